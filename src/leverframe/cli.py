@@ -1,0 +1,100 @@
+"""The command line: lists ``commands/`` by file name and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from leverframe import __version__, commands, output
+from leverframe.errors import LeverframeError
+
+
+class LazyGroup(click.Group):
+    """A click group whose subcommands are imported only when they are used.
+
+    A command file carries its one-line help in its module docstring's first line, which is
+    read without importing it, so that ``--help`` stays fast however heavy a command is.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the files in ``commands/``, underscores as dashes."""
+        return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the file of one command and return the command of the same name."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        word = cmd_name.replace("-", "_")
+        command = getattr(importlib.import_module(f"leverframe.commands.{word}"), word)
+        assert isinstance(command, click.Command)  # noqa: S101 - the floor-plan test holds it
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Resolve as click does, and suggest the nearest name for a misspelt command."""
+        from leverframe.errors import nearest
+
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in self.list_commands(ctx):
+            ctx.fail(f"no such command `{name}`: {nearest(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the first line of each file's docstring."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_line(name)) for name in self.list_commands(ctx)])
+
+
+def _first_line(command: str) -> str:
+    file = Path(commands.__path__[0], command.replace("-", "_") + ".py")
+    return file.read_text(encoding="utf-8").split("\n", 1)[0].strip('"').rstrip(".")
+
+
+@click.group(cls=LazyGroup, context_settings={"auto_envvar_prefix": "LEVERFRAME", "max_content_width": 100})
+@click.version_option(__version__, prog_name="leverframe")
+@click.option("--verbose", is_flag=True, help="Tell more on stderr, and show the traceback of a bug.")
+def leverframe(verbose: bool) -> None:
+    """GitOps for machine learning: the pull request is the control panel of the model.
+
+    Example: leverframe status
+    """
+    output.configure_logging(verbose=verbose)
+
+
+def main() -> None:
+    """Run the command line and end the process with the exit code of what happened."""
+    try:
+        code = leverframe.main(standalone_mode=False)
+    except LeverframeError as error:
+        output.failure(error)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        output.story("interrupted")
+        code = 130
+    except BrokenPipeError:
+        code = 0  # the reader of our output left, as `head` does
+    except Exception as error:
+        code = _bug(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _bug(error: Exception) -> int:
+    """Report an error that nobody foresaw, with what an issue needs, and return its exit code."""
+    if "--verbose" in sys.argv:
+        traceback.print_exc()
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    output.story(
+        f"error: a bug in leverframe {__version__}\n"
+        f"  why:  {type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})\n"
+        "  next: run it again with `leverframe --verbose ...` and report the traceback"
+    )
+    return 1

@@ -1,0 +1,40 @@
+"""Where each artefact of the pipeline lives, relative to the root of the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+STATIC = "static"  # the partition name of tables that have no months
+RAW = Path("data/raw")
+FEATURES = Path("data/features")
+TRAIN = Path("data/training/train.parquet")
+HOLDOUT = Path("data/training/holdout.parquet")
+PREDICTIONS = Path("data/predictions.parquet")
+MODEL = Path("models/model.skops")
+REPORTS = Path("reports")
+TRAINING_SET = REPORTS / "training-set.json"
+METRICS = REPORTS / "metrics.json"
+PLOTS = REPORTS / "plots"
+PICTURES = REPORTS / "pictures"
+MODEL_CARD = REPORTS / "model-card.md"
+STAGE_LOGS = Path(".leverframe/stages")  # never an output: times would change hashes
+
+
+def raw(table: str, partition: str) -> Path:
+    """Return the file of one partition of a table as ingested."""
+    return RAW / f"{table}.parquet" if partition == STATIC else RAW / table / f"{partition}.parquet"
+
+
+def features(partition: str) -> Path:
+    """Return the file with the features and labels of one partition of the spine."""
+    return FEATURES / f"{partition}.parquet"
+
+
+def contract_report(partition: str) -> Path:
+    """Return the file that tells which promises the tables of a partition keep."""
+    return REPORTS / "contracts" / f"{partition}.json"
+
+
+def profile(partition: str) -> Path:
+    """Return the file with the statistics of the tables of a partition."""
+    return REPORTS / "profiles" / f"{partition}.json"

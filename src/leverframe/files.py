@@ -1,0 +1,72 @@
+"""How a file is replaced without ever being seen half written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from leverframe.errors import DiskError, LeverframeError
+
+_DISK = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EFBIG: "the file would be larger than the system allows",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission is denied",
+    errno.EPERM: "the operation is not permitted",
+}
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path`` that takes its place when the block succeeds.
+
+    A failure removes the sibling and leaves ``path`` as it was. Raises ``DiskError`` where the
+    file system refuses the write.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in path.parent.glob(f".{path.name}.*.part"):  # of a run that was killed
+            leftover.unlink(missing_ok=True)
+        yield temporary
+        with temporary.open("rb+") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise disk_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def disk_error(path: Path, error: OSError) -> LeverframeError:
+    """Return the ``DiskError`` that tells why ``path`` could not be written."""
+    why = _DISK.get(error.errno or 0, error.strerror or str(error))
+    return DiskError(
+        f"cannot write {path}",
+        why=f"{why}; the previous version of the file is untouched",
+        next="free some space or mend the permission, then run the same command again",
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` with ``text`` in UTF-8."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace ``path`` with ``content`` as JSON, keys in the order given, NaN refused."""
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def md5(path: Path) -> str:
+    """Return the MD5 of a file's bytes as DVC writes it into ``dvc.lock``."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
