@@ -1,0 +1,69 @@
+"""What a training set holds: its label, its features, and the definition they came from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+LabelKind = Literal["binary", "multiclass", "regression"]
+FeatureKind = Literal["numeric", "categorical", "boolean"]
+
+AS_OF = "as_of"  # column with the moment of each row, UTC
+LABEL = "label"  # column with the label: 0/1, a class name, or a number
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One column that the model sees."""
+
+    name: str
+    kind: FeatureKind
+
+
+@dataclass(frozen=True)
+class Label:
+    """What the model learns, and which metrics that calls for."""
+
+    name: str
+    kind: LabelKind
+
+
+@dataclass(frozen=True)
+class Split:
+    """One side of the time split: rows kept, and rows left out with the reason."""
+
+    first: str
+    last: str
+    rows: int
+    without_label: int
+    label_known_too_late: int
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The description that travels with the training files and the model.
+
+    ``spec`` is the hash of the definition and the compiler that built the features; a model
+    and a lookup snapshot with another hash do not belong together.
+    """
+
+    label: Label
+    features: tuple[Feature, ...]
+    spec: str
+    train: Split
+    holdout: Split
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> TrainingSet:
+        """Return the description that ``to_json`` gave."""
+        return cls(
+            label=Label(**content["label"]),
+            features=tuple(Feature(**each) for each in content["features"]),
+            spec=content["spec"],
+            train=Split(**content["train"]),
+            holdout=Split(**content["holdout"]),
+        )
