@@ -1,0 +1,290 @@
+"""The plan on DuckDB: lookups and as-of joins in SQL, windows by the numpy kernel, Parquet out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from leverframe.adapters.duckdb.connection import connect
+from leverframe.adapters.duckdb.sql import column, files_error, microseconds, parquet, text
+from leverframe.domain.build.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
+from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Files
+from leverframe.domain.build.windows import Ints, Moments, Timeline, aggregate
+from leverframe.errors import LabelError, SourceError
+from leverframe.files import replacing
+
+_ROW = "__row"  # position of a row in its table: the tie-breaker, and the order of the spine
+_AT = "__at"  # the moment of a row in microseconds
+_SHIFT = 2**60  # a moment and a row in one number, so that ties are broken inside the join
+_ROW_GROUP = 200_000
+_KINDS = {"VARCHAR": "text", "BOOLEAN": "boolean", "TIMESTAMP WITH TIME ZONE": "moment"}
+_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_FLOATS = ("FLOAT", "DOUBLE")
+_CALENDAR = {
+    "hour": "hour({local})",
+    "weekday": "isodow({local}) - 1",
+    "day": "day({local})",
+    "day_of_year": "dayofyear({local})",
+    "month": "month({local})",
+}
+
+
+class DuckDBEngine:
+    """The ``Engine`` port on one machine."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads
+
+    def columns(self, files: Sequence[Path]) -> dict[str, str]:
+        """Return the columns of a table with their kind; raises ``SourceError`` for a damaged file."""
+        with self._connected(files) as connection:
+            described = connection.execute(f"DESCRIBE SELECT * FROM {parquet(files)}").fetchall()
+        return {name: kind_of(dtype) for name, dtype, *_ in described}
+
+    def build(self, plan: Plan, spine: Path, files: Files, out: Path) -> int:
+        """Write a row for each row of ``spine``, in its order, and return their number."""
+        every = [spine, *(path for paths in files.values() for path in paths)]
+        with self._connected(every) as connection, replacing(out) as temporary:
+            return _Build(connection, plan, spine, files).write(temporary)
+
+    @contextmanager
+    def _connected(self, files: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = connect(self._threads)
+        try:
+            yield connection
+        except duckdb.Error as error:
+            raise (files_error(error, files) or error) from error
+        finally:
+            connection.close()
+
+
+def kind_of(dtype: str) -> str:
+    """Return what a DuckDB type is to a star schema: number, text, boolean, moment or other."""
+    if dtype in _NUMBERS or dtype in _FLOATS or dtype.startswith("DECIMAL"):
+        return "number"
+    return _KINDS.get(dtype, "text" if dtype.startswith("ENUM") else "other")
+
+
+class _Build:
+    """One run of a plan: temporary tables on one connection, then one statement that writes."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, plan: Plan, spine: Path, files: Files) -> None:
+        self._sql, self._plan, self._files = connection, plan, files
+        for table, paths in files.items():
+            self._view(f"t_{table}", paths)
+        self._view("spine_rows", [spine])
+        self._spine()
+
+    def write(self, out: Path) -> int:
+        """Run every step and write the result; return its rows."""
+        plan = self._plan
+        own = [*plan.keys, *plan.spine_features, *plan.calendar]
+        selected = [f"s.{column(name)}" for name in own] + ["s.as_of"]
+        joins = []
+        for number, step in enumerate(plan.steps):
+            alias = f"j{number}"
+            if isinstance(step, Windows):
+                joins.append(self._windows(step, alias))
+                selected += [f"{alias}.{column(name)}" for name in step.outputs()]
+            else:
+                joins.append(self._lookup(step, alias))
+                selected += self._lookup_columns(step, alias)
+        for number, label in enumerate(plan.labels):
+            joins.append(self._label(label, f"l{number}"))
+            selected += [f"l{number}.{column(label.name)}", f"l{number}.{column(label.name + '_known_at')}"]
+        query = f"SELECT {', '.join(selected)} FROM spine s {' '.join(joins)} ORDER BY s.{_ROW}"
+        self._sql.execute(
+            f"COPY ({query}) TO {text(str(out))} (FORMAT parquet, COMPRESSION zstd, "
+            f"ROW_GROUP_SIZE {_ROW_GROUP}, KV_METADATA {{spec: {text(plan.spec)}}})"
+        )
+        return self._checked_rows(out)
+
+    def _checked_rows(self, out: Path) -> int:
+        written, wanted = self._one(
+            f"SELECT (SELECT count(*) FROM {parquet([out])}), (SELECT count(*) FROM spine)"
+        )
+        if written != wanted:  # a promise of the compiler; no input may break it
+            raise AssertionError(f"{written} rows came out for {wanted} rows of the spine")
+        return int(written)
+
+    def _view(self, name: str, paths: Sequence[Path]) -> None:
+        """Create a view of a table with its row numbers and, where it has times, its calendar."""
+        described = self._sql.execute(f"DESCRIBE SELECT * FROM {parquet(paths)}").fetchall()
+        columns = {each: dtype for each, dtype, *_ in described}
+        # NaN is not a value: every engine and every source must see it as null.
+        shown = [
+            f"nullif({column(each)}, 'nan') AS {column(each)}" if dtype in _FLOATS else column(each)
+            for each, dtype in columns.items()
+        ]
+        if EVENT_TIME in columns and self._plan.timezone:
+            local = f"({EVENT_TIME} AT TIME ZONE {text(self._plan.timezone)})"
+            shown += [
+                f"{_CALENDAR[part].format(local=local)} AS {column(part)}"
+                for part in self._plan.calendar
+                if part not in columns
+            ]
+        row = f"file_index::BIGINT * {2**36} + file_row_number::BIGINT AS {_ROW}"
+        self._sql.execute(f"CREATE TEMP VIEW {column(name)} AS SELECT {', '.join(shown)}, {row} FROM {parquet(paths)}")
+
+    def _spine(self) -> None:
+        plan = self._plan
+        own = dict.fromkeys([*plan.keys, *plan.spine_features, *plan.calendar])
+        ahead = f"to_microseconds({microseconds(plan.ahead)})"
+        self._sql.execute(
+            f"CREATE TEMP TABLE spine AS SELECT {', '.join(column(name) for name in own)}, "
+            f"{EVENT_TIME} - {ahead} AS as_of, epoch_us({EVENT_TIME} - {ahead}) AS {_AT}, {_ROW} "
+            f"FROM spine_rows ORDER BY {_ROW}"
+        )
+        key = ", ".join(column(name) for name in plan.spine_key)
+        self._refuse_twins("spine", key, f"the spine `{plan.spine}`")
+
+    def _lookup(self, step: Lookup, alias: str) -> str:
+        table = column(f"t_{step.table}")
+        pairs = zip(step.key.spine, step.key.table, strict=True)
+        equal = [f"s.{column(ours)} = {alias}.{column(theirs)}" for ours, theirs in pairs]
+        names = ", ".join(column(name) for name in dict.fromkeys([*step.key.table, *step.columns]))
+        if not isinstance(step, AsOfLookup):
+            self._refuse_twins(table, ", ".join(map(column, step.key.table)), f"the dimension `{step.name}`")
+            return f"LEFT JOIN (SELECT {names} FROM {table}) {alias} ON {' AND '.join(equal)}"
+        known = f"epoch_us({KNOWN_AT}) + {microseconds(step.lag)}"
+        moment = f"({known})::HUGEINT * {_SHIFT} + {_ROW} AS __moment"
+        return (
+            f"ASOF LEFT JOIN (SELECT {names}, {known} AS {_AT}, {moment} FROM {table}) {alias} "
+            f"ON {' AND '.join([*equal, f's.{_AT}::HUGEINT * {_SHIFT} > {alias}.__moment'])}"
+        )
+
+    def _lookup_columns(self, step: Lookup, alias: str) -> list[str]:
+        shown = {name: f"{alias}.{column(name)}" for name in step.columns}
+        if isinstance(step, AsOfLookup):
+            fresh = f"s.{_AT} - {alias}.{_AT} <= {microseconds(step.tolerance)}"
+            shown = {name: f"CASE WHEN {fresh} THEN {value} END" for name, value in shown.items()}
+        return [f"{value} AS {column(f'{step.name}_{name}')}" for name, value in shown.items()]
+
+    def _windows(self, step: Windows, alias: str) -> str:
+        """Compute a window step with the kernel, register it as a table and return its join."""
+        rows, events = self._rows(step.key), self._events(step)
+        timeline = Timeline(Moments(events.pop("__code"), events.pop(_AT)), rows)
+        high, lows = timeline.before(), {}
+        made: dict[str, Any] = {_ROW: self._column(f"SELECT {_ROW} FROM spine ORDER BY {_ROW}")}
+        for each in step.aggregates:
+            low = lows.setdefault(each.window, timeline.before(each.window))
+            values = events[each.column]
+            made[each.name] = _shaped(each.function, values, aggregate(each, _numbers(values), low, high))
+        self._sql.register(f"w_{alias}", made)
+        return f"LEFT JOIN w_{alias} {alias} ON s.{_ROW} = {alias}.{_ROW}"
+
+    def _rows(self, key: Key) -> Moments:
+        """Number the keys of the spine, keep the numbers as table ``keys``, and return the rows' moments."""
+        names = [column(name) for name in key.spine]
+        known = " AND ".join(f"{name} IS NOT NULL" for name in names) or "true"
+        distinct = f"SELECT DISTINCT {', '.join(names)} FROM spine WHERE {known}" if names else "SELECT 1"
+        numbered = f"SELECT *, row_number() OVER () - 1 AS __code FROM ({distinct})"
+        self._sql.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {numbered}")
+        equal = " AND ".join(f"s.{name} = k.{name}" for name in names) or "true"
+        query = f"SELECT coalesce(k.__code, -1) AS code, s.{_AT} AS at FROM spine s LEFT JOIN keys k ON {equal}"
+        found = self._sql.execute(f"{query} ORDER BY s.{_ROW}").fetchnumpy()
+        return Moments(found["code"].astype(np.int64), found["at"].astype(np.int64))
+
+    def _events(self, step: Windows) -> dict[str, Any]:
+        """Return the events that any window can reach, sorted by key, moment and row, as arrays."""
+        table, known = column(f"t_{step.table}"), column(step.known_at)
+        self._refuse_late(step)
+        equal = " AND ".join(f"e.{column(name)} = k.{column(name)}" for name in step.key.table) or "true"
+        values = ", ".join(f"e.{column(name)}" for name in dict.fromkeys(a.column for a in step.aggregates))
+        first, last = self._one(f"SELECT min({_AT}), max({_AT}) FROM spine")
+        return dict(
+            self._sql.execute(
+                f"SELECT k.__code, epoch_us(e.{known}) AS {_AT}, {values} FROM {table} e JOIN keys k ON {equal} "
+                f"WHERE epoch_us(e.{known}) >= {first - microseconds(step.longest())} AND epoch_us(e.{known}) < {last} "
+                f"ORDER BY k.__code, epoch_us(e.{known}), e.{_ROW}"
+            ).fetchnumpy()
+        )
+
+    def _refuse_late(self, step: Windows) -> None:
+        late, worst = self._one(
+            f"SELECT count(*), max(epoch_us({column(step.known_at)}) - epoch_us({EVENT_TIME})) "
+            f"FROM {column(f't_{step.table}')} "
+            f"WHERE epoch_us({column(step.known_at)}) - epoch_us({EVENT_TIME}) > {microseconds(step.max_lag)}"
+        )
+        if late:
+            raise SourceError(
+                f"{late} rows of `{step.table}` became known more than max_lag after they happened",
+                why=f"`{step.known_at}` is up to {timedelta(microseconds=worst)} later than event_time, "
+                f"max_lag is {step.max_lag}: windows could miss such a row in an earlier month",
+                next="raise max_lag of the fact in star.yaml, or mend the rows in sources.py",
+            )
+
+    def _label(self, label: LabelStep, alias: str) -> str:
+        key = ", ".join(column(name) for name in label.key.table)
+        table = column(f"t_{label.table}") if label.table != self._plan.spine else "spine_rows"
+        if label.table != self._plan.spine:
+            self._refuse_twins(table, key, f"the label `{label.name}`")
+            self._refuse_orphans(label, table, key)
+        value = column(label.column)
+        if label.at_least is not None:
+            value = f"({value} >= {label.at_least!r})::TINYINT"
+        equal = " AND ".join(f"s.{column(name)} = {alias}.{column(name)}" for name in label.key.table)
+        # A value without the moment it became known cannot be used at any moment.
+        known = column(label.known_at)
+        return (
+            f"LEFT JOIN (SELECT {key}, CASE WHEN {known} IS NOT NULL THEN {value} END AS {column(label.name)}, "
+            f"CASE WHEN {column(label.column)} IS NOT NULL THEN {known} END AS {column(label.name + '_known_at')} "
+            f"FROM {table}) {alias} ON {equal}"
+        )
+
+    def _refuse_orphans(self, label: LabelStep, table: str, key: str) -> None:
+        query = f"SELECT {key} FROM {table} ANTI JOIN spine USING ({key}) ORDER BY ALL"
+        (orphans,) = self._one(f"SELECT count(*) FROM ({query})")
+        if orphans:
+            example = self._sql.execute(f"{query} LIMIT 1").fetchone()
+            raise LabelError(
+                f"{orphans} rows of label `{label.name}` belong to no row of `{self._plan.spine}`",
+                why=f"for example ({key}) = {example}: the label's table and the spine do not agree",
+                next="mend the key in sources.py, or ingest the month that has those rows",
+            )
+
+    def _refuse_twins(self, table: str, key: str, what: str) -> None:
+        query = f"SELECT {key}, count(*) AS n FROM {table} GROUP BY {key} HAVING n > 1"
+        twin = self._sql.execute(f"{query} ORDER BY ALL LIMIT 1").fetchone()
+        if twin and all(value is not None for value in twin[:-1]):
+            raise SourceError(
+                f"a key stands more than once in {what}",
+                why=f"({key}) = {twin[:-1]} has {twin[-1]} rows, so a row would get several values",
+                next="keep one row a key in sources.py; a unique-key monitor finds it before the build",
+            )
+
+    def _column(self, query: str) -> Ints:
+        return self._sql.execute(query).fetchnumpy()[_ROW].astype(np.int64)
+
+    def _one(self, query: str) -> tuple[Any, ...]:
+        row = self._sql.execute(query).fetchone()
+        assert row is not None  # noqa: S101 - an aggregate always gives one row
+        return row
+
+
+def _numbers(values: Any) -> Any:
+    """Return a column as float64 with NaN for null; what is not a number becomes a code a value."""
+    masked = np.ma.asarray(values)
+    missing = np.ma.getmaskarray(masked)
+    data = np.ma.getdata(masked)
+    if data.dtype == object or data.dtype.kind in "MU":
+        _, data = np.unique(np.where(missing, data[~missing][0] if (~missing).any() else "", data), return_inverse=True)
+    return np.where(missing, np.nan, data.astype(np.float64))
+
+
+def _shaped(function: str, values: Any, made: Any) -> Any:
+    """Return a computed feature in the type it has in the output."""
+    if function in ("count", "distinct"):
+        return made.astype(np.int64)
+    if function == "last":
+        missing = np.isnan(made)
+        where = np.where(missing, 0, made).astype(np.int64)
+        taken = np.ma.asarray(values)[where] if len(values) else np.ma.masked_all(len(made), dtype=np.float64)
+        return np.ma.masked_array(np.ma.getdata(taken), mask=missing)
+    return made

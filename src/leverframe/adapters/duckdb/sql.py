@@ -1,0 +1,59 @@
+"""How names, texts and files are written in SQL, and what an error of DuckDB means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+
+from leverframe.errors import DiskError, LeverframeError, SourceError
+
+
+def column(name: str) -> str:
+    """Return a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """Return a quoted text."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def parquet(files: Sequence[Path]) -> str:
+    """Return the table function that reads Parquet files as one table, columns matched by name."""
+    return f"read_parquet([{', '.join(text(str(file)) for file in files)}], union_by_name = true)"
+
+
+def microseconds(length: timedelta) -> int:
+    """Return a length of time in whole microseconds."""
+    return length // timedelta(microseconds=1)
+
+
+def files_error(error: duckdb.Error, files: Sequence[Path]) -> LeverframeError | None:
+    """Return the error that names the full disk or the damaged file; None when it is neither."""
+    words = str(error).splitlines()[0]
+    if "No space left" in words or "File too large" in words:
+        return DiskError(
+            "cannot write the features",
+            why="the disk is full; the previous version of the file is untouched",
+            next="free some space, then run the same command again",
+        )
+    for file in files:
+        damage = _damage(file)
+        if damage:
+            return SourceError(
+                f"cannot read {file}",
+                why=f"the file is damaged: {damage}",
+                next="`dvc pull` fetches a good copy, `dvc repro` makes it again",
+            )
+    return None
+
+
+def _damage(file: Path) -> str | None:
+    try:
+        duckdb.sql(f"SELECT count(COLUMNS(*)) FROM {parquet([file])}").fetchall()  # reads every page
+    except duckdb.Error as error:
+        return str(error).splitlines()[0][:200]
+    return None

@@ -1,0 +1,144 @@
+"""Polars: reads sources as frames, cuts months out of them and writes Parquet."""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from leverframe.domain.ingest import Csv, Function, Parquet, Query, Reader
+from leverframe.domain.month import Month
+from leverframe.errors import SourceError
+from leverframe.files import replacing
+
+EVENT_TIME, KNOWN_AT = "event_time", "known_at"
+_ROW_GROUP = 200_000  # rows: small enough to skip by time, large enough to compress
+_UTC = pl.Datetime("us", "UTC")
+_UNREADABLE = (pl.exceptions.PolarsError, OSError, zipfile.BadZipFile)
+
+
+class PolarsFrames:
+    """The ``Frames`` port; ``query`` answers a SELECT, given a database file or None, as an Arrow table."""
+
+    def __init__(self, root: Path, query: Callable[[str, str | None], Any]) -> None:
+        self._root = root
+        self._query = query
+
+    def read(self, reader: Reader, month: Month | None) -> pl.LazyFrame:
+        """Return the raw frame; raises ``SourceError`` when it is missing or damaged."""
+        try:
+            match reader:
+                case Csv():
+                    return _csv(self._files(reader.path, reader.package), reader.null)
+                case Parquet():
+                    return pl.scan_parquet(self._files(reader.path, None))
+                case Query():
+                    return pl.DataFrame(self._query(reader.sql, reader.database)).lazy()
+                case Function():
+                    return _lazy(reader.call(month))
+        except _UNREADABLE as error:
+            raise _unreadable(str(reader), error) from error
+
+    def columns(self, frame: pl.LazyFrame) -> Mapping[str, str]:
+        """Return the names of the columns and of their types; a moment is ``moment``, one without zone ``local``."""
+        try:
+            return {name: _kind(dtype) for name, dtype in frame.collect_schema().items()}
+        except _UNREADABLE as error:
+            raise _unreadable("the table", error) from error
+
+    def cut(self, frame: pl.LazyFrame, times: tuple[str, str], start: datetime, end: datetime) -> pl.LazyFrame:
+        """Return the rows of ``[start, end)``, and those of no known time, ordered by event time."""
+        happened, known = (pl.col(each).cast(_UTC) for each in times)
+        # Null stays null: a row that never became known is counted and refused, not guessed.
+        no_earlier = pl.when(known.is_not_null()).then(pl.max_horizontal(happened, known))
+        timed = frame.with_columns(happened.alias(EVENT_TIME), no_earlier.alias(KNOWN_AT))
+        moment = pl.col(EVENT_TIME)
+        inside = moment.is_null() | ((moment >= start.astimezone(UTC)) & (moment < end.astimezone(UTC)))
+        return timed.filter(inside).sort(EVENT_TIME, maintain_order=True)
+
+    def collect(self, frame: pl.LazyFrame) -> tuple[pl.DataFrame, int, dict[str, int]]:
+        """Return the frame in memory, its rows, and the nulls of its time columns."""
+        try:
+            collected = frame.collect()
+        except _UNREADABLE as error:
+            raise _unreadable("the table", error) from error
+        times = [name for name in (EVENT_TIME, KNOWN_AT) if name in collected.columns]
+        return collected, collected.height, {name: collected[name].null_count() for name in times}
+
+    def write(self, frame: pl.DataFrame, path: Path) -> None:
+        """Replace the Parquet file with a collected frame."""
+        with replacing(path) as temporary:
+            frame.write_parquet(temporary, compression="zstd", row_group_size=_ROW_GROUP)
+
+    def _files(self, pattern: str, package: str | None) -> list[str]:
+        folder = _package_folder(package) if package else self._root
+        found = sorted(glob.glob(str(folder / pattern)))
+        if not found:
+            raise SourceError(
+                f"no file matches `{pattern}`",
+                why=f"looked in the package {package}" if package else f"looked in {self._root}",
+                next="check the path in sources.py; data under DVC come with `dvc pull`",
+            )
+        return found
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Return a whole Parquet file; raises ``SourceError`` when it is missing or damaged."""
+    try:
+        return pl.read_parquet(path)
+    except _UNREADABLE as error:
+        raise _unreadable(str(path), error) from error
+
+
+def _csv(files: list[str], null: str) -> pl.LazyFrame:
+    read = [pl.read_csv(_content(file), null_values=null, infer_schema_length=None) for file in files]
+    return pl.concat(read).lazy() if len(read) > 1 else read[0].lazy()
+
+
+def _content(file: str) -> str | io.BytesIO:
+    if not file.endswith(".zip"):
+        return file
+    with zipfile.ZipFile(file) as archive:
+        (name,) = archive.namelist()
+        return io.BytesIO(archive.read(name))
+
+
+def _lazy(given: Any) -> pl.LazyFrame:
+    return given if isinstance(given, pl.LazyFrame) else pl.DataFrame(given).lazy()
+
+
+def _kind(dtype: pl.DataType) -> str:
+    if isinstance(dtype, pl.Datetime):
+        return "moment" if dtype.time_zone else "local time"
+    return str(dtype)
+
+
+def _package_folder(package: str) -> Path:
+    # The package is found, not imported: importing may do anything, and reads all its data here.
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise SourceError(
+            f"the package `{package}` is not installed",
+            why="a source in sources.py reads a file of that package",
+            next=f"install it, for example with `uv pip install {package}`",
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def _unreadable(what: str, error: Exception) -> SourceError:
+    text = str(error)
+    for escape in ("\\u001b[31m", "\\u001b[0m"):
+        text = text.replace(escape, "")
+    missing = isinstance(error, FileNotFoundError)
+    return SourceError(
+        f"cannot read {what}",
+        why="there is no such file" if missing else f"it is damaged or of another form: {text.splitlines()[0][:200]}",
+        next="`dvc pull` fetches a missing or damaged file; `dvc repro` makes it again",
+    )

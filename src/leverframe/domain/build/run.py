@@ -1,0 +1,146 @@
+"""Which files a partition of features needs, and how an engine is asked to build it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from leverframe.domain import layout
+from leverframe.domain.build.plan import LabelStep, Lookup, AsOfLookup, Plan, Windows
+from leverframe.domain.month import Month, months_back
+from leverframe.errors import DefinitionError, SourceError, nearest
+
+EVENT_TIME, KNOWN_AT = "event_time", "known_at"
+Files = Mapping[str, tuple[Path, ...]]
+
+_ARITHMETIC = {"mean", "sum", "min", "max", "share_above"}
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came out: the file, its rows (those of the spine, in its order), and its features."""
+
+    path: Path
+    rows: int
+    features: int
+
+
+class Engine(Protocol):
+    """Runs plans; every engine gives the same values for the same plan and tables."""
+
+    def columns(self, files: Sequence[Path]) -> dict[str, str]:
+        """Return the columns of a table with their kind: number, text, boolean, moment or other."""
+
+    def build(self, plan: Plan, spine: Path, files: Files, out: Path) -> int:
+        """Write a row for each row of ``spine``, in its order, and return their number."""
+
+
+def run(plan: Plan, month: Month, first: Month, engine: Engine, root: Path) -> Built:
+    """Build the features of one month from the months its windows reach.
+
+    ``first`` is the first month that exists: nothing is read before it. Raises ``SourceError``
+    for a partition that should be there and is not, and ``DefinitionError`` for a column that
+    the tables do not have.
+    """
+    needed = needed_files(plan, month, first, root)
+    check_columns(plan, {table: engine.columns(paths) for table, paths in needed.items()})
+    out = layout.features(str(month))
+    spine = root / layout.raw(plan.spine, str(month))
+    rows = engine.build(plan, spine, needed, root / out)
+    return Built(out, rows, len(plan.features()))
+
+
+def needed_months(plan: Plan, month: Month, first: Month) -> dict[str, list[Month]]:
+    """Return for each table with months those that the features of ``month`` can depend on."""
+    return {
+        table: [month.plus(-back) for back in range(months_back(reach), -1, -1) if month.plus(-back) >= first]
+        for table, reach in plan.reach().items()
+    }
+
+
+def needed_files(plan: Plan, month: Month, first: Month, root: Path) -> dict[str, tuple[Path, ...]]:
+    """Return the files of each table, in order of time; raises ``SourceError`` for one that is missing."""
+    reached = needed_months(plan, month, first)
+    found = {}
+    for table in plan.tables():
+        parts = [layout.raw(table, str(each)) for each in reached.get(table, [])] or [
+            layout.raw(table, layout.STATIC)
+        ]
+        for part in parts:
+            if not (root / part).exists():
+                raise SourceError(
+                    f"{part} is missing",
+                    why=f"the features of {month} look back into it",
+                    next="`dvc pull` fetches it, `dvc repro` makes it",
+                )
+        found[table] = tuple(root / part for part in parts)
+    return found
+
+
+def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise ``DefinitionError`` for the first column of the plan that a table lacks or that does not fit."""
+    own = [*plan.spine_key, *plan.keys, *plan.spine_features]
+    derived = set(plan.calendar)
+    _require(plan.spine, "the spine", [each for each in own if each not in derived], columns)
+    for step in plan.steps:
+        what = f"`{step.name}`"
+        key = [each for each in step.key.table if not (isinstance(step, Windows) and each in derived)]
+        _require(step.table, what, key, columns)
+        if isinstance(step, Windows):
+            _require(step.table, what, [step.known_at, EVENT_TIME], columns)
+            for each in step.aggregates:
+                _require(step.table, what, [each.column], columns)
+                _fits(step.table, each.column, each.function, columns)
+        else:
+            _check_lookup(step, columns)
+    for label in plan.labels:
+        _check_label(label, columns)
+
+
+def _check_lookup(step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> None:
+    known = columns[step.table]
+    _require(step.table, f"dimension `{step.name}`", step.columns, columns)
+    if isinstance(step, AsOfLookup):
+        _require(step.table, f"dimension `{step.name}`", [KNOWN_AT], columns)
+    elif KNOWN_AT in known:
+        raise DefinitionError(
+            f"dimension `{step.name}` looks up `{step.table}`, which changes over time",
+            why="without as_of it could show a row that was not known at the moment",
+            next="give the dimension `as_of: {lag: ..., tolerance: ...}`",
+        )
+    for column in step.columns:
+        if known[column] == "moment":
+            raise DefinitionError(
+                f"`{column}` of dimension `{step.name}` is a moment, not a feature",
+                why="a model cannot learn from a point in time, only from how long ago it was",
+                next="derive a number or a category from it in sources.py",
+            )
+
+
+def _check_label(label: LabelStep, columns: Mapping[str, Mapping[str, str]]) -> None:
+    what = f"label `{label.name}`"
+    _require(label.table, what, [label.column, label.known_at, *label.key.table], columns)
+    if label.kind == "regression" or label.at_least is not None:
+        _fits(label.table, label.column, "mean", columns)
+
+
+def _require(table: str, what: str, wanted: Sequence[str], columns: Mapping[str, Mapping[str, str]]) -> None:
+    for column in wanted:
+        if column not in columns[table]:
+            raise DefinitionError(
+                f"{what} needs the column `{column}`, which the table `{table}` does not have",
+                why="star.yaml and the data do not agree",
+                next=nearest(column, columns[table]),
+            )
+
+
+def _fits(table: str, column: str, function: str, columns: Mapping[str, Mapping[str, str]]) -> None:
+    kind = columns[table][column]
+    if function in _ARITHMETIC and kind not in ("number", "boolean"):
+        raise DefinitionError(
+            f"`{function}` of `{column}` in table `{table}` makes no sense: it is {kind}",
+            why="only numbers can be added and compared; an all-null column has no type at all",
+            next="count, last and distinct take any type; else mend the column in sources.py",
+        )
