@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from leverframe.errors import LeverframeError, SettingsError, nearest
+from leverframe.yaml_files import load, parse
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_CONFLICT = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
+__all__ = ["Document", "load", "parse", "read", "validated"]
 
 
 class Document(BaseModel):
@@ -22,70 +20,6 @@ class Document(BaseModel):
 
 
 Model = TypeVar("Model", bound=Document)
-
-
-def load(path: Path, *, what: str) -> dict[str, Any]:
-    """Return the mapping in a YAML file.
-
-    Raises ``SettingsError`` when the file is missing, holds merge-conflict markers, is not
-    YAML, repeats a key, or is not a mapping.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"cannot read {what} {path}",
-            why=str(getattr(error, "strerror", None) or error),
-            next="run the command in the root of the repository, or name the file",
-        ) from error
-    return parse(text, name=str(path), what=what)
-
-
-def parse(text: str, *, name: str, what: str) -> dict[str, Any]:
-    """Return the mapping in YAML ``text``; ``name`` is what errors call it."""
-    conflict = _CONFLICT.search(text)
-    if conflict:
-        line = text.count("\n", 0, conflict.start()) + 1
-        raise SettingsError(
-            f"unresolved merge in {name}, line {line}",
-            why=f"the line starts with `{conflict.group().strip()}`, a conflict marker of git",
-            next=f"edit {name}, keep what is right of both sides, remove the markers, then `git add {name}`",
-        )
-    try:
-        _refuse_repeated_keys(yaml.compose(text, Loader=_Loader), name)
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, chosen above
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise SettingsError(
-            f"{name} is not YAML{where}",
-            why=str(getattr(error, "problem", None) or error).replace("\n", " "),
-            next="mend the line named above; indentation is by spaces",
-        ) from error
-    if not isinstance(content, dict):
-        raise SettingsError(
-            f"{name} holds no sections",
-            why=f"{what} is a mapping of names to values, this is {type(content).__name__}",
-            next="start from the example in docs/guides/settings.md",
-        )
-    return content
-
-
-def _refuse_repeated_keys(node: yaml.Node | None, name: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise SettingsError(
-                    f"`{key.value}` stands twice in {name}, line {key.start_mark.line + 1}",
-                    why="YAML would silently keep only the last of them",
-                    next="remove one of the two",
-                )
-            seen.add(key.value)
-            _refuse_repeated_keys(value, name)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_repeated_keys(item, name)
 
 
 def validated(model: type[Model], content: dict[str, Any], *, name: str) -> Model:

@@ -1,0 +1,151 @@
+"""How a YAML file is read: as YAML 1.2, which is what DVC reads, with errors that name the line.
+
+Under YAML 1.1 `1e-3` is a text, `on` is true and `12:30` is 750. DVC follows 1.2, so whatever
+reads a file that DVC reads as well has to follow it too. Nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from leverframe.errors import SettingsError
+
+_CONFLICT = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
+_DIGITS = "0123456789"
+_SCALARS: tuple[tuple[str, str, str], ...] = (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    (
+        "float",
+        r"[-+]?\d[\d_]*\.[\d_]*([eE][-+]?\d+)?|[-+]?\d[\d_]*[eE][-+]?\d+"
+        r"|[-+]?\.[\d_]+([eE][-+]\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+." + _DIGITS,
+    ),
+    ("int", r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[\d_]+)", "-+" + _DIGITS),
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("merge", "<<", "<"),
+    (
+        "timestamp",
+        r"\d{4}-\d\d-\d\d"
+        r"|\d{4}-\d\d?-\d\d?([Tt]|[ \t]+)\d\d?:\d\d:\d\d(\.\d*)?([ \t]*(Z|[-+]\d\d?(:\d\d)?))?",
+        _DIGITS,
+    ),
+)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader, with the plain scalars of YAML 1.2."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - the parent's contract
+
+
+def _whole_number(loader: Any, node: yaml.ScalarNode) -> int:
+    """Return an integer; a leading zero does not make it octal, `0o` does."""
+    text = str(loader.construct_scalar(node)).replace("_", "")
+    digits = text.lstrip("+-")
+    base = {"0b": 2, "0o": 8, "0x": 16}.get(digits[:2], 10)
+    value = int(digits if base == 10 else digits[2:], base)
+    return -value if text.startswith("-") else value
+
+
+def _fill_loader() -> None:
+    for tag, pattern, first in _SCALARS:
+        compiled = re.compile(f"^(?:{pattern})$", re.ASCII)
+        for character in [*first, ""] if tag == "null" else first:
+            _Loader.yaml_implicit_resolvers.setdefault(character, []).append((f"tag:yaml.org,2002:{tag}", compiled))
+    _Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+
+
+_fill_loader()
+
+
+def load(path: Path, *, what: str) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Raises ``SettingsError`` when the file is missing, holds merge-conflict markers, is not
+    YAML, repeats a key, or is not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"cannot read {what} {path}",
+            why=str(getattr(error, "strerror", None) or error),
+            next="run the command in the root of the repository, or name the file",
+        ) from error
+    return parse(text, name=str(path), what=what)
+
+
+def parse(text: str, *, name: str, what: str) -> dict[str, Any]:
+    """Return the mapping in YAML ``text``; ``name`` is what errors call it."""
+    _refuse_conflict(text, name)
+    try:
+        content = _constructed(text, name)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise SettingsError(
+            f"{name} is not YAML{where}",
+            why=str(getattr(error, "problem", None) or error).replace("\n", " "),
+            next="mend the line named above; indentation is by spaces",
+        ) from error
+    if not isinstance(content, dict):
+        raise SettingsError(
+            f"{name} holds no sections",
+            why=f"{what} is a mapping of names to values, this is {type(content).__name__}",
+            next="start from the example in docs/guides/settings.md",
+        )
+    return content
+
+
+def _refuse_conflict(text: str, name: str) -> None:
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise SettingsError(
+            f"unresolved merge in {name}, line {line}",
+            why=f"the line starts with `{conflict.group().strip()}`, a conflict marker of git",
+            next=f"edit {name}, keep what is right of both sides, remove the markers, then `git add {name}`",
+        )
+
+
+def _constructed(text: str, name: str) -> Any:
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        _refuse_repeated_keys(node, name)
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _refuse_repeated_keys(root: yaml.Node | None, name: str) -> None:
+    waiting: list[Any] = [root]
+    met: set[int] = set()  # an anchor is walked once, however often it is referred to
+    while waiting:
+        node = waiting.pop()
+        if id(node) in met:
+            continue
+        met.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            _refuse_repeated_keys_of(node, name)
+            waiting.extend(value for _, value in node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+
+
+def _refuse_repeated_keys_of(mapping: yaml.MappingNode, name: str) -> None:
+    seen: set[str] = set()
+    for key, _ in mapping.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.value in seen:
+            raise SettingsError(
+                f"`{key.value}` stands twice in {name}, line {key.start_mark.line + 1}",
+                why="YAML would silently keep only the last of them",
+                next="remove one of the two",
+            )
+        seen.add(key.value)
