@@ -11,6 +11,7 @@ TRAIN = Path("data/training/train.parquet")
 HOLDOUT = Path("data/training/holdout.parquet")
 PREDICTIONS = Path("data/predictions.parquet")
 MODEL = Path("models/model.skops")
+MODEL_DESCRIPTION = Path("models/model.json")
 REPORTS = Path("reports")
 TRAINING_SET = REPORTS / "training-set.json"
 METRICS = REPORTS / "metrics.json"

@@ -12,27 +12,17 @@ import duckdb
 import numpy as np
 
 from leverframe.adapters.duckdb.connection import connect
-from leverframe.adapters.duckdb.sql import column, files_error, microseconds, parquet, text
+from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microseconds, parquet, text
+from leverframe.adapters.duckdb.views import ROW, create_view
 from leverframe.domain.build.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Files
 from leverframe.domain.build.windows import Ints, Moments, Timeline, aggregate
 from leverframe.errors import LabelError, SourceError
 from leverframe.files import replacing
 
-_ROW = "__row"  # position of a row in its table: the tie-breaker, and the order of the spine
 _AT = "__at"  # the moment of a row in microseconds
 _SHIFT = 2**60  # a moment and a row in one number, so that ties are broken inside the join
 _ROW_GROUP = 200_000
-_KINDS = {"VARCHAR": "text", "BOOLEAN": "boolean", "TIMESTAMP WITH TIME ZONE": "moment"}
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
-_FLOATS = ("FLOAT", "DOUBLE")
-_CALENDAR = {
-    "hour": "hour({local})",
-    "weekday": "isodow({local}) - 1",
-    "day": "day({local})",
-    "day_of_year": "dayofyear({local})",
-    "month": "month({local})",
-}
 
 
 class DuckDBEngine:
@@ -64,21 +54,14 @@ class DuckDBEngine:
             connection.close()
 
 
-def kind_of(dtype: str) -> str:
-    """Return what a DuckDB type is to a star schema: number, text, boolean, moment or other."""
-    if dtype in _NUMBERS or dtype in _FLOATS or dtype.startswith("DECIMAL"):
-        return "number"
-    return _KINDS.get(dtype, "text" if dtype.startswith("ENUM") else "other")
-
-
 class _Build:
     """One run of a plan: temporary tables on one connection, then one statement that writes."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, plan: Plan, spine: Path, files: Files) -> None:
         self._sql, self._plan, self._files = connection, plan, files
         for table, paths in files.items():
-            self._view(f"t_{table}", paths)
-        self._view("spine_rows", [spine])
+            create_view(connection, plan, f"t_{table}", paths)
+        create_view(connection, plan, "spine_rows", [spine])
         self._spine()
 
     def write(self, out: Path) -> int:
@@ -98,7 +81,7 @@ class _Build:
         for number, label in enumerate(plan.labels):
             joins.append(self._label(label, f"l{number}"))
             selected += [f"l{number}.{column(label.name)}", f"l{number}.{column(label.name + '_known_at')}"]
-        query = f"SELECT {', '.join(selected)} FROM spine s {' '.join(joins)} ORDER BY s.{_ROW}"
+        query = f"SELECT {', '.join(selected)} FROM spine s {' '.join(joins)} ORDER BY s.{ROW}"
         self._sql.execute(
             f"COPY ({query}) TO {text(str(out))} (FORMAT parquet, COMPRESSION zstd, "
             f"ROW_GROUP_SIZE {_ROW_GROUP}, KV_METADATA {{spec: {text(plan.spec)}}})"
@@ -113,33 +96,14 @@ class _Build:
             raise AssertionError(f"{written} rows came out for {wanted} rows of the spine")
         return int(written)
 
-    def _view(self, name: str, paths: Sequence[Path]) -> None:
-        """Create a view of a table with its row numbers and, where it has times, its calendar."""
-        described = self._sql.execute(f"DESCRIBE SELECT * FROM {parquet(paths)}").fetchall()
-        columns = {each: dtype for each, dtype, *_ in described}
-        # NaN is not a value: every engine and every source must see it as null.
-        shown = [
-            f"nullif({column(each)}, 'nan') AS {column(each)}" if dtype in _FLOATS else column(each)
-            for each, dtype in columns.items()
-        ]
-        if EVENT_TIME in columns and self._plan.timezone:
-            local = f"({EVENT_TIME} AT TIME ZONE {text(self._plan.timezone)})"
-            shown += [
-                f"{_CALENDAR[part].format(local=local)} AS {column(part)}"
-                for part in self._plan.calendar
-                if part not in columns
-            ]
-        row = f"file_index::BIGINT * {2**36} + file_row_number::BIGINT AS {_ROW}"
-        self._sql.execute(f"CREATE TEMP VIEW {column(name)} AS SELECT {', '.join(shown)}, {row} FROM {parquet(paths)}")
-
     def _spine(self) -> None:
         plan = self._plan
         own = dict.fromkeys([*plan.keys, *plan.spine_features, *plan.calendar])
         ahead = f"to_microseconds({microseconds(plan.ahead)})"
         self._sql.execute(
             f"CREATE TEMP TABLE spine AS SELECT {', '.join(column(name) for name in own)}, "
-            f"{EVENT_TIME} - {ahead} AS as_of, epoch_us({EVENT_TIME} - {ahead}) AS {_AT}, {_ROW} "
-            f"FROM spine_rows ORDER BY {_ROW}"
+            f"{EVENT_TIME} - {ahead} AS as_of, epoch_us({EVENT_TIME} - {ahead}) AS {_AT}, {ROW} "
+            f"FROM spine_rows ORDER BY {ROW}"
         )
         key = ", ".join(column(name) for name in plan.spine_key)
         self._refuse_twins("spine", key, f"the spine `{plan.spine}`")
@@ -153,7 +117,7 @@ class _Build:
             self._refuse_twins(table, ", ".join(map(column, step.key.table)), f"the dimension `{step.name}`")
             return f"LEFT JOIN (SELECT {names} FROM {table}) {alias} ON {' AND '.join(equal)}"
         known = f"epoch_us({KNOWN_AT}) + {microseconds(step.lag)}"
-        moment = f"({known})::HUGEINT * {_SHIFT} + {_ROW} AS __moment"
+        moment = f"({known})::HUGEINT * {_SHIFT} + {ROW} AS __moment"
         return (
             f"ASOF LEFT JOIN (SELECT {names}, {known} AS {_AT}, {moment} FROM {table}) {alias} "
             f"ON {' AND '.join([*equal, f's.{_AT}::HUGEINT * {_SHIFT} > {alias}.__moment'])}"
@@ -171,13 +135,13 @@ class _Build:
         rows, events = self._rows(step.key), self._events(step)
         timeline = Timeline(Moments(events.pop("__code"), events.pop(_AT)), rows)
         high, lows = timeline.before(), {}
-        made: dict[str, Any] = {_ROW: self._column(f"SELECT {_ROW} FROM spine ORDER BY {_ROW}")}
+        made: dict[str, Any] = {ROW: self._column(f"SELECT {ROW} FROM spine ORDER BY {ROW}")}
         for each in step.aggregates:
             low = lows.setdefault(each.window, timeline.before(each.window))
             values = events[each.column]
             made[each.name] = _shaped(each.function, values, aggregate(each, _numbers(values), low, high))
         self._sql.register(f"w_{alias}", made)
-        return f"LEFT JOIN w_{alias} {alias} ON s.{_ROW} = {alias}.{_ROW}"
+        return f"LEFT JOIN w_{alias} {alias} ON s.{ROW} = {alias}.{ROW}"
 
     def _rows(self, key: Key) -> Moments:
         """Number the keys of the spine, keep the numbers as table ``keys``, and return the rows' moments."""
@@ -188,7 +152,7 @@ class _Build:
         self._sql.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {numbered}")
         equal = " AND ".join(f"s.{name} = k.{name}" for name in names) or "true"
         query = f"SELECT coalesce(k.__code, -1) AS code, s.{_AT} AS at FROM spine s LEFT JOIN keys k ON {equal}"
-        found = self._sql.execute(f"{query} ORDER BY s.{_ROW}").fetchnumpy()
+        found = self._sql.execute(f"{query} ORDER BY s.{ROW}").fetchnumpy()
         return Moments(found["code"].astype(np.int64), found["at"].astype(np.int64))
 
     def _events(self, step: Windows) -> dict[str, Any]:
@@ -202,7 +166,7 @@ class _Build:
             self._sql.execute(
                 f"SELECT k.__code, epoch_us(e.{known}) AS {_AT}, {values} FROM {table} e JOIN keys k ON {equal} "
                 f"WHERE epoch_us(e.{known}) >= {first - microseconds(step.longest())} AND epoch_us(e.{known}) < {last} "
-                f"ORDER BY k.__code, epoch_us(e.{known}), e.{_ROW}"
+                f"ORDER BY k.__code, epoch_us(e.{known}), e.{ROW}"
             ).fetchnumpy()
         )
 
@@ -260,7 +224,7 @@ class _Build:
             )
 
     def _column(self, query: str) -> Ints:
-        return self._sql.execute(query).fetchnumpy()[_ROW].astype(np.int64)
+        return self._sql.execute(query).fetchnumpy()[ROW].astype(np.int64)
 
     def _one(self, query: str) -> tuple[Any, ...]:
         row = self._sql.execute(query).fetchone()

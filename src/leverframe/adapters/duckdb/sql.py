@@ -10,6 +10,17 @@ import duckdb
 
 from leverframe.errors import DiskError, LeverframeError, SourceError
 
+FLOATS = ("FLOAT", "DOUBLE")
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_KINDS = {"VARCHAR": "text", "BOOLEAN": "boolean", "TIMESTAMP WITH TIME ZONE": "moment"}
+
+
+def kind_of(dtype: str) -> str:
+    """Return what a DuckDB type is to a star schema: number, text, boolean, moment or other."""
+    if dtype in _INTEGERS or dtype in FLOATS or dtype.startswith("DECIMAL"):
+        return "number"
+    return _KINDS.get(dtype, "text" if dtype.startswith("ENUM") else "other")
+
 
 def column(name: str) -> str:
     """Return a quoted identifier."""

@@ -39,9 +39,9 @@ class Lookup:
 
 @dataclass(frozen=True)
 class AsOfLookup(Lookup):
-    """Take ``columns`` of the newest row with ``known_at + lag < as_of`` and at most ``tolerance`` old.
+    """Take ``columns`` of the newest row with ``as_of - tolerance <= known_at + lag < as_of``.
 
-    Among rows known at the same moment the one that stands last in its file counts.
+    Null where there is none. Among rows known at the same moment the one that stands last in its file counts.
     """
 
     lag: timedelta
@@ -134,7 +134,7 @@ class Plan:
             if isinstance(step, Windows):
                 back = step.longest() + step.max_lag + self.ahead
             elif isinstance(step, AsOfLookup):
-                back = step.tolerance + self.ahead
+                back = step.tolerance + step.lag + self.ahead
             else:
                 continue
             found[step.table] = max(back, found.get(step.table, timedelta(0)))

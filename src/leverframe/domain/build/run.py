@@ -65,9 +65,10 @@ def needed_files(plan: Plan, month: Month, first: Month, root: Path) -> dict[str
     reached = needed_months(plan, month, first)
     found = {}
     for table in plan.tables():
-        parts = [layout.raw(table, str(each)) for each in reached.get(table, [])] or [
-            layout.raw(table, layout.STATIC)
-        ]
+        static = layout.raw(table, layout.STATIC)
+        if table not in reached and not (root / static).exists() and (root / layout.RAW / table).is_dir():
+            raise _changes_over_time(plan, table)
+        parts = [layout.raw(table, str(each)) for each in reached.get(table, [])] or [static]
         for part in parts:
             if not (root / part).exists():
                 raise SourceError(
@@ -104,12 +105,6 @@ def _check_lookup(step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> Non
     _require(step.table, f"dimension `{step.name}`", step.columns, columns)
     if isinstance(step, AsOfLookup):
         _require(step.table, f"dimension `{step.name}`", [KNOWN_AT], columns)
-    elif KNOWN_AT in known:
-        raise DefinitionError(
-            f"dimension `{step.name}` looks up `{step.table}`, which changes over time",
-            why="without as_of it could show a row that was not known at the moment",
-            next="give the dimension `as_of: {lag: ..., tolerance: ...}`",
-        )
     for column in step.columns:
         if known[column] == "moment":
             raise DefinitionError(
@@ -117,6 +112,15 @@ def _check_lookup(step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> Non
                 why="a model cannot learn from a point in time, only from how long ago it was",
                 next="derive a number or a category from it in sources.py",
             )
+
+
+def _changes_over_time(plan: Plan, table: str) -> DefinitionError:
+    name = next(step.name for step in plan.steps if step.table == table)
+    return DefinitionError(
+        f"dimension `{name}` looks up `{table}`, which changes over time",
+        why="the table has months; without as_of a row could show that was not known at the moment",
+        next=f"give the dimension `{name}` as_of with a lag and a tolerance",
+    )
 
 
 def _check_label(label: LabelStep, columns: Mapping[str, Mapping[str, str]]) -> None:

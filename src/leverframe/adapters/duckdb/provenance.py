@@ -1,0 +1,88 @@
+"""Where each feature of one row came from, counted apart from the kernels that built it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from leverframe.adapters.duckdb.connection import connect
+from leverframe.adapters.duckdb.sql import column, files_error, microseconds, parquet
+from leverframe.adapters.duckdb.views import create_view
+from leverframe.domain.build.picture import Origin
+from leverframe.domain.build.plan import AsOfLookup, Lookup, Plan, Step, Windows
+from leverframe.domain.build.run import KNOWN_AT, Files
+from leverframe.errors import SourceError
+
+
+def provenance(plan: Plan, built: Path, files: Files, row: int) -> list[Origin]:
+    """Return the origin of each feature of the ``row``-th row of a built month; the first row is 0.
+
+    Raises ``SourceError`` when the month has no such row.
+    """
+    connection = connect()
+    try:
+        for table, paths in files.items():
+            create_view(connection, plan, f"t_{table}", paths)
+        values = _row(connection, built, row)
+        own = [*plan.spine_features, *plan.calendar]
+        origins = [Origin(name, _shown(values[name]), plan.spine, "", 1, None, None) for name in own]
+        return origins + [each for step in plan.steps for each in _origins(connection, step, values)]
+    except duckdb.Error as error:
+        raise (files_error(error, [built, *(path for paths in files.values() for path in paths)]) or error) from error
+    finally:
+        connection.close()
+
+
+def _row(connection: duckdb.DuckDBPyConnection, built: Path, row: int) -> dict[str, Any]:
+    found = connection.execute(
+        f"SELECT *, epoch_us(as_of) AS __at FROM {parquet([built])} WHERE file_row_number = {int(row)}"
+    )
+    names, values = [each[0] for each in found.description or []], found.fetchone()
+    if values is None:
+        raise SourceError(
+            f"{built} has no row {row}",
+            why="rows are counted from 0 in the order of the spine",
+            next="name a smaller row",
+        )
+    return dict(zip(names, values, strict=True))
+
+
+def _origins(connection: duckdb.DuckDBPyConnection, step: Step, values: dict[str, Any]) -> list[Origin]:
+    keys = [values[name] for name in step.key.spine]
+    where = [f"{column(name)} = ?" for name in step.key.table]
+    key, at = ", ".join(_shown(each) for each in keys), int(values["__at"])
+    found = []
+    for name, read, known, opens in _reads(step, at):
+        moment = f"epoch_us({column(known)})" if known else "NULL::BIGINT"
+        lag = microseconds(step.lag) if isinstance(step, AsOfLookup) else 0
+        bounds = [f"{moment} >= {opens}", f"{moment} + {lag} < {at}"] if known else []
+        present = [f"{column(read)} IS NOT NULL"] if isinstance(step, Windows) else []
+        query = (
+            f"SELECT count(*), make_timestamp(max({moment}))::VARCHAR, make_timestamp({opens})::VARCHAR "
+            f"FROM {column(f't_{step.table}')} WHERE {' AND '.join([*where, *bounds, *present]) or 'true'}"
+        )
+        rows, newest, opened = connection.execute(query, keys).fetchone() or (0, None, None)
+        found.append(Origin(name, _shown(values[name]), step.table, key, rows, opened, newest))
+    return found
+
+
+def _reads(step: Step, at: int) -> list[tuple[str, str, str | None, str]]:
+    """Return for each feature its name, the column it reads, the column of time, and where its window opens."""
+
+    def before(length: timedelta) -> str:
+        return str(at - microseconds(length))
+
+    if isinstance(step, Windows):
+        return [(each.name, each.column, step.known_at, before(each.window)) for each in step.aggregates]
+    assert isinstance(step, Lookup)  # noqa: S101 - the plan has no other step
+    if isinstance(step, AsOfLookup):
+        opens = before(step.tolerance + step.lag)
+        return [(f"{step.name}_{name}", name, KNOWN_AT, opens) for name in step.columns]
+    return [(f"{step.name}_{name}", name, None, "NULL::BIGINT") for name in step.columns]
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,43 @@
+"""How a table's files become one view: rows numbered, NaN as null, calendar columns added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from leverframe.adapters.duckdb.sql import FLOATS, column, parquet, text
+from leverframe.domain.build.plan import Plan
+from leverframe.domain.build.run import EVENT_TIME
+
+ROW = "__row"  # place of a row in its table: the tie-breaker, and the order of the spine
+_FILE = 2**36  # rows that a file may have before its numbers run into those of the next
+
+_CALENDAR = {
+    "hour": "hour({local})",
+    "weekday": "isodow({local}) - 1",
+    "day": "day({local})",
+    "day_of_year": "dayofyear({local})",
+    "month": "month({local})",
+}
+
+
+def create_view(connection: duckdb.DuckDBPyConnection, plan: Plan, name: str, paths: Sequence[Path]) -> None:
+    """Create the view ``name`` over ``paths``, in their order."""
+    described = connection.execute(f"DESCRIBE SELECT * FROM {parquet(paths)}").fetchall()
+    columns = {each: dtype for each, dtype, *_ in described}
+    # NaN is not a value: every engine and every source must see it as null. (By isnan, not by a
+    # comparison: DuckDB answers `= 'nan'` from Parquet statistics, which leave NaN out.)
+    shown = [
+        f"CASE WHEN NOT isnan({column(each)}) THEN {column(each)} END AS {column(each)}"
+        if dtype in FLOATS
+        else column(each)
+        for each, dtype in columns.items()
+    ]
+    if EVENT_TIME in columns and plan.timezone:
+        local = f"({EVENT_TIME} AT TIME ZONE {text(plan.timezone)})"
+        parts = [part for part in plan.calendar if part not in columns]
+        shown += [f"{_CALENDAR[part].format(local=local)} AS {column(part)}" for part in parts]
+    row = f"file_index::BIGINT * {_FILE} + file_row_number::BIGINT AS {ROW}"
+    connection.execute(f"CREATE TEMP VIEW {column(name)} AS SELECT {', '.join(shown)}, {row} FROM {parquet(paths)}")

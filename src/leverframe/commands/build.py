@@ -1,0 +1,31 @@
+"""Build the features of one month, or the training set; explain where features come from."""
+
+from __future__ import annotations
+
+import click
+
+from leverframe import output, wiring
+
+
+@click.command(
+    epilog="Examples: leverframe build --partition 2013-01; leverframe build --explain --partition 2013-03 --row 0"
+)
+@click.option("--partition", help="Month as YYYY-MM whose features are built, or explained with --row.")
+@click.option("--training-set", is_flag=True, help="Cut the training set and the hold-out out of the built months.")
+@click.option("--explain", is_flag=True, help="Print the plan instead; with --row, where each feature came from.")
+@click.option("--row", type=click.IntRange(min=0), help="Row of the partition to explain, counted from 0.")
+@click.option("--mermaid", is_flag=True, help="Print the star schema as a Mermaid picture instead.")
+def build(partition: str | None, training_set: bool, explain: bool, row: int | None, mermaid: bool) -> None:
+    """Build the features of one month, or the training set, by the plan of star.yaml."""
+    if mermaid:
+        output.product(wiring.star_picture())
+    elif explain and row is not None and partition:
+        output.product(wiring.explained_row(partition, row))
+    elif explain:
+        output.product(wiring.explained_plan())
+    elif training_set:
+        output.product(wiring.build_training_set())
+    elif partition:
+        output.product(wiring.build(partition))
+    else:
+        raise click.UsageError("name a --partition, or ask for the --training-set, the --explain or the --mermaid")

@@ -1,0 +1,199 @@
+"""How the declarations become ``dvc.yaml``: which stage reads and writes what.
+
+The dependencies of a month follow from the windows in ``star.yaml``. Written by hand, one
+forgotten month would silently give stale features; so they are derived, and `--check` holds the
+file to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leverframe.domain import layout
+from leverframe.domain.build.plan import Plan
+from leverframe.domain.ingest import Source
+from leverframe.domain.month import Month, months, months_back
+from leverframe.settings import Settings
+
+HISTORY = 2  # earlier months that a month's volume and null rates are compared with
+OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` keeps them."
+
+_ENGINE = ("build", "engine", "views", "sql", "connection")
+
+_HEAD = """\
+# Written by `leverframe stages --write` from params.yaml, sources.py and star.yaml: which months a
+# stage reads follows from the windows. `leverframe status` tells what is stale and why.
+"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, or one a month: what it runs, reads and writes."""
+
+    name: str
+    command: str
+    dependencies: tuple[str, ...]
+    params: tuple[str, ...] = ()
+    cached: tuple[str, ...] = ()
+    in_git: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    monthly: bool = False
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """All that ``dvc.yaml`` says: the stages, the months, and how far back a month may read."""
+
+    stages: tuple[Stage, ...]
+    months: tuple[Month, ...]
+    back: int
+    plots: tuple[Mapping[str, object], ...] = ()
+
+
+def pipeline(settings: Settings, sources: Mapping[str, Source], plan: Plan, code: Sequence[str]) -> Pipeline:
+    """Return the pipeline that the declarations ask for.
+
+    ``code`` lists the source files and folders of Leverframe in this repository; where it is
+    installed from elsewhere none is, and its version counts instead.
+    """
+    case = settings.data.case.replace(".", "/")
+    back = max([HISTORY, *(months_back(reach) for reach in plan.reach().values())])
+    stages = (*_data_stages(case, sources, code), _build(case, plan, sources, code), *_model_stages(settings, case, code))
+    return Pipeline(stages, tuple(months(settings.data.first, settings.data.last)), back)
+
+
+def render(pipeline: Pipeline, tail: str = "") -> str:
+    """Return ``dvc.yaml``; ``tail`` is what stood below the line of one's own stages."""
+    lines = [_HEAD + "vars:", "  - months: # the first months have no earlier ones and name themselves"]
+    first = pipeline.months[0]
+    for month in pipeline.months:
+        earlier = ", ".join(f'back_{n}: "{max(month.plus(-n), first)}"' for n in range(1, pipeline.back + 1))
+        lines.append(f'      "{month}": {{{earlier}}}')
+    lines += ["", "stages:"]
+    for stage in pipeline.stages:
+        lines += [*_stage_lines(stage), ""]
+    return "\n".join(lines) + f"{OWN_STAGES}\n{tail}"
+
+
+def own_stages(text: str) -> str:
+    """Return what stands below the line of one's own stages in a ``dvc.yaml``."""
+    return text.partition(f"{OWN_STAGES}\n")[2]
+
+
+def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) -> tuple[Stage, ...]:
+    static = [name for name, source in sources.items() if source.static]
+    monthly = [name for name, source in sources.items() if not source.static]
+    ingest = [f"{case}/sources.py", *_only(code, "ingest", "polars")]
+    validate = [f"{case}/contracts.py", *_only(code, "validate", "pandera", "statistics")]
+    history = [_raw(name, f"back_{n}") for name in monthly for n in range(HISTORY, 0, -1)]
+    raw_static, raw_month = [_path(layout.raw(name, layout.STATIC)) for name in static], [_raw(name) for name in monthly]
+    zone = ("data.case", "data.timezone")
+    return (
+        Stage("ingest-static", "leverframe ingest --partition static", tuple(ingest), zone, cached=tuple(raw_static)),
+        Stage("ingest", "leverframe ingest --partition ${key}", tuple(ingest), zone, tuple(raw_month), monthly=True),
+        Stage(
+            "validate-static",
+            "leverframe validate --partition static",
+            (*validate, *raw_static),
+            ("data.case",),
+            in_git=(_path(layout.contract_report(layout.STATIC)),),
+            metrics=(_path(layout.profile(layout.STATIC)),),
+        ),
+        Stage(
+            "validate",
+            "leverframe validate --partition ${key}",
+            (*validate, *raw_static, *history, *raw_month),
+            ("data.case", "data.first", "data.timezone"),
+            in_git=(_path(layout.contract_report("${key}")),),
+            metrics=(_path(layout.profile("${key}")),),
+            monthly=True,
+        ),
+    )
+
+
+def _build(case: str, plan: Plan, sources: Mapping[str, Source], code: Sequence[str]) -> Stage:
+    reach = plan.reach()
+    reads, furthest = [], 0
+    for table in plan.tables():
+        if sources[table].static:
+            reads.append(_path(layout.raw(table, layout.STATIC)))
+            continue
+        back = months_back(reach[table])
+        furthest = max(furthest, back)
+        reads += [*(_raw(table, f"back_{n}") for n in range(back, 0, -1)), _raw(table)]
+    promised = [layout.STATIC, *(f"${{item.back_{n}}}" for n in range(furthest, 0, -1)), "${key}"]
+    contracts = [_path(layout.contract_report(each)) for each in promised]
+    return Stage(
+        "build",
+        "leverframe build --partition ${key}",
+        (f"{case}/star.yaml", *_only(code, *_ENGINE), *reads, *contracts),
+        ("data.case", "data.first", "features.engine"),
+        cached=(_path(layout.features("${key}")),),
+        monthly=True,
+    )
+
+
+def _model_stages(settings: Settings, case: str, code: Sequence[str]) -> tuple[Stage, ...]:
+    every = [_path(layout.features(str(month))) for month in months(settings.data.first, settings.data.last)]
+    train, holdout, model = _path(layout.TRAIN), _path(layout.HOLDOUT), _path(layout.MODEL)
+    described, card = _path(layout.TRAINING_SET), _path(layout.MODEL_CARD)
+    estimator = [f"{case}/model.py", *_only(code, "train", "sklearn")]
+    return (
+        Stage(
+            "training-set",
+            "leverframe build --training-set",
+            (f"{case}/star.yaml", *_only(code, *_ENGINE, "splits"), *every),
+            ("data.case", "data.timezone", "features"),
+            cached=(train, holdout),
+            in_git=(described,),
+        ),
+        Stage(
+            "train",
+            "leverframe train",
+            (*estimator, described, train),
+            ("train",),
+            cached=(model,),
+            in_git=(_path(layout.MODEL_DESCRIPTION),),
+        ),
+        Stage(
+            "evaluate",
+            "leverframe evaluate",
+            (*_only(code, "evaluate", "pictures", "sklearn"), described, holdout, model),
+            ("data.timezone", "evaluate"),
+            cached=(_path(layout.PREDICTIONS),),
+            in_git=(card, _path(layout.PLOTS), _path(layout.PICTURES)),
+            metrics=(_path(layout.METRICS),),
+        ),
+    )
+
+
+def _stage_lines(stage: Stage) -> list[str]:
+    body = [f"cmd: {stage.command}", *_listed("deps", stage.dependencies), *_listed("params", stage.params)]
+    outs: list[str] = [f"- {path}" for path in stage.cached]
+    outs += [line for path in stage.in_git for line in (f"- {path}:", "    cache: false")]
+    body += ["outs:", *(f"  {line}" for line in outs)] if outs else []
+    kept = [line for path in stage.metrics for line in (f"- {path}:", "    cache: false")]
+    body += ["metrics:", *(f"  {line}" for line in kept)] if kept else []
+    if not stage.monthly:
+        return [f"  {stage.name}:", *(f"    {line}" for line in body)]
+    return [f"  {stage.name}:", "    foreach: ${months}", "    do:", *(f"      {line}" for line in body)]
+
+
+def _listed(section: str, entries: Iterable[str]) -> list[str]:
+    listed = list(dict.fromkeys(entries))
+    return [f"{section}:", *(f"  - {entry}" for entry in listed)] if listed else []
+
+
+def _raw(table: str, back: str | None = None) -> str:
+    return _path(layout.raw(table, f"${{item.{back}}}" if back else "${key}"))
+
+
+def _only(code: Sequence[str], *rooms: str) -> list[str]:
+    """Return the files and folders of ``code`` that are named after one of ``rooms``."""
+    return [path for path in code if Path(path).stem in rooms]
+
+
+def _path(path: Path) -> str:
+    return path.as_posix()

@@ -1,0 +1,137 @@
+"""The composition root: from settings to adapters, and from a case's four files to declarations."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leverframe.domain import layout
+from leverframe.domain.month import Month
+from leverframe.errors import DefinitionError, nearest
+from leverframe.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from leverframe.domain.build.plan import Plan
+    from leverframe.domain.build.run import Built
+    from leverframe.domain.build.picture import Origin
+    from leverframe.domain.ingest import Ingested, Source
+    from leverframe.domain.training_set import TrainingSet
+
+ROOT = Path()
+
+
+def ingest(partition: str) -> list[Ingested]:
+    """Ingest the tables of one month, or the static ones."""
+    from leverframe.adapters.duckdb.query import arrow_table
+    from leverframe.adapters.polars import PolarsFrames
+    from leverframe.domain.ingest import run
+
+    settings = read_settings()
+    month = None if partition == layout.STATIC else Month.of(partition)
+    frames = PolarsFrames(ROOT, arrow_table)
+    return run(sources(settings), month, settings.data.timezone, frames, ROOT)
+
+
+def build(partition: str) -> Built:
+    """Build the features of one month."""
+    from leverframe.adapters.duckdb.engine import DuckDBEngine
+    from leverframe.domain.build.run import run
+
+    settings = read_settings()
+    month, first = Month.of(partition), Month.of(settings.data.first)
+    return run(star_plan(settings), month, first, DuckDBEngine(), ROOT)
+
+
+def training_set() -> TrainingSet:
+    """Write both sides of the training set and its description."""
+    from leverframe.adapters.duckdb.splits import DuckDBSplitter
+    from leverframe.domain.build.training_set import run
+    from leverframe.files import write_json
+
+    settings = read_settings()
+    found = run(star_plan(settings), settings.features, settings.data.timezone, DuckDBSplitter(), ROOT)
+    write_json(ROOT / layout.TRAINING_SET, found.to_json())
+    return found
+
+
+def origins(partition: str, row: int) -> list[Origin]:
+    """Return where each feature of one row of a built month came from."""
+    from leverframe.adapters.duckdb.provenance import provenance
+    from leverframe.domain.build.run import needed_files
+
+    settings = read_settings()
+    plan, month = star_plan(settings), Month.of(partition)
+    files = needed_files(plan, month, Month.of(settings.data.first), ROOT)
+    return provenance(plan, ROOT / layout.features(partition), files, row)
+
+
+def star_plan(settings: Settings) -> Plan:
+    """Return the plan of the case's ``star.yaml``."""
+    from leverframe.domain.build.plan import compile_star
+    from leverframe.domain.build.spec import read_star
+
+    return compile_star(read_star(ROOT / settings.data.case.replace(".", "/") / "star.yaml"))
+
+
+def sources(settings: Settings) -> Mapping[str, Source]:
+    """Return what the case's ``sources.py`` declares."""
+    found: Mapping[str, Source] = declared(settings, "sources", "SOURCES")
+    return found
+
+
+def dvc_yaml() -> str:
+    """Return the ``dvc.yaml`` that the declarations ask for, one's own stages kept."""
+    from leverframe.domain.stages import own_stages, pipeline, render
+
+    settings = read_settings()
+    path = ROOT / "dvc.yaml"
+    tail = own_stages(path.read_text(encoding="utf-8")) if path.exists() else ""
+    return render(pipeline(settings, sources(settings), star_plan(settings), _code()), tail)
+
+
+def declared(settings: Settings, file: str, name: str) -> Any:
+    """Return ``name`` of one of the case's Python files.
+
+    Raises ``DefinitionError`` when the file or the name is missing, or the file cannot be run.
+    """
+    return load_object(f"{settings.data.case}.{file}:{name}", "data.case in params.yaml")
+
+
+def load_object(import_path: str, said_by: str) -> Any:
+    """Return what ``package.module:name`` stands for, the root of the repository importable."""
+    module_name, _, name = import_path.partition(":")
+    root = str(ROOT.resolve())
+    if root not in sys.path:  # a console script does not put the working folder on the path
+        sys.path.insert(0, root)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever a person's module raises is theirs to mend
+        raise DefinitionError(
+            f"cannot import `{module_name}`",
+            why=f"{said_by} names it; {type(error).__name__}: {error}",
+            next="mend the module, or the name in params.yaml",
+        ) from error
+    if not hasattr(module, name):
+        public = [each for each in vars(module) if not each.startswith("_")]
+        raise DefinitionError(
+            f"`{module_name}` has no `{name}`",
+            why=f"{said_by} needs it there",
+            next=nearest(name, public),
+        )
+    return getattr(module, name)
+
+
+def _code() -> list[str]:
+    """Return the files and folders of Leverframe that lie in this repository, for stages to depend on."""
+    package = Path(__file__).parent
+    try:
+        inside = package.relative_to(ROOT.resolve())
+    except ValueError:  # installed from elsewhere: its version is in the lock file
+        return []
+    rooms = ("domain", "adapters", "adapters/duckdb")
+    entries = [entry for room in rooms for entry in sorted((package / room).iterdir())]
+    return [Path(inside, os.path.relpath(entry, package)).as_posix() for entry in entries]
