@@ -1,0 +1,69 @@
+"""What a room decided, as a type: it passed, it failed for named reasons, or it could not be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Every reason for a failure, as it stands in reports and in the action output ``reason``."""
+
+    CONTRACT_BROKEN = "contract-broken"
+    COLUMN_MISSING = "column-missing"
+    COLUMN_EMPTY = "column-empty"
+    TABLE_EMPTY = "table-empty"
+    TABLE_STALE = "table-stale"
+    VOLUME_ODD = "volume-odd"
+    SCHEMA_CHANGED = "schema-changed"
+    FOREIGN_KEY_BROKEN = "foreign-key-broken"
+    KEY_DUPLICATED = "key-duplicated"
+    NULL_RATE_CHANGED = "null-rate-changed"
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What was promised holds."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What was promised does not hold, for at least one reason."""
+
+    reasons: tuple[Reason, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a failure without a reason: nobody could act on it."""
+        if not self.reasons:
+            raise ValueError("a failure names at least one reason")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Nothing could be decided; ``because`` says what was lacking. It is not a pass."""
+
+    because: str
+
+
+Verdict = Passed | Failed | Skipped
+
+
+def word(verdict: Verdict) -> str:
+    """Return ``passed``, ``failed`` or ``skipped``, as it stands in the action output ``verdict``."""
+    return type(verdict).__name__.lower()
+
+
+def together(verdicts: Iterable[Verdict]) -> Verdict:
+    """Return the verdict over parts: failed if any failed, skipped if none was decided, else passed.
+
+    Reasons keep the order in which they came, each once.
+    """
+    given = list(verdicts)
+    reasons = dict.fromkeys(reason for each in given if isinstance(each, Failed) for reason in each.reasons)
+    if reasons:
+        return Failed(tuple(reasons))
+    skipped = [each for each in given if isinstance(each, Skipped)]
+    if given and len(skipped) == len(given):
+        return skipped[0]
+    return Passed()
