@@ -1,0 +1,270 @@
+"""Counts what a survey of a table asks for, in one DuckDB query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from leverframe.adapters.duckdb.connection import connect
+from leverframe.adapters.duckdb.sql import column, files_error, parquet, text
+from leverframe.domain.validate.promise import SAMPLES
+from leverframe.domain.validate.statistics import (
+    EVENT_TIME,
+    QUANTILES,
+    ColumnStatistics,
+    Count,
+    Duplicates,
+    Kind,
+    PartitionStatistics,
+    Question,
+    Survey,
+    TableStatistics,
+)
+from leverframe.errors import SourceError, nearest
+
+_TOP = 5  # most frequent values of a text column
+_CHARACTERS = 200  # of a text that leaves the database: enough to tell it apart
+_FLOATS = ("FLOAT", "DOUBLE")
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Columns = Mapping[str, str]  # name to type
+
+
+class DuckDBStatistician:
+    """The ``Statistician`` port: the same counts whatever the number of ``threads``."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads
+
+    def measure(self, survey: Survey) -> TableStatistics:
+        """Return the counts; raises ``SourceError`` for a file that cannot be read."""
+        files = [survey.path, *(path for _, path in survey.history), *survey.others.values()]
+        with connect(self._threads) as sql:
+            sql.execute("SET TimeZone = 'UTC'")
+            try:
+                schemas = {path: _columns(sql, path) for path in dict.fromkeys(files)}
+                query = _Query(survey, schemas)
+                row = sql.execute(query.sql()).fetchone()
+            except duckdb.Error as error:
+                damaged = files_error(error, files)
+                if damaged is None:
+                    raise
+                raise damaged from error
+        assert row is not None  # noqa: S101 - scalar subqueries always give one row
+        return query.statistics(row)
+
+
+class _Query:
+    """One SELECT of scalar subqueries, and how its single row is read."""
+
+    def __init__(self, survey: Survey, schemas: Mapping[Path, Columns]) -> None:
+        self._survey = survey
+        self._schemas = schemas
+        self._columns = schemas[survey.path]
+        self._texts = [name for name, type_ in self._columns.items() if _kind(type_) == "text"]
+        self._questions = [each for each in survey.questions if set(each.columns) <= set(self._columns)]
+
+    def sql(self) -> str:
+        """Return the query."""
+        shown = [_aggregates("current", self._columns), _daily("current", self._columns, self._survey.timezone)]
+        tables = [f"current AS (FROM {parquet([self._survey.path])})"]
+        for number, (_, path) in enumerate(self._survey.history):
+            name, columns = f"earlier_{number}", self._schemas[path]
+            tables.append(f"{name} AS (FROM {parquet([path])})")
+            shown += [_nulls(name, columns), _daily(name, columns, self._survey.timezone)]
+        for number, each in enumerate(self._texts):
+            name, value = f"text_{number}", column(each)
+            tables.append(f"{name} AS MATERIALIZED (SELECT {value} AS v, count(*) AS n FROM current GROUP BY v)")
+            shown.append(_frequencies(name))
+        for number, question in enumerate(self._questions):
+            tables += self._keys(f"key_{number}", question)
+            shown.append(_answer(f"key_{number}", question))
+        return f"WITH {', '.join(tables)} SELECT {', '.join(shown)}"
+
+    def _keys(self, name: str, question: Question) -> list[str]:
+        """Return the keys that occur with their rows, and those of them that break the promise."""
+        given = [column(each) for each in question.columns]
+        known = " AND ".join(f"{each} IS NOT NULL" for each in given)
+        selected = ", ".join(f"{each} AS k{number}" for number, each in enumerate(given))
+        keys = f"{name} AS MATERIALIZED (SELECT {selected}, count(*) AS n FROM current WHERE {known} GROUP BY ALL)"
+        if isinstance(question, Duplicates):
+            return [keys, f"{name}_broken AS (FROM {name} WHERE n > 1)"]
+        path = self._survey.others[question.table]
+        for each in question.references:
+            _require(each, self._schemas[path], path)
+        # Compared as text, so that a key of another type is an orphan and not a crash.
+        equal = " AND ".join(
+            f"{name}.k{number}::VARCHAR = other.{column(each)}::VARCHAR"
+            for number, each in enumerate(question.references)
+        )
+        return [keys, f"{name}_broken AS (FROM {name} ANTI JOIN {parquet([path])} other ON {equal})"]
+
+    def statistics(self, row: Sequence[Any]) -> TableStatistics:
+        """Return what the row of the query says."""
+        values = iter(row)
+        aggregates, daily = next(values), next(values)
+        history = []
+        for partition, path in self._survey.history:
+            nulls, days = next(values), next(values)
+            columns = tuple(
+                ColumnStatistics(name, type_, _kind(type_), nulls[f"c{number}"])
+                for number, (name, type_) in enumerate(self._schemas[path].items())
+            )
+            history.append(PartitionStatistics(partition, nulls["rows"], columns, _days(days)))
+        frequencies = dict(zip(self._texts, values, strict=False))  # zip takes as many as there are texts
+        answers = {question: _count(found) for question, found in zip(self._questions, values, strict=True)}
+        columns = tuple(
+            _column(name, type_, aggregates[f"c{number}"], frequencies.get(name))
+            for number, (name, type_) in enumerate(self._columns.items())
+        )
+        newest = _moment(aggregates["newest"])
+        current = PartitionStatistics(self._survey.partition, aggregates["rows"], columns, _days(daily), newest)
+        return TableStatistics(self._survey.table, current, tuple(history), answers)
+
+
+def _columns(sql: duckdb.DuckDBPyConnection, path: Path) -> Columns:
+    """Return the columns of a file, from its footer alone."""
+    return {name: type_ for name, type_, *_ in sql.execute(f"DESCRIBE FROM {parquet([path])}").fetchall()}
+
+
+def _require(name: str, known: Columns, path: Path) -> None:
+    if name not in known:
+        raise SourceError(
+            f"{path} has no column `{name}`",
+            why="a foreign key refers to it",
+            next=f"mend `references` of the foreign key in contracts.py: {nearest(name, known)}",
+        )
+
+
+def _kind(type_: str) -> Kind:
+    if type_ in _FLOATS or type_.startswith("DECIMAL") or type_.removeprefix("U") in _INTEGERS:
+        return "number"
+    if type_ == "VARCHAR" or type_.startswith("ENUM"):
+        return "text"
+    if type_ in _TIMES:
+        return "time"
+    return "boolean" if type_ == "BOOLEAN" else "other"
+
+
+def _aggregates(table: str, columns: Columns) -> str:
+    """Return the subquery with the rows, the newest moment and a struct a column."""
+    parts = [
+        f"c{number}: {{{_aggregate(column(name), type_)}}}" for number, (name, type_) in enumerate(columns.items())
+    ]
+    moment = _event_time(columns)
+    newest = f"epoch_us(max({moment}) FILTER (isfinite({moment})))" if moment else "NULL"
+    return f"(SELECT {{rows: count(*), newest: {newest}, {', '.join(parts)}}} FROM {table})"
+
+
+def _aggregate(name: str, type_: str) -> str:
+    nulls = f"nulls: {_null_count(name, type_)}"
+    match _kind(type_):
+        case "number":
+            value = f"{name}::DOUBLE" if type_.startswith("DECIMAL") else name
+            finite = f"FILTER (isfinite({name}))" if type_ in _FLOATS else ""
+            # favg: a compensated sum, so that the order of threads leaves no trace in 6 digits
+            return (
+                f"{nulls}, min: min({value}) {finite}, max: max({value}) {finite}, "
+                f"mean: favg({name}::DOUBLE) {finite}, quantiles: quantile_disc({value}, {list(QUANTILES)}) {finite}"
+            )
+        case "time":
+            shape, finite = text("%Y-%m-%dT%H:%M:%SZ"), f"FILTER (isfinite({name}))"
+            return ", ".join(
+                [nulls, *(f"{each}: strftime({each}({name}) {finite}, {shape})" for each in ("min", "max"))]
+            )
+        case "boolean":
+            return f"{nulls}, trues: count(*) FILTER ({name})"
+        case _:
+            return nulls
+
+
+def _null_count(name: str, type_: str) -> str:
+    return f"count(*) FILTER ({name} IS NULL{f' OR isnan({name})' if type_ in _FLOATS else ''})"
+
+
+def _nulls(table: str, columns: Columns) -> str:
+    """Return the subquery with the rows and the nulls of each column."""
+    parts = [f"c{number}: {_null_count(column(name), type_)}" for number, (name, type_) in enumerate(columns.items())]
+    return f"(SELECT {{rows: count(*), {', '.join(parts)}}} FROM {table})"
+
+
+def _event_time(columns: Columns) -> str | None:
+    """Return the event time as an expression with a zone, or None where the table has no such time."""
+    type_ = columns.get(EVENT_TIME, "")
+    if not type_.startswith("TIMESTAMP"):
+        return None
+    return EVENT_TIME if type_.endswith("TIME ZONE") else f"({EVENT_TIME}::TIMESTAMP AT TIME ZONE 'UTC')"
+
+
+def _daily(table: str, columns: Columns, timezone: str) -> str:
+    """Return the subquery with the list of days and their rows."""
+    moment = _event_time(columns)
+    if moment is None:
+        return "[]"
+    day = f"timezone({text(timezone)}, {moment})::DATE"
+    counts = f"SELECT {day} AS day, count(*) AS n FROM {table} WHERE isfinite({moment}) GROUP BY ALL"
+    return f"(SELECT list([day::VARCHAR, n::VARCHAR] ORDER BY day) FROM ({counts}))"
+
+
+def _frequencies(name: str) -> str:
+    known = f"(FROM {name} WHERE v IS NOT NULL ORDER BY n DESC, v LIMIT {_TOP})"
+    return (
+        f"{{'distinct': (SELECT count(v) FROM {name}), "
+        f"top: (SELECT list({{v: {_short('v')}, n: n}} ORDER BY n DESC, v) FROM {known})}}"
+    )
+
+
+def _answer(name: str, question: Question) -> str:
+    keys = [f"k{number}" for number in range(len(question.columns))]
+    order = ", ".join(["n DESC", *keys])
+    shown = " || ', ' || ".join(_short(each) for each in keys)
+    samples = f"(FROM {name}_broken ORDER BY {order} LIMIT {SAMPLES})"
+    return (
+        f"{{of: (SELECT coalesce(sum(n), 0)::BIGINT FROM {name}), "
+        f"rows: (SELECT coalesce(sum(n), 0)::BIGINT FROM {name}_broken), "
+        f"samples: (SELECT list({shown} ORDER BY {order}) FROM {samples})}}"
+    )
+
+
+def _short(value: str) -> str:
+    return f"left({value}::VARCHAR, {_CHARACTERS})"
+
+
+def _count(found: Mapping[str, Any]) -> Count:
+    return Count(found["rows"], found["of"], tuple(found["samples"] or ()))
+
+
+def _column(name: str, type_: str, found: Mapping[str, Any], frequency: Mapping[str, Any] | None) -> ColumnStatistics:
+    return ColumnStatistics(
+        name=name,
+        type=type_,
+        kind=_kind(type_),
+        nulls=found["nulls"],
+        minimum=found.get("min"),
+        maximum=found.get("max"),
+        mean=found.get("mean"),
+        quantiles=tuple(found.get("quantiles") or ()),
+        distinct=frequency["distinct"] if frequency else None,
+        top=tuple((each["v"], each["n"]) for each in frequency["top"] or ()) if frequency else (),
+        trues=found.get("trues"),
+    )
+
+
+def _days(found: Iterable[Sequence[str]] | None) -> tuple[tuple[Any, int], ...]:
+    return tuple((datetime.fromisoformat(day).date(), int(rows)) for day, rows in found or ())
+
+
+def _moment(microseconds: int | None) -> datetime | None:
+    """Return a moment, or the last one that Python knows for a later one."""
+    if microseconds is None:
+        return None
+    try:
+        return _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)

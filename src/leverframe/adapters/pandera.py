@@ -1,0 +1,274 @@
+"""pandera: holds a Parquet file against a schema for polars, values included, without loading it whole.
+
+Three traps of the library are closed here. On a LazyFrame its default depth looks at names and
+types only, and an environment variable can switch it off: both are set for each call. A broken
+check keeps every broken value in memory and writes them into one message: each check is wrapped
+in one that only counts and keeps a few. A check that warns says nothing else: its severity is read
+from ``raise_warning``, and then it is counted like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandera.polars as pa
+import polars as pl
+from pandera.api.polars.types import PolarsData
+from pandera.config import ValidationDepth, config_context, get_config_global, set_config
+from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors, SchemaInitError
+
+from leverframe.domain.validate.promise import SAMPLE_CHARACTERS, SAMPLES, Promise, Severity, cut, significant
+from leverframe.domain.verdict import Reason
+from leverframe.errors import DefinitionError, SourceError
+
+WHOLE_TABLE = "*"  # what pandera calls the column of a check on the table
+_LOOKED_AT = 200  # broken rows among which different samples are sought
+_MISSING, _WRONG_TYPE = SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME, SchemaErrorReason.WRONG_DATATYPE
+_CHANGES = {  # what in a schema would alter the table, and what does the work instead
+    "coerce": "types are given in the transform of the source",
+    "drop_invalid_rows": "rows are filtered in the transform of the source",
+    "add_missing_columns": "columns are added in the transform of the source",
+    "default": "nulls are filled in the transform of the source",
+}
+
+
+class PanderaChecker:
+    """The ``Checker`` port for pandera models and schemas of polars."""
+
+    def check(self, table: str, path: Path, schema: object) -> tuple[Promise, ...]:
+        """Return one promise a column about its presence and type, and one a check of values.
+
+        Raises ``SourceError`` for a file that cannot be read and ``DefinitionError`` for a schema
+        that is not pandera's or would change the table.
+        """
+        declared = _declared(table, schema)
+        frame = pl.scan_parquet(path)
+        try:
+            known = frame.collect_schema().names()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise SourceError(
+                f"cannot read {path}",
+                why=f"the file is damaged: {str(error).splitlines()[0][:200]}",
+                next="`dvc pull` fetches a good copy, `dvc repro` makes it again",
+            ) from error
+        tallies = [*_column_tallies(table, declared), *_table_tallies(table, declared)]
+        errors = _validated(_counting(declared, tallies), frame)
+        values = [promise for tally in tallies for promise in tally.promises(known)]
+        return (*_types(table, declared, errors, known), *_others(table, declared, errors), *values)
+
+
+def _declared(table: str, schema: object) -> pa.DataFrameSchema:
+    """Return the schema of a model, or the schema itself; raises ``DefinitionError``."""
+    if isinstance(schema, type) and issubclass(schema, pa.DataFrameModel):
+        try:
+            schema = schema.to_schema()
+        except SchemaInitError as error:
+            raise DefinitionError(
+                f"the contract of `{table}` is not a pandera schema",
+                why=cut(str(error), 200),
+                next="mend the model in contracts.py",
+            ) from error
+    if not isinstance(schema, pa.DataFrameSchema):
+        raise DefinitionError(
+            f"the contract of `{table}` has no pandera schema",
+            why=f"it holds {type(schema).__name__}, a model or schema of pandera.polars is needed",
+            next="declare a class that inherits from pandera.polars.DataFrameModel",
+        )
+    columns = list(schema.columns.values())
+    for name, instead in _CHANGES.items():
+        if any(getattr(each, name, None) not in (None, False) for each in (schema, *columns)):
+            raise DefinitionError(
+                f"the contract of `{table}` uses `{name}` of pandera",
+                why="a contract looks at the table as it is; what it changed would reach no later stage",
+                next=f"leave it out: {instead}",
+            )
+    return schema
+
+
+def _validated(schema: pa.DataFrameSchema, frame: pl.LazyFrame) -> list[SchemaError]:
+    """Let pandera validate names, types and values of the frame, and return what it found."""
+    if get_config_global().use_narwhals_backend:  # the environment must not choose the engine
+        set_config(use_narwhals_backend=False)
+    with (
+        config_context(validation_enabled=True, validation_depth=ValidationDepth.SCHEMA_AND_DATA),
+        pl.Config(engine_affinity="streaming"),
+    ):
+        try:
+            schema.validate(frame, lazy=True)
+        except SchemaErrors as error:
+            return list(error.schema_errors)
+        except SchemaError as error:  # of a pattern that matches no column
+            return [error]
+    return []
+
+
+@dataclass
+class _Tally:
+    """A check that pandera calls with the table: it counts instead of keeping what is broken.
+
+    ``column`` is the declared name, or pattern, and empty for a check on the table; ``found``
+    gets a promise for each column it was called for.
+    """
+
+    promise: Promise
+    check: pa.Check
+    column: str = ""
+    pattern: bool = False
+    found: list[Promise] = field(default_factory=list)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Tally:
+        """Return itself: pandera validates with copies of a schema, and one place must remember."""
+        return self
+
+    def __call__(self, data: PolarsData) -> bool:
+        """Count the rows of ``data`` that break the check, and tell pandera whether there are none."""
+        try:
+            promise = self._counted(data)
+        except Exception as error:  # noqa: BLE001 - a check is the case's own code: whatever it raises, the others still run
+            detail = f"it could not run: {type(error).__name__}: {cut(str(error).strip().splitlines()[0], 200)}"
+            promise = self.promise.broken_by(Reason.CONTRACT_BROKEN, column=_column(data), detail=detail)
+        self.found.append(promise)
+        return not promise.broken
+
+    def _counted(self, data: PolarsData) -> Promise:
+        columns = [data.key] if _column(data) else _columns_read(self.check, data.lazyframe)
+        promise = replace(self.promise, column=", ".join(columns))
+        result = self.check(data.lazyframe, data.key)
+        held = result.check_output.collect().to_series()
+        broken = len(held) - int(held.sum())
+        if not broken:
+            return promise
+        rows = data.lazyframe.select(pl.len()).collect().item()
+        if result.failure_cases is None or len(held) != rows:  # the check is about the table, not about rows
+            return promise.broken_by(Reason.CONTRACT_BROKEN)
+        fields = {"count": broken, "share": significant(broken / rows), "samples": _samples(result, columns)}
+        return promise.broken_by(Reason.CONTRACT_BROKEN, **fields)
+
+    def promises(self, known: list[str]) -> list[Promise]:
+        """Return what was found; raises ``AssertionError`` if pandera passed over a column that is there."""
+        expected = not self.column or self.pattern or self.column in known
+        if expected and not self.found and not self.pattern:
+            raise AssertionError(f"pandera did not run {self.promise.check} on {self.column or 'the table'}")
+        return self.found
+
+
+def _column(data: PolarsData) -> str:
+    return "" if data.key == WHOLE_TABLE else data.key
+
+
+def _columns_read(check: pa.Check, frame: pl.LazyFrame) -> list[str]:
+    """Return the columns that a check on the table reads: those without which it does not run."""
+    schema = frame.collect_schema()
+    read = []
+    for name in schema:
+        try:
+            check(pl.LazyFrame(schema={each: type_ for each, type_ in schema.items() if each != name}), WHOLE_TABLE)
+        except pl.exceptions.ColumnNotFoundError:
+            read.append(name)
+    return read
+
+
+def _samples(result: Any, columns: list[str]) -> tuple[str, ...]:
+    """Return a few different broken values, or rows, in the order of the file."""
+    failures = result.failure_cases.select(columns or pl.all()).head(_LOOKED_AT)
+    texts = [pl.col(name) for name, type_ in failures.collect_schema().items() if type_ == pl.String]
+    rows = failures.with_columns(_short(each) for each in texts).collect().rows(named=True)
+    return tuple(dict.fromkeys(_shown(row) for row in rows))[:SAMPLES]
+
+
+def _short(text: pl.Expr) -> pl.Expr:
+    """Cut a long text before it leaves polars, in the words of ``cut``."""
+    length = text.str.len_chars()
+    more = pl.format("{}… +{} characters", text.str.head(SAMPLE_CHARACTERS), length - SAMPLE_CHARACTERS)
+    return pl.when(length > SAMPLE_CHARACTERS).then(more).otherwise(text).alias(text.meta.output_name())
+
+
+def _shown(row: dict[str, Any]) -> str:
+    values = {name: "null" if value is None else str(value) for name, value in row.items()}
+    return next(iter(values.values())) if len(values) == 1 else ", ".join(f"{k}={v}" for k, v in values.items())
+
+
+def _column_tallies(table: str, schema: pa.DataFrameSchema) -> Iterator[_Tally]:
+    for name, column in schema.columns.items():
+        checks = list(column.checks)
+        if not column.nullable:
+            checks.insert(0, pa.Check(_is_present, name="not_null", ignore_na=False))
+        if column.unique:
+            checks.append(pa.Check(_is_alone, name="unique"))
+        for check in checks:
+            yield _Tally(_promise(table, check), check, column=name, pattern=column.regex)
+
+
+def _table_tallies(table: str, schema: pa.DataFrameSchema) -> Iterator[_Tally]:
+    checks = list(schema.checks)
+    if schema.unique:
+        keys = [schema.unique] if all(isinstance(each, str) for each in schema.unique) else schema.unique
+        checks += [pa.Check(_are_alone, name="unique", columns=key) for key in keys]
+    for check in checks:
+        yield _Tally(_promise(table, check), check)
+
+
+def _is_present(data: PolarsData) -> pl.LazyFrame:
+    value, (type_,) = pl.col(data.key), data.lazyframe.select(data.key).collect_schema().dtypes()
+    return data.lazyframe.select(value.is_not_null() & value.is_not_nan() if type_.is_float() else value.is_not_null())
+
+
+def _is_alone(data: PolarsData) -> pl.LazyFrame:
+    return data.lazyframe.select(~pl.col(data.key).is_duplicated())
+
+
+def _are_alone(data: PolarsData, columns: list[str]) -> pl.LazyFrame:
+    return data.lazyframe.select(~pl.struct(columns).is_duplicated())
+
+
+def _promise(table: str, check: pa.Check) -> Promise:
+    """Return the promise of a check as declared: pandera's words for its own, the author's for others."""
+    severity = Severity.WARN if check.raise_warning else Severity.ERROR
+    own = check.name is not None and pa.Check.is_builtin_check(check.name)
+    words = check.error if own and check.error else check.name
+    detail = check.description or (check.error if not own else None)
+    return Promise(table, cut(str(words)), severity=severity, detail=detail or "")
+
+
+def _counting(declared: pa.DataFrameSchema, tallies: list[_Tally]) -> pa.DataFrameSchema:
+    """Return the declared schema with each promise about values replaced by its tally."""
+    checks: dict[str, list[pa.Check]] = {}
+    for tally in tallies:
+        checks.setdefault(tally.column, []).append(pa.Check(tally))
+    columns = {
+        name: pa.Column(
+            column.dtype, checks.get(name), nullable=True, required=column.required, regex=column.regex, name=name
+        )
+        for name, column in declared.columns.items()
+    }
+    strict = declared.strict is True  # "filter" would only drop what nobody looks at
+    return pa.DataFrameSchema(columns, checks.get(""), strict=strict, ordered=declared.ordered, name=declared.name)
+
+
+def _types(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError], known: list[str]) -> Iterator[Promise]:
+    """Return a promise a declared column: it is there, with its type."""
+    wrong = {each.column_name: each.failure_cases for each in errors if each.reason_code is _WRONG_TYPE}
+    for name, column in schema.columns.items():
+        promise = Promise(table, f"type({column.dtype})" if column.dtype else "present", column=name)
+        if name in wrong:
+            yield promise.broken_by(Reason.CONTRACT_BROKEN, detail=f"its type is {wrong[name]}")
+        elif column.regex or name in known:
+            yield promise
+        elif column.required:
+            yield replace(promise.without_column(name, set(known) - set(schema.columns)), check=promise.check)
+        else:
+            yield promise.skipped("the column is optional and not there")
+
+
+def _others(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError]) -> Iterator[Promise]:
+    """Return a promise for each error about names that belongs to no single declared column."""
+    for error in errors:
+        told = error.reason_code in (_MISSING, SchemaErrorReason.DATAFRAME_CHECK)
+        if told or (error.reason_code is _WRONG_TYPE and error.column_name in schema.columns):
+            continue
+        name = error.column_name or (error.failure_cases if isinstance(error.failure_cases, str) else "")
+        promise = Promise(table, cut(str(error.check)), column=cut(str(name)))
+        yield promise.broken_by(Reason.CONTRACT_BROKEN, detail=cut(str(error).strip().splitlines()[0], 200))
