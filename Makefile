@@ -1,0 +1,64 @@
+# Every task of the project; CI calls the same. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: help setup demo repro test check format bench lock clean
+
+help: ## list the tasks
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## install everything of requirements.lock into .venv
+
+demo: $(READY) ## run the whole pipeline on real data and print what came out
+	@leverframe demo
+
+repro: $(READY) ## run what is stale, as `dvc repro` does
+	@dvc repro
+
+test: $(READY) check ## run the linters and all tests
+	@echo "== tests: unit, integration"
+	@pytest
+
+check: $(READY) ## linters, types, import walls, docstrings, derived files
+	@echo "== ruff";          ruff check . && ruff format --check .
+	@echo "== mypy";          mypy
+	@echo "== import walls";  lint-imports
+	@echo "== docstrings";    interrogate
+	@echo "== dvc.yaml";      leverframe stages --check
+
+format: $(READY) ## let ruff write the code's layout
+	@ruff check --fix . && ruff format .
+
+bench: $(READY) ## every benchmark, each one JSON object
+	@for file in benchmarks/*.py; do \
+	  name=$$(basename $$file .py); \
+	  case $$name in __init__|alternate) continue;; esac; \
+	  python -m benchmarks.$$name --json; \
+	done
+
+lock: $(READY) ## resolve requirements.lock anew: one resolution for every extra, hashes, no address
+	@uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock
+
+clean: ## remove what the tasks made, except data and caches of DVC
+	@rm -rf $(VENV) .leverframe .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# uv itself comes from the lock file too: its block is the lines from `uv==` to the last hash.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] < (3, 13); \
+	  sys.exit(0 if ok else f"Leverframe needs Python 3.11 or 3.12, {sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.12 setup")'
+	@echo "== setting up $(VENV) (about a minute, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@awk '/^uv==/{on=1} on{print} on&&!/\\$$/{exit}' requirements.lock > $(VENV)/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --build-constraint requirements.lock requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
