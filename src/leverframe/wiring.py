@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from leverframe.domain import layout
 from leverframe.domain.month import Month
-from leverframe.errors import DefinitionError, nearest
+from leverframe.errors import DefinitionError, PipelineError, nearest
 from leverframe.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -32,8 +32,11 @@ def ingest(partition: str) -> list[Ingested]:
 
     settings = read_settings()
     month = None if partition == layout.STATIC else Month.of(partition)
-    frames = PolarsFrames(ROOT, arrow_table)
-    return run(sources(settings), month, settings.data.timezone, frames, ROOT)
+    with stage("ingest", partition) as record:
+        frames = PolarsFrames(ROOT, arrow_table)
+        written = run(sources(settings), month, settings.data.timezone, frames, ROOT)
+        record.rows(sum(each.rows for each in written))
+    return written
 
 
 def build(partition: str) -> Built:
@@ -43,7 +46,10 @@ def build(partition: str) -> Built:
 
     settings = read_settings()
     month, first = Month.of(partition), Month.of(settings.data.first)
-    return run(star_plan(settings), month, first, DuckDBEngine(), ROOT)
+    with stage("build", partition) as record:
+        built = run(star_plan(settings), month, first, DuckDBEngine(), ROOT)
+        record.rows(built.rows)
+    return built
 
 
 def training_set() -> TrainingSet:
@@ -53,8 +59,10 @@ def training_set() -> TrainingSet:
     from leverframe.files import write_json
 
     settings = read_settings()
-    found = run(star_plan(settings), settings.features, settings.data.timezone, DuckDBSplitter(), ROOT)
-    write_json(ROOT / layout.TRAINING_SET, found.to_json())
+    with stage("training-set") as record:
+        found = run(star_plan(settings), settings.features, settings.data.timezone, DuckDBSplitter(), ROOT)
+        write_json(ROOT / layout.TRAINING_SET, found.to_json())
+        record.rows(found.train.rows + found.holdout.rows)
     return found
 
 
@@ -67,6 +75,22 @@ def origins(partition: str, row: int) -> list[Origin]:
     plan, month = star_plan(settings), Month.of(partition)
     files = needed_files(plan, month, Month.of(settings.data.first), ROOT)
     return provenance(plan, ROOT / layout.features(partition), files, row)
+
+
+def star_picture() -> str:
+    """Return the star schema of the case as a Mermaid picture."""
+    from leverframe.domain.build.picture import mermaid
+
+    return mermaid(star_plan(read_settings())).rstrip()
+
+
+def explained(partition: str | None, row: int | None) -> str:
+    """Return the plan in words or, given a row of a built month, where each of its features came from."""
+    from leverframe.domain.build.picture import origin_lines, plan_lines
+
+    if partition is not None and row is not None:
+        return "\n".join(origin_lines(origins(partition, row)))
+    return "\n".join(plan_lines(star_plan(read_settings())))
 
 
 def star_plan(settings: Settings) -> Plan:
@@ -91,6 +115,24 @@ def dvc_yaml() -> str:
     path = ROOT / "dvc.yaml"
     tail = own_stages(path.read_text(encoding="utf-8")) if path.exists() else ""
     return render(pipeline(settings, sources(settings), star_plan(settings), _code()), tail)
+
+
+def write_dvc_yaml() -> None:
+    """Replace ``dvc.yaml`` by what the declarations ask for, one's own stages kept."""
+    from leverframe.files import write_text
+
+    write_text(ROOT / "dvc.yaml", dvc_yaml())
+
+
+def check_dvc_yaml() -> None:
+    """Raise ``PipelineError`` when ``dvc.yaml`` is not what the declarations ask for."""
+    path = ROOT / "dvc.yaml"
+    if not path.exists() or path.read_text(encoding="utf-8") != dvc_yaml():
+        raise PipelineError(
+            "dvc.yaml is not what the declarations ask for",
+            why="a window, a source, a month or a stage changed, so its dependencies are others now",
+            next="run `leverframe stages --write` and commit dvc.yaml",
+        )
 
 
 def declared(settings: Settings, file: str, name: str) -> Any:

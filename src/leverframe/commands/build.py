@@ -19,13 +19,12 @@ def build(partition: str | None, training_set: bool, explain: bool, row: int | N
     """Build the features of one month, or the training set, by the plan of star.yaml."""
     if mermaid:
         output.product(wiring.star_picture())
-    elif explain and row is not None and partition:
-        output.product(wiring.explained_row(partition, row))
     elif explain:
-        output.product(wiring.explained_plan())
+        output.product(wiring.explained(partition, row))
     elif training_set:
-        output.product(wiring.build_training_set())
+        output.product("\n".join(wiring.training_set().lines()))
     elif partition:
-        output.product(wiring.build(partition))
+        built = wiring.build(partition)
+        output.product(f"{built.path}  {built.rows:,} rows, {built.features} features")
     else:
-        raise click.UsageError("name a --partition, or ask for the --training-set, the --explain or the --mermaid")
+        raise click.UsageError("name a --partition, or ask for --training-set, --explain or --mermaid")

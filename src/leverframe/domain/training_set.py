@@ -57,6 +57,16 @@ class TrainingSet:
         """Return the description as plain values."""
         return asdict(self)
 
+    def lines(self) -> list[str]:
+        """Return the description in words, a line a side of the split."""
+        head = f"{len(self.features)} features for the label `{self.label.name}` ({self.label.kind}), plan {self.spec}"
+        sides = (("train", self.train), ("holdout", self.holdout))
+        return [head] + [
+            f"{name:<8} {side.first} to {side.last}  {side.rows:,} rows; left out: {side.without_label:,} without a "
+            f"label, {side.label_known_too_late:,} with a label known too late"
+            for name, side in sides
+        ]
+
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> TrainingSet:
         """Return the description that ``to_json`` gave."""
