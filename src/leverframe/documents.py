@@ -36,7 +36,8 @@ def read(path: Path, model: type[Model], *, what: str) -> Model:
 
 
 def _settings_error(model: type[Document], error: ValidationError, name: str) -> LeverframeError:
-    first = error.errors()[0]
+    # A misspelt key is both unknown and missing: the first says more.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     cause = first.get("ctx", {}).get("error")
     if isinstance(cause, LeverframeError):
         return cause

@@ -1,0 +1,110 @@
+"""The house itself: every room is found by the name of its command, and the walls hold."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from leverframe.cli import leverframe
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src/leverframe"
+COMMANDS = sorted(path.stem for path in (PACKAGE / "commands").glob("*.py") if path.stem != "__init__")
+HOME_ELSEWHERE = {"settings": "settings.py"}  # commands whose room is not in domain/, by name
+HEAVY = ("pandera", "sklearn", "mlserver", "alibi_detect", "dvc", "duckdb", "polars", "pandas", "numpy", "pyarrow")
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_one_word_every_room(word: str) -> None:
+    """The command, its room, its tests and its page carry the same word."""
+    room = PACKAGE / HOME_ELSEWHERE.get(word, f"domain/{word}.py")
+    assert room.exists() or room.with_suffix("").is_dir(), f"no room for {word}"
+    tests = [path for kind in ("unit", "integration") for path in (ROOT / "tests" / kind).glob(f"test_{word}*.py")]
+    assert tests, f"no test file named after {word}"
+    assert f"`leverframe {word}`" in (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("word", COMMANDS)
+def test_a_command_is_a_thin_skin(word: str) -> None:
+    """The body has at most 15 lines, no loop over work and no try; its help has an example."""
+    tree = ast.parse((PACKAGE / f"commands/{word}.py").read_text(encoding="utf-8"))
+    (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == word]
+    body = function.body[1:]  # the docstring is the help
+    assert body[-1].end_lineno is not None
+    assert body[-1].end_lineno - body[0].lineno < 15
+    assert not [node for node in ast.walk(function) if isinstance(node, ast.Try | ast.While)]
+    command = leverframe.get_command(click.Context(leverframe), word)
+    assert command is not None
+    assert "Example" in (command.epilog or "")
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """`leverframe --help` in a fresh interpreter imports none of the heavy packages."""
+    script = (
+        "import sys, json\n"
+        "from click.testing import CliRunner\n"
+        "from leverframe.cli import leverframe\n"
+        "result = CliRunner().invoke(leverframe, ['--help'])\n"
+        "print(json.dumps([result.exit_code, result.output, sorted(sys.modules)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    code, text, modules = json.loads(done.stdout)
+    assert code == 0
+    assert set(COMMANDS) <= set(re.findall(r"^  ([a-z-]+) ", text, re.MULTILINE))
+    assert [name for name in HEAVY if name in modules] == []
+
+
+def test_the_package_knows_nothing_of_the_reference_case() -> None:
+    """Nothing in src/ speaks of flights: a new case is four files elsewhere."""
+    words = re.compile(r"flight|airline|airport|tailnum|nycflights|late30|arr_delay", re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in PACKAGE.rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if words.search(line)
+    ]
+    assert found == []
+
+
+def test_each_foreign_tool_has_one_adapter() -> None:
+    """A tool is imported in exactly one file or package of adapters/, and nowhere else in the package."""
+    allowed = {
+        "yaml": {"yaml_files"},
+        "pydantic": {"settings", "documents", "domain"},  # how declared documents are typed
+        "click": {"cli", "commands", "output"},
+        "polars": {"adapters/polars", "adapters/pandera"},  # pandera's checks are written in polars
+    }
+    homes: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        home = "/".join(parts[:2]) if parts[0] == "adapters" else parts[0]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                names = [node.module]
+            for top in {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"leverframe", "numpy"}:
+                homes.setdefault(top, set()).add(home)
+    for tool, places in homes.items():
+        if tool in allowed:
+            assert places <= allowed[tool], f"{tool} is imported in {sorted(places)}"
+        else:
+            assert len(places) == 1, f"{tool} is imported in {sorted(places)}"
+            assert next(iter(places)).startswith("adapters/"), f"{tool} is imported in {sorted(places)}"
+
+
+def test_lock_file_has_hashes_and_no_address() -> None:
+    """Every package is pinned by hash, and no line names a host."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert "://" not in text
+    pinned = re.findall(r"^([a-z0-9][^\s=]*)==", text, re.MULTILINE)
+    assert len(pinned) > 100
+    blocks = re.split(r"^(?=[a-z0-9][^\s=]*==)", text, flags=re.MULTILINE)[1:]
+    assert [block.split("==")[0] for block in blocks if "--hash=sha256:" not in block] == []
