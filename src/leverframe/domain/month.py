@@ -59,13 +59,19 @@ def months(first: str, last: str) -> list[Month]:
 def months_back(reach: timedelta) -> int:
     """Return how many earlier months a look back over ``reach`` can touch from any moment of a month.
 
-    The shortest stretch of n months decides: 28 days for one (February), 59 for two.
+    The shortest stretch of n whole months decides: 28 days for one (February), 59 for two, which
+    may hold a change of clocks and then lack an hour.
     """
     back = 0
-    while reach > timedelta(days=_SHORTEST[min(back, 11)] + 365 * (back // 12)):
+    while reach > _shortest(back):
         back += 1
     return back
 
 
+def _shortest(count: int) -> timedelta:
+    years, rest = divmod(count, 12)
+    return timedelta(days=365 * years + _DAYS[rest], hours=-1 if count > 1 else 0)
+
+
 # Days in the shortest stretch of n consecutive whole months, n = 0..11.
-_SHORTEST = (0, 28, 59, 89, 120, 150, 181, 212, 242, 273, 303, 334)
+_DAYS = (0, 28, 59, 89, 120, 150, 181, 212, 242, 273, 303, 334)

@@ -1,0 +1,119 @@
+"""star.yaml: what it may say, what it refuses and in which words."""
+
+from __future__ import annotations
+
+import copy
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe.documents import validated
+from leverframe.domain.build.picture import mermaid, plan_lines, short
+from leverframe.domain.build.plan import compile_star, select
+from leverframe.domain.build.spec import Star, duration, read_star
+from leverframe.errors import DefinitionError, LeakError, LeverframeError, SettingsError
+
+REFERENCE = Path(__file__).parents[2] / "pipelines/flights/star.yaml"
+SHOP: dict[str, Any] = {
+    "entities": {"visit": ["visit_id"], "customer": ["customer_id"]},
+    "spine": {"table": "visits", "key": "visit", "columns": ["device"]},
+    "facts": {"orders": {"table": "visits", "known_at": "paid_at", "max_lag": "1d", "reveals": ["basket"]}},
+    "measures": {"customer": {"fact": "orders", "key": "customer", "of": {"amount": ["mean"]}, "windows": ["7d"]}},
+    "labels": {"big": {"fact": "orders", "column": "amount", "kind": "binary", "at_least": 100}},
+}
+
+
+def shop(**changes: Any) -> Star:
+    """Return the shop's star with some sections changed."""
+    return validated(Star, copy.deepcopy(SHOP) | changes, name="star.yaml")
+
+
+@pytest.mark.parametrize("column", ["amount", "basket", "paid_at", "known_at"])
+def test_an_outcome_cannot_be_selected_on_the_spine(column: str) -> None:
+    """Whether revealed by name, used by a measure or label, or the moment itself: refused with the reason."""
+    with pytest.raises(LeakError) as caught:
+        shop(spine=SHOP["spine"] | {"columns": ["device", column]})
+    assert f"`{column}` cannot be selected on the spine: it is an outcome" in caught.value.what
+    assert "the fact `orders` reveals it at `paid_at`" in caught.value.why
+    assert "measure of `orders`" in caught.value.next
+
+
+def test_an_outcome_cannot_be_part_of_a_key() -> None:
+    """A key is read from the spine too, so it must be known at the moment as well."""
+    with pytest.raises(LeakError, match="`basket` cannot be selected on the spine"):
+        shop(entities=SHOP["entities"] | {"customer": ["basket"]})
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"measures": {"m": SHOP["measures"]["customer"] | {"fact": "order"}}}, DefinitionError, "did you mean `orders`?"),
+        ({"measures": {"m": SHOP["measures"]["customer"] | {"key": "custmer"}}}, DefinitionError, "`customer`?"),
+        ({"measures": {"m": SHOP["measures"]["customer"] | {"windows": ["7 days"]}}}, SettingsError, "a whole number and a unit"),
+        ({"measures": {"m": SHOP["measures"]["customer"] | {"windows": ["0d"]}}}, SettingsError, "longer than nothing"),
+        ({"measures": {"m": SHOP["measures"]["customer"] | {"of": {"amount": ["median"]}}}}, SettingsError, "median"),
+        ({"measures": {"m": SHOP["measures"]["customer"] | {"window": ["7d"]}}}, SettingsError, "did you mean `windows`?"),
+        ({"labels": {"l": SHOP["labels"]["big"] | {"kind": "regression"}}}, SettingsError, "the kind is binary"),
+        ({"facts": {"orders": {"table": "visits", "max_lag": "1d"}}}, SettingsError, "known_at"),
+        ({"dimensions": {"c": {"table": "t", "key": "customer", "columns": ["a"], "match": {"id": "x"}}}},
+         DefinitionError, "which the entity `customer` does not have"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(changes: dict[str, Any], error: type[LeverframeError], words: str) -> None:
+    """Each slip gets one error with the place and the nearest name."""
+    with pytest.raises(error) as caught:
+        compile_star(shop(**changes))
+    assert words in caught.value.render()
+
+
+def test_known_at_is_mandatory_and_names_are_unique() -> None:
+    """Two steps that would make the same column are refused."""
+    twice = {"customer": SHOP["measures"]["customer"] | {"of": {"amount": ["mean", "mean"]}}}
+    with pytest.raises(DefinitionError, match="two columns would be called `customer_amount_mean_7d`"):
+        compile_star(shop(measures=twice))
+
+
+def test_the_digest_changes_with_the_meaning_only() -> None:
+    """The order of sections is nothing; a window is everything."""
+    reordered = {name: SHOP[name] for name in reversed(SHOP)}
+    assert validated(Star, reordered, name="star.yaml").digest() == shop().digest()
+    other = SHOP["measures"]["customer"] | {"windows": ["8d"]}
+    assert shop(measures={"customer": other}).digest() != shop().digest()
+
+
+def test_reach_is_window_and_lag_and_ahead() -> None:
+    """The furthest row that a feature can depend on decides which months are read."""
+    plan = compile_star(shop(spine=SHOP["spine"] | {"ahead": "12h"}))
+    assert plan.reach() == {"visits": timedelta(days=8, hours=12)}
+
+
+def test_select_matches_patterns_and_refuses_those_that_match_nothing() -> None:
+    """A feature that silently stays away would go unnoticed for long."""
+    known = ["device", "customer_amount_mean_7d"]
+    assert select(["customer_*", "device"], known) == known
+    with pytest.raises(DefinitionError, match="`devise` in features.select matches no feature") as caught:
+        select(["devise"], known)
+    assert caught.value.next == "did you mean `device`?"
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "-1d", "1.5h", "7 d", "1y"])
+def test_a_duration_is_a_whole_number_and_a_unit(text: str) -> None:
+    """Anything else is refused."""
+    with pytest.raises(ValueError, match="a length of time"):
+        duration(text)
+
+
+def test_lengths_are_shown_as_they_are_written() -> None:
+    """The largest unit without a fraction."""
+    assert [short(duration(each)) for each in ("90s", "15m", "3h", "28d", "2w")] == ["90s", "15m", "3h", "28d", "14d"]
+
+
+def test_the_reference_case_is_told_and_drawn_completely() -> None:
+    """Every feature stands in the plan's words, and every step in the picture."""
+    plan = compile_star(read_star(REFERENCE))
+    told, drawn = "\n".join(plan_lines(plan)), mermaid(plan)
+    assert [name for name in plan.features() if name not in told] == []
+    assert drawn.count("--> l") == len(plan.labels)
+    assert drawn.count("| spine") == len(plan.steps)

@@ -1,0 +1,80 @@
+"""The window kernel against plain Python, function by function."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leverframe.domain.build.plan import Aggregate
+from leverframe.domain.build.windows import Moments, Timeline, aggregate, exact_sums
+
+PLAIN: dict[str, Callable[[Sequence[float]], float | None]] = {
+    "count": len,
+    "sum": lambda values: math.fsum(values) if values else None,
+    "mean": lambda values: math.fsum(values) / len(values) if values else None,
+    "min": lambda values: min(values, default=None),
+    "max": lambda values: max(values, default=None),
+    "distinct": lambda values: len(set(values)),
+    "share_above": lambda values: sum(value > 0.5 for value in values) / len(values) if values else None,
+    "last": lambda values: values[-1] if values else None,
+}
+values = st.one_of(st.just(math.nan), st.sampled_from([0.0, 1.0, -1.0, 0.1, 3e9]), st.floats(-1e6, 1e6))
+events = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 200), values), max_size=300)
+rows = st.lists(st.tuples(st.integers(-1, 3), st.integers(-50, 260)), min_size=1, max_size=40)
+
+
+@pytest.mark.parametrize("function", PLAIN)
+@given(events=events, rows=rows, window=st.integers(1, 300))
+def test_each_function_equals_plain_python(
+    function: str, events: list[tuple[int, int, float]], rows: list[tuple[int, int]], window: int
+) -> None:
+    """Ties, empty windows, nulls, unknown keys and rows in no order included."""
+    ordered = sorted(events, key=lambda event: event[:2])  # stable, as rows are
+    moments = Moments(np.array([e[0] for e in ordered], np.int64), np.array([e[1] for e in ordered], np.int64))
+    column = np.array([e[2] for e in ordered], np.float64)
+    asked = Moments(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.int64))
+    timeline = Timeline(moments, asked)
+    low, high = timeline.before(timedelta(microseconds=window)), timeline.before()
+    made = aggregate(Aggregate("a", "v", function, timedelta(0), 0.5), column, low, high)
+    for (code, at), value in zip(rows, made, strict=True):
+        inside = [v for c, t, v in ordered if c == code and at - window <= t < at and not math.isnan(v)]
+        expected = PLAIN[function](inside)
+        actual = column[int(value)] if function == "last" and not math.isnan(value) else value
+        if expected is None:
+            assert math.isnan(actual)
+        else:
+            assert actual == pytest.approx(expected, rel=1e-15, abs=1e-300)
+
+
+@given(st.lists(st.floats(-1e15, 1e15), min_size=1, max_size=100), st.randoms())
+def test_sums_leave_no_residue_and_do_not_depend_on_other_rows(numbers: list[float], random: object) -> None:
+    """A window of zeros after large values is zero; a window sums to the same whatever stands before it."""
+    zeros = np.array([*numbers, 0.0, 0.0])
+    end = np.array([len(zeros)])
+    assert exact_sums(zeros, end - 2, end)[0] == 0.0
+    doubled = np.array([*numbers, *numbers])
+    half = np.array([len(numbers)])
+    assert exact_sums(doubled, half, 2 * half)[0] == exact_sums(doubled, 0 * half, half)[0]
+
+
+def test_wide_windows_use_blocks() -> None:
+    """Windows far longer than a block give the same extremes as slices do."""
+    numbers = np.random.default_rng(0).normal(size=5000)
+    low = np.array([0, 1, 63, 64, 100, 700, 4990, 5000])
+    high = np.array([5000, 4999, 64, 65, 4500, 701, 5000, 5000])
+    made = aggregate(Aggregate("a", "v", "max", timedelta(0)), numbers, low, high)
+    expected = [numbers[a:b].max() if b > a else math.nan for a, b in zip(low, high, strict=True)]
+    np.testing.assert_array_equal(made, expected)
+
+
+def test_too_many_keys_for_one_number_is_refused() -> None:
+    """Keys and microseconds share 62 bits; beyond that the kernel says so instead of mixing keys up."""
+    many = Moments(np.array([0, 2**40]), np.array([0, 2**40]))
+    with pytest.raises(OverflowError):
+        Timeline(many, many)
