@@ -1,0 +1,129 @@
+"""Scikit-learn: builds estimators by import path, fits them, stores and opens them with skops."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+import skops
+import threadpoolctl
+from numpy.typing import NDArray
+
+from leverframe.adapters.sklearn.building import called, check_methods, found, module_of
+from leverframe.adapters.sklearn.storing import TRUSTED, check_types, dumped, first_line, opened, types_to_trust
+from leverframe.domain.train import Recipe, StoredModel
+from leverframe.errors import EstimatorError
+
+_log = logging.getLogger(__name__)
+
+
+class SklearnModels:
+    """Builds, fits, stores and opens models; import paths are looked up below ``root`` as well."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def build(self, recipe: Recipe) -> Any:
+        """Return the unfitted estimator of ``recipe``.
+
+        A class is called with the parameters alone; a function with the features, and with the
+        label if it takes one. Raises ``DefinitionError`` for a path or parameters that do not
+        exist, ``EstimatorError`` for what cannot learn, answer the label, or be stored.
+        """
+        named = found(recipe.estimator, self._root)
+        estimator = called(named, recipe)
+        check_methods(estimator, recipe)
+        self._checked_types(dumped(estimator), recipe.estimator)
+        return estimator
+
+    def fit(self, estimator: Any, inputs: Any, labels: NDArray[Any]) -> Any:
+        """Return the fitted estimator; ``inputs`` is a frame of (rows, features), ``labels`` (rows,)."""
+        began = time.monotonic()
+        try:
+            fitted = estimator.fit(inputs, labels)
+        except Exception as error:
+            raise EstimatorError(
+                f"{type(estimator).__name__} cannot learn from these data",
+                why=first_line(error),
+                next="mend `train.params`, or the estimator; many need an imputer before them where values are missing",
+            ) from error
+        _log.info(f"train: fitted in {time.monotonic() - began:.1f} s")
+        return fitted
+
+    def store(self, model: Any, recipe: Recipe) -> StoredModel:
+        """Return the model as bytes of a skops file, equal for equal models.
+
+        Raises ``EstimatorError`` for a type that nobody could load again.
+        """
+        data = dumped(model)
+        types = self._checked_types(data, recipe.estimator)
+        classes = (
+            tuple(str(each) for each in getattr(model, "classes_", ())) if recipe.label.kind != "regression" else ()
+        )
+        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return StoredModel(data, digest, types, classes)
+
+    def load(self, data: bytes, estimator: str) -> Any:
+        """Return the model in the bytes of a skops file; ``estimator`` is the import path it was made from.
+
+        Raises ``EstimatorError`` for a damaged file and for a type that is not trusted.
+        """
+        self._checked_types(data, estimator)
+        return opened(data)
+
+    def probabilities(self, model: Any, inputs: Any) -> NDArray[np.float64]:
+        """Return the probability of each class, shape (rows, classes), in the order of ``StoredModel.classes``."""
+        return _answer(model.predict_proba, inputs)
+
+    def predictions(self, model: Any, inputs: Any) -> NDArray[np.float64]:
+        """Return the predicted numbers, shape (rows,)."""
+        return _answer(model.predict, inputs)
+
+    @contextmanager
+    def threads(self, count: int) -> Iterator[None]:
+        """Give OpenMP and BLAS ``count`` threads inside the block, whatever the environment says."""
+        before = os.environ.get("OMP_NUM_THREADS")
+        # Scikit-learn takes fewer threads than asked for on few cores, unless this is set.
+        os.environ["OMP_NUM_THREADS"] = str(count)
+        try:
+            with threadpoolctl.threadpool_limits(limits=count):
+                yield
+        finally:
+            if before is None:
+                del os.environ["OMP_NUM_THREADS"]
+            else:
+                os.environ["OMP_NUM_THREADS"] = before
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of Python and of the libraries that made the model."""
+        python = ".".join(platform.python_version_tuple()[:2])
+        return {"python": python, "numpy": np.__version__, "scikit-learn": sklearn.__version__,
+                "skops": skops.__version__}  # fmt: skip
+
+    def _checked_types(self, data: bytes, estimator: str) -> tuple[str, ...]:
+        types = types_to_trust(data)
+        # The case's module is imported only for types that need its word.
+        foreign = [each for each in types if each not in TRUSTED]
+        declared = getattr(module_of(estimator, self._root), "TRUSTED_TYPES", ()) if foreign else ()
+        check_types(types, declared, estimator.partition(":")[0])
+        return tuple(types)
+
+
+def _answer(method: Callable[[Any], Any], inputs: Any) -> NDArray[np.float64]:
+    try:
+        return np.asarray(method(inputs), dtype=np.float64)
+    except Exception as error:
+        raise EstimatorError(
+            "the model cannot answer for these rows",
+            why=first_line(error),
+            next="run `dvc repro`, so that the model and the data are made for each other",
+        ) from error

@@ -1,0 +1,18 @@
+"""Fit the estimator to the training rows and store the model."""
+
+from __future__ import annotations
+
+import click
+
+from leverframe import output, wiring
+
+
+@click.command(epilog="Example: leverframe train --json")
+@click.option("--json", "as_json", is_flag=True, help="Print the description of the model as JSON.")
+def train(as_json: bool) -> None:
+    """Fit the estimator of params.yaml to the training rows; write models/model.skops and models/model.json."""
+    model = wiring.train()
+    if as_json:
+        output.product_json(model.to_json())
+    else:
+        output.product("\n".join(model.lines()))

@@ -1,0 +1,46 @@
+"""What a stage reads and writes beside its tables: whole files, by the paths of ``layout``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from leverframe.errors import SourceError
+
+Described = TypeVar("Described")
+
+
+class Artefacts(Protocol):
+    """Reads and replaces whole files, paths relative to the root of the repository."""
+
+    def read_json(self, path: Path) -> Any:
+        """Return the content of a JSON file; raises ``SourceError`` when it is missing or damaged."""
+
+    def read_bytes(self, path: Path) -> bytes:
+        """Return the content of a file; raises ``SourceError`` when it cannot be read."""
+
+    def write_json(self, path: Path, content: Any) -> None:
+        """Replace a file with JSON."""
+
+    def write_text(self, path: Path, text: str) -> None:
+        """Replace a file with text."""
+
+    def write_bytes(self, path: Path, data: bytes) -> None:
+        """Replace a file with bytes."""
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, if there is one."""
+
+
+def read_as(parse: Callable[[dict[str, Any]], Described], path: Path, artefacts: Artefacts) -> Described:
+    """Return what ``parse`` makes of a JSON file; raises ``SourceError`` when it lacks something."""
+    content = artefacts.read_json(path)
+    try:
+        return parse(content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SourceError(
+            f"{path} does not have the form of its kind",
+            why=f"{type(error).__name__}: {error}",
+            next="`dvc repro` makes it again, with this version of Leverframe",
+        ) from error
