@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import importlib.util
 import io
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from leverframe.files import replacing
 EVENT_TIME, KNOWN_AT = "event_time", "known_at"
 _ROW_GROUP = 200_000  # rows: small enough to skip by time, large enough to compress
 _UTC = pl.Datetime("us", "UTC")
+_MEND_SOURCE = "look at the source, and at its transform in sources.py"
+_MAKE_AGAIN = "`dvc pull` fetches a missing or damaged file; `dvc repro` makes it again"
 _UNREADABLE = (pl.exceptions.PolarsError, OSError, zipfile.BadZipFile)
 
 
@@ -44,14 +47,14 @@ class PolarsFrames:
                 case Function():
                     return _lazy(reader.call(month))
         except _UNREADABLE as error:
-            raise _unreadable(str(reader), error) from error
+            raise _unreadable(_shown(reader), error, _MEND_SOURCE) from error
 
-    def columns(self, frame: pl.LazyFrame) -> Mapping[str, str]:
-        """Return the names of the columns and of their types; a moment is ``moment``, one without zone ``local``."""
+    def columns(self, name: str, frame: pl.LazyFrame) -> Mapping[str, str]:
+        """Return the columns with their types: ``moment`` for one with a time zone, else the type's own name."""
         try:
-            return {name: _kind(dtype) for name, dtype in frame.collect_schema().items()}
+            return {column: _kind(dtype) for column, dtype in frame.collect_schema().items()}
         except _UNREADABLE as error:
-            raise _unreadable("the table", error) from error
+            raise _unreadable(f"table `{name}`", error, _MEND_SOURCE) from error
 
     def cut(self, frame: pl.LazyFrame, times: tuple[str, str], start: datetime, end: datetime) -> pl.LazyFrame:
         """Return the rows of ``[start, end)``, and those of no known time, ordered by event time."""
@@ -63,19 +66,23 @@ class PolarsFrames:
         inside = moment.is_null() | ((moment >= start.astimezone(UTC)) & (moment < end.astimezone(UTC)))
         return timed.filter(inside).sort(EVENT_TIME, maintain_order=True)
 
-    def collect(self, frame: pl.LazyFrame) -> tuple[pl.DataFrame, int, dict[str, int]]:
-        """Return the frame in memory, its rows, and the nulls of its time columns."""
+    def collect(self, name: str, frame: pl.LazyFrame) -> tuple[pl.DataFrame, int, dict[str, int]]:
+        """Return the frame in memory, its rows, and the nulls of its time columns; ``name`` is for errors."""
         try:
             collected = frame.collect()
         except _UNREADABLE as error:
-            raise _unreadable("the table", error) from error
+            raise _unreadable(f"table `{name}`", error, _MEND_SOURCE) from error
         times = [name for name in (EVENT_TIME, KNOWN_AT) if name in collected.columns]
         return collected, collected.height, {name: collected[name].null_count() for name in times}
 
     def write(self, frame: pl.DataFrame, path: Path) -> None:
         """Replace the Parquet file with a collected frame."""
         with replacing(path) as temporary:
-            frame.write_parquet(temporary, compression="zstd", row_group_size=_ROW_GROUP)
+            try:
+                frame.write_parquet(temporary, compression="zstd", row_group_size=_ROW_GROUP)
+            except pl.exceptions.PolarsError as error:
+                number = re.search(r"os error (\d+)", str(error))  # polars hides what the system said
+                raise OSError(int(number[1]), str(error)) if number else error from error
 
     def _files(self, pattern: str, package: str | None) -> list[str]:
         folder = _package_folder(package) if package else self._root
@@ -94,7 +101,7 @@ def read_table(path: Path) -> pl.DataFrame:
     try:
         return pl.read_parquet(path)
     except _UNREADABLE as error:
-        raise _unreadable(str(path), error) from error
+        raise _unreadable(str(path), error, _MAKE_AGAIN) from error
 
 
 def _csv(files: list[str], null: str) -> pl.LazyFrame:
@@ -132,13 +139,12 @@ def _package_folder(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _unreadable(what: str, error: Exception) -> SourceError:
-    text = str(error)
-    for escape in ("\\u001b[31m", "\\u001b[0m"):
-        text = text.replace(escape, "")
+def _shown(reader: Reader) -> str:
+    return f"`{reader.path}`" if isinstance(reader, Csv | Parquet) else "the source"
+
+
+def _unreadable(what: str, error: Exception, mend: str) -> SourceError:
     missing = isinstance(error, FileNotFoundError)
-    return SourceError(
-        f"cannot read {what}",
-        why="there is no such file" if missing else f"it is damaged or of another form: {text.splitlines()[0][:200]}",
-        next="`dvc pull` fetches a missing or damaged file; `dvc repro` makes it again",
-    )
+    words = (str(error).splitlines() or [type(error).__name__])[0][:200]
+    why = "there is no such file" if missing else f"it is damaged or of another form: {words}"
+    return SourceError(f"cannot read {what}", why=why, next=mend)

@@ -91,8 +91,8 @@ class Frames(Protocol):
     def read(self, reader: Reader, month: Month | None) -> Frame:
         """Return the raw frame; raises ``SourceError`` when it is missing or damaged."""
 
-    def columns(self, frame: Frame) -> Mapping[str, str]:
-        """Return the names of the columns and of their types; a moment is ``moment``, one without zone ``local``."""
+    def columns(self, name: str, frame: Frame) -> Mapping[str, str]:
+        """Return the columns with their types: ``moment`` for one with a time zone, else the type's own name."""
 
     def cut(self, frame: Frame, times: tuple[str, str], start: datetime, end: datetime) -> Frame:
         """Return the rows that happened in ``[start, end)`` or at no known time, ordered by event time.
@@ -101,8 +101,8 @@ class Frames(Protocol):
         ``event_time`` and ``known_at``, the latter never before the former. Ties keep their order.
         """
 
-    def collect(self, frame: Frame) -> tuple[Frame, int, dict[str, int]]:
-        """Return the frame in memory, its rows, and the nulls of its time columns."""
+    def collect(self, name: str, frame: Frame) -> tuple[Frame, int, dict[str, int]]:
+        """Return the frame in memory, its rows, and the nulls of its time columns; ``name`` is for errors."""
 
     def write(self, frame: Frame, path: Path) -> None:
         """Replace the Parquet file with a collected frame."""
@@ -154,10 +154,10 @@ def _collected(
     if source.transform is not None:
         frame = source.transform(frame, **{each: frames.read(sources[each].read, month) for each in source.uses})
     if source.event_time is not None and source.known_at is not None and month is not None:
-        _check_times(name, (source.event_time, source.known_at), frames.columns(frame))
+        _check_times(name, (source.event_time, source.known_at), frames.columns(name, frame))
         times, end = (source.event_time, source.known_at), month.plus(1)
         frame = frames.cut(frame, times, month.start(timezone), end.start(timezone))
-    collected, rows, nulls = frames.collect(frame)
+    collected, rows, nulls = frames.collect(name, frame)
     _check_rows(name, month, rows, nulls)
     return collected, rows
 

@@ -1,0 +1,194 @@
+"""Every kind of source becomes the same monthly Parquet, and what is wrong with one is said by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+from leverframe.adapters.duckdb.query import arrow_table
+from leverframe.adapters.polars import PolarsFrames
+from leverframe.domain import layout
+from leverframe.domain.ingest import Csv, Function, Parquet, Query, Reader, Source, run
+from leverframe.domain.month import Month
+from leverframe.errors import DefinitionError, SourceError
+
+MARCH = Month(2021, 3)
+ZONE = "America/New_York"
+ROWS = {
+    "id": [1, 2, 3, 4, 5],
+    "at": ["2021-03-31T23:30:00Z", "2021-03-01T05:00:00Z", "2021-03-01T04:59:59Z", "2021-04-01T03:59:59Z", "2021-03-09T00:00:00Z"],
+    "told": ["2021-03-31T20:00:00Z", "2021-03-02T05:00:00Z", "2021-03-01T05:00:00Z", "2021-04-02T00:00:00Z", "2021-03-09T00:00:00Z"],
+}  # fmt: skip
+
+TIMES = {"at": pl.Series([datetime(2021, 3, 1, tzinfo=UTC)]), "told": pl.Series([datetime(2021, 3, 1, tzinfo=UTC)])}
+
+
+def moments(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the frame with its two times as moments."""
+    texts = pl.col("at", "told").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC", time_unit="ms")
+    return frame.with_columns(texts)
+
+
+def source(read: Reader, **changes: Any) -> Source:
+    """Return a timed source."""
+    given: dict[str, Any] = {"transform": moments, "event_time": "at", "known_at": "told"} | changes
+    return Source(read, **given)
+
+
+def ingested(root: Path, read: Reader, **changes: Any) -> pl.DataFrame:
+    """Ingest March of a table and return what was written."""
+    given = source(read, **changes)
+    run({"table": given}, None if given.static else MARCH, ZONE, PolarsFrames(root, arrow_table), root)
+    return pl.read_parquet(root / layout.raw("table", "2021-03"))
+
+
+@pytest.fixture
+def readers(tmp_path: Path) -> dict[str, Reader]:
+    """Write the same rows in every form a source can have."""
+    frame = pl.DataFrame(ROWS)
+    frame.write_csv(tmp_path / "whole.csv")
+    frame.head(2).write_csv(tmp_path / "part-1.csv")
+    frame.tail(3).write_csv(tmp_path / "part-2.csv")
+    frame.write_parquet(tmp_path / "whole.parquet")
+    frame.head(2).write_parquet(tmp_path / "piece-1.parquet")
+    frame.tail(3).write_parquet(tmp_path / "piece-2.parquet")
+    with zipfile.ZipFile(tmp_path / "whole.csv.zip", "w") as archive:
+        archive.write(tmp_path / "whole.csv", "whole.csv")
+    with duckdb.connect(str(tmp_path / "house.duckdb")) as connection:
+        connection.register("rows", frame.to_arrow())
+        connection.execute("CREATE TABLE visits AS SELECT * FROM rows")
+    return {
+        "csv": Csv("whole.csv"),
+        "csv glob": Csv("part-*.csv"),
+        "zipped csv": Csv("whole.csv.zip"),
+        "parquet": Parquet("whole.parquet"),
+        "parquet glob": Parquet("piece-*.parquet"),
+        "duckdb table": Query("visits", database=str(tmp_path / "house.duckdb")),
+        "duckdb select": Query(f"SELECT * FROM '{tmp_path}/whole.parquet'"),
+        "function": Function(lambda month: pl.DataFrame(ROWS) if month == MARCH else None),
+        "function of columns": Function(lambda _: ROWS),
+    }
+
+
+KINDS = [
+    "csv", "csv glob", "zipped csv", "parquet", "parquet glob", "duckdb table", "duckdb select", "function",
+    "function of columns",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_source_gives_the_same_month(kind: str, readers: dict[str, Reader], tmp_path: Path) -> None:
+    """Cut by the local month, ordered by event time, known no earlier than it happened, in UTC."""
+    frame = ingested(tmp_path, readers[kind])
+    assert frame["id"].to_list() == [2, 5, 1, 4]
+    assert frame.schema["event_time"] == frame.schema["known_at"] == pl.Datetime("us", "UTC")
+    assert frame["known_at"][2] == frame["event_time"][2] == datetime(2021, 3, 31, 23, 30, tzinfo=UTC)
+
+
+def test_late_and_corrected_data_rewrite_the_partition(readers: dict[str, Reader], tmp_path: Path) -> None:
+    """Ingesting again gives the same bytes for the same rows and the new rows for new ones."""
+    first = ingested(tmp_path, readers["csv"])
+    path = tmp_path / layout.raw("table", "2021-03")
+    before = path.read_bytes()
+    ingested(tmp_path, readers["csv"])
+    assert path.read_bytes() == before
+    late = pl.DataFrame({"id": [6], "at": ["2021-03-05T00:00:00Z"], "told": ["2021-03-20T00:00:00Z"]})
+    pl.concat([pl.DataFrame(ROWS), late]).write_csv(tmp_path / "whole.csv")
+    assert ingested(tmp_path, readers["csv"]).height == first.height + 1
+
+
+def test_static_tables_have_one_file_and_uses_are_handed_over(readers: dict[str, Reader], tmp_path: Path) -> None:
+    """A transform gets the raw frames of the sources it uses, by name."""
+
+    def doubled(frame: pl.LazyFrame, names: pl.LazyFrame) -> pl.LazyFrame:
+        return frame.join(names.select("id", twice=pl.col("id") * 2), on="id").select("id", "twice")
+
+    tables = {"names": Source(readers["parquet"]), "both": Source(readers["csv"], transform=doubled, uses=("names",))}
+    written = run(tables, None, ZONE, PolarsFrames(tmp_path, arrow_table), tmp_path)
+    assert [(each.table, each.rows) for each in written] == [("names", 5), ("both", 5)]
+    assert pl.read_parquet(tmp_path / layout.raw("both", layout.STATIC))["twice"].sum() == 30
+
+
+@pytest.mark.parametrize(
+    ("read", "changes", "words"),
+    [
+        (Csv("nothing-*.csv"), {}, "no file matches `nothing-*.csv`"),
+        (Csv("data.csv", package="no_such_package"), {}, "`no_such_package` is not installed"),
+        (Query("nowhere"), {}, "cannot read `nowhere`"),
+        (Csv("whole.csv"), {"event_time": "att"}, "did you mean `at`?"),
+        (Csv("whole.csv"), {"transform": None}, "column `at` of table `table` is not a moment"),
+        (Function(lambda _: {name: values[:0] for name, values in TIMES.items()}), {"transform": None}, "has no rows in 2021-03"),
+        (Function(lambda _: {"id": []}), {"event_time": None, "known_at": None, "transform": None}, "has no rows"),
+        (Csv("whole.csv"), {"transform": lambda frame: frame.select(pl.col("nowhere"))}, "cannot read table `table`"),
+        (Function(lambda _: {**ROWS, "told": [None, *ROWS["told"][1:]]}), {}, "1 of 4 rows of table `table` have no known_at"),
+        (Function(lambda _: {**ROWS, "at": [None, *ROWS["at"][1:]]}), {}, "have no event_time"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_source_is_said_by_name(
+    read: Reader, changes: dict[str, Any], words: str, readers: dict[str, Reader], tmp_path: Path
+) -> None:
+    """One error, and nothing is written."""
+    assert readers
+    with pytest.raises(SourceError) as caught:
+        ingested(tmp_path, read, **changes)
+    assert words in caught.value.render()
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("name", ["whole.parquet", "whole.csv.zip"])
+def test_a_truncated_source_is_named(name: str, readers: dict[str, Reader], tmp_path: Path) -> None:
+    """A damaged file is an error of its own, not a shorter table."""
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(SourceError, match="cannot read"):
+        ingested(tmp_path, readers["parquet" if name.endswith("parquet") else "zipped csv"])
+
+
+def test_nothing_is_written_unless_every_table_can_be(readers: dict[str, Reader], tmp_path: Path) -> None:
+    """A month is all of its tables or none of them."""
+    tables = {"good": source(readers["csv"]), "bad": source(Csv("nothing.csv"))}
+    with pytest.raises(SourceError):
+        run(tables, MARCH, ZONE, PolarsFrames(tmp_path, arrow_table), tmp_path)
+    assert not (tmp_path / "data").exists()
+
+
+def test_half_declared_times_and_unknown_uses_are_refused(tmp_path: Path) -> None:
+    """A declaration that cannot work is refused before anything is read."""
+    frames = PolarsFrames(tmp_path, arrow_table)
+    with pytest.raises(DefinitionError, match="declares only one of event_time and known_at"):
+        run({"t": Source(Csv("x"), event_time="at")}, MARCH, ZONE, frames, tmp_path)
+    with pytest.raises(DefinitionError, match="uses `nmaes`"):
+        run({"t": Source(Csv("x"), uses=("nmaes",)), "names": Source(Csv("y"))}, None, ZONE, frames, tmp_path)
+
+
+def test_a_full_disk_is_one_error_and_leaves_the_old_file(readers: dict[str, Reader], tmp_path: Path) -> None:
+    """The system refuses to let a file grow: exit with the disk's error, no half-written file."""
+    ingested(tmp_path, readers["csv"])
+    path = tmp_path / layout.raw("table", "2021-03")
+    before = path.read_bytes()
+    script = f"""
+import resource, sys
+from pathlib import Path
+import polars as pl
+from leverframe.adapters.polars import PolarsFrames
+from leverframe.errors import DiskError
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+frames = PolarsFrames(Path("."), None)
+try:
+    frames.write(pl.DataFrame({{"id": list(range(100000))}}), Path({str(path)!r}))
+except DiskError as error:
+    print(error.render()); sys.exit(error.exit_code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (17, "")
+    assert "the previous version of the file is untouched" in done.stdout
+    assert path.read_bytes() == before
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
