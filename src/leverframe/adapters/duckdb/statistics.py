@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -27,6 +29,7 @@ from leverframe.domain.validate.statistics import (
 from leverframe.errors import SourceError, nearest
 
 _TOP = 5  # most frequent values of a text column
+_MEMORY = "300MB"  # of DuckDB: what does not fit goes to the disk
 _CHARACTERS = 200  # of a text that leaves the database: enough to tell it apart
 _FLOATS = ("FLOAT", "DOUBLE")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
@@ -45,19 +48,26 @@ class DuckDBStatistician:
     def measure(self, survey: Survey) -> TableStatistics:
         """Return the counts; raises ``SourceError`` for a file that cannot be read."""
         files = [survey.path, *(path for _, path in survey.history), *survey.others.values()]
-        with connect(self._threads) as sql:
-            sql.execute("SET TimeZone = 'UTC'")
+        with TemporaryDirectory() as spill, connect(self._threads) as sql:
+            sql.execute(f"SET TimeZone = 'UTC'; SET temp_directory = {text(spill)}; SET memory_limit = '{_MEMORY}'")
             try:
-                schemas = {path: _columns(sql, path) for path in dict.fromkeys(files)}
-                query = _Query(survey, schemas)
-                row = sql.execute(query.sql()).fetchone()
+                query = _Query(survey, {path: _columns(sql, path) for path in dict.fromkeys(files)})
+                return query.statistics(_row(sql, query.sql()))
             except duckdb.Error as error:
                 damaged = files_error(error, files)
                 if damaged is None:
                     raise
                 raise damaged from error
-        assert row is not None  # noqa: S101 - scalar subqueries always give one row
-        return query.statistics(row)
+
+
+def _row(sql: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    """Return the one row of a query, with all the memory there is if the usual share is too little."""
+    try:
+        found = sql.execute(query).fetchone()
+    except duckdb.OutOfMemoryException:
+        sql.execute("RESET memory_limit")
+        found = sql.execute(query).fetchone()
+    return tuple(found or ())
 
 
 class _Query:
@@ -67,21 +77,23 @@ class _Query:
         self._survey = survey
         self._schemas = schemas
         self._columns = schemas[survey.path]
-        self._texts = [name for name, type_ in self._columns.items() if _kind(type_) == "text"]
+        self._counted = [name for name, type_ in self._columns.items() if _kind(type_) in _FREQUENCIES]
         self._questions = [each for each in survey.questions if set(each.columns) <= set(self._columns)]
 
     def sql(self) -> str:
         """Return the query."""
         shown = [_aggregates("current", self._columns), _daily("current", self._columns, self._survey.timezone)]
-        tables = [f"current AS (FROM {parquet([self._survey.path])})"]
+        tables = [f"current AS NOT MATERIALIZED (FROM {parquet([self._survey.path])})"]
         for number, (_, path) in enumerate(self._survey.history):
             name, columns = f"earlier_{number}", self._schemas[path]
-            tables.append(f"{name} AS (FROM {parquet([path])})")
+            tables.append(f"{name} AS NOT MATERIALIZED (FROM {parquet([path])})")
             shown += [_nulls(name, columns), _daily(name, columns, self._survey.timezone)]
-        for number, each in enumerate(self._texts):
-            name, value = f"text_{number}", column(each)
-            tables.append(f"{name} AS MATERIALIZED (SELECT {value} AS v, count(*) AS n FROM current GROUP BY v)")
-            shown.append(_frequencies(name))
+        for number, each in enumerate(self._counted):
+            type_, value = self._columns[each], column(each)
+            known = f"isfinite({value})" if type_ in _FLOATS else f"{value} IS NOT NULL"
+            counts = f"SELECT {value} AS v, count(*) AS n FROM current WHERE {known} GROUP BY v"
+            tables.append(f"values_{number} AS MATERIALIZED ({counts})")
+            shown.append(_FREQUENCIES[_kind(type_)](f"values_{number}"))
         for number, question in enumerate(self._questions):
             tables += self._keys(f"key_{number}", question)
             shown.append(_answer(f"key_{number}", question))
@@ -117,10 +129,10 @@ class _Query:
                 for number, (name, type_) in enumerate(self._schemas[path].items())
             )
             history.append(PartitionStatistics(partition, nulls["rows"], columns, _days(days)))
-        frequencies = dict(zip(self._texts, values, strict=False))  # zip takes as many as there are texts
+        frequencies = dict(zip(self._counted, values, strict=False))  # zip takes no more values than names
         answers = {question: _count(found) for question, found in zip(self._questions, values, strict=True)}
         columns = tuple(
-            _column(name, type_, aggregates[f"c{number}"], frequencies.get(name))
+            _column(name, type_, aggregates[f"c{number}"], frequencies.get(name, {}))
             for number, (name, type_) in enumerate(self._columns.items())
         )
         newest = _moment(aggregates["newest"])
@@ -170,8 +182,7 @@ def _aggregate(name: str, type_: str) -> str:
             finite = f"FILTER (isfinite({name}))" if type_ in _FLOATS else ""
             # favg: a compensated sum, so that the order of threads leaves no trace in 6 digits
             return (
-                f"{nulls}, min: min({value}) {finite}, max: max({value}) {finite}, "
-                f"mean: favg({name}::DOUBLE) {finite}, quantiles: quantile_disc({value}, {list(QUANTILES)}) {finite}"
+                f"{nulls}, min: min({value}) {finite}, max: max({value}) {finite}, mean: favg({name}::DOUBLE) {finite}"
             )
         case "time":
             shape, finite = text("%Y-%m-%dT%H:%M:%SZ"), f"FILTER (isfinite({name}))"
@@ -212,12 +223,27 @@ def _daily(table: str, columns: Columns, timezone: str) -> str:
     return f"(SELECT list([day::VARCHAR, n::VARCHAR] ORDER BY day) FROM ({counts}))"
 
 
-def _frequencies(name: str) -> str:
-    known = f"(FROM {name} WHERE v IS NOT NULL ORDER BY n DESC, v LIMIT {_TOP})"
+def _texts(name: str) -> str:
+    """Return the struct with the distinct values of a frequency table and the most frequent of them."""
+    top = f"(FROM {name} ORDER BY n DESC, v LIMIT {_TOP})"
     return (
-        f"{{'distinct': (SELECT count(v) FROM {name}), "
-        f"top: (SELECT list({{v: {_short('v')}, n: n}} ORDER BY n DESC, v) FROM {known})}}"
+        f"{{'distinct': (SELECT count(*) FROM {name}), "
+        f"top: (SELECT list({{v: {_short('v')}, n: n}} ORDER BY n DESC, v) FROM {top})}}"
     )
+
+
+def _quantiles(name: str) -> str:
+    """Return the struct with the exact quantiles of a frequency table.
+
+    Sorted distinct values with their rows are far fewer than the rows, and can leave memory for
+    the disk, which the state of an aggregate such as ``quantile_disc`` cannot.
+    """
+    ranked = f"SELECT v, sum(n) OVER (ORDER BY v ROWS UNBOUNDED PRECEDING) AS upto FROM {name}"
+    picked = ", ".join(f"min(v) FILTER (upto >= {share} * total)" for share in QUANTILES)
+    return f"{{quantiles: (SELECT [{picked}] FROM ({ranked}), (SELECT sum(n) AS total FROM {name}))}}"
+
+
+_FREQUENCIES = {"text": _texts, "number": _quantiles}
 
 
 def _answer(name: str, question: Question) -> str:
@@ -240,7 +266,8 @@ def _count(found: Mapping[str, Any]) -> Count:
     return Count(found["rows"], found["of"], tuple(found["samples"] or ()))
 
 
-def _column(name: str, type_: str, found: Mapping[str, Any], frequency: Mapping[str, Any] | None) -> ColumnStatistics:
+def _column(name: str, type_: str, found: Mapping[str, Any], frequency: Mapping[str, Any]) -> ColumnStatistics:
+    quantiles = frequency.get("quantiles") or ()
     return ColumnStatistics(
         name=name,
         type=type_,
@@ -249,9 +276,9 @@ def _column(name: str, type_: str, found: Mapping[str, Any], frequency: Mapping[
         minimum=found.get("min"),
         maximum=found.get("max"),
         mean=found.get("mean"),
-        quantiles=tuple(found.get("quantiles") or ()),
-        distinct=frequency["distinct"] if frequency else None,
-        top=tuple((each["v"], each["n"]) for each in frequency["top"] or ()) if frequency else (),
+        quantiles=tuple(float(each) if isinstance(each, Decimal) else each for each in quantiles if each is not None),
+        distinct=frequency.get("distinct"),
+        top=tuple((each["v"], each["n"]) for each in frequency.get("top") or ()),
         trues=found.get("trues"),
     )
 
