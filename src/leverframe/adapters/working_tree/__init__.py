@@ -1,0 +1,167 @@
+"""The working tree as DVC sees it: what exists, whether it is as recorded, and what the local cache holds.
+
+The hash rules are those of DVC 3: the MD5 of a file's bytes, and for a directory the MD5 of
+the JSON list of its files. An integration test holds them against the installed DVC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+
+from leverframe.adapters.working_tree.digests import Digests
+from leverframe.adapters.working_tree.dvc_config import DvcConfig
+from leverframe.adapters.working_tree.ignore import Ignore
+from leverframe.domain.status.compare import Look, Presence
+from leverframe.domain.status.pipeline import Recorded
+from leverframe.domain.status.template import FlagStyle
+from leverframe.errors import DefinitionError, RepositoryError, SettingsError
+
+_PROTECTED = 0o444  # the mode by which DVC marks a cache file as verified
+_DIGESTS = ".leverframe/digests.json"
+
+
+class WorkingTree:
+    """The files below ``root``, the folder that holds `.dvc`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._config = DvcConfig.read(root)
+        self._ignore = Ignore(root)
+        self._digests = Digests(root, root / _DIGESTS)
+        self._looks: dict[tuple[str, Recorded | None], Look] = {}
+        self._lists: dict[str, tuple[str, int, int]] = {}
+
+    @classmethod
+    def around(cls, start: Path) -> WorkingTree:
+        """Return the tree that ``start`` is in; raises ``RepositoryError`` outside of any."""
+        for folder in [start.absolute(), *start.absolute().parents]:
+            if (folder / ".dvc").is_dir():
+                return cls(folder)
+        raise RepositoryError(
+            f"{start} is not in a DVC repository",
+            why="neither it nor any folder above it holds `.dvc`",
+            next="go to the repository with the pipeline, or start one with `leverframe init`",
+        )
+
+    def flag_style(self) -> FlagStyle:
+        """Return how the configuration of DVC wants mappings in commands."""
+        return self._config.flag_style
+
+    def text(self, path: str) -> str | None:
+        """Return the content of a text file, None when there is none; raises ``SettingsError`` for bytes."""
+        try:
+            return (self.root / path).read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except UnicodeDecodeError as error:
+            raise SettingsError(f"cannot read {path}", why="it is not UTF-8 text", next=f"restore {path}") from error
+
+    def ignored(self, path: str) -> bool:
+        """Tell whether `.dvcignore` hides a file, itself or through a folder above it."""
+        return self._ignore.hides(path)
+
+    def look(self, path: str, recorded: Recorded | None) -> Look:
+        """Compare a path with its record, by size first, each path once; whatever exists differs from no record."""
+        question = (path, recorded)
+        if question not in self._looks:
+            self._looks[question] = self._look(path, recorded)
+        return self._looks[question]
+
+    def cached(self, recorded: Recorded) -> bool:
+        """Tell whether the local cache holds the content, every file of it for a directory."""
+        path = self._in_cache(recorded.md5)
+        if not self._sound(path, recorded.md5):
+            return False
+        if not recorded.md5.endswith(".dir"):
+            return True
+        try:
+            entries = json.loads(path.read_bytes())
+            return all(self._sound(self._in_cache(entry["md5"]), entry["md5"]) for entry in entries)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def close(self) -> None:
+        """Keep the digests that were computed for the next time."""
+        self._digests.save()
+
+    def _look(self, path: str, recorded: Recorded | None) -> Look:
+        try:
+            found = (self.root / path).stat()
+        except OSError:
+            return Look(Presence.ABSENT)
+        if recorded is None:
+            return Look(Presence.DIFFERENT)
+        if stat.S_ISDIR(found.st_mode) != recorded.md5.endswith(".dir"):
+            return Look(Presence.DIFFERENT)
+        if stat.S_ISDIR(found.st_mode):
+            return self._look_inside(path, recorded)
+        if recorded.size not in (None, found.st_size):
+            return Look(Presence.DIFFERENT, found.st_size)
+        same = self._digests.of(path, found) == recorded.md5
+        return Look(Presence.SAME if same else Presence.DIFFERENT, found.st_size)
+
+    def _look_inside(self, path: str, recorded: Recorded) -> Look:
+        if path not in self._lists:
+            self._lists[path] = self._listed(path)
+        md5, size, files = self._lists[path]
+        if recorded.files not in (None, files):
+            return Look(Presence.DIFFERENT, size)
+        return Look(Presence.SAME if md5 == recorded.md5 else Presence.DIFFERENT, size)
+
+    def _listed(self, folder: str) -> tuple[str, int, int]:
+        """Return the digest, the bytes and the number of files of a directory."""
+        entries, size = [], 0
+        for path, found in self._files_in(folder):
+            entries.append({"md5": self._digests.of(path, found), "relpath": path[len(folder) + 1 :]})
+            size += found.st_size
+        entries.sort(key=lambda entry: entry["relpath"])
+        listing = json.dumps(entries, sort_keys=True).encode()
+        return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir", size, len(entries)
+
+    def _files_in(self, folder: str) -> list[tuple[str, os.stat_result]]:
+        found: list[tuple[str, os.stat_result]] = []
+        waiting = [folder]
+        while waiting:
+            current = waiting.pop()
+            with os.scandir(self.root / current) as entries:
+                for entry in entries:
+                    path = f"{current}/{entry.name}"
+                    if entry.is_dir():
+                        if not entry.is_symlink() and not self._ignore.leaves_out(path, folder=True):
+                            waiting.append(path)
+                    elif not self._ignore.leaves_out(path, folder=False):
+                        found.append((path, _checked(entry, path)))
+        return found
+
+    def _in_cache(self, md5: str) -> Path:
+        return self._config.cache / "files" / "md5" / md5[:2] / md5[2:]
+
+    def _sound(self, path: Path, md5: str) -> bool:
+        try:
+            found = path.stat()
+        except OSError:
+            return False
+        if stat.S_IMODE(found.st_mode) == _PROTECTED:
+            return True
+        return self._digests.of(os.path.relpath(path, self.root), found) == md5.removesuffix(".dir")
+
+
+def _checked(entry: os.DirEntry[str], path: str) -> os.stat_result:
+    if entry.name == ".dvcignore":
+        raise DefinitionError(
+            f"{path} stands inside a directory that a stage reads or writes",
+            why="DVC refuses that, as the rules would change what the directory holds",
+            next="move its lines to the .dvcignore at the root of the repository",
+        )
+    try:
+        return entry.stat()
+    except OSError as error:
+        raise RepositoryError(
+            f"cannot read {path}",
+            why=f"{error.strerror or error}; a link to nothing, or a file that is being replaced",
+            next="remove the link, or wait for the other program, and run the command again",
+        ) from error

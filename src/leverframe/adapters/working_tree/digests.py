@@ -1,0 +1,62 @@
+"""MD5 sums of files, computed once as long as nothing about a file changes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+from leverframe.errors import DiskError
+from leverframe.files import md5, write_json
+
+_log = logging.getLogger(__name__)
+
+_VERSION = 1
+_SETTLED = 2.0  # seconds: two writes closer than the clock of a file system look like one
+
+
+class Digests:
+    """The MD5 sums of files below ``root``, kept in ``store`` between runs.
+
+    A sum is used again while size, modification time, change time and inode are as they were.
+    A store that is missing or damaged only costs time.
+    """
+
+    def __init__(self, root: Path, store: Path) -> None:
+        self._root = root
+        self._store = store
+        self._known = _read(store)
+        self._used: dict[str, list[int | str]] = {}
+        self._started = time.time()
+
+    def of(self, path: str, found: os.stat_result) -> str:
+        """Return the MD5 of the file at ``path``, whose state is ``found``."""
+        state: list[int | str] = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+        known = self._known.get(path)
+        if isinstance(known, list) and known[:-1] == state and isinstance(known[-1], str):
+            self._used[path] = known
+            return known[-1]
+        digest = md5(self._root / path)
+        if max(found.st_mtime, found.st_ctime) < self._started - _SETTLED:
+            self._used[path] = [*state, digest]
+        return digest
+
+    def save(self) -> None:
+        """Replace the store where something was learnt; a folder that cannot be written to is left alone."""
+        if all(self._known.get(path) == entry for path, entry in self._used.items()):
+            return
+        try:
+            write_json(self._store, {"version": _VERSION, "files": {**self._known, **self._used}})
+        except DiskError as error:
+            _log.debug("%s is not kept: %s", self._store, error.why)
+
+
+def _read(store: Path) -> dict[str, list[int | str]]:
+    try:
+        content = json.loads(store.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    files = content.get("files") if isinstance(content, dict) and content.get("version") == _VERSION else None
+    return files if isinstance(files, dict) else {}

@@ -1,0 +1,34 @@
+"""Say why each stage is stale, from git and the lock alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from leverframe import output, wiring
+from leverframe.domain.status import document, mermaid, selected, table
+
+STALE = 20  # exit code: the pipeline is stale, and the caller asked to be told by code
+
+
+@click.command()
+@click.option("--stage", "pattern", metavar="PATTERN", help="Only stages, or groups of stages, of this name.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.option("--graph", "as_graph", is_flag=True, help="Print a Mermaid flowchart in the colours of the states.")
+@click.option("--exit-code", "by_code", is_flag=True, help=f"End with {STALE} when a stage is stale.")
+@click.pass_context
+def status(context: click.Context, pattern: str | None, as_json: bool, as_graph: bool, by_code: bool) -> None:
+    """Say why each stage is stale, from git, the definition, the parameters and the lock alone.
+
+    Nothing is run, fetched or changed. Data that are not here do not make a stage stale.
+
+    Example: leverframe status --stage 'build*'
+    """
+    found = wiring.pipeline_status(Path())
+    shown = selected(found, pattern) if pattern else found
+    if as_json:
+        output.product_json(document(shown))
+    else:
+        output.product(mermaid(shown) if as_graph else table(shown))
+    context.exit(STALE if by_code and shown.stale else 0)

@@ -1,0 +1,120 @@
+"""What a pipeline is once its definition is resolved: stages, and the files and values they read and write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from leverframe.errors import DefinitionError
+
+Command = str | list[str] | None
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A file or directory that a stage reads or writes.
+
+    ``path`` is relative to the root of the repository, ``entry`` is what the definition and
+    the lock call it (relative to the working directory of the stage). ``cached`` tells
+    whether DVC keeps a copy of it; dependencies are never cached by the stage that reads them.
+    """
+
+    path: str
+    entry: str
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class ParameterFile:
+    """The parameters that a stage reads from one file; no ``keys`` means all of them."""
+
+    path: str
+    entry: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage as DVC would run it, every template resolved.
+
+    ``group`` and ``key`` are set for stages that a ``foreach`` or a ``matrix`` made. A stage
+    without a ``command`` is a source that `dvc add` made; ``file`` is where it is declared.
+    """
+
+    name: str
+    file: str
+    command: Command = None
+    group: str | None = None
+    key: str | None = None
+    dependencies: tuple[Artefact, ...] = ()
+    parameters: tuple[ParameterFile, ...] = ()
+    outputs: tuple[Artefact, ...] = ()
+    frozen: bool = False
+    always_changed: bool = False
+
+    @property
+    def is_source(self) -> bool:
+        """Tell whether this is data that somebody added, not something a command makes."""
+        return self.command is None
+
+    @property
+    def always_runs(self) -> bool:
+        """Tell whether DVC runs the stage every time, as it says so or has nothing to compare."""
+        return self.always_changed or not (self.is_source or self.dependencies or self.parameters or self.outputs)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the lock knows of an artefact: MD5 (with `.dir` for a directory), bytes, number of files."""
+
+    md5: str
+    size: int | None = None
+    files: int | None = None
+
+
+@dataclass(frozen=True)
+class Locked:
+    """What the lock knows of a stage since its last run; artefacts and parameter files by entry."""
+
+    command: Any
+    dependencies: dict[str, Recorded]
+    parameters: dict[str, dict[str, Any]]
+    outputs: dict[str, Recorded]
+
+
+def located(entry: object, folder: str, where: str) -> str:
+    """Return the path of ``entry`` from the root of the repository, ``folder`` being its working directory.
+
+    Raises ``DefinitionError`` for what is not a path inside the file system, such as a URL.
+    """
+    if not isinstance(entry, str) or not entry:
+        raise DefinitionError(
+            f"{where} names no file: {entry!r}",
+            why="a dependency, output or parameter file is a path",
+            next=f"write a path relative to the folder of the stage in {where}",
+        )
+    if "://" in entry:
+        raise unresolvable(f"the address `{entry}`", where)
+    if entry.startswith("/"):
+        raise unresolvable(f"the absolute path `{entry}`", where)
+    return _normal(folder, entry)
+
+
+def _normal(folder: str, entry: str) -> str:
+    parts: list[str] = []
+    for part in PurePosixPath(folder, entry).parts:
+        if part == ".." and parts and parts[-1] != "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts) or "."
+
+
+def unresolvable(construct: str, where: str) -> DefinitionError:
+    """Return the error that says which construct of DVC this program does not follow."""
+    return DefinitionError(
+        f"cannot tell the state of {where}: {construct} is not followed here",
+        why="`leverframe status` reads the definition itself, and would rather stop than guess",
+        next="run `dvc status`, which knows every construct, or write the definition without it",
+    )
