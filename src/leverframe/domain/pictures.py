@@ -206,10 +206,10 @@ def _legend(lines: Sequence[Line], y: int) -> Iterable[str]:
     for number, line in reversed(list(enumerate(lines))):
         name = _short(line.name)
         style = "d" if line.dashed else f"l l{colors[number]}"
-        yield f'<text class="s e" x="{at}" y="{y}">{html.escape(name)}</text>'
-        at -= 7 * len(name) + 8
-        yield f'<path class="{style}" d="M{at - 22} {y - 4}H{at}"/>'
-        at -= 40
+        at -= 7 * len(name)  # about the width of the text; what it lacks is air before the next
+        yield f'<text class="s" x="{at}" y="{y}">{html.escape(name)}</text>'
+        yield f'<path class="{style}" d="M{at - 30} {y - 4}h22"/>'
+        at -= 44
 
 
 def _picture(title: str, height: int, parts: Iterable[str]) -> str:

@@ -1,8 +1,9 @@
 """How a model becomes bytes that are the same for the same model, and when bytes are opened.
 
-Skops writes memory addresses, random names and the time of day into its archive; here all of
-them are replaced by an order of first appearance. Opening trusts the types that skops trusts,
-``TRUSTED``, and those that the caller names; anything else is refused by name.
+Skops writes memory addresses, random names, the time of day and what lay in unused memory into
+its archive; here addresses and names become an order of first appearance, the rest zero.
+Opening trusts the types that skops trusts, ``TRUSTED``, and those that the caller names;
+anything else is refused by name.
 """
 
 from __future__ import annotations
@@ -52,6 +53,13 @@ def types_to_trust(data: bytes) -> list[str]:
 def check_types(types: Collection[str], declared: Collection[str], module: str) -> None:
     """Raise ``EstimatorError`` for the first of ``types`` that neither we nor ``module`` declare as trusted."""
     unknown = [each for each in types if each not in TRUSTED and each not in declared]
+    nameless = [each for each in types if "<" in each]
+    if nameless:
+        raise EstimatorError(
+            f"the model holds `{nameless[0]}`, which cannot be stored",
+            why="a function or class without a name of its own in a module cannot be found again",
+            next=f"give it a name at the top level of {module}",
+        )
     if unknown:
         more = f"; {len(unknown) - 1} more: {', '.join(unknown[1:6])}" if len(unknown) > 1 else ""
         raise EstimatorError(
@@ -87,8 +95,23 @@ def canonical(data: bytes) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for old, new in order.files.items():
-            archive.writestr(zipfile.ZipInfo(new, _EPOCH), content[old])
+            archive.writestr(zipfile.ZipInfo(new, _EPOCH), _without_gaps(content[old]))
         archive.writestr(zipfile.ZipInfo("schema.json", _EPOCH), text)
+    return out.getvalue()
+
+
+def _without_gaps(member: bytes) -> bytes:
+    """Return an array of records with zeros between its fields, where memory left what it held before."""
+    if not member.startswith(np.lib.format.MAGIC_PREFIX):
+        return member
+    records = np.load(io.BytesIO(member), allow_pickle=False)
+    if not records.dtype.names:
+        return member
+    clean = np.zeros(records.shape, records.dtype)
+    for name in records.dtype.names:
+        clean[name] = records[name]
+    out = io.BytesIO()
+    np.save(out, clean, allow_pickle=False)
     return out.getvalue()
 
 

@@ -50,7 +50,7 @@ def precision_recall(holdout: Holdout, points: int = POINTS) -> Curve:
     if len(hits) == 0 or hits[-1] == 0:
         return []
     rows = list(zip(hits / hits[-1], hits / (hits + misses), thresholds, strict=True))
-    return _thinned(rows, points)
+    return _thinned(rows, [recall for recall, _, _ in rows], points)
 
 
 def roc(holdout: Holdout, points: int = POINTS) -> Curve:
@@ -58,12 +58,17 @@ def roc(holdout: Holdout, points: int = POINTS) -> Curve:
     thresholds, hits, misses = Ranking(holdout.answers, holdout.labels == 1).counts()
     if len(hits) == 0 or hits[-1] == 0 or misses[-1] == 0:
         return []
-    return _thinned(list(zip(misses / misses[-1], hits / hits[-1], thresholds, strict=True)), points)
+    rows = list(zip(misses / misses[-1], hits / hits[-1], thresholds, strict=True))
+    return _thinned(rows, [fpr + tpr for fpr, tpr, _ in rows], points)
 
 
-def _thinned(rows: Curve, points: int) -> Curve:
-    kept = np.unique(np.linspace(0, len(rows) - 1, min(points, len(rows))).round().astype(int))
-    return [rows[each] for each in kept]
+def _thinned(rows: Curve, along: Sequence[float], points: int) -> Curve:
+    """Return at most ``points`` rows, evenly spread over the ascending ``along``, the first and the last among them."""
+    if len(rows) <= points:
+        return rows
+    wanted = np.linspace(along[0], along[-1], points)
+    kept = np.unique(np.clip(np.searchsorted(along, wanted), 0, len(rows) - 1))
+    return [rows[each] for each in sorted({0, len(rows) - 1, *kept.tolist()})][:points]
 
 
 def _classes(holdout: Holdout) -> list[Sequence[Any]]:

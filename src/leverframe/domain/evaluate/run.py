@@ -85,9 +85,10 @@ def run(
         _log.info(f"evaluate: {len(holdout.labels):,} rows of {holdout.number_of_days} days")
         scores = scored(holdout, settings)
     subject = card.Subject(model, training, settings, timezone)
-    texts = {layout.MODEL_CARD: card.card(subject, holdout, scores)}
+    pictures = drawings.drawings(model.label.name, holdout, scores)
+    texts = {layout.MODEL_CARD: card.card(subject, holdout, scores, pictures)}
     texts |= _below(layout.PLOTS, "csv", plots.plots(holdout, scores))
-    texts |= _below(layout.PICTURES, "svg", drawings.drawings(model.label.name, holdout, scores))
+    texts |= _below(layout.PICTURES, "svg", pictures)
     tables.write(layout.PREDICTIONS, predictions(holdout, table, model))
     for path, text in texts.items():
         artefacts.write_text(path, text)

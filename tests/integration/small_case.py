@@ -1,0 +1,163 @@
+"""A small case on disk: tables, their description, and estimators to learn from them."""
+
+# ruff: noqa: ARG001, ARG002
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from leverframe.adapters.disk import Disk
+from leverframe.adapters.sklearn import SklearnModels
+from leverframe.domain import evaluate, layout, train
+from leverframe.domain.training_set import Feature, Label, LabelKind, Split, TrainingSet
+from leverframe.settings import EvaluateSettings, TrainSettings
+
+HERE = "tests.integration.small_case"
+REPOSITORY = Path(__file__).parents[2]
+FEATURES = (Feature("gate", "categorical"), Feature("wind", "numeric"), Feature("night", "boolean"))
+TREES = TrainSettings(
+    estimator="pipelines.flights.model:estimator", params={"iterations": 8, "learning_rate": 0.2, "seed": 0}
+)
+
+
+class Parquet:
+    """Tables below ``root`` as polars reads them."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, path: Path) -> pl.DataFrame:
+        """Return a whole file."""
+        return pl.read_parquet(self._root / path)
+
+    def write(self, path: Path, columns: Mapping[str, Any]) -> None:
+        """Write columns of equal length."""
+        (self._root / path).parent.mkdir(parents=True, exist_ok=True)
+        pl.DataFrame(columns).write_parquet(self._root / path)
+
+
+@dataclass(frozen=True)
+class SmallCase:
+    """A case in a folder of its own, whose estimators lie in this repository."""
+
+    root: Path
+
+    def train(self, settings: TrainSettings = TREES) -> train.ModelDescription:
+        """Run the stage."""
+        return train.run(Parquet(self.root), Disk(self.root), SklearnModels(REPOSITORY), settings)
+
+    def evaluate(self, **changed: Any) -> evaluate.Evaluation:
+        """Run the stage, settings changed by name."""
+        settings = EvaluateSettings(
+            **{"slices": ["gate", "month"], "minimum_slice_rows": 50, "resamples": 100} | changed
+        )
+        models = SklearnModels(REPOSITORY)
+        return evaluate.run(Parquet(self.root), Disk(self.root), models, settings, "Europe/Paris")
+
+    def table(self, path: Path) -> pl.DataFrame:
+        """Return one of the tables."""
+        return Parquet(self.root).read(path)
+
+    def replace(self, path: Path, **columns: Any) -> None:
+        """Write one of the tables again with other columns; None takes a column away."""
+        table = self.table(path)
+        kept = table.drop([name for name, values in columns.items() if values is None])
+        changed = kept.with_columns(**{name: values for name, values in columns.items() if values is not None})
+        changed.write_parquet(self.root / path)
+
+
+def make(
+    root: Path, kind: LabelKind, *, rows: int = 900, gates: Sequence[str | None] = ("A", "B", "C", None)
+) -> SmallCase:
+    """Write the tables and the description of a case whose label depends on all three features."""
+    case = SmallCase(root)
+    label = Label("lateness", kind)
+    for seed, path in enumerate((layout.TRAIN, layout.HOLDOUT)):
+        Parquet(root).write(path, _table(seed, kind, rows, gates))
+    splits = (Split("2024-01", "2024-02", rows, 5, 1), Split("2024-03", "2024-04", rows, 7, 0))
+    content = TrainingSet(label, FEATURES, "0123456789abcdef", *splits).to_json()
+    (root / layout.TRAINING_SET).parent.mkdir(parents=True, exist_ok=True)
+    (root / layout.TRAINING_SET).write_text(json.dumps(content), encoding="utf-8")
+    return case
+
+
+def _table(seed: int, kind: LabelKind, rows: int, gates: Sequence[str | None]) -> dict[str, Any]:
+    draw = np.random.default_rng(seed)
+    gate, wind, night = draw.integers(0, len(gates), rows), draw.normal(size=rows), draw.random(rows) < 0.4
+    pull = 0.8 * gate + wind + 1.2 * night + draw.normal(size=rows)
+    labels = {
+        "binary": (pull > 2.2).astype(np.int64),
+        "multiclass": np.array(["early", "late", "on time"])[np.digitize(pull, [0.8, 2.4])].tolist(),
+        "regression": 10 * pull,
+    }
+    start = datetime(2024, 1 + 2 * seed, 1, tzinfo=UTC)
+    return {
+        "as_of": pl.Series(
+            [start + timedelta(hours=1.5 * each) for each in range(rows)], dtype=pl.Datetime("us", "UTC")
+        ),
+        "label": labels[kind],
+        "wind": [None if each > 2 else float(each) for each in wind],
+        "gate": [gates[each] for each in gate],
+        "night": [None if each % 50 == 0 else bool(night[each]) for each in range(rows)],
+        "terminal": [f"T{each % 2}" for each in range(rows)],
+    }
+
+
+def logistic(features: Sequence[Feature], *, strength: float = 1.0) -> Any:
+    """Return a logistic regression over the numbers."""
+    return make_pipeline(FunctionTransformer(_numbers), SimpleImputer(), LogisticRegression(C=strength))
+
+
+def forest(features: Sequence[Feature], *, trees: int) -> Any:
+    """Return a random forest over the numbers."""
+    return make_pipeline(FunctionTransformer(_numbers), RandomForestClassifier(trees, random_state=0))
+
+
+def regressor(features: Sequence[Feature]) -> Any:
+    """Return boosted trees for a number."""
+    return make_pipeline(FunctionTransformer(_numbers), HistGradientBoostingRegressor(max_iter=5))
+
+
+def _numbers(frame: Any) -> Any:
+    return frame.select("wind", "night")
+
+
+def by_lambda(features: Sequence[Feature]) -> Any:
+    """Return an estimator that cannot be stored."""
+    return make_pipeline(FunctionTransformer(lambda frame: frame.select("wind")), HistGradientBoostingClassifier())
+
+
+def no_estimator(features: Sequence[Feature]) -> Any:
+    """Return something that cannot learn."""
+    return object()
+
+
+class Nan(LogisticRegression):  # type: ignore[misc]
+    """Learns, and answers with what is no probability."""
+
+    def fit(self, frame: Any, labels: Any) -> Nan:
+        """Learn the classes only."""
+        self.classes_ = np.unique(labels)
+        return self
+
+    def predict_proba(self, frame: Any) -> Any:
+        """Return NaN for the first row."""
+        answers = np.full((len(frame), len(self.classes_)), 1 / len(self.classes_))
+        answers[0] = np.nan
+        return answers
+
+
+TRUSTED_TYPES = (f"{HERE}._numbers", f"{HERE}.Nan")
