@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,16 @@ from leverframe.errors import DefinitionError, PipelineError, nearest
 from leverframe.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from leverframe.adapters.stage_log import Recording
     from leverframe.domain.build.plan import Plan
     from leverframe.domain.build.run import Built
     from leverframe.domain.build.picture import Origin
+    from leverframe.domain.evaluate.run import Evaluation
     from leverframe.domain.ingest import Ingested, Source
+    from leverframe.domain.status import PipelineStatus
+    from leverframe.domain.train import ModelDescription
     from leverframe.domain.training_set import TrainingSet
+    from leverframe.domain.validate.report import Report
 
 ROOT = Path()
 
@@ -37,6 +43,37 @@ def ingest(partition: str) -> list[Ingested]:
         written = run(sources(settings), month, settings.data.timezone, frames, ROOT)
         record.rows(sum(each.rows for each in written))
     return written
+
+
+def validate(partition: str, history: Sequence[str] = ()) -> Report:
+    """Hold the tables of a partition against their contracts, and write their report and profile.
+
+    Without ``history`` a month is compared with the ``HISTORY`` months before it that exist.
+    """
+    from leverframe.adapters.duckdb.statistics import DuckDBStatistician
+    from leverframe.adapters.pandera import PanderaChecker
+    from leverframe.domain.stages import HISTORY
+    from leverframe.domain.validate.run import Validation, run
+    from leverframe.files import write_json
+
+    settings = read_settings()
+    if not history and partition != layout.STATIC:
+        earlier = [Month.of(partition).plus(-back) for back in range(1, HISTORY + 1)]
+        history = [str(month) for month in earlier if month >= Month.of(settings.data.first)]
+    with stage("validate", partition) as record:
+        validation = Validation(
+            contracts=declared(settings, "contracts", "CONTRACTS"),
+            tables={name: source.static for name, source in sources(settings).items()},
+            timezone=settings.data.timezone,
+            checker=PanderaChecker(),
+            statistician=DuckDBStatistician(),
+            root=ROOT,
+        )
+        report = run(validation, partition, history)
+        record.rows(sum(each.current.rows for each in report.tables))
+        write_json(ROOT / layout.contract_report(partition), report.to_json())
+        write_json(ROOT / layout.profile(partition), report.profile())
+    return report
 
 
 def build(partition: str) -> Built:
@@ -66,6 +103,36 @@ def training_set() -> TrainingSet:
     return found
 
 
+def train() -> ModelDescription:
+    """Fit the estimator to the training rows; write the model and its description."""
+    from leverframe.adapters.disk import Disk
+    from leverframe.adapters.polars import PolarsTables
+    from leverframe.adapters.sklearn import SklearnModels
+    from leverframe.domain.status import PipelineStatus
+    from leverframe.domain.train import run
+
+    settings = read_settings()
+    with stage("train") as record:
+        model = run(PolarsTables(ROOT), Disk(ROOT), SklearnModels(ROOT), settings.train)
+        record.rows(model.rows)
+    return model
+
+
+def evaluate() -> Evaluation:
+    """Judge the stored model on the hold-out; write metrics, plots, pictures, predictions and the card."""
+    from leverframe.adapters.disk import Disk
+    from leverframe.adapters.polars import PolarsTables
+    from leverframe.adapters.sklearn import SklearnModels
+    from leverframe.domain.evaluate.run import run
+
+    settings = read_settings()
+    with stage("evaluate") as record:
+        artefacts, models = Disk(ROOT), SklearnModels(ROOT)
+        evaluation = run(PolarsTables(ROOT), artefacts, models, settings.evaluate, settings.data.timezone)
+        record.rows(len(evaluation.holdout.labels))
+    return evaluation
+
+
 def origins(partition: str, row: int) -> list[Origin]:
     """Return where each feature of one row of a built month came from."""
     from leverframe.adapters.duckdb.provenance import provenance
@@ -75,6 +142,26 @@ def origins(partition: str, row: int) -> list[Origin]:
     plan, month = star_plan(settings), Month.of(partition)
     files = needed_files(plan, month, Month.of(settings.data.first), ROOT)
     return provenance(plan, ROOT / layout.features(partition), files, row)
+
+
+def pipeline_status(root: Path) -> PipelineStatus:
+    """Return of each stage whether it is stale, and why."""
+    from leverframe.adapters.git import Git
+    from leverframe.adapters.working_tree import WorkingTree
+    from leverframe.domain.status import run
+
+    return run(Git(root), WorkingTree(root))
+
+
+@contextmanager
+def stage(name: str, partition: str = "") -> Iterator[Recording]:
+    """Record what a stage does, and end it with the process that started it."""
+    from leverframe.adapters.process import end_with_parent
+    from leverframe.adapters.stage_log import recording
+
+    end_with_parent()
+    with recording(name, partition, folder=ROOT / layout.STAGE_LOGS) as record:
+        yield record
 
 
 def star_picture() -> str:

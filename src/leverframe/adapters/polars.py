@@ -77,12 +77,7 @@ class PolarsFrames:
 
     def write(self, frame: pl.DataFrame, path: Path) -> None:
         """Replace the Parquet file with a collected frame."""
-        with replacing(path) as temporary:
-            try:
-                frame.write_parquet(temporary, compression="zstd", row_group_size=_ROW_GROUP)
-            except pl.exceptions.PolarsError as error:
-                number = re.search(r"os error (\d+)", str(error))  # polars hides what the system said
-                raise OSError(int(number[1]), str(error)) if number else error from error
+        _write(frame, path)
 
     def _files(self, pattern: str, package: str | None) -> list[str]:
         folder = _package_folder(package) if package else self._root
@@ -96,12 +91,22 @@ class PolarsFrames:
         return found
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    """Return a whole Parquet file; raises ``SourceError`` when it is missing or damaged."""
-    try:
-        return pl.read_parquet(path)
-    except _UNREADABLE as error:
-        raise _unreadable(str(path), error, _MAKE_AGAIN) from error
+class PolarsTables:
+    """The ``Tables`` port: whole Parquet files in memory, paths relative to ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, path: Path) -> pl.DataFrame:
+        """Return the whole table; raises ``SourceError`` when it is missing or damaged."""
+        try:
+            return pl.read_parquet(self._root / path)
+        except _UNREADABLE as error:
+            raise _unreadable(str(path), error, _MAKE_AGAIN) from error
+
+    def write(self, path: Path, columns: Mapping[str, Any]) -> None:
+        """Replace the file with columns of equal length: arrays of numpy, or columns of a table."""
+        _write(pl.DataFrame(dict(columns)), self._root / path)
 
 
 def _csv(files: list[str], null: str) -> pl.LazyFrame:
@@ -137,6 +142,15 @@ def _package_folder(package: str) -> Path:
             next=f"install it, for example with `uv pip install {package}`",
         )
     return Path(spec.submodule_search_locations[0])
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
+    with replacing(path) as temporary:
+        try:
+            frame.write_parquet(temporary, compression="zstd", row_group_size=_ROW_GROUP)
+        except pl.exceptions.PolarsError as error:
+            number = re.search(r"os error (\d+)", str(error))  # polars hides what the system said
+            raise OSError(int(number[1]), str(error)) if number else error from error
 
 
 def _shown(reader: Reader) -> str:

@@ -160,7 +160,7 @@ def _model_stages(settings: Settings, case: str, code: Sequence[str]) -> tuple[S
         Stage(
             "evaluate",
             "leverframe evaluate",
-            (*_only(code, "evaluate", "pictures", "sklearn"), described, holdout, model),
+            (*_only(code, "evaluate", "pictures", "sklearn"), described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
             ("data.timezone", "evaluate"),
             cached=(_path(layout.PREDICTIONS),),
             in_git=(card, _path(layout.PLOTS), _path(layout.PICTURES)),
