@@ -1,0 +1,440 @@
+"""The room validate on real files: pandera, DuckDB, the contracts of the flights case, and broken input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandera.polars as pa
+import polars as pl
+import pytest
+from pandera.api.polars.types import PolarsData
+
+from leverframe.adapters.duckdb.statistics import DuckDBStatistician
+from leverframe.adapters.pandera import PanderaChecker
+from leverframe.adapters.polars import PolarsFrames
+from leverframe.domain import layout
+from leverframe.domain.month import Month, months
+from leverframe.domain.validate import (
+    Contract,
+    ForeignKey,
+    Freshness,
+    Monitor,
+    NullRate,
+    Promise,
+    Report,
+    SchemaDiff,
+    Severity,
+    UniqueKey,
+    Validation,
+    Volume,
+    render,
+    run,
+)
+from leverframe.domain.validate.statistics import Duplicates, Orphans, Survey
+from leverframe.domain.verdict import Failed, Passed, Reason, Skipped
+from leverframe.errors import ContractError, DefinitionError, SettingsError, SourceError
+from pipelines.flights.contracts import CONTRACTS
+from pipelines.flights.sources import SOURCES
+
+NEW_YORK = "America/New_York"
+YEAR = [str(each) for each in months("2013-01", "2013-12")]
+
+
+class Visits(pa.DataFrameModel):
+    """A small table with one check of each kind."""
+
+    id: int = pa.Field(ge=0)
+    place: str = pa.Field(nullable=True, isin=("a", "b"))
+    score: float = pa.Field(in_range=(0, 1), raise_warning=True)
+    event_time: pl.Datetime("us", "UTC")  # type: ignore[valid-type]
+
+    @pa.dataframe_check(name="score_of_a", description="place a scores at least 0.5")
+    @classmethod
+    def score_of_a(cls, data: PolarsData) -> pl.LazyFrame:
+        """Hold when place a scores high."""
+        return data.lazyframe.select((pl.col("place") != "a") | (pl.col("score") >= 0.5))
+
+
+MONITORS: tuple[Monitor, ...] = (
+    Freshness(timedelta(days=2)),
+    Volume(),
+    SchemaDiff(),
+    UniqueKey(("id",)),
+    ForeignKey(("place",), "places", references=("name",)),
+    NullRate(),
+)
+
+
+def visits(rows: int = 62, month: str = "2020-01", hours: int = 12) -> pl.DataFrame:
+    start = Month.of(month).start("UTC")
+    return pl.DataFrame(
+        {
+            "id": range(rows),
+            "place": ["a", "b"] * (rows // 2),
+            "score": [0.5 + each % 5 / 10 for each in range(rows)],
+            "event_time": [start.astimezone(UTC) + timedelta(hours=hours * each) for each in range(rows)],
+        },
+        schema={"id": pl.Int64, "place": pl.String, "score": pl.Float64, "event_time": pl.Datetime("us", "UTC")},
+    )
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Validation:
+    put(tmp_path, "places", "static", pl.DataFrame({"name": ["a", "b"]}))
+    put(tmp_path, "visits", "2020-01", visits())
+    contracts = {"visits": Contract(Visits, MONITORS)}
+    tables = {"visits": False, "places": True}
+    return Validation(contracts, tables, "UTC", PanderaChecker(), DuckDBStatistician(2), tmp_path)
+
+
+def put(root: Path, table: str, partition: str, frame: pl.DataFrame) -> Path:
+    path = root / layout.raw(table, partition)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path)
+    return path
+
+
+def broken(report: Report) -> dict[tuple[str, str], Promise]:
+    return {(each.check, each.column): each for each in report.broken()}
+
+
+def checked(path: Path, schema: object) -> dict[str, Promise]:
+    return {each.check: each for each in PanderaChecker().check("t", path, schema)}
+
+
+class TestVisits:
+    def test_good_data_pass(self, room: Validation) -> None:
+        report = run(room, "2020-01")
+        assert report.broken() == []
+        assert report.verdict == Passed()
+        assert {each.check for each in report.promises if isinstance(each.verdict, Skipped)} == {
+            "volume(z <= 8)",
+            "schema",
+            "null_rate(change <= 0.05)",
+        }
+
+    def test_a_bad_value_fails(self, room: Validation) -> None:
+        put(room.root, "visits", "2020-01", visits().with_columns(id=pl.col("id") - 3))
+        report = run(room, "2020-01")
+        promise = broken(report)["greater_than_or_equal_to(0)", "id"]
+        assert (promise.count, promise.share, promise.samples) == (3, 0.0483871, ("-3", "-2", "-1"))
+        with pytest.raises(ContractError, match="2020-01 breaks 1 of its"):
+            report.raise_if_failed()
+
+    def test_a_bad_type_fails(self, room: Validation) -> None:
+        put(room.root, "visits", "2020-01", visits().with_columns(pl.col("id").cast(pl.String)))
+        promises = broken(run(room, "2020-01"))
+        assert promises["type(Int64)", "id"].detail == "its type is String"
+        assert promises["greater_than_or_equal_to(0)", "id"].detail.startswith("it could not run: ")
+
+    def test_a_warning_is_counted_and_does_not_fail(self, room: Validation) -> None:
+        put(room.root, "visits", "2020-01", visits().with_columns(score=pl.col("score") + 0.3))
+        report = run(room, "2020-01")
+        promise = broken(report)["in_range(0, 1)", "score"]
+        assert (promise.severity, promise.count, report.verdict) == (Severity.WARN, 24, Passed())
+
+    def test_a_check_on_the_table_shows_the_columns_it_reads(self, room: Validation) -> None:
+        put(room.root, "visits", "2020-01", visits().with_columns(score=pl.lit(0.1)))
+        promise = broken(run(room, "2020-01"))["score_of_a", "place, score"]
+        assert promise.samples == ("place=a, score=0.1",)
+        assert promise.detail == "place a scores at least 0.5"
+
+    def test_nulls_and_nan_break_not_null(self, room: Validation) -> None:
+        values = [None, float("nan"), *[0.5] * 60]
+        put(room.root, "visits", "2020-01", visits().with_columns(score=pl.Series(values)))
+        assert broken(run(room, "2020-01"))["not_null", "score"].count == 2
+
+    def test_a_missing_column_hints_at_the_nearest_name(self, room: Validation) -> None:
+        put(room.root, "visits", "2020-01", visits().rename({"place": "plase"}))
+        promises = broken(run(room, "2020-01"))
+        assert promises["type(String)", "place"].detail == "there is no column `place`; did you mean `plase`?"
+        assert promises["foreign_key(places)", "place"].detail.endswith("did you mean `plase`?")
+        assert "unable to find column" in promises["score_of_a", ""].detail
+
+    def test_an_empty_partition_fails(self, room: Validation) -> None:
+        put(room.root, "visits", "2020-01", visits().clear())
+        report = run(room, "2020-01")
+        assert list(broken(report)) == [("has_rows", "")]
+        assert report.verdict == Failed((Reason.TABLE_EMPTY,))
+        json.dumps([report.to_json(), report.profile()], allow_nan=False)
+
+    def test_an_all_null_column_fails(self, room: Validation) -> None:
+        put(room.root, "visits", "2020-01", visits().with_columns(place=pl.lit(None, pl.String)))
+        report = run(room, "2020-01")
+        assert report.verdict == Failed((Reason.COLUMN_EMPTY,))
+        assert broken(report)["not_empty", "place"].share == 1.0
+
+    def test_a_duplicated_key_fails(self, room: Validation) -> None:
+        put(room.root, "visits", "2020-01", pl.concat([visits(), visits().head(1)]))
+        promise = broken(run(room, "2020-01"))["unique_key", "id"]
+        assert (promise.count, promise.samples) == (2, ("0",))
+
+    def test_an_orphan_fails(self, room: Validation) -> None:
+        put(room.root, "places", "static", pl.DataFrame({"name": ["a", None]}))
+        promise = broken(run(room, "2020-01"))["foreign_key(places)", "place"]
+        assert (promise.count, promise.share, promise.samples) == (31, 0.5, ("b",))
+
+    def test_a_key_of_another_type_is_an_orphan(self, room: Validation) -> None:
+        put(room.root, "places", "static", pl.DataFrame({"name": [1, 2]}))
+        assert broken(run(room, "2020-01"))["foreign_key(places)", "place"].share == 1.0
+
+    def test_history_finds_changes(self, room: Validation) -> None:
+        older = visits(744, "2019-12", 1).with_columns(score=pl.lit("x"), place=pl.lit(None, pl.String))
+        put(room.root, "visits", "2019-12", older)
+        half = visits(744, hours=1).filter(pl.col("event_time") < datetime(2020, 1, 16, tzinfo=UTC))
+        put(room.root, "visits", "2020-01", half)
+        promises = broken(run(room, "2020-01", ["2019-12"]))
+        assert promises["freshness(within 2 days)", "event_time"].detail.startswith("the newest row is 16 days before")
+        assert promises["volume(z <= 8)", "event_time"].detail.startswith("16 of 31 days")
+        assert promises["schema", "score"].detail == "VARCHAR in 2019-12, DOUBLE now"
+        assert promises["null_rate(change <= 0.05)", "place"].detail == "0.0% of the rows are null, 100.0% were before"
+
+    def test_months_of_history_come_before(self, room: Validation) -> None:
+        for partition, history in (("2020-01", ["2020-01"]), ("static", ["2019-12"])):
+            with pytest.raises(SettingsError, match="as its history"):
+                run(room, partition, history)
+
+    def test_a_table_without_contract_is_not_decided(self, room: Validation) -> None:
+        (promise,) = run(room, "static").promises
+        assert promise.verdict == Skipped("no contract is declared for this table")
+
+    @pytest.mark.parametrize("keep", [0, 4, 500, 2000])
+    def test_a_damaged_file_is_named(self, room: Validation, keep: int) -> None:
+        path = room.root / layout.raw("visits", "2020-01")
+        path.write_bytes(path.read_bytes()[:keep])
+        with pytest.raises(SourceError) as caught:
+            run(room, "2020-01")
+        assert str(path) in caught.value.what
+        assert caught.value.exit_code == 13
+        with pytest.raises(SourceError, match="cannot read"):
+            PanderaChecker().check("visits", path, Visits)
+
+    def test_a_damaged_page_is_named(self, room: Validation) -> None:
+        path = room.root / layout.raw("visits", "2020-01")
+        content = bytearray(path.read_bytes())
+        content[10:200] = bytes(190)
+        path.write_bytes(content)
+        with pytest.raises(SourceError, match="cannot read"):
+            run(room, "2020-01")
+
+    def test_a_file_that_is_not_there_is_named(self, room: Validation) -> None:
+        with pytest.raises(SourceError, match=r"there is no .*2020-02\.parquet"):
+            run(room, "2020-02")
+
+    def test_a_foreign_key_into_nowhere_is_refused(self, room: Validation) -> None:
+        wrong = {"visits": Contract(Visits, (ForeignKey(("place",), "place"),))}
+        with pytest.raises(DefinitionError) as caught:
+            run(replace(room, contracts=wrong), "2020-01")
+        assert caught.value.next == "did you mean `places`?"
+        unknown = {"visits": Contract(Visits, (ForeignKey(("place",), "places", references=("nam",)),))}
+        with pytest.raises(SourceError) as missing:
+            run(replace(room, contracts=unknown), "2020-01")
+        assert "did you mean `name`?" in missing.value.next
+
+
+class TestPandera:
+    def test_the_environment_cannot_switch_it_off(self, tmp_path: Path) -> None:
+        path = put(tmp_path, "t", "static", pl.DataFrame({"a": [-1]}))
+        code = (
+            "import pandera.polars as pa, pathlib, sys\n"
+            "from leverframe.adapters.pandera import PanderaChecker\n"
+            "schema = pa.DataFrameSchema({'a': pa.Column(int, pa.Check.ge(0))})\n"
+            "print([each.broken for each in PanderaChecker().check('t', pathlib.Path(sys.argv[1]), schema)])\n"
+        )
+        for hostile in ("VALIDATION_ENABLED=False", "VALIDATION_DEPTH=SCHEMA_ONLY", "USE_NARWHALS_BACKEND=True"):
+            name, value = hostile.split("=")
+            environment = {**os.environ, f"PANDERA_{name}": value}
+            done = subprocess.run(
+                [sys.executable, "-c", code, str(path)], env=environment, capture_output=True, text=True, check=True
+            )
+            assert done.stdout.strip() == "[False, False, True]", hostile
+
+    def test_its_own_default_would_pass_a_bad_value(self, tmp_path: Path) -> None:
+        path = put(tmp_path, "t", "static", pl.DataFrame({"a": [-1]}))
+        schema = pa.DataFrameSchema({"a": pa.Column(int, pa.Check.ge(0))})
+        schema.validate(pl.scan_parquet(path), lazy=True)  # the trap that the adapter closes
+        assert checked(path, schema)["greater_than_or_equal_to(0)"].broken
+
+    def test_a_pattern_is_checked_column_by_column(self, tmp_path: Path) -> None:
+        path = put(tmp_path, "t", "static", pl.DataFrame({"x1": [1], "x2": [-1], "y": [-1]}))
+        schema = pa.DataFrameSchema({"x.": pa.Column(int, pa.Check.ge(0), regex=True)})
+        found = [each for each in PanderaChecker().check("t", path, schema) if each.broken]
+        assert [each.column for each in found] == ["x2"]
+        nothing = pa.DataFrameSchema({"z.": pa.Column(int, regex=True)})
+        assert any(each.broken for each in PanderaChecker().check("t", path, nothing))
+
+    def test_extra_columns_break_a_strict_schema(self, tmp_path: Path) -> None:
+        path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1], "b": [1]}))
+        promise = checked(path, pa.DataFrameSchema({"a": pa.Column(int)}, strict=True))["column_in_schema"]
+        assert (promise.broken, promise.column) == (True, "b")
+
+    def test_unique_and_optional_columns(self, tmp_path: Path) -> None:
+        path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1, 1], "b": [2, 2]}))
+        columns = {"a": pa.Column(int, unique=True), "b": pa.Column(int), "c": pa.Column(str, required=False)}
+        promises = checked(path, pa.DataFrameSchema(columns, unique=["a", "b"]))
+        assert promises["unique"].count == 2
+        assert isinstance(promises["type(String)"].verdict, Skipped)
+        assert [
+            each.column for each in PanderaChecker().check("t", path, pa.DataFrameSchema(columns)) if each.broken
+        ] == ["a"]
+
+    def test_a_check_that_raises_breaks_alone(self, tmp_path: Path) -> None:
+        def raises(_: PolarsData) -> pl.LazyFrame:
+            raise RuntimeError("no\nluck")
+
+        path = put(tmp_path, "t", "static", pl.DataFrame({"a": [-1]}))
+        promises = checked(path, pa.DataFrameSchema({"a": pa.Column(int, [pa.Check(raises), pa.Check.ge(0)])}))
+        assert promises["raises"].detail == "it could not run: RuntimeError: no"
+        assert promises["greater_than_or_equal_to(0)"].count == 1
+
+    def test_a_check_about_the_table_counts_no_rows(self, tmp_path: Path) -> None:
+        def small(data: PolarsData) -> pl.LazyFrame:
+            return data.lazyframe.select(pl.col("a").mean() < 0)
+
+        path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1, 2, 3]}))
+        schema = pa.DataFrameSchema(
+            {"a": pa.Column(int)}, checks=[pa.Check(small), pa.Check(lambda _: False, name="no")]
+        )
+        promises = checked(path, schema)
+        assert (promises["small"].broken, promises["small"].count, promises["small"].column) == (True, None, "a")
+        assert (promises["no"].broken, promises["no"].count) == (True, None)
+
+    def test_samples_are_different_and_cut(self, tmp_path: Path) -> None:
+        values = ["y" * 1_000_000, "|`<b>\n", *["same"] * 300, "late"]
+        path = put(tmp_path, "t", "static", pl.DataFrame({"a": values}))
+        promise = checked(path, pa.DataFrameSchema({"a": pa.Column(str, pa.Check.isin(["x"]))}))["isin(['x'])"]
+        assert promise.samples == ("y" * 80 + "… +999920 characters", "|`<b>\n", "same")
+        assert promise.count == 303
+        assert len(render(Report("p", (promise,), ())).encode()) <= 4096
+
+    @pytest.mark.parametrize(
+        "schema",
+        [
+            "not a schema",
+            pa.DataFrameSchema({"a": pa.Column(int, coerce=True)}),
+            pa.DataFrameSchema({"a": pa.Column(int)}, coerce=True),
+            pa.DataFrameSchema({"a": pa.Column(int, default=0)}),
+            pa.DataFrameSchema({"a": pa.Column(int)}, drop_invalid_rows=True),
+        ],
+    )
+    def test_what_changes_data_is_refused(self, tmp_path: Path, schema: object) -> None:
+        path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1]}))
+        with pytest.raises(DefinitionError):
+            PanderaChecker().check("t", path, schema)
+
+
+class TestStatistics:
+    def survey(self, path: Path, **fields: object) -> Survey:
+        return replace(Survey("t", "2020-01", path, "America/New_York"), **fields)  # type: ignore[arg-type]
+
+    def test_every_type_of_column(self, tmp_path: Path) -> None:
+        frame = pl.DataFrame(
+            {
+                "i": [1, 2, None, 4],
+                "f": [0.5, float("nan"), float("inf"), -1.5],
+                "d": pl.Series([1, 2, 3, 4]).cast(pl.Decimal(10, 2)),
+                "s": ["it's", "b", "b", None],
+                "b": [True, False, None, True],
+                "t": [datetime(2020, 1, 1, tzinfo=UTC)] * 4,
+                "l": [[1], [2], None, []],
+                'odd "name", ok': [1, 1, 1, 1],
+            },
+            schema_overrides={"i": pl.UInt16},
+        )
+        found = DuckDBStatistician(1).measure(self.survey(put(tmp_path, "t", "static", frame))).current
+        columns = {each.name: each for each in found.columns}
+        assert (columns["i"].nulls, columns["i"].minimum, columns["i"].quantiles) == (1, 1, (1, 1, 2, 4, 4))
+        assert (columns["f"].nulls, columns["f"].maximum, columns["f"].mean) == (1, 0.5, -0.5)
+        assert columns["d"].quantiles == (1.0, 1.0, 2.0, 3.0, 4.0)
+        assert (columns["s"].distinct, columns["s"].top) == (2, (("b", 2), ("it's", 1)))
+        assert (columns["b"].trues, columns["b"].nulls) == (2, 1)
+        assert columns["t"].minimum == "2020-01-01T00:00:00Z"
+        assert (columns["l"].kind, columns["l"].nulls) == ("other", 1)
+        assert columns['odd "name", ok'].mean == 1.0
+
+    def test_days_begin_in_the_zone(self, tmp_path: Path) -> None:
+        moments = [datetime(2020, 1, 2, 4, 59, tzinfo=UTC), datetime(2020, 1, 2, 5, tzinfo=UTC)]
+        frame = pl.DataFrame({"event_time": moments})
+        found = DuckDBStatistician(1).measure(self.survey(put(tmp_path, "t", "static", frame))).current
+        assert [(str(day), rows) for day, rows in found.daily] == [("2020-01-01", 1), ("2020-01-02", 1)]
+        assert found.newest == moments[1]
+
+    def test_keys_with_nulls_are_not_judged(self, tmp_path: Path) -> None:
+        path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1, 1, 2, None, None], "b": ["x", "x", "y", "z", "z"]}))
+        questions = (Duplicates(("a", "b")), Orphans(("a", "b"), "o", ("p", "q")), Duplicates(("gone",)))
+        other = put(tmp_path, "o", "static", pl.DataFrame({"p": [1], "q": ["x"]}))
+        answers = DuckDBStatistician(2).measure(self.survey(path, questions=questions, others={"o": other})).answers
+        assert (answers[questions[0]].rows, answers[questions[0]].of) == (2, 3)
+        assert (answers[questions[1]].rows, answers[questions[1]].samples) == (1, ("2, y",))
+        assert questions[2] not in answers
+
+
+@pytest.fixture(scope="module")
+def flights(tmp_path_factory: pytest.TempPathFactory) -> Validation:
+    """Ingest the whole reference case, each source read once."""
+    root = tmp_path_factory.mktemp("flights")
+    frames = PolarsFrames(root, lambda *_: None)
+    raw = {name: frames.read(source.read, None).collect().lazy() for name, source in SOURCES.items()}
+    for name, source in SOURCES.items():
+        frame = raw[name]
+        if source.transform:
+            frame = source.transform(frame, **{each: raw[each] for each in source.uses}).collect().lazy()
+        if source.static or source.event_time is None or source.known_at is None:
+            frames.write(frame.collect(), root / layout.raw(name, layout.STATIC))
+            continue
+        for month in map(Month.of, YEAR):
+            times = (source.event_time, source.known_at)
+            cut = frames.cut(frame, times, month.start(NEW_YORK), month.plus(1).start(NEW_YORK))
+            frames.write(cut.collect(), root / layout.raw(name, str(month)))
+    tables = {name: source.static for name, source in SOURCES.items()}
+    return Validation(CONTRACTS, tables, NEW_YORK, PanderaChecker(), DuckDBStatistician(2), root)
+
+
+class TestFlights:
+    @pytest.mark.parametrize("month", ["static", *YEAR])
+    def test_the_reference_data_keep_their_promises(self, flights: Validation, month: str) -> None:
+        position = YEAR.index(month) if month != "static" else 0
+        report = run(flights, month, YEAR[max(position - 2, 0) : position])
+        assert [each for each in report.broken() if each.fatal] == []
+        assert report.verdict == Passed()
+
+    def test_known_dirt_is_told(self, flights: Validation) -> None:
+        promises = broken(run(flights, "2013-02", ["2013-01"]))
+        assert promises["usual_wind", "wind_speed"].samples == ("1048.36058",)
+        november = run(flights, "2013-11", ["2013-10", "2013-09"]).broken()
+        (volume,) = [each for each in november if (each.table, each.check) == ("flights", "volume(z <= 8)")]
+        assert volume.samples[0] == "2013-11-28 Thu: 634 rows, usually 992"  # Thanksgiving
+
+    @pytest.mark.parametrize("columns", [("temp", "dewp"), ("temp",), ("dewp",)])
+    @pytest.mark.parametrize("month", YEAR)
+    def test_celsius_fails(self, flights: Validation, tmp_path: Path, month: str, columns: Sequence[str]) -> None:
+        frame = pl.read_parquet(flights.root / layout.raw("weather", month))
+        path = tmp_path / "weather.parquet"
+        frame.with_columns((pl.col(each) - 32) / 1.8 for each in columns).write_parquet(path)
+        promises = PanderaChecker().check("weather", path, CONTRACTS["weather"].schema)
+        fatal = {each.check: each for each in promises if each.fatal}
+        assert fatal["fahrenheit"].column == "temp, dewp, humid"
+        assert (fatal["fahrenheit"].share or 0) > 0.85
+        assert "°F" in fatal["fahrenheit"].detail
+        assert fatal["fahrenheit"].samples[0].startswith("temp=")
+
+    def test_the_profile_has_the_same_bytes_with_one_thread_or_two(self, flights: Validation) -> None:
+        def text(threads: int) -> str:
+            report = run(replace(flights, statistician=DuckDBStatistician(threads)), "2013-03", ["2013-02"])
+            return json.dumps([report.profile(), report.to_json()], allow_nan=False)
+
+        assert text(1) == text(2) == text(2)
+
+    def test_the_profile_holds_no_rare_value(self, flights: Validation) -> None:
+        profile = run(flights, "2013-03").profile()
+        weather = profile["tables"]["weather"]
+        assert weather["columns"]["temp"]["p50"] == 39.02
+        assert weather["daily"]["2013-03-10"] == 69  # summer time begins: 23 hours, three airports
+        assert set(weather["columns"]["origin"]["top"]) == {"EWR", "JFK", "LGA"}

@@ -1,0 +1,122 @@
+"""The Markdown of the room validate: always small, always one row a promise, whatever is in the data."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from leverframe.domain.validate import Promise, Report, Severity, render
+from leverframe.domain.validate.markdown import LIMIT
+from leverframe.domain.validate.promise import cut
+from leverframe.domain.verdict import Reason
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "validate"
+
+texts = st.one_of(
+    st.text(max_size=300),
+    st.text(alphabet="|`\\\n<>&*_[]()#@!~ \u202e\u200b😀é字", max_size=300),
+    st.sampled_from(["<script>alert(1)</script>", "a|b", "``", "\\|", "@everyone #1", "x" * 5000, "字" * 5000]),
+)
+
+
+@st.composite
+def promises(draw: st.DrawFn) -> Promise:
+    promise = Promise(
+        draw(texts), draw(texts), column=draw(texts), severity=draw(st.sampled_from(Severity)), detail=draw(texts)
+    )
+    kind = draw(st.sampled_from(["kept", "skipped", "broken"]))
+    if kind == "skipped":
+        return promise.skipped(draw(texts))
+    count = draw(st.none() | st.integers(0, 10**18))
+    share = draw(st.none() | st.floats(0, 1))
+    samples = tuple(draw(st.lists(texts, max_size=5)))
+    if kind == "kept":
+        return promise
+    return promise.broken_by(draw(st.sampled_from(Reason)), count=count, share=share, samples=samples)
+
+
+def cells(row: str) -> list[str]:
+    """Split a table row as GitHub does: at every pipe without a backslash before it."""
+    return re.split(r"(?<!\\)\|", row.strip().strip("|"))
+
+
+def assert_sound(page: str, report: Report) -> None:
+    assert len(page.encode()) <= LIMIT
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    assert all(len(cells(row)) == 7 for row in rows)
+    shown = max(len(rows) - 2, 0)
+    left = re.search(r"… and ([\d,]+) more \(", page)
+    assert shown + (int(left[1].replace(",", "")) if left else 0) == len(report.broken())
+    assert shown or not report.broken()
+    outside = re.sub(r"`[^`]*`", "", page)
+    assert "`" not in outside
+    assert set(re.findall(r"<[^>]*>?", outside)) <= {"<code>", "</code>"}
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202a-\u202e\u2066-\u2069]", page)
+
+
+@given(st.lists(promises(), max_size=12), texts)
+def test_is_small_and_sound_for_anything(given_promises: list[Promise], name: str) -> None:
+    report = Report(name, tuple(given_promises), ())
+    assert_sound(render(report), report)
+
+
+@given(promises(), st.integers(1, 700))
+@example(Promise("t", "c").broken_by(Reason.CONTRACT_BROKEN, samples=("y" * 10**6,) * 5), 500)
+def test_is_small_at_any_number_of_failures(promise: Promise, times: int) -> None:
+    report = Report("2013-03", (promise,) * times, ())
+    assert_sound(render(report), report)
+
+
+def test_a_long_sample_is_cut_and_says_how_much() -> None:
+    long = Promise("t", "c").broken_by(Reason.CONTRACT_BROKEN, samples=("y" * 1_000_000, cut("字" * 1_000)))
+    page = render(Report("2013-03", (long,), ()))
+    assert f"`{'y' * 90}`… +999,910 characters" in page
+    assert f"`{'字' * 30}`… +970 characters" in page
+
+
+def broken(check: str, **fields: object) -> Promise:
+    return Promise("flights", check).broken_by(Reason.CONTRACT_BROKEN, **fields)
+
+
+CASES = {
+    "passed": [Promise("flights", "has_rows"), Promise("weather", "has_rows")],
+    "warned": [
+        broken(
+            "foreign_key(planes)",
+            column="tailnum",
+            severity=Severity.WARN,
+            count=4324,
+            share=0.161049,
+            samples=("N730MQ", "N739MQ"),
+            detail="not in `planes`; at most 0.16 of the rows may be",
+        ),
+        Promise("flights", "volume(z <= 8)").skipped("no earlier partition was given"),
+    ],
+    "failed": [
+        broken("usual_wind", column="wind_speed", severity=Severity.WARN, count=1, share=0.0005, samples=("1048.3",)),
+        broken("in_range(0, 900)", column="air_time", count=12, share=0.00044, samples=("-1", "-2", "1000")),
+        broken("type(Int64)", column="flight", detail="its type is String"),
+    ],
+    "hostile": [
+        broken("isin(['a|b'])", column="a|b", count=2, share=1.0, samples=("x|y", "`rm -rf`", "line\nbreak", "", "  ")),
+        broken("c", column="<img src=x>", count=1, share=0.5, samples=("<script>", "@team", "\u202egnp", "z" * 200)),
+    ],
+    "many": [
+        broken(f"check_{each}", column=f"column_{each}", count=each, share=each / 1000, samples=("1", "2", "3", "4"))
+        for each in range(500)
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_golden(name: str) -> None:
+    """Compare with the file; ``GOLDEN=write`` writes it anew, to be read before it is committed."""
+    page, path = render(Report("2013-03", tuple(CASES[name]), ())), GOLDEN / f"{name}.md"
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(page, encoding="utf-8")
+    assert page == path.read_text(encoding="utf-8")
