@@ -57,16 +57,19 @@ class Flights(pa.DataFrameModel):
     known_at: Moment
 
     @pa.dataframe_check(name="known_after_event", description="no row is known before it happens")
+    @classmethod
     def known_after_event(cls, data: PolarsData) -> pl.LazyFrame:
         """Hold when a row is known at or after its event time."""
         return data.lazyframe.select(pl.col("known_at") >= pl.col("event_time"))
 
     @pa.dataframe_check(name="lands_after_departure", description="a flight arrives after it departed")
+    @classmethod
     def lands_after_departure(cls, data: PolarsData) -> pl.LazyFrame:
         """Hold when the arrival is later than the departure."""
         return data.lazyframe.select(pl.col("arrived_at") > pl.col("departed_at"))
 
     @pa.dataframe_check(name="arrival_needs_departure", description="a flight that arrived also departed")
+    @classmethod
     def arrival_needs_departure(cls, data: PolarsData) -> pl.LazyFrame:
         """Hold when no arrival lacks a departure."""
         return data.lazyframe.select(pl.col("arrived_at").is_null() | pl.col("departed_at").is_not_null())
@@ -74,6 +77,7 @@ class Flights(pa.DataFrameModel):
     @pa.dataframe_check(
         name="plausible_speed", description="miles per hour in the air are 60 to 800", raise_warning=True
     )
+    @classmethod
     def plausible_speed(cls, data: PolarsData) -> pl.LazyFrame:
         """Hold when distance over air time is a speed of an airliner."""
         return data.lazyframe.select((pl.col("distance") / pl.col("air_time") * 60).is_between(60, 800))
@@ -98,6 +102,7 @@ class Weather(pa.DataFrameModel):
     @pa.check(
         "wind_speed", "wind_gust", name="usual_wind", description="at most 200 miles per hour", raise_warning=True
     )
+    @classmethod
     def usual_wind(cls, data: PolarsData) -> pl.LazyFrame:
         """Hold up to 200 miles per hour; 2013 has one wind of 1048, a typing error that nobody mended."""
         return data.lazyframe.select(pl.col(data.key) <= 200)
@@ -106,6 +111,7 @@ class Weather(pa.DataFrameModel):
         name="fahrenheit",
         description="temp and dewp in °F give the relative humidity in humid, within 2 points for 80% of the rows",
     )
+    @classmethod
     def fahrenheit(cls, data: PolarsData) -> pl.LazyFrame:
         """Hold when temperature, dew point and humidity agree.
 

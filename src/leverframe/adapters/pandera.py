@@ -79,7 +79,8 @@ def _declared(table: str, schema: object) -> pa.DataFrameSchema:
         )
     columns = list(schema.columns.values())
     for name, instead in _CHANGES.items():
-        if any(getattr(each, name, None) not in (None, False) for each in (schema, *columns)):
+        given = [getattr(each, name, None) for each in (schema, *columns)]
+        if any(each is not None and each is not False for each in given):
             raise DefinitionError(
                 f"the contract of `{table}` uses `{name}` of pandera",
                 why="a contract looks at the table as it is; what it changed would reach no later stage",
@@ -124,14 +125,14 @@ class _Tally:
         return self
 
     def __call__(self, data: PolarsData) -> bool:
-        """Count the rows of ``data`` that break the check, and tell pandera whether there are none."""
+        """Count the rows of ``data`` that break the check; pandera is told to go on, it would keep them all."""
         try:
             promise = self._counted(data)
-        except Exception as error:  # noqa: BLE001 - a check is the case's own code: whatever it raises, the others still run
+        except Exception as error:  # a check is the case's own code: whatever it raises, the others still run
             detail = f"it could not run: {type(error).__name__}: {cut(str(error).strip().splitlines()[0], 200)}"
             promise = self.promise.broken_by(Reason.CONTRACT_BROKEN, column=_column(data), detail=detail)
         self.found.append(promise)
-        return not promise.broken
+        return True
 
     def _counted(self, data: PolarsData) -> Promise:
         columns = [data.key] if _column(data) else _columns_read(self.check, data.lazyframe)
@@ -266,8 +267,7 @@ def _types(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError], kn
 def _others(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError]) -> Iterator[Promise]:
     """Return a promise for each error about names that belongs to no single declared column."""
     for error in errors:
-        told = error.reason_code in (_MISSING, SchemaErrorReason.DATAFRAME_CHECK)
-        if told or (error.reason_code is _WRONG_TYPE and error.column_name in schema.columns):
+        if error.reason_code is _MISSING or (error.reason_code is _WRONG_TYPE and error.column_name in schema.columns):
             continue
         name = error.column_name or (error.failure_cases if isinstance(error.failure_cases, str) else "")
         promise = Promise(table, cut(str(error.check)), column=cut(str(name)))

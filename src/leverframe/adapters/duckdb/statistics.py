@@ -54,10 +54,7 @@ class DuckDBStatistician:
                 query = _Query(survey, {path: _columns(sql, path) for path in dict.fromkeys(files)})
                 return query.statistics(_row(sql, query.sql()))
             except duckdb.Error as error:
-                damaged = files_error(error, files)
-                if damaged is None:
-                    raise
-                raise damaged from error
+                raise _told(error, files) from error
 
 
 def _row(sql: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
@@ -68,6 +65,19 @@ def _row(sql: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
         sql.execute("RESET memory_limit")
         found = sql.execute(query).fetchone()
     return tuple(found or ())
+
+
+def _told(error: duckdb.Error, files: Sequence[Path]) -> Exception:
+    """Return what a person can act on; the error itself where no file is at fault."""
+    words = str(error).splitlines()[0]
+    named = next((file for file in files if f'"{file}"' in words or f"'{file}'" in words), None)
+    if named is None:
+        return files_error(error, files) or error
+    return SourceError(
+        f"cannot read {named}",
+        why=f"the file is damaged: {words[:200]}",
+        next="`dvc pull` fetches a good copy, `dvc repro` makes it again",
+    )
 
 
 class _Query:

@@ -18,7 +18,7 @@ from leverframe.domain.verdict import Skipped, word
 LIMIT = 4096  # bytes of UTF-8
 _HEADER = "| severity | table | check | column | rows | share | samples |\n|---|---|---|---|---:|---:|---|\n"
 _SAMPLE = 90  # bytes of one sample
-_TAIL = 900  # bytes kept for what was cut and what was skipped
+_TAIL = 260  # bytes kept for the line that counts what was cut
 _ALREADY_CUT = re.compile(r"… \+(\d+) characters\Z")  # as ``promise.cut`` writes it
 
 
@@ -27,7 +27,7 @@ def render(report: Report) -> str:
     head = f"### Contracts of {_code(report.partition, 40)}: {word(report.verdict)}\n\n{report.summary()}\n"
     broken, skipped = report.broken(), _skipped(report)
     if broken:
-        room = LIMIT - len(head.encode()) - len(_HEADER) - 1 - _TAIL
+        room = LIMIT - len(head.encode()) - len(_HEADER) - len(skipped.encode()) - _TAIL
         rows = _rows(broken, room)
         head += f"\n{_HEADER}{''.join(rows)}{_cut_off(report, broken[len(rows) :])}"
     return head + skipped
@@ -102,7 +102,7 @@ def _code(text: str, limit: int) -> str:
 
 def _plain(text: str, limit: int) -> str:
     """Return a sentence of ours as text of at most ``limit`` bytes; what came in from data forms no markup."""
-    pieces = [each if each in "%;.'" else _entity(each) for each in map(_visible, text[:limit])]
+    pieces = [each if each in "%;.'" else _entity(each) for each in map(_visible, text[:limit].replace("`", "'"))]
     while sum(len(each.encode()) for each in pieces) > limit:
         pieces.pop()
     return "".join(pieces).replace("www.", "www&#46;") + ("…" if len(pieces) < len(text) else "")
