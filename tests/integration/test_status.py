@@ -325,10 +325,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[PipelineS
 
 def status_of(root: Path) -> PipelineStatus:
     tree = WorkingTree.around(root)
-    try:
-        return run(Git(tree.root), tree)
-    finally:
-        tree.close()
+    return run(Git(tree.root), tree)
 
 
 def differing(status: PipelineStatus) -> set[str]:

@@ -29,8 +29,10 @@ class TemporaryRepository:
         repository.root.mkdir(parents=True)
         repository.home.mkdir(parents=True)
         repository.git("init", "--quiet", "--initial-branch=main", "--template=")
-        if dvc:
-            repository.dvc("init", "--quiet")
+        if dvc:  # what `dvc init` writes, without the second that it takes
+            repository.write(".dvc/config", "")
+            repository.write(".dvc/.gitignore", "/config.local\n/tmp\n/cache\n")
+            repository.write(".dvcignore", "")
             repository.commit("Start")
         return repository
 

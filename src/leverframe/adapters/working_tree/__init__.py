@@ -84,8 +84,8 @@ class WorkingTree:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def close(self) -> None:
-        """Keep the digests that were computed for the next time."""
+    def keep(self) -> None:
+        """Store what was computed for the next time."""
         self._digests.save()
 
     def _look(self, path: str, recorded: Recorded | None) -> Look:

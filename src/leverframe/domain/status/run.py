@@ -45,6 +45,9 @@ class Tree(WorkingTree, Protocol):
     def flag_style(self) -> FlagStyle:
         """Return how the configuration of DVC wants mappings in commands."""
 
+    def keep(self) -> None:
+        """Store what was computed for the next time."""
+
 
 @dataclass
 class _Reading:
@@ -117,6 +120,7 @@ def run(repository: Repository, tree: Tree) -> PipelineStatus:
     pairs = graph.edges(reading.stages)
     producers = reading.producers()
     statuses = [_status(stage, reading, producers) for stage in graph.ordered(reading.stages, pairs)]
+    tree.keep()
     explained = _explained(statuses, repository)
     return PipelineStatus(_propagated(explained, pairs), tuple(pairs), tuple(reading.notes))
 

@@ -1,0 +1,192 @@
+"""`dvc repro` as a child process: what it does, told as events, and why it failed, in our own words."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+from leverframe.errors import PipelineError
+
+LOG = Path(".leverframe/repro.log")
+_KEPT = 200  # lines of the running stage that an error may be found in
+
+_RUNNING = re.compile(r"Running stage '(.+)':$")
+_UNCHANGED = re.compile(r"(?:Stage )?'(.+)' didn't change, skipping$")
+_RESTORED = re.compile(r"Stage '(.+)' is cached - skipping run")
+_FAILED = re.compile(r"ERROR: failed to reproduce '(.+?)': (.*)$")
+_BUSY = re.compile(r"ERROR: .*(is busy, it is being blocked by|Unable to acquire lock)")
+_PID = re.compile(r"\(PID (\d+)\)")
+_OUR_ERROR = re.compile(r"^error: (.*)\n\s+why:\s+(.*)\n\s+next:\s+(.*)$", re.MULTILINE)
+
+
+class PipelineBusyError(PipelineError):
+    """Another DVC process works in the same repository."""
+
+    exit_code = 21
+    transient = True
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """The command of a stage begins."""
+
+    stage: str
+
+
+@dataclass(frozen=True)
+class StageFinished:
+    """The command of a stage succeeded after ``seconds``."""
+
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StageSkipped:
+    """A stage was not run, as it did not change or, when ``restored``, as its result was in the run cache."""
+
+    stage: str
+    restored: bool = False
+
+
+@dataclass(frozen=True)
+class StageFailed:
+    """The command of a stage failed after ``seconds``."""
+
+    stage: str
+    seconds: float
+
+
+Event = StageStarted | StageFinished | StageSkipped | StageFailed
+
+
+class RunGroup(Protocol):
+    """Runs a program with all it starts; ``leverframe.adapters.process.run_group`` is one."""
+
+    def __call__(
+        self,
+        arguments: Sequence[str],
+        on_line: Callable[[str], None],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        timeout: float | None = None,
+    ) -> int:
+        """Run the program and return its exit code."""
+
+
+@dataclass(frozen=True)
+class Repro:
+    """Reproduces the pipeline in ``root``."""
+
+    root: Path
+    run_group: RunGroup
+
+    def __call__(
+        self, *arguments: str, on_event: Callable[[Event], None] = lambda _: None, timeout: float | None = None
+    ) -> None:
+        """Run `dvc repro` with ``arguments`` (targets and flags), for at most ``timeout`` seconds.
+
+        Everything it prints is kept in ``.leverframe/repro.log``. Raises ``PipelineError``
+        naming the stage that failed, with the stage's own words, and ``PipelineBusyError``
+        naming the process that works in the repository.
+        """
+        log = self.root / LOG
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w", encoding="utf-8") as handle:
+            listener = _Listener(on_event, handle)
+            code = self.run_group(
+                [sys.executable, "-m", "dvc", "repro", *arguments],
+                listener.line,
+                folder=self.root,
+                environment=_environment(),
+                timeout=timeout,
+            )
+            listener.close(failed=code != 0)
+        if code != 0:
+            raise _error(listener, code, self.root)
+
+
+@dataclass
+class _Listener:
+    """Turns lines into events; keeps the lines of the stage that runs, and of DVC's own error."""
+
+    on_event: Callable[[Event], None]
+    log: IO[str]
+    running: str | None = None
+    since: float = 0.0
+    lines: list[str] = field(default_factory=list)
+    failure: list[str] = field(default_factory=list)
+
+    def line(self, line: str) -> None:
+        """Take one line of output."""
+        self.log.write(line + "\n")
+        self.log.flush()
+        if self.failure or line.startswith("ERROR: "):
+            self.failure.append(line)
+            return
+        if running := _RUNNING.match(line):
+            self.close(failed=False)
+            self.running, self.since, self.lines = running[1], time.monotonic(), []
+            self.on_event(StageStarted(running[1]))
+        elif skipped := _UNCHANGED.match(line) or _RESTORED.match(line):
+            self.close(failed=False)
+            self.on_event(StageSkipped(skipped[1], restored=skipped.re is _RESTORED))
+        else:
+            self.lines = [*self.lines[1 - _KEPT :], line]
+
+    def close(self, *, failed: bool) -> None:
+        """Tell how the stage that runs ended; nothing where none does."""
+        if self.running is not None:
+            seconds = time.monotonic() - self.since
+            self.on_event((StageFailed if failed else StageFinished)(self.running, seconds))
+        self.running = None
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if name not in ("DVC_STAGE", "DVC_ROOT", "FORCE_COLOR")},
+        "DVC_NO_ANALYTICS": "1",
+        "NO_COLOR": "1",
+        "PYTHONUNBUFFERED": "1",  # lines of DVC and of stages in the order in which they were written
+    }
+
+
+def _error(listener: _Listener, code: int, root: Path) -> PipelineError:
+    text = "\n".join(listener.failure)
+    if _BUSY.search(text):
+        return _busy(text, root)
+    failed = _FAILED.search(text)
+    said = text.removeprefix("ERROR: ").strip() or f"dvc ended with code {code}"
+    if failed is None:
+        return PipelineError("`dvc repro` failed", why=said.splitlines()[0], next=f"read {LOG}; mend what it names")
+    own = _OUR_ERROR.search("\n".join(listener.lines))
+    if own:
+        return PipelineError(f"stage `{failed[1]}` failed: {own[1]}", why=own[2], next=own[3])
+    last = next((line.strip() for line in reversed(listener.lines) if line.strip()), "")
+    why = failed[2] + (f"; its last words: {last[:200]}" if last else "")
+    return PipelineError(
+        f"stage `{failed[1]}` failed", why=why, next=f"read {LOG}; then `dvc repro {failed[1]}` runs it again"
+    )
+
+
+def _busy(text: str, root: Path) -> PipelineBusyError:
+    pids = _PID.findall(text) or _lock_holder(root)
+    return PipelineBusyError(
+        "another DVC process works in this repository",
+        why=f"it holds the lock; process {', '.join(dict.fromkeys(pids))}" if pids else "it holds the lock",
+        next="wait until it has ended, or end it, then run the same command again",
+    )
+
+
+def _lock_holder(root: Path) -> list[str]:
+    try:
+        return (root / ".dvc" / "tmp" / "lock").read_text(encoding="utf-8").split()[:1]
+    except (OSError, UnicodeDecodeError):
+        return []

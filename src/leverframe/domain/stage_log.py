@@ -1,0 +1,85 @@
+"""What a stage took: its time, memory and rows, and how that is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
+from typing import Any
+
+_BAR = 24  # characters of the longest bar
+
+
+class Outcome(Enum):
+    """How the run of a stage ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One run of one stage.
+
+    ``started`` is seconds since 1970, ``seconds`` the time on the clock, ``cpu_seconds`` the
+    work of all processors, ``peak_mb`` the largest resident memory in units of a million
+    bytes; ``log`` is the file with what the stage said. ``error`` is empty unless it failed.
+    """
+
+    stage: str
+    partition: str
+    started: float
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    log: str
+    outcome: Outcome
+    rows: int | None = None
+    notes: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the stage as DVC calls it."""
+        return f"{self.stage}@{self.partition}" if self.partition else self.stage
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as values that fit into JSON."""
+        return {**asdict(self), "outcome": self.outcome.value, "notes": list(self.notes)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> StageRecord:
+        """Return the record in ``content``; raises ``ValueError`` when it is none."""
+        known = {each.name for each in fields(cls)}
+        try:
+            values = {name: value for name, value in content.items() if name in known}
+            outcome, notes = Outcome(values.pop("outcome")), tuple(values.pop("notes", ()))
+            return cls(**values, outcome=outcome, notes=notes)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not a record of a stage: {error}") from error
+
+
+def table(records: Sequence[StageRecord]) -> str:
+    """Return the runs in the order of their start, with bars of their time and the sum in the last line."""
+    if not records:
+        return "no stage has run yet"
+    longest = max(record.seconds for record in records) or 1.0
+    rows: list[tuple[str, ...]] = [("stage", "seconds", "cpu", "MB", "rows", "")]
+    rows += [_row(record, longest) for record in sorted(records, key=lambda record: record.started)]
+    seconds, cpu = sum(r.seconds for r in records), sum(r.cpu_seconds for r in records)
+    peak = max(record.peak_mb for record in records)
+    rows.append((f"{len(records)} stages", f"{seconds:,.1f}", f"{cpu:,.1f}", f"{peak:,.0f}", "", ""))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def _row(record: StageRecord, longest: float) -> tuple[str, ...]:
+    bar = "█" * max(1, round(record.seconds / longest * _BAR))
+    told = bar if record.outcome is Outcome.DONE else f"{bar} failed: {record.error}"
+    rows = "" if record.rows is None else f"{record.rows:,}"
+    return (record.name, f"{record.seconds:,.1f}", f"{record.cpu_seconds:,.1f}", f"{record.peak_mb:,.0f}", rows, told)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    numbers = (f"{text:>{width}}" for text, width in zip(row[1:5], widths[1:], strict=True))
+    return "  ".join([f"{row[0]:<{widths[0]}}", *numbers, row[5]]).rstrip()
