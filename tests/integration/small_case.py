@@ -61,9 +61,8 @@ class SmallCase:
 
     def evaluate(self, **changed: Any) -> evaluate.Evaluation:
         """Run the stage, settings changed by name."""
-        settings = EvaluateSettings(
-            **{"slices": ["gate", "month"], "minimum_slice_rows": 50, "resamples": 100} | changed
-        )
+        chosen: dict[str, Any] = {"slices": ["gate", "month"], "minimum_slice_rows": 50, "resamples": 100}
+        settings = EvaluateSettings(**(chosen | changed))
         models = SklearnModels(REPOSITORY)
         return evaluate.run(Parquet(self.root), Disk(self.root), models, settings, "Europe/Paris")
 

@@ -162,7 +162,9 @@ def _series(lines: Sequence[Line]) -> list[int]:
 
 
 def _drawn(line: Line, color: int, across: _Scale, up: _Scale) -> Iterable[str]:
-    spans = [(x, low, high) for (x, _), (low, high) in zip(line.points, line.band, strict=False) if _finite(low, high)]
+    spans = [
+        (x, low, high) for (x, _), (low, high) in zip(line.points, line.band, strict=False) if _finite(x, low, high)
+    ]
     if line.dots:
         for x, low, high in spans:
             yield f'<path class="l l{color}" d="M{across(x)} {up(low)}V{up(high)}"/>'

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.evaluate.bootstrap import bounds
+from leverframe.domain.evaluate.bootstrap import MINIMUM_DAYS, bounds
 from leverframe.domain.evaluate.weighing import ByDay, Floats, Weighing, ratio
 
 BINS = 10
@@ -69,6 +70,8 @@ class Calibration:
         for rows in self._bins:
             happened = self._outcomes[rows]
             total, count = ByDay(days[rows], draws).totals(np.stack([happened, np.ones(len(rows))], axis=1)).T
-            low, high = bounds(ratio(total, count), confidence)
+            low, high = math.nan, math.nan
+            if len(np.unique(days[rows])) >= MINIMUM_DAYS:
+                low, high = bounds(ratio(total, count), confidence)
             found.append(Bin(float(self._scores[rows].mean()), float(happened.mean()), low, high, len(rows)))
         return found

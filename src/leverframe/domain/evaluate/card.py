@@ -177,8 +177,7 @@ def _limits(subject: Subject, holdout: Holdout, scores: Scores, small: Sequence[
         yield f"{split.without_label:,} hold-out rows ({share:.1%}) have no label; nothing here is known of them."
     if small:
         names = ", ".join(code(each.name) for each in small[:10]) + (" and others" if len(small) > 10 else "")
-        yield (f"{len(small)} slices have fewer than {subject.settings.minimum_slice_rows:,} rows "
-               f"and were not judged: {names}.")  # fmt: skip
+        yield f"Slices of fewer than {subject.settings.minimum_slice_rows:,} rows, not judged ({len(small)}): {names}."
     if holdout.number_of_days < MINIMUM_DAYS:
         yield f"The hold-out has fewer than {MINIMUM_DAYS} days: intervals are not given."
     missing = [each.title for each in METRICS[kind] if scores.figures[each.name] is None]

@@ -24,7 +24,7 @@ def summary_lines(metrics: dict[str, Any]) -> list[str]:
         named = ", ".join(f"{each.name} {short(each.metric)} ({each.rows:,} rows)" for each in worst)
         lines.append(f"worst slices by {known[0].title}: {named}")
     if small:
-        lines.append(f"{len(small)} slices have too few rows to be judged")
+        lines.append(f"slices with too few rows to be judged: {len(small)}")
     return lines
 
 
@@ -34,8 +34,13 @@ def kind_of(metrics: dict[str, Any]) -> LabelKind:
 
 
 def short(value: float | None) -> str:
-    """Return a number as people compare it: four significant digits, or n/a where it is undefined."""
-    return "n/a" if value is None else f"{value:,.4g}" if abs(value) >= 1 else f"{value:.4f}"
+    """Return a number as people compare it: about four digits, or n/a where it is undefined."""
+    if value is None:
+        return "n/a"
+    size = abs(value)
+    if size >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if size > 1 or 0 < size < 0.001 else f"{value:.4f}"
 
 
 def _line(metric: Metric, metrics: dict[str, Any], width: int) -> str:

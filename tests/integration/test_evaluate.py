@@ -1,0 +1,296 @@
+"""Evaluation end to end on small tables: every kind of label, every file, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import polars as pl
+import pytest
+import sklearn.metrics as reference
+from click.testing import CliRunner
+
+from leverframe.cli import leverframe
+from leverframe.domain import layout
+from leverframe.domain.evaluate import summary_lines
+from leverframe.domain.train import DESCRIPTION
+from leverframe.domain.training_set import LabelKind
+from leverframe.errors import DefinitionError, EstimatorError, LabelError, LeverframeError, SourceError
+from leverframe.settings import TrainSettings
+from tests.integration.small_case import HERE, SmallCase, make
+
+HOSTILE = "a|b`c`<script>alert(1)</script>\n# [x](http://evil.example) @someone \x00 \u202e ]]> & \"'"
+
+
+def evaluated(root: Path, kind: LabelKind, **changed: Any) -> tuple[SmallCase, dict[str, Any]]:
+    """Make, train and evaluate a small case; warnings are errors."""
+    case = make(root, kind)
+    case.train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return case, case.evaluate(**changed).metrics
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """Return the content of every file that an evaluation writes."""
+    written = [*root.glob("reports/**/*"), root / layout.PREDICTIONS]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in written if path.is_file()}
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file."""
+    with path.open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+def test_a_binary_model_is_judged(tmp_path: Path) -> None:
+    """Metrics are scikit-learn's of the predictions on disk, which keep the order of the hold-out."""
+    case, metrics = evaluated(tmp_path, "binary")
+    holdout, predicted = case.table(layout.HOLDOUT), case.table(layout.PREDICTIONS)
+    assert predicted.columns == ["as_of", "label", "score", "gate", "month"]
+    assert predicted.select("as_of", "label", "gate").equals(holdout.select("as_of", "label", "gate"))
+    labels, scores = predicted["label"].to_numpy(), predicted["score"].to_numpy()
+    assert metrics["auc"] == pytest.approx(reference.roc_auc_score(labels, scores), rel=1e-5)
+    assert metrics["average_precision"] == pytest.approx(reference.average_precision_score(labels, scores), rel=1e-5)
+    assert metrics["interval"]["auc"]["low"] < metrics["auc"] < metrics["interval"]["auc"]["high"]
+    assert (metrics["rows"], metrics["days"]) == (900, 57)
+    assert json.loads((tmp_path / layout.METRICS).read_text()) == metrics
+
+
+def test_slices_are_judged_apart(tmp_path: Path) -> None:
+    """Every value has its rows; small ones have nothing else; null is a slice of its own."""
+    case, metrics = evaluated(tmp_path, "binary")
+    gates = metrics["slices"]["gate"]
+    assert set(gates) == {"A", "B", "C", "(missing)"}
+    assert sum(each["rows"] for each in gates.values()) == 900
+    predicted = case.table(layout.PREDICTIONS)
+    of_gate = predicted.filter(pl.col("gate") == "B")
+    expected = reference.roc_auc_score(of_gate["label"].to_numpy(), of_gate["score"].to_numpy())
+    assert gates["B"]["auc"] == pytest.approx(expected, rel=1e-5)
+    months = metrics["slices"]["month"]
+    assert set(months) == {"2024-03", "2024-04"}
+    assert set(case.evaluate(minimum_slice_rows=500).metrics["slices"]["gate"]["A"]) == {"rows"}
+    assert case.evaluate(slices=[]).metrics["slices"] == {}
+
+
+def test_a_month_is_that_of_the_time_zone(tmp_path: Path) -> None:
+    """The last hour of March in UTC is April in Paris."""
+    case, _ = evaluated(tmp_path, "binary")
+    late = case.table(layout.PREDICTIONS).filter(pl.col("as_of").dt.strftime("%m-%d %H") == "03-31 22")
+    assert set(late["month"]) == {"2024-04"}
+
+
+def test_plots_have_the_form_that_dvc_reads(tmp_path: Path) -> None:
+    """One header and numbers; curves of at most 500 points, ascending."""
+    case, _ = evaluated(tmp_path, "binary", thresholds=[0.5, 0.2])
+    folder = case.root / layout.PLOTS
+    assert {path.stem for path in folder.iterdir()} == {
+        "precision-recall",
+        "roc",
+        "calibration",
+        "thresholds",
+        "slices",
+    }
+    recalls = [float(each["recall"]) for each in rows(folder / "precision-recall.csv")]
+    rates = [float(each["fpr"]) for each in rows(folder / "roc.csv")]
+    for ascending in (recalls, rates):
+        assert ascending == sorted(ascending)
+        assert ascending[-1] == 1
+        assert len(ascending) <= 500
+    table = rows(folder / "thresholds.csv")
+    assert [each["threshold"] for each in table] == ["0.2", "0.5"]
+    for each in table:
+        assert sum(int(each[name]) for name in ("tp", "fp", "tn", "fn")) == 900
+        assert float(each["precision"]) == pytest.approx(
+            int(each["tp"]) / (int(each["tp"]) + int(each["fp"])), rel=1e-4
+        )
+    assert sum(int(each["rows"]) for each in rows(folder / "calibration.csv")) == 900
+
+
+def test_many_classes_are_judged(tmp_path: Path) -> None:
+    """A probability a class, the prediction, a table of classes, and no curve of a single class."""
+    case, metrics = evaluated(tmp_path, "multiclass")
+    predicted = case.table(layout.PREDICTIONS)
+    names = ["probability_early", "probability_late", "probability_on time"]
+    assert predicted.columns == ["as_of", "label", "prediction", *names, "gate", "month"]
+    labels, probabilities = predicted["label"].to_numpy(), predicted.select(names).to_numpy()
+    assert metrics["accuracy"] == pytest.approx((predicted["prediction"] == predicted["label"]).mean(), rel=1e-5)
+    expected = reference.roc_auc_score(labels, probabilities, multi_class="ovr")
+    assert metrics["auc"] == pytest.approx(expected, rel=1e-5)
+    assert {path.stem for path in (tmp_path / layout.PLOTS).iterdir()} == {"calibration", "slices", "classes"}
+    assert [each["class"] for each in rows(tmp_path / layout.PLOTS / "classes.csv")] == ["early", "late", "on time"]
+
+
+def test_a_class_that_training_did_not_have_counts_as_wrong(tmp_path: Path) -> None:
+    """The card says so, and nothing fails."""
+    case, before = evaluated(tmp_path, "multiclass")
+    labels = case.table(layout.HOLDOUT).get_column("label").to_list()
+    case.replace(layout.HOLDOUT, label=pl.Series(["lost"] * 9 + labels[9:]))
+    after = case.evaluate().metrics
+    assert after["accuracy"] < before["accuracy"]
+    assert "Classes of the hold-out that training did not have: `lost`." in (tmp_path / layout.MODEL_CARD).read_text()
+
+
+def test_numbers_are_judged(tmp_path: Path) -> None:
+    """A regression has errors, bias and bins of its predictions."""
+    case, metrics = evaluated(tmp_path, "regression")
+    predicted = case.table(layout.PREDICTIONS)
+    labels, said = predicted["label"].to_numpy(), predicted["prediction"].to_numpy()
+    assert metrics["rmse"] == pytest.approx(reference.root_mean_squared_error(labels, said), rel=1e-5)
+    assert metrics["median_ae"] == pytest.approx(reference.median_absolute_error(labels, said), rel=1e-5)
+    assert {path.stem for path in (tmp_path / layout.PICTURES).iterdir()} == {"calibration", "slices"}
+
+
+def test_files_of_another_kind_of_label_do_not_stay(tmp_path: Path) -> None:
+    """What an evaluation does not write, an earlier one may not have left."""
+    evaluated(tmp_path, "binary")
+    evaluated(tmp_path, "regression")
+    assert not (tmp_path / layout.PLOTS / "roc.csv").exists()
+    assert not (tmp_path / layout.PICTURES / "precision-recall.svg").exists()
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_the_same_input_gives_the_same_files(tmp_path: Path, kind: LabelKind) -> None:
+    """Byte for byte, so that DVC sees no change; and a terminal gets a summary of each kind."""
+    case, metrics = evaluated(tmp_path, kind)
+    first = files(tmp_path)
+    case.evaluate()
+    assert files(tmp_path) == first
+    lines = summary_lines(metrics)
+    assert lines[0] == "900 rows of 57 days"
+    assert any("worst slices by" in line for line in lines)
+    assert all(len(line) < 200 for line in lines)
+
+
+def test_every_number_has_at_most_six_digits(tmp_path: Path) -> None:
+    """So that the last digits of another processor change no file."""
+    _, metrics = evaluated(tmp_path, "binary")
+
+    def numbers(content: Any) -> list[float]:
+        if isinstance(content, dict):
+            return [number for each in content.values() for number in numbers(each)]
+        return [] if content is None else [content]
+
+    assert all(math.isfinite(each) and each == float(f"{each:.6g}") for each in numbers(metrics))
+
+
+def test_one_class_in_the_holdout_leaves_ranking_undefined(tmp_path: Path) -> None:
+    """Metrics that need both classes are null, in files, card and summary, without a warning."""
+    case = make(tmp_path, "binary")
+    case.train()
+    case.replace(layout.HOLDOUT, label=pl.Series([0] * 900))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        metrics = case.evaluate().metrics
+    assert metrics["auc"] is None
+    assert metrics["interval"]["auc"] == {"low": None, "high": None}
+    assert metrics["brier"] > 0
+    assert metrics["slices"]["gate"]["A"]["auc"] is None
+    assert not (tmp_path / layout.PLOTS / "roc.csv").exists()
+    assert "Not defined on these rows: area under ROC, average precision." in (tmp_path / layout.MODEL_CARD).read_text()
+    assert any("n/a" in line for line in summary_lines(metrics))
+
+
+def test_few_days_have_no_interval(tmp_path: Path) -> None:
+    """With fewer than eight days the figures stand without an interval."""
+    case = make(tmp_path, "binary")
+    case.train()
+    case.table(layout.HOLDOUT).head(80).write_parquet(tmp_path / layout.HOLDOUT)
+    metrics = case.evaluate().metrics
+    assert metrics["days"] == 5
+    assert metrics["interval"]["brier"] == {"low": None, "high": None}
+    assert "fewer than 8 days" in (tmp_path / layout.MODEL_CARD).read_text()
+
+
+def test_hostile_names_stay_text(tmp_path: Path) -> None:
+    """A slice value may be anything: tables keep their columns, pictures stay XML, nothing becomes markup."""
+    case = make(tmp_path, "binary", gates=(HOSTILE, "", "$(x)"))
+    case.train()
+    case.evaluate()
+    card = (tmp_path / layout.MODEL_CARD).read_text(encoding="utf-8")
+    (line,) = [line for line in card.splitlines() if "script" in line and line.startswith("|")]
+    assert line.replace("\\|", "").count("|") == 5
+    assert "``gate = a\\|b`c`<script>" in line
+    assert "\x00" not in card
+    assert "\u202e" not in card
+    for picture in (tmp_path / layout.PICTURES).iterdir():
+        text = picture.read_text(encoding="utf-8")
+        ET.fromstring(text)  # noqa: S314 - our own file
+        assert "<script" not in text
+        assert len(text) < 20_000
+    assert [each["slice"] for each in rows(tmp_path / layout.PLOTS / "slices.csv")].count(f"gate = {HOSTILE}") == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "words"),
+    [
+        ({"wind": None, "winds": pl.Series(np.zeros(900))}, SourceError, "did you mean `winds`"),
+        ({"wind": pl.Series(["calm"] * 900)}, SourceError, "`wind` is numeric"),
+        ({"label": pl.Series([None] * 900, dtype=pl.Int64)}, LabelError, "every label is missing"),
+        ({"label": pl.Series(["late"] * 900)}, LabelError, "not 0 and 1"),
+        ({"as_of": None}, SourceError, "no column `as_of`"),
+        ({"gate": None, "gates": pl.Series(["A"] * 900)}, SourceError, "did you mean `gates`"),
+    ],
+)
+def test_a_holdout_that_does_not_fit_is_named(
+    tmp_path: Path, changed: dict[str, Any], error: type[LeverframeError], words: str
+) -> None:
+    """One clear error, and the files of the last evaluation are untouched."""
+    case, _ = evaluated(tmp_path, "binary")
+    before = files(tmp_path)
+    case.replace(layout.HOLDOUT, **changed)
+    with pytest.raises(error) as caught:
+        case.evaluate()
+    assert words in caught.value.render()
+    assert files(tmp_path) == before
+
+
+def test_a_slice_that_cannot_be_is_named(tmp_path: Path) -> None:
+    """A column that is not there, one that is no slice, and one of too many values."""
+    case, _ = evaluated(tmp_path, "binary")
+    with pytest.raises(DefinitionError) as caught:
+        case.evaluate(slices=["terminals"])
+    assert "did you mean `terminal`" in caught.value.next
+    with pytest.raises(DefinitionError, match="`label`"):
+        case.evaluate(slices=["label"])
+    with pytest.raises(DefinitionError, match="values"):
+        case.evaluate(slices=["wind"])
+    assert set(case.evaluate(slices=["terminal"]).metrics["slices"]["terminal"]) == {"T0", "T1"}
+
+
+def test_scores_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
+    """NaN from a model is an error of the model, not a figure."""
+    case = make(tmp_path, "binary")
+    case.train(TrainSettings(estimator=f"{HERE}:Nan"))
+    with pytest.raises(EstimatorError) as caught:
+        case.evaluate()
+    assert "1 of 900 answers of the model are no probabilities" in caught.value.what
+
+
+def test_a_model_of_other_data_is_refused(tmp_path: Path) -> None:
+    """Another definition, another file, or none."""
+    case, _ = evaluated(tmp_path, "binary")
+    described = json.loads((tmp_path / DESCRIPTION).read_text())
+    (tmp_path / DESCRIPTION).write_text(json.dumps({**described, "md5": "0"}))
+    with pytest.raises(EstimatorError, match="is not the model"):
+        case.evaluate()
+    (tmp_path / DESCRIPTION).write_text(json.dumps({**described, "spec": "0"}))
+    with pytest.raises(EstimatorError, match="another training set"):
+        case.evaluate()
+    (tmp_path / DESCRIPTION).write_text(json.dumps(described))
+    (tmp_path / layout.MODEL).unlink()
+    with pytest.raises(SourceError, match="cannot read models"):
+        case.evaluate()
+
+
+def test_the_command_says_what_it_does() -> None:
+    """Help carries an example, and no option is needed."""
+    result = CliRunner().invoke(leverframe, ["evaluate", "--help"])
+    assert result.exit_code == 0
+    assert "leverframe evaluate" in result.output
