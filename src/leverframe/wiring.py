@@ -5,17 +5,17 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leverframe.domain import layout
-from leverframe.domain.month import Month
+from leverframe.domain.month import Month, months
 from leverframe.errors import DefinitionError, PipelineError, nearest
-from leverframe.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from leverframe.settings import Settings
     from leverframe.adapters.stage_log import Recording
     from leverframe.domain.build.plan import Plan
     from leverframe.domain.build.run import Built
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from leverframe.domain.validate.report import Report
 
 ROOT = Path()
+
+
+def read_settings() -> Settings:
+    """Return the settings of the repository; pydantic is loaded only by commands that need them."""
+    from leverframe import settings
+
+    return settings.read_settings(ROOT / settings.PARAMS)
 
 
 def ingest(partition: str) -> list[Ingested]:
@@ -142,6 +149,40 @@ def origins(partition: str, row: int) -> list[Origin]:
     plan, month = star_plan(settings), Month.of(partition)
     files = needed_files(plan, month, Month.of(settings.data.first), ROOT)
     return provenance(plan, ROOT / layout.features(partition), files, row)
+
+
+def demo(tell: Callable[[str], None]) -> list[str]:
+    """Reproduce the pipeline, telling of each stage as it ends, and return the summary."""
+    from leverframe.adapters.disk import Disk
+    from leverframe.adapters.dvc import LOG, Repro, StageFinished, StageSkipped
+    from leverframe.adapters.process import run_group
+    from leverframe.adapters.stage_log import records
+    from leverframe.domain.demo import Results, progress_line, summary
+    from leverframe.domain.status import State
+    from leverframe.domain.training_set import TrainingSet
+
+    found = pipeline_status(ROOT)
+    total, ended = len(found.stages), 0
+    tell(f"{total} stages, {sum(each.state is not State.FRESH for each in found.stages)} of them to run; the full output goes to {LOG}")
+
+    def on_event(event: object) -> None:
+        nonlocal ended
+        if isinstance(event, StageFinished | StageSkipped):
+            ended += 1
+            took = f"{event.seconds:5.1f} s" if isinstance(event, StageFinished) else "  unchanged"
+            tell(progress_line(ended, total, event.stage, took))
+
+    Repro(ROOT, run_group)(on_event=on_event)
+    disk, settings = Disk(ROOT), read_settings()
+    parts = [layout.STATIC, *map(str, months(settings.data.first, settings.data.last))]
+    results = Results(
+        contracts={part: disk.read_json(layout.contract_report(part)) for part in parts},
+        training_set=TrainingSet.from_json(disk.read_json(layout.TRAINING_SET)),
+        metrics=disk.read_json(layout.METRICS),
+        records=records(ROOT / layout.STAGE_LOGS),
+        pictures=sorted(map(str, (ROOT / layout.PICTURES).glob("*.svg"))),
+    )
+    return summary(results, settings.data.last)
 
 
 def pipeline_status(root: Path) -> PipelineStatus:
