@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from leverframe.adapters.disk import Disk
+from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.domain import evaluate, layout, train
 from leverframe.domain.training_set import Feature, Label, LabelKind, Split, TrainingSet
@@ -33,22 +34,6 @@ TREES = TrainSettings(
 )
 
 
-class Parquet:
-    """Tables below ``root`` as polars reads them."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def read(self, path: Path) -> pl.DataFrame:
-        """Return a whole file."""
-        return pl.read_parquet(self._root / path)
-
-    def write(self, path: Path, columns: Mapping[str, Any]) -> None:
-        """Write columns of equal length."""
-        (self._root / path).parent.mkdir(parents=True, exist_ok=True)
-        pl.DataFrame(columns).write_parquet(self._root / path)
-
-
 @dataclass(frozen=True)
 class SmallCase:
     """A case in a folder of its own, whose estimators lie in this repository."""
@@ -57,18 +42,18 @@ class SmallCase:
 
     def train(self, settings: TrainSettings = TREES) -> train.ModelDescription:
         """Run the stage."""
-        return train.run(Parquet(self.root), Disk(self.root), SklearnModels(REPOSITORY), settings)
+        return train.run(PolarsTables(self.root), Disk(self.root), SklearnModels(REPOSITORY), settings)
 
     def evaluate(self, **changed: Any) -> evaluate.Evaluation:
         """Run the stage, settings changed by name."""
         chosen: dict[str, Any] = {"slices": ["gate", "month"], "minimum_slice_rows": 50, "resamples": 100}
         settings = EvaluateSettings(**(chosen | changed))
         models = SklearnModels(REPOSITORY)
-        return evaluate.run(Parquet(self.root), Disk(self.root), models, settings, "Europe/Paris")
+        return evaluate.run(PolarsTables(self.root), Disk(self.root), models, settings, "Europe/Paris")
 
     def table(self, path: Path) -> pl.DataFrame:
         """Return one of the tables."""
-        return Parquet(self.root).read(path)
+        return pl.read_parquet(self.root / path)
 
     def replace(self, path: Path, **columns: Any) -> None:
         """Write one of the tables again with other columns; None takes a column away."""
@@ -85,7 +70,7 @@ def make(
     case = SmallCase(root)
     label = Label("lateness", kind)
     for seed, path in enumerate((layout.TRAIN, layout.HOLDOUT)):
-        Parquet(root).write(path, _table(seed, kind, rows, gates))
+        PolarsTables(root).write(path, _table(seed, kind, rows, gates))
     splits = (Split("2024-01", "2024-02", rows, 5, 1), Split("2024-03", "2024-04", rows, 7, 0))
     content = TrainingSet(label, FEATURES, "0123456789abcdef", *splits).to_json()
     (root / layout.TRAINING_SET).parent.mkdir(parents=True, exist_ok=True)

@@ -19,11 +19,10 @@ from click.testing import CliRunner
 from leverframe.cli import leverframe
 from leverframe.domain import layout
 from leverframe.domain.evaluate import summary_lines
-from leverframe.domain.train import DESCRIPTION
 from leverframe.domain.training_set import LabelKind
 from leverframe.errors import DefinitionError, EstimatorError, LabelError, LeverframeError, SourceError
 from leverframe.settings import TrainSettings
-from tests.integration.small_case import HERE, SmallCase, make
+from tests.integration.small_case import HERE, TREES, SmallCase, make
 
 HOSTILE = "a|b`c`<script>alert(1)</script>\n# [x](http://evil.example) @someone \x00 \u202e ]]> & \"'"
 
@@ -276,21 +275,44 @@ def test_scores_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
 def test_a_model_of_other_data_is_refused(tmp_path: Path) -> None:
     """Another definition, another file, or none."""
     case, _ = evaluated(tmp_path, "binary")
-    described = json.loads((tmp_path / DESCRIPTION).read_text())
-    (tmp_path / DESCRIPTION).write_text(json.dumps({**described, "md5": "0"}))
+    described = json.loads((tmp_path / layout.MODEL_DESCRIPTION).read_text())
+    (tmp_path / layout.MODEL_DESCRIPTION).write_text(json.dumps({**described, "md5": "0"}))
     with pytest.raises(EstimatorError, match="is not the model"):
         case.evaluate()
-    (tmp_path / DESCRIPTION).write_text(json.dumps({**described, "spec": "0"}))
+    (tmp_path / layout.MODEL_DESCRIPTION).write_text(json.dumps({**described, "spec": "0"}))
     with pytest.raises(EstimatorError, match="another training set"):
         case.evaluate()
-    (tmp_path / DESCRIPTION).write_text(json.dumps(described))
+    (tmp_path / layout.MODEL_DESCRIPTION).write_text(json.dumps(described))
     (tmp_path / layout.MODEL).unlink()
     with pytest.raises(SourceError, match="cannot read models"):
         case.evaluate()
 
 
-def test_the_command_says_what_it_does() -> None:
+def test_the_commands_train_and_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an option, in the root of a repository; `--json` prints what the files hold."""
+    make(tmp_path, "binary")
+    months = {name: {"first": first, "last": last} for name, first, last in (
+        ("train", "2024-01", "2024-02"), ("holdout", "2024-03", "2024-04"))}  # fmt: skip
+    settings = {
+        "data": {"case": "pipelines.flights", "first": "2024-01", "last": "2024-04", "timezone": "Europe/Paris"},
+        "features": {"label": "lateness", "select": ["*"], **months},
+        "train": {"estimator": TREES.estimator, "params": TREES.params},
+        "evaluate": {"slices": ["gate", "month"], "resamples": 100},
+    }
+    (tmp_path / "params.yaml").write_text(json.dumps(settings))  # JSON is YAML
+    monkeypatch.chdir(tmp_path)
+    for command, shown, path in (("train", "md5", layout.MODEL_DESCRIPTION), ("evaluate", "ROC", layout.METRICS)):
+        plain = CliRunner().invoke(leverframe, [command], catch_exceptions=False)
+        assert plain.exit_code == 0
+        assert shown in plain.stdout
+        as_json = CliRunner().invoke(leverframe, [command, "--json"], catch_exceptions=False)
+        assert json.loads(as_json.stdout) == json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_the_commands_say_what_they_do(command: str) -> None:
     """Help carries an example, and no option is needed."""
-    result = CliRunner().invoke(leverframe, ["evaluate", "--help"])
+    result = CliRunner().invoke(leverframe, [command, "--help"])
     assert result.exit_code == 0
-    assert "leverframe evaluate" in result.output
+    assert f"leverframe {command}" in result.output
+    assert "required" not in result.output

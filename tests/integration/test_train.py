@@ -16,15 +16,13 @@ import polars as pl
 import pytest
 import skops.io
 import threadpoolctl
-from click.testing import CliRunner
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.adapters.sklearn.storing import canonical, check_trees, dumped, opened
-from leverframe.cli import leverframe
 from leverframe.domain import layout
-from leverframe.domain.train import DESCRIPTION, ModelDescription, Recipe
+from leverframe.domain.train import ModelDescription, Recipe
 from leverframe.domain.training_set import Label, LabelKind
 from leverframe.errors import DefinitionError, EstimatorError, LabelError, LeverframeError, SourceError
 from leverframe.settings import TrainSettings
@@ -43,7 +41,7 @@ def test_every_kind_of_label_is_learnt(tmp_path: Path, kind: LabelKind) -> None:
     """The description on disk is the one returned, and the model opens and answers."""
     case = make(tmp_path, kind)
     described = case.train()
-    content = json.loads((tmp_path / DESCRIPTION).read_text(encoding="utf-8"))
+    content = json.loads((tmp_path / layout.MODEL_DESCRIPTION).read_text(encoding="utf-8"))
     assert ModelDescription.from_json(content) == described
     assert (described.rows, described.first, described.spec) == (900, "2024-01", "0123456789abcdef")
     classes = {"binary": ("0", "1"), "multiclass": ("early", "late", "on time"), "regression": ()}
@@ -87,8 +85,10 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     """Neither hash seed, nor thread variables, nor another run change the model file."""
     make(tmp_path, "binary")
     script = (
-        "import sys; from pathlib import Path; from tests.integration.small_case import SmallCase\n"
-        "print(SmallCase(Path(sys.argv[1])).train().md5)"
+        "import sys; from pathlib import Path; from tests.integration.small_case import HERE, TREES, SmallCase\n"
+        "from leverframe.settings import TrainSettings\n"
+        "case, forest = SmallCase(Path(sys.argv[1])), TrainSettings(estimator=f'{HERE}:forest', params={'trees': 9})\n"
+        "print(case.train(forest).md5, case.train(TREES).md5)"
     )
     found = set()
     for seed, threads in (("1", "1"), ("2", "2")):
@@ -100,7 +100,9 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
         }
         command = [sys.executable, "-c", script, str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY, env=environment)
-        found.add((done.stdout, (tmp_path / layout.MODEL).read_bytes(), (tmp_path / DESCRIPTION).read_bytes()))
+        found.add(
+            (done.stdout, (tmp_path / layout.MODEL).read_bytes(), (tmp_path / layout.MODEL_DESCRIPTION).read_bytes())
+        )
     assert len(found) == 1
 
 
@@ -272,10 +274,3 @@ def test_a_tree_that_points_outside_of_itself_is_refused() -> None:
     forest.estimators_[0].tree_.children_left[0] = 99
     with pytest.raises(EstimatorError, match="cannot be read"):
         check_trees(forest)
-
-
-def test_the_command_says_what_it_does() -> None:
-    """Help carries an example, and no option is needed."""
-    result = CliRunner().invoke(leverframe, ["train", "--help"])
-    assert result.exit_code == 0
-    assert "leverframe train" in result.output

@@ -21,8 +21,6 @@ from leverframe.domain.training_set import LABEL, Feature, Label, LabelKind, Tra
 from leverframe.errors import LabelError
 from leverframe.settings import TrainSettings
 
-DESCRIPTION = layout.MODEL.with_suffix(".json")  # in git beside the cached model
-
 _log = logging.getLogger(__name__)
 
 
@@ -129,7 +127,7 @@ def run(tables: Tables, artefacts: Artefacts, learner: Learner, settings: TrainS
         stored = learner.store(learner.fit(estimator, inputs, labels), recipe)
     description = _described(training, recipe, stored, (len(labels), learner.versions()))
     artefacts.write_bytes(layout.MODEL, stored.data)
-    artefacts.write_json(DESCRIPTION, description.to_json())
+    artefacts.write_json(layout.MODEL_DESCRIPTION, description.to_json())
     _log.info(f"train: wrote {layout.MODEL}, {len(stored.data):,} bytes")
     return description
 

@@ -28,7 +28,7 @@ from leverframe.domain.evaluate.scores import Scores, scored
 from leverframe.domain.evaluate.summary import summary_lines
 from leverframe.domain.evaluate.weighing import Floats
 from leverframe.domain.table import Table, Tables, column, model_inputs
-from leverframe.domain.train import DESCRIPTION, ModelDescription, checked_labels
+from leverframe.domain.train import ModelDescription, checked_labels
 from leverframe.domain.training_set import AS_OF, LABEL, TrainingSet
 from leverframe.errors import EstimatorError
 from leverframe.settings import EvaluateSettings
@@ -76,7 +76,7 @@ def run(
     ``DefinitionError`` or ``EstimatorError``; nothing is written before every figure is known.
     """
     training = read_as(TrainingSet.from_json, layout.TRAINING_SET, artefacts)
-    model = read_as(ModelDescription.from_json, DESCRIPTION, artefacts)
+    model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, artefacts)
     _check_same_definition(training, model)
     table = tables.read(layout.HOLDOUT)
     with answerer.threads(_THREADS):
@@ -112,7 +112,7 @@ def _answers(answerer: Answerer, model: ModelDescription, table: Table, data: by
     opened = answerer.load(data, model.estimator)
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != model.md5:
         raise EstimatorError(
-            f"{layout.MODEL} is not the model that {DESCRIPTION} describes",
+            f"{layout.MODEL} is not the model that {layout.MODEL_DESCRIPTION} describes",
             why=f"its md5 is not {model.md5}",
             next="`dvc checkout` or `dvc repro train` brings them together again",
         )
