@@ -53,7 +53,7 @@ def recording(stage: str, partition: str = "", *, folder: Path) -> Iterator[Reco
         yield record
     except BaseException as failure:
         error = failure.what if isinstance(failure, LeverframeError) else f"{type(failure).__name__}: {failure}"
-        _log.debug("the stage failed", exc_info=failure)
+        _tell(handler, failure)
         raise
     finally:
         _closed(handler)
@@ -102,6 +102,13 @@ def _handler(log: Path) -> logging.Handler | None:
     return handler
 
 
+def _tell(handler: logging.Handler | None, failure: BaseException) -> None:
+    """Put a failure into the log of the stage only: the command line tells it to people."""
+    if handler is not None:
+        where = (type(failure), failure, failure.__traceback__)
+        handler.emit(_log.makeRecord(_log.name, logging.ERROR, __file__, 0, "the stage failed", (), where))
+
+
 def _closed(handler: logging.Handler | None) -> None:
     if handler is not None:
         logging.getLogger("leverframe").removeHandler(handler)
@@ -111,5 +118,5 @@ def _closed(handler: logging.Handler | None) -> None:
 def _write(path: Path, record: StageRecord) -> None:
     try:
         write_json(path, record.to_json())
-    except DiskError as error:
-        _log.warning("the record of the stage is not kept: %s", error.why)
+    except (DiskError, OSError) as error:
+        _log.warning("the record of the stage is not kept: %s", error)

@@ -98,8 +98,8 @@ def _outputs(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Finding]:
         if recorded is None:
             yield Finding(Reason.OUTPUT_ADDED, output.path)
         elif look.presence is Presence.ABSENT:
-            here = output.cached and sight.tree.cached(recorded)
-            yield Finding(Reason.OUTPUT_ABSENT, output.path, detail="in the cache" if here else "")
+            kept = ("in the cache" if sight.tree.cached(recorded) else "") if output.cached else "in git"
+            yield Finding(Reason.OUTPUT_ABSENT, output.path, detail=kept)
         elif look.presence is Presence.DIFFERENT:
             yield Finding(Reason.OUTPUT_CHANGED, output.path, *_sizes(recorded, look))
         elif output.cached and not sight.tree.cached(recorded):

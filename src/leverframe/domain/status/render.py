@@ -138,14 +138,21 @@ def next_step(status: PipelineStatus) -> str:
     edited = next((each.stage.file for each, finding in findings if each.stage.is_source and _edited(finding)), None)
     if edited:
         return f"dvc commit {edited}"
-    elsewhere = any(_elsewhere(finding) for _, finding in findings)
-    if status.stale:
+    return _command(status.stale, [finding for _, finding in findings])
+
+
+def _command(stale: bool, findings: Sequence[Finding]) -> str:
+    elsewhere = any(_elsewhere(finding) for finding in findings)
+    if stale:
         return "dvc repro --pull --allow-missing" if elsewhere else "dvc repro"
     if elsewhere:
         return "dvc pull"
-    if Reason.OUTPUT_NOT_CACHED in reasons:
+    if any(finding.reason is Reason.OUTPUT_NOT_CACHED for finding in findings):
         return "dvc commit"
-    return "dvc checkout" if reasons else "nothing to do"
+    in_git = next((finding.subject for finding in findings if finding.detail == "in git"), None)
+    if in_git:
+        return f"git checkout -- {in_git}"
+    return "dvc checkout" if findings else "nothing to do"
 
 
 def _edited(finding: Finding) -> bool:

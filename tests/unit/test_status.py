@@ -1,0 +1,339 @@
+"""What a definition resolves to, what differs from the lock, and how it is told; no disk, no git."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leverframe.domain.status import Finding, PipelineStatus, Reason, StageStatus, State, document, mermaid, run, table
+from leverframe.domain.status.compare import Look, Presence
+from leverframe.domain.status.definition import Definition
+from leverframe.domain.status.graph import edges, ordered
+from leverframe.domain.status.parameters import findings, parsed, shown
+from leverframe.domain.status.pipeline import Artefact, ParameterFile, Recorded, Stage, located
+from leverframe.domain.status.render import next_step, told
+from leverframe.domain.status.run import selected
+from leverframe.domain.status.template import FlagStyle, Scope, flags
+from leverframe.errors import DefinitionError, LeverframeError, RepositoryError, SettingsError
+from leverframe.yaml_files import parse
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "status"
+
+
+def stages(text: str, **files: dict[str, Any]) -> list[Stage]:
+    content = parse(text, name="dvc.yaml", what="a pipeline definition")
+    return Definition("dvc.yaml", content, lambda path: files.get(path.replace(".", "_")), FlagStyle()).stages()
+
+
+def test_foreach_over_a_list_and_a_mapping() -> None:
+    found = stages(
+        "stages:\n"
+        "  a: {foreach: [x, y], do: {cmd: 'run ${item}'}}\n"
+        "  b: {foreach: {p: {q: 1}, 2: {q: 2}}, do: {cmd: 'run ${key} ${item.q}'}}\n"
+        "  c: {foreach: [{n: 1}, {n: 2}], do: {cmd: 'run ${item.n}'}}\n"
+    )
+    assert [(each.name, each.command) for each in found] == [
+        ("a@x", "run x"), ("a@y", "run y"), ("b@p", "run p 1"), ("b@2", "run 2 2"), ("c@0", "run 1"), ("c@1", "run 2"),
+    ]  # fmt: skip
+    assert (found[2].group, found[2].key) == ("b", "p")
+
+
+def test_values_come_from_variables_and_files() -> None:
+    text = "vars: [{a: {b: 1}}, 'more.yaml:c']\nstages:\n  s: {cmd: 'run ${a.b} ${d} ${c[1]} \\${e}'}\n"
+    (stage,) = stages(text, params_yaml={"d": True}, more_yaml={"c": [1, 2], "d": "hidden"})
+    assert stage.command == "run 1 true 2 ${e}"
+
+
+def test_outputs_and_parameters_in_every_form() -> None:
+    (stage,) = stages(
+        "stages:\n  s:\n    cmd: x\n    wdir: w\n    deps: [../a]\n"
+        "    params: [k, {p.yaml: [l]}, {q.json: }]\n"
+        "    outs: [o, {m: {cache: false}}]\n    metrics: [{r: {cache: false, desc: d}}]\n    plots: [{t: {x: a}}]\n"
+    )
+    assert stage.dependencies == (Artefact("a", "../a"),)
+    assert stage.parameters == (
+        ParameterFile("w/params.yaml", "params.yaml", ("k",)),
+        ParameterFile("w/p.yaml", "p.yaml", ("l",)),
+        ParameterFile("w/q.json", "q.json", ()),
+    )
+    assert [(each.path, each.cached) for each in stage.outputs] == [
+        ("w/o", True), ("w/m", False), ("w/r", False), ("w/t", True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("stages: {s: {cmd: 'x ${nothing}'}}", "nothing"),
+        ("stages: {s: {cmd: x, dependencies: [a]}}", "dependencies"),
+        ("stages: {s: {cmd: x, deps: ['s3://bucket/a']}}", "s3://bucket/a"),
+        ("stages: {s: {cmd: x, deps: [/data/a]}}", "/data/a"),
+        ("stages: {s: {cmd: x, deps: 'a'}}", "a list"),
+        ("stages: {s: {cmd: x, params: ['train.*']}}", "wildcard"),
+        ("stages: {s: {foreach: [true, false], do: {cmd: x}}}", "true or false"),
+        ("stages: {s: {foreach: 3, do: {cmd: x}}}", "foreach"),
+        ("stages: {s: {foreach: [1], cmd: x}}", "do"),
+        ("stages: {s: {matrix: {a: 1}, cmd: x}}", "matrix"),
+        ("stages: {s: {deps: [a]}}", "cmd"),
+        ("stages: {s: 3}", "mapping"),
+        ("stages: [a]", "stages"),
+        ("vars: [{a: 1}, {a: 2}]\nstages: {s: {cmd: x}}", "`a`"),
+        ("vars: [gone.yaml]\nstages: {s: {cmd: x}}", "gone.yaml"),
+        ("vars: [{a: [1]}]\nstages: {s: {cmd: x, deps: ['${a}']}}", "list"),
+        ("stages: {s: {cmd: x, outs: [a: 3]}}", "flags"),
+    ],
+)
+def test_what_cannot_be_resolved_is_said(text: str, word: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        stages(text)
+    assert word in caught.value.render()
+    assert caught.value.next
+
+
+@given(st.dictionaries(st.sampled_from("abc"), st.one_of(st.integers(), st.booleans(), st.text()), max_size=3))
+def test_a_value_survives_its_template(values: dict[str, Any]) -> None:
+    scope = Scope(values, "here", FlagStyle())
+    for name, value in values.items():
+        assert scope.resolve("${" + name + "}") == value
+
+
+def test_flags_of_a_mapping() -> None:
+    values = {"on": True, "off": False, "n": 1, "text": "two words", "list": ["a", "b"], "in": {"x": 1}}
+    assert flags(values, FlagStyle()) == "--on --n 1 --text 'two words' --list a b --in.x 1"
+    assert flags({"off": False, "list": [1, 2]}, FlagStyle(negated=True, repeated=True)) == "--no-off --list 1 --list 2"
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "reason", "old", "new"),
+    [
+        ({"a": {"b": 2}}, {"a.b": 1}, Reason.PARAMETER_CHANGED, "1", "2"),
+        ({"a": {"b": "1"}}, {"a.b": 1}, Reason.PARAMETER_CHANGED, "1", '"1"'),
+        ({"a": {}}, {"a.b": 1}, Reason.PARAMETER_MISSING, "1", None),
+        ({"a": {"b": None}}, {}, Reason.PARAMETER_ADDED, None, "null"),
+        (None, {}, Reason.PARAMETER_FILE_MISSING, None, None),
+    ],
+)
+def test_parameters_that_differ(
+    now: dict[str, Any] | None, before: dict[str, Any], reason: Reason, old: str | None, new: str | None
+) -> None:
+    (finding,) = findings(ParameterFile("params.yaml", "params.yaml", ("a.b",)), now, before)
+    assert (finding.reason, finding.old, finding.new) == (reason, old, new)
+
+
+def test_the_one_difference_inside_a_section_is_named() -> None:
+    file = ParameterFile("params.yaml", "params.yaml", ("train",))
+    (one,) = findings(file, {"train": {"a": {"b": 2}, "c": 3}}, {"train": {"a": {"b": 1}, "c": 3}})
+    assert told(one) == "parameter train.a.b: 1 -> 2"
+    (two,) = findings(file, {"train": {"a": 2, "c": 4}}, {"train": {"a": 1, "c": 3}})
+    assert two.subject == "train"
+    assert len(shown("x" * 500)) == 60
+
+
+def test_yaml_is_read_as_dvc_reads_it() -> None:
+    text = "a: 1e-3\nb: yes\nc: 0o17\nd: 010\ne: 12:30\nf: ~\ng: 0x1F\nh: 1_000\ni: .5\nj: 2013-01\n"
+    values = parsed(text, "params.yaml")
+    assert values == {
+        "a": 0.001, "b": "yes", "c": 15, "d": 10, "e": "12:30", "f": None, "g": 31, "h": 1000, "i": 0.5, "j": "2013-01",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "path"), [("{", "a.json"), ("[1]", "a.json"), ("= 1", "a.toml"), ("a: 1", "a.py"), ("- 1", "a.yaml")]
+)
+def test_parameter_files_that_cannot_be_read(text: str, path: str) -> None:
+    with pytest.raises(LeverframeError):
+        parsed(text, path)
+
+
+def test_the_graph_follows_folders_and_refuses_circles() -> None:
+    a = Stage("a", "dvc.yaml", "x", dependencies=(Artefact("made/one", "made/one"),))
+    b = Stage("b", "dvc.yaml", "x", outputs=(Artefact("made", "made"),))
+    c = Stage("c", "dvc.yaml", "x", dependencies=(Artefact("made", "made"), Artefact("all", "all")))
+    d = Stage("d", "dvc.yaml", "x", outputs=(Artefact("all/of/it", "all/of/it"),))
+    pairs = edges([a, b, c, d])
+    assert pairs == [("b", "a"), ("b", "c"), ("d", "c")]
+    assert [each.name for each in ordered([a, b, c, d], pairs)] == ["b", "d", "a", "c"]
+    with pytest.raises(DefinitionError, match="wait for one another"):
+        ordered([a, b], [("a", "b"), ("b", "a")])
+    with pytest.raises(DefinitionError, match="same file"):
+        edges([b, Stage("e", "dvc.yaml", "x", outputs=(Artefact("made", "made"),))])
+
+
+def test_paths_stay_relative_to_the_root() -> None:
+    assert located("../a/./b", "x/y", "here") == "x/a/b"
+    assert located("..", "x", "here") == "."
+    assert located("../../a", "x", "here") == "../a"
+
+
+class MemoryTree:
+    """A working tree of texts: whatever is there is as recorded, unless its name says otherwise."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.texts = texts
+
+    def text(self, path: str) -> str | None:
+        return self.texts.get(path)
+
+    def look(self, path: str, recorded: Recorded | None) -> Look:
+        if path not in self.texts:
+            return Look(Presence.ABSENT)
+        return Look(Presence.SAME if recorded and recorded.md5 != "other" else Presence.DIFFERENT)
+
+    def cached(self, recorded: Recorded) -> bool:
+        return recorded.md5 == "cached"
+
+    def ignored(self, path: str) -> bool:
+        return path.startswith("ignored/")
+
+    def flag_style(self) -> FlagStyle:
+        return FlagStyle()
+
+    def keep(self) -> None:
+        """Nothing was learnt."""
+
+
+class MemoryRepository:
+    """A repository with one revision, after which everything in ``changed`` changed."""
+
+    def __init__(self, texts: dict[str, str], head: dict[str, str], changed: list[str]) -> None:
+        self.texts, self.head, self.changed = texts, head, changed
+
+    def files(self, *patterns: str) -> list[str]:
+        return [path for path in self.texts if any(fnmatchcase(path, pattern) for pattern in patterns)]
+
+    def show(self, revision: str, path: str) -> bytes | None:
+        return self.head[path].encode() if revision == "HEAD" and path in self.head else None
+
+    def changed_since_commit_of(self, path: str, within: Sequence[str]) -> list[str]:
+        return [each for each in self.changed if path == "dvc.lock" and any(each.startswith(p) for p in within)]
+
+
+def status_of(
+    texts: dict[str, str], *, head: dict[str, str] | None = None, changed: list[str] | None = None
+) -> PipelineStatus:
+    return run(MemoryRepository(texts, head or {}, changed or []), MemoryTree(texts))
+
+
+def test_an_entry_that_the_last_commit_had_is_gone() -> None:
+    found = status_of(
+        {"dvc.yaml": "stages: {s: {cmd: x, outs: [o]}}\n", "ignored/dvc.yaml": "broken"},
+        head={"dvc.lock": "schema: '2.0'\nstages: {s: {cmd: x}}\n"},
+    )
+    assert [each.reason for each in found.stages[0].findings] == [Reason.LOCK_ENTRY_GONE]
+
+
+def test_files_that_changed_inside_a_folder_are_named() -> None:
+    lock = "schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: lib, hash: md5, md5: other}]}}\n"
+    texts = {"dvc.yaml": "stages: {s: {cmd: x, deps: [lib]}}\n", "dvc.lock": lock, "lib": ""}
+    found = status_of(texts, changed=[f"lib/{name}.py" for name in "abcde"])
+    assert told(found.stages[0].findings[0]) == "lib changed (a.py, b.py, c.py and 2 more)"
+
+
+def test_without_a_definition_there_is_nothing_to_tell() -> None:
+    with pytest.raises(RepositoryError, match="no dvc"):
+        status_of({"params.yaml": ""})
+
+
+@pytest.mark.parametrize("file", ["dvc.yaml", "dvc.lock", "params.yaml"])
+def test_an_unresolved_merge_is_named(file: str) -> None:
+    files = {"dvc.yaml": "stages: {s: {cmd: x}}\n", "dvc.lock": "schema: '2.0'\n", "params.yaml": "a: 1\n"}
+    files[file] += "<<<<<<< ours\na: 1\n=======\na: 2\n>>>>>>> theirs\n"
+    with pytest.raises(SettingsError, match="unresolved merge in " + file.replace(".", "[.]")):
+        status_of(files)
+
+
+@pytest.mark.parametrize(
+    ("lock", "kind"),
+    [
+        ("stages: {}\n", RepositoryError),
+        ("schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: a, md5: abc}]}}\n", DefinitionError),
+        ("schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: a, etag: abc}]}}\n", DefinitionError),
+    ],
+)
+def test_locks_of_another_kind_are_refused(lock: str, kind: type[LeverframeError]) -> None:
+    with pytest.raises(kind):
+        status_of({"dvc.yaml": "stages: {s: {cmd: x, deps: [a]}}\n", "dvc.lock": lock, "a": ""})
+
+
+def test_entries_without_a_stage_are_noted() -> None:
+    lock = "schema: '2.0'\nstages: {old: {cmd: x}}\n"
+    found = status_of({"dvc.yaml": "stages: {s: {cmd: x, outs: [o]}}\n", "dvc.lock": lock})
+    assert "old" in found.notes[0]
+    assert found.stages[0].findings[0].reason is Reason.STAGE_NEW
+
+
+def sample() -> PipelineStatus:
+    """Return a pipeline with every state, and groups that fall into lines."""
+    months = [f"2013-{month:02d}" for month in range(1, 5)]
+
+    def ingest(month: str) -> Stage:
+        return Stage(f"ingest@{month}", "dvc.yaml", "x", "ingest", month)
+
+    def build(month: str) -> Stage:
+        return Stage(f"build@{month}", "dvc.yaml", "x", "build", month)
+
+    code = Finding(Reason.DEPENDENCY_CHANGED, "src/star.py", "9 bytes", "12 bytes")
+    rows = [StageStatus.of(ingest(month), []) for month in months[:3]]
+    rows.append(StageStatus.of(ingest(months[3]), [Finding(Reason.STAGE_NEW, "ingest@2013-04")]))
+    rows += [StageStatus.of(build(month), [code]) for month in months]
+    train = Stage("train", "dvc.yaml", "x")
+    rate = Finding(Reason.PARAMETER_CHANGED, "train.rate", "0.1", "0.2")
+    command = Finding(Reason.COMMAND_CHANGED, "cmd", "run --rate 0.1", "run --rate 0.2")
+    rows.append(StageStatus.of(train, [command, rate]))
+    rows.append(StageStatus.of(Stage("judge", "dvc.yaml", "x"), []).below(["train", *(f"build@{m}" for m in months)]))
+    rows.append(StageStatus.of(Stage("old", "dvc.yaml", "x"), [Finding(Reason.OUTPUT_ABSENT, "old.bin")]))
+    pairs = [(f"ingest@{month}", f"build@{month}") for month in months]
+    pairs += [(f"build@{month}", "train") for month in months] + [("train", "judge")]
+    return PipelineStatus(tuple(rows), tuple(pairs), ("dvc.lock has entries of stages that dvc.yaml no longer has: x",))
+
+
+@pytest.mark.parametrize(("name", "render"), [("table.txt", table), ("graph.mmd", mermaid)])
+def test_whole_outputs(name: str, render: Any) -> None:
+    assert render(sample()) + "\n" == (GOLDEN / name).read_text()
+
+
+def test_the_document_has_every_finding() -> None:
+    content = document(sample())
+    assert content["counts"] == {"fresh": 3, "missing": 1, "downstream": 1, "changed": 5, "new": 1}
+    assert content["stale"]
+    assert {each["state"] for each in content["stages"]} == {state.value for state in State}
+
+
+def test_a_pattern_selects_stages_and_groups() -> None:
+    assert len(selected(sample(), "build").stages) == 4
+    assert [each.stage.name for each in selected(sample(), "*@2013-02").stages] == ["ingest@2013-02", "build@2013-02"]
+    with pytest.raises(DefinitionError, match="bild"):
+        selected(sample(), "bild")
+
+
+@pytest.mark.parametrize(
+    ("finding", "step"),
+    [
+        (None, "nothing to do"),
+        (Finding(Reason.PARAMETER_CHANGED, "a"), "dvc repro"),
+        (Finding(Reason.PARAMETER_MISSING, "a"), "add `a` to the parameter file, or take it out of dvc.yaml"),
+        (Finding(Reason.DEPENDENCY_MISSING, "a"), "restore a, or take it out of dvc.yaml"),
+        (Finding(Reason.OUTPUT_ABSENT, "a"), "dvc pull"),
+        (Finding(Reason.OUTPUT_ABSENT, "a", detail="in the cache"), "dvc checkout"),
+        (Finding(Reason.OUTPUT_ABSENT, "a", detail="in git"), "git checkout -- a"),
+        (Finding(Reason.OUTPUT_NOT_CACHED, "a"), "dvc commit"),
+    ],
+)
+def test_what_to_do_next(finding: Finding | None, step: str) -> None:
+    one = StageStatus.of(Stage("s", "dvc.yaml", "x"), [finding] if finding else [])
+    assert next_step(PipelineStatus((one,))) == step
+
+
+def test_data_somebody_added_are_committed() -> None:
+    source = StageStatus.of(Stage("a.dvc", "a.dvc"), [Finding(Reason.OUTPUT_CHANGED, "a")])
+    assert next_step(PipelineStatus((source,))) == "dvc commit a.dvc"
+
+
+def test_every_reason_has_words() -> None:
+    assert all(told(Finding(reason, "subject")) for reason in Reason)
