@@ -73,6 +73,7 @@ MONITORS: tuple[Monitor, ...] = (
 
 
 def visits(rows: int = 62, month: str = "2020-01", hours: int = 12) -> pl.DataFrame:
+    """Return a good table of one month."""
     start = Month.of(month).start("UTC")
     return pl.DataFrame(
         {
@@ -87,6 +88,7 @@ def visits(rows: int = 62, month: str = "2020-01", hours: int = 12) -> pl.DataFr
 
 @pytest.fixture
 def room(tmp_path: Path) -> Validation:
+    """Return a room with the table of visits and its lookup table."""
     put(tmp_path, "places", "static", pl.DataFrame({"name": ["a", "b"]}))
     put(tmp_path, "visits", "2020-01", visits())
     contracts = {"visits": Contract(Visits, MONITORS)}
@@ -95,6 +97,7 @@ def room(tmp_path: Path) -> Validation:
 
 
 def put(root: Path, table: str, partition: str, frame: pl.DataFrame) -> Path:
+    """Write one partition of a table."""
     path = root / layout.raw(table, partition)
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.write_parquet(path)
@@ -102,15 +105,20 @@ def put(root: Path, table: str, partition: str, frame: pl.DataFrame) -> Path:
 
 
 def broken(report: Report) -> dict[tuple[str, str], Promise]:
+    """Return the broken promises by check and column."""
     return {(each.check, each.column): each for each in report.broken()}
 
 
 def checked(path: Path, schema: object) -> dict[str, Promise]:
+    """Return the promises of a schema by check."""
     return {each.check: each for each in PanderaChecker().check("t", path, schema)}
 
 
 class TestVisits:
+    """The whole room on a small table, good and broken."""
+
     def test_good_data_pass(self, room: Validation) -> None:
+        """What needs history is not decided without it."""
         report = run(room, "2020-01")
         assert report.broken() == []
         assert report.verdict == Passed()
@@ -121,6 +129,7 @@ class TestVisits:
         }
 
     def test_a_bad_value_fails(self, room: Validation) -> None:
+        """Count, share and samples are those of the bad rows."""
         put(room.root, "visits", "2020-01", visits().with_columns(id=pl.col("id") - 3))
         report = run(room, "2020-01")
         promise = broken(report)["greater_than_or_equal_to(0)", "id"]
@@ -129,29 +138,34 @@ class TestVisits:
             report.raise_if_failed()
 
     def test_a_bad_type_fails(self, room: Validation) -> None:
+        """A check that the type makes impossible is broken as well."""
         put(room.root, "visits", "2020-01", visits().with_columns(pl.col("id").cast(pl.String)))
         promises = broken(run(room, "2020-01"))
         assert promises["type(Int64)", "id"].detail == "its type is String"
         assert promises["greater_than_or_equal_to(0)", "id"].detail.startswith("it could not run: ")
 
     def test_a_warning_is_counted_and_does_not_fail(self, room: Validation) -> None:
+        """``raise_warning`` keeps its counts."""
         put(room.root, "visits", "2020-01", visits().with_columns(score=pl.col("score") + 0.3))
         report = run(room, "2020-01")
         promise = broken(report)["in_range(0, 1)", "score"]
         assert (promise.severity, promise.count, report.verdict) == (Severity.WARN, 24, Passed())
 
     def test_a_check_on_the_table_shows_the_columns_it_reads(self, room: Validation) -> None:
-        put(room.root, "visits", "2020-01", visits().with_columns(score=pl.lit(0.1)))
+        """Samples show no column that the check ignores."""
+        put(room.root, "visits", "2020-01", visits().with_columns(score=pl.lit(0.1 + 0.2)))
         promise = broken(run(room, "2020-01"))["score_of_a", "place, score"]
-        assert promise.samples == ("place=a, score=0.1",)
+        assert promise.samples == ("place=a, score=0.3",)
         assert promise.detail == "place a scores at least 0.5"
 
     def test_nulls_and_nan_break_not_null(self, room: Validation) -> None:
+        """NaN is no value."""
         values = [None, float("nan"), *[0.5] * 60]
         put(room.root, "visits", "2020-01", visits().with_columns(score=pl.Series(values)))
         assert broken(run(room, "2020-01"))["not_null", "score"].count == 2
 
     def test_a_missing_column_hints_at_the_nearest_name(self, room: Validation) -> None:
+        """By the schema and by the monitors."""
         put(room.root, "visits", "2020-01", visits().rename({"place": "plase"}))
         promises = broken(run(room, "2020-01"))
         assert promises["type(String)", "place"].detail == "there is no column `place`; did you mean `plase`?"
@@ -159,6 +173,7 @@ class TestVisits:
         assert "unable to find column" in promises["score_of_a", ""].detail
 
     def test_an_empty_partition_fails(self, room: Validation) -> None:
+        """It is told once, and report and profile are still whole."""
         put(room.root, "visits", "2020-01", visits().clear())
         report = run(room, "2020-01")
         assert list(broken(report)) == [("has_rows", "")]
@@ -166,26 +181,31 @@ class TestVisits:
         json.dumps([report.to_json(), report.profile()], allow_nan=False)
 
     def test_an_all_null_column_fails(self, room: Validation) -> None:
+        """Even where the schema allows nulls."""
         put(room.root, "visits", "2020-01", visits().with_columns(place=pl.lit(None, pl.String)))
         report = run(room, "2020-01")
         assert report.verdict == Failed((Reason.COLUMN_EMPTY,))
         assert broken(report)["not_empty", "place"].share == 1.0
 
     def test_a_duplicated_key_fails(self, room: Validation) -> None:
+        """Both rows are counted."""
         put(room.root, "visits", "2020-01", pl.concat([visits(), visits().head(1)]))
         promise = broken(run(room, "2020-01"))["unique_key", "id"]
         assert (promise.count, promise.samples) == (2, ("0",))
 
     def test_an_orphan_fails(self, room: Validation) -> None:
+        """A null in the other table is nobody's match."""
         put(room.root, "places", "static", pl.DataFrame({"name": ["a", None]}))
         promise = broken(run(room, "2020-01"))["foreign_key(places)", "place"]
         assert (promise.count, promise.share, promise.samples) == (31, 0.5, ("b",))
 
     def test_a_key_of_another_type_is_an_orphan(self, room: Validation) -> None:
+        """It is no crash."""
         put(room.root, "places", "static", pl.DataFrame({"name": [1, 2]}))
         assert broken(run(room, "2020-01"))["foreign_key(places)", "place"].share == 1.0
 
     def test_history_finds_changes(self, room: Validation) -> None:
+        """Stale, odd, retyped and suddenly null are all told."""
         older = visits(744, "2019-12", 1).with_columns(score=pl.lit("x"), place=pl.lit(None, pl.String))
         put(room.root, "visits", "2019-12", older)
         half = visits(744, hours=1).filter(pl.col("event_time") < datetime(2020, 1, 16, tzinfo=UTC))
@@ -197,16 +217,19 @@ class TestVisits:
         assert promises["null_rate(change <= 0.05)", "place"].detail == "0.0% of the rows are null, 100.0% were before"
 
     def test_months_of_history_come_before(self, room: Validation) -> None:
+        """A month is not its own history."""
         for partition, history in (("2020-01", ["2020-01"]), ("static", ["2019-12"])):
             with pytest.raises(SettingsError, match="as its history"):
                 run(room, partition, history)
 
     def test_a_table_without_contract_is_not_decided(self, room: Validation) -> None:
+        """It is listed, and not as a pass."""
         (promise,) = run(room, "static").promises
         assert promise.verdict == Skipped("no contract is declared for this table")
 
     @pytest.mark.parametrize("keep", [0, 4, 500, 2000])
     def test_a_damaged_file_is_named(self, room: Validation, keep: int) -> None:
+        """Cut anywhere, the error names the file."""
         path = room.root / layout.raw("visits", "2020-01")
         path.write_bytes(path.read_bytes()[:keep])
         with pytest.raises(SourceError) as caught:
@@ -217,6 +240,7 @@ class TestVisits:
             PanderaChecker().check("visits", path, Visits)
 
     def test_a_damaged_page_is_named(self, room: Validation) -> None:
+        """A whole footer does not hide a broken page."""
         path = room.root / layout.raw("visits", "2020-01")
         content = bytearray(path.read_bytes())
         content[10:200] = bytes(190)
@@ -225,10 +249,12 @@ class TestVisits:
             run(room, "2020-01")
 
     def test_a_file_that_is_not_there_is_named(self, room: Validation) -> None:
+        """The error says what makes it."""
         with pytest.raises(SourceError, match=r"there is no .*2020-02\.parquet"):
             run(room, "2020-02")
 
     def test_a_foreign_key_into_nowhere_is_refused(self, room: Validation) -> None:
+        """Tables and columns get the nearest name."""
         wrong = {"visits": Contract(Visits, (ForeignKey(("place",), "place"),))}
         with pytest.raises(DefinitionError) as caught:
             run(replace(room, contracts=wrong), "2020-01")
@@ -240,7 +266,10 @@ class TestVisits:
 
 
 class TestPandera:
+    """What the adapter makes of pandera's schemas."""
+
     def test_the_environment_cannot_switch_it_off(self, tmp_path: Path) -> None:
+        """No variable of pandera changes what is checked."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [-1]}))
         code = (
             "import pandera.polars as pa, pathlib, sys\n"
@@ -257,12 +286,14 @@ class TestPandera:
             assert done.stdout.strip() == "[False, False, True]", hostile
 
     def test_its_own_default_would_pass_a_bad_value(self, tmp_path: Path) -> None:
+        """The reason for forcing the depth."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [-1]}))
         schema = pa.DataFrameSchema({"a": pa.Column(int, pa.Check.ge(0))})
         schema.validate(pl.scan_parquet(path), lazy=True)  # the trap that the adapter closes
         assert checked(path, schema)["greater_than_or_equal_to(0)"].broken
 
     def test_a_pattern_is_checked_column_by_column(self, tmp_path: Path) -> None:
+        """Each column has its own promise."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"x1": [1], "x2": [-1], "y": [-1]}))
         schema = pa.DataFrameSchema({"x.": pa.Column(int, pa.Check.ge(0), regex=True)})
         found = [each for each in PanderaChecker().check("t", path, schema) if each.broken]
@@ -271,11 +302,13 @@ class TestPandera:
         assert any(each.broken for each in PanderaChecker().check("t", path, nothing))
 
     def test_extra_columns_break_a_strict_schema(self, tmp_path: Path) -> None:
+        """The column is named."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1], "b": [1]}))
         promise = checked(path, pa.DataFrameSchema({"a": pa.Column(int)}, strict=True))["column_in_schema"]
         assert (promise.broken, promise.column) == (True, "b")
 
     def test_unique_and_optional_columns(self, tmp_path: Path) -> None:
+        """One column, several together, and one that may be absent."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1, 1], "b": [2, 2]}))
         columns = {"a": pa.Column(int, unique=True), "b": pa.Column(int), "c": pa.Column(str, required=False)}
         promises = checked(path, pa.DataFrameSchema(columns, unique=["a", "b"]))
@@ -286,6 +319,8 @@ class TestPandera:
         ] == ["a"]
 
     def test_a_check_that_raises_breaks_alone(self, tmp_path: Path) -> None:
+        """The other checks still run."""
+
         def raises(_: PolarsData) -> pl.LazyFrame:
             raise RuntimeError("no\nluck")
 
@@ -295,6 +330,8 @@ class TestPandera:
         assert promises["greater_than_or_equal_to(0)"].count == 1
 
     def test_a_check_about_the_table_counts_no_rows(self, tmp_path: Path) -> None:
+        """An aggregate has no broken rows."""
+
         def small(data: PolarsData) -> pl.LazyFrame:
             return data.lazyframe.select(pl.col("a").mean() < 0)
 
@@ -307,6 +344,7 @@ class TestPandera:
         assert (promises["no"].broken, promises["no"].count) == (True, None)
 
     def test_samples_are_different_and_cut(self, tmp_path: Path) -> None:
+        """A million characters do not reach the report."""
         values = ["y" * 1_000_000, "|`<b>\n", *["same"] * 300, "late"]
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": values}))
         promise = checked(path, pa.DataFrameSchema({"a": pa.Column(str, pa.Check.isin(["x"]))}))["isin(['x'])"]
@@ -325,16 +363,21 @@ class TestPandera:
         ],
     )
     def test_what_changes_data_is_refused(self, tmp_path: Path, schema: object) -> None:
+        """A contract only looks."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1]}))
         with pytest.raises(DefinitionError):
             PanderaChecker().check("t", path, schema)
 
 
 class TestStatistics:
+    """What DuckDB counts in odd tables."""
+
     def survey(self, path: Path, **fields: object) -> Survey:
+        """Return a survey of one file."""
         return replace(Survey("t", "2020-01", path, "America/New_York"), **fields)  # type: ignore[arg-type]
 
     def test_every_type_of_column(self, tmp_path: Path) -> None:
+        """Nulls, NaN, infinity, decimals, lists and odd names."""
         frame = pl.DataFrame(
             {
                 "i": [1, 2, None, 4],
@@ -360,6 +403,7 @@ class TestStatistics:
         assert columns['odd "name", ok'].mean == 1.0
 
     def test_days_begin_in_the_zone(self, tmp_path: Path) -> None:
+        """Midnight in New York is not midnight UTC."""
         moments = [datetime(2020, 1, 2, 4, 59, tzinfo=UTC), datetime(2020, 1, 2, 5, tzinfo=UTC)]
         frame = pl.DataFrame({"event_time": moments})
         found = DuckDBStatistician(1).measure(self.survey(put(tmp_path, "t", "static", frame))).current
@@ -367,6 +411,7 @@ class TestStatistics:
         assert found.newest == moments[1]
 
     def test_keys_with_nulls_are_not_judged(self, tmp_path: Path) -> None:
+        """And a question about a column that is not there has no answer."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1, 1, 2, None, None], "b": ["x", "x", "y", "z", "z"]}))
         questions = (Duplicates(("a", "b")), Orphans(("a", "b"), "o", ("p", "q")), Duplicates(("gone",)))
         other = put(tmp_path, "o", "static", pl.DataFrame({"p": [1], "q": ["x"]}))
@@ -398,14 +443,18 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Validation:
 
 
 class TestFlights:
+    """The contracts of the reference case on all of its data."""
+
     @pytest.mark.parametrize("month", ["static", *YEAR])
     def test_the_reference_data_keep_their_promises(self, flights: Validation, month: str) -> None:
+        """Each month of 2013 passes, with warnings at most."""
         position = YEAR.index(month) if month != "static" else 0
         report = run(flights, month, YEAR[max(position - 2, 0) : position])
         assert [each for each in report.broken() if each.fatal] == []
         assert report.verdict == Passed()
 
     def test_known_dirt_is_told(self, flights: Validation) -> None:
+        """A wind of 1048 miles an hour, and a holiday."""
         promises = broken(run(flights, "2013-02", ["2013-01"]))
         assert promises["usual_wind", "wind_speed"].samples == ("1048.36058",)
         november = run(flights, "2013-11", ["2013-10", "2013-09"]).broken()
@@ -415,6 +464,7 @@ class TestFlights:
     @pytest.mark.parametrize("columns", [("temp", "dewp"), ("temp",), ("dewp",)])
     @pytest.mark.parametrize("month", YEAR)
     def test_celsius_fails(self, flights: Validation, tmp_path: Path, month: str, columns: Sequence[str]) -> None:
+        """Both columns converted or only one: physics sees it in every month."""
         frame = pl.read_parquet(flights.root / layout.raw("weather", month))
         path = tmp_path / "weather.parquet"
         frame.with_columns((pl.col(each) - 32) / 1.8 for each in columns).write_parquet(path)
@@ -426,6 +476,8 @@ class TestFlights:
         assert fatal["fahrenheit"].samples[0].startswith("temp=")
 
     def test_the_profile_has_the_same_bytes_with_one_thread_or_two(self, flights: Validation) -> None:
+        """And when run again."""
+
         def text(threads: int) -> str:
             report = run(replace(flights, statistician=DuckDBStatistician(threads)), "2013-03", ["2013-02"])
             return json.dumps([report.profile(), report.to_json()], allow_nan=False)
@@ -433,8 +485,75 @@ class TestFlights:
         assert text(1) == text(2) == text(2)
 
     def test_the_profile_holds_no_rare_value(self, flights: Validation) -> None:
+        """Numbers, days and frequent values only."""
         profile = run(flights, "2013-03").profile()
         weather = profile["tables"]["weather"]
         assert weather["columns"]["temp"]["p50"] == 39.02
         assert weather["daily"]["2013-03-10"] == 69  # summer time begins: 23 hours, three airports
         assert set(weather["columns"]["origin"]["top"]) == {"EWR", "JFK", "LGA"}
+
+
+CASE = {
+    "params.yaml": """
+data: {case: case, first: "2020-01", last: "2020-02", timezone: UTC}
+features:
+  {label: x, select: ["*"], train: {first: "2020-01", last: "2020-01"}, holdout: {first: "2020-02", last: "2020-02"}}
+train: {estimator: "case.model:estimator"}
+""",
+    "case/__init__.py": "",
+    "case/sources.py": """
+from leverframe.domain.ingest import Parquet, Source
+SOURCES = {"visits": Source(Parquet("visits.parquet"), event_time="event_time", known_at="event_time")}
+""",
+    "case/contracts.py": """
+import pandera.polars as pa
+from leverframe.domain.validate import Contract, UniqueKey
+CONTRACTS = {"visits": Contract(pa.DataFrameSchema({"id": pa.Column(int, pa.Check.ge(0))}), (UniqueKey(("id",)),))}
+""",
+}
+
+
+class TestCommand:
+    """``leverframe validate`` in a repository of its own."""
+
+    @pytest.fixture
+    def repository(self, tmp_path: Path) -> Path:
+        """Return a repository with a small case and one good month."""
+        for name, text in CASE.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        put(tmp_path, "visits", "2020-01", visits())
+        return tmp_path
+
+    def validate(self, root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run the command on January."""
+        command = [sys.executable, "-m", "leverframe", "validate", "--partition", "2020-01", *options]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+    def test_kept_promises_end_with_0(self, repository: Path) -> None:
+        """The report that is printed is the one that is written."""
+        done = self.validate(repository, "--json")
+        assert done.returncode == 0, done.stderr
+        report = json.loads((repository / "reports/contracts/2020-01.json").read_text())
+        assert json.loads(done.stdout) == report
+        assert report["verdict"] == "passed"
+        assert json.loads((repository / "reports/profiles/2020-01.json").read_text())["tables"]["visits"]["rows"] == 62
+
+    def test_broken_promises_end_with_14_and_a_whole_report(self, repository: Path) -> None:
+        """Markdown goes to stdout, what to do next to stderr."""
+        put(repository, "visits", "2020-01", visits().with_columns(id=pl.col("id") - 1))
+        done = self.validate(repository, "--markdown")
+        assert done.returncode == 14
+        assert "| **error** | `visits` | `greater_than_or_equal_to(0)` | `id` | 1 | 1.61% | `-1` |" in done.stdout
+        assert done.stderr.startswith("error: 2020-01 breaks 1 of its 5 promises")
+        report = json.loads((repository / "reports/contracts/2020-01.json").read_text())
+        assert (report["verdict"], report["reasons"]) == ("failed", ["contract-broken"])
+
+    def test_a_damaged_table_ends_with_13_and_no_traceback(self, repository: Path) -> None:
+        """The file is named, and no report is written over an older one."""
+        (repository / "data/raw/visits/2020-01.parquet").write_bytes(b"PAR1 and then nothing")
+        done = self.validate(repository)
+        assert done.returncode == 13
+        assert "cannot read data/raw/visits/2020-01.parquet" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (repository / "reports").exists()

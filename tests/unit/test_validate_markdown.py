@@ -26,6 +26,7 @@ texts = st.one_of(
 
 @st.composite
 def promises(draw: st.DrawFn) -> Promise:
+    """Return any promise."""
     promise = Promise(
         draw(texts), draw(texts), column=draw(texts), severity=draw(st.sampled_from(Severity)), detail=draw(texts)
     )
@@ -46,6 +47,7 @@ def cells(row: str) -> list[str]:
 
 
 def assert_sound(page: str, report: Report) -> None:
+    """Assert size, structure and that nothing outside a code span came from the data."""
     assert len(page.encode()) <= LIMIT
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert all(len(cells(row)) == 7 for row in rows)
@@ -61,6 +63,7 @@ def assert_sound(page: str, report: Report) -> None:
 
 @given(st.lists(promises(), max_size=12), texts)
 def test_is_small_and_sound_for_anything(given_promises: list[Promise], name: str) -> None:
+    """No text in names, samples or details breaks the page."""
     report = Report(name, tuple(given_promises), ())
     assert_sound(render(report), report)
 
@@ -68,11 +71,13 @@ def test_is_small_and_sound_for_anything(given_promises: list[Promise], name: st
 @given(promises(), st.integers(1, 700))
 @example(Promise("t", "c").broken_by(Reason.CONTRACT_BROKEN, samples=("y" * 10**6,) * 5), 500)
 def test_is_small_at_any_number_of_failures(promise: Promise, times: int) -> None:
+    """What is left out is counted."""
     report = Report("2013-03", (promise,) * times, ())
     assert_sound(render(report), report)
 
 
 def test_a_long_sample_is_cut_and_says_how_much() -> None:
+    """Also where it had been cut before."""
     long = Promise("t", "c").broken_by(Reason.CONTRACT_BROKEN, samples=("y" * 1_000_000, cut("字" * 1_000)))
     page = render(Report("2013-03", (long,), ()))
     assert f"`{'y' * 90}`… +999,910 characters" in page
@@ -80,6 +85,7 @@ def test_a_long_sample_is_cut_and_says_how_much() -> None:
 
 
 def broken(check: str, **fields: object) -> Promise:
+    """Return a broken promise about flights."""
     return Promise("flights", check).broken_by(Reason.CONTRACT_BROKEN, **fields)
 
 

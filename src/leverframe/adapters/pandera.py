@@ -188,8 +188,16 @@ def _short(text: pl.Expr) -> pl.Expr:
 
 
 def _shown(row: dict[str, Any]) -> str:
-    values = {name: "null" if value is None else str(value) for name, value in row.items()}
+    """Return one value, or ``name=value`` of several."""
+    values = {name: _written(value) for name, value in row.items()}
     return next(iter(values.values())) if len(values) == 1 else ", ".join(f"{k}={v}" for k, v in values.items())
+
+
+def _written(value: Any) -> str:
+    """Return a value as a person reads it: 26.7, not 26.700000000000003."""
+    if value is None:
+        return "null"
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def _column_tallies(table: str, schema: pa.DataFrameSchema) -> Iterator[_Tally]:

@@ -97,7 +97,7 @@ def sentence(promise: Promise) -> str:
 def counted(promise: Promise) -> str:
     """Return how many rows break a promise, with their share where it is known."""
     share = f" ({promise.share:.2%})" if promise.share is not None else ""
-    return f"{promise.count:,} rows{share}"
+    return f"{promise.count:,} row{'' if promise.count == 1 else 's'}{share}"
 
 
 def _verdict(promises: tuple[Promise, ...] | list[Promise]) -> Verdict:
