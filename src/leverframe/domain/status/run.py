@@ -121,7 +121,7 @@ def run(repository: Repository, tree: Tree) -> PipelineStatus:
     producers = reading.producers()
     statuses = [_status(stage, reading, producers) for stage in graph.ordered(reading.stages, pairs)]
     tree.keep()
-    explained = _explained(statuses, repository)
+    explained = _explained(statuses, reading)
     return PipelineStatus(_propagated(explained, pairs), tuple(pairs), tuple(reading.notes))
 
 
@@ -154,24 +154,27 @@ def _absence(stage: Stage, repository: Repository) -> Reason:
     return Reason.LOCK_ENTRY_GONE if _name_in_file(stage) in entries else Reason.STAGE_NEW
 
 
-def _explained(statuses: list[StageStatus], repository: Repository) -> list[StageStatus]:
+def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStatus]:
     """Name the files that changed inside directories: the lock has one hash for a whole directory."""
     folders: dict[str, list[str]] = {}
     for status in statuses:
-        for finding in status.findings:
-            if finding.reason is Reason.DEPENDENCY_CHANGED:
-                folders.setdefault(_lock_of(status.stage.file), []).append(finding.subject)
+        entry = reading.entries[status.stage.name]
+        changed_paths = {each.subject for each in status.findings if each.reason is Reason.DEPENDENCY_CHANGED}
+        for each in status.stage.dependencies:
+            if each.path in changed_paths and entry and entry.dependencies[each.entry].md5.endswith(".dir"):
+                folders.setdefault(_lock_of(status.stage.file), []).append(each.path)
     changed = {
-        lock: repository.changed_since_commit_of(lock, list(dict.fromkeys(paths))) for lock, paths in folders.items()
+        lock: reading.repository.changed_since_commit_of(lock, list(dict.fromkeys(paths)))
+        for lock, paths in folders.items()
     }
-    return [_with_files(status, changed) for status in statuses]
+    return [_with_files(status, changed.get(_lock_of(status.stage.file), [])) for status in statuses]
 
 
-def _with_files(status: StageStatus, changed: Mapping[str, Sequence[str]]) -> StageStatus:
+def _with_files(status: StageStatus, changed: Sequence[str]) -> StageStatus:
     def named(finding: Finding) -> Finding:
         if finding.reason is not Reason.DEPENDENCY_CHANGED:
             return finding
-        inside = [path for path in changed[_lock_of(status.stage.file)] if path.startswith(finding.subject + "/")]
+        inside = [path for path in changed if path.startswith(finding.subject + "/")]
         more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
         names = ", ".join(path.removeprefix(finding.subject + "/") for path in inside[:_NAMED])
         return replace(finding, detail=names + more)
