@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import yaml
 from leverframe.adapters.git import Git
 from leverframe.adapters.working_tree import WorkingTree
 from leverframe.domain.status import PipelineStatus, State, run
+from leverframe.errors import DefinitionError, RepositoryError, SettingsError
 from leverframe.testing.repository import TemporaryRepository
 from leverframe.yaml_files import parse
 
@@ -356,3 +358,89 @@ def test_absent_data_are_missing_and_never_stale(
     assert differing(ours) == set(theirs)
     assert not ours.stale
     assert ours.count(State.MISSING) == len(theirs) > 10
+
+
+def small(tmp_path: Path) -> TemporaryRepository:
+    repository = TemporaryRepository.create(tmp_path)
+    repository.write("dvc.yaml", "stages:\n  one: {cmd: cat lib/* > one.txt, deps: [lib], outs: [one.txt]}\n")
+    repository.write("lib/a.txt", "1")
+    repository.write(".gitignore", "/.leverframe/\n")
+    repository.dvc("repro", "--quiet")
+    repository.commit("Run")
+    return repository
+
+
+def leverframe(repository: TemporaryRepository, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "leverframe", *arguments],
+        cwd=repository.root, env=repository.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_and_its_exit_codes(tmp_path: Path) -> None:
+    repository = small(tmp_path)
+    fresh = leverframe(repository, "status", "--exit-code")
+    assert (fresh.returncode, fresh.stdout.splitlines()[-1]) == (0, "next: nothing to do"), fresh.stderr
+    repository.write("lib/b.txt", "2")
+    assert leverframe(repository, "status").returncode == 0
+    stale = leverframe(repository, "status", "--exit-code", "--json")
+    assert stale.returncode == 20
+    (stage,) = json.loads(stale.stdout)["stages"]
+    assert stage["findings"][0]["text"] == "lib changed: 1 bytes -> 2 bytes (b.txt)"
+    assert leverframe(repository, "status", "--graph").stdout.startswith("flowchart LR\n")
+    assert leverframe(repository, "status", "--stage", "two").returncode == DefinitionError.exit_code
+    repository.write("dvc.lock", "<<<<<<< ours\n" + repository.read("dvc.lock"))
+    broken = leverframe(repository, "status")
+    assert broken.returncode == SettingsError.exit_code
+    assert "unresolved merge in dvc.lock, line 1" in broken.stderr
+    (repository.root / "dvc.yaml").unlink()
+    assert leverframe(repository, "status").returncode == RepositoryError.exit_code
+
+
+def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    repository = small(tmp_path)
+    code = (
+        "import sys; sys.argv = ['leverframe', 'status']\n"
+        "from leverframe.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print([m for m in ('dvc', 'pydantic', 'numpy', 'pathspec', 'duckdb') if m in sys.modules])"
+    )
+    assert repository.run(sys.executable, "-c", code).splitlines()[-1] == "[]"
+
+
+def test_sums_are_used_again_and_a_damaged_store_only_costs_time(tmp_path: Path) -> None:
+    repository = small(tmp_path)
+    store = repository.root / ".leverframe/digests.json"
+    status_of(repository.root)
+    assert not store.exists()  # everything was written a moment ago, and could be written again unseen
+    time.sleep(2.1)
+    assert not differing(status_of(repository.root / "lib"))
+    kept = json.loads(store.read_text())["files"]
+    assert set(kept) == {"lib/a.txt", "one.txt"}
+    repository.write("one.txt", "2")
+    assert differing(status_of(repository.root)) == {"one"}
+    repository.write("one.txt", "1")
+    store.parent.mkdir(exist_ok=True)
+    store.write_text('{"version": 1, "files": {"one.txt": 3, "lib/a.txt": [1, 2]}}')
+    assert not differing(status_of(repository.root))
+    store.write_text("{")
+    assert not differing(status_of(repository.root))
+
+
+def test_outside_of_a_repository(tmp_path: Path) -> None:
+    with pytest.raises(RepositoryError, match="not in a DVC repository"):
+        WorkingTree.around(tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    with pytest.raises(RepositoryError, match="git does not answer"):
+        status_of(tmp_path)
+
+
+def test_a_rule_file_inside_a_dependency_is_refused(tmp_path: Path) -> None:
+    repository = small(tmp_path)
+    repository.write("lib/.dvcignore", "a.txt\n")
+    with pytest.raises(DefinitionError, match="inside a directory"):
+        status_of(repository.root)
+    (repository.root / "lib/.dvcignore").unlink()
+    (repository.root / "lib/link").symlink_to("nowhere")
+    with pytest.raises(RepositoryError, match="link"):
+        status_of(repository.root)
