@@ -298,8 +298,14 @@ class TestPandera:
         schema = pa.DataFrameSchema({"x.": pa.Column(int, pa.Check.ge(0), regex=True)})
         found = [each for each in PanderaChecker().check("t", path, schema) if each.broken]
         assert [each.column for each in found] == ["x2"]
-        nothing = pa.DataFrameSchema({"z.": pa.Column(int, regex=True)})
-        assert any(each.broken for each in PanderaChecker().check("t", path, nothing))
+
+    def test_a_pattern_without_a_column_breaks_alone(self, tmp_path: Path) -> None:
+        """What else the schema declares is still checked."""
+        path = put(tmp_path, "t", "static", pl.DataFrame({"y": [-1]}))
+        columns = {"z.": pa.Column(int, regex=True), "y": pa.Column(int, pa.Check.ge(0))}
+        schema = pa.DataFrameSchema(columns, checks=pa.Check(lambda _: False, name="no"))
+        found = [(each.check, each.column) for each in PanderaChecker().check("t", path, schema) if each.broken]
+        assert found == [("type(Int64)", "z."), ("greater_than_or_equal_to(0)", "y"), ("no", "")]
 
     def test_extra_columns_break_a_strict_schema(self, tmp_path: Path) -> None:
         """The column is named."""
@@ -324,10 +330,16 @@ class TestPandera:
         def raises(_: PolarsData) -> pl.LazyFrame:
             raise RuntimeError("no\nluck")
 
+        def needs_rows(data: PolarsData) -> pl.LazyFrame:
+            assert data.lazyframe.collect().height, ""
+            return data.lazyframe.select(pl.col("a") >= 0)
+
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [-1]}))
         promises = checked(path, pa.DataFrameSchema({"a": pa.Column(int, [pa.Check(raises), pa.Check.ge(0)])}))
         assert promises["raises"].detail == "it could not run: RuntimeError: no"
         assert promises["greater_than_or_equal_to(0)"].count == 1
+        on_table = checked(path, pa.DataFrameSchema({"a": pa.Column(int)}, checks=pa.Check(needs_rows)))
+        assert (on_table["needs_rows"].count, on_table["needs_rows"].samples) == (1, ("-1",))
 
     def test_a_check_about_the_table_counts_no_rows(self, tmp_path: Path) -> None:
         """An aggregate has no broken rows."""

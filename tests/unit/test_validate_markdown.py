@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from leverframe.domain.validate import Promise, Report, Severity, render
@@ -61,6 +61,7 @@ def assert_sound(page: str, report: Report) -> None:
     assert not re.search("[\x00-\x09\x0b-\x1f\u202a-\u202e\u2066-\u2069]", page)
 
 
+@settings(deadline=None)  # time says nothing on a busy machine
 @given(st.lists(promises(), max_size=12), texts)
 def test_is_small_and_sound_for_anything(given_promises: list[Promise], name: str) -> None:
     """No text in names, samples or details breaks the page."""
@@ -68,6 +69,7 @@ def test_is_small_and_sound_for_anything(given_promises: list[Promise], name: st
     assert_sound(render(report), report)
 
 
+@settings(deadline=None)
 @given(promises(), st.integers(1, 700))
 @example(Promise("t", "c").broken_by(Reason.CONTRACT_BROKEN, samples=("y" * 10**6,) * 5), 500)
 def test_is_small_at_any_number_of_failures(promise: Promise, times: int) -> None:

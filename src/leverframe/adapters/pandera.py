@@ -10,6 +10,7 @@ from ``raise_warning``, and then it is counted like any other.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 from pandera.config import ValidationDepth, config_context, get_config_global, set_config
+from pandera.constants import CHECK_OUTPUT_KEY
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors, SchemaInitError
 
 from leverframe.domain.validate.promise import SAMPLE_CHARACTERS, SAMPLES, Promise, Severity, cut, significant
@@ -54,10 +56,12 @@ class PanderaChecker:
                 why=f"the file is damaged: {str(error).splitlines()[0][:200]}",
                 next="`dvc pull` fetches a good copy, `dvc repro` makes it again",
             ) from error
+        patterns = {name: _matches(column, frame) for name, column in declared.columns.items() if column.regex}
         tallies = [*_column_tallies(table, declared), *_table_tallies(table, declared)]
-        errors = _validated(_counting(declared, tallies), frame)
+        errors = _validated(_counting(declared, patterns, tallies), frame)
         values = [promise for tally in tallies for promise in tally.promises(known)]
-        return (*_types(table, declared, errors, known), *_others(table, declared, errors), *values)
+        types = _types(table, declared, errors, [*known, *(name for name, there in patterns.items() if there)])
+        return (*types, *_others(table, declared, errors), *values)
 
 
 def _declared(table: str, schema: object) -> pa.DataFrameSchema:
@@ -101,9 +105,16 @@ def _validated(schema: pa.DataFrameSchema, frame: pl.LazyFrame) -> list[SchemaEr
             schema.validate(frame, lazy=True)
         except SchemaErrors as error:
             return list(error.schema_errors)
-        except SchemaError as error:  # of a pattern that matches no column
-            return [error]
     return []
+
+
+def _matches(column: pa.Column, frame: pl.LazyFrame) -> bool:
+    """Tell whether a column declared as a pattern is there at all; pandera would give up without it."""
+    return bool(frame.select(pl.col(column.selector)).collect_schema())
+
+
+def _first_line(error: Exception) -> str:
+    return cut((str(error).strip().splitlines() or ["without a word"])[0], 200)
 
 
 @dataclass
@@ -129,7 +140,7 @@ class _Tally:
         try:
             promise = self._counted(data)
         except Exception as error:  # a check is the case's own code: whatever it raises, the others still run
-            detail = f"it could not run: {type(error).__name__}: {cut(str(error).strip().splitlines()[0], 200)}"
+            detail = f"it could not run: {type(error).__name__}: {_first_line(error)}"
             promise = self.promise.broken_by(Reason.CONTRACT_BROKEN, column=_column(data), detail=detail)
         self.found.append(promise)
         return True
@@ -150,8 +161,8 @@ class _Tally:
 
     def promises(self, known: list[str]) -> list[Promise]:
         """Return what was found; raises ``AssertionError`` if pandera passed over a column that is there."""
-        expected = not self.column or self.pattern or self.column in known
-        if expected and not self.found and not self.pattern:
+        there = not self.pattern and (not self.column or self.column in known)
+        if there and not self.found:
             raise AssertionError(f"pandera did not run {self.promise.check} on {self.column or 'the table'}")
         return self.found
 
@@ -161,20 +172,22 @@ def _column(data: PolarsData) -> str:
 
 
 def _columns_read(check: pa.Check, frame: pl.LazyFrame) -> list[str]:
-    """Return the columns that a check on the table reads: those without which it does not run."""
+    """Return the columns that a check on the table reads: those that it misses when they are not there."""
     schema = frame.collect_schema()
     read = []
     for name in schema:
-        try:
-            check(pl.LazyFrame(schema={each: type_ for each, type_ in schema.items() if each != name}), WHOLE_TABLE)
-        except pl.exceptions.ColumnNotFoundError:
-            read.append(name)
+        without = pl.LazyFrame(schema={each: type_ for each, type_ in schema.items() if each != name})
+        with suppress(Exception):  # an empty table may be too little for it; only what is shown depends on this
+            try:
+                check(without, WHOLE_TABLE)
+            except pl.exceptions.ColumnNotFoundError:
+                read.append(name)
     return read
 
 
 def _samples(result: Any, columns: list[str]) -> tuple[str, ...]:
     """Return a few different broken values, or rows, in the order of the file."""
-    failures = result.failure_cases.select(columns or pl.all()).head(_LOOKED_AT)
+    failures = result.failure_cases.select(columns or pl.exclude(CHECK_OUTPUT_KEY)).head(_LOOKED_AT)
     texts = [pl.col(name) for name, type_ in failures.collect_schema().items() if type_ == pl.String]
     rows = failures.with_columns(_short(each) for each in texts).collect().rows(named=True)
     return tuple(dict.fromkeys(_shown(row) for row in rows))[:SAMPLES]
@@ -242,8 +255,8 @@ def _promise(table: str, check: pa.Check) -> Promise:
     return Promise(table, cut(str(words)), severity=severity, detail=detail or "")
 
 
-def _counting(declared: pa.DataFrameSchema, tallies: list[_Tally]) -> pa.DataFrameSchema:
-    """Return the declared schema with each promise about values replaced by its tally."""
+def _counting(declared: pa.DataFrameSchema, patterns: dict[str, bool], tallies: list[_Tally]) -> pa.DataFrameSchema:
+    """Return the schema, without patterns that match nothing, with each promise about values replaced by its tally."""
     checks: dict[str, list[pa.Check]] = {}
     for tally in tallies:
         checks.setdefault(tally.column, []).append(pa.Check(tally))
@@ -252,6 +265,7 @@ def _counting(declared: pa.DataFrameSchema, tallies: list[_Tally]) -> pa.DataFra
             column.dtype, checks.get(name), nullable=True, required=column.required, regex=column.regex, name=name
         )
         for name, column in declared.columns.items()
+        if patterns.get(name, True)
     }
     strict = declared.strict is True  # "filter" would only drop what nobody looks at
     return pa.DataFrameSchema(columns, checks.get(""), strict=strict, ordered=declared.ordered, name=declared.name)
@@ -264,10 +278,10 @@ def _types(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError], kn
         promise = Promise(table, f"type({column.dtype})" if column.dtype else "present", column=name)
         if name in wrong:
             yield promise.broken_by(Reason.CONTRACT_BROKEN, detail=f"its type is {wrong[name]}")
-        elif column.regex or name in known:
+        elif name in known:
             yield promise
         elif column.required:
-            yield replace(promise.without_column(name, set(known) - set(schema.columns)), check=promise.check)
+            yield promise.without_column(name, set(known) - set(schema.columns) or known)
         else:
             yield promise.skipped("the column is optional and not there")
 
@@ -279,4 +293,4 @@ def _others(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError]) -
             continue
         name = error.column_name or (error.failure_cases if isinstance(error.failure_cases, str) else "")
         promise = Promise(table, cut(str(error.check)), column=cut(str(name)))
-        yield promise.broken_by(Reason.CONTRACT_BROKEN, detail=cut(str(error).strip().splitlines()[0], 200))
+        yield promise.broken_by(Reason.CONTRACT_BROKEN, detail=_first_line(error))
