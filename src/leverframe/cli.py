@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from leverframe import __version__, commands, output
-from leverframe.errors import LeverframeError
+from leverframe.errors import LeverframeError, nearest
 
 
 class LazyGroup(click.Group):
@@ -21,7 +21,7 @@ class LazyGroup(click.Group):
     read without importing it, so that ``--help`` stays fast however heavy a command is.
     """
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click hands it over
         """Return the names of the files in ``commands/``, underscores as dashes."""
         return sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(commands.__path__))
 
@@ -38,8 +38,6 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Resolve as click does, and suggest the nearest name for a misspelt command."""
-        from leverframe.errors import nearest
-
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in self.list_commands(ctx):
             ctx.fail(f"no such command `{name}`: {nearest(name, self.list_commands(ctx))}")

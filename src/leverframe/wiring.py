@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from leverframe.domain import layout
 from leverframe.domain.month import Month, months
-from leverframe.errors import DefinitionError, PipelineError, nearest
+from leverframe.errors import PipelineError
+from leverframe.imports import load
 
 if TYPE_CHECKING:
-    from leverframe.settings import Settings
     from leverframe.adapters.stage_log import Recording
+    from leverframe.domain.build.picture import Origin
     from leverframe.domain.build.plan import Plan
     from leverframe.domain.build.run import Built
-    from leverframe.domain.build.picture import Origin
     from leverframe.domain.evaluate.run import Evaluation
     from leverframe.domain.ingest import Ingested, Source
     from leverframe.domain.status import PipelineStatus
     from leverframe.domain.train import ModelDescription
     from leverframe.domain.training_set import TrainingSet
     from leverframe.domain.validate.report import Report
+    from leverframe.settings import Settings
 
 ROOT = Path()
 
@@ -115,7 +114,6 @@ def train() -> ModelDescription:
     from leverframe.adapters.disk import Disk
     from leverframe.adapters.polars import PolarsTables
     from leverframe.adapters.sklearn import SklearnModels
-    from leverframe.domain.status import PipelineStatus
     from leverframe.domain.train import run
 
     settings = read_settings()
@@ -163,7 +161,8 @@ def demo(tell: Callable[[str], None]) -> list[str]:
 
     found = pipeline_status(ROOT)
     total, ended = len(found.stages), 0
-    tell(f"{total} stages, {sum(each.state is not State.FRESH for each in found.stages)} of them to run; the full output goes to {LOG}")
+    to_run = sum(each.state is not State.FRESH for each in found.stages)
+    tell(f"{total} stages, {to_run} of them to run; the full output goes to {LOG}")
 
     def on_event(event: object) -> None:
         nonlocal ended
@@ -268,31 +267,7 @@ def declared(settings: Settings, file: str, name: str) -> Any:
 
     Raises ``DefinitionError`` when the file or the name is missing, or the file cannot be run.
     """
-    return load_object(f"{settings.data.case}.{file}:{name}", "data.case in params.yaml")
-
-
-def load_object(import_path: str, said_by: str) -> Any:
-    """Return what ``package.module:name`` stands for, the root of the repository importable."""
-    module_name, _, name = import_path.partition(":")
-    root = str(ROOT.resolve())
-    if root not in sys.path:  # a console script does not put the working folder on the path
-        sys.path.insert(0, root)
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # whatever a person's module raises is theirs to mend
-        raise DefinitionError(
-            f"cannot import `{module_name}`",
-            why=f"{said_by} names it; {type(error).__name__}: {error}",
-            next="mend the module, or the name in params.yaml",
-        ) from error
-    if not hasattr(module, name):
-        public = [each for each in vars(module) if not each.startswith("_")]
-        raise DefinitionError(
-            f"`{module_name}` has no `{name}`",
-            why=f"{said_by} needs it there",
-            next=nearest(name, public),
-        )
-    return getattr(module, name)
+    return load(f"{settings.data.case}.{file}:{name}", ROOT, said_by="`data.case` in params.yaml")
 
 
 def _code() -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -104,7 +103,7 @@ events = st.lists(
         lambda at, lag, k, g, v, n, t, seen: {
             "k": k, "g": g, "v": v, "n": n, "t": t, "event_time": at, "known_at": at + lag,
             "seen_at": at + lag if seen else None,
-        },  # fmt: skip
+        },
         moments, lags, places, st.integers(0, 1), numbers, st.one_of(st.none(), st.integers(-(2**60), 2**60)),
         st.sampled_from(["p", "q", None]), st.integers(0, 9).map(bool),
     ),
@@ -227,17 +226,15 @@ def test_nothing_known_later_changes_a_feature(world: dict[str, Any], data: Any)
 
 
 @pytest.fixture
-def world() -> Iterator[dict[str, list[dict[str, Any]]]]:
+def world() -> dict[str, list[dict[str, Any]]]:
     """Give a small fixed world."""
     at = datetime(2020, 3, 2, 12, tzinfo=UTC)
-    yield {
+    return {
         "visits": [
             {"id": n, "k": "a", "g": 0, "x": 1.0, "event_time": at + timedelta(hours=n), "known_at": at}
             for n in range(3)
         ],
-        "events": [
-            {"k": "a", "g": 0, "v": 2.0, "n": 1, "t": "p", "event_time": at, "known_at": at, "seen_at": at}
-        ],
+        "events": [{"k": "a", "g": 0, "v": 2.0, "n": 1, "t": "p", "event_time": at, "known_at": at, "seen_at": at}],
         "states": [],
         "places": [{"k": "a", "size": 1}],
         "outcomes": [{"id": 0, "y": 1.0, "event_time": at, "known_at": at, "settled_at": at}],
@@ -260,7 +257,7 @@ def test_a_missing_partition_is_named(world: dict[str, Any], tmp_path: Path) -> 
     write_world(world, tmp_path)
     gone = tmp_path / layout.raw("events", "2020-02")
     gone.unlink()
-    with pytest.raises(SourceError, match="data/raw/events/2020-02.parquet is missing"):
+    with pytest.raises(SourceError, match=r"data/raw/events/2020-02\.parquet is missing"):
         run(plan_of(), MARCH, Month(2019, 12), DuckDBEngine(), tmp_path)
     assert not (tmp_path / layout.FEATURES).exists()
 

@@ -24,6 +24,8 @@ SHOP: dict[str, Any] = {
     "labels": {"big": {"fact": "orders", "column": "amount", "kind": "binary", "at_least": 100}},
 }
 
+CUSTOMER = SHOP["measures"]["customer"]
+
 
 def shop(**changes: Any) -> Star:
     """Return the shop's star with some sections changed."""
@@ -49,18 +51,21 @@ def test_an_outcome_cannot_be_part_of_a_key() -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "words"),
     [
-        ({"measures": {"m": SHOP["measures"]["customer"] | {"fact": "order"}}}, DefinitionError, "did you mean `orders`?"),
-        ({"measures": {"m": SHOP["measures"]["customer"] | {"key": "custmer"}}}, DefinitionError, "`customer`?"),
-        ({"measures": {"m": SHOP["measures"]["customer"] | {"windows": ["7 days"]}}}, SettingsError, "a whole number and a unit"),
-        ({"measures": {"m": SHOP["measures"]["customer"] | {"windows": ["0d"]}}}, SettingsError, "longer than nothing"),
-        ({"measures": {"m": SHOP["measures"]["customer"] | {"of": {"amount": ["median"]}}}}, SettingsError, "median"),
-        ({"measures": {"m": SHOP["measures"]["customer"] | {"window": ["7d"]}}}, SettingsError, "did you mean `windows`?"),
+        ({"measures": {"m": CUSTOMER | {"fact": "order"}}}, DefinitionError, "did you mean `orders`?"),
+        ({"measures": {"m": CUSTOMER | {"key": "custmer"}}}, DefinitionError, "`customer`?"),
+        ({"measures": {"m": CUSTOMER | {"windows": ["7 days"]}}}, SettingsError, "a whole number and a unit"),
+        ({"measures": {"m": CUSTOMER | {"windows": ["0d"]}}}, SettingsError, "longer than nothing"),
+        ({"measures": {"m": CUSTOMER | {"of": {"amount": ["median"]}}}}, SettingsError, "median"),
+        ({"measures": {"m": CUSTOMER | {"window": ["7d"]}}}, SettingsError, "did you mean `windows`?"),
         ({"labels": {"l": SHOP["labels"]["big"] | {"kind": "regression"}}}, SettingsError, "the kind is binary"),
         ({"facts": {"orders": {"table": "visits", "max_lag": "1d"}}}, SettingsError, "known_at"),
-        ({"dimensions": {"c": {"table": "t", "key": "customer", "columns": ["a"], "match": {"id": "x"}}}},
-         DefinitionError, "which the entity `customer` does not have"),
+        (
+            {"dimensions": {"c": {"table": "t", "key": "customer", "columns": ["a"], "match": {"id": "x"}}}},
+            DefinitionError,
+            "which the entity `customer` does not have",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], error: type[LeverframeError], words: str) -> None:
     """Each slip gets one error with the place and the nearest name."""
     with pytest.raises(error) as caught:
@@ -70,7 +75,7 @@ def test_what_does_not_fit_is_refused(changes: dict[str, Any], error: type[Lever
 
 def test_known_at_is_mandatory_and_names_are_unique() -> None:
     """Two steps that would make the same column are refused."""
-    twice = {"customer": SHOP["measures"]["customer"] | {"of": {"amount": ["mean", "mean"]}}}
+    twice = {"customer": CUSTOMER | {"of": {"amount": ["mean", "mean"]}}}
     with pytest.raises(DefinitionError, match="two columns would be called `customer_amount_mean_7d`"):
         compile_star(shop(measures=twice))
 
@@ -79,7 +84,7 @@ def test_the_digest_changes_with_the_meaning_only() -> None:
     """The order of sections is nothing; a window is everything."""
     reordered = {name: SHOP[name] for name in reversed(SHOP)}
     assert validated(Star, reordered, name="star.yaml").digest() == shop().digest()
-    other = SHOP["measures"]["customer"] | {"windows": ["8d"]}
+    other = CUSTOMER | {"windows": ["8d"]}
     assert shop(measures={"customer": other}).digest() != shop().digest()
 
 
@@ -93,7 +98,7 @@ def test_select_matches_patterns_and_refuses_those_that_match_nothing() -> None:
     """A feature that silently stays away would go unnoticed for long."""
     known = ["device", "customer_amount_mean_7d"]
     assert select(["customer_*", "device"], known) == known
-    with pytest.raises(DefinitionError, match="`devise` in features.select matches no feature") as caught:
+    with pytest.raises(DefinitionError, match=r"`devise` in features\.select matches no feature") as caught:
         select(["devise"], known)
     assert caught.value.next == "did you mean `device`?"
 

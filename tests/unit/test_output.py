@@ -35,9 +35,7 @@ def test_a_failure_is_an_annotation_only_where_a_runner_listens(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     output.failure(error)
     annotations = [line for line in capsys.readouterr().err.splitlines() if line.startswith("::error title")]
-    assert annotations == [
-        "::error title=a%3A table::a: table. 100%25%0Aname<<fence%0A::error::no. Next: look"
-    ]
+    assert annotations == ["::error title=a%3A table::a: table. 100%25%0Aname<<fence%0A::error::no. Next: look"]
 
 
 def test_groups_masks_and_summary_stay_silent_elsewhere(

@@ -20,7 +20,7 @@ def test_valid_settings_are_read(path: Path) -> None:
     """Each file in valid/, and the one of this repository, is accepted and frozen."""
     settings = read_settings(path)
     with pytest.raises(Exception, match="frozen"):
-        settings.data.first = "2020-01"  # type: ignore[misc]
+        settings.data.first = "2020-01"
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import importlib.util
 import io
 import re
@@ -81,7 +80,7 @@ class PolarsFrames:
 
     def _files(self, pattern: str, package: str | None) -> list[str]:
         folder = _package_folder(package) if package else self._root
-        found = sorted(glob.glob(str(folder / pattern)))
+        found = sorted(map(str, folder.glob(pattern))) if not Path(pattern).is_absolute() else [pattern]
         if not found:
             raise SourceError(
                 f"no file matches `{pattern}`",

@@ -93,8 +93,8 @@ def _times(records: Sequence[StageRecord]) -> list[str]:
     seconds = {stage: sum(record.seconds for record in found) for stage, found in groups.items()}
     longest, width = max(seconds.values()) or 1.0, max(map(len, groups))
     lines = [
-        f"{stage:<{width}} {seconds[stage]:>6.1f} s  {len(found):>2} x  {max(each.peak_mb for each in found):>6,.0f} MB  "
-        + "█" * max(1, round(seconds[stage] / longest * _BAR))
+        f"{stage:<{width}} {seconds[stage]:>6.1f} s  {len(found):>2} x  "
+        f"{max(each.peak_mb for each in found):>6,.0f} MB  {'█' * max(1, round(seconds[stage] / longest * _BAR))}"
         for stage, found in groups.items()
     ]
     return [*lines, f"{'in stages':<{width}} {sum(seconds.values()):>6.1f} s; logs in {layout.STAGE_LOGS}"]

@@ -20,6 +20,7 @@ from leverframe.settings import Settings
 HISTORY = 2  # earlier months that a month's volume and null rates are compared with
 OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` keeps them."
 
+_MODEL = ("artefacts", "table", "training_set")
 _ENGINE = ("build", "engine", "views", "sql", "connection")
 
 _HEAD = """\
@@ -49,7 +50,6 @@ class Pipeline:
     stages: tuple[Stage, ...]
     months: tuple[Month, ...]
     back: int
-    plots: tuple[Mapping[str, object], ...] = ()
 
 
 def pipeline(settings: Settings, sources: Mapping[str, Source], plan: Plan, code: Sequence[str]) -> Pipeline:
@@ -60,7 +60,8 @@ def pipeline(settings: Settings, sources: Mapping[str, Source], plan: Plan, code
     """
     case = settings.data.case.replace(".", "/")
     back = max([HISTORY, *(months_back(reach) for reach in plan.reach().values())])
-    stages = (*_data_stages(case, sources, code), _build(case, plan, sources, code), *_model_stages(settings, case, code))
+    data, build = _data_stages(case, sources, code), _build(case, plan, sources, code)
+    stages = (*data, build, *_model_stages(settings, case, code))
     return Pipeline(stages, tuple(months(settings.data.first, settings.data.last)), back)
 
 
@@ -88,7 +89,8 @@ def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) 
     ingest = [f"{case}/sources.py", *_only(code, "ingest", "polars")]
     validate = [f"{case}/contracts.py", *_only(code, "validate", "pandera", "statistics")]
     history = [_raw(name, f"back_{n}") for name in monthly for n in range(HISTORY, 0, -1)]
-    raw_static, raw_month = [_path(layout.raw(name, layout.STATIC)) for name in static], [_raw(name) for name in monthly]
+    raw_static = [_path(layout.raw(name, layout.STATIC)) for name in static]
+    raw_month = [_raw(name) for name in monthly]
     zone = ("data.case", "data.timezone")
     return (
         Stage("ingest-static", "leverframe ingest --partition static", tuple(ingest), zone, cached=tuple(raw_static)),
@@ -139,7 +141,8 @@ def _model_stages(settings: Settings, case: str, code: Sequence[str]) -> tuple[S
     every = [_path(layout.features(str(month))) for month in months(settings.data.first, settings.data.last)]
     train, holdout, model = _path(layout.TRAIN), _path(layout.HOLDOUT), _path(layout.MODEL)
     described, card = _path(layout.TRAINING_SET), _path(layout.MODEL_CARD)
-    estimator = [f"{case}/model.py", *_only(code, "train", "sklearn")]
+    judge = _only(code, "evaluate", "train", "pictures", "sklearn", *_MODEL)
+    estimator = [f"{case}/model.py", *_only(code, "train", "sklearn", *_MODEL)]
     return (
         Stage(
             "training-set",
@@ -160,7 +163,7 @@ def _model_stages(settings: Settings, case: str, code: Sequence[str]) -> tuple[S
         Stage(
             "evaluate",
             "leverframe evaluate",
-            (*_only(code, "evaluate", "pictures", "sklearn"), described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
+            (*judge, described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
             ("data.timezone", "evaluate"),
             cached=(_path(layout.PREDICTIONS),),
             in_git=(card, _path(layout.PLOTS), _path(layout.PICTURES)),

@@ -79,8 +79,10 @@ class _Build:
                 joins.append(self._lookup(step, alias))
                 selected += self._lookup_columns(step, alias)
         for number, label in enumerate(plan.labels):
-            joins.append(self._label(label, f"l{number}"))
-            selected += [f"l{number}.{column(label.name)}", f"l{number}.{column(label.name + '_known_at')}"]
+            own_row = label.table == plan.spine
+            joins += [] if own_row else [self._label(label, f"l{number}")]
+            alias = "s" if own_row else f"l{number}"
+            selected += [f"{alias}.{column(label.name)}", f"{alias}.{column(label.name + '_known_at')}"]
         query = f"SELECT {', '.join(selected)} FROM spine s {' '.join(joins)} ORDER BY s.{ROW}"
         self._sql.execute(
             f"COPY ({query}) TO {text(str(out))} (FORMAT parquet, COMPRESSION zstd, "
@@ -89,21 +91,19 @@ class _Build:
         return self._checked_rows(out)
 
     def _checked_rows(self, out: Path) -> int:
-        written, wanted = self._one(
-            f"SELECT (SELECT count(*) FROM {parquet([out])}), (SELECT count(*) FROM spine)"
-        )
+        written, wanted = self._one(f"SELECT (SELECT count(*) FROM {parquet([out])}), (SELECT count(*) FROM spine)")
         if written != wanted:  # a promise of the compiler; no input may break it
             raise AssertionError(f"{written} rows came out for {wanted} rows of the spine")
         return int(written)
 
     def _spine(self) -> None:
         plan = self._plan
-        own = dict.fromkeys([*plan.keys, *plan.spine_features, *plan.calendar])
+        own = [column(name) for name in dict.fromkeys([*plan.keys, *plan.spine_features, *plan.calendar])]
+        labels = [each for label in plan.labels if label.table == plan.spine for each in _label_columns(label)]
         ahead = f"to_microseconds({microseconds(plan.ahead)})"
+        moment = f"{EVENT_TIME} - {ahead} AS as_of, epoch_us({EVENT_TIME} - {ahead}) AS {_AT}"
         self._sql.execute(
-            f"CREATE TEMP TABLE spine AS SELECT {', '.join(column(name) for name in own)}, "
-            f"{EVENT_TIME} - {ahead} AS as_of, epoch_us({EVENT_TIME} - {ahead}) AS {_AT}, {ROW} "
-            f"FROM spine_rows ORDER BY {ROW}"
+            f"CREATE TEMP TABLE spine AS SELECT {', '.join([*own, *labels, moment, ROW])} FROM spine_rows"
         )
         key = ", ".join(column(name) for name in plan.spine_key)
         self._refuse_twins("spine", key, f"the spine `{plan.spine}`")
@@ -116,17 +116,16 @@ class _Build:
         if not isinstance(step, AsOfLookup):
             self._refuse_twins(table, ", ".join(map(column, step.key.table)), f"the dimension `{step.name}`")
             return f"LEFT JOIN (SELECT {names} FROM {table}) {alias} ON {' AND '.join(equal)}"
-        known = f"epoch_us({KNOWN_AT}) + {microseconds(step.lag)}"
-        moment = f"({known})::HUGEINT * {_SHIFT} + {ROW} AS __moment"
+        moment = f"(epoch_us({KNOWN_AT}) + {microseconds(step.lag)})::HUGEINT * {_SHIFT} + {ROW} AS __moment"
         return (
-            f"ASOF LEFT JOIN (SELECT {names}, {known} AS {_AT}, {moment} FROM {table}) {alias} "
+            f"ASOF LEFT JOIN (SELECT {names}, {moment} FROM {table}) {alias} "
             f"ON {' AND '.join([*equal, f's.{_AT}::HUGEINT * {_SHIFT} > {alias}.__moment'])}"
         )
 
     def _lookup_columns(self, step: Lookup, alias: str) -> list[str]:
         shown = {name: f"{alias}.{column(name)}" for name in step.columns}
         if isinstance(step, AsOfLookup):
-            fresh = f"s.{_AT} - {alias}.{_AT} <= {microseconds(step.tolerance)}"
+            fresh = f"{alias}.__moment >= (s.{_AT} - {microseconds(step.tolerance)})::HUGEINT * {_SHIFT}"
             shown = {name: f"CASE WHEN {fresh} THEN {value} END" for name, value in shown.items()}
         return [f"{value} AS {column(f'{step.name}_{name}')}" for name, value in shown.items()]
 
@@ -134,7 +133,8 @@ class _Build:
         """Compute a window step with the kernel, register it as a table and return its join."""
         rows, events = self._rows(step.key), self._events(step)
         timeline = Timeline(Moments(events.pop("__code"), events.pop(_AT)), rows)
-        high, lows = timeline.before(), {}
+        high = timeline.before()
+        lows: dict[timedelta, Ints] = {}
         made: dict[str, Any] = {ROW: self._column(f"SELECT {ROW} FROM spine ORDER BY {ROW}")}
         for each in step.aggregates:
             low = lows.setdefault(each.window, timeline.before(each.window))
@@ -185,22 +185,12 @@ class _Build:
             )
 
     def _label(self, label: LabelStep, alias: str) -> str:
-        key = ", ".join(column(name) for name in label.key.table)
-        table = column(f"t_{label.table}") if label.table != self._plan.spine else "spine_rows"
-        if label.table != self._plan.spine:
-            self._refuse_twins(table, key, f"the label `{label.name}`")
-            self._refuse_orphans(label, table, key)
-        value = column(label.column)
-        if label.at_least is not None:
-            value = f"({value} >= {label.at_least!r})::TINYINT"
+        """Return the join with the label's own table, after a look at its keys."""
+        table, key = column(f"t_{label.table}"), ", ".join(column(name) for name in label.key.table)
+        self._refuse_twins(table, key, f"the label `{label.name}`")
+        self._refuse_orphans(label, table, key)
         equal = " AND ".join(f"s.{column(name)} = {alias}.{column(name)}" for name in label.key.table)
-        # A value without the moment it became known cannot be used at any moment.
-        known = column(label.known_at)
-        return (
-            f"LEFT JOIN (SELECT {key}, CASE WHEN {known} IS NOT NULL THEN {value} END AS {column(label.name)}, "
-            f"CASE WHEN {column(label.column)} IS NOT NULL THEN {known} END AS {column(label.name + '_known_at')} "
-            f"FROM {table}) {alias} ON {equal}"
-        )
+        return f"LEFT JOIN (SELECT {key}, {', '.join(_label_columns(label))} FROM {table}) {alias} ON {equal}"
 
     def _refuse_orphans(self, label: LabelStep, table: str, key: str) -> None:
         query = f"SELECT {key} FROM {table} ANTI JOIN spine USING ({key}) ORDER BY ALL"
@@ -230,6 +220,16 @@ class _Build:
         row = self._sql.execute(query).fetchone()
         assert row is not None  # noqa: S101 - an aggregate always gives one row
         return row
+
+
+def _label_columns(label: LabelStep) -> list[str]:
+    value, known = column(label.column), column(label.known_at)
+    learnt = value if label.at_least is None else f"({value} >= {label.at_least!r})::TINYINT"
+    # A value without the moment it became known cannot be used at any moment, nor a moment without a value.
+    return [
+        f"CASE WHEN {known} IS NOT NULL THEN {learnt} END AS {column(label.name)}",
+        f"CASE WHEN {value} IS NOT NULL THEN {known} END AS {column(label.name + '_known_at')}",
+    ]
 
 
 def _numbers(values: Any) -> Any:

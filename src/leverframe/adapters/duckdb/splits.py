@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -47,7 +48,7 @@ class DuckDBSplitter:
             self._all(f"COPY ({rows}) TO {text(str(temporary))} (FORMAT parquet, COMPRESSION zstd)", cut.files)
         return int(kept), int(without), int(too_late)
 
-    def _all(self, query: str, files: Sequence[Path]) -> list[tuple[object, ...]]:
+    def _all(self, query: str, files: Sequence[Path]) -> list[tuple[Any, ...]]:
         connection = connect()
         try:
             return connection.execute(query).fetchall()

@@ -64,7 +64,7 @@ def files_error(error: duckdb.Error, files: Sequence[Path]) -> LeverframeError |
 
 def _damage(file: Path) -> str | None:
     try:
-        duckdb.sql(f"SELECT count(COLUMNS(*)) FROM {parquet([file])}").fetchall()  # reads every page
+        duckdb.execute(f"SELECT count(COLUMNS(*)) FROM {parquet([file])}").fetchall()  # reads every page
     except duckdb.Error as error:
         return str(error).splitlines()[0][:200]
     return None

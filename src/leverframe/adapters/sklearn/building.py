@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.sklearn.storing import first_line
@@ -15,47 +11,6 @@ from leverframe.domain.train import Recipe
 from leverframe.errors import DefinitionError, EstimatorError, nearest
 
 _REST = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-
-
-def found(path: str, root: Path) -> Any:
-    """Return what an import path names; raises ``DefinitionError`` when it names nothing."""
-    module, _, name = path.partition(":")
-    place = module_of(path, root)
-    if not hasattr(place, name):
-        public = [each for each, value in vars(place).items() if callable(value) and not each.startswith("_")]
-        raise DefinitionError(
-            f"`{module}` has no `{name}`",
-            why=f"`train.estimator` in params.yaml is {path}",
-            next=nearest(name, public),
-        )
-    return getattr(place, name)
-
-
-def module_of(path: str, root: Path) -> Any:
-    """Return the module of an import path, which may lie below ``root``; raises ``DefinitionError``."""
-    name = path.partition(":")[0]
-    folder = str(root.resolve())
-    if folder not in sys.path:  # an installed command does not look into the working directory
-        sys.path.insert(0, folder)
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        missing = isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}.")
-        raise DefinitionError(
-            f"there is no module `{name}`" if missing else f"the module `{name}` cannot be imported",
-            why="`train.estimator` in params.yaml names it" if missing else first_line(error),
-            next=nearest(name, _neighbours(name)) if missing else f"mend it until `python -c 'import {name}'` works",
-        ) from error
-
-
-def _neighbours(name: str) -> list[str]:
-    """Return the modules beside the one that was named, if its package exists."""
-    package, _, _ = name.rpartition(".")
-    try:
-        folder = importlib.import_module(package).__path__ if package else None
-    except (ImportError, AttributeError):
-        return []
-    return [f"{package}.{each.name}" for each in pkgutil.iter_modules(folder)] if folder else []
 
 
 def called(found: Any, recipe: Recipe) -> Any:

@@ -18,10 +18,13 @@ import skops
 import threadpoolctl
 from numpy.typing import NDArray
 
-from leverframe.adapters.sklearn.building import called, check_methods, found, module_of
+from leverframe.adapters.sklearn.building import called, check_methods
 from leverframe.adapters.sklearn.storing import TRUSTED, check_types, dumped, first_line, opened, types_to_trust
 from leverframe.domain.train import Recipe, StoredModel
 from leverframe.errors import EstimatorError
+from leverframe.imports import load, module_of
+
+_SAID_BY = "`train.estimator` in params.yaml"
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +42,7 @@ class SklearnModels:
         label if it takes one. Raises ``DefinitionError`` for a path or parameters that do not
         exist, ``EstimatorError`` for what cannot learn, answer the label, or be stored.
         """
-        named = found(recipe.estimator, self._root)
+        named = load(recipe.estimator, self._root, said_by=_SAID_BY)
         estimator = called(named, recipe)
         check_methods(estimator, recipe)
         self._checked_types(dumped(estimator), recipe.estimator)
@@ -113,7 +116,7 @@ class SklearnModels:
         types = types_to_trust(data)
         # The case's module is imported only for types that need its word.
         foreign = [each for each in types if each not in TRUSTED]
-        declared = getattr(module_of(estimator, self._root), "TRUSTED_TYPES", ()) if foreign else ()
+        declared = getattr(module_of(estimator, self._root, said_by=_SAID_BY), "TRUSTED_TYPES", ()) if foreign else ()
         check_types(types, declared, estimator.partition(":")[0])
         return tuple(types)
 

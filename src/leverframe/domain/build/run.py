@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from leverframe.domain import layout
-from leverframe.domain.build.plan import LabelStep, Lookup, AsOfLookup, Plan, Windows
+from leverframe.domain.build.plan import AsOfLookup, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.month import Month, months_back
 from leverframe.errors import DefinitionError, SourceError, nearest
 

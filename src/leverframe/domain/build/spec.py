@@ -173,7 +173,7 @@ class Star(Document):
             if fact.table == self.spine.table:
                 used = {column for each in self.measures.values() if each.fact == name for column in each.of}
                 used |= {each.column for each in self.labels.values() if each.fact == name}
-                found |= {column: name for column in [*fact.reveals, *sorted(used), fact.known_at, "known_at"]}
+                found |= dict.fromkeys([*fact.reveals, *sorted(used), fact.known_at, "known_at"], name)
         return found
 
     def _spine_entities(self) -> set[str]:

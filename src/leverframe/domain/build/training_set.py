@@ -45,9 +45,7 @@ class Splitter(Protocol):
         """Write the rows in order; return rows kept, rows without label, rows with a label known too late."""
 
 
-def run(
-    plan: Plan, features: FeaturesSettings, timezone: str, splitter: Splitter, root: Path
-) -> TrainingSet:
+def run(plan: Plan, features: FeaturesSettings, timezone: str, splitter: Splitter, root: Path) -> TrainingSet:
     """Write both sides of the split and return the description that travels with them.
 
     Raises ``DefinitionError`` for a label or feature that is not declared, ``SourceError`` for a

@@ -66,23 +66,25 @@ def aggregate(what: Aggregate, values: Floats, low: Ints, high: Ints) -> Floats:
     counts = _range_sums(known.astype(np.int64), low, high)
     match what.function:
         case "count":
-            return counts.astype(np.float64)
+            made = counts.astype(np.float64)
         case "sum":
-            return np.where(counts > 0, exact_sums(values, low, high), np.nan)
+            made = np.where(counts > 0, exact_sums(values, low, high), np.nan)
         case "mean":
-            return _ratio(exact_sums(values, low, high), counts)
+            made = _ratio(exact_sums(values, low, high), counts)
         case "share_above":
-            assert what.threshold is not None  # noqa: S101 - the plan gives one to each share
-            return _ratio(_range_sums((values > what.threshold).astype(np.int64), low, high), counts)
+            above = values > (what.threshold or 0.0)
+            made = _ratio(_range_sums(above.astype(np.int64), low, high), counts)
         case "min":
-            return -extremes(-values, low, high)
+            made = -extremes(-values, low, high)
         case "max":
-            return extremes(values, low, high)
+            made = extremes(values, low, high)
         case "last":
-            return last_positions(known, low, high)
+            made = last_positions(known, low, high)
         case "distinct":
-            return distinct_counts(values, low, high).astype(np.float64)
-    raise ValueError(f"no such function: {what.function}")
+            made = distinct_counts(values, low, high).astype(np.float64)
+        case _:
+            raise ValueError(f"no such function: {what.function}")
+    return made
 
 
 def exact_sums(values: Floats, low: Ints, high: Ints) -> Floats:

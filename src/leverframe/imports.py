@@ -1,0 +1,55 @@
+"""How an import path becomes an object, with errors that name the nearest right word."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from leverframe.errors import DefinitionError, nearest
+
+
+def load(path: str, root: Path, *, said_by: str) -> Any:
+    """Return what ``package.module:name`` stands for; the module may lie below ``root``.
+
+    Raises ``DefinitionError`` when the module or the name is missing or the module cannot be
+    run; ``said_by`` tells where the path was written.
+    """
+    module_name, _, name = path.partition(":")
+    module = module_of(path, root, said_by=said_by)
+    if not hasattr(module, name):
+        public = [each for each in vars(module) if not each.startswith("_")]
+        raise DefinitionError(
+            f"`{module_name}` has no `{name}`", why=f"{said_by} names {path}", next=nearest(name, public)
+        )
+    return getattr(module, name)
+
+
+def module_of(path: str, root: Path, *, said_by: str) -> Any:
+    """Return the module of an import path; errors as in ``load``."""
+    name = path.partition(":")[0]
+    folder = str(root.resolve())
+    if folder not in sys.path:  # an installed command does not look into the working directory
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # whatever a person's module raises is theirs to mend
+        missing = isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}.")
+        cause = (str(error).splitlines() or [""])[0]
+        raise DefinitionError(
+            f"there is no module `{name}`" if missing else f"the module `{name}` cannot be imported",
+            why=f"{said_by} names it" if missing else f"{type(error).__name__}: {cause}",
+            next=nearest(name, _neighbours(name)) if missing else f"mend it until `python -c 'import {name}'` works",
+        ) from error
+
+
+def _neighbours(name: str) -> list[str]:
+    """Return the modules beside the one that was named, if its package exists."""
+    package, _, _ = name.rpartition(".")
+    try:
+        folder = importlib.import_module(package).__path__ if package else None
+    except (ImportError, AttributeError):
+        return []
+    return [f"{package}.{each.name}" for each in pkgutil.iter_modules(folder)] if folder else []
