@@ -12,7 +12,7 @@ import os
 import stat
 from pathlib import Path
 
-from leverframe.adapters.working_tree.digests import Digests
+from leverframe.adapters.working_tree.digests import Digests, unreadable
 from leverframe.adapters.working_tree.dvc_config import DvcConfig
 from leverframe.adapters.working_tree.ignore import Ignore
 from leverframe.domain.status.compare import Look, Presence
@@ -127,15 +127,21 @@ class WorkingTree:
         waiting = [folder]
         while waiting:
             current = waiting.pop()
-            with os.scandir(self.root / current) as entries:
-                for entry in entries:
-                    path = f"{current}/{entry.name}"
-                    if entry.is_dir():
-                        if not entry.is_symlink() and not self._ignore.leaves_out(path, folder=True):
-                            waiting.append(path)
-                    elif not self._ignore.leaves_out(path, folder=False):
-                        found.append((path, _checked(entry, path)))
+            for entry in self._entries(current):
+                path = f"{current}/{entry.name}"
+                if entry.is_dir():
+                    if not entry.is_symlink() and not self._ignore.leaves_out(path, folder=True):
+                        waiting.append(path)
+                elif not self._ignore.leaves_out(path, folder=False):
+                    found.append((path, _checked(entry, path)))
         return found
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.root / folder) as entries:
+                return list(entries)
+        except OSError as error:
+            raise unreadable(folder, error) from error
 
     def _in_cache(self, md5: str) -> Path:
         return self._config.cache / "files" / "md5" / md5[:2] / md5[2:]
@@ -160,8 +166,4 @@ def _checked(entry: os.DirEntry[str], path: str) -> os.stat_result:
     try:
         return entry.stat()
     except OSError as error:
-        raise RepositoryError(
-            f"cannot read {path}",
-            why=f"{error.strerror or error}; a link to nothing, or a file that is being replaced",
-            next="remove the link, or wait for the other program, and run the command again",
-        ) from error
+        raise unreadable(path, error) from error

@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from leverframe.errors import DiskError
+from leverframe.errors import DiskError, RepositoryError
 from leverframe.files import md5, write_json
 
 _log = logging.getLogger(__name__)
@@ -32,13 +32,19 @@ class Digests:
         self._started = time.time()
 
     def of(self, path: str, found: os.stat_result) -> str:
-        """Return the MD5 of the file at ``path``, whose state is ``found``."""
+        """Return the MD5 of the file at ``path``, whose state is ``found``.
+
+        Raises ``RepositoryError`` where the file cannot be read.
+        """
         state: list[int | str] = [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
         known = self._known.get(path)
         if isinstance(known, list) and known[:-1] == state and isinstance(known[-1], str):
             self._used[path] = known
             return known[-1]
-        digest = md5(self._root / path)
+        try:
+            digest = md5(self._root / path)
+        except OSError as error:
+            raise unreadable(path, error) from error
         if max(found.st_mtime, found.st_ctime) < self._started - _SETTLED:
             self._used[path] = [*state, digest]
         return digest
@@ -51,6 +57,15 @@ class Digests:
             write_json(self._store, {"version": _VERSION, "files": {**self._known, **self._used}})
         except DiskError as error:
             _log.debug("%s is not kept: %s", self._store, error.why)
+
+
+def unreadable(path: str, error: OSError) -> RepositoryError:
+    """Return the error for a file or folder that is there and cannot be read."""
+    return RepositoryError(
+        f"cannot read {path}",
+        why=f"{error.strerror or error}; a link to nothing, a file that is being replaced, or a permission",
+        next="mend the link or permission, or wait for the other program, and run the command again",
+    )
 
 
 def _read(store: Path) -> dict[str, list[int | str]]:
