@@ -31,7 +31,7 @@ check: $(READY) ## linters, types, import walls, docstrings, derived files
 	@echo "== ruff";          ruff check . && ruff format --check .
 	@echo "== mypy";          mypy
 	@echo "== import walls";  lint-imports
-	@echo "== docstrings";    interrogate
+	@echo "== docstrings";    interrogate src pipelines benchmarks
 	@echo "== dvc.yaml";      leverframe stages --check
 
 format: $(READY) ## let ruff write the code's layout

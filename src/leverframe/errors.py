@@ -1,13 +1,12 @@
 """What can go wrong, one class and one exit code a kind: what happened, why, what to do next.
 
-Exit code 0 is success, 1 a bug in Leverframe, 2 wrong use of the command line (click) and
-130 an interruption; every class below has a code of its own, so that a workflow can branch
-on it without reading text.
+Exit code 0 is success, 1 a bug in Leverframe, 2 wrong use of the command line (click), 20 a
+stale pipeline for who asked to be told by code, and 130 an interruption; every class below has
+a code of its own, so that a workflow can branch on it without reading text.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -88,6 +87,13 @@ class PipelineError(LeverframeError):
     exit_code = 18
 
 
+class PipelineBusyError(PipelineError):
+    """Another DVC process works in the same repository."""
+
+    exit_code = 21
+    transient = True
+
+
 class RepositoryError(LeverframeError):
     """This folder is not the git repository with the pipeline that the command needs."""
 
@@ -96,6 +102,8 @@ class RepositoryError(LeverframeError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
+    import difflib  # noqa: PLC0415 - only a person who slipped needs it
+
     names = sorted(set(known))
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:

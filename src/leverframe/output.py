@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import sys
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +76,7 @@ def set_outputs(outputs: Mapping[str, str]) -> None:
         return
     with Path(target).open("a", encoding="utf-8") as handle:
         for name, value in outputs.items():
-            fence = f"leverframe-{uuid.uuid4().hex}"  # a value cannot guess its own end
+            fence = f"leverframe-{os.urandom(16).hex()}"  # a value cannot guess its own end
             handle.write(f"{name}<<{fence}\n{value}\n{fence}\n")
 
 

@@ -184,13 +184,14 @@ def demo(tell: Callable[[str], None]) -> list[str]:
     return summary(results, settings.data.last)
 
 
-def pipeline_status(root: Path) -> PipelineStatus:
-    """Return of each stage whether it is stale, and why."""
+def pipeline_status(start: Path) -> PipelineStatus:
+    """Return of each stage of the repository around ``start`` whether it is stale, and why."""
     from leverframe.adapters.git import Git
     from leverframe.adapters.working_tree import WorkingTree
     from leverframe.domain.status import run
 
-    return run(Git(root), WorkingTree(root))
+    tree = WorkingTree.around(start)
+    return run(Git(tree.root), tree)
 
 
 @contextmanager

@@ -19,7 +19,6 @@ import pytest
 
 from leverframe.adapters.dvc import (
     Event,
-    PipelineBusyError,
     Repro,
     StageFailed,
     StageFinished,
@@ -27,7 +26,7 @@ from leverframe.adapters.dvc import (
     StageStarted,
 )
 from leverframe.adapters.process import run_group
-from leverframe.errors import PipelineError
+from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.testing.repository import TemporaryRepository
 
 STAGE = """

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
-from leverframe.errors import PipelineError
+from leverframe.errors import PipelineBusyError, PipelineError
 
 LOG = Path(".leverframe/repro.log")
 _KEPT = 200  # lines of the running stage that an error may be found in
@@ -23,13 +23,6 @@ _FAILED = re.compile(r"ERROR: failed to reproduce '(.+?)': (.*)$")
 _BUSY = re.compile(r"ERROR: .*(is busy, it is being blocked by|Unable to acquire lock)")
 _PID = re.compile(r"\(PID (\d+)\)")
 _OUR_ERROR = re.compile(r"^error: (.*)\n\s+why:\s+(.*)\n\s+next:\s+(.*)$", re.MULTILINE)
-
-
-class PipelineBusyError(PipelineError):
-    """Another DVC process works in the same repository."""
-
-    exit_code = 21
-    transient = True
 
 
 @dataclass(frozen=True)

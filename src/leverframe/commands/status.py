@@ -12,7 +12,7 @@ from leverframe.domain.status import document, mermaid, selected, table
 STALE = 20  # exit code: the pipeline is stale, and the caller asked to be told by code
 
 
-@click.command()
+@click.command(epilog="Example: leverframe status --stage 'build*'")
 @click.option("--stage", "pattern", metavar="PATTERN", help="Only stages, or groups of stages, of this name.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.option("--graph", "as_graph", is_flag=True, help="Print a Mermaid flowchart in the colours of the states.")
@@ -22,8 +22,6 @@ def status(context: click.Context, pattern: str | None, as_json: bool, as_graph:
     """Say why each stage is stale, from git, the definition, the parameters and the lock alone.
 
     Nothing is run, fetched or changed. Data that are not here do not make a stage stale.
-
-    Example: leverframe status --stage 'build*'
     """
     found = wiring.pipeline_status(Path())
     shown = selected(found, pattern) if pattern else found

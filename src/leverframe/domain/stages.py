@@ -87,7 +87,8 @@ def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) 
     static = [name for name, source in sources.items() if source.static]
     monthly = [name for name, source in sources.items() if not source.static]
     ingest = [f"{case}/sources.py", *_only(code, "ingest", "polars")]
-    validate = [f"{case}/contracts.py", *_only(code, "validate", "pandera", "statistics")]
+    promises = _only(code, "validate", "verdict", "pandera", "statistics", "sql", "connection")
+    validate = [f"{case}/contracts.py", *promises]
     history = [_raw(name, f"back_{n}") for name in monthly for n in range(HISTORY, 0, -1)]
     raw_static = [_path(layout.raw(name, layout.STATIC)) for name in static]
     raw_month = [_raw(name) for name in monthly]

@@ -47,7 +47,7 @@ def files_error(error: duckdb.Error, files: Sequence[Path]) -> LeverframeError |
     words = str(error).splitlines()[0]
     if "No space left" in words or "File too large" in words:
         return DiskError(
-            "cannot write the features",
+            "cannot write the result",
             why="the disk is full; the previous version of the file is untouched",
             next="free some space, then run the same command again",
         )
@@ -64,7 +64,7 @@ def files_error(error: duckdb.Error, files: Sequence[Path]) -> LeverframeError |
 
 def _damage(file: Path) -> str | None:
     try:
-        duckdb.execute(f"SELECT count(COLUMNS(*)) FROM {parquet([file])}").fetchall()  # reads every page
+        duckdb.execute(f"SELECT sum(hash(COLUMNS(*))) FROM {parquet([file])}").fetchall()  # decodes every page
     except duckdb.Error as error:
         return str(error).splitlines()[0][:200]
     return None
