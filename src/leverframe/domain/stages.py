@@ -15,6 +15,7 @@ from leverframe.domain import layout
 from leverframe.domain.build.plan import Plan
 from leverframe.domain.ingest import Source
 from leverframe.domain.month import Month, months, months_back
+from leverframe.domain.training_set import LabelKind
 from leverframe.settings import Settings
 
 HISTORY = 2  # earlier months that a month's volume and null rates are compared with
@@ -22,6 +23,24 @@ OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` ke
 
 _MODEL = ("artefacts", "table", "training_set")
 _ENGINE = ("build", "engine", "views", "sql", "connection")
+
+# What `dvc plots` draws for each kind of label: file, column along, column up, template.
+_DRAWN: Mapping[LabelKind, tuple[tuple[str, str, str, str], ...]] = {
+    "binary": (
+        ("precision-recall", "recall", "precision", "simple"),
+        ("roc", "fpr", "tpr", "simple"),
+        ("calibration", "said", "happened", "simple"),
+        ("slices", "auc", "slice", "bar_horizontal"),
+    ),
+    "multiclass": (
+        ("calibration", "said", "happened", "simple"),
+        ("slices", "accuracy", "slice", "bar_horizontal"),
+    ),
+    "regression": (
+        ("calibration", "said", "happened", "simple"),
+        ("slices", "mae", "slice", "bar_horizontal"),
+    ),
+}
 
 _HEAD = """\
 # Written by `leverframe stages --write` from params.yaml, sources.py and star.yaml: which months a
@@ -50,6 +69,7 @@ class Pipeline:
     stages: tuple[Stage, ...]
     months: tuple[Month, ...]
     back: int
+    kind: LabelKind
 
 
 def pipeline(settings: Settings, sources: Mapping[str, Source], plan: Plan, code: Sequence[str]) -> Pipeline:
@@ -62,7 +82,8 @@ def pipeline(settings: Settings, sources: Mapping[str, Source], plan: Plan, code
     back = max([HISTORY, *(months_back(reach) for reach in plan.reach().values())])
     data, build = _data_stages(case, sources, code), _build(case, plan, sources, code)
     stages = (*data, build, *_model_stages(settings, case, code))
-    return Pipeline(stages, tuple(months(settings.data.first, settings.data.last)), back)
+    kind = next((label.kind for label in plan.labels if label.name == settings.features.label), "binary")
+    return Pipeline(stages, tuple(months(settings.data.first, settings.data.last)), back, kind)
 
 
 def render(pipeline: Pipeline, tail: str = "") -> str:
@@ -75,6 +96,7 @@ def render(pipeline: Pipeline, tail: str = "") -> str:
     lines += ["", "stages:"]
     for stage in pipeline.stages:
         lines += [*_stage_lines(stage), ""]
+    lines += ["plots:", *(line for drawn in _DRAWN[pipeline.kind] for line in _plot_lines(*drawn)), ""]
     return "\n".join(lines) + f"{OWN_STAGES}\n{tail}"
 
 
@@ -183,6 +205,12 @@ def _stage_lines(stage: Stage) -> list[str]:
     if not stage.monthly:
         return [f"  {stage.name}:", *(f"    {line}" for line in body)]
     return [f"  {stage.name}:", "    foreach: ${months}", "    do:", *(f"      {line}" for line in body)]
+
+
+def _plot_lines(name: str, along: str, up: str, template: str) -> list[str]:
+    file = _path(layout.PLOTS / f"{name}.csv")
+    axes = [f"      {axis}: {{{file}: {column}}}" for axis, column in (("x", along), ("y", up))]
+    return [f"  - {name}:", *axes, f"      template: {template}"]
 
 
 def _listed(section: str, entries: Iterable[str]) -> list[str]:

@@ -1,0 +1,95 @@
+"""Documentation is tested: links resolve, commands exist, pictures and output are the true ones."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from leverframe import wiring
+from leverframe.cli import leverframe
+from leverframe.domain import layout
+from leverframe.domain.demo import Results, summary
+from leverframe.domain.training_set import TrainingSet
+from leverframe.errors import LeverframeError
+from leverframe.settings import Settings, read_settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+BEGIN, END = "<!-- star: begin, held by a test -->", "<!-- star: end -->"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_resolve(page: Path) -> None:
+    """Every relative link names a file of the repository."""
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_consoles_exist(page: Path) -> None:
+    """Every `leverframe` line parses with the options that the command has; every make target is one."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for block in re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        for line in block.strip().splitlines():
+            program, *arguments = shlex.split(line)
+            if program == "make":
+                assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE), line
+            elif program == "leverframe":
+                command = leverframe.get_command(click.Context(leverframe), arguments[0])
+                assert command is not None, line
+                command.make_context(arguments[0], arguments[1:])
+            else:
+                assert program in {"dvc", "git"}, line
+
+
+def test_every_setting_and_exit_code_is_explained() -> None:
+    """The guide names every key of params.yaml, the page of commands every error class with its code."""
+    guide = (ROOT / "docs/guides/settings.md").read_text(encoding="utf-8")
+    for section, field in Settings.model_fields.items():
+        for key in getattr(field.annotation, "model_fields", {}):
+            assert f"`{key}`" in guide, f"{section}.{key}"
+    page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    kinds = [LeverframeError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+        if kind is not LeverframeError:
+            assert f"| {kind.exit_code} | `{kind.__name__}` |" in page
+
+
+def test_the_smallest_settings_of_the_guide_are_accepted(tmp_path: Path) -> None:
+    """What a newcomer copies works."""
+    guide = (ROOT / "docs/guides/settings.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    (tmp_path / "params.yaml").write_text(example, encoding="utf-8")
+    assert read_settings(tmp_path / "params.yaml").features.label == "bought"
+
+
+def test_the_picture_of_the_star_is_the_one_of_the_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide shows what `leverframe build --mermaid` prints."""
+    monkeypatch.chdir(ROOT)
+    guide = (ROOT / "docs/guides/star-schema.md").read_text(encoding="utf-8")
+    shown = guide.split(BEGIN)[1].split(END)[0].strip()
+    assert shown == f"```mermaid\n{wiring.star_picture()}\n```"
+
+
+def test_the_output_in_the_readme_is_the_true_one() -> None:
+    """The blocks of the summary stand in the README as `make demo` prints them from the committed reports."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```text\n(.*?)```", readme, re.DOTALL)[0].strip()
+    settings = read_settings(ROOT / "params.yaml")
+    reports = {path.stem: json.loads(path.read_bytes()) for path in (ROOT / "reports/contracts").glob("*.json")}
+    results = Results(
+        contracts=reports,
+        training_set=TrainingSet.from_json(json.loads((ROOT / layout.TRAINING_SET).read_bytes())),
+        metrics=json.loads((ROOT / layout.METRICS).read_bytes()),
+        records=(),
+        pictures=(),
+    )
+    told = "\n".join(summary(results, settings.data.last)).split("\nTime\n")[0].strip()
+    assert shown == told
