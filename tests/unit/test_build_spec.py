@@ -120,5 +120,5 @@ def test_the_reference_case_is_told_and_drawn_completely() -> None:
     plan = compile_star(read_star(REFERENCE))
     told, drawn = "\n".join(plan_lines(plan)), mermaid(plan)
     assert [name for name in plan.features() if name not in told] == []
-    assert drawn.count("--> l") == len(plan.labels)
-    assert drawn.count("| spine") == len(plan.steps)
+    assert drawn.count("==> l") == len(plan.labels)
+    assert drawn.count("---|") == len(plan.steps)

@@ -27,14 +27,16 @@ class Origin:
 
 
 def mermaid(plan: Plan) -> str:
-    """Return the star as a Mermaid flowchart: lookups and facts around the spine."""
+    """Return the star as a Mermaid flowchart: dimensions to the left of the spine, measures to its right."""
     lines = ["flowchart LR", f'  spine["<b>{plan.spine}</b><br/>{_own(plan)}"]']
     for number, step in enumerate(plan.steps):
-        shape = '[("{}")]' if isinstance(step, Lookup) else '(["{}"])'
-        lines.append(f"  s{number}{shape.format(_words(step))} -->|{_edge(step)}| spine")
+        if isinstance(step, Lookup):
+            lines.append(f'  s{number}[("{_words(step)}")] ---|{_edge(step)}| spine')
+        else:
+            lines.append(f'  spine ---|{_edge(step)}| s{number}(["{_words(step)}"])')
     for number, label in enumerate(plan.labels):
         threshold = f" ≥ {label.at_least:g}" if label.at_least is not None else ""
-        lines.append(f'  spine --> l{number}{{{{"{label.name}: {label.column}{threshold}<br/>at {label.known_at}"}}}}')
+        lines.append(f'  spine ==> l{number}{{{{"<b>{label.name}</b><br/>{label.column}{threshold}"}}}}')
     return "\n".join(lines) + "\n"
 
 
@@ -85,15 +87,20 @@ def _words(step: Step) -> str:
 
 
 def _shown(step: Step) -> list[str]:
-    if isinstance(step, Windows):
-        return list(dict.fromkeys(name.removeprefix(f"{step.name}_") for name in step.outputs()))
-    return list(step.columns)
+    if not isinstance(step, Windows):
+        return list(step.columns)
+    windows: dict[str, list[str]] = {}
+    for each in step.aggregates:
+        above = f" above {each.threshold:g}" if each.threshold is not None else ""
+        function = "share" if each.function == "share_above" else each.function
+        windows.setdefault(f"{function} of {each.column}{above}", []).append(each.name.rpartition("_")[2])
+    return [f"{what}: {', '.join(lengths)}" for what, lengths in windows.items()]
 
 
 def _edge(step: Step) -> str:
     key = ", ".join(step.key.spine) or "all rows"
     if isinstance(step, Windows):
-        return f"{key}<br/>before, by {step.known_at}"
+        return f"{key}<br/>by {step.known_at}"
     if isinstance(step, AsOfLookup):
         return f"{key}<br/>newest known"
     return key

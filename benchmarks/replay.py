@@ -1,0 +1,118 @@
+"""The reference case replayed: what measures add, what retraining recovers, and when it hurts.
+
+Every scenario runs the stages as the pipeline does, with its own label, features and months: late
+by 15 minutes with all features; and, without measures, the champion of January to April against
+one retrained on the four months before, judged on September and on December.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.alternate import machine
+from leverframe import wiring
+from leverframe.domain.month import months
+
+NAME = "benchmarks.replay"
+CASE = "pipelines/flights"
+NO_MEASURES = ["carrier", "origin", "dest", "distance", "sched_elapsed", "hour", "weekday", "plane_*", "weather_*"]
+
+# Lower bounds, and for the two champions a band: better would be as odd as worse.
+TARGETS = {
+    "late15_auc": (0.77, 1.0),
+    "late15_average_precision": (0.53, 1.0),
+    "september_champion_auc": (0.70, 0.73),
+    "september_retrained_auc": (0.74, 0.77),
+    "september_gain_auc": (0.03, 1.0),
+    "december_gain_auc": (-1.0, 0.0),
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One label and choice of features, months to learn from, and months to be judged on."""
+
+    label: str
+    select: tuple[str, ...]
+    train: tuple[int, int]
+    holdout: tuple[int, int]
+
+
+SCENARIOS = {
+    "late15": Scenario("late15", ("*",), (1, 8), (9, 12)),
+    "september_champion": Scenario("late30", tuple(NO_MEASURES), (1, 4), (9, 9)),
+    "september_retrained": Scenario("late30", tuple(NO_MEASURES), (5, 8), (9, 9)),
+    "december_champion": Scenario("late30", tuple(NO_MEASURES), (1, 4), (12, 12)),
+    "december_retrained": Scenario("late30", tuple(NO_MEASURES), (8, 11), (12, 12)),
+}
+
+
+def main() -> None:
+    """Print the figures of every scenario."""
+    parser = argparse.ArgumentParser(prog=f"python -m {NAME}", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON, which is the only form there is")
+    parser.add_argument("--quick", action="store_true", help="the same: there is no smaller year")
+    parser.parse_args()
+    repository = Path.cwd()
+    with tempfile.TemporaryDirectory() as root:
+        shutil.copytree(repository / CASE, Path(root, CASE))
+        shutil.copy(repository / "params.yaml", root)
+        os.chdir(root)  # the stages work on the folder they stand in
+        try:
+            print(json.dumps(figures(), indent=2))
+        finally:
+            os.chdir(repository)
+
+
+def figures() -> dict[str, Any]:
+    """Build the features of the year, then train and judge every scenario."""
+    given = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    for month in ["static", *map(str, months("2013-01", "2013-12"))]:
+        wiring.ingest(month)
+    for month in months("2013-01", "2013-12"):
+        wiring.build(str(month))
+    found = {name: _judged(given, scenario) for name, scenario in SCENARIOS.items()}
+    reached = {
+        "late15_auc": found["late15"]["auc"],
+        "late15_average_precision": found["late15"]["average_precision"],
+        "september_champion_auc": found["september_champion"]["auc"],
+        "september_retrained_auc": found["september_retrained"]["auc"],
+        "september_gain_auc": found["september_retrained"]["auc"] - found["september_champion"]["auc"],
+        "december_gain_auc": found["december_retrained"]["auc"] - found["december_champion"]["auc"],
+    }
+    return {
+        "name": "replay",
+        "machine": machine(),
+        "sizes": {name: each["rows"] for name, each in found.items()},
+        "ratios": {name: round(value, 4) for name, value in reached.items()},
+        "absolute": found,
+        "targets": TARGETS,
+        "met": {name: low <= reached[name] <= high for name, (low, high) in TARGETS.items()},
+    }
+
+
+def _judged(given: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
+    """Run the stages of a scenario and return its metrics."""
+    train, holdout = (
+        {"first": f"2013-{first:02d}", "last": f"2013-{last:02d}"} for first, last in (scenario.train, scenario.holdout)
+    )
+    features = {"label": scenario.label, "select": list(scenario.select), "train": train, "holdout": holdout}
+    params = given | {"features": features, "evaluate": {"resamples": 100}}
+    Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    wiring.training_set()
+    wiring.train()
+    metrics = wiring.evaluate().metrics
+    return {name: metrics[name] for name in ("rows", "auc", "average_precision", "brier", "base_rate", "mean_score")}
+
+
+if __name__ == "__main__":
+    main()
