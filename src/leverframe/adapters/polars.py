@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from leverframe.domain.ingest import Csv, Function, Parquet, Query, Reader
+from leverframe.domain.ingest import Csv, Function, Parquet, Query, Reader, of_month
 from leverframe.domain.month import Month
 from leverframe.errors import SourceError
 from leverframe.files import replacing
@@ -38,9 +38,9 @@ class PolarsFrames:
         try:
             match reader:
                 case Csv():
-                    return _csv(self._files(reader.path, reader.package), reader.null)
+                    return _csv(self._files(of_month(reader.path, month), reader.package), reader.null)
                 case Parquet():
-                    return pl.scan_parquet(self._files(reader.path, None))
+                    return pl.scan_parquet(self._files(of_month(reader.path, month), None))
                 case Query():
                     return pl.DataFrame(self._query(reader.sql, reader.database)).lazy()
                 case Function():

@@ -7,10 +7,11 @@ again, after late or corrected data, simply rewrites its file.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from leverframe.domain import layout
@@ -22,7 +23,10 @@ Frame = Any  # of polars; only the adapter and the case know
 
 @dataclass(frozen=True)
 class Csv:
-    """A CSV file, a zip of one, or a glob of files; in the folder of an installed package if named."""
+    """A CSV file, a zip of one, or a glob of files; in the folder of an installed package if named.
+
+    ``{month}`` in the path stands for the month that is ingested, and for any in a static table.
+    """
 
     path: str
     package: str | None = None
@@ -31,7 +35,7 @@ class Csv:
 
 @dataclass(frozen=True)
 class Parquet:
-    """A Parquet file or a glob of files."""
+    """A Parquet file or a glob of files; ``{month}`` as in ``Csv``."""
 
     path: str
 
@@ -46,9 +50,14 @@ class Query:
 
 @dataclass(frozen=True)
 class Function:
-    """A Python function from the month (None for a static table) to any frame that polars can take."""
+    """A Python function from the month (None for a static table) to any frame that polars can take.
+
+    ``reads`` names the files of this repository that it reads, as in ``Csv``: `dvc repro` calls it
+    again when they change, and cannot know of others.
+    """
 
     call: Callable[[Month | None], Any]
+    reads: tuple[str, ...] = ()
 
 
 Reader = Csv | Parquet | Query | Function
@@ -126,6 +135,50 @@ def run(
     for name, (frame, _) in collected.items():
         frames.write(frame, root / layout.raw(name, partition))
     return [Ingested(name, layout.raw(name, partition), rows) for name, (_, rows) in collected.items()]
+
+
+def inputs(sources: Mapping[str, Source], *, static: bool) -> list[str]:
+    """Return the files and folders of this repository that the static, or the other, tables are read from.
+
+    A glob stands for the folder it looks into; ``{month}`` is kept in the path of a table with months.
+    Raises ``DefinitionError`` for a glob in the root, which would stand for the whole repository.
+    """
+    tables = [source for source in sources.values() if source.static == static]
+    used = [sources[name] for source in tables for name in source.uses if name in sources]
+    patterns = [pattern for source in (*tables, *used) for pattern in _patterns(source.read)]
+    if static:
+        patterns = [of_month(pattern, None) for pattern in patterns]
+    return list(dict.fromkeys(_without_glob(pattern) for pattern in patterns))
+
+
+def of_month(pattern: str, month: Month | None) -> str:
+    """Return a path with ``{month}`` replaced by the month, or by any where there is none."""
+    return pattern.replace("{month}", str(month) if month else "*")
+
+
+def _patterns(reader: Reader) -> list[str]:
+    match reader:
+        case Csv(path, package):
+            found = [] if package else [path]
+        case Parquet(path):
+            found = [path]
+        case Query(_, database):
+            found = [database] if database else []
+        case Function(_, reads):
+            found = list(reads)
+    return [each for each in found if not PurePosixPath(each).is_absolute()]
+
+
+def _without_glob(pattern: str) -> str:
+    parts = PurePosixPath(pattern).parts
+    fixed = list(itertools.takewhile(lambda part: not set("*?[") & set(part), parts))
+    if not fixed:
+        raise DefinitionError(
+            f"the source `{pattern}` looks through the whole repository",
+            why="the stage that reads it would depend on its own outputs",
+            next="put the files into a folder of their own and name it in sources.py",
+        )
+    return str(PurePosixPath(*fixed))
 
 
 def check_sources(sources: Mapping[str, Source]) -> None:

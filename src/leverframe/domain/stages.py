@@ -8,12 +8,13 @@ file to them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from leverframe.documents import Document
 from leverframe.domain import layout
 from leverframe.domain.build.plan import Plan
-from leverframe.domain.ingest import Source
+from leverframe.domain.ingest import Source, inputs
 from leverframe.domain.month import Month, months, months_back
 from leverframe.domain.training_set import LabelKind
 from leverframe.settings import Settings
@@ -81,8 +82,12 @@ def pipeline(settings: Settings, sources: Mapping[str, Source], plan: Plan, code
     case = settings.data.case.replace(".", "/")
     back = max([HISTORY, *(months_back(reach) for reach in plan.reach().values())])
     data, build = _data_stages(case, sources, code), _build(case, plan, sources, code)
-    stages = (*data, build, *_model_stages(settings, case, code))
-    kind = next((label.kind for label in plan.labels if label.name == settings.features.label), "binary")
+    stages = tuple(
+        replace(each, params=tuple(name for name in each.params if _is_set(settings, name)))
+        for each in (*data, build, *_model_stages(settings, case, code))
+    )
+    kinds = {label.name: label.kind for label in plan.labels}
+    kind = kinds.get(settings.features.label, "binary")
     return Pipeline(stages, tuple(months(settings.data.first, settings.data.last)), back, kind)
 
 
@@ -93,10 +98,10 @@ def render(pipeline: Pipeline, tail: str = "") -> str:
     for month in pipeline.months:
         earlier = ", ".join(f'back_{n}: "{max(month.plus(-n), first)}"' for n in range(1, pipeline.back + 1))
         lines.append(f'      "{month}": {{{earlier}}}')
-    lines += ["", "stages:"]
+    lines += ["", "plots:", *(line for drawn in _DRAWN[pipeline.kind] for line in _plot_lines(*drawn))]
+    lines += ["", "stages:"]  # last, so that one's own stages are among them
     for stage in pipeline.stages:
         lines += [*_stage_lines(stage), ""]
-    lines += ["plots:", *(line for drawn in _DRAWN[pipeline.kind] for line in _plot_lines(*drawn)), ""]
     return "\n".join(lines) + f"{OWN_STAGES}\n{tail}"
 
 
@@ -115,9 +120,11 @@ def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) 
     raw_static = [_path(layout.raw(name, layout.STATIC)) for name in static]
     raw_month = [_raw(name) for name in monthly]
     zone = ("data.case", "data.timezone")
+    read_static = (*ingest, *inputs(sources, static=True))
+    read_month = (*ingest, *(path.replace("{month}", "${key}") for path in inputs(sources, static=False)))
     return (
-        Stage("ingest-static", "leverframe ingest --partition static", tuple(ingest), zone, cached=tuple(raw_static)),
-        Stage("ingest", "leverframe ingest --partition ${key}", tuple(ingest), zone, tuple(raw_month), monthly=True),
+        Stage("ingest-static", "leverframe ingest --partition static", read_static, zone, cached=tuple(raw_static)),
+        Stage("ingest", "leverframe ingest --partition ${key}", read_month, zone, tuple(raw_month), monthly=True),
         Stage(
             "validate-static",
             "leverframe validate --partition static",
@@ -136,6 +143,12 @@ def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) 
             monthly=True,
         ),
     )
+
+
+def _is_set(settings: Document, name: str) -> bool:
+    """Tell whether params.yaml gives the value: DVC refuses a parameter that exists only as a default."""
+    section, _, rest = name.partition(".")
+    return section in settings.model_fields_set and (not rest or _is_set(getattr(settings, section), rest))
 
 
 def _build(case: str, plan: Plan, sources: Mapping[str, Source], code: Sequence[str]) -> Stage:
