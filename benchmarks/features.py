@@ -128,14 +128,16 @@ def ours(root: Path, spine: int, last: int) -> Work:
     """Build the as-of lookup with the star compiler."""
     from leverframe.adapters.duckdb.engine import DuckDBEngine
     from leverframe.domain.build.plan import compile_star
+    from leverframe.domain.build.run import Inputs
     from leverframe.domain.build.spec import Star
 
     assert last
     plan = compile_star(Star.model_validate(STAR))
     files = {name: (root / f"{name}.parquet",) for name in ("spine", "history")}
+    inputs = Inputs(files["spine"][0], files, {})
 
     def work() -> dict[str, Any]:
-        assert DuckDBEngine().build(plan, files["spine"][0], files, root / "ours.parquet") == spine
+        assert DuckDBEngine().build(plan, inputs, root / "ours.parquet") == spine
         return {}
 
     return work
@@ -200,12 +202,13 @@ def pandas(root: Path, spine: int, last: int) -> Work:
 def measures(root: Path, spine: int, last: int) -> Work:
     """Build the 24 measures of the reference case with the star compiler."""
     from leverframe.adapters.duckdb.engine import DuckDBEngine
+    from leverframe.domain.build.run import Inputs
 
     assert spine, last
     plan, flights = _measures_only(), root / "flights.parquet"
 
     def work() -> dict[str, Any]:
-        DuckDBEngine().build(plan, flights, {"flights": (flights,)}, root / "measures.parquet")
+        DuckDBEngine().build(plan, Inputs(flights, {"flights": (flights,)}, {}), root / "measures.parquet")
         return {}
 
     return work

@@ -78,8 +78,8 @@ def figures() -> dict[str, Any]:
     given = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     for month in ["static", *map(str, months("2013-01", "2013-12"))]:
         wiring.ingest(month)
-    for month in months("2013-01", "2013-12"):
-        wiring.build(str(month))
+    for built in months("2013-01", "2013-12"):
+        wiring.build(str(built))
     found = {name: _judged(given, scenario) for name, scenario in SCENARIOS.items()}
     reached = {
         "late15_auc": found["late15"]["auc"],

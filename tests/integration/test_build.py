@@ -66,6 +66,7 @@ STAR = {
             "windows": ["1h", "2d"],
         },
         "pair": {"fact": "events", "key": "pair", "of": {"v": ["mean"], "n": ["max"]}, "windows": ["20d"]},
+        "past": {"fact": "outcomes", "of": {"y": ["mean"]}, "windows": ["20d"]},
         "slot": {"fact": "events", "key": "slot", "of": {"n": ["count"]}, "windows": ["20d"]},
     },
     "labels": {

@@ -15,7 +15,7 @@ from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microseconds, parquet, text
 from leverframe.adapters.duckdb.views import ROW, create_view
 from leverframe.domain.build.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
-from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Files
+from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
 from leverframe.domain.build.windows import Ints, Moments, Timeline, aggregate
 from leverframe.errors import LabelError, SourceError
 from leverframe.files import replacing
@@ -37,11 +37,10 @@ class DuckDBEngine:
             described = connection.execute(f"DESCRIBE SELECT * FROM {parquet(files)}").fetchall()
         return {name: kind_of(dtype) for name, dtype, *_ in described}
 
-    def build(self, plan: Plan, spine: Path, files: Files, out: Path) -> int:
-        """Write a row for each row of ``spine``, in its order, and return their number."""
-        every = [spine, *(path for paths in files.values() for path in paths)]
-        with self._connected(every) as connection, replacing(out) as temporary:
-            return _Build(connection, plan, spine, files).write(temporary)
+    def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
+        """Write a row for each row of the spine, in its order, and return their number."""
+        with self._connected(inputs.files()) as connection, replacing(out) as temporary:
+            return _Build(connection, plan, inputs).write(temporary)
 
     @contextmanager
     def _connected(self, files: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -57,11 +56,12 @@ class DuckDBEngine:
 class _Build:
     """One run of a plan: temporary tables on one connection, then one statement that writes."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, plan: Plan, spine: Path, files: Files) -> None:
-        self._sql, self._plan, self._files = connection, plan, files
-        for table, paths in files.items():
-            create_view(connection, plan, f"t_{table}", paths)
-        create_view(connection, plan, "spine_rows", [spine])
+    def __init__(self, connection: duckdb.DuckDBPyConnection, plan: Plan, inputs: Inputs) -> None:
+        self._sql, self._plan = connection, plan
+        for prefix, files in (("t_", inputs.tables), ("l_", inputs.labels)):
+            for table, paths in files.items():
+                create_view(connection, plan, prefix + table, paths)
+        create_view(connection, plan, "spine_rows", [inputs.spine])
         self._spine()
 
     def write(self, out: Path) -> int:
@@ -186,7 +186,7 @@ class _Build:
 
     def _label(self, label: LabelStep, alias: str) -> str:
         """Return the join with the label's own table, after a look at its keys."""
-        table, key = column(f"t_{label.table}"), ", ".join(column(name) for name in label.key.table)
+        table, key = column(f"l_{label.table}"), ", ".join(column(name) for name in label.key.table)
         self._refuse_twins(table, key, f"the label `{label.name}`")
         self._refuse_orphans(label, table, key)
         equal = " AND ".join(f"s.{column(name)} = {alias}.{column(name)}" for name in label.key.table)
@@ -200,7 +200,7 @@ class _Build:
             raise LabelError(
                 f"{orphans} rows of label `{label.name}` belong to no row of `{self._plan.spine}`",
                 why=f"for example ({key}) = {example}: the label's table and the spine do not agree",
-                next="mend the key in sources.py, or ingest the month that has those rows",
+                next="mend the key in sources.py; event_time of a label must lie in the month of its row",
             )
 
     def _refuse_twins(self, table: str, key: str, what: str) -> None:

@@ -27,8 +27,7 @@ def create_view(connection: duckdb.DuckDBPyConnection, plan: Plan, name: str, pa
     """Create the view ``name`` over ``paths``, in their order."""
     described = connection.execute(f"DESCRIBE SELECT * FROM {parquet(paths)}").fetchall()
     columns = {each: dtype for each, dtype, *_ in described}
-    # NaN is not a value: every engine and every source must see it as null. (By isnan, not by a
-    # comparison: DuckDB answers `= 'nan'` from Parquet statistics, which leave NaN out.)
+    # NaN is not a value: every engine and every source must see it as null.
     shown = [
         f"CASE WHEN NOT isnan({column(each)}) THEN {column(each)} END AS {column(each)}"
         if dtype in FLOATS

@@ -27,14 +27,32 @@ class Built:
     features: int
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """The files of one build: the month of the spine, each table as far back as it is read, and labels.
+
+    ``labels`` holds for each table of a label the month of the spine alone: a label belongs to
+    the month of its row.
+    """
+
+    spine: Path
+    tables: Files
+    labels: Files
+
+    def files(self) -> list[Path]:
+        """Return every file, once."""
+        many = (*self.tables.values(), *self.labels.values())
+        return list(dict.fromkeys([self.spine, *(path for paths in many for path in paths)]))
+
+
 class Engine(Protocol):
     """Runs plans; every engine gives the same values for the same plan and tables."""
 
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
         """Return the columns of a table with their kind: number, text, boolean, moment or other."""
 
-    def build(self, plan: Plan, spine: Path, files: Files, out: Path) -> int:
-        """Write a row for each row of ``spine``, in its order, and return their number."""
+    def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
+        """Write a row for each row of the spine, in its order, and return their number."""
 
 
 def run(plan: Plan, month: Month, first: Month, engine: Engine, root: Path) -> Built:
@@ -47,8 +65,12 @@ def run(plan: Plan, month: Month, first: Month, engine: Engine, root: Path) -> B
     needed = needed_files(plan, month, first, root)
     check_columns(plan, {table: engine.columns(paths) for table, paths in needed.items()})
     out = layout.features(str(month))
-    spine = root / layout.raw(plan.spine, str(month))
-    rows = engine.build(plan, spine, needed, root / out)
+    inputs = Inputs(
+        spine=root / layout.raw(plan.spine, str(month)),
+        tables=needed,
+        labels={label.table: (root / layout.raw(label.table, str(month)),) for label in plan.labels},
+    )
+    rows = engine.build(plan, inputs, root / out)
     return Built(out, rows, len(plan.features()))
 
 

@@ -37,11 +37,14 @@ class Timeline:
 
     def __init__(self, events: Moments, rows: Moments) -> None:
         """Prepare for ``rows``; ``events`` must be sorted by ``code``, then ``at``, then row."""
-        low, high = _bounds(events.at)
-        self._start, self._span = low, high - low + 2
+        self._start = int(events.at.min()) if len(events.at) else 0
+        self._span = int(events.at.max(initial=self._start)) - self._start + 2
+        self._grid: Ints | None = None
         if (int(events.code.max(initial=0)) + 1) * self._span >= 2**62:
-            raise OverflowError("keys times microseconds exceed 62 bits; ask for fewer rows at once")
-        self._events = events.code * self._span + (events.at - low)
+            # Keys and microseconds do not fit into one number: count moments instead of time.
+            self._grid = np.unique(events.at)
+            self._span = len(self._grid) + 1
+        self._events = events.code * self._span + self._ticks(events.at)
         self._rows = rows
         # Rows in the order of events: the searches below then walk through memory once.
         self._order = np.lexsort((rows.at, rows.code))
@@ -50,10 +53,16 @@ class Timeline:
         """Return for each row the position of the first event at or after its moment less ``back``."""
         shift = back // timedelta(microseconds=1)
         code, at = self._rows.code[self._order], self._rows.at[self._order]
-        wanted = code * self._span + np.clip(at - shift - self._start, 0, self._span - 1)
+        wanted = code * self._span + self._ticks(at - shift)
         found = np.empty(len(wanted), np.int64)
         found[self._order] = np.searchsorted(self._events, wanted)
         return np.where(self._rows.code < 0, 0, found)
+
+    def _ticks(self, at: Ints) -> Ints:
+        """Return moments as small numbers in the same order, equal only where no event lies between."""
+        if self._grid is not None:
+            return np.searchsorted(self._grid, at)
+        return np.clip(at - self._start, 0, self._span - 1)
 
 
 def aggregate(what: Aggregate, values: Floats, low: Ints, high: Ints) -> Floats:
@@ -88,7 +97,7 @@ def aggregate(what: Aggregate, values: Floats, low: Ints, high: Ints) -> Floats:
 
 
 def exact_sums(values: Floats, low: Ints, high: Ints) -> Floats:
-    """Return the sums of ``values[low:high]``, nulls left out, as if each were added without rounding.
+    """Return the sums of ``values[low:high]``, nulls left out, exact to 2**-150 of the largest value.
 
     A running sum in floating point leaves residue: a window of zeros after large values is not
     zero. Here each value is split into 30-bit integers, largest part first, and differences of
@@ -186,7 +195,3 @@ def _doubling(values: Floats) -> list[Floats]:
 
 def _ratio(above: npt.NDArray[np.float64] | Ints, below: Ints) -> Floats:
     return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)
-
-
-def _bounds(at: Ints) -> tuple[int, int]:
-    return (int(at.min()), int(at.max())) if len(at) else (0, 0)

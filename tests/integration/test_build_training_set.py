@@ -1,0 +1,156 @@
+"""The training set: one label, chosen features, split by time, nothing that was not known in time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from leverframe.adapters.duckdb.engine import DuckDBEngine
+from leverframe.adapters.duckdb.provenance import provenance
+from leverframe.adapters.duckdb.splits import DuckDBSplitter
+from leverframe.domain import layout
+from leverframe.domain.build.picture import origin_lines
+from leverframe.domain.build.plan import Plan, compile_star
+from leverframe.domain.build.run import needed_files, run
+from leverframe.domain.build.spec import Star
+from leverframe.domain.build.training_set import run as split
+from leverframe.domain.month import Month
+from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
+from leverframe.settings import FeaturesSettings, MonthRange
+
+MOMENT = pl.Datetime("us", "UTC")
+FIRST, SECOND = Month(2021, 1), Month(2021, 2)
+STAR: dict[str, Any] = {
+    "entities": {"visit": ["id"], "shop": ["shop"]},
+    "spine": {"table": "visits", "key": "visit", "columns": ["shop", "size"]},
+    "facts": {"sales": {"table": "visits", "known_at": "sold_at", "max_lag": "20d"}},
+    "measures": {"shop": {"fact": "sales", "key": "shop", "of": {"amount": ["mean", "count"]}, "windows": ["7d"]}},
+    "labels": {
+        "big": {"fact": "sales", "column": "amount", "kind": "binary", "at_least": 5},
+        "amount": {"fact": "sales", "column": "amount", "kind": "regression"},
+    },
+}
+
+
+def plan() -> Plan:
+    """Return the plan of the visits."""
+    return compile_star(Star.model_validate(STAR))
+
+
+def features(**changes: Any) -> FeaturesSettings:
+    """Return settings that learn from January and judge on February."""
+    train, holdout = (MonthRange(first=month, last=month) for month in ("2021-01", "2021-02"))
+    given: dict[str, Any] = {"label": "big", "select": ["*"], "train": train, "holdout": holdout}
+    return FeaturesSettings(**(given | changes))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Build two months of a visit a day; every fourth is never sold, the last of January only in February."""
+    for month, days in ((FIRST, 31), (SECOND, 28)):
+        at = [datetime(month.year, month.number, day, 12, tzinfo=UTC) for day in range(1, days + 1)]
+        sold = [None if day % 4 == 0 else each + timedelta(days=10 if day > 26 else 1) for day, each in enumerate(at)]
+        visits = pl.DataFrame(
+            {
+                "id": [f"{month}-{day:02d}" for day in range(days)],
+                "shop": ["a" if day % 2 else "b" for day in range(days)],
+                "size": [float(day) if day % 5 else None for day in range(days)],
+                "sold_at": sold,
+                "amount": [day % 10 if moment else None for day, moment in enumerate(sold)],
+                "event_time": at,
+                "known_at": [moment or each for moment, each in zip(sold, at, strict=True)],
+            },
+            schema_overrides={"sold_at": MOMENT, "event_time": MOMENT, "known_at": MOMENT},
+        )
+        path = tmp_path / layout.raw("visits", str(month))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        visits.write_parquet(path)
+        run(plan(), month, FIRST, DuckDBEngine(), tmp_path)
+    return tmp_path
+
+
+def test_rows_are_split_by_time_and_counted(root: Path) -> None:
+    """Rows without a label, and those whose label came only after the hold-out began, are left out and counted."""
+    found = split(plan(), features(), "UTC", DuckDBSplitter(), root)
+    train, holdout = pl.read_parquet(root / layout.TRAIN), pl.read_parquet(root / layout.HOLDOUT)
+    assert (found.train.rows, found.train.without_label, found.train.label_known_too_late) == (20, 8, 3)
+    assert (found.holdout.rows, found.holdout.without_label, found.holdout.label_known_too_late) == (21, 7, 0)
+    assert (train.height, holdout.height) == (20, 21)
+    assert train["as_of"].is_sorted()
+    assert train["as_of"].max() < holdout["as_of"].min()  # type: ignore[operator]
+    assert set(train["label"].to_list()) == {0, 1}
+    assert {each.name: each.kind for each in found.features} == {
+        "shop": "categorical",
+        "size": "numeric",
+        "shop_amount_mean_7d": "numeric",
+        "shop_amount_count_7d": "numeric",
+    }
+    assert found.spec == plan().spec
+    assert type(found).from_json(found.to_json()) == found
+
+
+def test_the_same_twice_is_the_same_bytes(root: Path) -> None:
+    """Nothing of the run, its threads or its moment shows in the files."""
+    split(plan(), features(), "UTC", DuckDBSplitter(), root)
+    before = (root / layout.TRAIN).read_bytes(), (root / layout.features("2021-02")).read_bytes()
+    run(plan(), SECOND, FIRST, DuckDBEngine(threads=1), root)
+    split(plan(), features(), "UTC", DuckDBSplitter(), root)
+    assert ((root / layout.TRAIN).read_bytes(), (root / layout.features("2021-02")).read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"label": "bigg"}, DefinitionError, "did you mean `big`?"),
+        ({"select": ["shop", "sise"]}, DefinitionError, "did you mean `size`?"),
+        (
+            {"train": MonthRange(first="2020-12", last="2021-01")},
+            SourceError,
+            "data/features/2020-12.parquet is missing",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    changes: dict[str, Any], error: type[LeverframeError], words: str, root: Path
+) -> None:
+    """One error with the nearest name; nothing is written."""
+    with pytest.raises(error) as caught:
+        split(plan(), features(**changes), "UTC", DuckDBSplitter(), root)
+    assert words in caught.value.render()
+    assert not (root / layout.TRAIN).exists()
+
+
+def test_a_month_of_another_definition_is_refused(root: Path) -> None:
+    """The hash of the definition travels with the file; two definitions do not mix."""
+    other = compile_star(Star.model_validate(STAR | {"measures": {}}))
+    run(other, SECOND, FIRST, DuckDBEngine(), root)
+    with pytest.raises((SourceError, DefinitionError)) as caught:
+        split(plan(), features(select=["shop", "size"]), "UTC", DuckDBSplitter(), root)
+    assert "was built by another definition" in caught.value.what
+
+
+def test_a_side_without_labels_is_refused(root: Path) -> None:
+    """A model cannot be judged on rows that have no label."""
+    path = root / layout.raw("visits", "2021-02")
+    pl.read_parquet(path).with_columns(amount=pl.lit(None, dtype=pl.Int64)).write_parquet(path)
+    run(plan(), SECOND, FIRST, DuckDBEngine(), root)
+    with pytest.raises(LabelError, match=r"no row of features\.holdout has the label `big`"):
+        split(plan(), features(), "UTC", DuckDBSplitter(), root)
+
+
+def test_provenance_counts_what_the_kernel_counted(root: Path) -> None:
+    """For every row, the events behind a value are as many as the count feature says, all known before."""
+    built = pl.read_parquet(root / layout.features("2021-02"))
+    files = needed_files(plan(), SECOND, FIRST, root)
+    for row in range(built.height):
+        origins = {each.feature: each for each in provenance(plan(), root / layout.features("2021-02"), files, row)}
+        count, mean = origins["shop_amount_count_7d"], origins["shop_amount_mean_7d"]
+        assert count.rows == mean.rows == built["shop_amount_count_7d"][row]
+        assert count.newest is None or str(count.newest) < str(built["as_of"][row])[:26]
+    assert len(origin_lines(list(origins.values()))) == len(origins) + 1
+    with pytest.raises(SourceError, match="has no row 28"):
+        provenance(plan(), root / layout.features("2021-02"), files, 28)
