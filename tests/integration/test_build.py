@@ -84,7 +84,11 @@ moments = st.one_of(
 )
 lags = st.sampled_from([timedelta(0), timedelta(minutes=1), timedelta(hours=2), timedelta(days=3)])
 places = st.sampled_from(["a", "b", "é'\"", None])
-numbers = st.one_of(st.none(), st.sampled_from([0.0, -0.5, 0.5, 1e12, 0.1, math.nan]), st.integers(-3, 3).map(float))
+numbers = st.one_of(
+    st.none(),
+    st.sampled_from([0.0, -0.5, 0.5, 1e12, 0.1, math.nan, math.inf, -math.inf]),
+    st.integers(-3, 3).map(float),
+)
 
 
 @st.composite

@@ -115,7 +115,7 @@ def _same(key: Key, row: Row, other: Row) -> bool:
 
 
 def _known(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _with_calendar(plan: Plan, row: Row) -> Row:

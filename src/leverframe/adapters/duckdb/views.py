@@ -1,4 +1,4 @@
-"""How a table's files become one view: rows numbered, NaN as null, calendar columns added."""
+"""How a table's files become one view: rows numbered, NaN and infinity as null, calendar columns added."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def create_view(connection: duckdb.DuckDBPyConnection, plan: Plan, name: str, pa
     """Create the view ``name`` over ``paths``, in their order."""
     described = connection.execute(f"DESCRIBE SELECT * FROM {parquet(paths)}").fetchall()
     columns = {each: dtype for each, dtype, *_ in described}
-    # NaN is not a value: every engine and every source must see it as null.
+    # NaN and infinity are no values: every engine and every source must see them as null.
     shown = [
-        f"CASE WHEN NOT isnan({column(each)}) THEN {column(each)} END AS {column(each)}"
+        f"CASE WHEN isfinite({column(each)}) THEN {column(each)} END AS {column(each)}"
         if dtype in FLOATS
         else column(each)
         for each, dtype in columns.items()
