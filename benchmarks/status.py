@@ -128,7 +128,8 @@ def whole(repository: TemporaryRepository, module: str, *arguments: str, code: i
     child = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=repository.root,
-        env=repository.environment,
+        # Both tools with their bytecode at hand: DVC is installed with it, the checkout must be let keep its own.
+        env={**repository.environment, "PYTHONDONTWRITEBYTECODE": ""},
         stdout=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(child.pid, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import pkgutil
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import click
 
 from leverframe import __version__, commands, output
-from leverframe.errors import LeverframeError, nearest
+from leverframe.errors import DiskError, LeverframeError, nearest
 
 
 class LazyGroup(click.Group):
@@ -81,8 +82,23 @@ def main() -> None:
     except BrokenPipeError:
         code = 0  # the reader of our output left, as `head` does
     except Exception as error:
-        code = _bug(error)
+        code = _refused_write(error) or _bug(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refused_write(error: Exception) -> int:
+    """Report a full disk that was met where no file of ours is written, as in `/tmp`; return 0 for other errors."""
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+    nowhere = "No usable temporary directory" in str(error)  # all that Python says of a full disk there
+    if not isinstance(error, OSError) or not (nowhere or error.errno in full):
+        return 0
+    refused = DiskError(
+        "the system refuses to write",
+        why=f"{error.strerror or error}; the outputs of before are untouched",
+        next="free some space, also in the folder of temporary files, then run the same command again",
+    )
+    output.failure(refused)
+    return refused.exit_code
 
 
 def _bug(error: Exception) -> int:

@@ -45,6 +45,11 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def replaced(temporary: Path) -> Path:
+    """Return the path whose place a temporary sibling of ``replacing`` was to take."""
+    return temporary.with_name(temporary.name.removesuffix(".part").rpartition(".")[0].removeprefix("."))
+
+
 def _sweep(path: Path) -> None:
     """Remove what runs that were killed left beside ``path``; those of living processes stay."""
     for leftover in path.parent.glob(f".{path.name}.*.part"):

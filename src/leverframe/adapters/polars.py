@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import io
 import re
@@ -147,9 +148,16 @@ def _write(frame: pl.DataFrame, path: Path) -> None:
     with replacing(path) as temporary:
         try:
             frame.write_parquet(temporary, compression="zstd", row_group_size=_ROW_GROUP)
-        except pl.exceptions.PolarsError as error:
-            number = re.search(r"os error (\d+)", str(error))  # polars hides what the system said
-            raise OSError(int(number[1]), str(error)) if number else error from error
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise _refused(error) or error from error
+
+
+def _refused(error: Exception) -> OSError | None:
+    """Return what the system said to a write, which polars hides in words; None where it said nothing."""
+    number = re.search(r"os error (\d+)", str(error))
+    if number:
+        return OSError(int(number[1]), str(error))
+    return OSError(errno.EIO, "the system refused to write more") if "transport error" in str(error) else None
 
 
 def _shown(reader: Reader) -> str:

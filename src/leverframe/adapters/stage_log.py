@@ -21,6 +21,18 @@ _UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in the unit of ru_maxrs
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+class _LogFile(logging.FileHandler):
+    """A log that is cut short where the disk is full: that costs the log, not the stage."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Say nothing: the stage meets the same disk and says it once."""
+
+    def close(self) -> None:
+        """Close the file, what could not be written left aside."""
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 class Recording:
     """The run of a stage while it goes on: what it tells about itself."""
 
@@ -93,7 +105,7 @@ def _cpu_seconds() -> float:
 def _handler(log: Path) -> logging.Handler | None:
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(log, mode="w", encoding="utf-8")
+        handler = _LogFile(log, mode="w", encoding="utf-8")
     except OSError as error:
         _log.debug("%s is not written: %s", log, error)
         return None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 
-from leverframe.errors import DiskError, LeverframeError, SourceError
+from leverframe.errors import LeverframeError, SourceError
+from leverframe.files import disk_error, replaced
 
 FLOATS = ("FLOAT", "DOUBLE")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_TEMPORARY = re.compile(r'"([^"\\]+\.part)\\?"')  # the quoted name, in words or in the JSON that DuckDB puts into them
 _KINDS = {"VARCHAR": "text", "BOOLEAN": "boolean", "TIMESTAMP WITH TIME ZONE": "moment"}
 
 
@@ -43,14 +48,11 @@ def microseconds(length: timedelta) -> int:
 
 
 def files_error(error: duckdb.Error, files: Sequence[Path]) -> LeverframeError | None:
-    """Return the error that names the full disk or the damaged file; None when it is neither."""
-    words = str(error).splitlines()[0]
-    if "No space left" in words or "File too large" in words:
-        return DiskError(
-            "cannot write the result",
-            why="the disk is full; the previous version of the file is untouched",
-            next="free some space, then run the same command again",
-        )
+    """Return the error that names the file that cannot be written, or is damaged; None when it is neither."""
+    temporary = _TEMPORARY.search(str(error))
+    if temporary:
+        number = next((each for each in errno.errorcode if os.strerror(each) in str(error)), errno.EIO)
+        return disk_error(replaced(Path(temporary[1])), OSError(number, os.strerror(number)))
     for file in files:
         damage = _damage(file)
         if damage:
