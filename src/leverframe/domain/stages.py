@@ -8,8 +8,9 @@ file to them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from leverframe.documents import Document
 from leverframe.domain import layout
@@ -17,6 +18,7 @@ from leverframe.domain.build.plan import Plan
 from leverframe.domain.ingest import Source, inputs
 from leverframe.domain.month import Month, months, months_back
 from leverframe.domain.training_set import LabelKind
+from leverframe.errors import SettingsError
 from leverframe.settings import Settings
 
 HISTORY = 2  # earlier months that a month's volume and null rates are compared with
@@ -82,10 +84,9 @@ def pipeline(settings: Settings, sources: Mapping[str, Source], plan: Plan, code
     case = settings.data.case.replace(".", "/")
     back = max([HISTORY, *(months_back(reach) for reach in plan.reach().values())])
     data, build = _data_stages(case, sources, code), _build(case, plan, sources, code)
-    stages = tuple(
-        replace(each, params=tuple(name for name in each.params if _is_set(settings, name)))
-        for each in (*data, build, *_model_stages(settings, case, code))
-    )
+    stages = (*data, build, *_model_stages(settings, case, code))
+    for name in dict.fromkeys(name for stage in stages for name in stage.params):
+        _refuse_default(settings, name)
     kinds = {label.name: label.kind for label in plan.labels}
     kind = kinds.get(settings.features.label, "binary")
     return Pipeline(stages, tuple(months(settings.data.first, settings.data.last)), back, kind)
@@ -145,10 +146,19 @@ def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) 
     )
 
 
-def _is_set(settings: Document, name: str) -> bool:
-    """Tell whether params.yaml gives the value: DVC refuses a parameter that exists only as a default."""
-    section, _, rest = name.partition(".")
-    return section in settings.model_fields_set and (not rest or _is_set(getattr(settings, section), rest))
+def _refuse_default(settings: Document, name: str) -> None:
+    """Raise ``SettingsError`` for a setting that a stage depends on and that is not written down."""
+    found: Any = settings
+    for part in name.split("."):
+        written = part in found.model_fields_set
+        found = getattr(found, part)
+        if not written:
+            value = "{}" if isinstance(found, Document) else found
+            raise SettingsError(
+                f"`{name}` is not in params.yaml",
+                why="DVC runs a stage again when a setting changes, and sees only what is written down",
+                next=f"write it down as `{part}: {value}`, which changes nothing",
+            )
 
 
 def _build(case: str, plan: Plan, sources: Mapping[str, Source], code: Sequence[str]) -> Stage:
