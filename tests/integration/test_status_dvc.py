@@ -411,6 +411,8 @@ def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
 def test_sums_are_used_again_and_a_damaged_store_only_costs_time(tmp_path: Path) -> None:
     repository = small(tmp_path)
     store = repository.root / ".leverframe/digests.json"
+    for path in ("one.txt", "lib/a.txt"):
+        os.utime(repository.root / path)
     status_of(repository.root)
     assert not store.exists()  # everything was written a moment ago, and could be written again unseen
     time.sleep(2.1)
