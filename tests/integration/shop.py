@@ -31,7 +31,7 @@ from leverframe.testing.repository import TemporaryRepository
 MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05")
 PRODUCTS = {"chair": 49.5, "desk": 180.0, "lamp": 25.25, "shelf": 99.9}  # name and price in euros
 CASE = Path("pipelines/shop")
-PATIENCE = 60.0  # seconds that a test waits for anything at most
+PATIENCE = 240.0  # seconds that a test waits for anything at most
 
 SOURCES = '''
 """Orders and returns from CSV files, a price index from a function, products from a list."""
@@ -323,7 +323,9 @@ class Shop:
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return what `leverframe status` says of each stage, by name."""
-        document = json.loads(self.run("status", "--json").stdout)
+        ended = self.run("status", "--json")
+        assert ended.code == 0, ended.stderr
+        document = json.loads(ended.stdout)
         return {each["stage"]: each for each in document["stages"]}
 
     def stale(self) -> set[str]:

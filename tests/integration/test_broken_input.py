@@ -254,8 +254,9 @@ def test_a_full_disk_is_said_and_the_old_outputs_stay(stage: str, limit: int, sh
     assert_refused(shop.run(*STAGES[stage], limit=limit), 17, ("untouched", "run the same command again"))
     assert shop.outputs() == before
     assert leftovers(shop.root) == []
-    assert shop.run(*STAGES[stage]).code == 0
-    assert shop.outputs() == before
+    if limit:  # once is enough: with room again the same command gives the same bytes
+        assert shop.run(*STAGES[stage]).code == 0
+        assert shop.outputs() == before
 
 
 @pytest.mark.parametrize(

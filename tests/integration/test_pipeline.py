@@ -82,8 +82,7 @@ def test_a_correction_of_the_holdout_does_not_train_again(shop: Shop) -> None:
     [
         ("iterations: 5", "iterations: 6", {"train", "evaluate"}),
         ("resamples: 100", "resamples: 101", {"evaluate"}),
-        ("label: late", "label: returned", MODEL_STAGES),
-        ('select: ["*"]', 'select: ["customer_*", item_bulk]', MODEL_STAGES),
+        ('label: late\n  select: ["*"]', 'label: returned\n  select: ["customer_*", item_bulk]', MODEL_STAGES),
         ("# nothing", "", set()),
     ],
 )
