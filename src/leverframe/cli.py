@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import pkgutil
 import sys
 import traceback
@@ -64,6 +65,15 @@ def leverframe(verbose: bool) -> None:
     Example: leverframe status
     """
     output.configure_logging(verbose=verbose)
+    _enter_root()
+
+
+def _enter_root() -> None:
+    """Go to the nearest folder above that has a params.yaml: paths are relative to the root, as with DVC."""
+    here = Path.cwd()
+    root = next((folder for folder in (here, *here.parents) if (folder / "params.yaml").is_file()), here)
+    if root != here:
+        os.chdir(root)
 
 
 def main() -> None:

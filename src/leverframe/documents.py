@@ -13,6 +13,9 @@ from leverframe.yaml_files import load, parse
 __all__ = ["Document", "load", "parse", "read", "validated"]
 
 
+SCHEMA = "`leverframe settings --schema` prints every setting with its type and meaning"
+
+
 class Document(BaseModel):
     """Base of every declared document: frozen, strict, unknown keys refused."""
 
@@ -22,12 +25,12 @@ class Document(BaseModel):
 Model = TypeVar("Model", bound=Document)
 
 
-def validated(model: type[Model], content: dict[str, Any], *, name: str) -> Model:
+def validated(model: type[Model], content: dict[str, Any], *, name: str, guide: str = SCHEMA) -> Model:
     """Return ``content`` as ``model``; raises ``SettingsError`` for the first thing that does not fit."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise _settings_error(model, error, name) from error
+        raise _settings_error(model, error, name, guide) from error
 
 
 def read(path: Path, model: type[Model], *, what: str) -> Model:
@@ -35,7 +38,7 @@ def read(path: Path, model: type[Model], *, what: str) -> Model:
     return validated(model, load(path, what=what), name=str(path))
 
 
-def _settings_error(model: type[Document], error: ValidationError, name: str) -> LeverframeError:
+def _settings_error(model: type[Document], error: ValidationError, name: str, guide: str) -> LeverframeError:
     # A misspelt key is both unknown and missing: the first says more.
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     cause = first.get("ctx", {}).get("error")
@@ -54,7 +57,7 @@ def _settings_error(model: type[Document], error: ValidationError, name: str) ->
     return SettingsError(
         f"`{where}` in {name} does not fit{more}",
         why=f"{first['msg'].removeprefix('Value error, ')}{given}",
-        next="`leverframe settings --schema` prints every setting with its type and meaning",
+        next=guide,
     )
 
 

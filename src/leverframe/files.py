@@ -62,6 +62,15 @@ def _sweep(path: Path) -> None:
             continue
 
 
+def private_folder(path: Path) -> Path:
+    """Make the folder of what is kept for this machine alone, hidden from git, and return it."""
+    path.mkdir(parents=True, exist_ok=True)
+    ignore = path / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
+    return path
+
+
 def disk_error(path: Path, error: OSError) -> LeverframeError:
     """Return the ``DiskError`` that tells why ``path`` could not be written."""
     why = _DISK.get(error.errno or 0, error.strerror or str(error))

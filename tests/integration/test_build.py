@@ -19,7 +19,7 @@ from leverframe.domain.build.plan import Plan, compile_star
 from leverframe.domain.build.run import run
 from leverframe.domain.build.spec import Star
 from leverframe.domain.month import Month
-from leverframe.errors import DefinitionError, LabelError, SourceError
+from leverframe.errors import DefinitionError, LabelError, LeakError, SourceError
 from leverframe.testing.reference import reference
 
 JANUARY, MARCH = Month(2020, 1), Month(2020, 3)
@@ -31,7 +31,7 @@ TYPES: dict[str, dict[str, Any]] = {
     "places": {"k": pl.String, "size": pl.Int64},
     "outcomes": {"id": pl.Int64, "y": pl.Float64, "settled_at": MOMENT},
 }
-STAR = {
+STAR: dict[str, Any] = {
     "entities": {"visit": ["id"], "place": ["k"], "pair": ["k", "g"], "slot": ["k", "hour"]},
     "spine": {
         "table": "visits",
@@ -146,7 +146,7 @@ def worlds(draw: Any) -> dict[str, list[dict[str, Any]]]:
 
 def plan_of(**spine: Any) -> Plan:
     """Return the plan of the star, the spine changed as told."""
-    return compile_star(Star.model_validate(STAR | {"spine": STAR["spine"] | spine}))  # type: ignore[operator]
+    return compile_star(Star.model_validate(STAR | {"spine": STAR["spine"] | spine}))
 
 
 def write_world(world: dict[str, list[dict[str, Any]]], root: Path) -> None:
@@ -305,10 +305,48 @@ def test_a_row_known_later_than_max_lag_is_refused(world: dict[str, Any], tmp_pa
         run(plan_of(), MARCH, Month(2019, 12), DuckDBEngine(), tmp_path)
 
 
+def test_doors_for_outcomes_and_accidents_stay_shut(world: dict[str, Any], tmp_path: Path) -> None:
+    """A label's table as a lookup, misspelt reveals, the compiler's own names, keys of two kinds: refused."""
+    lookup = {"p": {"table": "outcomes", "key": "visit", "columns": ["y"]}}
+    no_measure = {"measures": {}, "labels": STAR["labels"], "dimensions": lookup}
+    with pytest.raises(LeakError, match="dimension `p` cannot show `y`"):
+        Star.model_validate(STAR | no_measure)
+    write_world(world, tmp_path)
+    misspelt = {"e": {"table": "events", "known_at": "seen_at", "max_lag": "3d", "reveals": ["w"]}}
+    for change, words in (
+        ({"dimensions": {"p": lookup["p"] | {"columns": ["id"]}}}, "looks up `outcomes`, which changes over time"),
+        ({"facts": STAR["facts"] | misspelt},
+         "`reveals` of a fact needs the column `w`"),
+        ({"spine": STAR["spine"] | {"columns": ["known_at"]}}, "is a moment, not a feature"),
+        ({"entities": STAR["entities"] | {"place": ["g"]}}, "matches `g`, which is number, with"),
+    ):  # fmt: skip
+        changed = STAR | change
+        if "place" in str(change.get("entities", "")):
+            state = STAR["dimensions"]["state"] | {"match": {"g": "who"}}
+            changed |= {"dimensions": {"state": state}}
+        with pytest.raises(DefinitionError, match=words):
+            run(compile_star(Star.model_validate(changed)), MARCH, Month(2019, 12), DuckDBEngine(), tmp_path)
+    for column in ("__row", "hour"):
+        path = tmp_path / layout.raw("visits", str(MARCH))
+        write_world(world, tmp_path)
+        pl.read_parquet(path).with_columns(pl.lit(1).alias(column)).write_parquet(path)
+        with pytest.raises(DefinitionError, match=f"has a column `{column}`, which the compiler makes itself"):
+            run(plan_of(), MARCH, Month(2019, 12), DuckDBEngine(), tmp_path)
+
+
+def test_a_column_of_two_kinds_is_refused(world: dict[str, Any], tmp_path: Path) -> None:
+    """Digits read as numbers in one month and as text in another are not quietly made one kind."""
+    write_world(world, tmp_path)
+    path = tmp_path / layout.raw("events", "2020-02")
+    pl.read_parquet(path).with_columns(pl.col("n").cast(pl.String)).write_parquet(path)
+    with pytest.raises(SourceError, match="the column `n` is text in 2020-02"):
+        run(plan_of(), MARCH, Month(2019, 12), DuckDBEngine(), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"spine": STAR["spine"] | {"columns": ["xx"]}}, "the spine needs the column `xx`"),  # type: ignore[operator]
+        ({"spine": STAR["spine"] | {"columns": ["xx"]}}, "the spine needs the column `xx`"),
         ({"dimensions": {"p": {"table": "states", "key": "place", "match": {"k": "who"}, "columns": ["level"]}}},
          "which changes over time"),
         ({"measures": {"m": {"fact": "events", "key": "place", "of": {"t": ["mean"]}, "windows": ["1h"]}}},

@@ -144,6 +144,45 @@ def test_what_is_wrong_with_a_source_is_said_by_name(
     assert not (tmp_path / "data").exists()
 
 
+def broken(given: Any) -> Any:
+    """Fail, as a person's function may."""
+    raise ZeroDivisionError(f"in the middle of {type(given).__name__}")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (Source(Function(lambda _: ROWS), transform=broken), "the transform of source `table` failed"),
+        (Source(Function(lambda _: ROWS), transform=lambda _: None), "returned nothing"),
+    ],
+)
+def test_a_transform_that_fails_is_named(given: Source, words: str, tmp_path: Path) -> None:
+    """What a person's function raises is told with its name, not as a bug."""
+    with pytest.raises(DefinitionError, match=words):
+        run({"table": given}, None, ZONE, PolarsFrames(tmp_path, arrow_table), tmp_path)
+
+
+def test_a_function_that_fails_is_named(tmp_path: Path) -> None:
+    """So is the function of a source."""
+    with pytest.raises(SourceError, match="the function `broken` of a source failed"):
+        run({"table": Source(Function(broken))}, None, ZONE, PolarsFrames(tmp_path, arrow_table), tmp_path)
+
+
+def test_rows_of_another_month_in_a_months_file_are_refused(tmp_path: Path) -> None:
+    """No other month would look into that file, so the rows would be lost."""
+    pl.DataFrame(ROWS).write_csv(tmp_path / "visits-2021-03.csv")
+    with pytest.raises(SourceError, match="1 rows in the file of 2021-03 for table `table` lie outside"):
+        ingested(tmp_path, Csv("visits-{month}.csv"))
+
+
+def test_types_keep_leading_zeros(tmp_path: Path) -> None:
+    """An identifier of digits stays what it is when its type is given."""
+    (tmp_path / "ids.csv").write_text("id\n053\n007\n", encoding="utf-8")
+    frames = PolarsFrames(tmp_path, arrow_table)
+    run({"ids": Source(Csv("ids.csv", types={"id": pl.String}))}, None, ZONE, frames, tmp_path)
+    assert pl.read_parquet(tmp_path / layout.raw("ids", layout.STATIC))["id"].to_list() == ["053", "007"]
+
+
 @pytest.mark.parametrize("name", ["whole.parquet", "whole.csv.zip"])
 def test_a_truncated_source_is_named(name: str, readers: dict[str, Reader], tmp_path: Path) -> None:
     """A damaged file is an error of its own, not a shorter table."""

@@ -122,3 +122,72 @@ def test_the_reference_case_is_told_and_drawn_completely() -> None:
     assert [name for name in plan.features() if name not in told] == []
     assert drawn.count("==> l") == len(plan.labels)
     assert drawn.count("---|") == len(plan.steps)
+
+
+LEAKS: dict[str, tuple[dict[str, Any], str]] = {
+    "a lookup on the spine's own outcomes": (
+        {"dimensions": {"own": {"table": "visits", "key": "visit", "columns": ["basket"]}}},
+        "dimension `own` cannot show `basket`: it is an outcome",
+    ),
+    "an as-of lookup on outcomes": (
+        {
+            "dimensions": {
+                "own": {"table": "visits", "key": "customer", "columns": ["amount"], "as_of": {"tolerance": "1d"}}
+            }
+        },
+        "dimension `own` cannot show `amount`: it is an outcome",
+    ),
+    "a measure through an earlier fact": (
+        {
+            "facts": SHOP["facts"] | {"arrivals": {"table": "visits", "known_at": "came_at", "max_lag": "1h"}},
+            "measures": {
+                "quick": {"fact": "arrivals", "key": "customer", "of": {"basket": ["last"]}, "windows": ["7d"]}
+            },
+        },
+        "measure `quick` takes `basket` through `arrivals`, and other facts reveal it too",
+    ),
+    "a measure of the label's column through an earlier fact": (
+        {
+            "facts": SHOP["facts"] | {"arrivals": {"table": "visits", "known_at": "came_at", "max_lag": "1h"}},
+            "measures": {
+                "quick": {"fact": "arrivals", "key": "customer", "of": {"amount": ["last"]}, "windows": ["7d"]}
+            },
+        },
+        "takes `amount` through `",
+    ),
+}
+
+
+@pytest.mark.parametrize("door", LEAKS)
+def test_no_other_door_lets_an_outcome_in(door: str) -> None:
+    """Dimensions and measures are held to the same rule as the spine."""
+    changes, words = LEAKS[door]
+    with pytest.raises(LeakError) as caught:
+        shop(**changes)
+    assert words in caught.value.what
+
+
+def test_names_that_the_compiler_makes_are_refused() -> None:
+    """A feature or label cannot take the place of the moment, nor of a label's moment."""
+    with pytest.raises(DefinitionError, match="two columns would be called `as_of`"):
+        compile_star(shop(spine=SHOP["spine"] | {"columns": ["as_of"]}))
+    labels = SHOP["labels"] | {"big_known_at": SHOP["labels"]["big"]}
+    with pytest.raises(DefinitionError, match="two columns would be called `big_known_at`"):
+        compile_star(shop(labels=labels))
+
+
+@pytest.mark.parametrize(
+    ("value", "name"), [(29, "29"), (0.5, "0_5"), (-1, "minus_1"), (1234567, "1234567"), (1e30, "1e30")]
+)
+def test_a_threshold_is_part_of_the_name(value: float, name: str) -> None:
+    """Different thresholds give different names that SQL and file systems can carry."""
+    measure = CUSTOMER | {"of": {"amount": [{"share_above": value}]}}
+    plan = compile_star(shop(measures={"customer": measure}))
+    assert plan.features()[-1] == f"customer_amount_share_above_{name}_7d"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_threshold_is_a_number(value: float) -> None:
+    """What nothing can exceed, or be compared with, is refused."""
+    with pytest.raises(SettingsError):
+        shop(measures={"customer": CUSTOMER | {"of": {"amount": [{"share_above": value}]}}})

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from leverframe.errors import PipelineBusyError, PipelineError
+from leverframe.files import private_folder
 
 LOG = Path(".leverframe/repro.log")
 _KEPT = 200  # lines of the running stage that an error may be found in
@@ -91,7 +92,7 @@ class Repro:
         naming the process that works in the repository.
         """
         log = self.root / LOG
-        log.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(log.parent)
         with log.open("w", encoding="utf-8") as handle:
             listener = _Listener(on_event, handle)
             code = self.run_group(

@@ -39,13 +39,13 @@ class PolarsFrames:
         try:
             match reader:
                 case Csv():
-                    return _csv(self._files(of_month(reader.path, month), reader.package), reader.null)
+                    return _csv(self._files(of_month(reader.path, month), reader.package), reader)
                 case Parquet():
                     return pl.scan_parquet(self._files(of_month(reader.path, month), None))
                 case Query():
                     return pl.DataFrame(self._query(reader.sql, reader.database)).lazy()
                 case Function():
-                    return _lazy(reader.call(month))
+                    return _called(reader, month)
         except _UNREADABLE as error:
             raise _unreadable(_shown(reader), error, _MEND_SOURCE) from error
 
@@ -109,8 +109,12 @@ class PolarsTables:
         _write(pl.DataFrame(dict(columns)), self._root / path)
 
 
-def _csv(files: list[str], null: str) -> pl.LazyFrame:
-    read = [pl.read_csv(_content(file), null_values=null, infer_schema_length=None) for file in files]
+def _csv(files: list[str], reader: Csv) -> pl.LazyFrame:
+    types = dict(reader.types or {})
+    read = [
+        pl.read_csv(_content(file), null_values=reader.null, infer_schema_length=None, schema_overrides=types)
+        for file in files
+    ]
     return pl.concat(read).lazy() if len(read) > 1 else read[0].lazy()
 
 
@@ -120,6 +124,18 @@ def _content(file: str) -> str | io.BytesIO:
     with zipfile.ZipFile(file) as archive:
         (name,) = archive.namelist()
         return io.BytesIO(archive.read(name))
+
+
+def _called(reader: Function, month: Month | None) -> pl.LazyFrame:
+    name = getattr(reader.call, "__name__", "the function")
+    try:
+        return _lazy(reader.call(month))
+    except Exception as error:  # whatever a person's function raises is theirs to mend
+        raise SourceError(
+            f"the function `{name}` of a source failed for {month or 'a static table'}",
+            why=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}",
+            next="mend it in sources.py; it returns any frame that polars can take",
+        ) from error
 
 
 def _lazy(given: Any) -> pl.LazyFrame:

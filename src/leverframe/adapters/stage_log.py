@@ -13,7 +13,7 @@ from pathlib import Path
 
 from leverframe.domain.stage_log import Outcome, StageRecord
 from leverframe.errors import DiskError, LeverframeError
-from leverframe.files import write_json
+from leverframe.files import private_folder, write_json
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _cpu_seconds() -> float:
 
 def _handler(log: Path) -> logging.Handler | None:
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(log.parent)
         handler = _LogFile(log, mode="w", encoding="utf-8")
     except OSError as error:
         _log.debug("%s is not written: %s", log, error)

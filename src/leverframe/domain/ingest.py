@@ -26,11 +26,14 @@ class Csv:
     """A CSV file, a zip of one, or a glob of files; in the folder of an installed package if named.
 
     ``{month}`` in the path stands for the month that is ingested, and for any in a static table.
+    ``types`` gives columns a polars type; others get one from their values, so that an identifier
+    of digits would become a number, and lose its leading zeros, in a file where all are digits.
     """
 
     path: str
     package: str | None = None
     null: str = ""
+    types: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -205,14 +208,51 @@ def _collected(
     source = sources[name]
     frame = frames.read(source.read, month)
     if source.transform is not None:
-        frame = source.transform(frame, **{each: frames.read(sources[each].read, month) for each in source.uses})
+        frame = _transformed(
+            name, source, frame, {each: frames.read(sources[each].read, month) for each in source.uses}
+        )
     if source.event_time is not None and source.known_at is not None and month is not None:
         _check_times(name, (source.event_time, source.known_at), frames.columns(name, frame))
         times, end = (source.event_time, source.known_at), month.plus(1)
+        whole = frame
         frame = frames.cut(frame, times, month.start(timezone), end.start(timezone))
-    collected, rows, nulls = frames.collect(name, frame)
+        collected, rows, nulls = frames.collect(name, frame)
+        if any("{month}" in pattern for pattern in _patterns(source.read)):
+            _check_month_file(name, month, timezone, frames.collect(name, whole)[1] - rows)
+    else:
+        collected, rows, nulls = frames.collect(name, frame)
     _check_rows(name, month, rows, nulls)
     return collected, rows
+
+
+def _transformed(name: str, source: Source, frame: Frame, used: Mapping[str, Frame]) -> Frame:
+    """Return what the case's own function makes of a frame; raises ``DefinitionError`` when it fails."""
+    assert source.transform is not None  # noqa: S101 - the caller asked
+    try:
+        shaped = source.transform(frame, **used)
+    except Exception as error:  # whatever a person's function raises is theirs to mend
+        raise DefinitionError(
+            f"the transform of source `{name}` failed",
+            why=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}",
+            next=f"mend `{getattr(source.transform, '__name__', 'the function')}` in sources.py",
+        ) from error
+    if shaped is None:
+        raise DefinitionError(
+            f"the transform of source `{name}` returned nothing",
+            why="a transform takes a frame and returns the shaped one",
+            next=f"end `{getattr(source.transform, '__name__', 'the function')}` in sources.py with a return",
+        )
+    return shaped
+
+
+def _check_month_file(name: str, month: Month, timezone: str, outside: int) -> None:
+    """Raise ``SourceError`` for rows of a month's own file that lie in another month: no other reads them."""
+    if outside:
+        raise SourceError(
+            f"{outside} rows in the file of {month} for table `{name}` lie outside of that month",
+            why=f"the month begins at {month.start(timezone).isoformat()}; another month would not look into this file",
+            next="put a glob in place of {month}, or set data.timezone to the zone in which the files are cut",
+        )
 
 
 def _check_times(name: str, times: tuple[str, str], columns: Mapping[str, str]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import total_ordering
 from zoneinfo import ZoneInfo
 
 from leverframe.errors import SettingsError
+
+_WRITTEN = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
 
 @total_ordering
@@ -21,15 +24,14 @@ class Month:
     @classmethod
     def of(cls, text: str) -> Month:
         """Return the month written as ``YYYY-MM``; raises ``SettingsError`` for anything else."""
-        try:
-            moment = datetime.strptime(text, "%Y-%m")  # noqa: DTZ007 - a month has no zone
-        except ValueError as error:
+        found = _WRITTEN.fullmatch(text)
+        if found is None:
             raise SettingsError(
                 f"`{text}` is not a partition",
                 why="a partition is a month written as YYYY-MM",
                 next="name a month such as 2013-01",
-            ) from error
-        return cls(moment.year, moment.month)
+            )
+        return cls(int(found[1]), int(found[2]))
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.number:02d}"

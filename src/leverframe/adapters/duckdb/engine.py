@@ -34,8 +34,13 @@ class DuckDBEngine:
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
         """Return the columns of a table with their kind; raises ``SourceError`` for a damaged file."""
         with self._connected(files) as connection:
-            described = connection.execute(f"DESCRIBE SELECT * FROM {parquet(files)}").fetchall()
-        return {name: kind_of(dtype) for name, dtype, *_ in described}
+            kinds: dict[str, tuple[str, Path]] = {}
+            for file in files:
+                for name, dtype, *_ in connection.execute(f"DESCRIBE SELECT * FROM {parquet([file])}").fetchall():
+                    kind, first = kinds.setdefault(name, (kind_of(dtype), file))
+                    if kind_of(dtype) != kind:
+                        raise _two_kinds(name, (kind, first), (kind_of(dtype), file))
+        return {name: kind for name, (kind, _) in kinds.items()}
 
     def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
         """Write a row for each row of the spine, in its order, and return their number."""
@@ -204,9 +209,10 @@ class _Build:
             )
 
     def _refuse_twins(self, table: str, key: str, what: str) -> None:
-        query = f"SELECT {key}, count(*) AS n FROM {table} GROUP BY {key} HAVING n > 1"
+        known = " AND ".join(f"{name} IS NOT NULL" for name in key.split(", "))
+        query = f"SELECT {key}, count(*) AS n FROM {table} WHERE {known} GROUP BY {key} HAVING n > 1"
         twin = self._sql.execute(f"{query} ORDER BY ALL LIMIT 1").fetchone()
-        if twin and all(value is not None for value in twin[:-1]):
+        if twin:
             raise SourceError(
                 f"a key stands more than once in {what}",
                 why=f"({key}) = {twin[:-1]} has {twin[-1]} rows, so a row would get several values",
@@ -220,6 +226,14 @@ class _Build:
         row = self._sql.execute(query).fetchone()
         assert row is not None  # noqa: S101 - an aggregate always gives one row
         return row
+
+
+def _two_kinds(name: str, one: tuple[str, Path], other: tuple[str, Path]) -> SourceError:
+    return SourceError(
+        f"the column `{name}` is {one[0]} in {one[1].name} and {other[0]} in {other[1].name} of {one[1].parent.name}",
+        why="read together, values of the two would silently become one kind; an all-null CSV column reads as text",
+        next="give the column a type in sources.py, as in `Csv(..., types={...})`, and ingest again",
+    )
 
 
 def _label_columns(label: LabelStep) -> list[str]:

@@ -44,7 +44,7 @@ class WorkingTree:
         raise RepositoryError(
             f"{start} is not in a DVC repository",
             why="neither it nor any folder above it holds `.dvc`",
-            next="go to the repository with the pipeline, or start one with `leverframe init`",
+            next="go to the repository with the pipeline, or `git init`, `dvc init` and `leverframe stages --write`",
         )
 
     def flag_style(self) -> FlagStyle:

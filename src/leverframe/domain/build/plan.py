@@ -103,7 +103,8 @@ class Plan:
     """All that an engine needs to turn tables into features.
 
     ``spine_features`` and ``calendar`` are columns of the spine itself, ``keys`` further columns
-    of it that only name things. Features come in the order of ``features()``.
+    of it that only name things. ``revealed`` are pairs of table and column that a fact declares to
+    reveal. Features come in the order of ``features()``.
     """
 
     spec: str
@@ -116,6 +117,7 @@ class Plan:
     ahead: timedelta
     steps: tuple[Step, ...]
     labels: tuple[LabelStep, ...]
+    revealed: tuple[tuple[str, str], ...] = ()
 
     def features(self) -> list[str]:
         """Return the names of all features, in the order of the output."""
@@ -163,6 +165,7 @@ def compile_star(star: Star) -> Plan:
         ahead=spine.ahead,
         steps=tuple(steps),
         labels=tuple(_label(star, name, each) for name, each in star.labels.items()),
+        revealed=tuple((fact.table, column) for fact in star.facts.values() for column in fact.reveals),
     )
     _refuse_twins(plan)
     return plan
@@ -227,11 +230,12 @@ def _label(star: Star, name: str, label: LabelSpec) -> LabelStep:
 
 
 def _refuse_twins(plan: Plan) -> None:
-    names = [*plan.keys, *plan.features(), *(each.name for each in plan.labels)]
+    labels = [name for each in plan.labels for name in (each.name, f"{each.name}_known_at")]
+    names = [*plan.keys, *plan.features(), *labels, "as_of"]
     twins = {name for name in names if names.count(name) > 1}
     if twins:
         raise DefinitionError(
             f"two columns would be called `{sorted(twins)[0]}`",
             why="a feature's name is made of its dimension or measure, column, function and window",
-            next="rename one of the two dimensions, measures or labels",
+            next="rename one of the two; `as_of` and a label's `_known_at` are made by the compiler",
         )

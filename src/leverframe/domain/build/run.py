@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from leverframe.domain import layout
-from leverframe.domain.build.plan import AsOfLookup, LabelStep, Lookup, Plan, Windows
+from leverframe.domain.build.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.month import Month, months_back
 from leverframe.errors import DefinitionError, SourceError, nearest
 
@@ -89,7 +89,7 @@ def needed_files(plan: Plan, month: Month, first: Month, root: Path) -> dict[str
     for table in plan.tables():
         static = layout.raw(table, layout.STATIC)
         if table not in reached and not (root / static).exists() and (root / layout.RAW / table).is_dir():
-            raise _changes_over_time(plan, table)
+            raise _changes_over_time(next(step.name for step in plan.steps if step.table == table), table)
         parts = [layout.raw(table, str(each)) for each in reached.get(table, [])] or [static]
         for part in parts:
             if not (root / part).exists():
@@ -106,11 +106,19 @@ def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
     """Raise ``DefinitionError`` for the first column of the plan that a table lacks or that does not fit."""
     own = [*plan.spine_key, *plan.keys, *plan.spine_features]
     derived = set(plan.calendar)
+    for table, known in columns.items():
+        _refuse_reserved(plan, table, known)
+    for table, column in plan.revealed:
+        if table in columns:
+            _require(table, "`reveals` of a fact", [column], columns)
     _require(plan.spine, "the spine", [each for each in own if each not in derived], columns)
+    for feature in plan.spine_features:
+        _refuse_moment("the spine", feature, columns[plan.spine])
     for step in plan.steps:
-        what = f"`{step.name}`"
+        what = f"measure `{step.name}`" if isinstance(step, Windows) else f"dimension `{step.name}`"
         key = [each for each in step.key.table if not (isinstance(step, Windows) and each in derived)]
         _require(step.table, what, key, columns)
+        _same_kinds(plan, step.table, what, step.key, columns)
         if isinstance(step, Windows):
             _require(step.table, what, [step.known_at, EVENT_TIME], columns)
             for each in step.aggregates:
@@ -119,7 +127,7 @@ def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
         else:
             _check_lookup(step, columns)
     for label in plan.labels:
-        _check_label(label, columns)
+        _check_label(plan, label, columns)
 
 
 def _check_lookup(step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> None:
@@ -127,17 +135,45 @@ def _check_lookup(step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> Non
     _require(step.table, f"dimension `{step.name}`", step.columns, columns)
     if isinstance(step, AsOfLookup):
         _require(step.table, f"dimension `{step.name}`", [KNOWN_AT], columns)
+    elif EVENT_TIME in known:
+        raise _changes_over_time(step.name, step.table)
     for column in step.columns:
-        if known[column] == "moment":
+        _refuse_moment(f"dimension `{step.name}`", column, known)
+
+
+def _refuse_moment(what: str, column: str, known: Mapping[str, str]) -> None:
+    if known.get(column) == "moment":
+        raise DefinitionError(
+            f"`{column}` of {what} is a moment, not a feature",
+            why="a model cannot learn from a point in time, only from how long ago it was",
+            next="derive a number or a category from it in sources.py",
+        )
+
+
+def _refuse_reserved(plan: Plan, table: str, known: Mapping[str, str]) -> None:
+    made = set(plan.calendar) if EVENT_TIME in known else set()
+    for column in known:
+        if column.startswith("__") or column in made:
             raise DefinitionError(
-                f"`{column}` of dimension `{step.name}` is a moment, not a feature",
-                why="a model cannot learn from a point in time, only from how long ago it was",
-                next="derive a number or a category from it in sources.py",
+                f"the table `{table}` has a column `{column}`, which the compiler makes itself",
+                why="the calendar of the spine gives it" if column in made else "names that begin with __ are its own",
+                next="rename the column in the transform of the source",
             )
 
 
-def _changes_over_time(plan: Plan, table: str) -> DefinitionError:
-    name = next(step.name for step in plan.steps if step.table == table)
+def _same_kinds(plan: Plan, table: str, what: str, key: Key, columns: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise ``DefinitionError`` for a key that is, say, text on one side and a number on the other."""
+    for ours, theirs in zip(key.spine, key.table, strict=True):
+        left, right = columns[plan.spine].get(ours), columns[table].get(theirs)
+        if left and right and left != right:
+            raise DefinitionError(
+                f"{what} matches `{ours}`, which is {left}, with `{theirs}` of `{table}`, which is {right}",
+                why="values of two kinds are never equal, or equal by accident",
+                next="give both the same type in sources.py; `Csv(types=...)` keeps digits as text",
+            )
+
+
+def _changes_over_time(name: str, table: str) -> DefinitionError:
     return DefinitionError(
         f"dimension `{name}` looks up `{table}`, which changes over time",
         why="the table has months; without as_of a row could show that was not known at the moment",
@@ -145,9 +181,10 @@ def _changes_over_time(plan: Plan, table: str) -> DefinitionError:
     )
 
 
-def _check_label(label: LabelStep, columns: Mapping[str, Mapping[str, str]]) -> None:
+def _check_label(plan: Plan, label: LabelStep, columns: Mapping[str, Mapping[str, str]]) -> None:
     what = f"label `{label.name}`"
     _require(label.table, what, [label.column, label.known_at, *label.key.table], columns)
+    _same_kinds(plan, label.table, what, label.key, columns)
     if label.kind == "regression" or label.at_least is not None:
         _fits(label.table, label.column, "mean", columns)
 

@@ -24,6 +24,8 @@ from leverframe.settings import ZoneText
 COMPILER = "1"  # raised whenever the same star.yaml would give other features
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_LONGEST = 100 * 366 * 86_400
 _DURATION = re.compile(r"^(\d+)([smhdw])$")
 
 
@@ -32,6 +34,8 @@ def duration(text: object) -> timedelta:
     match = _DURATION.match(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError("a length of time is a whole number and a unit: 90s, 15m, 3h, 28d, 4w")
+    if int(match[1]) * _SECONDS[match[2]] > _LONGEST:
+        raise ValueError("longer than a century")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
@@ -52,10 +56,11 @@ SimpleFunction = Literal["mean", "sum", "count", "min", "max", "last", "distinct
 class ShareAbove(Document):
     """The share of known values that are greater than a threshold."""
 
-    share_above: int | float
+    share_above: int | Annotated[float, Field(allow_inf_nan=False)]
 
     def __str__(self) -> str:
-        return f"share_above_{self.share_above:g}".replace(".", "_").replace("-", "minus_")
+        written = str(self.share_above).replace("e+", "e").replace(".", "_").replace("-", "minus_")
+        return f"share_above_{written}"
 
 
 Function = SimpleFunction | ShareAbove
@@ -166,15 +171,52 @@ class Star(Document):
                 )
         return self
 
-    def outcomes(self) -> dict[str, str]:
-        """Return the columns of the spine's table that only a fact reveals, each with its fact."""
-        found: dict[str, str] = {}
+    @model_validator(mode="after")
+    def _dimensions_see_no_outcome(self) -> Star:
+        for name, dimension in self.dimensions.items():
+            revealed = self._revealed(dimension.table)
+            for column in dimension.columns:
+                if column in revealed:
+                    fact = sorted(revealed[column])[0]
+                    raise LeakError(
+                        f"dimension `{name}` cannot show `{column}`: it is an outcome",
+                        why=f"the fact `{fact}` reveals it at `{self.facts[fact].known_at}`; a lookup shows whole rows",
+                        next=f"use it through a measure of `{fact}`, for example with `last`, which looks back only",
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _measures_wait_for_their_fact(self) -> Star:
+        used = [(f"measure `{name}`", each.fact, column) for name, each in self.measures.items() for column in each.of]
+        used += [(f"label `{name}`", each.fact, each.column) for name, each in self.labels.items()]
+        for what, fact, column in used:
+            revealing = self._revealed(self.facts[fact].table).get(column, set())
+            declared = {each for each in revealing if column in self.facts[each].reveals}
+            if fact not in (declared or {fact}) or (not declared and len(revealing) > 1):
+                others = ", ".join(f"`{each}` at `{self.facts[each].known_at}`" for each in sorted(revealing - {fact}))
+                raise LeakError(
+                    f"{what} takes `{column}` through `{fact}`, and other facts reveal it too",
+                    why=f"{others}: used at `{self.facts[fact].known_at}` it could be seen before it was known",
+                    next=f"take it through the fact that reveals it, or write `reveals: [{column}]` where that is",
+                )
+        return self
+
+    def _revealed(self, table: str) -> dict[str, set[str]]:
+        """Return the columns of a table that facts reveal, each with those facts."""
+        found: dict[str, set[str]] = {}
         for name, fact in self.facts.items():
-            if fact.table == self.spine.table:
+            if fact.table == table:
                 used = {column for each in self.measures.values() if each.fact == name for column in each.of}
                 used |= {each.column for each in self.labels.values() if each.fact == name}
-                found |= dict.fromkeys([*fact.reveals, *sorted(used), fact.known_at, "known_at"], name)
+                for column in {*fact.reveals, *used, fact.known_at}:
+                    found.setdefault(column, set()).add(name)
         return found
+
+    def outcomes(self) -> dict[str, str]:
+        """Return the columns of the spine's table that only a fact reveals, each with its fact."""
+        found = {column: sorted(facts)[0] for column, facts in self._revealed(self.spine.table).items()}
+        latest = [name for name, fact in self.facts.items() if fact.table == self.spine.table]
+        return found | ({"known_at": latest[-1]} if latest else {})
 
     def _spine_entities(self) -> set[str]:
         keyed = {each.key for each in self.dimensions.values()}
@@ -204,4 +246,4 @@ def read_star(path: Path) -> Star:
     Raises ``SettingsError`` for a form that does not fit, ``DefinitionError`` for a name that
     is not declared and ``LeakError`` for an outcome on the spine.
     """
-    return validated(Star, load(path, what="definition"), name=str(path))
+    return validated(Star, load(path, what="definition"), name=str(path), guide="docs/guides/star-schema.md lists them")

@@ -8,6 +8,7 @@ wavelet matrix. All are O(n log n) or better in time and O(n) in memory, whateve
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -20,7 +21,6 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _LIMB = 30  # bits of an integer part: 2**33 values add up before 64 bits overflow
-_LIMBS = 5  # parts at most: values 97 bits below the largest still count in full
 _BLOCK = 64  # positions summarised together: short ends are read directly, the rest by blocks
 
 
@@ -97,7 +97,7 @@ def aggregate(what: Aggregate, values: Floats, low: Ints, high: Ints) -> Floats:
 
 
 def exact_sums(values: Floats, low: Ints, high: Ints) -> Floats:
-    """Return the sums of ``values[low:high]``, nulls left out, exact to 2**-150 of the largest value.
+    """Return the sums of ``values[low:high]``, nulls left out, as if each were added without rounding.
 
     A running sum in floating point leaves residue: a window of zeros after large values is not
     zero. Here each value is split into 30-bit integers, largest part first, and differences of
@@ -106,7 +106,7 @@ def exact_sums(values: Floats, low: Ints, high: Ints) -> Floats:
     filled = np.nan_to_num(values, nan=0.0)
     _, exponent = np.frexp(np.abs(filled).max(initial=0.0))
     rest, total = np.ldexp(filled, _LIMB - int(exponent)), np.zeros(len(low))
-    for limb in range(_LIMBS):
+    for limb in itertools.count():
         whole = np.rint(rest)
         total += np.ldexp(_range_sums(whole.astype(np.int64), low, high).astype(np.float64), -_LIMB * limb)
         rest = np.ldexp(rest - whole, _LIMB)

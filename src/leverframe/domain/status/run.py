@@ -113,7 +113,7 @@ def run(repository: Repository, tree: Tree) -> PipelineStatus:
         raise RepositoryError(
             "there is no dvc.yaml here",
             why="the state of a pipeline is told from its definition",
-            next="go to the repository with the pipeline, or start one with `leverframe init`",
+            next="go to the repository with the pipeline, or `git init`, `dvc init` and `leverframe stages --write`",
         )
     for file in files:
         (reading.source if file.endswith(".dvc") else reading.definition)(file)

@@ -105,6 +105,10 @@ class UniqueKey:
     columns: tuple[str, ...]
     severity: Severity = Severity.ERROR
 
+    def __post_init__(self) -> None:
+        if isinstance(self.columns, str):  # one name, which would be taken letter by letter
+            object.__setattr__(self, "columns", (self.columns,))
+
     @property
     def question(self) -> Question:
         """Return what has to be counted."""
