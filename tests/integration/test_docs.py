@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -17,6 +19,7 @@ from leverframe.domain.demo import Results, summary
 from leverframe.domain.training_set import TrainingSet
 from leverframe.errors import LeverframeError
 from leverframe.settings import Settings, read_settings
+from leverframe.testing.repository import TemporaryRepository
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -68,6 +71,30 @@ def test_the_smallest_settings_of_the_guide_are_accepted(tmp_path: Path) -> None
     (example,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
     (tmp_path / "params.yaml").write_text(example, encoding="utf-8")
     assert read_settings(tmp_path / "params.yaml").features.label == "bought"
+
+
+def test_the_page_of_an_own_case_builds_and_runs(tmp_path: Path) -> None:
+    """A newcomer who copies every block of the page gets a model."""
+    page = (ROOT / "docs/guides/your-own-case.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^`([\w./]+)`:.*?```\w+\n(.*?)```", page, re.DOTALL | re.MULTILINE)
+    repository = TemporaryRepository.create(tmp_path)
+    for name, content in blocks:
+        repository.write(name, content)
+    assert len(blocks) == 5
+    numbers = random.Random(0)
+    start = datetime(2024, 1, 2, tzinfo=UTC)
+    visits = ["visit,customer,channel,came_at,bought"]
+    for visit in range(900):
+        who, channel = f"{numbers.randrange(40):03d}", numbers.choice(["web", "shop"])
+        bought = int(numbers.random() < (0.7 if channel == "shop" else 0.2))
+        visits.append(f"{visit},{who},{channel},{start + timedelta(hours=2 * visit):%Y-%m-%dT%H:%M:%SZ},{bought}")
+    repository.write("raw/visits.csv", "\n".join(visits) + "\n")
+    people = [f"{who:03d},{20 + who}" for who in range(40)]
+    repository.write("raw/customers.csv", "\n".join(["customer,age", *people]) + "\n")
+    repository.run("leverframe", "stages", "--write")
+    told = repository.run("leverframe", "demo")
+    assert "Model on the hold-out" in told
+    assert json.loads(repository.read("reports/metrics.json"))["auc"] > 0.6
 
 
 def test_the_picture_of_the_star_is_the_one_of_the_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
