@@ -105,6 +105,7 @@ def training_set() -> TrainingSet:
     with stage("training-set") as record:
         found = run(star_plan(settings), settings.features, settings.data.timezone, DuckDBSplitter(), ROOT)
         write_json(ROOT / layout.TRAINING_SET, found.to_json())
+        write_json(ROOT / layout.LEARNING_SET, found.learning.to_json())
         record.rows(found.train.rows + found.holdout.rows)
     return found
 

@@ -72,9 +72,10 @@ def make(
     for seed, path in enumerate((layout.TRAIN, layout.HOLDOUT)):
         PolarsTables(root).write(path, _table(seed, kind, rows, gates))
     splits = (Split("2024-01", "2024-02", rows, 5, 1), Split("2024-03", "2024-04", rows, 7, 0))
-    content = TrainingSet(label, FEATURES, "0123456789abcdef", *splits).to_json()
-    (root / layout.TRAINING_SET).parent.mkdir(parents=True, exist_ok=True)
-    (root / layout.TRAINING_SET).write_text(json.dumps(content), encoding="utf-8")
+    described = TrainingSet(label, FEATURES, "0123456789abcdef", *splits)
+    (root / layout.REPORTS).mkdir(parents=True, exist_ok=True)
+    (root / layout.TRAINING_SET).write_text(json.dumps(described.to_json()), encoding="utf-8")
+    (root / layout.LEARNING_SET).write_text(json.dumps(described.learning.to_json()), encoding="utf-8")
     return case
 
 

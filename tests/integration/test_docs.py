@@ -81,7 +81,7 @@ def test_the_page_of_an_own_case_builds_and_runs(tmp_path: Path) -> None:
     for name, content in blocks:
         repository.write(name, content)
     assert len(blocks) == 5
-    numbers = random.Random(0)
+    numbers = random.Random(0)  # noqa: S311 - data, not a secret
     start = datetime(2024, 1, 2, tzinfo=UTC)
     visits = ["visit,customer,channel,came_at,bought"]
     for visit in range(900):

@@ -77,6 +77,23 @@ def test_a_correction_of_the_holdout_does_not_train_again(shop: Shop) -> None:
     }  # fmt: skip
 
 
+def test_fewer_rows_in_the_holdout_do_not_train_again(shop: Shop) -> None:
+    """Nor does it matter to the fit how many rows the hold-out has."""
+    gone: list[str] = []
+
+    def without_one(rows: list[dict[str, str]]) -> None:
+        gone.append(rows.pop(100)["order_id"])
+
+    def without_its_return(rows: list[dict[str, str]]) -> None:
+        rows[:] = [row for row in rows if row["order_id"] not in gone]
+
+    shop.edit("orders", "2024-05", without_one)
+    shop.edit("returns", "2024-05", without_its_return)
+    ran = shop.repro()
+    assert {"training-set", "evaluate"} <= ran
+    assert "train" not in ran
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

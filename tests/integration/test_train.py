@@ -233,10 +233,10 @@ def test_a_description_of_another_form_is_named(tmp_path: Path) -> None:
     """A damaged or foreign description is a source error, never a traceback."""
     case = make(tmp_path, "binary")
     for text in ("{}", "[1]", "<<<<<<< HEAD", ""):
-        (tmp_path / layout.TRAINING_SET).write_text(text)
-        with pytest.raises(SourceError, match=r"training-set\.json"):
+        (tmp_path / layout.LEARNING_SET).write_text(text)
+        with pytest.raises(SourceError, match=r"learning-set\.json"):
             case.train()
-    (tmp_path / layout.TRAINING_SET).unlink()
+    (tmp_path / layout.LEARNING_SET).unlink()
     with pytest.raises(SourceError, match="cannot read"):
         case.train()
 

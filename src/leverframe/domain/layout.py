@@ -14,6 +14,7 @@ MODEL = Path("models/model.skops")
 MODEL_DESCRIPTION = Path("models/model.json")
 REPORTS = Path("reports")
 TRAINING_SET = REPORTS / "training-set.json"
+LEARNING_SET = REPORTS / "learning-set.json"  # without the hold-out: a change there must not train again
 METRICS = REPORTS / "metrics.json"
 PLOTS = REPORTS / "plots"
 PICTURES = REPORTS / "pictures"

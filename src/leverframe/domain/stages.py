@@ -186,7 +186,7 @@ def _build(case: str, plan: Plan, sources: Mapping[str, Source], code: Sequence[
 def _model_stages(settings: Settings, case: str, code: Sequence[str]) -> tuple[Stage, ...]:
     every = [_path(layout.features(str(month))) for month in months(settings.data.first, settings.data.last)]
     train, holdout, model = _path(layout.TRAIN), _path(layout.HOLDOUT), _path(layout.MODEL)
-    described, card = _path(layout.TRAINING_SET), _path(layout.MODEL_CARD)
+    described, learnt, card = (_path(each) for each in (layout.TRAINING_SET, layout.LEARNING_SET, layout.MODEL_CARD))
     judge = _only(code, "evaluate", "train", "pictures", "sklearn", *_MODEL)
     estimator = [f"{case}/model.py", *_only(code, "train", "sklearn", *_MODEL)]
     return (
@@ -196,12 +196,12 @@ def _model_stages(settings: Settings, case: str, code: Sequence[str]) -> tuple[S
             (f"{case}/star.yaml", *_only(code, *_ENGINE, "splits"), *every),
             ("data.case", "data.timezone", "features"),
             cached=(train, holdout),
-            in_git=(described,),
+            in_git=(described, learnt),
         ),
         Stage(
             "train",
             "leverframe train",
-            (*estimator, described, train),
+            (*estimator, learnt, train),
             ("train",),
             cached=(model,),
             in_git=(_path(layout.MODEL_DESCRIPTION),),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from leverframe.domain import layout
 from leverframe.domain.artefacts import Artefacts, read_as
 from leverframe.domain.table import Column, Tables, column, model_inputs
-from leverframe.domain.training_set import LABEL, Feature, Label, LabelKind, TrainingSet
+from leverframe.domain.training_set import LABEL, Feature, Label, LabelKind, LearningSet
 from leverframe.errors import LabelError
 from leverframe.settings import TrainSettings
 
@@ -112,7 +112,7 @@ def run(tables: Tables, artefacts: Artefacts, learner: Learner, settings: TrainS
     fit their description, ``DefinitionError`` and ``EstimatorError`` for the estimator. Nothing is
     written unless all of it succeeds.
     """
-    training = read_as(TrainingSet.from_json, layout.TRAINING_SET, artefacts)
+    training = read_as(LearningSet.from_json, layout.LEARNING_SET, artefacts)
     recipe = Recipe(settings.estimator, settings.params, training.features, training.label)
     estimator = learner.build(recipe)
     table = tables.read(layout.TRAIN)
@@ -133,7 +133,7 @@ def run(tables: Tables, artefacts: Artefacts, learner: Learner, settings: TrainS
 
 
 def _described(
-    training: TrainingSet, recipe: Recipe, stored: StoredModel, made: tuple[int, dict[str, str]]
+    training: LearningSet, recipe: Recipe, stored: StoredModel, made: tuple[int, dict[str, str]]
 ) -> ModelDescription:
     return ModelDescription(
         label=recipe.label,

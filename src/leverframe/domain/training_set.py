@@ -40,6 +40,26 @@ class Split:
 
 
 @dataclass(frozen=True)
+class LearningSet:
+    """The part of a training set that a model learns from; ``spec`` as in ``TrainingSet``."""
+
+    label: Label
+    features: tuple[Feature, ...]
+    spec: str
+    train: Split
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> LearningSet:
+        """Return the description that ``to_json`` gave."""
+        features = tuple(Feature(**each) for each in content["features"])
+        return cls(Label(**content["label"]), features, content["spec"], Split(**content["train"]))
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """The description that travels with the training files and the model.
 
@@ -52,6 +72,11 @@ class TrainingSet:
     spec: str
     train: Split
     holdout: Split
+
+    @property
+    def learning(self) -> LearningSet:
+        """The part that a model learns from."""
+        return LearningSet(self.label, self.features, self.spec, self.train)
 
     def to_json(self) -> dict[str, Any]:
         """Return the description as plain values."""
