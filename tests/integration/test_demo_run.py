@@ -38,7 +38,15 @@ def test_a_first_run_tells_each_stage_and_sums_up(tmp_path: Path) -> None:
     assert {name for _, name, _ in told} == set(shop.status())
     assert all(took.endswith(" s") for *_, took in told)
     titles = [line for line in ended.stdout.splitlines() if line and not line.startswith(" ")]
-    assert titles == ["Data", "Contracts", "Training set", "Model on the hold-out", "Time", "Pictures", "Try next"]
+    assert titles == [
+        "Data",
+        "Contracts",
+        "Training set",
+        "Model on the hold-out",
+        "Time",
+        "Pictures",
+        "Try next, after `. .venv/bin/activate`",
+    ]
     for words in (
         "orders       2,415 rows in 5 months",
         "14 features for the label `late` (binary)",

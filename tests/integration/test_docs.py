@@ -16,6 +16,7 @@ from leverframe import wiring
 from leverframe.cli import leverframe
 from leverframe.domain import layout
 from leverframe.domain.demo import Results, summary
+from leverframe.domain.status import mermaid
 from leverframe.domain.training_set import TrainingSet
 from leverframe.errors import LeverframeError
 from leverframe.settings import Settings, read_settings
@@ -103,6 +104,15 @@ def test_the_picture_of_the_star_is_the_one_of_the_declaration(monkeypatch: pyte
     guide = (ROOT / "docs/guides/star-schema.md").read_text(encoding="utf-8")
     shown = guide.split(BEGIN)[1].split(END)[0].strip()
     assert shown == f"```mermaid\n{wiring.star_picture()}\n```"
+
+
+def test_the_picture_of_the_stages_is_the_one_of_the_pipeline() -> None:
+    """The guide shows what `leverframe status --graph` draws, states left aside."""
+    guide = (ROOT / "docs/guides/star-schema.md").read_text(encoding="utf-8")
+    shown = guide.split("<!-- stages: begin, held by a test -->")[1].split("<!-- stages: end -->")[0].strip()
+    drawn = mermaid(wiring.pipeline_status(ROOT)).splitlines()
+    bare = [re.sub(r'<br/>[^"]*', "", line) for line in drawn if not line.strip().startswith("class")]
+    assert shown == "\n".join(["```mermaid", *bare, "```"])
 
 
 def test_the_output_in_the_readme_is_the_true_one() -> None:

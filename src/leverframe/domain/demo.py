@@ -41,7 +41,7 @@ def summary(results: Results, example: str) -> list[str]:
         ("Model on the hold-out", summary_lines(results.metrics)),
         ("Time", _times(results.records)),
         ("Pictures", [*results.pictures, f"{layout.MODEL_CARD} shows them with all figures"]),
-        ("Try next", [f"{command:<60} {what}" for command, what in _next(example)]),
+        ("Try next, after `. .venv/bin/activate`", [f"{command:<60} {what}" for command, what in _next(example)]),
     )
     return [line for title, lines in blocks for line in ("", title, *(f"  {line}" for line in lines))]
 
