@@ -139,12 +139,12 @@ class _Build:
         rows, events = self._rows(step.key), self._events(step)
         timeline = Timeline(Moments(events.pop("__code"), events.pop(_AT)), rows)
         high = timeline.before()
-        lows: dict[timedelta, Ints] = {}
+        lows = {window: timeline.before(window) for window in {each.window for each in step.aggregates}}
+        numbers = {name: _numbers(values) for name, values in events.items()}
         made: dict[str, Any] = {ROW: self._column(f"SELECT {ROW} FROM spine ORDER BY {ROW}")}
         for each in step.aggregates:
-            low = lows.setdefault(each.window, timeline.before(each.window))
-            values = events[each.column]
-            made[each.name] = _shaped(each.function, values, aggregate(each, _numbers(values), low, high))
+            found = aggregate(each, numbers[each.column], lows[each.window], high)
+            made[each.name] = _shaped(each.function, events[each.column], found)
         self._sql.register(f"w_{alias}", made)
         return f"LEFT JOIN w_{alias} {alias} ON s.{ROW} = {alias}.{ROW}"
 
