@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leverframe.domain.build.plan import Aggregate
-from leverframe.domain.build.windows import Moments, Timeline, aggregate, exact_sums
+from leverframe.domain.build.windows import Column, Moments, Timeline, aggregate, exact_sums
 
 PLAIN: dict[str, Callable[[Sequence[float]], float | None]] = {
     "count": len,
@@ -41,7 +41,7 @@ def test_each_function_equals_plain_python(
     asked = Moments(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.int64))
     timeline = Timeline(moments, asked)
     low, high = timeline.before(timedelta(microseconds=window)), timeline.before()
-    made = aggregate(Aggregate("a", "v", function, timedelta(0), 0.5), column, low, high)
+    made = aggregate(Aggregate("a", "v", function, timedelta(0), 0.5), Column(column), low, high)
     finest = float(np.nan_to_num(np.abs(column)).max(initial=0.0)) * 2.0**-140
     for (code, at), value in zip(rows, made, strict=True):
         inside = [v for c, t, v in ordered if c == code and at - window <= t < at and not math.isnan(v)]
@@ -58,10 +58,18 @@ def test_sums_leave_no_residue_and_do_not_depend_on_other_rows(numbers: list[flo
     """A window of zeros after large values is zero; a window sums to the same whatever stands before it."""
     zeros = np.array([*numbers, 0.0, 0.0])
     end = np.array([len(zeros)])
-    assert exact_sums(zeros, end - 2, end)[0] == 0.0
+    assert exact_sums(Column(zeros), end - 2, end)[0] == 0.0
     doubled = np.array([*numbers, *numbers])
     half = np.array([len(numbers)])
-    assert exact_sums(doubled, half, 2 * half)[0] == exact_sums(doubled, 0 * half, half)[0]
+    assert exact_sums(Column(doubled), half, 2 * half)[0] == exact_sums(Column(doubled), 0 * half, half)[0]
+
+
+@given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=50), st.floats(-1e25, 1e25), st.floats(-1e-9, 1e-9))
+def test_a_sum_is_the_same_to_the_last_bit_among_other_events(numbers: list[float], large: float, small: float) -> None:
+    """Another engine's bucket, or the server's snapshot, holds other events beside the same window."""
+    low, high = np.array([0]), np.array([len(numbers)])
+    alone, among = Column(np.array(numbers)), Column(np.array([large, *numbers, small]))
+    assert exact_sums(alone, low, high)[0] == exact_sums(among, low + 1, high + 1)[0]
 
 
 def test_wide_windows_use_blocks() -> None:
@@ -69,7 +77,7 @@ def test_wide_windows_use_blocks() -> None:
     numbers = np.random.default_rng(0).normal(size=5000)
     low = np.array([0, 1, 63, 64, 100, 700, 4990, 5000])
     high = np.array([5000, 4999, 64, 65, 4500, 701, 5000, 5000])
-    made = aggregate(Aggregate("a", "v", "max", timedelta(0)), numbers, low, high)
+    made = aggregate(Aggregate("a", "v", "max", timedelta(0)), Column(numbers), low, high)
     expected = [numbers[a:b].max() if b > a else math.nan for a, b in zip(low, high, strict=True)]
     np.testing.assert_array_equal(made, expected)
 

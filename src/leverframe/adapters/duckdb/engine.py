@@ -16,7 +16,7 @@ from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microse
 from leverframe.adapters.duckdb.views import ROW, create_view
 from leverframe.domain.build.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
-from leverframe.domain.build.windows import Ints, Moments, Timeline, aggregate
+from leverframe.domain.build.windows import Column, Ints, Moments, Timeline, aggregate
 from leverframe.errors import LabelError, SourceError
 from leverframe.files import replacing
 
@@ -49,7 +49,7 @@ class DuckDBEngine:
 
     @contextmanager
     def _connected(self, files: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
-        connection = connect(self._threads)
+        connection = connect(self._threads, finite=True)
         try:
             yield connection
         except duckdb.Error as error:
@@ -74,15 +74,20 @@ class _Build:
         plan = self._plan
         own = [*plan.keys, *plan.spine_features, *plan.calendar]
         selected = [f"s.{column(name)}" for name in own] + ["s.as_of"]
-        joins = []
+        joins: list[str] = []
+        windows: dict[str, Any] = {}
         for number, step in enumerate(plan.steps):
             alias = f"j{number}"
             if isinstance(step, Windows):
-                joins.append(self._windows(step, alias))
-                selected += [f"{alias}.{column(name)}" for name in step.outputs()]
+                windows |= self._windows(step)
+                selected += [f"w.{column(name)}" for name in step.outputs()]
             else:
                 joins.append(self._lookup(step, alias))
                 selected += self._lookup_columns(step, alias)
+        if windows:
+            rows = self._column(f"SELECT {ROW} FROM spine ORDER BY {ROW}")
+            self._sql.register("windows", windows | {ROW: rows})
+            joins.append(f"LEFT JOIN windows w ON s.{ROW} = w.{ROW}")
         for number, label in enumerate(plan.labels):
             own_row = label.table == plan.spine
             joins += [] if own_row else [self._label(label, f"l{number}")]
@@ -134,19 +139,18 @@ class _Build:
             shown = {name: f"CASE WHEN {fresh} THEN {value} END" for name, value in shown.items()}
         return [f"{value} AS {column(f'{step.name}_{name}')}" for name, value in shown.items()]
 
-    def _windows(self, step: Windows, alias: str) -> str:
-        """Compute a window step with the kernel, register it as a table and return its join."""
+    def _windows(self, step: Windows) -> dict[str, Any]:
+        """Compute a window step with the kernel and return its features, in the order of the spine."""
         rows, events = self._rows(step.key), self._events(step)
         timeline = Timeline(Moments(events.pop("__code"), events.pop(_AT)), rows)
         high = timeline.before()
         lows = {window: timeline.before(window) for window in {each.window for each in step.aggregates}}
-        numbers = {name: _numbers(values) for name, values in events.items()}
-        made: dict[str, Any] = {ROW: self._column(f"SELECT {ROW} FROM spine ORDER BY {ROW}")}
+        columns = {name: Column(_numbers(values)) for name, values in events.items()}
+        made: dict[str, Any] = {}
         for each in step.aggregates:
-            found = aggregate(each, numbers[each.column], lows[each.window], high)
+            found = aggregate(each, columns[each.column], lows[each.window], high)
             made[each.name] = _shaped(each.function, events[each.column], found)
-        self._sql.register(f"w_{alias}", made)
-        return f"LEFT JOIN w_{alias} {alias} ON s.{ROW} = {alias}.{ROW}"
+        return made
 
     def _rows(self, key: Key) -> Moments:
         """Number the keys of the spine, keep the numbers as table ``keys``, and return the rows' moments."""

@@ -8,9 +8,9 @@ wavelet matrix. All are O(n log n) or better in time and O(n) in memory, whateve
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -65,54 +65,105 @@ class Timeline:
         return np.clip(at - self._start, 0, self._span - 1)
 
 
-def aggregate(what: Aggregate, values: Floats, low: Ints, high: Ints) -> Floats:
-    """Return one feature for every row; NaN stands for null, in ``values`` and in the result.
+class Column:
+    """The values of one column of the events, with what windows share: prefixes are summed up once."""
 
-    ``values`` has a number an event; ``low`` and ``high`` bound each row's window. ``last``
-    gives the position of the event instead of its value, so that any type can be taken.
+    def __init__(self, values: Floats) -> None:
+        """Take a number an event; NaN stands for null."""
+        self.values = values
+        self._above: dict[float, Ints] = {}
+
+    @cached_property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Return which values are not null."""
+        return ~np.isnan(self.values)
+
+    @cached_property
+    def rank(self) -> Ints:
+        """Return how many known values stand before each position."""
+        return _prefix(self.known)
+
+    @cached_property
+    def limbs(self) -> Limbs:
+        """Return the prefix sums of the values in exact parts."""
+        return _limbs(np.where(self.known, self.values, 0.0))
+
+    def above(self, threshold: float) -> Ints:
+        """Return how many values before each position are greater than ``threshold``."""
+        if threshold not in self._above:
+            self._above[threshold] = _prefix(self.values > threshold)
+        return self._above[threshold]
+
+
+@dataclass(frozen=True)
+class Limbs:
+    """Prefix sums as integers: the ``i``-th of ``prefixes`` counts units of ``2**(exponent - 30 * (i + 1))``."""
+
+    exponent: int
+    prefixes: tuple[Ints, ...]
+
+
+def aggregate(what: Aggregate, column: Column, low: Ints, high: Ints) -> Floats:
+    """Return one feature for every row; NaN stands for null.
+
+    ``low`` and ``high`` bound each row's window of positions in ``column``. ``last`` gives the
+    position of the event instead of its value, so that any type can be taken.
     """
-    known = ~np.isnan(values)
-    counts = _range_sums(known.astype(np.int64), low, high)
     match what.function:
         case "count":
-            made = counts.astype(np.float64)
+            made = _counts(column, low, high).astype(np.float64)
         case "sum":
-            made = np.where(counts > 0, exact_sums(values, low, high), np.nan)
+            made = np.where(_counts(column, low, high) > 0, exact_sums(column, low, high), np.nan)
         case "mean":
-            made = _ratio(exact_sums(values, low, high), counts)
+            made = _ratio(exact_sums(column, low, high), _counts(column, low, high))
         case "share_above":
-            above = values > (what.threshold or 0.0)
-            made = _ratio(_range_sums(above.astype(np.int64), low, high), counts)
+            above = column.above(what.threshold or 0.0)
+            made = _ratio(above[high] - above[low], _counts(column, low, high))
         case "min":
-            made = -extremes(-values, low, high)
+            made = -extremes(-column.values, low, high)
         case "max":
-            made = extremes(values, low, high)
+            made = extremes(column.values, low, high)
         case "last":
-            made = last_positions(known, low, high)
+            made = last_positions(column.known, low, high)
         case "distinct":
-            made = distinct_counts(values, low, high).astype(np.float64)
+            made = distinct_counts(column, low, high).astype(np.float64)
         case _:
             raise ValueError(f"no such function: {what.function}")
     return made
 
 
-def exact_sums(values: Floats, low: Ints, high: Ints) -> Floats:
-    """Return the sums of ``values[low:high]``, nulls left out, as if each were added without rounding.
+def exact_sums(column: Column, low: Ints, high: Ints) -> Floats:
+    """Return the sums of ``column[low:high]``, nulls left out, as if each were added without rounding.
 
     A running sum in floating point leaves residue: a window of zeros after large values is not
     zero. Here each value is split into 30-bit integers, largest part first, and differences of
-    integer sums are exact, so neither other windows nor the order of rows show in the result.
+    integer sums are exact. The parts lie on a fixed grid of powers of two and are carried before
+    they are put together: neither other windows, nor other events, nor the order of rows show in
+    the last bit, so every engine and the server come to the same number.
     """
-    filled = np.nan_to_num(values, nan=0.0)
-    _, exponent = np.frexp(np.abs(filled).max(initial=0.0))
-    rest, total = np.ldexp(filled, _LIMB - int(exponent)), np.zeros(len(low))
-    for limb in itertools.count():
+    limbs = column.limbs
+    sums = [prefix[high] - prefix[low] for prefix in limbs.prefixes]
+    for each in range(len(sums) - 1, 0, -1):
+        carry = sums[each] >> _LIMB
+        sums[each] -= carry << _LIMB
+        sums[each - 1] += carry
+    total = np.zeros(len(low))
+    for place, part in enumerate(sums, start=1):
+        total += np.ldexp(part.astype(np.float64), limbs.exponent - _LIMB * place)
+    return total
+
+
+def _limbs(filled: Floats) -> Limbs:
+    _, bits = np.frexp(np.abs(filled).max(initial=0.0))
+    exponent = -(-int(bits) // _LIMB) * _LIMB
+    rest, prefixes = np.ldexp(filled, _LIMB - exponent), []
+    while True:
         whole = np.rint(rest)
-        total += np.ldexp(_range_sums(whole.astype(np.int64), low, high).astype(np.float64), -_LIMB * limb)
-        rest = np.ldexp(rest - whole, _LIMB)
+        prefixes.append(_prefix(whole.astype(np.int64)))
+        rest -= whole
         if not rest.any():
-            break
-    return np.ldexp(total, int(exponent) - _LIMB)
+            return Limbs(exponent, tuple(prefixes))
+        rest = np.ldexp(rest, _LIMB)
 
 
 def extremes(values: Floats, low: Ints, high: Ints) -> Floats:
@@ -144,18 +195,17 @@ def last_positions(known: npt.NDArray[np.bool_], low: Ints, high: Ints) -> Float
     return np.where(newest >= low, newest.astype(np.float64), np.nan)
 
 
-def distinct_counts(values: Floats, low: Ints, high: Ints) -> Ints:
+def distinct_counts(column: Column, low: Ints, high: Ints) -> Ints:
     """Return how many different known values each window holds.
 
     A value counts at its first place in the window, that is where its previous place lies before
     ``low``: counting those is a dominance count, answered for all windows bit by bit with a
     wavelet matrix (Claude, Navarro and Ordonez, 2015).
     """
-    known = np.flatnonzero(~np.isnan(values))
-    rank = np.concatenate(([0], np.cumsum(~np.isnan(values))))
-    first, last = rank[low], rank[high]  # windows over the known values alone
-    order = np.argsort(values[known], kind="stable")
-    same = values[known][order][1:] == values[known][order][:-1]
+    first, last = column.rank[low], column.rank[high]  # windows over the known values alone
+    known = column.values[column.known]
+    order = np.argsort(known, kind="stable")
+    same = known[order][1:] == known[order][:-1]
     previous = np.zeros(len(known), np.int64)  # 1 + position of the same value before, 0 for none
     previous[order[1:][same]] = order[:-1][same] + 1
     return _count_at_most(previous, first, last, first)
@@ -168,7 +218,7 @@ def _count_at_most(values: Ints, low: Ints, high: Ints, bound: Ints) -> Ints:
     low, high = low.copy(), high.copy()
     for bit in range(bits - 1, -1, -1):
         zeros = (values >> bit) & 1 == 0
-        before = np.concatenate(([0], np.cumsum(zeros)))
+        before = _prefix(zeros)
         low_zeros, high_zeros = before[low], before[high]
         one = (limit >> bit) & 1 == 1
         count += np.where(one, high_zeros - low_zeros, 0)
@@ -179,9 +229,14 @@ def _count_at_most(values: Ints, low: Ints, high: Ints, bound: Ints) -> Ints:
     return count
 
 
-def _range_sums(values: Ints, low: Ints, high: Ints) -> Ints:
-    prefix = np.concatenate((np.zeros(1, np.int64), np.cumsum(values)))
-    return prefix[high] - prefix[low]
+def _counts(column: Column, low: Ints, high: Ints) -> Ints:
+    return column.rank[high] - column.rank[low]
+
+
+def _prefix(values: npt.NDArray[np.bool_] | Ints) -> Ints:
+    prefix = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(values, out=prefix[1:])
+    return prefix
 
 
 def _doubling(values: Floats) -> list[Floats]:
