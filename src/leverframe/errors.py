@@ -100,6 +100,19 @@ class RepositoryError(LeverframeError):
     exit_code = 19
 
 
+class SnapshotError(LeverframeError):
+    """A snapshot for lookup cannot be built, opened or trusted, or is asked for what it does not have."""
+
+    exit_code = 22
+
+
+class StoreUnreachableError(SnapshotError):
+    """The server that holds the snapshot did not answer; the same call may succeed later."""
+
+    exit_code = 23
+    transient = True
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
     import difflib  # noqa: PLC0415 - only a person who slipped needs it

@@ -1,0 +1,248 @@
+"""What a store of a snapshot answers: three methods, whatever holds the rows.
+
+Each key of a table owns a contiguous range of rows. ``Found`` tells the ranges of the asked keys
+and gives the columns that the ranges point into, without copying them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from leverframe.errors import SnapshotError, nearest
+
+Array = npt.NDArray[Any]
+Keys = Sequence[Sequence[Any] | Array]
+
+
+@dataclass(frozen=True)
+class About:
+    """What a snapshot is of.
+
+    ``spec`` is the hash of star.yaml and compiler. ``as_of`` is in microseconds since the epoch:
+    what became known before that moment is inside. ``attributes`` is small JSON of the caller.
+    """
+
+    spec: str
+    as_of: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is to be written: key columns and other columns, one value a row.
+
+    Keys are integers, bools or texts; no key column means one key for all rows. A row with a null
+    in its key is left out, because nobody can ask for it. Rows of a key keep the order given.
+    """
+
+    name: str
+    keys: Mapping[str, Array]
+    columns: Mapping[str, Array]
+
+
+class Words:
+    """The texts of a dictionary, decoded one by one from the bytes where they lie."""
+
+    def __init__(self, ends: Array, content: Array) -> None:
+        self.ends = ends
+        self.content = content
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def __getitem__(self, code: int) -> str:
+        piece: bytes = self.content[self.ends[code] : self.ends[code + 1]].tobytes()
+        return piece.decode("utf-8", "surrogatepass")
+
+
+class Texts:
+    """A column of texts: codes into a dictionary, -1 for null.
+
+    An index of one row gives a text or None, any other index an array of them.
+    """
+
+    def __init__(self, codes: Array, words: Words) -> None:
+        self.codes = codes
+        self.words = words
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, rows: Any) -> Any:
+        codes = self.codes[rows]
+        if np.ndim(codes) == 0:
+            return self.words[codes] if codes >= 0 else None
+        texts = np.empty(len(codes), object)
+        texts[:] = [self.words[code] if code >= 0 else None for code in codes.tolist()]
+        return texts
+
+
+@dataclass(frozen=True)
+class Column:
+    """Where a column lies: its kind, its block and place there, and where its nulls are marked.
+
+    ``kind`` is ``float32``, ``float64``, ``int32``, ``int64``, ``bool`` or ``text``. The nulls of
+    floats are NaN and those of texts code -1; other kinds have a column of the block ``bool``.
+    """
+
+    kind: str
+    at: int
+    nulls: int | None = None
+
+    @property
+    def block(self) -> str:
+        """Return the name of the block that holds the values."""
+        return "int32" if self.kind == "text" else self.kind
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table in memory: one matrix a type, and where each column lies in them."""
+
+    table: str
+    count: int
+    unique: bool  # no key has more than one row
+    columns: Mapping[str, Column]
+    blocks: Mapping[str, Array]
+    words: Mapping[str, Words]
+    _places: dict[tuple[str, ...], tuple[str, Array | None] | None] = field(default_factory=dict)
+
+    def column(self, name: str) -> Any:
+        """Return a column over all rows, as a view."""
+        where = self.where(name)
+        values = self.blocks[where.block][:, where.at]
+        if where.kind == "text":
+            return Texts(values, self.words[name])
+        if where.nulls is not None:
+            return np.ma.MaskedArray(values, mask=self.blocks["bool"][:, where.nulls], copy=False)
+        return values
+
+    def where(self, name: str) -> Column:
+        """Return where a column lies; raises ``SnapshotError`` for a name that the table does not have."""
+        if name not in self.columns:
+            raise SnapshotError(
+                f"table `{self.table}` of the snapshot has no column `{name}`",
+                why="it was not among the columns when the snapshot was built",
+                next=nearest(name, self.columns),
+            )
+        return self.columns[name]
+
+    def place(self, names: tuple[str, ...]) -> tuple[str, Array | None] | None:
+        """Return the one block of floats that holds all of ``names`` and their places, None for all of it in order."""
+        if names not in self._places:
+            self._places[names] = self._placed(names or tuple(self.columns))
+        return self._places[names]
+
+    def _placed(self, names: tuple[str, ...]) -> tuple[str, Array | None] | None:
+        where = [self.where(name) for name in names]
+        blocks = {each.block for each in where}
+        if len(blocks) != 1 or not blocks <= {"float32", "float64"}:
+            return None
+        (block,) = blocks
+        places = [each.at for each in where]
+        whole = places == list(range(self.blocks[block].shape[1]))
+        return block, None if whole else np.array(places)
+
+
+class Found:
+    """The answer for n asked keys: rows ``start[i]`` to ``stop[i]`` of the columns belong to key i.
+
+    Where both are equal the key is unknown or has a null.
+    """
+
+    __slots__ = ("_rows", "start", "stop")
+
+    def __init__(self, start: Array, stop: Array, rows: Rows) -> None:
+        self.start = start
+        self.stop = stop
+        self._rows = rows
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of the columns."""
+        return tuple(self._rows.columns)
+
+    def column(self, name: str) -> Any:
+        """Return the column that ``start`` and ``stop`` point into: an array, or ``Texts``.
+
+        Nulls are NaN for floats, masked for integers and bools that have any, None for texts.
+        """
+        return self._rows.column(name)
+
+    def take(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the columns' values of the asked keys, all columns unless some are named.
+
+        Integers and bools come masked, floats with NaN, texts with None, where the key is unknown
+        or the value null. Raises ``SnapshotError`` where a key may have several rows.
+        """
+        missing = self._missing()
+        return {name: self._taken(name, missing) for name in names or self._rows.columns}
+
+    def matrix(self, names: Sequence[str] = ()) -> Array:
+        """Return the values of the asked keys as floats, one row a key, NaN for unknown and null.
+
+        Columns of one float type give a matrix of that type in a single step; anything else is
+        float64. Raises ``SnapshotError`` where a key may have several rows.
+        """
+        rows = self._rows
+        place = rows.place(tuple(names))
+        missing = self._missing()
+        if place is None or not rows.count:
+            taken = self.take(names).values()
+            return np.stack([np.ma.filled(np.ma.asarray(each, float), np.nan) for each in taken], axis=1)
+        block, places = place
+        values = rows.blocks[block].take(self.start, axis=0)
+        if missing is not None:
+            values[missing] = np.nan
+        return values if places is None else values[:, places]
+
+    def _missing(self) -> Array | None:
+        """Return which keys were not found, None if all were."""
+        if not self._rows.unique:
+            raise SnapshotError(
+                f"table `{self._rows.table}` has several rows a key",
+                why="a value a key exists only where every key has one row",
+                next="use `start`, `stop` and `column` of the answer, and choose among the rows of a key",
+            )
+        missing: Array = self.start == self.stop
+        return missing if missing.any() else None
+
+    def _taken(self, name: str, missing: Array | None) -> Any:
+        rows = self._rows
+        where = rows.where(name)
+        values = _take(rows.blocks[where.block][:, where.at], self.start)
+        if where.kind == "text":
+            return Texts(values if missing is None else np.where(missing, -1, values), rows.words[name])[:]
+        if where.kind.startswith("float"):
+            if missing is not None:
+                values[missing] = np.nan
+            return values
+        mask = np.zeros(len(self.start), bool) if missing is None else missing
+        if where.nulls is not None:
+            mask = mask | _take(rows.blocks["bool"][:, where.nulls], self.start)
+        return np.ma.MaskedArray(values, mask=mask)
+
+
+class Store(Protocol):
+    """A snapshot that can be asked for rows by key."""
+
+    def about(self) -> About:
+        """Return what the snapshot is of."""
+
+    def find(self, table: str, keys: Keys) -> Found:
+        """Return the rows of the asked keys: one sequence a key column, n values each.
+
+        A table without key columns is asked with no sequence and answers for one key.
+        """
+
+    def close(self) -> None:
+        """Let go of the file or connection."""
+
+
+def _take(values: Array, at: Array) -> Array:
+    return values.take(at) if len(values) else np.zeros(len(at), values.dtype)
