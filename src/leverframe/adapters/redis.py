@@ -53,7 +53,7 @@ def publish(url: str, about: About, tables: Iterable[Table], *, ttl: int, namesp
     with _connected(url, timeout=30.0) as client, _told(url):
         for one in map(arranged, tables):
             forms[one.name] = Form.of(one)
-            prefix = _prefix(base, generation, one.name)
+            prefix = _prefix(namespace, generation, one.name)
             values = _values(one, forms[one.name], prefix)
             while batch := list(islice(values, _BATCH)):
                 pipe = client.pipeline(transaction=False)
@@ -73,7 +73,7 @@ def publish(url: str, about: About, tables: Iterable[Table], *, ttl: int, namesp
                 next="give a longer ttl",
             )
         pipe = client.pipeline(transaction=True)
-        pipe.set(f"{base}:{generation}", json.dumps(document, allow_nan=False), ex=ttl + _LONGER)
+        pipe.set(f"{namespace}:{generation}", json.dumps(document, allow_nan=False), ex=ttl + _LONGER)
         pipe.set(f"{base}:current", generation, ex=left)
         pipe.set(f"{namespace}:spec", about.spec, ex=left)
         pipe.execute()
@@ -89,9 +89,10 @@ class RedisStore:
 
     def __init__(self, url: str, *, spec: str | None = None, namespace: str = NAMESPACE, timeout: float = 1.0) -> None:
         self._url = url
+        self._namespace = namespace
         self._client = _client(url, timeout)
         try:
-            self._open(namespace, spec)
+            self._open(spec)
         except BaseException:
             self._client.close()
             raise
@@ -106,7 +107,7 @@ class RedisStore:
             form = self._form(table)
             checked(keys, tuple(form.keys))
             asked = canonical(tuple(form.keys), tuple(form.keys.values()), keys) if form.keys else [b""]
-            prefix = _prefix(self._base, self._generation, table)
+            prefix = _prefix(self._namespace, self._generation, table)
             names = [prefix + key for key in asked if key is not None]
             with _told(self._url):
                 answer: Any = self._client.mget([f"{self._base}:current", *names])
@@ -121,11 +122,11 @@ class RedisStore:
         """Let go of the connections."""
         self._client.close()
 
-    def _open(self, namespace: str, spec: str | None) -> None:
+    def _open(self, spec: str | None) -> None:
         with _told(self._url):
-            last: Any = self._client.get(f"{namespace}:spec")
+            last: Any = self._client.get(f"{self._namespace}:spec")
             wanted = spec or (last or b"").decode()
-            self._base = f"{namespace}:{wanted}"
+            self._base = f"{self._namespace}:{wanted}"
             current: Any = self._client.get(f"{self._base}:current")
         if current is None and last is not None and last.decode() != wanted:
             why = f"it holds features of spec {last.decode()[:16]}, asked for are those of {wanted[:16]}"
@@ -136,7 +137,7 @@ class RedisStore:
         document: Any = None
         if current is not None:
             with _told(self._url):
-                document = self._client.get(f"{self._base}:{current.decode()}")
+                document = self._client.get(f"{self._namespace}:{current.decode()}")
         if current is None or document is None:
             raise self._unusable("no snapshot is in force there, or it has expired", "publish one")
         content = json.loads(document)
@@ -175,8 +176,8 @@ def _values(table: Arranged, form: Form, prefix: bytes) -> Iterator[tuple[bytes,
         yield prefix + key, packed(form, table.rows, start, stop)
 
 
-def _prefix(base: str, generation: str, table: str) -> bytes:
-    return f"{base}:{generation}:{table}:".encode()
+def _prefix(namespace: str, generation: str, table: str) -> bytes:
+    return f"{namespace}:{generation}:{table}:".encode()
 
 
 @contextmanager
