@@ -24,6 +24,7 @@ repro: $(READY) ## run what is stale, as `dvc repro` does
 	@dvc repro
 
 test: $(READY) check ## run the linters and all tests
+	@tests/debian-packages.sh redis-server
 	@echo "== tests: unit, integration"
 	@pytest
 

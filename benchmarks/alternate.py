@@ -44,12 +44,12 @@ def measured(work: Callable[[], dict[str, Any]]) -> None:
     print(json.dumps(asdict(Measure(wall, cpu, peak, told))))
 
 
-def child(module: str, *arguments: str) -> Measure:
+def child(module: str, *arguments: str, python: str = sys.executable) -> Measure:
     """Run a module as a child process and return the ``Measure`` on the last line it prints.
 
     The caller must stay small: on Linux the peak of a child begins at that of its parent.
     """
-    command = [sys.executable, "-m", module, *arguments]
+    command = [python, "-m", module, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")

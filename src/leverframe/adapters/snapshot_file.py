@@ -17,7 +17,6 @@ import mmap
 import struct
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -133,7 +132,7 @@ class SnapshotFile:
             raise self._unusable("this machine is big-endian, the file little-endian", "use a little-endian machine")
         try:
             with path.open("rb") as file:
-                self._map, header, first = self._opened(file, verify=verify)
+                mapped, header, first = self._opened(file, verify=verify)
         except FileNotFoundError as error:
             raise self._unusable(
                 "there is no such file", "`leverframe build` makes it, `dvc pull` fetches it"
@@ -143,7 +142,7 @@ class SnapshotFile:
         try:
             self._about = About(**header["about"])
             self._check(spec)
-            arrays = [_array(self._map, first, place) for place in header["arrays"]]
+            arrays = [_array(mapped, first, place) for place in header["arrays"]]
             self._tables = {name: _table(name, each, arrays) for name, each in header["tables"].items()}
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise self._damaged(f"its header makes no sense: {error!r}") from error
@@ -167,9 +166,9 @@ class SnapshotFile:
 
     def close(self) -> None:
         """Let go of the file; answers that are still in use keep their pages until they go."""
+        # Never `mmap.close`: numpy does not hold the map open, so an answer would read unmapped memory.
+        # Its arrays do refer to the map, which goes when the last of them goes.
         self._tables = {}
-        with suppress(BufferError):
-            self._map.close()
 
     def _opened(self, file: BinaryIO, *, verify: bool) -> tuple[mmap.mmap, dict[str, Any], int]:
         start = file.read(ALIGNED)

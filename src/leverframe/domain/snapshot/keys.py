@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,7 @@ from leverframe.errors import SnapshotError
 
 INT64 = np.dtype("<i8")
 Ranges = tuple[Array, Array]
+Owned = tuple[bytes, int, int]  # the canonical bytes of a key, and where its rows start and stop
 
 
 class Index(Protocol):
@@ -26,6 +28,9 @@ class Index(Protocol):
 
     def find(self, keys: Keys) -> Ranges:
         """Return where the rows of each asked key start and stop."""
+
+    def each(self) -> Iterator[Owned]:
+        """Yield every key with its rows."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class Single:
         """Return all rows for the one key that there is."""
         checked(keys, ())
         return np.zeros(1, np.int64), np.full(1, self.rows)
+
+    def each(self) -> Iterator[Owned]:
+        """Yield the one key, which has no bytes."""
+        yield b"", 0, self.rows
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,11 @@ class Integers:
         np.minimum(at, len(self.values) - 1, out=at)
         found = self.values.take(at) == asked
         return ranges(at, found if valid is None else found & valid, self.starts)
+
+    def each(self) -> Iterator[Owned]:
+        """Yield every key with its rows, in order of the keys."""
+        content = (struct.pack("<q", value) for value in self.values.tolist())
+        return _owned(content, self.starts, len(self.values))
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,12 @@ class Hashed:
         if not len(self.hashes):
             return np.zeros(len(asked), np.int64), np.zeros(len(asked), np.int64)
         return ranges(at, found, self.starts)
+
+    def each(self) -> Iterator[Owned]:
+        """Yield every key with its rows, in order of the hashes."""
+        content, ends = self.content.tobytes(), self.ends.tolist()
+        pieces = (content[start:stop] for start, stop in pairwise(ends))
+        return _owned(pieces, self.starts, len(self.hashes))
 
     def _compared(self, key: bytes, first: int) -> int:
         """Return the place of ``key`` among the keys of its hash, which begin at ``first``; -1 if it is not there."""
@@ -149,6 +169,11 @@ def hashed(keys: Sequence[bytes | None]) -> Array:
 def is_null(value: Any) -> bool:
     """Tell whether a value stands for nothing: None, NaN, or what is masked."""
     return value is None or value is np.ma.masked or value != value  # noqa: PLR0124 - only NaN differs from itself
+
+
+def _owned(content: Iterable[bytes], starts: Array | None, count: int) -> Iterator[Owned]:
+    places = range(count + 1) if starts is None else starts.tolist()
+    return ((key, start, stop) for key, (start, stop) in zip(content, pairwise(places), strict=True))
 
 
 def _listed(values: Any) -> list[Any]:

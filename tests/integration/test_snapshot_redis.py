@@ -1,0 +1,166 @@
+"""The snapshot in Redis, against a real server on a free port of this machine."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import redis
+
+from leverframe.adapters.redis import RedisStore, publish, redacted
+from leverframe.domain.snapshot import About, Table
+from leverframe.errors import SnapshotError, StoreUnreachableError
+
+PASSWORD = "open-sesame"  # noqa: S105 - of a server that lives for one test
+pytestmark = pytest.mark.skipif(
+    shutil.which("redis-server") is None, reason="redis-server is not installed: tests/debian-packages.sh redis-server"
+)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """Start a server that keeps nothing on disk, and end it."""
+    port = free_port()
+    options = [
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--appendonly",
+        "no",
+        "--requirepass",
+        PASSWORD,
+    ]
+    server = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
+    address = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
+    client = redis.Redis.from_url(address)
+    for _ in range(100):
+        try:
+            client.ping()
+            break
+        except redis.ConnectionError:
+            time.sleep(0.05)
+    client.close()
+    yield address
+    server.terminate()
+    server.wait(timeout=10)
+
+
+def tables(value: int) -> list[Table]:
+    """Return a table with one row a key, one with several, and one without keys."""
+    one = Table(
+        "one", {"k": np.array([5, 3, 4])}, {"f": np.full(3, value, np.float32), "g": np.full(3, 0.5, np.float32)}
+    )
+    keys = {"a": np.array(["x", "y", "x", None, "x"], object), "b": np.array([1, 1, 1, 1, 2])}
+    texts = np.array(["p", "q", None, "r", "é"], object)
+    many = Table("many", keys, {"n": np.arange(5), "w": texts, "b": np.ma.array([True] * 5, mask=[0, 1, 0, 0, 0])})
+    return [one, many, Table("all", {}, {"t": np.arange(3.0)})]
+
+
+def test_what_was_published_is_found(url: str) -> None:
+    """Values, texts, nulls and ranges of every kind of table; what it is of comes along."""
+    about = About("spec-a", 17, {"month": "2020-03"})
+    publish(url, about, tables(1), ttl=60, namespace="found")
+    store = RedisStore(url, spec="spec-a", namespace="found")
+    assert store.about() == about
+    values = store.find("one", [np.array([3, 9, 5])]).matrix()
+    assert values.dtype == np.float32
+    assert values[[0, 2]].tolist() == [[1.0, 0.5], [1.0, 0.5]]
+    assert np.isnan(values[1]).all()
+    found = store.find("many", [["x", "y", None, "x", "z"], [1, 1, 1, 2, 1]])
+    pieces = list(zip(found.start.tolist(), found.stop.tolist(), strict=True))
+    assert [found.column("n")[start:stop].tolist() for start, stop in pieces] == [[0, 2], [1], [], [4], []]
+    assert [found.column("w")[start:stop].tolist() for start, stop in pieces] == [["p", None], ["q"], [], ["é"], []]
+    assert found.column("b")[pieces[1][0]] is np.ma.masked
+    every = store.find("all", [])
+    assert every.column("t")[every.start[0] : every.stop[0]].tolist() == [0.0, 1.0, 2.0]
+    store.close()
+
+
+def test_a_new_generation_is_taken_up_at_once_and_the_old_one_expires(url: str) -> None:
+    """An open reader answers from the new generation; every key has a time to live."""
+    publish(url, About("s", 1), tables(1), ttl=60, namespace="switch")
+    store = RedisStore(url, spec="s", namespace="switch")
+    assert store.find("one", [[3]]).matrix()[0, 0] == 1.0
+    publish(url, About("s", 2), tables(2), ttl=60, namespace="switch")
+    assert store.find("one", [[3]]).matrix()[0, 0] == 2.0
+    assert store.about().as_of == 2
+    store.close()
+    with redis.Redis.from_url(url) as client:
+        lives = {key: client.ttl(key) for key in client.scan_iter("switch:*")}
+    pointers = [life for key, life in lives.items() if key.endswith((b":current", b":spec"))]
+    assert len(pointers) == 2
+    assert max(pointers) <= 60 < min(life for life in lives.values() if life not in pointers)
+
+
+def test_half_a_generation_is_never_seen(url: str) -> None:
+    """A publication that fails leaves the old snapshot in force."""
+    publish(url, About("s", 1), tables(1), ttl=60, namespace="half")
+    broken = Table("later", {"k": np.array([1.5])}, {})
+    with pytest.raises(SnapshotError, match="`later` cannot be part"):
+        publish(url, About("s", 2), [*tables(2), broken], ttl=60, namespace="half")
+    store = RedisStore(url, spec="s", namespace="half")
+    assert store.find("one", [[3]]).matrix()[0, 0] == 1.0
+    store.close()
+
+
+def test_what_expired_is_told_and_never_taken_for_unknown_keys(url: str) -> None:
+    """After the time to live the store refuses instead of answering with nulls."""
+    publish(url, About("s", 1), tables(1), ttl=2, namespace="gone")
+    store = RedisStore(url, spec="s", namespace="gone")
+    time.sleep(2.3)
+    with pytest.raises(SnapshotError) as caught:
+        store.find("one", [[3]])
+    assert "expired" in caught.value.why
+    store.close()
+
+
+def test_another_spec_is_refused_and_both_can_be_in_force(url: str) -> None:
+    """A model finds the snapshot of its own features, also while another is published; else one clear error."""
+    publish(url, About("old", 1), tables(1), ttl=60, namespace="specs")
+    publish(url, About("new", 1), tables(2), ttl=60, namespace="specs")
+    for spec, value in (("old", 1.0), ("new", 2.0), (None, 2.0)):
+        store = RedisStore(url, spec=spec, namespace="specs")
+        assert store.find("one", [[3]]).matrix()[0, 0] == value
+        store.close()
+    with pytest.raises(SnapshotError) as caught:
+        RedisStore(url, spec="other", namespace="specs")
+    assert "spec new, asked for are those of other" in caught.value.why
+
+
+def test_failures_are_clear_and_never_show_the_password(url: str) -> None:
+    """Refused, silent, wrong password, no Redis URL, nothing published, unknown table."""
+    port = free_port()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        cases = [
+            (f"redis://:{PASSWORD}@127.0.0.1:{port}/0", StoreUnreachableError, "refused or lost"),
+            (f"redis://:{PASSWORD}@127.0.0.1:{silent.getsockname()[1]}/0", StoreUnreachableError, "did not answer"),
+            (url.replace(PASSWORD, f"{PASSWORD}1"), SnapshotError, "password is missing or wrong"),
+            (f"http://:{PASSWORD}@127.0.0.1/", SnapshotError, "another scheme"),
+            (f"redis://127.0.0.1:{PASSWORD}/0", SnapshotError, "cannot be read"),
+            (url, SnapshotError, "no snapshot is in force"),
+        ]
+        for address, kind, why in cases:
+            with pytest.raises(SnapshotError) as caught:
+                RedisStore(address, spec="s", namespace="nothing", timeout=0.3)
+            assert type(caught.value) is kind, address
+            assert why in caught.value.why, caught.value.why
+            assert PASSWORD not in caught.value.render()
+    assert redacted("redis://me:secret@host:6380/2?password=other") == "redis://host:6380/2"
