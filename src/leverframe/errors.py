@@ -113,6 +113,18 @@ class StoreUnreachableError(SnapshotError):
     transient = True
 
 
+class RequestError(LeverframeError):
+    """A request for features lacks a field, has a wrong one, or asks for a moment that cannot be answered."""
+
+    exit_code = 24
+
+
+class ParityError(LeverframeError):
+    """A feature at request time is not the one of the training set."""
+
+    exit_code = 25
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
     import difflib  # noqa: PLC0415 - only a person who slipped needs it

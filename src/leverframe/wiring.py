@@ -15,11 +15,14 @@ from leverframe.imports import load
 
 if TYPE_CHECKING:
     from leverframe.adapters.stage_log import Recording
+    from leverframe.domain.build.online import Span
     from leverframe.domain.build.picture import Origin
     from leverframe.domain.build.plan import Plan
-    from leverframe.domain.build.run import Built
+    from leverframe.domain.build.run import Built, Engine
     from leverframe.domain.evaluate.run import Evaluation
+    from leverframe.domain.features import Answer
     from leverframe.domain.ingest import Ingested, Source
+    from leverframe.domain.parity import Parity
     from leverframe.domain.status import PipelineStatus
     from leverframe.domain.train import ModelDescription
     from leverframe.domain.training_set import TrainingSet
@@ -108,6 +111,77 @@ def training_set() -> TrainingSet:
         write_json(ROOT / layout.LEARNING_SET, found.learning.to_json())
         record.rows(found.train.rows + found.holdout.rows)
     return found
+
+
+def snapshot(as_of: str | None, since: str | None, out: Path) -> Path:
+    """Write the snapshot for lookup: as of a moment, by default the end of the last month."""
+    from leverframe.adapters.duckdb.engine import DuckDBEngine
+    from leverframe.domain.build.online import Span
+    from leverframe.domain.features.request import moment
+
+    settings = read_settings()
+    with stage("snapshot"):
+        until = moment(as_of) if as_of else Month.of(settings.data.last).plus(1).start(settings.data.timezone)
+        _write_snapshot(settings, Span(moment(since) if since else until, until), ROOT / out, DuckDBEngine())
+    return out
+
+
+def parity(months_asked: Sequence[str] = ()) -> Parity:
+    """Compare built months, by default those of the hold-out, with what a snapshot gives for their rows."""
+    from tempfile import TemporaryDirectory
+
+    from leverframe.adapters.duckdb.engine import DuckDBEngine
+    from leverframe.adapters.polars import PolarsTables
+    from leverframe.adapters.snapshot_file import SnapshotFile
+    from leverframe.domain.build.online import Span
+    from leverframe.domain.parity import run
+    from leverframe.files import write_json
+
+    settings = read_settings()
+    plan, holdout = star_plan(settings), settings.features.holdout
+    chosen = [Month.of(each) for each in months_asked] or months(holdout.first, holdout.last)
+    with stage("parity") as record, TemporaryDirectory() as folder:
+
+        def opened(month: Month) -> SnapshotFile:
+            path, zone = Path(folder, f"{month}.bin"), settings.data.timezone
+            span = Span(month.start(zone) - plan.ahead, month.plus(1).start(zone))
+            _write_snapshot(settings, span, path, DuckDBEngine())
+            return SnapshotFile(path, spec=plan.spec)
+
+        found = run(plan, chosen, PolarsTables(ROOT), opened)
+        record.rows(found.rows)
+        if not months_asked:
+            write_json(ROOT / layout.PARITY, found.to_json())
+    return found
+
+
+def request_origins(fields: Mapping[str, str], as_of: str, path: Path, url: str | None) -> Answer:
+    """Return the vector of one request, written as text, and where each of its features came from."""
+    from leverframe.adapters.redis import RedisStore
+    from leverframe.adapters.snapshot_file import SnapshotFile
+    from leverframe.domain.features import answered, parsed
+    from leverframe.domain.features.request import moment
+
+    plan = star_plan(read_settings())
+    store = RedisStore(url, spec=plan.spec) if url else SnapshotFile(ROOT / path, spec=plan.spec)
+    try:
+        return answered(plan, store, parsed(plan, fields, moment(as_of), store.about()))
+    finally:
+        store.close()
+
+
+def _write_snapshot(settings: Settings, span: Span, out: Path, engine: Engine) -> None:
+    """Write what ``span`` needs into ``out``."""
+    from leverframe.adapters.duckdb.online import DuckDBSnapshooter
+    from leverframe.adapters.snapshot_file import write
+    from leverframe.domain.build.online import about, online_files
+    from leverframe.domain.features.request import required
+
+    plan, last = star_plan(settings), Month.of(settings.data.last)
+    files = online_files(plan, span, (Month.of(settings.data.first), last), settings.data.timezone, ROOT)
+    kinds = engine.columns([ROOT / layout.raw(plan.spine, str(last))])
+    fields = about(plan, span, {name: kinds[name] for name in required(plan)})
+    write(out, fields, DuckDBSnapshooter().tables(plan, files, span))
 
 
 def train() -> ModelDescription:

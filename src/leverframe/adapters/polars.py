@@ -7,15 +7,18 @@ import importlib.util
 import io
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
+from leverframe.domain import layout
 from leverframe.domain.ingest import Csv, Function, Parquet, Query, Reader, of_month
 from leverframe.domain.month import Month
+from leverframe.domain.table import column as table_column
 from leverframe.errors import SourceError
 from leverframe.files import replacing
 
@@ -104,9 +107,25 @@ class PolarsTables:
         except _UNREADABLE as error:
             raise _unreadable(str(path), error, _MAKE_AGAIN) from error
 
+    def arrays(self, month: Month, columns: Sequence[str]) -> dict[str, Any]:
+        """Return columns of a built month as arrays, nulls masked; moments as microseconds since the epoch."""
+        table = self.read(layout.features(str(month)))
+        return {name: _array(table_column(table, name, file=layout.features(str(month)))) for name in columns}
+
     def write(self, path: Path, columns: Mapping[str, Any]) -> None:
         """Replace the file with columns of equal length: arrays of numpy, or columns of a table."""
         _write(pl.DataFrame(dict(columns)), self._root / path)
+
+
+def _array(values: Any) -> Any:
+    series: pl.Series = values
+    if isinstance(series.dtype, pl.Datetime):
+        series = series.dt.epoch("us")
+    null = series.is_null().to_numpy()
+    if series.dtype == pl.String:
+        return np.ma.masked_array(np.array(series.to_list(), object), mask=null)
+    filled = series.fill_null(False if series.dtype == pl.Boolean else 0)
+    return np.ma.masked_array(filled.to_numpy(), mask=null)
 
 
 def _csv(files: list[str], reader: Csv) -> pl.LazyFrame:

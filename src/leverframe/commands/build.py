@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from leverframe import output, wiring
+from leverframe.domain import layout
 
 
 @click.command(
@@ -15,7 +18,21 @@ from leverframe import output, wiring
 @click.option("--explain", is_flag=True, help="Print the plan instead; with --row, where each feature came from.")
 @click.option("--row", type=click.IntRange(min=0), help="Row of the partition to explain, counted from 0.")
 @click.option("--mermaid", is_flag=True, help="Print the star schema as a Mermaid picture instead.")
-def build(partition: str | None, training_set: bool, explain: bool, row: int | None, mermaid: bool) -> None:
+@click.option("--snapshot", is_flag=True, help="Write the snapshot from which features are looked up at request time.")
+@click.option("--as-of", help="With --snapshot: what was known before this moment; by default the end of the data.")
+@click.option("--since", help="With --snapshot: the first moment it answers for; by default that of --as-of.")
+@click.option("--out", type=click.Path(path_type=Path), default=layout.SNAPSHOT, help="With --snapshot: the file.")
+def build(
+    partition: str | None,
+    training_set: bool,
+    explain: bool,
+    row: int | None,
+    mermaid: bool,
+    snapshot: bool,
+    as_of: str | None,
+    since: str | None,
+    out: Path,
+) -> None:
     """Build the features of one month, or the training set, by the plan of star.yaml."""
     if mermaid:
         output.product(wiring.star_picture())
@@ -23,8 +40,10 @@ def build(partition: str | None, training_set: bool, explain: bool, row: int | N
         output.product(wiring.explained(partition, row))
     elif training_set:
         output.product("\n".join(wiring.training_set().lines()))
+    elif snapshot:
+        output.product(f"{wiring.snapshot(as_of, since, out)}")
     elif partition:
         built = wiring.build(partition)
         output.product(f"{built.path}  {built.rows:,} rows, {built.features} features")
     else:
-        raise click.UsageError("name a --partition, or ask for --training-set, --explain or --mermaid")
+        raise click.UsageError("name a --partition, or ask for --training-set, --snapshot, --explain or --mermaid")

@@ -19,6 +19,8 @@ METRICS = REPORTS / "metrics.json"
 PLOTS = REPORTS / "plots"
 PICTURES = REPORTS / "pictures"
 MODEL_CARD = REPORTS / "model-card.md"
+SNAPSHOT = Path("data/snapshot.bin")
+PARITY = REPORTS / "parity.json"
 STAGE_LOGS = Path(".leverframe/stages")  # never an output: times would change hashes
 
 

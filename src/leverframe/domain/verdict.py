@@ -20,6 +20,7 @@ class Reason(StrEnum):
     FOREIGN_KEY_BROKEN = "foreign-key-broken"
     KEY_DUPLICATED = "key-duplicated"
     NULL_RATE_CHANGED = "null-rate-changed"
+    PARITY_BROKEN = "parity-broken"
 
 
 @dataclass(frozen=True)

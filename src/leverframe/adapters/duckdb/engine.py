@@ -16,6 +16,7 @@ from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microse
 from leverframe.adapters.duckdb.views import ROW, create_view
 from leverframe.domain.build.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
+from leverframe.domain.build.values import numbers, shaped
 from leverframe.domain.build.windows import Column, Ints, Moments, Timeline, aggregate
 from leverframe.errors import LabelError, SourceError
 from leverframe.files import replacing
@@ -145,11 +146,11 @@ class _Build:
         timeline = Timeline(Moments(events.pop("__code"), events.pop(_AT)), rows)
         high = timeline.before()
         lows = {window: timeline.before(window) for window in {each.window for each in step.aggregates}}
-        columns = {name: Column(_numbers(values)) for name, values in events.items()}
+        columns = {name: Column(numbers(values)) for name, values in events.items()}
         made: dict[str, Any] = {}
         for each in step.aggregates:
             found = aggregate(each, columns[each.column], lows[each.window], high)
-            made[each.name] = _shaped(each.function, events[each.column], found)
+            made[each.name] = shaped(each.function, events[each.column], found)
         return made
 
     def _rows(self, key: Key) -> Moments:
@@ -248,25 +249,3 @@ def _label_columns(label: LabelStep) -> list[str]:
         f"CASE WHEN {known} IS NOT NULL THEN {learnt} END AS {column(label.name)}",
         f"CASE WHEN {value} IS NOT NULL THEN {known} END AS {column(label.name + '_known_at')}",
     ]
-
-
-def _numbers(values: Any) -> Any:
-    """Return a column as float64 with NaN for null; what is not a number becomes a code a value."""
-    masked = np.ma.asarray(values)
-    missing = np.ma.getmaskarray(masked)
-    data = np.ma.getdata(masked)
-    if data.dtype == object or data.dtype.kind in "MU":
-        _, data = np.unique(np.where(missing, data[~missing][0] if (~missing).any() else "", data), return_inverse=True)
-    return np.where(missing, np.nan, data.astype(np.float64))
-
-
-def _shaped(function: str, values: Any, made: Any) -> Any:
-    """Return a computed feature in the type it has in the output."""
-    if function in ("count", "distinct"):
-        return made.astype(np.int64)
-    if function == "last":
-        missing = np.isnan(made)
-        where = np.where(missing, 0, made).astype(np.int64)
-        taken = np.ma.asarray(values)[where] if len(values) else np.ma.masked_all(len(made), dtype=np.float64)
-        return np.ma.masked_array(np.ma.getdata(taken), mask=missing)
-    return made

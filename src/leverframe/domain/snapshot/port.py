@@ -174,6 +174,10 @@ class Found:
         """
         return self._rows.column(name)
 
+    def repeated(self, count: int) -> Found:
+        """Return the answer for one key as that for ``count`` equal ones."""
+        return Found(np.repeat(self.start, count), np.repeat(self.stop, count), self._rows)
+
     def take(self, names: Sequence[str] = ()) -> dict[str, Any]:
         """Return the columns' values of the asked keys, all columns unless some are named.
 

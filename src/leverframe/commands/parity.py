@@ -1,0 +1,21 @@
+"""Compare the features at request time with those of the built months."""
+
+from __future__ import annotations
+
+import click
+
+from leverframe import output, wiring
+from leverframe.domain.parity import refuse
+
+
+@click.command(epilog="Examples: leverframe parity; leverframe parity --month 2013-09 --json")
+@click.option("--month", multiple=True, help="Built month to compare, as YYYY-MM; by default those of the hold-out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def parity(month: tuple[str, ...], as_json: bool) -> None:
+    """Recompute every row of built months through a snapshot, and fail unless every value is the same."""
+    found = wiring.parity(month)
+    if as_json:
+        output.product_json(found.to_json())
+    else:
+        output.product("\n".join(found.lines()))
+    refuse(found)

@@ -1,0 +1,186 @@
+"""From requests to vectors: the plan of the training set, run over a store instead of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+
+from leverframe.domain.build.online import AT, EPOCH
+from leverframe.domain.build.picture import Origin, origin_lines
+from leverframe.domain.build.plan import AsOfLookup, Lookup, Plan, Windows
+from leverframe.domain.build.values import numbers, shaped, taken
+from leverframe.domain.build.windows import Column, Ints, aggregate
+from leverframe.domain.features.request import Requests, calendar, checked, key_columns
+from leverframe.domain.snapshot import Found, Store
+
+_FEW = 64  # rows up to which only the events of their own windows are looked at
+
+
+def vectors(plan: Plan, store: Store, requests: Requests) -> dict[str, Any]:
+    """Return every feature of ``plan`` for n requests, n values each; nulls are NaN or masked.
+
+    The same kernels as in training run over the rows that the snapshot keeps a key, so a value
+    equals to the last bit what a build gives for that moment from what was known before the snapshot.
+    A request's own value for a feature goes before that of the snapshot. Raises ``RequestError``
+    for a request that cannot be answered.
+    """
+    checked(plan, requests, store.about())
+    fields = {**requests.fields, **calendar(plan, requests.as_of)}
+    made: dict[str, Any] = {name: fields[name] for name in [*plan.spine_features, *plan.calendar]}
+    for step in plan.steps:
+        if all(name in requests.fields for name in step.outputs()):
+            continue
+        found = store.find(step.name, key_columns(fields, step.key.spine))
+        if len(found.start) != len(requests.as_of):  # one key for all rows
+            found = found.repeated(len(requests.as_of))
+        if isinstance(step, Windows):
+            made |= _windows(step, found, requests.as_of)
+        else:
+            made |= _lookup(step, found, requests.as_of)
+    given = {name: fields[name] for name in plan.features() if name in requests.fields}
+    return {name: (made | given)[name] for name in plan.features()}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The vector of one request: ``values`` by feature, None for null, and where each came from."""
+
+    spec: str
+    known_before: str
+    values: dict[str, Any]
+    origins: tuple[Origin, ...]
+
+    def lines(self) -> list[str]:
+        """Return the vector for a person."""
+        return [*origin_lines(self.origins), f"snapshot of {self.spec}, with what was known before {self.known_before}"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer as plain values."""
+        told = {each.feature: {k: v for k, v in asdict(each).items() if k != "feature"} for each in self.origins}
+        return {"spec": self.spec, "known_before": self.known_before, "features": self.values, "origins": told}
+
+
+def answered(plan: Plan, store: Store, requests: Requests) -> Answer:
+    """Return the vector of the first request, and where each feature came from."""
+    values = vectors(plan, store, requests)
+    fields = {**requests.fields, **calendar(plan, requests.as_of)}
+    told = {name: Origin(name, _shown(values[name]), "request", "", 1, None, None) for name in values}
+    for step in plan.steps:
+        found = store.find(step.name, key_columns(fields, step.key.spine))
+        key = ", ".join(_shown(fields[name]) for name in step.key.spine)
+        for name in step.outputs():
+            if name not in requests.fields:
+                rows, opens, newest = _read(step, name, found, int(requests.as_of[0]))
+                told[name] = Origin(name, _shown(values[name]), step.table, key, rows, opens, newest)
+    about = store.about()
+    plain = {name: _plain(each) for name, each in values.items()}
+    return Answer(about.spec, f"{_moment(about.as_of)} UTC", plain, tuple(told.values()))
+
+
+def positions(at: Any, start: Ints, stop: Ints, moments: Ints) -> Ints:
+    """Return for each row the first position in ``[start, stop)`` whose moment is not before the given one."""
+    if len(start) <= _FEW:
+        return np.array(
+            [a + np.searchsorted(at[a:b], moment) for a, b, moment in zip(start, stop, moments, strict=True)], np.int64
+        )
+    low, high = start.copy(), stop.copy()
+    while (undecided := low < high).any():
+        middle = (low + high) // 2
+        before = undecided & (at[np.where(undecided, middle, 0)] < moments)
+        low = np.where(before, middle + 1, low)
+        high = np.where(undecided & ~before, middle, high)
+    return low
+
+
+def _lookup(step: Lookup, found: Found, as_of: Ints) -> dict[str, Any]:
+    if not isinstance(step, AsOfLookup):
+        missing, where = found.start == found.stop, found.start
+    else:
+        at = found.column(AT)
+        where = positions(at, found.start, found.stop, as_of) - 1
+        missing = where < found.start
+        where = np.where(missing, 0, where)
+        if len(at):
+            missing = missing | (at[where] < as_of - _microseconds(step.tolerance))
+    where = np.where(missing, 0, where)
+    return {f"{step.name}_{name}": taken(found.column(name), where, missing) for name in step.columns}
+
+
+def _windows(step: Windows, found: Found, as_of: Ints) -> dict[str, Any]:
+    at = found.column(AT)
+    high = positions(at, found.start, found.stop, as_of)
+    lows = {
+        window: positions(at, found.start, found.stop, as_of - _microseconds(window))
+        for window in {each.window for each in step.aggregates}
+    }
+    if len(as_of) > _FEW:
+        return _aggregated(step, found, lows, high, slice(0, len(at)))
+    rows = [
+        _aggregated(
+            step,
+            found,
+            {window: low[row : row + 1] for window, low in lows.items()},
+            high[row : row + 1],
+            slice(int(lows[step.longest()][row]), int(high[row])),
+        )
+        for row in range(len(as_of))
+    ]
+    return {each.name: np.ma.concatenate([row[each.name] for row in rows]) for each in step.aggregates}
+
+
+def _aggregated(step: Windows, found: Found, lows: dict[timedelta, Ints], high: Ints, part: slice) -> dict[str, Any]:
+    """Return the features of some rows, of whose events only ``part`` is looked at."""
+    values = {name: found.column(name)[part] for name in {each.column for each in step.aggregates}}
+    columns = {name: Column(numbers(each)) for name, each in values.items()}
+    return {
+        each.name: shaped(
+            each.function,
+            values[each.column],
+            aggregate(each, columns[each.column], lows[each.window] - part.start, high - part.start),
+        )
+        for each in step.aggregates
+    }
+
+
+def _read(step: Any, name: str, found: Found, as_of: int) -> tuple[int, str | None, str | None]:
+    """Return how many rows one feature of the first request read, where its window opens, and the newest moment."""
+    if isinstance(step, Lookup) and not isinstance(step, AsOfLookup):
+        return int(found.stop[0] - found.start[0]), None, None
+    at = found.column(AT)
+    if isinstance(step, AsOfLookup):
+        opens, known = as_of - _microseconds(step.tolerance), None
+    else:
+        each = next(each for each in step.aggregates if each.name == name)
+        opens, known = as_of - _microseconds(each.window), each.column
+    low, high = (
+        int(positions(at, found.start[:1], found.stop[:1], np.array([moment]))[0]) for moment in (opens, as_of)
+    )
+    where = np.arange(low, high)
+    if known is not None:
+        where = where[~np.isnan(numbers(found.column(known)[low:high]))]
+    return len(where), _moment(opens), _moment(int(at[where[-1]])) if len(where) else None
+
+
+def _microseconds(length: timedelta) -> int:
+    return length // timedelta(microseconds=1)
+
+
+def _moment(at: int) -> str:
+    return (EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _plain(values: Sequence[Any]) -> Any:
+    """Return the first value as one of Python, None for null."""
+    value = np.ma.asarray(values)[0]
+    if value is np.ma.masked or value is None or value != value:  # noqa: PLR0124 - only NaN differs from itself
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _shown(values: Sequence[Any]) -> str:
+    value = _plain(values)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
