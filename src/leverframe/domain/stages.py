@@ -25,6 +25,7 @@ HISTORY = 2  # earlier months that a month's volume and null rates are compared 
 OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` keeps them."
 
 _MODEL = ("artefacts", "table", "training_set")
+_ONLINE = ("features", "online", "snapshot", "snapshot_file")
 _ENGINE = ("build", "engine", "views", "sql", "connection")
 
 # What `dvc plots` draws for each kind of label: file, column along, column up, template.
@@ -84,7 +85,8 @@ def pipeline(settings: Settings, sources: Mapping[str, Source], plan: Plan, code
     case = settings.data.case.replace(".", "/")
     back = max([HISTORY, *(months_back(reach) for reach in plan.reach().values())])
     data, build = _data_stages(case, sources, code), _build(case, plan, sources, code)
-    stages = (*data, build, *_model_stages(settings, case, code))
+    online = _online_stages(settings, case, plan, sources, code)
+    stages = (*data, build, *online, *_model_stages(settings, case, code))
     for name in dict.fromkeys(name for stage in stages for name in stage.params):
         _refuse_default(settings, name)
     kinds = {label.name: label.kind for label in plan.labels}
@@ -216,6 +218,50 @@ def _model_stages(settings: Settings, case: str, code: Sequence[str]) -> tuple[S
             metrics=(_path(layout.METRICS),),
         ),
     )
+
+
+def _online_stages(
+    settings: Settings, case: str, plan: Plan, sources: Mapping[str, Source], code: Sequence[str]
+) -> tuple[Stage, ...]:
+    """Return the stages of what is looked up at request time: the snapshot as of the end, and its parity."""
+    every, holdout = months(settings.data.first, settings.data.last), settings.features.holdout
+    compared = months(holdout.first, holdout.last)
+    star = (f"{case}/star.yaml", *_only(code, *_ENGINE, *_ONLINE))
+    return (
+        Stage(
+            "snapshot",
+            "leverframe build --snapshot",
+            (*star, *_seen(plan, sources, [every[-1].plus(1)], every)),
+            ("data",),
+            cached=(_path(layout.SNAPSHOT),),
+        ),
+        Stage(
+            "parity",
+            "leverframe parity",
+            (
+                *star,
+                *_only(code, "parity", "polars"),
+                *_seen(plan, sources, [*compared, compared[-1].plus(1)], every),
+                *(_path(layout.features(str(month))) for month in compared),
+            ),
+            ("data", "features.holdout"),
+            metrics=(_path(layout.PARITY),),
+        ),
+    )
+
+
+def _seen(plan: Plan, sources: Mapping[str, Source], asked: Sequence[Month], every: Sequence[Month]) -> tuple[str, ...]:
+    """Return the raw files among ``every`` month that a snapshot for moments of the months ``asked`` reads."""
+    found, reach = [], plan.reach()
+    for table in dict.fromkeys(step.table for step in plan.steps):
+        if sources[table].static:
+            found.append(_path(layout.raw(table, layout.STATIC)))
+            continue
+        back = months_back(reach[table])
+        read = [month for month in every if asked[0].plus(-back) <= month <= asked[-1]]
+        found += [_path(layout.raw(table, str(month))) for month in read]
+    spine = _path(layout.raw(plan.spine, str(every[-1])))  # tells the kinds of the fields
+    return tuple(dict.fromkeys([*found, spine]))
 
 
 def _stage_lines(stage: Stage) -> list[str]:

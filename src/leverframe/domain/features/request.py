@@ -60,7 +60,8 @@ def parsed(plan: Plan, fields: Mapping[str, str], as_of: datetime, about: About)
     """Return one request from fields written as text; an empty text is null.
 
     The snapshot tells which fields are numbers. A field may also be a feature by its full name,
-    which then is used instead of what the snapshot has. Raises ``RequestError`` for a field that is unknown or of the wrong kind.
+    which then is used instead of what the snapshot has. Raises ``RequestError`` for a field that
+    is unknown or of the wrong kind.
     """
     known = [*required(plan), *plan.features()]
     for name in fields:
