@@ -10,7 +10,6 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from leverframe.adapters.spark import parquet
-from leverframe.adapters.spark.parquet import Types
 from leverframe.adapters.spark.session import session
 from leverframe.adapters.spark.steps import Steps
 from leverframe.adapters.spark.stream import in_order, streamed

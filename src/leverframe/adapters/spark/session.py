@@ -57,6 +57,8 @@ def _started(master: str, memory: str) -> SparkSession:
         except (PySparkException, OSError) as error:
             raise _cannot_start(master, _last_line(noise.fileno()) or str(error)) from error
     spark.sparkContext.setLogLevel("ERROR")
+    if local:  # a few cores need few parts; what a cluster needs, Spark finds out from the size
+        spark.conf.set("spark.sql.shuffle.partitions", str(2 * spark.sparkContext.defaultParallelism))
     return spark
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,13 +13,13 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
 
 from leverframe.adapters.spark.checks import refuse_late, refuse_orphans, refuse_twins
-from leverframe.adapters.spark.parquet import MOMENT, Types, common, rows_of
+from leverframe.adapters.spark.parquet import MOMENT, Types, rows_of
 from leverframe.adapters.spark.tables import ROW, Table, named, read_table
 from leverframe.adapters.spark.timelines import AT, Meeting, aggregated, newest
 from leverframe.domain.build.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
 
-_NUMBERS = {"count": pa.int64(), "distinct": pa.int64()}  # all else of numbers is a float, `last` what the column is
+_MADE = {"count": pa.int64(), "distinct": pa.int64()}  # all else is a float, and `last` what the column is
 
 
 class Steps:
@@ -71,6 +72,11 @@ class Steps:
         shown_columns = made.select(ROW, *(named(name) for name in names))
         return shown_columns.orderBy(ROW), pa.schema([(name, self._made[name]) for name in names])
 
+    @cached_property
+    def _span(self) -> tuple[int, int]:
+        first, last = self._spine.frame.agg(F.min(AT), F.max(AT)).first() or (None, None)
+        return first or 0, last or 0
+
     def _names(self) -> list[str]:
         plan = self._plan
         steps = [name for step in plan.steps for name in step.outputs()]
@@ -120,7 +126,7 @@ class Steps:
         places = {column: f"__v{number}" for number, column in enumerate(columns)}
         values = {place: named(column) for column, place in places.items()}
         types = {
-            each.name: table.types[each.column] if each.function == "last" else _NUMBERS.get(each.function, pa.float64())
+            each.name: _MADE.get(each.function, pa.float64()) if each.function != "last" else table.types[each.column]
             for each in step.aggregates
         }
         meeting = self._meeting(step, F.unix_micros(named(step.known_at)), values, step.longest())
@@ -139,6 +145,7 @@ class Steps:
             table.frame.select(ROW, at.alias(AT), *events, *shown),
             keys,
             back,
+            self._span,
             rows_of(self._inputs.tables[step.table]),
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -78,7 +79,7 @@ def spark_type(dtype: pa.DataType) -> DataType:
 
 def need_zone(spark: SparkSession, zone: str | None) -> None:
     """Raise ``DefinitionError`` for a time zone that Java does not know."""
-    jvm = spark._jvm  # the only door to Java
+    jvm: Any = spark._jvm  # the only door to Java
     if zone and not jvm.java.time.ZoneId.getAvailableZoneIds().contains(zone):
         raise DefinitionError(
             f"the engine `spark` cannot run this plan: Java does not know the time zone `{zone}`",

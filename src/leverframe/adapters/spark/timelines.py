@@ -38,13 +38,13 @@ class Meeting:
     events: DataFrame
     keys: tuple[str, ...]
     back: timedelta
+    span: tuple[int, int]  # the moments of the first and the last row
     count: int  # events in all, as far as the footers tell
 
     def each(self, work: Work, schema: pa.Schema) -> DataFrame:
         """Return what ``work`` makes of the rows and events of each bucket and part."""
         slots = 2 * self.rows.sparkSession.sparkContext.defaultParallelism
-        first, last = self.rows.agg(F.min(AT), F.max(AT)).first() or (None, None)
-        first, last = first or 0, last or 0
+        first, last = self.span
         longest = self.back // timedelta(microseconds=1)
         length = max(longest, -(-(last - first + 1) // slots), 1)
         buckets = (last - first) // length + 1
