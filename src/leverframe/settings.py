@@ -70,10 +70,22 @@ class DataSettings(MonthRange):
     timezone: ZoneText = Field(description="time zone in which a month begins")
 
 
+class SparkSettings(Document):
+    """Where Spark runs; no result depends on it."""
+
+    master: Annotated[str, Field(min_length=1)] = Field(
+        default="local[*]", description="master of Spark: local[2], or the address of a cluster"
+    )
+    memory: Annotated[str, Field(pattern=r"^[1-9]\d*[mg]$")] = Field(
+        default="2g", description="memory of each process of Spark, such as 512m or 4g"
+    )
+
+
 class FeaturesSettings(Document):
     """Which label and features form the training set, and how time splits it."""
 
-    engine: Literal["duckdb"] = Field(default="duckdb", description="engine that runs the plan")
+    engine: Literal["duckdb", "spark"] = Field(default="duckdb", description="engine that runs the plan")
+    spark: SparkSettings = Field(default_factory=SparkSettings, description="where `engine: spark` runs")
     label: str = Field(description="label of star.yaml that the model learns")
     select: list[str] = Field(min_length=1, description="feature names of star.yaml; `*` matches any text")
     train: MonthRange = Field(description="months the model learns from")

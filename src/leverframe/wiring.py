@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from leverframe.domain.train import ModelDescription
     from leverframe.domain.training_set import TrainingSet
     from leverframe.domain.validate.report import Report
-    from leverframe.settings import Settings
+    from leverframe.settings import FeaturesSettings, Settings
 
 ROOT = Path()
 
@@ -87,15 +87,25 @@ def validate(partition: str, history: Sequence[str] = ()) -> Report:
 
 def build(partition: str) -> Built:
     """Build the features of one month."""
-    from leverframe.adapters.duckdb.engine import DuckDBEngine
     from leverframe.domain.build.run import run
 
     settings = read_settings()
     month, first = Month.of(partition), Month.of(settings.data.first)
     with stage("build", partition) as record:
-        built = run(star_plan(settings), month, first, DuckDBEngine(), ROOT)
+        built = run(star_plan(settings), month, first, engine(settings.features), ROOT)
         record.rows(built.rows)
     return built
+
+
+def engine(settings: FeaturesSettings) -> Engine:
+    """Return the engine that the settings name."""
+    if settings.engine == "spark":
+        from leverframe.adapters.spark import spark_engine
+
+        return spark_engine(settings.spark.master, settings.spark.memory)
+    from leverframe.adapters.duckdb.engine import DuckDBEngine
+
+    return DuckDBEngine()
 
 
 def training_set() -> TrainingSet:

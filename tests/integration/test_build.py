@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,178 +20,26 @@ from leverframe.domain.build.spec import Star
 from leverframe.domain.month import Month
 from leverframe.errors import DefinitionError, LabelError, LeakError, SourceError
 from leverframe.testing.reference import reference
-
-JANUARY, MARCH = Month(2020, 1), Month(2020, 3)
-MOMENT = pl.Datetime("us", "UTC")
-TYPES: dict[str, dict[str, Any]] = {
-    "visits": {"id": pl.Int64, "k": pl.String, "g": pl.Int64, "x": pl.Float64},
-    "events": {"k": pl.String, "g": pl.Int64, "v": pl.Float64, "n": pl.Int64, "t": pl.String, "seen_at": MOMENT},
-    "states": {"who": pl.String, "level": pl.Float64, "mode": pl.String},
-    "places": {"k": pl.String, "size": pl.Int64},
-    "outcomes": {"id": pl.Int64, "y": pl.Float64, "settled_at": MOMENT},
-}
-STAR: dict[str, Any] = {
-    "entities": {"visit": ["id"], "place": ["k"], "pair": ["k", "g"], "slot": ["k", "hour"]},
-    "spine": {
-        "table": "visits",
-        "key": "visit",
-        "columns": ["x"],
-        "calendar": {"timezone": "America/New_York", "parts": ["hour", "weekday", "day_of_year"]},
-    },
-    "facts": {
-        "events": {"table": "events", "known_at": "seen_at", "max_lag": "3d"},
-        "outcomes": {"table": "outcomes", "known_at": "settled_at", "max_lag": "60d"},
-    },
-    "dimensions": {
-        "place": {"table": "places", "key": "place", "columns": ["size"]},
-        "state": {
-            "table": "states",
-            "key": "place",
-            "match": {"k": "who"},
-            "columns": ["level", "mode"],
-            "as_of": {"lag": "30m", "tolerance": "2d"},
-        },
-    },
-    "measures": {
-        "all": {"fact": "events", "of": {"v": ["sum", "count"]}, "windows": ["1h", "20d"]},
-        "place": {
-            "fact": "events",
-            "key": "place",
-            "of": {
-                "v": ["mean", "sum", "count", "min", "max", "last", "distinct", {"share_above": 0.5}],
-                "n": ["last", "sum"],
-                "t": ["last", "count", "distinct"],
-            },
-            "windows": ["1h", "2d"],
-        },
-        "pair": {"fact": "events", "key": "pair", "of": {"v": ["mean"], "n": ["max"]}, "windows": ["20d"]},
-        "past": {"fact": "outcomes", "of": {"y": ["mean"]}, "windows": ["20d"]},
-        "slot": {"fact": "events", "key": "slot", "of": {"n": ["count"]}, "windows": ["20d"]},
-    },
-    "labels": {
-        "high": {"fact": "outcomes", "column": "y", "kind": "binary", "at_least": 1},
-        "amount": {"fact": "outcomes", "column": "y", "kind": "regression"},
-    },
-}
-
-# Few places, few moments on a coarse grid: ties, duplicates and empty windows are the common case.
-start = datetime(2020, 2, 28, tzinfo=UTC)
-moments = st.one_of(
-    st.integers(0, 40).map(lambda step: start + timedelta(hours=step * 2)),
-    st.integers(0, 400).map(lambda step: start + timedelta(minutes=step * 15)),
-    st.integers(0, 60).map(lambda day: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=day)),
-)
-lags = st.sampled_from([timedelta(0), timedelta(minutes=1), timedelta(hours=2), timedelta(days=3)])
-places = st.sampled_from(["a", "b", "é'\"", None])
-numbers = st.one_of(
-    st.none(),
-    st.sampled_from([0.0, -0.5, 0.5, 1e12, 0.1, math.nan, math.inf, -math.inf]),
-    st.integers(-3, 3).map(float),
+from tests.integration.worlds import (
+    MARCH,
+    STAR,
+    World,
+    close,
+    plan_of,
+    small_world,
+    stored,
+    worlds,
+    write_world,
 )
 
 
-@st.composite
-def visits(draw: Any) -> list[dict[str, Any]]:
-    """Draw visits of March, in no order, two of them maybe at one moment."""
-    steps = draw(st.lists(st.integers(0, 70), min_size=1, max_size=8))
-    at = [datetime(2020, 3, 1, 5, tzinfo=UTC) + timedelta(minutes=step * 30) for step in steps]
-    rows = [
-        {"id": number, "k": draw(places), "g": draw(st.integers(0, 1)), "x": draw(numbers), "event_time": each}
-        for number, each in enumerate(at)
-    ]
-    return [row | {"known_at": row["event_time"]} for row in rows]
-
-
-events = st.lists(
-    st.builds(
-        lambda at, lag, k, g, v, n, t, seen: {
-            "k": k, "g": g, "v": v, "n": n, "t": t, "event_time": at, "known_at": at + lag,
-            "seen_at": at + lag if seen else None,
-        },
-        moments, lags, places, st.integers(0, 1), numbers, st.one_of(st.none(), st.integers(-(2**60), 2**60)),
-        st.sampled_from(["p", "q", None]), st.integers(0, 9).map(bool),
-    ),
-    max_size=30,
-)  # fmt: skip
-states = st.lists(
-    st.builds(
-        lambda at, lag, who, level, mode: {
-            "who": who, "level": level, "mode": mode, "event_time": at, "known_at": at + lag
-        },
-        moments, lags, places, numbers, st.sampled_from(["on", "off", None]),
-    ),
-    max_size=15,
-)  # fmt: skip
-
-
-@st.composite
-def worlds(draw: Any) -> dict[str, list[dict[str, Any]]]:
-    """Draw all tables of the star."""
-    rows = draw(visits())
-    settled = draw(st.lists(st.sampled_from([row["id"] for row in rows]), unique=True))
-    outcomes = [
-        {"id": each, "y": draw(numbers), "event_time": rows[each]["event_time"]}
-        | {"settled_at": draw(st.one_of(st.none(), moments))}
-        for each in settled
-    ]
-    return {
-        "visits": rows,
-        "events": draw(events),
-        "states": draw(states),
-        "places": [{"k": k, "size": n} for n, k in enumerate(draw(st.lists(places, unique=True)))],
-        "outcomes": [row | {"known_at": row["settled_at"] or row["event_time"]} for row in outcomes],
-    }
-
-
-def plan_of(**spine: Any) -> Plan:
-    """Return the plan of the star, the spine changed as told."""
-    return compile_star(Star.model_validate(STAR | {"spine": STAR["spine"] | spine}))
-
-
-def write_world(world: dict[str, list[dict[str, Any]]], root: Path) -> None:
-    """Write every table as the ingest stage would: months by event_time in New York, rows as they stand."""
-    for table, rows in world.items():
-        timed = {} if table == "places" else {"event_time": MOMENT, "known_at": MOMENT}
-        schema = TYPES[table] | timed
-        for month in [None] if table == "places" else [Month(2019, 12), JANUARY, Month(2020, 2), MARCH]:
-            inside = [row for row in rows if month is None or in_month(row["event_time"], month)]
-            path = root / layout.raw(table, str(month) if month else layout.STATIC)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pl.DataFrame(inside, schema=schema, orient="row").write_parquet(path)
-
-
-def in_month(moment: datetime, month: Month) -> bool:
-    """Tell whether a moment lies in a month of New York."""
-    zone = "America/New_York"
-    return month.start(zone) <= moment < month.plus(1).start(zone)
-
-
-def stored(world: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """Return the tables in the order in which their files hold them: month by month."""
-    return {
-        table: rows if table == "places" else sorted(rows, key=lambda row: _month_of(row["event_time"]))
-        for table, rows in world.items()
-    }
-
-
-def _month_of(moment: datetime) -> str:
-    return next(str(m) for m in (Month(2019, 12), JANUARY, Month(2020, 2), MARCH) if in_month(moment, m))
-
-
-def built(plan: Plan, world: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def built(plan: Plan, world: World) -> list[dict[str, Any]]:
     """Return the features of March that the engine builds."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(world, root)
         run(plan, MARCH, Month(2019, 12), DuckDBEngine(), root)
         return pl.read_parquet(root / layout.features(str(MARCH))).to_dicts()
-
-
-def close(ours: Any, theirs: Any) -> bool:
-    """Tell whether two values are the same; sums may differ in the last bit."""
-    if isinstance(ours, float) and isinstance(theirs, (int, float)):
-        return math.isclose(ours, theirs, rel_tol=1e-12, abs_tol=1e-15)
-    return bool(ours == theirs)
 
 
 slow = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
@@ -231,19 +78,9 @@ def test_nothing_known_later_changes_a_feature(world: dict[str, Any], data: Any)
 
 
 @pytest.fixture
-def world() -> dict[str, list[dict[str, Any]]]:
+def world() -> World:
     """Give a small fixed world."""
-    at = datetime(2020, 3, 2, 12, tzinfo=UTC)
-    return {
-        "visits": [
-            {"id": n, "k": "a", "g": 0, "x": 1.0, "event_time": at + timedelta(hours=n), "known_at": at}
-            for n in range(3)
-        ],
-        "events": [{"k": "a", "g": 0, "v": 2.0, "n": 1, "t": "p", "event_time": at, "known_at": at, "seen_at": at}],
-        "states": [],
-        "places": [{"k": "a", "size": 1}],
-        "outcomes": [{"id": 0, "y": 1.0, "event_time": at, "known_at": at, "settled_at": at}],
-    }
+    return small_world()
 
 
 def test_a_late_correction_counts_from_when_it_was_known(world: dict[str, Any]) -> None:

@@ -18,7 +18,19 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/leverframe"
 COMMANDS = sorted(path.stem for path in (PACKAGE / "commands").glob("*.py") if path.stem != "__init__")
 HOME_ELSEWHERE = {"settings": "settings.py"}  # commands whose room is not in domain/, by name
-HEAVY = ("pandera", "sklearn", "mlserver", "alibi_detect", "dvc", "duckdb", "polars", "pandas", "numpy", "pyarrow")
+HEAVY = (
+    "pandera",
+    "sklearn",
+    "mlserver",
+    "alibi_detect",
+    "dvc",
+    "duckdb",
+    "polars",
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "pyspark",
+)
 
 
 @pytest.mark.parametrize("word", COMMANDS)

@@ -26,7 +26,8 @@ OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` ke
 
 _MODEL = ("artefacts", "table", "training_set")
 _ONLINE = ("features", "online", "snapshot", "snapshot_file")
-_ENGINE = ("build", "engine", "views", "sql", "connection")
+_DUCKDB = ("build", "engine", "views", "sql", "connection")
+_ENGINES = {"duckdb": _DUCKDB, "spark": ("build", "spark")}
 
 # What `dvc plots` draws for each kind of label: file, column along, column up, template.
 _DRAWN: Mapping[LabelKind, tuple[tuple[str, str, str, str], ...]] = {
@@ -84,7 +85,7 @@ def pipeline(settings: Settings, sources: Mapping[str, Source], plan: Plan, code
     """
     case = settings.data.case.replace(".", "/")
     back = max([HISTORY, *(months_back(reach) for reach in plan.reach().values())])
-    data, build = _data_stages(case, sources, code), _build(case, plan, sources, code)
+    data, build = _data_stages(case, sources, code), _build(case, settings.features.engine, plan, sources, code)
     online = _online_stages(settings, case, plan, sources, code)
     stages = (*data, build, *online, *_model_stages(settings, case, code))
     for name in dict.fromkeys(name for stage in stages for name in stage.params):
@@ -163,7 +164,7 @@ def _refuse_default(settings: Document, name: str) -> None:
             )
 
 
-def _build(case: str, plan: Plan, sources: Mapping[str, Source], code: Sequence[str]) -> Stage:
+def _build(case: str, engine: str, plan: Plan, sources: Mapping[str, Source], code: Sequence[str]) -> Stage:
     reach = plan.reach()
     reads, furthest = [], 0
     for table in plan.tables():
@@ -178,7 +179,7 @@ def _build(case: str, plan: Plan, sources: Mapping[str, Source], code: Sequence[
     return Stage(
         "build",
         "leverframe build --partition ${key}",
-        (f"{case}/star.yaml", *_only(code, *_ENGINE), *reads, *contracts),
+        (f"{case}/star.yaml", *_only(code, *_ENGINES[engine]), *reads, *contracts),
         ("data.case", "data.first", "features.engine"),
         cached=(_path(layout.features("${key}")),),
         monthly=True,
@@ -195,7 +196,7 @@ def _model_stages(settings: Settings, case: str, code: Sequence[str]) -> tuple[S
         Stage(
             "training-set",
             "leverframe build --training-set",
-            (f"{case}/star.yaml", *_only(code, *_ENGINE, "splits"), *every),
+            (f"{case}/star.yaml", *_only(code, *_DUCKDB, "splits"), *every),
             ("data.case", "data.timezone", "features"),
             cached=(train, holdout),
             in_git=(described, learnt),
@@ -226,7 +227,7 @@ def _online_stages(
     """Return the stages of what is looked up at request time: the snapshot as of the end, and its parity."""
     every, holdout = months(settings.data.first, settings.data.last), settings.features.holdout
     compared = months(holdout.first, holdout.last)
-    star = (f"{case}/star.yaml", *_only(code, *_ENGINE, *_ONLINE))
+    star = (f"{case}/star.yaml", *_only(code, *_DUCKDB, *_ONLINE))
     return (
         Stage(
             "snapshot",

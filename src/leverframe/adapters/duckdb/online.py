@@ -11,7 +11,7 @@ import numpy as np
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microseconds
 from leverframe.adapters.duckdb.views import ROW, create_view
-from leverframe.domain.build.online import AT, Span, microseconds_of
+from leverframe.domain.build.online import AT, Span, microseconds_of, table_of
 from leverframe.domain.build.plan import AsOfLookup, Plan, Step, Windows
 from leverframe.domain.build.run import KNOWN_AT, Files
 from leverframe.domain.snapshot import Table
@@ -52,7 +52,7 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
     found = sql.execute(f"{query} ORDER BY {AT}, {ROW}" if moment else f"{query} ORDER BY {ROW}").fetchnumpy()
     keys = {name: found[f"k{number}"] for number, name in enumerate(step.key.table)}
     columns = {name: found[f"c{number}"] for number, name in enumerate(values)}
-    return Table(step.name, keys, columns | ({AT: found[AT].astype(np.int64)} if moment else {}))
+    return Table(table_of(step), keys, columns | ({AT: found[AT].astype(np.int64)} if moment else {}))
 
 
 def _values(step: Step) -> Sequence[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from leverframe.domain import layout
-from leverframe.domain.build.plan import Plan
+from leverframe.domain.build.plan import Plan, Step, Windows
 from leverframe.domain.build.run import Files
 from leverframe.domain.month import Month, months_back
 from leverframe.domain.snapshot import About, Table
@@ -48,6 +48,11 @@ class Snapshooter(Protocol):
 
     def tables(self, plan: Plan, files: Files, span: Span) -> Iterator[Table]:
         """Return a table a step, named after it; rows of a key by moment, then by their order in the files."""
+
+
+def table_of(step: Step) -> str:
+    """Return the name of a step's table in a snapshot: a dimension and a measure may share theirs."""
+    return f"{'measure' if isinstance(step, Windows) else 'dimension'} {step.name}"
 
 
 def about(plan: Plan, span: Span, fields: Mapping[str, str]) -> About:

@@ -15,6 +15,9 @@ from leverframe.errors import DefinitionError, SourceError, nearest
 EVENT_TIME, KNOWN_AT = "event_time", "known_at"
 Files = Mapping[str, tuple[Path, ...]]
 
+_VERBS = {"Lookup", "AsOfLookup", "Windows"}
+_FUNCTIONS = {"mean", "sum", "count", "min", "max", "last", "distinct", "share_above"}
+_CALENDAR = {"hour", "weekday", "day", "day_of_year", "month"}
 _ARITHMETIC = {"mean", "sum", "min", "max", "share_above"}
 
 
@@ -59,9 +62,10 @@ def run(plan: Plan, month: Month, first: Month, engine: Engine, root: Path) -> B
     """Build the features of one month from the months its windows reach.
 
     ``first`` is the first month that exists: nothing is read before it. Raises ``SourceError``
-    for a partition that should be there and is not, and ``DefinitionError`` for a column that
-    the tables do not have.
+    for a partition that should be there and is not, and ``DefinitionError`` for a step that no
+    engine knows and for a column that the tables do not have.
     """
+    refuse_unknown(plan)
     needed = needed_files(plan, month, first, root)
     check_columns(plan, {table: engine.columns(paths) for table, paths in needed.items()})
     out = layout.features(str(month))
@@ -72,6 +76,25 @@ def run(plan: Plan, month: Month, first: Month, engine: Engine, root: Path) -> B
     )
     rows = engine.build(plan, inputs, root / out)
     return Built(out, rows, len(plan.features()))
+
+
+def refuse_unknown(plan: Plan) -> None:
+    """Raise ``DefinitionError`` for the first part of a plan that no engine can run; no file is read."""
+    asked = [("step", type(step).__name__, _VERBS) for step in plan.steps]
+    asked += [
+        ("function", each.function, _FUNCTIONS)
+        for step in plan.steps
+        if isinstance(step, Windows)
+        for each in step.aggregates
+    ]
+    asked += [("calendar part", part, _CALENDAR) for part in plan.calendar]
+    for what, name, known in asked:
+        if name not in known:
+            raise DefinitionError(
+                f"no engine can run the {what} `{name}`",
+                why="a plan is made of few verbs, so that every engine gives the same values for each",
+                next=nearest(name, known),
+            )
 
 
 def needed_months(plan: Plan, month: Month, first: Month) -> dict[str, list[Month]]:

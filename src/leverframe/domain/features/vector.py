@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from leverframe.domain.build.online import AT, EPOCH
+from leverframe.domain.build.online import AT, EPOCH, table_of
 from leverframe.domain.build.picture import Origin, origin_lines
 from leverframe.domain.build.plan import AsOfLookup, Lookup, Plan, Windows
 from leverframe.domain.build.values import numbers, shaped, taken
@@ -34,7 +34,7 @@ def vectors(plan: Plan, store: Store, requests: Requests) -> dict[str, Any]:
     for step in plan.steps:
         if all(name in requests.fields for name in step.outputs()):
             continue
-        found = store.find(step.name, key_columns(fields, step.key.spine))
+        found = store.find(table_of(step), key_columns(fields, step.key.spine))
         if len(found.start) != len(requests.as_of):  # one key for all rows
             found = found.repeated(len(requests.as_of))
         if isinstance(step, Windows):
@@ -70,7 +70,7 @@ def answered(plan: Plan, store: Store, requests: Requests) -> Answer:
     fields = {**requests.fields, **calendar(plan, requests.as_of)}
     told = {name: Origin(name, _shown(values[name]), "request", "", 1, None, None) for name in values}
     for step in plan.steps:
-        found = store.find(step.name, key_columns(fields, step.key.spine))
+        found = store.find(table_of(step), key_columns(fields, step.key.spine))
         key = ", ".join(_shown(fields[name]) for name in step.key.spine)
         for name in step.outputs():
             if name not in requests.fields:

@@ -1,0 +1,72 @@
+"""What the tables must promise before a feature is made of them, asked of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
+
+from leverframe.adapters.spark.tables import Table, named
+from leverframe.domain.build.plan import LabelStep, Windows
+from leverframe.domain.build.run import EVENT_TIME
+from leverframe.errors import LabelError, SourceError
+
+
+def refuse_twins(table: Table, key: Sequence[str], what: str) -> None:
+    """Raise ``SourceError`` for a key that stands more than once."""
+    names = [f"__k{number}" for number in range(len(key))]
+    keys = table.frame.select(*(named(column).alias(name) for column, name in zip(key, names, strict=True)))
+    counted = keys.dropna().groupBy(*names).agg(F.count("*").alias("__n")).where("__n > 1")
+    twin = counted.orderBy(*names).first()
+    if twin:
+        raise SourceError(
+            f"a key stands more than once in {what}",
+            why=f"({_quoted(key)}) = {tuple(twin)[:-1]} has {twin['__n']} rows, so a row would get several values",
+            next="keep one row a key in sources.py; a unique-key monitor finds it before the build",
+        )
+
+
+def refuse_late(step: Windows, table: Table) -> None:
+    """Raise ``SourceError`` for rows that became known more than ``max_lag`` after they happened."""
+    lag = F.unix_micros(named(step.known_at)) - F.unix_micros(named(EVENT_TIME))
+    late = table.frame.select(lag.alias("lag")).where(F.col("lag") > step.max_lag // timedelta(microseconds=1))
+    found = late.agg(F.count("*").alias("rows"), F.max("lag").alias("worst")).first()
+    if found and found["rows"]:
+        raise SourceError(
+            f"{found['rows']} rows of `{step.table}` became known more than max_lag after they happened",
+            why=f"`{step.known_at}` is up to {timedelta(microseconds=found['worst'])} later than event_time, "
+            f"max_lag is {step.max_lag}: windows could miss such a row in an earlier month",
+            next="raise max_lag of the fact in star.yaml, or mend the rows in sources.py",
+        )
+
+
+def refuse_orphans(label: LabelStep, table: Table, spine: Table, name: str) -> None:
+    """Raise ``LabelError`` for labels that belong to no row of the spine."""
+    ours, theirs = ([f"__{side}{number}" for number in range(len(label.key.table))] for side in "st")
+    rows = spine.frame.select(
+        *(
+            spine.compared(one, table.types[other]).alias(alias)
+            for one, other, alias in zip(label.key.spine, label.key.table, ours, strict=True)
+        )
+    )
+    labels = table.frame.select(
+        *(
+            table.compared(other, spine.types[one]).alias(alias)
+            for one, other, alias in zip(label.key.spine, label.key.table, theirs, strict=True)
+        )
+    )
+    equal = [F.col(one) == F.col(other) for one, other in zip(ours, theirs, strict=True)]
+    orphans = labels.join(rows, equal, "left_anti")
+    count = orphans.count()
+    if count:
+        example = tuple(orphans.orderBy(*(F.asc_nulls_last(each) for each in theirs)).first() or ())
+        raise LabelError(
+            f"{count} rows of label `{label.name}` belong to no row of `{name}`",
+            why=f"for example ({_quoted(label.key.table)}) = {example}: the label's table and the spine do not agree",
+            next="mend the key in sources.py; event_time of a label must lie in the month of its row",
+        )
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)

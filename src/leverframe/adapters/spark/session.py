@@ -1,0 +1,100 @@
+"""How a Spark session is opened: quiet, in UTC, on this machine's loopback, and always stopped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from leverframe.errors import PipelineError
+
+_LOCAL = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+_ALWAYS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.caseSensitive": "true",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Moments are those of today's calendar at any age, as every other reader of the files has it.
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+}
+
+
+@contextmanager
+def session(master: str, memory: str) -> Iterator[SparkSession]:
+    """Yield a session on ``master`` and stop it at the end; raises ``PipelineError`` where none can start."""
+    _need_java()
+    spark = _started(master, memory)
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def _started(master: str, memory: str) -> SparkSession:
+    local = master.startswith("local")
+    builder = SparkSession.Builder().appName("leverframe").master(master)
+    sizes = {"spark.driver.memory" if local else "spark.executor.memory": memory}
+    for key, value in {**_ALWAYS, **(_LOCAL if local else {}), **sizes}.items():
+        builder = builder.config(key, value)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers are of the same environment
+    if local:
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    with tempfile.TemporaryFile() as noise:
+        try:
+            with _terminal_into(noise.fileno()):
+                spark = builder.getOrCreate()
+        except (PySparkException, OSError) as error:
+            raise _cannot_start(master, _last_line(noise.fileno()) or str(error)) from error
+    spark.sparkContext.setLogLevel("ERROR")
+    if local:  # a few cores need few parts; what a cluster needs, Spark finds out from the size
+        spark.conf.set("spark.sql.shuffle.partitions", str(2 * spark.sparkContext.defaultParallelism))
+    return spark
+
+
+@contextmanager
+def _terminal_into(target: int) -> Iterator[None]:
+    """Let what is started here write its warnings into ``target``; errors reach us as exceptions."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        os.dup2(target, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _last_line(written: int) -> str:
+    os.lseek(written, 0, os.SEEK_SET)
+    lines = os.read(written, 100_000).decode(errors="replace").splitlines()
+    said = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("at ")]
+    return said[-1][:300] if said else ""
+
+
+def _need_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    if not (shutil.which("java") or (home and (Path(home) / "bin/java").exists())):
+        raise PipelineError(
+            "the engine `spark` cannot start",
+            why="Spark runs on Java, and no `java` is on PATH or under JAVA_HOME",
+            next="install Java 17 or later, or set `features.engine: duckdb`",
+        )
+
+
+def _cannot_start(master: str, why: str) -> PipelineError:
+    return PipelineError(
+        f"the engine `spark` cannot start on `{master}`",
+        why=why,
+        next="mend `features.spark` in params.yaml or the cluster, or set `features.engine: duckdb`",
+    )

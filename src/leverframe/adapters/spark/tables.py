@@ -1,0 +1,163 @@
+"""How a table's files become one frame: rows numbered, NaN and infinity as null, calendar columns added."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
+from pyspark.sql.types import DataType, _parse_datatype_string
+
+from leverframe.adapters.spark.parquet import MOMENT, Types, common, types_together
+from leverframe.domain.build.plan import AsOfLookup, Plan, Windows
+from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
+from leverframe.errors import DefinitionError
+
+ROW = "__row"  # place of a row in its table: the tie-breaker, and the order of the spine
+_FILE = 2**36  # rows that a file may have before its numbers run into those of the next
+_GLOB = re.compile(r"([\[\]{}*?\\])")
+
+_CALENDAR = {
+    "hour": F.hour,
+    "weekday": F.weekday,
+    "day": F.dayofmonth,
+    "day_of_year": F.dayofyear,
+    "month": F.month,
+}
+# How a type is called in Spark. What is absent here Spark would give back as something else.
+_NAMES = {
+    pa.bool_(): "boolean",
+    pa.int8(): "tinyint",
+    pa.int16(): "smallint",
+    pa.int32(): "int",
+    pa.int64(): "bigint",
+    pa.uint8(): "smallint",
+    pa.uint16(): "int",
+    pa.uint32(): "bigint",
+    pa.float32(): "float",
+    pa.float64(): "double",
+    pa.string(): "string",
+    pa.date32(): "date",
+    MOMENT: "timestamp",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame and the types of its columns as the output must show them."""
+
+    frame: DataFrame
+    types: Types
+
+    def compared(self, column: str, other: pa.DataType) -> Column:
+        """Return a key column in the type in which it is compared with one of type ``other``."""
+        dtype = common(self.types[column], other)
+        value = named(column).cast(spark_name(dtype))
+        return value + F.lit(0.0) if pa.types.is_floating(dtype) else value  # -0.0 is 0.0
+
+
+def named(name: str) -> Column:
+    """Return the column of that very name, whatever signs are in it."""
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def spark_name(dtype: pa.DataType) -> str:
+    """Return the name of a type in Spark."""
+    return _NAMES[dtype]
+
+
+def spark_type(dtype: pa.DataType) -> DataType:
+    """Return the type of Spark itself."""
+    return _parse_datatype_string(_NAMES[dtype])
+
+
+def need_zone(spark: SparkSession, zone: str | None) -> None:
+    """Raise ``DefinitionError`` for a time zone that Java does not know."""
+    jvm: Any = spark._jvm  # the only door to Java
+    if zone and not jvm.java.time.ZoneId.getAvailableZoneIds().contains(zone):
+        raise DefinitionError(
+            f"the engine `spark` cannot run this plan: Java does not know the time zone `{zone}`",
+            why="the calendar of the spine is that of this zone",
+            next="write the zone's current name in star.yaml, install a newer Java, or set `features.engine: duckdb`",
+        )
+
+
+def read_table(spark: SparkSession, plan: Plan, files: Sequence[Path], types: Types) -> Table:
+    """Return files as one table with the columns ``types``, rows numbered in the order of the files."""
+    frames = [_read_file(spark, file, number, types) for number, file in enumerate(files)]
+    frame = reduce(DataFrame.unionByName, frames)
+    shown = {name: _finite(name, dtype) for name, dtype in types.items()}
+    known = dict(types)
+    if EVENT_TIME in types and plan.timezone:
+        local = F.from_utc_timestamp(named(EVENT_TIME), plan.timezone)
+        for part in plan.calendar:
+            if part not in types:
+                shown[part], known[part] = _CALENDAR[part](local).cast("bigint"), pa.int64()
+    return Table(frame.select(*(value.alias(name) for name, value in shown.items()), ROW), known)
+
+
+def needed_types(plan: Plan, inputs: Inputs) -> dict[str, Types]:
+    """Return for each table the columns that the plan reads and their types.
+
+    Raises ``DefinitionError`` for a type that Spark would not give back as it is: a decimal, an
+    unsigned number of 64 bits, a moment without a zone or finer than microseconds, a time of
+    day, bytes, anything nested. `last` of a date or a moment is refused too.
+    """
+    found = {}
+    for table, wanted in _used(plan).items():
+        types = types_together([*inputs.tables[table], *inputs.labels.get(table, ())])
+        found[table] = {name: dtype for name, dtype in types.items() if name in wanted}
+        for name, dtype in found[table].items():
+            if dtype not in _NAMES:
+                raise _refused(table, name, str(dtype))
+    for step in plan.steps:
+        for each in step.aggregates if isinstance(step, Windows) else ():
+            dtype = found[step.table].get(each.column, pa.int64())
+            if each.function == "last" and pa.types.is_temporal(dtype):
+                raise _refused(step.table, each.column, f"{dtype}, of which the last is asked")
+    return found
+
+
+def _used(plan: Plan) -> dict[str, set[str]]:
+    used: dict[str, set[str]] = {table: {EVENT_TIME} for table in plan.tables()}
+    used[plan.spine] |= {*plan.spine_key, *plan.keys, *plan.spine_features}
+    for step in plan.steps:
+        used[step.table] |= set(step.key.table)
+        if isinstance(step, Windows):
+            used[step.table] |= {step.known_at, *(each.column for each in step.aggregates)}
+        else:
+            used[step.table] |= {*step.columns, *([KNOWN_AT] if isinstance(step, AsOfLookup) else [])}
+    for label in plan.labels:
+        used[label.table] |= {*label.key.table, label.column, label.known_at}
+    return used
+
+
+def _read_file(spark: SparkSession, file: Path, number: int, types: Types) -> DataFrame:
+    found = spark.read.parquet("file://" + _GLOB.sub(r"\\\1", str(file.resolve())))
+    columns: Iterable[Column] = [
+        (named(name) if name in found.columns else F.lit(None)).cast(spark_name(dtype)).alias(name)
+        for name, dtype in types.items()
+    ]
+    place = (F.lit(number * _FILE) + F.col("_metadata.row_index")).alias(ROW)
+    return found.select(*columns, place)
+
+
+def _finite(name: str, dtype: pa.DataType) -> Column:
+    if not pa.types.is_floating(dtype):
+        return named(name)
+    infinite = F.abs(named(name)) == F.lit(float("inf"))
+    return F.when(~F.isnan(named(name)) & ~infinite, named(name))
+
+
+def _refused(table: str, column: str, dtype: str) -> DefinitionError:
+    return DefinitionError(
+        f"the engine `spark` cannot run this plan: `{column}` of `{table}` is {dtype}",
+        why="Spark would give it back as another type than the other engines do",
+        next="set `features.engine: duckdb`, or give the column another type in sources.py",
+    )

@@ -1,0 +1,149 @@
+"""Windows and as-of lookups on a cluster: rows and events meet by bucket of time and by part of the keys.
+
+A row lies in one bucket. An event is copied to each bucket from whose rows it can be seen: two
+as a rule, since a bucket is at least as long as the longest window. So even events without a key
+are spread over the cluster, and no worker holds more than the events of two windows. What
+happens in a bucket is the kernel that the other engine runs on the whole month.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
+from pyspark.sql.types import StructField, StructType
+
+from leverframe.adapters.spark.tables import ROW, spark_type
+from leverframe.domain.build.plan import Aggregate
+from leverframe.domain.build.windows import Floats, Ints, Moments, Timeline, aggregate
+
+Work = Callable[[pa.Table, pa.Table], pa.Table]  # rows and events in, features of the rows out
+
+AT = "__at"  # the moment of a row in microseconds
+_BUCKET, _PART = "__bucket", "__part"
+_EVENTS = 500_000  # that many events of one bucket are split by key, where there is one
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Rows and events with columns of one name: ``keys``, their place and moment; values of events besides."""
+
+    rows: DataFrame
+    events: DataFrame
+    keys: tuple[str, ...]
+    back: timedelta
+    span: tuple[int, int]  # the moments of the first and the last row
+    count: int  # events in all, as far as the footers tell
+
+    def each(self, work: Work, schema: pa.Schema) -> DataFrame:
+        """Return what ``work`` makes of the rows and events of each bucket and part."""
+        slots = 2 * self.rows.sparkSession.sparkContext.defaultParallelism
+        first, last = self.span
+        longest = self.back // timedelta(microseconds=1)
+        length = max(longest, -(-(last - first + 1) // slots), 1)
+        buckets = (last - first) // length + 1
+        parts = -(-max(slots, self.count // _EVENTS) // buckets) if self.keys else 1
+        part = F.pmod(F.xxhash64(*self.keys), F.lit(parts)) if self.keys else F.lit(0).cast("bigint")
+        rows = self.rows.withColumns({_BUCKET: _div(F.col(AT) - first, length), _PART: part})
+        known = self.events.where((F.col(AT) >= first - longest) & (F.col(AT) < last)).dropna(subset=list(self.keys))
+        from_, to = F.col(AT) + 1 - first, F.col(AT) + longest - first
+        reached = F.sequence(_div(F.greatest(from_, F.lit(0)), length), F.least(_div(to, length), F.lit(buckets - 1)))
+        events = known.withColumns({_BUCKET: F.explode(reached), _PART: part})
+        meet = rows.groupBy(_BUCKET, _PART).cogroup(events.groupBy(_BUCKET, _PART))
+        stored = StructType([StructField(field.name, spark_type(field.type)) for field in schema])
+
+        def work_on(ours: pa.Table, theirs: pa.Table) -> pa.Table:
+            made = work(ours, theirs)
+            return made.cast(pa.schema([(field.name, _carried(field.type)) for field in schema]))
+
+        return meet.applyInArrow(work_on, stored)
+
+
+def newest(tolerance: timedelta, outputs: Sequence[str], keys: Sequence[str]) -> Work:
+    """Return the work that finds for each row the newest event within the tolerance."""
+
+    def work(rows: pa.Table, events: pa.Table) -> pa.Table:
+        events, timeline = _timeline(rows, events, keys)
+        high, low = timeline.before(), timeline.before(tolerance)
+        found = pa.array(high - 1, mask=high <= low)
+        return pa.table({ROW: rows[ROW], **{name: events[name].take(found) for name in outputs}})
+
+    return work
+
+
+def aggregated(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work:
+    """Return the work that makes the features of a window step."""
+
+    def work(rows: pa.Table, events: pa.Table) -> pa.Table:
+        events, timeline = _timeline(rows, events, keys)
+        high = timeline.before()
+        lows = {window: timeline.before(window) for window in {each.window for each in asked}}
+        made = {each.name: _feature(each, events[each.column], lows[each.window], high) for each in asked}
+        return pa.table({ROW: rows[ROW], **made})
+
+    return work
+
+
+def _feature(each: Aggregate, column: pa.ChunkedArray, low: Ints, high: Ints) -> pa.Array | pa.ChunkedArray:
+    """Return one feature from the kernel, in the type it has in the output."""
+    made = aggregate(each, _numbers(column, exact=each.function == "distinct"), low, high)
+    if each.function in ("count", "distinct"):
+        return pa.array(made.astype(np.int64))
+    if each.function == "last":
+        missing = np.isnan(made)
+        return column.take(pa.array(np.where(missing, 0, made).astype(np.int64), mask=missing))
+    return pa.array(made, from_pandas=True)
+
+
+def _numbers(column: pa.ChunkedArray, *, exact: bool) -> Floats:
+    """Return a column as float64 with NaN for null; what is not a number becomes a code a value.
+
+    Where values must be told apart ``exact``-ly, whole numbers become codes too: above 2**53
+    neighbours are the same float.
+    """
+    number = pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)
+    if not number and (exact or not pa.types.is_integer(column.type)):
+        column = column.combine_chunks().dictionary_encode()
+        column = column.indices if isinstance(column, pa.DictionaryArray) else column.combine_chunks().indices
+    if pa.types.is_boolean(column.type):
+        column = pc.cast(column, pa.int8())
+    numbers: Floats = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _timeline(rows: pa.Table, events: pa.Table, keys: Sequence[str]) -> tuple[pa.Table, Timeline]:
+    """Return the events by key, moment and row, and the timeline that answers the rows."""
+    both = _codes([pa.chunked_array([*rows[key].chunks, *events[key].chunks], rows[key].type) for key in keys])
+    if not keys:
+        both = np.zeros(rows.num_rows + events.num_rows, np.int64)
+    ours, theirs = both[: rows.num_rows], both[rows.num_rows :]
+    at = events[AT].to_numpy()
+    order = np.lexsort((events[ROW].to_numpy(), at, theirs))
+    sorted_events = Moments(theirs[order], at[order])
+    return events.take(pa.array(order)), Timeline(sorted_events, Moments(ours, rows[AT].to_numpy()))
+
+
+def _codes(keys: Sequence[pa.ChunkedArray]) -> Ints:
+    """Return a number for each distinct key; -1 where a part of the key is null."""
+    code, missing = np.zeros(0, np.int64), np.zeros(0, np.bool_)
+    for number, key in enumerate(keys):
+        found = pc.fill_null(pa.concat_arrays(key.chunks or [pa.array([], key.type)]).dictionary_encode().indices, -1)
+        part = found.to_numpy(zero_copy_only=False).astype(np.int64)
+        missing = part < 0 if number == 0 else missing | (part < 0)
+        code = part if number == 0 else np.unique(code * (int(part.max(initial=0)) + 2) + part, return_inverse=True)[1]
+    return np.where(missing, -1, code)
+
+
+def _carried(dtype: pa.DataType) -> pa.DataType:
+    """Return the type in which Spark carries values: it has no unsigned numbers."""
+    return {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64()}.get(dtype, dtype)
+
+
+def _div(number: Column, length: int) -> Column:
+    return F.call_function("div", number, F.lit(length))

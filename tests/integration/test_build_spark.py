@@ -1,0 +1,282 @@
+"""The plan on Spark: value for value and type for type what DuckDB and the row-by-row reference give."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+import yaml
+
+from leverframe.adapters.duckdb.engine import DuckDBEngine
+from leverframe.adapters.duckdb.query import arrow_table
+from leverframe.adapters.polars import PolarsFrames
+from leverframe.domain import ingest, layout
+from leverframe.domain.build.plan import Plan, compile_star
+from leverframe.domain.build.run import Engine, run
+from leverframe.domain.build.spec import Star, read_star
+from leverframe.domain.month import Month
+from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
+from leverframe.testing.reference import reference
+from pipelines.flights.sources import SOURCES
+from tests.integration.worlds import (
+    MARCH,
+    STAR,
+    World,
+    batched_star,
+    close,
+    drawn,
+    numbered,
+    plan_of,
+    small_world,
+    stored,
+    write_world,
+)
+
+if TYPE_CHECKING:
+    from leverframe.adapters.spark.engine import SparkEngine
+
+if not shutil.which("java"):
+    pytest.skip("Spark runs on Java, and this machine has none", allow_module_level=True)
+pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+
+FIRST = Month(2019, 12)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[SparkEngine]:
+    """Give an engine whose session serves all tests: a start takes seconds."""
+    from leverframe.adapters.spark.engine import SparkEngine  # noqa: PLC0415 - after a look for Java
+    from leverframe.adapters.spark.session import session  # noqa: PLC0415
+
+    with session("local[2]", "1g") as running:
+        yield SparkEngine("local[2]", "1g", running=running)
+
+
+def built(plan: Plan, engine: Engine, root: Path, month: Month = MARCH, first: Month = FIRST) -> pl.DataFrame:
+    """Return the features that an engine builds."""
+    return pl.read_parquet(root / run(plan, month, first, engine, root).path)
+
+
+def equal_everywhere(plan: Plan, engine: Engine, root: Path, expected: list[dict[str, Any]]) -> int:
+    """Hold a build on Spark to DuckDB's, bit by bit, and to the reference; return the values compared."""
+    theirs, ours = built(plan, DuckDBEngine(), root), built(plan, engine, root)
+    assert ours.columns == theirs.columns
+    nothing = [name for name in theirs.columns if theirs[name].null_count() == len(theirs)]
+    types = [(name, theirs[name].dtype, ours[name].dtype) for name in theirs.columns if name not in nothing]
+    assert [each for each in types if each[1] != each[2]] == []
+    assert [name for name in theirs.columns if theirs[name].to_list() != ours[name].to_list()] == []
+    for row, wanted in zip(ours.to_dicts(), expected, strict=True):
+        assert {name: (row[name], wanted[name]) for name in row if not close(row[name], wanted[name])} == {}
+    return ours.height * ours.width
+
+
+@pytest.mark.parametrize("ahead", ["0m", "3h"])
+def test_spark_equals_duckdb_and_the_reference_for_every_verb(spark: SparkEngine, tmp_path: Path, ahead: str) -> None:
+    """Many worlds in the same tables: ties, nulls, duplicates, empty windows, disorder and time zones included."""
+    star = batched_star()
+    plan = compile_star(Star.model_validate(star | {"spine": star["spine"] | {"ahead": ahead}}))
+    many = [numbered(number, world) for number, world in enumerate(drawn(120))]
+    write_world({table: [row for world in many for row in world[table]] for table in many[0]}, tmp_path)
+    expected = [row for world in many for row in reference(plan, world["visits"], stored(world))]
+    assert equal_everywhere(plan, spark, tmp_path, expected) > 10_000
+
+
+def test_events_without_a_key_are_found_across_buckets(spark: SparkEngine, tmp_path: Path) -> None:
+    """The star as it is, one world at a time: keyless windows, and tables that have no row at all."""
+    plan = plan_of()
+    empty = small_world() | {"events": [], "states": [], "places": [], "outcomes": []}
+    for number, world in enumerate([*drawn(3), empty]):
+        root = tmp_path / str(number)
+        write_world(world, root)
+        equal_everywhere(plan, spark, root, reference(plan, world["visits"], stored(world)))
+
+
+def test_a_month_of_flights_is_equal_to_the_last_bit(spark: SparkEngine, tmp_path: Path) -> None:
+    """Every feature and label of March 2013, with the change to summer time in it: 0 mismatches, same schema."""
+    plan = compile_star(read_star(ROOT / "pipelines/flights/star.yaml"))
+    frames, zone = PolarsFrames(tmp_path, arrow_table), "America/New_York"
+    months = [Month(2013, number) for number in (1, 2, 3)]
+    for month in (None, *months):
+        ingest.run(SOURCES, month, zone, frames, tmp_path)
+    theirs = built(plan, DuckDBEngine(), tmp_path, months[-1], months[0])
+    ours = built(plan, spark, tmp_path, months[-1], months[0])
+    assert ours.height == 28834
+    assert ours.equals(theirs, null_equal=True)
+    assert ours.schema == theirs.schema
+
+
+def test_the_file_is_of_the_form_that_duckdb_writes(spark: SparkEngine, tmp_path: Path) -> None:
+    """Types as Parquet names them, the digest of the star among the metadata, nothing left beside the file."""
+    write_world(small_world(), tmp_path)
+    plan, path = plan_of(), tmp_path / layout.features(str(MARCH))
+    forms = []
+    for engine in (DuckDBEngine(), spark):
+        run(plan, MARCH, FIRST, engine, tmp_path)
+        forms.append((pl.read_parquet_schema(path), pl.read_parquet_metadata(path)))
+    assert forms[0] == forms[1]
+    assert forms[1][1]["spec"] == plan.spec
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_whole_numbers_texts_and_ties_survive(spark: SparkEngine, tmp_path: Path) -> None:
+    """Neighbours above 2**53 stay apart; of events at one moment the last row of the last file counts."""
+    world, at = small_world(), datetime(2020, 3, 1, 4, tzinfo=UTC)
+    event = world["events"][0] | {"seen_at": at + timedelta(hours=2)}
+    early = [event | {"n": 2**60 + number, "t": f"t{number}", "event_time": at} for number in range(40)]
+    late = [event | {"n": 2**60 + 100 + number, "event_time": at + timedelta(hours=1.5)} for number in range(40)]
+    world["events"] = early + late
+    write_world(world, tmp_path)
+    for month, rows in (("2020-02", early), ("2020-03", late)):  # many small row groups
+        path = tmp_path / layout.raw("events", month)
+        pl.DataFrame(rows, schema=pl.read_parquet_schema(path)).write_parquet(path, row_group_size=7)
+    changed = STAR["measures"] | {
+        "big": {"fact": "events", "of": {"n": ["last", "distinct"], "t": ["distinct"]}, "windows": ["2d"]}
+    }
+    plan = compile_star(Star.model_validate(STAR | {"measures": changed}))
+    row = built(plan, spark, tmp_path).to_dicts()[0]
+    assert (row["big_n_last_2d"], row["big_n_distinct_2d"], row["big_t_distinct_2d"]) == (2**60 + 139, 80, 41)
+
+
+def _spoilt(change: str, world: World, root: Path) -> None:
+    if change in ("visits", "places"):
+        world[change] = [*world[change], world[change][0]]
+    elif change == "orphan":
+        world["outcomes"].append(world["outcomes"][0] | {"id": 99})
+    elif change == "late":
+        world["events"][0]["seen_at"] += timedelta(days=4)
+    write_world(world, root)
+    path = root / layout.raw("events", "2020-02")
+    if change == "kinds":
+        pl.read_parquet(path).with_columns(pl.col("n").cast(pl.String)).write_parquet(path)
+    elif change == "cut":
+        path.write_bytes(path.read_bytes()[:-30])
+    elif change == "page":
+        content = bytearray(path.read_bytes())
+        content[4:40] = b"\xff" * 36
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("change", ["visits", "places", "orphan", "late", "kinds", "cut"])
+def test_what_duckdb_refuses_spark_refuses_in_the_same_words(change: str, spark: SparkEngine, tmp_path: Path) -> None:
+    """Twin keys, labels of no row, late rows, columns of two kinds, damaged files; nothing is written."""
+    _spoilt(change, small_world(), tmp_path)
+    said = []
+    for engine in (DuckDBEngine(), spark):
+        with pytest.raises((SourceError, LabelError)) as caught:
+            run(plan_of(), MARCH, FIRST, engine, tmp_path)
+        said.append((type(caught.value), caught.value.what, caught.value.next, "cut" in change or caught.value.why))
+        assert not list((tmp_path / layout.FEATURES).glob("*"))
+    assert said[0] == said[1]
+
+
+def test_a_page_that_cannot_be_decoded_is_found_by_its_file(spark: SparkEngine, tmp_path: Path) -> None:
+    """The footer is whole, a page is not: the error names the file, and the old result stays."""
+    world = small_world()
+    world["events"] = [world["events"][0] | {"event_time": datetime(2020, 2, 20, tzinfo=UTC)}] * 50
+    world["events"] = [row | {"seen_at": row["event_time"]} for row in world["events"]]
+    write_world(world, tmp_path)
+    run(plan_of(), MARCH, FIRST, spark, tmp_path)
+    good = (tmp_path / layout.features(str(MARCH))).read_bytes()
+    _spoilt("page", world, tmp_path)
+    with pytest.raises(SourceError, match=r"cannot read .*events/2020-02\.parquet"):
+        run(plan_of(), MARCH, FIRST, spark, tmp_path)
+    assert (tmp_path / layout.features(str(MARCH))).read_bytes() == good
+
+
+@pytest.mark.parametrize(
+    ("dtype", "words"),
+    [(pl.Decimal(20, 3), "decimal128"), (pl.UInt64, "uint64"), (pl.List(pl.Int64), "list")],
+)
+def test_a_type_that_spark_would_change_is_refused_before_it_starts(
+    dtype: Any, words: str, spark: SparkEngine, tmp_path: Path
+) -> None:
+    """No session is opened, no file written: the types stand in the footers."""
+    write_world(small_world(), tmp_path)
+    path = tmp_path / layout.raw("places", layout.STATIC)
+    pl.DataFrame({"k": ["a"], "size": pl.Series([None], dtype=dtype)}).write_parquet(path)
+    with pytest.raises(DefinitionError, match=rf"cannot run this plan: `size` of `places` is .*{words}"):
+        run(plan_of(), MARCH, FIRST, spark, tmp_path)
+    assert not (tmp_path / layout.FEATURES).exists()
+
+
+def test_a_folder_with_signs_of_its_own_and_every_width_of_number(spark: SparkEngine, tmp_path: Path) -> None:
+    """Brackets, blanks and accents in the path; numbers of other widths in other months."""
+    root, world = tmp_path / "a [1] *é%20", small_world()
+    write_world(world, root)
+    for month, dtype in (("2020-02", pl.Int8), ("2020-03", pl.UInt16)):
+        path = root / layout.raw("events", month)
+        pl.read_parquet(path).with_columns(pl.col("n", "g").cast(dtype)).write_parquet(path)
+    places = root / layout.raw("places", layout.STATIC)
+    pl.read_parquet(places).with_columns(pl.col("size").cast(pl.UInt32)).write_parquet(places)
+    equal_everywhere(plan_of(), spark, root, reference(plan_of(), world["visits"], stored(world)))
+
+
+def _stage(folder: Path, path: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the stage in a process of its own, in a small repository whose settings name Spark."""
+    star, case = STAR | {"labels": {"amount": STAR["labels"]["amount"]}}, folder / "case"
+    case.mkdir(parents=True)
+    (case / "star.yaml").write_text(yaml.safe_dump(star))
+    months = {"first": "2020-03", "last": "2020-03"}
+    features = {"engine": "spark", "spark": {"master": "local[2]", "memory": "512m"}, "label": "amount"}
+    params = {
+        "data": {"case": "case", "first": "2019-12", "last": "2020-03", "timezone": "America/New_York"},
+        "features": features | {"select": ["*"], "train": {"first": "2019-12", "last": "2020-02"}, "holdout": months},
+        "train": {"estimator": "case.model:estimator"},
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    command = [sys.executable, "-m", "leverframe", "build", "--partition", "2020-03"]
+    known = os.environ | environment | ({"PATH": path} if path is not None else {})
+    return subprocess.run(command, cwd=folder, env=known, capture_output=True, text=True, check=False)
+
+
+def test_the_stage_is_quiet_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    """No warning of Spark on the terminal, no folder of its own beside the data."""
+    write_world(small_world(), tmp_path)
+    done = _stage(tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+    assert {each.name for each in tmp_path.iterdir()} <= {"case", "data", "params.yaml", ".leverframe"}
+
+
+def test_without_java_the_stage_says_so(tmp_path: Path) -> None:
+    """What is missing, why it is needed, and what to do instead."""
+    write_world(small_world(), tmp_path)
+    done = _stage(tmp_path, path=str(tmp_path), JAVA_HOME="")
+    assert done.returncode == 18
+    assert "the engine `spark` cannot start" in done.stderr
+    assert "no `java` is on PATH or under JAVA_HOME" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_start_that_fails_is_an_error_with_the_words_of_java(tmp_path: Path) -> None:
+    """A Java that cannot run Spark: its last line is the reason."""
+    fake = tmp_path / "java/bin/java"
+    fake.parent.mkdir(parents=True)
+    fake.write_text("#!/bin/sh\necho 'this Java is too old' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    write_world(small_world(), tmp_path / "repo")
+    done = _stage(tmp_path / "repo", JAVA_HOME=str(tmp_path / "java"))
+    assert done.returncode == 18
+    assert "cannot start on `local[2]`" in done.stderr
+    assert "this Java is too old" in done.stderr
+
+
+def test_without_pyspark_the_engine_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra is optional; its absence is an error of ours, not a traceback."""
+    from leverframe.adapters.spark import spark_engine  # noqa: PLC0415
+
+    for name in [name for name in sys.modules if name.startswith("leverframe.adapters.spark.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    with pytest.raises(LeverframeError, match="cannot start") as caught:
+        spark_engine("local[2]", "1g")
+    assert "pyspark" in caught.value.why

@@ -1,0 +1,199 @@
+"""Features at request time against the build, which is itself held to the row-by-row reference."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from leverframe.adapters.duckdb.engine import DuckDBEngine
+from leverframe.adapters.duckdb.online import DuckDBSnapshooter
+from leverframe.adapters.polars import PolarsTables
+from leverframe.adapters.snapshot_file import SnapshotFile, write
+from leverframe.domain.build.online import Span, about, microseconds_of, online_files
+from leverframe.domain.build.plan import Plan, Windows
+from leverframe.domain.build.run import run as build
+from leverframe.domain.features import Requests, answered, parsed, vectors
+from leverframe.domain.features.request import moment, required
+from leverframe.domain.month import Month
+from leverframe.domain.parity import Parity, refuse
+from leverframe.domain.parity import run as compare
+from leverframe.domain.snapshot import Store
+from leverframe.errors import ParityError, RequestError, SnapshotError, SourceError
+from tests.integration.worlds import MARCH, World, plan_of, small_world, worlds, write_world
+
+ZONE = "America/New_York"
+DECEMBER, APRIL = Month(2019, 12), Month(2020, 4)
+slow = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+WHOLE = Span(MARCH.start(ZONE) - timedelta(days=3), APRIL.start(ZONE))
+FIELDS = {"id": "number", "k": "text", "g": "number", "x": "number"}
+
+
+def taken(plan: Plan, root: Path, span: Span = WHOLE) -> SnapshotFile:
+    """Return a snapshot of the tables under ``root``, opened."""
+    files = online_files(plan, span, (DECEMBER, MARCH), ZONE, root)
+    write(root / "snapshot.bin", about(plan, span, FIELDS), DuckDBSnapshooter().tables(plan, files, span))
+    return SnapshotFile(root / "snapshot.bin", spec=plan.spec)
+
+
+def parity(plan: Plan, root: Path, online: Plan | None = None) -> Parity:
+    """Build March and compare it with what a snapshot gives, by another plan if one is given."""
+    build(plan, MARCH, DECEMBER, DuckDBEngine(), root)
+    return compare(online or plan, [MARCH], PolarsTables(root), lambda _: taken(online or plan, root))
+
+
+@slow
+@given(worlds(), st.sampled_from(["0s", "45m", "2d"]))
+def test_a_request_gets_what_the_build_gave_to_the_last_bit(world: World, ahead: str) -> None:
+    """Every verb, with nulls, ties, empty windows, text and number keys, and rows known ahead."""
+    plan = plan_of(ahead=ahead)
+    with TemporaryDirectory() as folder:
+        write_world(world, Path(folder))
+        found = parity(plan, Path(folder))
+    assert found.rows == len(world["visits"])
+    assert found.lines()[1:] == []
+
+
+@slow
+@given(worlds(), st.integers(0, 30))
+def test_a_snapshot_taken_in_between_answers_as_the_whole_one_does_until_then(world: World, day: int) -> None:
+    """What becomes known after the snapshot was taken changes nothing for earlier moments."""
+    plan, until = plan_of(), datetime(2020, 3, 1, 5, tzinfo=UTC) + timedelta(hours=day * 2)
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_world(world, root)
+        build(plan, MARCH, DECEMBER, DuckDBEngine(), root)
+        rows = PolarsTables(root).arrays(MARCH, [*required(plan), "as_of"])
+        kept = np.flatnonzero(np.ma.getdata(rows["as_of"]) <= microseconds_of(until))
+        asked = Requests({name: rows[name][kept] for name in required(plan)}, np.ma.getdata(rows["as_of"])[kept])
+        early = vectors(plan, taken(plan, root, Span(WHOLE.since, until)), asked)
+        late = vectors(plan, taken(plan, root), asked)
+    for name in plan.features():
+        assert np.ma.asarray(early[name]).tolist() == pytest.approx(np.ma.asarray(late[name]).tolist(), nan_ok=True)
+
+
+def test_one_row_and_many_rows_give_the_same(tmp_path: Path) -> None:
+    """A single request looks only at its own events, many at all of them: no difference to the last bit."""
+    plan = plan_of()
+    write_world(small_world(), tmp_path)
+    build(plan, MARCH, DECEMBER, DuckDBEngine(), tmp_path)
+    rows, store = PolarsTables(tmp_path).arrays(MARCH, [*required(plan), "as_of"]), taken(plan, tmp_path)
+    many = {name: np.ma.concatenate([rows[name]] * 40) for name in rows}
+    at = np.ma.getdata(many["as_of"])
+    batch = vectors(plan, store, Requests({name: many[name] for name in required(plan)}, at))
+    for row in range(len(rows["as_of"])):
+        one = Requests({name: many[name][row : row + 1] for name in required(plan)}, at[row : row + 1])
+        single = vectors(plan, store, one)
+        for name in plan.features():
+            assert str(np.ma.asarray(single[name]).tolist()[0]) == str(np.ma.asarray(batch[name]).tolist()[row]), name
+
+
+def test_a_wrong_window_online_is_caught_by_name(tmp_path: Path) -> None:
+    """One window of the serving plan is an hour too long: parity names that feature and no other."""
+    plan = plan_of()
+    write_world(small_world(), tmp_path)
+    wrong = []
+    for step in plan.steps:
+        if isinstance(step, Windows) and step.name == "place":
+            longer = [
+                replace(each, window=timedelta(0, 1)) if each.name == "place_v_sum_1h" else each
+                for each in step.aggregates
+            ]
+            wrong.append(replace(step, aggregates=tuple(longer)))
+        else:
+            wrong.append(step)
+    found = parity(plan, tmp_path, replace(plan, steps=tuple(wrong)))
+    assert [each.feature for each in found.broken()] == ["place_v_sum_1h"]
+    with pytest.raises(ParityError, match=r"1 of .* features") as refused:
+        refuse(found)
+    assert "place_v_sum_1h" in refused.value.why
+    assert json.loads(json.dumps(found.to_json()))["verdict"] == "failed"
+
+
+def small(tmp_path: Path) -> tuple[Plan, Store]:
+    """Return the plan and a snapshot of the small world that answers from its end."""
+    plan = plan_of()
+    write_world(small_world(), tmp_path)
+    return plan, taken(plan, tmp_path)
+
+
+def test_a_request_in_text_is_answered_with_provenance(tmp_path: Path) -> None:
+    """Values, their table and key, the rows that were read, and where each window opens."""
+    plan, store = small(tmp_path)
+    fields = {"k": "a", "g": "0", "x": ""}
+    answer = answered(plan, store, parsed(plan, fields, moment("2020-03-02T08:30-05:00"), store.about()))
+    told = {each.feature: each for each in answer.origins}
+    assert list(answer.values) == plan.features()
+    assert answer.values["x"] is None
+    assert (answer.values["hour"], answer.values["place_v_count_2d"], answer.values["place_t_last_2d"]) == (8, 1, "p")
+    assert (told["place_v_sum_2d"].value, told["place_v_sum_2d"].table, told["place_v_sum_2d"].rows) == (
+        "2",
+        "events",
+        1,
+    )
+    assert told["place_v_sum_2d"].opens == "2020-02-29 13:30:00"
+    assert told["place_v_sum_2d"].newest == "2020-03-02 12:00:00"
+    assert answer.values["place_v_sum_1h"] is None  # the event is an hour and a half old: it left this window
+    assert "2020-04-01 04:00:00" in answer.lines()[-1]
+
+
+def test_a_feature_given_by_its_name_goes_before_the_snapshot(tmp_path: Path) -> None:
+    """As a forecast of the weather would be, which no table has yet."""
+    plan, store = small(tmp_path)
+    fields = {"k": "a", "g": "0", "x": "1.5", "state_level": "7.5", "state_mode": "on"}
+    answer = answered(plan, store, parsed(plan, fields, moment("2020-03-02T12:00Z"), store.about()))
+    assert (answer.values["state_level"], answer.values["state_mode"]) == (7.5, "on")
+    assert next(each.table for each in answer.origins if each.feature == "state_level") == "request"
+
+
+@pytest.mark.parametrize(
+    ("fields", "at", "said"),
+    [
+        ({"g": "0", "x": "1"}, "2020-03-02T12:00Z", "lacks `k`"),
+        ({"k": "a", "g": "0", "x": "1", "kk": "1"}, "2020-03-02T12:00Z", "`kk` is no field"),
+        ({"k": "a", "g": "zero", "x": "1"}, "2020-03-02T12:00Z", "`g` is a number, not `zero`"),
+        ({"k": "a", "g": "0", "x": "1"}, "2020-03-02T12:00", "no time zone"),
+        ({"k": "a", "g": "0", "x": "1"}, "noon", "no moment"),
+        ({"k": "a", "g": "0", "x": "1"}, "2019-03-02T12:00Z", "cannot answer for 2019-03-02"),
+    ],
+)
+def test_a_request_that_cannot_be_answered_is_refused(
+    tmp_path: Path, fields: dict[str, str], at: str, said: str
+) -> None:
+    """What is lacking or wrong is named; nothing is guessed."""
+    plan, store = small(tmp_path)
+    with pytest.raises(RequestError) as refused:
+        answered(plan, store, parsed(plan, fields, moment(at), store.about()))
+    assert said in refused.value.what
+
+
+def test_another_definition_or_a_missing_month_is_refused(tmp_path: Path) -> None:
+    """A snapshot of another star.yaml is not opened; a month that is not there is named."""
+    small(tmp_path)
+    with pytest.raises(SnapshotError, match="cannot be used"):
+        SnapshotFile(tmp_path / "snapshot.bin", spec=plan_of(ahead="1h").spec)
+    (tmp_path / "data/raw/events/2020-02.parquet").unlink()
+    with pytest.raises(SourceError, match=r"2020-02\.parquet is missing"):
+        taken(plan_of(), tmp_path)
+    with pytest.raises(SnapshotError, match="cannot answer"):
+        Span(APRIL.start(ZONE), MARCH.start(ZONE))
+
+
+def test_the_columns_of_a_built_month_come_back_whole(tmp_path: Path) -> None:
+    """Integers beyond 2**53, texts and nulls are compared as they are."""
+    path = tmp_path / "data/features/2020-03.parquet"
+    path.parent.mkdir(parents=True)
+    at = datetime(2020, 3, 1, tzinfo=UTC)
+    pl.DataFrame({"n": [2**60 + 1, None], "t": ["a", None], "b": [True, None], "at": [at, at]}).write_parquet(path)
+    found = PolarsTables(tmp_path).arrays(MARCH, ["n", "t", "b", "at"])
+    assert [each.tolist() for each in found.values()] == [
+        [2**60 + 1, None], ["a", None], [True, None], [microseconds_of(at)] * 2,
+    ]  # fmt: skip
