@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.domain import layout
-from leverframe.domain.build.plan import Plan, compile_star
+from leverframe.domain.build.plan import Key, Lookup, Plan, compile_star
 from leverframe.domain.build.run import run
 from leverframe.domain.build.spec import Star
 from leverframe.domain.month import Month
@@ -197,3 +198,15 @@ def test_star_and_data_must_agree(change: dict[str, Any], words: str, world: dic
     plan = compile_star(Star.model_validate(STAR | change))
     with pytest.raises(DefinitionError, match=words):
         run(plan, MARCH, Month(2019, 12), DuckDBEngine(), tmp_path)
+
+
+def test_a_step_that_no_engine_knows_is_refused_before_any_file_is_touched(tmp_path: Path) -> None:
+    """A plan is refused by the name of the verb; there is not even a table here."""
+
+    class Nearby(Lookup):
+        """A verb of tomorrow."""
+
+    step = Nearby("place", "places", Key(("k",), ("k",)), ("size",))
+    with pytest.raises(DefinitionError, match="no engine can run the step `Nearby`"):
+        run(replace(plan_of(), steps=(step,)), MARCH, Month(2019, 12), DuckDBEngine(), tmp_path)
+    assert list(tmp_path.iterdir()) == []

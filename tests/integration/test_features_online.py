@@ -19,7 +19,7 @@ from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.snapshot_file import SnapshotFile, write
 from leverframe.domain.build.online import Span, about, microseconds_of, online_files
-from leverframe.domain.build.plan import Plan, Windows
+from leverframe.domain.build.plan import Plan, Step, Windows
 from leverframe.domain.build.run import run as build
 from leverframe.domain.features import Requests, answered, parsed, vectors
 from leverframe.domain.features.request import moment, required
@@ -100,7 +100,7 @@ def test_a_wrong_window_online_is_caught_by_name(tmp_path: Path) -> None:
     """One window of the serving plan is an hour too long: parity names that feature and no other."""
     plan = plan_of()
     write_world(small_world(), tmp_path)
-    wrong = []
+    wrong: list[Step] = []
     for step in plan.steps:
         if isinstance(step, Windows) and step.name == "place":
             longer = [

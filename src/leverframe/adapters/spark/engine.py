@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -67,7 +68,7 @@ class SparkEngine:
                 return
             with session(self._master, self._memory) as spark:
                 yield spark
-        except PySparkException as error:
+        except (PySparkException, Py4JError) as error:
             raise (parquet.damage(files) or error) from error
 
 

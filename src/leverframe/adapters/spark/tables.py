@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
-from pyspark.sql.types import DataType, _parse_datatype_string
+from pyspark.sql.types import DataType, StructField, StructType, _parse_datatype_string
 
-from leverframe.adapters.spark.parquet import MOMENT, Types, common, types_together
+from leverframe.adapters.spark.parquet import MOMENT, Types, common, types_of, types_together
 from leverframe.domain.build.plan import AsOfLookup, Plan, Windows
 from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
 from leverframe.errors import DefinitionError
@@ -139,9 +139,12 @@ def _used(plan: Plan) -> dict[str, set[str]]:
 
 
 def _read_file(spark: SparkSession, file: Path, number: int, types: Types) -> DataFrame:
-    found = spark.read.parquet("file://" + _GLOB.sub(r"\\\1", str(file.resolve())))
-    columns: Iterable[Column] = [
-        (named(name) if name in found.columns else F.lit(None)).cast(spark_name(dtype)).alias(name)
+    # Told the columns, Spark need not open the file to plan; a column that is all null has no type at all.
+    held = {name: dtype for name, dtype in types_of(file).items() if name in types and dtype in _NAMES}
+    stored = StructType([StructField(name, spark_type(dtype)) for name, dtype in held.items()])
+    found = spark.read.schema(stored).parquet("file://" + _GLOB.sub(r"\\\1", str(file.resolve())))
+    columns = [
+        (named(name) if name in held else F.lit(None)).cast(spark_name(dtype)).alias(name)
         for name, dtype in types.items()
     ]
     place = (F.lit(number * _FILE) + F.col("_metadata.row_index")).alias(ROW)

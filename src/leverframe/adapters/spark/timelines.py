@@ -21,6 +21,7 @@ from pyspark.sql.types import StructField, StructType
 
 from leverframe.adapters.spark.tables import ROW, spark_type
 from leverframe.domain.build.plan import Aggregate
+from leverframe.domain.build.windows import Column as Values
 from leverframe.domain.build.windows import Floats, Ints, Moments, Timeline, aggregate
 
 Work = Callable[[pa.Table, pa.Table], pa.Table]  # rows and events in, features of the rows out
@@ -84,15 +85,30 @@ def aggregated(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work:
         events, timeline = _timeline(rows, events, keys)
         high = timeline.before()
         lows = {window: timeline.before(window) for window in {each.window for each in asked}}
-        made = {each.name: _feature(each, events[each.column], lows[each.window], high) for each in asked}
+        values = {
+            read: Values(_numbers(events[read[0]], exact=read[1]))
+            for read in {(each.column, each.function == "distinct") for each in asked}
+        }
+        made = {
+            each.name: _feature(
+                each,
+                events[each.column],
+                values[each.column, each.function == "distinct"],
+                lows[each.window],
+                high,
+            )
+            for each in asked
+        }
         return pa.table({ROW: rows[ROW], **made})
 
     return work
 
 
-def _feature(each: Aggregate, column: pa.ChunkedArray, low: Ints, high: Ints) -> pa.Array | pa.ChunkedArray:
+def _feature(
+    each: Aggregate, column: pa.ChunkedArray, values: Values, low: Ints, high: Ints
+) -> pa.Array | pa.ChunkedArray:
     """Return one feature from the kernel, in the type it has in the output."""
-    made = aggregate(each, _numbers(column, exact=each.function == "distinct"), low, high)
+    made = aggregate(each, values, low, high)
     if each.function in ("count", "distinct"):
         return pa.array(made.astype(np.int64))
     if each.function == "last":

@@ -37,7 +37,8 @@ def shaped(function: str, values: Any, made: Any) -> Any:
 def taken(values: Any, where: Any, missing: Any) -> Any:
     """Return ``values`` at the positions ``where``, masked where one is ``missing`` or the value null."""
     if not len(values):
-        return np.ma.masked_all(len(where), dtype=object if isinstance(values, Texts) else np.float64)
+        text = isinstance(values, Texts) or np.ma.getdata(values).dtype.kind in "OU"
+        return np.ma.masked_all(len(where), dtype="U1" if text else np.ma.getdata(values).dtype)
     found = values[where]
     if isinstance(values, Texts):
         missing = missing | nothing(found)
