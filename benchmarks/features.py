@@ -2,8 +2,9 @@
 
 ``asof``: one million rows of a spine look up the newest of ten million rows of 100,000 keys, result
 written as Parquet; against a hand-written DuckDB ASOF join (which neither keeps the order of the
-rows nor breaks ties nor sees a key that stands twice), the same with all three, pandas ``merge_asof``, and the floor of reading every column of the history
-and copying the spine. ``measures``: the 24 measures of ``pipelines/flights/star.yaml`` over the
+rows, nor breaks ties, nor sees a key that stands twice), the same join with all three, pandas
+``merge_asof``, and the floor of reading every column of the history and copying the spine.
+``measures``: the 24 measures of ``pipelines/flights/star.yaml`` over the
 whole of 2013, against one RANGE window in DuckDB for each; both results are compared value by value.
 """
 
