@@ -47,15 +47,17 @@ def test_one_word_every_room(word: str) -> None:
 def test_a_command_is_a_thin_skin(word: str) -> None:
     """The body has at most 15 lines, no loop over work and no try; its help has an example."""
     tree = ast.parse((PACKAGE / f"commands/{word}.py").read_text(encoding="utf-8"))
-    (function,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == word]
-    body = function.body[1:]  # the docstring is the help
-    assert body[-1].end_lineno is not None
-    assert body[-1].end_lineno - body[0].lineno < 15
-    assert not [node for node in ast.walk(function) if isinstance(node, ast.Try | ast.While)]
+    written = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     command = leverframe.get_command(click.Context(leverframe), word)
     assert command is not None
-    assert "Example" in (command.epilog or "")
-    assert all(option.help for option in command.params if isinstance(option, click.Option))
+    group = command.commands if isinstance(command, click.Group) else {}
+    for name, each in {word: command, **group}.items():
+        body = written[name].body[1:]  # the docstring is the help
+        assert body or name in (word if group else ""), f"{name} does nothing"
+        assert not body or (body[-1].end_lineno or 0) - body[0].lineno < 15
+        assert not [node for node in ast.walk(written[name]) if isinstance(node, ast.Try | ast.While)]
+        assert "Example" in (each.epilog or "")
+        assert all(option.help for option in each.params if isinstance(option, click.Option))
 
 
 def test_help_loads_nothing_heavy() -> None:
