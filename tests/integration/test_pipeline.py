@@ -13,6 +13,7 @@ from leverframe.domain.stage_log import Outcome
 from tests.integration.shop import MONTHS, Shop, copied, finished, leftovers, made
 
 MODEL_STAGES = {"training-set", "train", "evaluate"}
+ONLINE_STAGES = {"snapshot", "parity"}
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_two_clean_runs_in_two_folders_give_the_same_lock(
     """What comes out depends on neither the folder, nor the time, nor the order in which files are met."""
     first = finished(tmp_path_factory)
     second = made(tmp_path / "another place" / "with a longer name")
-    assert len(second.repro()) == 20
+    assert len(second.repro()) == 22
     assert second.repository.read("dvc.lock") == first.repository.read("dvc.lock")
     assert second.outputs() == first.outputs()
     assert leftovers(second.root) == []
@@ -63,7 +64,7 @@ def test_a_correction_reruns_only_what_its_windows_reach(shop: Shop) -> None:
         | MODEL_STAGES
     )
     assert ran <= foreseen
-    assert foreseen - ran == of("build", "2024-04", "2024-05")  # these would run if a report of contracts had changed
+    assert foreseen - ran == of("build", "2024-04", "2024-05") | {"parity"}  # would run had a contract's report changed
     changed = {path for path, content in shop.outputs().items() if before.get(path) != content}
     assert {"data/raw/orders/2024-02.parquet", "data/features/2024-02.parquet"} <= changed
     assert not {path for path in changed if any(month in path for month in ("2024-01", "2024-04", "2024-05"))}
@@ -73,7 +74,7 @@ def test_a_correction_of_the_holdout_does_not_train_again(shop: Shop) -> None:
     """Where the months of training keep their features, the model is not fitted again, only judged."""
     shop.edit("orders", "2024-05", heavier)
     assert shop.repro() == {
-        "ingest@2024-05", "validate@2024-05", "build@2024-05", "training-set", "evaluate",
+        "ingest@2024-05", "validate@2024-05", "build@2024-05", "training-set", "evaluate", *ONLINE_STAGES,
     }  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def test_a_change_of_a_window_rebuilds_features_and_no_data(shop: Shop) -> None:
     """A window that still ends within the months of dvc.yaml re-runs builds and what follows them."""
     shop.replace("pipelines/shop/star.yaml", "windows: [14d]", "windows: [21d]")
     assert shop.run("stages", "--check").code == 0
-    assert shop.stale() == of("build", *MONTHS) | MODEL_STAGES
+    assert shop.stale() == of("build", *MONTHS) | MODEL_STAGES | ONLINE_STAGES
     assert shop.repro("build") == of("build", *MONTHS)
 
 
@@ -142,10 +143,10 @@ def test_late_rows_rewrite_a_partition_and_status_names_it(shop: Shop) -> None:
 
 
 def test_every_stage_leaves_a_record(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Each of the twenty stages has its record with time, rows and memory, and its log."""
+    """Each of the 22 stages has its record with time, rows and memory, and its log."""
     shop = finished(tmp_path_factory)
     found = {each.name: each for each in records(shop.root / layout.STAGE_LOGS)}
-    expected = {"ingest@static", "validate@static", *MODEL_STAGES}
+    expected = {"ingest@static", "validate@static", *MODEL_STAGES, *ONLINE_STAGES}
     assert set(found) == expected | {name for stage in ("ingest", "validate", "build") for name in of(stage, *MONTHS)}
     for name, record in found.items():
         assert record.outcome is Outcome.DONE, name
