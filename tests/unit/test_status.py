@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leverframe.domain.status import Finding, PipelineStatus, Reason, StageStatus, State, document, mermaid, run, table
@@ -96,6 +96,7 @@ def test_what_cannot_be_resolved_is_said(text: str, word: str) -> None:
     assert caught.value.next
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text of a process is slow to draw
 @given(st.dictionaries(st.sampled_from("abc"), st.one_of(st.integers(), st.booleans(), st.text()), max_size=3))
 def test_a_value_survives_its_template(values: dict[str, Any]) -> None:
     scope = Scope(values, "here", FlagStyle())

@@ -117,7 +117,7 @@ def _windows(step: Windows, found: Found, as_of: Ints) -> dict[str, Any]:
         window: positions(at, found.start, found.stop, as_of - _microseconds(window))
         for window in {each.window for each in step.aggregates}
     }
-    if len(as_of) > _FEW:
+    if not 0 < len(as_of) <= _FEW:
         return _aggregated(step, found, lows, high, slice(0, len(at)))
     rows = [
         _aggregated(
