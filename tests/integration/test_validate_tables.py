@@ -272,8 +272,8 @@ class TestPandera:
         """No variable of pandera changes what is checked."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [-1]}))
         code = (
-            "import pandera.polars as pa, pathlib, sys\n"
             "from leverframe.adapters.pandera import PanderaChecker\n"
+            "import pandera.polars as pa, pathlib, sys\n"
             "schema = pa.DataFrameSchema({'a': pa.Column(int, pa.Check.ge(0))})\n"
             "print([each.broken for each in PanderaChecker().check('t', pathlib.Path(sys.argv[1]), schema)])\n"
         )

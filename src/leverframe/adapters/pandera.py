@@ -9,11 +9,15 @@ from ``raise_warning``, and then it is counted like any other.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+# With this variable and pyspark beside it, the import of pandera may end the process, with code 0.
+os.environ.pop("PANDERA_USE_NARWHALS_BACKEND", None)
 
 import pandera.polars as pa
 import polars as pl
