@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,7 +29,18 @@ from leverframe.domain.parity import Parity, refuse
 from leverframe.domain.parity import run as compare
 from leverframe.domain.snapshot import Store
 from leverframe.errors import ParityError, RequestError, SnapshotError, SourceError
-from tests.integration.worlds import MARCH, World, plan_of, small_world, worlds, write_world
+from tests.integration.worlds import (
+    CORRECTED,
+    CORRECTED_TYPES,
+    MARCH,
+    TYPES,
+    World,
+    corrected_worlds,
+    plan_of,
+    small_world,
+    worlds,
+    write_world,
+)
 
 ZONE = "America/New_York"
 DECEMBER, APRIL = Month(2019, 12), Month(2020, 4)
@@ -63,13 +75,36 @@ def test_a_request_gets_what_the_build_gave_to_the_last_bit(world: World, ahead:
 
 
 @slow
+@given(corrected_worlds(), st.sampled_from(["0s", "2d"]))
+def test_a_request_gets_what_the_build_gave_of_events_that_were_corrected(world: World, ahead: str) -> None:
+    """Versions that came late, moved to another key, or took an event back."""
+    plan = plan_of(CORRECTED, ahead=ahead)
+    with TemporaryDirectory() as folder:
+        write_world(world, Path(folder), CORRECTED_TYPES)
+        found = parity(plan, Path(folder))
+    assert found.rows == len({row["id"] for row in world["visits"]})
+    assert found.lines()[1:] == []
+
+
+@slow
 @given(worlds(), st.integers(0, 30))
 def test_a_snapshot_taken_in_between_answers_as_the_whole_one_does_until_then(world: World, day: int) -> None:
     """What becomes known after the snapshot was taken changes nothing for earlier moments."""
-    plan, until = plan_of(), datetime(2020, 3, 1, 5, tzinfo=UTC) + timedelta(hours=day * 2)
+    _in_between(world, day, plan_of(), TYPES)
+
+
+@slow
+@given(corrected_worlds(), st.integers(0, 30))
+def test_a_correction_after_the_snapshot_changes_nothing_for_earlier_moments(world: World, day: int) -> None:
+    """The version that was the newest when the snapshot was taken is not ended by one that came later."""
+    _in_between(world, day, plan_of(CORRECTED), CORRECTED_TYPES)
+
+
+def _in_between(world: World, day: int, plan: Plan, types: dict[str, dict[str, Any]]) -> None:
+    until = datetime(2020, 3, 1, 5, tzinfo=UTC) + timedelta(hours=day * 2)
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        write_world(world, root)
+        write_world(world, root, types)
         build(plan, MARCH, DECEMBER, DuckDBEngine(), root)
         rows = PolarsTables(root).arrays(MARCH, [*required(plan), "as_of"])
         kept = np.flatnonzero(np.ma.getdata(rows["as_of"]) <= microseconds_of(until))

@@ -70,6 +70,23 @@ STAR: dict[str, Any] = {
     },
 }
 
+# The same star, of whose tables three come again corrected.
+_RECORDED = {"recorded_at": MOMENT}
+CORRECTED_TYPES: dict[str, dict[str, Any]] = TYPES | {
+    "visits": TYPES["visits"] | _RECORDED,
+    "events": TYPES["events"] | {"e": pl.Int64} | _RECORDED,
+    "outcomes": TYPES["outcomes"] | _RECORDED,
+}
+CORRECTED: dict[str, Any] = STAR | {
+    "entities": STAR["entities"] | {"event": ["e"]},
+    "facts": {name: fact | {"max_lag": "90d"} for name, fact in STAR["facts"].items()},
+    "corrections": {
+        "visits": {"key": "visit", "recorded_at": "recorded_at"},
+        "events": {"key": "event", "recorded_at": "recorded_at"},
+        "outcomes": {"key": "visit", "recorded_at": "recorded_at"},
+    },
+}
+
 # Few places, few moments on a coarse grid: ties, duplicates and empty windows are the common case.
 start = datetime(2020, 2, 28, tzinfo=UTC)
 moments = st.one_of(
@@ -139,17 +156,44 @@ def worlds(draw: Any) -> World:
     }
 
 
-def plan_of(**spine: Any) -> Plan:
-    """Return the plan of the star, the spine changed as told."""
-    return compile_star(Star.model_validate(STAR | {"spine": STAR["spine"] | spine}))
+@st.composite
+def corrected_worlds(draw: Any) -> World:
+    """Draw tables in which rows come again: late, changed, with another key, taken back, or all of it."""
+    world: World = draw(worlds())
+    world["events"] = [row | {"e": number} for number, row in enumerate(world["events"])]
+    change = {"visits": ["k", "x"], "events": ["k", "v", "n", "t"], "outcomes": ["y"]}
+    for table, columns in change.items():
+        rows = [row | {"recorded_at": draw(st.none() | moments)} for row in world[table]]
+        again = draw(st.lists(st.sampled_from(rows), max_size=10)) if rows else []
+        rows += [_corrected(draw, row, draw(st.sets(st.sampled_from(columns)))) for row in again]
+        world[table] = draw(st.permutations(rows))
+    return world
 
 
-def write_world(world: World, root: Path) -> None:
+def _corrected(draw: Any, row: dict[str, Any], columns: set[str]) -> dict[str, Any]:
+    """Draw another version of a row; what it says of the moment may be new, or that nothing happened."""
+    drawn = {
+        "k": places, "x": numbers, "v": numbers, "y": numbers, "t": st.sampled_from(["p", "q", None]),
+        "n": st.none() | st.integers(-3, 3),
+    }  # fmt: skip
+    new = {name: draw(drawn[name]) for name in sorted(columns)} | {"recorded_at": draw(st.none() | moments)}
+    for known in ("seen_at", "settled_at"):
+        if known in row and draw(st.booleans()):
+            new[known] = draw(st.none() | st.just(row["event_time"] + draw(lags)))
+    return row | new
+
+
+def plan_of(star: dict[str, Any] = STAR, **spine: Any) -> Plan:
+    """Return the plan of a star, the spine changed as told."""
+    return compile_star(Star.model_validate(star | {"spine": star["spine"] | spine}))
+
+
+def write_world(world: World, root: Path, types: dict[str, dict[str, Any]] = TYPES) -> None:
     """Write every table as the ingest stage would: months by event_time in New York, rows as they stand."""
     for table, rows in world.items():
         timed = {} if table == "places" else {"event_time": MOMENT, "known_at": MOMENT}
         number = {"w": pl.Int64} if rows and "w" in rows[0] else {}
-        schema = number | TYPES[table] | timed
+        schema = number | types[table] | timed
         for month in [None] if table == "places" else [Month(2019, 12), JANUARY, Month(2020, 2), MARCH]:
             inside = [row for row in rows if month is None or in_month(row["event_time"], month)]
             path = root / layout.raw(table, str(month) if month else layout.STATIC)

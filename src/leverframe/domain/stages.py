@@ -26,7 +26,7 @@ OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` ke
 
 _MODEL = ("artefacts", "table", "training_set")
 _ONLINE = ("features", "online", "snapshot", "snapshot_file")
-_DUCKDB = ("build", "engine", "views", "sql", "connection")
+_DUCKDB = ("build", "engine", "checks", "versions", "views", "sql", "connection")
 _ENGINES = {"duckdb": _DUCKDB, "spark": ("build", "spark")}
 
 # What `dvc plots` draws for each kind of label: file, column along, column up, template.

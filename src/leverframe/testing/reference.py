@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from leverframe.domain.build.plan import Aggregate, AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
+from leverframe.domain.build.plan import Aggregate, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]
@@ -29,6 +29,8 @@ _PARTS = {
 def reference(plan: Plan, spine: Sequence[Row], tables: Tables) -> list[dict[str, Any]]:
     """Return a row for each row of ``spine``: keys, features, ``as_of`` and labels."""
     shown = {name: [_with_calendar(plan, row) for row in rows] for name, rows in tables.items()}
+    if plan.corrected:
+        spine = _newest_in_time(plan, plan.corrected, spine)
     return [_row(plan, _with_calendar(plan, row), shown) for row in spine]
 
 
@@ -42,7 +44,66 @@ def _row(plan: Plan, row: Row, tables: Tables) -> dict[str, Any]:
             found |= _lookup(step, row, as_of, tables[step.table])
     for label in plan.labels:
         found |= _label(label, row, tables[label.table])
-    return found | {"as_of": as_of}
+    recorded = {"recorded_at": row[plan.corrected.recorded_at]} if plan.corrected else {}
+    return found | {"as_of": as_of} | recorded
+
+
+def _newest_in_time(plan: Plan, corrected: Corrected, spine: Sequence[Row]) -> list[Row]:
+    """Return of each row the newest version that was recorded before the row's own moment, else the first."""
+    chosen: dict[int, Row] = {}
+    for rows in _of_one(corrected, spine):
+        ordered = sorted(rows, key=lambda at: (_recorded(spine[at], corrected), at))
+        in_time = [at for at in ordered if _recorded(spine[at], corrected) < spine[at]["event_time"] - plan.ahead]
+        at = in_time[-1] if in_time else ordered[0]
+        chosen[at] = spine[at]
+    return [chosen[at] for at in sorted(chosen)]
+
+
+def _recorded(row: Row, corrected: Corrected) -> datetime:
+    return row[corrected.recorded_at] or datetime.min.replace(tzinfo=UTC)
+
+
+def _of_one(corrected: Corrected, table: Sequence[Row]) -> list[list[int]]:
+    """Return the positions of the rows that are versions of one, in the order of the table."""
+    found: dict[Any, list[int]] = {}
+    for at, row in enumerate(table):
+        key = tuple(row[name] for name in corrected.key)
+        found.setdefault(("alone", at) if None in key else key, []).append(at)
+    return list(found.values())
+
+
+def _known_versions(
+    corrected: Corrected, known_at: str, table: Sequence[Row], before: datetime | None
+) -> list[tuple[datetime, int, list[tuple[datetime, Row]]]]:
+    """Return each event that happened: its place, its row, and its versions with the moments they became known."""
+    found = []
+    for rows in _of_one(corrected, table):
+        seen = []
+        for at in rows:
+            times = [each for each in (table[at][known_at], table[at][corrected.recorded_at]) if each is not None]
+            if times and (before is None or max(times) < before):
+                seen.append((max(times), at))
+        seen.sort()
+        happened = [number for number, (_, at) in enumerate(seen) if table[at][known_at] is not None]
+        if happened:
+            place, first = seen[happened[0]]
+            found.append((place, first, [(known, table[at]) for known, at in seen[happened[0] :]]))
+    return found
+
+
+def _corrected_events(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> list[Row]:
+    """Return the newest known versions of the events whose place is in the window, in the order of places."""
+    assert step.corrected is not None  # noqa: S101 - the caller asked
+    events = _known_versions(step.corrected, step.known_at, table, as_of)
+    inside = sorted((event for event in events if event[0] >= as_of - each.window), key=lambda event: event[:2])
+    newest = [versions[-1][1] for _, _, versions in inside]
+    return [
+        version
+        for version in newest
+        if version[step.known_at] is not None
+        and _same(step.key, row, version)
+        and _known(version[each.column]) is not None
+    ]
 
 
 def _lookup(step: Lookup, row: Row, as_of: datetime, table: Sequence[Row]) -> dict[str, Any]:
@@ -64,7 +125,8 @@ def _windows(step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> 
     return {each.name: _aggregate(each, step, row, as_of, table) for each in step.aggregates}
 
 
-def _aggregate(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> Any:
+def _events(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> list[Row]:
+    """Return the events of the window whose value is known, in the order of moments."""
     events = [
         event
         for event in table
@@ -73,7 +135,11 @@ def _aggregate(each: Aggregate, step: Windows, row: Row, as_of: datetime, table:
         and as_of - each.window <= event[step.known_at] < as_of
         and _known(event[each.column]) is not None
     ]
-    events.sort(key=lambda event: event[step.known_at])  # stable: ties stay in the order of rows
+    return sorted(events, key=lambda event: event[step.known_at])  # stable: ties stay in the order of rows
+
+
+def _aggregate(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> Any:
+    events = (_corrected_events if step.corrected else _events)(each, step, row, as_of, table)
     values = [event[each.column] for event in events]
     if each.function == "count":
         return len(values)
@@ -98,6 +164,8 @@ def _aggregate(each: Aggregate, step: Windows, row: Row, as_of: datetime, table:
 
 
 def _label(label: LabelStep, row: Row, table: Sequence[Row]) -> dict[str, Any]:
+    if label.corrected:
+        return _corrected_label(label, label.corrected, row, table)
     value = known = None
     for candidate in table:
         if _same(label.key, row, candidate):
@@ -107,6 +175,20 @@ def _label(label: LabelStep, row: Row, table: Sequence[Row]) -> dict[str, Any]:
     elif label.at_least is not None:
         value = int(value >= label.at_least)
     return {label.name: value, f"{label.name}_known_at": known}
+
+
+def _corrected_label(label: LabelStep, corrected: Corrected, row: Row, table: Sequence[Row]) -> dict[str, Any]:
+    for _, _, versions in _known_versions(corrected, label.known_at, table, None):
+        if _same(label.key, row, versions[0][1]):
+            told = [{"known_at": known, "value": _learnt(label, version)} for known, version in versions]
+            known = told[-1]["known_at"] if told[-1]["value"] is not None else None
+            return {label.name: told[-1]["value"], f"{label.name}_known_at": known, f"{label.name}_versions": told}
+    return dict.fromkeys(label.outputs())
+
+
+def _learnt(label: LabelStep, row: Row) -> Any:
+    value = _known(row[label.column]) if row[label.known_at] is not None else None
+    return value if value is None or label.at_least is None else int(value >= label.at_least)
 
 
 def _same(key: Key, row: Row, other: Row) -> bool:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 
+from leverframe.adapters.duckdb.checks import refuse_late, refuse_moved, refuse_orphans, refuse_twins
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microseconds, parquet, text
+from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, PLACE, UNTIL, newest_in_time, versions
 from leverframe.adapters.duckdb.views import ROW, create_view
-from leverframe.domain.build.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
+from leverframe.domain.build.intervals import FOREVER, Versions, over_versions
+from leverframe.domain.build.plan import RECORDED_AT, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
 from leverframe.domain.build.values import numbers, shaped
-from leverframe.domain.build.windows import Column, Ints, Moments, Timeline, aggregate
-from leverframe.errors import LabelError, SourceError
+from leverframe.domain.build.windows import Ints, Moments, over_events
+from leverframe.errors import SourceError
 from leverframe.files import replacing
 
 _AT = "__at"  # the moment of a row in microseconds
@@ -68,13 +70,15 @@ class _Build:
             for table, paths in files.items():
                 create_view(connection, plan, prefix + table, paths)
         create_view(connection, plan, "spine_rows", [inputs.spine])
+        for table, corrected in plan.corrections().items():
+            refuse_moved(connection, column(f"t_{table}"), table, corrected)
         self._spine()
 
     def write(self, out: Path) -> int:
         """Run every step and write the result; return its rows."""
         plan = self._plan
         own = [*plan.keys, *plan.spine_features, *plan.calendar]
-        selected = [f"s.{column(name)}" for name in own] + ["s.as_of"]
+        selected = [f"s.{column(name)}" for name in [*own, "as_of", *([RECORDED_AT] if plan.corrected else [])]]
         joins: list[str] = []
         windows: dict[str, Any] = {}
         for number, step in enumerate(plan.steps):
@@ -90,10 +94,10 @@ class _Build:
             self._sql.register("windows", windows | {ROW: rows})
             joins.append(f"LEFT JOIN windows w ON s.{ROW} = w.{ROW}")
         for number, label in enumerate(plan.labels):
-            own_row = label.table == plan.spine
+            own_row = self._stands_on_spine(label)
             joins += [] if own_row else [self._label(label, f"l{number}")]
             alias = "s" if own_row else f"l{number}"
-            selected += [f"{alias}.{column(label.name)}", f"{alias}.{column(label.name + '_known_at')}"]
+            selected += [f"{alias}.{column(name)}" for name in label.outputs()]
         query = f"SELECT {', '.join(selected)} FROM spine s {' '.join(joins)} ORDER BY s.{ROW}"
         self._sql.execute(
             f"COPY ({query}) TO {text(str(out))} (FORMAT parquet, COMPRESSION zstd, "
@@ -110,14 +114,19 @@ class _Build:
     def _spine(self) -> None:
         plan = self._plan
         own = [column(name) for name in dict.fromkeys([*plan.keys, *plan.spine_features, *plan.calendar])]
-        labels = [each for label in plan.labels if label.table == plan.spine for each in _label_columns(label)]
+        labels = [each for label in plan.labels if self._stands_on_spine(label) for each in _label_columns(label)]
         ahead = f"to_microseconds({microseconds(plan.ahead)})"
         moment = f"{EVENT_TIME} - {ahead} AS as_of, epoch_us({EVENT_TIME} - {ahead}) AS {_AT}"
-        self._sql.execute(
-            f"CREATE TEMP TABLE spine AS SELECT {', '.join([*own, *labels, moment, ROW])} FROM spine_rows"
-        )
-        key = ", ".join(column(name) for name in plan.spine_key)
-        self._refuse_twins("spine", key, f"the spine `{plan.spine}`")
+        corrected, ahead_by = plan.corrected, microseconds(plan.ahead)
+        rows = f"({newest_in_time('spine_rows', corrected, ahead_by)})" if corrected else "spine_rows"
+        recorded = [f"{column(corrected.recorded_at)} AS {RECORDED_AT}"] if corrected else []
+        selected = ", ".join([*own, *labels, moment, *recorded, ROW])
+        self._sql.execute(f"CREATE TEMP TABLE spine AS SELECT {selected} FROM {rows}")
+        refuse_twins(self._sql, "spine", plan.spine_key, f"the spine `{plan.spine}`")
+
+    def _stands_on_spine(self, label: LabelStep) -> bool:
+        """Tell whether the row of the spine itself has the label."""
+        return label.table == self._plan.spine and label.corrected is None
 
     def _lookup(self, step: Lookup, alias: str) -> str:
         table = column(f"t_{step.table}")
@@ -125,7 +134,7 @@ class _Build:
         equal = [f"s.{column(ours)} = {alias}.{column(theirs)}" for ours, theirs in pairs]
         names = ", ".join(column(name) for name in dict.fromkeys([*step.key.table, *step.columns]))
         if not isinstance(step, AsOfLookup):
-            self._refuse_twins(table, ", ".join(map(column, step.key.table)), f"the dimension `{step.name}`")
+            refuse_twins(self._sql, table, step.key.table, f"the dimension `{step.name}`")
             return f"LEFT JOIN (SELECT {names} FROM {table}) {alias} ON {' AND '.join(equal)}"
         moment = f"(epoch_us({KNOWN_AT}) + {microseconds(step.lag)})::HUGEINT * {_SHIFT} + {ROW} AS __moment"
         return (
@@ -142,16 +151,16 @@ class _Build:
 
     def _windows(self, step: Windows) -> dict[str, Any]:
         """Compute a window step with the kernel and return its features, in the order of the spine."""
-        rows, events = self._rows(step.key), self._events(step)
-        timeline = Timeline(Moments(events.pop("__code"), events.pop(_AT)), rows)
-        high = timeline.before()
-        lows = {window: timeline.before(window) for window in {each.window for each in step.aggregates}}
-        columns = {name: Column(numbers(values)) for name, values in events.items()}
-        made: dict[str, Any] = {}
-        for each in step.aggregates:
-            found = aggregate(each, columns[each.column], lows[each.window], high)
-            made[each.name] = shaped(each.function, events[each.column], found)
-        return made
+        rows = self._rows(step.key)
+        refuse_late(self._sql, step)
+        events = self._versions(step, step.corrected) if step.corrected else self._events(step)
+        values = {name: numbers(events[name]) for name in {each.column for each in step.aggregates}}
+        if step.corrected:
+            known = Versions(events["__code"], events[KNOWN], events[UNTIL], events[PLACE])
+            found = over_versions(step.aggregates, values, known, rows)
+        else:
+            found = over_events(step.aggregates, values, Moments(events["__code"], events[_AT]), rows)
+        return {each.name: shaped(each.function, events[each.column], found[each.name]) for each in step.aggregates}
 
     def _rows(self, key: Key) -> Moments:
         """Number the keys of the spine, keep the numbers as table ``keys``, and return the rows' moments."""
@@ -168,7 +177,6 @@ class _Build:
     def _events(self, step: Windows) -> dict[str, Any]:
         """Return the events that any window can reach, sorted by key, moment and row, as arrays."""
         table, known = column(f"t_{step.table}"), column(step.known_at)
-        self._refuse_late(step)
         equal = " AND ".join(f"e.{column(name)} = k.{column(name)}" for name in step.key.table) or "true"
         values = ", ".join(f"e.{column(name)}" for name in dict.fromkeys(a.column for a in step.aggregates))
         first, last = self._one(f"SELECT min({_AT}), max({_AT}) FROM spine")
@@ -180,49 +188,34 @@ class _Build:
             ).fetchnumpy()
         )
 
-    def _refuse_late(self, step: Windows) -> None:
-        late, worst = self._one(
-            f"SELECT count(*), max(epoch_us({column(step.known_at)}) - epoch_us({EVENT_TIME})) "
-            f"FROM {column(f't_{step.table}')} "
-            f"WHERE epoch_us({column(step.known_at)}) - epoch_us({EVENT_TIME}) > {microseconds(step.max_lag)}"
+    def _versions(self, step: Windows, corrected: Corrected) -> dict[str, Any]:
+        """Return the versions that any window can reach, sorted by the places of their events, as arrays."""
+        made = versions(column(f"t_{step.table}"), corrected, step.known_at)
+        equal = " AND ".join(f"e.{column(name)} = k.{column(name)}" for name in step.key.table) or "true"
+        values = ", ".join(
+            f"CASE WHEN e.{HAPPENED} THEN e.{column(name)} END AS {column(name)}"
+            for name in dict.fromkeys(each.column for each in step.aggregates)
         )
-        if late:
-            raise SourceError(
-                f"{late} rows of `{step.table}` became known more than max_lag after they happened",
-                why=f"`{step.known_at}` is up to {timedelta(microseconds=worst)} later than event_time, "
-                f"max_lag is {step.max_lag}: windows could miss such a row in an earlier month",
-                next="raise max_lag of the fact in star.yaml, or mend the rows in sources.py",
-            )
+        first, last = self._one(f"SELECT min({_AT}), max({_AT}) FROM spine")
+        return dict(
+            self._sql.execute(
+                f"SELECT k.__code, e.{KNOWN}, coalesce(e.{UNTIL}, {FOREVER}) AS {UNTIL}, e.{PLACE}, {values} "
+                f"FROM ({made}) e JOIN keys k ON {equal} "
+                f"WHERE e.{PLACE} >= {first - microseconds(step.longest())} AND e.{KNOWN} < {last} "
+                f"ORDER BY e.{PLACE}, e.{FIRST}, e.{KNOWN}, e.{ROW}"
+            ).fetchnumpy()
+        )
 
     def _label(self, label: LabelStep, alias: str) -> str:
         """Return the join with the label's own table, after a look at its keys."""
-        table, key = column(f"l_{label.table}"), ", ".join(column(name) for name in label.key.table)
-        self._refuse_twins(table, key, f"the label `{label.name}`")
-        self._refuse_orphans(label, table, key)
+        plan, table = self._plan, column(f"l_{label.table}")
+        key = ", ".join(column(name) for name in label.key.table)
+        refuse_orphans(self._sql, label, table, plan.spine)
         equal = " AND ".join(f"s.{column(name)} = {alias}.{column(name)}" for name in label.key.table)
+        if label.corrected:
+            return f"LEFT JOIN ({_label_versions(label, label.corrected, table, key)}) {alias} ON {equal}"
+        refuse_twins(self._sql, table, label.key.table, f"the label `{label.name}`")
         return f"LEFT JOIN (SELECT {key}, {', '.join(_label_columns(label))} FROM {table}) {alias} ON {equal}"
-
-    def _refuse_orphans(self, label: LabelStep, table: str, key: str) -> None:
-        query = f"SELECT {key} FROM {table} ANTI JOIN spine USING ({key}) ORDER BY ALL"
-        (orphans,) = self._one(f"SELECT count(*) FROM ({query})")
-        if orphans:
-            example = self._sql.execute(f"{query} LIMIT 1").fetchone()
-            raise LabelError(
-                f"{orphans} rows of label `{label.name}` belong to no row of `{self._plan.spine}`",
-                why=f"for example ({key}) = {example}: the label's table and the spine do not agree",
-                next="mend the key in sources.py; event_time of a label must lie in the month of its row",
-            )
-
-    def _refuse_twins(self, table: str, key: str, what: str) -> None:
-        known = " AND ".join(f"{name} IS NOT NULL" for name in key.split(", "))
-        query = f"SELECT {key}, count(*) AS n FROM {table} WHERE {known} GROUP BY {key} HAVING n > 1"
-        twin = self._sql.execute(f"{query} ORDER BY ALL LIMIT 1").fetchone()
-        if twin:
-            raise SourceError(
-                f"a key stands more than once in {what}",
-                why=f"({key}) = {twin[:-1]} has {twin[-1]} rows, so a row would get several values",
-                next="keep one row a key in sources.py; a unique-key monitor finds it before the build",
-            )
 
     def _column(self, query: str) -> Ints:
         return self._sql.execute(query).fetchnumpy()[ROW].astype(np.int64)
@@ -241,9 +234,25 @@ def _two_kinds(name: str, one: tuple[str, Path], other: tuple[str, Path]) -> Sou
     )
 
 
+def _learnt(label: LabelStep) -> str:
+    value = column(label.column)
+    return value if label.at_least is None else f"({value} >= {label.at_least!r})::TINYINT"
+
+
+def _label_versions(label: LabelStep, corrected: Corrected, table: str, key: str) -> str:
+    """Return a SELECT of all versions of each label, and of the newest as ``_label_columns`` shows it."""
+    learnt = f"CASE WHEN {HAPPENED} THEN {_learnt(label)} END"
+    pair = f"{{'known_at': make_timestamptz({KNOWN}), 'value': {learnt}}}"
+    listed = f"list({pair} ORDER BY {KNOWN}, {ROW}) AS v"
+    made = f"SELECT {key}, {listed} FROM ({versions(table, corrected, label.known_at)}) GROUP BY {key}"
+    names = [column(name) for name in label.outputs()]
+    newest = ("v[-1].value", "CASE WHEN v[-1].value IS NOT NULL THEN v[-1].known_at END", "v")
+    shown = [f"{value} AS {name}" for value, name in zip(newest, names, strict=True)]
+    return f"SELECT {key}, {', '.join(shown)} FROM ({made})"
+
+
 def _label_columns(label: LabelStep) -> list[str]:
-    value, known = column(label.column), column(label.known_at)
-    learnt = value if label.at_least is None else f"({value} >= {label.at_least!r})::TINYINT"
+    value, known, learnt = column(label.column), column(label.known_at), _learnt(label)
     # A value without the moment it became known cannot be used at any moment, nor a moment without a value.
     return [
         f"CASE WHEN {known} IS NOT NULL THEN {learnt} END AS {column(label.name)}",

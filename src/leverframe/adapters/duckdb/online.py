@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
@@ -10,8 +11,12 @@ import numpy as np
 
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microseconds
+from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, versions
+from leverframe.adapters.duckdb.versions import PLACE as PLACED
+from leverframe.adapters.duckdb.versions import UNTIL as NEXT
 from leverframe.adapters.duckdb.views import ROW, create_view
-from leverframe.domain.build.online import AT, Span, microseconds_of, table_of
+from leverframe.domain.build.intervals import FOREVER
+from leverframe.domain.build.online import AT, PLACE, UNTIL, Span, microseconds_of, table_of
 from leverframe.domain.build.plan import AsOfLookup, Plan, Step, Windows
 from leverframe.domain.build.run import KNOWN_AT, Files
 from leverframe.domain.snapshot import Table
@@ -36,40 +41,60 @@ class DuckDBSnapshooter:
             sql.close()
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """How the rows of a step are read: from where, which of them, in which order, with which moments."""
+
+    source: str
+    where: str = "true"
+    order: tuple[str, ...] = (ROW,)
+    moments: Mapping[str, str] = field(default_factory=dict)
+    happened: str = "true"  # whether a row's values count
+
+
 def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
-    types = {name: dtype for name, dtype, *_ in sql.execute(f"DESCRIBE {column(f't_{step.table}')}").fetchall()}
-    values = _values(step)
-    selected = [f"{_stored(name, types[name])} AS k{number}" for number, name in enumerate(step.key.table)]
-    selected += [f"{_stored(name, types[name])} AS c{number}" for number, name in enumerate(values)]
-    moment = _moment(step)
-    where = "true"
-    if moment:
-        known, opens, length = moment
-        selected.append(f"{opens} AS {AT}")
-        first = microseconds_of(span.since) - length
-        where = f"{known} < {microseconds_of(span.until)} AND {opens} >= {first}"
-    query = f"SELECT {', '.join(selected)} FROM {column(f't_{step.table}')} WHERE {where}"
-    found = sql.execute(f"{query} ORDER BY {AT}, {ROW}" if moment else f"{query} ORDER BY {ROW}").fetchnumpy()
-    keys = {name: found[f"k{number}"] for number, name in enumerate(step.key.table)}
-    columns = {name: found[f"c{number}"] for number, name in enumerate(values)}
-    return Table(table_of(step), keys, columns | ({AT: found[AT].astype(np.int64)} if moment else {}))
+    view = column(f"t_{step.table}")
+    types = {name: dtype for name, dtype, *_ in sql.execute(f"DESCRIBE {view}").fetchall()}
+    reading, values = _reading(step, view, span), _values(step)
+    keys = {name: f"{_stored(name, types[name])} AS k{number}" for number, name in enumerate(step.key.table)}
+    shown = {
+        name: f"CASE WHEN {reading.happened} THEN {_stored(name, types[name])} END AS c{number}"
+        for number, name in enumerate(values)
+    }
+    moments = {name: f"{moment} AS {name}" for name, moment in reading.moments.items()}
+    found = sql.execute(
+        f"SELECT {', '.join([*keys.values(), *shown.values(), *moments.values()])} FROM {reading.source} "
+        f"WHERE {reading.where} ORDER BY {', '.join(reading.order)}"
+    ).fetchnumpy()
+    return Table(
+        table_of(step),
+        {name: found[f"k{number}"] for number, name in enumerate(keys)},
+        {name: found[f"c{number}"] for number, name in enumerate(shown)}
+        | {name: found[name].astype(np.int64) for name in moments},
+    )
+
+
+def _reading(step: Step, view: str, span: Span) -> _Reading:
+    since, until = microseconds_of(span.since), microseconds_of(span.until)
+    if isinstance(step, Windows):
+        first = since - microseconds(step.longest())
+        if step.corrected:
+            made = f"({versions(view, step.corrected, step.known_at, until)})"
+            moments = {AT: KNOWN, UNTIL: f"coalesce({NEXT}, {FOREVER})", PLACE: PLACED}
+            return _Reading(made, f"{PLACED} >= {first}", (PLACED, FIRST, KNOWN, ROW), moments, HAPPENED)
+        known = f"epoch_us({column(step.known_at)})"
+        return _Reading(view, f"{known} < {until} AND {known} >= {first}", (known, ROW), {AT: known})
+    if isinstance(step, AsOfLookup):
+        known = f"epoch_us({KNOWN_AT})"
+        opens, first = f"{known} + {microseconds(step.lag)}", since - microseconds(step.tolerance)
+        return _Reading(view, f"{known} < {until} AND {opens} >= {first}", (opens, ROW), {AT: opens})
+    return _Reading(view)
 
 
 def _values(step: Step) -> Sequence[str]:
     if isinstance(step, Windows):
         return tuple(dict.fromkeys(each.column for each in step.aggregates))
     return step.columns
-
-
-def _moment(step: Step) -> tuple[str, str, int] | None:
-    """Return when a row is known, when it begins to count, and for how long; None without time."""
-    if isinstance(step, Windows):
-        known = f"epoch_us({column(step.known_at)})"
-        return known, known, microseconds(step.longest())
-    if isinstance(step, AsOfLookup):
-        known = f"epoch_us({KNOWN_AT})"
-        return known, f"{known} + {microseconds(step.lag)}", microseconds(step.tolerance)
-    return None
 
 
 def _stored(name: str, dtype: str) -> str:

@@ -10,6 +10,7 @@ import duckdb
 
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, microseconds, parquet
+from leverframe.adapters.duckdb.versions import HAPPENED, KNOWN, PLACE, UNTIL, versions
 from leverframe.adapters.duckdb.views import create_view
 from leverframe.domain.build.picture import Origin
 from leverframe.domain.build.plan import AsOfLookup, Lookup, Plan, Step, Windows
@@ -56,13 +57,17 @@ def _origins(connection: duckdb.DuckDBPyConnection, step: Step, values: dict[str
     key, at = ", ".join(_shown(each) for each in keys), int(values["__at"])
     found = []
     for name, read, known, opens in _reads(step, at):
-        moment = f"epoch_us({column(known)})" if known else "NULL::BIGINT"
-        lag = microseconds(step.lag) if isinstance(step, AsOfLookup) else 0
-        bounds = [f"{moment} >= {opens}", f"{moment} + {lag} < {at}"] if known else []
+        table, moment, bounds = column(f"t_{step.table}"), "NULL::BIGINT", []
+        if isinstance(step, Windows) and step.corrected:
+            table, moment = f"({versions(table, step.corrected, step.known_at, before=at)})", KNOWN
+            bounds = [f"{PLACE} >= {opens}", f"{UNTIL} IS NULL", HAPPENED]
+        elif known:
+            moment, lag = f"epoch_us({column(known)})", microseconds(step.lag) if isinstance(step, AsOfLookup) else 0
+            bounds = [f"{moment} >= {opens}", f"{moment} + {lag} < {at}"]
         present = [f"{column(read)} IS NOT NULL"] if isinstance(step, Windows) else []
         query = (
             f"SELECT count(*), make_timestamp(max({moment}))::VARCHAR, make_timestamp({opens})::VARCHAR "
-            f"FROM {column(f't_{step.table}')} WHERE {' AND '.join([*where, *bounds, *present]) or 'true'}"
+            f"FROM {table} WHERE {' AND '.join([*where, *bounds, *present]) or 'true'}"
         )
         rows, newest, opened = connection.execute(query, keys).fetchone() or (0, None, None)
         found.append(Origin(name, _shown(values[name]), step.table, key, rows, opened, newest))

@@ -10,6 +10,7 @@ import duckdb
 
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, kind_of, parquet, text
+from leverframe.domain.build.plan import RECORDED_AT, VERSIONS
 from leverframe.domain.build.training_set import Cut
 from leverframe.domain.training_set import AS_OF, LABEL
 from leverframe.files import replacing
@@ -31,17 +32,17 @@ class DuckDBSplitter:
 
     def cut(self, cut: Cut, out: Path) -> tuple[int, int, int]:
         """Write the rows in order; return rows kept, rows without label, rows with a label known too late."""
-        label, known = column(cut.label), column(f"{cut.label}_known_at")
-        late = f"coalesce({known} >= {_moment(cut)}, false)"
-        source = parquet(cut.files)
+        label = column(cut.label)
+        value = f"{_known(cut, set(self.columns(cut.files)))} AS __value"
+        source = f"(SELECT *, file_index, file_row_number, {value} FROM {parquet(cut.files)})"
         counts = (
-            f"SELECT count(*) FILTER ({label} IS NOT NULL AND NOT {late}), count(*) FILTER ({label} IS NULL), "
-            f"count(*) FILTER ({label} IS NOT NULL AND {late}) FROM {source}"
+            f"SELECT count(__value), count(*) FILTER (__value IS NULL AND {label} IS NULL), "
+            f"count(*) FILTER (__value IS NULL AND {label} IS NOT NULL) FROM {source}"
         )
         columns = ", ".join(column(name) for name in cut.columns)
         rows = (
-            f"SELECT {AS_OF}, {label} AS {LABEL}, {columns} FROM {source} "
-            f"WHERE {label} IS NOT NULL AND NOT {late} ORDER BY file_index, file_row_number"
+            f"SELECT {AS_OF}, __value AS {LABEL}, {columns} FROM {source} "
+            f"WHERE __value IS NOT NULL ORDER BY file_index, file_row_number"
         )
         ((kept, without, too_late),) = self._all(counts, cut.files)
         with replacing(out) as temporary:
@@ -58,5 +59,17 @@ class DuckDBSplitter:
             connection.close()
 
 
-def _moment(cut: Cut) -> str:
-    return f"TIMESTAMPTZ {text(cut.known_before.isoformat())}" if cut.known_before else "'infinity'::TIMESTAMPTZ"
+def _known(cut: Cut, columns: set[str]) -> str:
+    """Return the label as far as it was known before the moment of the cut, null where it was not."""
+    label = column(cut.label)
+    if cut.known_before is None:
+        return label
+    moment = f"TIMESTAMPTZ {text(cut.known_before.isoformat())}"
+    versions = f"{cut.label}{VERSIONS}"
+    if versions in columns:
+        value = f"list_filter({column(versions)}, lambda each: each.known_at < {moment})[-1].value"
+    else:
+        value = f"CASE WHEN {column(f'{cut.label}_known_at')} < {moment} THEN {label} END"
+    if RECORDED_AT in columns:  # a row that had not arrived could not be learnt from, whatever was known of it
+        value = f"CASE WHEN coalesce({RECORDED_AT} < {moment}, true) THEN {value} END"
+    return value

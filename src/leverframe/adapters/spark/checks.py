@@ -23,7 +23,7 @@ def refuse_twins(table: Table, key: Sequence[str], what: str) -> None:
         raise SourceError(
             f"a key stands more than once in {what}",
             why=f"({_quoted(key)}) = {tuple(twin)[:-1]} has {twin['__n']} rows, so a row would get several values",
-            next="keep one row a key in sources.py; a unique-key monitor finds it before the build",
+            next="keep one row a key in sources.py, or declare the table in `corrections` of star.yaml",
         )
 
 

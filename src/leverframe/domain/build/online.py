@@ -22,6 +22,8 @@ from leverframe.domain.snapshot import About, Table
 from leverframe.errors import SnapshotError, SourceError
 
 AT = "__at"  # microseconds since the epoch at which a row begins to count
+# Of an event that was corrected: when the next version begins to count, and the moment of the event itself.
+UNTIL, PLACE = "__until", "__place"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,7 +49,10 @@ class Snapshooter(Protocol):
     """Reads the rows of every step of a plan."""
 
     def tables(self, plan: Plan, files: Files, span: Span) -> Iterator[Table]:
-        """Return a table a step, named after it; rows of a key by moment, then by their order in the files."""
+        """Return a table a step, named after it; rows of a key by moment, then by their order in the files.
+
+        Versions of events that were corrected come in the order of their events.
+        """
 
 
 def table_of(step: Step) -> str:

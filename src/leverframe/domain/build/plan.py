@@ -14,6 +14,9 @@ from leverframe.domain.build.spec import Dimension, LabelSpec, Measure, ShareAbo
 from leverframe.domain.training_set import LabelKind
 from leverframe.errors import DefinitionError, nearest
 
+VERSIONS = "_versions"  # after a label's name: all its versions, as pairs of known_at and value
+RECORDED_AT = "recorded_at"  # of a corrected spine: when the version of the row arrived that was built
+
 
 @dataclass(frozen=True)
 class Key:
@@ -21,6 +24,18 @@ class Key:
 
     spine: tuple[str, ...]
     table: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """How rows of a table come again: rows with an equal ``key`` are versions of one, in order of ``recorded_at``.
+
+    A version is known from the later of its own known_at and ``recorded_at``, until the next one
+    is. A version without known_at takes back what the ones before it said.
+    """
+
+    key: tuple[str, ...]
+    recorded_at: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,9 @@ class Aggregate:
 class Windows:
     """Aggregate the events of one fact with the key and ``as_of - window <= known_at < as_of``.
 
-    No event in the window: a count is 0, all else is null. A null in the key matches nothing.
+    No event in the window: a count is 0, all else is null. A null in the key matches nothing. Of an
+    event that was ``corrected`` the first version that happened gives its place in time, and the
+    newest known before the moment gives its key and values.
     """
 
     name: str
@@ -72,6 +89,7 @@ class Windows:
     max_lag: timedelta
     key: Key
     aggregates: tuple[Aggregate, ...]
+    corrected: Corrected | None = None
 
     def outputs(self) -> list[str]:
         """Return the names of the features this step makes."""
@@ -84,7 +102,11 @@ class Windows:
 
 @dataclass(frozen=True)
 class LabelStep:
-    """Take the label of each row and the moment it became known; null where it never did."""
+    """Take the label of each row and the moment it became known; null where it never did.
+
+    Of a label that was ``corrected`` the newest version counts, and all are kept beside it: what a
+    training set may know of it depends on the moment of training.
+    """
 
     name: str
     table: str
@@ -93,6 +115,12 @@ class LabelStep:
     kind: LabelKind
     at_least: float | None
     key: Key
+    corrected: Corrected | None = None
+
+    def outputs(self) -> list[str]:
+        """Return the names of the columns this step makes."""
+        versions = [f"{self.name}{VERSIONS}"] if self.corrected else []
+        return [self.name, f"{self.name}_known_at", *versions]
 
 
 Step = Lookup | AsOfLookup | Windows
@@ -104,7 +132,8 @@ class Plan:
 
     ``spine_features`` and ``calendar`` are columns of the spine itself, ``keys`` further columns
     of it that only name things. ``revealed`` are pairs of table and column that a fact declares to
-    reveal. Features come in the order of ``features()``.
+    reveal. Of a spine whose rows were ``corrected`` the newest version that was known at its own
+    moment counts, else the first. Features come in the order of ``features()``.
     """
 
     spec: str
@@ -118,6 +147,7 @@ class Plan:
     steps: tuple[Step, ...]
     labels: tuple[LabelStep, ...]
     revealed: tuple[tuple[str, str], ...] = ()
+    corrected: Corrected | None = None
 
     def features(self) -> list[str]:
         """Return the names of all features, in the order of the output."""
@@ -128,6 +158,12 @@ class Plan:
         """Return the names of all tables the plan reads, the spine's first."""
         used = [self.spine, *(step.table for step in self.steps), *(label.table for label in self.labels)]
         return list(dict.fromkeys(used))
+
+    def corrections(self) -> dict[str, Corrected]:
+        """Return the tables whose rows are corrected, each with how."""
+        uses = [(step.table, step.corrected) for step in self.steps if isinstance(step, Windows)]
+        uses += [(label.table, label.corrected) for label in self.labels]
+        return {table: how for table, how in [(self.spine, self.corrected), *uses] if how}
 
     def reach(self) -> dict[str, timedelta]:
         """Return how far before a row's moment each table is read; lookup tables without time are absent."""
@@ -166,6 +202,7 @@ def compile_star(star: Star) -> Plan:
         steps=tuple(steps),
         labels=tuple(_label(star, name, each) for name, each in star.labels.items()),
         revealed=tuple((fact.table, column) for fact in star.facts.values() for column in fact.reveals),
+        corrected=_corrected(star, spine.table, rows_of_spine=True),
     )
     _refuse_twins(plan)
     return plan
@@ -219,19 +256,33 @@ def _windows(star: Star, name: str, measure: Measure) -> Windows:
         for function in functions
         for window in measure.windows
     ]
-    return Windows(name, fact.table, fact.known_at, fact.max_lag, Key(columns, columns), tuple(aggregates))
+    key, corrected = Key(columns, columns), _corrected(star, fact.table)
+    return Windows(name, fact.table, fact.known_at, fact.max_lag, key, tuple(aggregates), corrected)
 
 
 def _label(star: Star, name: str, label: LabelSpec) -> LabelStep:
     fact = star.facts[label.fact]
     columns = tuple(star.entities[star.spine.key])
     threshold = float(label.at_least) if label.at_least is not None else None
-    return LabelStep(name, fact.table, label.column, fact.known_at, label.kind, threshold, Key(columns, columns))
+    key, corrected = Key(columns, columns), _corrected(star, fact.table, rows_of_spine=True)
+    return LabelStep(name, fact.table, label.column, fact.known_at, label.kind, threshold, key, corrected)
+
+
+def _corrected(star: Star, table: str, *, rows_of_spine: bool = False) -> Corrected | None:
+    found = star.corrections.get(table)
+    spine = star.spine.key
+    if found and rows_of_spine and set(star.entities[found.key]) != set(star.entities[spine]):
+        raise DefinitionError(
+            f"`corrections` tells the rows of `{table}` apart by `{found.key}`, the spine by `{spine}`",
+            why="a row of the spine has one row of the table and its versions, so both must mean the same rows",
+            next=f"write `key: {spine}` for `{table}`",
+        )
+    return Corrected(tuple(star.entities[found.key]), found.recorded_at) if found else None
 
 
 def _refuse_twins(plan: Plan) -> None:
-    labels = [name for each in plan.labels for name in (each.name, f"{each.name}_known_at")]
-    names = [*plan.keys, *plan.features(), *labels, "as_of"]
+    labels = [name for each in plan.labels for name in each.outputs()]
+    names = [*plan.keys, *plan.features(), *labels, "as_of", *([RECORDED_AT] if plan.corrected else [])]
     twins = {name for name in names if names.count(name) > 1}
     if twins:
         raise DefinitionError(

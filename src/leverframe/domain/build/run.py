@@ -137,6 +137,15 @@ def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
     _require(plan.spine, "the spine", [each for each in own if each not in derived], columns)
     for feature in plan.spine_features:
         _refuse_moment("the spine", feature, columns[plan.spine])
+    for table, corrected in plan.corrections().items():
+        _require(table, "`corrections`", [*corrected.key, corrected.recorded_at, EVENT_TIME], columns)
+        kind = columns[table][corrected.recorded_at]
+        if kind != "moment":
+            raise DefinitionError(
+                f"`{corrected.recorded_at}` of table `{table}` is {kind}, not a moment",
+                why="versions of a row are put in order by when they arrived, and count from then on",
+                next="give the column a time zone in the transform of the source; null means: as soon as it happened",
+            )
     for step in plan.steps:
         what = f"measure `{step.name}`" if isinstance(step, Windows) else f"dimension `{step.name}`"
         key = [each for each in step.key.table if not (isinstance(step, Windows) and each in derived)]

@@ -92,6 +92,13 @@ class Fact(Document):
     reveals: list[Column] = Field(default_factory=list, description="columns that nobody knows before")
 
 
+class Correction(Document):
+    """A table whose rows may come again, corrected: rows with an equal key are versions of one."""
+
+    key: Name = Field(description="entity that names each row of the table")
+    recorded_at: Column = Field(description="column with the moment a version arrived; null for as soon as it happened")
+
+
 class AsOf(Document):
     """The newest row that was known: ``lag`` is added to its known_at, older than ``tolerance`` is not used."""
 
@@ -141,6 +148,7 @@ class Star(Document):
     entities: dict[Name, list[Column]] = Field(min_length=1)
     spine: Spine
     facts: dict[Name, Fact] = Field(default_factory=dict)
+    corrections: dict[Name, Correction] = Field(default_factory=dict, description="by table")
     dimensions: dict[Name, Dimension] = Field(default_factory=dict)
     measures: dict[Name, Measure] = Field(default_factory=dict)
     labels: dict[Name, LabelSpec] = Field(min_length=1)
@@ -151,7 +159,7 @@ class Star(Document):
             if name not in known:
                 raise DefinitionError(
                     f"{what} names `{name}`, which is not declared",
-                    why="entities and facts are declared once and used by name",
+                    why="entities, facts and their tables are declared once and used by name",
                     next=nearest(name, known),
                 )
         return self
@@ -212,6 +220,17 @@ class Star(Document):
                     found.setdefault(column, set()).add(name)
         return found
 
+    @model_validator(mode="after")
+    def _lookups_see_no_versions(self) -> Star:
+        for name, dimension in self.dimensions.items():
+            if dimension.table in self.corrections:
+                raise DefinitionError(
+                    f"dimension `{name}` looks up `{dimension.table}`, whose rows are corrected",
+                    why="the newest row would be an old one that was corrected lately, not the one that happened last",
+                    next="declare a fact of the table and a measure with `last`, which knows versions apart",
+                )
+        return self
+
     def outcomes(self) -> dict[str, str]:
         """Return the columns of the spine's table that only a fact reveals, each with its fact."""
         found = {column: sorted(facts)[0] for column, facts in self._revealed(self.spine.table).items()}
@@ -224,7 +243,9 @@ class Star(Document):
 
     def digest(self) -> str:
         """Return the hash of this definition and of the compiler that reads it."""
-        canonical = json.dumps([COMPILER, self.model_dump(mode="json")], sort_keys=True, separators=(",", ":"))
+        # What is not written does not count, so that a word added to the vocabulary changes no hash.
+        written = self.model_dump(mode="json", exclude_defaults=True)
+        canonical = json.dumps([COMPILER, written], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -238,6 +259,10 @@ def _references(star: Star) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield f"measure `{name}`", measure.key, star.entities
     for name, label in star.labels.items():
         yield f"label `{name}`", label.fact, star.facts
+    tables = dict.fromkeys([star.spine.table, *(fact.table for fact in star.facts.values())])
+    for table, correction in star.corrections.items():
+        yield "`corrections`", table, tables
+        yield f"the correction of `{table}`", correction.key, star.entities
 
 
 def read_star(path: Path) -> Star:

@@ -8,6 +8,7 @@ wavelet matrix. All are O(n log n) or better in time and O(n) in memory, whateve
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -103,6 +104,17 @@ class Limbs:
     prefixes: tuple[Ints, ...]
 
 
+def over_events(
+    asked: Sequence[Aggregate], values: Mapping[str, Floats], events: Moments, rows: Moments
+) -> dict[str, Floats]:
+    """Return every feature asked for, a number a row; ``values`` are columns of ``events``, sorted as those."""
+    timeline = Timeline(events, rows)
+    high = timeline.before()
+    lows = {window: timeline.before(window) for window in {each.window for each in asked}}
+    columns = {name: Column(each) for name, each in values.items()}
+    return {each.name: aggregate(each, columns[each.column], lows[each.window], high) for each in asked}
+
+
 def aggregate(what: Aggregate, column: Column, low: Ints, high: Ints) -> Floats:
     """Return one feature for every row; NaN stands for null.
 
@@ -115,10 +127,10 @@ def aggregate(what: Aggregate, column: Column, low: Ints, high: Ints) -> Floats:
         case "sum":
             made = np.where(_counts(column, low, high) > 0, exact_sums(column, low, high), np.nan)
         case "mean":
-            made = _ratio(exact_sums(column, low, high), _counts(column, low, high))
+            made = ratio(exact_sums(column, low, high), _counts(column, low, high))
         case "share_above":
             above = column.above(what.threshold or 0.0)
-            made = _ratio(above[high] - above[low], _counts(column, low, high))
+            made = ratio(above[high] - above[low], _counts(column, low, high))
         case "min":
             made = -extremes(-column.values, low, high)
         case "max":
@@ -142,14 +154,18 @@ def exact_sums(column: Column, low: Ints, high: Ints) -> Floats:
     the last bit, so every engine and the server come to the same number.
     """
     limbs = column.limbs
-    sums = [prefix[high] - prefix[low] for prefix in limbs.prefixes]
+    return together(limbs.exponent, [prefix[high] - prefix[low] for prefix in limbs.prefixes])
+
+
+def together(exponent: int, sums: list[Ints]) -> Floats:
+    """Return the numbers whose exact parts, of the units of ``Limbs``, are ``sums``."""
     for each in range(len(sums) - 1, 0, -1):
         carry = sums[each] >> _LIMB
         sums[each] -= carry << _LIMB
         sums[each - 1] += carry
-    total = np.zeros(len(low))
+    total = np.zeros(len(sums[0]))
     for place, part in enumerate(sums, start=1):
-        total += np.ldexp(part.astype(np.float64), limbs.exponent - _LIMB * place)
+        total += np.ldexp(part.astype(np.float64), exponent - _LIMB * place)
     return total
 
 
@@ -248,5 +264,6 @@ def _doubling(values: Floats) -> list[Floats]:
     return levels
 
 
-def _ratio(above: npt.NDArray[np.float64] | Ints, below: Ints) -> Floats:
+def ratio(above: npt.NDArray[np.float64] | Ints, below: Ints) -> Floats:
+    """Return quotients; NaN where there is nothing to divide by."""
     return np.divide(above, below, out=np.full(len(below), np.nan), where=below > 0)

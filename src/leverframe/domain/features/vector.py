@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from leverframe.domain.build.online import AT, EPOCH, table_of
+from leverframe.domain.build.intervals import Versions, over_versions
+from leverframe.domain.build.online import AT, EPOCH, PLACE, UNTIL, table_of
 from leverframe.domain.build.picture import Origin, origin_lines
 from leverframe.domain.build.plan import AsOfLookup, Lookup, Plan, Windows
 from leverframe.domain.build.values import numbers, shaped, taken
-from leverframe.domain.build.windows import Column, Ints, aggregate
+from leverframe.domain.build.windows import Column, Ints, Moments, aggregate
 from leverframe.domain.features.request import Requests, calendar, checked, key_columns
 from leverframe.domain.snapshot import Found, Store
 
@@ -111,6 +112,8 @@ def _lookup(step: Lookup, found: Found, as_of: Ints) -> dict[str, Any]:
 
 
 def _windows(step: Windows, found: Found, as_of: Ints) -> dict[str, Any]:
+    if step.corrected:
+        return _corrected(step, found, as_of)
     at = found.column(AT)
     high = positions(at, found.start, found.stop, as_of)
     lows = {
@@ -130,6 +133,24 @@ def _windows(step: Windows, found: Found, as_of: Ints) -> dict[str, Any]:
         for row in range(len(as_of))
     ]
     return {each.name: np.ma.concatenate([row[each.name] for row in rows]) for each in step.aggregates}
+
+
+def _corrected(step: Windows, found: Found, as_of: Ints) -> dict[str, Any]:
+    """Return the features of all rows over the versions of their keys, each key's taken once."""
+    known = found.start < found.stop
+    starts, group = np.unique(found.start[known], return_inverse=True)
+    stops = np.zeros(len(starts), np.int64)
+    stops[group] = found.stop[known]
+    code = np.full(len(as_of), -1)
+    code[known] = group
+    sizes = stops - starts
+    where = np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
+    taken_of = {name: found.column(name)[where] for name in {AT, UNTIL, PLACE, *(a.column for a in step.aggregates)}}
+    versions = Versions(np.repeat(np.arange(len(starts)), sizes), taken_of[AT], taken_of[UNTIL], taken_of[PLACE])
+    read = {each.column: taken_of[each.column] for each in step.aggregates}
+    values = {name: numbers(each) for name, each in read.items()}
+    made = over_versions(step.aggregates, values, versions, Moments(code, as_of))
+    return {each.name: shaped(each.function, read[each.column], made[each.name]) for each in step.aggregates}
 
 
 def _aggregated(step: Windows, found: Found, lows: dict[timedelta, Ints], high: Ints, part: slice) -> dict[str, Any]:
@@ -156,6 +177,9 @@ def _read(step: Any, name: str, found: Found, as_of: int) -> tuple[int, str | No
     else:
         each = next(each for each in step.aggregates if each.name == name)
         opens, known = as_of - _microseconds(each.window), each.column
+    if isinstance(step, Windows) and step.corrected:
+        where = _newest_versions(found, opens, as_of, str(known))
+        return len(where), _moment(opens), _moment(int(at[where].max())) if len(where) else None
     low, high = (
         int(positions(at, found.start[:1], found.stop[:1], np.array([moment]))[0]) for moment in (opens, as_of)
     )
@@ -163,6 +187,14 @@ def _read(step: Any, name: str, found: Found, as_of: int) -> tuple[int, str | No
     if known is not None:
         where = where[~np.isnan(numbers(found.column(known)[low:high]))]
     return len(where), _moment(opens), _moment(int(at[where[-1]])) if len(where) else None
+
+
+def _newest_versions(found: Found, opens: int, as_of: int, known: str) -> Ints:
+    """Return the rows of the first key that a window sees: the newest versions of the events it reaches."""
+    rows = slice(int(found.start[0]), int(found.stop[0]))
+    in_force = (found.column(AT)[rows] < as_of) & (as_of <= found.column(UNTIL)[rows])
+    inside = in_force & (found.column(PLACE)[rows] >= opens) & ~np.isnan(numbers(found.column(known)[rows]))
+    return rows.start + np.flatnonzero(inside)
 
 
 def _microseconds(length: timedelta) -> int:

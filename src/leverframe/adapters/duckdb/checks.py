@@ -1,0 +1,81 @@
+"""What a build refuses before it computes: keys that stand twice, rows that come too late or belong to none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import duckdb
+
+from leverframe.adapters.duckdb.sql import column, microseconds
+from leverframe.adapters.duckdb.versions import PLACE, versions
+from leverframe.domain.build.plan import Corrected, LabelStep, Windows
+from leverframe.domain.build.run import EVENT_TIME
+from leverframe.errors import LabelError, SourceError
+
+
+def refuse_twins(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[str], what: str) -> None:
+    """Raise ``SourceError`` for a key that stands more than once."""
+    twin = _first(sql, table, key, "count(*)")
+    if twin:
+        raise SourceError(
+            f"a key stands more than once in {what}",
+            why=f"({_quoted(key)}) = {twin[:-1]} has {twin[-1]} rows, so a row would get several values",
+            next="keep one row a key in sources.py, or declare the table in `corrections` of star.yaml",
+        )
+
+
+def refuse_moved(sql: duckdb.DuckDBPyConnection, view: str, table: str, corrected: Corrected) -> None:
+    """Raise ``SourceError`` for versions of one row that happened at two moments: they may lie in two months."""
+    moved = _first(sql, view, corrected.key, f"count(DISTINCT {EVENT_TIME})")
+    if moved:
+        raise SourceError(
+            f"versions of one row of `{table}` differ in event_time",
+            why=f"({_quoted(corrected.key)}) = {moved[:-1]} has {moved[-1]}; a version in another month is not found",
+            next="keep the event_time of the first version in sources.py, or give the row another key",
+        )
+
+
+def refuse_late(sql: duckdb.DuckDBPyConnection, step: Windows) -> None:
+    """Raise ``SourceError`` for events that became known more than ``max_lag`` after they happened."""
+    table, known = column(f"t_{step.table}"), f"epoch_us({column(step.known_at)})"
+    if step.corrected:  # only the first version has to come in time: the others add no event
+        table, known = f"({versions(table, step.corrected, step.known_at)})", PLACE
+    lag = f"{known} - epoch_us({EVENT_TIME})"
+    query = f"SELECT count(*), max({lag}) FROM {table} WHERE {lag} > {microseconds(step.max_lag)}"
+    late, worst = sql.execute(query).fetchone() or (0, None)
+    if late:
+        raise SourceError(
+            f"{late} rows of `{step.table}` became known more than max_lag after they happened",
+            why=f"`{step.known_at}` is up to {timedelta(microseconds=worst)} later than event_time, "
+            f"max_lag is {step.max_lag}: windows could miss such a row in an earlier month",
+            next="raise max_lag of the fact in star.yaml, or mend the rows in sources.py",
+        )
+
+
+def refuse_orphans(sql: duckdb.DuckDBPyConnection, label: LabelStep, table: str, spine: str) -> None:
+    """Raise ``LabelError`` for labels that belong to no row of the table ``spine``."""
+    key = _quoted(label.key.table)
+    query = f"SELECT {key} FROM {table} ANTI JOIN spine USING ({key}) ORDER BY ALL"
+    (orphans,) = sql.execute(f"SELECT count(*) FROM ({query})").fetchone() or (0,)
+    if orphans:
+        example = sql.execute(f"{query} LIMIT 1").fetchone()
+        raise LabelError(
+            f"{orphans} rows of label `{label.name}` belong to no row of `{spine}`",
+            why=f"for example ({key}) = {example}: the label's table and the spine do not agree",
+            next="mend the key in sources.py; event_time of a label must lie in the month of its row",
+        )
+
+
+def _first(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[str], count: str) -> tuple[Any, ...] | None:
+    """Return the first key without a null of which there are several, and how many."""
+    names = _quoted(key)
+    known = " AND ".join(f"{column(name)} IS NOT NULL" for name in key)
+    query = f"SELECT {names}, {count} AS n FROM {table} WHERE {known} GROUP BY {names} HAVING n > 1"
+    found = sql.execute(f"{query} ORDER BY ALL LIMIT 1").fetchone()
+    return tuple(found) if found else None
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(column(name) for name in names)

@@ -1,0 +1,51 @@
+"""The versions of rows that were corrected, as SQL: from when to when each is known, and where its event stands."""
+
+from __future__ import annotations
+
+from leverframe.adapters.duckdb.sql import column
+from leverframe.adapters.duckdb.views import ROW
+from leverframe.domain.build.plan import Corrected
+from leverframe.domain.build.run import EVENT_TIME
+
+KNOWN, UNTIL, PLACE, FIRST = "__known", "__until", "__place", "__first"  # microseconds; FIRST is a row
+HAPPENED = "__happened"  # whether the version says that the event took place
+
+
+def versions(view: str, corrected: Corrected, known_at: str, before: int | None = None) -> str:
+    """Return a SELECT of the versions of every event, from the first that happened on.
+
+    ``before`` leaves out what was not known before that moment, in microseconds. ``UNTIL`` is
+    null for the newest version. ``FIRST`` is the row of the first version that happened.
+    """
+    happened, key = f"{column(known_at)} IS NOT NULL", _key(corrected)
+    seen = f"greatest(epoch_us({column(known_at)}), epoch_us({column(corrected.recorded_at)}))"
+    limit = f"{KNOWN} < {before}" if before is not None else f"{KNOWN} IS NOT NULL"
+    return (
+        f"SELECT * FROM (SELECT *, "
+        f"min({KNOWN}) FILTER ({HAPPENED}) OVER ({key}) AS {PLACE}, "
+        f"lead({KNOWN}) OVER ({key} ORDER BY {KNOWN}, {ROW}) AS {UNTIL}, "
+        f"first_value({ROW}) OVER ({key} ORDER BY NOT {HAPPENED}, {KNOWN}, {ROW}) AS {FIRST} "
+        f"FROM (SELECT *, {happened} AS {HAPPENED}, {seen} AS {KNOWN} FROM {view}) WHERE {limit}) "
+        f"WHERE {KNOWN} >= {PLACE}"
+    )
+
+
+def newest_in_time(view: str, corrected: Corrected, ahead: int) -> str:
+    """Return a SELECT of one version a row of the spine: the newest known at its own moment, else the first.
+
+    ``ahead`` are the microseconds from that moment to the row's event_time.
+    """
+    recorded, moment = f"epoch_us({column(corrected.recorded_at)})", f"epoch_us({EVENT_TIME}) - {ahead}"
+    in_time = f"coalesce({recorded} < {moment}, true)"
+    rank = (
+        f"ORDER BY {in_time} DESC, CASE WHEN {in_time} THEN {recorded} END DESC NULLS LAST, {recorded}, "
+        f"CASE WHEN {in_time} THEN -{ROW} ELSE {ROW} END"
+    )
+    return f"SELECT * FROM {view} QUALIFY row_number() OVER ({_key(corrected)} {rank}) = 1"
+
+
+def _key(corrected: Corrected) -> str:
+    """Return the partition of rows that are versions of one; a key with a null names no other row."""
+    names = [column(name) for name in corrected.key]
+    unknown = " OR ".join(f"{name} IS NULL" for name in names)
+    return f"PARTITION BY {', '.join(names)}, CASE WHEN {unknown} THEN {ROW} END"
