@@ -27,11 +27,14 @@ from leverframe.errors import DefinitionError, LabelError, LeverframeError, Sour
 from leverframe.testing.reference import reference
 from pipelines.flights.sources import SOURCES
 from tests.integration.worlds import (
+    CORRECTED,
+    CORRECTED_TYPES,
     MARCH,
     STAR,
     World,
     batched_star,
     close,
+    corrected_worlds,
     drawn,
     numbered,
     plan_of,
@@ -88,6 +91,34 @@ def test_spark_equals_duckdb_and_the_reference_for_every_verb(spark: SparkEngine
     write_world({table: [row for world in many for row in world[table]] for table in many[0]}, tmp_path)
     expected = [row for world in many for row in reference(plan, world["visits"], stored(world))]
     assert equal_everywhere(plan, spark, tmp_path, expected) > 10_000
+
+
+def test_rows_that_were_corrected_are_equal_everywhere(spark: SparkEngine, tmp_path: Path) -> None:
+    """Versions of events, of labels and of the spine's rows; a table that is all null as well."""
+    plan = compile_star(Star.model_validate(batched_star(CORRECTED)))
+    many = [numbered(number, world) for number, world in enumerate(drawn(80, corrected_worlds()))]
+    world = {table: [row for world in many for row in world[table]] for table in many[0]}
+    write_world(world, tmp_path, CORRECTED_TYPES)
+    assert equal_everywhere(plan, spark, tmp_path, reference(plan, world["visits"], stored(world))) > 10_000
+
+
+def test_versions_that_moved_or_came_too_late_are_refused_in_the_same_words(spark: SparkEngine, tmp_path: Path) -> None:
+    """As on the other engine, before anything is computed."""
+    world = small_world()
+    for table in ("visits", "events", "outcomes"):
+        world[table] = [row | {"recorded_at": None} for row in world[table]]
+    world["events"] = [row | {"e": number} for number, row in enumerate(world["events"])]
+    first, facts = world["events"][0], {name: fact | {"max_lag": "1d"} for name, fact in CORRECTED["facts"].items()}
+    later = {"recorded_at": first["event_time"] + timedelta(days=2)}
+    plan = plan_of(CORRECTED | {"facts": facts})
+    for other in ({"event_time": first["event_time"] + timedelta(hours=1)}, {"e": 9}):
+        write_world(world | {"events": [first, first | later | other]}, tmp_path, CORRECTED_TYPES)
+        told = []
+        for engine in (DuckDBEngine(), spark):
+            with pytest.raises(SourceError) as caught:
+                built(plan, engine, tmp_path)
+            told.append((caught.value.what, caught.value.why, caught.value.next))
+        assert told[0] == told[1]
 
 
 def test_events_without_a_key_are_found_across_buckets(spark: SparkEngine, tmp_path: Path) -> None:

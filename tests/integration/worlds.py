@@ -241,11 +241,11 @@ def small_world() -> World:
     }
 
 
-def batched_star() -> dict[str, Any]:
-    """Return the star with the number of a world in every key: many worlds then lie in the same tables, apart."""
-    entities = {name: ["w", *columns] for name, columns in STAR["entities"].items()} | {"world": ["w"]}
-    measures = {name: {"key": "world"} | measure for name, measure in STAR["measures"].items()}
-    return STAR | {"entities": entities, "measures": measures}
+def batched_star(star: dict[str, Any] = STAR) -> dict[str, Any]:
+    """Return a star with the number of a world in every key: many worlds then lie in the same tables, apart."""
+    entities = {name: ["w", *columns] for name, columns in star["entities"].items()} | {"world": ["w"]}
+    measures = {name: {"key": "world"} | measure for name, measure in star["measures"].items()}
+    return star | {"entities": entities, "measures": measures}
 
 
 def numbered(number: int, world: World) -> World:
@@ -253,8 +253,8 @@ def numbered(number: int, world: World) -> World:
     return {table: [{"w": number} | row for row in rows] for table, rows in world.items()}
 
 
-def drawn(count: int) -> list[World]:
-    """Return as many worlds, the same in every run."""
+def drawn(count: int, kind: st.SearchStrategy[World] | None = None) -> list[World]:
+    """Return as many worlds, of a ``kind`` if one is told, the same in every run."""
     found: list[World] = []
 
     @settings(
@@ -265,7 +265,7 @@ def drawn(count: int) -> list[World]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(world=worlds())
+    @given(world=worlds() if kind is None else kind)
     def keep(world: World) -> None:
         found.append(world)
 

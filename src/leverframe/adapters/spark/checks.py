@@ -4,33 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
+from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
 
 from leverframe.adapters.spark.tables import Table, named
-from leverframe.domain.build.plan import LabelStep, Windows
+from leverframe.adapters.spark.versions import PLACE, versions
+from leverframe.domain.build.plan import Corrected, LabelStep, Windows
 from leverframe.domain.build.run import EVENT_TIME
 from leverframe.errors import LabelError, SourceError
 
 
 def refuse_twins(table: Table, key: Sequence[str], what: str) -> None:
     """Raise ``SourceError`` for a key that stands more than once."""
-    names = [f"__k{number}" for number in range(len(key))]
-    keys = table.frame.select(*(named(column).alias(name) for column, name in zip(key, names, strict=True)))
-    counted = keys.dropna().groupBy(*names).agg(F.count("*").alias("__n")).where("__n > 1")
-    twin = counted.orderBy(*names).first()
+    twin = _first(table, key, F.count("*"))
     if twin:
         raise SourceError(
             f"a key stands more than once in {what}",
-            why=f"({_quoted(key)}) = {tuple(twin)[:-1]} has {twin['__n']} rows, so a row would get several values",
+            why=f"({_quoted(key)}) = {twin[:-1]} has {twin[-1]} rows, so a row would get several values",
             next="keep one row a key in sources.py, or declare the table in `corrections` of star.yaml",
         )
 
 
+def refuse_moved(table: Table, name: str, corrected: Corrected) -> None:
+    """Raise ``SourceError`` for versions of one row that happened at two moments: they may lie in two months."""
+    moved = _first(table, corrected.key, F.countDistinct(EVENT_TIME))
+    if moved:
+        raise SourceError(
+            f"versions of one row of `{name}` differ in event_time",
+            why=f"({_quoted(corrected.key)}) = {moved[:-1]} has {moved[-1]}; a version in another month is not found",
+            next="keep the event_time of the first version in sources.py, or give the row another key",
+        )
+
+
 def refuse_late(step: Windows, table: Table) -> None:
-    """Raise ``SourceError`` for rows that became known more than ``max_lag`` after they happened."""
-    lag = F.unix_micros(named(step.known_at)) - F.unix_micros(named(EVENT_TIME))
-    late = table.frame.select(lag.alias("lag")).where(F.col("lag") > step.max_lag // timedelta(microseconds=1))
+    """Raise ``SourceError`` for events that became known more than ``max_lag`` after they happened."""
+    frame, known = table.frame, F.unix_micros(named(step.known_at))
+    if step.corrected:  # only the first version has to come in time: the others add no event
+        frame, known = versions(frame, step.corrected, step.known_at), F.col(PLACE)
+    lag = known - F.unix_micros(named(EVENT_TIME))
+    late = frame.select(lag.alias("lag")).where(F.col("lag") > step.max_lag // timedelta(microseconds=1))
     found = late.agg(F.count("*").alias("rows"), F.max("lag").alias("worst")).first()
     if found and found["rows"]:
         raise SourceError(
@@ -66,6 +80,15 @@ def refuse_orphans(label: LabelStep, table: Table, spine: Table, name: str) -> N
             why=f"for example ({_quoted(label.key.table)}) = {example}: the label's table and the spine do not agree",
             next="mend the key in sources.py; event_time of a label must lie in the month of its row",
         )
+
+
+def _first(table: Table, key: Sequence[str], count: Column) -> tuple[Any, ...] | None:
+    """Return the first key without a null of which there are several, and how many."""
+    names = [f"__k{number}" for number in range(len(key))]
+    keys = [named(column).alias(name) for column, name in zip(key, names, strict=True)]
+    several = table.frame.select("*", *keys).dropna(subset=names).groupBy(*names).agg(count.alias("__n"))
+    found = several.where("__n > 1").orderBy(*names).first()
+    return tuple(found) if found else None
 
 
 def _quoted(names: Sequence[str]) -> str:

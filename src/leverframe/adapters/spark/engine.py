@@ -54,8 +54,8 @@ class SparkEngine:
             steps = Steps(spark, plan, inputs, types)
             steps.check()
             frame, schema = steps.joined()
+            wanted = steps.rows()
             written = parquet.write(temporary, schema, in_order(streamed(frame), schema), plan.spec)
-            wanted = parquet.rows_of([inputs.spine])
             if written != wanted:  # a promise of the compiler; no input may break it
                 raise AssertionError(f"{written} rows came out for {wanted} rows of the spine")
             return written

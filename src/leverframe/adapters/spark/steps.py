@@ -12,11 +12,12 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
 
-from leverframe.adapters.spark.checks import refuse_late, refuse_orphans, refuse_twins
+from leverframe.adapters.spark.checks import refuse_late, refuse_moved, refuse_orphans, refuse_twins
 from leverframe.adapters.spark.parquet import MOMENT, Types, rows_of
 from leverframe.adapters.spark.tables import ROW, Table, named, read_table
-from leverframe.adapters.spark.timelines import AT, Meeting, aggregated, newest
-from leverframe.domain.build.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
+from leverframe.adapters.spark.timelines import AT, Meeting, aggregated, aggregated_versions, newest
+from leverframe.adapters.spark.versions import FIRST, HAPPENED, KNOWN, PLACE, UNTIL, newest_in_time, versions
+from leverframe.domain.build.plan import RECORDED_AT, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
 
 _MADE = {"count": pa.int64(), "distinct": pa.int64()}  # all else is a float, and `last` what the column is
@@ -31,13 +32,15 @@ class Steps:
 
         self._plan, self._inputs = plan, inputs
         self._tables = {name: read(name, files) for name, files in inputs.tables.items()}
-        self._labels = {name: read(name, files) for name, files in inputs.labels.items() if name != plan.spine}
+        self._labels = {name: read(name, files) for name, files in inputs.labels.items()}
         self._made: Types = {}
         self._spine = self._with_moment(read(plan.spine, [inputs.spine]))
 
     def check(self) -> None:
         """Raise for a key that stands twice, a row that became known too late, a label of no row."""
         plan = self._plan
+        for name, corrected in plan.corrections().items():
+            refuse_moved(self._tables[name], name, corrected)
         refuse_twins(self._spine, plan.spine_key, f"the spine `{plan.spine}`")
         for step in plan.steps:
             table = self._tables[step.table]
@@ -46,8 +49,9 @@ class Steps:
             elif not isinstance(step, AsOfLookup):
                 refuse_twins(table, step.key.table, f"the dimension `{step.name}`")
         for label in plan.labels:
-            if label.table != plan.spine:
-                refuse_twins(self._labels[label.table], label.key.table, f"the label `{label.name}`")
+            if not self._stands_on_spine(label):
+                if not label.corrected:
+                    refuse_twins(self._labels[label.table], label.key.table, f"the label `{label.name}`")
                 refuse_orphans(label, self._labels[label.table], self._spine, plan.spine)
 
     def joined(self) -> tuple[DataFrame, pa.Schema]:
@@ -65,9 +69,12 @@ class Steps:
                 made = self._looked_up(made, table, step.key, shown, f"__j{number}_")
         for number, label in enumerate(plan.labels):
             self._made |= _label_types(label, self._labels.get(label.table, self._tables.get(label.table)))
-            if label.table != plan.spine:
-                table = self._labels[label.table]
-                made = self._looked_up(made, table, label.key, _learnt(label), f"__l{number}_")
+            if not self._stands_on_spine(label):
+                table, shown = self._labels[label.table], _learnt(label)
+                if label.corrected:
+                    table = Table(_label_versions(label, label.corrected, table.frame), table.types)
+                    shown = {name: named(name) for name in label.outputs()}
+                made = self._looked_up(made, table, label.key, shown, f"__l{number}_")
         names = self._names()
         shown_columns = made.select(ROW, *(named(name) for name in names))
         return shown_columns.orderBy(ROW), pa.schema([(name, self._made[name]) for name in names])
@@ -80,8 +87,17 @@ class Steps:
     def _names(self) -> list[str]:
         plan = self._plan
         steps = [name for step in plan.steps for name in step.outputs()]
-        labels = [name for label in plan.labels for name in (label.name, f"{label.name}_known_at")]
-        return [*plan.keys, *plan.spine_features, *plan.calendar, "as_of", *steps, *labels]
+        labels = [name for label in plan.labels for name in label.outputs()]
+        recorded = [RECORDED_AT] if plan.corrected else []
+        return [*plan.keys, *plan.spine_features, *plan.calendar, "as_of", *recorded, *steps, *labels]
+
+    def _stands_on_spine(self, label: LabelStep) -> bool:
+        """Tell whether the row of the spine itself has the label."""
+        return label.table == self._plan.spine and label.corrected is None
+
+    def rows(self) -> int:
+        """Return how many rows must come out."""
+        return self._spine.frame.count() if self._plan.corrected else rows_of([self._inputs.spine])
 
     def _with_moment(self, rows: Table) -> Table:
         plan = self._plan
@@ -90,12 +106,17 @@ class Steps:
         learnt = [
             value.alias(name)
             for label in plan.labels
-            if label.table == plan.spine
+            if self._stands_on_spine(label)
             for name, value in _learnt(label).items()
         ]
         moment = [at.alias(AT), F.timestamp_micros(at).alias("as_of"), F.col(ROW)]
         self._made |= {name: rows.types[name] for name in own} | {"as_of": MOMENT}
-        return Table(rows.frame.select(*map(named, own), *learnt, *moment), rows.types)
+        frame = rows.frame
+        if plan.corrected:
+            frame = newest_in_time(frame, plan.corrected, _microseconds(plan.ahead))
+            moment.append(named(plan.corrected.recorded_at).alias(RECORDED_AT))
+            self._made[RECORDED_AT] = MOMENT
+        return Table(frame.select(*map(named, own), *learnt, *moment), rows.types)
 
     def _looked_up(self, made: DataFrame, table: Table, key: Key, shown: dict[str, Column], prefix: str) -> DataFrame:
         """Return ``made`` with columns of the one row of ``table`` that has the key."""
@@ -129,11 +150,25 @@ class Steps:
             each.name: _MADE.get(each.function, pa.float64()) if each.function != "last" else table.types[each.column]
             for each in step.aggregates
         }
-        meeting = self._meeting(step, F.unix_micros(named(step.known_at)), values, step.longest())
         asked = [replace(each, column=places[each.column]) for each in step.aggregates]
+        if step.corrected:
+            frame = versions(table.frame, step.corrected, step.known_at)
+            values = {place: F.when(F.col(HAPPENED), value) for place, value in values.items()}
+            values |= {name: F.col(name) for name in (KNOWN, UNTIL, FIRST)}
+            meeting = self._meeting(step, F.col(PLACE), values, step.longest(), frame)
+            return self._answered(meeting, aggregated_versions(asked, meeting.keys), outputs, types)
+        meeting = self._meeting(step, F.unix_micros(named(step.known_at)), values, step.longest())
         return self._answered(meeting, aggregated(asked, meeting.keys), outputs, types)
 
-    def _meeting(self, step: Lookup | Windows, at: Column, values: dict[str, Column], back: timedelta) -> Meeting:
+    def _meeting(
+        self,
+        step: Lookup | Windows,
+        at: Column,
+        values: dict[str, Column],
+        back: timedelta,
+        frame: DataFrame | None = None,
+    ) -> Meeting:
+        """Return what of a step's table, or of the ``frame`` made of it, meets the spine."""
         table = self._tables[step.table]
         ours, theirs = self._keys(table, step.key)
         keys = tuple(f"__k{number}" for number in range(len(ours)))
@@ -142,7 +177,7 @@ class Steps:
         shown = [value.alias(name) for name, value in values.items()]
         return Meeting(
             self._spine.frame.select(ROW, AT, *rows),
-            table.frame.select(ROW, at.alias(AT), *events, *shown),
+            (frame or table.frame).select(ROW, at.alias(AT), *events, *shown),
             keys,
             back,
             self._span,
@@ -159,7 +194,24 @@ class Steps:
 def _label_types(label: LabelStep, table: Table | None) -> Types:
     assert table is not None  # noqa: S101 - every table of a label is read
     value = table.types[label.column] if label.at_least is None else pa.int8()
-    return {label.name: value, f"{label.name}_known_at": table.types[label.known_at]}
+    types = (value, table.types[label.known_at], pa.list_(pa.struct([("known_at", MOMENT), ("value", value)])))
+    return dict(zip(label.outputs(), types, strict=False))  # versions only of a label that is corrected
+
+
+def _label_versions(label: LabelStep, corrected: Corrected, frame: DataFrame) -> DataFrame:
+    """Return the keys of a label, all its versions, and the newest as ``_learnt`` shows it."""
+    value, known = "__value", _learnt(label)[label.name]
+    made = versions(frame, corrected, label.known_at).withColumn(value, F.when(F.col(HAPPENED), known))
+    keys = [named(name) for name in label.key.table]
+    listed = F.sort_array(F.collect_list(F.struct(KNOWN, ROW, value)))
+    found = made.groupBy(*keys).agg(listed.alias("__versions"))
+    told = F.transform(
+        "__versions",
+        lambda each: F.struct(F.timestamp_micros(each[KNOWN]).alias("known_at"), each[value].alias("value")),
+    )
+    newest = F.element_at(told, -1)
+    shown = (newest["value"], F.when(newest["value"].isNotNull(), newest["known_at"]), told)
+    return found.select(*keys, *(each.alias(name) for each, name in zip(shown, label.outputs(), strict=True)))
 
 
 def _learnt(label: LabelStep) -> dict[str, Column]:

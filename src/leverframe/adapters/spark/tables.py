@@ -135,6 +135,8 @@ def _used(plan: Plan) -> dict[str, set[str]]:
             used[step.table] |= {*step.columns, *([KNOWN_AT] if isinstance(step, AsOfLookup) else [])}
     for label in plan.labels:
         used[label.table] |= {*label.key.table, label.column, label.known_at}
+    for table, corrected in plan.corrections().items():
+        used[table] |= {*corrected.key, corrected.recorded_at}
     return used
 
 

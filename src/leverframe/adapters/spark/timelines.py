@@ -8,8 +8,8 @@ happens in a bucket is the kernel that the other engine runs on the whole month.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
@@ -20,9 +20,10 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that every reade
 from pyspark.sql.types import StructField, StructType
 
 from leverframe.adapters.spark.tables import ROW, spark_type
+from leverframe.adapters.spark.versions import FIRST, KNOWN, UNTIL
+from leverframe.domain.build.intervals import FOREVER, Versions, over_versions
 from leverframe.domain.build.plan import Aggregate
-from leverframe.domain.build.windows import Column as Values
-from leverframe.domain.build.windows import Floats, Ints, Moments, Timeline, aggregate
+from leverframe.domain.build.windows import Floats, Ints, Moments, Timeline, over_events
 
 Work = Callable[[pa.Table, pa.Table], pa.Table]  # rows and events in, features of the rows out
 
@@ -82,33 +83,57 @@ def aggregated(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work:
     """Return the work that makes the features of a window step."""
 
     def work(rows: pa.Table, events: pa.Table) -> pa.Table:
-        events, timeline = _timeline(rows, events, keys)
-        high = timeline.before()
-        lows = {window: timeline.before(window) for window in {each.window for each in asked}}
-        values = {
-            read: Values(_numbers(events[read[0]], exact=read[1]))
-            for read in {(each.column, each.function == "distinct") for each in asked}
-        }
-        made = {
-            each.name: _feature(
-                each,
-                events[each.column],
-                values[each.column, each.function == "distinct"],
-                lows[each.window],
-                high,
-            )
-            for each in asked
-        }
-        return pa.table({ROW: rows[ROW], **made})
+        ours, theirs = _shared_codes(rows, events, keys)
+        at = events[AT].to_numpy()
+        order = np.lexsort((events[ROW].to_numpy(), at, theirs))
+        values, named_so = _values(asked, events := events.take(pa.array(order)))
+        found = over_events(named_so, values, Moments(theirs[order], at[order]), Moments(ours, rows[AT].to_numpy()))
+        return _features(rows, events, asked, found)
 
     return work
 
 
-def _feature(
-    each: Aggregate, column: pa.ChunkedArray, values: Values, low: Ints, high: Ints
-) -> pa.Array | pa.ChunkedArray:
-    """Return one feature from the kernel, in the type it has in the output."""
-    made = aggregate(each, values, low, high)
+def aggregated_versions(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work:
+    """Return the work that makes the features of a window step over events that were corrected.
+
+    The events are versions, ``AT`` the place of their event, with the columns of ``versions``.
+    """
+
+    def work(rows: pa.Table, events: pa.Table) -> pa.Table:
+        ours, theirs = _shared_codes(rows, events, keys)
+        at, first, known = (events[name].to_numpy() for name in (AT, FIRST, KNOWN))
+        order = np.lexsort((events[ROW].to_numpy(), known, first, at))
+        until = pc.fill_null(events[UNTIL], FOREVER).to_numpy()
+        values, named_so = _values(asked, events := events.take(pa.array(order)))
+        laid_out = Versions(theirs[order], known[order], until[order], at[order])
+        found = over_versions(named_so, values, laid_out, Moments(ours, rows[AT].to_numpy()))
+        return _features(rows, events, asked, found)
+
+    return work
+
+
+def _values(asked: Sequence[Aggregate], events: pa.Table) -> tuple[dict[str, Floats], list[Aggregate]]:
+    """Return the columns that the kernel reads, and what is asked for in their names.
+
+    A column whose values are told apart enters in other numbers than one whose values are added.
+    """
+    values, renamed = {}, []
+    for each in asked:
+        exact = each.function == "distinct"
+        name = f"{each.column} exact" if exact else each.column
+        if name not in values:
+            values[name] = _numbers(events[each.column], exact=exact)
+        renamed.append(replace(each, column=name))
+    return values, renamed
+
+
+def _features(rows: pa.Table, events: pa.Table, asked: Sequence[Aggregate], found: Mapping[str, Floats]) -> pa.Table:
+    """Return what the kernel made, in the types that the features have in the output."""
+    made = {each.name: _feature(each, events[each.column], found[each.name]) for each in asked}
+    return pa.table({ROW: rows[ROW], **made})
+
+
+def _feature(each: Aggregate, column: pa.ChunkedArray, made: Floats) -> pa.Array | pa.ChunkedArray:
     if each.function in ("count", "distinct"):
         return pa.array(made.astype(np.int64))
     if each.function == "last":
@@ -135,14 +160,19 @@ def _numbers(column: pa.ChunkedArray, *, exact: bool) -> Floats:
 
 def _timeline(rows: pa.Table, events: pa.Table, keys: Sequence[str]) -> tuple[pa.Table, Timeline]:
     """Return the events by key, moment and row, and the timeline that answers the rows."""
-    both = _codes([pa.chunked_array([*rows[key].chunks, *events[key].chunks], rows[key].type) for key in keys])
-    if not keys:
-        both = np.zeros(rows.num_rows + events.num_rows, np.int64)
-    ours, theirs = both[: rows.num_rows], both[rows.num_rows :]
+    ours, theirs = _shared_codes(rows, events, keys)
     at = events[AT].to_numpy()
     order = np.lexsort((events[ROW].to_numpy(), at, theirs))
     sorted_events = Moments(theirs[order], at[order])
     return events.take(pa.array(order)), Timeline(sorted_events, Moments(ours, rows[AT].to_numpy()))
+
+
+def _shared_codes(rows: pa.Table, events: pa.Table, keys: Sequence[str]) -> tuple[Ints, Ints]:
+    """Return the keys of rows and events as numbers, equal where the keys are."""
+    both = _codes([pa.chunked_array([*rows[key].chunks, *events[key].chunks], rows[key].type) for key in keys])
+    if not keys:
+        both = np.zeros(rows.num_rows + events.num_rows, np.int64)
+    return both[: rows.num_rows], both[rows.num_rows :]
 
 
 def _codes(keys: Sequence[pa.ChunkedArray]) -> Ints:

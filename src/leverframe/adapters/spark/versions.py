@@ -1,0 +1,55 @@
+"""The versions of rows that were corrected, as frames: from when to when each is known, and where its event stands."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
+
+from leverframe.adapters.spark.tables import ROW, named
+from leverframe.domain.build.plan import Corrected
+from leverframe.domain.build.run import EVENT_TIME
+
+KNOWN, UNTIL, PLACE, FIRST = "__known", "__until", "__place", "__first"  # microseconds; FIRST is a row
+HAPPENED = "__happened"  # whether the version says that the event took place
+
+
+def versions(frame: DataFrame, corrected: Corrected, known_at: str) -> DataFrame:
+    """Return the versions of every event, from the first that happened on; ``UNTIL`` of the newest is null."""
+    seen = F.greatest(F.unix_micros(named(known_at)), F.unix_micros(named(corrected.recorded_at)))
+    known = frame.withColumns({HAPPENED: named(known_at).isNotNull(), KNOWN: seen}).where(F.col(KNOWN).isNotNull())
+    of_one = Window.partitionBy(*_key(corrected))
+    placed = known.withColumns(
+        {
+            PLACE: F.min(F.when(F.col(HAPPENED), F.col(KNOWN))).over(of_one),
+            UNTIL: F.lead(KNOWN).over(of_one.orderBy(KNOWN, ROW)),
+            FIRST: F.first(ROW).over(of_one.orderBy(~F.col(HAPPENED), KNOWN, ROW)),
+        }
+    )
+    return placed.where(F.col(KNOWN) >= F.col(PLACE))
+
+
+def newest_in_time(frame: DataFrame, corrected: Corrected, ahead: int) -> DataFrame:
+    """Return one version a row of the spine: the newest known at its own moment, else the first.
+
+    ``ahead`` are the microseconds from that moment to the row's event_time.
+    """
+    recorded = F.unix_micros(named(corrected.recorded_at))
+    in_time = F.coalesce(recorded < F.unix_micros(EVENT_TIME) - F.lit(ahead), F.lit(True))
+    order = [
+        in_time.desc(),
+        F.when(in_time, recorded).desc_nulls_last(),
+        recorded.asc(),
+        F.when(in_time, -F.col(ROW)).otherwise(F.col(ROW)),
+    ]
+    ranked = frame.withColumn("__rank", F.row_number().over(Window.partitionBy(*_key(corrected)).orderBy(*order)))
+    return ranked.where(F.col("__rank") == 1).drop("__rank")
+
+
+def _key(corrected: Corrected) -> list[Column]:
+    """Return what rows that are versions of one share; a key with a null names no other row."""
+    names = [named(name) for name in corrected.key]
+    unknown = reduce(or_, [name.isNull() for name in names])
+    return [*names, F.when(unknown, F.col(ROW))]
