@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leverframe.domain.build.picture import Origin
     from leverframe.domain.build.plan import Plan
     from leverframe.domain.build.run import Built, Engine
+    from leverframe.domain.diff import Diff, Revision
     from leverframe.domain.evaluate.run import Evaluation
     from leverframe.domain.features import Answer
     from leverframe.domain.ingest import Ingested, Source
@@ -59,9 +60,12 @@ def validate(partition: str, history: Sequence[str] = ()) -> Report:
 
     Without ``history`` a month is compared with the ``HISTORY`` months before it that exist.
     """
+    from leverframe.adapters.duckdb.sketch import DuckDBSketcher
     from leverframe.adapters.duckdb.statistics import DuckDBStatistician
     from leverframe.adapters.pandera import PanderaChecker
+    from leverframe.domain.sketch import summed
     from leverframe.domain.stages import HISTORY
+    from leverframe.domain.validate.contract import key_of
     from leverframe.domain.validate.run import Validation, run
     from leverframe.files import write_json
 
@@ -82,19 +86,65 @@ def validate(partition: str, history: Sequence[str] = ()) -> Report:
         record.rows(sum(each.current.rows for each in report.tables))
         write_json(ROOT / layout.contract_report(partition), report.to_json())
         write_json(ROOT / layout.profile(partition), report.profile())
+        sketches = {
+            each.table: summed(
+                DuckDBSketcher(),
+                ROOT / layout.raw(each.table, partition),
+                key_of(validation.contracts.get(each.table)),
+                each.current.columns,
+            )
+            for each in report.tables
+        }
+        write_json(ROOT / layout.sketch(partition), {"partition": partition, "tables": sketches})
     return report
 
 
 def build(partition: str) -> Built:
-    """Build the features of one month."""
+    """Build the features of one month, and write their profile and sketch."""
+    from leverframe.adapters.duckdb.sketch import DuckDBSketcher
+    from leverframe.adapters.duckdb.statistics import DuckDBStatistician
     from leverframe.domain.build.run import run
+    from leverframe.domain.diff.revision import FEATURES
+    from leverframe.domain.sketch import summed
+    from leverframe.domain.validate.profile import table_profile
+    from leverframe.domain.validate.statistics import Survey
+    from leverframe.files import write_json
 
     settings = read_settings()
-    month, first = Month.of(partition), Month.of(settings.data.first)
+    plan, month, first = star_plan(settings), Month.of(partition), Month.of(settings.data.first)
     with stage("build", partition) as record:
-        built = run(star_plan(settings), month, first, engine(settings.features), ROOT)
+        built = run(plan, month, first, engine(settings.features), ROOT)
+        path = ROOT / built.path
+        found = DuckDBStatistician().measure(Survey(FEATURES, partition, path, settings.data.timezone))
+        sketch = summed(DuckDBSketcher(), path, plan.spine_key, found.current.columns)
+        profiles = {"partition": partition, "tables": {FEATURES: table_profile(found)}}
+        write_json(ROOT / layout.feature_profile(partition), profiles)
+        write_json(ROOT / layout.feature_sketch(partition), {"partition": partition, "tables": {FEATURES: sketch}})
         record.rows(built.rows)
     return built
+
+
+def diff(base: str | None, head: str | None) -> Diff:
+    """Compare what git keeps of the data at two revisions: by default the merge base with main, and this folder."""
+    from leverframe.adapters.git import Git
+    from leverframe.domain.diff import compared, read, wanted
+    from leverframe.domain.diff.revision import WORKING_TREE, star_path
+
+    git = Git(ROOT)
+
+    def at(revision: str | None) -> Revision:
+        if revision is None:
+            paths = git.files(*wanted())
+            files = {path: (ROOT / path).read_bytes() for path in paths}
+            star = star_path(files)
+            more = {star: (ROOT / star).read_bytes()} if star and (ROOT / star).is_file() else {}
+            return read(WORKING_TREE, files | more)
+        files = git.contents(revision, *wanted())
+        star = star_path(files)
+        return read(revision[:12], files | (git.contents(revision, star) if star else {}))
+
+    after = git.named(head) if head else None
+    return compared(at(git.named(base) if base else git.fork_point(after or "HEAD")), at(after))
 
 
 def engine(settings: FeaturesSettings) -> Engine:

@@ -10,6 +10,7 @@ from pathlib import Path
 from leverframe.errors import RepositoryError
 
 _TIMEOUT = 60.0  # seconds; every question asked here is answered from the local disk
+_MAIN = ("origin/main", "main", "origin/master", "master")
 _SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 
 
@@ -31,6 +32,59 @@ class Git:
         """Return the content of a file at a revision, None when it was not there."""
         result = self._run("cat-file", "blob", f"{revision}:./{path}")
         return result.stdout if result.returncode == 0 else None
+
+    def named(self, revision: str) -> str:
+        """Return the full name of the commit that a revision names; raises ``RepositoryError`` where there is none."""
+        found = self._commit(revision)
+        if found is None:
+            raise RepositoryError(
+                f"`{revision}` names no commit of this repository",
+                why=self._shallow() or "it is no branch, tag or commit that git knows here",
+                next="name another revision, or `git fetch` first; in CI check out with `fetch-depth: 0`",
+            )
+        return found
+
+    def fork_point(self, revision: str) -> str:
+        """Return where a revision left the main branch: the merge base with ``origin/main``, else with ``main``.
+
+        Raises ``RepositoryError`` where there is no such branch or nothing in common.
+        """
+        main = next((each for each in _MAIN if self._commit(each)), None)
+        if main is None:
+            raise RepositoryError(
+                "there is no main branch to compare with",
+                why=f"none of {', '.join(_MAIN)} is here",
+                next="name a revision with --base; in CI check out with `fetch-depth: 0`",
+            )
+        result = self._run("merge-base", "--", main, self.named(revision))
+        if result.returncode != 0:
+            raise RepositoryError(
+                f"`{revision}` and `{main}` have no commit in common",
+                why=self._shallow() or "they began apart",
+                next="name a revision with --base; in CI check out with `fetch-depth: 0`",
+            )
+        return result.stdout.decode().strip()
+
+    def _commit(self, revision: str) -> str | None:
+        result = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        return result.stdout.decode().strip().splitlines()[-1] if result.returncode == 0 else None
+
+    def _shallow(self) -> str:
+        shallow = self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
+        return "this clone is shallow: it has only the newest commits" if shallow else ""
+
+    def contents(self, commit: str, *paths: str) -> dict[str, bytes]:
+        """Return the files of a commit at or below ``paths`` with their content; a path that is not there has none."""
+        listed = self._paths("ls-tree", "-r", "-z", "--end-of-options", commit, "--", *paths)
+        blobs = {path: head.split()[2] for head, _, path in (each.partition("\t") for each in listed)}
+        told = self._run("cat-file", "--batch", given="".join(f"{blob}\n" for blob in blobs.values()).encode()).stdout
+        found, at = {}, 0
+        for path in blobs:
+            end = told.index(b"\n", at)
+            size = int(told[at:end].split()[2])
+            found[path] = told[end + 1 : end + 1 + size]
+            at = end + size + 2
+        return found
 
     def changed_since_commit_of(self, path: str, within: Sequence[str]) -> list[str]:
         """Return the files in ``within`` that changed after the last commit that touched ``path``.
@@ -55,7 +109,7 @@ class Git:
             )
         return [os.fsdecode(each) for each in result.stdout.split(b"\0") if each]
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    def _run(self, *arguments: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
         environment = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
         environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
         try:
@@ -63,7 +117,8 @@ class Git:
                 ["git", *arguments],
                 cwd=self.root,
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if given is None else None,
+                input=given,
                 capture_output=True,
                 timeout=_TIMEOUT,
                 check=False,

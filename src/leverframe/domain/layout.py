@@ -13,6 +13,11 @@ PREDICTIONS = Path("data/predictions.parquet")
 MODEL = Path("models/model.skops")
 MODEL_DESCRIPTION = Path("models/model.json")
 REPORTS = Path("reports")
+CONTRACTS = REPORTS / "contracts"
+PROFILES = REPORTS / "profiles"
+FEATURE_PROFILES = REPORTS / "features"
+SKETCHES = REPORTS / "sketches"
+FEATURE_SKETCHES = SKETCHES / "features"
 TRAINING_SET = REPORTS / "training-set.json"
 LEARNING_SET = REPORTS / "learning-set.json"  # without the hold-out: a change there must not train again
 METRICS = REPORTS / "metrics.json"
@@ -36,9 +41,24 @@ def features(partition: str) -> Path:
 
 def contract_report(partition: str) -> Path:
     """Return the file that tells which promises the tables of a partition keep."""
-    return REPORTS / "contracts" / f"{partition}.json"
+    return CONTRACTS / f"{partition}.json"
 
 
 def profile(partition: str) -> Path:
     """Return the file with the statistics of the tables of a partition."""
-    return REPORTS / "profiles" / f"{partition}.json"
+    return PROFILES / f"{partition}.json"
+
+
+def sketch(partition: str) -> Path:
+    """Return the file with the sketches of the tables of a partition, by which revisions are compared."""
+    return SKETCHES / f"{partition}.json"
+
+
+def feature_profile(partition: str) -> Path:
+    """Return the file with the statistics of the features of a month."""
+    return FEATURE_PROFILES / f"{partition}.json"
+
+
+def feature_sketch(partition: str) -> Path:
+    """Return the file with the sketch of the features of a month."""
+    return FEATURE_SKETCHES / f"{partition}.json"

@@ -27,6 +27,7 @@ OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` ke
 _MODEL = ("artefacts", "table", "training_set")
 _ONLINE = ("features", "online", "snapshot", "snapshot_file")
 _DUCKDB = ("build", "engine", "checks", "versions", "views", "sql", "connection")
+_DESCRIBED = ("statistics", "sketch", "sql", "connection")  # what makes profiles and sketches
 _ENGINES = {"duckdb": _DUCKDB, "spark": ("build", "spark")}
 
 # What `dvc plots` draws for each kind of label: file, column along, column up, template.
@@ -118,7 +119,7 @@ def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) 
     static = [name for name, source in sources.items() if source.static]
     monthly = [name for name, source in sources.items() if not source.static]
     ingest = [f"{case}/sources.py", *_only(code, "ingest", "polars")]
-    promises = _only(code, "validate", "verdict", "pandera", "statistics", "sql", "connection")
+    promises = _only(code, "validate", "verdict", "pandera", *_DESCRIBED)
     validate = [f"{case}/contracts.py", *promises]
     history = [_raw(name, f"back_{n}") for name in monthly for n in range(HISTORY, 0, -1)]
     raw_static = [_path(layout.raw(name, layout.STATIC)) for name in static]
@@ -134,7 +135,7 @@ def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) 
             "leverframe validate --partition static",
             (*validate, *raw_static),
             ("data.case",),
-            in_git=(_path(layout.contract_report(layout.STATIC)),),
+            in_git=(_path(layout.contract_report(layout.STATIC)), _path(layout.sketch(layout.STATIC))),
             metrics=(_path(layout.profile(layout.STATIC)),),
         ),
         Stage(
@@ -142,7 +143,7 @@ def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) 
             "leverframe validate --partition ${key}",
             (*validate, *raw_static, *history, *raw_month),
             ("data.case", "data.first", "data.timezone"),
-            in_git=(_path(layout.contract_report("${key}")),),
+            in_git=(_path(layout.contract_report("${key}")), _path(layout.sketch("${key}"))),
             metrics=(_path(layout.profile("${key}")),),
             monthly=True,
         ),
@@ -179,9 +180,11 @@ def _build(case: str, engine: str, plan: Plan, sources: Mapping[str, Source], co
     return Stage(
         "build",
         "leverframe build --partition ${key}",
-        (f"{case}/star.yaml", *_only(code, *_ENGINES[engine]), *reads, *contracts),
-        ("data.case", "data.first", "features.engine"),
+        (f"{case}/star.yaml", *_only(code, "validate", *_DESCRIBED, *_ENGINES[engine]), *reads, *contracts),
+        ("data.case", "data.first", "data.timezone", "features.engine"),
         cached=(_path(layout.features("${key}")),),
+        in_git=(_path(layout.feature_sketch("${key}")),),
+        metrics=(_path(layout.feature_profile("${key}")),),
         monthly=True,
     )
 

@@ -25,6 +25,12 @@ class Contract:
     monitors: tuple[Monitor, ...] = ()
 
 
+def key_of(contract: Contract | None) -> tuple[str, ...]:
+    """Return the columns that a contract promises to tell rows apart, none where it does not."""
+    monitors = contract.monitors if contract else ()
+    return next((each.columns for each in monitors if isinstance(each, UniqueKey)), ())
+
+
 class Checker(Protocol):
     """Holds a table against its schema."""
 

@@ -1,0 +1,116 @@
+"""What a comparison of two revisions found; frozen, complete, and without a single row of data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of what is declared: ``where`` names the table, feature or setting, ``what`` tells it in words.
+
+    ``breaking`` if who relies on the base can be wronged by it, additive otherwise.
+    """
+
+    where: str
+    what: str
+    breaking: bool
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number of rows: exact where ``low`` and ``high`` are ``value``, else with the bounds of 95 % confidence."""
+
+    value: int
+    low: int
+    high: int
+
+    @property
+    def exact(self) -> bool:
+        """Tell whether the number was counted and not estimated."""
+        return self.low == self.high
+
+
+@dataclass(frozen=True)
+class RowsDiff:
+    """The rows ``before`` and ``after``; by key the ones added, removed and changed, None where no key was kept."""
+
+    before: int
+    after: int
+    added: Estimate | None = None
+    removed: Estimate | None = None
+    changed: Estimate | None = None
+
+
+@dataclass(frozen=True)
+class ColumnDiff:
+    """How the values of one column differ in the partition where they differ most.
+
+    ``psi`` is the population stability index there, None where no distribution was kept.
+    ``before`` and ``after`` are the column's entries in the profiles. ``partitions`` counts where it differs.
+    """
+
+    column: str
+    partition: str
+    partitions: int
+    psi: float | None
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TableDiff:
+    """One table in all partitions that both sides have; ``features`` stands for the features of the plan.
+
+    ``partitions`` holds the ones that differ. ``new`` and ``gone`` are partitions of one side only.
+    """
+
+    table: str
+    rows: RowsDiff
+    partitions: Mapping[str, RowsDiff] = field(default_factory=dict)
+    columns: tuple[ColumnDiff, ...] = ()
+    new: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether there is anything to say about the table."""
+        return bool(self.partitions or self.columns or self.new or self.gone)
+
+
+@dataclass(frozen=True)
+class Diff:
+    """All differences between the revisions ``base`` and ``head``.
+
+    ``tables`` are those that differ; ``changes`` those of schemas, contracts, the definition and
+    the settings; ``notes`` say what could not be compared.
+    """
+
+    base: str
+    head: str
+    tables: tuple[TableDiff, ...] = ()
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def breaking(self) -> tuple[Change, ...]:
+        """Return the changes that can wrong who relies on the base."""
+        return tuple(each for each in self.changes if each.breaking)
+
+    @property
+    def additive(self) -> tuple[Change, ...]:
+        """Return the other changes."""
+        return tuple(each for each in self.changes if not each.breaking)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain values: base, head, breaking, additive, tables and notes."""
+        return {
+            "base": self.base,
+            "head": self.head,
+            "breaking": [{"where": each.where, "what": each.what} for each in self.breaking],
+            "additive": [{"where": each.where, "what": each.what} for each in self.additive],
+            "tables": {each.table: {k: v for k, v in asdict(each).items() if k != "table"} for each in self.tables},
+            "notes": list(self.notes),
+        }

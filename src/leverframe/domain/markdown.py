@@ -1,0 +1,48 @@
+"""Text from anywhere inside Markdown of ours: it stays text, in its place, and is cut by bytes.
+
+Code spans hold what comes from data and names; what could end a span is written as entities.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_ALREADY_CUT = re.compile(r"… \+(\d+) characters\Z")  # as ``promise.cut`` writes it
+
+
+def code(text: str, limit: int) -> str:
+    """Return the beginning of ``text`` as a code span of about ``limit`` bytes, and how much follows it."""
+    told = _ALREADY_CUT.search(text)
+    whole, hidden = (text[: told.start()], int(told[1])) if told else (text, 0)
+    if not whole.strip():
+        return f"({len(whole):,} blanks)" if whole else "(empty)"
+    shown = [_visible(each) for each in whole[:limit]]
+    fenced = not {"`", "|"} & set(shown)
+    pieces = shown if fenced else [_entity(each) for each in shown]
+    while sum(len(each.encode()) for each in pieces) > limit:
+        pieces.pop()
+    hidden += len(whole) - len(pieces)
+    code = f"`{''.join(pieces)}`" if fenced else f"<code>{''.join(pieces)}</code>"
+    return f"{code}… +{hidden:,} characters" if hidden else code
+
+
+def plain(text: str, limit: int) -> str:
+    """Return a sentence of ours as text of at most ``limit`` bytes; what came in from data forms no markup."""
+    pieces = [each if each in "%;.'" else _entity(each) for each in map(_visible, text[:limit].replace("`", "'"))]
+    while sum(len(each.encode()) for each in pieces) > limit:
+        pieces.pop()
+    return "".join(pieces).replace("www.", "www&#46;") + ("…" if len(pieces) < len(text) else "")
+
+
+def _visible(character: str) -> str:
+    """Return a character that shows and keeps its place: no line break, control or change of direction."""
+    category = unicodedata.category(character)
+    if character in "\n\r" or category in ("Zl", "Zp"):
+        return "⏎"
+    return "\N{REPLACEMENT CHARACTER}" if category.startswith("C") else character
+
+
+def _entity(character: str) -> str:
+    """Return a character so that Markdown and HTML take it as text."""
+    return character if character.isalnum() or character in " ,=()+-" or character > "\x7f" else f"&#{ord(character)};"
