@@ -97,7 +97,7 @@ def strata(rows: int) -> int:
 def places(element: int, size: int) -> tuple[int, tuple[int, ...]]:
     """Return the check of an element and its cells, one in each table of ``size`` cells, numbered through."""
     digest = hashlib.md5(str(element).encode(), usedforsecurity=False).digest()
-    upper, lower = int.from_bytes(digest[8:], "little"), int.from_bytes(digest[:8], "little")
+    upper, lower = int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
     spots = (upper >> CHECK_BITS, lower & 0xFFFFFFFF, lower >> 32)
     return upper & (1 << CHECK_BITS) - 1, tuple(table * size + spot % size for table, spot in enumerate(spots))
 

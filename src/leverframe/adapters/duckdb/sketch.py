@@ -32,7 +32,7 @@ class DuckDBSketcher:
     def sketch(self, path: Path, key: Sequence[str]) -> Sketch:
         """Return the sketch of a table; raises ``SourceError`` for a file that cannot be read."""
         with connect() as sql:
-            sql.execute("SET TimeZone = 'UTC'")
+            sql.execute("SET TimeZone = 'UTC'; SET max_expression_depth = 1000000")  # the query grows with the columns
             try:
                 types = _types(sql, path)
                 known = tuple(key) if set(key) <= set(types) else ()
@@ -103,7 +103,7 @@ def _canonical(names: Sequence[str], types: Mapping[str, str]) -> str:
         shown = f"CASE WHEN {value} = 0 THEN '0.0' ELSE {value}::VARCHAR END" if types[name] in FLOATS else value
         shown = f"({shown})::VARCHAR"
         parts.append(f"{text(f'{len(name)}:{name}=')} || coalesce(length({shown}) || ':' || {shown}, '-')")
-    return " || ".join(parts)
+    return f"concat({', '.join(parts)})"
 
 
 def _counts(sql: duckdb.DuckDBPyConnection, path: Path, name: str, type_: str, grid: Grid) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
-"""Counts what a survey of a table asks for, in one DuckDB query."""
+"""Counts what a survey of a table asks for, in one DuckDB query and one more for every few columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -30,6 +30,8 @@ from leverframe.errors import SourceError, nearest
 
 _TOP = 5  # most frequent values of a text column
 _MEMORY = "300MB"  # of DuckDB: what does not fit goes to the disk
+_TOGETHER = 16  # columns whose frequencies are counted in one query
+_DEPTH = 1_000_000  # of the query, which grows with the columns of the table
 _CHARACTERS = 200  # of a text that leaves the database: enough to tell it apart
 _FLOATS = ("FLOAT", "DOUBLE")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
@@ -50,9 +52,11 @@ class DuckDBStatistician:
         files = [survey.path, *(path for _, path in survey.history), *survey.others.values()]
         with TemporaryDirectory() as spill, connect(self._threads) as sql:
             sql.execute(f"SET TimeZone = 'UTC'; SET temp_directory = {text(spill)}; SET memory_limit = '{_MEMORY}'")
+            sql.execute(f"SET max_expression_depth = {_DEPTH}")
             try:
                 query = _Query(survey, {path: _columns(sql, path) for path in dict.fromkeys(files)})
-                return query.statistics(_row(sql, query.sql()))
+                columns = [each for group, part in query.parts() for each in query.columns(group, _row(sql, part))]
+                return query.statistics(_row(sql, query.sql()), columns)
             except duckdb.Error as error:
                 raise _told(error, files) from error
 
@@ -81,33 +85,57 @@ def _told(error: duckdb.Error, files: Sequence[Path]) -> Exception:
 
 
 class _Query:
-    """One SELECT of scalar subqueries, and how its single row is read."""
+    """SELECTs of scalar subqueries, and how the single row of each is read."""
 
     def __init__(self, survey: Survey, schemas: Mapping[Path, Columns]) -> None:
         self._survey = survey
         self._schemas = schemas
         self._columns = schemas[survey.path]
-        self._counted = [name for name, type_ in self._columns.items() if _kind(type_) in _FREQUENCIES]
         self._questions = [each for each in survey.questions if set(each.columns) <= set(self._columns)]
 
     def sql(self) -> str:
         """Return the query."""
-        shown = [_aggregates("current", self._columns), _daily("current", self._columns, self._survey.timezone)]
+        shown = [_aggregates("current", self._columns, []), _daily("current", self._columns, self._survey.timezone)]
         tables = [f"current AS NOT MATERIALIZED (FROM {parquet([self._survey.path])})"]
         for number, (_, path) in enumerate(self._survey.history):
             name, columns = f"earlier_{number}", self._schemas[path]
             tables.append(f"{name} AS NOT MATERIALIZED (FROM {parquet([path])})")
             shown += [_nulls(name, columns), _daily(name, columns, self._survey.timezone)]
-        for number, each in enumerate(self._counted):
-            type_, value = self._columns[each], column(each)
-            known = f"isfinite({value})" if type_ in _FLOATS else f"{value} IS NOT NULL"
-            counts = f"SELECT {value} AS v, count(*) AS n FROM current WHERE {known} GROUP BY v"
-            tables.append(f"values_{number} AS MATERIALIZED ({counts})")
-            shown.append(_FREQUENCIES[_kind(type_)](f"values_{number}"))
         for number, question in enumerate(self._questions):
             tables += self._keys(f"key_{number}", question)
             shown.append(_answer(f"key_{number}", question))
         return f"WITH {', '.join(tables)} SELECT {', '.join(shown)}"
+
+    def parts(self) -> Iterator[tuple[list[str], str]]:
+        """Yield groups of columns with the query of their aggregates and, after them, their frequencies.
+
+        One query of all columns would take longest to plan: that time grows faster than their number.
+        """
+        names = list(self._columns)
+        for first in range(0, len(names), _TOGETHER):
+            group = names[first : first + _TOGETHER]
+            shown = [_aggregates("current", self._columns, group)]
+            tables = [f"current AS NOT MATERIALIZED (FROM {parquet([self._survey.path])})"]
+            for number, each in enumerate(self._counted(group)):
+                type_, value = self._columns[each], column(each)
+                known = f"isfinite({value})" if type_ in _FLOATS else f"{value} IS NOT NULL"
+                counts = f"SELECT {value} AS v, count(*) AS n FROM current WHERE {known} GROUP BY ALL"
+                tables.append(f"values_{number} AS MATERIALIZED ({counts})")
+                shown.append(_FREQUENCIES[_kind(type_)](f"values_{number}"))
+            yield group, f"WITH {', '.join(tables)} SELECT {', '.join(shown)}"
+
+    def columns(self, group: Sequence[str], row: Sequence[Any]) -> list[ColumnStatistics]:
+        """Return what the row of a part says of its columns."""
+        aggregates, *found = row
+        counted = dict(zip(self._counted(group), found, strict=True))
+        return [
+            _column(name, self._columns[name], aggregates[f"c{number}"], counted.get(name, {}))
+            for number, name in enumerate(group)
+        ]
+
+    def _counted(self, group: Sequence[str]) -> list[str]:
+        """Return the columns whose values are counted one by one."""
+        return [name for name in group if _kind(self._columns[name]) in _FREQUENCIES]
 
     def _keys(self, name: str, question: Question) -> list[str]:
         """Return the keys that occur with their rows, and those of them that break the promise."""
@@ -127,8 +155,8 @@ class _Query:
         )
         return [keys, f"{name}_broken AS (FROM {name} ANTI JOIN {parquet([path])} other ON {equal})"]
 
-    def statistics(self, row: Sequence[Any]) -> TableStatistics:
-        """Return what the row of the query says."""
+    def statistics(self, row: Sequence[Any], found: Sequence[ColumnStatistics]) -> TableStatistics:
+        """Return what the row of the query says, and the columns found before."""
         values = iter(row)
         aggregates, daily = next(values), next(values)
         history = []
@@ -139,14 +167,9 @@ class _Query:
                 for number, (name, type_) in enumerate(self._schemas[path].items())
             )
             history.append(PartitionStatistics(partition, nulls["rows"], columns, _days(days)))
-        frequencies = dict(zip(self._counted, values, strict=False))  # zip takes no more values than names
         answers = {question: _count(found) for question, found in zip(self._questions, values, strict=True)}
-        columns = tuple(
-            _column(name, type_, aggregates[f"c{number}"], frequencies.get(name, {}))
-            for number, (name, type_) in enumerate(self._columns.items())
-        )
         newest = _moment(aggregates["newest"])
-        current = PartitionStatistics(self._survey.partition, aggregates["rows"], columns, _days(daily), newest)
+        current = PartitionStatistics(self._survey.partition, aggregates["rows"], tuple(found), _days(daily), newest)
         return TableStatistics(self._survey.table, current, tuple(history), answers)
 
 
@@ -174,14 +197,12 @@ def _kind(type_: str) -> Kind:
     return "boolean" if type_ == "BOOLEAN" else "other"
 
 
-def _aggregates(table: str, columns: Columns) -> str:
-    """Return the subquery with the rows, the newest moment and a struct a column."""
-    parts = [
-        f"c{number}: {{{_aggregate(column(name), type_)}}}" for number, (name, type_) in enumerate(columns.items())
-    ]
+def _aggregates(table: str, columns: Columns, group: Sequence[str]) -> str:
+    """Return the subquery with the rows, the newest moment and a struct a column of the group."""
+    parts = [f"c{number}: {{{_aggregate(column(name), columns[name])}}}" for number, name in enumerate(group)]
     moment = _event_time(columns)
     newest = f"epoch_us(max({moment}) FILTER (isfinite({moment})))" if moment else "NULL"
-    return f"(SELECT {{rows: count(*), newest: {newest}, {', '.join(parts)}}} FROM {table})"
+    return f"(SELECT {{{', '.join(['rows: count(*)', f'newest: {newest}', *parts])}}} FROM {table})"
 
 
 def _aggregate(name: str, type_: str) -> str:

@@ -66,13 +66,13 @@ def schema_changes(table: str, before: Mapping[str, Any], after: Mapping[str, An
     """Yield the columns that a table lost, got, or has in another type; both sides as in a profile."""
     for column in before:
         if column not in after:
-            yield Change(table, f"column `{column}` removed; it was {before[column]['type']}", breaking=True)
+            yield Change(table, f"column `{column}` removed, it was `{before[column]['type']}`", breaking=True)
         elif before[column]["type"] != after[column]["type"]:
-            types = f"{before[column]['type']} to {after[column]['type']}"
-            yield Change(table, f"column `{column}` changed its type: {types}", breaking=True)
+            types = f"from `{before[column]['type']}` to `{after[column]['type']}`"
+            yield Change(table, f"column `{column}` changed its type {types}", breaking=True)
     for column in after:
         if column not in before:
-            yield Change(table, f"column `{column}` added as {after[column]['type']}", breaking=False)
+            yield Change(table, f"column `{column}` added as `{after[column]['type']}`", breaking=False)
 
 
 def shown(entry: Mapping[str, Any]) -> list[tuple[str, Any]]:

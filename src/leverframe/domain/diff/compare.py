@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from leverframe.domain import layout
@@ -87,9 +88,16 @@ def _rows(table: str, partition: str, base: Revision, head: Revision, notes: lis
     if ours.key != theirs.key:
         notes.append(f"the key of `{table}` is another one, so its rows are not compared by key")
     found = rows_diff(ours, theirs)
+    if _types(base.profiles[partition][table]) != _types(head.profiles[partition][table]):
+        notes.append(f"`{table}` has other columns, so every row is another one and changed rows are not counted")
+        return replace(found, changed=None)
     if found.changed is None and ours.key == theirs.key:
         notes.append(f"too many rows of `{table}` differ in {partition} to be told apart by key")
     return found
+
+
+def _types(profile: Mapping[str, Any]) -> dict[str, str]:
+    return {name: entry["type"] for name, entry in profile["columns"].items()}
 
 
 def _sketch(content: Any, name: str, table: str) -> Sketch:
@@ -150,14 +158,14 @@ def _most(found: Sequence[ColumnDiff]) -> ColumnDiff:
 
 
 def _table_changes(table: str, base: Revision, head: Revision) -> Iterator[Change]:
-    ours, theirs = _partitions(table, base), _partitions(table, head)
-    if not theirs:
+    there, here = _partitions(table, base), _partitions(table, head)
+    if not here:
         yield Change(table, "the table is gone", breaking=True)
         return
-    if not ours:
+    if not there:
         yield Change(table, "the table is new", breaking=False)
         return
-    both = [each for each in ours if each in theirs]
+    both = [each for each in there if each in here]
     gone: set[str] = set()
     new: set[str] = set()
     if table != FEATURES:  # of features the definition tells, with what they mean
@@ -167,13 +175,14 @@ def _table_changes(table: str, base: Revision, head: Revision) -> Iterator[Chang
             gone, new = gone | (before.keys() - after.keys()), new | (after.keys() - before.keys())
     keys = [_key(table, each, both) for each in (base, head)]
     if None not in keys and keys[0] != keys[1]:
-        yield Change(table, f"the key changed: ({', '.join(keys[0] or [])}) to ({', '.join(keys[1] or [])})", True)
+        yield Change(table, f"the key changed from `{', '.join(keys[0] or [])}` to `{', '.join(keys[1] or [])}`", True)
     latest = both[-1] if both else None
     checks = [_checks(table, latest, each) for each in (base, head)]
     if latest and None not in checks:
         # What was promised of a column goes and comes with it; that is told once.
-        before_checks = [each for each in checks[0] or [] if each.get("column") not in gone]
-        yield from contract_changes(table, before_checks, [e for e in checks[1] or [] if e.get("column") not in new])
+        told = gone | new
+        ours, theirs = ([each for each in side or [] if each.get("column") not in told] for side in checks)
+        yield from contract_changes(table, ours, theirs)
 
 
 def _key(table: str, revision: Revision, partitions: Sequence[str]) -> list[str] | None:

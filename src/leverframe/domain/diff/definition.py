@@ -19,7 +19,7 @@ def definition_changes(before: Plan, after: Plan) -> Iterator[Change]:
     ours, theirs = _spine(before), _spine(after)
     for name in ours:
         if ours[name] != theirs[name]:
-            yield Change("spine", f"{name} changed: `{ours[name]}` to `{theirs[name]}`", breaking=True)
+            yield Change("spine", f"{name} changed from `{ours[name]}` to `{theirs[name]}`", breaking=True)
 
 
 def settings_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
@@ -28,7 +28,7 @@ def settings_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Ite
     for name in dict.fromkeys([*ours, *theirs]):
         one, other = ours.get(name, "nothing"), theirs.get(name, "nothing")
         if one != other:
-            yield Change("settings", f"`{name}`: `{one}` to `{other}`", breaking=name == "features.label")
+            yield Change("settings", f"`{name}` changed from `{one}` to `{other}`", breaking=name == "features.label")
 
 
 def _changes(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
@@ -36,20 +36,20 @@ def _changes(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> 
         if name not in after:
             yield Change(name, f"{what} removed; it was {before[name]}", breaking=True)
         elif before[name] != after[name]:
-            yield Change(name, f"{what} redefined: {before[name]}; now {after[name]}", breaking=True)
+            yield Change(name, f"{what} redefined, it was {before[name]}; now it is {after[name]}", breaking=True)
     for name in after:
         if name not in before:
-            yield Change(name, f"{what} added: {after[name]}", breaking=False)
+            yield Change(name, f"{what} added, {after[name]}", breaking=False)
 
 
 def _features(plan: Plan) -> dict[str, str]:
     """Return every feature with what it means, in words that differ whenever the meaning does."""
     seen = f", seen {short(plan.ahead)} ahead" if plan.ahead else ""
     found = {name: f"`{name}` of `{plan.spine}`" for name in plan.spine_features}
-    found |= {part: f"{part} in {plan.timezone}" for part in plan.calendar}
+    found |= {part: f"{part} in `{plan.timezone}`" for part in plan.calendar}
     for step in plan.steps:
         if isinstance(step, Windows):
-            of = f"of `{step.table}` {_by(step.key)}, known at {step.known_at}{_versions(step.corrected)}{seen}"
+            of = f"of `{step.table}` {_by(step.key)}, known at `{step.known_at}`{_versions(step.corrected)}{seen}"
             found |= {each.name: f"{_aggregate(each)} {of}, {short(each.window)}" for each in step.aggregates}
             continue
         when = seen
@@ -64,7 +64,7 @@ def _labels(plan: Plan) -> dict[str, str]:
     return {
         each.name: f"{each.kind} `{each.column}`"
         + (f" at least {each.at_least:g}" if each.at_least is not None else "")
-        + f" of `{each.table}`, known at {each.known_at}{_versions(each.corrected)}"
+        + f" of `{each.table}`, known at `{each.known_at}`{_versions(each.corrected)}"
         for each in plan.labels
     }
 
@@ -74,7 +74,7 @@ def _spine(plan: Plan) -> dict[str, str]:
         "table": plan.spine,
         "key": ", ".join(plan.spine_key),
         "ahead": short(plan.ahead),
-        "corrections": _versions(plan.corrected).removeprefix(", ") or "none",
+        "corrections": _versions(plan.corrected).removeprefix(", corrected ").replace("`", "") or "none",
     }
 
 
@@ -85,11 +85,11 @@ def _aggregate(each: Aggregate) -> str:
 
 def _by(key: Key) -> str:
     pairs = [ours if ours == theirs else f"{ours}={theirs}" for ours, theirs in zip(key.spine, key.table, strict=True)]
-    return f"by ({', '.join(pairs)})" if pairs else "over all rows"
+    return f"by `{', '.join(pairs)}`" if pairs else "over all rows"
 
 
 def _versions(corrected: Corrected | None) -> str:
-    return f", corrected by ({', '.join(corrected.key)}) at {corrected.recorded_at}" if corrected else ""
+    return f", corrected by `{', '.join(corrected.key)}` at `{corrected.recorded_at}`" if corrected else ""
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:

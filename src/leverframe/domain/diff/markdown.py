@@ -31,7 +31,7 @@ def _page(diff: Diff, room: int) -> str:
     parts += _columns(diff.tables, room)
     parts += _changes("Additive", diff.additive, room)
     if diff.notes:
-        told = [f"- {plain(each, 200)}" for each in diff.notes[:room]]
+        told = [f"- {_sentence(each)}" for each in diff.notes[:room]]
         parts.append("\n".join(["Not compared:", *told, *_more(len(diff.notes) - len(told))]))
     return "\n\n".join(parts) + "\n"
 
@@ -94,7 +94,7 @@ def _total(rows: RowsDiff) -> str:
 
 def _estimate(number: Estimate | None) -> str:
     if number is None:
-        return "?"
+        return "not counted"
     return f"{number.value:,}" if number.exact else f"about {number.value:,} ({number.low:,} to {number.high:,})"
 
 
