@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from leverframe.domain.features import Answer
     from leverframe.domain.ingest import Ingested, Source
     from leverframe.domain.parity import Parity
+    from leverframe.domain.snapshot import About, Table
     from leverframe.domain.status import PipelineStatus
     from leverframe.domain.train import ModelDescription
     from leverframe.domain.training_set import TrainingSet
@@ -173,17 +174,26 @@ def training_set() -> TrainingSet:
     return found
 
 
-def snapshot(as_of: str | None, since: str | None, out: Path) -> Path:
-    """Write the snapshot for lookup: as of a moment, by default the end of the last month."""
+def snapshot(as_of: str | None, since: str | None, out: Path, url: str | None, ttl: int) -> str:
+    """Write the snapshot for lookup, into a file or into Redis, and return where it is.
+
+    It is as of a moment, by default the end of the last month. Redis keeps it for ``ttl`` seconds.
+    """
     from leverframe.adapters.duckdb.engine import DuckDBEngine
+    from leverframe.adapters.redis import publish, redacted
+    from leverframe.adapters.snapshot_file import write
     from leverframe.domain.build.online import Span
     from leverframe.domain.features.request import moment
 
     settings = read_settings()
     with stage("snapshot"):
         until = moment(as_of) if as_of else Month.of(settings.data.last).plus(1).start(settings.data.timezone)
-        _write_snapshot(settings, Span(moment(since) if since else until, until), ROOT / out, DuckDBEngine())
-    return out
+        span = Span(moment(since) if since else until, until)
+        about, tables = _snapshot(settings, span, DuckDBEngine())
+        if url:
+            return f"{redacted(url)}  generation {publish(url, about, tables, ttl=ttl)}, kept for {ttl:,} seconds"
+        write(ROOT / out, about, tables)
+    return str(out)
 
 
 def parity(months_asked: Sequence[str] = ()) -> Parity:
@@ -192,7 +202,7 @@ def parity(months_asked: Sequence[str] = ()) -> Parity:
 
     from leverframe.adapters.duckdb.engine import DuckDBEngine
     from leverframe.adapters.polars import PolarsTables
-    from leverframe.adapters.snapshot_file import SnapshotFile
+    from leverframe.adapters.snapshot_file import SnapshotFile, write
     from leverframe.domain.build.online import Span
     from leverframe.domain.parity import run
     from leverframe.files import write_json
@@ -205,7 +215,7 @@ def parity(months_asked: Sequence[str] = ()) -> Parity:
         def opened(month: Month) -> SnapshotFile:
             path, zone = Path(folder, f"{month}.bin"), settings.data.timezone
             span = Span(month.start(zone) - plan.ahead, month.plus(1).start(zone))
-            _write_snapshot(settings, span, path, DuckDBEngine())
+            write(path, *_snapshot(settings, span, DuckDBEngine()))
             return SnapshotFile(path, spec=plan.spec)
 
         found = run(plan, chosen, PolarsTables(ROOT), opened)
@@ -230,10 +240,9 @@ def request_origins(fields: Mapping[str, str], as_of: str, path: Path, url: str 
         store.close()
 
 
-def _write_snapshot(settings: Settings, span: Span, out: Path, engine: Engine) -> None:
-    """Write what ``span`` needs into ``out``."""
+def _snapshot(settings: Settings, span: Span, engine: Engine) -> tuple[About, Iterator[Table]]:
+    """Return what a snapshot of ``span`` is of, and its tables, read one by one."""
     from leverframe.adapters.duckdb.online import DuckDBSnapshooter
-    from leverframe.adapters.snapshot_file import write
     from leverframe.domain.build.online import about, online_files
     from leverframe.domain.features.request import required
 
@@ -241,7 +250,7 @@ def _write_snapshot(settings: Settings, span: Span, out: Path, engine: Engine) -
     files = online_files(plan, span, (Month.of(settings.data.first), last), settings.data.timezone, ROOT)
     kinds = engine.columns([ROOT / layout.raw(plan.spine, str(last))])
     fields = about(plan, span, {name: kinds[name] for name in required(plan)})
-    write(out, fields, DuckDBSnapshooter().tables(plan, files, span))
+    return fields, DuckDBSnapshooter().tables(plan, files, span)
 
 
 def train() -> ModelDescription:

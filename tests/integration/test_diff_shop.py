@@ -34,7 +34,7 @@ def counts(rows: dict[str, Any]) -> dict[str, int]:
 
 
 def test_rows_are_told_by_key_with_no_data_at_hand(shop: Shop) -> None:
-    """Three orders are of another customer, two are gone and one is new; then data and cache go, and the answer stays."""
+    """Three orders are of another customer, two are gone, one is new; data and cache go, and the answer stays."""
     assert shop.run("diff").stdout.startswith("### Data: no change\n")
     shop.repository.git("switch", "--quiet", "--create", "customers")
 

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 import redis
 
+from leverframe.adapters.duckdb.engine import DuckDBEngine
+from leverframe.adapters.duckdb.online import DuckDBSnapshooter
+from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.redis import RedisStore, publish, redacted
+from leverframe.domain.build.online import Span, about, online_files
+from leverframe.domain.build.plan import Plan
+from leverframe.domain.build.run import run as build
+from leverframe.domain.month import Month
+from leverframe.domain.parity import run as compare
 from leverframe.domain.snapshot import About, Table
 from leverframe.errors import SnapshotError, StoreUnreachableError
+from tests.integration.shop import copied, finished
+from tests.integration.worlds import (
+    CORRECTED,
+    CORRECTED_TYPES,
+    MARCH,
+    TYPES,
+    corrected_worlds,
+    drawn,
+    plan_of,
+    write_world,
+)
+
+ZONE = "America/New_York"
 
 PASSWORD = "open-sesame"  # noqa: S105 - of a server that lives for one test
 pytestmark = pytest.mark.skipif(
@@ -164,3 +188,46 @@ def test_failures_are_clear_and_never_show_the_password(url: str) -> None:
             assert why in caught.value.why, caught.value.why
             assert PASSWORD not in caught.value.render()
     assert redacted("redis://me:secret@host:6380/2?password=other") == "redis://host:6380/2"
+
+
+def test_requests_get_from_redis_what_the_build_gave(url: str, tmp_path: Path) -> None:
+    """Parity over the same worlds as the file's: text, number and composite keys, windows, corrected events."""
+    span, rows = Span(MARCH.start(ZONE) - timedelta(days=3), MARCH.plus(1).start(ZONE)), 0
+    cases = [(plan_of(), TYPES, drawn(8)), (plan_of(CORRECTED), CORRECTED_TYPES, drawn(8, corrected_worlds()))]
+    for number, (plan, types, world) in enumerate((plan, types, each) for plan, types, many in cases for each in many):
+        root, namespace = tmp_path / str(number), f"world-{number}"
+        write_world(world, root, types)
+        build(plan, MARCH, Month(2019, 12), DuckDBEngine(), root)
+        files = online_files(plan, span, (Month(2019, 12), MARCH), ZONE, root)
+        kinds = {"id": "number", "k": "text", "g": "number", "x": "number"}
+        tables = DuckDBSnapshooter().tables(plan, files, span)
+        publish(url, about(plan, span, kinds), tables, ttl=100, namespace=namespace)
+
+        def opened(_: Month, plan: Plan = plan, namespace: str = namespace) -> RedisStore:
+            return RedisStore(url, spec=plan.spec, namespace=namespace)
+
+        found = compare(plan, [MARCH], PolarsTables(root), opened)
+        assert found.lines()[1:] == []
+        rows += found.rows
+    assert rows > 30
+
+
+def test_the_command_publishes_and_a_request_is_answered_without_the_file(
+    url: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """No password is printed, neither with success nor with an error."""
+    shop = copied(finished(tmp_path_factory), tmp_path)
+    request = ["--as-of", "2024-06-01T08:00Z", "-e", "customer=c1", "-e", "product=desk"]
+    request += ["-e", "quantity=1", "-e", "amount=180"]
+    from_file = shop.run("features", "get", "--json", *request)
+    assert from_file.code == 0, from_file.stderr
+    (shop.root / "data/snapshot.bin").unlink()
+    written = shop.run("build", "--snapshot", "--redis", url, "--ttl", "60")
+    assert written.code == 0, written.stderr
+    assert "generation" in written.stdout
+    assert not (shop.root / "data/snapshot.bin").exists()
+    from_redis = shop.run("features", "get", "--json", *request, "--redis", url)
+    assert json.loads(from_redis.stdout) == json.loads(from_file.stdout)
+    refused = shop.run("build", "--snapshot", "--redis", f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
+    assert refused.code == StoreUnreachableError.exit_code
+    assert not any(PASSWORD in text for each in (written, refused) for text in (each.stdout, each.stderr))

@@ -22,6 +22,8 @@ from leverframe.domain import layout
 @click.option("--as-of", help="With --snapshot: what was known before this moment; by default the end of the data.")
 @click.option("--since", help="With --snapshot: the first moment it answers for; by default that of --as-of.")
 @click.option("--out", type=click.Path(path_type=Path), default=layout.SNAPSHOT, help="With --snapshot: the file.")
+@click.option("--redis", help="With --snapshot: URL of a server that gets it instead; LEVERFRAME_BUILD_REDIS hides it.")
+@click.option("--ttl", type=click.IntRange(min=1), default=172_800, help="Seconds that Redis keeps the snapshot.")
 def build(
     partition: str | None,
     training_set: bool,
@@ -32,6 +34,8 @@ def build(
     as_of: str | None,
     since: str | None,
     out: Path,
+    redis: str | None,
+    ttl: int,
 ) -> None:
     """Build the features of one month, or the training set, by the plan of star.yaml."""
     if mermaid:
@@ -41,7 +45,7 @@ def build(
     elif training_set:
         output.product("\n".join(wiring.training_set().lines()))
     elif snapshot:
-        output.product(f"{wiring.snapshot(as_of, since, out)}")
+        output.product(wiring.snapshot(as_of, since, out, redis, ttl))
     elif partition:
         built = wiring.build(partition)
         output.product(f"{built.path}  {built.rows:,} rows, {built.features} features")
