@@ -275,7 +275,7 @@ def test_the_stage_is_quiet_and_leaves_nothing_behind(tmp_path: Path) -> None:
     done = _stage(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
-    assert {each.name for each in tmp_path.iterdir()} <= {"case", "data", "params.yaml", ".leverframe"}
+    assert {each.name for each in tmp_path.iterdir()} <= {"case", "data", "params.yaml", "reports", ".leverframe"}
 
 
 def test_without_java_the_stage_says_so(tmp_path: Path) -> None:

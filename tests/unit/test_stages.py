@@ -79,7 +79,7 @@ def test_only_the_settings_that_a_stage_reads_are_its_parameters() -> None:
     stages = derived()["stages"]
     params = {name: (stage.get("do") or stage).get("params", []) for name, stage in stages.items()}
     assert params["ingest"] == params["ingest-static"] == ["data.case", "data.timezone"]
-    assert params["build"] == ["data.case", "data.first", "features.engine"]
+    assert params["build"] == ["data.case", "data.first", "data.timezone", "features.engine"]
     assert params["training-set"] == ["data.case", "data.timezone", "features"]
     assert (params["train"], params["evaluate"]) == (["train"], ["data.timezone", "evaluate"])
 
