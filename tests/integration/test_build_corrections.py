@@ -61,16 +61,25 @@ def test_engine_equals_the_reference_for_every_verb(world: World, ahead: str) ->
 
 
 @slow
-@given(world=corrected_worlds(), day=st.integers(0, 40))
-def test_a_training_set_built_today_is_the_one_that_was_built_then(world: World, day: int) -> None:
+@given(data=st.data(), hours=st.integers(1, 40))
+def test_a_training_set_built_today_is_the_one_that_was_built_then(data: Any, hours: int) -> None:
     """Whatever arrived since: late rows, corrections of events, of labels and of the spine's own rows."""
-    plan, then = plan_of(CORRECTED), datetime(2020, 3, 1, 5, tzinfo=UTC) + timedelta(hours=day)
+    plan, then = plan_of(CORRECTED), datetime(2020, 3, 1, 5, tzinfo=UTC) + timedelta(hours=hours)
+    world = data.draw(corrected_worlds())
+    settled = {"settled_at": then - timedelta(minutes=30), "recorded_at": None}
+    world["outcomes"] = [row | {"y": 1.0} | settled for row in world["outcomes"]] or [
+        {"id": row["id"], "y": 1.0, "event_time": row["event_time"], "known_at": row["event_time"]} | settled
+        for row in world["visits"][:1]
+    ]
     known = {
         table: [row for row in rows if row.get("recorded_at") is None or row["recorded_at"] < then]
         for table, rows in world.items()
     }
     there = {row["id"] for row in known["visits"]}  # an outcome did not come before its visit
     known["outcomes"] = [row for row in known["outcomes"] if row["id"] in there]
+    for table, change in (("outcomes", {"y": 0.0}), ("events", {"v": 77.0}), ("visits", {"x": 77.0})):
+        again = data.draw(st.lists(st.sampled_from(world[table]), max_size=4)) if world[table] else []
+        world[table] += [row | change | {"recorded_at": then + timedelta(hours=1)} for row in again]
     assert trained(plan, known, then) == trained(plan, world, then)
 
 
