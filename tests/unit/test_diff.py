@@ -351,6 +351,16 @@ def test_what_is_damaged_is_named() -> None:
             compared(base, head)
 
 
+def test_features_without_a_profile_at_the_base_are_no_new_table() -> None:
+    """A base of before Leverframe kept one, or whose features were never built."""
+    base = files({"2024-01": {"sales": sales()}})
+    head = files({"2024-01": {"sales": sales(), "features": sales()}})
+    for one, other in ((base, head), (head, base)):
+        found = compared(read("one", one), read("other", other))
+        assert (found.tables, found.changes) == ((), ())
+        assert ["no profile of the features" in each for each in found.notes] == [True]
+
+
 def test_another_key_is_a_breaking_change_and_rows_are_not_compared() -> None:
     """By another key every row would be another one."""
     base, head = two(sales(), sales())

@@ -28,6 +28,10 @@ def compared(base: Revision, head: Revision) -> Diff:
     changes: list[Change] = []
     if base.profiles:
         names = dict.fromkeys([*_names(base), *_names(head)])
+        for each in (base, head):
+            if FEATURES in names and FEATURES not in _names(each):
+                notes.append(f"{each.name} has no profile of the features, so their values are not compared")
+                del names[FEATURES]
         tables = [_table(name, base, head, notes) for name in names]
         changes += [change for name in names for change in _table_changes(name, base, head)]
     else:

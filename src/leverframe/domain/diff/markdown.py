@@ -38,7 +38,7 @@ def _page(diff: Diff, room: int) -> str:
 
 def _verdict(diff: Diff) -> str:
     if not (diff.tables or diff.changes):
-        return "nothing to compare with" if diff.notes else "no change"
+        return "no change in what can be compared" if diff.notes else "no change"
     tables = sum(each.table != FEATURES for each in diff.tables)
     features = sum(len(each.columns) for each in diff.tables if each.table == FEATURES)
     told = [
