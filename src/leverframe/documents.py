@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from leverframe.errors import LeverframeError, SettingsError, nearest
 from leverframe.yaml_files import load, parse
 
-__all__ = ["Document", "load", "parse", "read", "validated"]
+__all__ = ["Document", "dumped", "load", "loaded", "parse", "read", "validated"]
 
 
 SCHEMA = "`leverframe settings --schema` prints every setting with its type and meaning"
@@ -36,6 +36,28 @@ def validated(model: type[Model], content: dict[str, Any], *, name: str, guide: 
 def read(path: Path, model: type[Model], *, what: str) -> Model:
     """Read a YAML file into ``model``; errors as in ``load`` and ``validated``."""
     return validated(model, load(path, what=what), name=str(path))
+
+
+Kind = TypeVar("Kind")
+
+
+def dumped(content: Any) -> bytes:
+    """Return a dataclass as JSON."""
+    return TypeAdapter(type(content)).dump_json(content, indent=1) + b"\n"
+
+
+def loaded(kind: type[Kind], data: bytes, *, name: str) -> Kind:
+    """Return the dataclass that ``dumped`` wrote, every field checked; raises ``SettingsError`` for anything else."""
+    try:
+        return TypeAdapter(kind).validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise SettingsError(
+            f"{name} is not what Leverframe writes",
+            why=f"`{where[:80]}`: {first['msg'][:200]}",
+            next="run the command that writes it again, with the same version of Leverframe",
+        ) from error
 
 
 def _settings_error(model: type[Document], error: ValidationError, name: str, guide: str) -> LeverframeError:

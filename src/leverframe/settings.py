@@ -124,6 +124,69 @@ class EvaluateSettings(Document):
     seed: int = Field(default=0, description="seed of the bootstrap")
 
 
+class MetricRule(Document):
+    """What one metric must do; amounts are in the unit of the metric, whichever direction is better."""
+
+    maximum_drop: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="how much worse than the champion the candidate may be; it must be shown not to be"
+    )
+    minimum_gain: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="how much better than the champion the candidate must be shown to be"
+    )
+    floor: float | None = Field(default=None, description="the worst value that is allowed")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> MetricRule:
+        if self.maximum_drop is None and self.minimum_gain is None and self.floor is None:
+            raise ValueError("a rule says maximum_drop, minimum_gain or floor; this one could never fail")
+        if self.maximum_drop is not None and self.minimum_gain is not None:
+            raise ValueError("a rule has maximum_drop or minimum_gain: who must gain may not lose")
+        return self
+
+
+class SliceRule(Document):
+    """What a metric must do within each value of some columns."""
+
+    columns: list[str] = Field(min_length=1, description="columns whose values are judged apart")
+    metric: str | None = Field(default=None, description="the metric; by default the leading one of the label's kind")
+    maximum_drop: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="a slice fails when it is surely worse than this, all slices counted together"
+    )
+    floor: float | None = Field(default=None, description="a slice fails when it is surely beyond this value")
+    minimum_rows: Annotated[int, Field(ge=1)] = Field(default=200, description="smaller slices are not judged")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> SliceRule:
+        if self.maximum_drop is None and self.floor is None:
+            raise ValueError("a rule of slices says maximum_drop or floor; this one could never fail")
+        return self
+
+
+class GateSettings(Document):
+    """What a change must keep to be merged; those of the base branch are in force."""
+
+    metrics: dict[str, MetricRule] = Field(default_factory=dict, description="rules by metric")
+    slices: list[SliceRule] = Field(default_factory=list, description="rules within slices")
+    confidence: Share = Field(default=0.95, description="one-sided confidence of every comparison")
+    resamples: Annotated[int, Field(ge=100)] = Field(default=500, description="paired bootstrap, days as blocks")
+    seed: int = Field(default=0, description="seed of the bootstrap")
+    breaking_changes: Literal["refuse", "allow"] = Field(
+        default="refuse", description="what a breaking change of tables, contracts or definitions means"
+    )
+    maximum_megabytes: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="how large the model and its snapshot may be together"
+    )
+
+
+class ReportSettings(Document):
+    """How the decision card is shown."""
+
+    publisher: Literal["auto", "cml", "github", "summary", "file"] = Field(
+        default="auto", description="who posts the card; auto takes what the environment allows"
+    )
+    slices: Annotated[int, Field(ge=0)] = Field(default=8, description="slices shown, those that moved most first")
+
+
 class Settings(Document):
     """The whole of ``params.yaml``."""
 
@@ -131,6 +194,8 @@ class Settings(Document):
     features: FeaturesSettings
     train: TrainSettings
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+    gate: GateSettings = Field(default_factory=GateSettings)
+    report: ReportSettings = Field(default_factory=ReportSettings)
 
     @model_validator(mode="after")
     def _splits_within_data(self) -> Settings:

@@ -77,10 +77,11 @@ class RunGroup(Protocol):
 
 @dataclass(frozen=True)
 class Repro:
-    """Reproduces the pipeline in ``root``."""
+    """Reproduces the pipeline in ``root``; ``package`` is the folder to import Leverframe from, if not as installed."""
 
     root: Path
     run_group: RunGroup
+    package: Path | None = None
 
     def __call__(
         self, *arguments: str, on_event: Callable[[Event], None] = lambda _: None, timeout: float | None = None
@@ -99,12 +100,24 @@ class Repro:
                 [sys.executable, "-m", "dvc", "repro", *arguments],
                 listener.line,
                 folder=self.root,
-                environment=_environment(),
+                environment=_environment(self.package),
                 timeout=timeout,
             )
             listener.close(failed=code != 0)
         if code != 0:
             raise _error(listener, code, self.root)
+
+    def data(self, *arguments: str) -> bool:
+        """Run a DVC command that moves data, such as `checkout` or `pull`; tell whether it succeeded wholly."""
+        log = self.root / LOG
+        private_folder(log.parent)
+        with log.open("a", encoding="utf-8") as handle:
+            return not self.run_group(
+                [sys.executable, "-m", "dvc", *arguments],
+                lambda line: print(line, file=handle),
+                folder=self.root,
+                environment=_environment(self.package),
+            )
 
 
 @dataclass
@@ -143,12 +156,13 @@ class _Listener:
         self.running = None
 
 
-def _environment() -> dict[str, str]:
+def _environment(package: Path | None) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if name not in ("DVC_STAGE", "DVC_ROOT", "FORCE_COLOR")},
         "DVC_NO_ANALYTICS": "1",
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",  # lines of DVC and of stages in the order in which they were written
+        **({"PYTHONPATH": str(package)} if package else {}),
     }
 
 

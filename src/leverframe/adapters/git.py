@@ -44,12 +44,12 @@ class Git:
             )
         return found
 
-    def fork_point(self, revision: str) -> str:
-        """Return where a revision left the main branch: the merge base with ``origin/main``, else with ``main``.
+    def fork_point(self, revision: str, main: str | None = None) -> str:
+        """Return where a revision left ``main``: by default the merge base with ``origin/main``, else with ``main``.
 
         Raises ``RepositoryError`` where there is no such branch or nothing in common.
         """
-        main = next((each for each in _MAIN if self._commit(each)), None)
+        main = self.named(main) if main else next((each for each in _MAIN if self._commit(each)), None)
         if main is None:
             raise RepositoryError(
                 "there is no main branch to compare with",
@@ -64,6 +64,30 @@ class Git:
                 next="name a revision with --base; in CI check out with `fetch-depth: 0`",
             )
         return result.stdout.decode().strip()
+
+    def copied(self, commit: str, folder: Path) -> Git:
+        """Check a commit out into ``folder``, which shares the objects of this repository, and return it."""
+        for arguments in (
+            [
+                "clone",
+                "--quiet",
+                "--shared",
+                "--no-checkout",
+                "--template=",
+                "--",
+                str(self.root.resolve()),
+                str(folder),
+            ],
+            ["-C", str(folder), "checkout", "--quiet", "--detach", commit],
+        ):
+            result = self._run(*arguments)
+            if result.returncode != 0:
+                raise RepositoryError(
+                    f"{commit[:12]} cannot be checked out beside this folder",
+                    why=result.stderr.decode(errors="replace").strip().splitlines()[-1:][0] if result.stderr else "",
+                    next="look whether the disk is full; `git fsck` tells whether objects are missing",
+                )
+        return Git(folder)
 
     def _commit(self, revision: str) -> str | None:
         result = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")

@@ -26,6 +26,7 @@ PICTURES = REPORTS / "pictures"
 MODEL_CARD = REPORTS / "model-card.md"
 SNAPSHOT = Path("data/snapshot.bin")
 PARITY = REPORTS / "parity.json"
+LEVERS = Path(".leverframe/levers")  # what each lever found last; the card is made of it
 STAGE_LOGS = Path(".leverframe/stages")  # never an output: times would change hashes
 
 
@@ -62,3 +63,8 @@ def feature_profile(partition: str) -> Path:
 def feature_sketch(partition: str) -> Path:
     """Return the file with the sketch of the features of a month."""
     return FEATURE_SKETCHES / f"{partition}.json"
+
+
+def lever(name: str) -> Path:
+    """Return the file with what a lever found."""
+    return LEVERS / f"{name}.json"

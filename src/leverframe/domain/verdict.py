@@ -21,6 +21,39 @@ class Reason(StrEnum):
     KEY_DUPLICATED = "key-duplicated"
     NULL_RATE_CHANGED = "null-rate-changed"
     PARITY_BROKEN = "parity-broken"
+    SETTINGS_INVALID = "settings-invalid"
+    DEFINITION_INVALID = "definition-invalid"
+    LEAK_FOUND = "leak-found"
+    LOCK_STALE = "lock-stale"
+    DATA_MISSING = "data-missing"
+    LOCK_DISHONEST = "lock-dishonest"
+    METRICS_FORGED = "metrics-forged"
+    STAGE_FAILED = "stage-failed"
+    METRIC_MISSING = "metric-missing"
+    METRIC_DROPPED = "metric-dropped"
+    METRIC_UNCERTAIN = "metric-uncertain"
+    GAIN_MISSED = "gain-missed"
+    FLOOR_MISSED = "floor-missed"
+    SLICE_DROPPED = "slice-dropped"
+    CHANGE_BREAKING = "change-breaking"
+    BUNDLE_TOO_LARGE = "bundle-too-large"
+    NOT_COMPARABLE = "not-comparable"
+    TOOL_BROKE = "tool-broke"
+
+
+REFUSED = 30  # exit code of every lever whose verdict is a failure: the lever works, the change does not
+
+
+@dataclass(frozen=True)
+class Objection:
+    """One thing that stands against a change: its reason, what was found, and the step that mends it.
+
+    What stands between backticks in ``what`` and ``next`` is a name or a command.
+    """
+
+    reason: Reason
+    what: str
+    next: str
 
 
 @dataclass(frozen=True)
@@ -48,6 +81,17 @@ class Skipped:
 
 
 Verdict = Passed | Failed | Skipped
+
+
+def judged(objections: Iterable[Objection], unless: str = "") -> Verdict:
+    """Return the verdict that objections make: failed for their reasons, each once; without any, passed.
+
+    Text in ``unless`` says why nothing could be judged: then the verdict without objections is skipped.
+    """
+    reasons = tuple(dict.fromkeys(each.reason for each in objections))
+    if reasons:
+        return Failed(reasons)
+    return Skipped(unless) if unless else Passed()
 
 
 def word(verdict: Verdict) -> str:

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 from leverframe.adapters.working_tree.digests import Digests, unreadable
-from leverframe.adapters.working_tree.dvc_config import DvcConfig
+from leverframe.adapters.working_tree.dvc_config import DvcConfig, configured_remote
 from leverframe.adapters.working_tree.ignore import Ignore
 from leverframe.domain.status.compare import Look, Presence
 from leverframe.domain.status.pipeline import Recorded
@@ -83,6 +83,22 @@ class WorkingTree:
             return all(self._sound(self._in_cache(entry["md5"]), entry["md5"]) for entry in entries)
         except (OSError, ValueError, KeyError, TypeError):
             return False
+
+    def content(self, recorded: Recorded) -> bytes | None:
+        """Return the content of a file from the local cache; None where the cache lacks it or holds another."""
+        try:
+            data = self._in_cache(recorded.md5).read_bytes()
+        except OSError:
+            return None
+        return data if hashlib.md5(data, usedforsecurity=False).hexdigest() == recorded.md5 else None
+
+    def lend(self, folder: Path) -> None:
+        """Let another checkout of the repository in ``folder`` use this one's cache and remote."""
+        lines = ["[cache]", f"    dir = {self._config.cache.resolve()}"]
+        found = configured_remote(self.root)
+        if found and "://" not in found[1]:  # a relative address starts from the folder of its configuration
+            lines += [f"['remote \"{found[0]}\"']", f"    url = {(found[2] / Path(found[1]).expanduser()).resolve()}"]
+        (folder / ".dvc" / "config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def keep(self) -> None:
         """Store what was computed for the next time."""

@@ -31,6 +31,19 @@ class DvcConfig:
         return cls(cache, FlagStyle(parsing.get("bool") == "boolean_optional", parsing.get("list") == "append"))
 
 
+def configured_remote(root: Path) -> tuple[str, str, Path] | None:
+    """Return name, address and the folder that a relative address starts from, of the default remote."""
+    name, found = "", {}
+    for file in _files(root):
+        sections = _sections(file)
+        name = sections.get("core", {}).get("remote", name)
+        for title, values in sections.items():
+            kind, _, called = title.partition(" ")
+            if kind == "remote" and "url" in values:
+                found[called.strip("\"'")] = (values["url"], file.parent)
+    return (name, *found[name]) if name in found else None
+
+
 def _files(root: Path) -> list[Path]:
     shared, own = _folders_of_the_system()
     system = os.environ.get("DVC_SYSTEM_CONFIG_DIR") or shared / "dvc"

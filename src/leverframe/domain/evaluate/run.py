@@ -80,7 +80,7 @@ def run(
     _check_same_definition(training, model)
     table = tables.read(layout.HOLDOUT)
     with answerer.threads(_THREADS):
-        answers = _answers(answerer, model, table, artefacts.read_bytes(layout.MODEL))
+        answers = answered(answerer, model, table, artefacts.read_bytes(layout.MODEL))
         holdout = assembled(model, table, answers, (settings, timezone))
         _log.info(f"evaluate: {len(holdout.labels):,} rows of {holdout.number_of_days} days")
         scores = scored(holdout, settings)
@@ -108,7 +108,12 @@ def _check_same_definition(training: TrainingSet, model: ModelDescription) -> No
         )
 
 
-def _answers(answerer: Answerer, model: ModelDescription, table: Table, data: bytes) -> Floats:
+def answered(answerer: Answerer, model: ModelDescription, table: Table, data: bytes) -> Floats:
+    """Return what the model in ``data`` answers for each row of ``table``.
+
+    A score or number a row, shape (rows,), or the probability of each class, shape (rows, classes).
+    Raises ``EstimatorError`` where the bytes are not the model that is described.
+    """
     opened = answerer.load(data, model.estimator)
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != model.md5:
         raise EstimatorError(

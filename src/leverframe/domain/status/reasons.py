@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from leverframe.domain.status.pipeline import Stage
+from leverframe.domain.status.pipeline import Recorded, Stage
 
 
 class Reason(Enum):
@@ -92,12 +93,13 @@ class StageStatus:
 class PipelineStatus:
     """Every stage in the order in which DVC could run them; ``edges`` lead from a stage to its readers.
 
-    ``notes`` say what was not looked at.
+    ``notes`` say what was not looked at; ``recorded`` is what the lock knows of each output, by path.
     """
 
     stages: tuple[StageStatus, ...]
     edges: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
 
     @property
     def stale(self) -> bool:

@@ -122,7 +122,8 @@ def run(repository: Repository, tree: Tree) -> PipelineStatus:
     statuses = [_status(stage, reading, producers) for stage in graph.ordered(reading.stages, pairs)]
     tree.keep()
     explained = _explained(statuses, reading)
-    return PipelineStatus(_propagated(explained, pairs), tuple(pairs), tuple(reading.notes))
+    recorded = {path: found for path, found in producers.items() if found is not None}
+    return PipelineStatus(_propagated(explained, pairs), tuple(pairs), tuple(reading.notes), recorded)
 
 
 def _lock_of(file: str) -> str:

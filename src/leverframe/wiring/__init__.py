@@ -417,7 +417,7 @@ def declared(settings: Settings, file: str, name: str) -> Any:
 
 def _code() -> list[str]:
     """Return the files and folders of Leverframe that lie in this repository, for stages to depend on."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     try:
         inside = package.relative_to(ROOT.resolve())
     except ValueError:  # installed from elsewhere: its version is in the lock file

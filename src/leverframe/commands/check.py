@@ -1,0 +1,23 @@
+"""Tell whether a change can be judged: settings, definitions and lock, without credentials or data."""
+
+from __future__ import annotations
+
+import click
+
+from leverframe import output
+from leverframe.domain.verdict import REFUSED, Failed
+from leverframe.wiring import levers
+
+
+@click.command(epilog="Examples: leverframe check; leverframe check --base origin/main --json")
+@click.option("--base", help="Branch or commit the change goes into; what counts is where it left it.  [default: main]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def check(context: click.Context, base: str | None, as_json: bool) -> None:
+    """Hold settings, definitions and lock against what git has, and print the command that mends each fault.
+
+    A stale lock, missing data and a dishonest lock are told apart. Nothing is run or fetched.
+    """
+    found = levers.check(base)
+    output.verdict(found, as_json=as_json)
+    context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)

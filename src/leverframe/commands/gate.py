@@ -1,0 +1,20 @@
+"""Judge the model of a change against the one at the merge base, on the same rows."""
+
+from __future__ import annotations
+
+import click
+
+from leverframe import output
+from leverframe.domain.verdict import REFUSED, Failed
+from leverframe.wiring import levers
+
+
+@click.command(epilog="Examples: leverframe gate; leverframe gate --base origin/main --json")
+@click.option("--base", help="Branch or commit the change goes into; what counts is where it left it.  [default: main]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def gate(context: click.Context, base: str | None, as_json: bool) -> None:
+    """Say whether the change may be merged, by the rules of the base branch: metrics, slices, data, parity, size."""
+    found = levers.gate(base, output.story)
+    output.verdict(found, as_json=as_json)
+    context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)

@@ -1,0 +1,58 @@
+"""Which rules are in force: those of the base branch, so that no change can loosen its own gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from leverframe.documents import validated
+from leverframe.settings import GateSettings, MetricRule
+
+BASE, CHANGE = "the base branch", "this change, as the base branch has none"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules in force, whose they are, and what a change would make of them once it is merged."""
+
+    settings: GateSettings
+    of: str
+    changes: tuple[str, ...] = ()
+
+
+def rules_in_force(base: Mapping[str, Any], head: Mapping[str, Any]) -> Rules:
+    """Return the rules of ``base``, or of ``head`` where the base declares no gate; both are whole ``params.yaml``.
+
+    Raises ``SettingsError`` where the section in force does not fit.
+    """
+    ours, theirs = (side.get("gate") for side in (base, head))
+    chosen, of = (ours, BASE) if isinstance(ours, dict) else (theirs, CHANGE)
+    settings = validated(GateSettings, dict(chosen or {}), name=f"`gate` of {of}")
+    return Rules(settings, of, tuple(_changes(ours, theirs)) if of == BASE else ())
+
+
+def _changes(ours: Any, theirs: Any) -> Iterator[str]:
+    before, after = dict(_flat("gate", ours)), dict(_flat("gate", theirs or {}))
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            yield f"`{name}`: `{before.get(name, 'none')}` to `{after.get(name, 'none')}`"
+
+
+def _flat(name: str, content: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield from _flat(f"{name}.{key}", value)
+    else:
+        yield name, content
+
+
+def said(rule: MetricRule, better: str) -> str:
+    """Return a rule in words."""
+    bound = "at least" if better == "higher" else "at most"
+    parts = [
+        "" if rule.maximum_drop is None else f"shown not to be worse by more than {rule.maximum_drop:g}",
+        "" if rule.minimum_gain is None else f"shown to be better by {rule.minimum_gain:g}",
+        "" if rule.floor is None else f"{bound} {rule.floor:g}",
+    ]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,153 @@
+"""The levers of a pull request: what each of them is given, and where what it found is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from leverframe.domain import layout
+from leverframe.domain.verdict import Objection
+from leverframe.errors import LeverframeError
+from leverframe.wiring import ROOT, check_dvc_yaml, diff, read_settings, star_plan
+
+if TYPE_CHECKING:
+    from leverframe.adapters.git import Git
+    from leverframe.domain.check import Checked
+    from leverframe.domain.gate import Gated
+    from leverframe.domain.reproduce import Reproduced
+
+Found = TypeVar("Found")  # what a lever found
+
+
+def check(base: str | None) -> Checked:
+    """Hold settings, definitions and lock of this change against what git has, and keep what was found."""
+    from leverframe.adapters.git import Git
+    from leverframe.adapters.working_tree import WorkingTree
+    from leverframe.adapters.working_tree.remote import Remote
+    from leverframe.domain import check as room
+    from leverframe.domain.status import run
+
+    git, tree, objections, notes = Git(ROOT), WorkingTree.around(ROOT), list[Objection](), list[str]()
+    for ask in (read_settings, check_dvc_yaml):
+        try:
+            ask()
+        except LeverframeError as error:
+            objections.append(room.refused(error))
+            break  # what follows reads the settings as well
+    if not objections:
+        status = run(git, tree)
+        objections += room.lock_objections(status)
+        remote = Remote.of(tree.root)
+        if remote is None or remote.folder is None:
+            where = f"`{remote.name}` is not a folder" if remote else "no remote is shared"
+            notes.append(f"whether data were pushed was not looked at: {where}")
+        else:
+            wanted = room.kept_elsewhere(status, status.recorded)
+            missing = [path for path, recorded in wanted.items() if remote.lacks(recorded)]
+            objections += room.data_objections(missing, remote.name)
+    before = git.show(git.fork_point("HEAD", base), room.LOCK) or b""
+    odd = room.suspects(before.decode(errors="replace"), tree.text(room.LOCK) or "")
+    notes += [f"`{name}` gives other outputs from the same inputs; `leverframe reproduce` runs it" for name in odd]
+    return _kept("check", room.Checked(tuple(objections), odd, tuple(notes)))
+
+
+def reproduce(base: str | None, full: bool, tolerance: float, tell: Callable[[str], None]) -> Reproduced:
+    """Run what is stale and what vouches for the figures, and keep what was found."""
+    from leverframe.adapters.git import Git
+    from leverframe.adapters.working_tree.remote import Remote
+    from leverframe.domain.check import LOCK, suspects
+    from leverframe.domain.reproduce import Order, run
+    from leverframe.wiring.pipeline import OnePipeline
+
+    git = Git(ROOT)
+    before = git.show(git.fork_point("HEAD", base), LOCK) or b""
+    pipeline = OnePipeline(ROOT, tell)
+    odd = suspects(before.decode(errors="replace"), pipeline.text(LOCK))
+    order = Order(git.named("HEAD"), full, Remote.of(ROOT.resolve()) is not None, odd, tolerance, tell)
+    return _kept("reproduce", run(pipeline, order))
+
+
+def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
+    """Judge the model in this folder against the one at the merge base, and keep what was found."""
+    from leverframe.adapters.disk import Disk
+    from leverframe.adapters.git import Git
+    from leverframe.adapters.polars import PolarsTables
+    from leverframe.adapters.sklearn import SklearnModels
+    from leverframe.domain.gate import rules_in_force, run
+    from leverframe.domain.gate.run import Evidence, Question, Side
+    from leverframe.settings import PARAMS
+    from leverframe.yaml_files import load, parse
+
+    git, settings = Git(ROOT), read_settings()
+    fork, head = git.fork_point("HEAD", base), git.named("HEAD")
+    before = (git.show(fork, str(PARAMS)) or b"").decode(errors="replace")
+    known = parse(before, name=f"{PARAMS} of the base", what="the settings") if before.strip() else {}
+    rules = rules_in_force(known, load(ROOT / PARAMS, what="settings file"))
+    disk = Disk(ROOT)
+    contracts = {path.stem: disk.read_json(path.relative_to(ROOT)) for path in (ROOT / layout.CONTRACTS).glob("*.json")}
+    parity = disk.read_json(layout.PARITY) if (ROOT / layout.PARITY).is_file() else None
+    sizes = {str(each): (ROOT / each).stat().st_size for each in (layout.MODEL, layout.SNAPSHOT) if each.is_file()}
+    evidence = Evidence(contracts, parity, diff(fork, None), sizes)
+    question = Question(fork, head, star_plan(settings).spine_key, settings.data.timezone)
+    with _champion(git, fork, tell) as folder:
+        theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
+        sides = (Side(PolarsTables(ROOT), disk), theirs)
+        return _kept("gate", run(question, sides, SklearnModels(ROOT), rules, evidence))
+
+
+def _kept(name: str, found: Found) -> Found:
+    """Keep what a lever found where the report looks for it, and return it."""
+    from leverframe.documents import dumped
+    from leverframe.files import private_folder, write_text
+
+    private_folder((ROOT / layout.LEVERS).parent)
+    write_text(ROOT / layout.lever(name), dumped(found).decode())
+    return found
+
+
+@contextmanager
+def _champion(git: Git, commit: str, tell: Callable[[str], None]) -> Iterator[Path | None]:
+    """Yield a folder with the model of a commit and what it answered; None where it has no model.
+
+    Its files come from git and the cache, else from the remote, else its pipeline is run.
+    """
+    from tempfile import TemporaryDirectory
+
+    from leverframe.adapters.working_tree import WorkingTree
+    from leverframe.domain.gate.run import champion_files
+    from leverframe.files import replacing
+
+    if git.show(commit, layout.MODEL_DESCRIPTION.as_posix()) is None:
+        yield None
+        return
+    tree, needed = WorkingTree.around(ROOT), champion_files(git.show(commit, "dvc.lock") or b"")
+    with TemporaryDirectory(prefix="leverframe-") as place:
+        folder = Path(place, "champion")
+        found = {path: tree.content(recorded) for path, recorded in needed.items()}
+        if None in found.values() or not found:
+            _fetched_or_rebuilt(git, commit, folder, list(needed), tell)
+        else:
+            found |= {layout.MODEL_DESCRIPTION.as_posix(): git.show(commit, layout.MODEL_DESCRIPTION.as_posix())}
+            for path, content in found.items():
+                with replacing(folder / path) as temporary:
+                    temporary.write_bytes(content or b"")
+        yield folder
+
+
+def _fetched_or_rebuilt(git: Git, commit: str, folder: Path, paths: list[str], tell: Callable[[str], None]) -> None:
+    """Check a commit out into ``folder`` and bring its files there, by pulling or by running its pipeline."""
+    from leverframe.adapters.working_tree import WorkingTree
+    from leverframe.adapters.working_tree.remote import Remote
+    from leverframe.wiring.pipeline import OnePipeline
+
+    tell(f"fetching the champion of {commit[:12]}")
+    git.copied(commit, folder)
+    WorkingTree.around(ROOT).lend(folder)
+    pipeline = OnePipeline(folder, tell)
+    fetched = Remote.of(ROOT.resolve()) is not None and bool(paths) and pipeline.data("pull", "--force", *paths)
+    if not fetched:
+        tell("the champion is nowhere to be fetched from: its pipeline is run")
+        pipeline.checkout()
+        pipeline.repro("--no-run-cache")

@@ -1,0 +1,52 @@
+"""The pipeline of one folder, run through DVC, its stages told as they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from leverframe.adapters.dvc import Repro, StageFailed, StageFinished, StageSkipped
+from leverframe.adapters.process import run_group
+from leverframe.domain.reproduce import StageRun
+from leverframe.wiring import ROOT
+
+
+class OnePipeline:
+    """The port of ``domain/reproduce.py``; Leverframe itself is taken from the folder where it lies inside."""
+
+    def __init__(self, root: Path, tell: Callable[[str], None]) -> None:
+        home, here = Path(__file__).parents[2], ROOT.resolve()
+        package = root.resolve() / home.relative_to(here) if home.is_relative_to(here) else None
+        self._root, self._tell, self._events = root, tell, list[StageRun]()
+        self._repro = Repro(root, run_group, package)
+
+    def repro(self, *arguments: str) -> None:
+        """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""
+        self._repro(*arguments, on_event=self._on_event)
+
+    def checkout(self) -> None:
+        """Bring back from the cache what is there."""
+        self.data("checkout", "--quiet", "--allow-missing")
+
+    def data(self, *arguments: str) -> bool:
+        """Run a DVC command that moves data; tell whether it succeeded wholly."""
+        return self._repro.data(*arguments)
+
+    def text(self, path: str) -> str:
+        """Return the content of a file; empty where there is none."""
+        file = self._root / path
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+    def runs(self) -> list[StageRun]:
+        """Return what happened to each stage since the last call."""
+        found, self._events = self._events, []
+        return found
+
+    def _on_event(self, event: object) -> None:
+        if isinstance(event, StageFinished | StageFailed):
+            how: Literal["ran", "failed"] = "ran" if isinstance(event, StageFinished) else "failed"
+            self._events.append(StageRun(event.stage, how, round(event.seconds, 3)))
+            self._tell(f"  {event.stage:<24} {how} {event.seconds:6.1f} s")
+        elif isinstance(event, StageSkipped):
+            self._events.append(StageRun(event.stage, "restored" if event.restored else "unchanged"))
