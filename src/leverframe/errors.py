@@ -125,6 +125,19 @@ class ParityError(LeverframeError):
     exit_code = 25
 
 
+class PublishError(LeverframeError):
+    """The card cannot be posted: the event, the token or the forge does not allow it."""
+
+    exit_code = 26
+
+
+class ForgeUnreachableError(PublishError):
+    """The forge did not answer; the same call may succeed later."""
+
+    exit_code = 27
+    transient = True
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
     import difflib  # noqa: PLC0415 - only a person who slipped needs it

@@ -39,7 +39,7 @@ def product_json(content: Any) -> None:
     click.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
 
 
-def verdict(found: Any, *, as_json: bool) -> None:
+def verdict(found: Any, *, as_json: bool, report: str = "") -> None:
     """Print what a lever found, with ``lines()`` or as JSON, and hand verdict and reason to a GitHub job."""
     from leverframe.documents import dumped  # noqa: PLC0415 - only levers need it
     from leverframe.domain.verdict import Failed, word  # noqa: PLC0415
@@ -47,7 +47,7 @@ def verdict(found: Any, *, as_json: bool) -> None:
     decided = found.verdict
     product(dumped(found).decode().rstrip() if as_json else "\n".join(found.lines()))
     reasons = [reason.value for reason in decided.reasons] if isinstance(decided, Failed) else []
-    set_outputs({"verdict": word(decided), "reason": " ".join(reasons)})
+    set_outputs({"verdict": word(decided), "reason": " ".join(reasons), "report": report})
 
 
 def story(text: str) -> None:

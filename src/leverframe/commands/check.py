@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from leverframe import output
+from leverframe.domain import layout
 from leverframe.domain.verdict import REFUSED, Failed
 from leverframe.wiring import levers
 
@@ -19,5 +20,5 @@ def check(context: click.Context, base: str | None, as_json: bool) -> None:
     A stale lock, missing data and a dishonest lock are told apart. Nothing is run or fetched.
     """
     found = levers.check(base)
-    output.verdict(found, as_json=as_json)
+    output.verdict(found, as_json=as_json, report=str(layout.lever("check")))
     context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)

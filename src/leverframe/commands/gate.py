@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from leverframe import output
+from leverframe.domain import layout
 from leverframe.domain.verdict import REFUSED, Failed
 from leverframe.wiring import levers
 
@@ -16,5 +17,5 @@ from leverframe.wiring import levers
 def gate(context: click.Context, base: str | None, as_json: bool) -> None:
     """Say whether the change may be merged, by the rules of the base branch: metrics, slices, data, parity, size."""
     found = levers.gate(base, output.story)
-    output.verdict(found, as_json=as_json)
+    output.verdict(found, as_json=as_json, report=str(layout.lever("gate")))
     context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from leverframe import output
+from leverframe.domain import layout
 from leverframe.domain.verdict import REFUSED, Failed
 from leverframe.wiring import levers
 
@@ -18,5 +19,5 @@ from leverframe.wiring import levers
 def reproduce(context: click.Context, base: str | None, full: bool, tolerance: float, as_json: bool) -> None:
     """Pull only what changed, run what is stale, and run the evaluation in any case: forged metrics are found."""
     found = levers.reproduce(base, full, tolerance, output.story)
-    output.verdict(found, as_json=as_json)
+    output.verdict(found, as_json=as_json, report=str(layout.lever("reproduce")))
     context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)

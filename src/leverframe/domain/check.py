@@ -26,11 +26,13 @@ _REMEDY = "dvc repro && git add dvc.lock reports models && git commit -m 'Reprod
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found; ``suspects`` are stages whose outputs changed while nothing that they declare did.
+    """What was found of the commit ``head``.
 
-    ``notes`` say what was not looked at, and why.
+    ``suspects`` are stages whose outputs changed while nothing that they declare did. ``notes`` say
+    what was not looked at, and why.
     """
 
+    head: str
     objections: tuple[Objection, ...] = ()
     suspects: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

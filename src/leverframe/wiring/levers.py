@@ -50,7 +50,7 @@ def check(base: str | None) -> Checked:
     before = git.show(git.fork_point("HEAD", base), room.LOCK) or b""
     odd = room.suspects(before.decode(errors="replace"), tree.text(room.LOCK) or "")
     notes += [f"`{name}` gives other outputs from the same inputs; `leverframe reproduce` runs it" for name in odd]
-    return _kept("check", room.Checked(tuple(objections), odd, tuple(notes)))
+    return _kept("check", room.Checked(git.named("HEAD"), tuple(objections), odd, tuple(notes)))
 
 
 def reproduce(base: str | None, full: bool, tolerance: float, tell: Callable[[str], None]) -> Reproduced:

@@ -1,0 +1,45 @@
+"""What the runner of a workflow tells: the event, the addresses, the token."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from leverframe.domain.report.publish import Where, where
+from leverframe.errors import PublishError
+
+_PAYLOAD = 5_000_000  # bytes
+
+
+def event() -> Where | None:
+    """Return the pull request that this run belongs to; None outside of a workflow and for other events.
+
+    Raises ``PublishError`` for an event file that cannot be read.
+    """
+    name, path = os.environ.get("GITHUB_EVENT_NAME", ""), os.environ.get("GITHUB_EVENT_PATH", "")
+    if not name or not path:
+        return None
+    try:
+        data = Path(path).read_bytes()
+        payload = json.loads(data) if len(data) <= _PAYLOAD else None
+    except (OSError, ValueError) as error:
+        raise PublishError(
+            "the event file of the run cannot be read", why=str(error)[:200], next="`--publisher file` needs none"
+        ) from error
+    return where(name, payload if isinstance(payload, dict) else {}, os.environ)
+
+
+def token() -> str:
+    """Return the token of the job; empty where it was given none."""
+    return os.environ.get("GITHUB_TOKEN") or os.environ.get("REPO_TOKEN") or ""
+
+
+def api() -> str:
+    """Return the address of the REST interface."""
+    return os.environ.get("GITHUB_API_URL") or "https://api.github.com"
+
+
+def server() -> str:
+    """Return the address of the site, which repositories are named by."""
+    return os.environ.get("GITHUB_SERVER_URL") or "https://github.com"

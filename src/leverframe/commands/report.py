@@ -1,0 +1,36 @@
+"""Draw the decision card of a change, and post it on its pull request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from leverframe import output
+from leverframe.domain.verdict import REFUSED, Failed
+from leverframe.wiring import report as wiring
+
+_PUBLISHERS = click.Choice(["auto", "cml", "github", "summary", "file"])
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(epilog="Examples: leverframe report --publisher file --html card.html; leverframe report --dry-run")
+@click.option("--base", help="Branch or commit the change goes into; what counts is where it left it.  [default: main]")
+@click.option("--publisher", type=_PUBLISHERS, help="Who posts the card; by default as in params.yaml.")
+@click.option("--card", type=_FILE, help="Post this card, which another job made, as data.")
+@click.option(
+    "--out", type=_FILE, default=wiring.OUT, show_default=True, help="Where the card is written; JSON beside."
+)
+@click.option("--html", type=_FILE, help="Also write a page to open in a browser.")
+@click.option(
+    "--key", default="model", show_default=True, help="Tells cards of one pull request apart: a-z, 0-9, dash."
+)
+@click.option("--dry-run", is_flag=True, help="Write the card, say what would be posted, post nothing.")
+@click.option("--exit-code", "by_code", is_flag=True, help=f"End with {REFUSED} when the change is refused.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def report(context: click.Context, as_json: bool, by_code: bool, **asked: object) -> None:
+    """Say on one page whether to merge and why: verdict, metrics with intervals, parameters, slices, data, stages."""
+    found = wiring.report(wiring.Asked(**asked))  # type: ignore[arg-type] # click has checked each of them
+    output.verdict(found, as_json=as_json, report=found.place)
+    context.exit(REFUSED if by_code and isinstance(found.verdict, Failed) else 0)

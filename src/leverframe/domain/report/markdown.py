@@ -1,0 +1,281 @@
+"""The card as Markdown: the verdict first, every section on its own, never longer than a comment may be.
+
+Each section is drawn alone: one that fails says so and leaves the others as they are. What comes
+from data, names or people is escaped, so it can neither break a table nor call anybody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from leverframe.domain.diff import render as diff_page
+from leverframe.domain.evaluate.summary import short
+from leverframe.domain.gate import Compared, SliceCompared
+from leverframe.domain.markdown import code, plain
+from leverframe.domain.report.card import Card, Curve
+from leverframe.domain.verdict import Failed, Objection, Passed
+
+LIMIT = 65_000  # characters; GitHub refuses a comment of more than 65,536
+_ROOM = 20  # lines of a table or list; the rest is counted
+_HEADS = {"passed": "✅ Leverframe: ready to merge", "failed": "❌ Leverframe: do not merge"}
+_FULL = "the whole is in the summary of the job and in its artifact"
+_SECTION_LIMIT = 16_000  # characters of one section
+
+Section = Callable[[Card, int], str]
+
+
+def marker(key: str, head: str, run: int) -> str:
+    """Return the hidden first line by which a comment of ours is known: its key, the commit, the run."""
+    return f"<!-- leverframe:report:{key} {json.dumps({'head': head, 'run': run})} -->"
+
+
+def render(card: Card, *, shown_slices: int = 8, limit: int = LIMIT) -> str:
+    """Return the card as Markdown of at most ``limit`` characters; the verdict is never cut."""
+    head = f"{_headline(card)}\n\n{_reasons(card)}".strip()
+    parts = [_drawn(title, section, card, shown_slices) for title, section in _SECTIONS]
+    parts = [each for each in parts if each]
+    foot = _foot(card)
+    cut = f"\n\n_Some sections are left out here: {_FULL}._"
+    while parts and len("\n\n".join([head, *parts, foot])) > limit - len(cut):
+        parts.pop()  # the least important stand last
+        foot = _foot(card) + cut
+    return "\n\n".join([head[: limit - len(foot) - 2], *parts, foot]) + "\n"
+
+
+def _drawn(title: str, section: Section, card: Card, room: int) -> str:
+    try:
+        text = section(card, room)
+    except Exception as error:
+        text = f"### {title}\n\n_This section could not be drawn: {plain(type(error).__name__, 60)}._"
+    if len(text) <= _SECTION_LIMIT:
+        return text
+    return f"### {title}\n\n_Too long for a comment; {_FULL}._"
+
+
+def _headline(card: Card) -> str:
+    verdict = card.verdict
+    if isinstance(verdict, Passed):
+        return f"## {_HEADS['passed']}\n\n{_gist(card)}"
+    if isinstance(verdict, Failed):
+        reasons = ", ".join(f"`{each.value}`" for each in verdict.reasons)
+        return f"## {_HEADS['failed']}\n\n{reasons}"
+    return f"## ⚪ Leverframe: nothing was judged\n\n{_sentence(verdict.because)}"
+
+
+def _gist(card: Card) -> str:
+    gated = card.gated
+    judged = [each for each in gated.metrics if each.rule] if gated else []
+    told = [f"{plain(each.title, 60)} {short(each.candidate)}{_by(each)}" for each in judged[:3]]
+    if gated and judged and all(each.gain == 0 for each in judged):
+        return "The model answers exactly as before."
+    return "; ".join(told) + "." if told else ""
+
+
+def _by(found: Compared) -> str:
+    return "" if found.gain is None else f" ({found.gain:+.4f})"
+
+
+def _reasons(card: Card) -> str:
+    return "\n".join(_listed([_objection(each) for each in card.objections]))
+
+
+def _objection(found: Objection) -> str:
+    return f"- **`{found.reason.value}`** {_sentence(found.what)}  \n  → {_sentence(found.next)}"
+
+
+def _sentence(text: str) -> str:
+    """Return a sentence of ours in which names stand between backticks, each as a code span of its own."""
+    pieces = text.split("`")
+    return "".join(code(each, 200) if number % 2 else plain(each, 400) for number, each in enumerate(pieces) if each)
+
+
+def _listed(lines: Sequence[str], room: int = _ROOM) -> list[str]:
+    more = [f"- … and {len(lines) - room:,} more; {_FULL}"] if len(lines) > room else []
+    return [*lines[:room], *more]
+
+
+def _metrics(card: Card, _: int) -> str:
+    gated = card.gated
+    if gated is None or not gated.metrics:
+        return ""
+    compared = any(each.gain is not None for each in gated.metrics)
+    lines = ["| | metric | base | here | gain | |", "|---|---|---:|---:|---|---|"]
+    lines += [_metric(each) for each in gated.metrics]
+    about = f"{gated.rows:,} rows of {gated.days:,} days; {plain(gated.how, 200)}."
+    if compared:
+        about += f" Gains are positive where this change is better; bounds are one-sided at {gated.confidence:.0%}."
+    told = [about, f"Rules of {plain(gated.rules_of, 80)}."]
+    told += [_sentence(each) for each in gated.notes]
+    return "\n".join(["### Metrics", "", *lines, "", " ".join(told)])
+
+
+def _metric(found: Compared) -> str:
+    mark = ("✅" if found.kept else "❌") if found.rule else ""
+    gain = ""
+    if found.gain is not None:
+        gain = f"{found.gain:+.4f}"
+        gain += f" [{found.low:+.4f}, {found.high:+.4f}]" if found.low is not None and found.high is not None else ""
+    cells = [mark, plain(found.title, 60), short(found.champion), short(found.candidate), gain, plain(found.rule, 120)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _slices(card: Card, room: int) -> str:
+    gated = card.gated
+    if gated is None or not gated.slices or not room:
+        return ""
+    moved = sorted(gated.slices, key=lambda each: (each.kept, -abs(each.gain or 0.0), each.column, each.value))
+    lines = ["| | slice | rows | base | here | gain |", "|---|---|---:|---:|---:|---|"]
+    lines += [_slice(each) for each in moved[:room]]
+    worst = sum(not each.kept for each in gated.slices)
+    summary = f"{len(gated.slices)} slices judged, {worst} refused"
+    more = f"\n\n… and {len(moved) - room} more; {_FULL}" if len(moved) > room else ""
+    return _folded("Slices", summary, "\n".join(lines) + more, unfolded=worst > 0)
+
+
+def _slice(found: SliceCompared) -> str:
+    gain = "" if found.gain is None else f"{found.gain:+.4f}"
+    if found.gain is not None and found.low is not None and found.high is not None:
+        gain += f" [{found.low:+.4f}, {found.high:+.4f}]"
+    name = f"{code(found.column, 40)} = {code(found.value, 40)}"
+    cells = ["" if found.kept else "❌", name, f"{found.rows:,}", short(found.champion), short(found.candidate), gain]
+    return f"| {' | '.join(cells)} |"
+
+
+def _parameters(card: Card, _: int) -> str:
+    rules = card.gated.rule_changes if card.gated else ()
+    if not card.parameters and not rules:
+        return ""
+    lines = ["| parameter | base | here |", "|---|---|---|"] if card.parameters else []
+    lines += [
+        f"| {code(each.name, 80)} | {_value(each.before)} | {_value(each.after)} |" for each in card.parameters[:_ROOM]
+    ]
+    if len(card.parameters) > _ROOM:
+        lines += ["", f"… and {len(card.parameters) - _ROOM:,} more; {_FULL}"]
+    if rules:
+        lines += ["", "⚠️ **This change alters the gate. It is judged by the rules before it**; once merged:", ""]
+        lines += _listed([f"- {_sentence(each)}" for each in rules])
+    return "\n".join(["### Parameters", "", *lines])
+
+
+def _value(text: str | None) -> str:
+    return "" if text is None else code(text, 80)
+
+
+def _data(card: Card, _: int) -> str:
+    parts = []
+    if card.promises:
+        found = card.promises
+        parts.append(
+            f"Contracts: {found.kept:,} promises kept, {len(found.broken):,} broken, {len(found.warned):,} broken "
+            f"with a warning, {found.undecided:,} without history to decide."
+        )
+        parts.append("\n".join(_listed([f"- ❌ {_sentence(each)}" for each in found.broken])))
+    if card.diff is not None:
+        parts.append(diff_page(card.diff).replace("### Data: ", "Against the base: ", 1).strip())
+    told = "\n\n".join(each for each in parts if each)
+    return f"### Data\n\n{told}" if told else ""
+
+
+def _curves(card: Card, _: int) -> str:
+    drawn = [_curve(each) for each in card.curves if each.head]
+    return _folded("Curves", "this change, and the base where it is another line", "\n\n".join(drawn)) if drawn else ""
+
+
+def _curve(curve: Curve) -> str:
+    def line(points: Sequence[tuple[float, float]]) -> str:
+        return f"  line [{', '.join(f'{y:.4f}' for _, y in points)}]"
+
+    axis = ", ".join(f'"{x:.2f}"' for x, _ in curve.head)
+    bodies = [line(curve.head)] + ([line(curve.base)] if len(curve.base) == len(curve.head) != 0 else [])
+    title = _mermaid(curve.title)
+    return "\n".join(
+        [
+            "```mermaid",
+            "xychart-beta",
+            f'  title "{title}"',
+            f'  x-axis "{_mermaid(curve.x)}" [{axis}]',
+            f'  y-axis "{_mermaid(curve.y)}" 0 --> 1',
+            *bodies,
+            "```",
+        ]
+    )
+
+
+def _mermaid(text: str) -> str:
+    return "".join(each if each.isalnum() or each in " .,-_@=" else "·" for each in text)[:80]
+
+
+def _stages(card: Card, _: int) -> str:
+    if not card.nodes:
+        return ""
+    ran = sum(each.ran for each in card.nodes)
+    verified = sum(each.verified for each in card.nodes)
+    seconds = sum(each.seconds for each in card.nodes)
+    total = sum(each.members for each in card.nodes)
+    summary = f"{total} stages: {ran} ran, {verified} verified, {seconds:.1f} s"
+    return _folded("Stages", summary, _graph(card))
+
+
+def _graph(card: Card) -> str:
+    number = {each.name: f"s{place}" for place, each in enumerate(card.nodes[:60])}
+    lines = ["```mermaid", "flowchart LR"]
+    for node in card.nodes[:60]:
+        count = f" ({node.members})" if node.members > 1 else ""
+        took = f"<br/>{node.seconds:.1f} s" if node.seconds else ""
+        lines.append(f'  {number[node.name]}["{_mermaid(node.name)}{count}{took}"]')
+    lines += [f"  {number[a]} --> {number[b]}" for a, b in card.edges[:200] if a in number and b in number]
+    kinds = (
+        ("failed", "fill:#ffd7d5,stroke:#cf222e,color:#5c0d12"),
+        ("ran", "fill:#fde0c8,stroke:#c2410c,color:#5c1e05"),
+        ("verified", "fill:#dbeafe,stroke:#1d4ed8,color:#0c2461"),
+    )
+    taken: set[str] = set()
+    for kind, style in kinds:
+        named = [number[each.name] for each in card.nodes[:60] if getattr(each, kind) and each.name not in taken]
+        taken |= {each.name for each in card.nodes if getattr(each, kind)}
+        if named:
+            lines += [f"  classDef {kind} {style}", f"  class {','.join(named)} {kind}"]
+    return "\n".join([*lines, "```"])
+
+
+def _again(card: Card, _: int) -> str:
+    lines = [
+        "```console",
+        f"git checkout {card.head[:12]}",
+        "dvc repro --pull --allow-missing",
+        "leverframe gate",
+        "```",
+    ]
+    return _folded("Reproduce it", "the same command as in CI", "\n".join(lines))
+
+
+def _folded(title: str, summary: str, body: str, *, unfolded: bool = False) -> str:
+    mark = " open" if unfolded else ""
+    return f"<details{mark}><summary><b>{title}</b>: {plain(summary, 200)}</summary>\n\n{body}\n\n</details>"
+
+
+def _foot(card: Card) -> str:
+    told = _notes(card)
+    lines = [*told, *([""] if told else []), f"<sub>{code(card.base[:12], 12)} to {code(card.head[:12], 12)}</sub>"]
+    return "\n".join(lines)
+
+
+def _notes(card: Card) -> list[str]:
+    levers: Iterable[tuple[str, ...]] = (
+        card.checked.notes if card.checked else (),
+        card.reproduced.notes if card.reproduced else (),
+        card.notes,
+    )
+    return _listed([f"- {_sentence(each)}" for notes in levers for each in notes], 6)
+
+
+_SECTIONS: tuple[tuple[str, Section], ...] = (
+    ("Metrics", _metrics),
+    ("Parameters", _parameters),
+    ("Slices", _slices),
+    ("Data", _data),
+    ("Stages", _stages),
+    ("Curves", _curves),
+    ("Reproduce it", _again),
+)

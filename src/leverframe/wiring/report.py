@@ -1,0 +1,173 @@
+"""The decision card: what it is made of, where it is written, and who posts it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from leverframe.domain import layout
+from leverframe.domain.report.publish import Publisher
+from leverframe.errors import LeverframeError, PublishError
+from leverframe.settings import PARAMS, ReportSettings
+from leverframe.wiring import ROOT, diff, pipeline_status, read_settings
+
+if TYPE_CHECKING:
+    from leverframe.domain.report import Card
+    from leverframe.domain.report.publish import Comment, Published, Where
+
+Found = TypeVar("Found")
+OUT = Path(".leverframe/report.md")
+_CARD_LIMIT = 5_000_000  # bytes of a card that another job made
+_WHOLE = 900_000  # characters of the summary of a job, which takes a megabyte
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for."""
+
+    base: str | None = None
+    publisher: Publisher | None = None
+    card: Path | None = None
+    out: Path = OUT
+    html: Path | None = None
+    key: str = "model"
+    dry_run: bool = False
+
+
+def report(asked: Asked) -> Published:
+    """Make the card of this change, or read one that another job made, and post it where it belongs."""
+    from leverframe.adapters.runner import event
+    from leverframe.domain.report import marker, render
+
+    run = event()
+    card = _read_card(asked.card, run) if asked.card else card_of_change(asked.base)
+    settings = _report_settings()
+    body = f"{marker(asked.key, card.head, run.run if run else 0)}\n{render(card, shown_slices=settings.slices)}"
+    _write(card, body, asked)
+    return _posted(asked, settings, (card, run), body)
+
+
+def _report_settings() -> ReportSettings:
+    """Return how cards are shown; where the settings cannot be read, `check` says so and the card is still drawn."""
+    try:
+        return read_settings().report
+    except LeverframeError:
+        return ReportSettings()
+
+
+def card_of_change(base: str | None) -> Card:
+    """Return the card of the change in this folder, of what git and the levers left."""
+    from leverframe.adapters.git import Git
+    from leverframe.domain.check import Checked
+    from leverframe.domain.gate import Gated
+    from leverframe.domain.report.assemble import assembled, wanted
+    from leverframe.domain.reproduce import Reproduced
+
+    git = Git(ROOT)
+    fork, head = git.fork_point("HEAD", base), git.named("HEAD")
+    before = git.contents(fork, str(PARAMS), *wanted())
+    after = {path: (ROOT / path).read_bytes() for path in git.files(str(PARAMS), *wanted())}
+    return assembled(
+        (fork, head),
+        (_left("check", Checked), _left("reproduce", Reproduced), _left("gate", Gated)),
+        (before, after),
+        (_parameters(before), _parameters(after)),
+        (lambda: pipeline_status(ROOT), lambda: diff(fork, None)),
+    )
+
+
+def _parameters(side: dict[str, bytes]) -> dict[str, Any]:
+    from leverframe.yaml_files import parse
+
+    text = side.get(str(PARAMS), b"").decode(errors="replace")
+    try:
+        return parse(text, name=str(PARAMS), what="the settings") if text.strip() else {}
+    except LeverframeError:  # `check` says what is wrong with it
+        return {}
+
+
+def _left(name: str, kind: type[Found]) -> Found | None:
+    """Return what a lever left; None where it left nothing that can be read."""
+    from leverframe.documents import loaded
+
+    path = ROOT / layout.lever(name)
+    try:
+        return loaded(kind, path.read_bytes(), name=str(path))
+    except (OSError, LeverframeError):
+        return None
+
+
+def _read_card(path: Path, run: Where | None) -> Card:
+    """Return a card that another job made. It is data: its size and form are held, its commit is that of the run."""
+    from leverframe.documents import loaded
+    from leverframe.domain.report import Card
+
+    try:
+        with path.open("rb") as handle:
+            data = handle.read(_CARD_LIMIT + 1)
+    except OSError as error:
+        raise PublishError(
+            f"cannot read {path}", why=str(error.strerror or error), next="name the card that the run left"
+        ) from error
+    if len(data) > _CARD_LIMIT:
+        raise PublishError(f"{path} is no card", why=f"it has more than {_CARD_LIMIT:,} bytes", next="look at the run")
+    card = loaded(Card, data, name=str(path))
+    if run is not None and run.head != card.head:
+        raise PublishError(
+            f"{path} speaks of another commit than the run",
+            why=f"it says {card.head[:12]!r}, the run is of {run.head[:12]}",
+            next="look at the run that made it: a card is posted only to the commit it was made for",
+        )
+    return card
+
+
+def _write(card: Card, body: str, asked: Asked) -> None:
+    """Write the card as Markdown, as data beside it, and as a page where one is asked for."""
+    from leverframe.documents import dumped
+    from leverframe.files import private_folder, write_text
+
+    private_folder((ROOT / layout.LEVERS).parent)
+    write_text(asked.out, body)
+    write_text(asked.out.with_suffix(".json"), dumped(card).decode())
+    if asked.html:
+        from leverframe.adapters.markdown_it import page
+
+        write_text(asked.html, page("Leverframe", body))
+
+
+def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None], body: str) -> Published:
+    """Post the card; the summary of the job has the whole of it in any case."""
+    from leverframe.adapters import cml, runner
+    from leverframe.domain.report import publish, render
+    from leverframe.output import step_summary
+
+    card, run = of
+    publisher = publish.chosen(
+        asked.publisher or settings.publisher,
+        has_cml=cml.found() is not None,
+        has_token=bool(runner.token()),
+        run=run,
+    )
+    if not asked.dry_run:
+        step_summary(render(card, shown_slices=1000, limit=_WHOLE))
+    if run is None or publisher in ("summary", "file"):
+        return publish.Published(card.verdict, publisher, str(asked.out), "written")
+    from leverframe.adapters.github import GithubForge
+
+    forge = GithubForge(runner.api(), run.repository, runner.token())
+    number = run.number or forge.pull_request(run.head_owner, run.head_branch, run.head)
+    if number is None:
+        nobody = "no open pull request has this commit as its head"
+        return publish.Published(card.verdict, "file", str(asked.out), nobody)
+
+    def by_cml(comments: list[Comment], mine: Comment | None) -> bool:
+        if publisher != "cml" or not cml.finds(comments, mine):
+            return False
+        cml.comment(runner.server(), run.repository, number, runner.token(), body, title=f"leverframe-{asked.key}")
+        return True
+
+    summary = render(card, shown_slices=settings.slices, limit=60_000)
+    posting = publish.Posting(asked.key, body, card.head, card.verdict, summary)
+    place, done = publish.post(forge, number, posting, others=by_cml, dry=asked.dry_run)
+    return publish.Published(card.verdict, publisher, place, done)
