@@ -87,7 +87,7 @@ class GithubForge:
 
     def check_run(self, head: str, conclusion: Conclusion, title: str, summary: str) -> str:
         """Add a completed check run to a commit and return its address."""
-        told = {"title": title, "summary": summary[:_SUMMARY]}
+        told: dict[str, str | list[dict[str, str | int]]] = {"title": title, "summary": summary[:_SUMMARY]}
         return self._asked(
             lambda repository: str(
                 repository.create_check_run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,8 +30,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--exit-code", "by_code", is_flag=True, help=f"End with {REFUSED} when the change is refused.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def report(context: click.Context, as_json: bool, by_code: bool, **asked: object) -> None:
+def report(context: click.Context, /, as_json: bool, by_code: bool, **asked: Any) -> None:
     """Say on one page whether to merge and why: verdict, metrics with intervals, parameters, slices, data, stages."""
-    found = wiring.report(wiring.Asked(**asked))  # type: ignore[arg-type] # click has checked each of them
+    found = wiring.report(wiring.Asked(**asked), output.step_summary)
     output.verdict(found, as_json=as_json, report=found.place)
     context.exit(REFUSED if by_code and isinstance(found.verdict, Failed) else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -35,8 +36,11 @@ class Asked:
     dry_run: bool = False
 
 
-def report(asked: Asked) -> Published:
-    """Make the card of this change, or read one that another job made, and post it where it belongs."""
+def report(asked: Asked, summary: Callable[[str], None]) -> Published:
+    """Make the card of this change, or read one that another job made, and post it where it belongs.
+
+    ``summary`` gets the whole of it in any case: a runner shows it on the page of the job.
+    """
     from leverframe.adapters.runner import event
     from leverframe.domain.report import marker, render
 
@@ -45,6 +49,8 @@ def report(asked: Asked) -> Published:
     settings = _report_settings()
     body = f"{marker(asked.key, card.head, run.run if run else 0)}\n{render(card, shown_slices=settings.slices)}"
     _write(card, body, asked)
+    if not asked.dry_run:
+        summary(render(card, shown_slices=1000, limit=_WHOLE))
     return _posted(asked, settings, (card, run), body)
 
 
@@ -137,10 +143,9 @@ def _write(card: Card, body: str, asked: Asked) -> None:
 
 
 def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None], body: str) -> Published:
-    """Post the card; the summary of the job has the whole of it in any case."""
+    """Post the card where the publisher that was asked for, or that the surroundings allow, puts it."""
     from leverframe.adapters import cml, runner
     from leverframe.domain.report import publish, render
-    from leverframe.output import step_summary
 
     card, run = of
     publisher = publish.chosen(
@@ -149,8 +154,6 @@ def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None
         has_token=bool(runner.token()),
         run=run,
     )
-    if not asked.dry_run:
-        step_summary(render(card, shown_slices=1000, limit=_WHOLE))
     if run is None or publisher in ("summary", "file"):
         return publish.Published(card.verdict, publisher, str(asked.out), "written")
     from leverframe.adapters.github import GithubForge

@@ -147,7 +147,7 @@ def _where(event: str, payload: Mapping[str, Any], environment: Mapping[str, str
 
 
 def step(comments: Sequence[Comment], author: str, key: str, body: str) -> Step:
-    """Return what has to happen: ours is the comment with our marker that we wrote; a later run is never overwritten."""
+    """Return what has to happen; ours is the comment with our marker that we wrote, and a later run's stays."""
     mine = [(each, known) for each in comments if each.author == author and (known := _known(each.body, key))]
     if not mine:
         return Create()
