@@ -1,0 +1,136 @@
+"""What the stand-in remembers: repositories with real git behind them, pull requests, comments, checks."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PERMISSIONS = ("contents", "pull-requests", "checks")
+
+
+@dataclass
+class Comment:
+    """A comment on a pull request; ``edits`` counts how often it was replaced."""
+
+    number: int
+    author: str
+    body: str
+    edits: int = 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check run of a commit."""
+
+    number: int
+    head: str
+    name: str
+    status: str
+    conclusion: str | None
+    title: str
+    summary: str
+
+
+@dataclass
+class PullRequest:
+    """A pull request; ``source`` is the repository of its head, a fork perhaps."""
+
+    number: int
+    title: str
+    author: str
+    source: Repository
+    branch: str
+    base: str
+    state: str = "open"
+    body: str = ""
+    comments: list[Comment] = field(default_factory=list)
+
+    @property
+    def head(self) -> str:
+        """The commit that the branch stands at now."""
+        return self.source.commit(self.branch)
+
+
+@dataclass
+class Repository:
+    """A repository ``owner/name`` whose git lies bare in ``path``."""
+
+    owner: str
+    name: str
+    path: Path
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    pulls: dict[int, PullRequest] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+    identifiers: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
+
+    @property
+    def full_name(self) -> str:
+        """``owner/name``."""
+        return f"{self.owner}/{self.name}"
+
+    @classmethod
+    def create(cls, owner: str, name: str, folder: Path) -> Repository:
+        """Start an empty repository below ``folder``."""
+        path = folder / owner / f"{name}.git"
+        path.mkdir(parents=True)
+        _git("init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(path))
+        repository = cls(owner, name, path)
+        repository.git("config", "http.receivepack", "true")
+        return repository
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the repository and return what it printed."""
+        return _git("-C", str(self.path), *arguments)
+
+    def commit(self, revision: str) -> str:
+        """Return the commit that a branch or name stands for; empty where there is none."""
+        try:
+            return self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
+        except subprocess.CalledProcessError:
+            return ""
+
+    def open_pull(
+        self, title: str, branch: str, *, base: str = "main", author: str = "", source: Repository | None = None
+    ) -> PullRequest:
+        """Open a pull request from a branch, of this repository or of a fork, whose commits are then fetched."""
+        home = source or self
+        pull = PullRequest(next(self.numbers), title, author or home.owner, home, branch, base)
+        self.pulls[pull.number] = pull
+        self.refresh(pull)
+        return pull
+
+    def refresh(self, pull: PullRequest) -> None:
+        """Bring the commits of a pull request here under `refs/pull/N/head`, as GitHub does after a push."""
+        self.git("fetch", "--quiet", str(pull.source.path), f"+refs/heads/{pull.branch}:refs/pull/{pull.number}/head")
+
+    def say(self, pull: PullRequest, author: str, body: str) -> Comment:
+        """Add a comment."""
+        comment = Comment(next(self.identifiers), author, body)
+        pull.comments.append(comment)
+        return comment
+
+    def latest_checks(self, head: str) -> dict[str, Check]:
+        """Return the newest check of each name on a commit: what GitHub shows, and what a branch rule asks."""
+        return {each.name: each for each in self.checks if each.head == head}
+
+
+@dataclass(frozen=True)
+class Token:
+    """Who a token speaks for, and what it may write; a token of a workflow may not ask who it is."""
+
+    login: str
+    writes: tuple[str, ...] = PERMISSIONS
+    of_workflow: bool = True
+
+
+def _git(*arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(
+        ["git", *arguments], env=environment, capture_output=True, text=True, errors="replace", check=True
+    )
+    return done.stdout
