@@ -72,6 +72,9 @@ class Pipeline(Protocol):
     def checkout(self) -> None:
         """Bring back from the cache what is there."""
 
+    def fetch(self, paths: Sequence[str]) -> None:
+        """Bring what is missing of some outputs from the remote."""
+
     def text(self, path: str) -> str:
         """Return the content of a file of the working copy; empty where there is none."""
 
@@ -108,7 +111,9 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
         again = _vouching(before, order.suspects, {each.stage for each in stages if each.how == "ran"})
         if again:
             order.tell(f"verifying {', '.join(again)}")
-            pipeline.repro("--no-run-cache", "--force", "--single-item", *fetching[:1], *again)
+            if order.pull:
+                pipeline.fetch(_needed(pipeline.text(LOCK), again))
+            pipeline.repro("--no-run-cache", "--force", "--single-item", *again)
             stages = _merged(stages, pipeline.runs())
     except PipelineBusyError:
         raise
@@ -134,6 +139,13 @@ def _vouching(lock: str, suspects: Sequence[str], ran: set[str]) -> list[str]:
         if str(layout.METRICS) in entry.outputs:
             wanted[name] = None
     return [each for each in wanted if each not in ran]
+
+
+def _needed(lock: str, stages: Sequence[str]) -> list[str]:
+    """Return the outputs of other stages that some stages read: a stage that is run alone fetches nothing itself."""
+    entries = _entries(lock)
+    outputs = {path for entry in entries.values() for path in entry.outputs}
+    return sorted({path for name in stages for path in entries[name].dependencies} & outputs)
 
 
 def _entries(text: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,12 @@ class OnePipeline:
     def checkout(self) -> None:
         """Bring back from the cache what is there."""
         self.data("checkout", "--quiet", "--allow-missing")
+
+    def fetch(self, paths: Sequence[str]) -> None:
+        """Bring what is missing of some outputs from the remote; one that is not there fails the stage that reads it."""
+        missing = [path for path in paths if not (self._root / path).exists()]
+        if missing:
+            self.data("pull", "--allow-missing", *missing)
 
     def data(self, *arguments: str) -> bool:
         """Run a DVC command that moves data; tell whether it succeeded wholly."""

@@ -68,8 +68,8 @@ class StandIn:
 
     def pushed(self, source: Repository) -> None:
         """Let every pull request from a repository see its new commits."""
-        for repository in self.repositories.values():
-            for pull in repository.pulls.values():
+        for repository in list(self.repositories.values()):
+            for pull in list(repository.pulls.values()):
                 if pull.source is source and pull.head:
                     repository.refresh(pull)
 

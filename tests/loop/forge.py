@@ -1,0 +1,218 @@
+"""A shop on a stand-in for GitHub: authors push branches, and jobs run the levers as the workflows do."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe.testing.github import (
+    PullRequest,
+    Repository,
+    StandIn,
+    Token,
+    pull_request_event,
+    serving,
+    workflow_run_event,
+)
+from leverframe.testing.repository import TemporaryRepository
+from tests.integration.shop import Shop, made
+
+NAME = "acme/shop"
+BOT = "github-actions[bot]"
+SECRET = "ghs_not_to_be_seen_anywhere"  # noqa: S105 - of the stand-in alone
+GATE = """
+gate:
+  metrics:
+    auc: {maximum_drop: 0.03, floor: 0.6}
+    brier: {maximum_drop: 0.02}
+  slices:
+    - {columns: [product], maximum_drop: 0.2, minimum_rows: 50}
+"""
+
+
+@dataclass
+class Ended:
+    """How the jobs of one push ended: each lever's exit code and words, and the card as data."""
+
+    codes: dict[str, int]
+    told: str
+    summary: str
+    card: dict[str, Any]
+    published: str = ""
+
+    @property
+    def reasons(self) -> list[str]:
+        """The reasons on the card, each once, in order."""
+        levers = (self.card[name] for name in ("checked", "reproduced", "gated"))
+        found = [each["reason"] for lever in levers if lever for each in lever["objections"]]
+        return list(dict.fromkeys(found + ["tool-broke"] * any(self.card[n] is None for n in ("checked", "gated"))))
+
+
+@dataclass
+class Forge:
+    """The stand-in, the shop's repository on it, and a folder for working copies."""
+
+    server: StandIn
+    folder: Path
+    remote: Path
+    finished: Shop
+    counter: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    runs: Iterator[int] = field(default_factory=lambda: itertools.count(101))
+
+    @property
+    def repository(self) -> Repository:
+        """The shop's repository on the stand-in."""
+        return self.server.repositories[NAME]
+
+    def author(self) -> Shop:
+        """Return a working copy with a cache, as a developer has it."""
+        home = self.folder / f"author-{next(self.counter)}"
+        shutil.copytree(self.finished.root, home / "repository", symlinks=True)
+        (home / "home").mkdir()
+        shop = Shop(TemporaryRepository(home / "repository", home / "home"))
+        shop.repository.git("remote", "add", "origin", f"{self.server.address}/{NAME}")
+        shop.repository.git("fetch", "--quiet", "origin")
+        return shop
+
+    def push(self, shop: Shop, branch: str, to: str = NAME) -> None:
+        """Push what is committed to a branch of a repository."""
+        address = self.server.address.replace("http://", f"http://x:{SECRET}@")
+        shop.repository.git("push", "--quiet", "--force", f"{address}/{to}", f"HEAD:refs/heads/{branch}")
+
+    def open(self, shop: Shop, branch: str, title: str = "A change", *, fork: str | None = None) -> PullRequest:
+        """Push a branch, to a fork perhaps, and open a pull request from it."""
+        source = self.server.repository(fork) if fork else self.repository
+        self.push(shop, branch, source.full_name)
+        return self.repository.open_pull(title, branch, author=source.owner, source=source)
+
+    def checkout(self, revision: str) -> TemporaryRepository:
+        """Return a fresh checkout with all history and no data, as a job has it."""
+        place = self.folder / f"job-{next(self.counter)}"
+        place.mkdir()
+        (place / "home").mkdir()
+        job = TemporaryRepository(place / "repository", place / "home")
+        environment = job.environment
+        address = f"{self.server.address}/{NAME}"
+        subprocess.run(["git", "clone", "--quiet", address, str(job.root)], env=environment, check=True)
+        job.git("fetch", "--quiet", "origin", "+refs/pull/*/head:refs/remotes/origin/pull/*")
+        job.git("checkout", "--quiet", "--detach", revision)
+        return job
+
+    def run(self, pull: PullRequest, action: str = "opened", *, publisher: str = "github", path: str = "") -> Ended:
+        """Run both workflows for the head of a pull request: compute without a token, then post as data."""
+        run = next(self.runs)
+        job = self.checkout(pull.head)
+        event = pull_request_event(self.repository, pull, action)
+        environment = _job(job, self.server.address, "pull_request", event, run)
+        codes, told = {}, []
+        steps = (("check",), ("reproduce",), ("gate",), ("report", "--publisher", "summary", "--exit-code"))
+        for step in steps:
+            done = _step(job, environment, *step)
+            codes[step[0]] = done.returncode
+            told.append(f"$ leverframe {' '.join(step)}\n{done.stdout}{done.stderr}")
+        card = job.root / ".leverframe/report.json"
+        summary = Path(environment["GITHUB_STEP_SUMMARY"]).read_text(encoding="utf-8")
+        ended = Ended(codes, "\n".join(told), summary, json.loads(card.read_bytes()))
+        ended.published = self.publish(pull, card, run, publisher=publisher, path=path)
+        return ended
+
+    def publish(self, pull: PullRequest, card: Path, run: int, *, publisher: str = "github", path: str = "") -> str:
+        """Run the second workflow alone, on the default branch; return what it printed."""
+        job = self.checkout("origin/main")
+        event = workflow_run_event(self.repository, pull, run)
+        environment = _job(job, self.server.address, "workflow_run", event, run + 1000) | {"GITHUB_TOKEN": SECRET}
+        environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}" if path else environment["PATH"]
+        done = _step(job, environment, "report", "--card", str(card), "--publisher", publisher)
+        leaked = [each for each in job.root.rglob("*") if each.is_file() and SECRET.encode() in each.read_bytes()]
+        assert leaked == []
+        assert SECRET not in done.stdout + done.stderr
+        assert done.returncode in (0, 26, 27), done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def ours(self, pull: PullRequest) -> list[str]:
+        """Return the bodies of the comments that we wrote."""
+        return [each.body for each in pull.comments if each.author == BOT]
+
+    def conclusion(self, pull: PullRequest) -> str | None:
+        """Return the conclusion of our check on the head of a pull request."""
+        found = self.repository.latest_checks(pull.head).get("leverframe")
+        return found.conclusion if found else None
+
+
+def _job(job: TemporaryRepository, address: str, event: str, payload: dict[str, Any], run: int) -> dict[str, str]:
+    """Return the environment that a runner gives to a job."""
+    home = job.home
+    (home / "event.json").write_text(json.dumps(payload), encoding="utf-8")
+    for name in ("output", "summary"):
+        (home / name).touch()
+    return {
+        **{name: value for name, value in job.environment.items() if not name.startswith(("GITHUB_", "LEVERFRAME_"))},
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": event,
+        "GITHUB_EVENT_PATH": str(home / "event.json"),
+        "GITHUB_REPOSITORY": NAME,
+        "GITHUB_RUN_ID": str(run),
+        "GITHUB_API_URL": address,
+        "GITHUB_SERVER_URL": address,
+        "GITHUB_OUTPUT": str(home / "output"),
+        "GITHUB_STEP_SUMMARY": str(home / "summary"),
+    }
+
+
+def _step(job: TemporaryRepository, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "leverframe", *arguments],
+        cwd=job.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def finished(factory: pytest.TempPathFactory) -> tuple[Shop, Path]:
+    """Return the one reproduced, pushed shop with a gate of this test run, and its remote; nobody may change it."""
+    shared = factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    folder = shared / "gated-shop"
+    with (shared / "gated-shop.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be building it
+        if not (folder / "ready").exists():
+            shop = made(folder)
+            repository = shop.repository
+            remote = f"['remote \"store\"']\n    url = {folder / 'remote'}\n    verify = true\n"
+            repository.write(".dvc/config", f"[core]\n    remote = store\n    analytics = false\n{remote}")
+            repository.write(
+                "params.yaml", repository.read("params.yaml").replace("iterations: 5", "iterations: 12") + GATE
+            )
+            repository.dvc("repro")
+            repository.commit("Reproduced")
+            repository.dvc("push")
+            (folder / "ready").touch()
+    return Shop(TemporaryRepository(folder / "repository", folder / "home")), folder / "remote"
+
+
+@contextmanager
+def opened(folder: Path, factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    """Run a stand-in with the shop on it; at the end nothing may have broken GitHub's own description."""
+    shop, remote = finished(factory)
+    with serving(folder / "forge") as server:
+        server.tokens[SECRET] = Token(BOT)
+        forge = Forge(server, folder, remote, shop)
+        server.repository(NAME)
+        forge.push(shop, "main")
+        yield forge
+        assert server.violations == []
