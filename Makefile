@@ -25,15 +25,20 @@ repro: $(READY) ## run what is stale, as `dvc repro` does
 
 test: $(READY) check ## run the linters and all tests
 	@tests/debian-packages.sh redis-server
-	@echo "== tests: unit, integration"
+	@test -f tests/workflows/node_modules/.ready || { cd tests/workflows && npm ci --silent --no-audit --no-fund && touch node_modules/.ready; }
+	@echo "== tests: unit, integration, loop, workflows"
 	@pytest
 
 check: $(READY) ## linters, types, import walls, docstrings, derived files
 	@echo "== ruff";          ruff check . && ruff format --check .
 	@echo "== mypy";          mypy
 	@echo "== import walls";  lint-imports
-	@echo "== docstrings";    interrogate src pipelines benchmarks
+	@echo "== docstrings";    interrogate src pipelines benchmarks actions
 	@echo "== dvc.yaml";      leverframe stages --check
+	@echo "== actions";       python -m actions.generate --check
+	@echo "== workflows";     zizmor --quiet --offline --strict-collection --persona auditor . \
+	  && check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml \
+	  && check-jsonschema --quiet --builtin-schema vendor.github-actions actions/*/action.yml
 
 format: $(READY) ## let ruff write the code's layout
 	@ruff check --fix . && ruff format .

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from typing import Any
 import click
 
 from leverframe.errors import LeverframeError
+
+_COMMAND = re.compile(r"^(?=\s*(?:::|##\[))", re.MULTILINE)  # what a runner takes for a command
 
 
 def configure_logging(*, verbose: bool) -> None:
@@ -31,7 +34,7 @@ def configure_logging(*, verbose: bool) -> None:
 
 def product(text: str) -> None:
     """Print what the command was asked for to stdout."""
-    click.echo(text)
+    click.echo(_inert(text))
 
 
 def product_json(content: Any) -> None:
@@ -52,12 +55,12 @@ def verdict(found: Any, *, as_json: bool, report: str = "") -> None:
 
 def story(text: str) -> None:
     """Print progress for a person to stderr."""
-    click.echo(text, err=True)
+    click.echo(_inert(text), err=True)
 
 
 def failure(error: LeverframeError) -> None:
     """Print an error to stderr, and as an annotation where a GitHub runner reads along."""
-    click.echo(error.render(), err=True)
+    click.echo(_inert(error.render()), err=True)
     if in_github_actions():
         message = _escaped(f"{error.what}. {error.why}. Next: {error.next}")
         click.echo(f"::error title={_escaped_property(error.what)}::{message}", err=True)
@@ -103,6 +106,11 @@ def mask(secret: str) -> None:
     """Ask a GitHub runner to hide ``secret`` in every later line."""
     if secret and in_github_actions():
         click.echo(f"::add-mask::{_escaped(secret)}", err=True)
+
+
+def _inert(text: str) -> str:
+    """Return text in which a GitHub runner finds no command of its own: names and values may come from anybody."""
+    return _COMMAND.sub("\u200b", text) if in_github_actions() else text
 
 
 def _escaped(text: str) -> str:

@@ -110,6 +110,21 @@ class Git:
             at = end + size + 2
         return found
 
+    def config(self, prefix: str) -> dict[str, str]:
+        """Return the keys of this clone's configuration that begin with ``prefix``."""
+        told = self._run("config", "--local", "--null", "--get-regexp", f"^{prefix.replace('.', '[.]')}").stdout
+        return dict(each.partition("\n")[::2] for each in told.decode(errors="replace").split("\0") if each)
+
+    def set_config(self, key: str, value: str) -> None:
+        """Set a key of this clone's configuration."""
+        result = self._run("config", "--local", key, value)
+        if result.returncode != 0:
+            raise RepositoryError(
+                f"git does not take {key}",
+                why=result.stderr.decode(errors="replace").strip()[:200] or "no word",
+                next="look whether `.git/config` can be written",
+            )
+
     def changed_since_commit_of(self, path: str, within: Sequence[str]) -> list[str]:
         """Return the files in ``within`` that changed after the last commit that touched ``path``.
 

@@ -30,7 +30,7 @@ class OnePipeline:
         self.data("checkout", "--quiet", "--allow-missing")
 
     def fetch(self, paths: Sequence[str]) -> None:
-        """Bring what is missing of some outputs from the remote; one that is not there fails the stage that reads it."""
+        """Bring what is missing of some outputs from the remote; what is not there fails the stage that reads it."""
         missing = [path for path in paths if not (self._root / path).exists()]
         if missing:
             self.data("pull", "--allow-missing", *missing)

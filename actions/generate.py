@@ -1,0 +1,310 @@
+"""Write `actions/*/action.yml` and their READMEs from the options of the commands.
+
+`python -m actions.generate --write` writes them, `--check` (in `make check`) fails where one differs.
+An action has no logic: it maps inputs to the environment, and runs the command of its name.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from leverframe.cli import leverframe
+
+HERE = Path(__file__).parent
+LEVERS = ("check", "reproduce", "gate", "report")
+OUTPUTS = {
+    "verdict": "`passed`, `failed` or `skipped`",
+    "reason": "reasons of a failure, separated by blanks; the closed list is in the documentation",
+    "report": "file with what was found, or the address of the comment",
+}
+_NOT_INPUTS = ("json", "help")
+_PINS = {
+    "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
+    "actions/cache": ("27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
+    "actions/upload-artifact": ("bbbca2ddaa5d8feaa63e36b76fdaad77386f024f", "v7.0.0"),
+    "actions/download-artifact": ("3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c", "v8.0.1"),
+    "astral-sh/setup-uv": ("20cfd1bf945f4377ade1205e4dbc17946fc9a30d", "v10.0.1"),
+    "iterative/setup-cml": ("f12ea7685438c1fc438d50f77519b3860cf5fa98", "v2.0.1"),
+    "hashicorp/setup-terraform": ("dfe3c3f87815947d99a8997f908cb6525fc44e9e", "v4.0.1"),
+}
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A permission of the job that runs an action, and why it is needed."""
+
+    name: str
+    level: str
+    reason: str
+
+
+PERMISSIONS: dict[str, tuple[Permission, ...]] = {
+    "check": (Permission("contents", "read", "to check the repository out"),),
+    "reproduce": (Permission("contents", "read", "to check the repository out"),),
+    "gate": (Permission("contents", "read", "to check the repository out"),),
+    "report": (
+        Permission("pull-requests", "write", "to post the card as a comment; not needed with `publisher: summary`"),
+        Permission("checks", "write", "to add the check run whose conclusion is the gate"),
+        Permission("contents", "read", "to check the repository out"),
+    ),
+    "setup": (Permission("contents", "read", "to check the repository out"),),
+}
+
+
+def pinned(action: str) -> str:
+    """Return a third party's action by commit, with its version as a comment."""
+    commit, version = _PINS[action.split("/", 2)[0] + "/" + action.split("/")[1]]
+    return f"{action}@{commit} # {version}"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input: its name, what the command reads it from, and its words."""
+
+    name: str
+    variable: str
+    description: str
+    default: str = ""
+
+
+def inputs(lever: str) -> list[Input]:
+    """Return the inputs of an action: the options of its command in their order, but for what only a terminal needs."""
+    command = leverframe.get_command(click.Context(leverframe), lever)
+    assert command is not None  # noqa: S101 - the floor-plan test holds the set
+    found = []
+    for option in command.params:
+        name = max(option.opts, key=len).lstrip("-")
+        if isinstance(option, click.Option) and name not in _NOT_INPUTS and option.name:
+            given = option.default if isinstance(option.default, str | int | float | Path) else ""
+            default = ("true" if given else "false") if option.is_flag else str(given or "")
+            variable = f"LEVERFRAME_{lever}_{option.name}".upper().replace("-", "_")
+            found.append(Input(name.replace("-", "_"), variable, (option.help or "").strip(), default))
+    return found
+
+
+def action_yml(lever: str) -> str:
+    """Return `action.yml` of a lever."""
+    command = leverframe.get_command(click.Context(leverframe), lever)
+    purpose = (command.help or "").split("\n\n")[0].replace("\n", " ") if command else ""
+    lines = [
+        f"# Written by `python -m actions.generate --write` from the options of `leverframe {lever}`.",
+        f"name: leverframe {lever}",
+        f"description: {_quoted(purpose)}",
+        "inputs:",
+    ]
+    for each in inputs(lever):
+        lines += [f"  {each.name}:", f"    description: {_quoted(each.description)}"]
+        lines += ["    required: false", f"    default: {_quoted(each.default)}"]
+    if lever == "report":
+        lines += ["  token:", '    description: "token that may comment and add checks; the built-in one is enough"']
+        lines += ["    required: false", "    default: ${{ github.token }}"]
+    lines += ["outputs:"]
+    for name, description in OUTPUTS.items():
+        lines += [f"  {name}:", f"    description: {_quoted(description)}"]
+        lines += [f"    value: ${{{{ steps.lever.outputs.{name} }}}}"]
+    lines += ["runs:", "  using: composite", "  steps:", "    - id: lever", "      shell: bash", "      env:"]
+    lines += [f"        {each.variable}: ${{{{ inputs.{each.name} }}}}" for each in inputs(lever)]
+    lines += ["        GITHUB_TOKEN: ${{ inputs.token }}"] if lever == "report" else []
+    lines += [f"      run: leverframe {lever}", ""]
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def readme(name: str, described: list[Input]) -> str:
+    """Return the README of an action: purpose, inputs, outputs, permissions with their reasons, one workflow."""
+    purpose = _purpose(name)
+    lines = [f"# `{name}`", "", purpose, "", "## Inputs", ""]
+    if described:
+        lines += ["| input | default | meaning |", "| --- | --- | --- |"]
+        lines += [
+            f"| `{i.name}` | {f'`{i.default}`' if i.default else ''} | {_cell(i.description)} |" for i in described
+        ]
+    if name in LEVERS:
+        lines += ["", "## Outputs", "", "| output | meaning |", "| --- | --- |"]
+        lines += [f"| `{output}` | {meaning} |" for output, meaning in OUTPUTS.items()]
+    lines += ["", "## Permissions of the job", "", "| permission | why |", "| --- | --- |"]
+    lines += [f"| `{each.name}: {each.level}` | {each.reason} |" for each in PERMISSIONS[name]]
+    lines += ["", "## A whole workflow", "", "```yaml", *_workflow(name), "```", ""]
+    if name in LEVERS:
+        lines += [f"The same on your machine: `leverframe {name} --help`.", ""]
+    return "\n".join(lines)
+
+
+def _default(described: Input) -> str:
+    return f"`{described.default}`" if described.default else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _purpose(name: str) -> str:
+    if name == "setup":
+        return (
+            "Installs what the levers need: Python packages from a lock file with hashes, the cache of DVC "
+            "(restored everywhere, saved on the default branch alone), CML and Terraform where they are asked for."
+        )
+    command = leverframe.get_command(click.Context(leverframe), name)
+    paragraphs = (command.help or "").split("\n\n") if command else []
+    return "\n\n".join(each.replace("\n", " ") for each in paragraphs)
+
+
+def _workflow(name: str) -> Iterator[str]:
+    """Yield a whole workflow that uses the action for a pull request."""
+    yield from (
+        "name: pull request",
+        "on: pull_request",
+        "permissions: {}",
+        "concurrency:",
+        "  group: pull-request-${{ github.event.pull_request.number }}",
+        "  cancel-in-progress: true",
+        "jobs:",
+        "  model:",
+        "    runs-on: ubuntu-24.04",
+        "    timeout-minutes: 60",
+        "    permissions:",
+    )
+    for each in PERMISSIONS[name]:
+        yield f"      {each.name}: {each.level} # {each.reason}"
+    yield from (
+        "    steps:",
+        f"      - uses: {pinned('actions/checkout')}",
+        "        with:",
+        "          ref: ${{ github.event.pull_request.head.sha }}",
+        "          fetch-depth: 0",
+        "          persist-credentials: false",
+        "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
+    )
+    before = LEVERS[: LEVERS.index(name)] if name in LEVERS else ()
+    for lever in (*before, *([name] if name in LEVERS else ["check"])):
+        yield f"      - uses: OWNER/leverframe/actions/{lever}@COMMIT # vX.Y.Z"
+        if lever in before:
+            yield "        continue-on-error: true # the card says what is wrong"
+        yield "        with:"
+        yield "          base: origin/${{ github.base_ref }}"
+        if lever == "report":
+            yield '          exit_code: "true"'
+
+
+SETUP_INPUTS = [
+    Input("python", "", "Version of Python.", "3.11"),
+    Input("requirements", "", "Lock file with hashes to install; none where it does not exist.", "requirements.lock"),
+    Input("project", "", "Folder of a package to install beside the lock file, such as `.`; none by default.", ""),
+    Input("cml", "", "Install CML, so that it posts the card.", "false"),
+    Input("terraform", "", "Install Terraform.", "false"),
+]
+
+
+def setup_yml() -> str:
+    """Return `action.yml` of the set-up, which is no lever: third parties in it are pinned by commit."""
+    lines = [
+        "# Written by `python -m actions.generate --write`.",
+        "name: leverframe setup",
+        f"description: {_quoted(_purpose('setup'))}",
+        "inputs:",
+    ]
+    for each in SETUP_INPUTS:
+        lines += [f"  {each.name}:", f"    description: {_quoted(each.description)}"]
+        lines += ["    required: false", f"    default: {_quoted(each.default)}"]
+    key = "dvc3-${{ runner.os }}-${{ hashFiles('dvc.lock') }}"
+    cache = ["      with:", "        path: .dvc/cache", f"        key: {key}"]
+    restore = "        restore-keys: dvc3-${{ runner.os }}-"
+    default_branch = "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)"
+    lines += [
+        "runs:",
+        "  using: composite",
+        "  steps:",
+        f"    - uses: {pinned('astral-sh/setup-uv')}",
+        "      with:",
+        "        activate-environment: true",
+        "        python-version: ${{ inputs.python }}",
+        "        enable-cache: false # what a pull request saves must not reach the default branch",
+        "    - shell: bash",
+        "      env:",
+        "        REQUIREMENTS: ${{ inputs.requirements }}",
+        "        PROJECT: ${{ inputs.project }}",
+        "      run: |",
+        '        if [ -f "$REQUIREMENTS" ]; then',
+        '          uv pip sync --quiet --require-hashes "$REQUIREMENTS"',
+        "        fi",
+        '        if [ -n "$PROJECT" ]; then',
+        '          uv pip install --quiet --no-deps --no-build-isolation --editable "$PROJECT"',
+        "        fi",
+        "    - name: the cache of DVC, saved on the default branch alone",
+        f"      if: {default_branch}",
+        f"      uses: {pinned('actions/cache')}",
+        *cache,
+        restore,
+        f"    - if: {default_branch.replace('==', '!=')}",
+        f"      uses: {pinned('actions/cache/restore')}",
+        *cache,
+        restore,
+        "    - if: inputs.cml == 'true'",
+        f"      uses: {pinned('iterative/setup-cml')}",
+        "      with:",
+        '        version: "0.20.6"',
+        "    - if: inputs.terraform == 'true'",
+        f"      uses: {pinned('hashicorp/setup-terraform')}",
+        "      with:",
+        "        terraform_wrapper: false",
+        "    - shell: bash",
+        "      run: leverframe --version",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def index() -> str:
+    """Return the page that lists the actions."""
+    lines = [
+        "# Actions",
+        "",
+        "Each is a thin skin over the command of its name; what it does in CI, `leverframe <name>` does on your",
+        "machine. They are written by `python -m actions.generate --write` from the options of the commands.",
+        "",
+        "| action | what it does |",
+        "| --- | --- |",
+    ]
+    told = {name: _cell(_purpose(name).splitlines()[0]) for name in (*LEVERS, "setup")}
+    rows = [f"| [`{name}`]({name}/README.md) | {purpose} |" for name, purpose in told.items()]
+    return "\n".join([*lines, *rows, ""])
+
+
+def files() -> dict[Path, str]:
+    """Return every written file with its content."""
+    found = {HERE / "README.md": index()}
+    for lever in LEVERS:
+        extra = [Input("token", "", "Token that may comment and add checks.", "${{ github.token }}")]
+        described = inputs(lever) + (extra if lever == "report" else [])
+        found[HERE / lever / "action.yml"] = action_yml(lever)
+        found[HERE / lever / "README.md"] = readme(lever, described)
+    found[HERE / "setup" / "action.yml"] = setup_yml()
+    found[HERE / "setup" / "README.md"] = readme("setup", SETUP_INPUTS)
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check; return the exit code."""
+    wrong = [path for path, text in files().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    if arguments == ["--write"]:
+        for path in wrong:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(files()[path], encoding="utf-8")
+        return 0
+    for path in wrong:
+        sys.stderr.write(f"{path.relative_to(HERE.parent)} is not what the options ask for\n")
+    if wrong:
+        sys.stderr.write("next: `python -m actions.generate --write`\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

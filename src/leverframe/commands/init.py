@@ -1,0 +1,24 @@
+"""Make a repository ready for pull requests: the workflow file, and a merge driver for `dvc.lock`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from leverframe import output
+from leverframe.domain.init import told
+from leverframe.wiring import start
+
+
+@click.command(epilog="Examples: leverframe init --dry-run; leverframe init")
+@click.option("--actions", default=start.ACTIONS, show_default=True, help="Where the actions are, with their commit.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def init(actions: str, dry_run: bool, as_json: bool) -> None:
+    """Write one workflow file, and let git merge `dvc.lock` stage by stage in this clone; safe to run again."""
+    done = start.init(actions, dry_run=dry_run)
+    if as_json:
+        output.product_json([dataclasses.asdict(each) for each in done])
+    else:
+        output.product("\n".join(map(told, done)) or "nothing to do")

@@ -1,0 +1,68 @@
+"""How two `dvc.lock` become one: stage by stage, and what both sides changed becomes stale.
+
+Lines say nothing here: an entry is true as a whole or not at all. So where one side changed a stage
+it is taken, and where both did neither is true of the merged files, so the entry is dropped and
+`dvc repro` runs that stage. The text of every entry that is kept stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from leverframe.errors import RepositoryError
+
+_STAGE = re.compile(r"^  (\S.*?):[ \t]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The text of the merged lock, and the stages that have to run."""
+
+    text: str
+    dropped: tuple[str, ...]
+
+
+def merged(base: str, ours: str, theirs: str) -> Merged:
+    """Return both changes of a lock; raises ``RepositoryError`` for a text that is no lock of schema 2.0."""
+    before, mine, other = (_entries(each) for each in (base, ours, theirs))
+    kept: dict[str, str] = {}
+    dropped: list[str] = []
+    for name in _order(list(mine), list(other)):
+        one, two, was = mine.get(name), other.get(name), before.get(name)
+        if one == two or two == was:
+            chosen = one
+        elif one == was:
+            chosen = two
+        else:
+            dropped.append(name)
+            continue
+        if chosen is not None:
+            kept[name] = chosen
+    return Merged("schema: '2.0'\nstages:\n" + "".join(kept.values()), tuple(dropped))
+
+
+def _entries(text: str) -> dict[str, str]:
+    """Return the text of each entry by stage; a lock that is not there has none."""
+    if not text.strip():
+        return {}
+    head, _, body = text.partition("stages:\n")
+    if head.replace('"', "'").strip() != "schema: '2.0'" or re.search(r"^(<{7}|>{7}|={7})", text, re.MULTILINE):
+        raise RepositoryError(
+            "this is no lock of schema 2.0",
+            why="it does not begin as DVC writes it, or holds conflict markers",
+            next="take one side with `git checkout --ours dvc.lock`, then `dvc repro`",
+        )
+    starts = [(found[1], found.start()) for found in _STAGE.finditer(body)]
+    ends = [start for _, start in starts[1:]] + [len(body)]
+    return {name: body[start:end].rstrip("\n") + "\n" for (name, start), end in zip(starts, ends, strict=True)}
+
+
+def _order(mine: list[str], other: list[str]) -> list[str]:
+    """Return all names in the order of ``mine``; what only ``other`` has follows the one it follows there."""
+    order = list(mine)
+    for place, name in enumerate(other):
+        if name not in order:
+            before = next((each for each in reversed(other[:place]) if each in order), None)
+            order.insert(order.index(before) + 1 if before is not None else 0, name)
+    return order

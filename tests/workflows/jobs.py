@@ -1,0 +1,68 @@
+"""Jobs of workflows on this machine, their steps run by ``runner.mjs``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+WORKFLOWS = ROOT / ".github/workflows"
+STUBS = {
+    "actions/checkout": "nothing",  # the workspace is a checkout already
+    "astral-sh/setup-uv": "nothing",
+    "actions/cache": "nothing",
+    "actions/cache/restore": "nothing",
+    "iterative/setup-cml": "nothing",
+    "hashicorp/setup-terraform": "nothing",
+    "actions/upload-artifact": "upload",
+    "actions/download-artifact": "download",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a job ended: its status, its steps by name with outcome, outputs and log, and the summary page."""
+
+    status: str
+    steps: dict[str, dict[str, Any]]
+    summary: str
+
+    @property
+    def log(self) -> str:
+        """All that the steps printed."""
+        return "".join(each["log"] for each in self.steps.values())
+
+
+def run(
+    workflow: str,
+    job: str,
+    *,
+    workspace: Path,
+    folder: Path,
+    github: dict[str, Any],
+    environment: dict[str, str],
+    root: Path = ROOT,
+) -> Job:
+    """Run a job of a workflow file in ``workspace``; artifacts and temporary files go below ``folder``."""
+    path = WORKFLOWS / workflow if not Path(workflow).is_absolute() else Path(workflow)
+    asked = {
+        "root": str(root),
+        "workspace": str(workspace),
+        "workflow": str(path),
+        "job": job,
+        "github": github,
+        "env": environment,
+        "stubs": STUBS,
+        "artifacts": str(folder / "artifacts"),
+        "temp": str(folder / "temp"),
+    }
+    done = subprocess.run(
+        ["node", str(HERE / "runner.mjs")], input=json.dumps(asked), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    return Job(told["status"], {each["name"]: each for each in told["steps"]}, told["summary"])

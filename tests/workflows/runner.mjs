@@ -1,0 +1,173 @@
+// Runs one job of a workflow on this machine: conditions, contexts and expressions are evaluated by
+// GitHub's own library, `run:` steps by bash as a runner starts it, composite actions step by step.
+// Third parties' actions do what the caller says they do. One JSON document in, one out.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, delimiter, join } from "node:path";
+import { data, Evaluator, Lexer, Parser } from "@actions/expressions";
+import { parse } from "yaml";
+
+const asked = JSON.parse(readFileSync(0, "utf8"));
+const added = { env: {}, path: [] };
+let counter = 0;
+let summary = "";
+
+const toData = (value) => JSON.parse(JSON.stringify(value ?? null), data.reviver);
+
+function functions(status) {
+  const said = (value) => () => new data.BooleanData(value);
+  const hash = (...patterns) => {
+    const digest = createHash("sha256");
+    const found = patterns.map((each) => join(asked.workspace, each.coerceString())).filter(existsSync);
+    found.forEach((each) => digest.update(readFileSync(each)));
+    return new data.StringData(found.length ? digest.digest("hex") : "");
+  };
+  return [
+    ["success", 0, 0, said(status === "success")],
+    ["failure", 0, 0, said(status === "failure")],
+    ["cancelled", 0, 0, said(false)],
+    ["always", 0, 0, said(true)],
+    ["hashFiles", 1, 255, hash],
+  ].map(([name, minArgs, maxArgs, call]) => ({ name, minArgs, maxArgs, call }));
+}
+
+function evaluate(text, contexts, status) {
+  const extra = functions(status);
+  const expression = new Parser(new Lexer(text).lex().tokens, Object.keys(contexts), extra).parse();
+  const known = new data.Dictionary(
+    ...Object.entries(contexts).map(([key, value]) => ({ key, value: toData(value) })),
+  );
+  return new Evaluator(expression, known, new Map(extra.map((each) => [each.name.toLowerCase(), each]))).evaluate();
+}
+
+function filled(text, contexts, status) {
+  return String(text ?? "").replace(/\$\{\{(.*?)\}\}/gs, (_, inner) => evaluate(inner, contexts, status).coerceString());
+}
+
+function holds(condition, contexts, status) {
+  if (condition === undefined) return status === "success";
+  const text = String(condition).replace(/^\s*\$\{\{(.*)\}\}\s*$/s, "$1");
+  const asksStatus = /\b(success|failure|always|cancelled)\s*\(/.test(text);
+  if (!asksStatus && status !== "success") return false;
+  return evaluate(`!(!(${text}))`, contexts, status).coerceString() === "true";
+}
+
+function mapped(values, contexts, status) {
+  return Object.fromEntries(Object.entries(values ?? {}).map(([key, value]) => [key, filled(value, contexts, status)]));
+}
+
+function commands(file) {
+  const found = {};
+  const lines = readFileSync(file, "utf8").split("\n");
+  for (let at = 0; at < lines.length; at += 1) {
+    const fence = lines[at].match(/^([^=]+?)<<(.+)$/);
+    if (fence) {
+      const until = lines.indexOf(fence[2], at + 1);
+      found[fence[1]] = lines.slice(at + 1, until).join("\n");
+      at = until;
+    } else if (lines[at].includes("=")) {
+      const cut = lines[at].indexOf("=");
+      found[lines[at].slice(0, cut)] = lines[at].slice(cut + 1);
+    }
+  }
+  return found;
+}
+
+function run(step, env, contexts, status) {
+  counter += 1;
+  const files = Object.fromEntries(
+    ["OUTPUT", "ENV", "PATH", "STEP_SUMMARY"].map((name) => [`GITHUB_${name}`, join(asked.temp, `${counter}-${name}`)]),
+  );
+  Object.values(files).forEach((file) => writeFileSync(file, ""));
+  const script = join(asked.temp, `${counter}-script.sh`);
+  writeFileSync(script, filled(step.run, contexts, status));
+  const flags = step.shell === "bash" ? ["--noprofile", "--norc", "-eo", "pipefail"] : ["-e"];
+  const path = [...added.path, asked.env.PATH].join(delimiter);
+  const done = spawnSync("bash", [...flags, script], {
+    cwd: join(asked.workspace, filled(step["working-directory"], contexts, status)),
+    env: { ...asked.env, ...added.env, ...env, ...files, PATH: path },
+    encoding: "utf8",
+    maxBuffer: 1 << 26,
+  });
+  Object.assign(added.env, commands(files.GITHUB_ENV));
+  added.path.unshift(...readFileSync(files.GITHUB_PATH, "utf8").split("\n").filter(Boolean).reverse());
+  summary += readFileSync(files.GITHUB_STEP_SUMMARY, "utf8");
+  return { ok: done.status === 0, outputs: commands(files.GITHUB_OUTPUT), log: (done.stdout ?? "") + (done.stderr ?? "") };
+}
+
+function thirdParty(name, given) {
+  const action = name.split("@")[0];
+  if (!(action in asked.stubs)) throw new Error(`nothing says what ${action} does here`);
+  if (asked.stubs[action] === "upload") {
+    mkdirSync(join(asked.artifacts, given.name), { recursive: true });
+    const from = join(asked.workspace, given.path);
+    if (!existsSync(from)) return { ok: given["if-no-files-found"] !== "error", outputs: {}, log: `no ${given.path}` };
+    cpSync(from, join(asked.artifacts, given.name, basename(from)), { recursive: true });
+  } else if (asked.stubs[action] === "download") {
+    const from = join(asked.artifacts, given.name);
+    if (!existsSync(from)) return { ok: false, outputs: {}, log: `no artifact ${given.name}` };
+    cpSync(from, join(asked.workspace, given.path), { recursive: true });
+  }
+  return { ok: true, outputs: {}, log: "" };
+}
+
+function composite(name, given, outer) {
+  const folder = join(asked.root, name.slice(2));
+  const action = parse(readFileSync(join(folder, "action.yml"), "utf8"));
+  const unknown = Object.keys(given).filter((key) => !(key in (action.inputs ?? {})));
+  if (unknown.length) throw new Error(`${name} has no input ${unknown.join(", ")}`);
+  const contexts = { github: { ...outer.github, action_path: folder }, env: outer.env, runner: outer.runner };
+  const inputs = Object.fromEntries(
+    Object.entries(action.inputs ?? {}).map(([key, described]) => [
+      key,
+      key in given ? given[key] : filled(described.default, contexts, "success"),
+    ]),
+  );
+  const ended = steps(action.runs.steps, { ...contexts, inputs });
+  const known = { ...contexts, inputs, steps: ended.context };
+  const outputs = Object.fromEntries(
+    Object.entries(action.outputs ?? {}).map(([key, each]) => [key, filled(each.value, known, "success")]),
+  );
+  return { ok: ended.status === "success", outputs, log: ended.told.map((each) => each.log).join("") };
+}
+
+function steps(all, contexts) {
+  const context = {};
+  const told = [];
+  let status = "success";
+  for (const step of all) {
+    const known = { ...contexts, steps: context };
+    const name = step.name ?? step.uses ?? step.run;
+    if (!holds(step.if, known, status)) {
+      if (step.id) context[step.id] = { outcome: "skipped", conclusion: "skipped", outputs: {} };
+      told.push({ name, outcome: "skipped", log: "" });
+      continue;
+    }
+    const env = mapped(step.env, known, status);
+    const given = mapped(step.with, { ...known, env: { ...contexts.env, ...env } }, status);
+    let ended;
+    if (step.run !== undefined) ended = run(step, env, known, status);
+    else if (/^(\$|\.)\//.test(step.uses)) ended = composite(step.uses, given, known);
+    else ended = thirdParty(step.uses, given);
+    const outcome = ended.ok ? "success" : "failure";
+    const tolerated = filled(step["continue-on-error"], known, status) === "true";
+    if (!ended.ok && !tolerated) status = "failure";
+    if (step.id) context[step.id] = { outcome, conclusion: tolerated ? "success" : outcome, outputs: ended.outputs };
+    told.push({ name, outcome, log: ended.log, outputs: ended.outputs });
+  }
+  return { context, told, status };
+}
+
+mkdirSync(asked.temp, { recursive: true });
+const workflow = parse(readFileSync(asked.workflow, "utf8"));
+const job = workflow.jobs[asked.job];
+const contexts = { github: asked.github, env: {}, runner: { os: "Linux", temp: asked.temp }, inputs: asked.inputs ?? {} };
+if (!holds(job.if, contexts, "success")) {
+  process.stdout.write(JSON.stringify({ status: "skipped", steps: [], summary: "" }));
+} else {
+  const env = { ...mapped(workflow.env, contexts, "success"), ...mapped(job.env, contexts, "success") };
+  Object.assign(asked.env, env);
+  const ended = steps(job.steps, { ...contexts, env });
+  process.stdout.write(JSON.stringify({ status: ended.status, steps: ended.told, summary }));
+}

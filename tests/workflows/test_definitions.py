@@ -1,0 +1,118 @@
+"""Workflows and actions as text: GitHub's schema, names that refer to something, least permissions, pins."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from actions import generate
+from leverframe.cli import leverframe
+from tests.workflows.jobs import HERE, ROOT, WORKFLOWS
+
+ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))
+FILES = sorted(WORKFLOWS.glob("*.yml"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - texts only
+    return content
+
+
+def _steps(content: dict[str, Any]) -> list[dict[str, Any]]:
+    if "runs" in content:
+        return list(content["runs"]["steps"])
+    return [step for job in content["jobs"].values() for step in job["steps"]]
+
+
+def test_github_accepts_every_file() -> None:
+    """Its own parser finds nothing, and it does find a wrong event."""
+    done = subprocess.run(
+        ["node", str(HERE / "parse.mjs"), *map(str, [*FILES, *ACTIONS])], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == []
+
+
+def test_github_refuses_a_wrong_event(tmp_path: Path) -> None:
+    """The parser is one that can fail."""
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text(FILES[0].read_text(encoding="utf-8").replace("push:", "pushed:"), encoding="utf-8")
+    done = subprocess.run(["node", str(HERE / "parse.mjs"), str(wrong)], capture_output=True, text=True, check=True)
+    assert "pushed" in done.stdout
+
+
+def test_actions_are_what_the_commands_ask_for() -> None:
+    """Each option of a command is an input of its action, mapped to the variable that the command reads."""
+    assert generate.main(["--check"]) == 0
+    for lever in generate.LEVERS:
+        command = leverframe.get_command(click.Context(leverframe), lever)
+        assert command is not None
+        (step,) = _steps(_read(ROOT / f"actions/{lever}/action.yml"))
+        options = {each.name for each in command.params if isinstance(each, click.Option)} - {"as_json", "help"}
+        mapped = {name for name in step["env"] if name.startswith("LEVERFRAME_")}
+        assert mapped == {f"LEVERFRAME_{lever}_{each}".upper() for each in options}
+        assert step["run"] == f"leverframe {lever}"
+
+
+def test_an_edited_action_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The check of `make check` can fail."""
+    monkeypatch.setattr(generate, "HERE", tmp_path / "actions")
+    assert generate.main(["--check"]) == 1
+    (tmp_path / "actions").mkdir()
+    assert generate.main(["--write"]) == 0
+    assert generate.main(["--check"]) == 0
+    edited = tmp_path / "actions/gate/action.yml"
+    edited.write_text(edited.read_text(encoding="utf-8") + "# more\n", encoding="utf-8")
+    assert generate.main(["--check"]) == 1
+
+
+@pytest.mark.parametrize("path", [*FILES, *ACTIONS], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_name_refers_to_something(path: Path) -> None:
+    """`inputs.x`, `steps.x.outputs.y` and each key of `with:` exist where they are looked for."""
+    content, text = _read(path), path.read_text(encoding="utf-8")
+    for name in re.findall(r"\$\{\{[^}]*\binputs\.(\w+)", text):
+        assert name in content.get("inputs", {}), name
+    ids = {step["id"]: step for step in _steps(content) if "id" in step}
+    for step, output in re.findall(r"steps\.(\w+)\.outputs\.(\w+)", text):
+        assert step in ids, step
+        assert output in generate.OUTPUTS, output
+    for step in _steps(content):
+        if step.get("uses", "").startswith("$/"):
+            inner = _read(ROOT / step["uses"][2:] / "action.yml")
+            assert set(step.get("with", {})) <= set(inner.get("inputs", {})), step["uses"]
+        elif "uses" in step:
+            assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_workflows_ask_for_the_least(path: Path) -> None:
+    """No permission on top, each with its reason on the job, a time limit, and one run at a time."""
+    content, text = _read(path), path.read_text(encoding="utf-8")
+    assert content["permissions"] in ("{}", {})
+    assert "concurrency" in content
+    for job in content["jobs"].values():
+        assert int(job["timeout-minutes"]) <= 90
+        for name, level in job["permissions"].items():
+            assert re.search(rf"^ +{name}: {level} # .+", text, re.MULTILINE), name
+        assert "write" not in job["permissions"].values() or path.stem == "publish-report"
+
+
+def test_no_expression_stands_in_a_script() -> None:
+    """What anybody may have written reaches a script through its environment alone."""
+    for path in [*FILES, *ACTIONS]:
+        for step in _steps(_read(path)):
+            assert "${{" not in step.get("run", ""), path
+
+
+def test_nothing_of_a_pull_request_is_checked_out_where_tokens_may_write() -> None:
+    """The workflow that posts checks out the default branch, and takes the pull request from the run."""
+    text = (WORKFLOWS / "publish-report.yml").read_text(encoding="utf-8")
+    assert "ref:" not in text
+    assert "pull_request_target" not in "".join(path.read_text(encoding="utf-8") for path in FILES)
+    assert "secrets." not in "".join(path.read_text(encoding="utf-8") for path in FILES)

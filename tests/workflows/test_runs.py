@@ -1,0 +1,145 @@
+"""The reference workflows run step by step, from the pull request to the card, over the stand-in for GitHub."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe.testing.github import PullRequest, pull_request_event, workflow_run_event
+from leverframe.testing.repository import TemporaryRepository
+from tests.loop.forge import NAME, SECRET, Forge, opened
+from tests.workflows.jobs import Job, run
+
+HOSTILE = "x$(touch${IFS}INJECTED)"
+TITLE = 'a title `touch INJECTED` $(touch INJECTED) ${{ github.token }} ]]> "; touch INJECTED; #'
+
+
+@pytest.fixture(scope="module")
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    """A stand-in with the shop on it."""
+    with opened(tmp_path_factory.mktemp("forge"), tmp_path_factory) as found:
+        yield found
+
+
+def _github(name: str, event: dict[str, Any], **more: str) -> dict[str, Any]:
+    return {"event_name": name, "event": event, "repository": NAME, "token": SECRET, **more}
+
+
+def _environment(
+    forge: Forge, job: TemporaryRepository, name: str, event: dict[str, Any], run: int, folder: Path
+) -> dict[str, str]:
+    path = job.home / "event.json"
+    path.write_text(json.dumps(event), encoding="utf-8")
+    kept = {key: value for key, value in job.environment.items() if not key.startswith(("GITHUB_", "LEVERFRAME_"))}
+    return kept | {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": name,
+        "GITHUB_EVENT_PATH": str(path),
+        "GITHUB_REPOSITORY": NAME,
+        "GITHUB_RUN_ID": str(run),
+        "GITHUB_API_URL": forge.server.address,
+        "GITHUB_SERVER_URL": forge.server.address,
+        "PATH": f"{_uv(folder)}:{job.environment['PATH']}",
+    }
+
+
+def _computed(forge: Forge, pull: PullRequest, folder: Path) -> tuple[Job, TemporaryRepository]:
+    job = forge.checkout(pull.head)
+    event = pull_request_event(forge.repository, pull)
+    github = _github("pull_request", event, base_ref="main", head_ref=pull.branch, ref="refs/pull/1/merge")
+    environment = _environment(forge, job, "pull_request", event, 7, folder) | {
+        "PATH": f"{_uv(folder)}:{job.environment['PATH']}"
+    }
+    ended = run("pull-request.yml", "model", workspace=job.root, folder=folder, github=github, environment=environment)
+    return ended, job
+
+
+def _uv(folder: Path) -> Path:
+    """Return a folder with a `uv` that installs nothing: what the job needs is installed already."""
+    place = folder / "bin"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "uv").write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+    (place / "uv").chmod(0o755)
+    return place
+
+
+def _published(forge: Forge, pull: PullRequest, folder: Path) -> tuple[Job, TemporaryRepository]:
+    job = forge.checkout("origin/main")
+    event = workflow_run_event(forge.repository, pull, 7, "failure")
+    environment = _environment(forge, job, "workflow_run", event, 8, folder) | {
+        "PATH": f"{_uv(folder)}:{job.environment['PATH']}"
+    }
+    github = _github("workflow_run", event, ref="refs/heads/main")
+    ended = run(
+        "publish-report.yml", "publish", workspace=job.root, folder=folder, github=github, environment=environment
+    )
+    return ended, job
+
+
+def test_a_stale_change_goes_through_both_workflows(forge: Forge, tmp_path: Path) -> None:
+    """The levers run although the first of them refuses, the job is red, and the card is posted as data."""
+    shop = forge.author()
+    shop.replace("params.yaml", "iterations: 12", "iterations: 13")
+    shop.repository.commit("Stale")
+    pull = forge.open(shop, "stale-in-a-workflow")
+    computed, _ = _computed(forge, pull, tmp_path)
+    assert computed.steps["check"]["outcome"] == "failure", computed.log
+    assert computed.steps["check"]["outputs"] == {
+        "verdict": "failed",
+        "reason": "lock-stale",
+        "report": ".leverframe/levers/check.json",
+    }
+    assert computed.steps["reproduce"]["outcome"] == "success", computed.log
+    assert computed.steps["gate"]["outputs"]["verdict"] == "passed"
+    assert computed.steps["report"]["outcome"] == "failure"
+    assert computed.status == "failure"
+    assert "do not merge" in computed.summary
+    published, _ = _published(forge, pull, tmp_path)
+    assert published.status == "success", published.log
+    (body,) = forge.ours(pull)
+    assert "lock-stale" in body
+    assert forge.conclusion(pull) == "failure"
+
+
+def test_names_and_texts_of_others_do_nothing(forge: Forge, tmp_path: Path) -> None:
+    """Titles, branches, parameters and files that hold commands stay text, in every step and in the card."""
+    shop = forge.author()
+    shop.replace("params.yaml", "iterations: 12}", 'iterations: 12}\n  note: "a\\n::set-output name=verdict::passed"')
+    params = shop.repository.read("params.yaml")
+    shop.repository.write("params.yaml", params.replace('  note: "a', f'  "k$(touch INJECTED)`": "{HOSTILE}'))
+    shop.repository.write("$(touch INJECTED)`|]]>@all ${{ github.token }}.md", TITLE)
+    shop.repository.commit(TITLE)
+    pull = forge.open(shop, HOSTILE, TITLE)
+    computed, job = _computed(forge, pull, tmp_path)
+    published, posted = _published(forge, pull, tmp_path)
+    for folder in (job.root, posted.root, tmp_path):
+        assert list(folder.rglob("INJECTED*")) == []
+    assert SECRET not in computed.log + published.log + computed.summary
+    commands = re.findall(r"^\s*::(?!error title=).*", computed.log + published.log, re.MULTILINE)
+    assert commands == []
+    (body,) = forge.ours(pull)
+    assert "settings-invalid" in body
+    assert SECRET not in body
+
+
+def test_a_forks_card_cannot_name_another_pull_request(forge: Forge, tmp_path: Path) -> None:
+    """The artifact says another commit than the run: nothing is posted anywhere."""
+    shop = forge.author()
+    shop.repository.write("NOTES.md", "notes")
+    shop.repository.commit("Notes")
+    victim = forge.open(shop, "victim")
+    shop.repository.write("NOTES.md", "other notes")
+    shop.repository.commit("Notes")
+    attacker = forge.open(shop, "attacker", fork="stranger/shop")
+    _computed(forge, attacker, tmp_path)
+    card = tmp_path / "artifacts/leverframe-report/report.json"
+    card.write_text(card.read_text(encoding="utf-8").replace(attacker.head, victim.head), encoding="utf-8")
+    published, _ = _published(forge, attacker, tmp_path)
+    assert published.status == "failure"
+    assert "speaks of another commit" in published.log
+    assert forge.ours(victim) == forge.ours(attacker) == []
