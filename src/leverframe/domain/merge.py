@@ -30,7 +30,7 @@ def merged(base: str, ours: str, theirs: str) -> Merged:
     dropped: list[str] = []
     for name in _order(list(mine), list(other)):
         one, two, was = mine.get(name), other.get(name), before.get(name)
-        if one == two or two == was:
+        if two in (one, was):
             chosen = one
         elif one == was:
             chosen = two
@@ -54,7 +54,7 @@ def _entries(text: str) -> dict[str, str]:
             next="take one side with `git checkout --ours dvc.lock`, then `dvc repro`",
         )
     starts = [(found[1], found.start()) for found in _STAGE.finditer(body)]
-    ends = [start for _, start in starts[1:]] + [len(body)]
+    ends = [*(start for _, start in starts), len(body)][1:]
     return {name: body[start:end].rstrip("\n") + "\n" for (name, start), end in zip(starts, ends, strict=True)}
 
 

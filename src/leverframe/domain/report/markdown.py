@@ -7,6 +7,7 @@ from data, names or people is escaped, so it can neither break a table nor call 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from leverframe.domain.diff import render as diff_page
@@ -15,6 +16,7 @@ from leverframe.domain.gate import Compared, SliceCompared
 from leverframe.domain.markdown import code, plain
 from leverframe.domain.report.card import Card, Curve
 from leverframe.domain.verdict import Failed, Objection, Passed
+from leverframe.errors import PublishError
 
 LIMIT = 65_000  # characters; GitHub refuses a comment of more than 65,536
 _ROOM = 20  # lines of a table or list; the rest is counted
@@ -22,11 +24,20 @@ _HEADS = {"passed": "✅ Leverframe: ready to merge", "failed": "❌ Leverframe:
 _FULL = "the whole is in the summary of the job and in its artifact"
 _SECTION_LIMIT = 16_000  # characters of one section
 
+_KEY = re.compile(r"\A[a-z0-9-]{1,60}\Z")
+
 Section = Callable[[Card, int], str]
 
 
 def marker(key: str, head: str, run: int) -> str:
-    """Return the hidden first line by which a comment of ours is known: its key, the commit, the run."""
+    """Return the hidden first line by which a comment of ours is known: its key, the commit, the run.
+
+    Raises ``PublishError`` for a key that is not of lower-case letters, digits and dashes.
+    """
+    if not _KEY.match(key):
+        raise PublishError(
+            f"{key[:60]!r} is no key", why="it is of a-z, 0-9 and dashes, 60 at most", next="use another --key"
+        )
     return f"<!-- leverframe:report:{key} {json.dumps({'head': head, 'run': run})} -->"
 
 
@@ -203,7 +214,7 @@ def _curve(curve: Curve) -> str:
 
 
 def _mermaid(text: str) -> str:
-    return "".join(each if each.isalnum() or each in " .,-_@=" else "·" for each in text)[:80]
+    return "".join(each if each.isalnum() or each in " .,-_=" else "·" for each in text)[:80]
 
 
 def _stages(card: Card, _: int) -> str:

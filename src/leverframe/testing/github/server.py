@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.command == "GET" and (shown := pages.page(path, self.state.repositories)):
             self._send(200, shown.encode(), {"Content-Type": "text/html; charset=utf-8"})
         else:
-            self._rest(path.removeprefix("/api/v3") or "/", query, data)
+            self._rest(path, query, data)
 
     def _data(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -151,6 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
         body = json.loads(data) if data else None
         self.state.requests.append(Request(self.command, path, scheme, body))
+        path = path.removeprefix("/api/v3") or "/"  # where servers of one's own have the interface
         fault = self._fault(path)
         if fault and not fault.stale:
             self._send_json(fault.status, fault.body, fault.headers)

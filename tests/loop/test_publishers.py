@@ -1,0 +1,237 @@
+"""Who posts the card, over the stand-in for GitHub: the same state whoever did, faults, and whose comment is whose."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from leverframe.documents import dumped
+from leverframe.testing.github import Fault, PullRequest, StandIn, Token, serving, workflow_run_event
+from leverframe.testing.repository import TemporaryRepository
+from tests.loop.forge import BOT, SECRET
+from tests.unit.test_report import card
+
+HERE = Path(__file__).parent
+NAME = "acme/ml"
+
+
+@dataclass
+class Place:
+    """A stand-in with one pull request, and a job that posts cards on it."""
+
+    server: StandIn
+    pull: PullRequest
+    folder: Path
+    authority: Path
+
+    def post(
+        self, *arguments: str, run: int = 7, text: str = "300", cml: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `leverframe report` on a card of the pull request's head; ``text`` makes cards differ."""
+        change = card().parameters[0]
+        made = card(head=self.pull.head, parameters=(type(change)(change.name, change.before, text),))
+        (self.folder / "card.json").write_bytes(dumped(made))
+        event = workflow_run_event(self.server.repositories[NAME], self.pull, run)
+        (self.folder / "event.json").write_text(json.dumps(event), encoding="utf-8")
+        path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])
+        environment = {
+            "PATH": f"{self.folder / 'with-cml'}{os.pathsep}{path}" if cml else path,
+            "HOME": str(self.folder),
+            "GITHUB_EVENT_NAME": "workflow_run",
+            "GITHUB_EVENT_PATH": str(self.folder / "event.json"),
+            "GITHUB_REPOSITORY": NAME,
+            "GITHUB_API_URL": self.server.address,
+            "GITHUB_SERVER_URL": self.server.address,
+            "GITHUB_TOKEN": SECRET,
+            "REQUESTS_CA_BUNDLE": str(self.authority),
+            "NODE_EXTRA_CA_CERTS": str(self.authority),
+            "LC_ALL": "C.UTF-8",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "leverframe", "report", "--card", "card.json", *arguments],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert SECRET not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def ours(self) -> list[str]:
+        """The bodies of our comments, the mark of another program left aside."""
+        bodies = [each.body for each in self.pull.comments if each.author == BOT]
+        return [each.partition("\n\n![](https://cml.dev/")[0].rstrip() for each in bodies]
+
+    def checks(self) -> list[tuple[str, str | None, str]]:
+        """Our checks on the head, newest last."""
+        found = self.server.repositories[NAME].checks
+        return [(each.name, each.conclusion, each.title) for each in found if each.head == self.pull.head]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A certificate for the loopback, its key, and who signed it."""
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    paths = (folder / "cert.pem", folder / "key.pem", folder / "ca.pem")
+    issued.cert_chain_pems[0].write_to_path(paths[0])
+    issued.private_key_pem.write_to_path(paths[1])
+    authority.cert_pem.write_to_path(paths[2])
+    return paths
+
+
+@pytest.fixture
+def place(tmp_path: Path, certificates: tuple[Path, Path, Path]) -> Iterator[Place]:
+    """A stand-in over TLS, which CML cannot do without; at the end nothing may have broken the description."""
+    author = TemporaryRepository.create(tmp_path / "author", dvc=False)
+    author.write("a", "1")
+    author.commit("Start")
+    (tmp_path / "with-cml").mkdir()
+    shutil.copy(HERE / "cml", tmp_path / "with-cml/cml")
+    with serving(tmp_path / "forge", tls=certificates[:2]) as server:
+        server.tokens[SECRET] = Token(BOT)
+        repository = server.repository(NAME)
+        author.git("push", "--quiet", str(repository.path), "HEAD:main", "HEAD:topic")
+        yield Place(server, repository.open_pull("A change", "topic"), tmp_path, certificates[2])
+        assert server.violations == []
+
+
+def test_both_publishers_leave_the_same_state(place: Place, tmp_path: Path) -> None:
+    """Created, updated, left alone: one comment with the same words and the same checks."""
+    states = []
+    for publisher in ("cml", "github"):
+        place.pull.comments.clear()
+        place.server.repositories[NAME].checks.clear()
+        for run, text in ((1, "300"), (2, "301"), (3, "301")):
+            done = place.post("--publisher", publisher, run=run, text=text, cml=publisher == "cml")
+            assert done.returncode == 0, done.stderr
+        states.append((place.ours(), place.checks()))
+        assert len(place.ours()) == 1
+        assert "`301`" in place.ours()[0]
+        used = [each for each in place.server.requests if each.path.startswith("/api/v3")]
+        assert bool(used) or publisher == "github"
+    assert states[0] == states[1]
+    assert not (tmp_path / ".gitconfig").exists()  # what CML appends went to a home of its own
+
+
+def test_auto_takes_cml_where_it_is(place: Place) -> None:
+    """And GitHub's interface where it is not."""
+    assert "(cml, created)" in place.post("--publisher", "auto", cml=True).stdout
+    assert "(github, updated)" in place.post("--publisher", "auto", text="301", run=8).stdout
+    assert len(place.ours()) == 1
+
+
+def test_cml_is_not_asked_where_it_would_post_a_second_comment(place: Place) -> None:
+    """It sees 30 comments and its own mark only; ours stands further down, or was written without it."""
+    place.post("--publisher", "github", run=1)
+    done = place.post("--publisher", "cml", run=2, text="301", cml=True)
+    assert done.returncode == 0, done.stderr
+    assert len(place.ours()) == 1
+    place.pull.comments.clear()
+    for number in range(35):
+        place.server.repositories[NAME].say(place.pull, "somebody", f"chatter {number}")
+    place.post("--publisher", "cml", run=3, cml=True)
+    place.post("--publisher", "cml", run=4, text="302", cml=True)
+    assert len(place.ours()) == 1
+    assert "`302`" in place.ours()[0]
+
+
+def test_more_than_a_page_of_comments(place: Place) -> None:
+    """Ours is found on the second hundred."""
+    repository = place.server.repositories[NAME]
+    for number in range(130):
+        repository.say(place.pull, "somebody", f"chatter {number}")
+    place.post("--publisher", "github", run=1)
+    place.post("--publisher", "github", run=2, text="301")
+    assert len(place.ours()) == 1
+
+
+def test_a_foreign_comment_with_our_marker_is_not_ours(place: Place) -> None:
+    """Somebody copied the card, marker and all: it stays theirs, and ours is posted."""
+    place.post("--publisher", "github", run=1)
+    stolen = place.pull.comments[0].body
+    place.pull.comments.clear()
+    place.server.repositories[NAME].say(place.pull, "mallory", stolen)
+    place.post("--publisher", "github", run=2, text="301")
+    assert place.pull.comments[0].body == stolen
+    assert len(place.ours()) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("POST", "comments", 502, times=2),
+        Fault("GET", "comments", 503),
+        Fault("POST", "check-runs", 500),
+        Fault("POST", "comments", 403, 1, {"Retry-After": "1"}, {"message": "secondary rate limit"}),
+        Fault("GET", "comments", 429, 1, {"Retry-After": "1"}, {"message": "Too many requests"}),
+    ],
+    ids=lambda fault: f"{fault.method}-{fault.status}",
+)
+def test_passing_faults_cost_time_only(place: Place, fault: Fault) -> None:
+    """Retried until the answer comes; one comment, one check."""
+    place.server.faults.append(fault)
+    done = place.post("--publisher", "github")
+    assert done.returncode == 0, done.stderr
+    assert fault.times == 0
+    assert len(place.ours()) == 1
+    assert len(place.checks()) == 1
+
+
+def test_an_outage_is_told_and_the_card_kept(place: Place) -> None:
+    """Exit code of what may be tried again; the card lies on disk."""
+    place.server.faults.append(Fault("GET", "comments", 502, times=50))
+    done = place.post("--publisher", "github")
+    assert done.returncode == 27
+    assert "run the job again" in done.stderr
+    assert "Leverframe" in (place.folder / ".leverframe/report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("lacking", "told"), [("pull-requests", "pull-requests: write"), ("checks", "checks: write")])
+def test_a_missing_permission_is_named_with_the_line_that_grants_it(place: Place, lacking: str, told: str) -> None:
+    """The most asked question about bots."""
+    writes = tuple(each for each in ("contents", "pull-requests", "checks") if each != lacking)
+    place.server.tokens[SECRET] = Token(BOT, writes)
+    done = place.post("--publisher", "github")
+    assert done.returncode == 26
+    assert f"permissions: {{{told}}}" in done.stderr
+
+
+def test_a_token_that_nobody_knows_and_a_pull_request_that_is_gone(place: Place) -> None:
+    """401 and 404 are clear errors too."""
+    place.server.tokens.clear()
+    assert place.post("--publisher", "github").returncode == 26
+    place.server.tokens[SECRET] = Token(BOT)
+    place.pull.state = "closed"
+    done = place.post("--publisher", "github")
+    assert done.returncode == 0
+    assert "no open pull request has this commit as its head" in done.stdout
+
+
+def test_a_dry_run_posts_nothing(place: Place) -> None:
+    """It says what it would do."""
+    assert "would create" in place.post("--publisher", "github", "--dry-run").stdout
+    assert (place.ours(), place.checks()) == ([], [])
+    assert [each.method for each in place.server.requests if each.method != "GET"] == []
+
+
+def test_a_failing_cml_is_an_error_without_the_token(place: Place) -> None:
+    """Its last word is told, the token cut out."""
+    program = place.folder / "with-cml/cml"
+    program.write_text('#!/bin/sh\necho "no luck with $REPO_TOKEN" >&2\nexit 7\n', encoding="utf-8")
+    done = place.post("--publisher", "cml", cml=True)
+    assert done.returncode == 26
+    assert "no luck with ***" in done.stderr

@@ -1,0 +1,199 @@
+"""The gate: every rule passes and fails, directions count, and who must prove what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from leverframe.domain.diff import Diff
+from leverframe.domain.diff.result import Change
+from leverframe.domain.evaluate.holdout import Holdout
+from leverframe.domain.gate import rules_in_force
+from leverframe.domain.gate.compare import Pair, judged_metrics, judged_slices
+from leverframe.domain.gate.rules import BASE, CHANGE
+from leverframe.domain.gate.run import Evidence, _contracts, _diff, _sizes
+from leverframe.domain.verdict import Objection, Reason
+from leverframe.errors import SettingsError
+from leverframe.settings import GateSettings, MetricRule, SliceRule
+
+DAYS, A_DAY = 40, 60
+SHOPS = np.array(["north", "south"])[np.arange(DAYS * A_DAY) % 2]
+
+
+def side(skill: float, seed: int = 0, *, days: int = DAYS, spoilt: str = "") -> Holdout:
+    """Return a binary hold-out; more ``skill`` ranks better, and one shop may be ``spoilt``."""
+    world, own = np.random.default_rng(99), np.random.default_rng(seed)
+    labels = (world.random(DAYS * A_DAY) < 0.3).astype(float)
+    odds = skill * (labels - 0.5) + own.normal(0, 1, len(labels))
+    odds[spoilt == SHOPS] = own.normal(0, 1, int((spoilt == SHOPS).sum()))
+    rows = slice(0, days * A_DAY)
+    numbers = np.arange(DAYS * A_DAY) // A_DAY
+    return Holdout(
+        "binary", ("0", "1"), labels[rows], 1 / (1 + np.exp(-odds[rows])), numbers[rows], {"shop": SHOPS[rows]}
+    )
+
+
+def gate(**metrics: dict[str, float]) -> GateSettings:
+    """Return rules by metric."""
+    return GateSettings(metrics={name: MetricRule(**rule) for name, rule in metrics.items()}, resamples=200)
+
+
+def reasons(objections: list[Objection]) -> list[Reason]:
+    """Return the reasons in order."""
+    return [each.reason for each in objections]
+
+
+GOOD, FAIR, POOR = side(2.0), side(1.5, 1), side(0.8, 2)
+
+
+@pytest.mark.parametrize(
+    ("rule", "candidate", "champion", "expected"),
+    [
+        ({"maximum_drop": 0.02}, GOOD, FAIR, []),
+        ({"maximum_drop": 0.02}, POOR, GOOD, [Reason.METRIC_DROPPED]),
+        ({"maximum_drop": 0.0}, GOOD, GOOD, []),
+        ({"maximum_drop": 0.3}, POOR, GOOD, []),
+        ({"minimum_gain": 0.02}, GOOD, POOR, []),
+        ({"minimum_gain": 0.02}, GOOD, GOOD, [Reason.GAIN_MISSED]),
+        ({"minimum_gain": 0.0}, POOR, GOOD, [Reason.GAIN_MISSED]),
+        ({"floor": 0.7}, GOOD, None, []),
+        ({"floor": 0.99}, GOOD, None, [Reason.FLOOR_MISSED]),
+        ({"floor": 0.99, "maximum_drop": 0.01}, POOR, GOOD, [Reason.FLOOR_MISSED, Reason.METRIC_DROPPED]),
+        ({"maximum_drop": 0.01}, GOOD, None, []),
+    ],
+)
+def test_each_rule_passes_and_fails(
+    rule: dict[str, float], candidate: Holdout, champion: Holdout | None, expected: list[Reason]
+) -> None:
+    """With a higher metric; a champion that is not there leaves the floors."""
+    found, objections = judged_metrics(Pair(candidate, champion), gate(auc=rule))
+    assert reasons(objections) == expected
+    assert found[0].kept is (not expected)
+    assert found[0].rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "candidate", "champion", "expected"),
+    [
+        ({"maximum_drop": 0.01}, GOOD, POOR, []),
+        ({"maximum_drop": 0.01}, POOR, GOOD, [Reason.METRIC_DROPPED]),
+        ({"minimum_gain": 0.01}, GOOD, POOR, []),
+        ({"floor": 0.9}, GOOD, POOR, []),
+        ({"floor": 0.01}, GOOD, POOR, [Reason.FLOOR_MISSED]),
+    ],
+)
+def test_lower_is_better_where_the_metric_says_so(
+    rule: dict[str, float], candidate: Holdout, champion: Holdout, expected: list[Reason]
+) -> None:
+    """The same words for a loss: a drop is whatever is worse, a floor the worst value."""
+    found, objections = judged_metrics(Pair(candidate, champion), gate(log_loss=rule))
+    assert reasons(objections) == expected
+    loss = next(each for each in found if each.metric == "log_loss")
+    assert loss.gain is not None
+    assert loss.champion is not None
+    assert loss.candidate is not None
+    assert loss.gain == pytest.approx(loss.champion - loss.candidate, rel=1e-4)
+
+
+def test_what_cannot_be_shown_is_uncertain_and_not_passed() -> None:
+    """Equal models, and a tolerance between the gain and its bound: the reason says that more days would help."""
+    pair = Pair(side(1.5, 8), side(1.5, 7))
+    auc = judged_metrics(pair, gate(auc={"floor": 0.1}))[0][0]
+    assert auc.gain is not None
+    assert auc.low is not None
+    between = gate(auc={"maximum_drop": -(auc.gain + auc.low) / 2})
+    assert reasons(judged_metrics(pair, between)[1]) == [Reason.METRIC_UNCERTAIN]
+    few = judged_metrics(Pair(side(2.0, days=5), side(2.0, days=5)), gate(auc={"maximum_drop": 0.5}))[1]
+    assert reasons(few) == [Reason.METRIC_UNCERTAIN]
+    assert "5 days" in few[0].what
+
+
+def test_a_rule_about_nothing_fails() -> None:
+    """A missing metric, a metric of another kind, and one that is undefined are never a pass."""
+    assert reasons(judged_metrics(Pair(GOOD, POOR), gate(accuracy={"floor": 0.1}))[1]) == [Reason.METRIC_MISSING]
+    one_class = Holdout("binary", ("0", "1"), np.zeros(600), GOOD.answers[:600], GOOD.days[:600], {})
+    undefined = judged_metrics(Pair(one_class, one_class), gate(auc={"maximum_drop": 0.5}))[1]
+    assert Reason.METRIC_MISSING in reasons(undefined)
+
+
+def test_a_slice_fails_only_when_it_is_surely_worse() -> None:
+    """One shop spoilt: that slice, and no other, is refused; the overall rule may still be kept."""
+    rules = GateSettings(slices=[SliceRule(columns=["shop"], maximum_drop=0.05, minimum_rows=100)], resamples=200)
+    found, objections = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)
+    assert reasons(objections) == [Reason.SLICE_DROPPED]
+    assert {each.value: each.kept for each in found} == {"north": False, "south": True}
+    assert judged_slices(Pair(side(2.0, 4), GOOD), rules)[1] == []
+
+
+def test_a_slice_below_its_floor_fails_without_a_champion_too() -> None:
+    """Absolute demands need no comparison; small slices are not judged; a column that is gone is told."""
+    rule = SliceRule(columns=["shop"], floor=0.7, minimum_rows=100)
+    rules = GateSettings(slices=[rule], resamples=200)
+    assert reasons(judged_slices(Pair(side(2.0, 3, spoilt="south"), None), rules)[1]) == [Reason.FLOOR_MISSED]
+    tiny = GateSettings(slices=[rule.model_copy(update={"minimum_rows": 10_000})], resamples=200)
+    assert judged_slices(Pair(POOR, None), tiny) == ([], [])
+    gone = GateSettings(slices=[rule.model_copy(update={"columns": ["town"]})], resamples=200)
+    assert reasons(judged_slices(Pair(GOOD, None), gone)[1]) == [Reason.METRIC_MISSING]
+
+
+@given(seed=st.integers(0, 50), skill=st.sampled_from([0.5, 1.0, 2.0]))
+@settings(deadline=None, max_examples=15)
+def test_a_model_against_itself_always_passes(seed: int, skill: float) -> None:
+    """No change, no objection, whatever the model: gains are zero, exactly."""
+    model = side(skill, seed)
+    found, objections = judged_metrics(Pair(model, model), gate(auc={"maximum_drop": 0.0}, brier={"maximum_drop": 0.0}))
+    assert objections == []
+    assert {each.gain for each in found} <= {0.0, -0.0}
+
+
+def test_the_rules_are_those_of_the_base() -> None:
+    """A change that loosens them is judged by the old ones, and told; without any, its own count."""
+    strict, loose = {"gate": {"metrics": {"auc": {"floor": 0.9}}}}, {"gate": {"metrics": {"auc": {"floor": 0.1}}}}
+    found = rules_in_force(strict, loose)
+    assert found.settings.metrics["auc"].floor == 0.9
+    assert (found.of, found.changes) == (BASE, ("`gate.metrics.auc.floor`: `0.9` to `0.1`",))
+    assert rules_in_force(strict, {}).changes == ("`gate.metrics.auc.floor`: `0.9` to `none`",)
+    first = rules_in_force({}, loose)
+    assert (first.of, first.changes, first.settings.metrics["auc"].floor) == (CHANGE, (), 0.1)
+    with pytest.raises(SettingsError, match="gate"):
+        rules_in_force({"gate": {"metrics": {"auc": {"flor": 0.9}}}}, loose)
+
+
+@pytest.mark.parametrize("rule", [{}, {"maximum_drop": 0.1, "minimum_gain": 0.1}, {"maximum_drop": -1.0}])
+def test_a_rule_that_could_never_fail_is_refused(rule: dict[str, float]) -> None:
+    """Nor one that contradicts itself."""
+    with pytest.raises(ValidationError):
+        MetricRule(**rule)
+
+
+def evidence(**changed: Any) -> Evidence:
+    """Return evidence with nothing against it."""
+    return Evidence(**({"contracts": {}, "parity": {"verdict": "passed"}, "diff": None, "sizes": {}} | changed))
+
+
+def test_contracts_parity_size_and_breaking_changes() -> None:
+    """Each passes and fails; a warning is no failure; the base may allow breaking changes."""
+    check = {"check": "in_range", "column": "amount", "verdict": "failed", "severity": "error"}
+
+    def report(**changed: str) -> dict[str, Any]:
+        return {"2024-01": {"tables": {"orders": {"checks": [check | changed]}}}}
+
+    assert reasons(list(_contracts(evidence(contracts=report())))) == [Reason.CONTRACT_BROKEN]
+    assert list(_contracts(evidence(contracts=report(severity="warn")))) == []
+    assert list(_contracts(evidence(contracts=report(verdict="passed")))) == []
+    assert reasons(list(_contracts(evidence(parity={"verdict": "failed"})))) == [Reason.PARITY_BROKEN]
+    assert list(_contracts(evidence(parity=None))) == []
+    rules = rules_in_force({"gate": {"maximum_megabytes": 1.0}}, {})
+    assert reasons(list(_sizes(evidence(sizes={"model": 900_000, "snapshot": 200_000}), rules))) == [
+        Reason.BUNDLE_TOO_LARGE
+    ]
+    assert list(_sizes(evidence(sizes={"model": 900_000}), rules)) == []
+    broken = evidence(diff=Diff("a", "b", changes=(Change("orders", "the table is gone", True),)))
+    assert reasons(list(_diff(broken, rules))) == [Reason.CHANGE_BREAKING]
+    assert list(_diff(broken, rules_in_force({"gate": {"breaking_changes": "allow"}}, {}))) == []
+    assert list(_diff(evidence(diff=Diff("a", "b", changes=(Change("orders", "new", False),))), rules)) == []

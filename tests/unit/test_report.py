@@ -1,0 +1,439 @@
+"""The decision card: golden pages, hostile content, sections on their own, and where a card goes."""
+
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leverframe.documents import dumped, loaded
+from leverframe.domain.check import Checked
+from leverframe.domain.diff import Diff
+from leverframe.domain.diff.result import Change, ColumnDiff, Estimate, RowsDiff, TableDiff
+from leverframe.domain.gate import Compared, Gated, SliceCompared
+from leverframe.domain.report import LIMIT, Card, Curve, ParameterChange, Promises, StageNode, marker, render
+from leverframe.domain.report import markdown as drawing
+from leverframe.domain.report.publish import (
+    Comment,
+    Create,
+    Outdated,
+    Posting,
+    Unchanged,
+    Update,
+    Where,
+    chosen,
+    conclusion,
+    post,
+    step,
+    title,
+    where,
+)
+from leverframe.domain.reproduce import Reproduced, StageRun
+from leverframe.domain.verdict import Failed, Objection, Passed, Reason, Skipped
+from leverframe.errors import PublishError, SettingsError
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "report"
+BASE, HEAD = "b" * 40, "c" * 40
+RULE = "shown not to be worse by more than 0.01"
+
+
+def compared(gain: float | None = 0.012, *, kept: bool = True) -> tuple[Compared, ...]:
+    """Return two metrics, one of them under a rule."""
+    champion = None if gain is None else 0.79
+    low, high = (None, None) if gain is None else (gain - 0.004, gain + 0.004)
+    auc = Compared("auc", "area under ROC", "higher", champion, 0.79 + (gain or 0), gain, low, high, RULE, kept)
+    return auc, Compared("base_rate", "base rate", "neither", champion and 0.126, 0.126, gain and 0.0, low, high)
+
+
+def card(**changed: Any) -> Card:
+    """Return the card of a better model."""
+    slices = (
+        SliceCompared("carrier", "AA", "auc", 1200, 0.75, 0.77, 0.02, -0.01, 0.05),
+        SliceCompared("carrier", "9E", "auc", 900, 0.74, 0.73, -0.01, -0.04, 0.02),
+    )
+    gated = Gated(
+        BASE, HEAD, (), "", 109_619, 122, "both models answered the same rows", 0.95, compared(), slices,
+        "the base branch",
+    )  # fmt: skip
+    stages = (
+        StageRun("train", "ran", 8.25),
+        StageRun("evaluate", "verified", 3.5),
+        StageRun("build@2013-01", "unchanged"),
+    )
+    nodes = (
+        StageNode("build", 12, 0, 0, 0, 0.0),
+        StageNode("train", 1, 1, 0, 0, 8.25),
+        StageNode("evaluate", 1, 0, 1, 0, 3.5),
+    )
+    curve = Curve("ROC", "fpr", "tpr", ((0.0, 0.0), (0.5, 0.8), (1.0, 1.0)), ((0.0, 0.0), (0.5, 0.85), (1.0, 1.0)))
+    whole = Card(
+        BASE,
+        HEAD,
+        Checked(HEAD),
+        Reproduced(HEAD, stages),
+        gated,
+        (ParameterChange("train.params.iterations", "200", "300"),),
+        Promises(1106, 11, (), ("`2013-01 sales`: `volume(z <= 8)`",)),
+        Diff("bbbbbbbbbbbb", "the working tree"),
+        (curve,),
+        nodes,
+        (("build", "train"), ("train", "evaluate")),
+    )
+    return replace(whole, **changed)
+
+
+def refused(reason: Reason, what: str, following: str) -> tuple[Objection, ...]:
+    """Return one objection."""
+    return (Objection(reason, what, following),)
+
+
+def gated(**changed: Any) -> Gated:
+    """Return what the gate says of a better model, changed."""
+    found = card().gated
+    assert found is not None
+    return replace(found, **changed)
+
+
+HOSTILE = (
+    "`](http://x) <img src=x onerror=alert(1)> @everyone | --> ]]> ${{ github.token }} ::error:: \u202e\x00\n\n# h\n"
+)
+MANY = tuple(SliceCompared("customer", f"c{n}", "auc", 300, 0.7, 0.71, 0.01, 0.0, 0.02) for n in range(5000))
+HUGE = {
+    "parameters": tuple(ParameterChange(f"train.params.p{n}", "x" * 500, "y" * 500) for n in range(5000)),
+    "gated": gated(slices=MANY, rule_changes=tuple(f"`gate.metrics.m{n}.floor`: `1` to `2`" for n in range(5000))),
+    "promises": Promises(9, 9, tuple(f"`2013-01 sales`: `check_{n}`" for n in range(5000)), ()),
+    "nodes": tuple(StageNode(f"stage-{n}", 1, 1, 0, 0, 1.0) for n in range(5000)),
+    "edges": tuple((f"stage-{n}", f"stage-{n + 1}") for n in range(4999)),
+    "checked": Checked(
+        HEAD, tuple(Objection(Reason.LOCK_STALE, f"`s{n}`: changed", "`dvc repro`") for n in range(5000))
+    ),
+    "diff": Diff(
+        "b",
+        "c",
+        tuple(
+            TableDiff(
+                f"t{n}",
+                RowsDiff(1, 2, Estimate(1, 1, 1)),
+                {"2013-01": RowsDiff(1, 2)},
+                (ColumnDiff("c", "2013-01", 1, 0.5, {"null_rate": 0.1}, {"null_rate": 0.2}),),
+            )
+            for n in range(5000)
+        ),
+        tuple(Change(f"t{n}", "the table is gone", True) for n in range(5000)),
+    ),
+    "curves": (card().curves[0],) * 200,
+    "notes": ("a note",) * 5000,
+}
+CASES: dict[str, Card] = {
+    "better": card(),
+    "worse": card(
+        gated=gated(
+            metrics=compared(-0.03, kept=False),
+            objections=refused(
+                Reason.METRIC_DROPPED,
+                f"area under ROC changes by -0.0300 (better is positive), at worst by -0.0340; the rule is: {RULE}",
+                "improve the model, or set another rule in a change of its own",
+            ),
+        )
+    ),
+    "no-change": card(gated=gated(metrics=compared(0.0)), parameters=(), curves=()),
+    "first-model": card(
+        gated=gated(
+            metrics=compared(None),
+            slices=(),
+            how="no champion",
+            notes=("no model was merged before, so there is no champion: floors alone decide",),
+        )
+    ),
+    "failed-contract": card(
+        promises=Promises(1100, 11, ("`2013-02 sales`: `in_range(0, 10)` of `amount`",)),
+        gated=gated(
+            objections=refused(
+                Reason.CONTRACT_BROKEN,
+                "the data break 1 promise: `2013-02 sales`: `in_range(0, 10)` of `amount`",
+                "mend the data at their source, or the contract in `contracts.py`",
+            )
+        ),
+    ),
+    "forged-lock": card(
+        reproduced=Reproduced(
+            HEAD,
+            objections=refused(
+                Reason.METRICS_FORGED,
+                "the stage gives other figures than `reports/metrics.json` in git: `auc` 0.99 instead of 0.79",
+                "commit what `dvc repro -f -s evaluate` writes, with `dvc.lock`",
+            ),
+        )
+    ),
+    "stale-lock": card(
+        checked=Checked(
+            HEAD, refused(Reason.LOCK_STALE, "train: parameter train.params.iterations: 200 -> 300", "`dvc repro`")
+        )
+    ),
+    "missing-data": card(
+        checked=Checked(
+            HEAD,
+            refused(
+                Reason.DATA_MISSING,
+                "1 of the outputs in `dvc.lock` is not in the remote `store`: `models/model.skops`",
+                "`dvc push`, on the machine that ran the stages",
+            ),
+        )
+    ),
+    "huge": card(**HUGE),
+    "nothing-to-compare": Card(BASE, HEAD, notes=("the data diff cannot be shown: no plan",)),
+    "hostile": card(
+        parameters=(ParameterChange(HOSTILE, HOSTILE, HOSTILE * 5000),),
+        gated=gated(
+            objections=refused(Reason.METRIC_DROPPED, HOSTILE, HOSTILE),
+            slices=(SliceCompared(HOSTILE, HOSTILE, "auc", 1, 0.1, 0.2, 0.1, 0.0, 0.2, kept=False),),
+            rule_changes=(HOSTILE,),
+            how=HOSTILE,
+        ),
+        promises=Promises(0, 0, (HOSTILE,)),
+        nodes=(StageNode(HOSTILE, 1, 1, 0, 0, 1.0),),
+        curves=(replace(card().curves[0], title=HOSTILE, x=HOSTILE),),
+        notes=(HOSTILE,),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_page_is_the_golden_one(name: str) -> None:
+    """`LEVERFRAME_GOLDEN=write` writes them; a reviewer reads the difference."""
+    page, path = render(CASES[name]), GOLDEN / f"{name}.md"
+    if os.environ.get("LEVERFRAME_GOLDEN") == "write":
+        path.write_text(page, encoding="utf-8")
+    assert page == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_page_fits_into_a_comment_and_begins_with_the_verdict(name: str) -> None:
+    """Whatever the size: the limit is kept, and the verdict with its reasons stands first."""
+    page = render(CASES[name])
+    assert len(page) <= LIMIT
+    verdict = CASES[name].verdict
+    assert page.startswith("## ✅" if isinstance(verdict, Passed) else "## ❌")
+    if isinstance(verdict, Failed):
+        assert all(f"`{each.value}`" in page[:2000] for each in verdict.reasons)
+
+
+def test_hostile_text_stays_text() -> None:
+    """No tag, link, mention, table cell or command comes out of what others wrote."""
+    page = render(CASES["hostile"])
+    outside = re.sub(r"`[^`\n]*`", "", page)
+    assert "<img" not in outside
+    assert "](http" not in outside
+    assert "@everyone" not in outside
+    assert "\u202e" not in page
+    assert "\x00" not in page
+    assert not re.search(r"^(::|# h)", page, re.MULTILINE)
+    rows = [line for line in page.splitlines() if line.startswith("|")]
+    widths = {len(re.findall(r"(?<!\\)\|", re.sub(r"<code>.*?</code>|`[^`]*`", "", line))) for line in rows}
+    assert widths <= {4, 7}
+
+
+def test_a_card_with_megabytes_of_text_is_drawn_whole_in_the_summary_of_a_job() -> None:
+    """Cut where it must be, with the word that says so."""
+    page = render(CASES["huge"])
+    assert "left out here" in page or "more" in page
+    assert len(render(CASES["huge"], shown_slices=1000, limit=900_000)) <= 900_000
+
+
+def test_sections_degrade_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be drawn says so; verdict and the others stand."""
+
+    def broken(_: Card, __: int) -> str:
+        raise KeyError("nothing")
+
+    sections = [(name, broken if name == "Metrics" else section) for name, section in drawing._SECTIONS]
+    monkeypatch.setattr(drawing, "_SECTIONS", tuple(sections))
+    page = render(card())
+    assert "could not be drawn: KeyError" in page
+    assert "### Parameters" in page
+    assert page.startswith("## ✅")
+
+
+@given(limit=st.integers(3_000, 60_000))
+@settings(deadline=None, max_examples=8)
+def test_no_limit_cuts_the_verdict(limit: int) -> None:
+    """At any length the page fits, and the verdict stands."""
+    for name in ("huge", "worse"):
+        page = render(CASES[name], limit=limit)
+        assert len(page) <= limit + 1
+        assert page.startswith("## ❌ Leverframe: do not merge")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_card_survives_as_data(name: str) -> None:
+    """What one job writes another reads, and draws the same page."""
+    again = loaded(Card, dumped(CASES[name]), name="card")
+    assert render(again) == render(CASES[name])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"{}", b'{"base": 1}', dumped(card()).replace(b'"ran"', b'"flew"'), dumped(card())[:-40], b"\xff" * 9],
+)
+def test_what_is_no_card_is_refused(data: bytes) -> None:
+    """One clear error, whatever the bytes."""
+    with pytest.raises(SettingsError, match="is not what Leverframe writes"):
+        loaded(Card, data, name="card")
+
+
+def test_a_lever_without_a_result_refuses() -> None:
+    """Nobody may take silence for consent."""
+    assert card(gated=None).verdict == Failed((Reason.TOOL_BROKE,))
+    assert card().verdict == Passed()
+    assert card(gated=gated(because="no rule")).verdict == Skipped("no rule")
+
+
+ME = "github-actions[bot]"
+
+
+def comment(number: int, body: str, author: str = ME) -> Comment:
+    """Return a comment."""
+    return Comment(number, author, body, f"https://example.org/{number}")
+
+
+def body(run: int = 7, text: str = "the card", key: str = "model") -> str:
+    """Return the body of a comment of ours."""
+    return f"{marker(key, HEAD, run)}\n{text}\n"
+
+
+def test_only_our_own_comment_with_our_marker_is_ours() -> None:
+    """Neither a copy of the marker by somebody else, nor another key, nor a quotation further down."""
+    others = [comment(1, body(), "mallory"), comment(2, body(key="other")), comment(3, f"> {body()}")]
+    assert step(others, ME, "model", body()) == Create()
+    mine = comment(4, body(3, "old"))
+    assert step([*others, mine], ME, "model", body()) == Update(mine)
+
+
+def test_an_equal_comment_is_left_alone() -> None:
+    """Line ends, another run of the same result, and the mark that CML leaves do not count."""
+    for there in (
+        body(),
+        body(5),
+        body().replace("\n", "\r\n"),
+        body() + '\n\n![](https://cml.dev/watermark.png#1 "CML watermark leverframe-model")',
+    ):
+        mine = comment(4, there)
+        assert step([mine], ME, "model", body()) == Unchanged(mine)
+    assert isinstance(step([comment(4, body() + "more")], ME, "model", body()), Update)
+
+
+def test_a_later_run_is_never_overwritten() -> None:
+    """The run that ends last is not the run that began last."""
+    mine = comment(4, body(9))
+    assert step([mine], ME, "model", body(7)) == Outdated(mine, 9)
+    assert step([comment(4, f"<!-- leverframe:report:model {{bad -->\n{body()}")], ME, "model", body()) == Create()
+
+
+def test_a_key_that_could_leave_the_marker_is_refused() -> None:
+    """It stands inside an HTML comment."""
+    with pytest.raises(PublishError, match="key"):
+        marker("x --> <b>", HEAD, 1)
+
+
+class Memory:
+    """A forge in memory that counts what it is asked."""
+
+    def __init__(self, comments: list[Comment]) -> None:
+        self.said, self.checks = comments, list[tuple[str, str, str]]()
+
+    def me(self) -> str:
+        return ME
+
+    def comments(self, number: int) -> list[Comment]:
+        return list(self.said)
+
+    def create(self, number: int, body: str) -> str:
+        self.said.append(comment(len(self.said) + 1, body))
+        return self.said[-1].url
+
+    def update(self, comment: Comment, body: str) -> str:
+        self.said[self.said.index(comment)] = replace(comment, body=body)
+        return comment.url
+
+    def pull_request(self, owner: str, branch: str, head: str) -> int | None:
+        return 1
+
+    def check_run(self, head: str, conclusion: str, title: str, summary: str) -> str:
+        self.checks.append((head, conclusion, title))
+        return ""
+
+
+def test_posting_twice_leaves_one_comment() -> None:
+    """Created, then left alone, then updated; a dry run does nothing; a late run does nothing."""
+    forge = Memory([])
+
+    def posted(text: str, run: int, *, dry: bool = False) -> str:
+        posting = Posting("model", body(run, text), HEAD, Passed(), "summary")
+        return post(forge, 1, posting, others=lambda _, __: False, dry=dry)[1]
+
+    assert posted("a", 1, dry=True) == "would create"
+    assert (forge.said, forge.checks) == ([], [])
+    assert posted("a", 1) == "created"
+    assert posted("a", 2) == "unchanged"
+    assert posted("b", 3) == "updated"
+    assert posted("c", 2) == "left alone: it is of the later run 3"
+    assert [each.body for each in forge.said] == [body(3, "b")]
+    assert forge.checks == [(HEAD, "success", "ready to merge")] * 3
+
+
+def test_the_check_is_the_gate() -> None:
+    """The three verdicts as GitHub shows them."""
+    failed = Failed((Reason.METRIC_DROPPED, Reason.LOCK_STALE))
+    assert [conclusion(each) for each in (Passed(), failed, Skipped("x"))] == ["success", "failure", "neutral"]
+    assert title(failed) == "do not merge: metric-dropped, lock-stale"
+
+
+def test_who_posts() -> None:
+    """Auto takes what is there; what was asked for and cannot be is an error that says what to do."""
+    run = Where("o/r", 1, HEAD, 1)
+
+    def who(asked: Any, *, has_cml: bool = False, has_token: bool = True, run: Where | None = run) -> str:
+        return chosen(asked, has_cml=has_cml, has_token=has_token, run=run)
+
+    assert who("auto", has_cml=True) == "cml"
+    assert who("auto") == "github"
+    assert who("auto", has_token=False) == "summary"
+    assert who("auto", run=None) == "file"
+    assert who("file", has_cml=True) == "file"
+    with pytest.raises(PublishError, match="cannot post from here"):
+        who("github", has_token=False)
+    with pytest.raises(PublishError, match="cannot post from here"):
+        who("cml", run=None)
+
+
+@pytest.mark.parametrize("payload", [{}, {"pull_request": {}}, {"pull_request": {"number": "x", "head": {"sha": 1}}}])
+def test_an_odd_event_is_one_clear_error(payload: dict[str, Any]) -> None:
+    """Never a traceback."""
+    with pytest.raises(PublishError, match="the payload of the event"):
+        where("pull_request", payload, {"GITHUB_REPOSITORY": "o/r"})
+
+
+def test_events_without_a_pull_request_have_none() -> None:
+    """A push, a schedule, and the end of a workflow that was no pull request's."""
+    assert where("push", {}, {}) is None
+    assert where("workflow_run", {"workflow_run": {"event": "push"}}, {}) is None
+
+
+def test_the_number_never_comes_from_the_payload_of_a_fork() -> None:
+    """It is looked up by the head's repository, branch and commit."""
+    home = {"owner": {"login": "stranger"}, "full_name": "stranger/r"}
+    run = {"event": "pull_request", "head_sha": HEAD, "id": 5, "head_branch": "b", "head_repository": home}
+    found = where(
+        "workflow_run", {"workflow_run": run | {"pull_requests": [{"number": 3}]}}, {"GITHUB_REPOSITORY": "o/r"}
+    )
+    assert found == Where("o/r", None, HEAD, 5, "stranger", "b", trusted=False)
+    assert json.dumps({"head": HEAD}) in marker("model", HEAD, 5).replace(', "run": 5', "")
