@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -105,18 +106,20 @@ def rules() -> GateSettings:
     return read_settings(ROOT / "params.yaml").gate
 
 
-def trial(asked: tuple[int, dict[str, float]]) -> dict[str, bool]:
-    """Return what the gate says of each candidate of one trial: True where it is blocked."""
+def trial(asked: tuple[int, dict[str, float]]) -> dict[str, list[str]]:
+    """Return what the gate says of each candidate of one trial: the reasons for which it is blocked."""
     seed, spreads = asked
     draw = np.random.default_rng(1000 + seed)
     here, settings = world().drawn(draw), rules()
     champion = here.said(OWN, draw)
     equal = Pair(here.said(OWN, draw), champion)
-    found = {"equal": bool(judged_metrics(equal, settings)[1] + judged_slices(equal, settings)[1])}
+    objections = judged_metrics(equal, settings)[1] + judged_slices(equal, settings)[1]
+    found = {"equal": [each.reason.value for each in objections]}
     for metric, spread in spreads.items():
         alone = settings.metrics[metric].model_copy(update={"floor": None})
         single = settings.model_copy(update={"metrics": {metric: alone}, "slices": []})
-        found[metric] = bool(judged_metrics(Pair(here.said(spread, draw), champion), single)[1])
+        against = judged_metrics(Pair(here.said(spread, draw), champion), single)[1]
+        found[metric] = [each.reason.value for each in against]
     return found
 
 
@@ -134,7 +137,7 @@ def figures(*, trials: int, workers: int) -> dict[str, Any]:
     spreads = {name: spread_that_loses(name, 2 * drop) for name, drop in tolerated.items()}
     with ProcessPoolExecutor(workers) as pool:
         found = list(pool.map(trial, [(seed, spreads) for seed in range(trials)]))
-    blocked = sum(each["equal"] for each in found)
+    blocked = sum(bool(each["equal"]) for each in found)
     passed = {name: sum(not each[name] for each in found) for name in spreads}
     rates = {"equal_blocked": blocked / trials, "worse_passed": max(passed.values()) / trials}
     return {
@@ -144,6 +147,7 @@ def figures(*, trials: int, workers: int) -> dict[str, Any]:
         "ratios": rates,
         "absolute": {
             "equal_blocked_bounds": wilson(blocked, trials),
+            "equal_blocked_for": dict(Counter(reason for each in found for reason in set(each["equal"]))),
             "worse_passed_bounds": {name: wilson(count, trials) for name, count in passed.items()},
             "spread_of_worse": {name: round(each, 3) for name, each in spreads.items()},
             "tolerated": tolerated,

@@ -3,7 +3,7 @@
 The shop of the tests, reproduced, with a changed parameter that was run and committed. Whole processes
 in alternating rounds. ``card`` is `leverframe report` over what the levers left; its peer are `dvc
 status`, `metrics diff`, `params diff` and `plots diff` together, which show less. ``check`` stands
-against `dvc status`. The last figure is the no-op `leverframe reproduce` of a job whose remote holds 500
+against `dvc status`, both on the reference case after a change of a setting. The last figure is the no-op `leverframe reproduce` of a job whose remote holds 500
 entries of a run cache, against the same with none.
 """
 
@@ -14,6 +14,7 @@ import json
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,9 +22,12 @@ from typing import Any
 
 from benchmarks.alternate import Measure, alternate, machine, medians, met, ratio
 from benchmarks.status import whole
+from leverframe.adapters.git import Git
+from leverframe.adapters.working_tree import WorkingTree
 from leverframe.testing.repository import TemporaryRepository
 from tests.integration.shop import made
 
+ROOT = Path(__file__).parents[1]
 TARGETS = {"card_cpu_vs_four_dvc_calls": 0.25, "check_cpu_vs_dvc_status": 0.20, "no_op_with_500_run_entries": 1.2}
 GATE = "\ngate:\n  metrics:\n    auc: {maximum_drop: 0.03}\n"
 
@@ -40,14 +44,15 @@ def figures(*, rounds: int) -> dict[str, Any]:
     """Return the figures, measured turn by turn."""
     with tempfile.TemporaryDirectory() as folder:
         repository = _changed(Path(folder))
+        reference = _reference(Path(folder))
         for lever in ("check", "reproduce", "gate"):
             repository.run(sys.executable, "-m", "leverframe", lever)
         calls = (("status", "-q"), ("metrics", "diff", "main"), ("params", "diff", "main"), ("plots", "diff", "main"))
         sides: dict[str, Callable[[], Measure]] = {
             "card": partial(whole, repository, "leverframe", "report", "--publisher", "file"),
             "dvc": lambda: _together([whole(repository, "dvc", *call) for call in calls]),
-            "check": partial(whole, repository, "leverframe", "check"),
-            "dvc status": partial(whole, repository, "dvc", "status", "-q"),
+            "check": partial(whole, reference, "leverframe", "check", "--base", "main"),
+            "dvc status": partial(whole, reference, "dvc", "status", "-q"),
         }
         found = alternate(sides, rounds)
         jobs = {name: _job(Path(folder), repository, entries) for name, entries in (("none", 0), ("500", 500))}
@@ -62,7 +67,7 @@ def figures(*, rounds: int) -> dict[str, Any]:
     return {
         "name": "report",
         "machine": machine(),
-        "sizes": {"stages": 22, "rounds": rounds},
+        "sizes": {"stages": 22, "stages_of_check": 43, "rounds": rounds},
         "ratios": ratios,
         "absolute": {**medians(found), **{f"no-op, {name} entries": each for name, each in medians(repeated).items()}},
         "targets": TARGETS,
@@ -89,6 +94,23 @@ def _changed(folder: Path) -> TemporaryRepository:
     repository.dvc("repro")
     repository.commit("More trees")
     repository.dvc("push")
+    return repository
+
+
+def _reference(folder: Path) -> TemporaryRepository:
+    """Return a clone of this repository with its data, on a branch that changes a setting which no stage reads."""
+    place = folder / "reference"
+    (place / "home").mkdir(parents=True)
+    Git(ROOT).copied(Git(ROOT).named("HEAD"), place / "repository")
+    repository = TemporaryRepository(place / "repository", place / "home")
+    WorkingTree.around(ROOT).lend(repository.root)
+    repository.git("checkout", "--quiet", "-B", "main")
+    repository.dvc("checkout", "--quiet")
+    repository.git("checkout", "--quiet", "-b", "change")
+    params = repository.read("params.yaml").replace("publisher: auto", "publisher: github")
+    repository.write("params.yaml", params)
+    repository.commit("Post by GitHub's interface")
+    time.sleep(3)  # what was written less than two seconds ago is hashed again, by design
     return repository
 
 

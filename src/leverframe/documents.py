@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from leverframe.errors import LeverframeError, SettingsError, nearest
 from leverframe.yaml_files import load, parse
 
-__all__ = ["Document", "dumped", "load", "loaded", "parse", "read", "validated"]
+__all__ = ["Document", "load", "loaded", "parse", "read", "validated"]
 
 
 SCHEMA = "`leverframe settings --schema` prints every setting with its type and meaning"
@@ -41,13 +41,11 @@ def read(path: Path, model: type[Model], *, what: str) -> Model:
 Kind = TypeVar("Kind")
 
 
-def dumped(content: Any) -> bytes:
-    """Return a dataclass as JSON."""
-    return TypeAdapter(type(content)).dump_json(content, indent=1) + b"\n"
-
-
 def loaded(kind: type[Kind], data: bytes, *, name: str) -> Kind:
-    """Return the dataclass that ``dumped`` wrote, every field checked; raises ``SettingsError`` for anything else."""
+    """Return the dataclass whose fields were written as JSON, every one checked.
+
+    Raises ``SettingsError`` for anything else.
+    """
     try:
         return TypeAdapter(kind).validate_json(data)
     except ValidationError as error:

@@ -13,6 +13,8 @@ from typing import Any
 
 from leverframe.errors import DiskError, LeverframeError
 
+PARAMS = Path("params.yaml")  # the one file of settings
+
 _DISK = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota is used up",

@@ -10,8 +10,10 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +46,13 @@ def product_json(content: Any) -> None:
 
 def verdict(found: Any, *, as_json: bool, report: str = "") -> None:
     """Print what a lever found, with ``lines()`` or as JSON, and hand verdict and reason to a GitHub job."""
-    from leverframe.documents import dumped  # noqa: PLC0415 - only levers need it
     from leverframe.domain.verdict import Failed, word  # noqa: PLC0415
 
     decided = found.verdict
-    product(dumped(found).decode().rstrip() if as_json else "\n".join(found.lines()))
+    if as_json:
+        product_json({"verdict": word(decided), **asdict(found)})
+    else:
+        product("\n".join(found.lines()))
     reasons = [reason.value for reason in decided.reasons] if isinstance(decided, Failed) else []
     set_outputs({"verdict": word(decided), "reason": " ".join(reasons), "report": report})
 
@@ -64,6 +68,14 @@ def failure(error: LeverframeError) -> None:
     if in_github_actions():
         message = _escaped(f"{error.what}. {error.why}. Next: {error.next}")
         click.echo(f"::error title={_escaped_property(error.what)}::{message}", err=True)
+
+
+def wait_for_person(text: str) -> None:
+    """Say ``text`` and wait for Ctrl-C where a person watches; go on at once where nobody does, or nothing is said."""
+    if text and sys.stdin.isatty() and sys.stdout.isatty():
+        story(text)
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
 
 
 def in_github_actions() -> bool:

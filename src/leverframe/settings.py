@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, model_validator
 
 from leverframe.documents import Document, load, validated
+from leverframe.files import PARAMS
 
-PARAMS = Path("params.yaml")
+__all__ = ["PARAMS", "Settings", "read_settings", "schema"]
 
 _MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 _IMPORT_PATH = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")

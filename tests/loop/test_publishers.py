@@ -14,11 +14,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from leverframe.documents import dumped
 from leverframe.testing.github import Fault, PullRequest, StandIn, Token, serving, workflow_run_event
 from leverframe.testing.repository import TemporaryRepository
 from tests.loop.forge import BOT, SECRET
-from tests.unit.test_report import card
+from tests.unit.test_report import card, written
 
 HERE = Path(__file__).parent
 NAME = "acme/ml"
@@ -39,7 +38,7 @@ class Place:
         """Run `leverframe report` on a card of the pull request's head; ``text`` makes cards differ."""
         change = card().parameters[0]
         made = card(head=self.pull.head, parameters=(type(change)(change.name, change.before, text),))
-        (self.folder / "card.json").write_bytes(dumped(made))
+        (self.folder / "card.json").write_bytes(written(made))
         event = workflow_run_event(self.server.repositories[NAME], self.pull, run)
         (self.folder / "event.json").write_text(json.dumps(event), encoding="utf-8")
         path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])

@@ -110,6 +110,12 @@ class Git:
             at = end + size + 2
         return found
 
+    def changed(self, commit: str) -> dict[str, str]:
+        """Return what differs between a commit and the working tree: git's letter by path, `A` for what is new."""
+        told = self._paths("diff", "--name-status", "--no-renames", "--relative", "-z", commit, "--")
+        new = self._paths("ls-files", "-z", "--others", "--exclude-standard")
+        return dict(zip(told[1::2], told[::2], strict=True)) | dict.fromkeys(new, "A")
+
     def config(self, prefix: str) -> dict[str, str]:
         """Return the keys of this clone's configuration that begin with ``prefix``."""
         told = self._run("config", "--local", "--null", "--get-regexp", f"^{prefix.replace('.', '[.]')}").stdout

@@ -1,13 +1,22 @@
-"""Run the whole pipeline with progress, then summarise data, contracts, model and time."""
+"""Run the whole pipeline with progress, then show what a better and a worse pull request look like."""
 
 from __future__ import annotations
 
 import click
 
 from leverframe import output, wiring
+from leverframe.wiring import showcase
 
 
-@click.command(epilog="Example: leverframe demo")
-def demo() -> None:
-    """Run what is stale in the pipeline, and print what came out in a form for people."""
+@click.command(epilog="Examples: leverframe demo; leverframe demo --no-pull-requests")
+@click.option("--pull-requests/--no-pull-requests", default=True, help="Also open the case's pull requests locally.")
+def demo(pull_requests: bool) -> None:
+    """Run what is stale, print what came out, then open two pull requests on a stand-in for GitHub.
+
+    Their pages stay up until Ctrl-C where a person watches; copies of them are kept as files.
+    """
     output.product("\n".join(wiring.demo(output.story)))
+    if pull_requests:
+        with showcase.pull_requests(output.story) as shown:
+            output.product("\n".join(showcase.lines(shown)))
+            output.wait_for_person("the pages are up; Ctrl-C ends them" if shown else "")

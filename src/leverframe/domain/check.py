@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leverframe.domain.status.lock import locked, locked_stages
-from leverframe.domain.status.pipeline import Recorded
-from leverframe.domain.status.reasons import STALE, Finding, PipelineStatus
+from leverframe.domain.status.lock import locked, locked_stages, split
+from leverframe.domain.status.pipeline import Locked, Recorded
+from leverframe.domain.status.reasons import ABSENCE, STALE, Finding, PipelineStatus
 from leverframe.domain.status.reasons import Reason as Why
 from leverframe.domain.status.render import told
 from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
@@ -20,6 +20,8 @@ from leverframe.errors import LeakError, LeverframeError, SettingsError
 from leverframe.yaml_files import parse
 
 LOCK = "dvc.lock"
+_NO_SOURCES = ("reports/", "models/", "docs/", "tests/", ".github/")  # folders that hold no data to ingest
+_NO_CAUSE = ABSENCE | {Why.UPSTREAM_STALE}  # data that are elsewhere make no stage stale
 _NAMED = 5  # stages or files that are named, the rest is counted
 _REMEDY = "dvc repro && git add dvc.lock reports models && git commit -m 'Reproduce'"
 
@@ -50,6 +52,16 @@ class Checked:
 def objection_lines(objections: Sequence[Objection]) -> list[str]:
     """Return objections for a terminal, two lines each."""
     return [line for each in objections for line in (f"{each.reason.value}: {each.what}", f"  next: {each.next}")]
+
+
+def defines(path: str, status: str) -> bool:
+    """Tell whether a changed file may change what `dvc.yaml` has to say; ``status`` is git's letter for the change.
+
+    Code, the star, packages, and whatever came or went where sources may look.
+    """
+    if status in "AD" and not path.startswith(_NO_SOURCES):
+        return True
+    return path in ("dvc.yaml", "requirements.lock") or path.endswith((".py", "star.yaml"))
 
 
 def refused(error: LeverframeError) -> Objection:
@@ -83,7 +95,7 @@ def lock_objections(status: PipelineStatus) -> list[Objection]:
         for each in status.stages
         if each.state in STALE
         for finding in each.findings
-        if finding.reason is not Why.UPSTREAM_STALE and (each.stage.name, finding.subject) not in edited
+        if finding.reason not in _NO_CAUSE and (each.stage.name, finding.subject) not in edited
     ]
     if stale:
         names = list(dict.fromkeys(name for name, _ in stale))
@@ -109,16 +121,18 @@ def suspects(before: str, after: str) -> tuple[str, ...]:
 
     A new version of a library can do that, and so can a forged report: running the stage tells.
     """
-    ours, theirs = (_entries(text) for text in (before, after))
-    return tuple(name for name in theirs if name in ours and _odd(ours[name], theirs[name]))
+    ours, theirs = split(before), split(after)
+    differing = [name for name, text in theirs.items() if name in ours and ours[name] != text]
+    return tuple(name for name in differing if _odd(_entry(name, ours[name]), _entry(name, theirs[name])))
 
 
-def _entries(text: str) -> dict[str, Any]:
-    content = parse(text, name=LOCK, what="a lock") if text.strip() else {"schema": "2.0"}
-    return {name: locked(entry, f"`{name}` in {LOCK}") for name, entry in locked_stages(content, LOCK).items()}
+def _entry(name: str, text: str) -> Locked:
+    """Return one entry of a lock; only those whose text differs are worth parsing."""
+    stages = locked_stages(parse(f"schema: '2.0'\nstages:\n{text}", name=LOCK, what="a lock"), LOCK)
+    return locked(next(iter(stages.values())), f"`{name}` in {LOCK}")
 
 
-def _odd(before: Any, after: Any) -> bool:
+def _odd(before: Locked, after: Locked) -> bool:
     same = (before.command, before.dependencies, before.parameters) == (
         after.command,
         after.dependencies,

@@ -7,12 +7,9 @@ it is taken, and where both did neither is true of the merged files, so the entr
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-from leverframe.errors import RepositoryError
-
-_STAGE = re.compile(r"^  (\S.*?):[ \t]*$", re.MULTILINE)
+from leverframe.domain.status.lock import split
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Merged:
 
 def merged(base: str, ours: str, theirs: str) -> Merged:
     """Return both changes of a lock; raises ``RepositoryError`` for a text that is no lock of schema 2.0."""
-    before, mine, other = (_entries(each) for each in (base, ours, theirs))
+    before, mine, other = (split(each) for each in (base, ours, theirs))
     kept: dict[str, str] = {}
     dropped: list[str] = []
     for name in _order(list(mine), list(other)):
@@ -40,22 +37,6 @@ def merged(base: str, ours: str, theirs: str) -> Merged:
         if chosen is not None:
             kept[name] = chosen
     return Merged("schema: '2.0'\nstages:\n" + "".join(kept.values()), tuple(dropped))
-
-
-def _entries(text: str) -> dict[str, str]:
-    """Return the text of each entry by stage; a lock that is not there has none."""
-    if not text.strip():
-        return {}
-    head, _, body = text.partition("stages:\n")
-    if head.replace('"', "'").strip() != "schema: '2.0'" or re.search(r"^(<{7}|>{7}|={7})", text, re.MULTILINE):
-        raise RepositoryError(
-            "this is no lock of schema 2.0",
-            why="it does not begin as DVC writes it, or holds conflict markers",
-            next="take one side with `git checkout --ours dvc.lock`, then `dvc repro`",
-        )
-    starts = [(found[1], found.start()) for found in _STAGE.finditer(body)]
-    ends = [*(start for _, start in starts), len(body)][1:]
-    return {name: body[start:end].rstrip("\n") + "\n" for (name, start), end in zip(starts, ends, strict=True)}
 
 
 def _order(mine: list[str], other: list[str]) -> list[str]:

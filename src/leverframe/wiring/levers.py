@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from leverframe.domain import layout
 from leverframe.domain.verdict import Objection
 from leverframe.errors import LeverframeError
+from leverframe.files import PARAMS, private_folder, write_json
 from leverframe.wiring import ROOT, check_dvc_yaml, diff, read_settings, star_plan
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def check(base: str | None) -> Checked:
     from leverframe.domain.status import run
 
     git, tree, objections, notes = Git(ROOT), WorkingTree.around(ROOT), list[Objection](), list[str]()
-    for ask in (read_settings, check_dvc_yaml):
+    fork = git.fork_point("HEAD", base)
+    for ask in _to_check(git, fork, tree.text(str(PARAMS)) or ""):
         try:
             ask()
         except LeverframeError as error:
@@ -47,10 +50,28 @@ def check(base: str | None) -> Checked:
             wanted = room.kept_elsewhere(status, status.recorded)
             missing = [path for path, recorded in wanted.items() if remote.lacks(recorded)]
             objections += room.data_objections(missing, remote.name)
-    before = git.show(git.fork_point("HEAD", base), room.LOCK) or b""
+    before = git.show(fork, room.LOCK) or b""
     odd = room.suspects(before.decode(errors="replace"), tree.text(room.LOCK) or "")
     notes += [f"`{name}` gives other outputs from the same inputs; `leverframe reproduce` runs it" for name in odd]
     return _kept("check", room.Checked(git.named("HEAD"), tuple(objections), odd, tuple(notes)))
+
+
+def _to_check(git: Git, fork: str, params: str) -> list[Callable[[], object]]:
+    """Return what has to be held against itself: what a change did not touch was so before it, and costs nothing."""
+    from leverframe.domain.check import defines
+    from leverframe.yaml_files import parse
+
+    before = (git.show(fork, str(PARAMS)) or b"").decode(errors="replace")
+    changed = git.changed(fork)
+    redefined = any(defines(path, status) for path, status in changed.items())
+    if str(PARAMS) not in changed and not redefined:
+        return []
+    try:
+        sides = [parse(text, name=str(PARAMS), what="the settings") for text in (before, params)]
+    except LeverframeError:  # reading the settings says it better
+        return [read_settings, check_dvc_yaml]
+    same = all(sides[0].get(section) == sides[1].get(section) for section in ("data", "features"))
+    return [read_settings] if same and not redefined else [read_settings, check_dvc_yaml]
 
 
 def reproduce(base: str | None, full: bool, tolerance: float, tell: Callable[[str], None]) -> Reproduced:
@@ -77,7 +98,6 @@ def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
     from leverframe.adapters.sklearn import SklearnModels
     from leverframe.domain.gate import rules_in_force, run
     from leverframe.domain.gate.run import Evidence, Question, Side
-    from leverframe.settings import PARAMS
     from leverframe.yaml_files import load, parse
 
     git, settings = Git(ROOT), read_settings()
@@ -99,11 +119,8 @@ def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
 
 def _kept(name: str, found: Found) -> Found:
     """Keep what a lever found where the report looks for it, and return it."""
-    from leverframe.documents import dumped
-    from leverframe.files import private_folder, write_text
-
     private_folder((ROOT / layout.LEVERS).parent)
-    write_text(ROOT / layout.lever(name), dumped(found).decode())
+    write_json(ROOT / layout.lever(name), asdict(found))  # type: ignore[call-overload] # each is a dataclass
     return found
 
 

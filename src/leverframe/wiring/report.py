@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -130,12 +130,11 @@ def _read_card(path: Path, run: Where | None) -> Card:
 
 def _write(card: Card, body: str, asked: Asked) -> None:
     """Write the card as Markdown, as data beside it, and as a page where one is asked for."""
-    from leverframe.documents import dumped
-    from leverframe.files import private_folder, write_text
+    from leverframe.files import private_folder, write_json, write_text
 
     private_folder((ROOT / layout.LEVERS).parent)
     write_text(asked.out, body)
-    write_text(asked.out.with_suffix(".json"), dumped(card).decode())
+    write_json(asked.out.with_suffix(".json"), asdict(card))
     if asked.html:
         from leverframe.adapters.markdown_it import page
 

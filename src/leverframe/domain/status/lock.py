@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from leverframe.domain.status.pipeline import Artefact, Locked, Recorded, Stage, located, unresolvable
 from leverframe.errors import RepositoryError
 
+_STAGE = re.compile(r"^  (\S.*?):[ \t]*$", re.MULTILINE)
 _FOREIGN = ("etag", "checksum", "version_id", "cloud", "files", "dataset", "db", "repo")
 
 
@@ -21,6 +23,25 @@ def locked_stages(content: Mapping[str, Any], file: str) -> Mapping[str, Any]:
             next="`dvc repro` writes a new one",
         )
     return stages
+
+
+def split(text: str) -> dict[str, str]:
+    """Return the text of each entry of a lock by stage; a lock that is not there has none.
+
+    Raises ``RepositoryError`` for a text that is no lock of schema 2.0.
+    """
+    if not text.strip():
+        return {}
+    head, _, body = text.partition("stages:\n")
+    if head.replace('"', "'").strip() != "schema: '2.0'" or re.search(r"^(<{7}|>{7}|={7})", text, re.MULTILINE):
+        raise RepositoryError(
+            "this is no lock of schema 2.0",
+            why="it does not begin as DVC writes it, or holds conflict markers",
+            next="take one side with `git checkout --ours dvc.lock`, then `dvc repro`",
+        )
+    starts = [(found[1], found.start()) for found in _STAGE.finditer(body)]
+    ends = [*(start for _, start in starts), len(body)][1:]
+    return {name: body[start:end].rstrip("\n") + "\n" for (name, start), end in zip(starts, ends, strict=True)}
 
 
 def locked(entry: Mapping[str, Any], where: str) -> Locked:
