@@ -1,0 +1,52 @@
+"""`leverframe demo` opens the pull requests of a case on a stand-in, and keeps their pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.shop import Shop, copied
+from tests.loop.forge import finished
+
+DEMO = """\
+changes:
+  better:
+    title: More trees
+    replace: {"iterations: 12": "iterations: 40"}
+  worse:
+    title: One tree
+    replace: {"iterations: 12": "iterations: 1"}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A finished shop of one's own, with a gate."""
+    return copied(finished(tmp_path_factory)[0], tmp_path)
+
+
+def test_the_demo_shows_a_better_and_a_worse_pull_request(shop: Shop) -> None:
+    """Both are judged rightly, both pages hold their card, and the working tree is as before."""
+    shop.repository.write("pipelines/shop/demo.yaml", DEMO)
+    shop.repository.commit("A demo")
+    ended = shop.run("demo")
+    assert ended.code == 0, ended.stderr
+    told = ended.stdout.split("Pull requests, on a stand-in for GitHub\n")[1]
+    assert [line.split()[0] for line in told.splitlines() if "trees" in line or "tree" in line] == ["passed", "failed"]
+    assert told.count("http://127.0.0.1:") == 2
+    for branch, words in (("better", "ready to merge"), ("worse", "metric-dropped")):
+        page = (shop.root / f".leverframe/demo/{branch}.html").read_text(encoding="utf-8")
+        assert words in page
+        assert "leverframe" in page.split("<h2>Checks</h2>")[1].split("</table>")[0]
+        assert "<ins>" in page
+    assert shop.repository.git("status", "--porcelain") == ""
+
+
+def test_a_demo_that_does_not_fit_the_settings_says_so(shop: Shop) -> None:
+    """A text that is not there, or twice."""
+    shop.repository.write("pipelines/shop/demo.yaml", DEMO.replace("iterations: 12", "iteration: 12"))
+    shop.repository.commit("A demo")
+    ended = shop.run("demo")
+    assert ended.code == 18
+    assert "params.yaml holds it 0 times" in ended.stderr
