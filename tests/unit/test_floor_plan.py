@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/leverframe"
 COMMANDS = sorted(path.stem for path in (PACKAGE / "commands").glob("*.py") if path.stem != "__init__")
 HOME_ELSEWHERE = {"settings": "settings.py"}  # commands whose room is not in domain/, by name
+LEVERS = ("check", "reproduce", "gate", "report")
 HEAVY = (
     "pandera",
     "sklearn",
@@ -41,6 +42,15 @@ def test_one_word_every_room(word: str) -> None:
     tests = [path for kind in ("unit", "integration") for path in (ROOT / "tests" / kind).glob(f"test_{word}*.py")]
     assert tests, f"no test file named after {word}"
     assert f"`leverframe {word}`" in (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("word", LEVERS)
+def test_a_lever_has_its_action(word: str) -> None:
+    """The action carries the word of the command, and the index of actions names it."""
+    assert (ROOT / f"actions/{word}/action.yml").exists()
+    assert (ROOT / f"actions/{word}/README.md").exists()
+    assert f"[`{word}`]({word}/README.md)" in (ROOT / "actions/README.md").read_text(encoding="utf-8")
+    assert {path.parent.name for path in (ROOT / "actions").glob("*/action.yml")} == {*LEVERS, "setup"}
 
 
 @pytest.mark.parametrize("word", COMMANDS)
@@ -94,6 +104,7 @@ def test_each_foreign_tool_has_one_adapter() -> None:
         "yaml": {"yaml_files"},
         "pydantic": {"settings", "documents", "domain"},  # how declared documents are typed
         "click": {"cli", "commands", "output"},
+        "jsonschema": {"testing"},  # holds the stand-in for GitHub to GitHub's description
         "polars": {"adapters/polars", "adapters/pandera"},  # pandera's checks are written in polars
     }
     homes: dict[str, set[str]] = {}
