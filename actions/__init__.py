@@ -1,0 +1,1 @@
+"""The composite actions, and what writes them."""

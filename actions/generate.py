@@ -50,7 +50,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "report": (
         Permission("pull-requests", "write", "to post the card as a comment; not needed with `publisher: summary`"),
         Permission("checks", "write", "to add the check run whose conclusion is the gate"),
-        Permission("contents", "read", "to check the repository out"),
+        Permission("contents", "read", "to check the repository out; `write` where `assets` is used"),
     ),
     "setup": (Permission("contents", "read", "to check the repository out"),),
 }

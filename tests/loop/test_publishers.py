@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,3 +236,29 @@ def test_a_failing_cml_is_an_error_without_the_token(place: Place) -> None:
     done = place.post("--publisher", "cml", cml=True)
     assert done.returncode == 26
     assert "no luck with ***" in done.stderr
+
+
+def test_pictures_are_kept_on_a_branch_of_their_own(place: Place) -> None:
+    """Drawn from the card's numbers, by the digest of their content: the second time nothing is added."""
+    repository = place.server.repositories[NAME]
+    assert place.post("--publisher", "github", "--assets", run=1).returncode == 0
+    first = repository.commit("leverframe-assets")
+    assert place.post("--publisher", "github", "--assets", run=2).returncode == 0
+    assert repository.commit("leverframe-assets") == first
+    assert repository.git("rev-list", "--count", "leverframe-assets").strip() == "1"
+    (path,) = repository.git("ls-tree", "-r", "--name-only", "leverframe-assets").split()
+    address = f"{place.server.address}/{NAME}/blob/leverframe-assets/{path}"
+    assert f"![ROC]({address}?raw=true)" in place.ours()[0]
+    context = ssl.create_default_context(cafile=place.authority)
+    with urllib.request.urlopen(address, context=context) as answer:  # noqa: S310 - of the stand-in
+        assert answer.read().startswith(b"<svg")
+    repository.git("update-ref", "-d", "refs/heads/leverframe-assets")
+
+
+def test_pictures_need_a_permission_of_their_own(place: Place) -> None:
+    """Without it the line that grants it is told, and no half card is posted."""
+    place.server.tokens[SECRET] = Token(BOT, ("pull-requests", "checks"))
+    done = place.post("--publisher", "github", "--assets")
+    assert done.returncode == 26
+    assert "permissions: {contents: write}" in done.stderr
+    assert place.ours() == []

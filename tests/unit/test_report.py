@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from leverframe.domain.check import Checked
 from leverframe.domain.diff import Diff
 from leverframe.domain.diff.result import Change, ColumnDiff, Estimate, RowsDiff, TableDiff
 from leverframe.domain.gate import Compared, Gated, SliceCompared
-from leverframe.domain.report import LIMIT, Card, Curve, ParameterChange, Promises, StageNode, marker, render
+from leverframe.domain.report import LIMIT, Card, Curve, ParameterChange, Promises, Shown, StageNode, marker, render
 from leverframe.domain.report import markdown as drawing
 from leverframe.domain.report.publish import (
     Comment,
@@ -251,7 +252,7 @@ def test_a_card_with_megabytes_of_text_is_drawn_whole_in_the_summary_of_a_job() 
     """Cut where it must be, with the word that says so."""
     page = render(CASES["huge"])
     assert "left out here" in page or "more" in page
-    assert len(render(CASES["huge"], shown_slices=1000, limit=900_000)) <= 900_000
+    assert len(render(CASES["huge"], Shown(1000), limit=900_000)) <= 900_000
 
 
 def test_sections_degrade_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,6 +380,9 @@ class Memory:
 
     def pull_request(self, owner: str, branch: str, head: str) -> int | None:
         return 1
+
+    def keep(self, branch: str, files: Mapping[str, str]) -> None:
+        raise AssertionError("nobody asked for pictures")
 
     def check_run(self, head: str, conclusion: str, title: str, summary: str) -> str:
         self.checks.append((head, conclusion, title))

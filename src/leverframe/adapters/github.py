@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import requests
-from github import Auth, Github, GithubException, GithubRetry
+from github import Auth, Github, GithubException, GithubRetry, InputGitTreeElement, UnknownObjectException
+from github.GitRef import GitRef
 from github.IssueComment import IssueComment
 from github.Repository import Repository
 
@@ -84,6 +85,31 @@ class GithubForge:
             return next((each.number for each in found if each.head.sha == head), None)
 
         return self._asked(ask, "look up the pull request", "pull-requests: read")
+
+    def keep(self, branch: str, files: Mapping[str, str]) -> None:
+        """Add files to a branch of their own, which is made when it is not there; files that are there stay."""
+
+        def ask(repository: Repository) -> None:
+            reference = self._reference(repository, branch)
+            parent = repository.get_git_commit(reference.object.sha) if reference else None
+            elements = [InputGitTreeElement(path, "100644", "blob", content=text) for path, text in files.items()]
+            tree = repository.create_git_tree(elements, *([parent.tree] if parent else []))
+            if parent and tree.sha == parent.tree.sha:
+                return
+            commit = repository.create_git_commit("Pictures of cards", tree, [parent] if parent else [])
+            if reference:
+                reference.edit(commit.sha)
+            else:
+                repository.create_git_ref(f"refs/heads/{branch}", commit.sha)
+
+        self._asked(ask, "keep the pictures", "contents: write")
+
+    def _reference(self, repository: Repository, branch: str) -> GitRef | None:
+        found = repository.get_git_ref(f"heads/{branch}")
+        try:
+            return found if found.object.sha else None  # this is what asks: objects are lazy here
+        except UnknownObjectException:
+            return None
 
     def check_run(self, head: str, conclusion: Conclusion, title: str, summary: str) -> str:
         """Add a completed check run to a commit and return its address."""

@@ -26,6 +26,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--key", default="model", show_default=True, help="Tells cards of one pull request apart: a-z, 0-9, dash."
 )
+@click.option("--assets", is_flag=True, help="Keep curves as pictures on a branch; needs `contents: write`.")
 @click.option("--dry-run", is_flag=True, help="Write the card, say what would be posted, post nothing.")
 @click.option("--exit-code", "by_code", is_flag=True, help=f"End with {REFUSED} when the change is refused.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -14,7 +14,7 @@ from leverframe.settings import PARAMS, ReportSettings
 from leverframe.wiring import ROOT, diff, pipeline_status, read_settings
 
 if TYPE_CHECKING:
-    from leverframe.domain.report import Card
+    from leverframe.domain.report import Card, Shown
     from leverframe.domain.report.publish import Comment, Published, Where
 
 Found = TypeVar("Found")
@@ -33,6 +33,7 @@ class Asked:
     out: Path = OUT
     html: Path | None = None
     key: str = "model"
+    assets: bool = False
     dry_run: bool = False
 
 
@@ -42,16 +43,28 @@ def report(asked: Asked, summary: Callable[[str], None]) -> Published:
     ``summary`` gets the whole of it in any case: a runner shows it on the page of the job.
     """
     from leverframe.adapters.runner import event
-    from leverframe.domain.report import marker, render
+    from leverframe.domain.report import Shown, marker, render
 
     run = event()
     card = _read_card(asked.card, run) if asked.card else card_of_change(asked.base)
     settings = _report_settings()
-    body = f"{marker(asked.key, card.head, run.run if run else 0)}\n{render(card, shown_slices=settings.slices)}"
+    body = f"{marker(asked.key, card.head, run.run if run else 0)}\n{render(card, _shown(asked, settings, card, run))}"
     _write(card, body, asked)
     if not asked.dry_run:
-        summary(render(card, shown_slices=1000, limit=_WHOLE))
+        summary(render(card, Shown(1000), limit=_WHOLE))
     return _posted(asked, settings, (card, run), body)
+
+
+def _shown(asked: Asked, settings: ReportSettings, card: Card, run: Where | None) -> Shown:
+    """Return how the card is drawn: with pictures on a branch where they are asked for, else with diagrams."""
+    from leverframe.adapters.runner import server
+    from leverframe.domain.report import Shown
+    from leverframe.domain.report.drawings import BRANCH, drawings
+
+    if not asked.assets or run is None:
+        return Shown(settings.slices)
+    place = f"{server()}/{run.repository}/blob/{BRANCH}"
+    return Shown(settings.slices, {title: f"{place}/{path}?raw=true" for title, (path, _) in drawings(card).items()})
 
 
 def _report_settings() -> ReportSettings:
@@ -144,7 +157,8 @@ def _write(card: Card, body: str, asked: Asked) -> None:
 def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None], body: str) -> Published:
     """Post the card where the publisher that was asked for, or that the surroundings allow, puts it."""
     from leverframe.adapters import cml, runner
-    from leverframe.domain.report import publish, render
+    from leverframe.domain.report import Shown, publish, render
+    from leverframe.domain.report.drawings import BRANCH, drawings
 
     card, run = of
     publisher = publish.chosen(
@@ -169,7 +183,9 @@ def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None
         cml.comment(runner.server(), run.repository, number, runner.token(), body, title=f"leverframe-{asked.key}")
         return True
 
-    summary = render(card, shown_slices=settings.slices, limit=60_000)
+    if asked.assets and not asked.dry_run:
+        forge.keep(BRANCH, dict(drawings(card).values()))
+    summary = render(card, Shown(settings.slices), limit=60_000)
     posting = publish.Posting(asked.key, body, card.head, card.verdict, summary)
     place, done = publish.post(forge, number, posting, others=by_cml, dry=asked.dry_run)
     return publish.Published(card.verdict, publisher, place, done)

@@ -25,7 +25,7 @@ from leverframe.domain.table import Table, Tables, column, texts
 from leverframe.domain.train import ModelDescription
 from leverframe.domain.training_set import AS_OF
 from leverframe.domain.verdict import Objection, Reason
-from leverframe.errors import LeverframeError
+from leverframe.errors import DefinitionError, LeverframeError
 from leverframe.settings import EvaluateSettings
 from leverframe.yaml_files import parse
 
@@ -114,16 +114,12 @@ def _pair(question: Question, sides: tuple[Side, Side | None], answerer: Answere
 
 def _check_same_label(champion: ModelDescription, candidate: ModelDescription) -> None:
     if champion.label != candidate.label:
-        raise _NotComparableError(
+        raise DefinitionError(
             f"the label was `{champion.label.name}` ({champion.label.kind}) and is `{candidate.label.name}` "
             f"({candidate.label.kind})",
             why="two models of different labels answer different questions",
             next="merge a change of the label on its own, with the approval of who relies on the model",
         )
-
-
-class _NotComparableError(LeverframeError):
-    """The two models cannot be compared; the gate turns it into an objection."""
 
 
 def _by_key(question: Question, ours: tuple[Holdout, Table], theirs: tuple[ModelDescription, Side]) -> tuple[Pair, str]:
@@ -133,7 +129,7 @@ def _by_key(question: Question, ours: tuple[Holdout, Table], theirs: tuple[Model
     place = {key: row for row, key in enumerate(_keys(before, question.key))}
     matched = [(row, place[key]) for row, key in enumerate(_keys(table, question.key)) if key in place]
     if len(matched) < _LEAST_SHARED * len(candidate.labels):
-        raise _NotComparableError(
+        raise DefinitionError(
             f"only {len(matched):,} of {len(candidate.labels):,} rows of the hold-out were answered by both models",
             why="features and the months of the hold-out changed together",
             next="change one of the two, merge it, then the other",

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from leverframe.domain.report.card import Card, Curve, ParameterChange, Promises, StageNode
-from leverframe.domain.report.markdown import LIMIT, marker, render
+from leverframe.domain.report.markdown import LIMIT, Shown, marker, render
 
-__all__ = ["LIMIT", "Card", "Curve", "ParameterChange", "Promises", "StageNode", "marker", "render"]
+__all__ = ["LIMIT", "Card", "Curve", "ParameterChange", "Promises", "Shown", "StageNode", "marker", "render"]

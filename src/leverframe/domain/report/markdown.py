@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from leverframe.domain.diff import render as diff_page
 from leverframe.domain.evaluate.summary import short
@@ -26,7 +27,16 @@ _SECTION_LIMIT = 16_000  # characters of one section
 
 _KEY = re.compile(r"\A[a-z0-9-]{1,60}\Z")
 
-Section = Callable[[Card, int], str]
+
+@dataclass(frozen=True)
+class Shown:
+    """How a card is drawn: how many slices, and where the picture of a curve lies, by its title."""
+
+    slices: int = 8
+    pictures: Mapping[str, str] = field(default_factory=dict)
+
+
+Section = Callable[[Card, Shown], str]
 
 
 def marker(key: str, head: str, run: int) -> str:
@@ -41,10 +51,10 @@ def marker(key: str, head: str, run: int) -> str:
     return f"<!-- leverframe:report:{key} {json.dumps({'head': head, 'run': run})} -->"
 
 
-def render(card: Card, *, shown_slices: int = 8, limit: int = LIMIT) -> str:
+def render(card: Card, shown: Shown = Shown(), *, limit: int = LIMIT) -> str:
     """Return the card as Markdown of at most ``limit`` characters; the verdict is never cut."""
     head = f"{_headline(card)}\n\n{_reasons(card)}".strip()
-    parts = [_drawn(title, section, card, shown_slices) for title, section in _SECTIONS]
+    parts = [_drawn(title, section, card, shown) for title, section in _SECTIONS]
     parts = [each for each in parts if each]
     foot = _foot(card)
     cut = f"\n\n_Some sections are left out here: {_FULL}._"
@@ -54,9 +64,9 @@ def render(card: Card, *, shown_slices: int = 8, limit: int = LIMIT) -> str:
     return "\n\n".join([head[: limit - len(foot) - 2], *parts, foot]) + "\n"
 
 
-def _drawn(title: str, section: Section, card: Card, room: int) -> str:
+def _drawn(title: str, section: Section, card: Card, shown: Shown) -> str:
     try:
-        text = section(card, room)
+        text = section(card, shown)
     except Exception as error:
         text = f"### {title}\n\n_This section could not be drawn: {plain(type(error).__name__, 60)}._"
     if len(text) <= _SECTION_LIMIT:
@@ -106,7 +116,7 @@ def _listed(lines: Sequence[str], room: int = _ROOM) -> list[str]:
     return [*lines[:room], *more]
 
 
-def _metrics(card: Card, _: int) -> str:
+def _metrics(card: Card, _: Shown) -> str:
     gated = card.gated
     if gated is None or not gated.metrics:
         return ""
@@ -131,8 +141,8 @@ def _metric(found: Compared) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _slices(card: Card, room: int) -> str:
-    gated = card.gated
+def _slices(card: Card, shown: Shown) -> str:
+    gated, room = card.gated, shown.slices
     if gated is None or not gated.slices or not room:
         return ""
     moved = sorted(gated.slices, key=lambda each: (each.kept, -abs(each.gain or 0.0), each.column, each.value))
@@ -153,7 +163,7 @@ def _slice(found: SliceCompared) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _parameters(card: Card, _: int) -> str:
+def _parameters(card: Card, _: Shown) -> str:
     rules = card.gated.rule_changes if card.gated else ()
     if not card.parameters and not rules:
         return ""
@@ -173,7 +183,7 @@ def _value(text: str | None) -> str:
     return "" if text is None else code(text, 80)
 
 
-def _data(card: Card, _: int) -> str:
+def _data(card: Card, _: Shown) -> str:
     parts = []
     if card.promises:
         found = card.promises
@@ -188,8 +198,12 @@ def _data(card: Card, _: int) -> str:
     return f"### Data\n\n{told}" if told else ""
 
 
-def _curves(card: Card, _: int) -> str:
-    drawn = [_curve(each) for each in card.curves if each.head]
+def _curves(card: Card, shown: Shown) -> str:
+    drawn = [
+        f"![{_mermaid(each.title)}]({shown.pictures[each.title]})" if each.title in shown.pictures else _curve(each)
+        for each in card.curves
+        if each.head
+    ]
     return _folded("Curves", "this change, and the base where it is another line", "\n\n".join(drawn)) if drawn else ""
 
 
@@ -217,7 +231,7 @@ def _mermaid(text: str) -> str:
     return "".join(each if each.isalnum() or each in " .,-_=" else "·" for each in text)[:80]
 
 
-def _stages(card: Card, _: int) -> str:
+def _stages(card: Card, _: Shown) -> str:
     if not card.nodes:
         return ""
     ran = sum(each.ran for each in card.nodes)
@@ -250,7 +264,7 @@ def _graph(card: Card) -> str:
     return "\n".join([*lines, "```"])
 
 
-def _again(card: Card, _: int) -> str:
+def _again(card: Card, _: Shown) -> str:
     lines = [
         "```console",
         f"git checkout {card.head[:12]}",

@@ -94,6 +94,9 @@ class Forge(Protocol):
     def pull_request(self, owner: str, branch: str, head: str) -> int | None:
         """Return the open pull request from a branch whose head is this commit; None where there is none."""
 
+    def keep(self, branch: str, files: Mapping[str, str]) -> None:
+        """Add files to a branch of their own; files that are there stay."""
+
     def check_run(self, head: str, conclusion: Conclusion, title: str, summary: str) -> str:
         """Add a completed check run to a commit and return its address."""
 

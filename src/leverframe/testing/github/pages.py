@@ -28,6 +28,15 @@ def page(path: str, repositories: Mapping[str, Repository]) -> str | None:
     return pull_page(repository, pull) if pull else None
 
 
+def picture(path: str, repositories: Mapping[str, Repository]) -> str | None:
+    """Return the content of an SVG file of a branch, as its raw address gives it; None for any other path."""
+    found = re.fullmatch(r"/([^/]+/[^/]+)/blob/([\w-]+)/([\w/]+\.svg)", path)
+    repository = repositories.get(found[1]) if found else None
+    if found is None or repository is None or not repository.commit(found[2]):
+        return None
+    return repository.git("show", f"{found[2]}:{found[3]}")
+
+
 def _list(repository: Repository) -> str:
     rows = [
         f'<li>{_mark(repository, each)} <a href="/{repository.full_name}/pull/{each.number}">'

@@ -275,6 +275,63 @@ def _repository(call: Call, repository: Repository) -> Answer:
     return Answer(200, schema.response(call.template, "get", 200, {**values, "default_branch": "main"}))
 
 
+def _one_ref(call: Call, repository: Repository) -> Answer:
+    commit = repository.commit(f"refs/{call.variables['ref']}")
+    if not commit:
+        raise Refused(404, "Not Found")
+    body = _ref_body(f"refs/{call.variables['ref']}", commit)
+    return Answer(200, schema.response(call.template, "get", 200, body))
+
+
+def _ref_body(name: str, commit: str) -> dict[str, Any]:
+    return {"ref": name, "object": {"sha": commit, "type": "commit"}}
+
+
+def _new_ref(call: Call, repository: Repository) -> Answer:
+    _may(call, "contents")
+    if repository.commit(call.body["ref"]):
+        raise Refused(422, "Reference already exists")
+    repository.git("update-ref", call.body["ref"], call.body["sha"])
+    body = _ref_body(call.body["ref"], call.body["sha"])
+    return Answer(201, schema.response(call.template, "post", 201, body))
+
+
+def _move_ref(call: Call, repository: Repository) -> Answer:
+    _may(call, "contents")
+    name = f"refs/{call.variables['ref']}"
+    repository.git("update-ref", name, call.body["sha"])
+    return Answer(200, schema.response(call.template, "patch", 200, _ref_body(name, call.body["sha"])))
+
+
+def _commit_body(repository: Repository, commit: str) -> dict[str, Any]:
+    tree = repository.git("rev-parse", f"{commit}^{{tree}}").strip()
+    return {"sha": commit, "tree": {"sha": tree}, "message": repository.git("log", "-1", "--format=%B", commit).strip()}
+
+
+def _one_commit(call: Call, repository: Repository) -> Answer:
+    body = _commit_body(repository, call.variables["commit_sha"])
+    return Answer(200, schema.response(call.template, "get", 200, body))
+
+
+def _new_commit(call: Call, repository: Repository) -> Answer:
+    _may(call, "contents")
+    parents = [word for parent in call.body.get("parents", []) for word in ("-p", parent)]
+    commit = repository.git("commit-tree", call.body["tree"], *parents, "-m", call.body["message"]).strip()
+    return Answer(201, schema.response(call.template, "post", 201, _commit_body(repository, commit)))
+
+
+def _new_tree(call: Call, repository: Repository) -> Answer:
+    _may(call, "contents")
+    index = repository.path / f"index-{next(repository.identifiers)}"
+    listed = repository.git("ls-tree", "-r", call.body["base_tree"]) if call.body.get("base_tree") else ""
+    entries = {line.partition("\t")[2]: line for line in listed.splitlines()}
+    for each in call.body["tree"]:
+        blob = repository.git("hash-object", "-w", "--stdin", given=each["content"]).strip()
+        entries[each["path"]] = f"{each['mode']} blob {blob}\t{each['path']}"
+    tree = repository.tree(index, [line.replace(" blob ", " ") for line in entries.values()])
+    return Answer(201, schema.response(call.template, "post", 201, {"sha": tree, "truncated": False, "tree": []}))
+
+
 def _unknown_user(call: Call, _: Repository) -> Answer:
     raise Refused(404, f"Not Found: {call.template}")
 
@@ -295,4 +352,10 @@ _ROUTES: dict[tuple[str, str], Callable[[Call, Repository], Answer]] = {
     ("GET", f"{_R}/pulls/{{pull_number}}"): _one_pull,
     ("PATCH", f"{_R}/pulls/{{pull_number}}"): _edit_pull,
     ("GET", "/users/{username}"): _unknown_user,
+    ("GET", f"{_R}/git/ref/{{ref}}"): _one_ref,
+    ("POST", f"{_R}/git/refs"): _new_ref,
+    ("PATCH", f"{_R}/git/refs/{{ref}}"): _move_ref,
+    ("GET", f"{_R}/git/commits/{{commit_sha}}"): _one_commit,
+    ("POST", f"{_R}/git/commits"): _new_commit,
+    ("POST", f"{_R}/git/trees"): _new_tree,
 }

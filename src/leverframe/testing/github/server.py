@@ -132,6 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
         query = dict(parse_qsl(address.query))
         if re.match(r"/[^/]+/[^/]+?(\.git)?/(info/refs|git-(upload|receive)-pack)$", path):
             self._git(path, address.query, data)
+        elif self.command == "GET" and (picture := pages.picture(path, self.state.repositories)):
+            self._send(200, picture.encode(), {"Content-Type": "image/svg+xml"})
         elif self.command == "GET" and (shown := pages.page(path, self.state.repositories)):
             self._send(200, shown.encode(), {"Content-Type": "text/html; charset=utf-8"})
         else:

@@ -27,6 +27,12 @@ PATHS = {
     f"{_R}/commits/{{commit_sha}}/pulls": ["get"],
     f"{_R}/check-runs": ["post"],
     f"{_R}/check-runs/{{check_run_id}}": ["get", "patch"],
+    f"{_R}/git/ref/{{ref}}": ["get"],
+    f"{_R}/git/refs": ["post"],
+    f"{_R}/git/refs/{{ref}}": ["patch"],
+    f"{_R}/git/commits/{{commit_sha}}": ["get"],
+    f"{_R}/git/commits": ["post"],
+    f"{_R}/git/trees": ["post"],
     f"{_R}/pulls": ["get", "post"],
     f"{_R}/pulls/{{pull_number}}": ["get", "patch"],
 }

@@ -82,9 +82,21 @@ class Repository:
         repository.git("config", "http.receivepack", "true")
         return repository
 
-    def git(self, *arguments: str) -> str:
-        """Run git in the repository and return what it printed."""
-        return _git("-C", str(self.path), *arguments)
+    def git(self, *arguments: str, given: str | None = None) -> str:
+        """Run git in the repository, its standard input ``given``, and return what it printed."""
+        return _git("-C", str(self.path), *arguments, given=given)
+
+    def tree(self, index: Path, entries: list[str]) -> str:
+        """Write a tree of ``mode blob TAB path`` entries, through an index file of its own, and return its name."""
+        given = "".join(f"{each}\n" for each in entries)
+        try:
+            self._with_index(index, "update-index", "--add", "--index-info", given=given)
+            return self._with_index(index, "write-tree").strip()
+        finally:
+            index.unlink(missing_ok=True)
+
+    def _with_index(self, index: Path, *arguments: str, given: str | None = None) -> str:
+        return _git("-C", str(self.path), *arguments, given=given, index=index)
 
     def commit(self, revision: str) -> str:
         """Return the commit that a branch or name stands for; empty where there is none."""
@@ -127,10 +139,12 @@ class Token:
     of_workflow: bool = True
 
 
-def _git(*arguments: str) -> str:
+def _git(*arguments: str, given: str | None = None, index: Path | None = None) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
+    environment |= {f"GIT_{role}_{part}": "github" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    environment |= {"GIT_INDEX_FILE": str(index.resolve())} if index else {}
     done = subprocess.run(
-        ["git", *arguments], env=environment, capture_output=True, text=True, errors="replace", check=True
+        ["git", *arguments], env=environment, input=given, capture_output=True, text=True, errors="replace", check=True
     )
     return done.stdout
