@@ -132,7 +132,7 @@ def _levers(folder: Path, server: StandIn, pull: PullRequest, tell: Callable[[st
 
 
 def _clone(place: Path, revision: str, address: str | None = None) -> TemporaryRepository:
-    """Return a checkout in ``place`` that shares this folder's cache, with a home and a git identity of its own."""
+    """Return a checkout in ``place`` with this folder's cache, no remote, and a home and git identity of its own."""
     from leverframe.adapters.working_tree import WorkingTree
     from leverframe.testing.repository import TemporaryRepository
 
@@ -146,7 +146,7 @@ def _clone(place: Path, revision: str, address: str | None = None) -> TemporaryR
     else:
         command = ["git", "clone", "--quiet", "--branch", revision, address, str(repository.root)]
         subprocess.run(command, env=repository.environment, check=True, capture_output=True)
-    WorkingTree.around(ROOT).lend(repository.root)
+    WorkingTree.around(ROOT).lend(repository.root, remote=False)  # nothing of a demo leaves this machine
     return repository
 
 

@@ -13,8 +13,9 @@ import stat
 from pathlib import Path
 
 from leverframe.adapters.working_tree.digests import Digests, unreadable
-from leverframe.adapters.working_tree.dvc_config import DvcConfig, configured_remote
+from leverframe.adapters.working_tree.dvc_config import DvcConfig
 from leverframe.adapters.working_tree.ignore import Ignore
+from leverframe.adapters.working_tree.remote import Remote
 from leverframe.domain.status.compare import Look, Presence
 from leverframe.domain.status.pipeline import Recorded
 from leverframe.domain.status.template import FlagStyle
@@ -92,12 +93,17 @@ class WorkingTree:
             return None
         return data if hashlib.md5(data, usedforsecurity=False).hexdigest() == recorded.md5 else None
 
-    def lend(self, folder: Path) -> None:
-        """Let another checkout of the repository in ``folder`` use this one's cache and remote."""
+    def lend(self, folder: Path, *, remote: bool = True) -> None:
+        """Let another checkout of the repository in ``folder`` use this one's cache and, unless told not to, remote.
+
+        A remote inside this working copy is nobody else's, so it is not lent.
+        """
         lines = ["[cache]", f"    dir = {self._config.cache.resolve()}"]
-        found = configured_remote(self.root)
-        if found and "://" not in found[1]:  # a relative address starts from the folder of its configuration
-            lines += [f"['remote \"{found[0]}\"']", f"    url = {(found[2] / Path(found[1]).expanduser()).resolve()}"]
+        found = Remote.of(self.root)
+        if found and not remote:  # one that is inside that checkout is nobody's
+            lines += [f"['remote \"{found.name}\"']", "    url = ../.leverframe/storage"]
+        elif found and found.folder:  # a relative address starts from the folder of its configuration
+            lines += [f"['remote \"{found.name}\"']", f"    url = {found.folder.resolve()}"]
         (folder / ".dvc" / "config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def keep(self) -> None:
