@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from leverframe.testing.repository import TemporaryRepository
 
 FOLDER = Path(".leverframe/demo")
-_NAME, _BOT, _TOKEN = "you/model", "github-actions[bot]", "of-the-demo"
+_NAME, _BOT, _TOKEN = "ada/model", "github-actions[bot]", "of-the-demo"
 _LEVERS = (("check",), ("reproduce",), ("gate",), ("report", "--publisher", "github"))
 
 
@@ -81,7 +81,7 @@ def _shown(folder: Path, server: StandIn, branch: str, change: Change, head: str
     author.commit(change.title)
     _push(author, server, branch)
     repository = server.repositories[_NAME]
-    pull = repository.open_pull(change.title, branch, author="you")
+    pull = repository.open_pull(change.title, branch, author="ada")
     verdict = _levers(folder, server, pull, tell)
     from leverframe.testing.github.pages import pull_page
 

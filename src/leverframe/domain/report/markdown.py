@@ -98,11 +98,15 @@ def _by(found: Compared) -> str:
 
 
 def _reasons(card: Card) -> str:
-    return "\n".join(_listed([_objection(each) for each in card.objections]))
+    found = card.objections
+    following = [each.next for each in found[1:]] + [""]
+    return "\n".join(_listed([_objection(each, then) for each, then in zip(found, following, strict=False)]))
 
 
-def _objection(found: Objection) -> str:
-    return f"- **`{found.reason.value}`** {_sentence(found.what)}  \n  → {_sentence(found.next)}"
+def _objection(found: Objection, then: str) -> str:
+    """Return one objection; its remedy is left to the last of those in a row that share it."""
+    remedy = "" if found.next == then else f"  \n  → {_sentence(found.next)}"
+    return f"- **`{found.reason.value}`** {_sentence(found.what)}{remedy}"
 
 
 def _sentence(text: str) -> str:
@@ -121,7 +125,7 @@ def _metrics(card: Card, _: Shown) -> str:
     if gated is None or not gated.metrics:
         return ""
     compared = any(each.gain is not None for each in gated.metrics)
-    lines = ["| | metric | base | here | gain | |", "|---|---|---:|---:|---|---|"]
+    lines = ["| | metric | base | here | gain | rule |", "|---|---|---:|---:|---|---|"]
     lines += [_metric(each) for each in gated.metrics]
     about = f"{gated.rows:,} rows of {gated.days:,} days; {plain(gated.how, 200)}."
     if compared:
@@ -134,7 +138,7 @@ def _metrics(card: Card, _: Shown) -> str:
 def _metric(found: Compared) -> str:
     mark = ("✅" if found.kept else "❌") if found.rule else ""
     gain = ""
-    if found.gain is not None:
+    if found.gain is not None and found.better != "neither":
         gain = f"{found.gain:+.4f}"
         gain += f" [{found.low:+.4f}, {found.high:+.4f}]" if found.low is not None and found.high is not None else ""
     cells = [mark, plain(found.title, 60), short(found.champion), short(found.candidate), gain, plain(found.rule, 120)]
@@ -183,7 +187,7 @@ def _value(text: str | None) -> str:
     return "" if text is None else code(text, 80)
 
 
-def _data(card: Card, _: Shown) -> str:
+def _data(card: Card, __: Shown) -> str:
     parts = []
     if card.promises:
         found = card.promises
@@ -193,7 +197,9 @@ def _data(card: Card, _: Shown) -> str:
         )
         parts.append("\n".join(_listed([f"- ❌ {_sentence(each)}" for each in found.broken])))
     if card.diff is not None:
-        parts.append(diff_page(card.diff).replace("### Data: ", "Against the base: ", 1).strip())
+        verdict, _, rest = diff_page(card.diff).removeprefix("### Data: ").partition("\n\n")
+        parts.append(f"Against the base: {verdict.strip()}.")
+        parts.append(rest.partition("\n\n")[2].strip())  # what is compared stands at the foot of the card
     told = "\n\n".join(each for each in parts if each)
     return f"### Data\n\n{told}" if told else ""
 
