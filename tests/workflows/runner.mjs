@@ -8,6 +8,7 @@ import { basename, delimiter, join } from "node:path";
 import { data, Evaluator, Lexer, Parser } from "@actions/expressions";
 import { parse } from "yaml";
 
+const OURS = /^(?:\$|\.|leverframe\/leverframe)\/(actions\/[\w-]+)(?:@.*)?$/; // also as a user's repository names them
 const asked = JSON.parse(readFileSync(0, "utf8"));
 const added = { env: {}, path: [] };
 let counter = 0;
@@ -113,7 +114,7 @@ function thirdParty(name, given) {
 }
 
 function composite(name, given, outer) {
-  const folder = join(asked.root, name.slice(2));
+  const folder = join(asked.root, name);
   const action = parse(readFileSync(join(folder, "action.yml"), "utf8"));
   const unknown = Object.keys(given).filter((key) => !(key in (action.inputs ?? {})));
   if (unknown.length) throw new Error(`${name} has no input ${unknown.join(", ")}`);
@@ -148,7 +149,7 @@ function steps(all, contexts) {
     const given = mapped(step.with, { ...known, env: { ...contexts.env, ...env } }, status);
     let ended;
     if (step.run !== undefined) ended = run(step, env, known, status);
-    else if (/^(\$|\.)\//.test(step.uses)) ended = composite(step.uses, given, known);
+    else if (OURS.test(step.uses)) ended = composite(step.uses.match(OURS)[1], given, known);
     else ended = thirdParty(step.uses, given);
     const outcome = ended.ok ? "success" : "failure";
     const tolerated = filled(step["continue-on-error"], known, status) === "true";

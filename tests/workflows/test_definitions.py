@@ -14,6 +14,7 @@ import yaml
 
 from actions import generate
 from leverframe.cli import leverframe
+from leverframe.domain.init import workflow
 from tests.workflows.jobs import HERE, ROOT, WORKFLOWS
 
 ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))
@@ -37,6 +38,22 @@ def test_github_accepts_every_file() -> None:
         ["node", str(HERE / "parse.mjs"), *map(str, [*FILES, *ACTIONS])], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == []
+
+
+def test_the_file_that_init_writes_is_as_strict_as_ours(tmp_path: Path) -> None:
+    """With actions pinned by commit nothing is left to find; an unpinned one is found."""
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    written = folder / "leverframe.yml"
+    command = ["zizmor", "--offline", "--strict-collection", "--persona", "auditor", "--quiet", str(tmp_path)]
+    for pin, code in ((f"{'a' * 40} # v0.1.0", 0), ("main", 14)):
+        written.write_text(workflow(f"leverframe/leverframe/actions@{pin}"), encoding="utf-8")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        parsed = subprocess.run(
+            ["node", str(HERE / "parse.mjs"), str(written)], capture_output=True, text=True, check=True
+        )
+        assert json.loads(parsed.stdout) == []
 
 
 def test_github_refuses_a_wrong_event(tmp_path: Path) -> None:

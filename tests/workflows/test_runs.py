@@ -106,6 +106,33 @@ def test_a_stale_change_goes_through_both_workflows(forge: Forge, tmp_path: Path
     assert forge.conclusion(pull) == "failure"
 
 
+def test_the_one_file_that_init_writes_gets_a_repository_its_first_card(forge: Forge, tmp_path: Path) -> None:
+    """Two jobs in one workflow, the built-in token, no secret: the card and the check stand on the pull request."""
+    shop = forge.author()
+    assert shop.run("init").code == 0
+    shop.repository.commit("Every pull request gets its card")
+    shop.repository.git("checkout", "--quiet", "-b", "first")
+    shop.replace("params.yaml", "iterations: 12", "iterations: 30")
+    shop.repository.dvc("repro")
+    shop.repository.commit("More trees")
+    shop.repository.dvc("push")
+    pull = forge.open(shop, "first")
+    event = pull_request_event(forge.repository, pull)
+    github = _github("pull_request", event, base_ref="main", ref="refs/pull/1/merge", repository=NAME)
+    workflow = str(shop.root / ".github/workflows/leverframe.yml")
+    ended = {}
+    for name, revision in (("model", pull.head), ("card", "origin/main")):
+        job = forge.checkout(revision)
+        environment = _environment(forge, job, "pull_request", event, 9, tmp_path)
+        ended[name] = run(workflow, name, workspace=job.root, folder=tmp_path, github=github, environment=environment)
+        assert ended[name].status == "success", ended[name].log
+    (body,) = forge.ours(pull)
+    assert "ready to merge" in body
+    assert forge.conclusion(pull) == "success"
+    text = Path(workflow).read_text(encoding="utf-8")
+    assert "secrets" not in text
+
+
 def test_names_and_texts_of_others_do_nothing(forge: Forge, tmp_path: Path) -> None:
     """Titles, branches, parameters and files that hold commands stay text, in every step and in the card."""
     shop = forge.author()

@@ -1,0 +1,146 @@
+"""The champion on a real repository: from the cache, made anew, or not there; and what can be compared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe.testing.repository import TemporaryRepository
+from tests.integration.shop import Shop, copied, finished
+
+GATE = "\ngate:\n  metrics:\n    auc: {maximum_drop: 0.05, floor: 0.5}\n"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A finished shop of one's own, with a gate on main, on a branch."""
+    found = copied(finished(tmp_path_factory), tmp_path)
+    found.repository.write("params.yaml", found.repository.read("params.yaml") + GATE)
+    found.repository.commit("A gate")
+    found.repository.git("checkout", "--quiet", "-b", "change")
+    return found
+
+
+def gated(shop: Shop, *, code: int = 0) -> dict[str, Any]:
+    """Run the gate and return what it found."""
+    ended = shop.run("gate", "--json")
+    assert ended.code == code, ended.stdout + ended.stderr
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+def reasons(found: dict[str, Any]) -> list[str]:
+    """Return the reasons of the objections."""
+    return [each["reason"] for each in found["objections"]]
+
+
+def test_nothing_changed_is_no_change(shop: Shop) -> None:
+    """Both models are one: every gain is zero, and nothing was fetched or run."""
+    found = gated(shop)
+    assert found["verdict"] == "passed"
+    assert {each["gain"] for each in found["metrics"]} == {0.0}
+    assert found["rows"] > 500
+    assert found["how"] == "both models answered the same rows"
+
+
+def test_features_that_were_left_out_still_let_the_champion_answer(shop: Shop) -> None:
+    """The candidate learns from fewer; the hold-out of the base answers for the champion by key."""
+    shop.replace("params.yaml", 'select: ["*"]', 'select: ["product", "quantity"]')
+    shop.repository.dvc("repro")
+    found = json.loads(shop.run("gate", "--json").stdout)
+    assert reasons(found) in ([], ["metric-dropped"], ["metric-uncertain"])
+    assert "each model answered its own features" in found["how"]
+    assert found["metrics"][0]["gain"] is not None
+
+
+def test_redefined_features_are_compared_row_by_row_of_the_same_key(shop: Shop) -> None:
+    """Another window: neither model has the features of the other, so each answers its own, on all common rows."""
+    shop.replace("pipelines/shop/star.yaml", "windows: [14d]", "windows: [10d]")
+    shop.run("stages", "--write")
+    shop.repository.dvc("repro")
+    ended = shop.run("gate", "--json")
+    found = json.loads(ended.stdout)
+    assert "each model answered its own features" in found["how"]
+    assert "937 of 937 rows" in found["how"]
+    assert reasons(found) == ["change-breaking"]  # the old window is gone: who relies on it is wronged
+    assert ended.code == 30
+
+
+def test_another_label_cannot_be_compared(shop: Shop) -> None:
+    """Two models that answer different questions."""
+    shop.replace("params.yaml", "label: late", "label: returned")
+    shop.repository.dvc("repro")
+    found = gated(shop, code=30)
+    assert "not-comparable" in reasons(found)
+    assert found["metrics"] == []
+
+
+def test_forged_figures_are_seen_by_the_gate_alone(shop: Shop) -> None:
+    """It asks the model itself; `reproduce` need not have run."""
+    metrics = json.loads(shop.repository.read("reports/metrics.json"))
+    shop.repository.write("reports/metrics.json", json.dumps(metrics | {"auc": 0.99}))
+    assert reasons(gated(shop, code=30)) == ["metrics-forged"]
+
+
+def test_the_first_model_has_floors_alone(shop: Shop) -> None:
+    """The base has no model yet: a named case, and no error."""
+    repository = shop.repository
+    repository.git("checkout", "--quiet", "--orphan", "empty")
+    repository.git("rm", "-r", "--quiet", "--cached", ".")
+    repository.git("add", "params.yaml", "dvc.yaml", "pipelines", "raw", ".gitignore", ".dvc", ".dvcignore")
+    repository.git("commit", "--quiet", "--message", "A case without a run")
+    repository.git("branch", "--force", "main", "empty")
+    repository.git("branch", "--delete", "--force", "change")
+    repository.git("checkout", "--quiet", "-b", "first-model")
+    repository.commit("The first model")
+    found = gated(shop)
+    assert found["verdict"] == "passed"
+    assert "there is no champion" in found["notes"][0]
+    assert {each["champion"] for each in found["metrics"]} == {None}
+
+
+def test_without_cache_and_remote_both_models_are_made_anew(shop: Shop, tmp_path: Path) -> None:
+    """A clone on a machine that has nothing: `reproduce` makes the candidate, `gate` the champion."""
+    shop.replace("params.yaml", "iterations: 5", "iterations: 7")
+    shop.repository.dvc("repro")
+    shop.repository.commit("More trees")
+    place = tmp_path / "elsewhere"
+    (place / "home").mkdir(parents=True)
+    subprocess.run(["git", "clone", "--quiet", str(shop.root), str(place / "repository")], check=True)
+    other = Shop(TemporaryRepository(place / "repository", place / "home"))
+    other.repository.git("branch", "--force", "main", "origin/main")
+    reproduced = other.run("reproduce", "--json")
+    assert reproduced.code == 0, reproduced.stdout
+    assert json.loads(reproduced.stdout)["rebuilt"] is True
+    shutil.rmtree(other.root / ".dvc/cache/files/md5/runs", ignore_errors=True)
+    found = other.run("gate", "--json")
+    assert found.code == 0, found.stdout + found.stderr
+    assert json.loads(found.stdout)["metrics"][0]["gain"] != 0.0
+
+
+def test_a_gate_without_rules_skips(shop: Shop) -> None:
+    """It could not have failed, so it does not pass."""
+    repository = shop.repository
+    repository.write("params.yaml", repository.read("params.yaml").replace(GATE, "\n"))
+    repository.commit("No gate")
+    repository.git("branch", "--force", "main")
+    found = gated(shop)
+    assert found["verdict"] == "skipped"
+    assert "nothing could fail" in found["because"]
+
+
+@pytest.mark.parametrize("missing", ["models/model.skops", "data/training/holdout.parquet"])
+def test_missing_files_of_the_candidate_are_an_objection(shop: Shop, missing: str) -> None:
+    """With the command that brings them; never a traceback."""
+    (shop.root / missing).unlink()
+    ended = shop.run("gate", "--json")
+    assert "Traceback" not in ended.stderr
+    found = json.loads(ended.stdout)
+    assert ended.code == 30
+    assert reasons(found) == ["not-comparable"]
+    assert "dvc pull" in found["objections"][0]["next"]
