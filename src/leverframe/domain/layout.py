@@ -27,6 +27,7 @@ MODEL_CARD = REPORTS / "model-card.md"
 SNAPSHOT = Path("data/snapshot.bin")
 PARITY = REPORTS / "parity.json"
 LEVERS = Path(".leverframe/levers")  # what each lever found last; the card is made of it
+VALID_SETTINGS = Path(".leverframe/valid-settings")  # digest of settings that were valid
 STAGE_LOGS = Path(".leverframe/stages")  # never an output: times would change hashes
 
 

@@ -69,9 +69,28 @@ def _to_check(git: Git, fork: str, params: str) -> list[Callable[[], object]]:
     try:
         sides = [parse(text, name=str(PARAMS), what="the settings") for text in (before, params)]
     except LeverframeError:  # reading the settings says it better
-        return [read_settings, check_dvc_yaml]
+        return [_read_settings_once, check_dvc_yaml]
     same = all(sides[0].get(section) == sides[1].get(section) for section in ("data", "features"))
-    return [read_settings] if same and not redefined else [read_settings, check_dvc_yaml]
+    return [_read_settings_once] if same and not redefined else [_read_settings_once, check_dvc_yaml]
+
+
+def _read_settings_once() -> None:
+    """Validate the settings, unless the same bytes were valid before: loading what does it takes a while."""
+    from hashlib import sha256
+    from importlib.util import find_spec
+
+    from leverframe.files import write_text
+
+    judges = [find_spec(f"leverframe.{name}") for name in ("settings", "documents", "yaml_files")]
+    files = [ROOT / PARAMS, *(Path(each.origin) for each in judges if each and each.origin)]
+    digest, kept = sha256(), ROOT / layout.VALID_SETTINGS
+    for file in files:
+        digest.update(file.read_bytes() if file.is_file() else b"")
+    if kept.is_file() and kept.read_text(encoding="utf-8", errors="replace").strip() == digest.hexdigest():
+        return
+    read_settings()
+    private_folder(kept.parent)
+    write_text(kept, digest.hexdigest() + "\n")
 
 
 def reproduce(base: str | None, full: bool, tolerance: float, tell: Callable[[str], None]) -> Reproduced:
