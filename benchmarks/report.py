@@ -3,8 +3,8 @@
 Whole processes in alternating rounds. ``card`` is `leverframe report` over what the levers left on the
 shop of the tests after a change of a parameter; its peer are `dvc status`, `metrics diff`, `params diff`
 and `plots diff` together, which show less. ``check`` stands against `dvc status`, both on the reference
-case after a change of a setting, digests warm on both sides. The last figure is the no-op `leverframe reproduce` of a job whose
-remote holds 500 entries of a run cache, against the same with none.
+case after a change of a setting, digests warm on both sides. The last figure is the no-op `leverframe
+reproduce` of a job whose remote holds 500 entries of a run cache, against the same with none.
 """
 
 from __future__ import annotations

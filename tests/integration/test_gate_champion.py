@@ -144,3 +144,33 @@ def test_missing_files_of_the_candidate_are_an_objection(shop: Shop, missing: st
     assert ended.code == 30
     assert reasons(found) == ["not-comparable"]
     assert "dvc pull" in found["objections"][0]["next"]
+
+
+def test_a_lever_that_breaks_does_not_leave_the_result_of_before(shop: Shop) -> None:
+    """The card says that it broke, although the same commit was judged a moment ago."""
+    gated(shop)
+    report = shop.root / "reports/contracts/static.json"
+    report.write_text("{}", encoding="utf-8")
+    ended = shop.run("gate")
+    assert ended.code == 19
+    assert ended.said()[0] == "reports/contracts/static.json of the working tree cannot be read"
+    shop.run("report", "--publisher", "file")
+    card = (shop.root / ".leverframe/report.md").read_text(encoding="utf-8")
+    assert "`gate` left no result for this commit" in card
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "reason"),
+    [
+        ("dvc.lock", "schema", "<<<<<<< ours\nschema", "settings-invalid"),
+        ("dvc.yaml", "stages:", "stagez:", "definition-invalid"),
+        ("params.yaml", "gate:", "gaet:", "settings-invalid"),
+        ("pipelines/shop/star.yaml", "columns: [product, quantity, amount]", "columns: [delay_hours]", "leak-found"),
+    ],
+)
+def test_what_cannot_be_read_is_a_reason_of_check(shop: Shop, path: str, old: str, new: str, reason: str) -> None:
+    """Not a broken tool: the change is at fault, and the card can say so."""
+    shop.replace(path, old, new)
+    ended = shop.run("check", "--json")
+    assert ended.code == 30, ended.stderr
+    assert reason in reasons(json.loads(ended.stdout))

@@ -16,9 +16,11 @@ from leverframe.wiring import ROOT, check_dvc_yaml, diff, read_settings, star_pl
 
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
+    from leverframe.adapters.working_tree import WorkingTree
     from leverframe.domain.check import Checked
     from leverframe.domain.gate import Gated
     from leverframe.domain.reproduce import Reproduced
+    from leverframe.domain.status.pipeline import Recorded
 
 Found = TypeVar("Found")  # what a lever found
 
@@ -27,10 +29,10 @@ def check(base: str | None) -> Checked:
     """Hold settings, definitions and lock of this change against what git has, and keep what was found."""
     from leverframe.adapters.git import Git
     from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.adapters.working_tree.remote import Remote
     from leverframe.domain import check as room
     from leverframe.domain.status import run
 
+    _forget("check")
     git, tree, objections, notes = Git(ROOT), WorkingTree.around(ROOT), list[Objection](), list[str]()
     fork = git.fork_point("HEAD", base)
     for ask in _to_check(git, fork, tree.text(str(PARAMS)) or ""):
@@ -39,21 +41,32 @@ def check(base: str | None) -> Checked:
         except LeverframeError as error:
             objections.append(room.refused(error))
             break  # what follows reads the settings as well
-    if not objections:
-        status = run(git, tree)
-        objections += room.lock_objections(status)
-        remote = Remote.of(tree.root)
-        if remote is None or remote.folder is None:
-            where = f"`{remote.name}` is not a folder" if remote else "no remote is shared"
-            notes.append(f"whether data were pushed was not looked at: {where}")
-        else:
-            wanted = room.kept_elsewhere(status, status.recorded)
-            missing = [path for path, recorded in wanted.items() if remote.lacks(recorded)]
-            objections += room.data_objections(missing, remote.name)
-    before = git.show(fork, room.LOCK) or b""
-    odd = room.suspects(before.decode(errors="replace"), tree.text(room.LOCK) or "")
+    odd: tuple[str, ...] = ()
+    try:
+        if not objections:
+            status = run(git, tree)
+            objections += room.lock_objections(status)
+            missing, looked = _not_pushed(tree, room.kept_elsewhere(status, status.recorded))
+            objections += missing
+            notes += looked
+        before = git.show(fork, room.LOCK) or b""
+        odd = room.suspects(before.decode(errors="replace"), tree.text(room.LOCK) or "")
+    except LeverframeError as error:  # a lock or a definition that cannot be read is the change's fault
+        objections.append(room.refused(error))
     notes += [f"`{name}` gives other outputs from the same inputs; `leverframe reproduce` runs it" for name in odd]
     return _kept("check", room.Checked(git.named("HEAD"), tuple(objections), odd, tuple(notes)))
+
+
+def _not_pushed(tree: WorkingTree, wanted: dict[str, Recorded]) -> tuple[list[Objection], list[str]]:
+    """Return what is against outputs that nobody pushed, and a note where that could not be looked at."""
+    from leverframe.adapters.working_tree.remote import Remote
+    from leverframe.domain import check as room
+
+    remote = Remote.of(tree.root)
+    if remote is None or remote.folder is None:
+        where = f"`{remote.name}` is not a folder" if remote else "no remote is shared"
+        return [], [f"whether data were pushed was not looked at: {where}"]
+    return room.data_objections([path for path in wanted if remote.lacks(wanted[path])], remote.name), []
 
 
 def _to_check(git: Git, fork: str, params: str) -> list[Callable[[], object]]:
@@ -101,6 +114,7 @@ def reproduce(base: str | None, full: bool, tolerance: float, tell: Callable[[st
     from leverframe.domain.reproduce import Order, run
     from leverframe.wiring.pipeline import OnePipeline
 
+    _forget("reproduce")
     git = Git(ROOT)
     before = git.show(git.fork_point("HEAD", base), LOCK) or b""
     pipeline = OnePipeline(ROOT, tell)
@@ -119,6 +133,7 @@ def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
     from leverframe.domain.gate.run import Evidence, Question, Side
     from leverframe.yaml_files import load, parse
 
+    _forget("gate")
     git, settings = Git(ROOT), read_settings()
     fork, head = git.fork_point("HEAD", base), git.named("HEAD")
     before = (git.show(fork, str(PARAMS)) or b"").decode(errors="replace")
@@ -134,6 +149,11 @@ def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
         theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
         sides = (Side(PolarsTables(ROOT), disk), theirs)
         return _kept("gate", run(question, sides, SklearnModels(ROOT), rules, evidence))
+
+
+def _forget(name: str) -> None:
+    """Take away what a lever found before: one that breaks now must not seem to have found the same again."""
+    (ROOT / layout.lever(name)).unlink(missing_ok=True)
 
 
 def _kept(name: str, found: Found) -> Found:
