@@ -192,6 +192,16 @@ def test_passing_faults_cost_time_only(place: Place, fault: Fault) -> None:
     assert len(place.checks()) == 1
 
 
+def test_a_stale_page_of_comments_leaves_one_comment_all_the_same(place: Place) -> None:
+    """The list lags behind and hides our comment: the second one that we post is found and removed."""
+    place.post("--publisher", "github", run=1)
+    place.server.faults.append(Fault("GET", "issues/1/comments", stale=True))
+    done = place.post("--publisher", "github", run=2, text="301")
+    assert done.returncode == 0, done.stderr
+    assert len(place.ours()) == 1
+    assert "`301`" in place.ours()[0]
+
+
 def test_an_outage_is_told_and_the_card_kept(place: Place) -> None:
     """Exit code of what may be tried again; the card lies on disk."""
     place.server.faults.append(Fault("GET", "comments", 502, times=50))

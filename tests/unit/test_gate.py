@@ -16,7 +16,7 @@ from leverframe.domain.evaluate.holdout import Holdout
 from leverframe.domain.gate import rules_in_force
 from leverframe.domain.gate.compare import Pair, judged_metrics, judged_slices
 from leverframe.domain.gate.rules import BASE, CHANGE
-from leverframe.domain.gate.run import Evidence, _contracts, _diff, _sizes
+from leverframe.domain.gate.run import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
 from leverframe.domain.verdict import Objection, Reason
 from leverframe.errors import SettingsError
 from leverframe.settings import GateSettings, MetricRule, SliceRule
@@ -197,3 +197,15 @@ def test_contracts_parity_size_and_breaking_changes() -> None:
     assert reasons(list(_diff(broken, rules))) == [Reason.CHANGE_BREAKING]
     assert list(_diff(broken, rules_in_force({"gate": {"breaking_changes": "allow"}}, {}))) == []
     assert list(_diff(evidence(diff=Diff("a", "b", changes=(Change("orders", "new", False),))), rules)) == []
+
+
+def test_sizes_and_the_champions_files_come_from_the_lock() -> None:
+    """Neither has to be here; no lock, no files."""
+    outs = "".join(
+        f"    - path: {path}\n      hash: md5\n      md5: {'a' * 32}\n      size: {size}\n"
+        for path, size in (("models/model.skops", 1_200_000), ("data/snapshot.bin", 800_000), ("data/raw.parquet", 9))
+    )
+    lock = f"schema: '2.0'\nstages:\n  train:\n    cmd: t\n    outs:\n{outs}".encode()
+    assert bundle_sizes(lock) == {"models/model.skops": 1_200_000, "data/snapshot.bin": 800_000}
+    assert list(champion_files(lock)) == ["models/model.skops"]
+    assert (bundle_sizes(b""), champion_files(b"")) == ({}, {})

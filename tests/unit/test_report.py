@@ -198,7 +198,7 @@ CASES: dict[str, Card] = {
     "huge": card(**HUGE),
     "nothing-to-compare": Card(BASE, HEAD, notes=("the data diff cannot be shown: no plan",)),
     "hostile": card(
-        parameters=(ParameterChange(HOSTILE, HOSTILE, HOSTILE * 5000),),
+        parameters=(ParameterChange(HOSTILE, HOSTILE, HOSTILE * 12_000),),
         gated=gated(
             objections=refused(Reason.METRIC_DROPPED, HOSTILE, HOSTILE),
             slices=(SliceCompared(HOSTILE, HOSTILE, "auc", 1, 0.1, 0.2, 0.1, 0.0, 0.2, kept=False),),
@@ -381,6 +381,9 @@ class Memory:
     def pull_request(self, owner: str, branch: str, head: str) -> int | None:
         return 1
 
+    def delete(self, comment: Comment) -> None:
+        self.said.remove(comment)
+
     def keep(self, branch: str, files: Mapping[str, str]) -> None:
         raise AssertionError("nobody asked for pictures")
 
@@ -405,6 +408,22 @@ def test_posting_twice_leaves_one_comment() -> None:
     assert posted("c", 2) == "left alone: it is of the later run 3"
     assert [each.body for each in forge.said] == [body(3, "b")]
     assert forge.checks == [(HEAD, "success", "ready to merge")] * 3
+
+
+def test_a_second_comment_of_ours_is_removed() -> None:
+    """A list that lagged behind made us post twice; the oldest stays, with the newest words."""
+    old = comment(1, body(1, "old"))
+    told = iter([[comment(9, "chatter", "somebody")]])
+
+    class Lagging(Memory):
+        def comments(self, number: int) -> list[Comment]:
+            return next(told, None) or super().comments(number)
+
+    lagging = Lagging([old])
+    posting = Posting("model", body(2, "new"), HEAD, Passed(), "summary")
+    post(lagging, 1, posting, others=lambda _, __: False, dry=False)
+    assert [each.body for each in lagging.said] == [body(2, "new")]
+    assert lagging.said[0].number == 1
 
 
 def test_the_check_is_the_gate() -> None:

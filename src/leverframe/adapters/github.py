@@ -77,6 +77,14 @@ class GithubForge:
 
         return self._asked(ask, "update the comment", "pull-requests: write")
 
+    def delete(self, comment: Comment) -> None:
+        """Remove a comment."""
+        self._asked(
+            lambda repository: repository.get_issue(0).get_comment(comment.number).delete(),
+            "remove a second comment",
+            "pull-requests: write",
+        )
+
     def pull_request(self, owner: str, branch: str, head: str) -> int | None:
         """Return the open pull request from a branch whose head is this commit; None where there is none."""
 

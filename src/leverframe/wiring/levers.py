@@ -130,7 +130,7 @@ def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
     from leverframe.adapters.polars import PolarsTables
     from leverframe.adapters.sklearn import SklearnModels
     from leverframe.domain.gate import rules_in_force, run
-    from leverframe.domain.gate.run import Evidence, Question, Side
+    from leverframe.domain.gate.run import Evidence, Question, Side, bundle_sizes
     from leverframe.yaml_files import load, parse
 
     _forget("gate")
@@ -142,7 +142,8 @@ def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
     disk = Disk(ROOT)
     contracts = {path.stem: disk.read_json(path.relative_to(ROOT)) for path in (ROOT / layout.CONTRACTS).glob("*.json")}
     parity = disk.read_json(layout.PARITY) if (ROOT / layout.PARITY).is_file() else None
-    sizes = {str(each): (ROOT / each).stat().st_size for each in (layout.MODEL, layout.SNAPSHOT) if each.is_file()}
+    lock = ROOT / "dvc.lock"
+    sizes = bundle_sizes(lock.read_bytes() if lock.is_file() else b"")
     evidence = Evidence(contracts, parity, diff(fork, None), sizes)
     question = Question(fork, head, star_plan(settings).spine_key, settings.data.timezone)
     with _champion(git, fork, tell) as folder:

@@ -243,7 +243,21 @@ def _sizes(evidence: Evidence, rules: Rules) -> Iterator[Objection]:
 
 def champion_files(lock: bytes) -> dict[str, Recorded]:
     """Return what the gate needs of the champion that is not in git, with its record in the champion's lock."""
-    content = parse(lock.decode(errors="replace"), name="dvc.lock of the base", what="a lock")
+    recorded = _recorded(lock)
     wanted = [path.as_posix() for path in (layout.MODEL, layout.HOLDOUT, layout.PREDICTIONS)]
-    outputs = [locked(entry, name).outputs for name, entry in locked_stages(content, "dvc.lock").items()]
-    return {path: found[path] for path in wanted for found in outputs if path in found}
+    return {path: recorded[path] for path in wanted if path in recorded}
+
+
+def bundle_sizes(lock: bytes) -> dict[str, int]:
+    """Return the bytes of the model and its snapshot, as the lock has them: they need not be here."""
+    recorded = _recorded(lock)
+    wanted = [path.as_posix() for path in (layout.MODEL, layout.SNAPSHOT)]
+    return {path: recorded[path].size or 0 for path in wanted if path in recorded}
+
+
+def _recorded(lock: bytes) -> dict[str, Recorded]:
+    if not lock.strip():
+        return {}
+    content = parse(lock.decode(errors="replace"), name="dvc.lock", what="a lock")
+    entries = [locked(entry, name) for name, entry in locked_stages(content, "dvc.lock").items()]
+    return {path: found for entry in entries for path, found in entry.outputs.items()}

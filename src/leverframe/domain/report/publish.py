@@ -91,6 +91,9 @@ class Forge(Protocol):
     def update(self, comment: Comment, body: str) -> str:
         """Replace the body of a comment and return its address."""
 
+    def delete(self, comment: Comment) -> None:
+        """Remove a comment."""
+
     def pull_request(self, owner: str, branch: str, head: str) -> int | None:
         """Return the open pull request from a branch whose head is this commit; None where there is none."""
 
@@ -151,14 +154,18 @@ def _where(event: str, payload: Mapping[str, Any], environment: Mapping[str, str
 
 def step(comments: Sequence[Comment], author: str, key: str, body: str) -> Step:
     """Return what has to happen; ours is the comment with our marker that we wrote, and a later run's stays."""
-    mine = [(each, known) for each in comments if each.author == author and (known := _known(each.body, key))]
+    mine = ours(comments, author, key)
     if not mine:
         return Create()
-    comment, run = mine[0]
-    now = _known(body, key)
+    comment, run, now = mine[0], max(_known(each.body, key) or 0 for each in mine), _known(body, key)
     if now is not None and run > now:
         return Outdated(comment, run)
     return Unchanged(comment) if _same(comment.body, body) else Update(comment)
+
+
+def ours(comments: Sequence[Comment], author: str, key: str) -> list[Comment]:
+    """Return the comments with our marker that we wrote, oldest first."""
+    return [each for each in comments if each.author == author and _known(each.body, key) is not None]
 
 
 def _same(there: str, body: str) -> bool:
@@ -270,7 +277,23 @@ def _carried_out(
     mine = found.comment if isinstance(found, Update) else None
     done = "updated" if mine else "created"
     comments, author, others = by_others
-    if others(comments, mine):
-        now = step(forge.comments(number), author, posting.key, posting.body)
-        return getattr(getattr(now, "comment", None), "url", ""), done
-    return (forge.update(mine, posting.body) if mine else forge.create(number, posting.body)), done
+    if not others(comments, mine):
+        place = forge.update(mine, posting.body) if mine else forge.create(number, posting.body)
+        if mine:
+            return place, done
+    return _alone(forge, number, posting, author), done
+
+
+def _alone(forge: Forge, number: int, posting: Posting, author: str) -> str:
+    """Leave one comment of ours, the oldest, and return its address.
+
+    A list that lags behind hides what is there, so a comment that was just created may be a second one.
+    """
+    mine = ours(forge.comments(number), author, posting.key)
+    if not mine:
+        return ""
+    if not _same(mine[0].body, posting.body):
+        forge.update(mine[0], posting.body)
+    for extra in mine[1:]:
+        forge.delete(extra)
+    return mine[0].url

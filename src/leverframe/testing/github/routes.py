@@ -134,6 +134,13 @@ def _edit_comment(call: Call, repository: Repository) -> Answer:
     return Answer(200, schema.response(call.template, "patch", 200, _comment_body(call, repository, pull, comment)))
 
 
+def _delete_comment(call: Call, repository: Repository) -> Answer:
+    _may(call, "pull-requests")
+    pull, comment = _known_comment(call, repository)
+    pull.comments.remove(comment)
+    return Answer(204, None)
+
+
 def _one_comment(call: Call, repository: Repository) -> Answer:
     pull, comment = _known_comment(call, repository)
     return Answer(200, schema.response(call.template, "get", 200, _comment_body(call, repository, pull, comment)))
@@ -342,6 +349,7 @@ _ROUTES: dict[tuple[str, str], Callable[[Call, Repository], Answer]] = {
     ("POST", f"{_R}/issues/{{issue_number}}/comments"): _new_comment,
     ("GET", f"{_R}/issues/comments/{{comment_id}}"): _one_comment,
     ("PATCH", f"{_R}/issues/comments/{{comment_id}}"): _edit_comment,
+    ("DELETE", f"{_R}/issues/comments/{{comment_id}}"): _delete_comment,
     ("POST", f"{_R}/check-runs"): _new_check,
     ("GET", f"{_R}/check-runs/{{check_run_id}}"): _one_check,
     ("PATCH", f"{_R}/check-runs/{{check_run_id}}"): _edit_check,

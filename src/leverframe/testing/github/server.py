@@ -228,7 +228,8 @@ class _Handler(BaseHTTPRequestHandler):
         return token is not None and "contents" in token.writes
 
     def _send_json(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
-        self._send(status, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})})
+        content = b"" if status == 204 else json.dumps(body).encode()
+        self._send(status, content, {"Content-Type": "application/json", **(headers or {})})
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         self.send_response(status)

@@ -22,7 +22,7 @@ PATHS = {
     "/users/{username}": ["get"],
     _R: ["get"],
     f"{_R}/issues/{{issue_number}}/comments": ["get", "post"],
-    f"{_R}/issues/comments/{{comment_id}}": ["get", "patch"],
+    f"{_R}/issues/comments/{{comment_id}}": ["get", "patch", "delete"],
     f"{_R}/commits/{{ref}}/check-runs": ["get"],
     f"{_R}/commits/{{commit_sha}}/pulls": ["get"],
     f"{_R}/check-runs": ["post"],
