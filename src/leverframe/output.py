@@ -72,10 +72,14 @@ def failure(error: LeverframeError) -> None:
 
 def wait_for_person(text: str) -> None:
     """Say ``text`` and wait for Ctrl-C where a person watches; go on at once where nobody does, or nothing is said."""
-    if text and sys.stdin.isatty() and sys.stdout.isatty():
-        story(text)
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+    if not text:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        story("no terminal is watching, so this ends now; the copies stay")
+        return
+    story(text)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def in_github_actions() -> bool:
