@@ -120,6 +120,14 @@ def test_workflows_ask_for_the_least(path: Path) -> None:
         assert "write" not in job["permissions"].values() or path.stem == "publish-report"
 
 
+def test_what_starts_after_another_workflow_names_one_that_is_there() -> None:
+    """A misspelt name would never start, and nobody would be told."""
+    names = {_read(path)["name"] for path in FILES}
+    after = [name for path in FILES for name in (_read(path)["on"].get("workflow_run") or {}).get("workflows", [])]
+    assert after
+    assert set(after) <= names
+
+
 def test_no_expression_stands_in_a_script() -> None:
     """What anybody may have written reaches a script through its environment alone."""
     for path in [*FILES, *ACTIONS]:

@@ -144,6 +144,9 @@ def test_names_and_texts_of_others_do_nothing(forge: Forge, tmp_path: Path) -> N
     pull = forge.open(shop, HOSTILE, TITLE)
     computed, job = _computed(forge, pull, tmp_path)
     published, posted = _published(forge, pull, tmp_path)
+    for folder in (job.root, posted.root):
+        held = [path for path in folder.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+        assert held == []
     for folder in (job.root, posted.root, tmp_path):
         assert list(folder.rglob("INJECTED*")) == []
     assert SECRET not in computed.log + published.log + computed.summary

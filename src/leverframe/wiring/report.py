@@ -51,7 +51,7 @@ def report(asked: Asked, summary: Callable[[str], None]) -> Published:
     body = f"{marker(asked.key, card.head, run.run if run else 0)}\n{render(card, _shown(asked, settings, card, run))}"
     _write(card, body, asked)
     if not asked.dry_run:
-        summary(render(card, Shown(1000), limit=_WHOLE))
+        summary(render(card, Shown(1000, 1000), limit=_WHOLE))
     return _posted(asked, settings, (card, run), body)
 
 
@@ -64,7 +64,8 @@ def _shown(asked: Asked, settings: ReportSettings, card: Card, run: Where | None
     if not asked.assets or run is None:
         return Shown(settings.slices)
     place = f"{server()}/{run.repository}/blob/{BRANCH}"
-    return Shown(settings.slices, {title: f"{place}/{path}?raw=true" for title, (path, _) in drawings(card).items()})
+    pictures = {title: f"{place}/{path}?raw=true" for title, (path, _) in drawings(card).items()}
+    return Shown(settings.slices, pictures=pictures)
 
 
 def _report_settings() -> ReportSettings:

@@ -22,17 +22,21 @@ from leverframe.errors import PublishError
 LIMIT = 65_000  # characters; GitHub refuses a comment of more than 65,536
 _ROOM = 20  # lines of a table or list; the rest is counted
 _HEADS = {"passed": "✅ Leverframe: ready to merge", "failed": "❌ Leverframe: do not merge"}
-_FULL = "the whole is in the summary of the job and in its artifact"
-_SECTION_LIMIT = 16_000  # characters of one section
+_FULL = "the artifact of the run has all of it"
+_SHARE = 4  # a section may take this part of the whole
 
 _KEY = re.compile(r"\A[a-z0-9-]{1,60}\Z")
 
 
 @dataclass(frozen=True)
 class Shown:
-    """How a card is drawn: how many slices, and where the picture of a curve lies, by its title."""
+    """How a card is drawn: how many slices, how many lines of any other list, and where pictures of curves lie.
+
+    ``pictures`` maps the title of a curve to an address.
+    """
 
     slices: int = 8
+    rows: int = _ROOM
     pictures: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,8 +57,8 @@ def marker(key: str, head: str, run: int) -> str:
 
 def render(card: Card, shown: Shown = Shown(), *, limit: int = LIMIT) -> str:
     """Return the card as Markdown of at most ``limit`` characters; the verdict is never cut."""
-    head = f"{_headline(card)}\n\n{_reasons(card)}".strip()
-    parts = [_drawn(title, section, card, shown) for title, section in _SECTIONS]
+    head = f"{_headline(card)}\n\n{_reasons(card, shown.rows)}".strip()
+    parts = [_drawn(title, section, card, shown, limit) for title, section in _SECTIONS]
     parts = [each for each in parts if each]
     foot = _foot(card)
     cut = f"\n\n_Some sections are left out here: {_FULL}._"
@@ -64,12 +68,12 @@ def render(card: Card, shown: Shown = Shown(), *, limit: int = LIMIT) -> str:
     return "\n\n".join([head[: limit - len(foot) - 2], *parts, foot]) + "\n"
 
 
-def _drawn(title: str, section: Section, card: Card, shown: Shown) -> str:
+def _drawn(title: str, section: Section, card: Card, shown: Shown, limit: int) -> str:
     try:
         text = section(card, shown)
     except Exception as error:
         text = f"### {title}\n\n_This section could not be drawn: {plain(type(error).__name__, 60)}._"
-    if len(text) <= _SECTION_LIMIT:
+    if len(text) <= limit // _SHARE:
         return text
     return f"### {title}\n\n_Too long for a comment; {_FULL}._"
 
@@ -97,10 +101,11 @@ def _by(found: Compared) -> str:
     return "" if found.gain is None else f" ({found.gain:+.4f})"
 
 
-def _reasons(card: Card) -> str:
-    found = card.objections
+def _reasons(card: Card, room: int) -> str:
+    found = card.objections[:room]
     following = [each.next for each in found[1:]] + [""]
-    return "\n".join(_listed([_objection(each, then) for each, then in zip(found, following, strict=False)]))
+    lines = [_objection(each, then) for each, then in zip(found, following, strict=False)]
+    return "\n".join([*lines, *_more(len(card.objections) - room)])
 
 
 def _objection(found: Objection, then: str) -> str:
@@ -115,9 +120,12 @@ def _sentence(text: str) -> str:
     return "".join(code(each, 200) if number % 2 else plain(each, 400) for number, each in enumerate(pieces) if each)
 
 
-def _listed(lines: Sequence[str], room: int = _ROOM) -> list[str]:
-    more = [f"- … and {len(lines) - room:,} more; {_FULL}"] if len(lines) > room else []
-    return [*lines[:room], *more]
+def _listed(lines: Sequence[str], room: int) -> list[str]:
+    return [*lines[:room], *_more(len(lines) - room)]
+
+
+def _more(left: int) -> list[str]:
+    return [f"- … and {left:,} more; {_FULL}"] if left > 0 else []
 
 
 def _metrics(card: Card, _: Shown) -> str:
@@ -167,19 +175,18 @@ def _slice(found: SliceCompared) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _parameters(card: Card, _: Shown) -> str:
+def _parameters(card: Card, shown: Shown) -> str:
     rules = card.gated.rule_changes if card.gated else ()
     if not card.parameters and not rules:
         return ""
     lines = ["| parameter | base | here |", "|---|---|---|"] if card.parameters else []
-    lines += [
-        f"| {code(each.name, 80)} | {_value(each.before)} | {_value(each.after)} |" for each in card.parameters[:_ROOM]
-    ]
-    if len(card.parameters) > _ROOM:
-        lines += ["", f"… and {len(card.parameters) - _ROOM:,} more; {_FULL}"]
+    for each in card.parameters[: shown.rows]:
+        lines.append(f"| {code(each.name, 80)} | {_value(each.before)} | {_value(each.after)} |")  # noqa: PERF401
+    if len(card.parameters) > shown.rows:
+        lines += ["", f"… and {len(card.parameters) - shown.rows:,} more; {_FULL}"]
     if rules:
         lines += ["", "⚠️ **This change alters the gate. It is judged by the rules before it**; once merged:", ""]
-        lines += _listed([f"- {_sentence(each)}" for each in rules])
+        lines += _listed([f"- {_sentence(each)}" for each in rules], shown.rows)
     return "\n".join(["### Parameters", "", *lines])
 
 
@@ -187,7 +194,7 @@ def _value(text: str | None) -> str:
     return "" if text is None else code(text, 80)
 
 
-def _data(card: Card, __: Shown) -> str:
+def _data(card: Card, shown: Shown) -> str:
     parts = []
     if card.promises:
         found = card.promises
@@ -195,7 +202,7 @@ def _data(card: Card, __: Shown) -> str:
             f"Contracts: {found.kept:,} promises kept, {len(found.broken):,} broken, {len(found.warned):,} broken "
             f"with a warning, {found.undecided:,} without history to decide."
         )
-        parts.append("\n".join(_listed([f"- ❌ {_sentence(each)}" for each in found.broken])))
+        parts.append("\n".join(_listed([f"- ❌ {_sentence(each)}" for each in found.broken], shown.rows)))
     if card.diff is not None:
         verdict, _, rest = diff_page(card.diff).removeprefix("### Data: ").partition("\n\n")
         parts.append(f"Against the base: {verdict.strip()}.")
