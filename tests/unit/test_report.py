@@ -27,13 +27,13 @@ from leverframe.domain.report.publish import (
     Comment,
     Create,
     Outdated,
+    Post,
     Posting,
     Unchanged,
     Update,
     Where,
     chosen,
     conclusion,
-    post,
     step,
     title,
     where,
@@ -398,7 +398,7 @@ def test_posting_twice_leaves_one_comment() -> None:
 
     def posted(text: str, run: int, *, dry: bool = False) -> str:
         posting = Posting("model", body(run, text), HEAD, Passed(), "summary")
-        return post(forge, 1, posting, others=lambda _, __: False, dry=dry)[1]
+        return Post(forge, 1, posting, lambda _, __: False)(dry=dry)[1]
 
     assert posted("a", 1, dry=True) == "would create"
     assert (forge.said, forge.checks) == ([], [])
@@ -421,7 +421,7 @@ def test_a_second_comment_of_ours_is_removed() -> None:
 
     lagging = Lagging([old])
     posting = Posting("model", body(2, "new"), HEAD, Passed(), "summary")
-    post(lagging, 1, posting, others=lambda _, __: False, dry=False)
+    Post(lagging, 1, posting, lambda _, __: False)(dry=False)
     assert [each.body for each in lagging.said] == [body(2, "new")]
     assert lagging.said[0].number == 1
 

@@ -188,5 +188,5 @@ def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None
         forge.keep(BRANCH, dict(drawings(card).values()))
     summary = render(card, Shown(settings.slices), limit=60_000)
     posting = publish.Posting(asked.key, body, card.head, card.verdict, summary)
-    place, done = publish.post(forge, number, posting, others=by_cml, dry=asked.dry_run)
+    place, done = publish.Post(forge, number, posting, by_cml)(dry=asked.dry_run)
     return publish.Published(card.verdict, publisher, place, done)

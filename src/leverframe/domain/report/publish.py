@@ -246,54 +246,57 @@ class Published:
         return [f"report {word(self.verdict)}: {self.place} ({self.publisher}, {self.done})"]
 
 
-def post(
-    forge: Forge, number: int, posting: Posting, *, others: Callable[[list[Comment], Comment | None], bool], dry: bool
-) -> tuple[str, str]:
-    """Bring one pull request up to date; return the address of the comment and what was done.
+@dataclass(frozen=True)
+class Post:
+    """One pull request to be brought up to date.
 
-    ``others`` may carry out the step instead of the forge; it tells whether it did. A later run's
-    comment is left alone, and so is its check.
+    ``others`` may carry out a step in place of the forge, given all comments and ours; it tells
+    whether it did.
     """
-    comments, author = forge.comments(number), forge.me()
-    found = step(comments, author, posting.key, posting.body)
-    if isinstance(found, Outdated):
-        return found.comment.url, f"left alone: it is of the later run {found.run}"
-    if dry:
-        return getattr(getattr(found, "comment", None), "url", ""), f"would {type(found).__name__.lower()}"
-    place, done = _carried_out(forge, number, posting, found, (comments, author, others))
-    forge.check_run(posting.head, conclusion(posting.verdict), title(posting.verdict), posting.summary)
-    return place, done
 
+    forge: Forge
+    number: int
+    posting: Posting
+    others: Callable[[list[Comment], Comment | None], bool]
 
-def _carried_out(
-    forge: Forge,
-    number: int,
-    posting: Posting,
-    found: Create | Update | Unchanged,
-    by_others: tuple[list[Comment], str, Callable[[list[Comment], Comment | None], bool]],
-) -> tuple[str, str]:
-    if isinstance(found, Unchanged):
-        return found.comment.url, "unchanged"
-    mine = found.comment if isinstance(found, Update) else None
-    done = "updated" if mine else "created"
-    comments, author, others = by_others
-    if not others(comments, mine):
-        place = forge.update(mine, posting.body) if mine else forge.create(number, posting.body)
-        if mine:
-            return place, done
-    return _alone(forge, number, posting, author), done
+    def __call__(self, *, dry: bool) -> tuple[str, str]:
+        """Return the address of the comment and what was done.
 
+        A later run's comment is left alone, and so is its check.
+        """
+        comments = self.forge.comments(self.number)
+        found = step(comments, self.forge.me(), self.posting.key, self.posting.body)
+        known = None if isinstance(found, Create) else found.comment
+        place = known.url if known else ""
+        if isinstance(found, Outdated):
+            return place, f"left alone: it is of the later run {found.run}"
+        if dry:
+            return place, f"would {type(found).__name__.lower()}"
+        done = {Create: "created", Update: "updated", Unchanged: "unchanged"}[type(found)]
+        if not isinstance(found, Unchanged):
+            place = self._said(comments, known)
+        verdict = self.posting.verdict
+        self.forge.check_run(self.posting.head, conclusion(verdict), title(verdict), self.posting.summary)
+        return place, done
 
-def _alone(forge: Forge, number: int, posting: Posting, author: str) -> str:
-    """Leave one comment of ours, the oldest, and return its address.
+    def _said(self, comments: list[Comment], mine: Comment | None) -> str:
+        """Let the comment say what it has to, and return its address."""
+        if not self.others(comments, mine):
+            if mine:
+                return self.forge.update(mine, self.posting.body)
+            self.forge.create(self.number, self.posting.body)
+        return self._alone()
 
-    A list that lags behind hides what is there, so a comment that was just created may be a second one.
-    """
-    mine = ours(forge.comments(number), author, posting.key)
-    if not mine:
-        return ""
-    if not _same(mine[0].body, posting.body):
-        forge.update(mine[0], posting.body)
-    for extra in mine[1:]:
-        forge.delete(extra)
-    return mine[0].url
+    def _alone(self) -> str:
+        """Leave one comment of ours, the oldest, and return its address.
+
+        A list that lags behind hides what is there, so a comment that was just created may be a second one.
+        """
+        mine = ours(self.forge.comments(self.number), self.forge.me(), self.posting.key)
+        if not mine:
+            return ""
+        if not _same(mine[0].body, self.posting.body):
+            self.forge.update(mine[0], self.posting.body)
+        for extra in mine[1:]:
+            self.forge.delete(extra)
+        return mine[0].url
