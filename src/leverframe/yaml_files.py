@@ -7,6 +7,7 @@ reads a file that DVC reads as well has to follow it too. Nothing heavy is impor
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,15 @@ def parse(text: str, *, name: str, what: str) -> dict[str, Any]:
             next="start from the example in docs/guides/settings.md",
         )
     return content
+
+
+def leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value of nested mappings with its name, keys joined by dots."""
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from leaves(value, f"{name}.{key}".strip("."))
+    else:
+        yield name, content
 
 
 def _refuse_conflict(text: str, name: str) -> None:

@@ -399,17 +399,25 @@ def made(folder: Path) -> Shop:
 
 def finished(factory: pytest.TempPathFactory) -> Shop:
     """Return the one reproduced and committed shop of this test run; nobody may change it."""
+
+    def finish(shop: Shop, _: Path) -> None:
+        shop.repository.dvc("repro")
+        shop.repository.commit("Reproduced")
+
+    return built_once(factory, "finished-shop", finish)[0]
+
+
+def built_once(factory: pytest.TempPathFactory, name: str, finish: Callable[[Shop, Path], None]) -> tuple[Shop, Path]:
+    """Return a shop that all workers of this test run share, and its folder; the first to ask builds it."""
     shared = factory.getbasetemp()
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-    folder = shared / "finished-shop"
-    with (shared / "finished-shop.lock").open("w") as lock:
+    folder = shared / name
+    with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be building it
         if not (folder / "ready").exists():
-            shop = made(folder)
-            shop.repository.dvc("repro")
-            shop.repository.commit("Reproduced")
+            finish(made(folder), folder)
             (folder / "ready").touch()
-    return Shop(TemporaryRepository(folder / "repository", folder / "home"))
+    return Shop(TemporaryRepository(folder / "repository", folder / "home")), folder
 
 
 def copied(shop: Shop, folder: Path) -> Shop:

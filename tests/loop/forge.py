@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import json
 import os
@@ -27,7 +26,7 @@ from leverframe.testing.github import (
     workflow_run_event,
 )
 from leverframe.testing.repository import TemporaryRepository
-from tests.integration.shop import Shop, made
+from tests.integration.shop import Shop, built_once
 
 NAME = "acme/shop"
 BOT = "github-actions[bot]"
@@ -185,24 +184,19 @@ def _step(job: TemporaryRepository, environment: dict[str, str], *arguments: str
 
 def finished(factory: pytest.TempPathFactory) -> tuple[Shop, Path]:
     """Return the one reproduced, pushed shop with a gate of this test run, and its remote; nobody may change it."""
-    shared = factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-    folder = shared / "gated-shop"
-    with (shared / "gated-shop.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be building it
-        if not (folder / "ready").exists():
-            shop = made(folder)
-            repository = shop.repository
-            remote = f"['remote \"store\"']\n    url = {folder / 'remote'}\n    verify = true\n"
-            repository.write(".dvc/config", f"[core]\n    remote = store\n    analytics = false\n{remote}")
-            repository.write(
-                "params.yaml", repository.read("params.yaml").replace("iterations: 5", "iterations: 12") + GATE
-            )
-            repository.dvc("repro")
-            repository.commit("Reproduced")
-            repository.dvc("push")
-            (folder / "ready").touch()
-    return Shop(TemporaryRepository(folder / "repository", folder / "home")), folder / "remote"
+    shop, folder = built_once(factory, "gated-shop", _gated)
+    return shop, folder / "remote"
+
+
+def _gated(shop: Shop, folder: Path) -> None:
+    repository = shop.repository
+    remote = f"['remote \"store\"']\n    url = {folder / 'remote'}\n    verify = true\n"
+    repository.write(".dvc/config", f"[core]\n    remote = store\n    analytics = false\n{remote}")
+    params = repository.read("params.yaml").replace("iterations: 5", "iterations: 12")
+    repository.write("params.yaml", params + GATE)
+    repository.dvc("repro")
+    repository.commit("Reproduced")
+    repository.dvc("push")
 
 
 @contextmanager

@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leverframe.domain.status.lock import locked, locked_stages, split
+from leverframe.domain.status.lock import entries, split
 from leverframe.domain.status.pipeline import Locked, Recorded
 from leverframe.domain.status.reasons import ABSENCE, STALE, Finding, PipelineStatus
 from leverframe.domain.status.reasons import Reason as Why
 from leverframe.domain.status.render import told
 from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
-from leverframe.yaml_files import parse
 
 LOCK = "dvc.lock"
 _NO_SOURCES = ("reports/", "models/", "docs/", "tests/", ".github/")  # folders that hold no data to ingest
@@ -122,23 +121,15 @@ def suspects(before: str, after: str) -> tuple[str, ...]:
     A new version of a library can do that, and so can a forged report: running the stage tells.
     """
     ours, theirs = split(before), split(after)
+    # Parsing takes time, so only entries whose text differs are parsed.
     differing = [name for name, text in theirs.items() if name in ours and ours[name] != text]
-    return tuple(name for name in differing if _odd(_entry(name, ours[name]), _entry(name, theirs[name])))
-
-
-def _entry(name: str, text: str) -> Locked:
-    """Return one entry of a lock; only those whose text differs are worth parsing."""
-    stages = locked_stages(parse(f"schema: '2.0'\nstages:\n{text}", name=LOCK, what="a lock"), LOCK)
-    return locked(next(iter(stages.values())), f"`{name}` in {LOCK}")
+    sides = ("".join(["schema: '2.0'\nstages:\n", *(side[name] for name in differing)]) for side in (ours, theirs))
+    one, other = (entries(side, LOCK) for side in sides)
+    return tuple(name for name in differing if _odd(one[name], other[name]))
 
 
 def _odd(before: Locked, after: Locked) -> bool:
-    same = (before.command, before.dependencies, before.parameters) == (
-        after.command,
-        after.dependencies,
-        after.parameters,
-    )
-    return same and before.outputs != after.outputs
+    return before.inputs == after.inputs and before.outputs != after.outputs
 
 
 def kept_elsewhere(status: PipelineStatus, recorded: Mapping[str, Recorded]) -> dict[str, Recorded]:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.check import LOCK, objection_lines
-from leverframe.domain.status.lock import locked, locked_stages
+from leverframe.domain.status.lock import entries
 from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
 from leverframe.errors import PipelineBusyError, PipelineError
-from leverframe.yaml_files import parse
+from leverframe.yaml_files import leaves
 
 How = Literal["ran", "verified", "restored", "unchanged", "failed"]
 
@@ -135,7 +135,7 @@ def _failure(error: PipelineError, stage: str) -> Objection:
 def _vouching(lock: str, suspects: Sequence[str], ran: set[str]) -> list[str]:
     """Return the stages to run although they are fresh: the writer of the metrics, and every suspect."""
     wanted = dict.fromkeys(suspects)
-    for name, entry in _entries(lock).items():
+    for name, entry in entries(lock, LOCK).items():
         if str(layout.METRICS) in entry.outputs:
             wanted[name] = None
     return [each for each in wanted if each not in ran]
@@ -143,14 +143,9 @@ def _vouching(lock: str, suspects: Sequence[str], ran: set[str]) -> list[str]:
 
 def _needed(lock: str, stages: Sequence[str]) -> list[str]:
     """Return the outputs of other stages that some stages read: a stage that is run alone fetches nothing itself."""
-    entries = _entries(lock)
-    outputs = {path for entry in entries.values() for path in entry.outputs}
-    return sorted({path for name in stages for path in entries[name].dependencies} & outputs)
-
-
-def _entries(text: str) -> dict[str, Any]:
-    content = parse(text, name=LOCK, what="a lock") if text.strip() else {"schema": "2.0"}
-    return {name: locked(entry, name) for name, entry in locked_stages(content, LOCK).items()}
+    known = entries(lock, LOCK)
+    outputs = {path for entry in known.values() for path in entry.outputs}
+    return sorted({path for name in stages for path in known[name].dependencies} & outputs)
 
 
 def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRun]:
@@ -164,11 +159,11 @@ def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRu
 
 def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) -> tuple[list[Objection], list[str]]:
     """Return what came out otherwise from the same inputs: forged figures, a dishonest lock, or mere last digits."""
-    before, after = (_entries(each) for each in locks)
+    before, after = (entries(each, LOCK) for each in locks)
     odd = [
         (name, path)
         for name, entry in after.items()
-        if name in before and _inputs(before[name]) == _inputs(entry)
+        if name in before and before[name].inputs == entry.inputs
         for path, recorded in entry.outputs.items()
         if before[name].outputs.get(path) not in (None, recorded)
     ]
@@ -199,14 +194,10 @@ def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) ->
     return [], [f"other bytes than the lock says, with the same figures within {order.tolerance:g}: {told}"]
 
 
-def _inputs(entry: Any) -> tuple[Any, ...]:
-    return entry.command, entry.dependencies, entry.parameters
-
-
 def _forged(claimed: str, true: str, tolerance: float) -> list[str]:
     """Return the figures that differ beyond the tolerance, in words."""
     try:
-        ours, theirs = _figures(json.loads(claimed or "{}")), _figures(json.loads(true))
+        ours, theirs = (dict(leaves(json.loads(text))) for text in (claimed or "{}", true))
     except ValueError:
         return [f"`{layout.METRICS}` in git is not JSON"]
     return [
@@ -214,16 +205,6 @@ def _forged(claimed: str, true: str, tolerance: float) -> list[str]:
         for name in dict.fromkeys([*theirs, *ours])
         if not _close(ours.get(name), theirs.get(name), tolerance)
     ]
-
-
-def _figures(content: Any, name: str = "") -> dict[str, Any]:
-    if not isinstance(content, Mapping):
-        return {name: content}
-    return {
-        key: value
-        for each, inner in content.items()
-        for key, value in _figures(inner, f"{name}.{each}".strip(".")).items()
-    }
 
 
 def _close(ours: Any, theirs: Any, tolerance: float) -> bool:

@@ -12,14 +12,18 @@ from leverframe.domain.reproduce import StageRun
 from leverframe.wiring import ROOT
 
 
+def package_in(root: Path) -> Path | None:
+    """Return the folder to import Leverframe from in a checkout of this repository; None where it lies elsewhere."""
+    home, here = Path(__file__).parents[2], ROOT.resolve()
+    return root.resolve() / home.relative_to(here) if home.is_relative_to(here) else None
+
+
 class OnePipeline:
     """The port of ``domain/reproduce.py``; Leverframe itself is taken from the folder where it lies inside."""
 
     def __init__(self, root: Path, tell: Callable[[str], None]) -> None:
-        home, here = Path(__file__).parents[2], ROOT.resolve()
-        package = root.resolve() / home.relative_to(here) if home.is_relative_to(here) else None
         self._root, self._tell, self._events = root, tell, list[StageRun]()
-        self._repro = Repro(root, run_group, package)
+        self._repro = Repro(root, run_group, package_in(root))
 
     def repro(self, *arguments: str) -> None:
         """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from leverframe.documents import read
 from leverframe.domain.demo import Change, Changes
@@ -152,9 +152,10 @@ def _clone(place: Path, revision: str, address: str | None = None) -> TemporaryR
 
 def _environment(repository: TemporaryRepository) -> Mapping[str, str]:
     """Return the environment of a command: Leverframe is the one in the checkout, where it lies in the repository."""
-    home, here = Path(__file__).parents[2], ROOT.resolve()
-    inside = {"PYTHONPATH": str(repository.root / home.relative_to(here))} if home.is_relative_to(here) else {}
-    known: dict[str, Any] = {**repository.environment, **inside}
+    from leverframe.wiring.pipeline import package_in
+
+    package = package_in(repository.root)
+    known = repository.environment | ({"PYTHONPATH": str(package)} if package else {})
     return {name: value for name, value in known.items() if not name.startswith(("GITHUB_", "LEVERFRAME_"))}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from leverframe.documents import validated
 from leverframe.settings import GateSettings, MetricRule
+from leverframe.yaml_files import leaves
 
 BASE, CHANGE = "the base branch", "this change, as the base branch has none"
 
@@ -33,18 +34,10 @@ def rules_in_force(base: Mapping[str, Any], head: Mapping[str, Any]) -> Rules:
 
 
 def _changes(ours: Any, theirs: Any) -> Iterator[str]:
-    before, after = dict(_flat("gate", ours)), dict(_flat("gate", theirs or {}))
+    before, after = dict(leaves(ours, "gate")), dict(leaves(theirs or {}, "gate"))
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             yield f"`{name}`: `{before.get(name, 'none')}` to `{after.get(name, 'none')}`"
-
-
-def _flat(name: str, content: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield from _flat(f"{name}.{key}", value)
-    else:
-        yield name, content
 
 
 def said(rule: MetricRule, better: str) -> str:

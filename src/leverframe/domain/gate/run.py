@@ -19,7 +19,7 @@ from leverframe.domain.evaluate.weighing import Floats
 from leverframe.domain.gate.compare import Pair, judged_metrics, judged_slices
 from leverframe.domain.gate.result import Compared, Gated
 from leverframe.domain.gate.rules import Rules
-from leverframe.domain.status.lock import locked, locked_stages
+from leverframe.domain.status.lock import entries
 from leverframe.domain.status.pipeline import Recorded
 from leverframe.domain.table import Table, Tables, column, texts
 from leverframe.domain.train import ModelDescription
@@ -27,7 +27,6 @@ from leverframe.domain.training_set import AS_OF
 from leverframe.domain.verdict import Objection, Reason
 from leverframe.errors import DefinitionError, LeverframeError
 from leverframe.settings import EvaluateSettings
-from leverframe.yaml_files import parse
 
 _TOLERANCE = 1e-4  # relative: figures in git have six digits, and sums differ in the last ones between machines
 _LEAST_SHARED = 0.5  # of the candidate's rows that the champion must have answered, where it cannot answer anew
@@ -256,8 +255,5 @@ def bundle_sizes(lock: bytes) -> dict[str, int]:
 
 
 def _recorded(lock: bytes) -> dict[str, Recorded]:
-    if not lock.strip():
-        return {}
-    content = parse(lock.decode(errors="replace"), name="dvc.lock", what="a lock")
-    entries = [locked(entry, name) for name, entry in locked_stages(content, "dvc.lock").items()]
-    return {path: found for entry in entries for path, found in entry.outputs.items()}
+    known = entries(lock.decode(errors="replace"), "dvc.lock")
+    return {path: found for entry in known.values() for path, found in entry.outputs.items()}

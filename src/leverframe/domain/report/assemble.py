@@ -16,6 +16,7 @@ from leverframe.domain.report.card import Card, Curve, ParameterChange, Promises
 from leverframe.domain.reproduce import Reproduced, StageRun
 from leverframe.domain.status import PipelineStatus
 from leverframe.errors import LeverframeError
+from leverframe.yaml_files import leaves
 
 Kind = TypeVar("Kind")
 Lever = TypeVar("Lever", Checked, Reproduced, Gated)
@@ -80,18 +81,17 @@ def _or_note(read: Read[Kind], what: str, notes: list[str]) -> Kind | None:
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ParameterChange]:
     """Yield the keys that differ, those of the gate left aside: they have a paragraph of their own."""
-    ours, theirs = dict(_flat("", before)), dict(_flat("", after))
+    ours, theirs = _written(before), _written(after)
     for name in sorted(ours.keys() | theirs.keys()):
         if ours.get(name) != theirs.get(name) and name.partition(".")[0] != "gate":
             yield ParameterChange(name, ours.get(name), theirs.get(name))
 
 
-def _flat(name: str, content: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            yield from _flat(f"{name}.{key}".strip("."), value)
-    else:
-        yield name, content if isinstance(content, str) else json.dumps(content, default=str, ensure_ascii=False)
+def _written(content: Mapping[str, Any]) -> dict[str, str]:
+    def text(value: Any) -> str:
+        return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+    return {name: text(value) for name, value in leaves(content)}
 
 
 def _promises(files: Files) -> Promises | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from leverframe.domain.status.pipeline import Artefact, Locked, Recorded, Stage, located, unresolvable
 from leverframe.errors import RepositoryError
+from leverframe.yaml_files import parse
 
 _STAGE = re.compile(r"^  (\S.*?):[ \t]*$", re.MULTILINE)
 _FOREIGN = ("etag", "checksum", "version_id", "cloud", "files", "dataset", "db", "repo")
@@ -42,6 +43,14 @@ def split(text: str) -> dict[str, str]:
     starts = [(found[1], found.start()) for found in _STAGE.finditer(body)]
     ends = [*(start for _, start in starts), len(body)][1:]
     return {name: body[start:end].rstrip("\n") + "\n" for (name, start), end in zip(starts, ends, strict=True)}
+
+
+def entries(text: str, file: str) -> dict[str, Locked]:
+    """Return each entry of a lock by stage; a lock that is not there has none."""
+    if not text.strip():
+        return {}
+    stages = locked_stages(parse(text, name=file, what="a lock"), file)
+    return {name: locked(entry, f"`{name}` in {file}") for name, entry in stages.items()}
 
 
 def locked(entry: Mapping[str, Any], where: str) -> Locked:

@@ -82,6 +82,11 @@ class Locked:
     parameters: dict[str, dict[str, Any]]
     outputs: dict[str, Recorded]
 
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """All that the outputs follow from, as far as the stage declares it."""
+        return self.command, self.dependencies, self.parameters
+
 
 def located(entry: object, folder: str, where: str) -> str:
     """Return the path of ``entry`` from the root of the repository, ``folder`` being its working directory.
