@@ -138,6 +138,12 @@ class ForgeUnreachableError(PublishError):
     transient = True
 
 
+class BundleError(LeverframeError):
+    """A bundle is damaged, incomplete, or not the one that was asked for, so it must not be served."""
+
+    exit_code = 28
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
     import difflib  # noqa: PLC0415 - only a person who slipped needs it

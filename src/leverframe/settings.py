@@ -125,6 +125,20 @@ class EvaluateSettings(Document):
     seed: int = Field(default=0, description="seed of the bootstrap")
 
 
+class BundleSettings(Document):
+    """What is packed for serving."""
+
+    model: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
+        default="model", description="name that the model is served under: small letters, digits, dashes"
+    )
+    tolerance: Annotated[float, Field(gt=0, le=1e-2)] = Field(
+        default=1e-5, description="how far the model in ONNX may be from scikit-learn; else scikit-learn serves"
+    )
+    golden_rows: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=64, description="rows with their answers that every server must give before it gets traffic"
+    )
+
+
 class MetricRule(Document):
     """What one metric must do; amounts are in the unit of the metric, whichever direction is better."""
 
@@ -195,6 +209,7 @@ class Settings(Document):
     features: FeaturesSettings
     train: TrainSettings
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+    bundle: BundleSettings = Field(default_factory=BundleSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
 

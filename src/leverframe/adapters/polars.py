@@ -109,8 +109,21 @@ class PolarsTables:
 
     def arrays(self, month: Month, columns: Sequence[str]) -> dict[str, Any]:
         """Return columns of a built month as arrays, nulls masked; moments as microseconds since the epoch."""
-        table = self.read(layout.features(str(month)))
-        return {name: _array(table_column(table, name, file=layout.features(str(month)))) for name in columns}
+        return self.masked(layout.features(str(month)), columns)
+
+    def masked(self, path: Path, columns: Sequence[str]) -> dict[str, Any]:
+        """Return columns of a file as arrays, nulls masked; moments as microseconds since the epoch."""
+        table = self.read(path)
+        return {name: _array(table_column(table, name, file=path)) for name in columns}
+
+    def frame(self, columns: Mapping[str, Any]) -> pl.DataFrame:
+        """Return a table of columns of equal length; arrays of objects hold texts, or None."""
+        return pl.DataFrame(
+            {
+                name: pl.Series(name, each.tolist(), dtype=pl.String) if each.dtype == object else pl.Series(name, each)
+                for name, each in columns.items()
+            }
+        )
 
     def write(self, path: Path, columns: Mapping[str, Any]) -> None:
         """Replace the file with columns of equal length: arrays of numpy, or columns of a table."""

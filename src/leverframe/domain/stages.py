@@ -27,6 +27,7 @@ OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` ke
 _MODEL = ("artefacts", "table", "training_set")
 _ONLINE = ("features", "online", "snapshot", "snapshot_file")
 _DUCKDB = ("build", "engine", "checks", "versions", "views", "sql", "connection")
+_BUNDLE = ("bundle", "onnx", "pandera", "sklearn", "polars", "train", "evaluate", *_MODEL, *_ONLINE)
 _DESCRIBED = ("statistics", "sketch", "sql", "connection")  # what makes profiles and sketches
 _ENGINES = {"duckdb": _DUCKDB, "spark": ("build", "spark")}
 
@@ -220,6 +221,19 @@ def _model_stages(settings: Settings, case: str, code: Sequence[str]) -> tuple[S
             cached=(_path(layout.PREDICTIONS),),
             in_git=(card, _path(layout.PLOTS), _path(layout.PICTURES)),
             metrics=(_path(layout.METRICS),),
+        ),
+        Stage(
+            "bundle",
+            "leverframe bundle",
+            (
+                f"{case}/star.yaml",
+                f"{case}/contracts.py",
+                *_only(code, "build", *_BUNDLE, *_DESCRIBED),
+                *(train, holdout, model, _path(layout.MODEL_DESCRIPTION), card, _path(layout.SNAPSHOT)),
+            ),
+            ("bundle", "data.case", "data.timezone"),
+            cached=(_path(layout.BUNDLE),),
+            metrics=(_path(layout.BUNDLE_REPORT),),
         ),
     )
 

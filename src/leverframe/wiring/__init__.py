@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leverframe.domain.build.picture import Origin
     from leverframe.domain.build.plan import Plan
     from leverframe.domain.build.run import Built, Engine
+    from leverframe.domain.bundle import Bundle
     from leverframe.domain.diff import Diff, Revision
     from leverframe.domain.evaluate.run import Evaluation
     from leverframe.domain.features import Answer
@@ -282,6 +283,39 @@ def evaluate() -> Evaluation:
     return evaluation
 
 
+def bundle() -> Bundle:
+    """Pack the trained model for serving, and write the folder and its report."""
+    from leverframe.adapters.disk import Disk
+    from leverframe.adapters.duckdb.statistics import DuckDBStatistician
+    from leverframe.adapters.onnx import Onnx
+    from leverframe.adapters.pandera.fields import fields
+    from leverframe.adapters.polars import PolarsTables
+    from leverframe.adapters.sklearn import SklearnModels
+    from leverframe.adapters.snapshot_file import SnapshotFile
+    from leverframe.domain.bundle import Packed, run
+    from leverframe.domain.validate.profile import table_profile
+    from leverframe.domain.validate.statistics import Survey
+    from leverframe.files import write_folder, write_json
+
+    settings = read_settings()
+    plan = star_plan(settings)
+    with stage("bundle") as record:
+        survey = Survey("train", "train", ROOT / layout.TRAIN, settings.data.timezone)
+        contract = declared(settings, "contracts", "CONTRACTS").get(plan.spine)
+        packed = Packed(
+            plan,
+            star_file(settings).read_bytes(),
+            fields(contract.schema) if contract else {},
+            table_profile(DuckDBStatistician().measure(survey)),
+        )
+        store = SnapshotFile(ROOT / layout.SNAPSHOT, spec=plan.spec)
+        made = run(PolarsTables(ROOT), Disk(ROOT), SklearnModels(ROOT), Onnx(), store, packed, settings.bundle)
+        write_folder(ROOT / layout.BUNDLE, made.files)
+        write_json(ROOT / layout.BUNDLE_REPORT, made.to_json())
+        record.rows(made.conversion.rows)
+    return made
+
+
 def origins(partition: str, row: int) -> list[Origin]:
     """Return where each feature of one row of a built month came from."""
     from leverframe.adapters.duckdb.provenance import provenance
@@ -370,7 +404,12 @@ def star_plan(settings: Settings) -> Plan:
     from leverframe.domain.build.plan import compile_star
     from leverframe.domain.build.spec import read_star
 
-    return compile_star(read_star(ROOT / settings.data.case.replace(".", "/") / "star.yaml"))
+    return compile_star(read_star(star_file(settings)))
+
+
+def star_file(settings: Settings) -> Path:
+    """Return the file with the star schema of the case."""
+    return ROOT / settings.data.case.replace(".", "/") / "star.yaml"
 
 
 def sources(settings: Settings) -> Mapping[str, Source]:

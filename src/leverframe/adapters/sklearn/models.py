@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,24 @@ class SklearnModels:
         declared = getattr(module_of(estimator, self._root, said_by=_SAID_BY), "TRUSTED_TYPES", ()) if foreign else ()
         check_types(types, declared, estimator.partition(":")[0])
         return tuple(types)
+
+
+class TrainedModel:
+    """A stored model that answers in a server, where it could not be converted to ONNX.
+
+    ``frame`` makes a table of columns. Raises ``EstimatorError`` for bytes that cannot be opened,
+    or hold a type that is not trusted.
+    """
+
+    def __init__(self, data: bytes, estimator: str, frame: Callable[[Mapping[str, Any]], Any]) -> None:
+        self._model, self._frame = SklearnModels(Path()).load(data, estimator), frame
+
+    def answer(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return (n, classes) probabilities, or (n,) numbers of a regression."""
+        inputs = self._frame(columns)
+        if hasattr(self._model, "classes_"):
+            return _answer(self._model.predict_proba, inputs)
+        return _answer(self._model.predict, inputs)
 
 
 def _answer(method: Callable[[Any], Any], inputs: Any) -> NDArray[np.float64]:

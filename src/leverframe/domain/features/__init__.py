@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from leverframe.domain.features.request import Requests, parsed
-from leverframe.domain.features.vector import Answer, answered, vectors
+from leverframe.domain.features.vector import Answer, answered, as_inputs, vectors
 
-__all__ = ["Answer", "Requests", "answered", "parsed", "vectors"]
+__all__ = ["Answer", "Requests", "answered", "as_inputs", "parsed", "vectors"]

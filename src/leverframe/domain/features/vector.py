@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from leverframe.domain.build.values import numbers, shaped, taken
 from leverframe.domain.build.windows import Column, Ints, Moments, aggregate
 from leverframe.domain.features.request import Requests, calendar, checked, key_columns
 from leverframe.domain.snapshot import Found, Store
+from leverframe.domain.training_set import Feature
 
 _FEW = 64  # rows up to which only the events of their own windows are looked at
 
@@ -44,6 +45,19 @@ def vectors(plan: Plan, store: Store, requests: Requests) -> dict[str, Any]:
             made |= _lookup(step, found, requests.as_of)
     given = {name: fields[name] for name in plan.features() if name in requests.fields}
     return {name: (made | given)[name] for name in plan.features()}
+
+
+def as_inputs(values: Mapping[str, Any], features: Sequence[Feature]) -> dict[str, Any]:
+    """Return vectors in the form that a model is given: doubles with NaN, and texts with None for a missing one."""
+    made = {}
+    for each in features:
+        column = np.ma.asarray(values[each.name])
+        data, missing = np.ma.getdata(column), np.ma.getmaskarray(column)
+        if each.kind == "categorical":
+            made[each.name] = np.where(missing, None, data.astype(object))
+        else:
+            made[each.name] = np.where(missing, np.nan, data.astype(np.float64))
+    return made
 
 
 @dataclass(frozen=True)

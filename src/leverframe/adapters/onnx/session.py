@@ -1,0 +1,45 @@
+"""ONNX Runtime: answers rows with a converted model, on one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from leverframe.errors import BundleError
+
+
+class OnnxModel:
+    """A converted model that answers; raises ``BundleError`` for bytes that are no such model."""
+
+    def __init__(self, data: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors; it warns of graphs that are fine
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions have no common class
+            raise BundleError(
+                "the model in ONNX cannot be opened",
+                why=(str(error).splitlines() or [""])[0][:200],
+                next="`dvc pull` fetches the bundle again, `dvc repro bundle` makes it again",
+            ) from error
+        self._text = {each.name: each.type == "tensor(string)" for each in self._session.get_inputs()}
+        self._output = self._session.get_outputs()[-1].name
+
+    def answer(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return what the model says to n rows: (n, classes) probabilities, or (n,) numbers of a regression.
+
+        ``columns`` hold n values each: texts, None where one is missing, or doubles with NaN.
+        """
+        inputs = {name: _texts(columns[name]) if text else columns[name] for name, text in self._text.items()}
+        found = self._session.run([self._output], {name: each.reshape(-1, 1) for name, each in inputs.items()})[0]
+        answers = np.asarray(found, np.float64)
+        return answers[:, 0] if answers.ndim == 2 and answers.shape[1] == 1 else answers
+
+
+def _texts(values: NDArray[Any]) -> NDArray[Any]:
+    return np.array(["" if each is None else each for each in values], object)

@@ -1,0 +1,66 @@
+"""pandera: what a schema promises of the values of each column, as fields of a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandera.polars as pa
+
+from leverframe.domain.bundle.schema import Field, FieldKind
+
+# What a check of pandera is called, and how its statistics are called there and here.
+_LIMITS = {
+    "greater_than_or_equal_to": {"min_value": "minimum"},
+    "less_than_or_equal_to": {"max_value": "maximum"},
+    "greater_than": {"min_value": "above"},
+    "less_than": {"max_value": "below"},
+    "in_range": {"min_value": "minimum", "max_value": "maximum"},
+    "isin": {"allowed_values": "allowed"},
+    "str_matches": {"pattern": "pattern"},
+    "str_length": {"max_value": "longest"},
+}
+
+
+def fields(schema: object) -> dict[str, Field]:
+    """Return the columns of a schema whose values can stand in a request, by name.
+
+    A check that only warns restricts nothing, and neither does one of another kind than those that
+    a field can say; moments are left out.
+    """
+    if isinstance(schema, type) and issubclass(schema, pa.DataFrameModel):
+        schema = schema.to_schema()
+    columns = getattr(schema, "columns", {})
+    found = {name: _field(name, each) for name, each in columns.items() if not each.regex}
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def _field(name: str, column: Any) -> Field | None:
+    dtype = str(column.dtype)
+    kind: FieldKind | None = None
+    if dtype == "String":
+        kind = "text"
+    elif dtype == "Boolean":
+        kind = "boolean"
+    elif dtype.startswith(("Int", "UInt", "Float")):
+        kind = "number"
+    if kind is None:
+        return None
+    limits: dict[str, Any] = {}
+    for check in column.checks:
+        if not check.raise_warning:
+            limits |= _limits(check)
+    return Field(name, kind, whole="Int" in dtype, nullable=bool(column.nullable), **limits)
+
+
+def _limits(check: Any) -> dict[str, Any]:
+    said = check.statistics or {}
+    found = {ours: said[theirs] for theirs, ours in _LIMITS.get(check.name, {}).items() if said.get(theirs) is not None}
+    if check.name == "in_range":  # whose ends may be excluded
+        for end, ours, other in (("include_min", "minimum", "above"), ("include_max", "maximum", "below")):
+            if said.get(end) is False and ours in found:
+                found[other] = found.pop(ours)
+    if "allowed" in found:
+        found["allowed"] = tuple(sorted(found["allowed"]))
+    if "pattern" in found:  # a compiled one, in some versions
+        found["pattern"] = getattr(found["pattern"], "pattern", found["pattern"])
+    return found

@@ -1,0 +1,18 @@
+"""Pack the model with all that a server needs of it."""
+
+from __future__ import annotations
+
+import click
+
+from leverframe import output, wiring
+
+
+@click.command(epilog="Example: leverframe bundle --json")
+@click.option("--json", "as_json", is_flag=True, help="Print what was packed as JSON.")
+def bundle(as_json: bool) -> None:
+    """Convert the model to ONNX, hold it against scikit-learn, and pack it with schema, snapshot and golden rows."""
+    packed = wiring.bundle()
+    if as_json:
+        output.product_json(packed.to_json())
+    else:
+        output.product("\n".join(packed.lines()))

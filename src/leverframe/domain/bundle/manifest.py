@@ -1,0 +1,96 @@
+"""What a bundle is made of, file by file, and what makes two bundles the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from leverframe.errors import BundleError
+
+FORMAT = 1
+MANIFEST = "MANIFEST.json"
+SCHEMA = "schema.json"
+ONNX = "model.onnx"
+SKOPS = "model.skops"
+DESCRIPTION = "model.json"
+STAR = "star.yaml"
+SNAPSHOT = "snapshot.bin"
+GOLDEN = "golden.jsonl"
+PROFILE = "profile.json"
+CARD = "model-card.md"
+SETTINGS = "model-settings.json"
+FILES = (SCHEMA, SKOPS, DESCRIPTION, STAR, SNAPSHOT, GOLDEN, PROFILE, CARD, SETTINGS)  # and the model in ONNX
+
+Engine = Literal["onnx", "skops"]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The content of ``MANIFEST.json``.
+
+    ``spec`` is the hash of star.yaml and compiler that the features come from, ``files`` the
+    SHA-256 of every other file by name, ``versions`` the libraries that made the model. Golden rows
+    are answered within ``tolerance``.
+    """
+
+    model: str
+    label: str
+    engine: Engine
+    tolerance: float
+    spec: str
+    versions: Mapping[str, str]
+    files: Mapping[str, str]
+    format: int = FORMAT
+
+    @property
+    def model_file(self) -> str:
+        """The file that answers."""
+        return ONNX if self.engine == "onnx" else SKOPS
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes of the file, the same for the same bundle."""
+        return (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 that names the bundle: of the manifest, and through it of every file."""
+        return sha256(self.to_bytes())
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of bytes as lower-case hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_manifest(data: bytes, where: str) -> Manifest:
+    """Return the manifest in the bytes of a file of the bundle ``where``; raises ``BundleError`` for anything else."""
+    try:
+        content: dict[str, Any] = json.loads(data)
+        manifest = Manifest(**content)
+        sound = manifest.format == FORMAT and all(map(_plain_name, manifest.files)) and manifest.engine in _ENGINES
+    except (ValueError, TypeError, AttributeError) as error:
+        raise unusable(where, f"its {MANIFEST} is damaged: {error}") from error
+    if not sound or not {*FILES, manifest.model_file} <= set(manifest.files):
+        raise unusable(where, f"its {MANIFEST} is of another format, or lists files that no bundle has")
+    if manifest.to_bytes() != data:
+        raise unusable(where, f"its {MANIFEST} was written by something else")
+    return manifest
+
+
+def unusable(where: str, why: str) -> BundleError:
+    """Return the error for a bundle that must not be served."""
+    return BundleError(
+        f"the bundle {where} cannot be used",
+        why=why,
+        next="`dvc pull` fetches it again, `dvc repro bundle` makes it again",
+    )
+
+
+_ENGINES = ("onnx", "skops")
+
+
+def _plain_name(name: str) -> bool:
+    return name not in ("", ".", "..") and "/" not in name and "\\" not in name

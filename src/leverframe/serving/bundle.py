@@ -1,0 +1,197 @@
+"""A bundle that is open for requests: verified file by file, and proven on its golden rows before the first one."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leverframe.adapters.snapshot_file import SnapshotFile
+from leverframe.documents import parse, validated
+from leverframe.domain.build.online import microseconds_of
+from leverframe.domain.build.plan import compile_star
+from leverframe.domain.build.spec import Star
+from leverframe.domain.bundle import manifest as names
+from leverframe.domain.bundle.manifest import Manifest, read_manifest, sha256, unusable
+from leverframe.domain.bundle.metadata import datatype
+from leverframe.domain.bundle.schema import AS_OF, Schema, from_json
+from leverframe.domain.features import Requests, as_inputs, vectors
+from leverframe.domain.features.request import moment
+from leverframe.domain.snapshot import About, Found
+from leverframe.domain.snapshot.port import Keys
+from leverframe.domain.training_set import Feature
+from leverframe.errors import LeverframeError, RequestError
+from leverframe.serving.check import Checked, Tensor, checked
+
+Answers = NDArray[np.float64]
+
+
+class Answering(Protocol):
+    """A model that answers rows of its features."""
+
+    def answer(self, columns: Any) -> Answers:
+        """Return (n, classes) probabilities, or (n,) numbers of a regression."""
+
+
+class OpenBundle:
+    """The bundle in ``folder``; with ``digest``, only the one of that name.
+
+    Raises ``BundleError`` for a file that is missing, damaged or of another bundle, for a
+    definition that this version compiles to other features, and for golden rows that are answered
+    otherwise than in training.
+    """
+
+    def __init__(self, folder: Path, digest: str | None = None) -> None:
+        self.manifest = _manifest(folder, digest)
+        files = {name: _verified(folder, name, sha) for name, sha in self.manifest.files.items()}
+        try:
+            self.schema: Schema = from_json(json.loads(files[names.SCHEMA]))
+            description = json.loads(files[names.DESCRIPTION])
+            self._features = tuple(Feature(**each) for each in description["features"])
+            golden = [json.loads(line) for line in files[names.GOLDEN].splitlines()]
+        except (ValueError, KeyError, TypeError) as error:
+            raise unusable(str(folder), f"a file in it makes no sense: {error!r}") from error
+        self.digest = self.manifest.digest
+        self.schema_digest = self.manifest.files[names.SCHEMA]
+        star = validated(Star, parse(files[names.STAR].decode(), name=names.STAR), name=names.STAR)
+        self._plan = compile_star(star)
+        if self._plan.spec != self.manifest.spec:
+            raise unusable(str(folder), f"this version compiles its {names.STAR} to {self._plan.spec[:16]}, "
+                                        f"the model was trained on {self.manifest.spec[:16]}")  # fmt: skip
+        self._store = SnapshotFile(folder / names.SNAPSHOT, spec=self._plan.spec)
+        self._model = _model(self.manifest, files, description["estimator"])
+        self._prove(str(folder), golden)
+
+    def answer(self, request: Checked, now: datetime) -> tuple[Answers, Counter[str]]:
+        """Return what the model says to each row, and how many rows each table of the snapshot did not have.
+
+        A request by keys without a moment asks for ``now``. Raises ``RequestError``.
+        """
+        if request.form == "columns":
+            return self._model.answer(request.columns), Counter()
+        fields = dict(request.columns)
+        moments = _moments(fields.pop(AS_OF, None), request.rows, now)
+        store = _Counting(self._store)
+        values = vectors(self._plan, store, Requests(fields, moments))
+        return self._model.answer(as_inputs(values, self._features)), store.missed
+
+    def outputs(self, answers: Answers) -> list[tuple[str, str, list[int], list[Any]]]:
+        """Return answers as tensors: name, datatype, shape and values, row by row."""
+        rows, label = len(answers), self.schema.label
+        if label.kind == "regression":
+            return [("prediction", "FP64", [rows, 1], answers.tolist())]
+        best = answers.argmax(axis=1)
+        classes = self.schema.classes
+        if label.kind == "binary":
+            positive = [int(classes[each]) for each in best]
+            return [
+                ("label", "INT64", [rows, 1], positive),
+                ("probability", "FP64", [rows, 1], answers[:, classes.index("1")].tolist()),
+            ]
+        return [
+            ("label", "BYTES", [rows, 1], [classes[each] for each in best]),
+            ("probability", "FP64", [rows, len(classes)], answers.ravel().tolist()),
+        ]
+
+    def _prove(self, folder: str, golden: Sequence[dict[str, Any]]) -> None:
+        fields = {
+            form: {each.name: datatype(each) for each in given}
+            for form, given in (("columns", self.schema.columns), ("keys", self.schema.keys))
+        }
+        for form, types in fields.items():
+            rows = [each for each in golden if each["form"] == form]
+            if not rows:
+                raise unusable(folder, f"it has no golden rows by {form}")
+            tensors = [
+                Tensor(name, [len(rows)], types[name], [each["inputs"][name] for each in rows])
+                for name in rows[0]["inputs"]
+            ]
+            try:
+                found, _ = self.answer(checked(self.schema, tensors), datetime.now().astimezone())
+            except LeverframeError as error:
+                raise unusable(folder, f"a golden row by {form} is refused: {error.what}") from error
+            expected = np.array([each["answer"] for each in rows], np.float64)
+            if found.shape != expected.shape:
+                raise unusable(folder, f"golden rows by {form} are answered in another form")
+            apart = np.abs(found - expected).reshape(len(rows), -1).max(axis=1)
+            limit = self.manifest.tolerance * max(1.0, float(np.abs(expected).max()))
+            if not bool((apart <= limit).all()):
+                row = int(np.argmax(~(apart <= limit)))
+                raise unusable(
+                    folder, f"golden row {row} by {form} is answered {found[row].tolist()} instead of "
+                    f"{expected[row].tolist()}"
+                )  # fmt: skip
+
+
+class _Counting:
+    """A store that remembers how many keys it did not have."""
+
+    def __init__(self, store: SnapshotFile) -> None:
+        self._store = store
+        self.missed: Counter[str] = Counter()
+
+    def about(self) -> About:
+        return self._store.about()
+
+    def find(self, table: str, keys: Keys) -> Found:
+        found = self._store.find(table, keys)
+        lacking = int((found.start == found.stop).sum())
+        if lacking:
+            self.missed[table] += lacking
+        return found
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def _manifest(folder: Path, digest: str | None) -> Manifest:
+    try:
+        manifest = read_manifest((folder / names.MANIFEST).read_bytes(), str(folder))
+    except OSError as error:
+        raise unusable(str(folder), f"{names.MANIFEST}: {(error.strerror or str(error)).lower()}") from error
+    if digest is not None and manifest.digest != digest:
+        raise unusable(str(folder), f"it is {manifest.digest[:16]}, asked for is {digest[:16]}")
+    return manifest
+
+
+def _verified(folder: Path, name: str, digest: str) -> bytes:
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        raise unusable(str(folder), f"{name}: {(error.strerror or str(error)).lower()}") from error
+    if sha256(data) != digest:
+        raise unusable(str(folder), f"{name} is not the file that {names.MANIFEST} names: it has another SHA-256")
+    return data
+
+
+def _model(manifest: Manifest, files: dict[str, bytes], estimator: str) -> Answering:
+    if manifest.engine == "onnx":
+        from leverframe.adapters.onnx.session import OnnxModel  # noqa: PLC0415 - a bundle needs one of the two
+
+        return OnnxModel(files[names.ONNX])
+    from leverframe.adapters.polars import PolarsTables  # noqa: PLC0415 - as above
+    from leverframe.adapters.sklearn import TrainedModel  # noqa: PLC0415 - as above
+
+    return TrainedModel(files[names.SKOPS], estimator, PolarsTables(Path()).frame)
+
+
+def _moments(texts: Any, rows: int, now: datetime) -> NDArray[np.int64]:
+    if texts is None:
+        return np.full(rows, microseconds_of(now), np.int64)
+    found = []
+    for row, text in enumerate(np.ma.asarray(texts).tolist()):
+        try:
+            found.append(microseconds_of(now if text is None else moment(text)))
+        except (RequestError, OverflowError) as error:
+            raise RequestError(
+                f"`{AS_OF}` in row {row} is {str(text)[:60]!r}",
+                why="it is no moment of ISO 8601 with a time zone" if isinstance(error, OverflowError) else str(error.why),
+                next="write it as 2014-01-01T13:00Z; without the column the moment is now",
+            ) from error
+    return np.array(found, np.int64)

@@ -1,0 +1,39 @@
+"""Bundles that are open in this process, by digest: a version is swapped without opening anything again."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from leverframe.serving.bundle import OpenBundle
+
+KEPT = 4  # the one that answers, its candidate, and what a rollback goes back to
+
+_open: OrderedDict[str, OpenBundle] = OrderedDict()
+_lock = threading.Lock()
+
+
+def cached(digest: str) -> OpenBundle | None:
+    """Return the open bundle of that digest, None if there is none; never waits for one that is being opened."""
+    with _lock:
+        found = _open.get(digest)
+        if found is not None:
+            _open.move_to_end(digest)
+        return found
+
+
+def opened(folder: Path, digest: str | None) -> OpenBundle:
+    """Open the bundle in ``folder``, unless it is open already; raises ``BundleError``.
+
+    It takes seconds and belongs into a thread. The bundle used longest ago is let go when there
+    are more than ``KEPT``; a model that still answers with it keeps it.
+    """
+    found = cached(digest) if digest else None
+    if found is None:
+        found = OpenBundle(folder, digest)
+        with _lock:
+            _open[found.digest] = found
+            while len(_open) > KEPT:
+                _open.popitem(last=False)
+    return found

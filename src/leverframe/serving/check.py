@@ -1,0 +1,237 @@
+"""Whether a request can be answered: every tensor against the schema, before any of it is used.
+
+What does not fit is refused with the name of the column and the number of the row, so that a
+client can mend it. Nothing is guessed: text is never read as a number, a number never as a truth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leverframe.domain.bundle.schema import AS_OF, Field, Schema
+from leverframe.errors import RequestError, nearest
+
+LONGEST = 256  # characters of a text whose contract sets no limit
+_NUMBERS = frozenset(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64)) | {"FP32", "FP64"}
+_DATATYPES = {"text": frozenset({"BYTES"}), "boolean": frozenset({"BOOL"}), "number": _NUMBERS}
+_TYPES: dict[str, frozenset[type]] = {
+    "text": frozenset({str, bytes, type(None)}),
+    "boolean": frozenset({bool, type(None)}),
+    "number": frozenset({int, float, type(None)}),
+}
+_WANTED = {"text": "texts, datatype BYTES", "boolean": "true or false, datatype BOOL", "number": "numbers, such as FP64"}
+
+Form = Literal["columns", "keys"]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input of a request as it came: ``data`` is a list, flat or of rows with one value each."""
+
+    name: str
+    shape: Sequence[int]
+    datatype: str
+    data: Any
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that fits: its form, and n values a column.
+
+    Texts are objects with None where one is missing. Numbers and truths are doubles with NaN in
+    ``columns``; among ``keys`` they are masked arrays of their own type, as a lookup takes them.
+    """
+
+    form: Form
+    rows: int
+    columns: Mapping[str, Any]
+
+
+def checked(schema: Schema, tensors: Sequence[Tensor]) -> Checked:
+    """Return the values of a request; raises ``RequestError`` for the first thing that does not fit."""
+    given = {each.name: each for each in tensors}
+    if len(given) < len(tensors):
+        twice = next(each.name for each in tensors if sum(other.name == each.name for other in tensors) > 1)
+        raise _wrong(f"the request has `{_cut(twice)}` twice", "only one of them could be used", "send it once")
+    form, fields = _form(schema, given)
+    rows = _rows(schema, tensors)
+    decode = _doubles if form == "columns" else _typed
+    return Checked(form, rows, {each.name: decode(each, _values(each, given[each.name], rows)) for each in fields})
+
+
+def _form(schema: Schema, given: Mapping[str, Tensor]) -> tuple[Form, list[Field]]:
+    """Return which form a request has, and the fields that stand in it."""
+    columns, keys = ({each.name: each for each in fields} for fields in (schema.columns, schema.keys))
+    if given.keys() == columns.keys():
+        return "columns", list(schema.columns)
+    known = {**columns, **keys}
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise _wrong(f"`{_cut(unknown[0])}` is no column of this model", "its schema has no such name",
+                     nearest(_cut(unknown[0]), known))  # fmt: skip
+    lacking = [name for name in keys if name not in given and name != AS_OF]
+    if not lacking:  # features that came along go before what would be looked up
+        return "keys", [known[name] for name in given]
+    wanted = [name for name in columns if name not in given]
+    missing, form = (wanted, "raw columns") if len(wanted) < len(lacking) else (lacking, "entity keys")
+    more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+    told = ", ".join(f"`{name}`" for name in missing[:8])
+    raise _wrong(
+        f"the request lacks `{missing[0]}`",
+        f"as a request by {form} it lacks {told}{more}",
+        f"send all {len(columns)} feature columns, or the keys {', '.join(f'`{name}`' for name in keys)}",
+    )
+
+
+def _rows(schema: Schema, tensors: Sequence[Tensor]) -> int:
+    """Return the number of rows, the same in every tensor."""
+    rows = 0
+    for tensor in tensors:
+        shape = list(tensor.shape)
+        if len(shape) not in (1, 2) or shape[1:] not in ([], [1]) or shape[0] < 1:
+            raise _wrong(
+                f"`{tensor.name}` has the shape {str(shape)[:60]}", "a column has one value a row",
+                "send the shape [rows] or [rows, 1], with at least one row",
+            )  # fmt: skip
+        rows = rows or shape[0]
+        if shape[0] != rows:
+            raise _wrong(
+                f"`{tensor.name}` has {shape[0]} rows, `{tensors[0].name}` has {rows}",
+                "a row of the request is one row of every column", "send the same number of values in each",
+            )  # fmt: skip
+    if rows > schema.maximum_rows:
+        raise _wrong(f"the request has {rows:,} rows", f"at most {schema.maximum_rows:,} are answered at once",
+                     "send it in parts")  # fmt: skip
+    return rows
+
+
+def _values(field: Field, tensor: Tensor, rows: int) -> list[Any]:
+    """Return the values of a tensor that are of the kind of the field, one a row."""
+    if tensor.datatype not in _DATATYPES[field.kind]:
+        raise _wrong(f"`{field.name}` has the datatype {tensor.datatype}", f"it holds {_WANTED[field.kind]}",
+                     "send that datatype")  # fmt: skip
+    data = tensor.data
+    if not isinstance(data, list):
+        raise _wrong(f"`{field.name}` has no list of values", f"its data are {type(data).__name__}",
+                     "send a list with one value a row")  # fmt: skip
+    if data and type(data[0]) is list:
+        if not all(type(each) is list and len(each) == 1 for each in data):
+            raise _wrong(f"`{field.name}` has rows of several values", "a column has one value a row",
+                         "send one value a row")  # fmt: skip
+        data = [each[0] for each in data]
+    if len(data) != rows:
+        raise _wrong(f"`{field.name}` has {len(data)} values for {rows} rows", "its shape says otherwise",
+                     "let shape and data agree")  # fmt: skip
+    if not set(map(type, data)) <= _TYPES[field.kind]:
+        row = next(row for row, each in enumerate(data) if type(each) not in _TYPES[field.kind])
+        raise _bad(field, row, data[row], f"it holds {_WANTED[field.kind]}")
+    return data
+
+
+def _doubles(field: Field, values: list[Any]) -> NDArray[Any]:
+    if field.kind == "text":
+        return _texts(field, values)
+    try:
+        found = np.array(values, np.float64)  # None becomes NaN
+    except OverflowError:  # a whole number beyond every double
+        found = np.array([_within(each) for each in values], np.float64)
+    _refuse(field, values, ~np.isfinite(found) & ~np.isnan(found), "it is not finite")
+    _limits(field, values, found)
+    return found
+
+
+def _typed(field: Field, values: list[Any]) -> Any:
+    if field.kind == "text":
+        texts = _texts(field, values)
+        return np.ma.masked_array(texts, mask=[each is None for each in texts.tolist()])
+    doubles = _doubles(field, values)
+    missing = np.isnan(doubles)
+    if field.kind == "boolean":
+        return np.ma.masked_array(np.where(missing, 0, doubles).astype(bool), mask=missing)
+    if field.whole:
+        whole = np.where(missing, 0, doubles)
+        _refuse(field, values, whole != np.floor(whole), "it is a whole number")
+        _refuse(field, values, np.abs(whole) > 2**53, "no whole number of that size is told apart from the next")
+        return np.ma.masked_array(whole.astype(np.int64), mask=missing)
+    return np.ma.masked_array(doubles, mask=missing)
+
+
+def _texts(field: Field, values: list[Any]) -> NDArray[Any]:
+    texts = [_text(field, row, each) if type(each) is bytes else each for row, each in enumerate(values)]
+    longest = field.longest or LONGEST
+    pattern = _compiled(field.pattern) if field.pattern else None
+    for row, each in enumerate(texts):
+        if each is None:
+            if not field.nullable:
+                raise _bad(field, row, None, "it is never missing")
+            continue
+        if len(each) > longest:
+            raise _bad(field, row, each, f"it has at most {longest} characters")
+        if field.allowed is not None and each not in field.allowed:
+            raise _bad(field, row, each, f"it is one of {', '.join(map(str, field.allowed[:12]))}")
+        if pattern is not None and not pattern.match(each):
+            raise _bad(field, row, each, f"it fits the pattern {field.pattern}")
+    found = np.empty(len(texts), object)
+    found[:] = texts
+    return found
+
+
+def _text(field: Field, row: int, value: bytes) -> str | None:
+    """Return bytes as text; without any, gRPC has no other way to say that a text is missing."""
+    try:
+        return value.decode("utf-8") if value or not field.nullable else None
+    except UnicodeDecodeError:
+        raise _bad(field, row, value[:20], "a text is UTF-8") from None
+
+
+def _limits(field: Field, values: list[Any], found: NDArray[np.float64]) -> None:
+    if not field.nullable:
+        _refuse(field, values, np.isnan(found), "it is never missing")
+    for limit, broken, words in (
+        (field.minimum, np.less, "at least"),
+        (field.maximum, np.greater, "at most"),
+        (field.above, np.less_equal, "more than"),
+        (field.below, np.greater_equal, "less than"),
+    ):
+        if limit is not None:
+            _refuse(field, values, broken(found, limit), f"it is {words} {limit:g}")
+    if field.allowed is not None:
+        strange = ~np.isin(found, np.array(field.allowed, np.float64)) & ~np.isnan(found)
+        _refuse(field, values, strange, f"it is one of {', '.join(map(str, field.allowed[:12]))}")
+
+
+def _refuse(field: Field, values: list[Any], wrong: Any, why: str) -> None:
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise _bad(field, row, values[row], why)
+
+
+def _within(value: Any) -> float:
+    try:
+        return np.nan if value is None else float(value)
+    except OverflowError:
+        return np.inf
+
+
+def _bad(field: Field, row: int, value: Any, why: str) -> RequestError:
+    return _wrong(f"`{field.name}` in row {row} is {_cut(repr(value))}", f"by the contract {why}", "mend the value")
+
+
+def _wrong(what: str, why: str, next: str) -> RequestError:
+    return RequestError(what, why=why, next=next)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)

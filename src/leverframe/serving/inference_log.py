@@ -1,0 +1,167 @@
+"""What was asked and answered, one JSON object a request and line, written beside the traffic and never before it.
+
+Requests never wait: they put a record into a bounded queue, and one that is full drops it and
+counts. A thread writes and flushes; a file is closed by size or age, and only then loses the
+ending ``.part``, so that who reads ``*.jsonl`` reads whole files. A record is chosen by the hash
+of its request, so that a retry is chosen alike.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+_FLUSH = 0.5  # seconds at most between a record and the disk
+_PART = ".part"
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """Where and how much is logged; ``share`` of the requests, ``deny`` names columns that never are.
+
+    A file is closed at ``megabytes`` or after ``seconds``; of one request at most ``rows`` rows are kept.
+    """
+
+    folder: str
+    share: float = 1.0
+    deny: tuple[str, ...] = ()
+    rows: int = 100
+    megabytes: float = 16.0
+    seconds: float = 300.0
+    queue: int = 10_000
+
+
+class InferenceLog:
+    """Writes records into ``settings.folder`` until it is closed, at the latest when the process ends."""
+
+    def __init__(self, settings: LogSettings, on_drop: Callable[[], None] = lambda: None) -> None:
+        self.settings = settings
+        self._folder = Path(settings.folder)
+        self._on_drop = on_drop
+        self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue(settings.queue)
+        self._sequence = 0
+        self._file: BinaryIO | None = None
+        self._path = Path()
+        self._began = self._size = 0.0
+        close_leftovers(self._folder)
+        self._thread = threading.Thread(target=self._write, name="inference-log", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def wants(self, request: str) -> bool:
+        """Tell whether the request of that id is among those that are logged."""
+        if self.settings.share >= 1:
+            return True
+        number = int.from_bytes(hashlib.sha256(request.encode()).digest()[:8], "big")
+        return number < self.settings.share * 2**64
+
+    def put(self, record: Mapping[str, Any]) -> None:
+        """Take a record; one for which there is no room is dropped and counted."""
+        try:
+            self._queue.put_nowait(record)
+        except queue.Full:
+            self._on_drop()
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        if self._thread.is_alive():
+            with suppress(queue.Full):
+                self._queue.put(None, timeout=2)
+            self._thread.join(timeout=5)
+        atexit.unregister(self.close)
+
+    def _write(self) -> None:
+        while True:
+            waited = self._next()
+            if waited is None:
+                break
+            for record in waited:
+                self._append(record)
+            with suppress(OSError):
+                if self._file is not None:
+                    self._file.flush()
+            if self._file is not None and time.monotonic() - self._began > self.settings.seconds:
+                self._rotate()
+        self._rotate()
+
+    def _next(self) -> list[Mapping[str, Any]] | None:
+        """Return the records that arrived within the time to the next flush; None when nothing more will come."""
+        found: list[Mapping[str, Any]] = []
+        until = time.monotonic() + _FLUSH
+        while len(found) < 1000 and (patience := until - time.monotonic()) > 0:
+            try:
+                record = self._queue.get(timeout=patience)
+            except queue.Empty:
+                break
+            if record is None:
+                for each in found:
+                    self._append(each)
+                return None
+            found.append(record)
+        return found
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        line = json.dumps(record, separators=(",", ":"), default=str).encode() + b"\n"
+        try:
+            if self._file is None:
+                self._begin()
+            assert self._file is not None  # noqa: S101 - just begun
+            self._file.write(line)
+        except OSError:  # a full disk must not end the traffic
+            self._on_drop()
+            return
+        self._size += len(line)
+        if self._size > self.settings.megabytes * 1e6:
+            self._rotate()
+
+    def _begin(self) -> None:
+        now = datetime.now(UTC)
+        folder = self._folder / f"dt={now:%Y-%m-%d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._sequence += 1
+        self._path = folder / f"{now:%H%M%S}-{os.getpid()}-{self._sequence:04d}.jsonl{_PART}"
+        self._file = self._path.open("ab")
+        self._began, self._size = time.monotonic(), 0
+
+    def _rotate(self) -> None:
+        if self._file is None:
+            return
+        with suppress(OSError):
+            self._file.close()
+            self._path.rename(self._path.with_suffix(""))
+        self._file = None
+
+
+def close_leftovers(folder: Path) -> None:
+    """Close the files of servers that were killed: a line that was cut short is taken away."""
+    for part in folder.glob(f"dt=*/*.jsonl{_PART}"):
+        pid = part.name.split("-")[1]
+        if pid.isdigit() and int(pid) != os.getpid() and _alive(int(pid)):
+            continue
+        with suppress(OSError):
+            data = part.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]
+            if len(whole) < len(data):
+                part.write_bytes(whole)
+            part.rename(part.with_suffix(""))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,27 @@
+"""What this process serves with, apart from any model: its log. Set once, before the first load."""
+
+from __future__ import annotations
+
+from leverframe.serving import metrics
+from leverframe.serving.inference_log import InferenceLog, LogSettings
+
+CANDIDATE = "-candidate"  # ends the name under which a release is tried before it gets traffic
+
+_log: InferenceLog | None = None
+
+
+def log() -> InferenceLog | None:
+    """Return the inference log, None where nothing is logged."""
+    return _log
+
+
+def start_log(settings: LogSettings) -> InferenceLog:
+    """Begin to log; what a killed server left is closed first."""
+    global _log  # noqa: PLW0603 - one log a process, and the runtime's module does not outlive a load
+    _log = InferenceLog(settings, metrics.DROPPED.inc)
+    return _log
+
+
+def is_candidate(model: str) -> bool:
+    """Tell whether a model answers trials only, which are no traffic."""
+    return model.endswith(CANDIDATE)
