@@ -144,6 +144,13 @@ class BundleError(LeverframeError):
     exit_code = 28
 
 
+class ServerError(LeverframeError):
+    """A model server did not start, or did not answer; the same call may succeed later."""
+
+    exit_code = 29
+    transient = True
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
     import difflib  # noqa: PLC0415 - only a person who slipped needs it

@@ -202,6 +202,30 @@ class ReportSettings(Document):
     slices: Annotated[int, Field(ge=0)] = Field(default=8, description="slices shown, those that moved most first")
 
 
+class LogSettings(Document):
+    """What is kept of requests and answers; drift is found in it."""
+
+    share: Annotated[float, Field(ge=0, le=1)] = Field(default=1.0, description="share of the requests that is logged")
+    deny: list[str] = Field(default_factory=list, description="columns that are never logged")
+    megabytes: Annotated[float, Field(gt=0)] = Field(default=16.0, description="size at which a file is closed")
+    seconds: Annotated[float, Field(gt=0)] = Field(default=300.0, description="age at which a file is closed")
+
+
+class ServeSettings(Document):
+    """How a model server listens, apart from which model it has."""
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8080, description="port of REST; 0 takes a free one")
+    grpc_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8081, description="port of gRPC; 0 takes a free one"
+    )
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8082, description="port of the metrics; 0 takes a free one"
+    )
+    maximum_bytes: Annotated[int, Field(ge=1024)] = Field(default=4_000_000, description="largest request")
+    log: LogSettings = Field(default_factory=LogSettings, description="the inference log")
+
+
 class Settings(Document):
     """The whole of ``params.yaml``."""
 
@@ -210,6 +234,7 @@ class Settings(Document):
     train: TrainSettings
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
     bundle: BundleSettings = Field(default_factory=BundleSettings)
+    serve: ServeSettings = Field(default_factory=ServeSettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
 

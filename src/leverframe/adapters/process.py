@@ -39,6 +39,27 @@ class _Process:
         return now is not None and now.start == self.start
 
 
+class Processes:
+    """Tells processes apart by their start, in ticks since the machine started."""
+
+    def born(self, pid: int) -> int | None:
+        """Return when a process was started; None where it is gone or there is no `/proc`."""
+        found = _process(pid)
+        return None if found is None else found.start
+
+    def alive(self, pid: int, start: int) -> bool:
+        """Tell whether the process that was started then still runs; without `/proc`, whether any has its number."""
+        if _PROC.is_dir():
+            return _Process(pid, 0, start).alive()
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+
+
 def end_with_parent() -> None:
     """End this process soon after the `dvc repro` that started it is gone, however it went.
 

@@ -59,7 +59,7 @@ class OpenBundle:
             raise unusable(str(folder), f"a file in it makes no sense: {error!r}") from error
         self.digest = self.manifest.digest
         self.schema_digest = self.manifest.files[names.SCHEMA]
-        star = validated(Star, parse(files[names.STAR].decode(), name=names.STAR), name=names.STAR)
+        star = validated(Star, parse(files[names.STAR].decode(), name=names.STAR, what="star schema"), name=names.STAR)
         self._plan = compile_star(star)
         if self._plan.spec != self.manifest.spec:
             raise unusable(str(folder), f"this version compiles its {names.STAR} to {self._plan.spec[:16]}, "
@@ -191,7 +191,9 @@ def _moments(texts: Any, rows: int, now: datetime) -> NDArray[np.int64]:
         except (RequestError, OverflowError) as error:
             raise RequestError(
                 f"`{AS_OF}` in row {row} is {str(text)[:60]!r}",
-                why="it is no moment of ISO 8601 with a time zone" if isinstance(error, OverflowError) else str(error.why),
+                why="it is no moment of ISO 8601 with a time zone"
+                if isinstance(error, OverflowError)
+                else str(error.why),
                 next="write it as 2014-01-01T13:00Z; without the column the moment is now",
             ) from error
     return np.array(found, np.int64)

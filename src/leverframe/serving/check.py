@@ -26,7 +26,11 @@ _TYPES: dict[str, frozenset[type]] = {
     "boolean": frozenset({bool, type(None)}),
     "number": frozenset({int, float, type(None)}),
 }
-_WANTED = {"text": "texts, datatype BYTES", "boolean": "true or false, datatype BOOL", "number": "numbers, such as FP64"}
+_WANTED = {
+    "text": "texts, datatype BYTES",
+    "boolean": "true or false, datatype BOOL",
+    "number": "numbers, such as FP64",
+}
 
 Form = Literal["columns", "keys"]
 

@@ -16,6 +16,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+CLOSED = "the model repository is closed: deploying is what changes it"
+
 
 class Guard:
     """ASGI middleware: bodies up to ``limit`` bytes, unpacked; the repository only with the ``key``."""
@@ -30,7 +32,7 @@ class Guard:
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         if scope["path"].startswith("/v2/repository") and not self._may(headers.get(b"authorization", "")):
-            await _refuse(send, 403, "the model repository is closed: deploying is what changes it")
+            await _refuse(send, 403, CLOSED)
             return
         if headers.get(b"content-encoding", "identity").strip().lower() not in ("", "identity"):
             await _refuse(send, 415, "a body is sent as it is, without content-encoding")
@@ -39,6 +41,9 @@ class Guard:
         if not declared.isdigit() or int(declared) > self._limit:
             await _refuse(send, 413, f"a body has at most {self._limit:,} bytes; send the rows in parts")
             return
+        # JSON without its header is JSON all the same; MLServer would say that it has no fields.
+        others = [each for each in scope["headers"] if each[0] != b"content-type"]
+        scope = {**scope, "headers": [*others, (b"content-type", b"application/json")]}
         if b"transfer-encoding" in headers:
             body = await self._whole(receive)
             if body is None:

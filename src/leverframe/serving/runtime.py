@@ -42,12 +42,15 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         self._version = str(self.version or "1")
         self._labels = (self.name, self._version)
         self._told = {"bundle": found.digest, "schema": found.schema_digest, "commit": str(extra.get("commit", ""))}
-        metrics.RELEASE.labels(*self._labels, found.digest[:16], self._told["commit"]).set(1)
+        self._release = (*self._labels, found.digest[:16], self._told["commit"])
+        metrics.RELEASE.labels(*self._release).set(1)
         return True
 
     async def unload(self) -> bool:
         """Forget the release; the bundle stays open for a rollback."""
-        metrics.RELEASE.remove(*self._labels, self._bundle.digest[:16], self._told["commit"])
+        release = getattr(self, "_release", None)  # a load that failed is unloaded, too
+        if release is not None:
+            metrics.RELEASE.remove(*release)
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
@@ -56,7 +59,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         payload.id = payload.id or generate_uuid()
         bundle, now = self._bundle, datetime.now(UTC)
         try:
-            tensors = [Tensor(each.name, each.shape, each.datatype.value, each.data.root) for each in payload.inputs]
+            tensors = [Tensor(each.name, each.shape, each.datatype, each.data.root) for each in payload.inputs]
             request = checked(bundle.schema, tensors)
             if request.rows > _IN_THREAD:
                 answers, missed = await asyncio.to_thread(bundle.answer, request, now)

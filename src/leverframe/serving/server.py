@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from dataclasses import dataclass
@@ -28,8 +29,10 @@ from mlserver.server import MLServer
 from mlserver.settings import Settings
 
 from leverframe.serving import process
-from leverframe.serving.guard import Guard
+from leverframe.serving.guard import CLOSED, Guard
 from leverframe.serving.inference_log import LogSettings
+
+_log = logging.getLogger("mlserver")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class ServerConfig:
 class _Servicer(InferenceServicer):  # type: ignore[misc]
     """MLServer's servicer, whose errors are the client's where the client's bytes cause them."""
 
-    @handle_mlserver_error
+    @handle_mlserver_error  # type: ignore[untyped-decorator]
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         try:
             self._InsertHeaders(request, context)
@@ -67,7 +70,7 @@ class _Servicer(InferenceServicer):  # type: ignore[misc]
             raise MLServerError(f"the request cannot be read: {type(error).__name__}: {error}"[:300], 400) from error
         return await InferenceServicer.ModelInfer(self, request, context)
 
-    @handle_mlserver_error
+    @handle_mlserver_error  # type: ignore[untyped-decorator]
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         return await InferenceServicer.ModelReady(self, request, context)
 
@@ -86,7 +89,7 @@ class _Servicer(InferenceServicer):  # type: ignore[misc]
 
 
 async def _closed(context: Any) -> None:
-    await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the model repository is closed: deploying is what changes it")
+    await context.abort(grpc.StatusCode.PERMISSION_DENIED, CLOSED)
 
 
 def _nothing(servicer: Any, server: Any) -> None:
@@ -117,11 +120,22 @@ async def serve(config: ServerConfig) -> None:
     app.add_middleware(Guard, limit=config.limit, key=Path(config.key_file).read_text(encoding="utf-8").strip())
     app.add_exception_handler(RequestValidationError, _unreadable)
     log = process.start_log(config.log) if config.log else None
+    loading = asyncio.create_task(_load(server, models))
     try:
-        await server.start(models)
+        await server.start([])
     finally:
+        loading.cancel()
         if log is not None:
             log.close()
+
+
+async def _load(server: Any, models: list[Any]) -> None:
+    """Load the releases in order; MLServer itself would end because of one that cannot be loaded."""
+    for each in sorted(models, key=lambda each: int(each.parameters.version or 0)):
+        try:
+            await server._model_registry.load(each)
+        except Exception:
+            _log.exception(f"release {each.parameters.version} of {each.name} cannot be loaded; the others serve")
 
 
 async def _unreadable(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAPI hands it over

@@ -304,12 +304,12 @@ def bundle() -> Bundle:
         contract = declared(settings, "contracts", "CONTRACTS").get(plan.spine)
         packed = Packed(
             plan,
+            SnapshotFile(ROOT / layout.SNAPSHOT, spec=plan.spec),
             star_file(settings).read_bytes(),
             fields(contract.schema) if contract else {},
             table_profile(DuckDBStatistician().measure(survey)),
         )
-        store = SnapshotFile(ROOT / layout.SNAPSHOT, spec=plan.spec)
-        made = run(PolarsTables(ROOT), Disk(ROOT), SklearnModels(ROOT), Onnx(), store, packed, settings.bundle)
+        made = run(PolarsTables(ROOT), Disk(ROOT), SklearnModels(ROOT), Onnx(), packed, settings.bundle)
         write_folder(ROOT / layout.BUNDLE, made.files)
         write_json(ROOT / layout.BUNDLE_REPORT, made.to_json())
         record.rows(made.conversion.rows)

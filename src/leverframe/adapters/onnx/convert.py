@@ -38,7 +38,7 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
         found = to_onnx(
             model, initial_types=inputs, options=options, target_opset={"": _OPSET, "ai.onnx.ml": _ML_OPSET}
         )
-        _restore_doubles(found, [each for each in _boosted(model, set())])
+        _restore_doubles(found, list(_boosted(model, set())))
         checker.check_model(found)
     except Exception as error:  # the converter raises what it likes, for what it does not know
         raise BundleError(

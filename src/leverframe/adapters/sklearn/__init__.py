@@ -1,5 +1,5 @@
 """Scikit-learn and skops: how estimators are built and fitted, and models stored and opened."""
 
-from leverframe.adapters.sklearn.models import SklearnModels
+from leverframe.adapters.sklearn.models import SklearnModels, TrainedModel
 
-__all__ = ["SklearnModels"]
+__all__ = ["SklearnModels", "TrainedModel"]

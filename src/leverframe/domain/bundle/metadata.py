@@ -41,7 +41,12 @@ def outputs(schema: Schema) -> list[dict[str, Any]]:
     number = {"datatype": "FP64", "shape": [-1, 1]}
     if schema.label.kind == "regression":
         return [{"name": "prediction", **number}]
-    label: dict[str, Any] = {"name": "label", "datatype": "BYTES", "shape": [-1, 1], "parameters": {"content_type": "str"}}
+    label: dict[str, Any] = {
+        "name": "label",
+        "datatype": "BYTES",
+        "shape": [-1, 1],
+        "parameters": {"content_type": "str"},
+    }
     if schema.label.kind == "binary":
         return [{**label, "datatype": "INT64", "parameters": None}, {"name": "probability", **number}]
     return [label, {"name": "probability", "datatype": "FP64", "shape": [-1, len(schema.classes)]}]

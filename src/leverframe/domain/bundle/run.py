@@ -57,13 +57,14 @@ class Frames(Tables, Protocol):
 
 @dataclass(frozen=True)
 class Packed:
-    """What the case declares and the pipeline made, apart from tables and files.
+    """What the case declares and the pipeline made, apart from the model.
 
-    ``star`` and ``profile`` are the bytes of files; ``promised`` what the contract of the spine
-    says of its columns.
+    ``store`` is the snapshot, ``star`` the bytes of star.yaml, ``profile`` the statistics of the
+    training rows, ``promised`` what the contract of the spine says of its columns.
     """
 
     plan: Plan
+    store: Store
     star: bytes
     promised: Mapping[str, Field]
     profile: Mapping[str, Any]
@@ -100,14 +101,15 @@ class Bundle:
 
 
 def run(
-    tables: Frames, artefacts: Artefacts, answerer: Answerer, converter: Converter, store: Store, packed: Packed,
+    tables: Frames, artefacts: Artefacts, answerer: Answerer, converter: Converter, packed: Packed,
     settings: BundleSettings,
 ) -> Bundle:  # fmt: skip
-    """Return the bundle of the trained model; ``store`` is the snapshot that goes with it.
+    """Return the bundle of the trained model.
 
     Raises ``BundleError`` for a snapshot of another definition than the model's, and what reading
     and answering raise.
     """
+    store = packed.store
     model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, artefacts)
     if not model.spec == packed.plan.spec == store.about().spec:
         raise BundleError(

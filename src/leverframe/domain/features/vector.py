@@ -54,7 +54,8 @@ def as_inputs(values: Mapping[str, Any], features: Sequence[Feature]) -> dict[st
         column = np.ma.asarray(values[each.name])
         data, missing = np.ma.getdata(column), np.ma.getmaskarray(column)
         if each.kind == "categorical":
-            made[each.name] = np.where(missing, None, data.astype(object))
+            made[each.name] = data.astype(object)
+            made[each.name][missing] = None
         else:
             made[each.name] = np.where(missing, np.nan, data.astype(np.float64))
     return made

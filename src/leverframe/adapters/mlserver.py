@@ -1,0 +1,229 @@
+"""MLServer from outside: starts its process, knows whether it lives, ends it, and speaks the V2 protocol with it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from leverframe.domain.serve import Running
+from leverframe.errors import ServerError
+from leverframe.files import private_folder, write_json, write_text
+
+_START = 90.0  # seconds; a machine under load takes long to import what MLServer is made of
+_STOP = 30.0
+_METRIC = re.compile(r"^(\w+?)(?:_total)?\{(.*)\} (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where a server listens; 0 takes a free port."""
+
+    host: str = "127.0.0.1"
+    rest: int = 0
+    grpc: int = 0
+    metrics: int = 0
+
+
+class Processes(Protocol):
+    """Tells processes apart: a number alone may belong to another one by now."""
+
+    def born(self, pid: int) -> int | None:
+        """Return when a process was started; None where it is gone."""
+
+    def alive(self, pid: int, start: int) -> bool:
+        """Tell whether the process that was started then still runs."""
+
+
+class ServerFolder:
+    """The folder of one server: its releases, key, log and process."""
+
+    def __init__(self, folder: Path, processes: Processes) -> None:
+        self.folder, self._processes = folder, processes
+        self.models = folder / "models"
+        self.bundles = folder / "bundles"
+        self.log = folder / "server.log"
+        self._state, self._key = folder / "server.json", folder / "key"
+
+    def running(self) -> Running | None:
+        """Return the server that lives, None where none does."""
+        try:
+            known = Running(**json.loads(self._state.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+        return known if self._processes.alive(known.pid, known.born) else None
+
+    def start(self, ports: Ports, *, log: Mapping[str, Any] | None, limit: int) -> Running:
+        """Start a server and wait until it listens; one that lives is returned as it is.
+
+        It goes on when this process ends. Raises ``ServerError`` where it does not start.
+        """
+        known = self.running()
+        if known is not None:
+            return known
+        private_folder(self.folder)
+        self.models.mkdir(exist_ok=True)
+        if not self._key.exists():
+            self._write_key()
+        rest, grpc, metrics = (_port(ports.host, wanted) for wanted in (ports.rest, ports.grpc, ports.metrics))
+        config = {
+            "models": str(self.models), "host": ports.host, "port": rest, "grpc_port": grpc, "metrics_port": metrics,
+            "key_file": str(self._key), "limit": limit, "log": log,
+        }  # fmt: skip
+        write_json(self.folder / "config.json", config)
+        process = self._spawn()
+        found = Running(process.pid, self._processes.born(process.pid) or 0, ports.host, rest, grpc, metrics)
+        write_json(self._state, asdict(found))
+        client = self.client(found)
+        until = time.monotonic() + _START
+        while not client.live():
+            if process.poll() is not None or time.monotonic() > until:
+                self.stop()
+                raise ServerError(
+                    "the server did not start",
+                    why=_last_line(self.log) or f"it was not up after {_START:.0f} seconds",
+                    next=f"read {self.log}",
+                )
+            time.sleep(0.05)
+        return found
+
+    def stop(self) -> bool:
+        """End the server: requests under way are answered first. Return whether one was running."""
+        known = self.running()
+        if known is None:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(known.pid, signal.SIGTERM)
+        until = time.monotonic() + _STOP
+        while self._processes.alive(known.pid, known.born):
+            if time.monotonic() > until:
+                with suppress(ProcessLookupError):
+                    os.kill(known.pid, signal.SIGKILL)
+            time.sleep(0.02)
+        self._state.unlink(missing_ok=True)
+        return True
+
+    def client(self, running: Running) -> V2:
+        """Return who speaks with the server, with the key to its repository."""
+        key = self._key.read_text(encoding="utf-8").strip() if self._key.exists() else ""
+        return V2(running.host, running.port, running.metrics_port, key)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLSERVER_")}
+        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "leverframe.serving.server", str((self.folder / "config.json").resolve())]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+
+    def _write_key(self) -> None:
+        self._key.touch(mode=0o600)
+        write_text(self._key, secrets.token_urlsafe(32) + "\n")
+        self._key.chmod(0o600)
+
+
+class V2:
+    """A client of one server; every call is one connection, so that none can be left over from before."""
+
+    def __init__(self, host: str, port: int, metrics_port: int, key: str, timeout: float = 60.0) -> None:
+        self._at, self._metrics, self._timeout = (host, port), (host, metrics_port), timeout
+        self._key = {"authorization": f"Bearer {key}"}
+
+    def live(self) -> bool:
+        """Tell whether the server answers at all."""
+        try:
+            return self._call(self._at, "GET", "/v2/health/live")[0] == 200
+        except ServerError:
+            return False
+
+    def ready(self, model: str, version: int | None = None) -> bool:
+        """Tell whether a release answers; without a number, whether the model does."""
+        path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "")
+        return self._call(self._at, "GET", f"{path}/ready")[0] == 200
+
+    def load(self, model: str) -> str:
+        """Let the server load the releases of a model that are in its folder; return why not, empty if it did."""
+        status, body = self._call(self._at, "POST", f"/v2/repository/models/{model}/load", b"{}", self._key)
+        return "" if status == 200 else str(body.get("error", f"status {status}"))
+
+    def unload(self, model: str) -> bool:
+        """Let the server forget a model; return whether it knew it."""
+        return self._call(self._at, "POST", f"/v2/repository/models/{model}/unload", b"{}", self._key)[0] == 200
+
+    def infer(self, model: str, body: bytes, version: int | None = None) -> tuple[int, dict[str, Any]]:
+        """Return the status and the content of an answer."""
+        path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "")
+        return self._call(self._at, "POST", f"{path}/infer", body)
+
+    def metrics(self, model: str) -> dict[tuple[str, ...], float]:
+        """Return the metrics of Leverframe for a model: (name, version, outcome) or the like, by the labels it has."""
+        text = self._raw(self._metrics, "GET", "/metrics")[1].decode(errors="replace")
+        found: dict[tuple[str, ...], float] = {}
+        for name, labels, value in _METRIC.findall(text):
+            known = dict(_LABEL.findall(labels))
+            if name.startswith("leverframe_") and known.pop("model", "") == model:
+                found[name, *(known[each] for each in sorted(known))] = float(value)
+        return found
+
+    def _call(
+        self, at: tuple[str, int], method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        status, data = self._raw(at, method, path, body, headers)
+        try:
+            content = json.loads(data) if data else {}
+        except ValueError:
+            content = {}
+        return status, content if isinstance(content, dict) else {}
+
+    def _raw(
+        self, at: tuple[str, int], method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(*at, timeout=self._timeout)
+        try:
+            connection.request(method, path, body, {"content-type": "application/json", **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerError(
+                f"the server at {at[0]}:{at[1]} does not answer",
+                why=f"{type(error).__name__}: {error}",
+                next="`leverframe serve` starts one, its log tells why one ended",
+            ) from error
+        finally:
+            connection.close()
+
+
+def _port(host: str, wanted: int) -> int:
+    """Return the port that is wanted, a free one for 0; raises ``ServerError`` for one that is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, wanted))
+        except OSError as error:
+            raise ServerError(
+                f"port {wanted} of {host} cannot be used",
+                why=error.strerror or str(error),
+                next="name another one, or 0 for a free one",
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _last_line(log: Path) -> str:
+    with suppress(OSError):
+        lines = [each for each in log.read_text(encoding="utf-8", errors="replace").splitlines() if each.strip()]
+        return lines[-1][:300] if lines else ""
+    return ""

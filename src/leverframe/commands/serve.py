@@ -1,0 +1,38 @@
+"""Start, look at or end a model server on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from leverframe import output
+from leverframe.wiring import serving
+
+
+@click.command(epilog="Examples: leverframe serve; leverframe serve models/bundle --port 0; leverframe serve --stop")
+@click.argument("bundle", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--name", default=serving.NAME, show_default=True, help="Which server: each has a folder of its own.")
+@click.option("--port", type=int, help="Port of REST, 0 for a free one.  [default: `serve.port` of params.yaml]")
+@click.option("--grpc-port", type=int, help="Port of gRPC, 0 for a free one.  [default: `serve.grpc_port`]")
+@click.option("--metrics-port", type=int, help="Port of metrics, 0 for a free one.  [default: `serve.metrics_port`]")
+@click.option("--status", "action", flag_value="status", help="Only say what runs.")
+@click.option("--stop", "action", flag_value="stop", help="End the server; requests under way are answered first.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def serve(
+    bundle: Path | None, name: str, port: int | None, grpc_port: int | None, metrics_port: int | None,
+    action: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Serve BUNDLE, a folder that `leverframe bundle` made, and print a request that works.
+
+    The server goes on in the background. Without BUNDLE it is the releases that were deployed to the
+    server of that name, or models/bundle where there are none.
+    """
+    if action == "stop":
+        output.product(f"the server `{name}` has ended" if serving.stop(name) else f"no server `{name}` was running")
+        return
+    found = serving.look(name) if action == "status" else serving.serve(bundle, name, (port, grpc_port, metrics_port))
+    if as_json:
+        output.product_json(found.to_json())
+    else:
+        output.product("\n".join(found.lines()))

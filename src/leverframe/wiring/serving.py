@@ -1,0 +1,155 @@
+"""How servers of this machine are started, looked at and ended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leverframe.domain import layout
+from leverframe.domain.bundle import manifest as names
+from leverframe.errors import BundleError, ServerError
+from leverframe.files import write_folder
+from leverframe.wiring import ROOT, read_settings
+
+if TYPE_CHECKING:
+    from leverframe.adapters.mlserver import Ports, ServerFolder
+    from leverframe.domain.bundle.schema import Schema
+    from leverframe.domain.serve import Served
+    from leverframe.settings import ServeSettings
+
+NAME = "default"  # of the server that `serve` starts without another name
+
+
+def serve(path: Path | None, name: str, ports: tuple[int | None, int | None, int | None]) -> Served:
+    """Start the server of that name with a bundle, or with the releases that its folder has.
+
+    ``ports`` of REST, gRPC and metrics are those of the settings where they are None. A server
+    that runs goes on. Raises ``BundleError`` for a bundle that it cannot answer with.
+    """
+    settings = read_settings().serve if (ROOT / "params.yaml").exists() else _defaults()
+    place = server_folder(name)
+    if path is not None or not any(place.models.glob("*/*/model-settings.json")):
+        if place.running() is not None:
+            raise ServerError(
+                f"the server `{name}` runs already",
+                why="starting it with another bundle would change what it answers with",
+                next="`leverframe deploy` changes the model of a server that runs, "
+                f"`leverframe serve --stop --name {name}` ends it",
+            )
+        _put_alone(place, path or ROOT / layout.BUNDLE)
+    started = place.start(_ports(settings, ports), log=log_of(place, settings), limit=settings.maximum_bytes)
+    found = look(name)
+    client = place.client(started)
+    broken = [model for model in found.models if not _comes_up(client, model)]
+    if broken:
+        place.stop()
+        raise BundleError(
+            f"the server cannot answer with `{broken[0]}`",
+            why="its bundle could not be loaded",
+            next=f"read {place.log}; `dvc repro bundle` makes the bundle again",
+        )
+    return found
+
+
+def look(name: str) -> Served:
+    """Return the server of that name; raises ``ServerError`` where none runs."""
+    from leverframe.domain.serve import Served, example
+
+    place = server_folder(name)
+    running = place.running()
+    if running is None:
+        raise ServerError(
+            f"no server `{name}` runs", why=f"{place.folder} knows of no process that lives", next="`leverframe serve`"
+        )
+    models = {
+        folder.name: sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit())
+        for folder in sorted(place.models.iterdir())
+        if folder.is_dir()
+    }
+    shown = None
+    for model, releases in models.items():
+        if releases and shown is None:
+            shown = example(*_described(place, model, releases[-1]))
+    return Served(running, models, str(place.folder), shown)
+
+
+def stop(name: str) -> bool:
+    """End the server of that name; return whether one ran."""
+    return server_folder(name).stop()
+
+
+def server_folder(name: str) -> ServerFolder:
+    """Return the folder of the server of that name."""
+    from leverframe.adapters.mlserver import ServerFolder
+    from leverframe.adapters.process import Processes
+    from leverframe.files import private_folder
+
+    private_folder((ROOT / layout.SERVERS).parent)
+    return ServerFolder((ROOT / layout.SERVERS / name).resolve(), Processes())
+
+
+def log_of(place: ServerFolder, settings: ServeSettings) -> dict[str, Any]:
+    """Return the settings of a server's inference log."""
+    from leverframe.serving.inference_log import LogSettings
+
+    log = settings.log
+    return asdict(
+        LogSettings(str(place.folder / "log"), log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds)
+    )
+
+
+def _described(place: ServerFolder, model: str, release: int) -> tuple[Schema, list[dict[str, Any]]]:
+    """Return the schema and the golden rows of a release."""
+    from leverframe.domain.bundle.schema import from_json
+
+    settings = place.models / model / str(release) / names.SETTINGS
+    folder = settings.parent / json.loads(settings.read_bytes())["parameters"]["uri"]
+    golden = (folder / names.GOLDEN).read_text(encoding="utf-8").splitlines()
+    return from_json(json.loads((folder / names.SCHEMA).read_bytes())), [json.loads(line) for line in golden]
+
+
+def _put_alone(place: ServerFolder, bundle: Path) -> None:
+    """Let a server have one release: that of the bundle, where it lies."""
+    import shutil
+
+    from leverframe.domain.bundle import read_manifest
+    from leverframe.domain.bundle.manifest import unusable
+    from leverframe.domain.bundle.metadata import released
+
+    try:
+        manifest = read_manifest((bundle / names.MANIFEST).read_bytes(), str(bundle))
+        settings = json.loads((bundle / names.SETTINGS).read_bytes())
+    except (OSError, ValueError) as error:
+        raise unusable(str(bundle), f"{error}") from error
+    for each in place.models.glob("*"):
+        shutil.rmtree(each)
+    content = released(settings, manifest, 1, str(bundle.resolve()), "")
+    folder = place.models / manifest.model / "1"
+    write_folder(folder, {names.SETTINGS: (json.dumps(content, indent=1) + "\n").encode()})
+
+
+def _ports(settings: ServeSettings, asked: tuple[int | None, int | None, int | None]) -> Ports:
+    from leverframe.adapters.mlserver import Ports
+
+    declared = (settings.port, settings.grpc_port, settings.metrics_port)
+    chosen = [said if port is None else port for port, said in zip(asked, declared, strict=True)]
+    return Ports(settings.host, *chosen)
+
+
+def _comes_up(client: Any, model: str, patience: float = 60.0) -> bool:
+    import time
+
+    until = time.monotonic() + patience
+    while not client.ready(model):
+        if time.monotonic() > until or not client.live():
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _defaults() -> ServeSettings:
+    from leverframe.settings import ServeSettings
+
+    return ServeSettings()
