@@ -151,6 +151,18 @@ class ServerError(LeverframeError):
     transient = True
 
 
+class ServerBusyError(ServerError):
+    """Another deployment to the same server is under way."""
+
+    exit_code = 31
+
+
+class PromotionError(LeverframeError):
+    """A bundle may not go to an environment, because the one before it does not serve it."""
+
+    exit_code = 32
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
     import difflib  # noqa: PLC0415 - only a person who slipped needs it

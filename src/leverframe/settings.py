@@ -226,6 +226,53 @@ class ServeSettings(Document):
     log: LogSettings = Field(default_factory=LogSettings, description="the inference log")
 
 
+class EnvironmentSettings(Document):
+    """One place where the model is served; its server has the name of the environment."""
+
+    after: str | None = Field(default=None, description="environment that must serve a bundle before this one may")
+    port: Annotated[int, Field(ge=0, le=65535)] | None = Field(default=None, description="instead of `serve.port`")
+    grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        default=None, description="instead of `serve.grpc_port`"
+    )
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        default=None, description="instead of `serve.metrics_port`"
+    )
+
+
+class DeploySettings(Document):
+    """Where the model is deployed, and what a release must show there."""
+
+    environments: dict[str, EnvironmentSettings] = Field(
+        default_factory=lambda: {"local": EnvironmentSettings()}, description="places by name"
+    )
+    verify_seconds: Annotated[float, Field(ge=0)] = Field(
+        default=10.0, description="how long a release is watched before it counts as good"
+    )
+    replay: Annotated[int, Field(ge=0)] = Field(
+        default=200, description="logged requests that are replayed on both releases; 0 replays none"
+    )
+    maximum_disagreement: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.2, description="share of replayed rows that may get another label"
+    )
+    maximum_slowdown: Annotated[float, Field(ge=1)] = Field(
+        default=5.0, description="how many times as long as before an answer may take"
+    )
+    keep: Annotated[int, Field(ge=2, le=3)] = Field(default=3, description="releases that stay loaded for a rollback")
+
+    @model_validator(mode="after")
+    def _order_exists(self) -> DeploySettings:
+        for name, each in self.environments.items():
+            seen, before = [name], each.after
+            while before is not None:
+                if before not in self.environments:
+                    raise ValueError(f"`{name}` comes after `{before}`, which is no environment")
+                if before in seen:
+                    raise ValueError(f"`{name}` comes after itself: {' after '.join([*seen, before])}")
+                seen.append(before)
+                before = self.environments[before].after
+        return self
+
+
 class Settings(Document):
     """The whole of ``params.yaml``."""
 
@@ -235,6 +282,7 @@ class Settings(Document):
     evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
     bundle: BundleSettings = Field(default_factory=BundleSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
+    deploy: DeploySettings = Field(default_factory=DeploySettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
 

@@ -242,6 +242,10 @@ evaluate:
   slices: [product]
   minimum_slice_rows: 50
   resamples: 100
+
+bundle:
+  model: shop
+  golden_rows: 16
 """
 
 

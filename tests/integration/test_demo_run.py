@@ -32,7 +32,7 @@ def test_a_first_run_tells_each_stage_and_sums_up(tmp_path: Path) -> None:
     shop = made(tmp_path)
     ended = shop.run("demo")
     assert ended.code == 0, ended.stderr
-    assert ended.stderr.startswith("22 stages, 22 of them to run; the full output goes to .leverframe/repro.log\n")
+    assert ended.stderr.startswith("23 stages, 23 of them to run; the full output goes to .leverframe/repro.log\n")
     told = progress(ended.stderr)
     assert [number for number, *_ in told] == list(range(1, 23))
     assert {name for _, name, _ in told} == set(shop.status())
@@ -67,7 +67,7 @@ def test_a_second_run_has_nothing_to_do(shop: Shop) -> None:
     before = shop.outputs()
     ended = shop.run("demo")
     assert ended.code == 0, ended.stderr
-    assert ended.stderr.startswith("22 stages, 0 of them to run;")
+    assert ended.stderr.startswith("23 stages, 0 of them to run;")
     assert {took for *_, took in progress(ended.stderr)} == {"unchanged"}
     assert "937 rows of 61 days" in ended.stdout
     assert shop.outputs() == before

@@ -12,7 +12,7 @@ from leverframe.domain import layout
 from leverframe.domain.stage_log import Outcome
 from tests.integration.shop import MONTHS, Shop, copied, finished, leftovers, made
 
-MODEL_STAGES = {"training-set", "train", "evaluate"}
+MODEL_STAGES = {"training-set", "train", "evaluate", "bundle"}
 ONLINE_STAGES = {"snapshot", "parity"}
 
 
@@ -38,7 +38,7 @@ def test_two_clean_runs_in_two_folders_give_the_same_lock(
     """What comes out depends on neither the folder, nor the time, nor the order in which files are met."""
     first = finished(tmp_path_factory)
     second = made(tmp_path / "another place" / "with a longer name")
-    assert len(second.repro()) == 22
+    assert len(second.repro()) == 23
     assert second.repository.read("dvc.lock") == first.repository.read("dvc.lock")
     assert second.outputs() == first.outputs()
     assert leftovers(second.root) == []
@@ -143,7 +143,7 @@ def test_late_rows_rewrite_a_partition_and_status_names_it(shop: Shop) -> None:
 
 
 def test_every_stage_leaves_a_record(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Each of the 22 stages has its record with time, rows and memory, and its log."""
+    """Each of the 23 stages has its record with time, rows and memory, and its log."""
     shop = finished(tmp_path_factory)
     found = {each.name: each for each in records(shop.root / layout.STAGE_LOGS)}
     expected = {"ingest@static", "validate@static", *MODEL_STAGES, *ONLINE_STAGES}

@@ -23,6 +23,16 @@ class Git:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def fetch(self) -> None:
+        """Fetch from all remotes; raises ``RepositoryError`` where one does not answer."""
+        done = self._run("fetch", "--all", "--quiet", "--prune")
+        if done.returncode != 0:
+            raise RepositoryError(
+                "git cannot fetch",
+                why=(done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1][:200],
+                next="`git fetch --all` says more",
+            )
+
     def files(self, *patterns: str) -> list[str]:
         """Return the files of the working tree that match and are not ignored, tracked or not, sorted."""
         found = self._paths("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)

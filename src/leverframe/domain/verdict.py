@@ -38,6 +38,14 @@ class Reason(StrEnum):
     CHANGE_BREAKING = "change-breaking"
     BUNDLE_TOO_LARGE = "bundle-too-large"
     NOT_COMPARABLE = "not-comparable"
+    BUNDLE_DAMAGED = "bundle-damaged"
+    SCHEMA_INCOMPATIBLE = "schema-incompatible"
+    LOAD_FAILED = "load-failed"
+    SMOKE_FAILED = "smoke-failed"
+    REPLAY_DIFFERS = "replay-differs"
+    VERIFY_FAILED = "verify-failed"
+    REFUSED_BEFORE = "refused-before"
+    NOTHING_TO_RESTORE = "nothing-to-restore"
     TOOL_BROKE = "tool-broke"
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from leverframe.domain.deploy.plan import CANDIDATE
 from leverframe.serving import metrics
 from leverframe.serving.inference_log import InferenceLog, LogSettings
-
-CANDIDATE = "-candidate"  # ends the name under which a release is tried before it gets traffic
 
 _log: InferenceLog | None = None
 

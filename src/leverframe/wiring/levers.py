@@ -32,7 +32,7 @@ def check(base: str | None) -> Checked:
     from leverframe.domain import check as room
     from leverframe.domain.status import run
 
-    _forget("check")
+    forget("check")
     git, tree, objections, notes = Git(ROOT), WorkingTree.around(ROOT), list[Objection](), list[str]()
     fork = git.fork_point("HEAD", base)
     for ask in _to_check(git, fork, tree.text(str(PARAMS)) or ""):
@@ -54,7 +54,7 @@ def check(base: str | None) -> Checked:
     except LeverframeError as error:  # a lock or a definition that cannot be read is the change's fault
         objections.append(room.refused(error))
     notes += [f"`{name}` gives other outputs from the same inputs; `leverframe reproduce` runs it" for name in odd]
-    return _kept("check", room.Checked(git.named("HEAD"), tuple(objections), odd, tuple(notes)))
+    return kept("check", room.Checked(git.named("HEAD"), tuple(objections), odd, tuple(notes)))
 
 
 def _not_pushed(tree: WorkingTree, wanted: dict[str, Recorded]) -> tuple[list[Objection], list[str]]:
@@ -114,13 +114,13 @@ def reproduce(base: str | None, full: bool, tolerance: float, tell: Callable[[st
     from leverframe.domain.reproduce import Order, run
     from leverframe.wiring.pipeline import OnePipeline
 
-    _forget("reproduce")
+    forget("reproduce")
     git = Git(ROOT)
     before = git.show(git.fork_point("HEAD", base), LOCK) or b""
     pipeline = OnePipeline(ROOT, tell)
     odd = suspects(before.decode(errors="replace"), pipeline.text(LOCK))
     order = Order(git.named("HEAD"), full, Remote.of(ROOT.resolve()) is not None, odd, tolerance, tell)
-    return _kept("reproduce", run(pipeline, order))
+    return kept("reproduce", run(pipeline, order))
 
 
 def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
@@ -133,7 +133,7 @@ def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
     from leverframe.domain.gate.run import Evidence, Question, Side, bundle_sizes
     from leverframe.yaml_files import load, parse
 
-    _forget("gate")
+    forget("gate")
     git, settings = Git(ROOT), read_settings()
     fork, head = git.fork_point("HEAD", base), git.named("HEAD")
     before = (git.show(fork, str(PARAMS)) or b"").decode(errors="replace")
@@ -149,15 +149,15 @@ def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
     with _champion(git, fork, tell) as folder:
         theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
         sides = (Side(PolarsTables(ROOT), disk), theirs)
-        return _kept("gate", run(question, sides, SklearnModels(ROOT), rules, evidence))
+        return kept("gate", run(question, sides, SklearnModels(ROOT), rules, evidence))
 
 
-def _forget(name: str) -> None:
+def forget(name: str) -> None:
     """Take away what a lever found before: one that breaks now must not seem to have found the same again."""
     (ROOT / layout.lever(name)).unlink(missing_ok=True)
 
 
-def _kept(name: str, found: Found) -> Found:
+def kept(name: str, found: Found) -> Found:
     """Keep what a lever found where the report looks for it, and return it."""
     private_folder((ROOT / layout.LEVERS).parent)
     write_json(ROOT / layout.lever(name), asdict(found))  # type: ignore[call-overload] # each is a dataclass

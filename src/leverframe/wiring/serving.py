@@ -39,7 +39,7 @@ def serve(path: Path | None, name: str, ports: tuple[int | None, int | None, int
                 f"`leverframe serve --stop --name {name}` ends it",
             )
         _put_alone(place, path or ROOT / layout.BUNDLE)
-    started = place.start(_ports(settings, ports), log=log_of(place, settings), limit=settings.maximum_bytes)
+    started = place.start(start_ports(settings, ports), log=log_of(place, settings), limit=settings.maximum_bytes)
     found = look(name)
     client = place.client(started)
     broken = [model for model in found.models if not _comes_up(client, model)]
@@ -130,7 +130,8 @@ def _put_alone(place: ServerFolder, bundle: Path) -> None:
     write_folder(folder, {names.SETTINGS: (json.dumps(content, indent=1) + "\n").encode()})
 
 
-def _ports(settings: ServeSettings, asked: tuple[int | None, int | None, int | None]) -> Ports:
+def start_ports(settings: ServeSettings, asked: tuple[int | None, int | None, int | None]) -> Ports:
+    """Return where a server listens: as asked, else as the settings say."""
     from leverframe.adapters.mlserver import Ports
 
     declared = (settings.port, settings.grpc_port, settings.metrics_port)
