@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import checker, helper, numpy_helper
+from onnx import TensorProto, checker, helper, numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 
@@ -38,6 +38,7 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
         found = to_onnx(
             model, initial_types=inputs, options=options, target_opset={"": _OPSET, "ai.onnx.ml": _ML_OPSET}
         )
+        _correct_types(found)
         _restore_doubles(found, list(_boosted(model, set())))
         checker.check_model(found)
     except Exception as error:  # the converter raises what it likes, for what it does not know
@@ -48,6 +49,14 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
         ) from error
     data: bytes = found.SerializeToString()
     return data
+
+
+def _correct_types(found: Any) -> None:
+    """Let the graph say of a regressor of trees that it answers floats, which the converter calls doubles."""
+    floats = {name for node in found.graph.node if node.op_type == "TreeEnsembleRegressor" for name in node.output}
+    for output in found.graph.output:
+        if output.name in floats:
+            output.type.tensor_type.elem_type = TensorProto.FLOAT
 
 
 def _restore_doubles(found: Any, boosted: list[list[Any]]) -> None:

@@ -86,12 +86,16 @@ class WorkingTree:
             return False
 
     def content(self, recorded: Recorded) -> bytes | None:
-        """Return the content of a file from the local cache; None where the cache lacks it or holds another."""
+        """Return the content of a file from the local cache, of a folder its listing as DVC writes it.
+
+        None where the cache lacks it or holds another.
+        """
         try:
             data = self._in_cache(recorded.md5).read_bytes()
         except OSError:
             return None
-        return data if hashlib.md5(data, usedforsecurity=False).hexdigest() == recorded.md5 else None
+        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        return data if digest == recorded.md5.removesuffix(".dir") else None
 
     def lend(self, folder: Path, *, remote: bool = True) -> None:
         """Let another checkout of the repository in ``folder`` use this one's cache and, unless told not to, remote.

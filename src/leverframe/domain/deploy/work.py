@@ -91,20 +91,17 @@ class Work:
 
     def _fetch(self, _: Fetch) -> Objection | None:
         files = self.on.place.bundle(self.desired.bundle)
-        if files is None or not _sound(files, self.desired.bundle):
-            files = self.on.fetch()
+        if files is None or _fault(files, self.desired):
+            fetched = self.on.fetch()
+            fault = _fault(fetched, self.desired)
+            if fault:
+                return Objection(Reason.BUNDLE_DAMAGED, fault, "`dvc repro bundle`, then `dvc push`")
+            named = read_manifest(fetched[names.MANIFEST], self.desired.bundle[:12]).files
+            files = {name: data for name, data in fetched.items() if name in named or name == names.MANIFEST}
             self.on.place.put_bundle(self.desired.bundle, files)
-        manifest = read_manifest(files.get(names.MANIFEST, b""), self.desired.bundle[:12])
-        if manifest.digest != self.desired.bundle:
-            return _damaged(f"what was fetched is bundle {manifest.digest[:12]}, not {self.desired.bundle[:12]}")
-        for name, digest in manifest.files.items():
-            if name not in files or names.sha256(files[name]) != digest:
-                return _damaged(f"`{name}` is not the file that the manifest names")
-        self._files, self._manifest = files, manifest
+        self._files, self._manifest = files, read_manifest(files[names.MANIFEST], self.desired.bundle[:12])
         self._schema = from_json(json.loads(files[names.SCHEMA]))
         self._golden = [json.loads(line) for line in files[names.GOLDEN].splitlines()]
-        if manifest.model != self.desired.model:
-            return _damaged(f"it is a bundle of `{manifest.model}`, not of `{self.desired.model}`")
         return None
 
     def _compare(self, _: Compare) -> Objection | None:
@@ -252,9 +249,12 @@ def _seconds(metrics: Metrics, number: int) -> float | None:
     return metrics.get(("leverframe_predict_seconds_sum", str(number)), 0.0) / count if count >= _FEW else None
 
 
-def _sound(files: Mapping[str, bytes], digest: str) -> bool:
-    return names.sha256(files.get(names.MANIFEST, b"")) == digest
-
-
-def _damaged(what: str) -> Objection:
-    return Objection(Reason.BUNDLE_DAMAGED, what, "`dvc repro bundle`, then `dvc push`")
+def _fault(files: Mapping[str, bytes], desired: Desired) -> str:
+    """Return why files are not the desired bundle, empty where they are."""
+    if names.sha256(files.get(names.MANIFEST, b"")) != desired.bundle:
+        return f"its `{names.MANIFEST}` is not that of bundle {desired.bundle[:12]}"
+    manifest = read_manifest(files[names.MANIFEST], desired.bundle[:12])
+    wrong = [name for name, sha in manifest.files.items() if names.sha256(files.get(name, b"")) != sha]
+    if wrong:
+        return f"`{wrong[0]}` is not the file that the manifest names"
+    return "" if manifest.model == desired.model else f"it is a bundle of `{manifest.model}`, not of `{desired.model}`"

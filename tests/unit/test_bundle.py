@@ -1,0 +1,226 @@
+"""The bundle: a schema that says what a request may hold, a manifest that names each byte, a conversion that is held."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandera.polars as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from leverframe.adapters.onnx.convert import converted
+from leverframe.adapters.onnx.session import OnnxModel
+from leverframe.adapters.pandera.fields import fields
+from leverframe.adapters.polars import PolarsTables
+from leverframe.domain.bundle.conversion import UNSEEN, compared, hard_rows
+from leverframe.domain.bundle.manifest import FILES, MANIFEST, ONNX, Manifest, read_manifest, sha256
+from leverframe.domain.bundle.metadata import model_settings, released
+from leverframe.domain.bundle.schema import Field, Schema, breaking, derived, from_json, to_json
+from leverframe.domain.training_set import Feature, Label
+from leverframe.errors import BundleError
+
+FEATURES = (Feature("place", "categorical"), Feature("size", "numeric"), Feature("fresh", "boolean"))
+SCHEMA = derived(
+    "shop",
+    (Label("late", "binary"), ("0", "1")),
+    FEATURES,
+    {
+        "place": Field("place", "text", nullable=False, allowed=("a", "b")),
+        "size": Field("size", "number", whole=True, minimum=1, maximum=9),
+    },
+    [Field("place", "text"), Field("customer", "number")],
+)
+
+
+class Promised(pa.DataFrameModel):
+    """A table with every kind of promise that a field can keep."""
+
+    place: str = pa.Field(isin=["b", "a"])
+    code: str = pa.Field(str_matches="^[A-Z]+$", str_length={"max_value": 3}, nullable=True)
+    size: int = pa.Field(in_range={"min_value": 1, "max_value": 9, "include_max": False})
+    price: float = pa.Field(gt=0, le=10)
+    odd: float = pa.Field(ge=5, raise_warning=True)
+
+
+def test_a_contract_becomes_fields() -> None:
+    """What pandera promises of values is what a request must keep; a warning restricts nothing."""
+    found = fields(Promised)
+    assert found["place"] == Field("place", "text", nullable=False, allowed=("a", "b"))
+    assert found["code"] == Field("code", "text", nullable=True, pattern="^[A-Z]+$", longest=3)
+    assert found["size"] == Field("size", "number", whole=True, nullable=False, minimum=1, below=9)
+    assert found["price"] == Field("price", "number", nullable=False, maximum=10, above=0)
+    assert found["odd"] == Field("odd", "number", nullable=False)
+
+
+def test_a_schema_has_both_forms_and_survives_json() -> None:
+    """Features as columns, what they are looked up by as keys, and the moment beside the keys."""
+    assert [each.name for each in SCHEMA.columns] == ["place", "size", "fresh"]
+    assert [each.name for each in SCHEMA.keys] == ["place", "customer", "as_of"]
+    assert SCHEMA.columns[0].allowed == ("a", "b")
+    assert not SCHEMA.columns[1].whole  # the model takes any number
+    assert SCHEMA.columns[2].kind == "boolean"
+    assert from_json(json.loads(json.dumps(to_json(SCHEMA)))) == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: replace(s, columns=s.columns[1:]), "`place` is gone"),
+        (lambda s: replace(s, columns=(*s.columns, Field("new", "number"))), "`new` is new"),
+        (lambda s: replace(s, columns=(replace(s.columns[0], kind="number"), *s.columns[1:])), "was text"),
+        (lambda s: replace(s, keys=(s.keys[0], replace(s.keys[1], nullable=False), s.keys[2])), "missing no more"),
+        (lambda s: replace(s, label=Label("lost", "binary")), "the answer was `late`"),
+        (lambda s: replace(s, classes=("1", "0")), "classes changed"),
+    ],
+)
+def test_a_change_that_wrongs_a_client_is_named(change: object, said: str) -> None:
+    """Each is an incompatibility, and the schema itself is none."""
+    assert breaking(SCHEMA, SCHEMA) == []
+    assert any(said in each for each in breaking(SCHEMA, change(SCHEMA)))  # type: ignore[operator]
+
+
+def test_a_wider_schema_is_compatible() -> None:
+    """What may be missing now, or have a fraction, was answered before and is answered still."""
+    wider = replace(SCHEMA, columns=(replace(SCHEMA.columns[0], nullable=True), *SCHEMA.columns[1:]))
+    assert breaking(SCHEMA, wider) == []
+
+
+MANIFESTED = Manifest(
+    "shop", "late", "onnx", 1e-5, "spec", {"onnx": "1"}, {name: sha256(name.encode()) for name in (*FILES, ONNX)}
+)
+
+
+def test_a_manifest_is_its_bytes() -> None:
+    """The same bundle has the same digest, another file another one."""
+    assert read_manifest(MANIFESTED.to_bytes(), "here") == MANIFESTED
+    other = replace(MANIFESTED, files={**MANIFESTED.files, ONNX: sha256(b"other")})
+    assert other.digest != MANIFESTED.digest
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"{}", b"[]", b"null", b"{", MANIFESTED.to_bytes()[:-1], MANIFESTED.to_bytes() + b" ",
+        replace(MANIFESTED, format=2).to_bytes(),
+        replace(MANIFESTED, files={**MANIFESTED.files, "../evil": "x"}).to_bytes(),
+        replace(MANIFESTED, files={}).to_bytes(),
+        replace(MANIFESTED, engine="pickle").to_bytes(),  # type: ignore[arg-type]
+    ],
+)  # fmt: skip
+def test_another_manifest_is_refused(data: bytes) -> None:
+    """Damaged, of another format, with a path in a name, or with a file too few: one error."""
+    with pytest.raises(BundleError, match="cannot be used"):
+        read_manifest(data, "here")
+
+
+def test_settings_describe_every_input_once() -> None:
+    """V2 metadata list each input with its form and limits, and a release adds number, folder, digests."""
+    said = model_settings(SCHEMA, "shop", "onnx", {"numpy": "1"})
+    forms = {each["name"]: each["parameters"]["form"] for each in said["inputs"]}
+    assert forms == {"place": "both", "size": "columns", "fresh": "columns", "customer": "keys", "as_of": "keys"}
+    assert [(each["name"], each["datatype"]) for each in said["outputs"]] == [("label", "INT64"), ("probability", "FP64")]
+    extra = released(said, MANIFESTED, 7, "../x", "abc")["parameters"]
+    assert (extra["version"], extra["uri"], extra["extra"]["bundle"]) == ("7", "../x", MANIFESTED.digest)
+    assert MANIFEST not in MANIFESTED.files
+
+
+def _columns(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
+    draw = np.random.default_rng(seed)
+    size = np.where(draw.random(rows) < 0.1, np.nan, draw.normal(size=rows) / 3)
+    return {
+        "place": np.array([("a", "b", "c")[n] for n in draw.integers(0, 3, rows)], object),
+        "size": size,
+        "fresh": draw.integers(0, 2, rows).astype(float),
+    }
+
+
+def _fitted(estimator: object, labels: np.ndarray, columns: dict[str, np.ndarray]) -> object:
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1)
+    both = ColumnTransformer([("codes", codes, ["place"])], remainder="passthrough", verbose_feature_names_out=False)
+    return make_pipeline(both, estimator).fit(PolarsTables.frame(PolarsTables.__new__(PolarsTables), columns), labels)
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_boosting_converts_to_the_last_digits(kind: str) -> None:
+    """Thresholds stay doubles, so a value beside one goes the same way; nulls and unseen categories too."""
+    columns = _columns(3000)
+    signal = np.nan_to_num(columns["size"]) + (columns["place"] == "b")
+    labels = {"binary": (signal > 0.3).astype(int), "multiclass": np.digitize(signal, [0.0, 0.7]), "regression": signal}
+    boosting = HistGradientBoostingRegressor if kind == "regression" else HistGradientBoostingClassifier
+    model = _fitted(boosting(max_iter=20, early_stopping=False, random_state=0), labels[kind], columns)
+    hard = hard_rows(columns, FEATURES)
+    thresholds = np.concatenate([tree.nodes["num_threshold"] for trees in model[-1]._predictors for tree in trees])  # type: ignore[index]
+    beside = _columns(len(thresholds), 1) | {"size": np.nextafter(thresholds, np.inf)}
+    asked = {name: np.concatenate([columns[name], hard[name], beside[name]]) for name in columns}
+    frame = PolarsTables.frame(PolarsTables.__new__(PolarsTables), asked)
+    trained = model.predict(frame) if kind == "regression" else model.predict_proba(frame)  # type: ignore[attr-defined]
+    found = compared(kind, np.asarray(trained), OnnxModel(converted(model, FEATURES)).answer(asked), 1e-5)  # type: ignore[arg-type]
+    assert found.engine == "onnx", found
+    assert found.largest is not None
+    assert found.largest < 1e-6
+
+
+def test_a_wrong_conversion_falls_back() -> None:
+    """The trees' own categories convert without an error to something else: only the comparison sees it."""
+    columns = _columns(3000)
+    labels = (columns["place"] == "b").astype(int)
+    model = _fitted(HistGradientBoostingClassifier(categorical_features=[0], early_stopping=False), labels, columns)
+    frame = PolarsTables.frame(PolarsTables.__new__(PolarsTables), columns)
+    try:
+        answers = OnnxModel(converted(model, FEATURES)).answer(columns)
+    except BundleError:
+        return  # a later converter may refuse it, which is as good
+    found = compared("binary", model.predict_proba(frame), answers, 1e-5)  # type: ignore[attr-defined]
+    assert found.engine == "skops"
+    assert "another label" in found.why
+    assert "scikit-learn itself" in found.line()
+
+
+def test_a_forest_converts_too() -> None:
+    """Trees that compare 32-bit floats are left as the converter wrote them, and answer alike for such floats."""
+    columns = _columns(500) | {"size": np.linspace(-1, 1, 500).astype(np.float32).astype(float)}
+    model = _fitted(RandomForestClassifier(5, random_state=0), (columns["size"] > 0).astype(int), columns)
+    frame = PolarsTables.frame(PolarsTables.__new__(PolarsTables), columns)
+    answers = OnnxModel(converted(model, FEATURES)).answer(columns)
+    assert np.abs(answers - model.predict_proba(frame)).max() < 1e-6  # type: ignore[attr-defined]
+
+
+def test_what_cannot_be_converted_is_said() -> None:
+    """A model that the converter does not know is an error that names it; bytes that are no model as well."""
+    with pytest.raises(BundleError, match="cannot be converted"):
+        converted(object(), FEATURES)
+    with pytest.raises(BundleError, match="cannot be opened"):
+        OnnxModel(b"nonsense")
+
+
+def test_hard_rows_miss_and_surprise() -> None:
+    """Every feature is missing once, every category unseen once, and all are missing together once."""
+    hard = hard_rows(_columns(10), FEATURES, rows=2)
+    assert {len(each) for each in hard.values()} == {2 * 5}
+    assert hard["place"].tolist().count(UNSEEN) == 2
+    assert np.isnan(hard["size"]).sum() >= 4
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(1e-4, 1e-2))
+def test_any_difference_beyond_the_tolerance_is_found(values: list[float], apart: float) -> None:
+    """Whatever the answers, one that is moved by more than the tolerance keeps the converted model from serving."""
+    trained = np.array([[1 - each, each] for each in values])
+    moved = trained.copy()
+    moved[-1] += (apart, -apart)
+    assert compared("binary", trained, trained.copy(), 1e-5).engine == "onnx"
+    assert compared("binary", trained, moved, 1e-5).engine == "skops"
+    moved[0] = np.nan
+    assert compared("binary", trained, moved, 1e9).engine == "skops"
+
+
+def test_schema_is_a_plain_value() -> None:
+    """Two schemas of the same fields are equal, which is what a digest rests on."""
+    assert isinstance(SCHEMA, Schema)
+    assert to_json(SCHEMA) == to_json(from_json(to_json(SCHEMA)))

@@ -1,0 +1,278 @@
+"""What a server refuses and what it tells: the input check, the guard, the log, the line to try."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import time
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leverframe.domain.bundle.schema import Field, Schema
+from leverframe.domain.serve import Running, Served, curl, example, request
+from leverframe.domain.training_set import Label
+from leverframe.errors import RequestError
+from leverframe.serving.check import Checked, Tensor, checked
+from leverframe.serving.guard import Guard
+from leverframe.serving.inference_log import InferenceLog, LogSettings, close_leftovers
+
+SCHEMA = Schema(
+    "shop",
+    Label("late", "binary"),
+    ("0", "1"),
+    columns=(
+        Field("place", "text", nullable=False, allowed=("a", "b")),
+        Field("size", "number", minimum=1, maximum=9),
+        Field("fresh", "boolean"),
+    ),
+    keys=(
+        Field("place", "text", nullable=False, allowed=("a", "b")),
+        Field("customer", "text", pattern="^c[0-9]+$", longest=6),
+        Field("pieces", "number", whole=True, nullable=False, above=0, below=100),
+        Field("as_of", "text", longest=40),
+    ),
+    maximum_rows=100,
+)
+
+
+def columns(**changes: Any) -> list[Tensor]:
+    """Return a request by columns of two rows, with some tensors replaced; None takes one away."""
+    tensors = {
+        "place": Tensor("place", [2], "BYTES", ["a", "b"]),
+        "size": Tensor("size", [2, 1], "FP64", [1, 2.5]),
+        "fresh": Tensor("fresh", [2], "BOOL", [True, None]),
+    }
+    return [each for each in {**tensors, **changes}.values() if each is not None]
+
+
+def keys(**changes: Any) -> list[Tensor]:
+    """Return a request by keys of one row, changed alike."""
+    tensors = {
+        "place": Tensor("place", [1], "BYTES", [b"a"]),
+        "customer": Tensor("customer", [1], "BYTES", ["c1"]),
+        "pieces": Tensor("pieces", [1], "INT32", [[3]]),
+    }
+    return [each for each in {**tensors, **changes}.values() if each is not None]
+
+
+def test_both_forms_are_decoded() -> None:
+    """Columns become doubles with NaN and texts; keys stay of their own type, nulls masked."""
+    found = checked(SCHEMA, columns())
+    assert (found.form, found.rows) == ("columns", 2)
+    assert found.columns["place"].tolist() == ["a", "b"]
+    np.testing.assert_array_equal(found.columns["size"], [1, 2.5])
+    np.testing.assert_array_equal(found.columns["fresh"], [1, np.nan])
+    asked = checked(SCHEMA, keys(as_of=Tensor("as_of", [1], "BYTES", ["2024-01-01T00:00Z"])))
+    assert asked.form == "keys"
+    assert asked.columns["pieces"].dtype == np.int64
+    assert asked.columns["as_of"].tolist() == ["2024-01-01T00:00Z"]
+    given_too = checked(SCHEMA, keys(size=Tensor("size", [1], "FP32", [4])))
+    assert given_too.form == "keys"  # a feature that came along goes before what would be looked up
+    assert "size" in given_too.columns
+
+
+WRONG: list[tuple[list[Tensor], str]] = [
+    ([], "lacks"),
+    (columns(size=None), "lacks `size`"),
+    (keys(pieces=None), "lacks `pieces`"),
+    ([*columns(), Tensor("place", [2], "BYTES", ["a", "a"])], "`place` twice"),
+    (columns(other=Tensor("sise", [2], "FP64", [1, 2])), "`sise` is no column"),
+    (columns(size=Tensor("size", [2], "BYTES", ["1", "2"])), "datatype BYTES"),
+    (columns(size=Tensor("size", [2], "FP64", ["1", 2])), "`size` in row 0"),
+    (columns(size=Tensor("size", [2], "FP64", [1, True])), "`size` in row 1"),
+    (columns(size=Tensor("size", [2], "FP64", [1, [2]])), "`size` in row 1"),
+    (columns(size=Tensor("size", [2], "FP64", [[1], 2])), "rows of several values"),
+    (columns(size=Tensor("size", [2], "FP64", [[1, 2], [3, 4]])), "rows of several values"),
+    (columns(size=Tensor("size", [2], "FP64", [1])), "1 values for 2 rows"),
+    (columns(size=Tensor("size", [1], "FP64", [1])), "1 rows, `place` has 2"),
+    (columns(size=Tensor("size", [], "FP64", [])), "the shape []"),
+    (columns(size=Tensor("size", [-2], "FP64", [])), "the shape [-2]"),
+    (columns(size=Tensor("size", [0], "FP64", [])), "the shape [0]"),
+    (columns(size=Tensor("size", [2, 2], "FP64", [1, 2, 3, 4])), "the shape [2, 2]"),
+    (columns(size=Tensor("size", [2, 1, 1], "FP64", [1, 2])), "the shape [2, 1, 1]"),
+    (columns(size=Tensor("size", [2], "FP64", {"a": 1})), "no list of values"),
+    (columns(size=Tensor("size", [2], "FP64", "12")), "no list of values"),
+    (columns(size=Tensor("size", [2], "FP64", [1, 10])), "at most 9"),
+    (columns(size=Tensor("size", [2], "FP64", [0.5, 1])), "at least 1"),
+    (columns(size=Tensor("size", [2], "FP64", [1, float("inf")])), "not finite"),
+    (columns(size=Tensor("size", [2], "FP64", [1, 10**400])), "not finite"),
+    (columns(place=Tensor("place", [2], "BYTES", ["a", "c"])), "`place` in row 1 is 'c'"),
+    (columns(place=Tensor("place", [2], "BYTES", [None, "a"])), "never missing"),
+    (columns(place=Tensor("place", [2], "BYTES", [b"\xff", "a"])), "UTF-8"),
+    (columns(fresh=Tensor("fresh", [2], "BOOL", [1, 0])), "`fresh` in row 0"),
+    (keys(customer=Tensor("customer", [1], "BYTES", ["d1"])), "pattern"),
+    (keys(customer=Tensor("customer", [1], "BYTES", ["c123456"])), "at most 6 characters"),
+    (keys(pieces=Tensor("pieces", [1], "FP64", [2.5])), "whole number"),
+    (keys(pieces=Tensor("pieces", [1], "INT64", [0])), "more than 0"),
+    (keys(pieces=Tensor("pieces", [1], "INT64", [100])), "less than 100"),
+    (keys(pieces=Tensor("pieces", [1], "FP64", [None])), "never missing"),
+    ([Tensor(each.name, [101], each.datatype, each.data[:1] * 101) for each in columns()], "at most 100"),
+]
+
+
+@pytest.mark.parametrize(("tensors", "said"), WRONG)
+def test_what_does_not_fit_is_refused_by_name(tensors: list[Tensor], said: str) -> None:
+    """Each fault is one error that names the column and, where there is one, the row."""
+    with pytest.raises(RequestError) as caught:
+        checked(SCHEMA, tensors)
+    assert said in f"{caught.value.what} {caught.value.why} {caught.value.next}"
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=6,
+)
+tensor = st.builds(
+    Tensor,
+    st.sampled_from(["place", "size", "fresh", "customer", "pieces", "as_of", "x"]),
+    st.lists(st.integers(-2, 4), max_size=3),
+    st.sampled_from(["BYTES", "FP64", "FP32", "INT64", "BOOL", "UINT8", "FP16"]),
+    anything | st.lists(anything, max_size=4),
+)
+
+
+@given(st.lists(tensor, max_size=5))
+def test_anything_at_all_is_answered_or_refused(tensors: list[Tensor]) -> None:
+    """No request raises another error than the one that becomes a 400, and none is let through half."""
+    try:
+        found = checked(SCHEMA, tensors)
+    except RequestError:
+        return
+    assert isinstance(found, Checked)
+    assert {len(each) for each in found.columns.values()} == {found.rows}
+
+
+def _through(guard: Guard, scope: MutableMapping[str, Any], chunks: list[bytes]) -> tuple[int, bytes]:
+    """Return status and body of what a guarded app answers to a request that comes in chunks."""
+    sent: list[MutableMapping[str, Any]] = []
+    waiting = [
+        {"type": "http.request", "body": each, "more_body": number < len(chunks) - 1}
+        for number, each in enumerate(chunks)
+    ]
+
+    async def receive() -> MutableMapping[str, Any]:
+        return waiting.pop(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    asyncio.run(guard({"type": "http", "path": "/v2/models/m/infer", **scope}, receive, send))
+    return sent[0]["status"], sent[1]["body"]
+
+
+async def _echo(scope: Any, receive: Any, send: Any) -> None:
+    message = await receive()
+    kind = dict(scope["headers"]).get(b"content-type", b"")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": kind + b" " + message["body"]})
+
+
+@pytest.mark.parametrize(
+    ("headers", "chunks", "status"),
+    [
+        ({"content-length": "4"}, [b"body"], 200),
+        ({"content-length": "101"}, [b""], 413),
+        ({"content-length": "many"}, [b""], 413),
+        ({"content-length": "4", "content-encoding": "gzip"}, [b"body"], 415),
+        ({"content-length": "4", "content-encoding": "identity"}, [b"body"], 200),
+        ({"transfer-encoding": "chunked"}, [b"bo", b"dy"], 200),
+        ({"transfer-encoding": "chunked"}, [b"x" * 60, b"x" * 60, b"never read"], 413),
+    ],
+)
+def test_the_guard_limits_bodies(headers: dict[str, str], chunks: list[bytes], status: int) -> None:
+    """By what is announced, and by what really comes; JSON needs no header to be JSON."""
+    scope = {"headers": [(name.encode(), value.encode()) for name, value in headers.items()]}
+    found, body = _through(Guard(_echo, 100, "key"), scope, chunks)
+    assert found == status
+    assert body == b"application/json body" if status == 200 else "error" in json.loads(body)
+
+
+def test_the_guard_keeps_the_repository_shut() -> None:
+    """Only the key opens it, and an empty one opens nothing."""
+    scope = {"path": "/v2/repository/models/m/unload", "headers": [(b"content-length", b"4")]}
+    right = {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer key")]}  # type: ignore[misc]
+    empty = {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer ")]}  # type: ignore[misc]
+    assert _through(Guard(_echo, 100, "key"), scope, [b"body"])[0] == 403
+    assert _through(Guard(_echo, 100, "other"), right, [b"body"])[0] == 403
+    assert _through(Guard(_echo, 100, ""), empty, [b"body"])[0] == 403
+    assert _through(Guard(_echo, 100, "key"), right, [b"body"])[0] == 200
+
+
+def _closed(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for file in sorted(folder.glob("dt=*/*.jsonl")) for line in file.read_text().splitlines()]
+
+
+def test_the_log_closes_files_by_size_and_loses_nothing(tmp_path: Path) -> None:
+    """Only whole files lose their ending; together they hold every record, in order."""
+    log = InferenceLog(LogSettings(str(tmp_path), megabytes=0.001))
+    for number in range(200):
+        log.put({"id": number, "text": "x" * 20})
+    log.close()
+    assert [each["id"] for each in _closed(tmp_path)] == list(range(200))
+    assert len(list(tmp_path.glob("dt=*/*.jsonl"))) > 3
+    assert list(tmp_path.glob("dt=*/*.part")) == []
+
+
+def test_the_log_closes_files_by_age(tmp_path: Path) -> None:
+    """A file that nobody adds to is closed when its time is up."""
+    log = InferenceLog(LogSettings(str(tmp_path), seconds=0.1))
+    log.put({"id": 1})
+    until = time.monotonic() + 10
+    while not _closed(tmp_path) and time.monotonic() < until:
+        log.put({"id": 2})
+        time.sleep(0.1)
+    assert _closed(tmp_path)
+    log.close()
+
+
+def test_a_full_queue_drops_and_counts(tmp_path: Path) -> None:
+    """A request never waits for the disk: what has no room is counted, and the rest is written."""
+    dropped: list[int] = []
+    log = InferenceLog(LogSettings(str(tmp_path), queue=5), lambda: dropped.append(1))
+    for number in range(5000):
+        log.put({"id": number})
+    log.close()
+    assert dropped
+    assert len(dropped) + len(_closed(tmp_path)) == 5000
+
+
+def test_a_share_is_chosen_by_the_request(tmp_path: Path) -> None:
+    """About so many are logged, and a retry is decided like the first try."""
+    log = InferenceLog(LogSettings(str(tmp_path), share=0.3))
+    chosen = [log.wants(f"request {number}") for number in range(2000)]
+    assert 0.25 < sum(chosen) / 2000 < 0.35
+    assert chosen == [log.wants(f"request {number}") for number in range(2000)]
+    log.close()
+
+
+def test_what_a_killed_server_left_is_closed(tmp_path: Path) -> None:
+    """A line that was cut short goes, whole ones stay; the file of a process that lives is let alone."""
+    folder = tmp_path / "dt=2026-01-01"
+    folder.mkdir()
+    (folder / "120000-999999999-0001.jsonl.part").write_bytes(b'{"id": 1}\n{"id": 2}\n{"id"')
+    (folder / f"120000-{os.getppid()}-0001.jsonl.part").write_bytes(b'{"id": 3}\n')
+    close_leftovers(tmp_path)
+    assert [each["id"] for each in _closed(tmp_path)] == [1, 2]
+    assert len(list(folder.glob("*.part"))) == 1
+
+
+def test_a_person_gets_a_line_to_paste() -> None:
+    """The example is a golden row by keys, quoted for a shell."""
+    golden = [{"form": "columns", "inputs": {}}, {"form": "keys", "inputs": {"customer": "c'1", "as_of": "now"}}]
+    body = example(SCHEMA, golden)
+    assert body == request(SCHEMA, [{"customer": "c'1", "as_of": "now"}])
+    words = shlex.split(curl("http://127.0.0.1:1", "shop", body))
+    assert json.loads(words[-1]) == body
+    served = Served(Running(1, 2, "127.0.0.1", 80, 81, 82), {"shop": [1, 3]}, "here", body)
+    assert served.lines()[0] == "serving shop  release 3"
+    assert served.to_json()["url"] == "http://127.0.0.1:80"
+    assert example(SCHEMA, golden[:1]) is None
