@@ -44,7 +44,7 @@ def differs(schema: Schema, expected: Sequence[Any], answer: Answer, tolerance: 
 def numbers(schema: Schema, content: Mapping[str, Any]) -> list[list[float]]:
     """Return the numbers of an answer, a list a row: probabilities, or the prediction."""
     name = "prediction" if schema.label.kind == "regression" else "probability"
-    output = next(each for each in content["outputs"] if each["name"] == name)
+    output = {each["name"]: each for each in content["outputs"]}[name]
     width = len(schema.classes) if schema.label.kind == "multiclass" else 1
     flat = [float(each) for each in output["data"]]
     if not all(map(math.isfinite, flat)):

@@ -43,7 +43,7 @@ class State:
         gone = {each.bundle: why for each in self.releases if each.number > number}
         kept = tuple(each for each in self.releases if each.number <= number)
         still = {each.bundle for each in kept}
-        refused = {**self.refused, **{bundle: reason for bundle, reason in gone.items() if bundle not in still}}
+        refused = {bundle: reason for bundle, reason in {**self.refused, **gone}.items() if bundle not in still}
         return replace(self, releases=kept, refused=refused)
 
     def without(self, bundle: str, why: str, number: int) -> State:

@@ -1,0 +1,360 @@
+"""A real MLServer with the shop's bundle: it answers as training did, refuses what is wrong, and ends politely."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException
+
+from leverframe.adapters.sklearn import SklearnModels
+from tests.integration.shop import Shop, alive, copied, finished, wait_for
+
+FREE = ("--port", "0", "--grpc-port", "0", "--metrics-port", "0")
+MODEL = "shop"
+
+
+class Server:
+    """The server of a shop, and ways to ask it."""
+
+    def __init__(self, shop: Shop) -> None:
+        ended = shop.run("serve", *FREE, "--json")
+        assert ended.code == 0, ended.stderr
+        self.shop, self.told = shop, json.loads(ended.stdout)
+        self.running = self.told["running"]
+        self.folder = Path(self.told["folder"])
+
+    def ask(self, body: bytes, path: str = f"/v2/models/{MODEL}/infer", **headers: str) -> tuple[int, dict[str, Any]]:
+        """Post a body and return status and content."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.running["port"], timeout=60)
+        try:
+            connection.request("POST", path, body, {"content-type": "application/json", **headers})
+            answer = connection.getresponse()
+            data = answer.read()
+            return answer.status, json.loads(data) if data else {}
+        except (BrokenPipeError, ConnectionResetError):  # refused before all of it was sent
+            return 413, {"error": "the connection was closed"}
+        finally:
+            connection.close()
+
+    def triton(self) -> triton.InferenceServerClient:
+        """Return a client of a third party."""
+        return triton.InferenceServerClient(f"127.0.0.1:{self.running['grpc_port']}")
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return every logged request, closed or not."""
+        files = sorted((self.folder / "log").glob("dt=*/*.jsonl*"))
+        return [json.loads(line) for file in files for line in file.read_text().splitlines() if line.endswith("}")]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a server that the tests of this file share."""
+    shop = copied(finished(tmp_path_factory), tmp_path_factory.mktemp("served"))
+    server = Server(shop)
+    yield server
+    assert shop.run("serve", "--stop").code == 0
+
+
+def features(shop: Shop) -> list[dict[str, str]]:
+    """Return the features that the model was trained on."""
+    found: list[dict[str, str]] = json.loads((shop.root / "models/model.json").read_text())["features"]
+    return found
+
+
+def training_answers(shop: Shop, table: pl.DataFrame) -> np.ndarray:
+    """Return what the model that was trained says to rows of its features."""
+    described = json.loads((shop.root / "models/model.json").read_text())
+    model = SklearnModels(shop.root).load((shop.root / "models/model.skops").read_bytes(), described["estimator"])
+    types = {each["name"]: pl.String if each["kind"] == "categorical" else pl.Float64 for each in features(shop)}
+    return model.predict_proba(table.select(list(types)).cast(types))[:, 1]
+
+
+def tensors(shop: Shop, table: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return rows of features as V2 inputs."""
+    return [
+        {
+            "name": each["name"],
+            "shape": [table.height, 1],
+            "datatype": "BYTES" if each["kind"] == "categorical" else "FP64",
+            "data": table[each["name"]].to_list(),
+        }
+        for each in features(shop)
+    ]
+
+
+def probabilities(content: dict[str, Any]) -> np.ndarray:
+    """Return the probabilities of an answer."""
+    return np.array(next(each["data"] for each in content["outputs"] if each["name"] == "probability"))
+
+
+def test_the_printed_line_works(server: Server) -> None:
+    """What `serve` prints to try is answered, and the answer can be traced to bundle and schema."""
+    status, content = server.ask(json.dumps(server.told["example"]).encode())
+    assert status == 200
+    assert content["model_version"] == "1"
+    assert len(content["parameters"]["bundle"]) == len(content["parameters"]["schema"]) == 64
+    again = server.shop.run("serve", "models/bundle", *FREE)
+    assert again.code == 29
+    assert "runs already" in again.said()[0]
+
+
+def test_raw_columns_are_answered_as_in_training(server: Server) -> None:
+    """Every row of training and hold-out, through REST in batches and through gRPC: the same to 1e-6."""
+    root = server.shop.root / "data/training"
+    table = pl.concat([pl.read_parquet(root / "train.parquet"), pl.read_parquet(root / "holdout.parquet")])
+    expected = training_answers(server.shop, table)
+    client, served, through_grpc = server.triton(), [], []
+    for start in range(0, table.height, 500):
+        part = table.slice(start, 500)
+        status, content = server.ask(json.dumps({"inputs": tensors(server.shop, part)}).encode())
+        assert status == 200, content
+        served.append(probabilities(content))
+        inputs = []
+        for each in tensors(server.shop, part):
+            tensor = triton.InferInput(each["name"], each["shape"], each["datatype"])
+            text = each["datatype"] == "BYTES"
+            values = np.array(each["data"], object if text else np.float64)  # None becomes NaN
+            tensor.set_data_from_numpy(values.reshape(-1, 1))
+            inputs.append(tensor)
+        through_grpc.append(client.infer(MODEL, inputs).as_numpy("probability").ravel())
+    assert table.height > 2000
+    np.testing.assert_allclose(np.concatenate(served), expected, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(through_grpc), expected, atol=1e-6)
+
+
+def test_entity_keys_are_answered_as_their_columns(server: Server) -> None:
+    """By keys at the moment of the snapshot: the golden rows, whose answers scikit-learn gave, by REST and gRPC."""
+    lines = (server.shop.root / "models/bundle/golden.jsonl").read_text().splitlines()
+    rows = [each for each in map(json.loads, lines) if each["form"] == "keys"]
+    client = server.triton()
+    for row in rows:
+        kinds = {name: "BYTES" if isinstance(value, str) else "FP64" for name, value in row["inputs"].items()}
+        body = {"inputs": [{"name": name, "shape": [1], "datatype": kinds[name], "data": [value]}
+                           for name, value in row["inputs"].items()]}  # fmt: skip
+        status, content = server.ask(json.dumps(body).encode())
+        assert status == 200, content
+        assert probabilities(content)[0] == pytest.approx(row["answer"][1], abs=1e-6)
+        inputs = []
+        for name, value in row["inputs"].items():
+            tensor = triton.InferInput(name, [1], kinds[name])
+            tensor.set_data_from_numpy(np.array([value], object if kinds[name] == "BYTES" else np.float64))
+            inputs.append(tensor)
+        assert client.infer(MODEL, inputs).as_numpy("probability")[0, 0] == pytest.approx(row["answer"][1], abs=1e-6)
+    assert rows
+
+
+def test_metadata_name_every_input(server: Server) -> None:
+    """A client of a third party reads inputs of both forms, outputs, and that the model is ready."""
+    client = server.triton()
+    assert client.is_server_live()
+    assert client.is_model_ready(MODEL)
+    metadata = client.get_model_metadata(MODEL, as_json=True)
+    named = {each["name"] for each in metadata["inputs"]}
+    assert {each["name"] for each in features(server.shop)} <= named
+    assert {"customer", "as_of"} <= named
+    assert [each["name"] for each in metadata["outputs"]] == ["label", "probability"]
+
+
+def hostile(server: Server) -> Iterator[tuple[str, bytes, dict[str, str]]]:
+    """Yield requests that are malformed or meant to harm, with the headers they come with."""
+    good: list[dict[str, Any]] = server.told["example"]["inputs"]
+    text = next(each for each in good if each["name"] == "product")
+    number = next(each for each in good if each["name"] == "quantity")
+    rest = [each for each in good if each is not text]
+    others = [each for each in good if each is not number]
+
+    def body(*inputs: dict[str, Any]) -> bytes:
+        return json.dumps({"inputs": inputs}).encode()
+
+    for name, data in {
+        "empty": b"", "not JSON": b"{", "an array": b"[]", "null": b"null", "a text": b'"inputs"', "a number": b"1",
+        "no inputs": b"{}", "inputs null": b'{"inputs": null}', "inputs empty": b'{"inputs": []}',
+        "inputs an object": b'{"inputs": {}}', "bytes": bytes(range(256)), "a NUL": b'{"inputs": "\x00"}',
+        "deep arrays": b'{"inputs":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        "deep objects": b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+        "NaN": b'{"inputs": [{"name": "quantity", "shape": [1], "datatype": "FP64", "data": [NaN]}]}',
+        "1e400": b'{"inputs": [{"name": "quantity", "shape": [1], "datatype": "FP64", "data": [1e400]}]}',
+        "a lone surrogate": body({**text, "data": ["\ud800"]}, *rest),
+        "a column twice": body(*good, text),
+        "an unknown column": body(*good, {**text, "name": "x"}),
+        "a long name": body(*good, {**text, "name": "x" * 100_000}),
+        "a column too few": body(*rest),
+        "text for a number": body({**number, "data": ["3"]}, *others),
+        "a truth for a number": body({**number, "data": [True]}, *others),
+        "a number for a text": body({**text, "data": [3], "datatype": "FP64"}, *rest),
+        "a huge number": body({**number, "data": [10**400]}, *others),
+        "a long text": body({**text, "data": ["x" * 100_000]}, *rest),
+        "unknown datatype": body({**text, "datatype": "BYTE"}, *rest),
+        "FP16": body({**number, "datatype": "FP16"}, *others),
+        "shape negative": body({**text, "shape": [-1]}, *rest),
+        "shape empty": body({**text, "shape": []}, *rest),
+        "shape too large": body({**text, "shape": [5, 1]}, *rest),
+        "shape of texts": body({**text, "shape": ["one"]}, *rest),
+        "shape huge": body({**text, "shape": [2**62]}, *rest),
+        "two columns wide": body({**text, "shape": [1, 2], "data": ["lamp", "desk"]}, *rest),
+        "lengths differ": body({**text, "shape": [2], "data": ["lamp", "desk"]}, *rest),
+        "data null": body({**text, "data": None}, *rest),
+        "data an object": body({**text, "data": {"0": "lamp"}}, *rest),
+        "nothing for a column that is never missing": body({**text, "data": [None]}, *rest),
+        "a moment that is none": body(*[each for each in good if each["name"] != "as_of"],
+                                      {"name": "as_of", "shape": [1], "datatype": "BYTES", "data": ["tomorrow"]}),
+        "a moment before the snapshot": body(*[each for each in good if each["name"] != "as_of"],
+            {"name": "as_of", "shape": [1], "datatype": "BYTES", "data": ["1999-01-01T00:00Z"]}),
+    }.items():  # fmt: skip
+        yield name, data, {}
+    yield "a gzip bomb", gzip.compress(b"0" * 200_000_000), {"content-encoding": "gzip"}
+    yield "gzip", gzip.compress(json.dumps(server.told["example"]).encode()), {"content-encoding": "gzip"}
+    yield "50 MB", b'{"inputs": [' + b" " * 50_000_000 + b"]}", {}
+    yield "3.9 MB of texts", body({**text, "shape": [400_000], "data": ["lampe"] * 400_000}, *rest), {}
+
+
+def test_nothing_hostile_gets_an_error_of_the_server_or_an_answer(server: Server) -> None:
+    """More than 40 requests: each is refused with 4xx, and meanwhile others are answered within a second."""
+    good, slowest, stop = json.dumps(server.told["example"]).encode(), [0.0], threading.Event()
+
+    def others() -> None:
+        while not stop.is_set():
+            began = time.monotonic()
+            assert server.ask(good)[0] == 200
+            slowest[0] = max(slowest[0], time.monotonic() - began)
+
+    found = {}
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(others)
+        try:
+            for name, body, headers in hostile(server):
+                found[name] = server.ask(body, **headers)
+        finally:
+            stop.set()
+        beside.result()
+    assert len(found) > 40
+    assert {name: each for name, each in found.items() if not 400 <= each[0] < 500} == {}
+    assert all(content.get("error") for _, content in found.values())
+    assert slowest[0] < 1.0
+    assert server.ask(good)[0] == 200
+
+
+def test_routes_that_are_nobodys_business(server: Server) -> None:
+    """The repository is shut over REST and gRPC, other models and methods are refused."""
+    good = json.dumps(server.told["example"]).encode()
+    assert server.ask(b"{}", f"/v2/repository/models/{MODEL}/unload")[0] == 403
+    assert server.ask(b"{}", "/v2/repository/index")[0] == 403
+    assert server.ask(good, "/v2/models/other/infer")[0] == 404
+    assert server.ask(good, f"/v2/models/{MODEL}/versions/99/infer")[0] == 404
+    assert server.ask(good, f"/v2/models/{MODEL}")[0] == 405
+    client = server.triton()
+    for call in (lambda: client.unload_model(MODEL), lambda: client.load_model(MODEL), client.get_model_repository_index):
+        with pytest.raises(InferenceServerException) as caught:
+            call()
+        assert "PERMISSION_DENIED" in str(caught.value.status()) or "UNIMPLEMENTED" in str(caught.value.status())
+    assert client.is_model_ready(MODEL)
+    assert os.stat(server.folder / "key").st_mode & 0o077 == 0
+
+
+def test_hostile_grpc_is_the_clients_fault(server: Server) -> None:
+    """Raw bytes that do not fit their shape, wrong types, unknown models: INVALID_ARGUMENT or NOT_FOUND, never INTERNAL."""
+    client = server.triton()
+
+    def tensor(name: str, shape: list[int], datatype: str, raw: bytes) -> triton.InferInput:
+        made = triton.InferInput(name, shape, datatype)
+        made._raw_content = raw
+        made._input.ClearField("contents")
+        return made
+
+    faults = {
+        "too few bytes": [tensor("quantity", [4], "FP64", b"\0" * 7)],
+        "no bytes": [tensor("quantity", [1], "FP64", b"")],
+        "texts cut short": [tensor("product", [1], "BYTES", b"\xff\xff\xff\x7fx")],
+        "negative shape": [tensor("quantity", [-1], "FP64", b"\0" * 8)],
+        "unknown datatype": [tensor("quantity", [1], "COMPLEX", b"\0" * 8)],
+        "unknown column": [tensor("x", [1], "FP64", b"\0" * 8)],
+        "no UTF-8": [tensor("product", [1], "BYTES", b"\x01\0\0\0\xff")],
+        "nothing": [],
+    }
+    for name, inputs in faults.items():
+        with pytest.raises(InferenceServerException) as caught:
+            client.infer(MODEL, inputs)
+        assert caught.value.status() == "StatusCode.INVALID_ARGUMENT", (name, caught.value)
+    with pytest.raises(InferenceServerException) as caught:
+        client.infer("other", faults["no bytes"])
+    assert caught.value.status() in ("StatusCode.NOT_FOUND", "StatusCode.INVALID_ARGUMENT")
+    with pytest.raises(InferenceServerException) as caught:
+        client.infer(MODEL, [tensor("quantity", [1], "FP64", b"\0" * 6_000_000)])
+    assert caught.value.status() == "StatusCode.RESOURCE_EXHAUSTED"
+
+
+def test_metrics_name_the_release_that_answered(server: Server) -> None:
+    """Latency, outcomes and misses carry the served release, which MLServer's own metrics do not."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.running["metrics_port"], timeout=10)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    assert 'leverframe_predict_seconds_bucket{le="0.01",model="shop",version="1"}' in text
+    assert 'leverframe_requests_total{model="shop",outcome="refused",version="1"}' in text
+    assert 'outcome="failed"' not in text
+    assert 'leverframe_release{' in text
+
+
+def test_sigterm_lets_requests_finish(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Requests that are under way when the server is asked to end are all answered; then it is gone."""
+    server = Server(copied(finished(tmp_path_factory), tmp_path))
+    table = pl.read_parquet(server.shop.root / "data/training/holdout.parquet")
+    body = json.dumps({"inputs": tensors(server.shop, pl.concat([table] * 5).head(5000))}).encode()
+    connections = [http.client.HTTPConnection("127.0.0.1", server.running["port"], timeout=60) for _ in range(8)]
+    for each in connections:
+        each.request("POST", f"/v2/models/{MODEL}/infer", body, {"content-type": "application/json"})
+    time.sleep(0.1)  # they have arrived, and cannot all have been answered
+    os.kill(server.running["pid"], signal.SIGTERM)
+    answers = [each.getresponse() for each in connections]
+    assert [each.status for each in answers] == [200] * 8
+    assert all(len(probabilities(json.loads(each.read()))) == 5000 for each in answers)
+    wait_for(lambda: server.shop.run("serve", "--status").code == 29, 30)
+
+
+def test_the_log_survives_a_kill(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What was answered a second ago is on the disk when the server is killed, and the next server closes the file."""
+    import psutil
+
+    server = Server(copied(finished(tmp_path_factory), tmp_path))
+    good = json.dumps(server.told["example"]).encode()
+    ids = [server.ask(good)[1]["id"] for _ in range(20)]
+    time.sleep(1.0)
+    process = psutil.Process(server.running["pid"])
+    process.kill()
+    wait_for(lambda: not alive([process]))
+    assert [each["id"] for each in server.log()] == ids
+    assert list((server.folder / "log").glob("dt=*/*.jsonl")) == []  # not closed: nobody reads it yet
+    again = Server(server.shop)
+    assert len(list((server.folder / "log").glob("dt=*/*.jsonl"))) == 1
+    record = again.log()[0]
+    assert record["columns"]["product"] == server.told["example"]["inputs"][0]["data"]
+    assert record["form"] == "keys"
+    assert again.shop.run("serve", "--stop").code == 0
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "schema.json", "snapshot.bin", "golden.jsonl", "MANIFEST.json"])
+def test_a_damaged_bundle_does_not_serve(name: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One byte of any file is enough; no server is left behind."""
+    shop = copied(finished(tmp_path_factory), tmp_path)
+    path = shop.root / "models/bundle" / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.unlink()  # it may be linked to the cache
+    path.write_bytes(data)
+    ended = shop.run("serve", *FREE)
+    assert ended.code == 28
+    assert "cannot" in ended.said()[0]
+    assert shop.run("serve", "--status").code == 29

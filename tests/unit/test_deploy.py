@@ -1,0 +1,155 @@
+"""The plan of a deployment as data: what it says, what it undoes, what it remembers, what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leverframe.domain.bundle.schema import Field, Schema
+from leverframe.domain.deploy import Desired, Release, State, Terms, planned, refuse_promotion
+from leverframe.domain.deploy.plan import Compare, Forget, Publish, Replay, Try, Withdraw
+from leverframe.domain.deploy.replay import Twice, body, judged
+from leverframe.domain.deploy.smoke import bad_requests, differs, golden_requests
+from leverframe.domain.training_set import Label
+from leverframe.errors import PromotionError
+
+TERMS = Terms(verify_seconds=1, replay=50, maximum_disagreement=0.2, maximum_slowdown=3, keep=3)
+DESIRED = Desired("shop", "b" * 64, "c" * 40)
+SCHEMA = Schema(
+    "shop",
+    Label("late", "binary"),
+    ("0", "1"),
+    columns=(Field("place", "text"), Field("size", "number")),
+    keys=(Field("place", "text"), Field("as_of", "text")),
+)
+GOLDEN = [
+    {"form": "columns", "inputs": {"place": "a", "size": 1}, "answer": [0.25, 0.75]},
+    {"form": "columns", "inputs": {"place": "b", "size": None}, "answer": [0.5, 0.5]},
+    {"form": "keys", "inputs": {"place": "a", "as_of": "2024-01-01T00:00Z"}, "answer": [1.0, 0.0]},
+]
+
+
+def release(number: int, bundle: str = "a") -> Release:
+    """Return a release of a bundle."""
+    return Release(number, bundle * 64, "s" * 64, "c" * 40, "2024-01-01T00:00:00+00:00")
+
+
+def test_a_served_bundle_needs_no_step() -> None:
+    """Deploying what serves is nothing to do, whatever its commit."""
+    assert planned(State("shop", (release(1, "b"),), 1), DESIRED, TERMS) == ()
+
+
+def test_the_first_release_has_nothing_to_compare_with() -> None:
+    """No served schema, no logged requests: neither step is there; number 1 comes first."""
+    steps = planned(State("shop"), DESIRED, TERMS)
+    assert not [each for each in steps if isinstance(each, Compare | Replay)]
+    assert [each.number for each in steps if isinstance(each, Publish)] == [1]
+
+
+def test_what_can_be_undone_says_how() -> None:
+    """The candidate is forgotten, the release withdrawn; a number is never given twice."""
+    steps = planned(State("shop", (release(4),), highest=7), DESIRED, TERMS)
+    undo = [each.undone_by for each in steps if isinstance(each, Try | Publish)]
+    assert undo == [Forget("shop"), Withdraw(8)]
+    names = [type(each).__name__ for each in steps]
+    assert names == ["Fetch", "Compare", "Try", "Smoke", "Replay", "Publish", "Verify", "Record", "Prune"]
+    assert all(str(each) for each in (*steps, *undo))
+
+
+actions = st.lists(st.tuples(st.sampled_from(["publish", "back", "fail"]), st.integers(0, 5)), max_size=30)
+
+
+@given(actions)
+def test_the_state_keeps_its_promises(taken: list[tuple[str, int]]) -> None:
+    """Numbers only grow, at most three releases are kept, a served bundle is never a refused one, JSON loses nothing."""
+    state = State("shop")
+    for what, which in taken:
+        bundle, highest = "abcdef"[which] * 64, state.highest
+        if what == "publish" and (state.serving is None or state.serving.bundle != bundle):
+            state = state.published(Release(highest + 1, bundle, "s", "c", "t"), keep=3)
+            assert state.highest == highest + 1
+        elif what == "back" and len(state.releases) > 1:
+            state = state.back_to(state.releases[-2].number, "why")
+        elif what == "fail" and (state.serving is None or state.serving.bundle != bundle):
+            state = state.without(bundle, "why", highest + 1)
+        assert len(state.releases) <= 3
+        assert state.highest >= highest
+        assert [each.number for each in state.releases] == sorted(each.number for each in state.releases)
+        assert state.serving is None or state.serving.bundle not in state.refused
+        assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
+
+
+def test_promotion_needs_the_very_bundle_before() -> None:
+    """What the environment before serves may come; another bundle, or none, may not."""
+    refuse_promotion(DESIRED, "staging", State("shop", (release(1, "b"),), 1))
+    for served in (None, State("shop"), State("shop", (release(1, "b"), release(2, "a")), 2)):
+        with pytest.raises(PromotionError, match="not what `staging` serves"):
+            refuse_promotion(DESIRED, "staging", served)
+
+
+def test_golden_rows_are_asked_form_by_form() -> None:
+    """One request a form, with the answers of training beside it."""
+    asked = list(golden_requests(SCHEMA, GOLDEN))
+    assert [len(expected) for _, expected in asked] == [2, 1]
+    inputs = json.loads(asked[0][0])["inputs"]
+    assert [(each["name"], each["datatype"], each["data"]) for each in inputs] == [
+        ("place", "BYTES", ["a", "b"]),
+        ("size", "FP64", [1, None]),
+    ]
+
+
+def said(*probabilities: float) -> tuple[int, dict[str, object]]:
+    """Return an answer of a binary model."""
+    return 200, {"outputs": [{"name": "label", "data": []}, {"name": "probability", "data": list(probabilities)}]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "wrong"),
+    [
+        (said(0.75, 0.5), ""),
+        (said(0.75, 0.500009), ""),
+        (said(0.75, 0.5001), "golden row 1"),
+        (said(0.75), "1 rows were answered instead of 2"),
+        (said(0.75, float("nan")), "not the form"),
+        ((200, {"outputs": []}), "not the form"),
+        ((200, {}), "not the form"),
+        ((500, {"error": "it broke"}), "status 500: it broke"),
+    ],
+)
+def test_another_answer_is_told(answer: tuple[int, dict[str, object]], wrong: str) -> None:
+    """Within the tolerance it is the same answer; everything else says which row, or what came instead."""
+    found = differs(SCHEMA, [[0.25, 0.75], [0.5, 0.5]], answer, 1e-5)
+    assert wrong.replace("not the form", "has not the form") in found if wrong else not found
+
+
+def test_bad_requests_are_many_and_different() -> None:
+    """At least fifteen, each with a name of its own."""
+    found = dict(bad_requests(SCHEMA, GOLDEN))
+    assert len(found) == len(list(bad_requests(SCHEMA, GOLDEN))) >= 15
+    assert len(set(found.values())) == len(found)
+
+
+def test_a_replay_counts_labels_that_change() -> None:
+    """Rows that cross one half disagree; the furthest come first; what neither answered is skipped."""
+    pairs = [
+        Twice("one", [[0.4], [0.9]], [[0.6], [0.9]], 1.0, 3.0),
+        Twice("two", [[0.1]], [[0.2]], 2.0, 2.0),
+        Twice("lost", [[0.1]], None, 1.0, 1.0),
+        Twice("skipped", None, None, 1.0, 1.0),
+    ]
+    found = judged(SCHEMA, pairs)
+    assert (found.requests, found.rows, found.disagree, found.lost, found.skipped) == (2, 3, 1, 1, 1)
+    assert found.share == pytest.approx(0.5)
+    assert (found.largest[0].request, found.largest[0].before, found.largest[0].after) == ("one", 0.4, 0.6)
+    assert "1 get another label" in found.line()
+    assert "no logged request" in judged(SCHEMA, []).line()
+
+
+def test_a_logged_request_is_asked_again_as_it_was() -> None:
+    """Names, types and moments are those of the log; a column that is gone is left out."""
+    record = {"columns": {"place": ["a"], "as_of": ["2024-01-01T00:00Z"], "gone": [1]}}
+    inputs = json.loads(body(SCHEMA, record))["inputs"]
+    assert [(each["name"], each["datatype"]) for each in inputs] == [("place", "BYTES"), ("as_of", "BYTES")]
