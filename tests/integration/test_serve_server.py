@@ -257,7 +257,11 @@ def test_routes_that_are_nobodys_business(server: Server) -> None:
     assert server.ask(good, f"/v2/models/{MODEL}/versions/99/infer")[0] == 404
     assert server.ask(good, f"/v2/models/{MODEL}")[0] == 405
     client = server.triton()
-    for call in (lambda: client.unload_model(MODEL), lambda: client.load_model(MODEL), client.get_model_repository_index):
+    for call in (
+        lambda: client.unload_model(MODEL),
+        lambda: client.load_model(MODEL),
+        client.get_model_repository_index,
+    ):
         with pytest.raises(InferenceServerException) as caught:
             call()
         assert "PERMISSION_DENIED" in str(caught.value.status()) or "UNIMPLEMENTED" in str(caught.value.status())
@@ -305,14 +309,15 @@ def test_metrics_name_the_release_that_answered(server: Server) -> None:
     assert 'leverframe_predict_seconds_bucket{le="0.01",model="shop",version="1"}' in text
     assert 'leverframe_requests_total{model="shop",outcome="refused",version="1"}' in text
     assert 'outcome="failed"' not in text
-    assert 'leverframe_release{' in text
+    assert "leverframe_release{" in text
 
 
 def test_sigterm_lets_requests_finish(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Requests that are under way when the server is asked to end are all answered; then it is gone."""
     server = Server(copied(finished(tmp_path_factory), tmp_path))
     table = pl.read_parquet(server.shop.root / "data/training/holdout.parquet")
-    body = json.dumps({"inputs": tensors(server.shop, pl.concat([table] * 5).head(5000))}).encode()
+    rows = pl.concat([table] * 5)
+    body = json.dumps({"inputs": tensors(server.shop, rows)}).encode()
     connections = [http.client.HTTPConnection("127.0.0.1", server.running["port"], timeout=60) for _ in range(8)]
     for each in connections:
         each.request("POST", f"/v2/models/{MODEL}/infer", body, {"content-type": "application/json"})
@@ -320,7 +325,7 @@ def test_sigterm_lets_requests_finish(tmp_path: Path, tmp_path_factory: pytest.T
     os.kill(server.running["pid"], signal.SIGTERM)
     answers = [each.getresponse() for each in connections]
     assert [each.status for each in answers] == [200] * 8
-    assert all(len(probabilities(json.loads(each.read()))) == 5000 for each in answers)
+    assert all(len(probabilities(json.loads(each.read()))) == rows.height for each in answers)
     wait_for(lambda: server.shop.run("serve", "--status").code == 29, 30)
 
 

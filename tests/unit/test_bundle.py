@@ -125,7 +125,10 @@ def test_settings_describe_every_input_once() -> None:
     said = model_settings(SCHEMA, "shop", "onnx", {"numpy": "1"})
     forms = {each["name"]: each["parameters"]["form"] for each in said["inputs"]}
     assert forms == {"place": "both", "size": "columns", "fresh": "columns", "customer": "keys", "as_of": "keys"}
-    assert [(each["name"], each["datatype"]) for each in said["outputs"]] == [("label", "INT64"), ("probability", "FP64")]
+    assert [(each["name"], each["datatype"]) for each in said["outputs"]] == [
+        ("label", "INT64"),
+        ("probability", "FP64"),
+    ]
     extra = released(said, MANIFESTED, 7, "../x", "abc")["parameters"]
     assert (extra["version"], extra["uri"], extra["extra"]["bundle"]) == ("7", "../x", MANIFESTED.digest)
     assert MANIFEST not in MANIFESTED.files

@@ -12,6 +12,7 @@ KEPT = 4  # the one that answers, its candidate, and what a rollback goes back t
 
 _open: OrderedDict[str, OpenBundle] = OrderedDict()
 _lock = threading.Lock()
+_opening = threading.Lock()  # one at a time: who asks for a bundle that is being opened waits for it
 
 
 def cached(digest: str) -> OpenBundle | None:
@@ -29,11 +30,12 @@ def opened(folder: Path, digest: str | None) -> OpenBundle:
     It takes seconds and belongs into a thread. The bundle used longest ago is let go when there
     are more than ``KEPT``; a model that still answers with it keeps it.
     """
-    found = cached(digest) if digest else None
-    if found is None:
-        found = OpenBundle(folder, digest)
-        with _lock:
-            _open[found.digest] = found
-            while len(_open) > KEPT:
-                _open.popitem(last=False)
+    with _opening:
+        found = cached(digest) if digest else None
+        if found is None:
+            found = OpenBundle(folder, digest)
+            with _lock:
+                _open[found.digest] = found
+                while len(_open) > KEPT:
+                    _open.popitem(last=False)
     return found

@@ -40,17 +40,17 @@ def serve(path: Path | None, name: str, ports: tuple[int | None, int | None, int
             )
         _put_alone(place, path or ROOT / layout.BUNDLE)
     started = place.start(start_ports(settings, ports), log=log_of(place, settings), limit=settings.maximum_bytes)
-    found = look(name)
     client = place.client(started)
-    broken = [model for model in found.models if not _comes_up(client, model)]
-    if broken:
-        place.stop()
-        raise BundleError(
-            f"the server cannot answer with `{broken[0]}`",
-            why="its bundle could not be loaded",
-            next=f"read {place.log}; `dvc repro bundle` makes the bundle again",
-        )
-    return found
+    for model in _releases(place):
+        why = client.load(model)  # it is being loaded already: this waits for it, and says why not
+        if why:
+            place.stop()
+            raise BundleError(
+                f"the server cannot answer with `{model}`",
+                why=why,
+                next="`dvc repro bundle` makes the bundle again, `dvc pull` fetches it",
+            )
+    return look(name)
 
 
 def look(name: str) -> Served:
@@ -63,11 +63,7 @@ def look(name: str) -> Served:
         raise ServerError(
             f"no server `{name}` runs", why=f"{place.folder} knows of no process that lives", next="`leverframe serve`"
         )
-    models = {
-        folder.name: sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit())
-        for folder in sorted(place.models.iterdir())
-        if folder.is_dir()
-    }
+    models = _releases(place)
     shown = None
     for model, releases in models.items():
         if releases and shown is None:
@@ -98,6 +94,15 @@ def log_of(place: ServerFolder, settings: ServeSettings) -> dict[str, Any]:
     return asdict(
         LogSettings(str(place.folder / "log"), log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds)
     )
+
+
+def _releases(place: ServerFolder) -> dict[str, list[int]]:
+    """Return the releases that a server has in its folder, by model."""
+    return {
+        folder.name: sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit())
+        for folder in sorted(place.models.iterdir())
+        if folder.is_dir() and not folder.name.startswith(".")
+    }
 
 
 def _described(place: ServerFolder, model: str, release: int) -> tuple[Schema, list[dict[str, Any]]]:
@@ -137,17 +142,6 @@ def start_ports(settings: ServeSettings, asked: tuple[int | None, int | None, in
     declared = (settings.port, settings.grpc_port, settings.metrics_port)
     chosen = [said if port is None else port for port, said in zip(asked, declared, strict=True)]
     return Ports(settings.host, *chosen)
-
-
-def _comes_up(client: Any, model: str, patience: float = 60.0) -> bool:
-    import time
-
-    until = time.monotonic() + patience
-    while not client.ready(model):
-        if time.monotonic() > until or not client.live():
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def _defaults() -> ServeSettings:
