@@ -16,7 +16,7 @@ import click
 from leverframe.cli import leverframe
 
 HERE = Path(__file__).parent
-LEVERS = ("check", "reproduce", "gate", "report")
+LEVERS = ("check", "reproduce", "gate", "report", "deploy")
 OUTPUTS = {
     "verdict": "`passed`, `failed` or `skipped`",
     "reason": "reasons of a failure, separated by blanks; the closed list is in the documentation",
@@ -52,6 +52,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         Permission("checks", "write", "to add the check run whose conclusion is the gate"),
         Permission("contents", "read", "to check the repository out; `write` where `assets` is used"),
     ),
+    "deploy": (Permission("contents", "read", "to check the repository out; the server is on the runner's machine"),),
     "setup": (Permission("contents", "read", "to check the repository out"),),
 }
 

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import skops.io
 
 from leverframe.domain.bundle.manifest import MANIFEST, Manifest, sha256
 from tests.integration.shop import Shop, alive, built_once, copied, wait_for
@@ -221,8 +223,6 @@ def _changed(change: str, files: dict[str, bytes]) -> None:
         settings["implementation"] = "leverframe.serving.runtime.NoSuchRuntime"
         files["model-settings.json"] = json.dumps(settings).encode()
     elif change == "unsafe type":
-        import skops.io
-
         manifest = json.loads(files[MANIFEST])
         manifest["engine"] = "skops"
         files[MANIFEST] = json.dumps(manifest).encode()
@@ -255,7 +255,8 @@ def test_a_bad_bundle_never_serves(change: str, reason: str, shop: Shop) -> None
     models = shop.root / ".leverframe/servers/local/models"
     assert sorted(each.name for each in models.iterdir() if not each.name.startswith(".")) == [MODEL]
     again = deploy(shop, "bad", code=30)
-    assert [each["reason"] for each in again["objections"]] == ["refused-before"]
+    remembered = "refused-before" if reason != "bundle-damaged" else reason  # of which a good copy may come
+    assert [each["reason"] for each in again["objections"]] == [remembered]
     assert deploy(shop, "two")["verdict"] == "passed"  # a good one goes on
 
 
@@ -314,8 +315,6 @@ def test_a_rollback_goes_back_and_stays_there(shop: Shop) -> None:
 
 def test_the_agent_follows_a_branch(shop: Shop, tmp_path: Path) -> None:
     """A clone that only reads deploys the head of main, once; after a push it deploys the next."""
-    import psutil
-
     shop.repository.git("checkout", "-q", "-B", "main", "one")
     clone = tmp_path / "agent"
     shop.repository.git("clone", "-q", str(shop.root), str(clone))

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psutil
 import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
@@ -75,11 +76,13 @@ def features(shop: Shop) -> list[dict[str, str]]:
     return found
 
 
-def training_answers(shop: Shop, table: pl.DataFrame) -> np.ndarray:
+def training_answers(shop: Shop, table: pl.DataFrame) -> Any:
     """Return what the model that was trained says to rows of its features."""
     described = json.loads((shop.root / "models/model.json").read_text())
     model = SklearnModels(shop.root).load((shop.root / "models/model.skops").read_bytes(), described["estimator"])
-    types = {each["name"]: pl.String if each["kind"] == "categorical" else pl.Float64 for each in features(shop)}
+    types: dict[Any, Any] = {
+        each["name"]: pl.String if each["kind"] == "categorical" else pl.Float64 for each in features(shop)
+    }
     return model.predict_proba(table.select(list(types)).cast(types))[:, 1]
 
 
@@ -96,7 +99,7 @@ def tensors(shop: Shop, table: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def probabilities(content: dict[str, Any]) -> np.ndarray:
+def probabilities(content: dict[str, Any]) -> Any:
     """Return the probabilities of an answer."""
     return np.array(next(each["data"] for each in content["outputs"] if each["name"] == "probability"))
 
@@ -266,11 +269,11 @@ def test_routes_that_are_nobodys_business(server: Server) -> None:
             call()
         assert "PERMISSION_DENIED" in str(caught.value.status()) or "UNIMPLEMENTED" in str(caught.value.status())
     assert client.is_model_ready(MODEL)
-    assert os.stat(server.folder / "key").st_mode & 0o077 == 0
+    assert (server.folder / "key").stat().st_mode & 0o077 == 0
 
 
 def test_hostile_grpc_is_the_clients_fault(server: Server) -> None:
-    """Raw bytes that do not fit their shape, wrong types, unknown models: INVALID_ARGUMENT or NOT_FOUND, never INTERNAL."""
+    """Raw bytes that do not fit their shape, wrong types, unknown models: never an error of the server."""
     client = server.triton()
 
     def tensor(name: str, shape: list[int], datatype: str, raw: bytes) -> triton.InferInput:
@@ -331,8 +334,6 @@ def test_sigterm_lets_requests_finish(tmp_path: Path, tmp_path_factory: pytest.T
 
 def test_the_log_survives_a_kill(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """What was answered a second ago is on the disk when the server is killed, and the next server closes the file."""
-    import psutil
-
     server = Server(copied(finished(tmp_path_factory), tmp_path))
     good = json.dumps(server.told["example"]).encode()
     ids = [server.ask(good)[1]["id"] for _ in range(20)]

@@ -1,9 +1,10 @@
-"""The bundle: a schema that says what a request may hold, a manifest that names each byte, a conversion that is held."""
+"""The bundle: a schema of requests, a manifest that names each byte, a conversion that is held to the model."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandera.polars as pa
@@ -134,7 +135,7 @@ def test_settings_describe_every_input_once() -> None:
     assert MANIFEST not in MANIFESTED.files
 
 
-def _columns(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
+def _columns(rows: int, seed: int = 0) -> dict[str, Any]:
     draw = np.random.default_rng(seed)
     size = np.where(draw.random(rows) < 0.1, np.nan, draw.normal(size=rows) / 3)
     return {
@@ -144,7 +145,7 @@ def _columns(rows: int, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def _fitted(estimator: object, labels: np.ndarray, columns: dict[str, np.ndarray]) -> object:
+def _fitted(estimator: object, labels: Any, columns: dict[str, Any]) -> Any:
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1)
     both = ColumnTransformer([("codes", codes, ["place"])], remainder="passthrough", verbose_feature_names_out=False)
     return make_pipeline(both, estimator).fit(PolarsTables.frame(PolarsTables.__new__(PolarsTables), columns), labels)
@@ -159,11 +160,11 @@ def test_boosting_converts_to_the_last_digits(kind: str) -> None:
     boosting = HistGradientBoostingRegressor if kind == "regression" else HistGradientBoostingClassifier
     model = _fitted(boosting(max_iter=20, early_stopping=False, random_state=0), labels[kind], columns)
     hard = hard_rows(columns, FEATURES)
-    thresholds = np.concatenate([tree.nodes["num_threshold"] for trees in model[-1]._predictors for tree in trees])  # type: ignore[index]
+    thresholds = np.concatenate([tree.nodes["num_threshold"] for trees in model[-1]._predictors for tree in trees])
     beside = _columns(len(thresholds), 1) | {"size": np.nextafter(thresholds, np.inf)}
     asked = {name: np.concatenate([columns[name], hard[name], beside[name]]) for name in columns}
     frame = PolarsTables.frame(PolarsTables.__new__(PolarsTables), asked)
-    trained = model.predict(frame) if kind == "regression" else model.predict_proba(frame)  # type: ignore[attr-defined]
+    trained = model.predict(frame) if kind == "regression" else model.predict_proba(frame)
     found = compared(kind, np.asarray(trained), OnnxModel(converted(model, FEATURES)).answer(asked), 1e-5)  # type: ignore[arg-type]
     assert found.engine == "onnx", found
     assert found.largest is not None
@@ -180,7 +181,7 @@ def test_a_wrong_conversion_falls_back() -> None:
         answers = OnnxModel(converted(model, FEATURES)).answer(columns)
     except BundleError:
         return  # a later converter may refuse it, which is as good
-    found = compared("binary", model.predict_proba(frame), answers, 1e-5)  # type: ignore[attr-defined]
+    found = compared("binary", model.predict_proba(frame), answers, 1e-5)
     assert found.engine == "skops"
     assert "another label" in found.why
     assert "scikit-learn itself" in found.line()
@@ -192,7 +193,7 @@ def test_a_forest_converts_too() -> None:
     model = _fitted(RandomForestClassifier(5, random_state=0), (columns["size"] > 0).astype(int), columns)
     frame = PolarsTables.frame(PolarsTables.__new__(PolarsTables), columns)
     answers = OnnxModel(converted(model, FEATURES)).answer(columns)
-    assert np.abs(answers - model.predict_proba(frame)).max() < 1e-6  # type: ignore[attr-defined]
+    assert np.abs(answers - model.predict_proba(frame)).max() < 1e-6
 
 
 def test_what_cannot_be_converted_is_said() -> None:

@@ -17,8 +17,11 @@ from leverframe.cli import leverframe
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/leverframe"
 COMMANDS = sorted(path.stem for path in (PACKAGE / "commands").glob("*.py") if path.stem != "__init__")
-HOME_ELSEWHERE = {"settings": "settings.py"}  # commands whose room is not in domain/, by name
-LEVERS = ("check", "reproduce", "gate", "report")
+HOME_ELSEWHERE = {
+    "settings": "settings.py",
+    "rollback": "domain/deploy/run.py",
+}  # commands whose room is not in domain/, by name
+LEVERS = ("check", "reproduce", "gate", "report", "deploy")
 HEAVY = (
     "pandera",
     "sklearn",
@@ -31,6 +34,8 @@ HEAVY = (
     "numpy",
     "pyarrow",
     "pyspark",
+    "onnxruntime",
+    "skl2onnx",
 )
 
 
@@ -105,6 +110,10 @@ def test_each_foreign_tool_has_one_adapter() -> None:
         "pydantic": {"settings", "documents", "domain"},  # how declared documents are typed
         "click": {"cli", "commands", "output"},
         "jsonschema": {"testing"},  # holds the stand-in for GitHub to GitHub's description
+        "mlserver": {"serving"},  # what runs inside its process; `adapters/mlserver.py` speaks with it from outside
+        "fastapi": {"serving"},
+        "grpc": {"serving"},
+        "prometheus_client": {"serving"},
         "polars": {"adapters/polars", "adapters/pandera"},  # pandera's checks are written in polars
     }
     homes: dict[str, set[str]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 
 import pytest
@@ -12,7 +13,7 @@ from leverframe.domain.reconcile import looks, pause
 from leverframe.errors import RepositoryError
 
 
-def failing(outcomes: list[bool]):
+def failing(outcomes: list[bool]) -> Callable[[], str]:
     """Return a look that fails where ``outcomes`` say so."""
     left = iter(outcomes)
 

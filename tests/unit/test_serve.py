@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
-import os
 import shlex
 import time
 from collections.abc import MutableMapping
@@ -199,8 +199,8 @@ def test_the_guard_limits_bodies(headers: dict[str, str], chunks: list[bytes], s
 def test_the_guard_keeps_the_repository_shut() -> None:
     """Only the key opens it, and an empty one opens nothing."""
     scope = {"path": "/v2/repository/models/m/unload", "headers": [(b"content-length", b"4")]}
-    right = {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer key")]}  # type: ignore[misc]
-    empty = {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer ")]}  # type: ignore[misc]
+    right = {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer key")]}
+    empty = {**scope, "headers": [*scope["headers"], (b"authorization", b"Bearer ")]}
     assert _through(Guard(_echo, 100, "key"), scope, [b"body"])[0] == 403
     assert _through(Guard(_echo, 100, "other"), right, [b"body"])[0] == 403
     assert _through(Guard(_echo, 100, ""), empty, [b"body"])[0] == 403
@@ -259,8 +259,10 @@ def test_what_a_killed_server_left_is_closed(tmp_path: Path) -> None:
     folder = tmp_path / "dt=2026-01-01"
     folder.mkdir()
     (folder / "120000-999999999-0001.jsonl.part").write_bytes(b'{"id": 1}\n{"id": 2}\n{"id"')
-    (folder / f"120000-{os.getppid()}-0001.jsonl.part").write_bytes(b'{"id": 3}\n')
-    close_leftovers(tmp_path)
+    with (folder / "120000-1-0001.jsonl.part").open("wb") as living:
+        living.write(b'{"id": 3}\n')
+        fcntl.flock(living, fcntl.LOCK_EX)
+        close_leftovers(tmp_path)
     assert [each["id"] for each in _closed(tmp_path)] == [1, 2]
     assert len(list(folder.glob("*.part"))) == 1
 

@@ -9,6 +9,7 @@ of its request, so that a retry is chosen alike.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import hashlib
 import json
 import os
@@ -132,6 +133,7 @@ class InferenceLog:
         self._sequence += 1
         self._path = folder / f"{now:%H%M%S}-{os.getpid()}-{self._sequence:04d}.jsonl{_PART}"
         self._file = self._path.open("ab")
+        fcntl.flock(self._file, fcntl.LOCK_EX)  # ends with the process, however it ends
         self._began, self._size = time.monotonic(), 0
 
     def _rotate(self) -> None:
@@ -146,22 +148,7 @@ class InferenceLog:
 def close_leftovers(folder: Path) -> None:
     """Close the files of servers that were killed: a line that was cut short is taken away."""
     for part in folder.glob(f"dt=*/*.jsonl{_PART}"):
-        pid = part.name.split("-")[1]
-        if pid.isdigit() and int(pid) != os.getpid() and _alive(int(pid)):
-            continue
-        with suppress(OSError):
-            data = part.read_bytes()
-            whole = data[: data.rfind(b"\n") + 1]
-            if len(whole) < len(data):
-                part.write_bytes(whole)
+        with suppress(OSError), part.open("r+b") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where its server lives
+            handle.truncate(handle.read().rfind(b"\n") + 1)
             part.rename(part.with_suffix(""))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -18,4 +18,6 @@ REQUESTS = Counter("leverframe_requests", "requests by outcome", ["model", "vers
 ROWS = Counter("leverframe_rows", "rows answered", ["model", "version"])
 MISSES = Counter("leverframe_feature_misses", "rows whose key a table of the snapshot did not have", ["model", "table"])
 DROPPED = Counter("leverframe_inference_log_dropped", "records that were not logged, because the queue was full")
-RELEASE = Gauge("leverframe_release", "1 for each release that is loaded", ["model", "version", "bundle", "commit"])
+RELEASE = Gauge(
+    "leverframe_release", "1 for a release that is loaded, 0 for one that was", ["model", "version", "bundle", "commit"]
+)

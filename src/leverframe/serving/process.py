@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from leverframe.domain.deploy.plan import CANDIDATE
+from leverframe.domain.deploy.smoke import OWN
 from leverframe.serving import metrics
 from leverframe.serving.inference_log import InferenceLog, LogSettings
 
@@ -21,6 +22,6 @@ def start_log(settings: LogSettings) -> InferenceLog:
     return _log
 
 
-def is_candidate(model: str) -> bool:
-    """Tell whether a model answers trials only, which are no traffic."""
-    return model.endswith(CANDIDATE)
+def is_traffic(model: str, request: str) -> bool:
+    """Tell whether a request is somebody's: those to a candidate, and those of a deployment, are not."""
+    return not model.endswith(CANDIDATE) and not request.startswith(OWN)

@@ -43,14 +43,14 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         self._labels = (self.name, self._version)
         self._told = {"bundle": found.digest, "schema": found.schema_digest, "commit": str(extra.get("commit", ""))}
         self._release = (*self._labels, found.digest[:16], self._told["commit"])
-        metrics.RELEASE.labels(*self._release).set(1)
+        metrics.RELEASE.labels(*self._release).inc()  # one that is loaded anew is unloaded after
         return True
 
     async def unload(self) -> bool:
         """Forget the release; the bundle stays open for a rollback."""
         release = getattr(self, "_release", None)  # a load that failed is unloaded, too
         if release is not None:
-            metrics.RELEASE.remove(*release)
+            metrics.RELEASE.labels(*release).dec()
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
@@ -95,7 +95,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
 
     def _log(self, id: str, request: Checked, answers: Answers, now: datetime, took: float) -> None:
         log = process.log()
-        if log is None or process.is_candidate(self.name) or not log.wants(id):
+        if log is None or not process.is_traffic(self.name, id) or not log.wants(id):
             return
         kept, deny = min(request.rows, log.settings.rows), log.settings.deny
         columns: dict[str, list[Any]] = {

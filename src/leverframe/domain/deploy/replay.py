@@ -9,6 +9,7 @@ from typing import Any
 
 from leverframe.domain.bundle.metadata import datatype
 from leverframe.domain.bundle.schema import Schema
+from leverframe.domain.deploy.smoke import OWN
 
 _SHOWN = 5
 
@@ -73,11 +74,12 @@ def body(schema: Schema, record: Mapping[str, Any]) -> bytes:
     columns: Mapping[str, list[Any]] = record["columns"]
     return json.dumps(
         {
+            "id": OWN,
             "inputs": [
                 {"name": name, "shape": [len(values)], "datatype": datatype(known[name]), "data": values}
                 for name, values in columns.items()
                 if name in known
-            ]
+            ],
         }
     ).encode()
 

@@ -91,9 +91,9 @@ class Deployment:
     def _undone(self, work: Work, undo: Sequence[Undo], taken: Sequence[Took], objection: Objection) -> Deployed:
         """Go back to the release that served, and remember which bundle failed, and why."""
         back, state = work.undo(undo), work.state
-        self.place.record(
-            state.without(work.desired.bundle, f"{objection.reason}: {objection.what}", state.highest + 1)
-        )
+        if objection.reason is not Reason.BUNDLE_DAMAGED:  # a good copy of the same bundle may come yet
+            why = f"{objection.reason}: {objection.what}"
+            self.place.record(state.without(work.desired.bundle, why, state.highest + 1))
         return Deployed(
             work.desired.model,
             self.environment,
