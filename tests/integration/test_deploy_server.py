@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import shutil
 import signal
 import statistics
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 import skops.io
 
 from leverframe.domain.bundle.manifest import MANIFEST, Manifest, sha256
+from tests.integration.served import MODEL, Load, ask, deploy, served, two_models
 from tests.integration.shop import Shop, alive, built_once, copied, wait_for
-
-MODEL = "shop"
-ENVIRONMENTS = """
-deploy:
-  verify_seconds: 0.5
-  environments:
-    local: {port: 0, grpc_port: 0, metrics_port: 0}
-    production: {after: local, port: 0, grpc_port: 0, metrics_port: 0}
-"""
-
-
-def two_models(shop: Shop, _: Path) -> None:
-    """Commit two models of the shop: tags `one` and `two`."""
-    shop.repository.write("params.yaml", shop.repository.read("params.yaml") + ENVIRONMENTS)
-    for tag, iterations in (("one", "5"), ("two", "7")):
-        shop.replace("params.yaml", "iterations: 5", f"iterations: {iterations}")
-        shop.repository.dvc("repro")
-        shop.repository.commit(tag)
-        shop.repository.git("tag", tag)
 
 
 @pytest.fixture
@@ -49,71 +27,6 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     yield found
     for name in ("local", "production"):
         found.run("serve", "--stop", "--name", name)
-
-
-def deploy(shop: Shop, commit: str, code: int = 0, **options: str) -> dict[str, Any]:
-    """Deploy a commit and return the report."""
-    more = [word for name, value in options.items() for word in (f"--{name}", value) if word]
-    ended = shop.run("deploy", "--commit", commit, "--json", *more)
-    assert ended.code == code, ended.stderr + ended.stdout
-    report: dict[str, Any] = json.loads(ended.stdout)
-    return report
-
-
-def served(shop: Shop, name: str = "local") -> dict[str, Any]:
-    """Return what the server answers to its example: version, bundle, probability."""
-    told = json.loads(shop.run("serve", "--status", "--json", "--name", name).stdout)
-    status, content = ask(told["running"]["port"], json.dumps(told["example"]).encode())
-    assert status == 200, content
-    return {"version": content["model_version"], **content["parameters"], "outputs": content["outputs"]}
-
-
-def ask(port: int, body: bytes) -> tuple[int, dict[str, Any]]:
-    """Ask for a prediction."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("POST", f"/v2/models/{MODEL}/infer", body, {"content-type": "application/json"})
-    answer = connection.getresponse()
-    content: dict[str, Any] = json.loads(answer.read())
-    connection.close()
-    return answer.status, content
-
-
-class Load:
-    """Clients that ask without a pause, and what they got."""
-
-    def __init__(self, port: int, body: bytes, clients: int) -> None:
-        self._port, self._body = port, body
-        self.answers: list[tuple[float, float, int, str]] = []  # when, seconds, status, version
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._go, daemon=True) for _ in range(clients)]
-
-    def _go(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        while not self._stop.is_set():
-            began = time.monotonic()
-            try:
-                path, headers = f"/v2/models/{MODEL}/infer", {"content-type": "application/json"}
-                connection.request("POST", path, self._body, headers)
-                answer = connection.getresponse()
-                content = json.loads(answer.read())
-                found = answer.status, content.get("model_version", str(content))
-            except (OSError, http.client.HTTPException) as error:
-                found = 0, repr(error)
-                connection.close()
-            self.answers.append((began, time.monotonic() - began, *found))
-            time.sleep(0.03)  # constant load: what a slow answer delays is not asked twice
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Ask as long as the block lasts."""
-        for each in self._threads:
-            each.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            for each in self._threads:
-                each.join(30)
 
 
 def test_six_deployments_and_two_rollbacks_under_load(shop: Shop) -> None:
@@ -296,21 +209,6 @@ def test_two_deployments_at_once_are_one_after_the_other(shop: Shop) -> None:
     assert second.code == 31
     assert "another deployment" in second.said()[0]
     assert first.wait(60) == 0
-
-
-def test_a_rollback_goes_back_and_stays_there(shop: Shop) -> None:
-    """Traffic is back at once; the release that was left is not deployed again unless somebody says so."""
-    deploy(shop, "one")
-    assert shop.run("rollback").code == 30
-    deploy(shop, "two")
-    ended = shop.run("rollback", "--because", "late labels", "--json")
-    assert ended.code == 0
-    assert served(shop)["version"] == "1"
-    report = deploy(shop, "two", code=30)
-    assert "late labels" in report["objections"][0]["what"]
-    assert shop.run("deploy", "--commit", "two", "--again").code == 0
-    assert served(shop)["version"] == "3"  # a number is never given twice
-    assert shop.run("rollback", "--to", "9").code == 30
 
 
 def test_the_agent_follows_a_branch(shop: Shop, tmp_path: Path) -> None:

@@ -306,6 +306,8 @@ def test_hostile_grpc_is_the_clients_fault(server: Server) -> None:
 
 def test_metrics_name_the_release_that_answered(server: Server) -> None:
     """Latency, outcomes and misses carry the served release, which MLServer's own metrics do not."""
+    assert server.ask(json.dumps(server.told["example"]).encode())[0] == 200
+    assert server.ask(b'{"inputs": []}')[0] == 400
     connection = http.client.HTTPConnection("127.0.0.1", server.running["metrics_port"], timeout=10)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ from leverframe.files import private_folder, write_json, write_text
 
 _START = 90.0  # seconds; a machine under load takes long to import what MLServer is made of
 _STOP = 30.0
+_TRIES = 3
 _METRIC = re.compile(r"^(\w+?)(?:_total)?\{(.*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -78,23 +79,33 @@ class ServerFolder:
         self.models.mkdir(exist_ok=True)
         if not self._key.exists():
             self._write_key()
-        rest, grpc, metrics = (_port(ports.host, wanted) for wanted in (ports.rest, ports.grpc, ports.metrics))
-        config = {
-            "models": str(self.models), "host": ports.host, "port": rest, "grpc_port": grpc, "metrics_port": metrics,
-            "key_file": str(self._key), "limit": limit, "log": log,
-        }  # fmt: skip
-        write_json(self.folder / "config.json", config)
+        for left in reversed(range(_TRIES)):
+            rest, grpc, metrics = _ports(ports)
+            config = {
+                "models": str(self.models), "host": ports.host, "port": rest, "grpc_port": grpc,
+                "metrics_port": metrics, "key_file": str(self._key), "limit": limit, "log": log,
+            }  # fmt: skip
+            write_json(self.folder / "config.json", config)
+            found = self._started(ports.host, (rest, grpc, metrics), last=left == 0)
+            if found is not None:
+                return found
+        raise AssertionError("the last try returns or raises")  # pragma: no cover
+
+    def _started(self, host: str, ports: tuple[int, int, int], *, last: bool) -> Running | None:
+        """Start the process and wait until it listens; None where it ended and should be tried once more."""
         process = self._spawn()
-        found = Running(process.pid, self._processes.born(process.pid) or 0, ports.host, rest, grpc, metrics)
+        found = Running(process.pid, self._processes.born(process.pid) or 0, host, *ports)
         write_json(self._state, asdict(found))
         client = self.client(found)
         until = time.monotonic() + _START
         while not client.live():
             if process.poll() is not None or time.monotonic() > until:
                 self.stop()
+                if not last and "address already in use" in _last_lines(self.log).lower():
+                    return None  # somebody took a port between our look and its start
                 raise ServerError(
                     "the server did not start",
-                    why=_last_line(self.log) or f"it was not up after {_START:.0f} seconds",
+                    why=_last_lines(self.log).splitlines()[-1] if _last_lines(self.log) else "it said nothing",
                     next=f"read {self.log}",
                 )
             time.sleep(0.05)
@@ -207,23 +218,30 @@ class V2:
             connection.close()
 
 
-def _port(host: str, wanted: int) -> int:
-    """Return the port that is wanted, a free one for 0; raises ``ServerError`` for one that is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, wanted))
-        except OSError as error:
-            raise ServerError(
-                f"port {wanted} of {host} cannot be used",
-                why=error.strerror or str(error),
-                next="name another one, or 0 for a free one",
-            ) from error
-        return int(probe.getsockname()[1])
+def _ports(wanted: Ports) -> tuple[int, int, int]:
+    """Return three ports, free ones for 0; raises ``ServerError`` for one that is taken."""
+    with ExitStack() as held:  # all at once, so that no two are the same
+        rest, grpc, metrics = (_port(wanted.host, each, held) for each in (wanted.rest, wanted.grpc, wanted.metrics))
+    return rest, grpc, metrics
 
 
-def _last_line(log: Path) -> str:
+def _port(host: str, wanted: int, held: ExitStack) -> int:
+    probe = held.enter_context(socket.socket())
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        probe.bind((host, wanted))
+    except OSError as error:
+        raise ServerError(
+            f"port {wanted} of {host} cannot be used",
+            why=error.strerror or str(error),
+            next="name another one, or 0 for a free one",
+        ) from error
+    return int(probe.getsockname()[1])
+
+
+def _last_lines(log: Path) -> str:
+    """Return the last few lines that a server wrote."""
     with suppress(OSError):
         lines = [each for each in log.read_text(encoding="utf-8", errors="replace").splitlines() if each.strip()]
-        return lines[-1][:300] if lines else ""
+        return "\n".join(each[:300] for each in lines[-20:])
     return ""
