@@ -1,1 +1,1 @@
-"""The other tool's side of a comparison: each module runs in that tool's own environment, never in ours."""
+"""The other side of benchmarks, where it needs a process of its own."""

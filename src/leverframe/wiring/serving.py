@@ -30,8 +30,9 @@ def serve(path: Path | None, name: str, ports: tuple[int | None, int | None, int
     """
     settings = read_settings().serve if (ROOT / "params.yaml").exists() else _defaults()
     place = server_folder(name)
-    if path is not None or not any(place.models.glob("*/*/model-settings.json")):
-        if place.running() is not None:
+    running, deployed = place.running() is not None, any((place.folder / "releases").glob("*.json"))
+    if path is not None or not (running or deployed):
+        if running:
             raise ServerError(
                 f"the server `{name}` runs already",
                 why="starting it with another bundle would change what it answers with",
