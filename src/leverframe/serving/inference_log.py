@@ -68,7 +68,7 @@ class InferenceLog:
         return number < self.settings.share * 2**64
 
     def put(self, record: Mapping[str, Any]) -> None:
-        """Take a record; one for which there is no room is dropped and counted."""
+        """Take a record, whose arrays are turned into JSON later; one that finds no room is dropped and counted."""
         try:
             self._queue.put_nowait(record)
         except queue.Full:
@@ -113,7 +113,7 @@ class InferenceLog:
         return found
 
     def _append(self, record: Mapping[str, Any]) -> None:
-        line = json.dumps(record, separators=(",", ":"), default=str).encode() + b"\n"
+        line = json.dumps(record, separators=(",", ":"), default=_plain).encode() + b"\n"
         try:
             if self._file is None:
                 self._begin()
@@ -143,6 +143,15 @@ class InferenceLog:
             self._file.close()
             self._path.rename(self._path.with_suffix(""))
         self._file = None
+
+
+def _plain(values: Any) -> Any:
+    """Return an array as JSON has it: NaN and masked are null."""
+    if not hasattr(values, "tolist"):
+        return str(values)
+    found = values.tolist()
+    flat = not found or not isinstance(found[0], list)
+    return [None if each != each else each for each in found] if flat else found  # noqa: PLR0124 - NaN alone differs
 
 
 def close_leftovers(folder: Path) -> None:

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from mlserver import MLModel
 from mlserver.errors import MLServerError
@@ -42,6 +41,8 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         self._version = str(self.version or "1")
         self._labels = (self.name, self._version)
         self._told = {"bundle": found.digest, "schema": found.schema_digest, "commit": str(extra.get("commit", ""))}
+        self._answered = metrics.REQUESTS.labels(*self._labels, "answered")
+        self._rows, self._seconds = metrics.ROWS.labels(*self._labels), metrics.SECONDS.labels(*self._labels)
         self._release = (*self._labels, found.digest[:16], self._told["commit"])
         metrics.RELEASE.labels(*self._release).inc()  # one that is loaded anew is unloaded after
         return True
@@ -87,9 +88,9 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         )
 
     def _count(self, request: Checked, missed: Counter[str], took: float) -> None:
-        metrics.REQUESTS.labels(*self._labels, "answered").inc()
-        metrics.ROWS.labels(*self._labels).inc(request.rows)
-        metrics.SECONDS.labels(*self._labels).observe(took)
+        self._answered.inc()
+        self._rows.inc(request.rows)
+        self._seconds.observe(took)
         for table, rows in missed.items():
             metrics.MISSES.labels(self.name, table).inc(rows)
 
@@ -98,9 +99,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         if log is None or not process.is_traffic(self.name, id) or not log.wants(id):
             return
         kept, deny = min(request.rows, log.settings.rows), log.settings.deny
-        columns: dict[str, list[Any]] = {
-            name: _plain(values[:kept]) for name, values in request.columns.items() if name not in deny
-        }
+        columns = {name: values[:kept] for name, values in request.columns.items() if name not in deny}
         log.put(
             {
                 "at": now.isoformat(),
@@ -111,12 +110,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
                 "form": request.form,
                 "rows": request.rows,
                 "columns": columns,
-                "answers": answers[:kept].tolist(),
+                "answers": answers[:kept],
                 "milliseconds": round(took * 1000, 3),
             }
         )
-
-
-def _plain(values: Any) -> list[Any]:
-    """Return values as JSON has them: NaN and masked are null."""
-    return [None if each != each else each for each in values.tolist()]  # noqa: PLR0124 - only NaN differs from itself
