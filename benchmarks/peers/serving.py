@@ -27,6 +27,7 @@ def main() -> None:
 
     @app.post("/predict")
     async def predict(request: Request) -> Response:
+        """Answer columns with probabilities."""
         columns = orjson.loads(await request.body())["columns"]
         return Response(orjson.dumps({"probability": answer(columns)}), media_type="application/json")
 
