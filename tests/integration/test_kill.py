@@ -70,7 +70,7 @@ def test_a_killed_stage_fails_its_repro_and_spoils_nothing(tmp_path: Path, undis
     assert "failed to reproduce 'train'" in stderr
     assert shop.repository.read("dvc.lock") == lock
     hold.unlink()
-    assert shop.repro() == {"train", "evaluate"}
+    assert shop.repro() == {"train", "evaluate", "bundle"}
     assert leftovers(shop.root) == []
     shop.replace("params.yaml", "iterations: 7", "iterations: 5")
     shop.repro()

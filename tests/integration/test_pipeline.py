@@ -74,7 +74,7 @@ def test_a_correction_of_the_holdout_does_not_train_again(shop: Shop) -> None:
     """Where the months of training keep their features, the model is not fitted again, only judged."""
     shop.edit("orders", "2024-05", heavier)
     assert shop.repro() == {
-        "ingest@2024-05", "validate@2024-05", "build@2024-05", "training-set", "evaluate", *ONLINE_STAGES,
+        "ingest@2024-05", "validate@2024-05", "build@2024-05", "training-set", "evaluate", "bundle", *ONLINE_STAGES,
     }  # fmt: skip
 
 
@@ -98,8 +98,8 @@ def test_fewer_rows_in_the_holdout_do_not_train_again(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("iterations: 5", "iterations: 6", {"train", "evaluate"}),
-        ("resamples: 100", "resamples: 101", {"evaluate"}),
+        ("iterations: 5", "iterations: 6", {"train", "evaluate", "bundle"}),
+        ("resamples: 100", "resamples: 101", {"evaluate", "bundle"}),
         ('label: late\n  select: ["*"]', 'label: returned\n  select: ["customer_*", item_bulk]', MODEL_STAGES),
         ("# nothing", "", set()),
     ],
