@@ -47,6 +47,7 @@ MonthText = Annotated[str, AfterValidator(_a_month)]
 ZoneText = Annotated[str, AfterValidator(_a_zone)]
 ImportPath = Annotated[str, AfterValidator(_an_import_path)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+EnvironmentName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]  # a folder, and part of a tag
 
 
 class MonthRange(Document):
@@ -230,6 +231,9 @@ class EnvironmentSettings(Document):
     """One place where the model is served; its server has the name of the environment."""
 
     after: str | None = Field(default=None, description="environment that must serve a bundle before this one may")
+    record: bool = Field(
+        default=True, description="whether releases here become tags, and deployments on the forge where a token allows"
+    )
     port: Annotated[int, Field(ge=0, le=65535)] | None = Field(default=None, description="instead of `serve.port`")
     grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
         default=None, description="instead of `serve.grpc_port`"
@@ -242,7 +246,7 @@ class EnvironmentSettings(Document):
 class DeploySettings(Document):
     """Where the model is deployed, and what a release must show there."""
 
-    environments: dict[str, EnvironmentSettings] = Field(
+    environments: dict[EnvironmentName, EnvironmentSettings] = Field(
         default_factory=lambda: {"local": EnvironmentSettings()}, description="places by name"
     )
     verify_seconds: Annotated[float, Field(ge=0)] = Field(

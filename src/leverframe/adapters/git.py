@@ -7,11 +7,13 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from leverframe.domain.deploy.record import Tag
 from leverframe.errors import RepositoryError
 
 _TIMEOUT = 60.0  # seconds; every question asked here is answered from the local disk
 _MAIN = ("origin/main", "main", "origin/master", "master")
 _SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+_OURSELVES = ["-c", "user.name=leverframe", "-c", "user.email=leverframe@users.noreply.github.com"]
 
 
 class Git:
@@ -153,6 +155,24 @@ class Git:
         changed = self._paths("diff", "--name-only", "--relative", "-z", commit, "--", *within)
         new = self._paths("ls-files", "-z", "--others", "--exclude-standard", "--", *within)
         return sorted({*changed, *new})
+
+    def tags(self, model: str) -> list[Tag]:
+        """Return the annotated tags ``model@...`` and ``model#...`` with the commits that they stand at."""
+        form = "%(refname:strip=2)%00%(*objectname)%00%(contents)%00%00"
+        told = self._run("for-each-ref", f"--format={form}", f"refs/tags/{model}[@#]*", f"refs/tags/{model}[@#]*/**")
+        parts = (each.strip("\n").split("\0", 2) for each in told.stdout.decode(errors="replace").split("\0\0"))
+        return [Tag(*each) for each in parts if len(each) == 3 and each[1]]
+
+    def tag(self, tag: Tag) -> None:
+        """Add an annotated tag, in the name of who is configured here, else in ours."""
+        who = [] if self._run("config", "user.email").returncode == 0 else _OURSELVES
+        made = self._run(*who, "tag", "--annotate", "--file=-", "--", tag.name, tag.commit, given=tag.message.encode())
+        if made.returncode != 0:
+            raise RepositoryError(
+                f"git cannot add the tag {tag.name}",
+                why=made.stderr.decode(errors="replace").strip()[-200:],
+                next="`git fetch --tags`, then run the same command again",
+            )
 
     def _paths(self, *arguments: str) -> list[str]:
         result = self._run(*arguments)

@@ -35,6 +35,11 @@ def token() -> str:
     return os.environ.get("GITHUB_TOKEN") or os.environ.get("REPO_TOKEN") or ""
 
 
+def repository() -> str:
+    """Return the repository ``owner/name`` that the run belongs to; empty outside of a workflow."""
+    return os.environ.get("GITHUB_REPOSITORY") or ""
+
+
 def api() -> str:
     """Return the address of the REST interface."""
     return os.environ.get("GITHUB_API_URL") or "https://api.github.com"

@@ -21,23 +21,26 @@ from leverframe.wiring.serving import log_of, server_folder, start_ports
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
     from leverframe.adapters.releases import Releases
-    from leverframe.domain.deploy import Deployed, Deployment, Desired, State, Terms
+    from leverframe.domain.deploy import Deployed, Deployment, ReleaseManifest, State, Terms
     from leverframe.domain.deploy.plan import Step
+    from leverframe.domain.deploy.record import Ledger
     from leverframe.settings import EnvironmentSettings, Settings
 
 Tell = Callable[[str], None]
 
 
-def deploy(environment: str, commit: str, again: bool, tell: Tell) -> Deployed:
+def deploy(environment: str, commit: str, again: bool, tell: Tell, *, record: bool = True) -> Deployed:
     """Let an environment serve the bundle of a commit, and keep what came of it.
 
-    A server that does not run is started. Raises ``BundleError`` for a commit without a bundle,
+    A server that does not run is started. With ``record``, tags are written, and deployments where
+    a token of the forge is at hand. Raises ``BundleError`` for a commit without a bundle,
     ``PromotionError`` for one that the environment before does not serve.
     """
     forget("deploy")
     settings = read_settings()
     desired, files = _desired(settings, commit, tell)
-    with _deployment(settings, environment, files, tell) as (deployment, place):
+    ledger = _ledger(settings, environment) if record else None
+    with _deployment(settings, environment, files, ledger, tell) as (deployment, place):
         _check_promotion(settings, environment, desired)
         state = place.state(desired.model)
         if again and desired.bundle in state.refused:
@@ -59,24 +62,29 @@ def plan(environment: str, commit: str, tell: Tell) -> tuple[Step, ...]:
 
 
 def rollback(environment: str, number: int | None, why: str, tell: Tell) -> Deployed:
-    """Let an environment serve an earlier release again; the bundle it leaves counts as refused."""
+    """Let an environment serve an earlier release again; the bundle it leaves counts as refused.
+
+    Traffic first: only then are tags and deployments written, and the pull request opened that lets
+    git say the same.
+    """
     settings = read_settings()
-    with _deployment(settings, environment, dict, tell) as (deployment, _):
+    ledger = _ledger(settings, environment)
+    with _deployment(settings, environment, dict, ledger, tell) as (deployment, _):
         return deployment.rollback(settings.bundle.model, number, why)
 
 
 def follow(environment: str, branch: str, tell: Tell) -> Deployed:
-    """Bring an environment to what a branch says: fetch, then deploy. It only reads git and the remote."""
+    """Bring an environment to what a branch says: fetch, then deploy. It only reads git and the remote of DVC."""
     from leverframe.adapters.git import Git
 
     git = Git(ROOT)
     git.fetch()
-    return deploy(environment, git.named(branch), again=False, tell=tell)
+    return deploy(environment, git.named(branch), again=False, tell=tell, record=False)
 
 
 @contextmanager
 def _deployment(
-    settings: Settings, environment: str, fetch: Callable[[], Mapping[str, bytes]], tell: Tell
+    settings: Settings, environment: str, fetch: Callable[[], Mapping[str, bytes]], ledger: Ledger | None, tell: Tell
 ) -> Iterator[tuple[Deployment, Releases]]:
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import Deployment, World
@@ -88,7 +96,7 @@ def _deployment(
         ports = start_ports(settings.serve, (chosen.port, chosen.grpc_port, chosen.metrics_port))
         running = server.start(ports, log=log_of(server, settings.serve), limit=settings.serve.maximum_bytes)
         client = server.client(running)
-        yield Deployment(World(place, client, _Clock(), _terms(settings), environment, fetch, tell)), place
+        yield Deployment(World(place, client, _Clock(), _terms(settings), environment, fetch, tell), ledger), place
 
 
 class _Clock:
@@ -119,20 +127,28 @@ def _environment(settings: Settings, name: str) -> EnvironmentSettings:
     return known[name]
 
 
-def _check_promotion(settings: Settings, environment: str, desired: Desired) -> None:
+def _ledger(settings: Settings, environment: str) -> Ledger | None:
+    from leverframe.wiring.record import ledger
+
+    return ledger(settings.bundle.model, environment) if _environment(settings, environment).record else None
+
+
+def _check_promotion(settings: Settings, environment: str, desired: ReleaseManifest) -> None:
     from leverframe.adapters.releases import Releases
-    from leverframe.domain.deploy import refuse_promotion
+    from leverframe.domain.deploy import refuse_other
 
     before = _environment(settings, environment).after
     if before is not None:
         served: State = Releases(server_folder(before).folder).state(desired.model)
-        refuse_promotion(desired, before, served)
+        recorded = served.serving.manifest if served.serving else None
+        refuse_other(desired, recorded, f"`{before}` serves", next=f"`leverframe deploy --environment {before}` first")
 
 
-def _desired(settings: Settings, commit: str, tell: Tell) -> tuple[Desired, Callable[[], Mapping[str, bytes]]]:
+def _desired(settings: Settings, commit: str, tell: Tell) -> tuple[ReleaseManifest, Callable[[], Mapping[str, bytes]]]:
     """Return what a commit wants served, and how its files are got."""
     from leverframe.adapters.git import Git
-    from leverframe.domain.deploy import Desired
+    from leverframe.domain.bundle import read_manifest
+    from leverframe.domain.deploy import ReleaseManifest
 
     git = Git(ROOT)
     named = git.named(commit)
@@ -143,7 +159,9 @@ def _desired(settings: Settings, commit: str, tell: Tell) -> tuple[Desired, Call
             why="its folder is empty or of another kind",
             next="`dvc repro bundle` makes it again",
         )
-    return Desired(settings.bundle.model, names.sha256(files[names.MANIFEST]), named), lambda: files
+    said = files[names.MANIFEST]
+    parts, lock = read_manifest(said, f"of {named[:12]}"), git.show(named, "dvc.lock") or b""
+    return ReleaseManifest.of(settings.bundle.model, named, lock, said, parts), lambda: files
 
 
 def _bundle_of(git: Git, commit: str, tell: Tell) -> dict[str, bytes]:

@@ -40,6 +40,7 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
         )
         _correct_types(found)
         _restore_doubles(found, list(_boosted(model, set())))
+        found.opset_import.sort(key=lambda each: each.domain)  # it comes from a set: in another order in each process
         checker.check_model(found)
     except Exception as error:  # the converter raises what it likes, for what it does not know
         raise BundleError(
@@ -47,7 +48,7 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
             why=f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}",
             next="the model is served by scikit-learn instead, which is slower",
         ) from error
-    data: bytes = found.SerializeToString()
+    data: bytes = found.SerializeToString(deterministic=True)
     return data
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leverframe.domain.deploy.manifest import ReleaseManifest
 from leverframe.domain.deploy.state import State
-from leverframe.errors import PromotionError
 
 CANDIDATE = "-candidate"  # ends the name under which a release is tried before it gets traffic
 
@@ -129,6 +129,17 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Adopt:
+    """Write down that a newer commit wants what serves already."""
+
+    commit: str
+
+    def __str__(self) -> str:
+        """Return the step in words."""
+        return f"note that {self.commit[:12]} wants what serves already"
+
+
+@dataclass(frozen=True)
 class Prune:
     """Let go of what no rollback needs."""
 
@@ -139,17 +150,8 @@ class Prune:
         return f"keep the newest {self.keep} releases"
 
 
-Step = Fetch | Compare | Try | Smoke | Replay | Publish | Verify | Record | Prune
+Step = Fetch | Compare | Try | Smoke | Replay | Publish | Verify | Record | Adopt | Prune
 Undo = Forget | Withdraw
-
-
-@dataclass(frozen=True)
-class Desired:
-    """What should be served: a bundle of a model, from a commit."""
-
-    model: str
-    bundle: str
-    commit: str
 
 
 @dataclass(frozen=True)
@@ -163,27 +165,15 @@ class Terms:
     keep: int
 
 
-def planned(state: State, desired: Desired, terms: Terms) -> tuple[Step, ...]:
-    """Return the steps; none where the bundle is served already."""
+def planned(state: State, desired: ReleaseManifest, terms: Terms) -> tuple[Step, ...]:
+    """Return the steps; none where the bundle is served already, but to note a newer commit that wants it."""
     serving = state.serving
     if serving is not None and serving.bundle == desired.bundle:
-        return ()
+        return () if serving.manifest == desired else (Adopt(desired.commit),)
     number = state.highest + 1
     steps: list[Step] = [Fetch(desired.bundle)]
-    steps += [Compare(serving.schema)] if serving else []
+    steps += [Compare(serving.manifest.schema)] if serving else []
     steps += [Try(desired.model, number, Forget(desired.model)), Smoke(desired.model)]
     steps += [Replay(terms.replay)] if serving and terms.replay else []
     steps += [Publish(number, Withdraw(number)), Verify(number, terms.verify_seconds), Record(number)]
     return (*steps, Prune(terms.keep))
-
-
-def refuse_promotion(desired: Desired, before: str, served: State | None) -> None:
-    """Raise ``PromotionError`` unless the environment ``before`` serves the very bundle that is desired."""
-    serving = served.serving if served else None
-    if serving is None or serving.bundle != desired.bundle:
-        there = f"it serves {serving.bundle[:12]}" if serving else "it serves nothing"
-        raise PromotionError(
-            f"bundle {desired.bundle[:12]} is not what `{before}` serves",
-            why=f"{there}; what was not served there is not promoted",
-            next=f"`leverframe deploy --environment {before}` first",
-        )

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leverframe.domain.deploy.plan import CANDIDATE, Desired, Publish, Try, Undo, Withdraw, planned
+from leverframe.domain.deploy.manifest import ReleaseManifest
+from leverframe.domain.deploy.plan import CANDIDATE, Publish, Try, Undo, Withdraw, planned
+from leverframe.domain.deploy.record import Recorded
 from leverframe.domain.deploy.replay import Replayed
 from leverframe.domain.deploy.state import Release
 from leverframe.domain.deploy.work import Took, Work, World
@@ -29,6 +31,7 @@ class Deployed:
     objections: tuple[Objection, ...] = ()
     replayed: Replayed | None = None
     rolled_back: bool = False
+    recorded: Recorded | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -40,29 +43,46 @@ class Deployed:
         at = self.serving
         now = f"release {at.number} of {self.model}, bundle {at.bundle[:12]}" if at else f"no release of {self.model}"
         head = f"{word(self.verdict)}: `{self.environment}` serves {now}"
+        written = [f"  {each}" for each in self.recorded.lines()] if self.recorded else []
         if not self.steps and not self.objections:
-            return [f"{head}; it did already, so there was nothing to do"]
+            return [f"{head}; it did already, so there was nothing to do", *written]
         told = [
             f"  {each.seconds:7.2f} s  {each.step}{f': {each.failed}' if each.failed else ''}" for each in self.steps
         ]
         told += [f"  {self.replayed.line()}"] if self.replayed else []
         against = [f"{each.reason}: {each.what}\n  next: {each.next}" for each in self.objections]
         back = ["the release before it answers again"] if self.rolled_back and self.before else []
-        return [head, *told, *against, *back]
+        return [head, *told, *against, *back, *written]
 
 
 class Deployment:
-    """Deployments to one server."""
+    """Deployments to one server; with a ``ledger`` each is written down where others see it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, ledger: Ledger | None = None) -> None:
         self.world, self.place, self.server, self.clock = world, world.place, world.server, world.clock
-        self.environment = world.environment
+        self.environment, self.ledger = world.environment, ledger
 
-    def run(self, desired: Desired) -> Deployed:
+    def run(self, desired: ReleaseManifest) -> Deployed:
         """Bring the server to ``desired``; what fails is undone, and told as an objection.
 
-        Raises ``ServerError`` where the server goes away; the next run mends what is left then.
+        Raises ``ServerError`` where the server goes away, the next run mends what is left then; and
+        ``PromotionError`` where the commit was registered as something else.
         """
+        if self.ledger is None:
+            return self._run(desired)
+        self.ledger.check(desired)
+        if planned(self.place.state(desired.model), desired, self.world.terms):
+            self.ledger.begin(desired)
+        try:
+            found = self._run(desired)
+        except LeverframeError as error:
+            self.ledger.broke(error.what)
+            raise
+        if found.objections:
+            return replace(found, recorded=self.ledger.failed(desired, found.objections[0], found.serving))
+        return replace(found, recorded=self.ledger.served(found.serving)) if found.serving else found
+
+    def _run(self, desired: ReleaseManifest) -> Deployed:
         self._recover(desired.model)
         state = self.place.state(desired.model)
         before = state.serving
@@ -128,7 +148,10 @@ class Deployment:
         failed = self.server.load(model)
         took = Took(f"go back to release {target}", round(self.clock.seconds() - began, 3), failed)
         objections = (Objection(Reason.LOAD_FAILED, failed, "read the log of the server"),) if failed else ()
-        return Deployed(model, self.environment, after.serving, before, (took,), objections, rolled_back=True)
+        written = self.ledger.went_back(before, after.releases[-1], why) if self.ledger and not failed else None
+        return Deployed(
+            model, self.environment, after.serving, before, (took,), objections, rolled_back=True, recorded=written
+        )
 
     def _recover(self, model: str) -> None:
         """Take away what a deployment that was killed left: a candidate, and releases that nobody recorded."""
@@ -144,7 +167,7 @@ class Deployment:
             self.server.unload(f"{model}{CANDIDATE}")
 
 
-def _refused(desired: Desired, why: str) -> Objection:
+def _refused(desired: ReleaseManifest, why: str) -> Objection:
     return Objection(
         Reason.REFUSED_BEFORE,
         f"bundle {desired.bundle[:12]} was refused here before: {why}",

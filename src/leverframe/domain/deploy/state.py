@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from leverframe.domain.deploy.manifest import ReleaseManifest
+
 
 @dataclass(frozen=True)
 class Release:
-    """One bundle under one number; ``at`` is when it got the traffic, ISO 8601 in UTC."""
+    """What was released under one number; ``at`` is when it got the traffic, ISO 8601 in UTC."""
 
     number: int
-    bundle: str
-    schema: str
-    commit: str
+    manifest: ReleaseManifest
     at: str
+
+    @property
+    def bundle(self) -> str:
+        """The digest of what serves."""
+        return self.manifest.bundle
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,10 @@ class State:
         kept = (*self.releases, release)[-keep:]
         return replace(self, releases=kept, highest=max(self.highest, release.number), refused=refused)
 
+    def wanted_by(self, manifest: ReleaseManifest) -> State:
+        """Return the state whose serving release is wanted by another commit, too."""
+        return replace(self, releases=(*self.releases[:-1], replace(self.releases[-1], manifest=manifest)))
+
     def back_to(self, number: int, why: str) -> State:
         """Return the state without the releases after ``number``, whose bundles count as refused."""
         gone = {each.bundle: why for each in self.releases if each.number > number}
@@ -57,5 +66,8 @@ class State:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> State:
         """Return the state that ``to_json`` gave; raises ``KeyError``, ``TypeError`` for anything else."""
-        releases = tuple(Release(**each) for each in content["releases"])
+        releases = tuple(
+            Release(each["number"], ReleaseManifest.from_json(each["manifest"]), each["at"])
+            for each in content["releases"]
+        )
         return cls(content["model"], releases, content["highest"], dict(content["refused"]))

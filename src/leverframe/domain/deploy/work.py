@@ -11,10 +11,11 @@ from leverframe.domain.bundle import manifest as names
 from leverframe.domain.bundle import read_manifest
 from leverframe.domain.bundle.metadata import released
 from leverframe.domain.bundle.schema import breaking, from_json
+from leverframe.domain.deploy.manifest import ReleaseManifest
 from leverframe.domain.deploy.plan import (
     CANDIDATE,
+    Adopt,
     Compare,
-    Desired,
     Fetch,
     Prune,
     Publish,
@@ -68,7 +69,7 @@ class Took:
 class Work:
     """A deployment under way: goes through steps and undoes them, and keeps what they found."""
 
-    def __init__(self, on: World, desired: Desired, state: State) -> None:
+    def __init__(self, on: World, desired: ReleaseManifest, state: State) -> None:
         self.on, self.desired, self.state = on, desired, state
         self.replayed: Replayed | None = None
 
@@ -202,13 +203,14 @@ class Work:
         return f"an answer takes {after * 1000:.1f} ms instead of {before * 1000:.1f} ms"
 
     def _record(self, step: Record) -> None:
-        release = Release(
-            step.number, self.desired.bundle, self._manifest.files[names.SCHEMA], self.desired.commit,
-            self.on.clock.now(),
-        )  # fmt: skip
+        release = Release(step.number, self.desired, self.on.clock.now())
         self.state = self.state.published(release, self.on.terms.keep)
         self.on.place.record(self.state)
         self._forget(self.desired.model)
+
+    def _adopt(self, _: Adopt) -> None:
+        self.state = self.state.wanted_by(self.desired)
+        self.on.place.record(self.state)
 
     def _prune(self, _: Prune) -> None:
         kept = {each.number for each in self.state.releases}
@@ -249,7 +251,7 @@ def _seconds(metrics: Metrics, number: int) -> float | None:
     return metrics.get(("leverframe_predict_seconds_sum", str(number)), 0.0) / count if count >= _FEW else None
 
 
-def _fault(files: Mapping[str, bytes], desired: Desired) -> str:
+def _fault(files: Mapping[str, bytes], desired: ReleaseManifest) -> str:
     """Return why files are not the desired bundle, empty where they are."""
     if names.sha256(files.get(names.MANIFEST, b"")) != desired.bundle:
         return f"its `{names.MANIFEST}` is not that of bundle {desired.bundle[:12]}"

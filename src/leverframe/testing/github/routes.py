@@ -1,47 +1,16 @@
-"""What the stand-in answers to each call of the REST interface."""
+"""What the stand-in answers to each call of the REST interface: accounts, comments, checks and pull requests here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from leverframe.testing.github import schema
-from leverframe.testing.github.state import Check, Comment, PullRequest, Repository, Token
+from leverframe.testing.github import deployments, git_data, schema
+from leverframe.testing.github.calls import REPOSITORY, Answer, Call, Refused, Route, may, page, path, person
+from leverframe.testing.github.state import Check, Comment, PullRequest, Repository
 
 LONGEST = 65_536  # characters of a comment
-_R = "/repos/{owner}/{repo}"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request: what the path names, the query, the body, and who asks."""
-
-    method: str
-    template: str
-    variables: Mapping[str, str]
-    query: Mapping[str, str]
-    body: Any
-    token: Token
-    address: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One response; ``pages`` is set for lists: how many there are of ``per_page``."""
-
-    status: int
-    body: Any
-    pages: int = 0
-
-
-class Refused(Exception):  # noqa: N818 - it is an answer, not a failure of the program
-    """A response that GitHub would give in place of what was asked for."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        said = {"message": message, "documentation_url": "https://example.org/", "status": str(status)}
-        self.answer = Answer(status, said)
 
 
 def answer(call: Call, repositories: Mapping[str, Repository]) -> Answer:
@@ -57,16 +26,7 @@ def answer(call: Call, repositories: Mapping[str, Repository]) -> Answer:
 def _user(call: Call) -> Answer:
     if call.token.of_workflow:
         raise Refused(403, "Resource not accessible by integration")
-    return Answer(200, schema.response("/user", "get", 200, _person(call.token.login)))
-
-
-def _may(call: Call, permission: str) -> None:
-    if permission not in call.token.writes:
-        raise Refused(403, "Resource not accessible by integration")
-
-
-def _person(login: str) -> dict[str, Any]:
-    return {"login": login, "id": sum(map(ord, login)), "type": "Bot" if login.endswith("[bot]") else "User"}
+    return Answer(200, schema.response("/user", "get", 200, person(call.token.login)))
 
 
 def _pull(call: Call, repository: Repository) -> PullRequest:
@@ -81,26 +41,15 @@ def _comment_body(call: Call, repository: Repository, pull: PullRequest, comment
     return {
         "id": comment.number,
         "body": comment.body,
-        "user": _person(comment.author),
+        "user": person(comment.author),
         "html_url": f"{call.address}/{repository.full_name}/pull/{pull.number}#issuecomment-{comment.number}",
-        "url": f"{call.address}{_path(repository)}/issues/comments/{comment.number}",
+        "url": f"{call.address}{path(repository)}/issues/comments/{comment.number}",
     }
-
-
-def _path(repository: Repository) -> str:
-    return f"/repos/{repository.full_name}"
-
-
-def _page(call: Call, found: list[dict[str, Any]]) -> Answer:
-    size, number = int(call.query.get("per_page", "30")), int(call.query.get("page", "1"))
-    size = min(size, 100)
-    shown = found[(number - 1) * size : number * size]
-    return Answer(200, [schema.response(call.template, "get", 200, each) for each in shown], -(-len(found) // size))
 
 
 def _comments(call: Call, repository: Repository) -> Answer:
     pull = _pull(call, repository)
-    return _page(call, [_comment_body(call, repository, pull, each) for each in pull.comments])
+    return page(call, [_comment_body(call, repository, pull, each) for each in pull.comments])
 
 
 def _text(call: Call) -> str:
@@ -113,7 +62,7 @@ def _text(call: Call) -> str:
 
 
 def _new_comment(call: Call, repository: Repository) -> Answer:
-    _may(call, "pull-requests")
+    may(call, "pull-requests")
     pull = _pull(call, repository)
     comment = repository.say(pull, call.token.login, _text(call))
     return Answer(201, schema.response(call.template, "post", 201, _comment_body(call, repository, pull, comment)))
@@ -128,14 +77,14 @@ def _known_comment(call: Call, repository: Repository) -> tuple[PullRequest, Com
 
 
 def _edit_comment(call: Call, repository: Repository) -> Answer:
-    _may(call, "pull-requests")
+    may(call, "pull-requests")
     pull, comment = _known_comment(call, repository)
     comment.body, comment.edits = _text(call), comment.edits + 1
     return Answer(200, schema.response(call.template, "patch", 200, _comment_body(call, repository, pull, comment)))
 
 
 def _delete_comment(call: Call, repository: Repository) -> Answer:
-    _may(call, "pull-requests")
+    may(call, "pull-requests")
     pull, comment = _known_comment(call, repository)
     pull.comments.remove(comment)
     return Answer(204, None)
@@ -160,7 +109,7 @@ def _check_body(call: Call, repository: Repository, check: Check) -> dict[str, A
 
 
 def _new_check(call: Call, repository: Repository) -> Answer:
-    _may(call, "checks")
+    may(call, "checks")
     if not repository.commit(call.body["head_sha"]):
         raise Refused(422, f"No commit found for SHA: {call.body['head_sha']}")
     output = call.body.get("output", {})
@@ -186,7 +135,7 @@ def _one_check(call: Call, repository: Repository) -> Answer:
 
 
 def _edit_check(call: Call, repository: Repository) -> Answer:
-    _may(call, "checks")
+    may(call, "checks")
     check = _known_check(call, repository)
     output = call.body.get("output", {})
     changed = replace(
@@ -202,7 +151,7 @@ def _edit_check(call: Call, repository: Repository) -> Answer:
 
 def _checks(call: Call, repository: Repository) -> Answer:
     found = [each for each in repository.checks if each.head == repository.commit(call.variables["ref"])]
-    single = f"{_R}/check-runs/{{check_run_id}}"
+    single = f"{REPOSITORY}/check-runs/{{check_run_id}}"
     runs = [schema.response(single, "get", 200, _check_body(call, repository, each)) for each in found]
     return Answer(200, {"total_count": len(runs), "check_runs": runs})
 
@@ -215,23 +164,24 @@ def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[s
         "number": pull.number,
         "title": pull.title,
         "state": pull.state,
+        "merged": pull.merged,
         "body": pull.body,
-        "user": _person(pull.author),
-        "url": f"{address}{_path(repository)}/pulls/{pull.number}",
+        "user": person(pull.author),
+        "url": f"{address}{path(repository)}/pulls/{pull.number}",
         "html_url": f"{address}/{repository.full_name}/pull/{pull.number}",
         "head": {
             "label": f"{home.owner}:{pull.branch}",
             "ref": pull.branch,
             "sha": pull.head,
-            "repo": {"full_name": home.full_name, "name": home.name, "owner": _person(home.owner)},
-            "user": _person(home.owner),
+            "repo": {"full_name": home.full_name, "name": home.name, "owner": person(home.owner)},
+            "user": person(home.owner),
         },
         "base": {
             "label": f"{repository.owner}:{pull.base}",
             "ref": pull.base,
             "sha": repository.commit(pull.base),
-            "repo": {"full_name": repository.full_name, "name": repository.name, "owner": _person(repository.owner)},
-            "user": _person(repository.owner),
+            "repo": {"full_name": repository.full_name, "name": repository.name, "owner": person(repository.owner)},
+            "user": person(repository.owner),
         },
     }
 
@@ -243,16 +193,16 @@ def _pulls(call: Call, repository: Repository) -> Answer:
         for each in repository.pulls.values()
         if state in (each.state, "all") and head in (None, f"{each.source.owner}:{each.branch}")
     ]
-    return _page(call, [pull_body(call.address, repository, each) for each in reversed(found)])
+    return page(call, [pull_body(call.address, repository, each) for each in reversed(found)])
 
 
 def _pulls_of_commit(call: Call, repository: Repository) -> Answer:
     found = [each for each in repository.pulls.values() if each.head == call.variables["commit_sha"]]
-    return _page(call, [pull_body(call.address, repository, each) for each in found])
+    return page(call, [pull_body(call.address, repository, each) for each in found])
 
 
 def _new_pull(call: Call, repository: Repository) -> Answer:
-    _may(call, "pull-requests")
+    may(call, "pull-requests")
     branch = str(call.body["head"]).rpartition(":")[2]
     if not repository.commit(branch):
         raise Refused(422, "Validation Failed: head is invalid")
@@ -270,7 +220,7 @@ def _one_pull(call: Call, repository: Repository) -> Answer:
 
 
 def _edit_pull(call: Call, repository: Repository) -> Answer:
-    _may(call, "pull-requests")
+    may(call, "pull-requests")
     pull = _pull(call, repository)
     pull.title, pull.body = str(call.body.get("title", pull.title)), str(call.body.get("body", pull.body))
     pull.state = str(call.body.get("state", pull.state))
@@ -278,92 +228,42 @@ def _edit_pull(call: Call, repository: Repository) -> Answer:
 
 
 def _repository(call: Call, repository: Repository) -> Answer:
-    values = {"name": repository.name, "full_name": repository.full_name, "owner": _person(repository.owner)}
+    values = {"name": repository.name, "full_name": repository.full_name, "owner": person(repository.owner)}
     return Answer(200, schema.response(call.template, "get", 200, {**values, "default_branch": "main"}))
 
 
-def _one_ref(call: Call, repository: Repository) -> Answer:
-    commit = repository.commit(f"refs/{call.variables['ref']}")
+def _merge(call: Call, repository: Repository) -> Answer:
+    may(call, "contents")
+    pull = _pull(call, repository)
+    commit = repository.merge(pull) if pull.state == "open" else ""
     if not commit:
-        raise Refused(404, "Not Found")
-    body = _ref_body(f"refs/{call.variables['ref']}", commit)
-    return Answer(200, schema.response(call.template, "get", 200, body))
-
-
-def _ref_body(name: str, commit: str) -> dict[str, Any]:
-    return {"ref": name, "object": {"sha": commit, "type": "commit"}}
-
-
-def _new_ref(call: Call, repository: Repository) -> Answer:
-    _may(call, "contents")
-    if repository.commit(call.body["ref"]):
-        raise Refused(422, "Reference already exists")
-    repository.git("update-ref", call.body["ref"], call.body["sha"])
-    body = _ref_body(call.body["ref"], call.body["sha"])
-    return Answer(201, schema.response(call.template, "post", 201, body))
-
-
-def _move_ref(call: Call, repository: Repository) -> Answer:
-    _may(call, "contents")
-    name = f"refs/{call.variables['ref']}"
-    repository.git("update-ref", name, call.body["sha"])
-    return Answer(200, schema.response(call.template, "patch", 200, _ref_body(name, call.body["sha"])))
-
-
-def _commit_body(repository: Repository, commit: str) -> dict[str, Any]:
-    tree = repository.git("rev-parse", f"{commit}^{{tree}}").strip()
-    return {"sha": commit, "tree": {"sha": tree}, "message": repository.git("log", "-1", "--format=%B", commit).strip()}
-
-
-def _one_commit(call: Call, repository: Repository) -> Answer:
-    body = _commit_body(repository, call.variables["commit_sha"])
-    return Answer(200, schema.response(call.template, "get", 200, body))
-
-
-def _new_commit(call: Call, repository: Repository) -> Answer:
-    _may(call, "contents")
-    parents = [word for parent in call.body.get("parents", []) for word in ("-p", parent)]
-    commit = repository.git("commit-tree", call.body["tree"], *parents, "-m", call.body["message"]).strip()
-    return Answer(201, schema.response(call.template, "post", 201, _commit_body(repository, commit)))
-
-
-def _new_tree(call: Call, repository: Repository) -> Answer:
-    _may(call, "contents")
-    index = repository.path / f"index-{next(repository.identifiers)}"
-    listed = repository.git("ls-tree", "-r", call.body["base_tree"]) if call.body.get("base_tree") else ""
-    entries = {line.partition("\t")[2]: line for line in listed.splitlines()}
-    for each in call.body["tree"]:
-        blob = repository.git("hash-object", "-w", "--stdin", given=each["content"]).strip()
-        entries[each["path"]] = f"{each['mode']} blob {blob}\t{each['path']}"
-    tree = repository.tree(index, [line.replace(" blob ", " ") for line in entries.values()])
-    return Answer(201, schema.response(call.template, "post", 201, {"sha": tree, "truncated": False, "tree": []}))
+        raise Refused(405, "Pull Request is not mergeable")
+    said = {"sha": commit, "merged": True, "message": "Pull Request successfully merged"}
+    return Answer(200, schema.response(call.template, "put", 200, said))
 
 
 def _unknown_user(call: Call, _: Repository) -> Answer:
     raise Refused(404, f"Not Found: {call.template}")
 
 
-_ROUTES: dict[tuple[str, str], Callable[[Call, Repository], Answer]] = {
-    ("GET", _R): _repository,
-    ("GET", f"{_R}/issues/{{issue_number}}/comments"): _comments,
-    ("POST", f"{_R}/issues/{{issue_number}}/comments"): _new_comment,
-    ("GET", f"{_R}/issues/comments/{{comment_id}}"): _one_comment,
-    ("PATCH", f"{_R}/issues/comments/{{comment_id}}"): _edit_comment,
-    ("DELETE", f"{_R}/issues/comments/{{comment_id}}"): _delete_comment,
-    ("POST", f"{_R}/check-runs"): _new_check,
-    ("GET", f"{_R}/check-runs/{{check_run_id}}"): _one_check,
-    ("PATCH", f"{_R}/check-runs/{{check_run_id}}"): _edit_check,
-    ("GET", f"{_R}/commits/{{ref}}/check-runs"): _checks,
-    ("GET", f"{_R}/commits/{{commit_sha}}/pulls"): _pulls_of_commit,
-    ("GET", f"{_R}/pulls"): _pulls,
-    ("POST", f"{_R}/pulls"): _new_pull,
-    ("GET", f"{_R}/pulls/{{pull_number}}"): _one_pull,
-    ("PATCH", f"{_R}/pulls/{{pull_number}}"): _edit_pull,
+_ROUTES: dict[tuple[str, str], Route] = {
+    ("GET", REPOSITORY): _repository,
+    ("GET", f"{REPOSITORY}/issues/{{issue_number}}/comments"): _comments,
+    ("POST", f"{REPOSITORY}/issues/{{issue_number}}/comments"): _new_comment,
+    ("GET", f"{REPOSITORY}/issues/comments/{{comment_id}}"): _one_comment,
+    ("PATCH", f"{REPOSITORY}/issues/comments/{{comment_id}}"): _edit_comment,
+    ("DELETE", f"{REPOSITORY}/issues/comments/{{comment_id}}"): _delete_comment,
+    ("POST", f"{REPOSITORY}/check-runs"): _new_check,
+    ("GET", f"{REPOSITORY}/check-runs/{{check_run_id}}"): _one_check,
+    ("PATCH", f"{REPOSITORY}/check-runs/{{check_run_id}}"): _edit_check,
+    ("GET", f"{REPOSITORY}/commits/{{ref}}/check-runs"): _checks,
+    ("GET", f"{REPOSITORY}/commits/{{commit_sha}}/pulls"): _pulls_of_commit,
+    ("GET", f"{REPOSITORY}/pulls"): _pulls,
+    ("POST", f"{REPOSITORY}/pulls"): _new_pull,
+    ("GET", f"{REPOSITORY}/pulls/{{pull_number}}"): _one_pull,
+    ("PATCH", f"{REPOSITORY}/pulls/{{pull_number}}"): _edit_pull,
     ("GET", "/users/{username}"): _unknown_user,
-    ("GET", f"{_R}/git/ref/{{ref}}"): _one_ref,
-    ("POST", f"{_R}/git/refs"): _new_ref,
-    ("PATCH", f"{_R}/git/refs/{{ref}}"): _move_ref,
-    ("GET", f"{_R}/git/commits/{{commit_sha}}"): _one_commit,
-    ("POST", f"{_R}/git/commits"): _new_commit,
-    ("POST", f"{_R}/git/trees"): _new_tree,
+    ("PUT", f"{REPOSITORY}/pulls/{{pull_number}}/merge"): _merge,
+    **git_data.ROUTES,
+    **deployments.ROUTES,
 }

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from leverframe.testing.github import pages, routes, schema
+from leverframe.testing.github.calls import Answer, Call, Refused
 from leverframe.testing.github.state import Repository, Token
 
 
@@ -170,17 +171,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(422, {"message": "Validation Failed", "documentation_url": "https://example.org/"})
             return
         token = self.state.tokens.get(given)
-        call = routes.Call(
-            self.command, template, variables, query, body, token or Token("nobody", ()), self.state.address
-        )
+        call = Call(self.command, template, variables, query, body, token or Token("nobody", ()), self.state.address)
         try:
             if token is None:
-                raise routes.Refused(401, "Bad credentials")
+                raise Refused(401, "Bad credentials")
             answer = routes.answer(call, self.state.repositories)
-        except routes.Refused as refused:
+        except Refused as refused:
             answer = refused.answer
         if fault and fault.stale and isinstance(answer.body, list):
-            answer = routes.Answer(answer.status, answer.body[:-1], answer.pages)
+            answer = Answer(answer.status, answer.body[:-1], answer.pages)
         if answer.status not in (401, 403):  # any call may be refused so; the description does not repeat it
             wrong = schema.response_fault(self.command, template, answer.status, answer.body)
             if wrong:

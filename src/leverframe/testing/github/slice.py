@@ -32,11 +32,16 @@ PATHS = {
     f"{_R}/git/refs/{{ref}}": ["patch"],
     f"{_R}/git/commits/{{commit_sha}}": ["get"],
     f"{_R}/git/commits": ["post"],
+    f"{_R}/git/tags": ["post"],
     f"{_R}/git/trees": ["post"],
+    f"{_R}/deployments": ["get", "post"],
+    f"{_R}/deployments/{{deployment_id}}": ["get"],
+    f"{_R}/deployments/{{deployment_id}}/statuses": ["get", "post"],
     f"{_R}/pulls": ["get", "post"],
     f"{_R}/pulls/{{pull_number}}": ["get", "patch"],
+    f"{_R}/pulls/{{pull_number}}/merge": ["put"],
 }
-EVENTS = ("pull_request$opened", "pull_request$synchronize", "workflow_run$completed")
+EVENTS = ("pull_request$opened", "pull_request$synchronize", "workflow_run$completed", "push$event")
 
 
 def api_slice(whole: dict[str, Any]) -> dict[str, Any]:

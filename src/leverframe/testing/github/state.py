@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PERMISSIONS = ("contents", "pull-requests", "checks")
+PERMISSIONS = ("contents", "pull-requests", "checks", "deployments")
 
 
 @dataclass
@@ -36,6 +36,19 @@ class Check:
 
 
 @dataclass
+class Deployment:
+    """A deployment of a commit to an environment; ``states`` are pairs of state and description, newest last."""
+
+    number: int
+    commit: str
+    environment: str
+    task: str
+    description: str
+    payload: object
+    states: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
 class PullRequest:
     """A pull request; ``source`` is the repository of its head, a fork perhaps."""
 
@@ -46,6 +59,7 @@ class PullRequest:
     branch: str
     base: str
     state: str = "open"
+    merged: bool = False
     body: str = ""
     comments: list[Comment] = field(default_factory=list)
 
@@ -65,6 +79,7 @@ class Repository:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
+    deployments: list[Deployment] = field(default_factory=list)
     identifiers: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
 
     @property
@@ -118,6 +133,19 @@ class Repository:
     def refresh(self, pull: PullRequest) -> None:
         """Bring the commits of a pull request here under `refs/pull/N/head`, as GitHub does after a push."""
         self.git("fetch", "--quiet", str(pull.source.path), f"+refs/heads/{pull.branch}:refs/pull/{pull.number}/head")
+
+    def merge(self, pull: PullRequest) -> str:
+        """Merge a pull request as GitHub's button does and return the commit; empty where git finds a conflict."""
+        base, head = self.commit(pull.base), self.commit(f"refs/pull/{pull.number}/head")
+        try:
+            tree = self.git("merge-tree", "--write-tree", base, head).strip()
+        except subprocess.CalledProcessError:
+            return ""
+        words = f"Merge pull request #{pull.number} from {pull.source.owner}/{pull.branch}\n\n{pull.title}"
+        commit = self.git("commit-tree", tree, "-p", base, "-p", head, "-m", words).strip()
+        self.git("update-ref", f"refs/heads/{pull.base}", commit, base)
+        pull.state, pull.merged = "closed", True
+        return commit
 
     def say(self, pull: PullRequest, author: str, body: str) -> Comment:
         """Add a comment."""

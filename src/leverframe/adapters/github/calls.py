@@ -1,0 +1,75 @@
+"""One way to ask GitHub: with retries, and errors that name the permission that lacks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import requests
+from github import Auth, Github, GithubException, GithubRetry, UnknownObjectException
+from github.GitRef import GitRef
+from github.Repository import Repository
+
+from leverframe.errors import ForgeUnreachableError, PublishError
+
+_RETRIES = 5
+_TIMEOUT = 30  # seconds a request
+
+Result = TypeVar("Result")
+
+
+class Calls:
+    """The repository ``owner/name`` at the address ``api``; the token is in no message of ours."""
+
+    def __init__(self, api: str, repository: str, token: str, *, retries: int = _RETRIES, patience: int = 60) -> None:
+        logging.getLogger("github").setLevel(logging.ERROR)  # it tells every retry with its address
+        retry = GithubRetry(total=retries, backoff_factor=0.5, secondary_rate_wait=patience)
+        self._github = Github(
+            base_url=api,
+            auth=Auth.Token(token),
+            retry=retry,
+            timeout=_TIMEOUT,
+            per_page=100,
+            seconds_between_requests=0,
+            seconds_between_writes=0,
+            lazy=True,
+        )
+        self._name = repository
+
+    def asked(self, ask: Callable[[Repository], Result], what: str, permission: str) -> Result:
+        """Return what ``ask`` returns; raises ``PublishError`` that says what was refused, and what would allow it."""
+        try:
+            return ask(self._github.get_repo(self._name))
+        except GithubException as error:
+            raise refused(error, what, permission) from error
+        except requests.RequestException as error:
+            raise unreachable(error) from error
+
+
+def reference(repository: Repository, name: str) -> GitRef | None:
+    """Return a reference such as ``heads/main``; None where there is none."""
+    found = repository.get_git_ref(name)
+    try:
+        return found if found.object.sha else None  # this is what asks: objects are lazy here
+    except UnknownObjectException:
+        return None
+
+
+def refused(error: GithubException, what: str, permission: str) -> PublishError:
+    """Return the error that says what GitHub refused and, where a permission lacks, the line that grants it."""
+    said = error.data.get("message", "") if isinstance(error.data, dict) else ""
+    kind = ForgeUnreachableError if error.status >= 500 or error.status == 429 else PublishError
+    lacks = permission and error.status in (401, 403, 404)
+    return kind(
+        f"GitHub refused to {what}",
+        why=f"it answered {error.status}" + (f": {str(said)[:200]}" if said else ""),
+        next=f"give the job `permissions: {{{permission}}}`" if lacks else "run the job again",
+    )
+
+
+def unreachable(error: requests.RequestException) -> ForgeUnreachableError:
+    """Return the error for a GitHub that does not answer."""
+    return ForgeUnreachableError(
+        "GitHub does not answer", why=type(error).__name__, next="run the job again; nothing was lost"
+    )

@@ -1,0 +1,83 @@
+"""Deployments on GitHub: the record of each with its states, tags, and the pull request that takes a change back."""
+
+from __future__ import annotations
+
+from github.GitRef import GitRef
+from github.Repository import Repository
+
+from leverframe.adapters.github.calls import Calls, reference
+from leverframe.domain.deploy.record import Tag
+
+_TASK = "leverframe"  # tells our deployments from those of others to an environment of the same name
+
+
+class GithubDeployments(Calls):
+    """The ``Forge`` port of deployments; every call may be made again and changes nothing the second time."""
+
+    def deployment(self, commit: str, environment: str, payload: dict[str, str]) -> int:
+        """Return the number of our deployment of a commit to an environment, added where there is none yet."""
+
+        def ask(repository: Repository) -> int:
+            for known in repository.get_deployments(sha=commit, environment=environment, task=_TASK):
+                return known.id
+            made = repository.create_deployment(
+                ref=commit,
+                task=_TASK,
+                environment=environment,
+                description=f"{payload['model']}, bundle {payload['bundle'][:12]}",
+                payload=dict(payload),
+                auto_merge=False,
+                required_contexts=[],  # what must pass before a merge has passed: this runs after it
+            )
+            return made.id
+
+        return self.asked(ask, "add a deployment", "deployments: write")
+
+    def deployed(self, number: int, state: str, description: str) -> None:
+        """Add a state to a deployment, unless it is its newest."""
+
+        def ask(repository: Repository) -> None:
+            deployment = repository.get_deployment(number)
+            newest = next(iter(deployment.get_statuses()), None)
+            if newest is None or (newest.state, newest.description) != (state, description):
+                deployment.create_status(state, description=description)
+
+        self.asked(ask, "say how the deployment goes", "deployments: write")
+
+    def tag(self, tag: Tag) -> None:
+        """Add an annotated tag, unless it stands there at the same commit."""
+
+        def ask(repository: Repository) -> None:
+            if reference(repository, f"tags/{tag.name}") is None:
+                made = repository.create_git_tag(tag.name, tag.message, tag.commit, "commit")
+                repository.create_git_ref(f"refs/tags/{tag.name}", made.sha)
+
+        self.asked(ask, f"add the tag {tag.name}", "contents: write")
+
+    def revert(self, commit: str, title: str, body: str) -> str:
+        """Open a pull request with the files of before ``commit``, and return its address.
+
+        Empty where the commit is not the newest of the default branch: what came after it may hold the
+        remedy. A pull request that somebody closed is not opened again.
+        """
+        branch = f"leverframe/take-back-{commit[:12]}"
+
+        def ask(repository: Repository) -> str:
+            main = repository.default_branch
+            if reference(repository, f"heads/{branch}") is None:
+                newest = reference(repository, f"heads/{main}")
+                if newest is None or newest.object.sha != commit:
+                    return ""
+                _branch(repository, branch, newest, title)
+            known = next(iter(repository.get_pulls(state="all", head=f"{self._name.split('/')[0]}:{branch}")), None)
+            return (known or repository.create_pull(main, branch, title=title, body=body)).html_url
+
+        return self.asked(ask, "open the pull request that takes the change back", "pull-requests: write")
+
+
+def _branch(repository: Repository, branch: str, newest: GitRef, title: str) -> None:
+    """Add a branch whose only commit has the files of before the newest one: nothing has to be merged for that."""
+    head = repository.get_git_commit(newest.object.sha)
+    before = repository.get_git_commit(head.parents[0].sha)
+    commit = repository.create_git_commit(f"{title}\n\nThis reverts commit {head.sha}.\n", before.tree, [head])
+    repository.create_git_ref(f"refs/heads/{branch}", commit.sha)

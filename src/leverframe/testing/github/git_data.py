@@ -1,0 +1,93 @@
+"""References, commits, trees and tags, as the interface gives them; real git is behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from leverframe.testing.github import schema
+from leverframe.testing.github.calls import REPOSITORY, Answer, Call, Refused, Route, may
+from leverframe.testing.github.state import Repository
+
+
+def _one_ref(call: Call, repository: Repository) -> Answer:
+    commit = repository.commit(f"refs/{call.variables['ref']}")
+    if not commit:
+        raise Refused(404, "Not Found")
+    body = _ref_body(f"refs/{call.variables['ref']}", commit)
+    return Answer(200, schema.response(call.template, "get", 200, body))
+
+
+def _ref_body(name: str, commit: str) -> dict[str, Any]:
+    return {"ref": name, "object": {"sha": commit, "type": "commit"}}
+
+
+def _new_ref(call: Call, repository: Repository) -> Answer:
+    may(call, "contents")
+    if repository.commit(call.body["ref"]):
+        raise Refused(422, "Reference already exists")
+    repository.git("update-ref", call.body["ref"], call.body["sha"])
+    body = _ref_body(call.body["ref"], call.body["sha"])
+    return Answer(201, schema.response(call.template, "post", 201, body))
+
+
+def _move_ref(call: Call, repository: Repository) -> Answer:
+    may(call, "contents")
+    name = f"refs/{call.variables['ref']}"
+    repository.git("update-ref", name, call.body["sha"])
+    return Answer(200, schema.response(call.template, "patch", 200, _ref_body(name, call.body["sha"])))
+
+
+def _commit_body(repository: Repository, commit: str) -> dict[str, Any]:
+    tree, parents, message = repository.git("log", "-1", "--format=%T%n%P%n%B", commit).split("\n", 2)
+    return {
+        "sha": commit,
+        "tree": {"sha": tree},
+        "message": message.strip(),
+        "parents": [{"sha": each} for each in parents.split()],
+    }
+
+
+def _one_commit(call: Call, repository: Repository) -> Answer:
+    body = _commit_body(repository, call.variables["commit_sha"])
+    return Answer(200, schema.response(call.template, "get", 200, body))
+
+
+def _new_commit(call: Call, repository: Repository) -> Answer:
+    may(call, "contents")
+    parents = [word for parent in call.body.get("parents", []) for word in ("-p", parent)]
+    commit = repository.git("commit-tree", call.body["tree"], *parents, "-m", call.body["message"]).strip()
+    return Answer(201, schema.response(call.template, "post", 201, _commit_body(repository, commit)))
+
+
+def _new_tree(call: Call, repository: Repository) -> Answer:
+    may(call, "contents")
+    index = repository.path / f"index-{next(repository.identifiers)}"
+    listed = repository.git("ls-tree", "-r", call.body["base_tree"]) if call.body.get("base_tree") else ""
+    entries = {line.partition("\t")[2]: line for line in listed.splitlines()}
+    for each in call.body["tree"]:
+        blob = repository.git("hash-object", "-w", "--stdin", given=each["content"]).strip()
+        entries[each["path"]] = f"{each['mode']} blob {blob}\t{each['path']}"
+    tree = repository.tree(index, [line.replace(" blob ", " ") for line in entries.values()])
+    return Answer(201, schema.response(call.template, "post", 201, {"sha": tree, "truncated": False, "tree": []}))
+
+
+def _new_tag(call: Call, repository: Repository) -> Answer:
+    may(call, "contents")
+    said = call.body
+    who = "github <github@example.org> 1700000000 +0000"
+    text = f"object {said['object']}\ntype {said['type']}\ntag {said['tag']}\ntagger {who}\n\n{said['message']}"
+    made = repository.git("mktag", given=text if text.endswith("\n") else f"{text}\n").strip()
+    values = {"sha": made, "tag": said["tag"], "message": said["message"]}
+    values["object"] = {"sha": said["object"], "type": said["type"]}
+    return Answer(201, schema.response(call.template, "post", 201, values))
+
+
+ROUTES: dict[tuple[str, str], Route] = {
+    ("GET", f"{REPOSITORY}/git/ref/{{ref}}"): _one_ref,
+    ("POST", f"{REPOSITORY}/git/refs"): _new_ref,
+    ("PATCH", f"{REPOSITORY}/git/refs/{{ref}}"): _move_ref,
+    ("GET", f"{REPOSITORY}/git/commits/{{commit_sha}}"): _one_commit,
+    ("POST", f"{REPOSITORY}/git/commits"): _new_commit,
+    ("POST", f"{REPOSITORY}/git/trees"): _new_tree,
+    ("POST", f"{REPOSITORY}/git/tags"): _new_tag,
+}

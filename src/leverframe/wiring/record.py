@@ -1,0 +1,41 @@
+"""Where a deployment is written down: the tags of this clone, and the forge where a token is at hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leverframe.wiring import ROOT
+
+if TYPE_CHECKING:
+    from leverframe.adapters.git import Git
+    from leverframe.adapters.github.deployments import GithubDeployments
+    from leverframe.domain.deploy.record import Ledger, Tag
+
+
+def ledger(model: str, environment: str) -> Ledger:
+    """Return where the deployments of a model to an environment are written down."""
+    from leverframe.adapters import runner
+    from leverframe.adapters.git import Git
+    from leverframe.domain.deploy.record import Ledger
+
+    forge = None
+    if runner.repository() and runner.token():
+        from leverframe.adapters.github.deployments import GithubDeployments
+
+        forge = GithubDeployments(runner.api(), runner.repository(), runner.token())
+    return Ledger(_Book(Git(ROOT), forge), forge, model, environment)
+
+
+class _Book:
+    """The tags of this clone; one that is added is added on the forge first, where there is one."""
+
+    def __init__(self, git: Git, forge: GithubDeployments | None) -> None:
+        self._git, self._forge = git, forge
+
+    def tags(self, model: str) -> list[Tag]:
+        return self._git.tags(model)
+
+    def tag(self, tag: Tag) -> None:
+        if self._forge is not None:
+            self._forge.tag(tag)
+        self._git.tag(tag)
