@@ -7,11 +7,12 @@ the plan runs from its start. What is open in the server stays open, so the seco
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from leverframe.domain.deploy.manifest import ReleaseManifest
 from leverframe.domain.deploy.plan import CANDIDATE, Publish, Try, Undo, Withdraw, planned
-from leverframe.domain.deploy.record import Recorded
+from leverframe.domain.deploy.record import Ledger, Recorded
 from leverframe.domain.deploy.replay import Replayed
 from leverframe.domain.deploy.state import Release
 from leverframe.domain.deploy.work import Took, Work, World
@@ -76,7 +77,8 @@ class Deployment:
         try:
             found = self._run(desired)
         except LeverframeError as error:
-            self.ledger.broke(error.what)
+            with suppress(LeverframeError):  # a forge that does not answer hides nothing of the server
+                self.ledger.broke(error.what)
             raise
         if found.objections:
             return replace(found, recorded=self.ledger.failed(desired, found.objections[0], found.serving))
