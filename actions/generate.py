@@ -22,6 +22,11 @@ OUTPUTS = {
     "reason": "reasons of a failure, separated by blanks; the closed list is in the documentation",
     "report": "file with what was found, or the address of the comment",
 }
+TOKENS = {
+    "report": "token that may comment and add checks; the built-in one is enough",
+    "deploy": "token that may add tags, deployments and the pull request that takes a change back; with an empty one "
+    "nothing is written but local tags",
+}
 _NOT_INPUTS = ("json", "help")
 _PINS = {
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
@@ -52,7 +57,11 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         Permission("checks", "write", "to add the check run whose conclusion is the gate"),
         Permission("contents", "read", "to check the repository out; `write` where `assets` is used"),
     ),
-    "deploy": (Permission("contents", "read", "to check the repository out; the server is on the runner's machine"),),
+    "deploy": (
+        Permission("contents", "write", "to add the tags of version and assignment"),
+        Permission("deployments", "write", "to show the deployment and its state"),
+        Permission("pull-requests", "write", "to open the pull request that takes back what could not serve"),
+    ),
     "setup": (Permission("contents", "read", "to check the repository out"),),
 }
 
@@ -101,8 +110,8 @@ def action_yml(lever: str) -> str:
     for each in inputs(lever):
         lines += [f"  {each.name}:", f"    description: {_quoted(each.description)}"]
         lines += ["    required: false", f"    default: {_quoted(each.default)}"]
-    if lever == "report":
-        lines += ["  token:", '    description: "token that may comment and add checks; the built-in one is enough"']
+    if lever in TOKENS:
+        lines += ["  token:", f"    description: {_quoted(TOKENS[lever])}"]
         lines += ["    required: false", "    default: ${{ github.token }}"]
     lines += ["outputs:"]
     for name, description in OUTPUTS.items():
@@ -110,7 +119,7 @@ def action_yml(lever: str) -> str:
         lines += [f"    value: ${{{{ steps.lever.outputs.{name} }}}}"]
     lines += ["runs:", "  using: composite", "  steps:", "    - id: lever", "      shell: bash", "      env:"]
     lines += [f"        {each.variable}: ${{{{ inputs.{each.name} }}}}" for each in inputs(lever)]
-    lines += ["        GITHUB_TOKEN: ${{ inputs.token }}"] if lever == "report" else []
+    lines += ["        GITHUB_TOKEN: ${{ inputs.token }}"] if lever in TOKENS else []
     lines += [f"      run: leverframe {lever}", ""]
     return "\n".join(lines)
 
@@ -139,10 +148,6 @@ def readme(name: str, described: list[Input]) -> str:
     return "\n".join(lines)
 
 
-def _default(described: Input) -> str:
-    return f"`{described.default}`" if described.default else ""
-
-
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
@@ -155,11 +160,47 @@ def _purpose(name: str) -> str:
         )
     command = leverframe.get_command(click.Context(leverframe), name)
     paragraphs = (command.help or "").split("\n\n") if command else []
-    return "\n\n".join(each.replace("\n", " ") for each in paragraphs)
+    return "\n\n".join(" ".join(each.split()) for each in paragraphs)
+
+
+def _after_merge() -> Iterator[str]:
+    """Yield a whole workflow that deploys what was merged."""
+    yield from (
+        "name: deploy",
+        "on:",
+        "  push:",
+        "    branches: [main]",
+        "permissions: {}",
+        "concurrency:",
+        "  group: deploy",
+        "  cancel-in-progress: false # one after the other; the newest commit is deployed last",
+        "jobs:",
+        "  deploy:",
+        "    runs-on: [self-hosted, leverframe] # the machine of the server",
+        "    timeout-minutes: 30",
+        "    environment: production # its rules on GitHub, such as reviewers, hold here",
+        "    permissions:",
+    )
+    for each in PERMISSIONS["deploy"]:
+        yield f"      {each.name}: {each.level} # {each.reason}"
+    yield from (
+        "    steps:",
+        f"      - uses: {pinned('actions/checkout')}",
+        "        with:",
+        "          fetch-depth: 0 # earlier commits and tags are what a rollback and a version number need",
+        "          persist-credentials: false",
+        "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
+        "      - uses: OWNER/leverframe/actions/deploy@COMMIT # vX.Y.Z",
+        "        with:",
+        "          environment: production",
+    )
 
 
 def _workflow(name: str) -> Iterator[str]:
-    """Yield a whole workflow that uses the action for a pull request."""
+    """Yield a whole workflow that uses the action: after a merge, or for a pull request."""
+    if name == "deploy":
+        yield from _after_merge()
+        return
     yield from (
         "name: pull request",
         "on: pull_request",
@@ -283,8 +324,8 @@ def files() -> dict[Path, str]:
     """Return every written file with its content."""
     found = {HERE / "README.md": index()}
     for lever in LEVERS:
-        extra = [Input("token", "", "Token that may comment and add checks.", "${{ github.token }}")]
-        described = inputs(lever) + (extra if lever == "report" else [])
+        extra = [Input("token", "", f"{TOKENS[lever].capitalize()}.", "${{ github.token }}")] if lever in TOKENS else []
+        described = inputs(lever) + extra
         found[HERE / lever / "action.yml"] = action_yml(lever)
         found[HERE / lever / "README.md"] = readme(lever, described)
     found[HERE / "setup" / "action.yml"] = setup_yml()

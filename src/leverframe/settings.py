@@ -215,6 +215,9 @@ class LogSettings(Document):
 class ServeSettings(Document):
     """How a model server listens, apart from which model it has."""
 
+    folder: str = Field(
+        default=".leverframe/servers", description="where servers of this machine keep releases, log and key"
+    )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8080, description="port of REST; 0 takes a free one")
     grpc_port: Annotated[int, Field(ge=0, le=65535)] = Field(

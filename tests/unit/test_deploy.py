@@ -9,15 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leverframe.domain.bundle.schema import Field, Schema
-from leverframe.domain.deploy import Desired, Release, State, Terms, planned, refuse_promotion
-from leverframe.domain.deploy.plan import Compare, Forget, Publish, Replay, Try, Withdraw
+from leverframe.domain.deploy import Release, ReleaseManifest, State, Terms, planned, refuse_other
+from leverframe.domain.deploy.manifest import read, told
+from leverframe.domain.deploy.plan import Adopt, Compare, Forget, Publish, Replay, Try, Withdraw
 from leverframe.domain.deploy.replay import Twice, body, judged
 from leverframe.domain.deploy.smoke import bad_requests, differs, golden_requests
 from leverframe.domain.training_set import Label
 from leverframe.errors import PromotionError
 
 TERMS = Terms(verify_seconds=1, replay=50, maximum_disagreement=0.2, maximum_slowdown=3, keep=3)
-DESIRED = Desired("shop", "b" * 64, "c" * 40)
+
+
+def manifest(bundle: str = "b", commit: str = "c", **parts: str) -> ReleaseManifest:
+    """Return a release manifest whose digests are one letter over and over."""
+    whole = {"lock": "l" * 64, "weights": "w" * 64, "plan": "p" * 64, "schema": "s" * 64, **parts}
+    return ReleaseManifest("shop", commit * 40, bundle=bundle * 64, **whole)
+
+
+DESIRED = manifest()
 SCHEMA = Schema(
     "shop",
     Label("late", "binary"),
@@ -34,12 +43,17 @@ GOLDEN = [
 
 def release(number: int, bundle: str = "a") -> Release:
     """Return a release of a bundle."""
-    return Release(number, bundle * 64, "s" * 64, "c" * 40, "2024-01-01T00:00:00+00:00")
+    return Release(number, manifest(bundle), "2024-01-01T00:00:00+00:00")
 
 
 def test_a_served_bundle_needs_no_step() -> None:
-    """Deploying what serves is nothing to do, whatever its commit."""
-    assert planned(State("shop", (release(1, "b"),), 1), DESIRED, TERMS) == ()
+    """Deploying what serves is nothing to do; a newer commit that wants it is noted, and the traffic left alone."""
+    state = State("shop", (release(1, "a"), release(2, "b")), 2)
+    assert planned(state, DESIRED, TERMS) == ()
+    newer = manifest(commit="d")
+    assert planned(state, newer, TERMS) == (Adopt(newer.commit),)
+    assert planned(state.wanted_by(newer), newer, TERMS) == ()
+    assert state.wanted_by(newer).releases[0] == state.releases[0]
 
 
 def test_the_first_release_has_nothing_to_compare_with() -> None:
@@ -69,7 +83,7 @@ def test_the_state_keeps_its_promises(taken: list[tuple[str, int]]) -> None:
     for what, which in taken:
         bundle, highest = "abcdef"[which] * 64, state.highest
         if what == "publish" and (state.serving is None or state.serving.bundle != bundle):
-            state = state.published(Release(highest + 1, bundle, "s", "c", "t"), keep=3)
+            state = state.published(Release(highest + 1, manifest("abcdef"[which]), "t"), keep=3)
             assert state.highest == highest + 1
         elif what == "back" and len(state.releases) > 1:
             state = state.back_to(state.releases[-2].number, "why")
@@ -82,12 +96,27 @@ def test_the_state_keeps_its_promises(taken: list[tuple[str, int]]) -> None:
         assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
 
 
-def test_promotion_needs_the_very_bundle_before() -> None:
-    """What the environment before serves may come; another bundle, or none, may not."""
-    refuse_promotion(DESIRED, "staging", State("shop", (release(1, "b"),), 1))
-    for served in (None, State("shop"), State("shop", (release(1, "b"), release(2, "a")), 2)):
-        with pytest.raises(PromotionError, match="not what `staging` serves"):
-            refuse_promotion(DESIRED, "staging", served)
+def test_promotion_needs_the_very_manifest_before() -> None:
+    """What the environment before serves may come, from whichever commit; any other part of it may not differ."""
+    refuse_other(DESIRED, manifest(commit="d"), "`staging` serves", next="do")
+    for recorded, said in (
+        (None, "it serves nothing"),
+        (manifest("a"), "bundle is bbbbbbbbbbbb here and aaaaaaaaaaaa there"),
+        (manifest(lock="m"), "differ in lock"),
+        (manifest(plan="q", schema="t"), "differ in plan, schema"),
+    ):
+        with pytest.raises(PromotionError, match="not what `staging` serves") as caught:
+            refuse_other(DESIRED, recorded, "`staging` serves", next="do")
+        assert said in caught.value.why
+
+
+@given(st.text(max_size=80))
+def test_a_manifest_in_a_tag_is_read_back(first: str) -> None:
+    """Whatever the first line says; the message of a tag that somebody else wrote is none."""
+    assert read(told(DESIRED, first.replace("\n", " ").strip() or "x")) == DESIRED
+    assert read(first) is None
+    assert read(f"x\n\n[{json.dumps(first)}]") is None
+    assert read('x\n\n{"model": "shop"}') is None
 
 
 def test_golden_rows_are_asked_form_by_form() -> None:

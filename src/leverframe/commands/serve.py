@@ -23,13 +23,15 @@ def serve(
     bundle: Path | None, name: str, port: int | None, grpc_port: int | None, metrics_port: int | None,
     action: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Serve BUNDLE, a folder that `leverframe bundle` made, and print a request that works.
+    """Serve BUNDLE, a folder that `leverframe bundle` made or a model repository of such, and print a working request.
 
     The server goes on in the background. Without BUNDLE it is the releases that were deployed to the
     server of that name, or models/bundle where there are none.
     """
     if action == "stop":
-        output.product(f"the server `{name}` has ended" if serving.stop(name) else f"no server `{name}` was running")
+        ended = serving.stop(name)
+        words = f"the server `{name}` has ended" if ended else f"no server `{name}` was running"
+        output.product_json({"ended": ended}) if as_json else output.product(words)
         return
     found = serving.look(name) if action == "status" else serving.serve(bundle, name, (port, grpc_port, metrics_port))
     if as_json:

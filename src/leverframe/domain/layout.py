@@ -29,7 +29,7 @@ BUNDLE = Path("models/bundle")
 BUNDLE_REPORT = REPORTS / "bundle.json"
 PARITY = REPORTS / "parity.json"
 LEVERS = Path(".leverframe/levers")  # what each lever found last; the card is made of it
-SERVERS = Path(".leverframe/servers")  # one folder a server of this machine
+PRIVATE = Path(".leverframe")  # of this machine alone
 VALID_SETTINGS = Path(".leverframe/valid-settings")  # digest of settings that were valid
 STAGE_LOGS = Path(".leverframe/stages")  # never an output: times would change hashes
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from leverframe.domain import layout
 from leverframe.domain.bundle import manifest as names
 from leverframe.errors import BundleError, SettingsError, nearest
+from leverframe.files import PARAMS
 from leverframe.wiring import ROOT, read_settings
 from leverframe.wiring.levers import forget, kept
 from leverframe.wiring.serving import log_of, server_folder, start_ports
@@ -32,13 +33,13 @@ Tell = Callable[[str], None]
 def deploy(environment: str, commit: str, again: bool, tell: Tell, *, record: bool = True) -> Deployed:
     """Let an environment serve the bundle of a commit, and keep what came of it.
 
-    A server that does not run is started. With ``record``, tags are written, and deployments where
-    a token of the forge is at hand. Raises ``BundleError`` for a commit without a bundle,
-    ``PromotionError`` for one that the environment before does not serve.
+    A server that does not run is started. The settings in force are those of the commit. With
+    ``record``, tags are written, and deployments where a token of the forge is at hand. Raises
+    ``BundleError`` for a commit without a bundle, ``PromotionError`` for one that the environment
+    before does not serve.
     """
     forget("deploy")
-    settings = read_settings()
-    desired, files = _desired(settings, commit, tell)
+    settings, desired, files = _desired(commit, tell)
     ledger = _ledger(settings, environment) if record else None
     with _deployment(settings, environment, files, ledger, tell) as (deployment, place):
         _check_promotion(settings, environment, desired)
@@ -53,8 +54,7 @@ def plan(environment: str, commit: str, tell: Tell) -> tuple[Step, ...]:
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import planned
 
-    settings = read_settings()
-    desired, _ = _desired(settings, commit, tell)
+    settings, desired, _ = _desired(commit, tell)
     _environment(settings, environment)
     _check_promotion(settings, environment, desired)
     place = Releases(server_folder(environment).folder)
@@ -144,14 +144,15 @@ def _check_promotion(settings: Settings, environment: str, desired: ReleaseManif
         refuse_other(desired, recorded, f"`{before}` serves", next=f"`leverframe deploy --environment {before}` first")
 
 
-def _desired(settings: Settings, commit: str, tell: Tell) -> tuple[ReleaseManifest, Callable[[], Mapping[str, bytes]]]:
-    """Return what a commit wants served, and how its files are got."""
+def _desired(commit: str, tell: Tell) -> tuple[Settings, ReleaseManifest, Callable[[], Mapping[str, bytes]]]:
+    """Return the settings of a commit, what it wants served, and how the files of that are got."""
     from leverframe.adapters.git import Git
     from leverframe.domain.bundle import read_manifest
     from leverframe.domain.deploy import ReleaseManifest
 
     git = Git(ROOT)
     named = git.named(commit)
+    settings = _settings_of(git, named, tell)
     files = _bundle_of(git, named, tell)
     if names.MANIFEST not in files:
         raise BundleError(
@@ -161,7 +162,20 @@ def _desired(settings: Settings, commit: str, tell: Tell) -> tuple[ReleaseManife
         )
     said = files[names.MANIFEST]
     parts, lock = read_manifest(said, f"of {named[:12]}"), git.show(named, "dvc.lock") or b""
-    return ReleaseManifest.of(settings.bundle.model, named, lock, said, parts), lambda: files
+    return settings, ReleaseManifest.of(settings.bundle.model, named, lock, said, parts), lambda: files
+
+
+def _settings_of(git: Git, commit: str, tell: Tell) -> Settings:
+    """Return the settings as they are in a commit: what is deployed, and how, is what was merged."""
+    from leverframe.documents import parse, validated
+    from leverframe.settings import Settings
+
+    text = git.show(commit, str(PARAMS)) or b""
+    path = ROOT / PARAMS
+    if path.is_file() and path.read_bytes() != text:
+        tell(f"{PARAMS} here is not the one of {commit[:12]}, whose settings hold")
+    name = f"{PARAMS} of {commit[:12]}"
+    return validated(Settings, parse(text.decode(errors="replace"), name=name, what="settings file"), name=name)
 
 
 def _bundle_of(git: Git, commit: str, tell: Tell) -> dict[str, bytes]:

@@ -27,15 +27,21 @@ def ledger(model: str, environment: str) -> Ledger:
 
 
 class _Book:
-    """The tags of this clone; one that is added is added on the forge first, where there is one."""
+    """The tags of this clone; new ones are added on the forge, where there is one, and come here with the next fetch.
+
+    A tag of the same name made here would be another object, which a fetch refuses to replace.
+    """
 
     def __init__(self, git: Git, forge: GithubDeployments | None) -> None:
         self._git, self._forge = git, forge
+        self._added: list[Tag] = []
 
     def tags(self, model: str) -> list[Tag]:
-        return self._git.tags(model)
+        return [*self._git.tags(model), *self._added]
 
     def tag(self, tag: Tag) -> None:
-        if self._forge is not None:
+        if self._forge is None:
+            self._git.tag(tag)
+        else:
             self._forge.tag(tag)
-        self._git.tag(tag)
+            self._added.append(tag)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from leverframe.domain import layout
 from leverframe.domain.bundle import manifest as names
+from leverframe.domain.bundle.manifest import read_manifest, unusable
+from leverframe.domain.bundle.metadata import released
 from leverframe.errors import BundleError, ServerError
-from leverframe.files import write_folder
+from leverframe.files import PARAMS, private_folder, write_folder
 from leverframe.wiring import ROOT, read_settings
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def serve(path: Path | None, name: str, ports: tuple[int | None, int | None, int
     ``ports`` of REST, gRPC and metrics are those of the settings where they are None. A server
     that runs goes on. Raises ``BundleError`` for a bundle that it cannot answer with.
     """
-    settings = read_settings().serve if (ROOT / "params.yaml").exists() else _defaults()
+    settings = _settings()
     place = server_folder(name)
     running, deployed = place.running() is not None, any((place.folder / "releases").glob("*.json"))
     if path is not None or not (running or deployed):
@@ -81,10 +83,10 @@ def server_folder(name: str) -> ServerFolder:
     """Return the folder of the server of that name."""
     from leverframe.adapters.mlserver import ServerFolder
     from leverframe.adapters.process import Processes
-    from leverframe.files import private_folder
 
-    private_folder((ROOT / layout.SERVERS).parent)
-    return ServerFolder((ROOT / layout.SERVERS / name).resolve(), Processes())
+    servers = ROOT / _settings().folder
+    private_folder(servers if servers.is_absolute() else ROOT / layout.PRIVATE)
+    return ServerFolder((servers / name).resolve(), Processes())
 
 
 def log_of(place: ServerFolder, settings: ServeSettings) -> dict[str, Any]:
@@ -116,24 +118,44 @@ def _described(place: ServerFolder, model: str, release: int) -> tuple[Schema, l
     return from_json(json.loads((folder / names.SCHEMA).read_bytes())), [json.loads(line) for line in golden]
 
 
-def _put_alone(place: ServerFolder, bundle: Path) -> None:
-    """Let a server have one release: that of the bundle, where it lies."""
+def _put_alone(place: ServerFolder, path: Path) -> None:
+    """Let a server have what ``path`` holds and nothing else: one bundle, or the releases of a model repository."""
     import shutil
 
-    from leverframe.domain.bundle import read_manifest
-    from leverframe.domain.bundle.manifest import unusable
-    from leverframe.domain.bundle.metadata import released
-
-    try:
-        manifest = read_manifest((bundle / names.MANIFEST).read_bytes(), str(bundle))
-        settings = json.loads((bundle / names.SETTINGS).read_bytes())
-    except (OSError, ValueError) as error:
-        raise unusable(str(bundle), f"{error}") from error
+    found = _releases_in(path)
     for each in place.models.glob("*"):
         shutil.rmtree(each)
-    content = released(settings, manifest, 1, str(bundle.resolve()), "")
-    folder = place.models / manifest.model / "1"
-    write_folder(folder, {names.SETTINGS: (json.dumps(content, indent=1) + "\n").encode()})
+    for release, content in found.items():
+        write_folder(place.models / release, {names.SETTINGS: (json.dumps(content, indent=1) + "\n").encode()})
+
+
+def _releases_in(path: Path) -> dict[Path, dict[str, Any]]:
+    """Return by model and number the settings of what ``path`` holds.
+
+    A repository is laid out as MLServer has it, ``<model>/<release>/``, each release a whole bundle or
+    settings that say where one lies.
+    """
+    if (path / names.MANIFEST).is_file():
+        content = _settings_of_release(path, 1)
+        return {Path(content["name"], "1"): content}
+    folders = sorted(each.parent for each in path.glob(f"*/*/{names.SETTINGS}") if each.parent.name.isdigit())
+    found = [_settings_of_release(each, int(each.name)) for each in folders]
+    if not found:
+        why = f"it has neither {names.MANIFEST} nor folders <model>/<release> with {names.SETTINGS}"
+        raise unusable(str(path), why)
+    return {Path(each["name"], each["parameters"]["version"]): each for each in found}
+
+
+def _settings_of_release(folder: Path, number: int) -> dict[str, Any]:
+    try:
+        settings = json.loads((folder / names.SETTINGS).read_bytes())
+        said = (settings.get("parameters") or {}).get("uri")
+        bundle = folder if (folder / names.MANIFEST).is_file() or not said else folder / said
+        manifest = read_manifest((bundle / names.MANIFEST).read_bytes(), str(bundle))
+        commit = str(((settings.get("parameters") or {}).get("extra") or {}).get("commit", ""))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise unusable(str(folder), f"{error}") from error
+    return released(settings, manifest, number, str(bundle.resolve()), commit)
 
 
 def start_ports(settings: ServeSettings, asked: tuple[int | None, int | None, int | None]) -> Ports:
@@ -145,7 +167,8 @@ def start_ports(settings: ServeSettings, asked: tuple[int | None, int | None, in
     return Ports(settings.host, *chosen)
 
 
-def _defaults() -> ServeSettings:
+def _settings() -> ServeSettings:
+    """Return how servers listen; a folder with a bundle alone has no settings, and needs none."""
     from leverframe.settings import ServeSettings
 
-    return ServeSettings()
+    return read_settings().serve if (ROOT / PARAMS).exists() else ServeSettings()

@@ -7,6 +7,7 @@ from github.Repository import Repository
 
 from leverframe.adapters.github.calls import Calls, reference
 from leverframe.domain.deploy.record import Tag
+from leverframe.errors import ForgeUnreachableError
 
 _TASK = "leverframe"  # tells our deployments from those of others to an environment of the same name
 
@@ -45,14 +46,25 @@ class GithubDeployments(Calls):
         self.asked(ask, "say how the deployment goes", "deployments: write")
 
     def tag(self, tag: Tag) -> None:
-        """Add an annotated tag, unless it stands there at the same commit."""
+        """Add an annotated tag, unless it stands there at the same commit.
 
-        def ask(repository: Repository) -> None:
-            if reference(repository, f"tags/{tag.name}") is None:
-                made = repository.create_git_tag(tag.name, tag.message, tag.commit, "commit")
-                repository.create_git_ref(f"refs/tags/{tag.name}", made.sha)
+        Raises ``ForgeUnreachableError`` where it stands at another one: somebody was quicker.
+        """
 
-        self.asked(ask, f"add the tag {tag.name}", "contents: write")
+        def ask(repository: Repository) -> str:
+            known = reference(repository, f"tags/{tag.name}")
+            if known is not None:
+                return repository.get_git_tag(known.object.sha).object.sha if known.object.type == "tag" else ""
+            made = repository.create_git_tag(tag.name, tag.message, tag.commit, "commit")
+            repository.create_git_ref(f"refs/tags/{tag.name}", made.sha)
+            return tag.commit
+
+        if self.asked(ask, f"add the tag {tag.name}", "contents: write") != tag.commit:
+            raise ForgeUnreachableError(
+                f"the tag {tag.name} stands at another commit",
+                why="another deployment was written down since the tags of this clone were fetched",
+                next="`git fetch --tags`, then run the same command again",
+            )
 
     def revert(self, commit: str, title: str, body: str) -> str:
         """Open a pull request with the files of before ``commit``, and return its address.

@@ -70,7 +70,8 @@ def read_manifest(data: bytes, where: str) -> Manifest:
     try:
         content: dict[str, Any] = json.loads(data)
         manifest = Manifest(**content)
-        sound = manifest.format == FORMAT and all(map(_plain_name, manifest.files)) and manifest.engine in _ENGINES
+        sound = manifest.format == FORMAT and all(map(_plain_name, (manifest.model, *manifest.files)))
+        sound = sound and manifest.engine in _ENGINES
     except (ValueError, TypeError, AttributeError) as error:
         raise unusable(where, f"its {MANIFEST} is damaged: {error}") from error
     if not sound or not {*FILES, manifest.model_file} <= set(manifest.files):

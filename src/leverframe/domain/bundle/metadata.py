@@ -31,11 +31,11 @@ def released(settings: dict[str, Any], manifest: Manifest, release: int, uri: st
     """Return the settings of one release: what the bundle says of itself, its number, and where its files are.
 
     ``release`` must be a whole number: MLServer compares others as text, where 10 is less than 9.
-    The class that answers is ours whatever a bundle says: it is data, and names no code to run.
+    Name and class are ours whatever the settings in a bundle say: it is data, and names no code to run.
     """
     told = {"bundle": manifest.digest, "schema": manifest.files["schema.json"], "commit": commit}
     parameters = {"uri": uri, "version": str(release), "extra": told}
-    return {**settings, "implementation": RUNTIME, "parameters": parameters}
+    return {**settings, "name": manifest.model, "implementation": RUNTIME, "parameters": parameters}
 
 
 def outputs(schema: Schema) -> list[dict[str, Any]]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from leverframe.testing.github import schema
-from leverframe.testing.github.calls import REPOSITORY, Answer, Call, Refused, Route, may
+from leverframe.testing.github.calls import REPOSITORY, Answer, Call, Refused, Route, may, path
 from leverframe.testing.github.state import Repository
 
 
 def _one_ref(call: Call, repository: Repository) -> Answer:
-    commit = repository.commit(f"refs/{call.variables['ref']}")
-    if not commit:
+    name = f"refs/{call.variables['ref']}"
+    if not repository.commit(name):
         raise Refused(404, "Not Found")
-    body = _ref_body(f"refs/{call.variables['ref']}", commit)
+    kind, found = repository.git("for-each-ref", "--format=%(objecttype) %(objectname)", name).split()
+    body = {"ref": name, "object": {"sha": found, "type": kind}}
     return Answer(200, schema.response(call.template, "get", 200, body))
 
 
@@ -37,18 +38,23 @@ def _move_ref(call: Call, repository: Repository) -> Answer:
     return Answer(200, schema.response(call.template, "patch", 200, _ref_body(name, call.body["sha"])))
 
 
-def _commit_body(repository: Repository, commit: str) -> dict[str, Any]:
+def _commit_body(call: Call, repository: Repository, commit: str) -> dict[str, Any]:
+    here = f"{call.address}{path(repository)}/git/commits"  # clients follow it
     tree, parents, message = repository.git("log", "-1", "--format=%T%n%P%n%B", commit).split("\n", 2)
     return {
         "sha": commit,
+        "url": f"{here}/{commit}",
         "tree": {"sha": tree},
         "message": message.strip(),
-        "parents": [{"sha": each} for each in parents.split()],
+        "parents": [
+            {"sha": each, "url": f"{here}/{each}", "html_url": f"{call.address}/{repository.full_name}/commit/{each}"}
+            for each in parents.split()
+        ],
     }
 
 
 def _one_commit(call: Call, repository: Repository) -> Answer:
-    body = _commit_body(repository, call.variables["commit_sha"])
+    body = _commit_body(call, repository, call.variables["commit_sha"])
     return Answer(200, schema.response(call.template, "get", 200, body))
 
 
@@ -56,7 +62,7 @@ def _new_commit(call: Call, repository: Repository) -> Answer:
     may(call, "contents")
     parents = [word for parent in call.body.get("parents", []) for word in ("-p", parent)]
     commit = repository.git("commit-tree", call.body["tree"], *parents, "-m", call.body["message"]).strip()
-    return Answer(201, schema.response(call.template, "post", 201, _commit_body(repository, commit)))
+    return Answer(201, schema.response(call.template, "post", 201, _commit_body(call, repository, commit)))
 
 
 def _new_tree(call: Call, repository: Repository) -> Answer:
@@ -69,6 +75,15 @@ def _new_tree(call: Call, repository: Repository) -> Answer:
         entries[each["path"]] = f"{each['mode']} blob {blob}\t{each['path']}"
     tree = repository.tree(index, [line.replace(" blob ", " ") for line in entries.values()])
     return Answer(201, schema.response(call.template, "post", 201, {"sha": tree, "truncated": False, "tree": []}))
+
+
+def _one_tag(call: Call, repository: Repository) -> Answer:
+    text = repository.git("cat-file", "tag", call.variables["tag_sha"])
+    head, _, message = text.partition("\n\n")
+    said = dict(line.split(" ", 1) for line in head.splitlines())
+    values: dict[str, Any] = {"sha": call.variables["tag_sha"], "tag": said["tag"], "message": message}
+    values |= {"object": {"sha": said["object"], "type": said["type"]}}
+    return Answer(200, schema.response(call.template, "get", 200, values))
 
 
 def _new_tag(call: Call, repository: Repository) -> Answer:
@@ -90,4 +105,5 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", f"{REPOSITORY}/git/commits"): _new_commit,
     ("POST", f"{REPOSITORY}/git/trees"): _new_tree,
     ("POST", f"{REPOSITORY}/git/tags"): _new_tag,
+    ("GET", f"{REPOSITORY}/git/tags/{{tag_sha}}"): _one_tag,
 }

@@ -229,7 +229,8 @@ def _edit_pull(call: Call, repository: Repository) -> Answer:
 
 def _repository(call: Call, repository: Repository) -> Answer:
     values = {"name": repository.name, "full_name": repository.full_name, "owner": person(repository.owner)}
-    return Answer(200, schema.response(call.template, "get", 200, {**values, "default_branch": "main"}))
+    values |= {"default_branch": "main", "url": f"{call.address}{path(repository)}"}  # clients follow it
+    return Answer(200, schema.response(call.template, "get", 200, values))
 
 
 def _merge(call: Call, repository: Repository) -> Answer:

@@ -33,6 +33,7 @@ PATHS = {
     f"{_R}/git/commits/{{commit_sha}}": ["get"],
     f"{_R}/git/commits": ["post"],
     f"{_R}/git/tags": ["post"],
+    f"{_R}/git/tags/{{tag_sha}}": ["get"],
     f"{_R}/git/trees": ["post"],
     f"{_R}/deployments": ["get", "post"],
     f"{_R}/deployments/{{deployment_id}}": ["get"],

@@ -1,0 +1,193 @@
+"""Merging is deploying, and everybody sees it: tags, deployments and the way back on the stand-in for GitHub."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe.domain.bundle.manifest import MANIFEST, Manifest, sha256
+from leverframe.testing.github import Repository, StandIn, Token, serving
+from leverframe.testing.github.server import Fault
+from leverframe.testing.repository import TemporaryRepository
+from tests.integration.served import two_models
+from tests.integration.shop import Shop, built_once, copied
+
+NAME, SECRET = "acme/shop", "ghs_not_to_be_seen_anywhere"
+
+
+@dataclass
+class World:
+    """The shop with two models, its repository on the stand-in, and the machine of the server."""
+
+    server: StandIn
+    shop: Shop
+    machine: TemporaryRepository
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def repository(self) -> Repository:
+        """The repository on the stand-in."""
+        return self.server.repositories[NAME]
+
+    def push(self, revision: str) -> str:
+        """Let main on the forge stand at a revision, and return its commit."""
+        address = self.server.address.replace("http://", f"http://x:{SECRET}@")
+        self.shop.repository.git(
+            "push", "--quiet", "--force", f"{address}/{NAME}", f"{revision}^{{commit}}:refs/heads/main"
+        )
+        return self.repository.commit("main")
+
+    def run(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """Run a lever on the machine of the server, at main, as the job after a merge does."""
+        self.machine.git("fetch", "--quiet", "--tags", f"{self.server.address}/{NAME}", "main")
+        self.machine.git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
+        environment = {
+            **{name: value for name, value in self.machine.environment.items() if not name.startswith("GITHUB_")},
+            "GITHUB_REPOSITORY": NAME,
+            "GITHUB_API_URL": self.server.address,
+            "GITHUB_TOKEN": SECRET,
+        }
+        command = [sys.executable, "-m", "leverframe", *arguments, "--json"]
+        done = subprocess.run(
+            command, cwd=self.machine.root, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr + done.stdout
+        assert SECRET not in done.stdout + done.stderr
+        self.told.append(done.stderr)
+        return json.loads(done.stdout) if done.stdout else {}
+
+    def states(self) -> list[tuple[str, str, list[str]]]:
+        """Return commit, environment and states of each deployment, oldest first."""
+        return [
+            (each.commit, each.environment, [state for state, _ in each.states]) for each in self.repository.deployments
+        ]
+
+    def tags(self) -> dict[str, str]:
+        """Return the tags on the forge with their commits."""
+        names = self.repository.git("tag").split()
+        return {name: self.repository.commit(f"refs/tags/{name}") for name in names if name not in ("one", "two")}
+
+
+@pytest.fixture
+def world(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Return the shop on a stand-in, and a clone beside which servers run; nothing may break GitHub's description."""
+    shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
+    home = tmp_path / "machine"
+    home.mkdir()
+    machine = TemporaryRepository(home / "repository", home / "home")
+    machine.home.mkdir()
+    with serving(tmp_path / "forge") as server:
+        server.tokens[SECRET] = Token("github-actions[bot]")
+        server.repository(NAME)
+        found = World(server, shop, machine)
+        found.push("one")
+        subprocess.run(["git", "clone", "--quiet", f"{server.address}/{NAME}", str(machine.root)], check=True)
+        (machine.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {shop.root / '.dvc/cache'}\n")
+        try:
+            yield found
+        finally:
+            for name in ("local", "production"):
+                found.run("serve", "--stop", "--name", name)
+        assert server.violations == []
+
+
+def test_a_merge_is_deployed_promoted_and_written_down(world: World) -> None:
+    """Version and assignment as annotated tags, a deployment with its states; a second run writes nothing."""
+    one = world.push("one")
+    found = world.run("deploy")
+    assert found["recorded"]["version"] == "shop@v1.0.0"
+    assert world.tags() == {"shop@v1.0.0": one, "shop#local#1": one}
+    assert world.states() == [(one, "local", ["in_progress", "success"])]
+    message = world.repository.git("tag", "-l", "--format=%(contents)", "shop@v1.0.0")
+    assert json.loads(message.partition("\n\n")[2])["bundle"] == found["serving"]["manifest"]["bundle"]
+    before = len(world.server.requests)
+    again = world.run("deploy")
+    assert (again["steps"], again["recorded"]) == ([], found["recorded"])
+    assert world.states() == [(one, "local", ["in_progress", "success"])]
+    assert {each.method for each in world.server.requests[before:]} == {"GET"}
+    world.run("deploy", "--environment", "production")
+    assert world.tags()["shop#production#2"] == one
+    two = world.push("two")
+    world.run("deploy")
+    assert world.tags()["shop@v1.0.1"] == two
+    assert world.states()[-1] == (two, "local", ["in_progress", "success"])
+
+
+def test_a_release_that_cannot_serve_is_taken_back_on_the_forge(world: World) -> None:
+    """Failure is shown on the deployment, and one pull request with the files of before is opened, once."""
+    world.push("one")
+    world.run("deploy")
+    world.shop.repository.git("checkout", "--quiet", "--detach", "one")
+    world.shop.replace("params.yaml", "golden_rows: 16", "golden_rows: 12")
+    world.shop.repository.commit("Fewer golden rows")  # without `dvc repro`: the lock still has the bundle of before
+    world.push("HEAD")
+    world.run("deploy")
+    noted = json.loads((world.machine.root / ".leverframe/servers/local/releases/shop.json").read_text())
+    assert noted["releases"][-1]["manifest"]["commit"] == world.repository.commit("main")
+    golden = world.shop.root / "models/bundle/golden.jsonl"
+    world.shop.repository.dvc("checkout", "--quiet", "--force", "models/bundle")
+    _spoil(golden.parent)
+    world.shop.repository.dvc("commit", "--force", "bundle")
+    world.shop.repository.commit("A bundle that answers otherwise")
+    bad = world.push("HEAD")
+    found = world.run("deploy", code=30)
+    assert [each["reason"] for each in found["objections"]] == ["load-failed"]
+    assert world.states()[-1] == (bad, "local", ["in_progress", "failure"])
+    (pull,) = world.repository.pulls.values()
+    assert found["recorded"]["revert"].endswith(f"/pull/{pull.number}")
+    assert "load-failed" in pull.body.replace("&#45;", "-")
+    assert world.repository.git("diff", f"{bad}^", pull.head) == ""
+    assert world.repository.git("rev-parse", f"{pull.head}^").strip() == bad
+    world.run("deploy", code=30)
+    assert len(world.repository.pulls) == 1
+    assert world.repository.merge(pull)
+    healed = world.run("deploy")
+    assert healed["objections"] == []
+    assert [each["step"].split()[0] for each in healed["steps"]] == ["note"]
+
+
+def test_a_rollback_is_written_down_and_asks_git_to_agree(world: World) -> None:
+    """Traffic first; then the assignment of the earlier version, and the pull request that takes the later one back."""
+    one = world.push("one")
+    world.run("deploy")
+    two = world.push("two")
+    world.run("deploy")
+    found = world.run("rollback", "--because", "late labels")
+    assert found["recorded"]["assignment"] == "shop#local#3"
+    assert world.tags()["shop#local#3"] == one
+    (pull,) = world.repository.pulls.values()
+    assert "late labels" in pull.body
+    assert two[:12] in pull.title
+
+
+def test_a_forge_that_does_not_answer_loses_nothing(world: World) -> None:
+    """What could not be written down after the switch is written by the next run; the release serves meanwhile."""
+    one = world.push("one")
+    world.server.faults.append(Fault("POST", "/git/tags", status=403, times=1))
+    world.run("deploy", code=26)
+    assert world.tags() == {}
+    found = world.run("deploy")
+    assert found["steps"] == []
+    assert world.tags() == {"shop@v1.0.0": one, "shop#local#1": one}
+    assert world.states() == [(one, "local", ["in_progress", "success"])]
+
+
+def _spoil(bundle: Path) -> None:
+    """Change an expected answer, and let the manifest name the changed file."""
+    files = {each.name: each.read_bytes() for each in bundle.iterdir()}
+    rows = [json.loads(line) for line in files["golden.jsonl"].splitlines()]
+    rows[0]["answer"] = rows[0]["answer"][::-1]
+    files["golden.jsonl"] = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    known = vars(Manifest(**json.loads(files[MANIFEST])))
+    digests = {name: sha256(data) for name, data in sorted(files.items()) if name != MANIFEST}
+    files[MANIFEST] = Manifest(**{**known, "files": digests}).to_bytes()
+    for name, data in files.items():
+        (bundle / name).unlink()
+        (bundle / name).write_bytes(data)
