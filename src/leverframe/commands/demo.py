@@ -11,12 +11,12 @@ from leverframe.wiring import showcase
 @click.command(epilog="Examples: leverframe demo; leverframe demo --no-pull-requests")
 @click.option("--pull-requests/--no-pull-requests", default=True, help="Also open the case's pull requests locally.")
 def demo(pull_requests: bool) -> None:
-    """Run what is stale, print what came out, then open two pull requests on a stand-in for GitHub.
+    """Run what is stale, print what came out; then pull requests on a stand-in for GitHub, a merge and what it deploys.
 
-    Their pages stay up until Ctrl-C where a person watches; copies of them are kept as files.
+    Pages and server stay up until Ctrl-C where a person watches; copies of the pages are kept as files.
     """
     output.product("\n".join(wiring.demo(output.story)))
     if pull_requests:
-        with showcase.pull_requests(output.story) as shown:
-            output.product("\n".join(showcase.lines(shown)))
-            output.wait_for_person("the pages are up; Ctrl-C ends them" if shown else "")
+        with showcase.showing(output.story) as shown:
+            output.product("\n".join(shown.lines() if shown else []))
+            output.wait_for_person("pages and server are up; Ctrl-C ends them" if shown else "")

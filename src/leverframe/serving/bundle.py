@@ -116,6 +116,9 @@ class OpenBundle:
                 found, _ = self.answer(checked(self.schema, tensors), datetime.now().astimezone())
             except LeverframeError as error:
                 raise unusable(folder, f"a golden row by {form} is refused: {error.what}") from error
+            except Exception as error:  # what a model raises of itself has no common class
+                why = (str(error).splitlines() or [""])[0][:200]
+                raise unusable(folder, f"the model fails with the golden rows by {form}: {why}") from error
             expected = np.array([each["answer"] for each in rows], np.float64)
             if found.shape != expected.shape:
                 raise unusable(folder, f"golden rows by {form} are answered in another form")

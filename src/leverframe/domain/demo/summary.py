@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
-from leverframe.documents import Document
 from leverframe.domain import layout
 from leverframe.domain.evaluate.summary import summary_lines
 from leverframe.domain.stage_log import StageRecord
@@ -16,19 +13,6 @@ from leverframe.domain.training_set import TrainingSet
 
 _WARNINGS = 4  # shown one by one; the rest is counted
 _BAR = 20
-
-
-class Change(Document):
-    """A pull request of the demo: keys of params.yaml with their new values, whose text must stand there once."""
-
-    title: str
-    replace: dict[str, str] = Field(min_length=1)
-
-
-class Changes(Document):
-    """The pull requests of a case, by branch."""
-
-    changes: dict[str, Change]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,89 @@
+"""Clients that ask a model server at a constant rate, and what each of them got."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import quantiles
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: when it began and how long it took in seconds, its status, and the release that answered.
+
+    Status 0 is a connection that failed; ``version`` then says how.
+    """
+
+    began: float
+    seconds: float
+    status: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long answers took, in milliseconds."""
+
+    requests: int
+    p50: float
+    p99: float
+    longest: float
+
+    @classmethod
+    def of(cls, answers: Sequence[Asked]) -> Times:
+        """Return the times of at least two answers."""
+        took = [each.seconds * 1000 for each in answers]
+        cuts = quantiles(took, n=100, method="inclusive")
+        return cls(len(took), round(cuts[49], 2), round(cuts[98], 2), round(max(took), 2))
+
+
+class Traffic:
+    """``clients`` connections that send ``body`` to ``path`` over and over, ``pause`` seconds after each answer.
+
+    ``headers`` go with every request. What a slow answer delays is not asked twice.
+    """
+
+    def __init__(self, port: int, path: str, body: bytes, *, clients: int, pause: float = 0.03, **headers: str) -> None:
+        self.answers: list[Asked] = []
+        self._port, self._path, self._body, self._pause = port, path, body, pause
+        self._headers = {"content-type": "application/json", **headers}
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Ask as long as the block lasts; requests under way are waited for."""
+        for each in self._threads:
+            each.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            for each in self._threads:
+                each.join(30)
+
+    @property
+    def failed(self) -> list[Asked]:
+        """Whatever was not answered with 200."""
+        return [each for each in self.answers if each.status != 200]
+
+    def _ask(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        while not self._stop.is_set():
+            began = time.monotonic()
+            try:
+                connection.request("POST", self._path, self._body, self._headers)
+                answer = connection.getresponse()
+                content = json.loads(answer.read())
+                status, version = answer.status, str(content.get("model_version", content))
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                status, version = 0, repr(error)
+                connection.close()
+            self.answers.append(Asked(began, time.monotonic() - began, status, version))
+            time.sleep(self._pause)
+        connection.close()
