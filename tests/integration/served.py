@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from leverframe.testing.traffic import Traffic
 from tests.integration.shop import Shop
 
 MODEL = "shop"
@@ -60,39 +57,8 @@ def ask(port: int, body: bytes) -> tuple[int, dict[str, Any]]:
     return answer.status, content
 
 
-class Load:
-    """Clients that ask without a pause, and what they got."""
-
-    def __init__(self, port: int, body: bytes, clients: int) -> None:
-        self._port, self._body = port, body
-        self.answers: list[tuple[float, float, int, str]] = []  # when, seconds, status, version
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._go, daemon=True) for _ in range(clients)]
-
-    def _go(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        while not self._stop.is_set():
-            began = time.monotonic()
-            try:
-                path, headers = f"/v2/models/{MODEL}/infer", {"content-type": "application/json"}
-                connection.request("POST", path, self._body, headers)
-                answer = connection.getresponse()
-                content = json.loads(answer.read())
-                found = answer.status, content.get("model_version", str(content))
-            except (OSError, http.client.HTTPException) as error:
-                found = 0, repr(error)
-                connection.close()
-            self.answers.append((began, time.monotonic() - began, *found))
-            time.sleep(0.03)  # constant load: what a slow answer delays is not asked twice
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Ask as long as the block lasts."""
-        for each in self._threads:
-            each.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            for each in self._threads:
-                each.join(30)
+def traffic(shop: Shop, clients: int, name: str = "local") -> Traffic:
+    """Return clients that ask a server its example without a pause."""
+    told = json.loads(shop.run("serve", "--status", "--json", "--name", name).stdout)
+    body = json.dumps(told["example"]).encode()
+    return Traffic(told["running"]["port"], f"/v2/models/{MODEL}/infer", body, clients=clients)

@@ -385,8 +385,8 @@ def _status(process: psutil.Process) -> str:
         return "gone"
 
 
-def made(folder: Path) -> Shop:
-    """Return a shop in ``folder`` with its files committed and nothing run."""
+def made(folder: Path, busy: int = 1) -> Shop:
+    """Return a shop in ``folder`` with its files committed and nothing run; it has ``busy`` times as many orders."""
     repository = TemporaryRepository.create(folder)
     files = {"sources.py": SOURCES, "contracts.py": CONTRACTS, "star.yaml": STAR, "model.py": MODEL}
     for name, content in files.items():
@@ -394,7 +394,7 @@ def made(folder: Path) -> Shop:
     repository.write("params.yaml", PARAMS)
     repository.write(".gitignore", "__pycache__\n/.leverframe/\n")
     repository.write(".dvcignore", "__pycache__\n.leverframe\n")
-    for path, content in _raw().items():
+    for path, content in _raw(busy).items():
         repository.write(path, content)
     repository.run("leverframe", "stages", "--write")
     repository.commit("A shop")
@@ -431,18 +431,18 @@ def copied(shop: Shop, folder: Path) -> Shop:
     return Shop(TemporaryRepository(folder / "repository", folder / "home"))
 
 
-def _raw() -> dict[str, str]:
+def _raw(busy: int) -> dict[str, str]:
     files = {
         "raw/products.csv": "product,room,bulk\nchair,kitchen,40\ndesk,office,210.5\nlamp,office,9\nshelf,hall,88\n"
     }
     for number, month in enumerate(MONTHS):
-        orders, returns = _month(number)
+        orders, returns = _month(number, busy)
         files[f"raw/orders-{month}.csv"] = _csv(list(orders[0]), orders)
         files[f"raw/returns-{month}.csv"] = _csv(list(returns[0]), returns)
     return files
 
 
-def _month(number: int) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+def _month(number: int, busy: int) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """Return orders and returns of one month; desks and far customers are late."""
     draw = np.random.default_rng(number)
     moment = datetime(2024, number + 1, 1, 6, tzinfo=UTC)
@@ -474,7 +474,7 @@ def _month(number: int) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
             returns.append(
                 {"order_id": str(order), "placed_at": _text(moment), "settled_at": settled, "returned": str(back)}
             )
-        moment += timedelta(minutes=int(draw.integers(30, 150)))
+        moment += timedelta(minutes=int(draw.integers(30, 150)) / busy)
     return orders, returns
 
 

@@ -31,8 +31,8 @@ MODEL = "shop"
 class Server:
     """The server of a shop, and ways to ask it."""
 
-    def __init__(self, shop: Shop) -> None:
-        ended = shop.run("serve", *FREE, "--json")
+    def __init__(self, shop: Shop, *bundle: str) -> None:
+        ended = shop.run("serve", *bundle, *FREE, "--json")
         assert ended.code == 0, ended.stderr
         self.shop, self.told = shop, json.loads(ended.stdout)
         self.running = self.told["running"]
@@ -113,30 +113,6 @@ def test_the_printed_line_works(server: Server) -> None:
     again = server.shop.run("serve", "models/bundle", *FREE)
     assert again.code == 29
     assert "runs already" in again.said()[0]
-
-
-def test_raw_columns_are_answered_as_in_training(server: Server) -> None:
-    """Every row of training and hold-out, through REST in batches and through gRPC: the same to 1e-6."""
-    root = server.shop.root / "data/training"
-    table = pl.concat([pl.read_parquet(root / "train.parquet"), pl.read_parquet(root / "holdout.parquet")])
-    expected = training_answers(server.shop, table)
-    client, served, through_grpc = server.triton(), [], []
-    for start in range(0, table.height, 500):
-        part = table.slice(start, 500)
-        status, content = server.ask(json.dumps({"inputs": tensors(server.shop, part)}).encode())
-        assert status == 200, content
-        served.append(probabilities(content))
-        inputs = []
-        for each in tensors(server.shop, part):
-            tensor = triton.InferInput(each["name"], each["shape"], each["datatype"])
-            text = each["datatype"] == "BYTES"
-            values = np.array(each["data"], object if text else np.float64)  # None becomes NaN
-            tensor.set_data_from_numpy(values.reshape(-1, 1))
-            inputs.append(tensor)
-        through_grpc.append(client.infer(MODEL, inputs).as_numpy("probability").ravel())
-    assert table.height > 2000
-    np.testing.assert_allclose(np.concatenate(served), expected, atol=1e-6)
-    np.testing.assert_allclose(np.concatenate(through_grpc), expected, atol=1e-6)
 
 
 def test_entity_keys_are_answered_as_their_columns(server: Server) -> None:

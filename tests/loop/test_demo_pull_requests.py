@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.integration.shop import Shop, copied
+from tests.integration.shop import Shop, copied, leftovers
 from tests.loop.forge import finished
 
 DEMO = """\
@@ -17,6 +18,18 @@ changes:
   worse:
     title: One tree
     replace: {"iterations: 12": "iterations: 1"}
+"""
+LIVE = r"""
+live:
+  environment: demo
+  merge: better
+  prepare:
+    "\ngate:\n": |
+
+      deploy:
+        verify_seconds: 3
+        environments: {demo: {port: 0, grpc_port: 0, metrics_port: 0}}
+      gate:
 """
 
 
@@ -41,6 +54,31 @@ def test_the_demo_shows_a_better_and_a_worse_pull_request(shop: Shop) -> None:
         assert "leverframe" in page.split("<h2>Checks</h2>")[1].split("</table>")[0]
         assert "<ins>" in page
     assert shop.repository.git("status", "--porcelain") == ""
+
+
+def test_the_demo_goes_live(shop: Shop) -> None:
+    """The better one is merged and deployed under traffic, a bad release comes back by itself, and nothing is left."""
+    shop.repository.write("pipelines/shop/demo.yaml", DEMO.split("  worse:", maxsplit=1)[0] + LIVE)
+    shop.repository.commit("A demo")
+    ended = shop.run("demo")
+    assert ended.code == 0, ended.stderr
+    told = ended.stdout.split("Merging is deploying, on a real MLServer\n")[1]
+    assert [line.split()[0] for line in told.splitlines() if line.startswith(("  passed", "  failed"))] == [
+        "passed", "passed", "failed", "passed",
+    ]  # fmt: skip
+    assert "verify-failed: an answer takes" in told
+    assert "release 2 answers again" in told
+    ((requests, failed),) = re.findall(r"([\d,]+) requests by entity keys, (\d+) failed", told)
+    assert int(requests.replace(",", "")) > 100
+    assert failed == "0"
+    assert "by release 2 of commit" in told
+    assert "tags      shop#demo#1, shop#demo#2, shop@v1.0.0, shop@v1.0.1" in told
+    assert shop.repository.git("status", "--porcelain") == ""
+    assert shop.repository.git("tag") == ""
+    server = shop.root / ".leverframe/demo/machine/repository/.leverframe/servers/demo"
+    assert (server / "server.log").exists()
+    assert not (server / "server.json").exists()  # it ended in order
+    assert leftovers(shop.root) == []
 
 
 def test_a_demo_that_does_not_fit_the_settings_says_so(shop: Shop) -> None:

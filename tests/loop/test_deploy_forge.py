@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from leverframe.domain.bundle.manifest import MANIFEST, Manifest, sha256
+from leverframe.testing.bundles import wrong
 from leverframe.testing.github import Repository, StandIn, Token, serving
 from leverframe.testing.github.server import Fault
 from leverframe.testing.repository import TemporaryRepository
@@ -180,14 +180,7 @@ def test_a_forge_that_does_not_answer_loses_nothing(world: World) -> None:
 
 
 def _spoil(bundle: Path) -> None:
-    """Change an expected answer, and let the manifest name the changed file."""
-    files = {each.name: each.read_bytes() for each in bundle.iterdir()}
-    rows = [json.loads(line) for line in files["golden.jsonl"].splitlines()]
-    rows[0]["answer"] = rows[0]["answer"][::-1]
-    files["golden.jsonl"] = "".join(json.dumps(row) + "\n" for row in rows).encode()
-    known = vars(Manifest(**json.loads(files[MANIFEST])))
-    digests = {name: sha256(data) for name, data in sorted(files.items()) if name != MANIFEST}
-    files[MANIFEST] = Manifest(**{**known, "files": digests}).to_bytes()
-    for name, data in files.items():
+    """Let the bundle expect another answer than its model gives."""
+    for name, data in wrong({each.name: each.read_bytes() for each in bundle.iterdir()}).items():
         (bundle / name).unlink()
         (bundle / name).write_bytes(data)

@@ -93,7 +93,7 @@ def _push_slow(scene: Scene, plan: GoLive) -> None:
 
     author = scene.clone("past", "main")
     folder = author.root / layout.BUNDLE
-    author.dvc("checkout", "--quiet", "--force", str(layout.BUNDLE))
+    author.dvc("checkout", "--quiet", "--allow-missing")  # all of it: `dvc commit` looks at what a stage reads
     files = slow({each.name: each.read_bytes() for each in folder.iterdir()}, plan.slow)
     for name, data in files.items():
         (folder / name).unlink()  # it may be linked to the cache
