@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,6 +23,7 @@ from typing import Any
 
 from benchmarks.alternate import Measure, alternate, child, machine, measured, medians, met, ratio
 from benchmarks.features import MAKE, STAR, YEAR, Work
+from benchmarks.peers.environments import python_of
 
 # ruff: noqa: PLC0415 - a side imports only what it compares, and the parent of the children stays small
 
@@ -127,25 +126,8 @@ def _absolute(peers: Found, dask: Found, growth: Found) -> dict[str, dict[str, f
 
 
 def environment() -> str:
-    """Return the Python of Feast's own environment, which is made when it is missing or pinned anew."""
-    python, ready, pins = PLACE / "bin/python", PLACE / ".ready", PINS.read_text(encoding="utf-8")
-    if ready.is_file() and ready.read_text(encoding="utf-8") == pins:
-        return str(python)
-    uv = [sys.executable, "-m", "uv"]
-    wanted = ["--constraint", str(PINS), f"feast[duckdb]=={VERSION}"]
-    for command in (
-        [*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(PLACE)],
-        [*uv, "pip", "install", "--quiet", "--python", str(python), *wanted],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(
-                f"Feast {VERSION} cannot be installed into {PLACE}, so there is nothing to compare with\n"
-                f"why: {done.stderr.strip()[-1000:]}\n"
-                f"next: see that packages can be installed here, or leave {NAME} out"
-            )
-    ready.write_text(pins, encoding="utf-8")
-    return str(python)
+    """Return the Python of Feast's own environment."""
+    return python_of(PLACE, PINS, f"feast[duckdb]=={VERSION}")
 
 
 def make(root: Path, labels: int) -> Work:

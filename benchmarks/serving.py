@@ -1,10 +1,10 @@
 """Serving, request by request: the reference case's bundle behind Leverframe, FastAPI and a bare MLServer.
 
 Sides: `leverframe serve` with feature columns, and with entity keys; FastAPI with the scikit-learn
-pipeline; FastAPI with ONNX Runtime; MLServer with a runtime that does nothing but ask ONNX Runtime;
-and scikit-learn in the process. Every server has one thread for numbers. Rounds alternate; a round
-asks each side the same rows over one connection, then over eight. The stock scikit-learn runtime of
-MLServer is a package of its own, which is not among those that are pinned here.
+pipeline; FastAPI with ONNX Runtime; MLServer with its own scikit-learn runtime, in an environment of its
+own; MLServer with a runtime that does nothing but ask ONNX Runtime; and scikit-learn in the process.
+Every server has one thread for numbers. Rounds alternate; a round asks each side the same rows over
+one connection, then over eight.
 """
 
 from __future__ import annotations
@@ -26,15 +26,17 @@ from statistics import median
 from typing import Any
 
 from benchmarks.alternate import machine, met
+from benchmarks.peers.environments import python_of
 
 NAME = "benchmarks.serving"
 BUNDLE = Path("models/bundle").resolve()
+PLACE, PINS = Path(".leverframe/peers/mlserver-1.7.1"), Path(__file__).with_name("mlserver.txt")
 TARGETS = {
     "p50_batch_1_vs_fastapi_sklearn": 0.12,
     "p50_batch_1_vs_fastapi_onnx": 3.0,
     "p50_batch_1000_vs_fastapi_sklearn": 0.55,
     "p50_batch_1000_vs_fastapi_onnx": 1.5,
-    "p50_batch_1_vs_bare_mlserver": 1.25,
+    "p50_batch_1_vs_bare_mlserver": 1.25,  # what the input check and the log cost
     "time_per_request_8_connections_vs_fastapi_sklearn": 0.1,
 }
 
@@ -56,6 +58,7 @@ def main() -> None:
             "leverframe": (f"/v2/models/{model}/infer", v2),
             "leverframe_keys": (f"/v2/models/{model}/infer", v2),
             "bare_mlserver": ("/v2/models/bare/infer", v2),
+            "stock_mlserver": ("/v2/models/stock/infer", stock_form),
             "fastapi_sklearn": ("/predict", plain),
             "fastapi_onnx": ("/predict", plain),
         }
@@ -75,11 +78,14 @@ def main() -> None:
         "p50_batch_1_vs_fastapi_onnx": over(found, "fastapi_onnx", "batch 1"),
         "p50_batch_1_vs_in_process_sklearn": over(found, "in_process", "batch 1"),
         "p50_batch_1_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1"),
+        "p50_batch_1_vs_stock_mlserver": over(found, "stock_mlserver", "batch 1"),
         "p50_batch_1_keys_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1", ours="leverframe_keys"),
         "p50_batch_1000_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "batch 1000"),
         "p50_batch_1000_vs_fastapi_onnx": over(found, "fastapi_onnx", "batch 1000"),
         "p50_batch_1000_vs_bare_mlserver": over(found, "bare_mlserver", "batch 1000"),
+        "p50_batch_1000_vs_stock_mlserver": over(found, "stock_mlserver", "batch 1000"),
         "time_per_request_8_connections_vs_fastapi_sklearn": over(found, "fastapi_sklearn", "8 connections"),
+        "time_per_request_8_connections_vs_stock_mlserver": over(found, "stock_mlserver", "8 connections"),
     }
     milliseconds = {name: round(median(each) * 1000, 3) for name, each in found.items()}
     print(json.dumps({
@@ -100,6 +106,14 @@ def v2(rows: list[dict[str, Any]]) -> bytes:
         {"name": name, "shape": [len(rows)], "datatype": "BYTES" if isinstance(rows[0][name], str) else "FP64",
          "data": [row[name] for row in rows]} for name in rows[0]
     ]}).encode()  # fmt: skip
+
+
+def stock_form(rows: list[dict[str, Any]]) -> bytes:
+    """Return rows as a body of the V2 protocol that the stock runtime turns into a frame, asked for probabilities."""
+    body = json.loads(v2(rows))
+    for each in body["inputs"]:
+        each["parameters"] = {"content_type": "str"} if each["datatype"] == "BYTES" else {}
+    return json.dumps({**body, "parameters": {"content_type": "pd"}, "outputs": [{"name": "predict_proba"}]}).encode()
 
 
 def plain(rows: list[dict[str, Any]]) -> bytes:
@@ -170,7 +184,9 @@ def servers() -> Iterator[tuple[dict[str, int], str]]:
             for side in ("sklearn", "onnx"):
                 ports[f"fastapi_{side}"] = port = free()
                 started.append(run("benchmarks.peers.serving", side, str(port), str(BUNDLE)))
-            ports["bare_mlserver"] = bare(Path(folder), started)
+            for side, start in (("bare", bare), ("stock", stock)):
+                (place := Path(folder, side)).mkdir()
+                ports[f"{side}_mlserver"] = start(place, started)
             for side, port in ports.items():
                 wait(port, side)
             yield ports, next(iter(ours["models"]))
@@ -200,13 +216,32 @@ def started_with(command: list[str]) -> subprocess.Popen[bytes]:
 
 def bare(folder: Path, started: list[subprocess.Popen[bytes]]) -> int:
     """Start MLServer as it is with the bare runtime, and return its port."""
+    model = {"name": "bare", "implementation": "benchmarks.peers.bare.BareRuntime", "parameters": {"uri": str(BUNDLE)}}
+    return mlserver(folder, model, sys.executable, started)
+
+
+def stock(folder: Path, started: list[subprocess.Popen[bytes]]) -> int:
+    """Start MLServer with its own scikit-learn runtime on the pipeline of the bundle, and return its port."""
+    import joblib  # noqa: PLC0415 - the stock runtime reads nothing else
+
+    from leverframe.adapters.sklearn import SklearnModels  # noqa: PLC0415 - as above
+
+    described = json.loads((BUNDLE / "model.json").read_bytes())
+    model = SklearnModels(Path()).load((BUNDLE / "model.skops").read_bytes(), described["estimator"])
+    joblib.dump(model, folder / "model.joblib")
+    settings = {"name": "stock", "implementation": "mlserver_sklearn.SKLearnModel",
+                "parameters": {"uri": str(folder / "model.joblib")}}  # fmt: skip
+    return mlserver(folder, settings, python_of(PLACE, PINS, "mlserver-sklearn", "scikit-learn"), started)
+
+
+def mlserver(folder: Path, model: dict[str, Any], python: str, started: list[subprocess.Popen[bytes]]) -> int:
+    """Start MLServer of an environment with one model, and return its port."""
     port = free()
     settings = {"debug": False, "parallel_workers": 0, "host": "127.0.0.1", "http_port": port, "grpc_port": free(),
                 "metrics_port": free(), "gzip_enabled": False}  # fmt: skip
-    model = {"name": "bare", "implementation": "benchmarks.peers.bare.BareRuntime", "parameters": {"uri": str(BUNDLE)}}
     (folder / "settings.json").write_text(json.dumps(settings))
     (folder / "model-settings.json").write_text(json.dumps(model))
-    started.append(started_with([str(Path(sys.executable).with_name("mlserver")), "start", str(folder)]))
+    started.append(started_with([str(Path(python).absolute().with_name("mlserver")), "start", str(folder)]))
     return port
 
 

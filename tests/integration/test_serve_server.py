@@ -115,6 +115,23 @@ def test_the_printed_line_works(server: Server) -> None:
     assert "runs already" in again.said()[0]
 
 
+def test_only_the_outputs_that_are_wanted_come(server: Server) -> None:
+    """The protocol lets a client name outputs, over REST and gRPC; the id it gives comes back."""
+    body = {**server.told["example"], "id": "mine", "outputs": [{"name": "probability"}]}
+    status, content = server.ask(json.dumps(body).encode())
+    assert status == 200
+    assert [each["name"] for each in content["outputs"]] == ["probability"]
+    assert content["id"] == "mine"
+    inputs = []
+    for each in server.told["example"]["inputs"]:
+        tensor = triton.InferInput(each["name"], each["shape"], each["datatype"])
+        tensor.set_data_from_numpy(np.array(each["data"], object if each["datatype"] == "BYTES" else np.float64))
+        inputs.append(tensor)
+    found = server.triton().infer(MODEL, inputs, outputs=[triton.InferRequestedOutput("label")])
+    assert found.as_numpy("label") is not None
+    assert found.as_numpy("probability") is None
+
+
 def test_entity_keys_are_answered_as_their_columns(server: Server) -> None:
     """By keys at the moment of the snapshot: the golden rows, whose answers scikit-learn gave, by REST and gRPC."""
     lines = (server.shop.root / "models/bundle/golden.jsonl").read_text().splitlines()
@@ -184,6 +201,11 @@ def hostile(server: Server) -> Iterator[tuple[str, bytes, dict[str, str]]]:
         "shape too large": body({**text, "shape": [5, 1]}, *rest),
         "shape of texts": body({**text, "shape": ["one"]}, *rest),
         "shape huge": body({**text, "shape": [2**62]}, *rest),
+        "a long id": json.dumps({"id": "x" * 1000, "inputs": good}).encode(),
+        "an id that is a number": json.dumps({"id": 1, "inputs": good}).encode(),
+        "an unknown output": json.dumps({"inputs": good, "outputs": [{"name": "price"}]}).encode(),
+        "outputs that are a text": json.dumps({"inputs": good, "outputs": "label"}).encode(),
+        "outputs without names": json.dumps({"inputs": good, "outputs": [{}]}).encode(),
         "two columns wide": body({**text, "shape": [1, 2], "data": ["lamp", "desk"]}, *rest),
         "lengths differ": body({**text, "shape": [2], "data": ["lamp", "desk"]}, *rest),
         "data null": body({**text, "data": None}, *rest),

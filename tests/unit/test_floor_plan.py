@@ -113,6 +113,7 @@ def test_each_foreign_tool_has_one_adapter() -> None:
         "jsonschema": {"testing"},  # holds the stand-in for GitHub to GitHub's description
         "mlserver": {"serving"},  # what runs inside its process; `adapters/mlserver.py` speaks with it from outside
         "fastapi": {"serving"},
+        "orjson": {"serving"},
         "grpc": {"serving"},
         "prometheus_client": {"serving"},
         "polars": {"adapters/polars", "adapters/pandera"},  # pandera's checks are written in polars

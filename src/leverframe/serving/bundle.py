@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +26,7 @@ from leverframe.domain.features.request import moment
 from leverframe.domain.snapshot import About, Found
 from leverframe.domain.snapshot.port import Keys
 from leverframe.domain.training_set import Feature
-from leverframe.errors import LeverframeError, RequestError
+from leverframe.errors import LeverframeError, RequestError, nearest
 from leverframe.serving.check import Checked, Tensor, checked
 
 Answers = NDArray[np.float64]
@@ -81,22 +81,37 @@ class OpenBundle:
         values = vectors(self._plan, store, Requests(fields, moments))
         return self._model.answer(as_inputs(values, self._features)), store.missed
 
-    def outputs(self, answers: Answers) -> list[tuple[str, str, list[int], list[Any]]]:
-        """Return answers as tensors: name, datatype, shape and values, row by row."""
+    def outputs(self, answers: Answers, wanted: Set[str] = frozenset()) -> list[dict[str, Any]]:
+        """Return answers as tensors, values row by row; of ``wanted`` names only, where there are any.
+
+        Raises ``RequestError`` for a name that no output has.
+        """
+        found = self._outputs(answers)
+        unknown = wanted - {each["name"] for each in found}
+        if unknown:
+            name = min(unknown)[:60]
+            raise RequestError(
+                f"`{name}` is no output of this model",
+                why="the request asks for it",
+                next=nearest(name, [each["name"] for each in found]),
+            )
+        return [each for each in found if not wanted or each["name"] in wanted]
+
+    def _outputs(self, answers: Answers) -> list[dict[str, Any]]:
         rows, label = len(answers), self.schema.label
         if label.kind == "regression":
-            return [("prediction", "FP64", [rows, 1], answers.tolist())]
-        best = answers.argmax(axis=1)
+            return [_tensor("prediction", "FP64", [rows, 1], answers.tolist())]
+        best = answers.argmax(axis=1).tolist()
         classes = self.schema.classes
         if label.kind == "binary":
-            positive = [int(classes[each]) for each in best]
+            whole = [int(each) for each in classes]
             return [
-                ("label", "INT64", [rows, 1], positive),
-                ("probability", "FP64", [rows, 1], answers[:, classes.index("1")].tolist()),
+                _tensor("label", "INT64", [rows, 1], [whole[each] for each in best]),
+                _tensor("probability", "FP64", [rows, 1], answers[:, classes.index("1")].tolist()),
             ]
         return [
-            ("label", "BYTES", [rows, 1], [classes[each] for each in best]),
-            ("probability", "FP64", [rows, len(classes)], answers.ravel().tolist()),
+            _tensor("label", "BYTES", [rows, 1], [classes[each] for each in best]),
+            _tensor("probability", "FP64", [rows, len(classes)], answers.ravel().tolist()),
         ]
 
     def _prove(self, folder: str, golden: Sequence[dict[str, Any]]) -> None:
@@ -130,6 +145,10 @@ class OpenBundle:
                     folder, f"golden row {row} by {form} is answered {found[row].tolist()} instead of "
                     f"{expected[row].tolist()}"
                 )  # fmt: skip
+
+
+def _tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": shape, "data": data}
 
 
 class _Counting:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from mlserver import MLModel
 from mlserver.errors import MLServerError
@@ -20,6 +21,7 @@ from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving import cache, metrics, process
 from leverframe.serving.bundle import Answers, OpenBundle
 from leverframe.serving.check import Checked, Tensor, checked
+from leverframe.serving.infer import Asked
 
 _IN_THREAD = 256  # rows from which an answer would keep other requests waiting
 
@@ -55,37 +57,45 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Return the answer; raises ``MLServerError`` 400 for a request that does not fit the schema."""
-        began = time.perf_counter()
-        payload.id = payload.id or generate_uuid()
-        bundle, now = self._bundle, datetime.now(UTC)
+        """Return the answer to a request over gRPC; raises ``MLServerError`` 400 for one that does not fit."""
+        tensors = [Tensor(each.name, each.shape, each.datatype, each.data.root) for each in payload.inputs]
+        wanted = frozenset(each.name for each in payload.outputs or ())
+        reply = await self.reply(Asked(payload.id, tensors, wanted))
+        return InferenceResponse(
+            **{
+                **reply,
+                "parameters": Parameters(**self._told),
+                "outputs": [ResponseOutput(**each) for each in reply["outputs"]],
+            }
+        )
+
+    async def reply(self, asked: Asked) -> dict[str, Any]:
+        """Return the answer in the V2 protocol; raises ``MLServerError`` 400 for what does not fit the schema."""
+        began, now = time.perf_counter(), datetime.now(UTC)
+        name, bundle = asked.id or generate_uuid(), self._bundle
         try:
-            tensors = [Tensor(each.name, each.shape, each.datatype, each.data.root) for each in payload.inputs]
-            request = checked(bundle.schema, tensors)
+            request = checked(bundle.schema, asked.tensors)
             if request.rows > _IN_THREAD:
                 answers, missed = await asyncio.to_thread(bundle.answer, request, now)
             else:
                 answers, missed = bundle.answer(request, now)
+            outputs = bundle.outputs(answers, asked.outputs)
         except RequestError as error:
             metrics.REQUESTS.labels(*self._labels, "refused").inc()
             raise MLServerError(f"{error.what}: {error.why}; {error.next}", 400) from error
         except Exception:
             metrics.REQUESTS.labels(*self._labels, "failed").inc()
             raise
-        outputs = bundle.outputs(answers)
         took = time.perf_counter() - began
         self._count(request, missed, took)
-        self._log(payload.id, request, answers, now, took)
-        return InferenceResponse(
-            model_name=self.name,
-            model_version=self._version,
-            id=payload.id,
-            parameters=Parameters(**self._told),
-            outputs=[
-                ResponseOutput(name=name, datatype=datatype, shape=shape, data=data)
-                for name, datatype, shape, data in outputs
-            ],
-        )
+        self._log(name, request, answers, now, took)
+        return {
+            "model_name": self.name,
+            "model_version": self._version,
+            "id": name,
+            "parameters": self._told,
+            "outputs": outputs,
+        }
 
     def _count(self, request: Checked, missed: Counter[str], took: float) -> None:
         self._answered.inc()

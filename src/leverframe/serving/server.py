@@ -1,9 +1,9 @@
 """The MLServer process: ``python -m leverframe.serving.server CONFIG.json``.
 
 MLServer is put together as its own command does, with one thread, no debug pages and no workers:
-workers are slower here, lose requests on SIGTERM, and cannot start with every event loop. Two
-things are set before its own: the ``Guard``, and for gRPC a servicer that answers what cannot be
-read as a wrong argument instead of an internal error.
+workers are slower here, lose requests on SIGTERM, and cannot start with every event loop. Three
+things are set before its own: the ``Guard``; ``Infer``, the route that is asked all day; and for gRPC
+a servicer that answers what cannot be read as a wrong argument instead of an internal error.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from mlserver.settings import Settings
 
 from leverframe.serving import process
 from leverframe.serving.guard import CLOSED, Guard
+from leverframe.serving.infer import Infer
 from leverframe.serving.inference_log import LogSettings
 
 _log = logging.getLogger("mlserver")
@@ -117,6 +118,7 @@ async def serve(config: ServerConfig) -> None:
     mlserver_grpc.add_ModelRepositoryServiceServicer_to_server = _nothing
     server = MLServer(settings)
     app = server._rest_server._app
+    app.add_middleware(Infer, registry=server._model_registry)
     app.add_middleware(Guard, limit=config.limit, key=Path(config.key_file).read_text(encoding="utf-8").strip())
     app.add_exception_handler(RequestValidationError, _unreadable)
     log = process.start_log(config.log) if config.log else None

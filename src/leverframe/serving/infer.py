@@ -1,0 +1,139 @@
+"""The one route that is asked all day, without the layers around it: a V2 request over REST becomes an answer.
+
+MLServer takes a body through a web framework, two middlewares and a model of the protocol that looks at
+every value; our own check looks at every value anyway. Here the body is parsed once and handed to the
+release that MLServer has loaded. Every other route, and gRPC, is MLServer's own.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from mlserver.errors import MLServerError, ModelNotReady
+
+from leverframe.serving.check import Tensor
+from leverframe.serving.guard import App, Receive, Scope, Send
+
+_PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+_INTEGERS = frozenset(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64))
+_DATATYPES = _INTEGERS | {"BOOL", "BYTES", "FP16", "FP32", "FP64"}
+_LONGEST_ID = 200  # characters; it is logged
+_log = logging.getLogger("mlserver")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request as it came: its id, None where it has none, its inputs, and the outputs it wants, all of them if none.
+
+    Values of inputs are whatever JSON held; ``check`` looks at them.
+    """
+
+    id: str | None
+    tensors: list[Tensor]
+    outputs: frozenset[str] = frozenset()
+
+
+class Registry(Protocol):
+    """The models that are loaded."""
+
+    async def get_model(self, name: str, version: str | None = None) -> Any:
+        """Return a model; raises ``MLServerError`` 404."""
+
+
+class Infer:
+    """ASGI middleware that answers ``infer`` with a release of ours, and lets all else through."""
+
+    def __init__(self, app: App, registry: Registry) -> None:
+        self._app, self._registry = app, registry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand on: another route, another method, a model of another runtime."""
+        asked = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        if asked is None:
+            await self._app(scope, receive, send)
+            return
+        name, version = asked.groups()
+        try:
+            model = await self._registry.get_model(name, version)
+            if not hasattr(model, "reply"):
+                await self._app(scope, receive, send)
+                return
+            if not model.ready:
+                raise ModelNotReady(name, version)
+            reply = await model.reply(read(await _body(receive)))
+            await _send(send, 200, reply)
+        except MLServerError as error:
+            await _send(send, error.status_code, {"error": str(error)})
+        except Exception:
+            number = secrets.token_hex(6)
+            _log.exception(f"request {number} to {name} failed")
+            await _send(send, 500, {"error": f"the model failed; the server's log says more of request {number}"})
+
+
+def read(body: bytes) -> Asked:
+    """Return the request in a body; raises ``MLServerError`` 400 that says where it is none."""
+    try:
+        content = orjson.loads(body)
+    except ValueError as error:
+        raise _unreadable(f"it is no JSON: {str(error)[:120]}") from error
+    if not isinstance(content, dict):
+        raise _unreadable("it is no object")
+    name, inputs = content.get("id"), content.get("inputs")
+    if name is not None and (not isinstance(name, str) or len(name) > _LONGEST_ID):
+        raise _unreadable(f"`id` is no text of at most {_LONGEST_ID} characters")
+    if not isinstance(inputs, list) or not inputs:
+        raise _unreadable("`inputs` is no list with at least one input")
+    tensors = [_tensor(number, each) for number, each in enumerate(inputs)]
+    return Asked(name, tensors, _wanted(content.get("outputs")))
+
+
+def _tensor(number: int, content: Any) -> Tensor:
+    try:
+        name, shape, datatype, data = content["name"], content["shape"], content["datatype"], content["data"]
+    except (TypeError, KeyError) as error:
+        raise _unreadable(f"inputs.{number} has not name, shape, datatype and data") from error
+    if type(name) is not str:
+        raise _unreadable(f"inputs.{number}.name is no text")
+    if type(shape) is not list or any(type(each) is not int for each in shape):
+        raise _unreadable(f"inputs.{number}.shape is no list of whole numbers")
+    if type(datatype) is not str or datatype not in _DATATYPES:
+        raise _unreadable(f"inputs.{number}.datatype is {str(datatype)[:40]!r}, which the protocol does not know")
+    return Tensor(name, shape, datatype, data)
+
+
+def _wanted(outputs: Any) -> frozenset[str]:
+    try:
+        names = [each["name"] for each in outputs or ()]
+    except (TypeError, KeyError):
+        names = [None]
+    if any(type(each) is not str for each in names):
+        raise _unreadable("`outputs` is no list of objects with a name")
+    return frozenset(names)
+
+
+def _unreadable(why: str) -> MLServerError:
+    return MLServerError(f"the request cannot be read: {why}", 400)
+
+
+async def _body(receive: Receive) -> bytes:
+    message = await receive()
+    if not message.get("more_body", False):
+        whole: bytes = message.get("body", b"")
+        return whole
+    parts = [message.get("body", b"")]
+    while message.get("more_body", False):
+        message = await receive()
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
+
+
+async def _send(send: Send, status: int, content: Any) -> None:
+    body = orjson.dumps(content)
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
