@@ -151,16 +151,20 @@ class SnapshotFile:
         """Return what the snapshot is of."""
         return self._about
 
-    def find(self, table: str, keys: Keys) -> Found:
-        """Return the rows of the asked keys, one sequence a key column; the columns stay in the file."""
+    def table(self, table: str) -> tuple[Index, Rows]:
+        """Return how the keys of a table are found, and all its rows; raises ``SnapshotError`` where there is none."""
         try:
-            index, rows = self._tables[table]
+            return self._tables[table]
         except KeyError:
             raise SnapshotError(
                 f"the snapshot {self._path} has no table `{table}`",
                 why="it was not among the tables when the snapshot was built, or the snapshot is closed",
                 next=nearest(table, self._tables),
             ) from None
+
+    def find(self, table: str, keys: Keys) -> Found:
+        """Return the rows of the asked keys, one sequence a key column; the columns stay in the file."""
+        index, rows = self.table(table)
         start, stop = index.find(keys)
         return Found(start, stop, rows)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +28,8 @@ from leverframe.domain.snapshot import About, Found
 from leverframe.domain.snapshot.port import Keys
 from leverframe.domain.training_set import Feature
 from leverframe.errors import LeverframeError, RequestError, nearest
-from leverframe.serving.check import Checked, Tensor, checked
+from leverframe.serving.check import FEW, Checked, Tensor, arrays, checked
+from leverframe.serving.row import RowByRow
 
 Answers = NDArray[np.float64]
 
@@ -65,6 +67,7 @@ class OpenBundle:
             raise unusable(str(folder), f"this version compiles its {names.STAR} to {self._plan.spec[:16]}, "
                                         f"the model was trained on {self.manifest.spec[:16]}")  # fmt: skip
         self._store = SnapshotFile(folder / names.SNAPSHOT, spec=self._plan.spec)
+        self._rows = RowByRow(self._plan, self._store)
         self._model = _model(self.manifest, files, description["estimator"])
         self._prove(str(folder), golden)
 
@@ -75,11 +78,29 @@ class OpenBundle:
         """
         if request.form == "columns":
             return self._model.answer(request.columns), Counter()
+        if request.rows <= FEW:
+            found = self._row_by_row(request, now)
+            if found is not None:
+                return self._model.answer(found[0]), found[1]
+            request = replace(request, columns=arrays(self.schema, request))
         fields = dict(request.columns)
         moments = _moments(fields.pop(AS_OF, None), request.rows, now)
         store = _Counting(self._store)
         values = vectors(self._plan, store, Requests(fields, moments))
         return self._model.answer(as_inputs(values, self._features)), store.missed
+
+    def _row_by_row(self, request: Checked, now: datetime) -> tuple[dict[str, Any], Counter[str]] | None:
+        """Return the model's inputs of a few rows, None where only the way of many rows can answer."""
+        fields = dict(request.columns)
+        moments = _moments(fields.pop(AS_OF, None), request.rows, now).tolist()
+        missed: Counter[str] = Counter()
+        found = []
+        for row, moment_of_row in enumerate(moments):
+            vector = self._rows.vector({name: fields[name][row] for name in fields}, moment_of_row, missed)
+            if vector is None:
+                return None
+            found.append(vector)
+        return {each.name: _input(each, [vector[each.name] for vector in found]) for each in self._features}, missed
 
     def outputs(self, answers: Answers, wanted: Set[str] = frozenset()) -> list[dict[str, Any]]:
         """Return answers as tensors, values row by row; of ``wanted`` names only, where there are any.
@@ -145,6 +166,11 @@ class OpenBundle:
                     folder, f"golden row {row} by {form} is answered {found[row].tolist()} instead of "
                     f"{expected[row].tolist()}"
                 )  # fmt: skip
+
+
+def _input(feature: Feature, values: list[Any]) -> NDArray[Any]:
+    """Return the values of a feature as a model takes them: texts with None, or doubles with NaN."""
+    return np.array(values, object if feature.kind == "categorical" else np.float64)
 
 
 def _tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from leverframe.domain.bundle.schema import AS_OF, Field, Schema
 from leverframe.errors import RequestError, nearest
 
 LONGEST = 256  # characters of a text whose contract sets no limit
-_FEW = 16  # rows up to which values are looked at one by one
+FEW = 16  # rows up to which values are looked at one by one, and features looked up so
 _LARGEST = sys.float_info.max
 _NUMBERS = frozenset(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64)) | {"FP32", "FP64"}
 _DATATYPES = {"text": frozenset({"BYTES"}), "boolean": frozenset({"BOOL"}), "number": _NUMBERS}
@@ -52,8 +52,9 @@ class Tensor:
 class Checked:
     """A request that fits: its form, and n values a column.
 
-    Texts are objects with None where one is missing. Numbers and truths are doubles with NaN in
-    ``columns``; among ``keys`` they are masked arrays of their own type, as a lookup takes them.
+    Among ``columns`` texts are arrays of objects with None where one is missing, numbers and truths are
+    doubles with NaN. Keys of up to ``FEW`` rows are lists of plain values with None; those of more rows
+    are masked arrays of their own type, as a lookup of many takes them.
     """
 
     form: Form
@@ -69,7 +70,7 @@ def checked(schema: Schema, tensors: Sequence[Tensor]) -> Checked:
         raise _wrong(f"the request has `{_cut(twice)}` twice", "only one of them could be used", "send it once")
     form, fields = _form(schema, given)
     rows = _rows(schema, tensors)
-    decode = _doubles if form == "columns" else _typed
+    decode = _doubles if form == "columns" else _plain if rows <= FEW else _typed
     return Checked(form, rows, {each.name: decode(each, _values(each, given[each.name], rows)) for each in fields})
 
 
@@ -145,7 +146,7 @@ def _values(field: Field, tensor: Tensor, rows: int) -> list[Any]:
 def _doubles(field: Field, values: list[Any]) -> NDArray[Any]:
     if field.kind == "text":
         return _texts(field, values)
-    if len(values) <= _FEW and _fine(field, values):
+    if len(values) <= FEW and _fine(field, values):
         return np.array(values, np.float64)
     try:
         found = np.array(values, np.float64)  # None becomes NaN
@@ -165,6 +166,27 @@ def _fine(field: Field, values: list[Any]) -> bool:
     return all(field.nullable if each is None else least <= each <= most for each in values)
 
 
+def arrays(schema: Schema, request: Checked) -> dict[str, Any]:
+    """Return the keys of few rows as those of many."""
+    fields = {each.name: each for each in (*schema.columns, *schema.keys)}
+    return {name: _typed(fields[name], values) for name, values in request.columns.items()}
+
+
+def _plain(field: Field, values: list[Any]) -> list[Any]:
+    """Return a few keys as plain values, None for null."""
+    if field.kind == "text":
+        return _checked_texts(field, values)
+    if not _fine(field, values) or (field.whole and not all(map(_whole, values))):
+        found: list[Any] = _typed(field, values).tolist()  # says what is wrong, unless a rare rule is kept after all
+        return found
+    make = {"boolean": bool, "number": int if field.whole else float}[field.kind]
+    return [None if each is None else make(each) for each in values]
+
+
+def _whole(value: Any) -> bool:
+    return value is None or (abs(value) <= 2**53 and int(value) == value)
+
+
 def _typed(field: Field, values: list[Any]) -> Any:
     if field.kind == "text":
         texts = _texts(field, values)
@@ -182,6 +204,12 @@ def _typed(field: Field, values: list[Any]) -> Any:
 
 
 def _texts(field: Field, values: list[Any]) -> NDArray[Any]:
+    found = np.empty(len(values), object)
+    found[:] = _checked_texts(field, values)
+    return found
+
+
+def _checked_texts(field: Field, values: list[Any]) -> list[str | None]:
     texts = [_text(field, row, each) if type(each) is bytes else each for row, each in enumerate(values)]
     longest = field.longest or LONGEST
     pattern = _compiled(field.pattern) if field.pattern else None
@@ -196,9 +224,7 @@ def _texts(field: Field, values: list[Any]) -> NDArray[Any]:
             raise _bad(field, row, each, f"it is one of {', '.join(map(str, field.allowed[:12]))}")
         if pattern is not None and not pattern.match(each):
             raise _bad(field, row, each, f"it fits the pattern {field.pattern}")
-    found = np.empty(len(texts), object)
-    found[:] = texts
-    return found
+    return texts
 
 
 def _text(field: Field, row: int, value: bytes) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from leverframe.domain.build.windows import Ints
 from leverframe.domain.snapshot import About
 from leverframe.errors import RequestError, nearest
 
-_PARTS = {
+PARTS: Mapping[str, Callable[[datetime], int]] = {
     "hour": lambda moment: moment.hour,
     "weekday": lambda moment: moment.weekday(),
     "day": lambda moment: moment.day,
@@ -102,7 +102,7 @@ def calendar(plan: Plan, as_of: Ints) -> dict[str, Ints]:
     zone = ZoneInfo(plan.timezone)
     distinct, where = np.unique(as_of, return_inverse=True)
     local = [(EPOCH + timedelta(microseconds=int(each)) + plan.ahead).astimezone(zone) for each in distinct.tolist()]
-    return {part: np.array([_PARTS[part](each) for each in local], np.int64)[where] for part in plan.calendar}
+    return {part: np.array([PARTS[part](each) for each in local], np.int64)[where] for part in plan.calendar}
 
 
 def key_columns(fields: Mapping[str, Any], names: Sequence[str]) -> list[Any]:

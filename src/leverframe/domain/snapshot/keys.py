@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -29,6 +31,9 @@ class Index(Protocol):
     def find(self, keys: Keys) -> Ranges:
         """Return where the rows of each asked key start and stop."""
 
+    def one(self, key: Sequence[Any]) -> tuple[int, int]:
+        """Return where the rows of one key start and stop, its values plain; without arrays, so that it is quick."""
+
     def each(self) -> Iterator[Owned]:
         """Yield every key with its rows."""
 
@@ -43,6 +48,11 @@ class Single:
         """Return all rows for the one key that there is."""
         checked(keys, ())
         return np.zeros(1, np.int64), np.full(1, self.rows)
+
+    def one(self, key: Sequence[Any]) -> tuple[int, int]:
+        """Return all rows."""
+        checked([[each] for each in key], ())
+        return 0, self.rows
 
     def each(self) -> Iterator[Owned]:
         """Yield the one key, which has no bytes."""
@@ -70,6 +80,19 @@ class Integers:
         np.minimum(at, len(self.values) - 1, out=at)
         found = self.values.take(at) == asked
         return ranges(at, found if valid is None else found & valid, self.starts)
+
+    def one(self, key: Sequence[Any]) -> tuple[int, int]:
+        """Return the range by one search."""
+        checked([[each] for each in key], (self.name,))
+        if _encoder(self.name, "int")(key[0]) is None:
+            return 0, 0
+        values, wanted = self._view, int(key[0])
+        at = bisect_left(values, wanted)
+        return _range(at, self.starts) if at < len(values) and values[at] == wanted else (0, 0)
+
+    @cached_property
+    def _view(self) -> memoryview:
+        return self.values.data
 
     def each(self) -> Iterator[Owned]:
         """Yield every key with its rows, in order of the keys."""
@@ -103,6 +126,26 @@ class Hashed:
             return np.zeros(len(asked), np.int64), np.zeros(len(asked), np.int64)
         return ranges(at, found, self.starts)
 
+    def one(self, key: Sequence[Any]) -> tuple[int, int]:
+        """Return the range by a search over the hashes and a comparison of the bytes."""
+        if len(key) != len(self.names):
+            checked([[each] for each in key], self.names)
+        parts = [encode(value) for encode, value in zip(self._encoders, key, strict=True)]
+        if None in parts:
+            return 0, 0
+        content = b"".join(part for part in parts if part is not None)
+        first = bisect_left(self._view, int.from_bytes(_hash(content), "little"))
+        place = self._compared(content, first)
+        return _range(place, self.starts) if place >= 0 else (0, 0)
+
+    @cached_property
+    def _encoders(self) -> list[Callable[[Any], bytes | None]]:
+        return [_encoder(name, kind) for name, kind in zip(self.names, self.kinds, strict=True)]
+
+    @cached_property
+    def _view(self) -> memoryview:
+        return self.hashes.data
+
     def each(self) -> Iterator[Owned]:
         """Yield every key with its rows, in order of the hashes."""
         content, ends = self.content.tobytes(), self.ends.tolist()
@@ -117,6 +160,10 @@ class Hashed:
                 return place
             place += 1
         return -1
+
+
+def _range(place: int, starts: Array | None) -> tuple[int, int]:
+    return (place, place + 1) if starts is None else (int(starts[place]), int(starts[place + 1]))
 
 
 def ranges(at: Array, found: Array, starts: Array | None) -> Ranges:
@@ -161,9 +208,11 @@ def canonical(names: Sequence[str], kinds: Sequence[str], keys: Keys) -> list[by
 
 def hashed(keys: Sequence[bytes | None]) -> Array:
     """Return a 64-bit hash of each key's bytes."""
-    blake2b = hashlib.blake2b
-    digests = b"".join([blake2b(key or b"", digest_size=8).digest() for key in keys])
-    return np.frombuffer(digests, "<u8")
+    return np.frombuffer(b"".join([_hash(key or b"") for key in keys]), "<u8")
+
+
+def _hash(key: bytes) -> bytes:
+    return hashlib.blake2b(key, digest_size=8).digest()
 
 
 def is_null(value: Any) -> bool:
