@@ -183,6 +183,10 @@ def test_a_bad_bundle_never_serves(change: str, reason: str, shop: Shop) -> None
 
 def test_a_release_that_is_slow_under_traffic_comes_back(shop: Shop) -> None:
     """It answers rightly, so it gets the traffic; watched, it takes too long, and the one before answers again."""
+    shop.repository.git("checkout", "-q", "-B", "watched", "two")
+    shop.replace("params.yaml", "verify_seconds: 0.5", "verify_seconds: 3")
+    shop.repository.commit("Watched for longer")
+    shop.repository.git("tag", "--force", "two")
     deploy(shop, "one")
     corrupted(shop, "slow under traffic")
     load = traffic(shop, clients=4)

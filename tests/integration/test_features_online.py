@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,7 @@ from leverframe.domain.parity import Parity, refuse
 from leverframe.domain.parity import run as compare
 from leverframe.domain.snapshot import Store
 from leverframe.errors import ParityError, RequestError, SnapshotError, SourceError
+from leverframe.serving.row import RowByRow
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,
@@ -98,6 +100,45 @@ def test_a_snapshot_taken_in_between_answers_as_the_whole_one_does_until_then(wo
 def test_a_correction_after_the_snapshot_changes_nothing_for_earlier_moments(world: World, day: int) -> None:
     """The version that was the newest when the snapshot was taken is not ended by one that came later."""
     _in_between(world, day, plan_of(CORRECTED), CORRECTED_TYPES)
+
+
+@slow
+@given(worlds(), st.sampled_from(["0s", "45m", "2d"]))
+def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, ahead: str) -> None:
+    """The way of single requests, over every verb: no value differs, and the same keys are counted as missing."""
+    plan = plan_of(ahead=ahead)
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_world(world, root)
+        build(plan, MARCH, DECEMBER, DuckDBEngine(), root)
+        rows = PolarsTables(root).arrays(MARCH, [*required(plan), "as_of"])
+        store = taken(plan, root)
+        single = RowByRow(plan, store)
+        assert single.fits
+        as_of = np.ma.getdata(rows["as_of"])
+        many = vectors(plan, store, Requests({name: rows[name] for name in required(plan)}, as_of))
+        plain = {name: np.ma.asarray(rows[name]).tolist() for name in required(plan)}
+        for row, moment_of_row in enumerate(as_of.tolist()):
+            fields = {name: values[row] for name, values in plain.items()}
+            found = single.vector(fields, moment_of_row, Counter())
+            assert found is not None
+            for name, values in many.items():
+                one, other = found[name], np.ma.asarray(values).tolist()[row]
+                assert one == other or (_null(one) and _null(other)), name
+        assert single.vector(fields, 0, Counter()) is None if len(as_of) else True  # before the snapshot
+        store.close()
+
+
+def test_a_step_of_corrected_events_has_no_short_way(tmp_path: Path) -> None:
+    """It says so, and the way of many rows answers."""
+    plan = plan_of(CORRECTED)
+    world = small_world()
+    write_world(world, tmp_path, CORRECTED_TYPES)
+    assert not RowByRow(plan, taken(plan, tmp_path)).fits
+
+
+def _null(value: Any) -> bool:
+    return value is None or value != value  # noqa: PLR0124 - only NaN differs from itself
 
 
 def _in_between(world: World, day: int, plan: Plan, types: dict[str, dict[str, Any]]) -> None:

@@ -64,7 +64,7 @@ def keys(**changes: Any) -> list[Tensor]:
 
 
 def test_both_forms_are_decoded() -> None:
-    """Columns become doubles with NaN and texts; keys stay of their own type, nulls masked."""
+    """Columns become doubles with NaN and texts; keys stay of their own type: plain if few, masked arrays if many."""
     found = checked(SCHEMA, columns())
     assert (found.form, found.rows) == ("columns", 2)
     assert found.columns["place"].tolist() == ["a", "b"]
@@ -72,8 +72,13 @@ def test_both_forms_are_decoded() -> None:
     np.testing.assert_array_equal(found.columns["fresh"], [1, np.nan])
     asked = checked(SCHEMA, keys(as_of=Tensor("as_of", [1], "BYTES", ["2024-01-01T00:00Z"])))
     assert asked.form == "keys"
-    assert asked.columns["pieces"].dtype == np.int64
-    assert asked.columns["as_of"].tolist() == ["2024-01-01T00:00Z"]
+    assert asked.columns == {"place": ["a"], "customer": ["c1"], "pieces": [3], "as_of": ["2024-01-01T00:00Z"]}
+    assert arrays(SCHEMA, asked)["pieces"].dtype == np.int64
+    many = [Tensor(each.name, [40], each.datatype, [row[0] if isinstance(row, list) else row for row in each.data] * 40)
+            for each in keys()]  # fmt: skip
+    found = checked(SCHEMA, many)
+    assert found.columns["pieces"].dtype == np.int64
+    assert found.columns["place"].tolist() == ["a"] * 40
     given_too = checked(SCHEMA, keys(size=Tensor("size", [1], "FP32", [4])))
     assert given_too.form == "keys"  # a feature that came along goes before what would be looked up
     assert "size" in given_too.columns

@@ -210,21 +210,29 @@ def _texts(field: Field, values: list[Any]) -> NDArray[Any]:
 
 
 def _checked_texts(field: Field, values: list[Any]) -> list[str | None]:
-    texts = [_text(field, row, each) if type(each) is bytes else each for row, each in enumerate(values)]
-    longest = field.longest or LONGEST
-    pattern = _compiled(field.pattern) if field.pattern else None
-    for row, each in enumerate(texts):
-        if each is None:
-            if not field.nullable:
-                raise _bad(field, row, None, "it is never missing")
-            continue
-        if len(each) > longest:
-            raise _bad(field, row, each, f"it has at most {longest} characters")
-        if field.allowed is not None and each not in field.allowed:
-            raise _bad(field, row, each, f"it is one of {', '.join(map(str, field.allowed[:12]))}")
-        if pattern is not None and not pattern.match(each):
-            raise _bad(field, row, each, f"it fits the pattern {field.pattern}")
+    raw = bytes in set(map(type, values))  # as gRPC has texts
+    texts = (
+        [_text(field, row, each) if type(each) is bytes else each for row, each in enumerate(values)] if raw else values
+    )
+    wrong = {each: why for each in set(texts) if (why := _text_fault(field, each))}  # a text that comes often, once
+    if wrong:
+        row = next(row for row, each in enumerate(texts) if each in wrong)
+        raise _bad(field, row, texts[row], wrong[texts[row]])
     return texts
+
+
+def _text_fault(field: Field, text: str | None) -> str:
+    """Return what a text should be, empty where it is that."""
+    longest = field.longest or LONGEST
+    if text is None:
+        return "" if field.nullable else "it is never missing"
+    if len(text) > longest:
+        return f"it has at most {longest} characters"
+    if field.allowed is not None and text not in field.allowed:
+        return f"it is one of {', '.join(map(str, field.allowed[:12]))}"
+    if field.pattern is not None and not _compiled(field.pattern).match(text):
+        return f"it fits the pattern {field.pattern}"
+    return ""
 
 
 def _text(field: Field, row: int, value: bytes) -> str | None:

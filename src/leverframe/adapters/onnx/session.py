@@ -42,4 +42,5 @@ class OnnxModel:
 
 
 def _texts(values: NDArray[Any]) -> NDArray[Any]:
-    return np.array(["" if each is None else each for each in values], object)
+    missing = np.equal(values, np.array(None, object))
+    return np.where(missing, "", values) if missing.any() else values

@@ -37,7 +37,7 @@ from leverframe.domain.verdict import Objection, Reason
 
 _READY = 60.0  # seconds in which a release must answer; opening a bundle takes two
 _POLL = 0.2
-_FEW = 30  # answers below which two latencies are not compared
+_FEW, _FEWER = 30, 5  # answers, before and after, below which latencies are not compared: who is slow gives few
 
 
 @dataclass(frozen=True)
@@ -195,9 +195,8 @@ class Work:
             return f"{failed:.0f} requests failed with an error of the server"
         if serving is None:
             return ""
-        after, before = (
-            _seconds(each, number) for each, number in ((now, step.number), (self._before, serving.number))
-        )
+        after = _seconds(now, step.number, _FEWER)
+        before = _seconds(self._before, serving.number, _FEW)
         if after is None or before is None or after <= before * self.on.terms.maximum_slowdown:
             return ""
         return f"an answer takes {after * 1000:.1f} ms instead of {before * 1000:.1f} ms"
@@ -245,10 +244,10 @@ class Work:
         return True
 
 
-def _seconds(metrics: Metrics, number: int) -> float | None:
-    """Return how long an answer of a release took on average; None where there are too few."""
+def _seconds(metrics: Metrics, number: int, enough: int) -> float | None:
+    """Return how long an answer of a release took on average; None where there are not ``enough`` answers."""
     count = metrics.get(("leverframe_predict_seconds_count", str(number)), 0.0)
-    return metrics.get(("leverframe_predict_seconds_sum", str(number)), 0.0) / count if count >= _FEW else None
+    return metrics.get(("leverframe_predict_seconds_sum", str(number)), 0.0) / count if count >= enough else None
 
 
 def _fault(files: Mapping[str, bytes], desired: ReleaseManifest) -> str:
