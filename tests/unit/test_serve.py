@@ -20,7 +20,7 @@ from leverframe.domain.bundle.schema import Field, Schema
 from leverframe.domain.serve import Running, Served, curl, example, request
 from leverframe.domain.training_set import Label
 from leverframe.errors import RequestError
-from leverframe.serving.check import Checked, Tensor, checked
+from leverframe.serving.check import Checked, Tensor, arrays, checked
 from leverframe.serving.guard import Guard
 from leverframe.serving.inference_log import InferenceLog, LogSettings, close_leftovers
 
