@@ -117,7 +117,7 @@ def under_load(repository: TemporaryRepository, quiet: int) -> Measured:
         for _ in range(2):
             report = json.loads(run(repository, "rollback", "--environment", "bench", "--json"))
             rollbacks.append(report["steps"][0]["seconds"] * 1000)
-        deployments += [deploy(repository, each, "--again") for each in ("two", "one", "two")]
+        deployments += [deploy(repository, each, "--again") for each in ("one", "two", "one")]
         over = time.monotonic()
         wait(lambda: len(traffic.answers) > 10_000)
         enough = len(traffic.answers) + quiet
