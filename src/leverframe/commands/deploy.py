@@ -20,7 +20,9 @@ from leverframe.wiring import deploy as room
 def deploy(context: click.Context, environment: str, commit: str, again: bool, dry_run: bool, as_json: bool) -> None:
     """Load the bundle beside the served one, try it, give it the traffic, watch it; go back if anything is wrong.
 
-    A server that does not run is started. Where the bundle is served already nothing is done.
+    A server that does not run is started. Where the bundle is served already nothing is done. Version and
+    assignment become tags; with a token of GitHub, also a deployment, and a pull request that takes back
+    what could not serve.
     """
     if dry_run:
         output.product("\n".join(map(str, room.plan(environment, commit, output.story))) or "nothing to do")

@@ -22,7 +22,7 @@ from leverframe.wiring.serving import log_of, server_folder, start_ports
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
     from leverframe.adapters.releases import Releases
-    from leverframe.domain.deploy import Deployed, Deployment, ReleaseManifest, State, Terms
+    from leverframe.domain.deploy import Deployed, Deployment, ReleaseManifest, Terms
     from leverframe.domain.deploy.plan import Step
     from leverframe.domain.deploy.record import Ledger
     from leverframe.settings import EnvironmentSettings, Settings
@@ -134,14 +134,18 @@ def _ledger(settings: Settings, environment: str) -> Ledger | None:
 
 
 def _check_promotion(settings: Settings, environment: str, desired: ReleaseManifest) -> None:
+    """Refuse what the environment before does not serve, as its server here or, on another machine, the tags say."""
+    from leverframe.adapters.git import Git
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import refuse_other
+    from leverframe.domain.deploy.record import assigned
 
     before = _environment(settings, environment).after
-    if before is not None:
-        served: State = Releases(server_folder(before).folder).state(desired.model)
-        recorded = served.serving.manifest if served.serving else None
-        refuse_other(desired, recorded, f"`{before}` serves", next=f"`leverframe deploy --environment {before}` first")
+    if before is None:
+        return
+    here = Releases(server_folder(before).folder).state(desired.model).serving
+    recorded = here.manifest if here else assigned(Git(ROOT).tags(desired.model), desired.model, before)
+    refuse_other(desired, recorded, f"`{before}` serves", next=f"`leverframe deploy --environment {before}` first")
 
 
 def _desired(commit: str, tell: Tell) -> tuple[Settings, ReleaseManifest, Callable[[], Mapping[str, bytes]]]:
