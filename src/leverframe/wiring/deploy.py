@@ -41,8 +41,8 @@ def deploy(environment: str, commit: str, again: bool, tell: Tell, *, record: bo
     forget("deploy")
     settings, desired, files = _desired(commit, tell)
     ledger = _ledger(settings, environment) if record else None
+    _check_promotion(settings, environment, desired)  # first: what is refused starts no server
     with _deployment(settings, environment, files, ledger, tell) as (deployment, place):
-        _check_promotion(settings, environment, desired)
         state = place.state(desired.model)
         if again and desired.bundle in state.refused:
             place.record(replace(state, refused={k: v for k, v in state.refused.items() if k != desired.bundle}))
