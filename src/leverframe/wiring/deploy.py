@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,15 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leverframe.domain import layout
 from leverframe.domain.bundle import manifest as names
 from leverframe.errors import BundleError, SettingsError, nearest
 from leverframe.wiring import ROOT, read_settings
+from leverframe.wiring.bundles import bundle_of
 from leverframe.wiring.levers import forget, kept
 from leverframe.wiring.serving import log_of, server_folder, start_ports
 
 if TYPE_CHECKING:
-    from leverframe.adapters.git import Git
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import Deployed, Deployment, Desired, State, Terms
     from leverframe.domain.deploy.plan import Step
@@ -136,7 +134,7 @@ def _desired(settings: Settings, commit: str, tell: Tell) -> tuple[Desired, Call
 
     git = Git(ROOT)
     named = git.named(commit)
-    files = _bundle_of(git, named, tell)
+    files = bundle_of(git, named, tell)
     if names.MANIFEST not in files:
         raise BundleError(
             f"the bundle of {named[:12]} has no {names.MANIFEST}",
@@ -144,42 +142,3 @@ def _desired(settings: Settings, commit: str, tell: Tell) -> tuple[Desired, Call
             next="`dvc repro bundle` makes it again",
         )
     return Desired(settings.bundle.model, names.sha256(files[names.MANIFEST]), named), lambda: files
-
-
-def _bundle_of(git: Git, commit: str, tell: Tell) -> dict[str, bytes]:
-    """Return the files of the bundle that the lock of a commit names: from the cache, else from the remote."""
-    from tempfile import TemporaryDirectory
-
-    from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.domain.status.lock import entries
-    from leverframe.domain.status.pipeline import Recorded
-    from leverframe.wiring.pipeline import OnePipeline
-
-    lock = (git.show(commit, "dvc.lock") or b"").decode(errors="replace")
-    path = layout.BUNDLE.as_posix()
-    recorded = next((found for entry in entries(lock, "dvc.lock").values() for name, found in entry.outputs.items()
-                     if name == path), None)  # fmt: skip
-    if recorded is None:
-        raise BundleError(
-            f"the lock of {commit[:12]} names no {path}",
-            why="its stage `bundle` was not run, or not committed",
-            next="`dvc repro`, commit dvc.lock, `dvc push`",
-        )
-    tree = WorkingTree.around(ROOT)
-    listing = tree.content(recorded)
-    if listing is not None:
-        parts = {each["relpath"]: tree.content(Recorded(each["md5"], None)) for each in json.loads(listing)}
-        if None not in parts.values():
-            return {name: data or b"" for name, data in parts.items()}
-    tell(f"fetching the bundle of {commit[:12]} from the remote")
-    with TemporaryDirectory(prefix="leverframe-") as place:
-        folder = Path(place, "commit")
-        git.copied(commit, folder)
-        tree.lend(folder)
-        if not OnePipeline(folder, tell).data("pull", "--force", path):
-            raise BundleError(
-                f"the bundle of {commit[:12]} cannot be fetched",
-                why="it is neither in the cache nor in the remote of DVC",
-                next="`dvc push` where the pipeline ran, or `dvc repro` here",
-            )
-        return {each.name: each.read_bytes() for each in (folder / path).iterdir()}

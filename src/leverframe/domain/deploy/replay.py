@@ -70,18 +70,17 @@ class Twice:
 
 def body(schema: Schema, record: Mapping[str, Any]) -> bytes:
     """Return a logged request as it can be asked again, its moment fixed by what was logged."""
+    return json.dumps({"id": OWN, "inputs": inputs(schema, record["columns"])}).encode()
+
+
+def inputs(schema: Schema, columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return logged columns as tensors of the V2 protocol; what the schema does not have is left out."""
     known = {each.name: each for each in (*schema.columns, *schema.keys)}
-    columns: Mapping[str, list[Any]] = record["columns"]
-    return json.dumps(
-        {
-            "id": OWN,
-            "inputs": [
-                {"name": name, "shape": [len(values)], "datatype": datatype(known[name]), "data": values}
-                for name, values in columns.items()
-                if name in known
-            ],
-        }
-    ).encode()
+    return [
+        {"name": name, "shape": [len(values)], "datatype": datatype(known[name]), "data": values}
+        for name, values in columns.items()
+        if name in known
+    ]
 
 
 def judged(schema: Schema, pairs: Sequence[Twice]) -> Replayed:
@@ -93,8 +92,9 @@ def judged(schema: Schema, pairs: Sequence[Twice]) -> Replayed:
         for row, (before, after) in enumerate(zip(each.before or (), each.after or (), strict=False)):
             rows += 1
             disagree += _label(schema, before) != _label(schema, after)
-            flips.append((abs(before[0] - after[0]), Flip(each.request, row, before[0], after[0])))
-    flips.sort(key=lambda each: -each[0])
+            apart, said, says = max((abs(a - b), a, b) for a, b in zip(before, after, strict=False))
+            flips.append((apart, Flip(each.request, row, said, says)))
+    flips.sort(key=lambda each: (-each[0], each[1].request, each[1].row))
     return Replayed(
         requests=len(both),
         rows=rows,

@@ -1,0 +1,95 @@
+"""The newest requests out of closed inference-log files; they come from outside, so each line is held to its form."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+_LINE = 4_000_000  # bytes; a record of a hundred rows has some ten thousand
+_WHOLE = 64_000_000  # bytes that are looked at, newest first: four files of the usual size
+_ID = 100  # characters that are kept
+_FORMS = ("columns", "keys")
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """What was asked of ``model`` and when: ``columns`` are lists of values, by name; ``form`` is how it was asked."""
+
+    id: str
+    model: str
+    at: datetime
+    form: str
+    columns: Mapping[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The newest requests, oldest first; ``malformed`` lines, and files that cannot be read, were passed over."""
+
+    requests: tuple[LoggedRequest, ...]
+    malformed: int
+
+
+def newest(folder: Path, model: str, count: int) -> Logged:
+    """Return the newest ``count`` requests of a model in ``dt=*/*.jsonl``, which are the files that are closed."""
+    found: list[LoggedRequest] = []
+    malformed = 0
+    for line in _backwards(folder):
+        if len(found) >= count:
+            break
+        request = None if line is None else logged_request(line)
+        if request is None:
+            malformed += 1
+        elif request.model == model:
+            found.append(request)
+    return Logged(tuple(reversed(found)), malformed)
+
+
+def logged_request(line: bytes) -> LoggedRequest | None:
+    """Return the request that a line of a log tells of; None for a line that tells of none."""
+    if len(line) > _LINE:
+        return None
+    try:
+        record = json.loads(line)
+        at, columns = datetime.fromisoformat(record["at"]), record["columns"]
+        texts = [record[name] for name in ("id", "model", "form")]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not isinstance(columns, dict) or not all(isinstance(each, list) for each in columns.values()):
+        return None
+    if at.tzinfo is None or not all(isinstance(each, str) for each in texts) or texts[2] not in _FORMS:
+        return None
+    # JSON may hold halves of characters, which no file of ours can.
+    return LoggedRequest(texts[0][:_ID].encode(errors="replace").decode(), texts[1], at, texts[2], columns)
+
+
+def _backwards(folder: Path) -> Iterator[bytes | None]:
+    """Yield lines, the newest first; None for a file that cannot be read."""
+    room = _WHOLE
+    for file in sorted(folder.glob("dt=*/*.jsonl"), reverse=True):
+        if room <= 0:
+            return
+        try:
+            lines, size = _tail(file, room)
+        except OSError:
+            yield None
+            continue
+        room -= size
+        yield from reversed(lines)
+
+
+def _tail(file: Path, room: int) -> tuple[list[bytes], int]:
+    """Return the lines in the last ``room`` bytes of a file, and how many bytes were read."""
+    if not file.is_file():  # a pipe would keep us waiting
+        return [], 0
+    with file.open("rb") as handle:
+        size = handle.seek(0, os.SEEK_END)
+        handle.seek(max(0, size - room))
+        data = handle.read(room)
+    lines = data.split(b"\n")[1 if size > room else 0 :]  # the first may have been cut
+    return [each for each in lines if each], len(data)
