@@ -37,13 +37,17 @@ class Shadow:
     def line(self) -> str:
         """Return it in words; names stand between backticks."""
         if self.because or self.replayed is None:
-            return f"no request of `{self.log}` was replayed: {self.because}"
-        found = self.replayed
-        told = f"{found.rows:,} rows of {found.requests:,} logged requests were answered by both models"
-        if self.kind != "regression":
-            told += f", {found.disagree:,} of them with another label"
-        lost = f"; {found.lost:,} requests are refused by the candidate alone" if found.lost else ""
-        return f"{told}{lost} ({self.share:.1%}, the rule is at most {self.maximum:.1%})"
+            return f"nothing of `{self.log}` was replayed: {self.because}"
+        found, lost = self.replayed, self.replayed.lost
+        told = f"{found.rows:,} rows of {found.requests:,} logged requests were answered by both models; "
+        told += (
+            "a number has no label that could change"
+            if self.kind == "regression"
+            else (f"{found.disagree:,} would get another label")
+        )
+        if lost:
+            told += f", and {lost:,} request{'s' if lost > 1 else ''} would be refused"
+        return f"{told}: {self.share:.1%}, the rule is at most {self.maximum:.1%}"
 
 
 def refused_forms(served: Schema, asked: Schema) -> dict[str, str]:

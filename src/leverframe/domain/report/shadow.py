@@ -10,13 +10,14 @@ from leverframe.domain.markdown import code, sentence
 
 def shadow_section(shadow: Shadow) -> str:
     """Return verdict, figures and the furthest flips; one sentence where nothing was replayed."""
-    found = shadow.replayed
+    found, told = shadow.replayed, shadow.line()
+    verdict = f"{sentence(told[:1].upper() + told[1:])}."
     if found is None or shadow.because:
-        return f"### Shadow replay\n\n⚪ {sentence(shadow.line())}.{_passed_over(shadow)}"
+        return f"### Shadow replay\n\n⚪ {verdict}{_passed_over(shadow)}"
     mark = "❌" if shadow.share > shadow.maximum else "✅"
     other = "n/a" if shadow.kind == "regression" else f"{found.disagree:,}"
     lines = [
-        f"{mark} {sentence(shadow.line())}.",
+        f"{mark} {verdict}",
         "",
         "| requests | rows | another label | refused here alone | ms, base | ms, here |",
         "|---:|---:|---:|---:|---:|---:|",
@@ -44,12 +45,12 @@ def _about(shadow: Shadow) -> str:
     when = f"{shadow.first}" if shadow.days == 1 else f"{shadow.days:,} days from {shadow.first} to {shadow.last}"
     told = sentence(f"The newest requests of `{shadow.log}`, {when}") + "."
     if found is not None and found.skipped:
-        told += f" {found.skipped:,} that the champion could not answer again were skipped."
+        told += f" Skipped, as the champion could not answer them again: {found.skipped:,}."
     if shadow.left_out:
-        told += " " + sentence(f"Not asked were {shadow.left_out}") + "."
+        told += " " + sentence(f"Not asked: {shadow.left_out}") + "."
     told += _passed_over(shadow)
     return f"{told} Times are the median of a request inside the gate's own process, without a server."
 
 
 def _passed_over(shadow: Shadow) -> str:
-    return f" {shadow.malformed:,} lines of the log are no requests." if shadow.malformed else ""
+    return f" Lines of the log that are no requests: {shadow.malformed:,}." if shadow.malformed else ""
