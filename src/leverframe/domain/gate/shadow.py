@@ -40,11 +40,8 @@ class Shadow:
             return f"nothing of `{self.log}` was replayed: {self.because}"
         found, lost = self.replayed, self.replayed.lost
         told = f"{found.rows:,} rows of {found.requests:,} logged requests were answered by both models; "
-        told += (
-            "a number has no label that could change"
-            if self.kind == "regression"
-            else (f"{found.disagree:,} would get another label")
-        )
+        other = "a number has no label that could change" if self.kind == "regression" else ""
+        told += other or f"{found.disagree:,} would get another label"
         if lost:
             told += f", and {lost:,} request{'s' if lost > 1 else ''} would be refused"
         return f"{told}: {self.share:.1%}, the rule is at most {self.maximum:.1%}"
@@ -83,6 +80,6 @@ def against(shadow: Shadow | None) -> Iterator[Objection]:
         yield Objection(
             Reason.REPLAY_DIFFERS,
             shadow.line(),
-            "look at the flips below; where they are meant, allow more by `deploy.maximum_disagreement` "
+            "look at the flips in the card; where they are meant, allow more by `deploy.maximum_disagreement` "
             "in a change of its own: rules count once they are merged",
         )
