@@ -109,8 +109,7 @@ def test_a_change_under_the_rule_passes_and_shows_what_it_alters(shop: Shop) -> 
 
 def test_the_same_model_answers_a_log_from_elsewhere_alike(shop: Shop, tmp_path: Path) -> None:
     """A log is data: lines that are none are counted, open files left alone, hostile values refused by both."""
-    shop.repository.git("checkout", "--quiet", "-B", "change", "main")
-    shop.repository.dvc("checkout")
+    shop.repository.git("branch", "--force", "main", "change")
     shutil.move(shop.root / LOG, tmp_path / "log")
     file = next((tmp_path / "log").glob("dt=*/*.jsonl"))
     line = json.loads(file.read_text(encoding="utf-8").splitlines()[0])
@@ -124,7 +123,6 @@ def test_the_same_model_answers_a_log_from_elsewhere_alike(shop: Shop, tmp_path:
     assert replayed["rows"] >= 16
     assert (replayed["disagree"], replayed["lost"], replayed["largest"]) == (0, 0, [])
     assert (shadow["malformed"], replayed["skipped"], shadow["share"]) == (2, 1, 0)
-    assert "Lines of the log that are no requests: 2" in card(shop)
     assert gated(shop)["shadow"] is None  # there is no other
 
 

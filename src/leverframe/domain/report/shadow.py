@@ -35,7 +35,7 @@ def _flips(largest: tuple[Flip, ...]) -> list[str]:
         return []
     lines = ["| furthest apart | row | base | here | change |", "|---|---:|---:|---:|---:|"]
     for each in largest:
-        cells = [f"{each.row:,}", short(each.before), short(each.after), f"{each.after - each.before:+.4g}"]
+        cells = [f"{each.row:,}", short(each.before), short(each.after), f"{each.after - each.before:+,.4f}"]
         lines.append(f"| {code(each.request, 60)} | {' | '.join(cells)} |")
     return [*lines, ""]
 
