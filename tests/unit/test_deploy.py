@@ -144,7 +144,8 @@ def test_a_replay_counts_labels_that_change() -> None:
     assert (found.requests, found.rows, found.disagree, found.lost, found.skipped) == (2, 3, 1, 1, 1)
     assert found.share == pytest.approx(0.5)
     assert (found.largest[0].request, found.largest[0].before, found.largest[0].after) == ("one", 0.4, 0.6)
-    assert "1 get another label" in found.line()
+    assert "1 get another label (50.0%), 1 requests are refused" in found.line()
+    assert "(100.0%)" in judged(SCHEMA, pairs[2:]).line()
     assert "no logged request" in judged(SCHEMA, []).line()
 
 

@@ -48,12 +48,13 @@ class Replayed:
 
     def line(self) -> str:
         """Return it in words."""
-        if not self.rows:
+        if not self.rows and not self.lost:
             return f"no logged request could be replayed ({self.skipped} skipped)"
+        lost = f", {self.lost:,} requests are refused" if self.lost else ""
         far = f"; furthest {self.largest[0].before:.3f} to {self.largest[0].after:.3f}" if self.largest else ""
         return (
             f"{self.rows:,} rows of {self.requests:,} logged requests: {self.disagree:,} get another label "
-            f"({self.share:.1%}){far}; {self.before_ms:.1f} ms before, {self.after_ms:.1f} ms after"
+            f"({self.share:.1%}){lost}{far}; {self.before_ms:.1f} ms before, {self.after_ms:.1f} ms after"
         )
 
 
