@@ -183,3 +183,11 @@ def test_a_huge_log_is_read_from_its_end(tmp_path: Path) -> None:
     found = newest(folder, "shop", 10)
     assert [each.id for each in found.requests] == ["last"]
     assert found.malformed == 0
+
+
+def test_a_log_of_nothing_but_noise_ends_soon(tmp_path: Path) -> None:
+    """Millions of lines that are none keep nobody waiting."""
+    log(tmp_path, "dt=2024-05-01/100000-1-0001.jsonl", record(), b"x\n" * 2_000_000)
+    found = newest(tmp_path, "shop", 10)
+    assert found.requests == ()
+    assert found.malformed == 200_000

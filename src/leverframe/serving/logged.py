@@ -7,11 +7,13 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 _LINE = 4_000_000  # bytes; a record of a hundred rows has some ten thousand
 _WHOLE = 64_000_000  # bytes that are looked at, newest first: four files of the usual size
+_LINES = 200_000  # that are looked at
 _ID = 100  # characters that are kept
 _FORMS = ("columns", "keys")
 
@@ -39,7 +41,7 @@ def newest(folder: Path, model: str, count: int) -> Logged:
     """Return the newest ``count`` requests of a model in ``dt=*/*.jsonl``, which are the files that are closed."""
     found: list[LoggedRequest] = []
     malformed = 0
-    for line in _backwards(folder):
+    for line in islice(_backwards(folder), _LINES):
         if len(found) >= count:
             break
         request = None if line is None else logged_request(line)
@@ -74,22 +76,32 @@ def _backwards(folder: Path) -> Iterator[bytes | None]:
     for file in sorted(folder.glob("dt=*/*.jsonl"), reverse=True):
         if room <= 0:
             return
+        if not file.is_file():  # a pipe would keep us waiting
+            continue
         try:
-            lines, size = _tail(file, room)
+            data, whole = _tail(file, room)
         except OSError:
             yield None
             continue
-        room -= size
-        yield from reversed(lines)
+        room -= len(data)
+        yield from _lines(data, whole)
 
 
-def _tail(file: Path, room: int) -> tuple[list[bytes], int]:
-    """Return the lines in the last ``room`` bytes of a file, and how many bytes were read."""
-    if not file.is_file():  # a pipe would keep us waiting
-        return [], 0
+def _tail(file: Path, room: int) -> tuple[bytes, bool]:
+    """Return the last ``room`` bytes of a file, and whether they are all of it."""
     with file.open("rb") as handle:
         size = handle.seek(0, os.SEEK_END)
         handle.seek(max(0, size - room))
-        data = handle.read(room)
-    lines = data.split(b"\n")[1 if size > room else 0 :]  # the first may have been cut
-    return [each for each in lines if each], len(data)
+        return handle.read(room), size <= room
+
+
+def _lines(data: bytes, whole: bool) -> Iterator[bytes]:
+    """Yield lines, the last first, one at a time: a list of millions would not fit; one that may be cut is left out."""
+    end = len(data)
+    while end >= 0:
+        start = data.rfind(b"\n", 0, end)
+        if start < 0 and not whole:
+            return
+        if start + 1 < end:
+            yield data[start + 1 : end]
+        end = start
