@@ -65,7 +65,9 @@ def shown(empty: Shadow, schema: Schema, pairs: Sequence[Twice], days: Sequence[
     """Return what the pairs show together; ``days`` are those of the requests, ISO 8601."""
     found, kind = judged(schema, pairs), schema.label.kind
     if not found.rows and not found.lost:
-        return replace(empty, kind=kind, because=f"the champion could answer none of {found.skipped:,}")
+        return replace(
+            empty, kind=kind, because=f"the champion could answer none of the {found.skipped:,} requests again"
+        )
     known = sorted(set(days))
     return replace(empty, kind=kind, days=len(known), first=known[0], last=known[-1], share=found.share, replayed=found)
 
