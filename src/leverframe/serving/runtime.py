@@ -62,6 +62,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         try:
             tensors = [Tensor(each.name, each.shape, each.datatype, each.data.root) for each in payload.inputs]
             request = checked(bundle.schema, tensors)
+            wanted = _wanted(bundle, payload)
             if request.rows > _IN_THREAD:
                 answers, missed = await asyncio.to_thread(bundle.answer, request, now)
             else:
@@ -72,7 +73,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         except Exception:
             metrics.REQUESTS.labels(*self._labels, "failed").inc()
             raise
-        outputs = bundle.outputs(answers)
+        outputs = [each for each in bundle.outputs(answers) if not wanted or each[0] in wanted]
         took = time.perf_counter() - began
         self._count(request, missed, took)
         self._log(payload.id, request, answers, now, took)
@@ -114,3 +115,17 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
                 "milliseconds": round(took * 1000, 3),
             }
         )
+
+
+def _wanted(bundle: OpenBundle, payload: InferenceRequest) -> set[str]:
+    """Return the outputs that are asked for, none for all; raises ``RequestError`` for one that there is not."""
+    wanted = {each.name for each in payload.outputs or []}
+    known = ["prediction"] if bundle.schema.label.kind == "regression" else ["label", "probability"]
+    unknown = sorted(wanted - set(known))
+    if unknown:
+        raise RequestError(
+            f"`{unknown[0][:60]}` is no output of this model",
+            why=f"its outputs are {', '.join(f'`{name}`' for name in known)}",
+            next="ask for one of them, or leave `outputs` out",
+        )
+    return wanted
