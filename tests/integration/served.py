@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,21 +61,24 @@ def ask(port: int, body: bytes) -> tuple[int, dict[str, Any]]:
 
 
 class Load:
-    """Clients that ask without a pause, and what they got."""
+    """Clients that ask without a pause, and what they got; ``connect`` is how, where it is not plain HTTP."""
 
-    def __init__(self, port: int, body: bytes, clients: int) -> None:
-        self._port, self._body = port, body
+    def __init__(
+        self, port: int, body: bytes, clients: int, connect: Callable[[], http.client.HTTPConnection] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self._connect = connect or (lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=30))
+        self._body, self._headers = body, {"content-type": "application/json", **(headers or {})}
         self.answers: list[tuple[float, float, int, str]] = []  # when, seconds, status, version
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._go, daemon=True) for _ in range(clients)]
 
     def _go(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = self._connect()
         while not self._stop.is_set():
             began = time.monotonic()
             try:
-                path, headers = f"/v2/models/{MODEL}/infer", {"content-type": "application/json"}
-                connection.request("POST", path, self._body, headers)
+                connection.request("POST", f"/v2/models/{MODEL}/infer", self._body, self._headers)
                 answer = connection.getresponse()
                 content = json.loads(answer.read())
                 found = answer.status, content.get("model_version", str(content))
