@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prometheus_client import Metric
+from prometheus_client import Counter, Gauge, Histogram, Metric
 from prometheus_client.process_collector import PROCESS_COLLECTOR
 
 from leverframe.serving import metrics
@@ -22,8 +22,8 @@ ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "
 
 def names() -> set[str]:
     """Return the name of every series that a server has of its own, and of its process."""
-    described: list[Metric] = [each for metric in vars(metrics).values() if hasattr(metric, "describe")
-                               for each in metric.describe() if not isinstance(metric, type)]  # fmt: skip
+    own = [each for each in vars(metrics).values() if isinstance(each, Counter | Gauge | Histogram)]
+    described: list[Metric] = [each for metric in own for each in metric.describe()]
     found = {each.name + ending for each in described for ending in ENDINGS[each.type]}
     return found | {each.name + ENDINGS[each.type][0] for each in PROCESS_COLLECTOR.collect()}
 
