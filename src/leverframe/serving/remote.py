@@ -18,7 +18,11 @@ from leverframe.serving.guard import CLOSED
 
 Method = Callable[[Any, Any, Any], Awaitable[Any]]
 
-OPTIONS = {"grpc.server_handshake_timeout_ms": 10_000, "grpc.max_concurrent_streams": 128}
+OPTIONS = {
+    "grpc.server_handshake_timeout_ms": 10_000,
+    "grpc.max_connection_idle_ms": 300_000,  # clients open a new one without being told
+    "grpc.max_concurrent_streams": 128,
+}
 _UNREADABLE = "the request cannot be read: its bytes are no message of this method"
 _log = logging.getLogger("mlserver")
 
@@ -32,6 +36,8 @@ def _answering(method: Method) -> Method:
         except MLServerError as error:
             code = STATUS_CODE_MAPPING.get(error.status_code, grpc.StatusCode.UNKNOWN)
             why = str(error)
+            if error.status_code >= 500:
+                _log.exception("a request in gRPC failed")
         except Exception:
             _log.exception("a request in gRPC failed")
             code, why = grpc.StatusCode.INTERNAL, "internal error"
@@ -45,6 +51,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
 
     @_answering
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Answer a request; its model is looked for and its size looked at before anything is unpacked."""
         await self._data_plane.model_ready(request.model_name, request.model_version)  # before its name is counted
         why = too_much_of(request)
         if why:
@@ -59,24 +66,30 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
 
     @_answering
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Tell whether a model answers."""
         return await InferenceServicer.ModelReady(self, request, context)
 
     @_answering
     async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's name
+        """Tell what a model takes and gives."""
         metadata = await self._data_plane.model_metadata(name=request.name, version=request.version)
         return ModelMetadataResponseConverter.from_types(metadata)
 
     async def ModelStreamInfer(self, requests_stream: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
+        """Refuse: a request is one message."""
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "one request, one answer: use ModelInfer")
         yield None
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
+        """Refuse: a deployment loads."""
         await _closed(context)
 
     async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
+        """Refuse: a deployment unloads."""
         await _closed(context)
 
     async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
+        """Refuse: a deployment knows."""
         await _closed(context)
 
 
@@ -99,10 +112,10 @@ def nothing(servicer: Any, server: Any) -> None:
 class _Handlers:
     """A server that only remembers what is registered."""
 
-    def add_generic_rpc_handlers(self, handlers: Any) -> None: ...
-
     service = ""
     handlers: dict[str, Any]
+
+    def add_generic_rpc_handlers(self, handlers: Any) -> None: ...
 
     def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
         self.service, self.handlers = service, handlers
