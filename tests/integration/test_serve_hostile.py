@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+import polars as pl
 import psutil
 import pytest
 import tritonclient.grpc as triton
@@ -22,7 +23,7 @@ from tritonclient.utils import InferenceServerException
 
 from leverframe.serving.connections import HEAD_SECONDS
 from tests.integration.shop import copied, finished, wait_for
-from tests.integration.test_serve_server import MODEL, Server
+from tests.integration.test_serve_server import MODEL, Server, tensors
 
 INFER = f"/v2/models/{MODEL}/infer"
 SERVICE = "/inference.GRPCInferenceService"
@@ -195,6 +196,15 @@ def test_a_body_that_is_small_and_holds_too_much(server: Besieged, name: str, pa
     assert found == 400
     assert content["error"]
     assert server.megabytes() < before + 250
+
+
+def test_all_columns_and_a_key_are_refused(server: Besieged) -> None:
+    """A request that has neither form, but more than one of them, was an error of the server."""
+    table = pl.read_parquet(server.shop.root / "data/training/holdout.parquet").head(1)
+    moment = {"name": "as_of", "shape": [1, 1], "datatype": "BYTES", "data": ["2024-05-01T00:00Z"]}
+    found, content = server.ask(json.dumps({"inputs": [*tensors(server.shop, table), moment]}).encode())
+    assert found == 400
+    assert "`as_of` beside all feature columns" in content["error"]
 
 
 def test_only_outputs_that_are_asked_for(server: Besieged) -> None:
