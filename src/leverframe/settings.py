@@ -234,18 +234,18 @@ class ServeSettings(Document):
 Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 _OBJECT = r"^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$"  # shorter than allowed: KServe adds to it
 ObjectName = Annotated[str, Field(pattern=_OBJECT)]
-_IMAGE = r"^[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*@sha256:[0-9a-f]{64}$"
+_IMAGE = r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*@sha256:[0-9a-f]{64}"
 
 
 def _an_image(text: str) -> str:
-    if not re.match(_IMAGE, text):
+    if not re.fullmatch(_IMAGE, text):
         raise ValueError("an image is named by digest, as in registry.example.org/leverframe@sha256:...")
     return text
 
 
 def _an_address(text: str) -> str:
     found = urlsplit(text)
-    if not re.match(r"^[a-z][a-z0-9+.-]*$", found.scheme) or re.search(r"[\s$]", text):
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*", found.scheme) or re.search(r"[\s$]", text):
         raise ValueError("an address is written as scheme://place, such as https://data.example.org/storage")
     if "@" in found.netloc or found.query:
         raise ValueError("an address holds no password and no key: they belong into the `secret`")

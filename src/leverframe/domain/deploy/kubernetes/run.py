@@ -1,0 +1,320 @@
+"""How a deployment to a cluster goes: step by step, and back again where a step fails.
+
+Everything that a step needs is in the cluster or in the commit, so a run that was killed is simply begun anew: it
+gets the same number, applies the same manifests, which changes nothing, and waits for the same pods.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from leverframe.domain.bundle import manifest as names
+from leverframe.domain.bundle import read_manifest
+from leverframe.domain.bundle.schema import breaking, from_json
+from leverframe.domain.deploy.kubernetes import plan
+from leverframe.domain.deploy.kubernetes.manifests import (
+    INSTANCE,
+    RELEASE,
+    Manifest,
+    Target,
+    digest_of,
+    live,
+    overlay,
+    stamped,
+)
+from leverframe.domain.deploy.kubernetes.pods import Fault, Pod, Watch, fault
+from leverframe.domain.deploy.kubernetes.record import KIND, Kept, Record, read_record, record_name
+from leverframe.domain.deploy.plan import Compare, Desired, Fetch, Terms
+from leverframe.domain.deploy.plan import Record as RecordIt
+from leverframe.domain.deploy.ports import Clock
+from leverframe.domain.deploy.run import Deployed
+from leverframe.domain.deploy.state import Release, State
+from leverframe.domain.deploy.work import Took
+from leverframe.domain.fetch import unlike
+from leverframe.domain.verdict import Objection, Reason
+from leverframe.errors import ClusterError
+
+_POLL = 1.0
+
+
+class Cluster(Protocol):
+    """What a deployment needs of a cluster; every method raises ``ClusterError``."""
+
+    def render(self, overlay: Manifest) -> list[Manifest]:
+        """Return the objects that an overlay over the manifests of the package comes to."""
+
+    def get(self, kind: str, name: str) -> Mapping[str, Any] | None:
+        """Return an object, None where there is none."""
+
+    def pods(self, selector: str) -> list[Pod]:
+        """Return the pods with those labels."""
+
+    def check(self, objects: Sequence[Manifest]) -> None:
+        """Let the API server go through the objects without keeping them."""
+
+    def differs(self, objects: Sequence[Manifest]) -> bool:
+        """Tell whether applying the objects would change anything."""
+
+    def apply(self, objects: Sequence[Manifest]) -> None:
+        """Apply the objects; raises ``ServerBusyError`` where one has another version than it was read with."""
+
+    def delete(self, kind: str, name: str) -> None:
+        """Delete an object, if it is there."""
+
+    def rolled_out(self, deployment: str, seconds: int) -> str:
+        """Wait until a Deployment is rolled out; return why it is not."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The bundle that should serve: what the commit says, its content for DVC, and how its files are got."""
+
+    desired: Desired
+    content: str
+    fetch: Callable[[], Mapping[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """Deployments of one model to one cluster; ``target`` makes the target of a number, a bundle and a commit."""
+
+    cluster: Cluster
+    clock: Clock
+    terms: Terms
+    environment: str
+    template: Target
+    tell: Callable[[str], None] = lambda _: None
+
+    def plan(self, wanted: Wanted) -> tuple[tuple[plan.Step, ...], list[Manifest]]:
+        """Return the steps to what is wanted, and the objects that they would apply; nothing is changed."""
+        record = self.record()
+        target = self._target(record.state, wanted)
+        objects = self._rendered(target)
+        return self._steps(record.state, target, objects), objects
+
+    def run(self, wanted: Wanted, *, again: bool = False) -> Deployed:
+        """Bring the cluster to what is wanted; what fails is undone, and told as an objection."""
+        record, desired = self.record(), wanted.desired
+        if again:
+            refused = {bundle: why for bundle, why in record.state.refused.items() if bundle != desired.bundle}
+            record = replace(record, state=replace(record.state, refused=refused))
+        before = record.state.serving
+        if desired.bundle in record.state.refused:
+            return self._refused(record, desired)
+        target = self._target(record.state, wanted)
+        objects = self._rendered(target)
+        work = _Work(self, target, objects, record, wanted)
+        taken: list[Took] = []
+        undo: list[plan.Undo] = []
+        for step in self._steps(record.state, target, objects):
+            undo += [step.undone_by] if isinstance(step, plan.Apply) else []
+            took, objection = self._gone(str(step), lambda step=step: work.go(step))  # type: ignore[misc]
+            taken.append(took)
+            if objection is not None:
+                return self._undone(work, undo, taken, objection)
+        return Deployed(desired.model, self.environment, work.record.state.serving, before, tuple(taken))
+
+    def rollback(self, number: int | None, why: str) -> Deployed:
+        """Apply the manifests of an earlier release, by default the one before; the bundle it leaves counts as refused."""
+        record, model = self.record(), self.template.model
+        known = [each.number for each in record.state.releases]
+        goal = number if number is not None else (known[-2] if len(known) > 1 else None)
+        before = record.state.serving
+        if goal is None or goal not in known[:-1]:
+            told = f"`{self.environment}` has no earlier release {goal if goal is not None else ''}".rstrip()
+            objection = Objection(
+                Reason.NOTHING_TO_RESTORE, f"{told}; it has {', '.join(map(str, known)) or 'none'}",
+                "`leverframe deploy` with the commit that should serve",
+            )  # fmt: skip
+            return Deployed(model, self.environment, before, before, objections=(objection,))
+        after = replace(record, state=record.state.back_to(goal, why))
+        self._keep(after)  # first: a rollback that is killed here is finished by the next run
+        took, objection = self._gone(f"go back to release {goal}", lambda: self._restored(after, goal))
+        objections = (objection,) if objection else ()
+        return Deployed(model, self.environment, after.state.serving, before, (took,), objections, rolled_back=True)
+
+    def record(self) -> Record:
+        """Return what the cluster keeps of the releases."""
+        return read_record(self.template.model, self.cluster.get(KIND, record_name(self.template.name)))
+
+    def _keep(self, record: Record) -> None:
+        self.cluster.apply([record.manifest(self.template.name, self.template.cluster.namespace)])
+
+    def _target(self, state: State, wanted: Wanted) -> Target:
+        number, serving = plan.number_for(state, wanted.desired.bundle), state.serving
+        same = serving is not None and serving.bundle == wanted.desired.bundle
+        commit = serving.commit if same and serving else wanted.desired.commit  # another commit moves no pod
+        return replace(
+            self.template, number=number, bundle=wanted.desired.bundle, content=wanted.content, commit=commit
+        )
+
+    def _rendered(self, target: Target) -> list[Manifest]:
+        return stamped(self.cluster.render(overlay(target)), target)
+
+    def _steps(self, state: State, target: Target, objects: list[Manifest]) -> tuple[plan.Step, ...]:
+        now, digest = live(self.cluster.get(target.workload, target.name)), digest_of(objects, target.workload)
+        if now is not None and now.digest == digest and self.cluster.differs(objects):
+            now = None  # somebody changed it by hand
+        return plan.planned(state, now, target, digest, len(objects), self.terms.verify_seconds)
+
+    def _gone(self, step: str, work: Callable[[], Objection | None]) -> tuple[Took, Objection | None]:
+        self.tell(step)
+        began = self.clock.seconds()
+        objection = work()
+        took = round(self.clock.seconds() - began, 3)
+        return Took(step, took, objection.what if objection else ""), objection
+
+    def _refused(self, record: Record, desired: Desired) -> Deployed:
+        """Say that a bundle was refused before; where its pods were left by a run that was killed, mend that first."""
+        serving, taken = record.state.serving, list[Took]()
+        now = live(self.cluster.get(self.template.workload, self.template.name))
+        if serving is not None and now is not None and now.bundle == desired.bundle:
+            took, _ = self._gone(
+                f"undo: {plan.Restore(serving.number)}", lambda: self._restored(record, serving.number)
+            )
+            taken.append(took)
+        objection = Objection(
+            Reason.REFUSED_BEFORE,
+            f"bundle {desired.bundle[:12]} was refused here before: {record.state.refused[desired.bundle]}",
+            "deploy another commit, or `--again` to try the same bundle once more",
+        )
+        return Deployed(desired.model, self.environment, serving, serving, tuple(taken), (objection,))
+
+    def _undone(
+        self, work: _Work, undo: Sequence[plan.Undo], taken: Sequence[Took], objection: Objection
+    ) -> Deployed:
+        """Go back to what was recorded, and remember a bundle that was at fault, and why."""
+        back = []
+        for step in undo:
+            took, _ = self._gone(f"undo: {step}", lambda step=step: self._undo(work.record, step))  # type: ignore[misc]
+            back.append(took)
+        state, desired = work.record.state, work.wanted.desired
+        serving = state.serving
+        if work.at_fault and (serving is None or serving.bundle != desired.bundle):
+            why = f"{objection.reason}: {objection.what}"
+            self._keep(replace(work.record, state=state.without(desired.bundle, why, work.target.number)))
+        return Deployed(
+            desired.model, self.environment, serving, serving, (*taken, *back), (objection,), rolled_back=bool(back)
+        )
+
+    def _undo(self, record: Record, step: plan.Undo) -> Objection | None:
+        if isinstance(step, plan.Remove):
+            self.cluster.delete(self.template.workload, step.name)
+            return None
+        return self._restored(record, step.number)
+
+    def _restored(self, record: Record, number: int) -> Objection | None:
+        """Apply a kept release and wait for its pods; return why they do not come."""
+        objects = record.kept[number].objects
+        if self.template.workload not in {each["kind"] for each in objects}:
+            raise ClusterError(
+                f"release {number} has no {self.template.workload}",
+                why=f"`flavour` of `{self.environment}` was changed since",
+                next="change it back in params.yaml, or deploy the commit that should serve",
+            )
+        self.cluster.apply(objects)
+        why = self.settled(number)
+        return Objection(Reason.LOAD_FAILED, why.why, "`kubectl get pods` and `kubectl describe` say more") if why else None
+
+    def settled(self, number: int) -> Fault | None:
+        """Wait until every pod is of a release; return why they are not."""
+        of, seconds = self.template.cluster, self.template.cluster.timeout_seconds
+        name = self.template.name
+        if of.flavour == "kserve":
+            name = f"{name}-predictor"
+            until = self.clock.seconds() + seconds
+            while not _carries(self.cluster.get("Deployment", name), number):
+                if self.clock.seconds() > until:
+                    return Fault(f"KServe made no Deployment `{name}` of release {number}", of_the_bundle=False)
+                self.clock.sleep(_POLL)
+        why = self.cluster.rolled_out(name, seconds)
+        if not why:
+            return None
+        found = fault(self.pods(), number)
+        return replace(found, why=f"{why}; {found.why}")
+
+    def pods(self) -> list[Pod]:
+        """Return the pods of the model."""
+        return self.cluster.pods(f"{INSTANCE}={self.template.name}")
+
+
+class _Work:
+    """A deployment under way: goes through steps and keeps what they found."""
+
+    def __init__(
+        self, on: Rollouts, target: Target, objects: list[Manifest], record: Record, wanted: Wanted
+    ) -> None:
+        self.on, self.target, self.objects, self.record, self.wanted = on, target, objects, record, wanted
+        self.at_fault = False  # whether the bundle is, as far as is known
+
+    def go(self, step: plan.Step) -> Objection | None:
+        """Go through a step; return what stands against going on."""
+        found: Objection | None = getattr(self, f"_{type(step).__name__.lower()}")(step)
+        return found
+
+    def _fetch(self, _: Fetch) -> Objection | None:
+        files, desired = self.wanted.fetch(), self.wanted.desired
+        wrong = unlike(files, desired.bundle, desired.model)
+        if wrong:
+            return Objection(Reason.BUNDLE_DAMAGED, wrong, "`dvc repro bundle`, then `dvc push`")
+        self._schema = json.loads(files[names.SCHEMA])
+        self._schema_digest = read_manifest(files[names.MANIFEST], desired.bundle[:12]).files[names.SCHEMA]
+        return None
+
+    def _compare(self, _: Compare) -> Objection | None:
+        serving = self.record.state.serving
+        kept = self.record.kept.get(serving.number) if serving else None
+        wrongs = breaking(from_json(kept.schema), from_json(self._schema)) if kept else ()
+        if not wrongs:
+            return None
+        self.at_fault = True
+        more = f"; and {len(wrongs) - 3} more" if len(wrongs) > 3 else ""
+        return Objection(
+            Reason.SCHEMA_INCOMPATIBLE,
+            f"clients of the served release would be refused: {'; '.join(wrongs[:3])}{more}",
+            "deploy it under another `bundle.model`, beside the served one",
+        )
+
+    def _validate(self, _: plan.Validate) -> None:
+        self.on.cluster.check(self.objects)
+
+    def _apply(self, _: plan.Apply) -> None:
+        self.on.cluster.apply(self.objects)
+
+    def _rollout(self, step: plan.Rollout) -> Objection | None:
+        why = self.on.settled(step.number)
+        if why is None:
+            return None
+        self.at_fault = why.of_the_bundle
+        return Objection(Reason.LOAD_FAILED, why.why, "mend what the pod names; `leverframe deploy` tries again")
+
+    def _verifypods(self, step: plan.VerifyPods) -> Objection | None:
+        clock, watch = self.on.clock, Watch(self.target)
+        until = clock.seconds() + step.seconds
+        while True:
+            wrong = watch.wrong(self.on.pods())
+            if wrong:
+                self.at_fault = True
+                return Objection(Reason.VERIFY_FAILED, wrong, "look at the log of the pod; the release before answers")
+            if clock.seconds() >= until:
+                return None
+            clock.sleep(_POLL)
+
+    def _record(self, step: RecordIt) -> None:
+        desired = self.wanted.desired
+        release = Release(
+            step.number, desired.bundle, self._schema_digest, self.target.commit, self.on.clock.now()
+        )
+        state = self.record.state
+        state = replace(state, releases=tuple(each for each in state.releases if each.number != step.number))
+        kept = {**self.record.kept, step.number: Kept(self.objects, self._schema)}
+        self.record = replace(self.record, state=state.published(release, self.on.terms.keep), kept=kept)
+        self.on._keep(self.record)
+
+
+def _carries(deployment: Mapping[str, Any] | None, number: int) -> bool:
+    template = (deployment or {}).get("spec", {}).get("template", {})
+    return bool(template.get("metadata", {}).get("labels", {}).get(RELEASE) == str(number))
