@@ -233,6 +233,9 @@ class ServeSettings(Document):
 
 Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 _OBJECT = r"^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$"  # shorter than allowed: KServe adds to it
+AnnotationName = Annotated[
+    str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$")
+]
 ObjectName = Annotated[str, Field(pattern=_OBJECT)]
 _IMAGE = r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*@sha256:[0-9a-f]{64}"
 
@@ -290,11 +293,8 @@ class KubernetesSettings(Document):
     secret: Namespace | None = Field(
         default=None, description="Secret whose keys are the environment of the step that fetches the bundle"
     )
-    service_account: dict[Annotated[str, Field(pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$")], str] = (
-        Field(default_factory=dict, description="annotations of the service account, by which clouds give access")
-    )
-    log_claim: Namespace | None = Field(
-        default=None, description="PersistentVolumeClaim of the inference log; without one nothing is logged"
+    service_account: dict[AnnotationName, str] = Field(
+        default_factory=dict, description="annotations of the service account, by which clouds give access"
     )
     timeout_seconds: Annotated[int, Field(ge=60, le=7200)] = Field(
         default=600, description="how long a rollout may make no progress"
@@ -370,8 +370,8 @@ class Settings(Document):
         for name, each in self.deploy.environments.items():
             if each.kubernetes and not each.kubernetes.name and not re.match(_OBJECT, self.bundle.model):
                 raise ValueError(
-                    f"`{self.bundle.model}` cannot name objects of a cluster, which begin with a letter and have at most "
-                    f"50 characters: set `deploy.environments.{name}.kubernetes.name`"
+                    f"`{self.bundle.model}` cannot name objects of a cluster, which begin with a letter and have 50 "
+                    f"characters at most: set `deploy.environments.{name}.kubernetes.name`"
                 )
         return self
 

@@ -105,7 +105,7 @@ def parse(text: str, *, name: str, what: str) -> dict[str, Any]:
 def documents(text: str) -> list[Any]:
     """Return the documents in the YAML that a program wrote; raises ``ValueError`` for what is none."""
     try:
-        return [each for each in yaml.load_all(text, _Loader) if each is not None]  # noqa: S506 - it is a safe loader
+        return [each for each in yaml.load_all(text, _Loader) if each is not None]
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
 

@@ -106,7 +106,9 @@ class Kubectl:
         program = shutil.which("kubectl")
         if program is None:
             raise ClusterError(
-                "there is no `kubectl` on PATH", why="it alone speaks with the cluster", next="install it, 1.30 or newer"
+                "there is no `kubectl` on PATH",
+                why="it alone speaks with the cluster",
+                next="install it, 1.30 or newer",
             )
         try:
             done = subprocess.run(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leverframe.domain import layout
 from leverframe.domain.bundle import manifest as names
@@ -22,25 +22,31 @@ from leverframe.wiring.serving import log_of, server_folder, start_ports
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
     from leverframe.adapters.releases import Releases
-    from leverframe.domain.deploy import Deployed, Deployment, ReleaseManifest, State, Terms
-    from leverframe.domain.deploy.plan import Step
+    from leverframe.domain.deploy import Deployed, Deployment, ReleaseManifest, Terms
     from leverframe.domain.deploy.record import Ledger
+    from leverframe.domain.status.pipeline import Recorded
     from leverframe.settings import EnvironmentSettings, Settings
 
 Tell = Callable[[str], None]
 
 
-def deploy(environment: str, commit: str, again: bool, tell: Tell, *, record: bool = True) -> Deployed:
+def deploy(
+    environment: str, commit: str, again: bool, tell: Tell, *, record: bool = True, target: str | None = None
+) -> Deployed:
     """Let an environment serve the bundle of a commit, and keep what came of it.
 
-    A server that does not run is started. The settings in force are those of the commit. With
-    ``record``, tags are written, and deployments where a token of the forge is at hand. Raises
-    ``BundleError`` for a commit without a bundle, ``PromotionError`` for one that the environment
-    before does not serve.
+    ``target`` is a server or a cluster, by default what the environment declares. A server that does
+    not run is started. The settings in force are those of the commit. With ``record``, tags are
+    written, and deployments where a token of the forge is at hand. Raises ``BundleError`` for a
+    commit without a bundle, ``PromotionError`` for one that the environment before does not serve.
     """
+    from leverframe.wiring import kubernetes
+
     forget("deploy")
     settings, desired, files = _desired(commit, tell)
     ledger = _ledger(settings, environment) if record else None
+    if kubernetes.chosen(settings, environment, target):
+        return kept("deploy", kubernetes.deploy(settings, environment, desired, files, again, ledger, tell))
     with _deployment(settings, environment, files, ledger, tell) as (deployment, place):
         _check_promotion(settings, environment, desired)
         state = place.state(desired.model)
@@ -49,16 +55,19 @@ def deploy(environment: str, commit: str, again: bool, tell: Tell, *, record: bo
         return kept("deploy", deployment.run(desired))
 
 
-def plan(environment: str, commit: str, tell: Tell) -> tuple[Step, ...]:
-    """Return the steps that `deploy` would go through; nothing is changed."""
+def plan(environment: str, commit: str, tell: Tell, target: str | None = None) -> tuple[Sequence[object], list[Any]]:
+    """Return the steps that `deploy` would go through, and what it would apply to a cluster; nothing is changed."""
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import planned
+    from leverframe.wiring import kubernetes
 
-    settings, desired, _ = _desired(commit, tell)
+    settings, desired, files = _desired(commit, tell)
+    if kubernetes.chosen(settings, environment, target):
+        return kubernetes.plan(settings, environment, desired, files, tell)
     _environment(settings, environment)
     _check_promotion(settings, environment, desired)
     place = Releases(server_folder(environment).folder)
-    return planned(place.state(desired.model), desired, _terms(settings))
+    return planned(place.state(desired.model), desired, _terms(settings)), []
 
 
 def rollback(environment: str, number: int | None, why: str, tell: Tell) -> Deployed:
@@ -67,8 +76,12 @@ def rollback(environment: str, number: int | None, why: str, tell: Tell) -> Depl
     Traffic first: only then are tags and deployments written, and the pull request opened that lets
     git say the same.
     """
+    from leverframe.wiring import kubernetes
+
     settings = read_settings()
     ledger = _ledger(settings, environment)
+    if kubernetes.chosen(settings, environment, None):
+        return kept("deploy", kubernetes.rollback(settings, environment, number, why, ledger, tell))
     with _deployment(settings, environment, dict, ledger, tell) as (deployment, _):
         return deployment.rollback(settings.bundle.model, number, why)
 
@@ -134,14 +147,20 @@ def _ledger(settings: Settings, environment: str) -> Ledger | None:
 
 
 def _check_promotion(settings: Settings, environment: str, desired: ReleaseManifest) -> None:
+    """Refuse what the environment before does not serve, as its server here or, on another machine, the tags say."""
+    from leverframe.adapters.git import Git
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import refuse_other
+    from leverframe.domain.deploy.record import assigned
+    from leverframe.wiring import kubernetes
 
     before = _environment(settings, environment).after
-    if before is not None:
-        served: State = Releases(server_folder(before).folder).state(desired.model)
-        recorded = served.serving.manifest if served.serving else None
-        refuse_other(desired, recorded, f"`{before}` serves", next=f"`leverframe deploy --environment {before}` first")
+    if before is None:
+        return
+    there = kubernetes.state(settings, before) if kubernetes.chosen(settings, before, None) else None
+    here = (there or Releases(server_folder(before).folder).state(desired.model)).serving
+    recorded = here.manifest if here else assigned(Git(ROOT).tags(desired.model), desired.model, before)
+    refuse_other(desired, recorded, f"`{before}` serves", next=f"`leverframe deploy --environment {before}` first")
 
 
 def _desired(commit: str, tell: Tell) -> tuple[Settings, ReleaseManifest, Callable[[], Mapping[str, bytes]]]:
@@ -183,20 +202,10 @@ def _bundle_of(git: Git, commit: str, tell: Tell) -> dict[str, bytes]:
     from tempfile import TemporaryDirectory
 
     from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.domain.status.lock import entries
     from leverframe.domain.status.pipeline import Recorded
     from leverframe.wiring.pipeline import OnePipeline
 
-    lock = (git.show(commit, "dvc.lock") or b"").decode(errors="replace")
-    path = layout.BUNDLE.as_posix()
-    recorded = next((found for entry in entries(lock, "dvc.lock").values() for name, found in entry.outputs.items()
-                     if name == path), None)  # fmt: skip
-    if recorded is None:
-        raise BundleError(
-            f"the lock of {commit[:12]} names no {path}",
-            why="its stage `bundle` was not run, or not committed",
-            next="`dvc repro`, commit dvc.lock, `dvc push`",
-        )
+    path, recorded = layout.BUNDLE.as_posix(), recorded_bundle(git, commit)
     tree = WorkingTree.around(ROOT)
     listing = tree.content(recorded)
     if listing is not None:
@@ -215,3 +224,20 @@ def _bundle_of(git: Git, commit: str, tell: Tell) -> dict[str, bytes]:
                 next="`dvc push` where the pipeline ran, or `dvc repro` here",
             )
         return {each.name: each.read_bytes() for each in (folder / path).iterdir()}
+
+
+def recorded_bundle(git: Git, commit: str) -> Recorded:
+    """Return what the lock of a commit says of its bundle; raises ``BundleError`` where it says nothing."""
+    from leverframe.domain.status.lock import entries
+
+    lock = (git.show(commit, "dvc.lock") or b"").decode(errors="replace")
+    path = layout.BUNDLE.as_posix()
+    recorded = next((found for entry in entries(lock, "dvc.lock").values() for name, found in entry.outputs.items()
+                     if name == path), None)  # fmt: skip
+    if recorded is None:
+        raise BundleError(
+            f"the lock of {commit[:12]} names no {path}",
+            why="its stage `bundle` was not run, or not committed",
+            next="`dvc repro`, commit dvc.lock, `dvc push`",
+        )
+    return recorded

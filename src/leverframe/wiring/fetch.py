@@ -53,5 +53,7 @@ def _serve(text: str | None) -> ServeSettings:
     try:
         content = json.loads(text or "{}")
     except ValueError as error:
-        raise SettingsError("`--serve` is no JSON", why=str(error), next="""such as --serve '{"port": 8080}'""") from error
+        raise SettingsError(
+            "`--serve` is no JSON", why=str(error), next="""such as --serve '{"port": 8080}'"""
+        ) from error
     return validated(ServeSettings, content if isinstance(content, dict) else {"": content}, name="--serve")

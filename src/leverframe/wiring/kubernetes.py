@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from leverframe.errors import SettingsError
+from leverframe.wiring import ROOT
 from leverframe.wiring import deploy as room
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from leverframe.domain.deploy.kubernetes import Rollouts
     from leverframe.domain.deploy.kubernetes.plan import Step
     from leverframe.domain.deploy.kubernetes.run import Wanted
+    from leverframe.domain.deploy.record import Ledger
     from leverframe.settings import Settings
 
 TARGETS = ("server", "kubernetes")
@@ -29,14 +31,16 @@ def chosen(settings: Settings, environment: str, target: str | None) -> bool:
     return declared if target is None else target == "kubernetes"
 
 
-def deploy(settings: Settings, environment: str, commit: str, again: bool, tell: room.Tell) -> Deployed:
+def deploy(
+    settings: Settings, environment: str, commit: str, again: bool, ledger: Ledger | None, tell: room.Tell
+) -> Deployed:
     """Let a cluster serve the bundle of a commit; raises ``ClusterError``, and what `deploy` to a server does."""
     from leverframe.adapters.releases import Releases
     from leverframe.wiring.serving import server_folder
 
     wanted = _wanted(settings, environment, commit, tell)
     with Releases(server_folder(environment).folder).lock():
-        return rollouts(settings, environment, tell).run(wanted, again=again)
+        return rollouts(settings, environment, tell, ledger).run(wanted, again=again)
 
 
 def plan(settings: Settings, environment: str, commit: str, tell: room.Tell) -> tuple[tuple[Step, ...], list[Any]]:
@@ -44,9 +48,11 @@ def plan(settings: Settings, environment: str, commit: str, tell: room.Tell) -> 
     return rollouts(settings, environment, tell).plan(_wanted(settings, environment, commit, tell))
 
 
-def rollback(settings: Settings, environment: str, number: int | None, why: str, tell: room.Tell) -> Deployed:
+def rollback(
+    settings: Settings, environment: str, number: int | None, why: str, ledger: Ledger | None, tell: room.Tell
+) -> Deployed:
     """Let a cluster serve an earlier release again."""
-    return rollouts(settings, environment, tell).rollback(number, why)
+    return rollouts(settings, environment, tell, ledger).rollback(number, why)
 
 
 def state(settings: Settings, environment: str) -> State:
@@ -54,7 +60,7 @@ def state(settings: Settings, environment: str) -> State:
     return rollouts(settings, environment, lambda _: None).record().state
 
 
-def rollouts(settings: Settings, environment: str, tell: room.Tell) -> Rollouts:
+def rollouts(settings: Settings, environment: str, tell: room.Tell, ledger: Ledger | None = None) -> Rollouts:
     """Return deployments to the cluster that an environment declares."""
     from leverframe.adapters.kubectl import Kubectl
     from leverframe.domain.deploy.kubernetes import Rollouts, Target
@@ -63,12 +69,13 @@ def rollouts(settings: Settings, environment: str, tell: room.Tell) -> Rollouts:
     assert cluster is not None  # noqa: S101 - `chosen` looked
     template = Target(settings.bundle.model, 0, "", "", "", cluster, settings.serve)
     kubectl = Kubectl(cluster.context, cluster.namespace)
-    return Rollouts(kubectl, room._Clock(), room._terms(settings), environment, template, tell)
+    return Rollouts(kubectl, room._Clock(), room._terms(settings), environment, template, tell, ledger)
 
 
 def _wanted(settings: Settings, environment: str, commit: str, tell: room.Tell) -> Wanted:
+    from leverframe.adapters.git import Git
     from leverframe.domain.deploy.kubernetes.run import Wanted
 
     desired, files = room._desired(settings, commit, tell)
     room._check_promotion(settings, environment, desired)
-    return Wanted(desired, room.recorded(desired.commit).md5, files)
+    return Wanted(desired, room.recorded_bundle(Git(ROOT), desired.commit).md5, files)

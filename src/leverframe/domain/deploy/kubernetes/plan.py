@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from leverframe.domain.deploy.kubernetes.manifests import Live, Target
-from leverframe.domain.deploy.plan import Compare, Fetch, Record
+from leverframe.domain.deploy.manifest import ReleaseManifest
+from leverframe.domain.deploy.plan import Adopt, Compare, Fetch, Record
 from leverframe.domain.deploy.state import State
 
 
@@ -79,7 +80,7 @@ class VerifyPods:
         return f"watch its pods for {self.seconds:g} s: image, bundle, readiness, restarts"
 
 
-Step = Fetch | Compare | Validate | Apply | Rollout | VerifyPods | Record
+Step = Fetch | Compare | Validate | Apply | Rollout | VerifyPods | Record | Adopt
 Undo = Restore | Remove
 
 
@@ -89,21 +90,32 @@ def number_for(state: State, bundle: str) -> int:
     return serving.number if serving is not None and serving.bundle == bundle else state.highest + 1
 
 
-def planned(state: State, now: Live | None, target: Target, digest: str, objects: int, seconds: float) -> tuple[Step, ...]:
-    """Return the steps; none where the cluster carries these very manifests, and they are recorded.
+@dataclass(frozen=True)
+class Rendered:
+    """A release as manifests: the digest of all, and how many objects they are."""
 
-    ``digest`` and ``objects`` are those of the rendered manifests, ``seconds`` how long pods are watched.
+    target: Target
+    digest: str
+    objects: int
+
+
+def planned(
+    state: State, now: Live | None, desired: ReleaseManifest, rendered: Rendered, seconds: float
+) -> tuple[Step, ...]:
+    """Return the steps; none where the cluster carries these very manifests, but to note a newer commit.
+
+    ``seconds`` is how long pods are watched.
     """
-    serving = state.serving
+    target, serving = rendered.target, state.serving
     recorded = serving is not None and (serving.bundle, serving.number) == (target.bundle, target.number)
-    if recorded and now == Live(target.bundle, target.number, digest):
-        return ()
+    if serving is not None and recorded and now == Live(target.bundle, target.number, rendered.digest):
+        return () if serving.manifest == desired else (Adopt(desired.commit),)
     undo: Undo = Restore(serving.number) if serving else Remove(target.name)
     steps: list[Step] = [Fetch(target.bundle)]
-    steps += [Compare(serving.schema)] if serving is not None and not recorded else []
+    steps += [Compare(serving.manifest.schema)] if serving is not None and not recorded else []
     return (
         *steps,
-        Validate(objects, target.cluster.namespace),
+        Validate(rendered.objects, target.cluster.namespace),
         Apply(target.number, undo),
         Rollout(target.number, target.cluster.timeout_seconds),
         VerifyPods(target.number, seconds),

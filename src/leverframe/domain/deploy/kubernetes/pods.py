@@ -100,8 +100,9 @@ class Watch:
 
     def _worse(self, pod: Pod) -> str:
         name = pod["metadata"]["name"]
-        server = next((each for each in pod.get("status", {}).get("containerStatuses", ())
-                       if each["name"] in SERVERS), {})  # fmt: skip
+        server: Mapping[str, Any] = next(
+            (each for each in pod.get("status", {}).get("containerStatuses", ()) if each["name"] in SERVERS), {}
+        )
         restarts = int(server.get("restartCount", 0))
         if restarts > self._restarts.setdefault(name, restarts):
             return f"was started again: {_ended(server) or 'it did not answer'}"

@@ -64,10 +64,12 @@ def read_record(model: str, found: Mapping[str, Any] | None) -> Record:
         data = found["data"]
         state = State.from_json(json.loads(data[_STATE]))
         kept = {each.number: json.loads(data[f"release-{each.number}.json"]) for each in state.releases}
-        return Record(state, {number: Kept(**each) for number, each in kept.items()}, found["metadata"]["resourceVersion"])
+        return Record(
+            state, {number: Kept(**each) for number, each in kept.items()}, found["metadata"]["resourceVersion"]
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ClusterError(
             f"the record of the releases of `{model}` cannot be read",
             why=f"{type(error).__name__}: {error}",
-            next=f"restore the ConfigMap, or delete it and deploy again; what is served goes on until then",
+            next="restore the ConfigMap, or delete it and deploy again; what is served goes on until then",
         ) from error

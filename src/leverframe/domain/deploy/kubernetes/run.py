@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from leverframe.domain.bundle import manifest as names
-from leverframe.domain.bundle import read_manifest
 from leverframe.domain.bundle.schema import breaking, from_json
-from leverframe.domain.deploy.kubernetes import plan
+from leverframe.domain.deploy.kubernetes import plan as way
 from leverframe.domain.deploy.kubernetes.manifests import (
     INSTANCE,
     RELEASE,
@@ -27,15 +28,17 @@ from leverframe.domain.deploy.kubernetes.manifests import (
 )
 from leverframe.domain.deploy.kubernetes.pods import Fault, Pod, Watch, fault
 from leverframe.domain.deploy.kubernetes.record import KIND, Kept, Record, read_record, record_name
-from leverframe.domain.deploy.plan import Compare, Desired, Fetch, Terms
+from leverframe.domain.deploy.manifest import ReleaseManifest
+from leverframe.domain.deploy.plan import Adopt, Compare, Fetch, Terms
 from leverframe.domain.deploy.plan import Record as RecordIt
 from leverframe.domain.deploy.ports import Clock
+from leverframe.domain.deploy.record import Ledger
 from leverframe.domain.deploy.run import Deployed
 from leverframe.domain.deploy.state import Release, State
 from leverframe.domain.deploy.work import Took
 from leverframe.domain.fetch import unlike
 from leverframe.domain.verdict import Objection, Reason
-from leverframe.errors import ClusterError
+from leverframe.errors import ClusterError, LeverframeError
 
 _POLL = 1.0
 
@@ -70,16 +73,19 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """The bundle that should serve: what the commit says, its content for DVC, and how its files are got."""
+    """The release that should serve, the MD5 by which DVC knows its folder, and how its files are got."""
 
-    desired: Desired
+    manifest: ReleaseManifest
     content: str
     fetch: Callable[[], Mapping[str, bytes]]
 
 
 @dataclass(frozen=True)
 class Rollouts:
-    """Deployments of one model to one cluster; ``target`` makes the target of a number, a bundle and a commit."""
+    """Deployments of one model to one cluster; ``template`` is the target but for what a release adds.
+
+    With a ``ledger`` each is written down where others see it.
+    """
 
     cluster: Cluster
     clock: Clock
@@ -87,38 +93,61 @@ class Rollouts:
     environment: str
     template: Target
     tell: Callable[[str], None] = lambda _: None
+    ledger: Ledger | None = None
 
-    def plan(self, wanted: Wanted) -> tuple[tuple[plan.Step, ...], list[Manifest]]:
+    def plan(self, wanted: Wanted) -> tuple[tuple[way.Step, ...], list[Manifest]]:
         """Return the steps to what is wanted, and the objects that they would apply; nothing is changed."""
         record = self.record()
-        target = self._target(record.state, wanted)
-        objects = self._rendered(target)
-        return self._steps(record.state, target, objects), objects
+        target, objects = self._rendered(record.state, wanted)
+        return self._steps(record.state, wanted, target, objects), objects
 
     def run(self, wanted: Wanted, *, again: bool = False) -> Deployed:
-        """Bring the cluster to what is wanted; what fails is undone, and told as an objection."""
-        record, desired = self.record(), wanted.desired
+        """Bring the cluster to what is wanted; what fails is undone, and told as an objection.
+
+        Raises ``ClusterError`` where the cluster goes away or refuses, the next run mends what is left then;
+        and ``PromotionError`` where the commit was registered as something else.
+        """
+        if self.ledger is None:
+            return self._run(wanted, again)[0]
+        self.ledger.check(wanted.manifest)
+        try:
+            found, at_fault = self._run(wanted, again)
+        except LeverframeError as error:
+            with suppress(LeverframeError):  # a forge that does not answer hides nothing of the cluster
+                self.ledger.broke(error.what)
+            raise
+        if found.objections and not at_fault:  # the commit is as good as before: no pull request takes it back
+            self.ledger.broke(found.objections[0].what)
+            return found
+        if found.objections:
+            return replace(found, recorded=self.ledger.failed(wanted.manifest, found.objections[0], found.serving))
+        return replace(found, recorded=self.ledger.served(found.serving)) if found.serving else found
+
+    def _run(self, wanted: Wanted, again: bool) -> tuple[Deployed, bool]:
+        """Return what came of it, and whether the bundle was at fault."""
+        record, desired = self.record(), wanted.manifest
+        refused = record.state.refused
         if again:
-            refused = {bundle: why for bundle, why in record.state.refused.items() if bundle != desired.bundle}
+            refused = {bundle: why for bundle, why in refused.items() if bundle != desired.bundle}
             record = replace(record, state=replace(record.state, refused=refused))
-        before = record.state.serving
-        if desired.bundle in record.state.refused:
-            return self._refused(record, desired)
-        target = self._target(record.state, wanted)
-        objects = self._rendered(target)
-        work = _Work(self, target, objects, record, wanted)
-        taken: list[Took] = []
-        undo: list[plan.Undo] = []
-        for step in self._steps(record.state, target, objects):
-            undo += [step.undone_by] if isinstance(step, plan.Apply) else []
-            took, objection = self._gone(str(step), lambda step=step: work.go(step))  # type: ignore[misc]
+        if desired.bundle in refused:
+            return self._refused(record, desired), True
+        target, objects = self._rendered(record.state, wanted)
+        work, taken, undo = _Work(self, target, objects, record, wanted), list[Took](), list[way.Undo]()
+        steps = self._steps(record.state, wanted, target, objects)
+        if self.ledger is not None and steps:
+            self.ledger.begin(desired)
+        for step in steps:
+            undo += [step.undone_by] if isinstance(step, way.Apply) else []
+            took, against = self._gone(str(step), partial(work.go, step))
             taken.append(took)
-            if objection is not None:
-                return self._undone(work, undo, taken, objection)
-        return Deployed(desired.model, self.environment, work.record.state.serving, before, tuple(taken))
+            if against is not None:
+                return self._undone(work, undo, taken, against), work.at_fault
+        after = work.record.state.serving
+        return Deployed(desired.model, self.environment, after, record.state.serving, tuple(taken)), False
 
     def rollback(self, number: int | None, why: str) -> Deployed:
-        """Apply the manifests of an earlier release, by default the one before; the bundle it leaves counts as refused."""
+        """Apply the manifests of an earlier release, by default the one before; the bundle that is left is refused."""
         record, model = self.record(), self.template.model
         known = [each.number for each in record.state.releases]
         goal = number if number is not None else (known[-2] if len(known) > 1 else None)
@@ -131,34 +160,35 @@ class Rollouts:
             )  # fmt: skip
             return Deployed(model, self.environment, before, before, objections=(objection,))
         after = replace(record, state=record.state.back_to(goal, why))
-        self._keep(after)  # first: a rollback that is killed here is finished by the next run
-        took, objection = self._gone(f"go back to release {goal}", lambda: self._restored(after, goal))
-        objections = (objection,) if objection else ()
-        return Deployed(model, self.environment, after.state.serving, before, (took,), objections, rolled_back=True)
+        self.keep(after)  # first: a rollback that is killed here is finished by the next run
+        took, against = self._gone(f"go back to release {goal}", lambda: self._restored(after, goal))
+        objections = (against,) if against else ()
+        written = None
+        if self.ledger and not against and before is not None:
+            written = self.ledger.went_back(before, after.state.releases[-1], why)
+        return Deployed(model, self.environment, after.state.serving, before, (took,), objections, None, True, written)
 
     def record(self) -> Record:
         """Return what the cluster keeps of the releases."""
         return read_record(self.template.model, self.cluster.get(KIND, record_name(self.template.name)))
 
-    def _keep(self, record: Record) -> None:
+    def keep(self, record: Record) -> None:
+        """Replace the record in the cluster."""
         self.cluster.apply([record.manifest(self.template.name, self.template.cluster.namespace)])
 
-    def _target(self, state: State, wanted: Wanted) -> Target:
-        number, serving = plan.number_for(state, wanted.desired.bundle), state.serving
-        same = serving is not None and serving.bundle == wanted.desired.bundle
-        commit = serving.commit if same and serving else wanted.desired.commit  # another commit moves no pod
-        return replace(
-            self.template, number=number, bundle=wanted.desired.bundle, content=wanted.content, commit=commit
-        )
+    def _rendered(self, state: State, wanted: Wanted) -> tuple[Target, list[Manifest]]:
+        number, serving, desired = way.number_for(state, wanted.manifest.bundle), state.serving, wanted.manifest
+        same = serving is not None and serving.bundle == desired.bundle
+        commit = serving.manifest.commit if serving and same else desired.commit  # another commit moves no pod
+        target = replace(self.template, number=number, bundle=desired.bundle, content=wanted.content, commit=commit)
+        return target, stamped(self.cluster.render(overlay(target)), target)
 
-    def _rendered(self, target: Target) -> list[Manifest]:
-        return stamped(self.cluster.render(overlay(target)), target)
-
-    def _steps(self, state: State, target: Target, objects: list[Manifest]) -> tuple[plan.Step, ...]:
+    def _steps(self, state: State, wanted: Wanted, target: Target, objects: list[Manifest]) -> tuple[way.Step, ...]:
         now, digest = live(self.cluster.get(target.workload, target.name)), digest_of(objects, target.workload)
         if now is not None and now.digest == digest and self.cluster.differs(objects):
             now = None  # somebody changed it by hand
-        return plan.planned(state, now, target, digest, len(objects), self.terms.verify_seconds)
+        rendered = way.Rendered(target, digest, len(objects))
+        return way.planned(state, now, wanted.manifest, rendered, self.terms.verify_seconds)
 
     def _gone(self, step: str, work: Callable[[], Objection | None]) -> tuple[Took, Objection | None]:
         self.tell(step)
@@ -167,14 +197,12 @@ class Rollouts:
         took = round(self.clock.seconds() - began, 3)
         return Took(step, took, objection.what if objection else ""), objection
 
-    def _refused(self, record: Record, desired: Desired) -> Deployed:
+    def _refused(self, record: Record, desired: ReleaseManifest) -> Deployed:
         """Say that a bundle was refused before; where its pods were left by a run that was killed, mend that first."""
         serving, taken = record.state.serving, list[Took]()
         now = live(self.cluster.get(self.template.workload, self.template.name))
         if serving is not None and now is not None and now.bundle == desired.bundle:
-            took, _ = self._gone(
-                f"undo: {plan.Restore(serving.number)}", lambda: self._restored(record, serving.number)
-            )
+            took, _ = self._gone(f"undo: {way.Restore(serving.number)}", lambda: self._restored(record, serving.number))
             taken.append(took)
         objection = Objection(
             Reason.REFUSED_BEFORE,
@@ -183,25 +211,23 @@ class Rollouts:
         )
         return Deployed(desired.model, self.environment, serving, serving, tuple(taken), (objection,))
 
-    def _undone(
-        self, work: _Work, undo: Sequence[plan.Undo], taken: Sequence[Took], objection: Objection
-    ) -> Deployed:
+    def _undone(self, work: _Work, undo: Sequence[way.Undo], taken: Sequence[Took], objection: Objection) -> Deployed:
         """Go back to what was recorded, and remember a bundle that was at fault, and why."""
         back = []
         for step in undo:
-            took, _ = self._gone(f"undo: {step}", lambda step=step: self._undo(work.record, step))  # type: ignore[misc]
+            took, _ = self._gone(f"undo: {step}", partial(self._undo, work.record, step))
             back.append(took)
-        state, desired = work.record.state, work.wanted.desired
+        state, desired = work.record.state, work.wanted.manifest
         serving = state.serving
         if work.at_fault and (serving is None or serving.bundle != desired.bundle):
             why = f"{objection.reason}: {objection.what}"
-            self._keep(replace(work.record, state=state.without(desired.bundle, why, work.target.number)))
+            self.keep(replace(work.record, state=state.without(desired.bundle, why, work.target.number)))
         return Deployed(
             desired.model, self.environment, serving, serving, (*taken, *back), (objection,), rolled_back=bool(back)
         )
 
-    def _undo(self, record: Record, step: plan.Undo) -> Objection | None:
-        if isinstance(step, plan.Remove):
+    def _undo(self, record: Record, step: way.Undo) -> Objection | None:
+        if isinstance(step, way.Remove):
             self.cluster.delete(self.template.workload, step.name)
             return None
         return self._restored(record, step.number)
@@ -217,7 +243,11 @@ class Rollouts:
             )
         self.cluster.apply(objects)
         why = self.settled(number)
-        return Objection(Reason.LOAD_FAILED, why.why, "`kubectl get pods` and `kubectl describe` say more") if why else None
+        return (
+            Objection(Reason.LOAD_FAILED, why.why, "`kubectl get pods` and `kubectl describe` say more")
+            if why
+            else None
+        )
 
     def settled(self, number: int) -> Fault | None:
         """Wait until every pod is of a release; return why they are not."""
@@ -244,24 +274,21 @@ class Rollouts:
 class _Work:
     """A deployment under way: goes through steps and keeps what they found."""
 
-    def __init__(
-        self, on: Rollouts, target: Target, objects: list[Manifest], record: Record, wanted: Wanted
-    ) -> None:
+    def __init__(self, on: Rollouts, target: Target, objects: list[Manifest], record: Record, wanted: Wanted) -> None:
         self.on, self.target, self.objects, self.record, self.wanted = on, target, objects, record, wanted
         self.at_fault = False  # whether the bundle is, as far as is known
 
-    def go(self, step: plan.Step) -> Objection | None:
+    def go(self, step: way.Step) -> Objection | None:
         """Go through a step; return what stands against going on."""
         found: Objection | None = getattr(self, f"_{type(step).__name__.lower()}")(step)
         return found
 
     def _fetch(self, _: Fetch) -> Objection | None:
-        files, desired = self.wanted.fetch(), self.wanted.desired
+        files, desired = self.wanted.fetch(), self.wanted.manifest
         wrong = unlike(files, desired.bundle, desired.model)
         if wrong:
             return Objection(Reason.BUNDLE_DAMAGED, wrong, "`dvc repro bundle`, then `dvc push`")
         self._schema = json.loads(files[names.SCHEMA])
-        self._schema_digest = read_manifest(files[names.MANIFEST], desired.bundle[:12]).files[names.SCHEMA]
         return None
 
     def _compare(self, _: Compare) -> Objection | None:
@@ -278,20 +305,20 @@ class _Work:
             "deploy it under another `bundle.model`, beside the served one",
         )
 
-    def _validate(self, _: plan.Validate) -> None:
+    def _validate(self, _: way.Validate) -> None:
         self.on.cluster.check(self.objects)
 
-    def _apply(self, _: plan.Apply) -> None:
+    def _apply(self, _: way.Apply) -> None:
         self.on.cluster.apply(self.objects)
 
-    def _rollout(self, step: plan.Rollout) -> Objection | None:
+    def _rollout(self, step: way.Rollout) -> Objection | None:
         why = self.on.settled(step.number)
         if why is None:
             return None
         self.at_fault = why.of_the_bundle
         return Objection(Reason.LOAD_FAILED, why.why, "mend what the pod names; `leverframe deploy` tries again")
 
-    def _verifypods(self, step: plan.VerifyPods) -> Objection | None:
+    def _verifypods(self, step: way.VerifyPods) -> Objection | None:
         clock, watch = self.on.clock, Watch(self.target)
         until = clock.seconds() + step.seconds
         while True:
@@ -304,15 +331,17 @@ class _Work:
             clock.sleep(_POLL)
 
     def _record(self, step: RecordIt) -> None:
-        desired = self.wanted.desired
-        release = Release(
-            step.number, desired.bundle, self._schema_digest, self.target.commit, self.on.clock.now()
-        )
-        state = self.record.state
-        state = replace(state, releases=tuple(each for each in state.releases if each.number != step.number))
+        state, desired = self.record.state, self.wanted.manifest
+        earlier = tuple(each for each in state.releases if each.number != step.number)
+        release = Release(step.number, desired, self.on.clock.now())
         kept = {**self.record.kept, step.number: Kept(self.objects, self._schema)}
-        self.record = replace(self.record, state=state.published(release, self.on.terms.keep), kept=kept)
-        self.on._keep(self.record)
+        after = replace(state, releases=earlier).published(release, self.on.terms.keep)
+        self.record = replace(self.record, state=after, kept=kept)
+        self.on.keep(self.record)
+
+    def _adopt(self, _: Adopt) -> None:
+        self.record = replace(self.record, state=self.record.state.wanted_by(self.wanted.manifest))
+        self.on.keep(self.record)
 
 
 def _carries(deployment: Mapping[str, Any] | None, number: int) -> bool:
