@@ -296,6 +296,9 @@ class KubernetesSettings(Document):
     service_account: dict[AnnotationName, str] = Field(
         default_factory=dict, description="annotations of the service account, by which clouds give access"
     )
+    log_claim: Namespace | None = Field(
+        default=None, description="PersistentVolumeClaim of the inference log; without one nothing is logged"
+    )
     timeout_seconds: Annotated[int, Field(ge=60, le=7200)] = Field(
         default=600, description="how long a rollout may make no progress"
     )

@@ -61,7 +61,7 @@ class Kubectl:
     def differs(self, objects: Sequence[Mapping[str, Any]]) -> bool:
         """Tell whether applying the objects would change anything that is ours."""
         words = ["diff", *_OURS, "--filename=-"]
-        code, _, said = self._called([*words, *self._place()], _listed(objects))
+        code, _, said = self._called([*words, *self._place()], _written(objects))
         if code not in (0, 1):
             raise self._error("diff", said)
         return code == 1
@@ -88,7 +88,7 @@ class Kubectl:
         return _last(said)
 
     def _apply(self, objects: Sequence[Mapping[str, Any]], *more: str) -> None:
-        self._ask("apply", *_OURS, *more, "--output=name", "--filename=-", given=_listed(objects))
+        self._ask("apply", *_OURS, *more, "--output=name", "--filename=-", given=_written(objects))
 
     def _ask(self, *words: str, given: str = "") -> str:
         return self._run(*words, *self._place(), f"--request-timeout={_REQUEST}s", given=given)
@@ -143,8 +143,9 @@ class Kubectl:
 _OURS = ("--server-side", f"--field-manager={MANAGER}", "--force-conflicts")
 
 
-def _listed(objects: Sequence[Mapping[str, Any]]) -> str:
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+def _written(objects: Sequence[Mapping[str, Any]]) -> str:
+    """Return objects as one stream; in a `List`, kubectl would not let the server check the fields of each."""
+    return "".join(f"{json.dumps(each)}\n" for each in objects)
 
 
 def _last(said: str) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from leverframe.domain.deploy import Deployed, State
     from leverframe.domain.deploy.kubernetes import Rollouts
     from leverframe.domain.deploy.kubernetes.plan import Step
-    from leverframe.domain.deploy.kubernetes.run import Wanted
+    from leverframe.domain.deploy.kubernetes.work import Wanted
     from leverframe.domain.deploy.record import Ledger
     from leverframe.settings import Settings
 
@@ -52,7 +52,11 @@ def rollback(
     settings: Settings, environment: str, number: int | None, why: str, ledger: Ledger | None, tell: room.Tell
 ) -> Deployed:
     """Let a cluster serve an earlier release again."""
-    return rollouts(settings, environment, tell, ledger).rollback(number, why)
+    from leverframe.adapters.releases import Releases
+    from leverframe.wiring.serving import server_folder
+
+    with Releases(server_folder(environment).folder).lock():
+        return rollouts(settings, environment, tell, ledger).rollback(number, why)
 
 
 def state(settings: Settings, environment: str) -> State:
@@ -74,7 +78,7 @@ def rollouts(settings: Settings, environment: str, tell: room.Tell, ledger: Ledg
 
 def _wanted(settings: Settings, environment: str, commit: str, tell: room.Tell) -> Wanted:
     from leverframe.adapters.git import Git
-    from leverframe.domain.deploy.kubernetes.run import Wanted
+    from leverframe.domain.deploy.kubernetes.work import Wanted
 
     desired, files = room._desired(settings, commit, tell)
     room._check_promotion(settings, environment, desired)

@@ -6,15 +6,12 @@ gets the same number, applies the same manifests, which changes nothing, and wai
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
-from leverframe.domain.bundle import manifest as names
-from leverframe.domain.bundle.schema import breaking, from_json
 from leverframe.domain.deploy.kubernetes import plan as way
 from leverframe.domain.deploy.kubernetes.manifests import (
     INSTANCE,
@@ -26,17 +23,16 @@ from leverframe.domain.deploy.kubernetes.manifests import (
     overlay,
     stamped,
 )
-from leverframe.domain.deploy.kubernetes.pods import Fault, Pod, Watch, fault
-from leverframe.domain.deploy.kubernetes.record import KIND, Kept, Record, read_record, record_name
+from leverframe.domain.deploy.kubernetes.pods import Fault, Pod, fault
+from leverframe.domain.deploy.kubernetes.record import KIND, Record, read_record, record_name
+from leverframe.domain.deploy.kubernetes.work import Wanted, Work
 from leverframe.domain.deploy.manifest import ReleaseManifest
-from leverframe.domain.deploy.plan import Adopt, Compare, Fetch, Terms
-from leverframe.domain.deploy.plan import Record as RecordIt
+from leverframe.domain.deploy.plan import Terms
 from leverframe.domain.deploy.ports import Clock
 from leverframe.domain.deploy.record import Ledger
 from leverframe.domain.deploy.run import Deployed
-from leverframe.domain.deploy.state import Release, State
+from leverframe.domain.deploy.state import State
 from leverframe.domain.deploy.work import Took
-from leverframe.domain.fetch import unlike
 from leverframe.domain.verdict import Objection, Reason
 from leverframe.errors import ClusterError, LeverframeError
 
@@ -69,15 +65,6 @@ class Cluster(Protocol):
 
     def rolled_out(self, deployment: str, seconds: int) -> str:
         """Wait until a Deployment is rolled out; return why it is not."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """The release that should serve, the MD5 by which DVC knows its folder, and how its files are got."""
-
-    manifest: ReleaseManifest
-    content: str
-    fetch: Callable[[], Mapping[str, bytes]]
 
 
 @dataclass(frozen=True)
@@ -133,7 +120,7 @@ class Rollouts:
         if desired.bundle in refused:
             return self._refused(record, desired), True
         target, objects = self._rendered(record.state, wanted)
-        work, taken, undo = _Work(self, target, objects, record, wanted), list[Took](), list[way.Undo]()
+        work, taken, undo = Work(self, target, objects, record, wanted), list[Took](), list[way.Undo]()
         steps = self._steps(record.state, wanted, target, objects)
         if self.ledger is not None and steps:
             self.ledger.begin(desired)
@@ -211,7 +198,7 @@ class Rollouts:
         )
         return Deployed(desired.model, self.environment, serving, serving, tuple(taken), (objection,))
 
-    def _undone(self, work: _Work, undo: Sequence[way.Undo], taken: Sequence[Took], objection: Objection) -> Deployed:
+    def _undone(self, work: Work, undo: Sequence[way.Undo], taken: Sequence[Took], objection: Objection) -> Deployed:
         """Go back to what was recorded, and remember a bundle that was at fault, and why."""
         back = []
         for step in undo:
@@ -269,79 +256,6 @@ class Rollouts:
     def pods(self) -> list[Pod]:
         """Return the pods of the model."""
         return self.cluster.pods(f"{INSTANCE}={self.template.name}")
-
-
-class _Work:
-    """A deployment under way: goes through steps and keeps what they found."""
-
-    def __init__(self, on: Rollouts, target: Target, objects: list[Manifest], record: Record, wanted: Wanted) -> None:
-        self.on, self.target, self.objects, self.record, self.wanted = on, target, objects, record, wanted
-        self.at_fault = False  # whether the bundle is, as far as is known
-
-    def go(self, step: way.Step) -> Objection | None:
-        """Go through a step; return what stands against going on."""
-        found: Objection | None = getattr(self, f"_{type(step).__name__.lower()}")(step)
-        return found
-
-    def _fetch(self, _: Fetch) -> Objection | None:
-        files, desired = self.wanted.fetch(), self.wanted.manifest
-        wrong = unlike(files, desired.bundle, desired.model)
-        if wrong:
-            return Objection(Reason.BUNDLE_DAMAGED, wrong, "`dvc repro bundle`, then `dvc push`")
-        self._schema = json.loads(files[names.SCHEMA])
-        return None
-
-    def _compare(self, _: Compare) -> Objection | None:
-        serving = self.record.state.serving
-        kept = self.record.kept.get(serving.number) if serving else None
-        wrongs = breaking(from_json(kept.schema), from_json(self._schema)) if kept else ()
-        if not wrongs:
-            return None
-        self.at_fault = True
-        more = f"; and {len(wrongs) - 3} more" if len(wrongs) > 3 else ""
-        return Objection(
-            Reason.SCHEMA_INCOMPATIBLE,
-            f"clients of the served release would be refused: {'; '.join(wrongs[:3])}{more}",
-            "deploy it under another `bundle.model`, beside the served one",
-        )
-
-    def _validate(self, _: way.Validate) -> None:
-        self.on.cluster.check(self.objects)
-
-    def _apply(self, _: way.Apply) -> None:
-        self.on.cluster.apply(self.objects)
-
-    def _rollout(self, step: way.Rollout) -> Objection | None:
-        why = self.on.settled(step.number)
-        if why is None:
-            return None
-        self.at_fault = why.of_the_bundle
-        return Objection(Reason.LOAD_FAILED, why.why, "mend what the pod names; `leverframe deploy` tries again")
-
-    def _verifypods(self, step: way.VerifyPods) -> Objection | None:
-        clock, watch = self.on.clock, Watch(self.target)
-        until = clock.seconds() + step.seconds
-        while True:
-            wrong = watch.wrong(self.on.pods())
-            if wrong:
-                self.at_fault = True
-                return Objection(Reason.VERIFY_FAILED, wrong, "look at the log of the pod; the release before answers")
-            if clock.seconds() >= until:
-                return None
-            clock.sleep(_POLL)
-
-    def _record(self, step: RecordIt) -> None:
-        state, desired = self.record.state, self.wanted.manifest
-        earlier = tuple(each for each in state.releases if each.number != step.number)
-        release = Release(step.number, desired, self.on.clock.now())
-        kept = {**self.record.kept, step.number: Kept(self.objects, self._schema)}
-        after = replace(state, releases=earlier).published(release, self.on.terms.keep)
-        self.record = replace(self.record, state=after, kept=kept)
-        self.on.keep(self.record)
-
-    def _adopt(self, _: Adopt) -> None:
-        self.record = replace(self.record, state=self.record.state.wanted_by(self.wanted.manifest))
-        self.on.keep(self.record)
 
 
 def _carries(deployment: Mapping[str, Any] | None, number: int) -> bool:
