@@ -94,7 +94,7 @@ def unlike(files: Mapping[str, bytes], bundle: str, model: str) -> str:
 
 def _from(contents: Contents, wanted: Wanted, tell: Callable[[str], None]) -> dict[str, bytes]:
     """Return the files of the bundle from the remote: the manifest first, then what it names and nothing else."""
-    listing = _listing(_read(contents, f"{wanted.md5.removesuffix('.dir')}.dir", "the listing of the bundle"))
+    listing = _listing(_read(contents, f"{wanted.md5.removesuffix('.dir')}.dir", "listing of the bundle"))
     files: dict[str, bytes] = {names.MANIFEST: _read(contents, listing.get(names.MANIFEST, ""), names.MANIFEST)}
     if names.sha256(files[names.MANIFEST]) != wanted.bundle:
         raise _another(f"its {names.MANIFEST} has another SHA-256")
