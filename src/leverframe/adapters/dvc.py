@@ -233,12 +233,28 @@ class RemoteContents:
         try:
             with self._fs.open(path, "rb") as handle:
                 found: bytes = handle.read()
-        except FileNotFoundError:
-            return None
         except Exception as error:  # every cloud has its own
+            if _is_missing(error):
+                return None
             raise RemoteUnreachableError(
                 f"the remote {self._url} does not answer",
-                why=f"{type(error).__name__}: {error}"[:300],
+                why=f"{type(_first(error)).__name__}: {_first(error)}"[:300],
                 next="check address, network and who may read it, then run the same command again",
             ) from error
         return found
+
+
+def _is_missing(error: BaseException) -> bool:
+    """Tell whether a file is not there; over HTTP the same error also stands for a server that does not answer."""
+    if not isinstance(error, FileNotFoundError):
+        return False
+    first = _first(error)
+    status = getattr(first, "status", 404)
+    return status in (404, 410) and (isinstance(first, FileNotFoundError) or not isinstance(first, OSError))
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the error that was there before all others."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error
