@@ -20,20 +20,30 @@ _OF_PODS = ("containers", "initContainers", "volumes", "securityContext", "servi
 
 
 def fits(manifest: Mapping[str, Any], version: str = "1.37.0") -> None:
-    """Raise an error for a field that its kind does not have, or a kind that neither description knows.
+    """Fail for a field that its kind does not have, or a kind that neither description knows.
 
     The parts of pods inside a kind of KServe are held to the description of pods.
     """
-    if manifest["kind"] not in _KSERVE:
-        kubernetes_validate.validate(manifest, version, strict=True)
+    kind = manifest["kind"]
+    if kind not in _KSERVE:
+        _strictly(manifest, version)
         return
-    schema = {**_KSERVE[manifest["kind"]], "definitions": _KSERVE["definitions"]}
-    jsonschema.validate(manifest, schema, cls=jsonschema.Draft202012Validator)
+    schema = {**_KSERVE[kind], "definitions": _KSERVE["definitions"]}
+    wrong = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(manifest))
+    assert wrong is None, f"{kind}: {wrong.message if wrong else ''}"
     said = manifest["spec"].get("predictor", manifest["spec"])
     pod = {"containers": [{"name": "server", "image": "x"}], **{name: said[name] for name in _OF_PODS if name in said}}
-    kubernetes_validate.validate(
-        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod}, version, strict=True
-    )
+    _strictly({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": pod}, version)
+
+
+def _strictly(manifest: Mapping[str, Any], version: str) -> None:
+    kind = manifest["kind"]
+    try:
+        kubernetes_validate.validate(dict(manifest), version, strict=True)
+    except kubernetes_validate.ValidationError as error:
+        raise AssertionError(f"{kind}: {error.message}") from error
+    except kubernetes_validate.SchemaNotFoundError as error:  # of which the command only warns
+        raise AssertionError(f"nobody describes {kind}") from error
 
 
 IMAGE = "registry.example.org:5000/ml/leverframe@sha256:" + "a" * 64

@@ -220,7 +220,7 @@ class RemoteContents:
         except Exception as error:  # a package that is missing, a scheme that is none: each has a class of its own
             raise BundleError(
                 f"the remote {url} cannot be read",
-                why=(str(error).splitlines() or [type(error).__name__])[0][:300],
+                why=(str(error).splitlines() or [type(error).__name__])[0].removeprefix("config file error: ")[:300],
                 next="install DVC's package for it, such as dvc-s3, beside Leverframe, or name another address",
             ) from error
 
