@@ -86,8 +86,10 @@ def _targets() -> st.SearchStrategy[Target]:
             "secret": st.none() | namespace,
             "log_claim": st.none() | namespace,
             "service_account": st.dictionaries(
-                st.from_regex(r"([a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,10}[A-Za-z0-9]",
-                              fullmatch=True), st.text(max_size=20), max_size=2),
+                st.from_regex(r"([a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?/)?[A-Z0-9][A-Za-z0-9_.-]{0,9}x", fullmatch=True),
+                st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20),
+                max_size=2,
+            ),
             "timeout_seconds": st.integers(60, 7200),
         }
     )  # fmt: skip

@@ -293,7 +293,7 @@ class KubernetesSettings(Document):
     secret: Namespace | None = Field(
         default=None, description="Secret whose keys are the environment of the step that fetches the bundle"
     )
-    service_account: dict[AnnotationName, str] = Field(
+    service_account: dict[AnnotationName, Annotated[str, Field(pattern=r"^[ -~]*$")]] = Field(
         default_factory=dict, description="annotations of the service account, by which clouds give access"
     )
     log_claim: Namespace | None = Field(

@@ -47,7 +47,7 @@ def all_fit(objects: list[dict[str, Any]]) -> None:
         fits(each)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TARGETS)
 def test_whatever_the_settings_allow_is_valid(to: Target) -> None:
     """Strictly, each object of either flavour, in the namespace, under its name, of the image by digest."""

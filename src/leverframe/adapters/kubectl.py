@@ -23,6 +23,7 @@ _UNREACHABLE = re.compile(
     r"(?i)unable to connect|connection refused|no such host|i/o timeout|deadline exceeded|TLS handshake|"
     r"service unavailable|too many requests|internal error|EOF$|was refused|etcdserver"
 )
+_LOG = re.compile(r'^[EF]\d{4} .*?\] ("command failed" err=<?)?')  # how kubectl begins what it did not foresee
 _CONFLICT = re.compile(r"(?i)\(Conflict\)|object has been modified")
 _LATE = re.compile(r"(?i)timed out waiting|exceeded its progress deadline")
 
@@ -150,6 +151,6 @@ def _written(objects: Sequence[Mapping[str, Any]]) -> str:
 
 def _last(said: str) -> str:
     """Return what kubectl said, the error before all, on one line and without what may be secret."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [_LOG.sub("", line).strip() for line in said.splitlines() if line.strip(" >")]
     errors = [line for line in lines if line.lower().startswith(("error", "the "))]
-    return _SECRETS.sub(r"\1***", "; ".join(errors or lines[-1:]))[:400] or "it said nothing"
+    return _SECRETS.sub(r"\1***", "; ".join(errors or lines))[:400] or "it said nothing"
