@@ -20,6 +20,7 @@ from leverframe.domain.deploy.kubernetes.manifests import BUNDLE, RELEASE
 from leverframe.errors import ClusterError, ClusterUnreachableError, ServerBusyError
 from leverframe.testing.kubernetes import ClusterServer, Objects, kubeconfig
 from leverframe.wiring import deploy as room
+from leverframe.wiring import read_settings
 from tests.integration.served import two_models
 from tests.integration.shop import Shop, built_once, copied
 from tests.manifests import IMAGE, TARGETS, cluster, fits, target
@@ -149,7 +150,7 @@ def reasons(found: Any) -> list[str]:
 
 def bundle_of(commit: str) -> str:
     """Return the bundle that a commit wants."""
-    return room._desired(room.read_settings(), commit, print)[0].bundle
+    return room._desired(read_settings(), commit, print)[0].bundle
 
 
 KEY = ("Deployment", "shops", "shop")
@@ -173,6 +174,7 @@ def test_releases_roll_out_and_back(shop: Shop, stand_in: ClusterServer) -> None
     assert (second.serving.number, second.before.number) == (2, 1)
     assert any("compare its schema" in each.step for each in second.steps)
     back = room.rollback("cluster", None, "a test", print)
+    assert back.serving
     assert back.serving.number == 1
     assert stand_in.objects.served == [bundle_of("one"), bundle_of("two"), bundle_of("one")]
     assert reasons(deploy("two")) == ["refused-before"]
