@@ -20,7 +20,6 @@ from leverframe.domain.deploy.kubernetes.manifests import BUNDLE, RELEASE
 from leverframe.errors import ClusterError, ClusterUnreachableError, ServerBusyError
 from leverframe.testing.kubernetes import ClusterServer, Objects, kubeconfig
 from leverframe.wiring import deploy as room
-from leverframe.wiring import read_settings
 from tests.integration.served import two_models
 from tests.integration.shop import Shop, built_once, copied
 from tests.manifests import IMAGE, TARGETS, cluster, fits, target
@@ -129,8 +128,12 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluste
 def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Return a shop with two models and two clusters, as the working directory of this process."""
     found = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
-    found.repository.write("params.yaml", found.repository.read("params.yaml").rstrip() + CLUSTER)
-    found.replace("params.yaml", "verify_seconds: 0.5", "verify_seconds: 0.1")
+    for tag in ("one", "two"):  # the settings of a commit are those in force
+        found.repository.git("checkout", "--quiet", tag)
+        found.repository.write("params.yaml", found.repository.read("params.yaml").rstrip() + CLUSTER)
+        found.replace("params.yaml", "verify_seconds: 0.5", "verify_seconds: 0.1")
+        found.repository.commit(f"{tag}, in clusters")
+        found.repository.git("tag", "--force", tag)
     monkeypatch.chdir(found.root)
     for name, value in found.repository.environment.items():
         monkeypatch.setenv(name, value)
@@ -149,7 +152,7 @@ def reasons(found: Any) -> list[str]:
 
 def bundle_of(commit: str) -> str:
     """Return the bundle that a commit wants."""
-    return room._desired(read_settings(), commit, print)[0].bundle
+    return room._desired(commit, print)[1].bundle
 
 
 KEY = ("Deployment", "shops", "shop")
@@ -191,8 +194,9 @@ def test_what_somebody_changed_by_hand_is_mended(shop: Shop, stand_in: ClusterSe
     stand_in.objects.delete(KEY)
     assert deploy("one").serving.number == 1
     assert stand_in.objects.get(KEY) is not None
+    shop.repository.git("checkout", "--quiet", "one")
     shop.replace("params.yaml", "sha256:aaaa", "sha256:bbbb")
-    moved = deploy("one")
+    moved = deploy(shop.repository.commit("another image"))
     assert (moved.serving.number, len(moved.steps)) == (1, 6)  # another image is no other release
 
 

@@ -46,7 +46,8 @@ def deploy(
     settings, desired, files = _desired(commit, tell)
     ledger = _ledger(settings, environment) if record else None
     if kubernetes.chosen(settings, environment, target):
-        return kept("deploy", kubernetes.deploy(settings, environment, desired, files, again, ledger, tell))
+        wanted = kubernetes.wanted(desired, files)
+        return kept("deploy", kubernetes.deploy(settings, environment, wanted, again, ledger, tell))
     with _deployment(settings, environment, files, ledger, tell) as (deployment, place):
         _check_promotion(settings, environment, desired)
         state = place.state(desired.model)
@@ -63,7 +64,7 @@ def plan(environment: str, commit: str, tell: Tell, target: str | None = None) -
 
     settings, desired, files = _desired(commit, tell)
     if kubernetes.chosen(settings, environment, target):
-        return kubernetes.plan(settings, environment, desired, files, tell)
+        return kubernetes.plan(settings, environment, kubernetes.wanted(desired, files), tell)
     _environment(settings, environment)
     _check_promotion(settings, environment, desired)
     place = Releases(server_folder(environment).folder)

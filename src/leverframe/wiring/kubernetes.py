@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from leverframe.errors import SettingsError
@@ -9,7 +10,7 @@ from leverframe.wiring import ROOT
 from leverframe.wiring import deploy as room
 
 if TYPE_CHECKING:
-    from leverframe.domain.deploy import Deployed, State
+    from leverframe.domain.deploy import Deployed, ReleaseManifest, State
     from leverframe.domain.deploy.kubernetes import Rollouts
     from leverframe.domain.deploy.kubernetes.plan import Step
     from leverframe.domain.deploy.kubernetes.work import Wanted
@@ -32,20 +33,21 @@ def chosen(settings: Settings, environment: str, target: str | None) -> bool:
 
 
 def deploy(
-    settings: Settings, environment: str, commit: str, again: bool, ledger: Ledger | None, tell: room.Tell
+    settings: Settings, environment: str, wanted: Wanted, again: bool, ledger: Ledger | None, tell: room.Tell
 ) -> Deployed:
-    """Let a cluster serve the bundle of a commit; raises ``ClusterError``, and what `deploy` to a server does."""
+    """Let a cluster serve what is wanted; raises ``ClusterError``, and what `deploy` to a server does."""
     from leverframe.adapters.releases import Releases
     from leverframe.wiring.serving import server_folder
 
-    wanted = _wanted(settings, environment, commit, tell)
+    room._check_promotion(settings, environment, wanted.manifest)
     with Releases(server_folder(environment).folder).lock():
         return rollouts(settings, environment, tell, ledger).run(wanted, again=again)
 
 
-def plan(settings: Settings, environment: str, commit: str, tell: room.Tell) -> tuple[tuple[Step, ...], list[Any]]:
+def plan(settings: Settings, environment: str, wanted: Wanted, tell: room.Tell) -> tuple[tuple[Step, ...], list[Any]]:
     """Return the steps that `deploy` would go through, and the objects that it would apply."""
-    return rollouts(settings, environment, tell).plan(_wanted(settings, environment, commit, tell))
+    room._check_promotion(settings, environment, wanted.manifest)
+    return rollouts(settings, environment, tell).plan(wanted)
 
 
 def rollback(
@@ -76,10 +78,9 @@ def rollouts(settings: Settings, environment: str, tell: room.Tell, ledger: Ledg
     return Rollouts(kubectl, room._Clock(), room._terms(settings), environment, template, tell, ledger)
 
 
-def _wanted(settings: Settings, environment: str, commit: str, tell: room.Tell) -> Wanted:
+def wanted(desired: ReleaseManifest, files: Callable[[], Mapping[str, bytes]]) -> Wanted:
+    """Return what a commit wants with the MD5 of its bundle, by which pods find it."""
     from leverframe.adapters.git import Git
     from leverframe.domain.deploy.kubernetes.work import Wanted
 
-    desired, files = room._desired(settings, commit, tell)
-    room._check_promotion(settings, environment, desired)
     return Wanted(desired, room.recorded_bundle(Git(ROOT), desired.commit).md5, files)
