@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,6 +64,16 @@ class World:
         self.told.append(done.stderr)
         return json.loads(done.stdout) if done.stdout else {}
 
+    def another_machine(self) -> World:
+        """Return the same with a clone elsewhere, in which no server ran."""
+        home = self.machine.home.parent.with_name("another")
+        home.mkdir()
+        machine = TemporaryRepository(home / "repository", home / "home")
+        machine.home.mkdir()
+        subprocess.run(["git", "clone", "--quiet", f"{self.server.address}/{NAME}", str(machine.root)], check=True)
+        shutil.copy(self.machine.root / ".dvc/config.local", machine.root / ".dvc/config.local")
+        return World(self.server, self.shop, machine)
+
     def states(self) -> list[tuple[str, str, list[str]]]:
         """Return commit, environment and states of each deployment, oldest first."""
         return [
@@ -117,7 +128,13 @@ def test_a_merge_is_deployed_promoted_and_written_down(world: World) -> None:
     two = world.push("two")
     world.run("deploy")
     assert world.tags()["shop@v1.0.1"] == two
-    assert world.states()[-1] == (two, "local", ["in_progress", "success"])
+    elsewhere = world.another_machine()  # which has no server of `local`, and reads the tags
+    found = elsewhere.run("deploy", "--environment", "production")
+    assert found["recorded"]["version"] == "shop@v1.0.1"
+    elsewhere.run("serve", "--stop", "--name", "production")
+    world.push("one")
+    elsewhere.run("deploy", "--environment", "production", code=32)
+    assert (two, "local", ["in_progress", "success"]) in world.states()
 
 
 def test_a_release_that_cannot_serve_is_taken_back_on_the_forge(world: World) -> None:

@@ -27,6 +27,8 @@ def deploy(
 
     A server that does not run is started. Where the bundle is served already nothing is done. To a cluster
     manifests are applied, and pods of the release take over one by one; `--dry-run --json` prints both.
+    Version and assignment become tags; with a token of GitHub, also a deployment, and a pull request that
+    takes back what could not serve.
     """
     if dry_run:
         steps, objects = room.plan(environment, commit, output.story, target)

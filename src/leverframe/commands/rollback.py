@@ -19,6 +19,7 @@ def rollback(context: click.Context, environment: str, number: int | None, becau
     """Take the newest release away; the one before is open still, so it answers within a second.
 
     The bundle that is left counts as refused: the next `deploy` of the same commit does not bring it back.
+    With a token of GitHub, a pull request then takes its commit back, so that git says the same.
     """
     found = room.rollback(environment, number, because, output.story)
     output.verdict(found, as_json=as_json)

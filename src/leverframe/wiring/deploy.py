@@ -45,11 +45,11 @@ def deploy(
     forget("deploy")
     settings, desired, files = _desired(commit, tell)
     ledger = _ledger(settings, environment) if record else None
+    _check_promotion(settings, environment, desired)  # first: what is refused starts no server
     if kubernetes.chosen(settings, environment, target):
         wanted = kubernetes.wanted(desired, files)
         return kept("deploy", kubernetes.deploy(settings, environment, wanted, again, ledger, tell))
     with _deployment(settings, environment, files, ledger, tell) as (deployment, place):
-        _check_promotion(settings, environment, desired)
         state = place.state(desired.model)
         if again and desired.bundle in state.refused:
             place.record(replace(state, refused={k: v for k, v in state.refused.items() if k != desired.bundle}))
@@ -63,10 +63,10 @@ def plan(environment: str, commit: str, tell: Tell, target: str | None = None) -
     from leverframe.wiring import kubernetes
 
     settings, desired, files = _desired(commit, tell)
-    if kubernetes.chosen(settings, environment, target):
-        return kubernetes.plan(settings, environment, kubernetes.wanted(desired, files), tell)
     _environment(settings, environment)
     _check_promotion(settings, environment, desired)
+    if kubernetes.chosen(settings, environment, target):
+        return kubernetes.plan(settings, environment, kubernetes.wanted(desired, files), tell)
     place = Releases(server_folder(environment).folder)
     return planned(place.state(desired.model), desired, _terms(settings)), []
 

@@ -39,14 +39,12 @@ def deploy(
     from leverframe.adapters.releases import Releases
     from leverframe.wiring.serving import server_folder
 
-    room._check_promotion(settings, environment, wanted.manifest)
     with Releases(server_folder(environment).folder).lock():
         return rollouts(settings, environment, tell, ledger).run(wanted, again=again)
 
 
 def plan(settings: Settings, environment: str, wanted: Wanted, tell: room.Tell) -> tuple[tuple[Step, ...], list[Any]]:
     """Return the steps that `deploy` would go through, and the objects that it would apply."""
-    room._check_promotion(settings, environment, wanted.manifest)
     return rollouts(settings, environment, tell).plan(wanted)
 
 

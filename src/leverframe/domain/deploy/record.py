@@ -200,6 +200,13 @@ def newest_assignment(tags: Sequence[Tag], model: str, environment: str) -> Tag 
     return max(here, key=lambda each: each[0])[1] if here else None
 
 
+def assigned(tags: Sequence[Tag], model: str, environment: str) -> ReleaseManifest | None:
+    """Return the manifest of what an environment serves, as tags say; None where they say nothing."""
+    newest = newest_assignment(tags, model, environment)
+    known = [each.manifest for each in versions(tags, model) if newest and each.tag.commit == newest.commit]
+    return known[-1] if known else None
+
+
 def _next_assignment(tags: Sequence[Tag], model: str) -> int:
     return max((number for _, number, _ in _assignments(tags, model)), default=0) + 1
 
