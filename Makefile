@@ -24,7 +24,7 @@ repro: $(READY) ## run what is stale, as `dvc repro` does
 	@dvc repro
 
 test: $(READY) check ## run the linters and all tests
-	@tests/debian-packages.sh redis-server
+	@tests/debian-packages.sh redis-server nginx prometheus
 	@test -f tests/workflows/node_modules/.ready || { cd tests/workflows && npm ci --silent --no-audit --no-fund && touch node_modules/.ready; }
 	@echo "== tests: unit, integration, loop, workflows"
 	@pytest

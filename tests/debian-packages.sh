@@ -3,6 +3,7 @@
 # is not possible it says so and succeeds: the tests that need the program skip and tell why.
 set -u
 
+PATH="$PATH:/usr/sbin:/sbin"  # where servers lie, and where a user who is not root does not look
 missing=""
 for package in "$@"; do
   command -v "$package" >/dev/null 2>&1 || missing="$missing $package"

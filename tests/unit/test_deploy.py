@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from leverframe.domain.bundle.schema import Field, Schema
 from leverframe.domain.deploy import Release, ReleaseManifest, State, Terms, planned, refuse_other
 from leverframe.domain.deploy.manifest import read, told
 from leverframe.domain.deploy.plan import Adopt, Compare, Forget, Publish, Replay, Try, Withdraw
-from leverframe.domain.deploy.replay import Twice, body, judged
+from leverframe.domain.deploy.replay import LoggedRequest, Twice, body, judged
 from leverframe.domain.deploy.smoke import bad_requests, differs, golden_requests
 from leverframe.domain.training_set import Label
 from leverframe.errors import PromotionError
@@ -173,12 +174,19 @@ def test_a_replay_counts_labels_that_change() -> None:
     assert (found.requests, found.rows, found.disagree, found.lost, found.skipped) == (2, 3, 1, 1, 1)
     assert found.share == pytest.approx(0.5)
     assert (found.largest[0].request, found.largest[0].before, found.largest[0].after) == ("one", 0.4, 0.6)
-    assert "1 get another label" in found.line()
+    assert "1 get another label (50.0%), 1 requests are refused" in found.line()
+    assert "(100.0%)" in judged(SCHEMA, pairs[2:]).line()
     assert "no logged request" in judged(SCHEMA, []).line()
 
 
 def test_a_logged_request_is_asked_again_as_it_was() -> None:
-    """Names, types and moments are those of the log; a column that is gone is left out."""
-    record = {"columns": {"place": ["a"], "as_of": ["2024-01-01T00:00Z"], "gone": [1]}}
-    inputs = json.loads(body(SCHEMA, record))["inputs"]
+    """Names, types and moments are those of the log; a column that is gone is left out; now is what it was then."""
+    then = datetime(2024, 1, 1, tzinfo=UTC)
+    logged = LoggedRequest("1", "shop", then, "keys", {"place": ["a"], "as_of": ["2023-01-01T00:00Z"], "gone": [1]})
+    inputs = json.loads(body(SCHEMA, logged))["inputs"]
     assert [(each["name"], each["datatype"]) for each in inputs] == [("place", "BYTES"), ("as_of", "BYTES")]
+    assert inputs[1]["data"] == ["2023-01-01T00:00Z"]
+    without = json.loads(body(SCHEMA, LoggedRequest("1", "shop", then, "keys", {"place": ["a", "b"]})))["inputs"]
+    assert without[1]["data"] == ["2024-01-01T00:00:00+00:00"] * 2
+    by_columns = LoggedRequest("1", "shop", then, "columns", {"place": ["a"], "size": [1]})
+    assert [each["name"] for each in json.loads(body(SCHEMA, by_columns))["inputs"]] == ["place", "size"]

@@ -114,6 +114,9 @@ def test_each_foreign_tool_has_one_adapter() -> None:
         "mlserver": {"serving"},  # what runs inside its process; `adapters/mlserver.py` speaks with it from outside
         "fastapi": {"serving"},
         "orjson": {"serving"},
+        "uvicorn": {"serving"},
+        "starlette": {"serving"},
+        "h11": {"serving"},
         "grpc": {"serving"},
         "prometheus_client": {"serving"},
         "polars": {"adapters/polars", "adapters/pandera"},  # pandera's checks are written in polars

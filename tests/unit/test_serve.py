@@ -212,6 +212,58 @@ def test_the_guard_keeps_the_repository_shut() -> None:
     assert _through(Guard(_echo, 100, "key"), right, [b"body"])[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [
+        ({"path": "/v2/models/m/infer_stream"}, 404),
+        ({"path": "/v2/models/m/docs"}, 404),
+        ({"path": "/v2/models/other/infer"}, 404),
+        ({"path": "/v2/models/m/versions/7/infer"}, 404),
+        ({"path": "/v2/models/m/versions/1/ready"}, 200),
+        ({"path": "/v2"}, 200),
+        ({"method": "BREW"}, 405),
+        ({"headers": [(b"x", b"y")] * 101}, 431),
+        ({"headers": [(b"content-encoding", b"gzip"), (b"content-encoding", b"identity")]}, 415),
+        ({"headers": [(b"content-length", "²".encode())]}, 413),
+    ],
+)
+def test_the_guard_looks_at_the_head(scope: dict[str, Any], status: int) -> None:
+    """Paths, methods, names and headers, before anything counts or reads them."""
+    guard = Guard(_echo, 100, "key", lambda model, version: model == "m" and version in (None, "1"))
+    assert _through(guard, {"headers": [], **scope}, [b""])[0] == status
+
+
+def test_the_guard_waits_for_a_body_so_long_and_has_so_much_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that does not end is 408; large ones beyond the room are 429, and small ones are answered meanwhile."""
+    monkeypatch.setattr("leverframe.serving.guard.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("leverframe.serving.guard._ROOM", 1)
+    guard, sent = Guard(_echo, 100_000, "key"), []
+
+    async def ask(size: int, ends: bool) -> int:
+        first = [{"type": "http.request", "body": b"x" * size, "more_body": not ends}]
+
+        async def receive() -> MutableMapping[str, Any]:
+            return first.pop() if first else await asyncio.sleep(60, {})
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        own = len(sent)
+        await guard({"type": "http", "path": "/v2", "headers": []}, receive, send)
+        return int(sent[own]["status"])
+
+    async def go() -> None:
+        slow = asyncio.create_task(ask(80_000, ends=False))
+        await asyncio.sleep(0.05)
+        assert await ask(80_000, ends=True) == 429
+        assert await ask(1_000, ends=True) == 200
+        await slow
+        assert sent[-2]["status"] == 408
+        assert await ask(80_000, ends=True) == 200  # there is room again
+
+    asyncio.run(go())
+
+
 def _closed(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for file in sorted(folder.glob("dt=*/*.jsonl")) for line in file.read_text().splitlines()]
 

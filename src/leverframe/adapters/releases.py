@@ -1,4 +1,4 @@
-"""The releases of a server as files: bundles by digest, settings by number, the record, the log that was closed."""
+"""The releases of a server as files: bundles by digest, settings by number, the record."""
 
 from __future__ import annotations
 
@@ -96,16 +96,6 @@ class Releases:
         for each in self._bundles.iterdir() if self._bundles.is_dir() else ():
             if each.name not in digests:
                 self._away(each)
-
-    def logged(self, model: str, count: int) -> list[Mapping[str, Any]]:
-        """Return the newest logged requests, oldest first, from files that are closed."""
-        found: list[Mapping[str, Any]] = []
-        for file in sorted((self._folder / "log").glob("dt=*/*.jsonl"), reverse=True):
-            records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-            found = [*(each for each in records if each.get("model") == model), *found]
-            if len(found) >= count:
-                break
-        return found[-count:]
 
     def _away(self, folder: Path) -> None:
         """Remove a folder at once, as others see it."""

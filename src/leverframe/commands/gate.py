@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from leverframe import output
@@ -10,12 +12,20 @@ from leverframe.domain.verdict import REFUSED, Failed
 from leverframe.wiring import levers
 
 
-@click.command(epilog="Examples: leverframe gate; leverframe gate --base origin/main --json")
+@click.command(epilog="Examples: leverframe gate; leverframe gate --base origin/main --log logs --json")
 @click.option("--base", help="Branch or commit the change goes into; what counts is where it left it.  [default: main]")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    help="Folder of an inference log, whose requests are asked of both models; by default that of a server here.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def gate(context: click.Context, base: str | None, as_json: bool) -> None:
-    """Say whether the change may be merged, by the rules of the base branch: metrics, slices, data, parity, size."""
-    found = levers.gate(base, output.story)
+def gate(context: click.Context, base: str | None, log: Path | None, as_json: bool) -> None:
+    """Say whether the change may be merged, by the rules of the base branch: metrics, slices, data, parity, size.
+
+    Where a log of the served model is at hand, its newest requests are asked of both models.
+    """
+    found = levers.gate(base, log, output.story)
     output.verdict(found, as_json=as_json, report=str(layout.lever("gate")))
     context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)

@@ -88,6 +88,10 @@ def _form(schema: Schema, given: Mapping[str, Tensor]) -> tuple[Form, list[Field
     if not lacking:  # features that came along go before what would be looked up
         return "keys", [known[name] for name in given]
     wanted = [name for name in columns if name not in given]
+    if not wanted:
+        beside = next(name for name in given if name not in columns)
+        raise _wrong(f"the request has `{beside}` beside all feature columns", "nothing would be looked up with it",
+                     f"leave it out, or send the keys {', '.join(f'`{name}`' for name in keys)}")  # fmt: skip
     missing, form = (wanted, "raw columns") if len(wanted) < len(lacking) else (lacking, "entity keys")
     more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
     told = ", ".join(f"`{name}`" for name in missing[:8])

@@ -17,12 +17,12 @@ import orjson
 from mlserver.errors import MLServerError, ModelNotReady
 
 from leverframe.serving.check import Tensor
+from leverframe.serving.envelope import LONGEST, PARAMETERS, TENSORS
 from leverframe.serving.guard import App, Receive, Scope, Send
 
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _INTEGERS = frozenset(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64))
 _DATATYPES = _INTEGERS | {"BOOL", "BYTES", "FP16", "FP32", "FP64"}
-_LONGEST_ID = 200  # characters; it is logged
 _log = logging.getLogger("mlserver")
 
 
@@ -52,7 +52,7 @@ class Infer:
         self._app, self._registry = app, registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or hand on: another route, another method, a model of another runtime."""
+        """Answer, or hand on another route."""
         asked = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if asked is None:
             await self._app(scope, receive, send)
@@ -60,9 +60,6 @@ class Infer:
         name, version = asked.groups()
         try:
             model = await self._registry.get_model(name, version)
-            if not hasattr(model, "reply"):
-                await self._app(scope, receive, send)
-                return
             if not model.ready:
                 raise ModelNotReady(name, version)
             reply = await model.reply(read(await _body(receive)))
@@ -84,10 +81,14 @@ def read(body: bytes) -> Asked:
     if not isinstance(content, dict):
         raise _unreadable("it is no object")
     name, inputs = content.get("id"), content.get("inputs")
-    if name is not None and (not isinstance(name, str) or len(name) > _LONGEST_ID):
-        raise _unreadable(f"`id` is no text of at most {_LONGEST_ID} characters")
+    if name is not None and (not isinstance(name, str) or len(name) > LONGEST):
+        raise _unreadable(f"`id` is no text of at most {LONGEST} characters")
+    if not _few_and_plain(content.get("parameters")):
+        raise _unreadable(f"`parameters` is no object with at most {PARAMETERS} plain values")
     if not isinstance(inputs, list) or not inputs:
         raise _unreadable("`inputs` is no list with at least one input")
+    if len(inputs) > TENSORS:
+        raise _unreadable(f"it has more than {TENSORS:,} inputs")
     tensors = [_tensor(number, each) for number, each in enumerate(inputs)]
     return Asked(name, tensors, _wanted(content.get("outputs")))
 
@@ -104,6 +105,15 @@ def _tensor(number: int, content: Any) -> Tensor:
     if type(datatype) is not str or datatype not in _DATATYPES:
         raise _unreadable(f"inputs.{number}.datatype is {str(datatype)[:40]!r}, which the protocol does not know")
     return Tensor(name, shape, datatype, data)
+
+
+def _few_and_plain(parameters: Any) -> bool:
+    """Tell whether parameters could be of use; nothing here reads them."""
+    if parameters is None:
+        return True
+    if not isinstance(parameters, dict) or len(parameters) > PARAMETERS:
+        return False
+    return not any(isinstance(each, list | dict) for each in parameters.values())
 
 
 def _wanted(outputs: Any) -> frozenset[str]:

@@ -1,14 +1,15 @@
 """The MLServer process: ``python -m leverframe.serving.server CONFIG.json``.
 
 MLServer is put together as its own command does, with one thread, no debug pages and no workers:
-workers are slower here, lose requests on SIGTERM, and cannot start with every event loop. Three
-things are set before its own: the ``Guard``; ``Infer``, the route that is asked all day; and for gRPC
-a servicer that answers what cannot be read as a wrong argument instead of an internal error.
+workers are slower here, lose requests on SIGTERM, and cannot start with every event loop. Before
+its own stand a ``Door`` for each connection, the ``Guard``, ``Infer`` for the route that is asked all
+day, and for gRPC the services of ``remote``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -17,19 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
 import mlserver.grpc.server as mlserver_grpc
 from fastapi.exceptions import RequestValidationError
 from mlserver.cli.serve import load_settings
-from mlserver.errors import MLServerError
-from mlserver.grpc.servicers import InferenceServicer
-from mlserver.grpc.utils import handle_mlserver_error
 from mlserver.rest.responses import Response
 from mlserver.server import MLServer
 from mlserver.settings import Settings
+from starlette.exceptions import HTTPException
 
-from leverframe.serving import process
-from leverframe.serving.guard import CLOSED, Guard
+from leverframe.serving import process, remote
+from leverframe.serving.connections import Door, open_files, sweep
+from leverframe.serving.guard import Guard
 from leverframe.serving.infer import Infer
 from leverframe.serving.inference_log import LogSettings
 
@@ -60,43 +59,6 @@ class ServerConfig:
         return cls(**{**content, "log": LogSettings(**{**log, "deny": tuple(log["deny"])}) if log else None})
 
 
-class _Servicer(InferenceServicer):  # type: ignore[misc]
-    """MLServer's servicer, whose errors are the client's where the client's bytes cause them."""
-
-    @handle_mlserver_error  # type: ignore[untyped-decorator]
-    async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
-        try:
-            self._InsertHeaders(request, context)
-        except Exception as error:  # whatever unpacking bytes that do not fit raises
-            raise MLServerError(f"the request cannot be read: {type(error).__name__}: {error}"[:300], 400) from error
-        return await InferenceServicer.ModelInfer(self, request, context)
-
-    @handle_mlserver_error  # type: ignore[untyped-decorator]
-    async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
-        return await InferenceServicer.ModelReady(self, request, context)
-
-    async def ModelStreamInfer(self, requests_stream: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "one request, one answer: use ModelInfer")
-        yield None
-
-    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
-        await _closed(context)
-
-    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
-        await _closed(context)
-
-    async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
-        await _closed(context)
-
-
-async def _closed(context: Any) -> None:
-    await context.abort(grpc.StatusCode.PERMISSION_DENIED, CLOSED)
-
-
-def _nothing(servicer: Any, server: Any) -> None:
-    """Register no service: MLServer's second way to the repository stays shut."""
-
-
 async def serve(config: ServerConfig) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is under way and end."""
     settings = Settings(
@@ -114,21 +76,45 @@ async def serve(config: ServerConfig) -> None:
         metrics_dir=str(Path(config.models, ".metrics")),
     )
     _, models = await load_settings(config.models)
-    mlserver_grpc.InferenceServicer = _Servicer
-    mlserver_grpc.add_ModelRepositoryServiceServicer_to_server = _nothing
-    server = MLServer(settings)
-    app = server._rest_server._app
-    app.add_middleware(Infer, registry=server._model_registry)
-    app.add_middleware(Guard, limit=config.limit, key=Path(config.key_file).read_text(encoding="utf-8").strip())
-    app.add_exception_handler(RequestValidationError, _unreadable)
+    server = _put_together(settings, config)
+    gc.freeze()  # what is imported stays: looking through it again and again would take most of a large request's time
     log = process.start_log(config.log) if config.log else None
-    loading = asyncio.create_task(_load(server, models))
+    tasks = [asyncio.create_task(_load(server, models)), asyncio.create_task(sweep(lambda: _connections(server)))]
     try:
         await server.start([])
     finally:
-        loading.cancel()
+        for each in tasks:
+            each.cancel()
         if log is not None:
             log.close()
+
+
+def _put_together(settings: Settings, config: ServerConfig) -> Any:
+    """Return MLServer with what stands before its own; its modules offer no other way than to replace their names."""
+    settings._custom_rest_server_settings = settings._custom_metrics_server_settings = {"http": Door}
+    settings._custom_grpc_server_settings = remote.OPTIONS
+    mlserver_grpc.InferenceServicer = remote.Servicer
+    mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = remote.register
+    mlserver_grpc.add_ModelRepositoryServiceServicer_to_server = remote.nothing
+    server = MLServer(settings)
+    models = server._model_registry._models
+
+    def knows(model: str, version: str | None) -> bool:
+        return model in models and (version is None or version in models[model]._versions)
+
+    app = server._rest_server._app
+    key = Path(config.key_file).read_text(encoding="utf-8").strip()
+    app.add_middleware(Infer, registry=server._model_registry)
+    app.add_middleware(Guard, limit=config.limit, key=key, knows=knows)
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(HTTPException, _refused)
+    return server
+
+
+def _connections(server: Any) -> list[Any]:
+    """Return the connections of REST and of the metrics."""
+    servers = [getattr(each, "_server", None) for each in (server._rest_server, server._metrics_server)]
+    return [each for found in servers if found is not None for each in found.server_state.connections]
 
 
 async def _load(server: Any, models: list[Any]) -> None:
@@ -147,10 +133,15 @@ async def _unreadable(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAP
     return Response(status_code=400, content={"error": told[:300]})
 
 
+async def _refused(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAPI hands it over
+    return Response(status_code=error.status_code, content={"error": str(error.detail)[:300]})
+
+
 def main() -> None:
     """Serve what the file named on the command line says."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    open_files()
     config = ServerConfig.from_json(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     asyncio.run(serve(config))
 

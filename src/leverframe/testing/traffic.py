@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import quantiles
@@ -45,12 +45,17 @@ class Times:
 class Traffic:
     """``clients`` connections that send ``body`` to ``path`` over and over, ``pause`` seconds after each answer.
 
-    ``headers`` go with every request. What a slow answer delays is not asked twice.
+    What a slow answer delays is not asked twice. ``headers`` go with every request; ``connect`` makes a
+    connection that is not plain HTTP to this machine.
     """
 
-    def __init__(self, port: int, path: str, body: bytes, *, clients: int, pause: float = 0.03, **headers: str) -> None:
+    def __init__(
+        self, port: int, path: str, body: bytes, *, clients: int, pause: float = 0.03,
+        connect: Callable[[], http.client.HTTPConnection] | None = None, **headers: str,
+    ) -> None:  # fmt: skip
         self.answers: list[Asked] = []
-        self._port, self._path, self._body, self._pause = port, path, body, pause
+        self._connect = connect or (lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=30))
+        self._path, self._body, self._pause = path, body, pause
         self._headers = {"content-type": "application/json", **headers}
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
@@ -73,7 +78,7 @@ class Traffic:
         return [each for each in self.answers if each.status != 200]
 
     def _ask(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = self._connect()
         while not self._stop.is_set():
             began = time.monotonic()
             try:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leverframe.domain import layout
 from leverframe.domain.bundle import manifest as names
 from leverframe.errors import BundleError, SettingsError, nearest
 from leverframe.files import PARAMS
 from leverframe.wiring import ROOT, read_settings
+from leverframe.wiring.bundles import bundle_of
 from leverframe.wiring.levers import forget, kept
 from leverframe.wiring.serving import log_of, server_folder, start_ports
 
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import Deployed, Deployment, ReleaseManifest, Terms
     from leverframe.domain.deploy.record import Ledger
-    from leverframe.domain.status.pipeline import Recorded
     from leverframe.settings import EnvironmentSettings, Settings
 
 Tell = Callable[[str], None]
@@ -102,6 +99,7 @@ def _deployment(
 ) -> Iterator[tuple[Deployment, Releases]]:
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import Deployment, World
+    from leverframe.serving.logged import newest
 
     chosen = _environment(settings, environment)
     server = server_folder(environment)
@@ -109,8 +107,11 @@ def _deployment(
     with place.lock():
         ports = start_ports(settings.serve, (chosen.port, chosen.grpc_port, chosen.metrics_port))
         running = server.start(ports, log=log_of(server, settings.serve), limit=settings.serve.maximum_bytes)
-        client = server.client(running)
-        yield Deployment(World(place, client, _Clock(), _terms(settings), environment, fetch, tell), ledger), place
+        world = World(
+            place, server.client(running), _Clock(), _terms(settings), environment, fetch,
+            lambda model, count: newest(server.folder / "log", model, count).requests, tell,
+        )  # fmt: skip
+        yield Deployment(world, ledger), place
 
 
 class _Clock:
@@ -173,7 +174,7 @@ def _desired(commit: str, tell: Tell) -> tuple[Settings, ReleaseManifest, Callab
     git = Git(ROOT)
     named = git.named(commit)
     settings = _settings_of(git, named, tell)
-    files = _bundle_of(git, named, tell)
+    files = bundle_of(git, named, tell)
     if names.MANIFEST not in files:
         raise BundleError(
             f"the bundle of {named[:12]} has no {names.MANIFEST}",
@@ -196,49 +197,3 @@ def _settings_of(git: Git, commit: str, tell: Tell) -> Settings:
         tell(f"{PARAMS} here is not the one of {commit[:12]}, whose settings hold")
     name = f"{PARAMS} of {commit[:12]}"
     return validated(Settings, parse(text.decode(errors="replace"), name=name, what="settings file"), name=name)
-
-
-def _bundle_of(git: Git, commit: str, tell: Tell) -> dict[str, bytes]:
-    """Return the files of the bundle that the lock of a commit names: from the cache, else from the remote."""
-    from tempfile import TemporaryDirectory
-
-    from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.domain.status.pipeline import Recorded
-    from leverframe.wiring.pipeline import OnePipeline
-
-    path, recorded = layout.BUNDLE.as_posix(), recorded_bundle(git, commit)
-    tree = WorkingTree.around(ROOT)
-    listing = tree.content(recorded)
-    if listing is not None:
-        parts = {each["relpath"]: tree.content(Recorded(each["md5"], None)) for each in json.loads(listing)}
-        if None not in parts.values():
-            return {name: data or b"" for name, data in parts.items()}
-    tell(f"fetching the bundle of {commit[:12]} from the remote")
-    with TemporaryDirectory(prefix="leverframe-") as place:
-        folder = Path(place, "commit")
-        git.copied(commit, folder)
-        tree.lend(folder)
-        if not OnePipeline(folder, tell).data("pull", "--force", path):
-            raise BundleError(
-                f"the bundle of {commit[:12]} cannot be fetched",
-                why="it is neither in the cache nor in the remote of DVC",
-                next="`dvc push` where the pipeline ran, or `dvc repro` here",
-            )
-        return {each.name: each.read_bytes() for each in (folder / path).iterdir()}
-
-
-def recorded_bundle(git: Git, commit: str) -> Recorded:
-    """Return what the lock of a commit says of its bundle; raises ``BundleError`` where it says nothing."""
-    from leverframe.domain.status.lock import entries
-
-    lock = (git.show(commit, "dvc.lock") or b"").decode(errors="replace")
-    path = layout.BUNDLE.as_posix()
-    recorded = next((found for entry in entries(lock, "dvc.lock").values() for name, found in entry.outputs.items()
-                     if name == path), None)  # fmt: skip
-    if recorded is None:
-        raise BundleError(
-            f"the lock of {commit[:12]} names no {path}",
-            why="its stage `bundle` was not run, or not committed",
-            next="`dvc repro`, commit dvc.lock, `dvc push`",
-        )
-    return recorded

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from leverframe.errors import SettingsError
 from leverframe.wiring import ROOT
 from leverframe.wiring import deploy as room
+from leverframe.wiring.bundles import recorded_bundle
 
 if TYPE_CHECKING:
     from leverframe.domain.deploy import Deployed, ReleaseManifest, State
@@ -81,4 +82,4 @@ def wanted(desired: ReleaseManifest, files: Callable[[], Mapping[str, bytes]]) -
     from leverframe.adapters.git import Git
     from leverframe.domain.deploy.kubernetes.work import Wanted
 
-    return Wanted(desired, room.recorded_bundle(Git(ROOT), desired.commit).md5, files)
+    return Wanted(desired, recorded_bundle(Git(ROOT), desired.commit).md5, files)

@@ -123,14 +123,18 @@ def reproduce(base: str | None, full: bool, tolerance: float, tell: Callable[[st
     return kept("reproduce", run(pipeline, order))
 
 
-def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
-    """Judge the model in this folder against the one at the merge base, and keep what was found."""
+def gate(base: str | None, log: Path | None, tell: Callable[[str], None]) -> Gated:
+    """Judge the model in this folder against the one at the merge base, and keep what was found.
+
+    Both are asked the newest requests in ``log``, else those of a server of this folder.
+    """
     from leverframe.adapters.disk import Disk
     from leverframe.adapters.git import Git
     from leverframe.adapters.polars import PolarsTables
     from leverframe.adapters.sklearn import SklearnModels
     from leverframe.domain.gate import rules_in_force, run
     from leverframe.domain.gate.run import Evidence, Question, Side, bundle_sizes
+    from leverframe.wiring.shadow import shadow
     from leverframe.yaml_files import load, parse
 
     forget("gate")
@@ -144,7 +148,7 @@ def gate(base: str | None, tell: Callable[[str], None]) -> Gated:
     parity = disk.read_json(layout.PARITY) if (ROOT / layout.PARITY).is_file() else None
     lock = ROOT / "dvc.lock"
     sizes = bundle_sizes(lock.read_bytes() if lock.is_file() else b"")
-    evidence = Evidence(contracts, parity, diff(fork, None), sizes)
+    evidence = Evidence(contracts, parity, diff(fork, None), sizes, shadow(git, fork, known, log, tell))
     question = Question(fork, head, star_plan(settings).spine_key, settings.data.timezone)
     with _champion(git, fork, tell) as folder:
         theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))

@@ -41,9 +41,6 @@ class Place(Protocol):
     def keep_bundles(self, digests: Sequence[str]) -> None:
         """Remove all other bundles."""
 
-    def logged(self, model: str, count: int) -> list[Mapping[str, Any]]:
-        """Return the newest logged requests, oldest first, from files that are closed."""
-
 
 class Server(Protocol):
     """Speaks the V2 protocol with the server."""

@@ -5,13 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from leverframe.domain.bundle.metadata import datatype
-from leverframe.domain.bundle.schema import Schema
+from leverframe.domain.bundle.schema import AS_OF, Schema
 from leverframe.domain.deploy.smoke import OWN
 
 _SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """What was asked of ``model`` and when: ``columns`` are lists of values, by name; ``form`` is how it was asked."""
+
+    id: str
+    model: str
+    at: datetime
+    form: str
+    columns: Mapping[str, list[Any]]
 
 
 @dataclass(frozen=True)
@@ -48,12 +60,13 @@ class Replayed:
 
     def line(self) -> str:
         """Return it in words."""
-        if not self.rows:
+        if not self.rows and not self.lost:
             return f"no logged request could be replayed ({self.skipped} skipped)"
+        lost = f", {self.lost:,} requests are refused" if self.lost else ""
         far = f"; furthest {self.largest[0].before:.3f} to {self.largest[0].after:.3f}" if self.largest else ""
         return (
             f"{self.rows:,} rows of {self.requests:,} logged requests: {self.disagree:,} get another label "
-            f"({self.share:.1%}){far}; {self.before_ms:.1f} ms before, {self.after_ms:.1f} ms after"
+            f"({self.share:.1%}){lost}{far}; {self.before_ms:.1f} ms before, {self.after_ms:.1f} ms after"
         )
 
 
@@ -68,20 +81,26 @@ class Twice:
     after_ms: float
 
 
-def body(schema: Schema, record: Mapping[str, Any]) -> bytes:
-    """Return a logged request as it can be asked again, its moment fixed by what was logged."""
+def body(schema: Schema, request: LoggedRequest) -> bytes:
+    """Return a logged request as it can be asked again."""
+    return json.dumps({"id": OWN, "inputs": inputs(schema, request)}).encode()
+
+
+def inputs(schema: Schema, request: LoggedRequest) -> list[dict[str, Any]]:
+    """Return what was logged as tensors of the V2 protocol; what the schema does not have is left out.
+
+    A request by keys without a moment asked for now: asked again, it asks for the moment of its log.
+    """
     known = {each.name: each for each in (*schema.columns, *schema.keys)}
-    columns: Mapping[str, list[Any]] = record["columns"]
-    return json.dumps(
-        {
-            "id": OWN,
-            "inputs": [
-                {"name": name, "shape": [len(values)], "datatype": datatype(known[name]), "data": values}
-                for name, values in columns.items()
-                if name in known
-            ],
-        }
-    ).encode()
+    columns = dict(request.columns)
+    if request.form == "keys" and AS_OF not in columns:
+        rows = max(map(len, columns.values()), default=0)
+        columns[AS_OF] = [request.at.isoformat()] * rows
+    return [
+        {"name": name, "shape": [len(values)], "datatype": datatype(known[name]), "data": values}
+        for name, values in columns.items()
+        if name in known
+    ]
 
 
 def judged(schema: Schema, pairs: Sequence[Twice]) -> Replayed:
@@ -93,8 +112,9 @@ def judged(schema: Schema, pairs: Sequence[Twice]) -> Replayed:
         for row, (before, after) in enumerate(zip(each.before or (), each.after or (), strict=False)):
             rows += 1
             disagree += _label(schema, before) != _label(schema, after)
-            flips.append((abs(before[0] - after[0]), Flip(each.request, row, before[0], after[0])))
-    flips.sort(key=lambda each: -each[0])
+            apart, said, says = max((abs(a - b), a, b) for a, b in zip(before, after, strict=False))
+            flips.append((apart, Flip(each.request, row, said, says)))
+    flips.sort(key=lambda each: (-each[0], each[1].request, each[1].row))
     return Replayed(
         requests=len(both),
         rows=rows,

@@ -30,7 +30,7 @@ from leverframe.domain.deploy.plan import (
     Withdraw,
 )
 from leverframe.domain.deploy.ports import Clock, Metrics, Place, Server
-from leverframe.domain.deploy.replay import Replayed, Twice, body, judged
+from leverframe.domain.deploy.replay import LoggedRequest, Replayed, Twice, body, judged
 from leverframe.domain.deploy.smoke import bad_requests, differs, golden_requests, numbers
 from leverframe.domain.deploy.state import Release, State
 from leverframe.domain.verdict import Objection, Reason
@@ -42,7 +42,10 @@ _FEW, _FEWER = 30, 5  # answers, before and after, below which latencies are not
 
 @dataclass(frozen=True)
 class World:
-    """Where a deployment happens, and by which terms; ``fetch`` gives the files of the desired bundle."""
+    """Where a deployment happens, and by which terms.
+
+    ``fetch`` gives the files of the desired bundle, ``logged`` the newest requests to a model, oldest first.
+    """
 
     place: Place
     server: Server
@@ -50,6 +53,7 @@ class World:
     terms: Terms
     environment: str
     fetch: Callable[[], Mapping[str, bytes]]
+    logged: Callable[[str, int], Sequence[LoggedRequest]]
     tell: Callable[[str], None] = lambda _: None
 
 
@@ -143,11 +147,11 @@ class Work:
 
     def _replay(self, step: Replay) -> Objection | None:
         model, pairs = self.desired.model, []
-        for record in self.on.place.logged(model, step.requests):
-            asked = body(self._schema, record)
+        for request in self.on.logged(model, step.requests):
+            asked = body(self._schema, request)
             before, before_ms = self._asked(model, asked)
             after, after_ms = self._asked(f"{model}{CANDIDATE}", asked)
-            pairs.append(Twice(str(record.get("id", "")), before, after, before_ms, after_ms))
+            pairs.append(Twice(request.id, before, after, before_ms, after_ms))
         self.replayed = judged(self._schema, pairs)
         if self.replayed.share <= self.on.terms.maximum_disagreement:
             return None

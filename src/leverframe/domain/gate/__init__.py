@@ -5,5 +5,6 @@ from __future__ import annotations
 from leverframe.domain.gate.result import Compared, Gated, SliceCompared
 from leverframe.domain.gate.rules import Rules, rules_in_force
 from leverframe.domain.gate.run import run
+from leverframe.domain.gate.shadow import Shadow
 
-__all__ = ["Compared", "Gated", "Rules", "SliceCompared", "rules_in_force", "run"]
+__all__ = ["Compared", "Gated", "Rules", "Shadow", "SliceCompared", "rules_in_force", "run"]

@@ -19,6 +19,7 @@ from leverframe.domain.evaluate.weighing import Floats
 from leverframe.domain.gate.compare import Pair, judged_metrics, judged_slices
 from leverframe.domain.gate.result import Compared, Gated
 from leverframe.domain.gate.rules import Rules
+from leverframe.domain.gate.shadow import Shadow, against
 from leverframe.domain.status.lock import entries
 from leverframe.domain.status.pipeline import Recorded
 from leverframe.domain.table import Table, Tables, column, texts
@@ -42,12 +43,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What stands in git beside the models: contract reports, parity, the data diff, and sizes in bytes."""
+    """What stands beside the models: contract reports, parity, data diff, sizes in bytes, what logged requests show."""
 
     contracts: Mapping[str, Mapping[str, Any]]
     parity: Mapping[str, Any] | None
     diff: Diff | None
     sizes: Mapping[str, int]
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True)
@@ -67,20 +69,20 @@ def run(
 
     Nothing is written. A side whose files cannot be used is an objection, not an error.
     """
-    empty = Gated(question.base, question.head, rules_of=rules.of, rule_changes=rules.changes)
-    around = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules)]
+    empty = Gated(question.base, question.head, rules_of=rules.of, rule_changes=rules.changes, shadow=evidence.shadow)
+    around = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.shadow)]
     try:
         pair, how = _pair(question, sides, answerer, rules)
     except LeverframeError as error:
         objection = Objection(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next)
         return replace(empty, objections=(*around, objection))
-    metrics, against = judged_metrics(pair, rules.settings)
+    metrics, missed = judged_metrics(pair, rules.settings)
     slices, within = judged_slices(pair, rules.settings)
     forged = _forged(sides[0].artefacts, metrics)
     ruled = bool(rules.settings.metrics or rules.settings.slices)
     return replace(
         empty,
-        objections=(*forged, *against, *within, *around),
+        objections=(*forged, *missed, *within, *around),
         because="" if ruled else "no rule is declared in `gate` of `params.yaml`, so nothing could fail",
         rows=len(pair.candidate.labels),
         days=pair.candidate.number_of_days,

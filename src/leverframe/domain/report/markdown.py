@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from leverframe.domain.diff import render as diff_page
 from leverframe.domain.evaluate.summary import short
 from leverframe.domain.gate import Compared, SliceCompared
-from leverframe.domain.markdown import code, plain
+from leverframe.domain.markdown import code, plain, sentence
 from leverframe.domain.report.card import Card, Curve
+from leverframe.domain.report.shadow import shadow_section
 from leverframe.domain.verdict import Failed, Objection, Passed
 from leverframe.errors import PublishError
 
@@ -85,7 +86,7 @@ def _headline(card: Card) -> str:
     if isinstance(verdict, Failed):
         reasons = ", ".join(f"`{each.value}`" for each in verdict.reasons)
         return f"## {_HEADS['failed']}\n\n{reasons}"
-    return f"## ⚪ Leverframe: nothing was judged\n\n{_sentence(verdict.because)}"
+    return f"## ⚪ Leverframe: nothing was judged\n\n{sentence(verdict.because)}"
 
 
 def _gist(card: Card) -> str:
@@ -110,14 +111,8 @@ def _reasons(card: Card, room: int) -> str:
 
 def _objection(found: Objection, then: str) -> str:
     """Return one objection; its remedy is left to the last of those in a row that share it."""
-    remedy = "" if found.next == then else f"  \n  → {_sentence(found.next)}"
-    return f"- **`{found.reason.value}`** {_sentence(found.what)}{remedy}"
-
-
-def _sentence(text: str) -> str:
-    """Return a sentence of ours in which names stand between backticks, each as a code span of its own."""
-    pieces = text.split("`")
-    return "".join(code(each, 200) if number % 2 else plain(each, 400) for number, each in enumerate(pieces) if each)
+    remedy = "" if found.next == then else f"  \n  → {sentence(found.next)}"
+    return f"- **`{found.reason.value}`** {sentence(found.what)}{remedy}"
 
 
 def _listed(lines: Sequence[str], room: int) -> list[str]:
@@ -139,7 +134,7 @@ def _metrics(card: Card, _: Shown) -> str:
     if compared:
         about += f" Gains are positive where this change is better; bounds are one-sided at {gated.confidence:.0%}."
     told = [about, f"Rules of {plain(gated.rules_of, 80)}."]
-    told += [_sentence(each) for each in gated.notes]
+    told += [sentence(each) for each in gated.notes]
     return "\n".join(["### Metrics", "", *lines, "", " ".join(told)])
 
 
@@ -175,6 +170,10 @@ def _slice(found: SliceCompared) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _shadow(card: Card, _: Shown) -> str:
+    return shadow_section(card.gated.shadow) if card.gated and card.gated.shadow else ""
+
+
 def _parameters(card: Card, shown: Shown) -> str:
     rules = card.gated.rule_changes if card.gated else ()
     if not card.parameters and not rules:
@@ -186,7 +185,7 @@ def _parameters(card: Card, shown: Shown) -> str:
         lines += ["", f"… and {len(card.parameters) - shown.rows:,} more; {_FULL}"]
     if rules:
         lines += ["", "⚠️ **This change alters the gate. It is judged by the rules before it**; once merged:", ""]
-        lines += _listed([f"- {_sentence(each)}" for each in rules], shown.rows)
+        lines += _listed([f"- {sentence(each)}" for each in rules], shown.rows)
     return "\n".join(["### Parameters", "", *lines])
 
 
@@ -202,7 +201,7 @@ def _data(card: Card, shown: Shown) -> str:
             f"Contracts: {found.kept:,} promises kept, {len(found.broken):,} broken, {len(found.warned):,} broken "
             f"with a warning, {found.undecided:,} without history to decide."
         )
-        parts.append("\n".join(_listed([f"- ❌ {_sentence(each)}" for each in found.broken], shown.rows)))
+        parts.append("\n".join(_listed([f"- ❌ {sentence(each)}" for each in found.broken], shown.rows)))
     if card.diff is not None:
         verdict, _, rest = diff_page(card.diff).removeprefix("### Data: ").partition("\n\n")
         parts.append(f"Against the base: {verdict.strip()}.")
@@ -305,11 +304,12 @@ def _notes(card: Card) -> list[str]:
         card.reproduced.notes if card.reproduced else (),
         card.notes,
     )
-    return _listed([f"- {_sentence(each)}" for notes in levers for each in notes], 6)
+    return _listed([f"- {sentence(each)}" for notes in levers for each in notes], 6)
 
 
 _SECTIONS: tuple[tuple[str, Section], ...] = (
     ("Metrics", _metrics),
+    ("Shadow replay", _shadow),
     ("Parameters", _parameters),
     ("Slices", _slices),
     ("Data", _data),

@@ -1,0 +1,97 @@
+"""The newest requests out of closed inference-log files; they come from outside, so each line is held to its form."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from leverframe.domain.deploy.replay import LoggedRequest
+
+_LINE = 4_000_000  # bytes; a record of a hundred rows has some ten thousand
+_WHOLE = 64_000_000  # bytes that are looked at, newest first: four files of the usual size
+_LINES = 200_000  # that are looked at
+_ID = 100  # characters that are kept
+_FORMS = ("columns", "keys")
+
+
+@dataclass(frozen=True)
+class Logged:
+    """The newest requests, oldest first; ``malformed`` lines, and files that cannot be read, were passed over."""
+
+    requests: tuple[LoggedRequest, ...]
+    malformed: int
+
+
+def newest(folder: Path, model: str, count: int) -> Logged:
+    """Return the newest ``count`` requests of a model in ``dt=*/*.jsonl``, which are the files that are closed."""
+    found: list[LoggedRequest] = []
+    malformed = 0
+    for line in islice(_backwards(folder), _LINES):
+        if len(found) >= count:
+            break
+        request = None if line is None else logged_request(line)
+        if request is None:
+            malformed += 1
+        elif request.model == model:
+            found.append(request)
+    return Logged(tuple(reversed(found)), malformed)
+
+
+def logged_request(line: bytes) -> LoggedRequest | None:
+    """Return the request that a line of a log tells of; None for a line that tells of none."""
+    if len(line) > _LINE:
+        return None
+    try:
+        record = json.loads(line)
+        at, columns = datetime.fromisoformat(record["at"]), record["columns"]
+        texts = [record[name] for name in ("id", "model", "form")]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not isinstance(columns, dict) or not all(isinstance(each, list) for each in columns.values()):
+        return None
+    if at.tzinfo is None or not all(isinstance(each, str) for each in texts) or texts[2] not in _FORMS:
+        return None
+    # JSON may hold halves of characters, which no file of ours can.
+    return LoggedRequest(texts[0][:_ID].encode(errors="replace").decode(), texts[1], at, texts[2], columns)
+
+
+def _backwards(folder: Path) -> Iterator[bytes | None]:
+    """Yield lines, the newest first; None for a file that cannot be read."""
+    room = _WHOLE
+    for file in sorted(folder.glob("dt=*/*.jsonl"), reverse=True):
+        if room <= 0:
+            return
+        if not file.is_file():  # a pipe would keep us waiting
+            continue
+        try:
+            data, whole = _tail(file, room)
+        except OSError:
+            yield None
+            continue
+        room -= len(data)
+        yield from _lines(data, whole)
+
+
+def _tail(file: Path, room: int) -> tuple[bytes, bool]:
+    """Return the last ``room`` bytes of a file, and whether they are all of it."""
+    with file.open("rb") as handle:
+        size = handle.seek(0, os.SEEK_END)
+        handle.seek(max(0, size - room))
+        return handle.read(room), size <= room
+
+
+def _lines(data: bytes, whole: bool) -> Iterator[bytes]:
+    """Yield lines, the last first, one at a time: a list of millions would not fit; one that may be cut is left out."""
+    end = len(data)
+    while end >= 0:
+        start = data.rfind(b"\n", 0, end)
+        if start < 0 and not whole:
+            return
+        if start + 1 < end:
+            yield data[start + 1 : end]
+        end = start

@@ -1,0 +1,138 @@
+"""The services of gRPC: what cannot be read is the client's fault, the repository is shut, nothing is streamed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+from mlserver.errors import MLServerError
+from mlserver.grpc.converters import ModelInferResponseConverter, ModelMetadataResponseConverter
+from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from mlserver.grpc.servicers import InferenceServicer
+from mlserver.grpc.utils import STATUS_CODE_MAPPING
+
+from leverframe.serving.envelope import too_much_of
+from leverframe.serving.guard import CLOSED
+
+Method = Callable[[Any, Any, Any], Awaitable[Any]]
+
+OPTIONS = {
+    "grpc.server_handshake_timeout_ms": 10_000,
+    "grpc.max_connection_idle_ms": 300_000,  # clients open a new one without being told
+    "grpc.max_concurrent_streams": 128,
+}
+_UNREADABLE = "the request cannot be read: its bytes are no message of this method"
+_log = logging.getLogger("mlserver")
+
+
+def _answering(method: Method) -> Method:
+    """Return a method whose errors have the status that tells whose fault it is; only the server's own are logged."""
+
+    async def answer(self: Any, request: Any, context: Any) -> Any:
+        try:
+            return await method(self, request, context)
+        except MLServerError as error:
+            code = STATUS_CODE_MAPPING.get(error.status_code, grpc.StatusCode.UNKNOWN)
+            why = str(error)
+            if error.status_code >= 500:
+                _log.exception("a request in gRPC failed")
+        except Exception:
+            _log.exception("a request in gRPC failed")
+            code, why = grpc.StatusCode.INTERNAL, "internal error"
+        return await context.abort(code, why)
+
+    return answer
+
+
+class Servicer(InferenceServicer):  # type: ignore[misc]
+    """MLServer's servicer, whose errors are the client's where the client's bytes cause them."""
+
+    @_answering
+    async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Answer a request; its model is looked for and its size looked at before anything is unpacked."""
+        await self._data_plane.model_ready(request.model_name, request.model_version)  # before its name is counted
+        why = too_much_of(request)
+        if why:
+            raise MLServerError(why, 400)
+        try:
+            payload = self._InsertHeaders(request, context)
+        except Exception as error:  # whatever unpacking bytes that do not fit raises
+            raise MLServerError(f"the request cannot be read: {type(error).__name__}: {error}"[:300], 400) from error
+        result = await self._data_plane.infer(payload=payload, name=request.model_name, version=request.model_version)
+        self._SetTrailingMetadata(result, context)
+        return ModelInferResponseConverter.from_types(result, use_raw=self._GetReturnRaw(request))
+
+    @_answering
+    async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
+        """Tell whether a model answers."""
+        return await InferenceServicer.ModelReady(self, request, context)
+
+    @_answering
+    async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's name
+        """Tell what a model takes and gives."""
+        metadata = await self._data_plane.model_metadata(name=request.name, version=request.version)
+        return ModelMetadataResponseConverter.from_types(metadata)
+
+    async def ModelStreamInfer(self, requests_stream: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
+        """Refuse: a request is one message."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "one request, one answer: use ModelInfer")
+        yield None
+
+    async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
+        """Refuse: a deployment loads."""
+        await _closed(context)
+
+    async def RepositoryModelUnload(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
+        """Refuse: a deployment unloads."""
+        await _closed(context)
+
+    async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
+        """Refuse: a deployment knows."""
+        await _closed(context)
+
+
+async def _closed(context: Any) -> None:
+    await context.abort(grpc.StatusCode.PERMISSION_DENIED, CLOSED)
+
+
+def register(servicer: Any, server: Any) -> None:
+    """Register the inference service; bytes that are no message are refused as an argument, not as an unknown error."""
+    found = _Handlers()
+    add_GRPCInferenceServiceServicer_to_server(servicer, found)
+    handlers = {name: each if each.request_streaming else _tolerant(each) for name, each in found.handlers.items()}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(found.service, handlers),))
+
+
+def nothing(servicer: Any, server: Any) -> None:
+    """Register no service: MLServer's second way to the repository stays shut."""
+
+
+class _Handlers:
+    """A server that only remembers what is registered."""
+
+    service = ""
+    handlers: dict[str, Any]
+
+    def add_generic_rpc_handlers(self, handlers: Any) -> None: ...
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+        self.service, self.handlers = service, handlers
+
+
+def _tolerant(handler: Any) -> Any:
+    read, answer = handler.request_deserializer, handler.unary_unary
+
+    def attempt(data: bytes) -> Any:
+        try:
+            return read(data)
+        except Exception:  # protobuf has several, none of which is its own
+            return None
+
+    async def behaviour(request: Any, context: Any) -> Any:
+        if request is None:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _UNREADABLE)
+        return await answer(request, context)
+
+    return grpc.unary_unary_rpc_method_handler(behaviour, attempt, handler.response_serializer)

@@ -1,0 +1,65 @@
+"""Where the bundle of a commit comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leverframe.domain import layout
+from leverframe.errors import BundleError
+from leverframe.wiring import ROOT
+
+if TYPE_CHECKING:
+    from leverframe.adapters.git import Git
+    from leverframe.domain.status.pipeline import Recorded
+
+
+def bundle_of(git: Git, commit: str, tell: Callable[[str], None]) -> dict[str, bytes]:
+    """Return the files of the bundle that the lock of a commit names: from the cache, else from the remote.
+
+    Raises ``BundleError`` where the lock names none, or nobody has it.
+    """
+    from tempfile import TemporaryDirectory
+
+    from leverframe.adapters.working_tree import WorkingTree
+    from leverframe.domain.status.pipeline import Recorded
+    from leverframe.wiring.pipeline import OnePipeline
+
+    path, recorded = layout.BUNDLE.as_posix(), recorded_bundle(git, commit)
+    tree = WorkingTree.around(ROOT)
+    listing = tree.content(recorded)
+    if listing is not None:
+        parts = {each["relpath"]: tree.content(Recorded(each["md5"], None)) for each in json.loads(listing)}
+        if None not in parts.values():
+            return {name: data or b"" for name, data in parts.items()}
+    tell(f"fetching the bundle of {commit[:12]} from the remote")
+    with TemporaryDirectory(prefix="leverframe-") as place:
+        folder = Path(place, "commit")
+        git.copied(commit, folder)
+        tree.lend(folder)
+        if not OnePipeline(folder, tell).data("pull", "--force", path):
+            raise BundleError(
+                f"the bundle of {commit[:12]} cannot be fetched",
+                why="it is neither in the cache nor in the remote of DVC",
+                next="`dvc push` where the pipeline ran, or `dvc repro` here",
+            )
+        return {each.name: each.read_bytes() for each in (folder / path).iterdir()}
+
+
+def recorded_bundle(git: Git, commit: str) -> Recorded:
+    """Return what the lock of a commit says of its bundle; raises ``BundleError`` where it says nothing."""
+    from leverframe.domain.status.lock import entries
+
+    lock = (git.show(commit, "dvc.lock") or b"").decode(errors="replace")
+    path = layout.BUNDLE.as_posix()
+    recorded = next((found for entry in entries(lock, "dvc.lock").values() for name, found in entry.outputs.items()
+                     if name == path), None)  # fmt: skip
+    if recorded is None:
+        raise BundleError(
+            f"the lock of {commit[:12]} names no {path}",
+            why="its stage `bundle` was not run, or not committed",
+            next="`dvc repro`, commit dvc.lock, `dvc push`",
+        )
+    return recorded

@@ -1,0 +1,379 @@
+"""The documented nginx.conf in a real nginx before real servers: who may ask, what, how much, and nobody is lost."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import tritonclient.grpc as triton
+import trustme
+from tritonclient.utils import InferenceServerException
+
+from leverframe.testing.traffic import Traffic
+from tests.integration.served import MODEL, deploy, two_models
+from tests.integration.shop import Shop, built_once, copied, wait_for
+
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+CONFIGURATION = Path(__file__).parents[2] / "docs/guides/proxy/nginx.conf"
+INFER = f"/v2/models/{MODEL}/infer"
+pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed: tests/debian-packages.sh nginx")
+
+
+class Proxy:
+    """A real nginx with the documented configuration: ports, servers and model are set, all else is as it stands."""
+
+    def __init__(self, folder: Path, servers: list[dict[str, Any]], changes: dict[str, str] | None = None) -> None:
+        self.folder, self.token = folder, secrets.token_hex(32)
+        folder.mkdir(mode=0o700)
+        self._authority = trustme.CA()
+        own = self._authority.issue_cert("127.0.0.1")
+        own.cert_chain_pems[0].write_to_path(folder / "tls.crt")
+        own.private_key_pem.write_to_path(folder / "tls.key")
+        self._authority.cert_pem.write_to_path(folder / "clients.crt")
+        self.tokens({"alice": self.token})
+        self.port, self.grpc_port = free_ports()
+        text = CONFIGURATION.read_text(encoding="utf-8")
+        for old, new in {
+            "listen 8443": f"listen 127.0.0.1:{self.port}",
+            "listen 8444": f"listen 127.0.0.1:{self.grpc_port}",
+            "server 127.0.0.1:8080 max_fails": several("port", servers),
+            "server 127.0.0.1:8081 max_fails": several("grpc_port", servers),
+            "rate=200r/s": "rate=2000r/s",
+            **(changes or {}),
+        }.items():
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        assert text.count("/models/flights-late30(") == 2
+        (folder / "nginx.conf").write_text(text.replace("flights-late30", MODEL), encoding="utf-8")
+        self.checked = self.nginx("-t")
+        assert self.checked.returncode == 0, self.checked.stderr
+        self._process = subprocess.Popen(self._command("-g", "daemon off;"), stderr=subprocess.DEVNULL)
+        wait_for(self._listens, 20)
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, (self.folder / "error.log").read_text()
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            return True
+        return False
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [NGINX or "nginx", "-p", str(self.folder), "-e", "error.log", "-c", "nginx.conf", *arguments]
+
+    def nginx(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run nginx's own command with this configuration."""
+        return subprocess.run(self._command(*arguments), capture_output=True, text=True, check=False, timeout=30)
+
+    def tokens(self, known: dict[str, str]) -> None:
+        """Write the file of tokens as the guide says."""
+        (self.folder / "tokens.map").touch(0o600)
+        lines = [f'"Bearer {token}" {name};\n' for name, token in known.items()]
+        (self.folder / "tokens.map").write_text("".join(lines))
+
+    def connect(self, certificate: bool = False) -> http.client.HTTPSConnection:
+        """Return a connection that believes nobody but this proxy."""
+        context = ssl.create_default_context(cadata=self._authority.cert_pem.bytes().decode())
+        if certificate:
+            self._authority.issue_cert("bob@example.org", common_name="bob").configure_cert(context)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=context)
+
+    def ask(
+        self, body: bytes | Iterator[bytes] = b"", path: str = INFER, *, method: str = "POST", token: str | None = None,
+        certificate: bool = False, headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, dict[str, Any], http.client.HTTPMessage]:  # fmt: skip
+        """Ask over TLS and return status, content and headers."""
+        said = self.token if token is None else token
+        sent = {**({"authorization": f"Bearer {said}"} if said else {}), **(headers or {})}
+        connection = self.connect(certificate)
+        try:
+            with suppress(BrokenPipeError, ConnectionResetError):  # refused before all of it was sent
+                connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            data = answer.read()
+            return answer.status, json.loads(data) if data else {}, answer.headers
+        finally:
+            connection.close()
+
+    def triton(self) -> triton.InferenceServerClient:
+        """Return a client of a third party."""
+        address, authority = f"127.0.0.1:{self.grpc_port}", str(self.folder / "clients.crt")
+        return triton.InferenceServerClient(address, ssl=True, root_certificates=authority)
+
+    def stop(self) -> None:
+        """End nginx; it answers what it has."""
+        self._process.send_signal(signal.SIGQUIT)  # as `nginx -s quit`
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
+
+
+def free_ports() -> tuple[int, int]:
+    """Return two ports that nobody listens on."""
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]
+
+
+def several(kind: str, servers: list[dict[str, Any]]) -> str:
+    """Return the line of one server, or of many, up to where it goes on."""
+    return " max_fails=1 fail_timeout=2s; ".join(f"server 127.0.0.1:{each[kind]}" for each in servers) + " max_fails"
+
+
+class House:
+    """A shop with two servers of its model, and what they tell of themselves."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        deploy(shop, "one")
+        free = ("--port", "0", "--grpc-port", "0", "--metrics-port", "0")
+        assert shop.run("serve", "--name", "other", *free).code == 0
+        self.example = json.dumps(self.told("local")["example"]).encode()
+
+    def told(self, name: str) -> dict[str, Any]:
+        """Return what a server says of itself."""
+        content: dict[str, Any] = json.loads(self.shop.run("serve", "--status", "--json", "--name", name).stdout)
+        return content
+
+    def running(self, *names: str) -> list[dict[str, Any]]:
+        """Return where servers listen."""
+        return [self.told(name)["running"] for name in names]
+
+    def inputs(self) -> list[triton.InferInput]:
+        """Return the example for gRPC."""
+        found = []
+        for each in json.loads(self.example)["inputs"]:
+            tensor = triton.InferInput(each["name"], each["shape"], each["datatype"])
+            tensor.set_data_from_numpy(np.array(each["data"], object if each["datatype"] == "BYTES" else np.float64))
+            found.append(tensor)
+        return found
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Return two servers that the tests of this file share."""
+    shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path_factory.mktemp("proxied"))
+    yield House(shop)
+    for name in ("local", "other"):
+        shop.run("serve", "--stop", "--name", name)
+
+
+Start = Callable[..., Proxy]
+
+
+@pytest.fixture
+def start(house: House, tmp_path: Path) -> Iterator[Start]:
+    """Return how a proxy is started before servers of these names; it ends with the test."""
+    with ExitStack() as stack:
+
+        def begin(*names: str, changes: dict[str, str] | None = None) -> Proxy:
+            found = Proxy(tmp_path / "proxy", house.running(*names), changes)
+            stack.callback(found.stop)
+            return found
+
+        yield begin
+
+
+def direct(house: House) -> tuple[int, dict[str, Any]]:
+    """Ask the server itself."""
+    connection = http.client.HTTPConnection("127.0.0.1", house.told("local")["running"]["port"], timeout=30)
+    connection.request("POST", INFER, house.example)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def test_who_may_ask_what_and_how_much(house: House, start: Start) -> None:
+    """A token answers as the server does; everything else is refused with an error in the form of V2."""
+    proxy = start("local")
+    assert proxy.checked.returncode == 0, proxy.checked.stderr
+    assert "warn" not in proxy.checked.stderr
+    key = (house.shop.root / ".leverframe/servers/local/key").read_text().strip()
+    status, content, headers = proxy.ask(house.example)
+    expected = direct(house)[1]
+    assert status == 200
+    assert {**content, "id": ""} == {**expected, "id": ""}
+    assert headers["server"] == "nginx"  # without its version
+    versions = f"/v2/models/{MODEL}/versions/1/infer"
+    assert proxy.ask(house.example, versions)[0] == 200
+    for path in (f"/v2/models/{MODEL}", f"/v2/models/{MODEL}/ready", f"/v2/models/{MODEL}/versions/1/ready", "/v2"):
+        assert proxy.ask(path=path, method="GET")[0] == 200, path
+    assert proxy.ask(path="/v2/health/ready", method="GET", token="")[0] == 200
+
+    large, packed = b'{"inputs": [' + b" " * 9_000_000 + b"]}", gzip.compress(house.example)
+    repository, wrong = "/v2/repository/models/shop/unload", secrets.token_hex(32)
+    found = {
+        "no token": (proxy.ask(house.example, token=""), 401),
+        "a wrong token": (proxy.ask(house.example, token=wrong), 401),
+        "half a token": (proxy.ask(house.example, token=proxy.token[:32]), 401),
+        "the key of the server": (proxy.ask(house.example, token=key), 401),
+        "another scheme": (proxy.ask(house.example, token="", headers={"authorization": f"Basic {proxy.token}"}), 401),
+        "metadata without a token": (proxy.ask(path=f"/v2/models/{MODEL}", method="GET", token=""), 401),
+        "9 MB": (proxy.ask(large), 413),
+        "9 MB in chunks": (proxy.ask(iter([large[:4_500_000], large[4_500_000:]])), 413),
+        "gzip": (proxy.ask(packed, headers={"content-encoding": "gzip"}), 415),
+        "a list of encodings": (proxy.ask(packed, headers={"content-encoding": "identity, gzip"}), 415),
+        "the repository": (proxy.ask(b"{}", repository), 403),
+        "the repository with its key": (proxy.ask(b"{}", repository, token=key), 403),
+        "the repository by another name": (proxy.ask(b"{}", "/v2/models/../%72epository//index"), 403),
+        "another model": (proxy.ask(house.example, "/v2/models/other/infer"), 404),
+        "the candidate": (proxy.ask(house.example, f"/v2/models/{MODEL}-candidate/infer"), 404),
+        "a stream": (proxy.ask(house.example, f"/v2/models/{MODEL}/infer_stream"), 404),
+        "pages": (proxy.ask(path="/v2/docs", method="GET"), 404),
+        "metrics": (proxy.ask(path="/metrics", method="GET"), 404),
+        "another method": (proxy.ask(method="DELETE"), 405),
+        "a header of 60 kB": (proxy.ask(house.example, headers={"x-large": "y" * 60_000}), 400),
+    }  # fmt: skip
+    assert {
+        name: (got[0], status) for name, (got, status) in found.items() if got[0] not in (status, 400 * (status == 494))
+    } == {}
+    assert [name for name, (got, _) in found.items() if not got[1].get("error")] == []
+    assert found["no token"][0][2]["www-authenticate"] == "Bearer"
+    assert house.told("local")["models"] == {MODEL: [1]}
+
+    wrong_input = proxy.ask(b'{"inputs": []}')
+    assert wrong_input[0] == 400
+    assert "lacks" in wrong_input[1]["error"]  # the server's own words come through
+    told = (proxy.folder / "access.log").read_text() + (proxy.folder / "error.log").read_text()
+    assert '"client": "alice"' in told
+    assert [secret for secret in (proxy.token, key, wrong) if secret in told] == []
+
+
+def test_grpc_needs_the_token(house: House, start: Start) -> None:
+    """A client of a third party over TLS: with the token as without a proxy, else by gRPC's own statuses."""
+    proxy = start("local")
+    allowed = {"authorization": f"Bearer {proxy.token}"}
+    with proxy.triton() as client:
+        found = client.infer(MODEL, house.inputs(), headers=allowed)
+        expected = next(each["data"] for each in direct(house)[1]["outputs"] if each["name"] == "probability")
+        assert found.as_numpy("probability").ravel().tolist() == pytest.approx(expected)
+        assert client.is_model_ready(MODEL, headers=allowed)
+        assert client.get_model_metadata(MODEL, headers=allowed).name == MODEL
+        assert client.is_server_live()
+        assert client.infer(MODEL, house.inputs(), headers=allowed, compression_algorithm="gzip")
+        wrong = {"authorization": "Bearer x"}
+        calls: dict[str, tuple[Callable[[], Any], str]] = {
+            "no token": (lambda: client.infer(MODEL, house.inputs()), "UNAUTHENTICATED"),
+            "a wrong one": (lambda: client.infer(MODEL, house.inputs(), headers=wrong), "UNAUTHENTICATED"),
+            "ready without": (lambda: client.get_model_metadata(MODEL), "UNAUTHENTICATED"),
+            "the repository": (lambda: client.unload_model(MODEL, headers=allowed), "PERMISSION_DENIED"),
+            "its index": (lambda: client.get_model_repository_index(headers=allowed), "PERMISSION_DENIED"),
+            "statistics": (lambda: client.get_inference_statistics(headers=allowed), "UNIMPLEMENTED"),
+        }  # fmt: skip
+        for name, (call, status) in calls.items():
+            with pytest.raises(InferenceServerException) as caught:
+                call()
+            assert caught.value.status() == f"StatusCode.{status}", (name, caught.value)
+
+
+def test_a_token_is_changed_without_a_stop(house: House, start: Start) -> None:
+    """The new one beside the old, reload, clients change, the old one goes, reload: at each point one works."""
+    proxy = start("local")
+    old, new = proxy.token, secrets.token_hex(32)
+    assert proxy.ask(house.example, token=new)[0] == 401
+    proxy.tokens({"alice": old, "alice-2": new})
+    assert proxy.nginx("-s", "reload").returncode == 0
+    wait_for(lambda: proxy.ask(house.example, token=new)[0] == 200, 10)
+    assert proxy.ask(house.example, token=old)[0] == 200
+    proxy.tokens({"alice-2": new})
+    proxy.nginx("-s", "reload")
+    wait_for(lambda: proxy.ask(house.example, token=old)[0] == 401, 10)
+    assert proxy.ask(house.example, token=new)[0] == 200
+    assert (proxy.folder / "tokens.map").stat().st_mode & 0o077 == 0
+
+
+def test_certificates_instead_of_tokens_and_a_limit_a_client(house: House, start: Start) -> None:
+    """The lines that are commented out are right, too; who asks too often is told so, others go on."""
+    proxy = start("local", changes={
+        "# ssl_client_certificate": "ssl_client_certificate", "# ssl_verify_client": "ssl_verify_client",
+        "rate=2000r/s": "rate=5r/s", "burst=200": "burst=5",
+    })  # fmt: skip
+    assert proxy.ask(house.example, token="", certificate=True)[0] == 200
+    assert proxy.ask(house.example, token="")[0] == 401
+    statuses = [proxy.ask(house.example)[0] for _ in range(20)]
+    assert statuses[:5] == [200] * 5
+    assert set(statuses) == {200, 429}
+    assert proxy.ask(house.example, token="", certificate=True)[0] == 200
+    assert proxy.ask(house.example)[1]["error"] == "too many requests; try again in a second"
+    assert '"client": "CN=bob' in (proxy.folder / "access.log").read_text()
+
+
+def load_on(house: House, proxy: Proxy, clients: int) -> Traffic:
+    """Return clients that keep their connections to the proxy."""
+    token = f"Bearer {proxy.token}"
+    path = f"/v2/models/{MODEL}/infer"
+    return Traffic(proxy.port, path, house.example, clients=clients, connect=proxy.connect, authorization=token)
+
+
+def test_a_server_that_ends_under_load_is_not_noticed(house: House, start: Start) -> None:
+    """One of two gets SIGTERM and comes back on the same ports: every request is answered, then both answer again."""
+    proxy = start("local", "other")
+    (other,) = house.running("other")
+    load = load_on(house, proxy, 8)
+    ports = [word for kind in ("port", "grpc_port", "metrics_port")
+             for word in (f"--{kind.replace('_', '-')}", str(other[kind]))]  # fmt: skip
+    with load.running():
+        time.sleep(1.5)
+        os.kill(other["pid"], signal.SIGTERM)
+        wait_for(lambda: house.shop.run("serve", "--status", "--name", "other").code == 29, 30)
+        ended = time.monotonic()
+        time.sleep(1.5)
+        assert house.shop.run("serve", "--name", "other", *ports).code == 0
+        time.sleep(3.5)  # longer than nginx leaves a server alone
+        again = time.monotonic()
+    assert load.failed == []
+    assert sum(each.began > ended for each in load.answers) > 100
+    lines = [json.loads(line) for line in (proxy.folder / "access.log").read_text().splitlines()]
+    by = f"127.0.0.1:{other['port']}"
+    assert any(", " in each["by"] for each in lines)  # somebody was handed on
+    assert lines[-1]["status"] == 200
+    assert by in {each["by"] for each in lines[-100:]}
+    assert again > ended
+
+
+def test_a_deployment_behind_the_proxy_loses_nothing(house: House, start: Start) -> None:
+    """Clients that keep their connections ask all the while: two releases and a rollback, and no request fails."""
+    proxy = start("local")
+    load = load_on(house, proxy, 8)
+    with load.running():
+        time.sleep(1)
+        assert deploy(house.shop, "two")["verdict"] == "passed"
+        assert house.shop.run("rollback", "--json").code == 0
+        time.sleep(1)
+    assert load.failed == []
+    assert len({each.version for each in load.answers}) >= 2
+    assert len(load.answers) > 500
+
+
+def test_what_a_killed_server_had_is_answered_by_another(house: House, start: Start) -> None:
+    """One of two hangs, then is killed with requests that it has read: they are asked of the other."""
+    proxy = start("local", "other")
+    process = psutil.Process(house.running("other")[0]["pid"])
+    connections, headers = [proxy.connect() for _ in range(8)], {"authorization": f"Bearer {proxy.token}"}
+    process.suspend()
+    for each in connections:
+        each.request("POST", INFER, house.example, headers)
+    time.sleep(1)  # whoever is not answered by now has been given to the one that hangs
+    process.kill()
+    answers = [each.getresponse() for each in connections]
+    assert [(each.status, "outputs" in json.loads(each.read())) for each in answers] == [(200, True)] * 8
+    wait_for(lambda: (proxy.folder / "access.log").read_text().count("\n") == 8, 10)
+    lines = [json.loads(line) for line in (proxy.folder / "access.log").read_text().splitlines()]
+    assert any(", " in each["by"] for each in lines)  # somebody was handed on

@@ -1,0 +1,193 @@
+"""Logged requests as data from outside, and what they show of two models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leverframe.domain.bundle.schema import Field, Schema
+from leverframe.domain.deploy.replay import Twice, judged
+from leverframe.domain.gate.shadow import Shadow, against, refused_forms, shown
+from leverframe.domain.training_set import Label
+from leverframe.domain.verdict import Reason
+from leverframe.serving.inference_log import InferenceLog, LogSettings
+from leverframe.serving.logged import logged_request, newest
+
+SCHEMA = Schema(
+    "shop",
+    Label("late", "binary"),
+    ("0", "1"),
+    columns=(Field("place", "text"), Field("size", "number")),
+    keys=(Field("place", "text"), Field("as_of", "text")),
+)
+EMPTY = Shadow("logs", 0.2)
+RECORD = {
+    "at": "2024-05-01T10:00:00+00:00",
+    "id": "a",
+    "model": "shop",
+    "form": "keys",
+    "columns": {"place": ["a", None]},
+}
+
+
+def record(**changed: object) -> bytes:
+    """Return a line of a log."""
+    return json.dumps({**RECORD, **changed}).encode()
+
+
+def log(folder: Path, name: str, *lines: bytes) -> Path:
+    """Write a file of a log, and return the folder."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"".join(line + b"\n" for line in lines))
+    return folder
+
+
+probability = st.floats(0, 1)
+answers = st.none() | st.lists(st.tuples(probability).map(list), min_size=1, max_size=4)
+
+
+@given(st.lists(answers, max_size=12))
+def test_equal_answers_never_disagree(given_answers: list[list[list[float]] | None]) -> None:
+    """Whatever was asked: the same bundle twice shows nothing, and nothing stands against it."""
+    pairs = [Twice(str(number), each, each, 1.0, 1.0) for number, each in enumerate(given_answers)]
+    found = shown(EMPTY, SCHEMA, pairs, ["2024-05-01"] * len(pairs))
+    assert found.share == 0
+    assert list(against(found)) == []
+    assert bool(found.because) == all(each is None for each in given_answers)
+    if found.replayed is not None:
+        assert (found.replayed.disagree, found.replayed.lost, found.replayed.largest) == (0, 0, ())
+
+
+pairs = st.lists(
+    st.builds(Twice, st.uuids().map(str), answers, answers, st.floats(0, 9), st.floats(0, 9)),
+    max_size=10,
+    unique_by=lambda each: each.request,
+)
+
+
+@given(pairs.flatmap(lambda each: st.tuples(st.just(each), st.permutations(each))))
+def test_the_order_of_the_log_does_not_matter(orders: tuple[list[Twice], list[Twice]]) -> None:
+    """Two servers may have written it."""
+    assert judged(SCHEMA, orders[0]) == judged(SCHEMA, orders[1])
+
+
+def test_more_than_the_rule_allows_is_refused() -> None:
+    """At the rule it passes, above it fails; a request that only the candidate refuses counts."""
+    same, other = (Twice("a", [[0.1]], [[says]], 1.0, 1.0) for says in (0.1, 0.9))
+    lost = Twice("b", [[0.1]], None, 1.0, 1.0)
+    for changed in (other, lost):
+        kept = shown(EMPTY, SCHEMA, [same] * 4 + [changed], ["2024-05-01"] * 5)
+        assert kept.share == pytest.approx(0.2)
+        assert list(against(kept)) == []
+        broken = shown(EMPTY, SCHEMA, [same] * 3 + [changed], ["2024-05-01"] * 4)
+        assert [each.reason for each in against(broken)] == [Reason.REPLAY_DIFFERS]
+    alone = shown(EMPTY, SCHEMA, [lost], ["2024-05-01"])
+    assert "1 request would be refused: 100.0%" in next(iter(against(alone))).what
+
+
+def test_numbers_have_no_label_that_could_change() -> None:
+    """A regression is shown, and only what is lost counts."""
+    numbers = replace(SCHEMA, label=Label("hours", "regression"), classes=())
+    found = shown(EMPTY, numbers, [Twice("a", [[3.0]], [[900.0]], 1.0, 1.0)], ["2024-05-01"])
+    assert (found.share, list(against(found))) == (0, [])
+    assert "no label" in found.line()
+    assert found.replayed is not None
+    assert found.replayed.largest[0].after == 900
+
+
+def test_of_many_classes_the_one_that_moved_most_is_told() -> None:
+    """Not the first, which may have stayed."""
+    many = replace(SCHEMA, label=Label("kind", "multiclass"), classes=("a", "b", "c"))
+    found = judged(many, [Twice("a", [[0.3, 0.6, 0.1]], [[0.3, 0.1, 0.6]], 1.0, 1.0)])
+    assert found.disagree == 1
+    assert {found.largest[0].before, found.largest[0].after} == {0.6, 0.1}
+
+
+def test_a_form_that_clients_can_send_no_more_is_left_out() -> None:
+    """A renamed column ends one form, another label both; a schema that stays ends none."""
+    renamed = replace(SCHEMA, columns=(Field("place", "text"), Field("weight", "number")))
+    assert refused_forms(SCHEMA, SCHEMA) == {}
+    assert list(refused_forms(SCHEMA, renamed)) == ["columns"]
+    assert "`size` is gone" in refused_forms(SCHEMA, renamed)["columns"]
+    assert list(refused_forms(SCHEMA, replace(SCHEMA, label=Label("early", "binary")))) == ["columns", "keys"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"null",
+        b"[" * 100_000,
+        b'{"at": 1' + b"0" * 5000 + b"}",
+        b"\xff\xfe",
+        b"x" * 4_000_001,
+        record(at="yesterday"),
+        record(at="2024-05-01T10:00:00"),
+        record(at=5),
+        record(id=["a"]),
+        record(form="smoke"),
+        record(columns=[1]),
+        record(columns={"place": "a"}),
+        record(model=None),
+    ],
+)
+def test_a_line_that_is_no_request_is_none(line: bytes) -> None:
+    """Torn, nested, too long, of another form: counted later, never an error."""
+    assert logged_request(line) is None
+
+
+@given(st.lists(st.binary(max_size=60).filter(lambda each: b"\n" not in each and bool(each)), max_size=5))
+@settings(deadline=None)
+def test_malformed_lines_are_counted_and_passed_over(
+    tmp_path_factory: pytest.TempPathFactory, noise: list[bytes]
+) -> None:
+    """Between them the requests are found, in their order."""
+    lines = [line for number in range(3) for line in (*noise, record(id=str(number)))]
+    found = newest(log(tmp_path_factory.mktemp("log"), "dt=2024-05-01/100000-1-0001.jsonl", *lines), "shop", 10)
+    assert [each.id for each in found.requests] == ["0", "1", "2"]
+    assert found.malformed == 3 * len(noise)
+
+
+def test_the_newest_of_closed_files_are_taken(tmp_path: Path) -> None:
+    """Not what is still written, nor another model's, nor older ones; an id is kept short and can be written."""
+    log(tmp_path, "dt=2024-04-30/100000-1-0001.jsonl", record(id="old"))
+    log(tmp_path, "dt=2024-05-01/100000-1-0001.jsonl", record(id="first"), record(model="other"), record(id="second"))
+    log(tmp_path, "dt=2024-05-01/110000-1-0002.jsonl", record(id="\ud800" + "x" * 500))
+    log(tmp_path, "dt=2024-05-01/120000-1-0003.jsonl.part", record(id="open"))
+    log(tmp_path, "dt=2024-05-02/notes.txt", record(id="text"))
+    (tmp_path / "dt=2024-05-03/folder.jsonl").mkdir(parents=True)
+    found = newest(tmp_path, "shop", 3)
+    assert [each.id for each in found.requests] == ["first", "second", "?" + "x" * 99]
+    assert found.malformed == 0
+    assert newest(tmp_path / "nowhere", "shop", 3).requests == ()
+
+
+def test_what_the_server_writes_is_read(tmp_path: Path) -> None:
+    """The writer's own file, once it is closed."""
+    writer = InferenceLog(LogSettings(str(tmp_path)))
+    writer.put(RECORD)
+    assert newest(tmp_path, "shop", 3).requests == ()
+    writer.close()
+    assert newest(tmp_path, "shop", 3).requests[0].columns == RECORD["columns"]
+
+
+def test_a_huge_log_is_read_from_its_end(tmp_path: Path) -> None:
+    """Its size does not matter: what is older than the last megabytes is left alone, a line that is cut is no line."""
+    folder = log(tmp_path, "dt=2024-05-01/100000-1-0001.jsonl", b"x" * 70_000_000, record(id="last"))
+    found = newest(folder, "shop", 10)
+    assert [each.id for each in found.requests] == ["last"]
+    assert found.malformed == 0
+
+
+def test_a_log_of_nothing_but_noise_ends_soon(tmp_path: Path) -> None:
+    """Millions of lines that are none keep nobody waiting."""
+    log(tmp_path, "dt=2024-05-01/100000-1-0001.jsonl", record(), b"x\n" * 2_000_000)
+    found = newest(tmp_path, "shop", 10)
+    assert found.requests == ()
+    assert found.malformed == 200_000
