@@ -250,7 +250,7 @@ def test_who_may_ask_what_and_how_much(house: House, start: Start) -> None:
 
     wrong_input = proxy.ask(b'{"inputs": []}')
     assert wrong_input[0] == 400
-    assert "lacks" in wrong_input[1]["error"]  # the server's own words come through
+    assert "at least one input" in wrong_input[1]["error"]  # the server's own words come through
     told = (proxy.folder / "access.log").read_text() + (proxy.folder / "error.log").read_text()
     assert '"client": "alice"' in told
     assert [secret for secret in (proxy.token, key, wrong) if secret in told] == []
