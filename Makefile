@@ -50,9 +50,14 @@ bench: $(READY) ## every benchmark, each one JSON object
 	  python -m benchmarks.$$name --json; \
 	done
 
+RESOLVE := uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --no-annotate --no-header
+
 lock: $(READY) ## resolve requirements.lock anew: one resolution for every extra, hashes, no address
-	@uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock
+	@$(RESOLVE) --all-extras --universal --python-version 3.11 --output-file requirements.lock
+	@$(RESOLVE) --extra serving --constraint requirements.lock --python-platform linux --python-version 3.12 \
+	  --output-file src/leverframe/kubernetes/requirements.lock
+	@awk '/^uv==/{on=1} on{print} on&&!/\\$$/{exit}' requirements.lock > src/leverframe/kubernetes/uv.lock
 
 clean: ## remove what the tasks made, except data and caches of DVC
 	@rm -rf $(VENV) .leverframe .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -163,6 +163,26 @@ class PromotionError(LeverframeError):
     exit_code = 32
 
 
+class RemoteUnreachableError(BundleError):
+    """The remote that a bundle is fetched from did not answer; the same call may succeed later."""
+
+    exit_code = 36
+    transient = True
+
+
+class ClusterError(LeverframeError):
+    """A cluster refuses what it is asked for, or `kubectl` cannot ask it."""
+
+    exit_code = 37
+
+
+class ClusterUnreachableError(ClusterError):
+    """A cluster did not answer; the same call may succeed later."""
+
+    exit_code = 38
+    transient = True
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
     import difflib  # noqa: PLC0415 - only a person who slipped needs it

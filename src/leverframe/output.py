@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -55,6 +55,15 @@ def verdict(found: Any, *, as_json: bool, report: str = "") -> None:
         product("\n".join(found.lines()))
     reasons = [reason.value for reason in decided.reasons] if isinstance(decided, Failed) else []
     set_outputs({"verdict": word(decided), "reason": " ".join(reasons), "report": report})
+
+
+def steps(planned: Iterable[object], manifests: list[Any], *, as_json: bool) -> None:
+    """Print the steps of a plan in words, as JSON with what they would apply."""
+    told = [str(each) for each in planned]
+    if as_json:
+        product_json({"steps": told, "manifests": manifests})
+    else:
+        product("\n".join(told) or "nothing to do")
 
 
 def story(text: str) -> None:

@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
@@ -230,6 +231,79 @@ class ServeSettings(Document):
     log: LogSettings = Field(default_factory=LogSettings, description="the inference log")
 
 
+Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+_OBJECT = r"^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$"  # shorter than allowed: KServe adds to it
+AnnotationName = Annotated[
+    str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?/)?[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$")
+]
+ObjectName = Annotated[str, Field(pattern=_OBJECT)]
+_IMAGE = r"[a-z0-9][a-z0-9._-]*(:[0-9]+)?(/[a-z0-9][a-z0-9._-]*)*@sha256:[0-9a-f]{64}"
+
+
+def _an_image(text: str) -> str:
+    if not re.fullmatch(_IMAGE, text):
+        raise ValueError("an image is named by digest, as in registry.example.org/leverframe@sha256:...")
+    return text
+
+
+def _an_address(text: str) -> str:
+    found = urlsplit(text)
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*", found.scheme) or re.search(r"[\s$]", text):
+        raise ValueError("an address is written as scheme://place, such as https://data.example.org/storage")
+    if "@" in found.netloc or found.query:
+        raise ValueError("an address holds no password and no key: they belong into the `secret`")
+    try:
+        found.port  # noqa: B018 - it is parsed only now
+    except ValueError as error:
+        raise ValueError("the port of the address is no port") from error
+    return text
+
+
+class ReplicaSettings(Document):
+    """How many pods there may be; the autoscaler moves between the two by CPU."""
+
+    minimum: Annotated[int, Field(ge=1, le=1000)] = Field(default=2, description="pods at least")
+    maximum: Annotated[int, Field(ge=1, le=1000)] = Field(default=6, description="pods at most")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ReplicaSettings:
+        if self.minimum > self.maximum:
+            raise ValueError(f"at least {self.minimum} pods and at most {self.maximum} contradict each other")
+        return self
+
+
+class KubernetesSettings(Document):
+    """A cluster as the place where the model is served; nothing secret stands here."""
+
+    context: Annotated[str, Field(min_length=1)] = Field(description="context of the kubeconfig; never the current one")
+    namespace: Namespace = Field(description="namespace, which must exist")
+    image: Annotated[str, AfterValidator(_an_image)] = Field(description="image of the server, by digest")
+    remote: Annotated[str, AfterValidator(_an_address)] = Field(
+        description="address of the remote of DVC as pods reach it"
+    )
+    flavour: Literal["deployment", "kserve"] = Field(default="deployment", description="what makes the pods")
+    name: ObjectName | None = Field(default=None, description="name of the objects, by default that of the model")
+    replicas: ReplicaSettings = Field(default_factory=ReplicaSettings, description="`minimum` and `maximum` of pods")
+    memory: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}(Mi|Gi)$")] = Field(
+        default="1Gi", description="memory of a pod; it always has one CPU"
+    )
+    clients: list[Namespace] = Field(
+        default_factory=list, description="other namespaces whose pods may ask; its own always may"
+    )
+    secret: Namespace | None = Field(
+        default=None, description="Secret whose keys are the environment of the step that fetches the bundle"
+    )
+    service_account: dict[AnnotationName, Annotated[str, Field(pattern=r"^[ -~]*$")]] = Field(
+        default_factory=dict, description="annotations of the service account, by which clouds give access"
+    )
+    log_claim: Namespace | None = Field(
+        default=None, description="PersistentVolumeClaim of the inference log; without one nothing is logged"
+    )
+    timeout_seconds: Annotated[int, Field(ge=60, le=7200)] = Field(
+        default=600, description="how long a rollout may make no progress"
+    )
+
+
 class EnvironmentSettings(Document):
     """One place where the model is served; its server has the name of the environment."""
 
@@ -244,6 +318,7 @@ class EnvironmentSettings(Document):
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
         default=None, description="instead of `serve.metrics_port`"
     )
+    kubernetes: KubernetesSettings | None = Field(default=None, description="the cluster, where it is one")
 
 
 class DeploySettings(Document):
@@ -292,6 +367,16 @@ class Settings(Document):
     deploy: DeploySettings = Field(default_factory=DeploySettings)
     gate: GateSettings = Field(default_factory=GateSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
+
+    @model_validator(mode="after")
+    def _objects_have_names(self) -> Settings:
+        for name, each in self.deploy.environments.items():
+            if each.kubernetes and not each.kubernetes.name and not re.match(_OBJECT, self.bundle.model):
+                raise ValueError(
+                    f"`{self.bundle.model}` cannot name objects of a cluster, which begin with a letter and have 50 "
+                    f"characters at most: set `deploy.environments.{name}.kubernetes.name`"
+                )
+        return self
 
     @model_validator(mode="after")
     def _splits_within_data(self) -> Settings:

@@ -102,6 +102,14 @@ def parse(text: str, *, name: str, what: str) -> dict[str, Any]:
     return content
 
 
+def documents(text: str) -> list[Any]:
+    """Return the documents in the YAML that a program wrote; raises ``ValueError`` for what is none."""
+    try:
+        return [each for each in yaml.load_all(text, _Loader) if each is not None]
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
 def leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yield each value of nested mappings with its name, keys joined by dots."""
     if isinstance(content, Mapping):

@@ -1,4 +1,7 @@
-"""`dvc repro` as a child process: what it does, told as events, and why it failed, in our own words."""
+"""`dvc repro` as a child process: what it does, told as events, and why it failed, in our own words.
+
+A remote can also be asked without a repository, by content, through DVC's own file systems.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
-from leverframe.errors import PipelineBusyError, PipelineError
+from leverframe.errors import BundleError, PipelineBusyError, PipelineError, RemoteUnreachableError
 from leverframe.files import private_folder
 
 LOG = Path(".leverframe/repro.log")
@@ -198,3 +201,60 @@ def _lock_holder(root: Path) -> list[str]:
         return (root / ".dvc" / "tmp" / "lock").read_text(encoding="utf-8").split()[:1]
     except (OSError, UnicodeDecodeError):
         return []
+
+
+class RemoteContents:
+    """A remote of DVC by its address, asked by content; no repository and no configuration of DVC is needed.
+
+    What the cloud needs to know of who asks comes from its own environment variables. Raises
+    ``BundleError`` for an address that the installed DVC cannot read from.
+    """
+
+    def __init__(self, url: str) -> None:
+        from dvc.fs import get_cloud_fs  # noqa: PLC0415 - a second, for the one command that needs it
+
+        self._url = url
+        try:
+            kind, config, self._base = get_cloud_fs({}, url=url)
+            self._fs: Any = kind(**config)
+        except Exception as error:  # a package that is missing, a scheme that is none: each has a class of its own
+            raise BundleError(
+                f"the remote {url} cannot be read",
+                why=(str(error).splitlines() or [type(error).__name__])[0].removeprefix("config file error: ")[:300],
+                next="install DVC's package for it, such as dvc-s3, beside Leverframe, or name another address",
+            ) from error
+
+    def read(self, md5: str) -> bytes | None:
+        """Return what has that MD5, of a folder its listing, None where the remote lacks it.
+
+        Raises ``RemoteUnreachableError``.
+        """
+        path = self._fs.join(self._base, "files", "md5", md5[:2], md5[2:])
+        try:
+            with self._fs.open(path, "rb") as handle:
+                found: bytes = handle.read()
+        except Exception as error:  # every cloud has its own
+            if _is_missing(error):
+                return None
+            raise RemoteUnreachableError(
+                f"the remote {self._url} does not answer",
+                why=f"{type(_first(error)).__name__}: {_first(error)}"[:300],
+                next="check address, network and who may read it, then run the same command again",
+            ) from error
+        return found
+
+
+def _is_missing(error: BaseException) -> bool:
+    """Tell whether a file is not there; over HTTP the same error also stands for a server that does not answer."""
+    if not isinstance(error, FileNotFoundError):
+        return False
+    first = _first(error)
+    status = getattr(first, "status", 404)
+    return status in (404, 410) and (isinstance(first, FileNotFoundError) or not isinstance(first, OSError))
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the error that was there before all others."""
+    while (before := error.__cause__ or error.__context__) is not None:
+        error = before
+    return error

@@ -13,6 +13,7 @@ from leverframe.wiring import ROOT
 
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
+    from leverframe.domain.status.pipeline import Recorded
 
 
 def bundle_of(git: Git, commit: str, tell: Callable[[str], None]) -> dict[str, bytes]:
@@ -23,20 +24,10 @@ def bundle_of(git: Git, commit: str, tell: Callable[[str], None]) -> dict[str, b
     from tempfile import TemporaryDirectory
 
     from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.domain.status.lock import entries
     from leverframe.domain.status.pipeline import Recorded
     from leverframe.wiring.pipeline import OnePipeline
 
-    lock = (git.show(commit, "dvc.lock") or b"").decode(errors="replace")
-    path = layout.BUNDLE.as_posix()
-    recorded = next((found for entry in entries(lock, "dvc.lock").values() for name, found in entry.outputs.items()
-                     if name == path), None)  # fmt: skip
-    if recorded is None:
-        raise BundleError(
-            f"the lock of {commit[:12]} names no {path}",
-            why="its stage `bundle` was not run, or not committed",
-            next="`dvc repro`, commit dvc.lock, `dvc push`",
-        )
+    path, recorded = layout.BUNDLE.as_posix(), recorded_bundle(git, commit)
     tree = WorkingTree.around(ROOT)
     listing = tree.content(recorded)
     if listing is not None:
@@ -55,3 +46,20 @@ def bundle_of(git: Git, commit: str, tell: Callable[[str], None]) -> dict[str, b
                 next="`dvc push` where the pipeline ran, or `dvc repro` here",
             )
         return {each.name: each.read_bytes() for each in (folder / path).iterdir()}
+
+
+def recorded_bundle(git: Git, commit: str) -> Recorded:
+    """Return what the lock of a commit says of its bundle; raises ``BundleError`` where it says nothing."""
+    from leverframe.domain.status.lock import entries
+
+    lock = (git.show(commit, "dvc.lock") or b"").decode(errors="replace")
+    path = layout.BUNDLE.as_posix()
+    recorded = next((found for entry in entries(lock, "dvc.lock").values() for name, found in entry.outputs.items()
+                     if name == path), None)  # fmt: skip
+    if recorded is None:
+        raise BundleError(
+            f"the lock of {commit[:12]} names no {path}",
+            why="its stage `bundle` was not run, or not committed",
+            next="`dvc repro`, commit dvc.lock, `dvc push`",
+        )
+    return recorded

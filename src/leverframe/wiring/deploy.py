@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leverframe.domain.bundle import manifest as names
 from leverframe.errors import BundleError, SettingsError, nearest
@@ -21,25 +21,31 @@ if TYPE_CHECKING:
     from leverframe.adapters.git import Git
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import Deployed, Deployment, ReleaseManifest, Terms
-    from leverframe.domain.deploy.plan import Step
     from leverframe.domain.deploy.record import Ledger
     from leverframe.settings import EnvironmentSettings, Settings
 
 Tell = Callable[[str], None]
 
 
-def deploy(environment: str, commit: str, again: bool, tell: Tell, *, record: bool = True) -> Deployed:
+def deploy(
+    environment: str, commit: str, again: bool, tell: Tell, *, record: bool = True, target: str | None = None
+) -> Deployed:
     """Let an environment serve the bundle of a commit, and keep what came of it.
 
-    A server that does not run is started. The settings in force are those of the commit. With
-    ``record``, tags are written, and deployments where a token of the forge is at hand. Raises
-    ``BundleError`` for a commit without a bundle, ``PromotionError`` for one that the environment
-    before does not serve.
+    ``target`` is a server or a cluster, by default what the environment declares. A server that does
+    not run is started. The settings in force are those of the commit. With ``record``, tags are
+    written, and deployments where a token of the forge is at hand. Raises ``BundleError`` for a
+    commit without a bundle, ``PromotionError`` for one that the environment before does not serve.
     """
+    from leverframe.wiring import kubernetes
+
     forget("deploy")
     settings, desired, files = _desired(commit, tell)
     ledger = _ledger(settings, environment) if record else None
     _check_promotion(settings, environment, desired)  # first: what is refused starts no server
+    if kubernetes.chosen(settings, environment, target):
+        wanted = kubernetes.wanted(desired, files)
+        return kept("deploy", kubernetes.deploy(settings, environment, wanted, again, ledger, tell))
     with _deployment(settings, environment, files, ledger, tell) as (deployment, place):
         state = place.state(desired.model)
         if again and desired.bundle in state.refused:
@@ -47,16 +53,19 @@ def deploy(environment: str, commit: str, again: bool, tell: Tell, *, record: bo
         return kept("deploy", deployment.run(desired))
 
 
-def plan(environment: str, commit: str, tell: Tell) -> tuple[Step, ...]:
-    """Return the steps that `deploy` would go through; nothing is changed."""
+def plan(environment: str, commit: str, tell: Tell, target: str | None = None) -> tuple[Sequence[object], list[Any]]:
+    """Return the steps that `deploy` would go through, and what it would apply to a cluster; nothing is changed."""
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import planned
+    from leverframe.wiring import kubernetes
 
-    settings, desired, _ = _desired(commit, tell)
+    settings, desired, files = _desired(commit, tell)
     _environment(settings, environment)
     _check_promotion(settings, environment, desired)
+    if kubernetes.chosen(settings, environment, target):
+        return kubernetes.plan(settings, environment, kubernetes.wanted(desired, files), tell)
     place = Releases(server_folder(environment).folder)
-    return planned(place.state(desired.model), desired, _terms(settings))
+    return planned(place.state(desired.model), desired, _terms(settings)), []
 
 
 def rollback(environment: str, number: int | None, why: str, tell: Tell) -> Deployed:
@@ -65,8 +74,12 @@ def rollback(environment: str, number: int | None, why: str, tell: Tell) -> Depl
     Traffic first: only then are tags and deployments written, and the pull request opened that lets
     git say the same.
     """
+    from leverframe.wiring import kubernetes
+
     settings = read_settings()
     ledger = _ledger(settings, environment)
+    if kubernetes.chosen(settings, environment, None):
+        return kept("deploy", kubernetes.rollback(settings, environment, number, why, ledger, tell))
     with _deployment(settings, environment, dict, ledger, tell) as (deployment, _):
         return deployment.rollback(settings.bundle.model, number, why)
 
@@ -141,11 +154,13 @@ def _check_promotion(settings: Settings, environment: str, desired: ReleaseManif
     from leverframe.adapters.releases import Releases
     from leverframe.domain.deploy import refuse_other
     from leverframe.domain.deploy.record import assigned
+    from leverframe.wiring import kubernetes
 
     before = _environment(settings, environment).after
     if before is None:
         return
-    here = Releases(server_folder(before).folder).state(desired.model).serving
+    there = kubernetes.state(settings, before) if kubernetes.chosen(settings, before, None) else None
+    here = (there or Releases(server_folder(before).folder).state(desired.model)).serving
     recorded = here.manifest if here else assigned(Git(ROOT).tags(desired.model), desired.model, before)
     refuse_other(desired, recorded, f"`{before}` serves", next=f"`leverframe deploy --environment {before}` first")
 

@@ -1,0 +1,262 @@
+"""What is applied to a cluster: an overlay over the manifests of the package, and what is read back of it.
+
+The overlay is the content of a `kustomization.yaml`; JSON is YAML, so it is written as JSON. The same target
+gives the same bytes, and their digest stands on the workload: by it a second deployment sees that there is
+nothing to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from leverframe.settings import KubernetesSettings, ServeSettings
+
+Manifest = dict[str, Any]
+
+BUNDLE = "leverframe.dev/bundle"
+COMMIT = "leverframe.dev/commit"
+RELEASE = "leverframe.dev/release"
+MANIFESTS = "leverframe.dev/manifests"
+INSTANCE = "app.kubernetes.io/instance"
+OWNER = "app.kubernetes.io/managed-by"
+WORKLOAD = {"deployment": "Deployment", "kserve": "InferenceService"}
+FOLDER = "/var/lib/leverframe"
+_LOG = "/var/log/leverframe"
+_BASE = "model"  # the name of every object in the package
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class Target:
+    """One release as it should be in the cluster.
+
+    ``content`` is the MD5 by which DVC knows the folder of the bundle, ``bundle`` the SHA-256 of its manifest.
+    """
+
+    model: str
+    number: int
+    bundle: str
+    content: str
+    commit: str
+    cluster: KubernetesSettings
+    serve: ServeSettings
+
+    @property
+    def name(self) -> str:
+        """The name of the objects."""
+        return self.cluster.name or self.model
+
+    @property
+    def workload(self) -> str:
+        """The kind of the object that makes the pods."""
+        return WORKLOAD[self.cluster.flavour]
+
+    def arguments(self) -> list[str]:
+        """Return what `leverframe fetch` is called with in a pod."""
+        at = {"host": "0.0.0.0", "port": 8080, "grpc_port": 8081, "metrics_port": 8082}  # noqa: S104 - of the pod
+        serve = {**self.serve.model_dump(), **at}
+        words = {
+            "remote": self.cluster.remote, "md5": self.content, "bundle": self.bundle, "model": self.model,
+            "release": str(self.number), "commit": self.commit, "to": FOLDER,
+            "serve": json.dumps(serve, sort_keys=True, separators=(",", ":")).replace("$", "$$"),
+        }  # fmt: skip
+        log = ["--log", f"{_LOG}/{self.name}/$(POD_NAME)"] if self.cluster.log_claim else []
+        return [part for option, value in words.items() for part in (f"--{option}", value)] + log
+
+
+def overlay(target: Target) -> Manifest:
+    """Return the content of the `kustomization.yaml` beside the folders `base` and `kserve` of the package."""
+    flavour = target.cluster.flavour
+    labels = {RELEASE: str(target.number), OWNER: "leverframe"}
+    image, _, digest = target.cluster.image.partition("@")
+    patches = _deployment(target) if flavour == "deployment" else _kserve(target)
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": target.cluster.namespace,
+        "resources": [f"../{'base' if flavour == 'deployment' else 'kserve'}"],
+        "images": [{"name": "leverframe", "newName": image, "digest": digest}],
+        "labels": [
+            {"pairs": {INSTANCE: target.name}, "includeSelectors": flavour == "deployment"},
+            {"pairs": labels, "includeTemplates": flavour == "deployment"},
+        ],
+        "patches": [*patches, _annotated(target), _named(target.name)],
+    }
+
+
+def stamped(objects: Sequence[Manifest], target: Target) -> list[Manifest]:
+    """Return the objects, the workload among them annotated with the digest of all."""
+    digest = hashlib.sha256(json.dumps(objects, sort_keys=True).encode()).hexdigest()
+    found = []
+    for each in objects:
+        metadata = each["metadata"]
+        if each["kind"] == target.workload:
+            metadata = {**metadata, "annotations": {**metadata.get("annotations", {}), MANIFESTS: digest}}
+        found.append({**each, "metadata": metadata})
+    return found
+
+
+def digest_of(objects: Sequence[Manifest], kind: str) -> str:
+    """Return the digest that the workload among stamped objects carries."""
+    return next((_annotations(each).get(MANIFESTS, "") for each in objects if each["kind"] == kind), "")
+
+
+@dataclass(frozen=True)
+class Live:
+    """What the workload in the cluster says of itself; ``digest`` is that of the manifests it was applied from."""
+
+    bundle: str
+    number: int
+    digest: str
+
+
+def live(workload: Mapping[str, Any] | None) -> Live | None:
+    """Return what a workload carries; None where there is none, or none of ours."""
+    told = _annotations(workload or {})
+    number = (workload or {}).get("metadata", {}).get("labels", {}).get(RELEASE, "")
+    if BUNDLE not in told or not number.isdigit():
+        return None
+    return Live(told[BUNDLE], int(number), told.get(MANIFESTS, ""))
+
+
+def _annotations(thing: Mapping[str, Any]) -> Mapping[str, str]:
+    found: Mapping[str, str] = thing.get("metadata", {}).get("annotations") or {}
+    return found
+
+
+def _annotated(target: Target) -> Manifest:
+    """Return the patch that lets the workload and its pods say what they serve."""
+    told = {BUNDLE: target.bundle, COMMIT: target.commit}
+    if target.workload == "Deployment":
+        spec: Manifest = {"template": {"metadata": {"annotations": told}}}
+    else:
+        labels = {RELEASE: str(target.number), INSTANCE: target.name}
+        spec = {"predictor": {"annotations": told, "labels": labels}}
+    return _patch(target.workload, {"metadata": {"annotations": told}, "spec": spec})
+
+
+def _deployment(target: Target) -> list[Manifest]:
+    cluster = target.cluster
+    pod = {"initContainers": [_fetch(target)], "containers": [{"name": "server", **_server(target, "http")}],
+           **_volumes(target)}  # fmt: skip
+    spec = {"progressDeadlineSeconds": cluster.timeout_seconds, "template": {"spec": pod}}
+    return [
+        _patch("Deployment", {"spec": spec}),
+        _patch("HorizontalPodAutoscaler", {"spec": _between(cluster, "minReplicas", "maxReplicas")}),
+        *_account(cluster),
+        *_reached(cluster),
+    ]
+
+
+def _kserve(target: Target) -> list[Manifest]:
+    """Return the patches of the variant; its lists of containers are no known ones, so they are replaced in place."""
+    cluster, image = target.cluster, target.cluster.image
+    fetch = {name: value for name, value in _fetch(target).items() if name != "name"}
+    mounts = fetch.pop("volumeMounts", [])
+    at = "/spec/predictor/initContainers/0"
+    predictor = [{"op": "add", "path": f"{at}/{name}", "value": value} for name, value in fetch.items()]
+    predictor += [{"op": "replace", "path": f"{at}/image", "value": image}]
+    predictor += [{"op": "add", "path": f"{at}/volumeMounts/-", "value": each} for each in mounts]
+    predictor += [
+        {"op": "add", "path": "/spec/predictor/volumes/-", "value": each}
+        for each in _volumes(target).get("volumes", [])
+    ]
+    predictor += [
+        {"op": "replace", "path": f"/spec/predictor/{name}", "value": value}
+        for name, value in {
+            **_between(cluster, "minReplicas", "maxReplicas"), "serviceAccountName": target.name,
+        }.items()
+    ]  # fmt: skip
+    predictor += [{"op": "replace", "path": "/spec/predictor/model/runtime", "value": target.name}]
+    runtime = [{"op": "replace", "path": "/spec/containers/0/image", "value": image}]
+    runtime += [
+        {"op": "add", "path": f"/spec/containers/0/{name}", "value": value}
+        for name, value in _server(target, 8080, whole=True).items()
+        if name != "volumeMounts"
+    ]
+    runtime += [{"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": each} for each in mounts]
+    return [_steps("InferenceService", predictor), _steps("ServingRuntime", runtime), *_account(cluster)]
+
+
+def _fetch(target: Target) -> Manifest:
+    secret = target.cluster.secret
+    keys = {"envFrom": [{"secretRef": {"name": secret}}]} if secret else {}
+    return {"name": "fetch", "args": target.arguments(), "resources": _resources(target.cluster), **keys,
+            **_log_mount(target.cluster)}  # fmt: skip
+
+
+def _server(target: Target, port: str | int, *, whole: bool = False) -> Manifest:
+    """Return what depends on the target in the container of the server; ``whole`` probes, not only their paths."""
+    ready = {"path": f"/v2/models/{target.model}/ready", "port": port}
+    limits = {"periodSeconds": 3, "timeoutSeconds": 3, "failureThreshold": 60}
+    startup, readiness = (
+        (limits, {"periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2}) if whole else ({}, {})
+    )
+    return {
+        "startupProbe": {"httpGet": ready, **startup},
+        "readinessProbe": {"httpGet": ready, **readiness},
+        "resources": _resources(target.cluster),
+        **_log_mount(target.cluster),
+    }
+
+
+def _resources(cluster: KubernetesSettings) -> Manifest:
+    same = {"cpu": "1", "memory": cluster.memory}
+    return {"requests": same, "limits": same}
+
+
+def _log_mount(cluster: KubernetesSettings) -> Manifest:
+    return {"volumeMounts": [{"name": "log", "mountPath": _LOG}]} if cluster.log_claim else {}
+
+
+def _volumes(target: Target) -> Manifest:
+    claim = target.cluster.log_claim
+    return {"volumes": [{"name": "log", "persistentVolumeClaim": {"claimName": claim}}]} if claim else {}
+
+
+def _between(cluster: KubernetesSettings, least: str, most: str) -> Manifest:
+    return {least: cluster.replicas.minimum, most: cluster.replicas.maximum}
+
+
+def _account(cluster: KubernetesSettings) -> list[Manifest]:
+    told = dict(cluster.service_account)
+    return [_patch("ServiceAccount", {"metadata": {"annotations": told}})] if told else []
+
+
+def _reached(cluster: KubernetesSettings) -> list[Manifest]:
+    """Return the patches of the policy: namespaces whose pods may ask, and the port of the remote."""
+    steps: list[Manifest] = [
+        {
+            "op": "add",
+            "path": "/spec/ingress/0/from/-",
+            "value": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": each}}},
+        }
+        for each in cluster.clients
+    ]
+    at = urlsplit(cluster.remote)
+    port = at.port or _PORTS.get(at.scheme, 443)
+    steps += [{"op": "replace", "path": "/spec/egress/1/ports/0/port", "value": port}]
+    return [_steps("NetworkPolicy", steps)]
+
+
+def _named(name: str) -> Manifest:
+    return {
+        "target": {"name": _BASE},
+        "options": {"allowNameChange": True},
+        "patch": json.dumps([{"op": "replace", "path": "/metadata/name", "value": name}]),
+    }
+
+
+def _patch(kind: str, content: Manifest) -> Manifest:
+    """Return a patch of the one object of a kind, which does not have its own name yet."""
+    whole = {**content, "kind": kind, "metadata": {"name": _BASE, **content.get("metadata", {})}}
+    return {"target": {"kind": kind}, "patch": json.dumps(whole)}
+
+
+def _steps(kind: str, steps: list[Manifest]) -> Manifest:
+    return {"target": {"kind": kind}, "patch": json.dumps(steps)}

@@ -1,0 +1,59 @@
+"""How a folder is given a bundle that no repository is needed for, and what a server needs beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leverframe.domain.fetch import Fetched, Wanted, run
+from leverframe.errors import SettingsError
+from leverframe.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from leverframe.settings import ServeSettings
+
+
+def fetch(
+    remote: str, release: tuple[str, str, str, int, str], to: Path, serve: str | None, log: Path | None,
+    tell: Callable[[str], None],
+) -> Fetched:  # fmt: skip
+    """Bring a release into a folder, and write the configuration of its server last.
+
+    ``release`` is MD5, bundle, model, number and commit. Nobody has a key to the model repository: it is empty.
+    """
+    from leverframe.adapters.dvc import RemoteContents
+    from leverframe.adapters.releases import Releases
+
+    settings = _serve(serve)
+    found = run(Wanted(*release), RemoteContents(remote), Releases(to), tell)
+    write_text(to / "key", "")
+    write_json(to / "config.json", _config(to.resolve(), settings, log))
+    return found
+
+
+def _config(folder: Path, settings: ServeSettings, log: Path | None) -> dict[str, Any]:
+    from leverframe.serving.inference_log import LogSettings
+
+    said = settings.log
+    logged = LogSettings(str(log), said.share, tuple(said.deny), megabytes=said.megabytes, seconds=said.seconds)
+    return {
+        "models": str(folder / "models"), "host": settings.host, "port": settings.port,
+        "grpc_port": settings.grpc_port, "metrics_port": settings.metrics_port, "key_file": str(folder / "key"),
+        "limit": settings.maximum_bytes, "log": asdict(logged) if log else None,
+    }  # fmt: skip
+
+
+def _serve(text: str | None) -> ServeSettings:
+    from leverframe.documents import validated
+    from leverframe.settings import ServeSettings
+
+    try:
+        content = json.loads(text or "{}")
+    except ValueError as error:
+        raise SettingsError(
+            "`--serve` is no JSON", why=str(error), next="""such as --serve '{"port": 8080}'"""
+        ) from error
+    return validated(ServeSettings, content if isinstance(content, dict) else {"": content}, name="--serve")

@@ -1,0 +1,324 @@
+"""Deployments to a cluster with the real `kubectl`: manifests held to their descriptions, rollouts on a stand-in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+
+from leverframe.adapters.kubectl import Kubectl
+from leverframe.domain.deploy.kubernetes import Target, overlay
+from leverframe.domain.deploy.kubernetes.manifests import BUNDLE, RELEASE
+from leverframe.errors import ClusterError, ClusterUnreachableError, ServerBusyError
+from leverframe.testing.kubernetes import ClusterServer, Objects, kubeconfig
+from leverframe.wiring import deploy as room
+from tests.integration.served import two_models
+from tests.integration.shop import Shop, built_once, copied
+from tests.manifests import IMAGE, TARGETS, cluster, fits, target
+
+pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no `kubectl` on PATH")
+
+CLUSTER = f"""
+    cluster:
+      kubernetes: {{context: stand-in, namespace: shops, image: "{IMAGE}", remote: "https://data.example.org/storage"}}
+    mesh:
+      after: cluster
+      kubernetes: {{context: stand-in, namespace: meshes, image: "{IMAGE}", remote: "https://data.example.org/storage",
+                    flavour: kserve}}
+"""
+
+
+def rendered(to: Target) -> list[dict[str, Any]]:
+    """Return what `kubectl kustomize` makes of a release."""
+    return Kubectl("nowhere", "nothing").render(overlay(to))
+
+
+def all_fit(objects: list[dict[str, Any]]) -> None:
+    """Raise an error for the first object that does not fit."""
+    for each in objects:
+        fits(each)
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(TARGETS)
+def test_whatever_the_settings_allow_is_valid(to: Target) -> None:
+    """Strictly, each object of either flavour, in the namespace, under its name, of the image by digest."""
+    objects = rendered(to)
+    all_fit(objects)
+    for each in objects:
+        assert (each["metadata"]["name"], each["metadata"]["namespace"]) == (to.name, to.cluster.namespace)
+        assert f"'{to.cluster.image}'" in str(each) or "image" not in str(each)
+
+
+@pytest.mark.parametrize("flavour", ["deployment", "kserve"])
+@pytest.mark.parametrize("field", ["readinessProbe", "readOnlyRootFilesystem", "preStop", "args", "maxSurge"])
+def test_a_slip_of_the_pen_is_found(flavour: str, field: str) -> None:
+    """A misspelt field anywhere in a pod fails: without `--strict` it would pass and do nothing."""
+    objects = rendered(target(cluster(flavour=flavour)))
+    spoilt = [json.loads(json.dumps(each).replace(f'"{field}"', f'"{field[:-1]}"')) for each in objects]
+    assert spoilt != objects
+    with pytest.raises(AssertionError, match=field[:-1]):
+        all_fit(spoilt)
+
+
+def test_a_kind_that_nobody_describes_is_an_error() -> None:
+    """The command would only warn of it."""
+    with pytest.raises(AssertionError, match="nobody describes InferenceServise"):
+        fits({"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceServise", "metadata": {"name": "x"}})
+
+
+@pytest.mark.parametrize("flavour", ["deployment", "kserve"])
+def test_pods_are_locked_down_and_take_over_without_a_gap(flavour: str) -> None:
+    """The facts that keep traffic alive and an intruder out stand in every pod, of either flavour."""
+    objects = {each["kind"]: each for each in rendered(target(cluster(flavour=flavour, log_claim="logs")))}
+    if flavour == "deployment":
+        spec = objects["Deployment"]["spec"]
+        pod, strategy = spec["template"]["spec"], spec["strategy"]
+        server, told = pod["containers"][0], spec["template"]["metadata"]
+        assert "replicas" not in spec  # they are the autoscaler's
+        metric = objects["HorizontalPodAutoscaler"]["spec"]["metrics"][0]["resource"]
+        assert (metric["name"], metric["target"]["averageUtilization"]) == ("cpu", 60)
+        assert objects["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
+        assert objects["NetworkPolicy"]["spec"]["policyTypes"] == ["Ingress", "Egress"]
+    else:
+        pod = told = objects["InferenceService"]["spec"]["predictor"]
+        server, strategy = objects["ServingRuntime"]["spec"]["containers"][0], pod["deploymentStrategy"]
+        assert pod["model"]["runtime"] == objects["ServingRuntime"]["metadata"]["name"]
+    fetch = pod["initContainers"][0]
+    assert strategy["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["terminationGracePeriodSeconds"] == 45
+    assert server["lifecycle"]["preStop"]["sleep"]["seconds"] == 8
+    for probe in ("startupProbe", "readinessProbe"):
+        assert server[probe]["httpGet"]["path"] == "/v2/models/shop/ready"
+    assert server["startupProbe"]["periodSeconds"] * server["startupProbe"]["failureThreshold"] >= 60
+    assert server["livenessProbe"]["httpGet"]["path"] == "/v2/health/live"
+    assert {"name": "MLSERVER_PARALLEL_WORKERS", "value": "0"} in server["env"]
+    assert {"name": "OMP_NUM_THREADS", "value": "1"} in server["env"]
+    assert (told["annotations"][BUNDLE], told["labels"][RELEASE]) == ("b" * 64, "3")
+    for each in (fetch, server):
+        assert each["image"] == IMAGE
+        assert each["resources"]["limits"]["cpu"] == each["resources"]["requests"]["cpu"] == "1"
+        locked = each["securityContext"]
+        assert (locked["readOnlyRootFilesystem"], locked["allowPrivilegeEscalation"]) == (True, False)
+        assert locked["capabilities"] == {"drop": ["ALL"]}
+        assert locked["seccompProfile"] == {"type": "RuntimeDefault"}
+        mounted = {mount["name"] for mount in each["volumeMounts"]}
+        assert mounted == {"release", "tmp", "log"} == {volume["name"] for volume in pod["volumes"]}
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterServer]:
+    """Return a cluster with two namespaces, which the context `stand-in` of the kubeconfig leads to."""
+    with ClusterServer(Objects(namespaces=("shops", "meshes"))) as server:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "kubeconfig", server.url)))
+        yield server
+
+
+@pytest.fixture
+def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Return a shop with two models and two clusters, as the working directory of this process."""
+    found = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
+    for tag in ("one", "two"):  # the settings of a commit are those in force
+        found.repository.git("checkout", "--quiet", tag)
+        found.repository.write("params.yaml", found.repository.read("params.yaml").rstrip() + CLUSTER)
+        found.replace("params.yaml", "verify_seconds: 0.5", "verify_seconds: 0.1")
+        found.repository.commit(f"{tag}, in clusters")
+        found.repository.git("tag", "--force", tag)
+    monkeypatch.chdir(found.root)
+    for name, value in found.repository.environment.items():
+        monkeypatch.setenv(name, value)
+    return found
+
+
+def deploy(commit: str, environment: str = "cluster", *, again: bool = False) -> Any:
+    """Deploy a commit and return what came of it."""
+    return room.deploy(environment, commit, again, print)
+
+
+def reasons(found: Any) -> list[str]:
+    """Return the reasons of a failure."""
+    return [each.reason.value for each in found.objections]
+
+
+def bundle_of(commit: str) -> str:
+    """Return the bundle that a commit wants."""
+    return room._desired(commit, print)[1].bundle
+
+
+KEY = ("Deployment", "shops", "shop")
+
+
+def test_releases_roll_out_and_back(shop: Shop, stand_in: ClusterServer) -> None:
+    """Dry first, then for real, then nothing to do; the next release, and back by its manifests."""
+    dry = shop.run("deploy", "--environment", "cluster", "--commit", "one", "--dry-run", "--json")
+    assert dry.code == 0, dry.stderr
+    told = json.loads(dry.stdout)
+    assert len(told["manifests"]) == 6
+    assert not [each for each in stand_in.calls if each.startswith("PATCH") and not each.endswith("dry")]
+    first = shop.run("deploy", "--environment", "cluster", "--commit", "one", "--json")
+    assert first.code == 0, first.stderr
+    assert [each["step"] for each in json.loads(first.stdout)["steps"]] == told["steps"]
+    live = stand_in.objects.get(KEY) or {}
+    assert live["spec"]["template"]["spec"]["initContainers"][0]["args"][0] == "--remote"
+    assert deploy("one").steps == ()
+    assert shop.repository.git("tag", "--list", "shop#cluster#*").split() == ["shop#cluster#1"]
+    second = deploy("two")
+    assert (second.serving.number, second.before.number) == (2, 1)
+    assert any("compare its schema" in each.step for each in second.steps)
+    back = room.rollback("cluster", None, "a test", print)
+    assert back.serving
+    assert back.serving.number == 1
+    assert stand_in.objects.served == [bundle_of("one"), bundle_of("two"), bundle_of("one")]
+    assert reasons(deploy("two")) == ["refused-before"]
+    assert reasons(room.rollback("cluster", None, "a test", print)) == ["nothing-to-restore"]
+    assert deploy("two", again=True).serving.number == 3
+
+
+def test_what_somebody_changed_by_hand_is_mended(shop: Shop, stand_in: ClusterServer) -> None:
+    """A field that git does not have is found by a diff, and applied over; what was deleted comes back."""
+    deploy("one")
+    stand_in.objects.edit(("Service", "shops", "shop"), {"spec": {"selector": {"app.kubernetes.io/name": "else"}}})
+    assert deploy("one").serving.number == 1
+    mended = stand_in.objects.get(("Service", "shops", "shop")) or {}
+    assert mended["spec"]["selector"]["app.kubernetes.io/name"] == "leverframe"
+    stand_in.objects.delete(KEY)
+    assert deploy("one").serving.number == 1
+    assert stand_in.objects.get(KEY) is not None
+    shop.repository.git("checkout", "--quiet", "one")
+    shop.replace("params.yaml", "sha256:aaaa", "sha256:bbbb")
+    moved = deploy(shop.repository.commit("another image"))
+    assert (moved.serving.number, len(moved.steps)) == (1, 6)  # another image is no other release
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_rollout_that_fails_goes_back(stand_in: ClusterServer) -> None:
+    """Pods that serve stay; the reason is the pod's own; the bundle is not tried again unless asked."""
+    deploy("one")
+    stand_in.objects.faults[bundle_of("two")] = "crash"
+    failed = deploy("two")
+    assert reasons(failed) == ["load-failed"]
+    assert "golden row 0 is answered otherwise" in failed.objections[0].what
+    assert (failed.serving.number, failed.rolled_back) == (1, True)
+    assert stand_in.objects.served == [bundle_of("one")]
+    assert (stand_in.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "1"
+    assert reasons(deploy("two")) == ["refused-before"]
+    stand_in.objects.faults[bundle_of("two")] = "restarts"
+    assert reasons(deploy("two", again=True)) == ["verify-failed"]
+    del stand_in.objects.faults[bundle_of("two")]
+    assert deploy("two", again=True).serving.number == 4
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("fault", ["no-node", "fetch"])
+def test_what_is_not_the_bundles_fault_is_not_held_against_it(stand_in: ClusterServer, fault: Any) -> None:
+    """A cluster without room, a remote without the data: undone and said, and the next run tries again."""
+    stand_in.objects.faults[bundle_of("one")] = fault
+    failed = deploy("one")
+    assert reasons(failed) == ["load-failed"]
+    assert {"no-node": "Insufficient cpu", "fetch": "the remote has no MANIFEST.json"}[fault] in failed.objections[
+        0
+    ].what
+    assert failed.serving is None
+    assert stand_in.objects.get(KEY) is None  # it never served, so it is removed
+    stand_in.objects.faults.clear()
+    assert deploy("one").serving.number == 1
+
+
+@pytest.mark.parametrize("step", ["apply release", "watch its pods"])
+def test_a_killed_deployment_is_run_again(shop: Shop, stand_in: ClusterServer, step: str) -> None:
+    """Killed at any step: the same number, the same manifests, and traffic moves once."""
+    stand_in.objects.patience = 2.0
+    process = shop.start("leverframe", "deploy", "--environment", "cluster", "--commit", "one")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(step):
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stand_in.objects.patience = 0.3
+    assert deploy("one").serving.number == 1
+    assert stand_in.objects.served == [bundle_of("one")]
+    assert (stand_in.objects.get(KEY) or {})["metadata"]["generation"] <= 2  # the second is the autoscaler's
+
+
+@pytest.mark.usefixtures("shop")
+def test_of_two_deployments_at_once_the_later_is_told(stand_in: ClusterServer) -> None:
+    """The record is written with the version that was read."""
+    deploy("one")
+    record, real = ("ConfigMap", "shops", "shop-releases"), Kubectl.rolled_out
+
+    def meanwhile(self: Kubectl, name: str, seconds: int) -> str:
+        stand_in.objects.edit(record, {"metadata": {"labels": {"somebody": "else"}}})
+        return real(self, name, seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kubectl, "rolled_out", meanwhile)
+        with pytest.raises(ServerBusyError):
+            deploy("two")
+    assert deploy("two").serving.number == 2
+
+
+def test_a_cluster_that_refuses_or_is_away_is_one_error(shop: Shop, stand_in: ClusterServer, tmp_path: Path) -> None:
+    """Nothing is changed, and what kubectl says is kept."""
+    stand_in.objects.refuse["Deployment"] = "policy says no"
+    with pytest.raises(ClusterError, match="kubectl apply") as caught:
+        deploy("one")
+    assert "policy says no" in caught.value.why
+    assert not [each for each in stand_in.calls if each.startswith("PATCH") and not each.endswith("dry")]
+    stand_in.objects.refuse.clear()
+    stand_in.objects.namespaces = ()
+    with pytest.raises(ClusterError) as caught:
+        deploy("one")
+    assert 'namespaces "shops" not found' in caught.value.why
+    kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9")
+    with pytest.raises(ClusterUnreachableError, match="does not answer"):
+        deploy("one")
+    ended = shop.run("deploy", "--environment", "cluster", "--commit", "one", "--dry-run")
+    assert (ended.code, ended.said()[0]) == (38, "the cluster of context `stand-in` does not answer")
+    assert shop.run("deploy", "--environment", "local", "--target", "kubernetes").code == 10
+
+
+def test_kserve_takes_what_the_cluster_before_serves(shop: Shop, stand_in: ClusterServer) -> None:
+    """Promotion across clusters compares records; the Deployment that KServe makes is what is waited for."""
+    assert shop.run("deploy", "--environment", "mesh", "--commit", "one").code == 32
+    deploy("one")
+    found = deploy("one", "mesh")
+    assert found.serving.number == 1
+    made = stand_in.objects.get(("Deployment", "meshes", "shop-predictor")) or {}
+    assert made["spec"]["template"]["metadata"]["annotations"][BUNDLE] == found.serving.bundle
+    assert deploy("one", "mesh").steps == ()
+
+
+def test_nothing_secret_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What kubectl says of credentials is blotted out."""
+    program = tmp_path / "kubectl"
+    program.write_text(
+        "#!/bin/sh\necho 'error: Bearer abc.def failed for https://me:word@x token=t0k password: pw' >&2\nexit 1\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(ClusterError) as caught:
+        Kubectl("c", "n").get("Deployment", "x")
+    assert not [each for each in ("abc.def", "word@", "t0k", "pw") if each in caught.value.why]
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    with pytest.raises(ClusterError, match="no `kubectl` on PATH"):
+        Kubectl("c", "n").get("Deployment", "x")
+
+
+def test_the_package_builds_by_itself() -> None:
+    """Who has an overlay of their own can lay it over the same base."""
+    with tempfile.TemporaryDirectory() as place:
+        for name in ("base", "kserve"):
+            shutil.copytree(Path(__file__).parents[2] / "src/leverframe/kubernetes" / name, Path(place, name))
+            text = Kubectl("c", "n")._run("kustomize", str(Path(place, name)))
+            assert list(yaml.safe_load_all(text))
