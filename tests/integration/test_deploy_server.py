@@ -99,6 +99,14 @@ def test_a_replay_tells_what_would_change(shop: Shop) -> None:
     assert served(shop)["version"] == "2"
 
 
+def watched_for(shop: Shop, seconds: int) -> None:
+    """Let the commit `two` ask for its release to be watched for so long."""
+    shop.repository.git("checkout", "-q", "-B", "watched", "two")
+    shop.replace("params.yaml", "verify_seconds: 0.5", f"verify_seconds: {seconds}")
+    shop.repository.commit("Watched for longer")
+    shop.repository.git("tag", "--force", "two")
+
+
 def corrupted(shop: Shop, change: str) -> None:
     """Commit a bundle that is no good in one way, as the tag `bad`."""
     shop.repository.git("checkout", "-q", "two")
@@ -183,10 +191,7 @@ def test_a_bad_bundle_never_serves(change: str, reason: str, shop: Shop) -> None
 
 def test_a_release_that_is_slow_under_traffic_comes_back(shop: Shop) -> None:
     """It answers rightly, so it gets the traffic; watched, it takes too long, and the one before answers again."""
-    shop.repository.git("checkout", "-q", "-B", "watched", "two")
-    shop.replace("params.yaml", "verify_seconds: 0.5", "verify_seconds: 3")
-    shop.repository.commit("Watched for longer")
-    shop.repository.git("tag", "--force", "two")
+    watched_for(shop, 3)
     deploy(shop, "one")
     corrupted(shop, "slow under traffic")
     load = traffic(shop, clients=4)
@@ -224,15 +229,18 @@ def test_a_deployment_killed_at_a_step_is_finished_by_the_next(step: str, shop: 
     record = json.loads((place / "releases/shop.json").read_text())
     numbers = [each["number"] for each in record["releases"]]
     assert sorted(int(each.name) for each in (place / "models" / MODEL).iterdir()) == numbers
-    assert {each.name for each in (place / "bundles").iterdir()} == {each["bundle"] for each in record["releases"]}
+    assert {each.name for each in (place / "bundles").iterdir()} == {
+        each["manifest"]["bundle"] for each in record["releases"]
+    }
     at = served(shop)
-    assert (at["version"], at["bundle"]) == (str(numbers[-1]), record["releases"][-1]["bundle"])
+    assert (at["version"], at["bundle"]) == (str(numbers[-1]), record["releases"][-1]["manifest"]["bundle"])
     assert json.loads((place / "server.json").read_text())["pid"] == server
 
 
 def test_two_deployments_at_once_are_one_after_the_other(shop: Shop) -> None:
     """The second is told to wait, with a code that says that the same call may succeed later."""
     deploy(shop, "one")
+    watched_for(shop, 15)
     first = shop.start("leverframe", "deploy", "--commit", "two")
     assert first.stderr is not None
     assert any(line.startswith("load") for line in first.stderr)
