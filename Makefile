@@ -62,7 +62,8 @@ lock: $(READY) ## resolve requirements.lock anew: one resolution for every extra
 clean: ## remove what the tasks made, except data and caches of DVC
 	@rm -rf $(VENV) .leverframe .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-# uv itself comes from the lock file too: its block is the lines from `uv==` to the last hash.
+# uv itself comes from the lock file too: its block is the lines from `uv==` to the last hash. It is told which
+# environment to fill, for it would fill one that happens to be active.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] < (3, 13); \
 	  sys.exit(0 if ok else f"Leverframe needs Python 3.11 or 3.12, {sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.12 setup")'
@@ -70,6 +71,6 @@ $(READY): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@awk '/^uv==/{on=1} on{print} on&&!/\\$$/{exit}' requirements.lock > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.lock
-	@$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --build-constraint requirements.lock requirements.lock
-	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/uv pip sync --python $(BIN)/python --quiet --compile-bytecode --require-hashes --build-constraint requirements.lock requirements.lock
+	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -45,9 +45,13 @@ def run(
     folder: Path,
     github: dict[str, Any],
     environment: dict[str, str],
+    variables: dict[str, str] | None = None,
     root: Path = ROOT,
 ) -> Job:
-    """Run a job of a workflow file in ``workspace``; artifacts and temporary files go below ``folder``."""
+    """Run a job of a workflow file in ``workspace``; artifacts and temporary files go below ``folder``.
+
+    ``variables`` are those of the repository's settings.
+    """
     path = WORKFLOWS / workflow if not Path(workflow).is_absolute() else Path(workflow)
     asked = {
         "root": str(root),
@@ -55,6 +59,7 @@ def run(
         "workflow": str(path),
         "job": job,
         "github": github,
+        "vars": variables or {},
         "env": environment,
         "stubs": STUBS,
         "artifacts": str(folder / "artifacts"),

@@ -163,7 +163,7 @@ function steps(all, contexts) {
 mkdirSync(asked.temp, { recursive: true });
 const workflow = parse(readFileSync(asked.workflow, "utf8"));
 const job = workflow.jobs[asked.job];
-const contexts = { github: asked.github, env: {}, runner: { os: "Linux", temp: asked.temp }, inputs: asked.inputs ?? {} };
+const contexts = { github: asked.github, vars: asked.vars ?? {}, env: {}, runner: { os: "Linux", temp: asked.temp }, inputs: asked.inputs ?? {} };
 if (!holds(job.if, contexts, "success")) {
   process.stdout.write(JSON.stringify({ status: "skipped", steps: [], summary: "" }));
 } else {

@@ -133,6 +133,40 @@ def test_the_one_file_that_init_writes_gets_a_repository_its_first_card(forge: F
     assert "secrets" not in text
 
 
+def test_a_merge_is_deployed_where_the_repository_names_an_environment(forge: Forge, tmp_path: Path) -> None:
+    """The bundle comes from the shared remote, a server answers with it, tags and deployment stand on the forge."""
+    shop = forge.author()
+    shop.repository.git("checkout", "--quiet", "-B", "deployed", "origin/main")
+    free = "{port: 0, grpc_port: 0, metrics_port: 0}"
+    params = shop.repository.read("params.yaml")
+    shop.repository.write("params.yaml", f"{params}\ndeploy:\n  verify_seconds: 1\n  environments: {{live: {free}}}\n")
+    commit = shop.repository.commit("An environment")
+    forge.push(shop, "main")
+    job = forge.checkout("origin/main")
+    event = {"ref": "refs/heads/main", "before": "0" * 40, "after": commit}
+    github = _github("push", event, ref="refs/heads/main", sha=commit)
+    environment = _environment(forge, job, "push", event, 11, tmp_path)
+
+    def merged(**variables: str) -> Job:
+        return run(
+            "merge.yml", "deploy", workspace=job.root, folder=tmp_path, github=github, environment=environment,
+            variables=variables,
+        )  # fmt: skip
+
+    assert merged(ENVIRONMENT="").status == "skipped"
+    try:
+        ended = merged(ENVIRONMENT="live")
+        assert ended.status == "success", ended.log
+        assert ended.steps["deploy"]["outputs"]["verdict"] == "passed"
+        assert {"shop@v1.0.0", "shop#live#1"} <= set(forge.repository.git("tag").split())
+        (deployment,) = forge.repository.deployments
+        assert (deployment.commit, deployment.environment) == (commit, "live")
+        assert [state for state, _ in deployment.states] == ["in_progress", "success"]
+        assert SECRET not in ended.log
+    finally:
+        job.run("leverframe", "serve", "--stop", "--name", "live")
+
+
 def test_names_and_texts_of_others_do_nothing(forge: Forge, tmp_path: Path) -> None:
     """Titles, branches, parameters and files that hold commands stay text, in every step and in the card."""
     shop = forge.author()
