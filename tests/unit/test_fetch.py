@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from leverframe.domain.bundle.manifest import FILES, MANIFEST, ONNX, SETTINGS, Manifest, sha256
-from leverframe.domain.fetch import Wanted, run, unlike
+from leverframe.domain.deploy.manifest import unlike
+from leverframe.domain.fetch import Wanted, run
 from leverframe.errors import BundleError
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from leverframe.domain.bundle import manifest as names
 from leverframe.domain.bundle import read_manifest
 from leverframe.domain.bundle.metadata import released
+from leverframe.domain.deploy.manifest import unlike
 from leverframe.errors import BundleError
 
 
@@ -79,17 +80,6 @@ def run(wanted: Wanted, contents: Contents, place: Place, tell: Callable[[str], 
         released(settings, manifest, wanted.release, f"../../../bundles/{wanted.bundle}", wanted.commit),
     )  # fmt: skip
     return Fetched(wanted, came, sum(map(len, files.values())) if came else 0)
-
-
-def unlike(files: Mapping[str, bytes], bundle: str, model: str) -> str:
-    """Return why files are not the bundle of that digest and model, empty where they are."""
-    if names.sha256(files.get(names.MANIFEST, b"")) != bundle:
-        return f"its `{names.MANIFEST}` is not that of bundle {bundle[:12]}"
-    manifest = read_manifest(files[names.MANIFEST], bundle[:12])
-    wrong = [name for name, sha in manifest.files.items() if names.sha256(files.get(name, b"")) != sha]
-    if wrong:
-        return f"`{wrong[0]}` is not the file that the manifest names"
-    return "" if manifest.model == model else f"it is a bundle of `{manifest.model}`, not of `{model}`"
 
 
 def _from(contents: Contents, wanted: Wanted, tell: Callable[[str], None]) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from leverframe.domain.bundle import manifest as names
-from leverframe.domain.bundle.manifest import Manifest, sha256
+from leverframe.domain.bundle.manifest import Manifest, read_manifest, sha256
 from leverframe.errors import PromotionError
 
 
@@ -62,6 +62,17 @@ def refuse_other(desired: ReleaseManifest, recorded: ReleaseManifest | None, wha
     else:
         return
     raise PromotionError(f"bundle {desired.bundle[:12]} is not what {what}", why=why, next=next)
+
+
+def unlike(files: Mapping[str, bytes], bundle: str, model: str) -> str:
+    """Return why files are not the bundle of that digest and model, empty where they are."""
+    if sha256(files.get(names.MANIFEST, b"")) != bundle:
+        return f"its `{names.MANIFEST}` is not that of bundle {bundle[:12]}"
+    manifest = read_manifest(files[names.MANIFEST], bundle[:12])
+    wrong = [name for name, sha in manifest.files.items() if sha256(files.get(name, b"")) != sha]
+    if wrong:
+        return f"`{wrong[0]}` is not the file that the manifest names"
+    return "" if manifest.model == model else f"it is a bundle of `{manifest.model}`, not of `{model}`"
 
 
 def told(manifest: ReleaseManifest, first: str) -> str:

@@ -90,7 +90,9 @@ class Deployment:
         before = state.serving
         if desired.bundle in state.refused:
             why = state.refused[desired.bundle]
-            return Deployed(desired.model, self.environment, before, before, objections=(_refused(desired, why),))
+            return Deployed(
+                desired.model, self.environment, before, before, objections=(refused_before(desired.bundle, why),)
+            )
         work = Work(self.world, desired, state)
         taken: list[Took] = []
         undo: list[Undo] = []
@@ -134,12 +136,7 @@ class Deployment:
         before, known = state.serving, [each.number for each in state.releases]
         target = number if number is not None else (known[-2] if len(known) > 1 else None)
         if before is None or target not in known[:-1]:
-            objection = Objection(
-                Reason.NOTHING_TO_RESTORE,
-                f"`{self.environment}` has no earlier release {target if target is not None else ''}".rstrip()
-                + f"; it has {', '.join(map(str, known)) or 'none'}",
-                "`leverframe deploy` with the commit that should serve",
-            )
+            objection = nothing_to_restore(self.environment, target, known)
             return Deployed(model, self.environment, before, before, objections=(objection,))
         began = self.clock.seconds()
         after = state.back_to(target, why)
@@ -169,9 +166,20 @@ class Deployment:
             self.server.unload(f"{model}{CANDIDATE}")
 
 
-def _refused(desired: ReleaseManifest, why: str) -> Objection:
+def refused_before(bundle: str, why: str) -> Objection:
+    """Return what stands against a bundle that failed here before."""
     return Objection(
         Reason.REFUSED_BEFORE,
-        f"bundle {desired.bundle[:12]} was refused here before: {why}",
+        f"bundle {bundle[:12]} was refused here before: {why}",
         "deploy another commit, or `--again` to try the same bundle once more",
+    )
+
+
+def nothing_to_restore(environment: str, number: int | None, known: Sequence[int]) -> Objection:
+    """Return what stands against going back to a release that is not there."""
+    told = f"`{environment}` has no earlier release {number if number is not None else ''}".rstrip()
+    return Objection(
+        Reason.NOTHING_TO_RESTORE,
+        f"{told}; it has {', '.join(map(str, known)) or 'none'}",
+        "`leverframe deploy` with the commit that should serve",
     )

@@ -11,7 +11,7 @@ from leverframe.domain.bundle import manifest as names
 from leverframe.domain.bundle import read_manifest
 from leverframe.domain.bundle.metadata import released
 from leverframe.domain.bundle.schema import breaking, from_json
-from leverframe.domain.deploy.manifest import ReleaseManifest
+from leverframe.domain.deploy.manifest import ReleaseManifest, unlike
 from leverframe.domain.deploy.plan import (
     CANDIDATE,
     Adopt,
@@ -96,9 +96,9 @@ class Work:
 
     def _fetch(self, _: Fetch) -> Objection | None:
         files = self.on.place.bundle(self.desired.bundle)
-        if files is None or _fault(files, self.desired):
+        if files is None or unlike(files, self.desired.bundle, self.desired.model):
             fetched = self.on.fetch()
-            fault = _fault(fetched, self.desired)
+            fault = unlike(fetched, self.desired.bundle, self.desired.model)
             if fault:
                 return Objection(Reason.BUNDLE_DAMAGED, fault, "`dvc repro bundle`, then `dvc push`")
             named = read_manifest(fetched[names.MANIFEST], self.desired.bundle[:12]).files
@@ -252,14 +252,3 @@ def _seconds(metrics: Metrics, number: int, enough: int) -> float | None:
     """Return how long an answer of a release took on average; None where there are not ``enough`` answers."""
     count = metrics.get(("leverframe_predict_seconds_count", str(number)), 0.0)
     return metrics.get(("leverframe_predict_seconds_sum", str(number)), 0.0) / count if count >= enough else None
-
-
-def _fault(files: Mapping[str, bytes], desired: ReleaseManifest) -> str:
-    """Return why files are not the desired bundle, empty where they are."""
-    if names.sha256(files.get(names.MANIFEST, b"")) != desired.bundle:
-        return f"its `{names.MANIFEST}` is not that of bundle {desired.bundle[:12]}"
-    manifest = read_manifest(files[names.MANIFEST], desired.bundle[:12])
-    wrong = [name for name, sha in manifest.files.items() if names.sha256(files.get(name, b"")) != sha]
-    if wrong:
-        return f"`{wrong[0]}` is not the file that the manifest names"
-    return "" if manifest.model == desired.model else f"it is a bundle of `{manifest.model}`, not of `{desired.model}`"

@@ -30,7 +30,7 @@ from leverframe.domain.deploy.manifest import ReleaseManifest
 from leverframe.domain.deploy.plan import Terms
 from leverframe.domain.deploy.ports import Clock
 from leverframe.domain.deploy.record import Ledger
-from leverframe.domain.deploy.run import Deployed
+from leverframe.domain.deploy.run import Deployed, nothing_to_restore, refused_before
 from leverframe.domain.deploy.state import State
 from leverframe.domain.deploy.work import Took
 from leverframe.domain.verdict import Objection, Reason
@@ -140,11 +140,7 @@ class Rollouts:
         goal = number if number is not None else (known[-2] if len(known) > 1 else None)
         before = record.state.serving
         if goal is None or goal not in known[:-1]:
-            told = f"`{self.environment}` has no earlier release {goal if goal is not None else ''}".rstrip()
-            objection = Objection(
-                Reason.NOTHING_TO_RESTORE, f"{told}; it has {', '.join(map(str, known)) or 'none'}",
-                "`leverframe deploy` with the commit that should serve",
-            )  # fmt: skip
+            objection = nothing_to_restore(self.environment, goal, known)
             return Deployed(model, self.environment, before, before, objections=(objection,))
         after = replace(record, state=record.state.back_to(goal, why))
         self.keep(after)  # first: a rollback that is killed here is finished by the next run
@@ -191,11 +187,7 @@ class Rollouts:
         if serving is not None and now is not None and now.bundle == desired.bundle:
             took, _ = self._gone(f"undo: {way.Restore(serving.number)}", lambda: self._restored(record, serving.number))
             taken.append(took)
-        objection = Objection(
-            Reason.REFUSED_BEFORE,
-            f"bundle {desired.bundle[:12]} was refused here before: {record.state.refused[desired.bundle]}",
-            "deploy another commit, or `--again` to try the same bundle once more",
-        )
+        objection = refused_before(desired.bundle, record.state.refused[desired.bundle])
         return Deployed(desired.model, self.environment, serving, serving, tuple(taken), (objection,))
 
     def _undone(self, work: Work, undo: Sequence[way.Undo], taken: Sequence[Took], objection: Objection) -> Deployed:

@@ -13,11 +13,10 @@ from leverframe.domain.deploy.kubernetes import plan as way
 from leverframe.domain.deploy.kubernetes.manifests import Manifest, Target
 from leverframe.domain.deploy.kubernetes.pods import Watch
 from leverframe.domain.deploy.kubernetes.record import Kept, Record
-from leverframe.domain.deploy.manifest import ReleaseManifest
+from leverframe.domain.deploy.manifest import ReleaseManifest, unlike
 from leverframe.domain.deploy.plan import Adopt, Compare, Fetch
 from leverframe.domain.deploy.plan import Record as RecordIt
 from leverframe.domain.deploy.state import Release
-from leverframe.domain.fetch import unlike
 from leverframe.domain.verdict import Objection, Reason
 
 if TYPE_CHECKING:
