@@ -16,7 +16,7 @@ import skops.io
 
 from leverframe.domain.bundle.manifest import MANIFEST, Manifest
 from leverframe.testing.bundles import Files, raising, sealed, slow, wrong
-from leverframe.testing.traffic import Times
+from leverframe.testing.traffic import Times, Traffic
 from tests.integration.served import MODEL, ask, deploy, served, traffic, two_models
 from tests.integration.shop import Shop, alive, built_once, copied, wait_for
 
@@ -235,6 +235,19 @@ def test_a_deployment_killed_at_a_step_is_finished_by_the_next(step: str, shop: 
     at = served(shop)
     assert (at["version"], at["bundle"]) == (str(numbers[-1]), record["releases"][-1]["manifest"]["bundle"])
     assert json.loads((place / "server.json").read_text())["pid"] == server
+
+
+def test_a_candidate_is_there_for_nobody_without_the_key(shop: Shop) -> None:
+    """While it is loaded and tried, clients that ask for it by name are told that there is no such model."""
+    deploy(shop, "one")
+    told = json.loads(shop.run("serve", "--status", "--json", "--name", "local").stdout)
+    body = json.dumps(told["example"]).encode()
+    path = f"/v2/models/{MODEL}-candidate/infer"
+    load = Traffic(told["running"]["port"], path, body, clients=4, pause=0.001)
+    with load.running():
+        assert deploy(shop, "two")["verdict"] == "passed"
+    assert len(load.answers) > 100
+    assert {each.status for each in load.answers} == {404}
 
 
 def test_two_deployments_at_once_are_one_after_the_other(shop: Shop) -> None:

@@ -164,7 +164,7 @@ class V2:
     def ready(self, model: str, version: int | None = None) -> bool:
         """Tell whether a release answers; without a number, whether the model does."""
         path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "")
-        return self._call(self._at, "GET", f"{path}/ready")[0] == 200
+        return self._call(self._at, "GET", f"{path}/ready", b"", self._key)[0] == 200
 
     def load(self, model: str) -> str:
         """Let the server load the releases of a model that are in its folder; return why not, empty if it did."""
@@ -178,7 +178,7 @@ class V2:
     def infer(self, model: str, body: bytes, version: int | None = None) -> tuple[int, dict[str, Any]]:
         """Return the status and the content of an answer."""
         path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "")
-        return self._call(self._at, "POST", f"{path}/infer", body)
+        return self._call(self._at, "POST", f"{path}/infer", body, self._key)  # the key opens candidates, too
 
     def metrics(self, model: str) -> dict[tuple[str, ...], float]:
         """Return the metrics of Leverframe for a model: (name, version, outcome) or the like, by the labels it has."""

@@ -14,6 +14,8 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from leverframe.domain.deploy.plan import CANDIDATE
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -82,9 +84,15 @@ class Guard:
         route = _ROUTE.fullmatch(path)
         if route is None:
             return 404, "there is no such path: ask /v2/models/<model>/infer"
-        if route["model"] is not None and not self._knows(route["model"], route["version"]):
+        if route["model"] is not None and not self._open(scope, route["model"], route["version"]):
             return 404, f"there is no model `{path.removeprefix('/v2/models/')[:60]}`"
         return None
+
+    def _open(self, scope: Scope, model: str, version: str | None) -> bool:
+        """Tell whether there is a model for who asks: a candidate is there for deployments alone."""
+        if model.endswith(CANDIDATE) and not self._may(_last(scope["headers"], b"authorization")):
+            return False
+        return self._knows(model, version)
 
     def _too_large(self, headers: list[tuple[bytes, bytes]]) -> tuple[int, str] | None:
         if len(headers) > HEADERS:

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from mlserver.errors import MLServerError
+from mlserver.errors import MLServerError, ModelNotFound
 from mlserver.grpc.converters import ModelInferResponseConverter, ModelMetadataResponseConverter
 from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from mlserver.grpc.servicers import InferenceServicer
 from mlserver.grpc.utils import STATUS_CODE_MAPPING
 
+from leverframe.domain.deploy.plan import CANDIDATE
 from leverframe.serving.envelope import too_much_of
 from leverframe.serving.guard import CLOSED
 
@@ -52,6 +53,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     @_answering
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         """Answer a request; its model is looked for and its size looked at before anything is unpacked."""
+        _refuse_candidate(request.model_name)
         await self._data_plane.model_ready(request.model_name, request.model_version)  # before its name is counted
         why = too_much_of(request)
         if why:
@@ -67,11 +69,13 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     @_answering
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         """Tell whether a model answers."""
+        _refuse_candidate(request.name)
         return await InferenceServicer.ModelReady(self, request, context)
 
     @_answering
     async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's name
         """Tell what a model takes and gives."""
+        _refuse_candidate(request.name)
         metadata = await self._data_plane.model_metadata(name=request.name, version=request.version)
         return ModelMetadataResponseConverter.from_types(metadata)
 
@@ -91,6 +95,12 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     async def RepositoryIndex(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
         """Refuse: a deployment knows."""
         await _closed(context)
+
+
+def _refuse_candidate(model: str) -> None:
+    """Raise ``MLServerError`` 404: what is tried is there for deployments alone, which ask over REST with the key."""
+    if model.endswith(CANDIDATE):
+        raise ModelNotFound(model)
 
 
 async def _closed(context: Any) -> None:
