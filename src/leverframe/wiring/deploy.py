@@ -60,12 +60,12 @@ def plan(environment: str, commit: str, tell: Tell, target: str | None = None) -
     from leverframe.wiring import kubernetes
 
     settings, desired, files = _desired(commit, tell)
-    _environment(settings, environment)
+    environment_of(settings, environment)
     _check_promotion(settings, environment, desired)
     if kubernetes.chosen(settings, environment, target):
         return kubernetes.plan(settings, environment, kubernetes.wanted(desired, files), tell)
     place = Releases(server_folder(environment).folder)
-    return planned(place.state(desired.model), desired, _terms(settings)), []
+    return planned(place.state(desired.model), desired, terms_of(settings)), []
 
 
 def rollback(environment: str, number: int | None, why: str, tell: Tell) -> Deployed:
@@ -101,38 +101,45 @@ def _deployment(
     from leverframe.domain.deploy import Deployment, World
     from leverframe.serving.logged import newest
 
-    chosen = _environment(settings, environment)
+    chosen = environment_of(settings, environment)
     server = server_folder(environment)
     place = Releases(server.folder)
     with place.lock():
         ports = start_ports(settings.serve, (chosen.port, chosen.grpc_port, chosen.metrics_port))
         running = server.start(ports, log=log_of(server, settings.serve), limit=settings.serve.maximum_bytes)
         world = World(
-            place, server.client(running), _Clock(), _terms(settings), environment, fetch,
+            place, server.client(running), WallClock(), terms_of(settings), environment, fetch,
             lambda model, count: newest(server.folder / "log", model, count).requests, tell,
         )  # fmt: skip
         yield Deployment(world, ledger), place
 
 
-class _Clock:
+class WallClock:
+    """The time of this machine."""
+
     def now(self) -> str:
+        """Return the moment, ISO 8601 in UTC."""
         return datetime.now(UTC).isoformat(timespec="seconds")
 
     def seconds(self) -> float:
+        """Return seconds that only grow."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
+        """Wait."""
         time.sleep(seconds)
 
 
-def _terms(settings: Settings) -> Terms:
+def terms_of(settings: Settings) -> Terms:
+    """Return by which terms settings let a release be tried."""
     from leverframe.domain.deploy import Terms
 
     said = settings.deploy
     return Terms(said.verify_seconds, said.replay, said.maximum_disagreement, said.maximum_slowdown, said.keep)
 
 
-def _environment(settings: Settings, name: str) -> EnvironmentSettings:
+def environment_of(settings: Settings, name: str) -> EnvironmentSettings:
+    """Return an environment; raises ``SettingsError`` for one that is not declared."""
     known = settings.deploy.environments
     if name not in known:
         raise SettingsError(
@@ -145,7 +152,7 @@ def _environment(settings: Settings, name: str) -> EnvironmentSettings:
 def _ledger(settings: Settings, environment: str) -> Ledger | None:
     from leverframe.wiring.record import ledger
 
-    return ledger(settings.bundle.model, environment) if _environment(settings, environment).record else None
+    return ledger(settings.bundle.model, environment) if environment_of(settings, environment).record else None
 
 
 def _check_promotion(settings: Settings, environment: str, desired: ReleaseManifest) -> None:
@@ -156,7 +163,7 @@ def _check_promotion(settings: Settings, environment: str, desired: ReleaseManif
     from leverframe.domain.deploy.record import assigned
     from leverframe.wiring import kubernetes
 
-    before = _environment(settings, environment).after
+    before = environment_of(settings, environment).after
     if before is None:
         return
     there = kubernetes.state(settings, before) if kubernetes.chosen(settings, before, None) else None

@@ -23,7 +23,7 @@ TARGETS = ("server", "kubernetes")
 
 def chosen(settings: Settings, environment: str, target: str | None) -> bool:
     """Tell whether a cluster is meant: as asked, else as the environment declares. Raises ``SettingsError``."""
-    declared = room._environment(settings, environment).kubernetes is not None
+    declared = room.environment_of(settings, environment).kubernetes is not None
     if target == "kubernetes" and not declared:
         raise SettingsError(
             f"environment `{environment}` declares no cluster",
@@ -70,11 +70,11 @@ def rollouts(settings: Settings, environment: str, tell: room.Tell, ledger: Ledg
     from leverframe.adapters.kubectl import Kubectl
     from leverframe.domain.deploy.kubernetes import Rollouts, Target
 
-    cluster = room._environment(settings, environment).kubernetes
+    cluster = room.environment_of(settings, environment).kubernetes
     assert cluster is not None  # noqa: S101 - `chosen` looked
     template = Target(settings.bundle.model, 0, "", "", "", cluster, settings.serve)
     kubectl = Kubectl(cluster.context, cluster.namespace)
-    return Rollouts(kubectl, room._Clock(), room._terms(settings), environment, template, tell, ledger)
+    return Rollouts(kubectl, room.WallClock(), room.terms_of(settings), environment, template, tell, ledger)
 
 
 def wanted(desired: ReleaseManifest, files: Callable[[], Mapping[str, bytes]]) -> Wanted:
