@@ -127,7 +127,7 @@ def _absolute(peers: Found, dask: Found, growth: Found) -> dict[str, dict[str, f
 
 def environment() -> str:
     """Return the Python of Feast's own environment."""
-    return python_of(PLACE, PINS, f"feast[duckdb]=={VERSION}")
+    return python_of(f"Feast {VERSION}", PLACE, PINS, f"feast[duckdb]=={VERSION}")
 
 
 def make(root: Path, labels: int) -> Work:

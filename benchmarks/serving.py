@@ -233,7 +233,9 @@ def stock(folder: Path, started: list[subprocess.Popen[bytes]]) -> int:
     joblib.dump(model, folder / "model.joblib")
     settings = {"name": "stock", "implementation": "mlserver_sklearn.SKLearnModel",
                 "parameters": {"uri": str(folder / "model.joblib")}}  # fmt: skip
-    return mlserver(folder, settings, python_of(PLACE, PINS, "mlserver-sklearn", "scikit-learn"), started)
+    return mlserver(
+        folder, settings, python_of("MLServer's runtime", PLACE, PINS, "mlserver-sklearn", "scikit-learn"), started
+    )
 
 
 def mlserver(folder: Path, model: dict[str, Any], python: str, started: list[subprocess.Popen[bytes]]) -> int:

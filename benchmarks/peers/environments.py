@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 
-def python_of(place: Path, pins: Path, *wanted: str) -> str:
+def python_of(what: str, place: Path, pins: Path, *wanted: str) -> str:
     """Return the Python of an environment in ``place`` that holds ``wanted`` within the versions of ``pins``.
 
-    Ends the process where it cannot be made: there would be nothing to compare with.
+    Ends the process where it cannot be made, naming ``what``: there would be nothing to compare with.
     """
     python, ready, text = place / "bin/python", place / ".ready", pins.read_text(encoding="utf-8")
     if ready.is_file() and ready.read_text(encoding="utf-8") == text:
@@ -23,7 +23,7 @@ def python_of(place: Path, pins: Path, *wanted: str) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(
-                f"{', '.join(wanted)} cannot be installed into {place}, so there is nothing to compare with\n"
+                f"{what} cannot be installed into {place}, so there is nothing to compare with\n"
                 f"why: {done.stderr.strip()[-1000:]}\n"
                 "next: see that packages can be installed here, or leave this benchmark out"
             )

@@ -39,33 +39,34 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return copied(finished(tmp_path_factory)[0], tmp_path)
 
 
-def test_the_demo_shows_a_better_and_a_worse_pull_request(shop: Shop) -> None:
-    """Both are judged rightly, both pages hold their card, and the working tree is as before."""
-    shop.repository.write("pipelines/shop/demo.yaml", DEMO)
+def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
+    """Both are judged rightly; the better one is merged and deployed under traffic, and a bad release comes back."""
+    shop.repository.write("pipelines/shop/demo.yaml", DEMO + LIVE)
     shop.repository.commit("A demo")
     ended = shop.run("demo")
     assert ended.code == 0, ended.stderr
-    told = ended.stdout.split("Pull requests, on a stand-in for GitHub\n")[1]
-    assert [line.split()[0] for line in told.splitlines() if "trees" in line or "tree" in line] == ["passed", "failed"]
-    assert told.count("http://127.0.0.1:") == 2
+    _, told = ended.stdout.split("Pull requests, on a stand-in for GitHub\n")
+    pulls, live = told.split("Merging is deploying, on a real MLServer\n")
+    assert [line.split()[0] for line in pulls.splitlines() if "trees" in line or "tree" in line] == ["passed", "failed"]
+    assert pulls.count("http://127.0.0.1:") == 2
     for branch, words in (("better", "ready to merge"), ("worse", "metric-dropped")):
         page = (shop.root / f".leverframe/demo/{branch}.html").read_text(encoding="utf-8")
         assert words in page
         assert "leverframe" in page.split("<h2>Checks</h2>")[1].split("</table>")[0]
         assert "<ins>" in page
+    _went_live(live)
     assert shop.repository.git("status", "--porcelain") == ""
+    assert shop.repository.git("tag") == ""
+    server = shop.root / ".leverframe/demo/machine/repository/.leverframe/servers/demo"
+    assert (server / "server.log").exists()
+    assert not (server / "server.json").exists()  # it ended in order
+    assert leftovers(shop.root) == []
 
 
-def test_the_demo_goes_live(shop: Shop) -> None:
-    """The better one is merged and deployed under traffic, a bad release comes back by itself, and nothing is left."""
-    shop.repository.write("pipelines/shop/demo.yaml", DEMO.split("  worse:", maxsplit=1)[0] + LIVE)
-    shop.repository.commit("A demo")
-    ended = shop.run("demo")
-    assert ended.code == 0, ended.stderr
-    told = ended.stdout.split("Merging is deploying, on a real MLServer\n")[1]
-    assert [line.split()[0] for line in told.splitlines() if line.startswith(("  passed", "  failed"))] == [
-        "passed", "passed", "failed", "passed",
-    ]  # fmt: skip
+def _went_live(told: str) -> None:
+    """Hold what was told of the releases, and of the clients that asked meanwhile."""
+    verdicts = [line.split()[0] for line in told.splitlines() if line.startswith(("  passed", "  failed"))]
+    assert verdicts == ["passed", "passed", "failed", "passed"]
     assert "verify-failed: an answer takes" in told
     assert "release 2 answers again" in told
     ((requests, failed),) = re.findall(r"([\d,]+) requests by entity keys, (\d+) failed", told)
@@ -73,12 +74,6 @@ def test_the_demo_goes_live(shop: Shop) -> None:
     assert failed == "0"
     assert "by release 2 of commit" in told
     assert "tags      shop#demo#1, shop#demo#2, shop@v1.0.0, shop@v1.0.1" in told
-    assert shop.repository.git("status", "--porcelain") == ""
-    assert shop.repository.git("tag") == ""
-    server = shop.root / ".leverframe/demo/machine/repository/.leverframe/servers/demo"
-    assert (server / "server.log").exists()
-    assert not (server / "server.json").exists()  # it ended in order
-    assert leftovers(shop.root) == []
 
 
 def test_a_demo_that_does_not_fit_the_settings_says_so(shop: Shop) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.metrics as reference
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -90,6 +90,7 @@ def test_regression_metrics_are_those_of_scikit_learn(rows: list[tuple[int, int,
 
 @given(st.lists(st.tuples(st.sampled_from([0, 1]), SCORES), min_size=1, max_size=40), st.integers(0, 3))
 @settings(max_examples=50)
+@example(rows=[(0, 0.0), (0, 0.0), (1, 0.0), (0, 0.0), (0, 0.0)], seed=2)  # the only 1 has no weight
 def test_whole_weights_are_repeated_rows(rows: list[tuple[int, float]], seed: int) -> None:
     """A row of weight 3 counts as three rows, one of weight 0 as none: the property the bootstrap needs."""
     labels, scores = (np.array(each, dtype=np.float64) for each in zip(*rows, strict=True))

@@ -9,7 +9,8 @@ from leverframe.wiring import ROOT
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
     from leverframe.adapters.github.deployments import GithubDeployments
-    from leverframe.domain.deploy.record import Ledger, Tag
+    from leverframe.domain.deploy.record import Ledger
+    from leverframe.domain.tag import Tag
 
 
 def ledger(model: str, environment: str) -> Ledger:

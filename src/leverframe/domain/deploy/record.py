@@ -16,18 +16,10 @@ from typing import Protocol
 from leverframe.domain.deploy.manifest import ReleaseManifest, read, refuse_other, told
 from leverframe.domain.deploy.state import Release
 from leverframe.domain.markdown import plain
+from leverframe.domain.tag import Tag
 from leverframe.domain.verdict import Objection, Reason
 
 _FIRST = (1, 0, 0)
-
-
-@dataclass(frozen=True)
-class Tag:
-    """An annotated tag and the commit that it stands at."""
-
-    name: str
-    commit: str
-    message: str
 
 
 @dataclass(frozen=True)

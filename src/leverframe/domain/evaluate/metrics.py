@@ -121,7 +121,8 @@ class Regression:
         """Return the metrics of the kind in order, shape (samples, metrics)."""
         mae, squared, bias, mean, square = _averages(weighing, self._averaged)
         variance = square - mean**2
-        r2 = 1 - ratio(squared, np.where(variance > _EPSILON * square, variance, 0.0))
+        noise = _EPSILON * max(1, self.rows) * square  # what rounding leaves of labels that are all the same
+        r2 = 1 - ratio(squared, np.where(variance > noise, variance, 0.0))
         return np.stack([mae, np.sqrt(squared), self._median(weighing), r2, bias], axis=1)
 
     def _median(self, weighing: Weighing) -> Floats:
