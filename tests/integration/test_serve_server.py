@@ -6,6 +6,7 @@ import gzip
 import http.client
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -349,6 +350,29 @@ def test_the_log_survives_a_kill(tmp_path: Path, tmp_path_factory: pytest.TempPa
     assert record["columns"]["product"] == server.told["example"]["inputs"][0]["data"]
     assert record["form"] == "keys"
     assert again.shop.run("serve", "--stop").code == 0
+
+
+def test_a_model_repository_is_served(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Releases as MLServer lays them out: one is a whole bundle, one says where its bundle lies; the newest answers."""
+    shop = copied(finished(tmp_path_factory), tmp_path)
+    bundle, repository = shop.root / "models/bundle", shop.root / "repository"
+    shutil.copytree(bundle, repository / MODEL / "3")
+    settings = json.loads((bundle / "model-settings.json").read_text())
+    settings["parameters"] = {"uri": "../../../models/bundle", "extra": {"commit": "c" * 40}}
+    settings["implementation"] = "os.abort"  # a repository is data, too
+    (repository / MODEL / "7").mkdir()
+    (repository / MODEL / "7/model-settings.json").write_text(json.dumps(settings))
+    server = Server(shop, "repository")
+    assert server.told["models"] == {MODEL: [3, 7]}
+    body = json.dumps(server.told["example"]).encode()
+    status, content = server.ask(body)
+    assert (status, content["model_version"], content["parameters"]["commit"]) == (200, "7", "c" * 40)
+    assert server.ask(body, f"/v2/models/{MODEL}/versions/3/infer")[1]["model_version"] == "3"
+    assert json.loads(shop.run("serve", "--stop", "--json").stdout) == {"ended": True}
+    (tmp_path / "empty").mkdir()
+    ended = shop.run("serve", str(tmp_path / "empty"), *FREE)
+    assert ended.code == 28
+    assert "neither MANIFEST.json nor folders" in ended.said()[1]
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "schema.json", "snapshot.bin", "golden.jsonl", "MANIFEST.json"])
