@@ -166,7 +166,9 @@ class Git:
     def tag(self, tag: Tag) -> None:
         """Add an annotated tag, in the name of who is configured here, else in ours."""
         who = [] if self._run("config", "user.email").returncode == 0 else _OURSELVES
-        made = self._run(*who, "tag", "--annotate", "--no-sign", "--file=-", "--", tag.name, tag.commit, given=tag.message.encode())
+        made = self._run(
+            *who, "tag", "--annotate", "--no-sign", "--file=-", "--", tag.name, tag.commit, given=tag.message.encode()
+        )
         if made.returncode != 0:
             raise RepositoryError(
                 f"git cannot add the tag {tag.name}",
