@@ -31,6 +31,7 @@ from leverframe.testing.repository import TemporaryRepository
 MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05")
 PRODUCTS = {"chair": 49.5, "desk": 180.0, "lamp": 25.25, "shelf": 99.9}  # name and price in euros
 CASE = Path("pipelines/shop")
+FINISHED = "finished-shop"
 PATIENCE = 240.0  # seconds that a test waits for anything at most
 
 SOURCES = '''
@@ -408,18 +409,22 @@ def finished(factory: pytest.TempPathFactory) -> Shop:
         shop.repository.dvc("repro")
         shop.repository.commit("Reproduced")
 
-    return built_once(factory, "finished-shop", finish)[0]
+    return built_once(factory, FINISHED, finish)[0]
 
 
 def built_once(factory: pytest.TempPathFactory, name: str, finish: Callable[[Shop, Path], None]) -> tuple[Shop, Path]:
-    """Return a shop that all workers of this test run share, and its folder; the first to ask builds it."""
+    """Return a shop that all workers of this test run share, and its folder; the first to ask builds it.
+
+    Every one but the first is made of the finished one, so that only what differs is run again.
+    """
+    made_of = None if name == FINISHED else finished(factory)
     shared = factory.getbasetemp()
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     folder = shared / name
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be building it
         if not (folder / "ready").exists():
-            finish(made(folder), folder)
+            finish(copied(made_of, folder) if made_of else made(folder), folder)
             (folder / "ready").touch()
     return Shop(TemporaryRepository(folder / "repository", folder / "home")), folder
 
@@ -427,7 +432,7 @@ def built_once(factory: pytest.TempPathFactory, name: str, finish: Callable[[Sho
 def copied(shop: Shop, folder: Path) -> Shop:
     """Return a copy of a shop with its cache of DVC, in another folder."""
     shutil.copytree(shop.root, folder / "repository", symlinks=True)
-    (folder / "home").mkdir()
+    (folder / "home").mkdir(exist_ok=True)
     return Shop(TemporaryRepository(folder / "repository", folder / "home"))
 
 

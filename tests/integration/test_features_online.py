@@ -102,7 +102,7 @@ def test_a_correction_after_the_snapshot_changes_nothing_for_earlier_moments(wor
     _in_between(world, day, plan_of(CORRECTED), CORRECTED_TYPES)
 
 
-@slow
+@settings(slow, max_examples=25)
 @given(worlds(), st.sampled_from(["0s", "45m", "2d"]))
 def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, ahead: str) -> None:
     """The way of single requests, over every verb: no value differs, and the same keys are counted as missing."""
