@@ -55,17 +55,18 @@ def _mark(repository: Repository, pull: PullRequest) -> str:
 def pull_page(repository: Repository, pull: PullRequest) -> str:
     """Return the page of a pull request: conversation, checks, commits and the diff against its base."""
     head = (
-        f"<h1>{html.escape(pull.title)} <small>#{pull.number}</small></h1><p><span class=state>{pull.state}</span> "
+        f"<h1>{html.escape(pull.title)} <small>#{pull.number}</small></h1><p><span class=state>{'merged' if pull.merged else pull.state}</span> "
         f"{html.escape(pull.author)} wants to merge <code>{html.escape(pull.branch)}</code> into "
         f"<code>{html.escape(pull.base)}</code></p>"
     )
-    said = [_box(each.author, fragment(each.body), edited=each.edits > 0) for each in pull.comments]
+    said = [_box(pull.author, fragment(pull.body))] if pull.body else []
+    said += [_box(each.author, fragment(each.body), edited=each.edits > 0) for each in pull.comments]
     return framed(
         f"{pull.title} #{pull.number}", "\n".join([head, *said, _checks(repository, pull), _diff(repository, pull)])
     )
 
 
-def _box(author: str, body: str, *, edited: bool) -> str:
+def _box(author: str, body: str, *, edited: bool = False) -> str:
     note = " · edited" if edited else ""
     return f"<div class=box><div class=head><b>{html.escape(author)}</b> commented{note}</div>{body}</div>"
 

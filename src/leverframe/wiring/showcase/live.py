@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from leverframe.domain import layout
 from leverframe.domain.demo import GoLive, Live, Released, Shown
 from leverframe.errors import PipelineError
-from leverframe.wiring.showcase.scene import NAME, Scene
+from leverframe.wiring.showcase.scene import NAME, Scene, page
 
 if TYPE_CHECKING:
     from leverframe.testing.repository import TemporaryRepository
@@ -46,11 +46,12 @@ def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[L
             scene.tell("somebody pushes to main, past the pull request: the same model, and something slow in it")
             _push_slow(scene, plan)
             released.append(_deployed(scene, machine, plan, "pushed past the pull request"))
-            back = max(scene.forge.pulls)
-            if back != pull.number and scene.forge.pulls[back].branch.startswith("leverframe/"):
-                scene.tell(f"#{back} takes it back and is merged")
-                scene.forge.merge(scene.forge.pulls[back])
-                released.append(_deployed(scene, machine, plan, f"#{back} {scene.forge.pulls[back].title}"))
+            back = scene.forge.pulls[max(scene.forge.pulls)]
+            if back.branch.startswith("leverframe/"):
+                page(scene, back, "take-back")
+                scene.tell(f"#{back.number} takes it back and is merged")
+                scene.forge.merge(back)
+                released.append(_deployed(scene, machine, plan, f"#{back.number} {back.title}"))
         tags, took = sorted(scene.forge.git("tag").split()), Times.of(traffic.answers)
         yield Live(
             tuple(released), example, answer, took.requests, len(traffic.failed), took.p50, took.p99, tuple(tags),

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from leverframe.domain.demo import Change, Shown
-from leverframe.wiring.showcase.scene import NAME, Scene, replaced
+from leverframe.wiring.showcase.scene import NAME, Scene, page, replaced
 
 if TYPE_CHECKING:
     from leverframe.testing.github import PullRequest
@@ -16,8 +16,6 @@ _LEVERS = (("check",), ("reproduce",), ("gate",), ("report", "--publisher", "git
 
 def opened(scene: Scene, branch: str, change: Change) -> Shown:
     """Open the pull request of a change, let it be judged, and keep a copy of its page."""
-    from leverframe.testing.github.pages import pull_page
-
     scene.tell(f"pull request `{branch}`: {change.title}")
     author = scene.clone(branch, "main")
     replaced(author, "params.yaml", change.replace, f"branch `{branch}`")
@@ -28,8 +26,7 @@ def opened(scene: Scene, branch: str, change: Change) -> Shown:
     scene.push(author, branch)
     pull = scene.forge.open_pull(change.title, branch, author="ada")
     verdict = _judged(scene, pull)
-    copy = scene.folder / f"{branch}.html"
-    copy.write_text(pull_page(scene.forge, pull), encoding="utf-8")
+    copy = page(scene, pull, branch)
     return Shown(pull.number, change.title, verdict, f"{scene.server.address}/{NAME}/pull/{pull.number}", str(copy))
 
 

@@ -15,7 +15,7 @@ from leverframe.errors import PipelineError
 from leverframe.wiring import ROOT
 
 if TYPE_CHECKING:
-    from leverframe.testing.github import Repository, StandIn
+    from leverframe.testing.github import PullRequest, Repository, StandIn
     from leverframe.testing.repository import TemporaryRepository
 
 NAME, BOT, TOKEN = "ada/model", "github-actions[bot]", "of-the-demo"
@@ -94,6 +94,15 @@ class Scene:
         """Run a command with ``--json`` and return what it printed."""
         found: dict[str, Any] = json.loads(self.leverframe(repository, *arguments, "--json"))
         return found
+
+
+def page(scene: Scene, pull: PullRequest, name: str) -> Path:
+    """Keep a copy of the page of a pull request as it is now, and return where."""
+    from leverframe.testing.github.pages import pull_page
+
+    copy = scene.folder / f"{name}.html"
+    copy.write_text(pull_page(scene.forge, pull), encoding="utf-8")
+    return copy
 
 
 def replaced(repository: TemporaryRepository, path: str, changes: Mapping[str, str], where: str) -> None:
