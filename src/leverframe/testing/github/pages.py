@@ -54,8 +54,9 @@ def _mark(repository: Repository, pull: PullRequest) -> str:
 
 def pull_page(repository: Repository, pull: PullRequest) -> str:
     """Return the page of a pull request: conversation, checks, commits and the diff against its base."""
+    state = "merged" if pull.merged else pull.state
     head = (
-        f"<h1>{html.escape(pull.title)} <small>#{pull.number}</small></h1><p><span class=state>{'merged' if pull.merged else pull.state}</span> "
+        f"<h1>{html.escape(pull.title)} <small>#{pull.number}</small></h1><p><span class=state>{state}</span> "
         f"{html.escape(pull.author)} wants to merge <code>{html.escape(pull.branch)}</code> into "
         f"<code>{html.escape(pull.base)}</code></p>"
     )
