@@ -436,6 +436,19 @@ def copied(shop: Shop, folder: Path) -> Shop:
     return Shop(TemporaryRepository(folder / "repository", folder / "home"))
 
 
+def first_model(shop: Shop) -> None:
+    """Let main have the case without a run, and the branch that is checked out its first model."""
+    repository = shop.repository
+    repository.git("checkout", "--quiet", "--orphan", "empty")
+    repository.git("rm", "-r", "--quiet", "--cached", ".")
+    repository.git("add", "params.yaml", "dvc.yaml", "pipelines", "raw", ".gitignore", ".dvc", ".dvcignore")
+    repository.git("commit", "--quiet", "--message", "A case without a run")
+    repository.git("branch", "--force", "main", "empty")
+    repository.git("branch", "--delete", "--force", "change")
+    repository.git("checkout", "--quiet", "-b", "first-model")
+    repository.commit("The first model")
+
+
 def _raw(busy: int) -> dict[str, str]:
     files = {
         "raw/products.csv": "product,room,bulk\nchair,kitchen,40\ndesk,office,210.5\nlamp,office,9\nshelf,hall,88\n"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from leverframe.testing.repository import TemporaryRepository
-from tests.integration.shop import Shop, copied, finished
+from tests.integration.shop import Shop, copied, finished, first_model
 
 GATE = "\ngate:\n  metrics:\n    auc: {maximum_drop: 0.05, floor: 0.5}\n"
 
@@ -89,15 +89,7 @@ def test_forged_figures_are_seen_by_the_gate_alone(shop: Shop) -> None:
 
 def test_the_first_model_has_floors_alone(shop: Shop) -> None:
     """The base has no model yet: a named case, and no error."""
-    repository = shop.repository
-    repository.git("checkout", "--quiet", "--orphan", "empty")
-    repository.git("rm", "-r", "--quiet", "--cached", ".")
-    repository.git("add", "params.yaml", "dvc.yaml", "pipelines", "raw", ".gitignore", ".dvc", ".dvcignore")
-    repository.git("commit", "--quiet", "--message", "A case without a run")
-    repository.git("branch", "--force", "main", "empty")
-    repository.git("branch", "--delete", "--force", "change")
-    repository.git("checkout", "--quiet", "-b", "first-model")
-    repository.commit("The first model")
+    first_model(shop)
     found = gated(shop)
     assert found["verdict"] == "passed"
     assert "there is no champion" in found["notes"][0]

@@ -14,7 +14,7 @@ from leverframe.domain.bundle.schema import from_json
 from leverframe.domain.serve import request
 from leverframe.files import write_folder
 from tests.integration.served import ENVIRONMENTS, ask, deploy
-from tests.integration.shop import Shop, copied, finished
+from tests.integration.shop import Shop, copied, finished, first_model
 
 RULES = ENVIRONMENTS + "\ngate:\n  metrics:\n    auc: {maximum_drop: 0.2, floor: 0.4}\n"
 LOG = ".leverframe/servers/local/log"
@@ -136,15 +136,7 @@ def test_without_a_request_there_is_one_sentence_and_no_failure(shop: Shop, tmp_
 
 def test_the_first_model_has_nobody_to_be_compared_with(shop: Shop) -> None:
     """A log is there, a champion is not: one sentence."""
-    repository = shop.repository
-    repository.git("checkout", "--quiet", "--orphan", "empty")
-    repository.git("rm", "-r", "--quiet", "--cached", ".")
-    repository.git("add", "params.yaml", "dvc.yaml", "pipelines", "raw", ".gitignore", ".dvc", ".dvcignore")
-    repository.git("commit", "--quiet", "--message", "A case without a run")
-    repository.git("branch", "--force", "main", "empty")
-    repository.git("branch", "--delete", "--force", "change")
-    repository.git("checkout", "--quiet", "-b", "first-model")
-    repository.commit("The first model")
+    first_model(shop)
     assert "no champion to ask" in gated(shop)["shadow"]["because"]
 
 

@@ -10,21 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leverframe.domain.bundle.schema import Field, Schema
+from leverframe.domain.bundle.schema import Field
 from leverframe.domain.deploy.replay import Twice, judged
 from leverframe.domain.gate.shadow import Shadow, against, refused_forms, shown
 from leverframe.domain.training_set import Label
 from leverframe.domain.verdict import Reason
 from leverframe.serving.inference_log import InferenceLog, LogSettings
 from leverframe.serving.logged import logged_request, newest
+from tests.unit.test_deploy import SCHEMA
 
-SCHEMA = Schema(
-    "shop",
-    Label("late", "binary"),
-    ("0", "1"),
-    columns=(Field("place", "text"), Field("size", "number")),
-    keys=(Field("place", "text"), Field("as_of", "text")),
-)
 EMPTY = Shadow("logs", 0.2)
 RECORD = {
     "at": "2024-05-01T10:00:00+00:00",

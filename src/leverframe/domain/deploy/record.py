@@ -61,9 +61,9 @@ class Forge(Protocol):
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was written down: the version, the assignment, the deployment's number, and the pull request that reverts.
+    """What stands written: the version, the assignment, the deployment's number, and the pull request that reverts.
 
-    Each is empty where it was not written, or stands there already.
+    Each is empty where nothing was to be written.
     """
 
     version: str = ""
@@ -149,8 +149,8 @@ class Ledger:
         if found is not None:
             return found
         number = following(known, manifest)
-        name = f"{self._model}@v{'.'.join(map(str, number))}"
-        tag = Tag(name, manifest.commit, told(manifest, f"{self._model} v{'.'.join(map(str, number))}"))
+        name = f"v{'.'.join(map(str, number))}"
+        tag = Tag(f"{self._model}@{name}", manifest.commit, told(manifest, f"{self._model} {name}"))
         self._book.tag(tag)
         return Version(number, tag, manifest)
 

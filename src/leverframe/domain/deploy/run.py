@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from leverframe.domain.deploy.manifest import ReleaseManifest
+from leverframe.domain.deploy.objections import nothing_to_restore, refused_before
 from leverframe.domain.deploy.plan import CANDIDATE, Publish, Try, Undo, Withdraw, planned
 from leverframe.domain.deploy.record import Ledger, Recorded
 from leverframe.domain.deploy.replay import Replayed
@@ -164,22 +165,3 @@ class Deployment:
             self.server.unload(model)
         if self.place.remove_model(f"{model}{CANDIDATE}"):
             self.server.unload(f"{model}{CANDIDATE}")
-
-
-def refused_before(bundle: str, why: str) -> Objection:
-    """Return what stands against a bundle that failed here before."""
-    return Objection(
-        Reason.REFUSED_BEFORE,
-        f"bundle {bundle[:12]} was refused here before: {why}",
-        "deploy another commit, or `--again` to try the same bundle once more",
-    )
-
-
-def nothing_to_restore(environment: str, number: int | None, known: Sequence[int]) -> Objection:
-    """Return what stands against going back to a release that is not there."""
-    told = f"`{environment}` has no earlier release {number if number is not None else ''}".rstrip()
-    return Objection(
-        Reason.NOTHING_TO_RESTORE,
-        f"{told}; it has {', '.join(map(str, known)) or 'none'}",
-        "`leverframe deploy` with the commit that should serve",
-    )

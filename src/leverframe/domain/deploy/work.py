@@ -10,8 +10,9 @@ from typing import Any
 from leverframe.domain.bundle import manifest as names
 from leverframe.domain.bundle import read_manifest
 from leverframe.domain.bundle.metadata import released
-from leverframe.domain.bundle.schema import breaking, from_json
+from leverframe.domain.bundle.schema import from_json
 from leverframe.domain.deploy.manifest import ReleaseManifest, unlike
+from leverframe.domain.deploy.objections import incompatible
 from leverframe.domain.deploy.plan import (
     CANDIDATE,
     Adopt,
@@ -114,15 +115,7 @@ class Work:
         files = self.on.place.bundle(serving.bundle) if serving else None
         if files is None:
             return None
-        wrongs = breaking(from_json(json.loads(files[names.SCHEMA])), self._schema)
-        if not wrongs:
-            return None
-        more = f"; and {len(wrongs) - 3} more" if len(wrongs) > 3 else ""
-        return Objection(
-            Reason.SCHEMA_INCOMPATIBLE,
-            f"clients of the served release would be refused: {'; '.join(wrongs[:3])}{more}",
-            "deploy it under another `bundle.model`, beside the served one",
-        )
+        return incompatible(from_json(json.loads(files[names.SCHEMA])), self._schema)
 
     def _try(self, step: Try) -> Objection | None:
         candidate = f"{step.model}{CANDIDATE}"

@@ -27,10 +27,11 @@ from leverframe.domain.deploy.kubernetes.pods import Fault, Pod, fault
 from leverframe.domain.deploy.kubernetes.record import KIND, Record, read_record, record_name
 from leverframe.domain.deploy.kubernetes.work import Wanted, Work
 from leverframe.domain.deploy.manifest import ReleaseManifest
+from leverframe.domain.deploy.objections import nothing_to_restore, refused_before
 from leverframe.domain.deploy.plan import Terms
 from leverframe.domain.deploy.ports import Clock
 from leverframe.domain.deploy.record import Ledger
-from leverframe.domain.deploy.run import Deployed, nothing_to_restore, refused_before
+from leverframe.domain.deploy.run import Deployed
 from leverframe.domain.deploy.state import State
 from leverframe.domain.deploy.work import Took
 from leverframe.domain.verdict import Objection, Reason

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from leverframe.domain.bundle import manifest as names
-from leverframe.domain.bundle.schema import breaking, from_json
+from leverframe.domain.bundle.schema import from_json
 from leverframe.domain.deploy.kubernetes import plan as way
 from leverframe.domain.deploy.kubernetes.manifests import Manifest, Target
 from leverframe.domain.deploy.kubernetes.pods import Watch
 from leverframe.domain.deploy.kubernetes.record import Kept, Record
 from leverframe.domain.deploy.manifest import ReleaseManifest, unlike
+from leverframe.domain.deploy.objections import incompatible
 from leverframe.domain.deploy.plan import Adopt, Compare, Fetch
 from leverframe.domain.deploy.plan import Record as RecordIt
 from leverframe.domain.deploy.state import Release
@@ -57,16 +58,9 @@ class Work:
     def _compare(self, _: Compare) -> Objection | None:
         serving = self.record.state.serving
         kept = self.record.kept.get(serving.number) if serving else None
-        wrongs = breaking(from_json(kept.schema), from_json(self._schema)) if kept else ()
-        if not wrongs:
-            return None
-        self.at_fault = True
-        more = f"; and {len(wrongs) - 3} more" if len(wrongs) > 3 else ""
-        return Objection(
-            Reason.SCHEMA_INCOMPATIBLE,
-            f"clients of the served release would be refused: {'; '.join(wrongs[:3])}{more}",
-            "deploy it under another `bundle.model`, beside the served one",
-        )
+        found = incompatible(from_json(kept.schema), from_json(self._schema)) if kept else None
+        self.at_fault = found is not None
+        return found
 
     def _validate(self, _: way.Validate) -> None:
         self.on.cluster.check(self.objects)
