@@ -124,7 +124,10 @@ def stage(root: Path, rows: int) -> Work:
     """Run the whole room: checks, monitors with a unique key, and the profile."""
     from leverframe.adapters.duckdb.statistics import DuckDBStatistician
     from leverframe.adapters.pandera import PanderaChecker
-    from leverframe.domain.validate import Contract, Freshness, NullRate, UniqueKey, Validation, run
+    from leverframe.domain.data.contract import Contract
+    from leverframe.domain.data.shape import UniqueKey
+    from leverframe.domain.data.trend import Freshness, NullRate
+    from leverframe.domain.data.validate import Validation, run
     from leverframe.files import write_json
 
     monitors = (Freshness(timedelta(days=1)), UniqueKey(("id",)), NullRate())
@@ -171,7 +174,8 @@ def pandera_pandas(root: Path, rows: int) -> Work:
 
 def _checking(root: Path, rows: int, *, highest: int) -> Work:
     from leverframe.adapters.pandera import PanderaChecker
-    from leverframe.domain.validate import Report, render
+    from leverframe.domain.data.contract_markdown import render
+    from leverframe.domain.data.contract_report import Report
     from leverframe.files import write_json, write_text
 
     schema = _schema("polars", highest)

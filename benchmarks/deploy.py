@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.alternate import machine, met
-from leverframe.testing.bundles import sealed
-from leverframe.testing.repository import TemporaryRepository
-from leverframe.testing.traffic import Asked, Times, Traffic
+from leverframe.local.bundles import sealed
+from leverframe.local.repository import TemporaryRepository
+from leverframe.local.traffic import Asked, Times, Traffic
 
 NAME = "benchmarks.deploy"
 ENVIRONMENT = (

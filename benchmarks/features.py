@@ -111,8 +111,8 @@ def make(root: Path, spine: int, last: int) -> Work:
 
     from leverframe import wiring
     from leverframe.adapters.polars import PolarsFrames
-    from leverframe.domain.ingest import run
-    from leverframe.domain.month import months
+    from leverframe.domain.data.ingest import run
+    from leverframe.domain.partition import months
 
     def work() -> dict[str, Any]:
         for name, rows, salt in (("spine", spine, 13), ("history", spine * 10, 17)):
@@ -132,9 +132,9 @@ def make(root: Path, spine: int, last: int) -> Work:
 def ours(root: Path, spine: int, last: int) -> Work:
     """Build the as-of lookup with the star compiler."""
     from leverframe.adapters.duckdb.engine import DuckDBEngine
-    from leverframe.domain.build.plan import compile_star
-    from leverframe.domain.build.run import Inputs
-    from leverframe.domain.build.spec import Star
+    from leverframe.domain.features.build import Inputs
+    from leverframe.domain.features.plan import compile_star
+    from leverframe.domain.features.star import Star
 
     assert last
     plan = compile_star(Star.model_validate(STAR))
@@ -228,7 +228,7 @@ def pandas(root: Path, spine: int, last: int) -> Work:
 def measures(root: Path, spine: int, last: int) -> Work:
     """Build the 24 measures of the reference case with the star compiler."""
     from leverframe.adapters.duckdb.engine import DuckDBEngine
-    from leverframe.domain.build.run import Inputs
+    from leverframe.domain.features.build import Inputs
 
     assert spine, last
     plan, flights = _measures_only(), root / "flights.parquet"
@@ -306,7 +306,7 @@ def _measures_only() -> Any:
     from dataclasses import replace
 
     from leverframe import wiring
-    from leverframe.domain.build.plan import Windows
+    from leverframe.domain.features.plan import Windows
 
     plan = wiring.star_plan(wiring.read_settings())
     steps = tuple(step for step in plan.steps if isinstance(step, Windows))

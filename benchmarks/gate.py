@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 
 from benchmarks.alternate import machine, met
 from leverframe.domain import layout
-from leverframe.domain.evaluate.bootstrap import local_days
-from leverframe.domain.evaluate.holdout import Holdout
-from leverframe.domain.evaluate.metrics import METRICS
-from leverframe.domain.evaluate.weighing import ByRow
-from leverframe.domain.gate.compare import Pair, judged_metrics, judged_slices
+from leverframe.domain.model.evaluate.bootstrap import local_days
+from leverframe.domain.model.evaluate.holdout import Holdout
+from leverframe.domain.model.evaluate.metrics import METRICS
+from leverframe.domain.model.evaluate.weighing import ByRow
+from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
 from leverframe.settings import GateSettings, read_settings
 
 ROOT = Path(__file__).parents[1]

@@ -229,7 +229,7 @@ def lmdb(root: Path, _: str) -> Ask:
 def build_file(root: Path, _: str) -> dict[str, Any]:
     """Write the snapshot file."""
     from leverframe.adapters.snapshot_file import write
-    from leverframe.domain.snapshot import About
+    from leverframe.domain.features.snapshot.store import About
 
     write(root / "snapshot", About(SPEC, 0), [_table(root)])
     return _size(root / "snapshot")
@@ -238,7 +238,7 @@ def build_file(root: Path, _: str) -> dict[str, Any]:
 def build_redis_store(root: Path, url: str) -> dict[str, Any]:
     """Publish the table in Redis."""
     from leverframe.adapters.redis import publish
-    from leverframe.domain.snapshot import About
+    from leverframe.domain.features.snapshot.store import About
 
     before = _redis_bytes(url)
     publish(url, About(SPEC, 0), [_table(root)], ttl=86_400)
@@ -368,7 +368,7 @@ def _data(root: Path) -> Any:
 
 
 def _table(root: Path) -> Any:
-    from leverframe.domain.snapshot import Table
+    from leverframe.domain.features.snapshot.store import Table
 
     keys, values = _data(root)
     return Table("t", {"k": keys}, {name: values[:, place] for place, name in enumerate(NAMES)})

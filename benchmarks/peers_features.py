@@ -149,9 +149,9 @@ def make(root: Path, labels: int) -> Work:
 def ours(root: Path, labels: int) -> Work:
     """Build the as-of lookup with the star compiler."""
     from leverframe.adapters.duckdb.engine import DuckDBEngine
-    from leverframe.domain.build.plan import compile_star
-    from leverframe.domain.build.run import Inputs
-    from leverframe.domain.build.spec import Star
+    from leverframe.domain.features.build import Inputs
+    from leverframe.domain.features.plan import compile_star
+    from leverframe.domain.features.star import Star
 
     plan = compile_star(Star.model_validate(STAR))
     files = {"spine": (root / f"spine_{labels}.parquet",), "history": (root / "history.parquet",)}

@@ -20,7 +20,7 @@ import yaml
 
 from benchmarks.alternate import machine
 from leverframe import wiring
-from leverframe.domain.month import months
+from leverframe.domain.partition import months
 
 NAME = "benchmarks.replay"
 CASE = "pipelines/flights"

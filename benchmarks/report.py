@@ -24,7 +24,7 @@ from benchmarks.alternate import Measure, alternate, machine, medians, met, rati
 from benchmarks.status import whole
 from leverframe.adapters.git import Git
 from leverframe.adapters.working_tree import WorkingTree
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import made
 
 ROOT = Path(__file__).parents[1]

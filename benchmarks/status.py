@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.alternate import Measure, alternate, machine, medians, met, ratio
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.repository import TemporaryRepository
 
 TARGETS = {"cpu_vs_dvc_status": 0.2, "cpu_vs_dvc_status_stale": 0.2}
 MONTHS = [f"2013-{month:02d}" for month in range(1, 13)]

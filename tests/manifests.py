@@ -11,7 +11,7 @@ import jsonschema
 import kubernetes_validate
 from hypothesis import strategies as st
 
-from leverframe.domain.deploy.kubernetes import Target
+from leverframe.domain.release.kubernetes.manifests import Target
 from leverframe.settings import KubernetesSettings, LogSettings, ServeSettings
 
 _KSERVE = json.loads((Path(__file__).parent / "schemas/kserve.json").read_text(encoding="utf-8"))

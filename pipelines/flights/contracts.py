@@ -14,15 +14,9 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
-from leverframe.domain.validate import (
-    Contract,
-    ForeignKey,
-    Freshness,
-    NullRate,
-    SchemaDiff,
-    UniqueKey,
-    Volume,
-)
+from leverframe.domain.data.contract import Contract
+from leverframe.domain.data.shape import ForeignKey, SchemaDiff, UniqueKey
+from leverframe.domain.data.trend import Freshness, NullRate, Volume
 
 Moment = Annotated[pl.Datetime, "us", "UTC"]
 ORIGINS = ("EWR", "JFK", "LGA")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leverframe.testing.traffic import Traffic
+from leverframe.local.traffic import Traffic
 from tests.integration.shop import Shop
 
 MODEL = "shop"

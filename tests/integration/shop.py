@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 import pytest
 
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.repository import TemporaryRepository
 
 MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05")
 PRODUCTS = {"chair": 49.5, "desk": 180.0, "lamp": 25.25, "shelf": 99.9}  # name and price in euros
@@ -45,7 +45,7 @@ from pathlib import Path
 
 import polars as pl
 
-from leverframe.domain.ingest import Csv, Function, Source
+from leverframe.domain.data.ingest import Csv, Function, Source
 
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 HOURS = 3_600_000_000  # microseconds

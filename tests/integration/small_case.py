@@ -22,8 +22,10 @@ from sklearn.preprocessing import FunctionTransformer
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
-from leverframe.domain import evaluate, layout, train
-from leverframe.domain.training_set import Feature, Label, LabelKind, Split, TrainingSet
+from leverframe.domain import layout
+from leverframe.domain.features.training_set import Feature, Label, LabelKind, Split, TrainingSet
+from leverframe.domain.model import train
+from leverframe.domain.model.evaluate import evaluation
 from leverframe.settings import EvaluateSettings, TrainSettings
 
 HERE = "tests.integration.small_case"
@@ -44,12 +46,12 @@ class SmallCase:
         """Run the stage."""
         return train.run(PolarsTables(self.root), Disk(self.root), SklearnModels(REPOSITORY), settings)
 
-    def evaluate(self, **changed: Any) -> evaluate.Evaluation:
+    def evaluate(self, **changed: Any) -> evaluation.Evaluation:
         """Run the stage, settings changed by name."""
         chosen: dict[str, Any] = {"slices": ["gate", "month"], "minimum_slice_rows": 50, "resamples": 100}
         settings = EvaluateSettings(**(chosen | changed))
         models = SklearnModels(REPOSITORY)
-        return evaluate.run(PolarsTables(self.root), Disk(self.root), models, settings, "Europe/Paris")
+        return evaluation.run(PolarsTables(self.root), Disk(self.root), models, settings, "Europe/Paris")
 
     def table(self, path: Path) -> pl.DataFrame:
         """Return one of the tables."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Ended, Shop, copied, finished, leftovers
 
 REPOSITORY = Path(__file__).parents[2]

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.domain import layout
-from leverframe.domain.build.plan import Key, Lookup, Plan, compile_star
-from leverframe.domain.build.run import run
-from leverframe.domain.build.spec import Star
-from leverframe.domain.month import Month
+from leverframe.domain.features.build import run
+from leverframe.domain.features.plan import Key, Lookup, Plan, compile_star
+from leverframe.domain.features.star import Star
+from leverframe.domain.partition import Month
 from leverframe.errors import DefinitionError, LabelError, LeakError, SourceError
-from leverframe.testing.reference import reference
+from tests.fakes.reference import reference
 from tests.integration.worlds import (
     MARCH,
     STAR,

@@ -16,12 +16,12 @@ from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.provenance import provenance
 from leverframe.adapters.duckdb.splits import DuckDBSplitter
 from leverframe.domain import layout
-from leverframe.domain.build.plan import Plan
-from leverframe.domain.build.run import needed_files, run
-from leverframe.domain.build.training_set import Cut
-from leverframe.domain.month import Month
+from leverframe.domain.features.build import needed_files, run
+from leverframe.domain.features.plan import Plan
+from leverframe.domain.features.split import Cut
+from leverframe.domain.partition import Month
 from leverframe.errors import DefinitionError, SourceError
-from leverframe.testing.reference import reference
+from tests.fakes.reference import reference
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,

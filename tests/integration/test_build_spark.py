@@ -18,14 +18,15 @@ import yaml
 from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.query import arrow_table
 from leverframe.adapters.polars import PolarsFrames
-from leverframe.domain import ingest, layout
-from leverframe.domain.build.plan import Plan, compile_star
-from leverframe.domain.build.run import Engine, run
-from leverframe.domain.build.spec import Star, read_star
-from leverframe.domain.month import Month
+from leverframe.domain import layout
+from leverframe.domain.data import ingest
+from leverframe.domain.features.build import Engine, run
+from leverframe.domain.features.plan import Plan, compile_star
+from leverframe.domain.features.star import Star, read_star
+from leverframe.domain.partition import Month
 from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
-from leverframe.testing.reference import reference
 from pipelines.flights.sources import SOURCES
+from tests.fakes.reference import reference
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,

@@ -13,12 +13,12 @@ from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.provenance import provenance
 from leverframe.adapters.duckdb.splits import DuckDBSplitter
 from leverframe.domain import layout
-from leverframe.domain.build.picture import origin_lines
-from leverframe.domain.build.plan import Plan, compile_star
-from leverframe.domain.build.run import needed_files, run
-from leverframe.domain.build.spec import Star
-from leverframe.domain.build.training_set import run as split
-from leverframe.domain.month import Month
+from leverframe.domain.features.build import needed_files, run
+from leverframe.domain.features.plan import Plan, compile_star
+from leverframe.domain.features.split import run as split
+from leverframe.domain.features.star import Star
+from leverframe.domain.features.star_picture import origin_lines
+from leverframe.domain.partition import Month
 from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
 from leverframe.settings import FeaturesSettings, MonthRange
 

@@ -15,11 +15,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from leverframe.adapters.kubectl import Kubectl
-from leverframe.domain.deploy.kubernetes import Target, overlay
-from leverframe.domain.deploy.kubernetes.manifests import BUNDLE, RELEASE
+from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, Target, overlay
 from leverframe.errors import ClusterError, ClusterUnreachableError, ServerBusyError
-from leverframe.testing.kubernetes import ClusterServer, Objects, kubeconfig
 from leverframe.wiring import deploy as room
+from tests.fakes.kubernetes.server import ClusterServer, kubeconfig
+from tests.fakes.kubernetes.state import Objects
 from tests.integration.served import two_models
 from tests.integration.shop import Shop, built_once, copied
 from tests.manifests import IMAGE, TARGETS, cluster, fits, target

@@ -14,9 +14,9 @@ import psutil
 import pytest
 import skops.io
 
-from leverframe.domain.bundle.manifest import MANIFEST, Manifest
-from leverframe.testing.bundles import Files, raising, sealed, slow, wrong
-from leverframe.testing.traffic import Times, Traffic
+from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, Manifest
+from leverframe.local.bundles import Files, raising, sealed, slow, wrong
+from leverframe.local.traffic import Times, Traffic
 from tests.integration.served import MODEL, ask, deploy, served, traffic, two_models
 from tests.integration.shop import Shop, alive, built_once, copied, wait_for
 

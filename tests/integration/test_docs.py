@@ -14,13 +14,13 @@ import pytest
 
 from leverframe import wiring
 from leverframe.cli import leverframe
+from leverframe.demo.summary import Results, summary
 from leverframe.domain import layout
-from leverframe.domain.demo import Results, summary
-from leverframe.domain.status import mermaid
-from leverframe.domain.training_set import TrainingSet
+from leverframe.domain.features.training_set import TrainingSet
+from leverframe.domain.pipeline.status.status_table import mermaid
 from leverframe.errors import LeverframeError
+from leverframe.local.repository import TemporaryRepository
 from leverframe.settings import Settings, read_settings
-from leverframe.testing.repository import TemporaryRepository
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -18,8 +18,8 @@ from click.testing import CliRunner
 
 from leverframe.cli import leverframe
 from leverframe.domain import layout
-from leverframe.domain.evaluate import summary_lines
-from leverframe.domain.training_set import LabelKind
+from leverframe.domain.features.training_set import LabelKind
+from leverframe.domain.model.evaluate.evaluation_summary import summary_lines
 from leverframe.errors import DefinitionError, EstimatorError, LabelError, LeverframeError, SourceError
 from leverframe.settings import TrainSettings
 from tests.integration.small_case import HERE, TREES, SmallCase, make

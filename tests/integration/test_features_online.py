@@ -20,15 +20,15 @@ from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.snapshot_file import SnapshotFile, write
-from leverframe.domain.build.online import Span, about, microseconds_of, online_files
-from leverframe.domain.build.plan import Plan, Step, Windows
-from leverframe.domain.build.run import run as build
-from leverframe.domain.features import Requests, answered, parsed, vectors
-from leverframe.domain.features.request import moment, required
-from leverframe.domain.month import Month
-from leverframe.domain.parity import Parity, refuse
-from leverframe.domain.parity import run as compare
-from leverframe.domain.snapshot import Store
+from leverframe.domain.features.build import run as build
+from leverframe.domain.features.online import Span, about, microseconds_of, online_files
+from leverframe.domain.features.parity import Parity, refuse
+from leverframe.domain.features.parity import run as compare
+from leverframe.domain.features.plan import Plan, Step, Windows
+from leverframe.domain.features.request import Requests, moment, parsed, required
+from leverframe.domain.features.snapshot.store import Store
+from leverframe.domain.features.vector import answered, vectors
+from leverframe.domain.partition import Month
 from leverframe.errors import ParityError, RequestError, SnapshotError, SourceError
 from leverframe.serving.row import RowByRow
 from tests.integration.worlds import (

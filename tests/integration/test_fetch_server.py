@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from leverframe.adapters.mlserver import V2
-from leverframe.domain.bundle.manifest import GOLDEN, MANIFEST, SCHEMA, sha256
-from leverframe.domain.bundle.schema import from_json
-from leverframe.domain.deploy.smoke import differs, golden_requests
+from leverframe.domain.model.bundle.bundle_manifest import GOLDEN, MANIFEST, SCHEMA, sha256
+from leverframe.domain.model.bundle.schema import from_json
+from leverframe.domain.release.smoke import differs, golden_requests
 from tests.integration.shop import Shop, copied, finished, wait_for
 from tests.manifests import target
 

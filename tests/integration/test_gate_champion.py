@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop, copied, finished, first_model
 
 GATE = "\ngate:\n  metrics:\n    auc: {maximum_drop: 0.05, floor: 0.5}\n"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from leverframe.domain.bundle.manifest import MANIFEST, Manifest, sha256
-from leverframe.domain.bundle.schema import from_json
-from leverframe.domain.serve import request
+from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, Manifest, sha256
+from leverframe.domain.model.bundle.schema import from_json
+from leverframe.domain.release.serve import request
 from leverframe.files import write_folder
 from tests.integration.served import ENVIRONMENTS, ask, deploy
 from tests.integration.shop import Shop, copied, finished, first_model

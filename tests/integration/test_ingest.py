@@ -16,8 +16,8 @@ import pytest
 from leverframe.adapters.duckdb.query import arrow_table
 from leverframe.adapters.polars import PolarsFrames
 from leverframe.domain import layout
-from leverframe.domain.ingest import Csv, Function, Parquet, Query, Reader, Source, run
-from leverframe.domain.month import Month
+from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader, Source, run
+from leverframe.domain.partition import Month
 from leverframe.errors import DefinitionError, SourceError
 
 MARCH = Month(2021, 3)

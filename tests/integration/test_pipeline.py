@@ -9,7 +9,7 @@ import pytest
 
 from leverframe.adapters.stage_log import records
 from leverframe.domain import layout
-from leverframe.domain.stage_log import Outcome
+from leverframe.domain.pipeline.stage_log import Outcome
 from tests.integration.shop import MONTHS, Shop, copied, finished, leftovers, made
 
 MODEL_STAGES = {"training-set", "train", "evaluate", "bundle"}

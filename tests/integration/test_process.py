@@ -27,7 +27,7 @@ from leverframe.adapters.dvc import (
 )
 from leverframe.adapters.process import run_group
 from leverframe.errors import PipelineBusyError, PipelineError
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.repository import TemporaryRepository
 
 STAGE = """
 import os, pathlib, subprocess, sys, time

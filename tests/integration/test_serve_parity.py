@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 import tritonclient.grpc as triton
 
-from leverframe.domain.month import months
-from leverframe.testing.bundles import sealed
+from leverframe.domain.partition import months
+from leverframe.local.bundles import sealed
 from tests.integration.shop import made
 from tests.integration.test_serve_server import MODEL, Server, probabilities, tensors, training_answers
 

@@ -25,7 +25,7 @@ import tritonclient.grpc as triton
 import trustme
 from tritonclient.utils import InferenceServerException
 
-from leverframe.testing.traffic import Traffic
+from leverframe.local.traffic import Traffic
 from tests.integration.served import MODEL, deploy, two_models
 from tests.integration.shop import Shop, built_once, copied, wait_for
 

@@ -19,12 +19,12 @@ from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.redis import RedisStore, publish, redacted
-from leverframe.domain.build.online import Span, about, online_files
-from leverframe.domain.build.plan import Plan
-from leverframe.domain.build.run import run as build
-from leverframe.domain.month import Month
-from leverframe.domain.parity import run as compare
-from leverframe.domain.snapshot import About, Table
+from leverframe.domain.features.build import run as build
+from leverframe.domain.features.online import Span, about, online_files
+from leverframe.domain.features.parity import run as compare
+from leverframe.domain.features.plan import Plan
+from leverframe.domain.features.snapshot.store import About, Table
+from leverframe.domain.partition import Month
 from leverframe.errors import SnapshotError, StoreUnreachableError
 from tests.integration.shop import copied, finished
 from tests.integration.worlds import (

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from leverframe.adapters.snapshot_file import SnapshotFile, write
-from leverframe.domain.snapshot import About, Table
+from leverframe.domain.features.snapshot.store import About, Table
 
 COUNT = 200_000
 READER = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leverframe.domain.stages import OWN_STAGES
+from leverframe.domain.pipeline.stages import OWN_STAGES
 from tests.integration.shop import Shop, copied, finished
 
 OWN = """

@@ -17,9 +17,10 @@ import yaml
 
 from leverframe.adapters.git import Git
 from leverframe.adapters.working_tree import WorkingTree
-from leverframe.domain.status import PipelineStatus, State, run
+from leverframe.domain.pipeline.status.reasons import PipelineStatus, State
+from leverframe.domain.pipeline.status.staleness import run
 from leverframe.errors import DefinitionError, RepositoryError, SettingsError
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.repository import TemporaryRepository
 from leverframe.yaml_files import parse
 
 PIPELINE = r"""

@@ -22,8 +22,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.adapters.sklearn.storing import canonical, check_trees, dumped, opened
 from leverframe.domain import layout
-from leverframe.domain.train import ModelDescription, Recipe
-from leverframe.domain.training_set import Label, LabelKind
+from leverframe.domain.features.training_set import Label, LabelKind
+from leverframe.domain.model.train import ModelDescription, Recipe
 from leverframe.errors import DefinitionError, EstimatorError, LabelError, LeverframeError, SourceError
 from leverframe.settings import TrainSettings
 from tests.integration.small_case import FEATURES, HERE, REPOSITORY, TREES, make

@@ -20,24 +20,15 @@ from leverframe.adapters.duckdb.statistics import DuckDBStatistician
 from leverframe.adapters.pandera import PanderaChecker
 from leverframe.adapters.polars import PolarsFrames
 from leverframe.domain import layout
-from leverframe.domain.month import Month, months
-from leverframe.domain.validate import (
-    Contract,
-    ForeignKey,
-    Freshness,
-    Monitor,
-    NullRate,
-    Promise,
-    Report,
-    SchemaDiff,
-    Severity,
-    UniqueKey,
-    Validation,
-    Volume,
-    render,
-    run,
-)
-from leverframe.domain.validate.statistics import Duplicates, Orphans, Survey
+from leverframe.domain.data.contract import Contract, Monitor
+from leverframe.domain.data.contract_markdown import render
+from leverframe.domain.data.contract_report import Report
+from leverframe.domain.data.promise import Promise, Severity
+from leverframe.domain.data.shape import ForeignKey, SchemaDiff, UniqueKey
+from leverframe.domain.data.statistics import Duplicates, Orphans, Survey
+from leverframe.domain.data.trend import Freshness, NullRate, Volume
+from leverframe.domain.data.validate import Validation, run
+from leverframe.domain.partition import Month, months
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped
 from leverframe.errors import ContractError, DefinitionError, SettingsError, SourceError
 from pipelines.flights.contracts import CONTRACTS
@@ -514,7 +505,7 @@ train: {estimator: "case.model:estimator"}
 """,
     "case/__init__.py": "",
     "case/sources.py": """
-from leverframe.domain.ingest import Parquet, Source
+from leverframe.domain.data.ingest import Parquet, Source
 SOURCES = {"visits": Source(Parquet("visits.parquet"), event_time="event_time", known_at="event_time")}
 """,
     "case/contracts.py": """

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from leverframe.domain import layout
-from leverframe.domain.build.plan import Plan, compile_star
-from leverframe.domain.build.spec import Star
-from leverframe.domain.month import Month
+from leverframe.domain.features.plan import Plan, compile_star
+from leverframe.domain.features.star import Star
+from leverframe.domain.partition import Month
 
 World = dict[str, list[dict[str, Any]]]
 JANUARY, MARCH = Month(2020, 1), Month(2020, 3)

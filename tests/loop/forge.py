@@ -16,16 +16,10 @@ from typing import Any
 
 import pytest
 
-from leverframe.testing.github import (
-    PullRequest,
-    Repository,
-    StandIn,
-    Token,
-    pull_request_event,
-    serving,
-    workflow_run_event,
-)
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.github.events import pull_request_event, workflow_run_event
+from leverframe.local.github.server import StandIn, serving
+from leverframe.local.github.state import PullRequest, Repository, Token
+from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop, built_once
 
 NAME = "acme/shop"

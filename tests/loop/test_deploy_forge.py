@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from leverframe.testing.bundles import wrong
-from leverframe.testing.github import Repository, StandIn, Token, serving
-from leverframe.testing.github.server import Fault
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.bundles import wrong
+from leverframe.local.github.server import Fault, StandIn, serving
+from leverframe.local.github.state import Repository, Token
+from leverframe.local.repository import TemporaryRepository
 from tests.integration.served import two_models
 from tests.integration.shop import Shop, built_once, copied
 

@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from leverframe.testing.github import Fault, PullRequest, StandIn, Token, serving, workflow_run_event
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.github.events import workflow_run_event
+from leverframe.local.github.server import Fault, StandIn, serving
+from leverframe.local.github.state import PullRequest, Token
+from leverframe.local.repository import TemporaryRepository
 from tests.loop.forge import BOT, SECRET
 from tests.unit.test_report import card, written
 

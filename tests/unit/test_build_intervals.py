@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.build.intervals import FOREVER, Versions, over_versions
-from leverframe.domain.build.plan import Aggregate
-from leverframe.domain.build.windows import Moments, over_events
+from leverframe.domain.features.intervals import FOREVER, Versions, over_versions
+from leverframe.domain.features.plan import Aggregate
+from leverframe.domain.features.windows import Moments, over_events
 from tests.unit.test_build_windows import PLAIN, rows, values
 
 # An event: its place, and for each version the time until it became known, its key and its value.

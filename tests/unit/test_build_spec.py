@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from leverframe.documents import validated
-from leverframe.domain.build.picture import mermaid, plan_lines, short
-from leverframe.domain.build.plan import compile_star, select
-from leverframe.domain.build.spec import Star, duration, read_star
+from leverframe.domain.features.plan import compile_star, select
+from leverframe.domain.features.star import Star, duration, read_star
+from leverframe.domain.features.star_picture import mermaid, plan_lines, short
 from leverframe.errors import DefinitionError, LeakError, LeverframeError, SettingsError
 
 REFERENCE = Path(__file__).parents[2] / "pipelines/flights/star.yaml"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.build.plan import Aggregate
-from leverframe.domain.build.windows import Column, Moments, Timeline, aggregate, exact_sums
+from leverframe.domain.features.plan import Aggregate
+from leverframe.domain.features.windows import Column, Moments, Timeline, aggregate, exact_sums
 
 PLAIN: dict[str, Callable[[Sequence[float]], float | None]] = {
     "count": len,

@@ -20,11 +20,11 @@ from leverframe.adapters.onnx.convert import converted
 from leverframe.adapters.onnx.session import OnnxModel
 from leverframe.adapters.pandera.fields import fields
 from leverframe.adapters.polars import PolarsTables
-from leverframe.domain.bundle.conversion import UNSEEN, compared, hard_rows
-from leverframe.domain.bundle.manifest import FILES, MANIFEST, ONNX, Manifest, read_manifest, sha256
-from leverframe.domain.bundle.metadata import model_settings, released
-from leverframe.domain.bundle.schema import Field, Schema, breaking, derived, from_json, to_json
-from leverframe.domain.training_set import Feature, Label
+from leverframe.domain.features.training_set import Feature, Label
+from leverframe.domain.model.bundle.bundle_manifest import FILES, MANIFEST, ONNX, Manifest, read_manifest, sha256
+from leverframe.domain.model.bundle.conversion import UNSEEN, compared, hard_rows
+from leverframe.domain.model.bundle.metadata import model_settings, released
+from leverframe.domain.model.bundle.schema import Field, Schema, breaking, derived, from_json, to_json
 from leverframe.errors import BundleError
 
 FEATURES = (Feature("place", "categorical"), Feature("size", "numeric"), Feature("fresh", "boolean"))

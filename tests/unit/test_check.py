@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from leverframe.domain.check import Checked, data_objections, kept_elsewhere, lock_objections, refused, suspects
-from leverframe.domain.status.pipeline import Artefact, Recorded, Stage
-from leverframe.domain.status.reasons import Finding, PipelineStatus, StageStatus, State
-from leverframe.domain.status.reasons import Reason as Why
+from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, State
+from leverframe.domain.pipeline.status.reasons import Reason as Why
+from leverframe.domain.pipeline.status.resolved import Artefact, Recorded, Stage
+from leverframe.domain.review.check import Checked, data_objections, kept_elsewhere, lock_objections, refused, suspects
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import DefinitionError, LeakError, SettingsError
 

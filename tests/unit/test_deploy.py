@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.bundle.schema import Field, Schema
-from leverframe.domain.deploy import Release, ReleaseManifest, State, Terms, planned, refuse_other
-from leverframe.domain.deploy.manifest import read, told
-from leverframe.domain.deploy.plan import Adopt, Compare, Forget, Publish, Replay, Try, Withdraw
-from leverframe.domain.deploy.replay import LoggedRequest, Twice, body, judged
-from leverframe.domain.deploy.smoke import bad_requests, differs, golden_requests
-from leverframe.domain.training_set import Label
+from leverframe.domain.features.training_set import Label
+from leverframe.domain.model.bundle.schema import Field, Schema
+from leverframe.domain.release.release_manifest import ReleaseManifest, read, refuse_other, told
+from leverframe.domain.release.release_state import Release, State
+from leverframe.domain.release.replay import LoggedRequest, Twice, body, judged
+from leverframe.domain.release.server_plan import Adopt, Compare, Forget, Publish, Replay, Terms, Try, Withdraw, planned
+from leverframe.domain.release.smoke import bad_requests, differs, golden_requests
 from leverframe.errors import PromotionError
 
 TERMS = Terms(verify_seconds=1, replay=50, maximum_disagreement=0.2, maximum_slowdown=3, keep=3)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from leverframe.domain.deploy import Release, ReleaseManifest, State
-from leverframe.domain.deploy.kubernetes import overlay, planned
-from leverframe.domain.deploy.kubernetes.manifests import (
+from leverframe.domain.release.kubernetes.cluster_plan import Apply, Remove, Rendered, Restore, number_for, planned
+from leverframe.domain.release.kubernetes.cluster_record import Kept, Record, read_record
+from leverframe.domain.release.kubernetes.manifests import (
     BUNDLE,
     MANIFESTS,
     RELEASE,
@@ -19,12 +19,13 @@ from leverframe.domain.deploy.kubernetes.manifests import (
     Target,
     digest_of,
     live,
+    overlay,
     stamped,
 )
-from leverframe.domain.deploy.kubernetes.plan import Apply, Remove, Rendered, Restore, number_for
-from leverframe.domain.deploy.kubernetes.pods import Watch, fault
-from leverframe.domain.deploy.kubernetes.record import Kept, Record, read_record
-from leverframe.domain.deploy.plan import Adopt
+from leverframe.domain.release.kubernetes.pods import Watch, fault
+from leverframe.domain.release.release_manifest import ReleaseManifest
+from leverframe.domain.release.release_state import Release, State
+from leverframe.domain.release.server_plan import Adopt
 from leverframe.errors import ClusterError
 from leverframe.settings import KubernetesSettings, Settings
 from tests.manifests import IMAGE, TARGETS, cluster, target

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.deploy import Release
-from leverframe.domain.deploy.record import Ledger, following, newest_assignment, versions
-from leverframe.domain.tag import Tag
+from leverframe.domain.release.ledger import Ledger, following, newest_assignment, versions
+from leverframe.domain.release.release_state import Release
+from leverframe.domain.release.tag import Tag
 from leverframe.domain.verdict import Objection, Reason
 from leverframe.errors import PromotionError
 from tests.unit.test_deploy import manifest

@@ -19,15 +19,16 @@ from hypothesis import strategies as st
 
 from leverframe.adapters.duckdb.sketch import DuckDBSketcher
 from leverframe.adapters.duckdb.statistics import DuckDBStatistician
-from leverframe.domain.diff import Revision, compared, read, render
-from leverframe.domain.diff.columns import psi
-from leverframe.domain.diff.contract import contract_changes
-from leverframe.domain.diff.markdown import LIMIT
-from leverframe.domain.diff.result import Change
-from leverframe.domain.diff.rows import rows_diff
-from leverframe.domain.sketch import Distribution, Grid, Sketch, grid, summed
-from leverframe.domain.validate.profile import table_profile
-from leverframe.domain.validate.statistics import Survey
+from leverframe.domain.data.profile import table_profile
+from leverframe.domain.data.sketch import Distribution, Grid, Sketch, grid, summed
+from leverframe.domain.data.statistics import Survey
+from leverframe.domain.review.diff.column_diff import psi
+from leverframe.domain.review.diff.comparison import compared
+from leverframe.domain.review.diff.contract_diff import contract_changes
+from leverframe.domain.review.diff.diff_markdown import LIMIT, render
+from leverframe.domain.review.diff.diff_result import Change
+from leverframe.domain.review.diff.revision import Revision, read
+from leverframe.domain.review.diff.row_diff import rows_diff
 from leverframe.errors import RepositoryError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "diff"

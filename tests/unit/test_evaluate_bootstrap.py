@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leverframe.domain.evaluate.bootstrap import MINIMUM_DAYS, bounds, day_weights, intervals, local_days
-from leverframe.domain.evaluate.metrics import METRICS, judge
-from leverframe.domain.evaluate.weighing import ByDay, ByRow
-from leverframe.domain.training_set import LabelKind
+from leverframe.domain.features.training_set import LabelKind
+from leverframe.domain.model.evaluate.bootstrap import MINIMUM_DAYS, bounds, day_weights, intervals, local_days
+from leverframe.domain.model.evaluate.metrics import METRICS, judge
+from leverframe.domain.model.evaluate.weighing import ByDay, ByRow
 
 EARLIEST, LATEST = datetime(1990, 1, 1), datetime(2040, 1, 1)  # noqa: DTZ001 - hypothesis adds no zone to them
 

@@ -9,12 +9,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.evaluate.card import Subject, card, code
-from leverframe.domain.evaluate.holdout import Holdout
-from leverframe.domain.evaluate.scores import scored, slice_lines, threshold_table
-from leverframe.domain.evaluate.summary import summary_lines
-from leverframe.domain.train import ModelDescription
-from leverframe.domain.training_set import Feature, Label, Split, TrainingSet
+from leverframe.domain.features.training_set import Feature, Label, Split, TrainingSet
+from leverframe.domain.model.evaluate.evaluation_summary import summary_lines
+from leverframe.domain.model.evaluate.holdout import Holdout
+from leverframe.domain.model.evaluate.model_card import Subject, card, code
+from leverframe.domain.model.evaluate.scores import scored, slice_lines, threshold_table
+from leverframe.domain.model.train import ModelDescription
 from leverframe.settings import EvaluateSettings
 
 GOLDEN = Path(__file__).parents[1] / "golden/evaluate"

@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from leverframe.domain.evaluate.calibration import Calibration, bin_starts
-from leverframe.domain.evaluate.metrics import METRICS, judge
-from leverframe.domain.evaluate.ranking import Ranking
-from leverframe.domain.evaluate.weighing import ByRow
-from leverframe.domain.training_set import LabelKind
+from leverframe.domain.features.training_set import LabelKind
+from leverframe.domain.model.evaluate.calibration import Calibration, bin_starts
+from leverframe.domain.model.evaluate.metrics import METRICS, judge
+from leverframe.domain.model.evaluate.ranking import Ranking
+from leverframe.domain.model.evaluate.weighing import ByRow
 
 SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]) | st.floats(0, 1)  # ties are likely
 WEIGHTS = st.sampled_from([1.0, 2.0, 3.0]) | st.floats(0.01, 10)

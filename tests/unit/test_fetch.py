@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from leverframe.domain.bundle.manifest import FILES, MANIFEST, ONNX, SETTINGS, Manifest, sha256
-from leverframe.domain.deploy.manifest import unlike
-from leverframe.domain.fetch import Wanted, run
+from leverframe.domain.model.bundle.bundle_manifest import FILES, MANIFEST, ONNX, SETTINGS, Manifest, sha256
+from leverframe.domain.release.fetch import Wanted, run
+from leverframe.domain.release.release_manifest import unlike
 from leverframe.errors import BundleError
 
 

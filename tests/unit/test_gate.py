@@ -10,13 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from leverframe.domain.diff import Diff
-from leverframe.domain.diff.result import Change
-from leverframe.domain.evaluate.holdout import Holdout
-from leverframe.domain.gate import rules_in_force
-from leverframe.domain.gate.compare import Pair, judged_metrics, judged_slices
-from leverframe.domain.gate.rules import BASE, CHANGE
-from leverframe.domain.gate.run import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
+from leverframe.domain.model.evaluate.holdout import Holdout
+from leverframe.domain.review.diff.diff_result import Change, Diff
+from leverframe.domain.review.gate.decision import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
+from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
+from leverframe.domain.review.gate.rules import BASE, CHANGE, rules_in_force
 from leverframe.domain.verdict import Objection, Reason
 from leverframe.errors import SettingsError
 from leverframe.settings import GateSettings, MetricRule, SliceRule

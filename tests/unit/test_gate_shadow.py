@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leverframe.domain.bundle.schema import Field
-from leverframe.domain.deploy.replay import Twice, judged
-from leverframe.domain.gate.shadow import Shadow, against, refused_forms, shown
-from leverframe.domain.training_set import Label
+from leverframe.domain.features.training_set import Label
+from leverframe.domain.model.bundle.schema import Field
+from leverframe.domain.release.replay import Twice, judged
+from leverframe.domain.review.gate.replayed import Shadow, against, refused_forms, shown
 from leverframe.domain.verdict import Reason
 from leverframe.serving.inference_log import InferenceLog, LogSettings
 from leverframe.serving.logged import logged_request, newest

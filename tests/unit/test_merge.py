@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.merge import merged
+from leverframe.domain.pipeline.merge import merged
 from leverframe.errors import RepositoryError
 
 Stages = dict[str, int]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.month import Month, months, months_back
+from leverframe.domain.partition import Month, months, months_back
 from leverframe.errors import SettingsError
 
 some_months = st.builds(Month, st.integers(1990, 2050), st.integers(1, 12))

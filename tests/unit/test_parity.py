@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.parity import Difference, Parity, compared, refuse
+from leverframe.domain.features.parity import Difference, Parity, compared, refuse
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped
 from leverframe.errors import ParityError
 

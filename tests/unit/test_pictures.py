@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.pictures import Axis, Bar, Line, bar_chart, line_chart, ticks
+from leverframe.domain.model.charts import Axis, Bar, Line, bar_chart, line_chart, ticks
 
 GOLDEN = Path(__file__).parents[1] / "golden/pictures"
 NUMBERS = st.floats(-1e9, 1e9) | st.just(math.nan) | st.just(math.inf)

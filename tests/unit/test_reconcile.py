@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.reconcile import looks, pause
+from leverframe.domain.release.reconcile import looks, pause
 from leverframe.errors import RepositoryError
 
 

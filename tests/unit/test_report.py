@@ -17,15 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leverframe.documents import loaded
-from leverframe.domain.check import Checked
-from leverframe.domain.deploy.replay import Flip, Replayed
-from leverframe.domain.diff import Diff
-from leverframe.domain.diff.result import Change, ColumnDiff, Estimate, RowsDiff, TableDiff
-from leverframe.domain.gate import Compared, Gated, Shadow, SliceCompared
-from leverframe.domain.gate.shadow import against
-from leverframe.domain.report import LIMIT, Card, Curve, ParameterChange, Promises, Shown, StageNode, marker, render
-from leverframe.domain.report import markdown as drawing
-from leverframe.domain.report.publish import (
+from leverframe.domain.release.replay import Flip, Replayed
+from leverframe.domain.review.check import Checked
+from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, Estimate, RowsDiff, TableDiff
+from leverframe.domain.review.gate.gate_result import Compared, Gated, SliceCompared
+from leverframe.domain.review.gate.replayed import Shadow, against
+from leverframe.domain.review.report import card_markdown as drawing
+from leverframe.domain.review.report.card import Card, Curve, ParameterChange, Promises, StageNode
+from leverframe.domain.review.report.card_markdown import LIMIT, Shown, marker, render
+from leverframe.domain.review.report.publish import (
     Comment,
     Create,
     Outdated,
@@ -40,7 +40,7 @@ from leverframe.domain.report.publish import (
     title,
     where,
 )
-from leverframe.domain.reproduce import Reproduced, StageRun
+from leverframe.domain.review.reproduce import Reproduced, StageRun
 from leverframe.domain.verdict import Failed, Objection, Passed, Reason, Skipped
 from leverframe.errors import PublishError, SettingsError
 

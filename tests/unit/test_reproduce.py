@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from leverframe.domain.reproduce import How, Order, Reproduced, StageRun, run
+from leverframe.domain.review.reproduce import How, Order, Reproduced, StageRun, run
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import PipelineBusyError, PipelineError
 

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.bundle.schema import Field, Schema
-from leverframe.domain.serve import Running, Served, curl, example, request
-from leverframe.domain.training_set import Label
+from leverframe.domain.features.training_set import Label
+from leverframe.domain.model.bundle.schema import Field, Schema
+from leverframe.domain.release.serve import Running, Served, curl, example, request
 from leverframe.errors import RequestError
 from leverframe.serving.check import Checked, Tensor, arrays, checked
 from leverframe.serving.guard import Guard

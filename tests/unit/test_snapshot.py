@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leverframe.adapters.snapshot_file import SnapshotFile, write
-from leverframe.domain.snapshot import About, Found, Table, arranged
-from leverframe.domain.snapshot import keys as key_module
-from leverframe.domain.snapshot.packed import Form, packed, unpacked
+from leverframe.domain.features.snapshot import keys as key_module
+from leverframe.domain.features.snapshot.arrange import arranged
+from leverframe.domain.features.snapshot.packed import Form, packed, unpacked
+from leverframe.domain.features.snapshot.store import About, Found, Table
 from leverframe.errors import SnapshotError
 
 ABOUT = About("a" * 64, 1_700_000_000_000_000, {"b": 1, "a": [True, None]})
@@ -95,7 +96,10 @@ def test_it_finds_what_a_dict_finds(through: Any, case: Any) -> None:
 def test_colliding_hashes_cost_time_and_no_wrong_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all keys share a few hashes the bytes still tell them apart."""
     real = key_module.hashed
-    for module in ("leverframe.domain.snapshot.keys.hashed", "leverframe.domain.snapshot.arrange.hashed"):
+    for module in (
+        "leverframe.domain.features.snapshot.keys.hashed",
+        "leverframe.domain.features.snapshot.arrange.hashed",
+    ):
         monkeypatch.setattr(module, lambda keys: real(keys) % np.uint64(3))
     words = [f"w{number}" for number in range(50)]
     found = through_file(Table("t", {"k": np.array(words)}, {"n": np.arange(50)}), [[*words, "other"]])

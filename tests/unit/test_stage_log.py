@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leverframe.adapters.stage_log import recording, records
-from leverframe.domain.stage_log import Outcome, StageRecord, table
+from leverframe.domain.pipeline.stage_log import Outcome, StageRecord, table
 from leverframe.errors import SourceError
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from leverframe.domain.build.plan import compile_star
-from leverframe.domain.build.spec import Star
-from leverframe.domain.ingest import Csv, Function, Parquet, Query, Source, inputs
-from leverframe.domain.stages import OWN_STAGES, own_stages, pipeline, render
+from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Source, inputs
+from leverframe.domain.features.plan import compile_star
+from leverframe.domain.features.star import Star
+from leverframe.domain.pipeline.stages import OWN_STAGES, own_stages, pipeline, render
 from leverframe.errors import DefinitionError, SettingsError
 from leverframe.settings import Settings
 from tests.integration.shop import PARAMS, STAR

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leverframe.domain.status import Finding, PipelineStatus, Reason, StageStatus, State, document, mermaid, run, table
-from leverframe.domain.status.compare import Look, Presence
-from leverframe.domain.status.definition import Definition
-from leverframe.domain.status.graph import edges, ordered
-from leverframe.domain.status.parameters import findings, parsed, shown
-from leverframe.domain.status.pipeline import Artefact, ParameterFile, Recorded, Stage, located
-from leverframe.domain.status.render import next_step, told
-from leverframe.domain.status.run import selected
-from leverframe.domain.status.template import FlagStyle, Scope, flags
+from leverframe.domain.pipeline.status.compare import Look, Presence
+from leverframe.domain.pipeline.status.definition import Definition
+from leverframe.domain.pipeline.status.graph import edges, ordered
+from leverframe.domain.pipeline.status.parameters import findings, parsed, shown
+from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, Reason, StageStatus, State
+from leverframe.domain.pipeline.status.resolved import Artefact, ParameterFile, Recorded, Stage, located
+from leverframe.domain.pipeline.status.staleness import run, selected
+from leverframe.domain.pipeline.status.status_table import document, mermaid, next_step, table, told
+from leverframe.domain.pipeline.status.template import FlagStyle, Scope, flags
 from leverframe.errors import DefinitionError, LeverframeError, RepositoryError, SettingsError
 from leverframe.yaml_files import parse
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.table import model_inputs, texts
-from leverframe.domain.train import ModelDescription, checked_labels, refuse_single_class
-from leverframe.domain.training_set import Feature, Label, LabelKind
+from leverframe.domain.features.training_set import Feature, Label, LabelKind
+from leverframe.domain.model.table import model_inputs, texts
+from leverframe.domain.model.train import ModelDescription, checked_labels, refuse_single_class
 from leverframe.errors import LabelError, SourceError
 
 FILE = Path("data/some.parquet")

@@ -11,27 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.validate import (
-    ForeignKey,
-    Freshness,
-    Monitor,
-    NullRate,
-    Promise,
-    Report,
-    SchemaDiff,
-    Severity,
-    TableStatistics,
-    UniqueKey,
-    Volume,
-)
-from leverframe.domain.validate.profile import table_profile
-from leverframe.domain.validate.promise import cut, significant
-from leverframe.domain.validate.statistics import (
-    ColumnStatistics,
-    Count,
-    PartitionStatistics,
-    Question,
-)
+from leverframe.domain.data.contract import Monitor
+from leverframe.domain.data.contract_report import Report
+from leverframe.domain.data.profile import table_profile
+from leverframe.domain.data.promise import Promise, Severity, cut, significant
+from leverframe.domain.data.shape import ForeignKey, SchemaDiff, UniqueKey
+from leverframe.domain.data.statistics import ColumnStatistics, Count, PartitionStatistics, Question, TableStatistics
+from leverframe.domain.data.trend import Freshness, NullRate, Volume
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Verdict, together, word
 from leverframe.errors import ContractError
 

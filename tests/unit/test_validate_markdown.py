@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from leverframe.domain.validate import Promise, Report, Severity, render
-from leverframe.domain.validate.markdown import LIMIT
-from leverframe.domain.validate.promise import cut
+from leverframe.domain.data.contract_markdown import LIMIT, render
+from leverframe.domain.data.contract_report import Report
+from leverframe.domain.data.promise import Promise, Severity, cut
 from leverframe.domain.verdict import Reason
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "validate"

@@ -14,7 +14,7 @@ import yaml
 
 from actions import generate
 from leverframe.cli import leverframe
-from leverframe.domain.init import workflow
+from leverframe.domain.pipeline.init import workflow
 from tests.workflows.jobs import HERE, ROOT, WORKFLOWS
 
 ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from leverframe.testing.github import PullRequest, pull_request_event, workflow_run_event
-from leverframe.testing.repository import TemporaryRepository
+from leverframe.local.github.events import pull_request_event, workflow_run_event
+from leverframe.local.github.state import PullRequest
+from leverframe.local.repository import TemporaryRepository
 from tests.loop.forge import NAME, SECRET, Forge, opened
 from tests.workflows.jobs import Job, run
 

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from leverframe.domain.report.publish import Comment
+from leverframe.domain.review.report.publish import Comment
 from leverframe.errors import PublishError
 
 PAGE = 30  # comments that CML looks at

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from leverframe.domain.tag import Tag
+from leverframe.domain.release.tag import Tag
 from leverframe.errors import RepositoryError
 
 _TIMEOUT = 60.0  # seconds; every question asked here is answered from the local disk

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from leverframe.domain.serve import Running
+from leverframe.domain.release.serve import Running
 from leverframe.errors import ServerError
 from leverframe.files import private_folder, write_json, write_text
 

@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 
 from leverframe.domain import layout
-from leverframe.domain.ingest import Csv, Function, Parquet, Query, Reader, of_month
-from leverframe.domain.month import Month
-from leverframe.domain.table import column as table_column
+from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader, of_month
+from leverframe.domain.model.table import column as table_column
+from leverframe.domain.partition import Month
 from leverframe.errors import SourceError
 from leverframe.files import replacing
 

@@ -23,10 +23,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthorizationError, NoPermissionError
 from redis.retry import Retry
 
-from leverframe.domain.snapshot.arrange import Arranged, arranged
-from leverframe.domain.snapshot.keys import canonical, checked
-from leverframe.domain.snapshot.packed import Form, packed, unpacked
-from leverframe.domain.snapshot.port import About, Found, Keys, Table
+from leverframe.domain.features.snapshot.arrange import Arranged, arranged
+from leverframe.domain.features.snapshot.keys import canonical, checked
+from leverframe.domain.features.snapshot.packed import Form, packed, unpacked
+from leverframe.domain.features.snapshot.store import About, Found, Keys, Table
 from leverframe.errors import SnapshotError, StoreUnreachableError, nearest
 
 NAMESPACE = "leverframe"

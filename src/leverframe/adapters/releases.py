@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from leverframe.domain.bundle.manifest import SETTINGS
-from leverframe.domain.deploy.state import State
+from leverframe.domain.model.bundle.bundle_manifest import SETTINGS
+from leverframe.domain.release.release_state import State
 from leverframe.errors import ServerBusyError, ServerError
 from leverframe.files import write_folder, write_json
 

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from leverframe.domain.report.publish import Where, where
+from leverframe.domain.review.report.publish import Where, where
 from leverframe.errors import PublishError
 
 _PAYLOAD = 5_000_000  # bytes

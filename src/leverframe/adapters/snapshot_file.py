@@ -22,9 +22,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from leverframe.domain.snapshot.arrange import Arranged, arranged
-from leverframe.domain.snapshot.keys import Hashed, Index, Integers, Single
-from leverframe.domain.snapshot.port import About, Array, Column, Found, Keys, Rows, Table, Words
+from leverframe.domain.features.snapshot.arrange import Arranged, arranged
+from leverframe.domain.features.snapshot.keys import Hashed, Index, Integers, Single
+from leverframe.domain.features.snapshot.store import About, Array, Column, Found, Keys, Rows, Table, Words
 from leverframe.errors import SnapshotError, nearest
 from leverframe.files import replacing
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from leverframe.domain.stage_log import Outcome, StageRecord
+from leverframe.domain.pipeline.stage_log import Outcome, StageRecord
 from leverframe.errors import DiskError, LeverframeError
 from leverframe.files import private_folder, write_json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from leverframe import output, wiring
-from leverframe.wiring import showcase
+from leverframe.demo import showcase
 
 
 @click.command(epilog="Examples: leverframe demo; leverframe demo --no-pull-requests")

@@ -13,7 +13,7 @@ from leverframe import output, wiring
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with every difference.")
 def diff(base: str | None, head: str | None, as_json: bool) -> None:
     """Tell what changed in tables, features, contracts and definitions, without pulling any data."""
-    from leverframe.domain.diff import render  # noqa: PLC0415 - other commands need not wait for it
+    from leverframe.domain.review.diff.diff_markdown import render  # noqa: PLC0415 - other commands need not wait for it
 
     found = wiring.diff(base, head)
     if as_json:

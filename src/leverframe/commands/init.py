@@ -7,7 +7,7 @@ import dataclasses
 import click
 
 from leverframe import output
-from leverframe.domain.init import told
+from leverframe.domain.pipeline.init import told
 from leverframe.wiring import start
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from leverframe import output, wiring
-from leverframe.domain.parity import refuse
+from leverframe.domain.features.parity import refuse
 
 
 @click.command(epilog="Examples: leverframe parity; leverframe parity --month 2013-09 --json")

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from leverframe import output, wiring
-from leverframe.domain.status import document, mermaid, selected, table
+from leverframe.domain.pipeline.status.staleness import selected
+from leverframe.domain.pipeline.status.status_table import document, mermaid, table
 
 STALE = 20  # exit code: the pipeline is stale, and the caller asked to be told by code
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from leverframe import output, wiring
-from leverframe.domain.validate.markdown import render
+from leverframe.domain.data.contract_markdown import render
 
 
 @click.command(epilog="Example: leverframe validate --partition 2013-03 --history 2013-02 --history 2013-01")

@@ -1,1 +1,1 @@
-"""The rules of Leverframe: pure functions, and one ``run`` a room that takes its ports as arguments."""
+"""The rules of Leverframe: pure functions over frozen values; whatever they read or write comes in through ports."""

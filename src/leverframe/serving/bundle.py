@@ -15,18 +15,17 @@ from numpy.typing import NDArray
 
 from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.documents import parse, validated
-from leverframe.domain.build.online import microseconds_of
-from leverframe.domain.build.plan import compile_star
-from leverframe.domain.build.spec import Star
-from leverframe.domain.bundle import manifest as names
-from leverframe.domain.bundle.manifest import Manifest, read_manifest, sha256, unusable
-from leverframe.domain.bundle.metadata import datatype
-from leverframe.domain.bundle.schema import AS_OF, Schema, from_json
-from leverframe.domain.features import Requests, as_inputs, vectors
-from leverframe.domain.features.request import moment
-from leverframe.domain.snapshot import About, Found
-from leverframe.domain.snapshot.port import Keys
-from leverframe.domain.training_set import Feature
+from leverframe.domain.features.online import microseconds_of
+from leverframe.domain.features.plan import compile_star
+from leverframe.domain.features.request import Requests, moment
+from leverframe.domain.features.snapshot.store import About, Found, Keys
+from leverframe.domain.features.star import Star
+from leverframe.domain.features.training_set import Feature
+from leverframe.domain.features.vector import as_inputs, vectors
+from leverframe.domain.model.bundle import bundle_manifest as names
+from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest, sha256, unusable
+from leverframe.domain.model.bundle.metadata import datatype
+from leverframe.domain.model.bundle.schema import AS_OF, Schema, from_json
 from leverframe.errors import LeverframeError, RequestError, nearest
 from leverframe.serving.check import FEW, Checked, Tensor, arrays, checked
 from leverframe.serving.row import RowByRow

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.bundle.schema import AS_OF, Field, Schema
+from leverframe.domain.model.bundle.schema import AS_OF, Field, Schema
 from leverframe.errors import RequestError, nearest
 
 LONGEST = 256  # characters of a text whose contract sets no limit

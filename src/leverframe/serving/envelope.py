@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-from leverframe.domain.bundle.schema import MAXIMUM_ROWS
+from leverframe.domain.model.bundle.schema import MAXIMUM_ROWS
 
 TENSORS = 5_000  # inputs, and outputs that are asked for
 DIMENSIONS = 8

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from leverframe.domain.deploy.replay import LoggedRequest
+from leverframe.domain.release.replay import LoggedRequest
 
 _LINE = 4_000_000  # bytes; a record of a hundred rows has some ten thousand
 _WHOLE = 64_000_000  # bytes that are looked at, newest first: four files of the usual size

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from leverframe.domain.deploy.plan import CANDIDATE
-from leverframe.domain.deploy.smoke import OWN
+from leverframe.domain.release.server_plan import CANDIDATE
+from leverframe.domain.release.smoke import OWN
 from leverframe.serving import metrics
 from leverframe.serving.inference_log import InferenceLog, LogSettings
 

@@ -13,7 +13,7 @@ from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to
 from mlserver.grpc.servicers import InferenceServicer
 from mlserver.grpc.utils import STATUS_CODE_MAPPING
 
-from leverframe.domain.deploy.plan import CANDIDATE
+from leverframe.domain.release.server_plan import CANDIDATE
 from leverframe.serving.envelope import too_much_of
 from leverframe.serving.guard import CLOSED
 

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.adapters.snapshot_file import SnapshotFile
-from leverframe.domain.build.online import AT, EPOCH, attribute_since, table_of
-from leverframe.domain.build.plan import Aggregate, AsOfLookup, Lookup, Plan, Step, Windows
-from leverframe.domain.build.values import numbers
-from leverframe.domain.build.windows import Column as Summed
-from leverframe.domain.build.windows import Limbs
+from leverframe.domain.features.online import AT, EPOCH, attribute_since, table_of
+from leverframe.domain.features.plan import Aggregate, AsOfLookup, Lookup, Plan, Step, Windows
 from leverframe.domain.features.request import PARTS, required
-from leverframe.domain.snapshot.port import Rows, Texts
+from leverframe.domain.features.snapshot.store import Rows, Texts
+from leverframe.domain.features.values import numbers
+from leverframe.domain.features.windows import Column as Summed
+from leverframe.domain.features.windows import Limbs
 
 _LIMB = 30  # bits, as in the kernel of many rows
 _SMALL = 4_000_000  # rows of a step up to which its prefixes are kept in memory, about 60 bytes a row and column

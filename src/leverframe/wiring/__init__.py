@@ -9,27 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leverframe.domain import layout
-from leverframe.domain.month import Month, months
+from leverframe.domain.partition import Month, months
 from leverframe.errors import PipelineError
 from leverframe.imports import load
 
 if TYPE_CHECKING:
     from leverframe.adapters.stage_log import Recording
-    from leverframe.domain.build.online import Span
-    from leverframe.domain.build.picture import Origin
-    from leverframe.domain.build.plan import Plan
-    from leverframe.domain.build.run import Built, Engine
-    from leverframe.domain.bundle import Bundle
-    from leverframe.domain.diff import Diff, Revision
-    from leverframe.domain.evaluate.run import Evaluation
-    from leverframe.domain.features import Answer
-    from leverframe.domain.ingest import Ingested, Source
-    from leverframe.domain.parity import Parity
-    from leverframe.domain.snapshot import About, Table
-    from leverframe.domain.status import PipelineStatus
-    from leverframe.domain.train import ModelDescription
-    from leverframe.domain.training_set import TrainingSet
-    from leverframe.domain.validate.report import Report
+    from leverframe.domain.data.contract_report import Report
+    from leverframe.domain.data.ingest import Ingested, Source
+    from leverframe.domain.features.build import Built, Engine
+    from leverframe.domain.features.online import Span
+    from leverframe.domain.features.parity import Parity
+    from leverframe.domain.features.plan import Plan
+    from leverframe.domain.features.snapshot.store import About, Table
+    from leverframe.domain.features.star_picture import Origin
+    from leverframe.domain.features.training_set import TrainingSet
+    from leverframe.domain.features.vector import Answer
+    from leverframe.domain.model.bundle.packing import Bundle
+    from leverframe.domain.model.evaluate.evaluation import Evaluation
+    from leverframe.domain.model.train import ModelDescription
+    from leverframe.domain.pipeline.status.reasons import PipelineStatus
+    from leverframe.domain.review.diff.diff_result import Diff
+    from leverframe.domain.review.diff.revision import Revision
     from leverframe.settings import FeaturesSettings, Settings
 
 ROOT = Path()
@@ -46,7 +47,7 @@ def ingest(partition: str) -> list[Ingested]:
     """Ingest the tables of one month, or the static ones."""
     from leverframe.adapters.duckdb.query import arrow_table
     from leverframe.adapters.polars import PolarsFrames
-    from leverframe.domain.ingest import run
+    from leverframe.domain.data.ingest import run
 
     settings = read_settings()
     month = None if partition == layout.STATIC else Month.of(partition)
@@ -65,10 +66,10 @@ def validate(partition: str, history: Sequence[str] = ()) -> Report:
     from leverframe.adapters.duckdb.sketch import DuckDBSketcher
     from leverframe.adapters.duckdb.statistics import DuckDBStatistician
     from leverframe.adapters.pandera import PanderaChecker
-    from leverframe.domain.sketch import summed
-    from leverframe.domain.stages import HISTORY
-    from leverframe.domain.validate.contract import key_of
-    from leverframe.domain.validate.run import Validation, run
+    from leverframe.domain.data.contract import key_of
+    from leverframe.domain.data.sketch import summed
+    from leverframe.domain.data.validate import Validation, run
+    from leverframe.domain.pipeline.stages import HISTORY
     from leverframe.files import write_json
 
     settings = read_settings()
@@ -105,11 +106,11 @@ def build(partition: str) -> Built:
     """Build the features of one month, and write their profile and sketch."""
     from leverframe.adapters.duckdb.sketch import DuckDBSketcher
     from leverframe.adapters.duckdb.statistics import DuckDBStatistician
-    from leverframe.domain.build.run import run
-    from leverframe.domain.diff.revision import FEATURES
-    from leverframe.domain.sketch import summed
-    from leverframe.domain.validate.profile import table_profile
-    from leverframe.domain.validate.statistics import Survey
+    from leverframe.domain.data.profile import table_profile
+    from leverframe.domain.data.sketch import summed
+    from leverframe.domain.data.statistics import Survey
+    from leverframe.domain.features.build import run
+    from leverframe.domain.review.diff.revision import FEATURES
     from leverframe.files import write_json
 
     settings = read_settings()
@@ -129,8 +130,8 @@ def build(partition: str) -> Built:
 def diff(base: str | None, head: str | None) -> Diff:
     """Compare what git keeps of the data at two revisions: by default the merge base with main, and this folder."""
     from leverframe.adapters.git import Git
-    from leverframe.domain.diff import compared, read, wanted
-    from leverframe.domain.diff.revision import WORKING_TREE, star_path
+    from leverframe.domain.review.diff.comparison import compared
+    from leverframe.domain.review.diff.revision import WORKING_TREE, read, star_path, wanted
 
     git = Git(ROOT)
 
@@ -163,7 +164,7 @@ def engine(settings: FeaturesSettings) -> Engine:
 def training_set() -> TrainingSet:
     """Write both sides of the training set and its description."""
     from leverframe.adapters.duckdb.splits import DuckDBSplitter
-    from leverframe.domain.build.training_set import run
+    from leverframe.domain.features.split import run
     from leverframe.files import write_json
 
     settings = read_settings()
@@ -183,7 +184,7 @@ def snapshot(as_of: str | None, since: str | None, out: Path, url: str | None, t
     from leverframe.adapters.duckdb.engine import DuckDBEngine
     from leverframe.adapters.redis import publish, redacted
     from leverframe.adapters.snapshot_file import write
-    from leverframe.domain.build.online import Span
+    from leverframe.domain.features.online import Span
     from leverframe.domain.features.request import moment
 
     settings = read_settings()
@@ -204,8 +205,8 @@ def parity(months_asked: Sequence[str] = ()) -> Parity:
     from leverframe.adapters.duckdb.engine import DuckDBEngine
     from leverframe.adapters.polars import PolarsTables
     from leverframe.adapters.snapshot_file import SnapshotFile, write
-    from leverframe.domain.build.online import Span
-    from leverframe.domain.parity import run
+    from leverframe.domain.features.online import Span
+    from leverframe.domain.features.parity import run
     from leverframe.files import write_json
 
     settings = read_settings()
@@ -230,8 +231,8 @@ def request_origins(fields: Mapping[str, str], as_of: str, path: Path, url: str 
     """Return the vector of one request, written as text, and where each of its features came from."""
     from leverframe.adapters.redis import RedisStore
     from leverframe.adapters.snapshot_file import SnapshotFile
-    from leverframe.domain.features import answered, parsed
-    from leverframe.domain.features.request import moment
+    from leverframe.domain.features.request import moment, parsed
+    from leverframe.domain.features.vector import answered
 
     plan = star_plan(read_settings())
     store = RedisStore(url, spec=plan.spec) if url else SnapshotFile(ROOT / path, spec=plan.spec)
@@ -244,7 +245,7 @@ def request_origins(fields: Mapping[str, str], as_of: str, path: Path, url: str 
 def _snapshot(settings: Settings, span: Span, engine: Engine) -> tuple[About, Iterator[Table]]:
     """Return what a snapshot of ``span`` is of, and its tables, read one by one."""
     from leverframe.adapters.duckdb.online import DuckDBSnapshooter
-    from leverframe.domain.build.online import about, online_files
+    from leverframe.domain.features.online import about, online_files
     from leverframe.domain.features.request import required
 
     plan, last = star_plan(settings), Month.of(settings.data.last)
@@ -259,7 +260,7 @@ def train() -> ModelDescription:
     from leverframe.adapters.disk import Disk
     from leverframe.adapters.polars import PolarsTables
     from leverframe.adapters.sklearn import SklearnModels
-    from leverframe.domain.train import run
+    from leverframe.domain.model.train import run
 
     settings = read_settings()
     with stage("train") as record:
@@ -273,7 +274,7 @@ def evaluate() -> Evaluation:
     from leverframe.adapters.disk import Disk
     from leverframe.adapters.polars import PolarsTables
     from leverframe.adapters.sklearn import SklearnModels
-    from leverframe.domain.evaluate.run import run
+    from leverframe.domain.model.evaluate.evaluation import run
 
     settings = read_settings()
     with stage("evaluate") as record:
@@ -292,9 +293,9 @@ def bundle() -> Bundle:
     from leverframe.adapters.polars import PolarsTables
     from leverframe.adapters.sklearn import SklearnModels
     from leverframe.adapters.snapshot_file import SnapshotFile
-    from leverframe.domain.bundle import Packed, run
-    from leverframe.domain.validate.profile import table_profile
-    from leverframe.domain.validate.statistics import Survey
+    from leverframe.domain.data.profile import table_profile
+    from leverframe.domain.data.statistics import Survey
+    from leverframe.domain.model.bundle.packing import Packed, run
     from leverframe.files import write_folder, write_json
 
     settings = read_settings()
@@ -319,7 +320,7 @@ def bundle() -> Bundle:
 def origins(partition: str, row: int) -> list[Origin]:
     """Return where each feature of one row of a built month came from."""
     from leverframe.adapters.duckdb.provenance import provenance
-    from leverframe.domain.build.run import needed_files
+    from leverframe.domain.features.build import needed_files
 
     settings = read_settings()
     plan, month = star_plan(settings), Month.of(partition)
@@ -333,9 +334,9 @@ def demo(tell: Callable[[str], None]) -> list[str]:
     from leverframe.adapters.dvc import LOG, Repro, StageFinished, StageSkipped
     from leverframe.adapters.process import run_group
     from leverframe.adapters.stage_log import records
-    from leverframe.domain.demo import Results, progress_line, summary
-    from leverframe.domain.status import State
-    from leverframe.domain.training_set import TrainingSet
+    from leverframe.demo.summary import Results, progress_line, summary
+    from leverframe.domain.features.training_set import TrainingSet
+    from leverframe.domain.pipeline.status.reasons import State
 
     found = pipeline_status(ROOT)
     total, ended = len(found.stages), 0
@@ -366,7 +367,7 @@ def pipeline_status(start: Path) -> PipelineStatus:
     """Return of each stage of the repository around ``start`` whether it is stale, and why."""
     from leverframe.adapters.git import Git
     from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.domain.status import run
+    from leverframe.domain.pipeline.status.staleness import run
 
     tree = WorkingTree.around(start)
     return run(Git(tree.root), tree)
@@ -385,14 +386,14 @@ def stage(name: str, partition: str = "") -> Iterator[Recording]:
 
 def star_picture() -> str:
     """Return the star schema of the case as a Mermaid picture."""
-    from leverframe.domain.build.picture import mermaid
+    from leverframe.domain.features.star_picture import mermaid
 
     return mermaid(star_plan(read_settings())).rstrip()
 
 
 def explained(partition: str | None, row: int | None) -> str:
     """Return the plan in words or, given a row of a built month, where each of its features came from."""
-    from leverframe.domain.build.picture import origin_lines, plan_lines
+    from leverframe.domain.features.star_picture import origin_lines, plan_lines
 
     if partition is not None and row is not None:
         return "\n".join(origin_lines(origins(partition, row)))
@@ -401,8 +402,8 @@ def explained(partition: str | None, row: int | None) -> str:
 
 def star_plan(settings: Settings) -> Plan:
     """Return the plan of the case's ``star.yaml``."""
-    from leverframe.domain.build.plan import compile_star
-    from leverframe.domain.build.spec import read_star
+    from leverframe.domain.features.plan import compile_star
+    from leverframe.domain.features.star import read_star
 
     return compile_star(read_star(star_file(settings)))
 
@@ -420,7 +421,7 @@ def sources(settings: Settings) -> Mapping[str, Source]:
 
 def dvc_yaml() -> str:
     """Return the ``dvc.yaml`` that the declarations ask for, one's own stages kept."""
-    from leverframe.domain.stages import own_stages, pipeline, render
+    from leverframe.domain.pipeline.stages import own_stages, pipeline, render
 
     settings = read_settings()
     path = ROOT / "dvc.yaml"

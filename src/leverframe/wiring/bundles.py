@@ -13,7 +13,7 @@ from leverframe.wiring import ROOT
 
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
-    from leverframe.domain.status.pipeline import Recorded
+    from leverframe.domain.pipeline.status.resolved import Recorded
 
 
 def bundle_of(git: Git, commit: str, tell: Callable[[str], None]) -> dict[str, bytes]:
@@ -24,7 +24,7 @@ def bundle_of(git: Git, commit: str, tell: Callable[[str], None]) -> dict[str, b
     from tempfile import TemporaryDirectory
 
     from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.domain.status.pipeline import Recorded
+    from leverframe.domain.pipeline.status.resolved import Recorded
     from leverframe.wiring.pipeline import OnePipeline
 
     path, recorded = layout.BUNDLE.as_posix(), recorded_bundle(git, commit)
@@ -50,7 +50,7 @@ def bundle_of(git: Git, commit: str, tell: Callable[[str], None]) -> dict[str, b
 
 def recorded_bundle(git: Git, commit: str) -> Recorded:
     """Return what the lock of a commit says of its bundle; raises ``BundleError`` where it says nothing."""
-    from leverframe.domain.status.lock import entries
+    from leverframe.domain.pipeline.status.lock import entries
 
     lock = (git.show(commit, "dvc.lock") or b"").decode(errors="replace")
     path = layout.BUNDLE.as_posix()

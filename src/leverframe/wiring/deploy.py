@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from leverframe.domain.bundle import manifest as names
+from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.errors import BundleError, SettingsError, nearest
 from leverframe.files import PARAMS
 from leverframe.wiring import ROOT, read_settings
@@ -20,8 +20,10 @@ from leverframe.wiring.serving import log_of, server_folder, start_ports
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
     from leverframe.adapters.releases import Releases
-    from leverframe.domain.deploy import Deployed, Deployment, ReleaseManifest, Terms
-    from leverframe.domain.deploy.record import Ledger
+    from leverframe.domain.release.deploy import Deployed, Deployment
+    from leverframe.domain.release.ledger import Ledger
+    from leverframe.domain.release.release_manifest import ReleaseManifest
+    from leverframe.domain.release.server_plan import Terms
     from leverframe.settings import EnvironmentSettings, Settings
 
 Tell = Callable[[str], None]
@@ -56,7 +58,7 @@ def deploy(
 def plan(environment: str, commit: str, tell: Tell, target: str | None = None) -> tuple[Sequence[object], list[Any]]:
     """Return the steps that `deploy` would go through, and what it would apply to a cluster; nothing is changed."""
     from leverframe.adapters.releases import Releases
-    from leverframe.domain.deploy import planned
+    from leverframe.domain.release.server_plan import planned
     from leverframe.wiring import kubernetes
 
     settings, desired, files = _desired(commit, tell)
@@ -98,7 +100,8 @@ def _deployment(
     settings: Settings, environment: str, fetch: Callable[[], Mapping[str, bytes]], ledger: Ledger | None, tell: Tell
 ) -> Iterator[tuple[Deployment, Releases]]:
     from leverframe.adapters.releases import Releases
-    from leverframe.domain.deploy import Deployment, World
+    from leverframe.domain.release.deploy import Deployment
+    from leverframe.domain.release.server_steps import World
     from leverframe.serving.logged import newest
 
     chosen = environment_of(settings, environment)
@@ -132,7 +135,7 @@ class WallClock:
 
 def terms_of(settings: Settings) -> Terms:
     """Return by which terms settings let a release be tried."""
-    from leverframe.domain.deploy import Terms
+    from leverframe.domain.release.server_plan import Terms
 
     said = settings.deploy
     return Terms(said.verify_seconds, said.replay, said.maximum_disagreement, said.maximum_slowdown, said.keep)
@@ -159,8 +162,8 @@ def _check_promotion(settings: Settings, environment: str, desired: ReleaseManif
     """Refuse what the environment before does not serve, as its server here or, on another machine, the tags say."""
     from leverframe.adapters.git import Git
     from leverframe.adapters.releases import Releases
-    from leverframe.domain.deploy import refuse_other
-    from leverframe.domain.deploy.record import assigned
+    from leverframe.domain.release.ledger import assigned
+    from leverframe.domain.release.release_manifest import refuse_other
     from leverframe.wiring import kubernetes
 
     before = environment_of(settings, environment).after
@@ -175,8 +178,8 @@ def _check_promotion(settings: Settings, environment: str, desired: ReleaseManif
 def _desired(commit: str, tell: Tell) -> tuple[Settings, ReleaseManifest, Callable[[], Mapping[str, bytes]]]:
     """Return the settings of a commit, what it wants served, and how the files of that are got."""
     from leverframe.adapters.git import Git
-    from leverframe.domain.bundle import read_manifest
-    from leverframe.domain.deploy import ReleaseManifest
+    from leverframe.domain.model.bundle.bundle_manifest import read_manifest
+    from leverframe.domain.release.release_manifest import ReleaseManifest
 
     git = Git(ROOT)
     named = git.named(commit)

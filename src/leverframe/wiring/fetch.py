@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leverframe.domain.fetch import Fetched, Wanted, run
+from leverframe.domain.release.fetch import Fetched, Wanted, run
 from leverframe.errors import SettingsError
 from leverframe.files import write_json, write_text
 

@@ -11,11 +11,13 @@ from leverframe.wiring import deploy as room
 from leverframe.wiring.bundles import recorded_bundle
 
 if TYPE_CHECKING:
-    from leverframe.domain.deploy import Deployed, ReleaseManifest, State
-    from leverframe.domain.deploy.kubernetes import Rollouts
-    from leverframe.domain.deploy.kubernetes.plan import Step
-    from leverframe.domain.deploy.kubernetes.work import Wanted
-    from leverframe.domain.deploy.record import Ledger
+    from leverframe.domain.release.deploy import Deployed
+    from leverframe.domain.release.kubernetes.cluster_deploy import Rollouts
+    from leverframe.domain.release.kubernetes.cluster_plan import Step
+    from leverframe.domain.release.kubernetes.cluster_steps import Wanted
+    from leverframe.domain.release.ledger import Ledger
+    from leverframe.domain.release.release_manifest import ReleaseManifest
+    from leverframe.domain.release.release_state import State
     from leverframe.settings import Settings
 
 TARGETS = ("server", "kubernetes")
@@ -68,7 +70,8 @@ def state(settings: Settings, environment: str) -> State:
 def rollouts(settings: Settings, environment: str, tell: room.Tell, ledger: Ledger | None = None) -> Rollouts:
     """Return deployments to the cluster that an environment declares."""
     from leverframe.adapters.kubectl import Kubectl
-    from leverframe.domain.deploy.kubernetes import Rollouts, Target
+    from leverframe.domain.release.kubernetes.cluster_deploy import Rollouts
+    from leverframe.domain.release.kubernetes.manifests import Target
 
     cluster = room.environment_of(settings, environment).kubernetes
     assert cluster is not None  # noqa: S101 - `chosen` looked
@@ -80,6 +83,6 @@ def rollouts(settings: Settings, environment: str, tell: room.Tell, ledger: Ledg
 def wanted(desired: ReleaseManifest, files: Callable[[], Mapping[str, bytes]]) -> Wanted:
     """Return what a commit wants with the MD5 of its bundle, by which pods find it."""
     from leverframe.adapters.git import Git
-    from leverframe.domain.deploy.kubernetes.work import Wanted
+    from leverframe.domain.release.kubernetes.cluster_steps import Wanted
 
     return Wanted(desired, recorded_bundle(Git(ROOT), desired.commit).md5, files)

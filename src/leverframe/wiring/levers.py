@@ -17,10 +17,10 @@ from leverframe.wiring import ROOT, check_dvc_yaml, diff, read_settings, star_pl
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
     from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.domain.check import Checked
-    from leverframe.domain.gate import Gated
-    from leverframe.domain.reproduce import Reproduced
-    from leverframe.domain.status.pipeline import Recorded
+    from leverframe.domain.pipeline.status.resolved import Recorded
+    from leverframe.domain.review.check import Checked
+    from leverframe.domain.review.gate.gate_result import Gated
+    from leverframe.domain.review.reproduce import Reproduced
 
 Found = TypeVar("Found")  # what a lever found
 
@@ -29,8 +29,8 @@ def check(base: str | None) -> Checked:
     """Hold settings, definitions and lock of this change against what git has, and keep what was found."""
     from leverframe.adapters.git import Git
     from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.domain import check as room
-    from leverframe.domain.status import run
+    from leverframe.domain.pipeline.status.staleness import run
+    from leverframe.domain.review import check as room
 
     forget("check")
     git, tree, objections, notes = Git(ROOT), WorkingTree.around(ROOT), list[Objection](), list[str]()
@@ -60,7 +60,7 @@ def check(base: str | None) -> Checked:
 def _not_pushed(tree: WorkingTree, wanted: dict[str, Recorded]) -> tuple[list[Objection], list[str]]:
     """Return what is against outputs that nobody pushed, and a note where that could not be looked at."""
     from leverframe.adapters.working_tree.remote import Remote
-    from leverframe.domain import check as room
+    from leverframe.domain.review import check as room
 
     remote = Remote.of(tree.root)
     if remote is None or remote.folder is None:
@@ -71,7 +71,7 @@ def _not_pushed(tree: WorkingTree, wanted: dict[str, Recorded]) -> tuple[list[Ob
 
 def _to_check(git: Git, fork: str, params: str) -> list[Callable[[], object]]:
     """Return what has to be held against itself: what a change did not touch was so before it, and costs nothing."""
-    from leverframe.domain.check import defines
+    from leverframe.domain.review.check import defines
     from leverframe.yaml_files import parse
 
     before = (git.show(fork, str(PARAMS)) or b"").decode(errors="replace")
@@ -110,8 +110,8 @@ def reproduce(base: str | None, full: bool, tolerance: float, tell: Callable[[st
     """Run what is stale and what vouches for the figures, and keep what was found."""
     from leverframe.adapters.git import Git
     from leverframe.adapters.working_tree.remote import Remote
-    from leverframe.domain.check import LOCK, suspects
-    from leverframe.domain.reproduce import Order, run
+    from leverframe.domain.review.check import LOCK, suspects
+    from leverframe.domain.review.reproduce import Order, run
     from leverframe.wiring.pipeline import OnePipeline
 
     forget("reproduce")
@@ -132,8 +132,8 @@ def gate(base: str | None, log: Path | None, tell: Callable[[str], None]) -> Gat
     from leverframe.adapters.git import Git
     from leverframe.adapters.polars import PolarsTables
     from leverframe.adapters.sklearn import SklearnModels
-    from leverframe.domain.gate import rules_in_force, run
-    from leverframe.domain.gate.run import Evidence, Question, Side, bundle_sizes
+    from leverframe.domain.review.gate.decision import Evidence, Question, Side, bundle_sizes, run
+    from leverframe.domain.review.gate.rules import rules_in_force
     from leverframe.wiring.shadow import shadow
     from leverframe.yaml_files import load, parse
 
@@ -177,7 +177,7 @@ def _champion(git: Git, commit: str, tell: Callable[[str], None]) -> Iterator[Pa
     from tempfile import TemporaryDirectory
 
     from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.domain.gate.run import champion_files
+    from leverframe.domain.review.gate.decision import champion_files
     from leverframe.files import replacing
 
     if git.show(commit, layout.MODEL_DESCRIPTION.as_posix()) is None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from leverframe.adapters.dvc import Repro, StageFailed, StageFinished, StageSkipped
 from leverframe.adapters.process import run_group
-from leverframe.domain.reproduce import StageRun
+from leverframe.domain.review.reproduce import StageRun
 from leverframe.wiring import ROOT
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from leverframe.domain.reconcile import looks
+from leverframe.domain.release.reconcile import looks
 from leverframe.wiring.deploy import follow
 
 if TYPE_CHECKING:
-    from leverframe.domain.deploy import Deployed
+    from leverframe.domain.release.deploy import Deployed
 
 
 def reconcile(environment: str, branch: str, watch: float | None, tell: Callable[[str], None]) -> Iterator[Deployed]:

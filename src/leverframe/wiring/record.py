@@ -9,15 +9,15 @@ from leverframe.wiring import ROOT
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
     from leverframe.adapters.github.deployments import GithubDeployments
-    from leverframe.domain.deploy.record import Ledger
-    from leverframe.domain.tag import Tag
+    from leverframe.domain.release.ledger import Ledger
+    from leverframe.domain.release.tag import Tag
 
 
 def ledger(model: str, environment: str) -> Ledger:
     """Return where the deployments of a model to an environment are written down."""
     from leverframe.adapters import runner
     from leverframe.adapters.git import Git
-    from leverframe.domain.deploy.record import Ledger
+    from leverframe.domain.release.ledger import Ledger
 
     forge = None
     if runner.repository() and runner.token():

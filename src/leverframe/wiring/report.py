@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from leverframe.domain import layout
-from leverframe.domain.report.publish import Publisher
+from leverframe.domain.review.report.publish import Publisher
 from leverframe.errors import LeverframeError, PublishError
 from leverframe.settings import PARAMS, ReportSettings
 from leverframe.wiring import ROOT, diff, pipeline_status, read_settings
 
 if TYPE_CHECKING:
-    from leverframe.domain.report import Card, Shown
-    from leverframe.domain.report.publish import Comment, Published, Where
+    from leverframe.domain.review.report.card import Card
+    from leverframe.domain.review.report.card_markdown import Shown
+    from leverframe.domain.review.report.publish import Comment, Published, Where
 
 Found = TypeVar("Found")
 OUT = Path(".leverframe/report.md")
@@ -43,7 +44,7 @@ def report(asked: Asked, summary: Callable[[str], None]) -> Published:
     ``summary`` gets the whole of it in any case: a runner shows it on the page of the job.
     """
     from leverframe.adapters.runner import event
-    from leverframe.domain.report import Shown, marker, render
+    from leverframe.domain.review.report.card_markdown import Shown, marker, render
 
     run = event()
     card = _read_card(asked.card, run) if asked.card else card_of_change(asked.base)
@@ -58,8 +59,8 @@ def report(asked: Asked, summary: Callable[[str], None]) -> Published:
 def _shown(asked: Asked, settings: ReportSettings, card: Card, run: Where | None) -> Shown:
     """Return how the card is drawn: with pictures on a branch where they are asked for, else with diagrams."""
     from leverframe.adapters.runner import server
-    from leverframe.domain.report import Shown
-    from leverframe.domain.report.drawings import BRANCH, drawings
+    from leverframe.domain.review.report.card_charts import BRANCH, drawings
+    from leverframe.domain.review.report.card_markdown import Shown
 
     if not asked.assets or run is None:
         return Shown(settings.slices)
@@ -79,10 +80,10 @@ def _report_settings() -> ReportSettings:
 def card_of_change(base: str | None) -> Card:
     """Return the card of the change in this folder, of what git and the levers left."""
     from leverframe.adapters.git import Git
-    from leverframe.domain.check import Checked
-    from leverframe.domain.gate import Gated
-    from leverframe.domain.report.assemble import assembled, wanted
-    from leverframe.domain.reproduce import Reproduced
+    from leverframe.domain.review.check import Checked
+    from leverframe.domain.review.gate.gate_result import Gated
+    from leverframe.domain.review.report.assemble import assembled, wanted
+    from leverframe.domain.review.reproduce import Reproduced
 
     git = Git(ROOT)
     fork, head = git.fork_point("HEAD", base), git.named("HEAD")
@@ -121,7 +122,7 @@ def _left(name: str, kind: type[Found]) -> Found | None:
 def _read_card(path: Path, run: Where | None) -> Card:
     """Return a card that another job made. It is data: its size and form are held, its commit is that of the run."""
     from leverframe.documents import loaded
-    from leverframe.domain.report import Card
+    from leverframe.domain.review.report.card import Card
 
     try:
         with path.open("rb") as handle:
@@ -158,8 +159,9 @@ def _write(card: Card, body: str, asked: Asked) -> None:
 def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None], body: str) -> Published:
     """Post the card where the publisher that was asked for, or that the surroundings allow, puts it."""
     from leverframe.adapters import cml, runner
-    from leverframe.domain.report import Shown, publish, render
-    from leverframe.domain.report.drawings import BRANCH, drawings
+    from leverframe.domain.review.report import publish
+    from leverframe.domain.review.report.card_charts import BRANCH, drawings
+    from leverframe.domain.review.report.card_markdown import Shown, render
 
     card, run = of
     publisher = publish.chosen(

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leverframe.domain import layout
-from leverframe.domain.bundle import manifest as names
-from leverframe.domain.bundle.manifest import read_manifest, unusable
-from leverframe.domain.bundle.metadata import released
+from leverframe.domain.model.bundle import bundle_manifest as names
+from leverframe.domain.model.bundle.bundle_manifest import read_manifest, unusable
+from leverframe.domain.model.bundle.metadata import released
 from leverframe.errors import BundleError, ServerError
 from leverframe.files import PARAMS, private_folder, write_folder
 from leverframe.wiring import ROOT, read_settings
 
 if TYPE_CHECKING:
     from leverframe.adapters.mlserver import Ports, ServerFolder
-    from leverframe.domain.bundle.schema import Schema
-    from leverframe.domain.serve import Served
+    from leverframe.domain.model.bundle.schema import Schema
+    from leverframe.domain.release.serve import Served
     from leverframe.settings import ServeSettings
 
 NAME = "default"  # of the server that `serve` starts without another name
@@ -58,7 +58,7 @@ def serve(path: Path | None, name: str, ports: tuple[int | None, int | None, int
 
 def look(name: str) -> Served:
     """Return the server of that name; raises ``ServerError`` where none runs."""
-    from leverframe.domain.serve import Served, example
+    from leverframe.domain.release.serve import Served, example
 
     place = server_folder(name)
     running = place.running()
@@ -110,7 +110,7 @@ def _releases(place: ServerFolder) -> dict[str, list[int]]:
 
 def _described(place: ServerFolder, model: str, release: int) -> tuple[Schema, list[dict[str, Any]]]:
     """Return the schema and the golden rows of a release."""
-    from leverframe.domain.bundle.schema import from_json
+    from leverframe.domain.model.bundle.schema import from_json
 
     settings = place.models / model / str(release) / names.SETTINGS
     folder = settings.parent / json.loads(settings.read_bytes())["parameters"]["uri"]

@@ -15,8 +15,8 @@ from leverframe.wiring import ROOT
 
 if TYPE_CHECKING:
     from leverframe.adapters.git import Git
-    from leverframe.domain.deploy.replay import LoggedRequest
-    from leverframe.domain.gate import Shadow
+    from leverframe.domain.release.replay import LoggedRequest
+    from leverframe.domain.review.gate.replayed import Shadow
     from leverframe.serving.bundle import OpenBundle
     from leverframe.serving.logged import Logged
     from leverframe.settings import DeploySettings
@@ -31,7 +31,7 @@ def shadow(git: Git, fork: str, base: Mapping[str, Any], log: Path | None, tell:
     ``base`` is `params.yaml` of the merge base ``fork``: its terms are in force. Whatever keeps the
     requests from being asked is told in the result.
     """
-    from leverframe.domain.gate import Shadow
+    from leverframe.domain.review.gate.replayed import Shadow
 
     try:
         model, terms = _terms(base)
@@ -112,8 +112,8 @@ def _asked_of_both(git: Git, fork: str, empty: Shadow, logged: Logged, tell: Tel
 
 def _written(git: Git, commit: str, folder: Path, tell: Tell) -> Path:
     """Write the bundle of a commit into a folder, and return that."""
-    from leverframe.domain.bundle import manifest as names
-    from leverframe.domain.bundle import read_manifest
+    from leverframe.domain.model.bundle import bundle_manifest as names
+    from leverframe.domain.model.bundle.bundle_manifest import read_manifest
     from leverframe.files import write_folder
     from leverframe.wiring.bundles import bundle_of
 
@@ -124,8 +124,8 @@ def _written(git: Git, commit: str, folder: Path, tell: Tell) -> Path:
 
 
 def _compared(empty: Shadow, sides: tuple[OpenBundle, OpenBundle], logged: Logged) -> Shadow:
-    from leverframe.domain.deploy.replay import Twice
-    from leverframe.domain.gate.shadow import refused_forms, shown
+    from leverframe.domain.release.replay import Twice
+    from leverframe.domain.review.gate.replayed import refused_forms, shown
 
     before, after = sides
     refused = refused_forms(before.schema, after.schema)
@@ -142,8 +142,8 @@ def _compared(empty: Shadow, sides: tuple[OpenBundle, OpenBundle], logged: Logge
 
 def _asked(bundle: OpenBundle, request: LoggedRequest) -> Answer:
     """Return what a bundle answers, as its server would; a request without a moment asks for that of its log."""
-    from leverframe.domain.deploy.replay import inputs
-    from leverframe.domain.deploy.smoke import numbers
+    from leverframe.domain.release.replay import inputs
+    from leverframe.domain.release.smoke import numbers
     from leverframe.serving.check import Tensor, checked
 
     began = time.perf_counter()

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from leverframe import __version__
-from leverframe.domain.check import LOCK
-from leverframe.domain.init import WORKFLOW, SetConfig, Step, WriteFile, steps
+from leverframe.domain.pipeline.init import WORKFLOW, SetConfig, Step, WriteFile, steps
+from leverframe.domain.review.check import LOCK
 from leverframe.wiring import ROOT
 
 ACTIONS = f"leverframe/leverframe/actions@v{__version__}"
@@ -38,7 +38,7 @@ def _text(path: Path) -> str | None:
 
 def merge(base: Path, ours: Path, theirs: Path, path: str) -> list[str]:
     """Merge a lock into ``ours``, or leave a report there as it is; return what to tell."""
-    from leverframe.domain.merge import merged
+    from leverframe.domain.pipeline.merge import merged
     from leverframe.files import write_text
 
     if Path(path).name != LOCK:

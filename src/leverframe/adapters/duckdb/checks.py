@@ -10,8 +10,8 @@ import duckdb
 
 from leverframe.adapters.duckdb.sql import column, microseconds
 from leverframe.adapters.duckdb.versions import PLACE, versions
-from leverframe.domain.build.plan import Corrected, LabelStep, Windows
-from leverframe.domain.build.run import EVENT_TIME
+from leverframe.domain.features.build import EVENT_TIME
+from leverframe.domain.features.plan import Corrected, LabelStep, Windows
 from leverframe.errors import LabelError, SourceError
 
 

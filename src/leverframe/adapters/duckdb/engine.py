@@ -15,11 +15,11 @@ from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microseconds, parquet, text
 from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, PLACE, UNTIL, newest_in_time, versions
 from leverframe.adapters.duckdb.views import ROW, create_view
-from leverframe.domain.build.intervals import FOREVER, Versions, over_versions
-from leverframe.domain.build.plan import RECORDED_AT, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
-from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
-from leverframe.domain.build.values import numbers, shaped
-from leverframe.domain.build.windows import Ints, Moments, over_events
+from leverframe.domain.features.build import EVENT_TIME, KNOWN_AT, Inputs
+from leverframe.domain.features.intervals import FOREVER, Versions, over_versions
+from leverframe.domain.features.plan import RECORDED_AT, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
+from leverframe.domain.features.values import numbers, shaped
+from leverframe.domain.features.windows import Ints, Moments, over_events
 from leverframe.errors import SourceError
 from leverframe.files import replacing
 

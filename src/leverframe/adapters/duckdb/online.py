@@ -15,11 +15,11 @@ from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, versions
 from leverframe.adapters.duckdb.versions import PLACE as PLACED
 from leverframe.adapters.duckdb.versions import UNTIL as NEXT
 from leverframe.adapters.duckdb.views import ROW, create_view
-from leverframe.domain.build.intervals import FOREVER
-from leverframe.domain.build.online import AT, PLACE, UNTIL, Span, microseconds_of, table_of
-from leverframe.domain.build.plan import AsOfLookup, Plan, Step, Windows
-from leverframe.domain.build.run import KNOWN_AT, Files
-from leverframe.domain.snapshot import Table
+from leverframe.domain.features.build import KNOWN_AT, Files
+from leverframe.domain.features.intervals import FOREVER
+from leverframe.domain.features.online import AT, PLACE, UNTIL, Span, microseconds_of, table_of
+from leverframe.domain.features.plan import AsOfLookup, Plan, Step, Windows
+from leverframe.domain.features.snapshot.store import Table
 
 _STORED = {"number": "DOUBLE", "text": "VARCHAR", "boolean": "BOOLEAN"}
 

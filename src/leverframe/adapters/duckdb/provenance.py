@@ -12,9 +12,9 @@ from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, microseconds, parquet
 from leverframe.adapters.duckdb.versions import HAPPENED, KNOWN, PLACE, UNTIL, versions
 from leverframe.adapters.duckdb.views import create_view
-from leverframe.domain.build.picture import Origin
-from leverframe.domain.build.plan import AsOfLookup, Lookup, Plan, Step, Windows
-from leverframe.domain.build.run import KNOWN_AT, Files
+from leverframe.domain.features.build import KNOWN_AT, Files
+from leverframe.domain.features.plan import AsOfLookup, Lookup, Plan, Step, Windows
+from leverframe.domain.features.star_picture import Origin
 from leverframe.errors import SourceError
 
 

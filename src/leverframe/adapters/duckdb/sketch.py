@@ -9,7 +9,7 @@ import duckdb
 
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import FLOATS, column, files_error, parquet, text
-from leverframe.domain.sketch import (
+from leverframe.domain.data.sketch import (
     CELLS,
     CHECK_BITS,
     ROW_BITS,

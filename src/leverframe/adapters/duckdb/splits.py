@@ -10,9 +10,9 @@ import duckdb
 
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, kind_of, parquet, text
-from leverframe.domain.build.plan import RECORDED_AT, VERSIONS
-from leverframe.domain.build.training_set import Cut
-from leverframe.domain.training_set import AS_OF, LABEL
+from leverframe.domain.features.plan import RECORDED_AT, VERSIONS
+from leverframe.domain.features.split import Cut
+from leverframe.domain.features.training_set import AS_OF, LABEL
 from leverframe.files import replacing
 
 

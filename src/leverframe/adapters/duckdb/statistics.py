@@ -13,8 +13,8 @@ import duckdb
 
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, parquet, text
-from leverframe.domain.validate.promise import SAMPLES
-from leverframe.domain.validate.statistics import (
+from leverframe.domain.data.promise import SAMPLES
+from leverframe.domain.data.statistics import (
     EVENT_TIME,
     QUANTILES,
     ColumnStatistics,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from leverframe.adapters.duckdb.sql import column
 from leverframe.adapters.duckdb.views import ROW
-from leverframe.domain.build.plan import Corrected
-from leverframe.domain.build.run import EVENT_TIME
+from leverframe.domain.features.build import EVENT_TIME
+from leverframe.domain.features.plan import Corrected
 
 KNOWN, UNTIL, PLACE, FIRST = "__known", "__until", "__place", "__first"  # microseconds; FIRST is a row
 HAPPENED = "__happened"  # whether the version says that the event took place

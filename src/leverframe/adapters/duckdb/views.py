@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 
 from leverframe.adapters.duckdb.sql import FLOATS, column, parquet, text
-from leverframe.domain.build.plan import Plan
-from leverframe.domain.build.run import EVENT_TIME
+from leverframe.domain.features.build import EVENT_TIME
+from leverframe.domain.features.plan import Plan
 
 ROW = "__row"  # place of a row in its table: the tie-breaker, and the order of the spine
 _FILE = 2**36  # rows that a file may have before its numbers run into those of the next

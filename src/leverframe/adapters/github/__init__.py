@@ -10,7 +10,7 @@ from github.IssueComment import IssueComment
 from github.Repository import Repository
 
 from leverframe.adapters.github.calls import Calls, reference, refused, unreachable
-from leverframe.domain.report.publish import CHECK, Comment, Conclusion
+from leverframe.domain.review.report.publish import CHECK, Comment, Conclusion
 
 BOT = "github-actions[bot]"  # who writes with the token of a workflow, which may not ask for its own name
 _SUMMARY = 65_535  # characters of the summary of a check run

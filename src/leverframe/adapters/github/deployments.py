@@ -6,7 +6,7 @@ from github.GitRef import GitRef
 from github.Repository import Repository
 
 from leverframe.adapters.github.calls import Calls, reference
-from leverframe.domain.tag import Tag
+from leverframe.domain.release.tag import Tag
 from leverframe.errors import ForgeUnreachableError
 
 _TASK = "leverframe"  # tells our deployments from those of others to an environment of the same name

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.training_set import Feature
+from leverframe.domain.features.training_set import Feature
 
 
 class Onnx:

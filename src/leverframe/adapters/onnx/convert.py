@@ -17,7 +17,7 @@ from onnx import TensorProto, checker, helper, numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 
-from leverframe.domain.training_set import Feature
+from leverframe.domain.features.training_set import Feature
 from leverframe.errors import BundleError
 
 _OPSET, _ML_OPSET = 18, 3

@@ -26,7 +26,7 @@ from pandera.config import ValidationDepth, config_context, get_config_global, s
 from pandera.constants import CHECK_OUTPUT_KEY
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors, SchemaInitError
 
-from leverframe.domain.validate.promise import SAMPLE_CHARACTERS, SAMPLES, Promise, Severity, cut, significant
+from leverframe.domain.data.promise import SAMPLE_CHARACTERS, SAMPLES, Promise, Severity, cut, significant
 from leverframe.domain.verdict import Reason
 from leverframe.errors import DefinitionError, SourceError
 

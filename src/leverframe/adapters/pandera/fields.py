@@ -6,7 +6,7 @@ from typing import Any
 
 import pandera.polars as pa
 
-from leverframe.domain.bundle.schema import Field, FieldKind
+from leverframe.domain.model.bundle.schema import Field, FieldKind
 
 # What a check of pandera is called, and how its statistics are called there and here.
 _LIMITS = {

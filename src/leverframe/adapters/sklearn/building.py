@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from leverframe.adapters.sklearn.storing import first_line
-from leverframe.domain.train import Recipe
+from leverframe.domain.model.train import Recipe
 from leverframe.errors import DefinitionError, EstimatorError, nearest
 
 _REST = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)

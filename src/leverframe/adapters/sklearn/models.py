@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from leverframe.adapters.sklearn.building import called, check_methods
 from leverframe.adapters.sklearn.storing import TRUSTED, check_types, dumped, first_line, opened, types_to_trust
-from leverframe.domain.train import Recipe, StoredModel
+from leverframe.domain.model.train import Recipe, StoredModel
 from leverframe.errors import EstimatorError
 from leverframe.imports import load, module_of
 

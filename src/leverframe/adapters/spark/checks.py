@@ -11,8 +11,8 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that every reade
 
 from leverframe.adapters.spark.tables import Table, named
 from leverframe.adapters.spark.versions import PLACE, versions
-from leverframe.domain.build.plan import Corrected, LabelStep, Windows
-from leverframe.domain.build.run import EVENT_TIME
+from leverframe.domain.features.build import EVENT_TIME
+from leverframe.domain.features.plan import Corrected, LabelStep, Windows
 from leverframe.errors import LabelError, SourceError
 
 

@@ -15,8 +15,8 @@ from leverframe.adapters.spark.session import session
 from leverframe.adapters.spark.steps import Steps
 from leverframe.adapters.spark.stream import in_order, streamed
 from leverframe.adapters.spark.tables import need_zone, needed_types
-from leverframe.domain.build.plan import Plan
-from leverframe.domain.build.run import Inputs, refuse_unknown
+from leverframe.domain.features.build import Inputs, refuse_unknown
+from leverframe.domain.features.plan import Plan
 from leverframe.errors import SourceError
 from leverframe.files import replacing
 

@@ -17,8 +17,8 @@ from leverframe.adapters.spark.parquet import MOMENT, Types, rows_of
 from leverframe.adapters.spark.tables import ROW, Table, named, read_table
 from leverframe.adapters.spark.timelines import AT, Meeting, aggregated, aggregated_versions, newest
 from leverframe.adapters.spark.versions import FIRST, HAPPENED, KNOWN, PLACE, UNTIL, newest_in_time, versions
-from leverframe.domain.build.plan import RECORDED_AT, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
-from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
+from leverframe.domain.features.build import EVENT_TIME, KNOWN_AT, Inputs
+from leverframe.domain.features.plan import RECORDED_AT, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
 
 _MADE = {"count": pa.int64(), "distinct": pa.int64()}  # all else is a float, and `last` what the column is
 

@@ -15,8 +15,8 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that every reade
 from pyspark.sql.types import DataType, StructField, StructType, _parse_datatype_string
 
 from leverframe.adapters.spark.parquet import MOMENT, Types, common, types_of, types_together
-from leverframe.domain.build.plan import AsOfLookup, Plan, Windows
-from leverframe.domain.build.run import EVENT_TIME, KNOWN_AT, Inputs
+from leverframe.domain.features.build import EVENT_TIME, KNOWN_AT, Inputs
+from leverframe.domain.features.plan import AsOfLookup, Plan, Windows
 from leverframe.errors import DefinitionError
 
 ROW = "__row"  # place of a row in its table: the tie-breaker, and the order of the spine

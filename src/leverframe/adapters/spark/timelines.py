@@ -21,9 +21,9 @@ from pyspark.sql.types import StructField, StructType
 
 from leverframe.adapters.spark.tables import ROW, spark_type
 from leverframe.adapters.spark.versions import FIRST, KNOWN, UNTIL
-from leverframe.domain.build.intervals import FOREVER, Versions, over_versions
-from leverframe.domain.build.plan import Aggregate
-from leverframe.domain.build.windows import Floats, Ints, Moments, Timeline, over_events
+from leverframe.domain.features.intervals import FOREVER, Versions, over_versions
+from leverframe.domain.features.plan import Aggregate
+from leverframe.domain.features.windows import Floats, Ints, Moments, Timeline, over_events
 
 Work = Callable[[pa.Table, pa.Table], pa.Table]  # rows and events in, features of the rows out
 

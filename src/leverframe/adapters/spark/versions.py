@@ -9,8 +9,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
 
 from leverframe.adapters.spark.tables import ROW, named
-from leverframe.domain.build.plan import Corrected
-from leverframe.domain.build.run import EVENT_TIME
+from leverframe.domain.features.build import EVENT_TIME
+from leverframe.domain.features.plan import Corrected
 
 KNOWN, UNTIL, PLACE, FIRST = "__known", "__until", "__place", "__first"  # microseconds; FIRST is a row
 HAPPENED = "__happened"  # whether the version says that the event took place

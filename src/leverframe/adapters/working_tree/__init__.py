@@ -16,9 +16,9 @@ from leverframe.adapters.working_tree.digests import Digests, unreadable
 from leverframe.adapters.working_tree.dvc_config import DvcConfig
 from leverframe.adapters.working_tree.ignore import Ignore
 from leverframe.adapters.working_tree.remote import Remote
-from leverframe.domain.status.compare import Look, Presence
-from leverframe.domain.status.pipeline import Recorded
-from leverframe.domain.status.template import FlagStyle
+from leverframe.domain.pipeline.status.compare import Look, Presence
+from leverframe.domain.pipeline.status.resolved import Recorded
+from leverframe.domain.pipeline.status.template import FlagStyle
 from leverframe.errors import DefinitionError, RepositoryError, SettingsError
 
 _PROTECTED = 0o444  # the mode by which DVC marks a cache file as verified

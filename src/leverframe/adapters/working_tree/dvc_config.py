@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from leverframe.domain.status.template import FlagStyle
+from leverframe.domain.pipeline.status.template import FlagStyle
 
 Sections = dict[str, dict[str, str]]
 

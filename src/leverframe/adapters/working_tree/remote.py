@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leverframe.adapters.working_tree.dvc_config import configured_remote
-from leverframe.domain.status.pipeline import Recorded
+from leverframe.domain.pipeline.status.resolved import Recorded
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from leverframe.domain.build.online import EPOCH, attribute_since, microseconds_of
-from leverframe.domain.build.plan import Plan
-from leverframe.domain.build.windows import Ints
-from leverframe.domain.snapshot import About
+from leverframe.domain.features.online import EPOCH, attribute_since, microseconds_of
+from leverframe.domain.features.plan import Plan
+from leverframe.domain.features.snapshot.store import About
+from leverframe.domain.features.windows import Ints
 from leverframe.errors import RequestError, nearest
 
 PARTS: Mapping[str, Callable[[datetime], int]] = {

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from leverframe.domain.build.intervals import Versions, over_versions
-from leverframe.domain.build.online import AT, EPOCH, PLACE, UNTIL, table_of
-from leverframe.domain.build.picture import Origin, origin_lines
-from leverframe.domain.build.plan import AsOfLookup, Lookup, Plan, Windows
-from leverframe.domain.build.values import numbers, shaped, taken
-from leverframe.domain.build.windows import Column, Ints, Moments, aggregate
+from leverframe.domain.features.intervals import Versions, over_versions
+from leverframe.domain.features.online import AT, EPOCH, PLACE, UNTIL, table_of
+from leverframe.domain.features.plan import AsOfLookup, Lookup, Plan, Windows
 from leverframe.domain.features.request import Requests, calendar, checked, key_columns
-from leverframe.domain.snapshot import Found, Store
-from leverframe.domain.training_set import Feature
+from leverframe.domain.features.snapshot.store import Found, Store
+from leverframe.domain.features.star_picture import Origin, origin_lines
+from leverframe.domain.features.training_set import Feature
+from leverframe.domain.features.values import numbers, shaped, taken
+from leverframe.domain.features.windows import Column, Ints, Moments, aggregate
 
 _FEW = 64  # rows up to which only the events of their own windows are looked at
 

@@ -1,0 +1,105 @@
+"""The demo after the merge: releases go live on a real server while clients ask it, and a bad one comes back."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leverframe.demo.declared import GoLive
+from leverframe.demo.scene import NAME, Scene, page
+from leverframe.demo.showing import Live, Released, Shown
+from leverframe.domain import layout
+from leverframe.errors import PipelineError
+
+if TYPE_CHECKING:
+    from leverframe.local.repository import TemporaryRepository
+
+_CLIENTS = 4
+_MACHINE = "machine"  # the clone beside the server
+
+
+@contextmanager
+def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[Live]:
+    """Deploy main, then what is merged, then a release that is no good; the server runs until the block ends."""
+    from leverframe.local.traffic import Times, Traffic
+
+    machine = scene.clone(_MACHINE, "main")
+    try:
+        scene.tell(f"deploying main to `{plan.environment}`: a real MLServer on this machine")
+        released = [_deployed(scene, machine, plan, "what main has")]
+        told = scene.json(machine, "serve", "--status", "--name", plan.environment)
+        port, model, example = told["running"]["port"], next(iter(told["models"])), told["example"]
+        path = f"/v2/models/{model}/infer"
+        traffic = Traffic(port, path, json.dumps(example).encode(), clients=_CLIENTS)
+        with traffic.running():
+            pull = pulls[plan.merge]
+            scene.tell(f"{_CLIENTS} clients ask from now on; #{pull.number} is merged")
+            if not scene.forge.merge(scene.forge.pulls[pull.number]):
+                raise PipelineError(
+                    f"#{pull.number} cannot be merged", why="git finds a conflict", next="look at demo.yaml of the case"
+                )
+            released.append(_deployed(scene, machine, plan, f"#{pull.number} {pull.title}"))
+            answer = _asked(port, path, example)
+            scene.tell("somebody pushes to main, past the pull request: the same model, and something slow in it")
+            _push_slow(scene, plan)
+            released.append(_deployed(scene, machine, plan, "pushed past the pull request"))
+            back = scene.forge.pulls[max(scene.forge.pulls)]
+            if back.branch.startswith("leverframe/"):
+                page(scene, back, "take-back")
+                scene.tell(f"#{back.number} takes it back and is merged")
+                scene.forge.merge(back)
+                released.append(_deployed(scene, machine, plan, f"#{back.number} {back.title}"))
+        tags, took = sorted(scene.forge.git("tag").split()), Times.of(traffic.answers)
+        yield Live(
+            tuple(released), example, answer, took.requests, len(traffic.failed), took.p50, took.p99, tuple(tags),
+            f"{scene.server.address}/{NAME}",
+        )  # fmt: skip
+    finally:
+        scene.leverframe(machine, "serve", "--stop", "--name", plan.environment)
+
+
+def leftover(folder: Path) -> None:
+    """End the server that a killed demo left in its folder."""
+    from leverframe.adapters.mlserver import ServerFolder
+    from leverframe.adapters.process import Processes
+
+    for place in (folder / _MACHINE / "repository" / layout.PRIVATE / "servers").glob("*"):
+        ServerFolder(place, Processes()).stop()
+
+
+def _deployed(scene: Scene, machine: TemporaryRepository, plan: GoLive, what: str) -> Released:
+    """Bring the machine to main, as the job after a merge does, and deploy."""
+    machine.git("fetch", "--quiet", "--tags", "--force", "origin", "main")
+    machine.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    found = scene.json(machine, "deploy", "--environment", plan.environment)
+    released = Released.of(what, found)
+    scene.tell(f"  {released.line()}")
+    return released
+
+
+def _asked(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("POST", path, json.dumps(body).encode(), {"content-type": "application/json"})
+    found: dict[str, Any] = json.loads(connection.getresponse().read())
+    connection.close()
+    return found
+
+
+def _push_slow(scene: Scene, plan: GoLive) -> None:
+    """Let main have a bundle that answers rightly and takes long for it."""
+    from leverframe.local.bundles import slow
+
+    author = scene.clone("past", "main")
+    folder = author.root / layout.BUNDLE
+    author.dvc("checkout", "--quiet", "--allow-missing")  # all of it: `dvc commit` looks at what a stage reads
+    files = slow({each.name: each.read_bytes() for each in folder.iterdir()}, plan.slow)
+    for name, data in files.items():
+        (folder / name).unlink()  # it may be linked to the cache
+        (folder / name).write_bytes(data)
+    author.dvc("commit", "--quiet", "--force", "bundle")
+    author.commit("A faster way to answer")
+    scene.push(author, "main")

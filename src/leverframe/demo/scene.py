@@ -1,0 +1,129 @@
+"""Where the demo plays: a folder of its own, a stand-in for GitHub, and clones in which commands run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leverframe.domain.verdict import REFUSED
+from leverframe.errors import PipelineError
+from leverframe.wiring import ROOT
+
+if TYPE_CHECKING:
+    from leverframe.local.github.server import StandIn
+    from leverframe.local.github.state import PullRequest, Repository
+    from leverframe.local.repository import TemporaryRepository
+
+NAME, BOT, TOKEN = "ada/model", "github-actions[bot]", "of-the-demo"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The folder, the stand-in, and who listens to what happens."""
+
+    folder: Path
+    server: StandIn
+    tell: Callable[[str], None]
+
+    @property
+    def forge(self) -> Repository:
+        """The repository on the stand-in."""
+        return self.server.repositories[NAME]
+
+    def clone(self, place: str, revision: str, *, local: bool = False) -> TemporaryRepository:
+        """Return a checkout in the folder ``place``: of the stand-in's repository, or of this one where ``local``.
+
+        It has this folder's cache, no remote of DVC, and a home and git identity of its own.
+        """
+        from leverframe.adapters.git import Git
+        from leverframe.adapters.working_tree import WorkingTree
+        from leverframe.local.repository import TemporaryRepository
+
+        repository = TemporaryRepository(self.folder / place / "repository", self.folder / place / "home")
+        repository.home.mkdir(parents=True)
+        if local:
+            Git(ROOT).copied(revision, repository.root)
+            repository.git("remote", "remove", "origin")
+        else:
+            address = f"{self.server.address}/{NAME}"
+            command = ["git", "clone", "--quiet", "--branch", revision, address, str(repository.root)]
+            subprocess.run(command, env=repository.environment, check=True, capture_output=True)
+        WorkingTree.around(ROOT).lend(repository.root, remote=False)  # nothing of a demo leaves this machine
+        return repository
+
+    def push(self, repository: TemporaryRepository, branch: str) -> None:
+        """Let a branch of the stand-in stand at the head of a clone."""
+        address = self.server.address.replace("http://", f"http://x:{TOKEN}@")
+        repository.git("push", "--quiet", f"{address}/{NAME}", f"HEAD:refs/heads/{branch}")
+
+    def leverframe(self, repository: TemporaryRepository, *arguments: str, run: Mapping[str, str] | None = None) -> str:
+        """Run a command in a clone as a job of the stand-in does, and return what it printed.
+
+        Raises ``PipelineError`` where it broke; a lever that refuses has not.
+        """
+        environment = {
+            **_environment(repository),
+            "GITHUB_REPOSITORY": NAME,
+            "GITHUB_API_URL": self.server.address,
+            "GITHUB_SERVER_URL": self.server.address,
+            "GITHUB_TOKEN": TOKEN,
+            **(run or {}),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "leverframe", *arguments],
+            cwd=repository.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode not in (0, REFUSED):
+            raise PipelineError(
+                f"`leverframe {arguments[0]}` broke in the demo",
+                why=(done.stderr.strip().splitlines() or ["no word"])[0][:200],
+                next=f"run it in {repository.root}",
+            )
+        return done.stdout
+
+    def json(self, repository: TemporaryRepository, *arguments: str) -> dict[str, Any]:
+        """Run a command with ``--json`` and return what it printed."""
+        found: dict[str, Any] = json.loads(self.leverframe(repository, *arguments, "--json"))
+        return found
+
+
+def page(scene: Scene, pull: PullRequest, name: str) -> Path:
+    """Keep a copy of the page of a pull request as it is now, and return where."""
+    from leverframe.local.github.pages import pull_page
+
+    copy = scene.folder / f"{name}.html"
+    copy.write_text(pull_page(scene.forge, pull), encoding="utf-8")
+    return copy
+
+
+def replaced(repository: TemporaryRepository, path: str, changes: Mapping[str, str], where: str) -> None:
+    """Replace texts in a file of a clone, each of which must stand there once; ``where`` is what asks for it."""
+    text = repository.read(path)
+    for old, new in changes.items():
+        if text.count(old) != 1:
+            raise PipelineError(
+                f"the demo cannot change `{old.strip()}`",
+                why=f"{path} holds it {text.count(old)} times",
+                next=f"edit demo.yaml of the case, {where}",
+            )
+        text = text.replace(old, new)
+    repository.write(path, text)
+
+
+def _environment(repository: TemporaryRepository) -> dict[str, str]:
+    """Return the environment of a command: Leverframe is the one in the checkout, where it lies in the repository."""
+    from leverframe.wiring.pipeline import package_in
+
+    package = package_in(repository.root)
+    known = repository.environment | ({"PYTHONPATH": str(package)} if package else {})
+    return {name: value for name, value in known.items() if not name.startswith(("GITHUB_", "LEVERFRAME_"))}

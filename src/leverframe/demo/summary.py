@@ -1,0 +1,110 @@
+"""What a person reads after the pipeline has run: data, contracts, model, time, and where to look next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from leverframe.domain import layout
+from leverframe.domain.features.training_set import TrainingSet
+from leverframe.domain.model.evaluate.evaluation_summary import summary_lines
+from leverframe.domain.pipeline.stage_log import StageRecord
+
+_WARNINGS = 4  # shown one by one; the rest is counted
+_BAR = 20
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the pipeline left behind: the reports by partition, and the records of its stages."""
+
+    contracts: Mapping[str, Mapping[str, Any]]
+    training_set: TrainingSet
+    metrics: dict[str, Any]
+    records: Sequence[StageRecord]
+    pictures: Sequence[str]
+
+
+def progress_line(done: int, total: int, stage: str, ended: str) -> str:
+    """Return one line of progress, the counter as wide as the total."""
+    width = len(str(total))
+    return f"[{done:>{width}}/{total}] {stage:<20} {ended}"
+
+
+def summary(results: Results, example: str) -> list[str]:
+    """Return the whole summary; ``example`` is a month that exists, for the commands to try next."""
+    blocks = (
+        ("Data", _data(results.contracts)),
+        ("Contracts", _contracts(results.contracts)),
+        ("Training set", results.training_set.lines()),
+        ("Model on the hold-out", summary_lines(results.metrics)),
+        ("Time", _times(results.records)),
+        ("Pictures", [*results.pictures, f"{layout.MODEL_CARD} shows them with all figures"]),
+        ("Try next, after `. .venv/bin/activate`", [f"{command:<60} {what}" for command, what in _next(example)]),
+    )
+    return [line for title, lines in blocks for line in ("", title, *(f"  {line}" for line in lines))]
+
+
+def _data(contracts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    rows: dict[str, list[int]] = {}
+    for report in contracts.values():
+        for table, found in report["tables"].items():
+            rows.setdefault(table, []).append(found["rows"])
+    width = max((len(table) for table in rows), default=0)
+    return [
+        f"{table:<{width}} {sum(counts):>9,} rows" + (f" in {len(counts)} months" if len(counts) > 1 else "")
+        for table, counts in sorted(rows.items(), key=lambda item: -sum(item[1]))
+    ]
+
+
+def _contracts(contracts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    checks = [
+        (partition, table, check)
+        for partition, report in sorted(contracts.items())
+        for table, found in report["tables"].items()
+        for check in found["checks"]
+    ]
+    warned = [each for each in checks if each[2]["verdict"] == "failed" and each[2]["severity"] == "warn"]
+    failed = sum(check["verdict"] == "failed" for *_, check in checks) - len(warned)
+    kept = sum(check["verdict"] == "passed" for *_, check in checks)
+    undecided = len(checks) - kept - failed - len(warned)
+    lines = [
+        f"{kept:,} of {len(checks):,} promises kept, {failed} broken, {len(warned)} broken with a warning, "
+        f"{undecided} without history to decide"
+    ]
+    lines += [f"warn {partition} {table}: {_what(check)}" for partition, table, check in warned[:_WARNINGS]]
+    more = len(warned) - _WARNINGS
+    return lines + ([f"and {more} more in {layout.REPORTS}/contracts"] if more > 0 else [])
+
+
+def _what(check: Mapping[str, Any]) -> str:
+    of = f" of {check['column']}" if check.get("column") else ""
+    sample = f", such as {check['samples'][0]}" if check.get("samples") else ""
+    return f"{check['check']}{of}{sample}"
+
+
+def _times(records: Sequence[StageRecord]) -> list[str]:
+    groups: dict[str, list[StageRecord]] = {}
+    for record in sorted(records, key=lambda record: record.started):
+        groups.setdefault(record.stage, []).append(record)
+    if not groups:
+        return ["no stage ran on this machine yet"]
+    seconds = {stage: sum(record.seconds for record in found) for stage, found in groups.items()}
+    longest, width = max(seconds.values()) or 1.0, max(map(len, groups))
+    lines = [
+        f"{stage:<{width}} {seconds[stage]:>6.1f} s  {len(found):>2} x  "
+        f"{max(each.peak_mb for each in found):>6,.0f} MB  {'█' * max(1, round(seconds[stage] / longest * _BAR))}"
+        for stage, found in groups.items()
+    ]
+    return [*lines, f"{'in stages':<{width}} {sum(seconds.values()):>6.1f} s; logs in {layout.STAGE_LOGS}"]
+
+
+def _next(example: str) -> list[tuple[str, str]]:
+    return [
+        ("leverframe status", "what is stale and why; try it after a change of params.yaml"),
+        (f"leverframe build --explain --partition {example} --row 0", "where each feature of one row came from"),
+        ("leverframe diff", "what a change did to tables, features and contracts; from git alone"),
+        ("dvc params diff && dvc metrics diff", "what a change did to parameters and model"),
+        ("dvc plots show", "the curves in a browser"),
+    ]

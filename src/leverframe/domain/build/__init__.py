@@ -1,1 +1,0 @@
-"""The star compiler: ``star.yaml`` -> spec -> plan -> features that were known at their moment."""

@@ -1,0 +1,130 @@
+"""Hold every table of a partition against its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from leverframe.domain import layout
+from leverframe.domain.data.contract import Checker, Contract
+from leverframe.domain.data.contract_report import Report
+from leverframe.domain.data.promise import Promise
+from leverframe.domain.data.shape import ForeignKey, UniqueKey
+from leverframe.domain.data.statistics import Statistician, Survey, TableStatistics
+from leverframe.domain.partition import Month
+from leverframe.domain.verdict import Reason
+from leverframe.errors import DefinitionError, SettingsError, SourceError, nearest
+
+
+@dataclass(frozen=True)
+class Validation:
+    """All that the room needs: what is declared, and who looks at the files.
+
+    ``tables`` tells of every ingested table whether it is static; ``timezone`` is the IANA zone in
+    which a day and a month begin; ``root`` the folder that holds ``data/``.
+    """
+
+    contracts: Mapping[str, Contract]
+    tables: Mapping[str, bool]
+    timezone: str
+    checker: Checker
+    statistician: Statistician
+    root: Path = Path()
+
+
+def run(validation: Validation, partition: str, history: Sequence[str] = ()) -> Report:
+    """Return what becomes of every promise of the tables of ``partition``, a month or ``static``.
+
+    ``history`` names earlier months to compare with. A broken promise is in the report, not an
+    error; raises ``SourceError`` for a file that is missing or damaged, ``DefinitionError`` for a
+    contract that cannot be used and ``SettingsError`` for months that make no sense.
+    """
+    _check_tables(validation)
+    earlier = _earlier(partition, history)
+    promises: list[Promise] = []
+    found: list[TableStatistics] = []
+    for table in sorted(validation.tables):
+        if validation.tables[table] == (partition == layout.STATIC):
+            statistics = _measured(validation, table, partition, earlier)
+            found.append(statistics)
+            promises += _promises(validation, table, statistics)
+    return Report(partition, tuple(promises), tuple(found))
+
+
+def _promises(validation: Validation, table: str, found: TableStatistics) -> list[Promise]:
+    contract = validation.contracts.get(table)
+    if contract is None:
+        return [Promise(table, "contract").skipped("no contract is declared for this table")]
+    rows = Promise(table, "has_rows")
+    promises = [rows if found.current.rows else rows.broken_by(Reason.TABLE_EMPTY, count=0, detail="there is no row")]
+    path = validation.root / layout.raw(table, found.current.partition)
+    promises += validation.checker.check(table, path, contract.schema)
+    return promises + [promise for monitor in contract.monitors for promise in monitor.judge(found)]
+
+
+def _measured(validation: Validation, table: str, partition: str, earlier: Sequence[str]) -> TableStatistics:
+    contract = validation.contracts.get(table)
+    keys = [each for each in contract.monitors if isinstance(each, ForeignKey | UniqueKey)] if contract else []
+    foreign = {each.table for each in keys if isinstance(each, ForeignKey)}
+    survey = Survey(
+        table=table,
+        partition=partition,
+        path=_file(validation, table, partition),
+        timezone=validation.timezone,
+        history=tuple((each, _file(validation, table, each)) for each in earlier),
+        questions=tuple(dict.fromkeys(each.question for each in keys)),
+        others={each: _file(validation, each, partition) for each in sorted(foreign)},
+    )
+    found = validation.statistician.measure(survey)
+    if partition == layout.STATIC:
+        return found
+    month = Month.of(partition)
+    begin, end = month.start(validation.timezone), month.plus(1).start(validation.timezone)
+    return replace(found, begin=begin, end=end)
+
+
+def _file(validation: Validation, table: str, partition: str) -> Path:
+    """Return the file of a table; a static one is the same for every partition."""
+    path = validation.root / layout.raw(table, layout.STATIC if validation.tables[table] else partition)
+    if not path.is_file():
+        raise SourceError(
+            f"there is no {path}",
+            why=f"table `{table}` was not ingested for this partition",
+            next="`dvc pull` fetches it, `leverframe ingest` makes it",
+        )
+    return path
+
+
+def _earlier(partition: str, history: Sequence[str]) -> list[str]:
+    """Return the months of history, nearest first."""
+    if partition == layout.STATIC and not history:
+        return []
+    month = Month.of(partition) if partition != layout.STATIC else None
+    months = sorted({Month.of(each) for each in history}, reverse=True)
+    if month is None or any(each >= month for each in months):
+        raise SettingsError(
+            f"{partition} cannot have {', '.join(history)} as its history",
+            why="history are months before the partition, and static tables have no months",
+            next="name earlier months, or leave --history out",
+        )
+    return [str(each) for each in months]
+
+
+def _check_tables(validation: Validation) -> None:
+    """Raise ``DefinitionError`` for a contract or foreign key that names a table nobody ingests."""
+    for table, contract in validation.contracts.items():
+        others = [each.table for each in contract.monitors if isinstance(each, ForeignKey)]
+        for name in (table, *others):
+            if name not in validation.tables:
+                raise DefinitionError(
+                    f"the contract of `{table}` names the table `{name}`, which no source makes",
+                    why="a promise about a table that is never ingested is never kept or broken",
+                    next=nearest(name, validation.tables),
+                )
+        if any(not validation.tables[each] and validation.tables[table] for each in others):
+            raise DefinitionError(
+                f"the contract of the static table `{table}` refers to a table that has months",
+                why="a static table is validated once, without knowing which month is meant",
+                next="declare the foreign key on the table that has months",
+            )

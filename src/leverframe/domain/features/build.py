@@ -1,0 +1,241 @@
+"""Which files a partition of features needs, and how an engine is asked to build it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from leverframe.domain import layout
+from leverframe.domain.features.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
+from leverframe.domain.partition import Month, months_back
+from leverframe.errors import DefinitionError, SourceError, nearest
+
+EVENT_TIME, KNOWN_AT = "event_time", "known_at"
+Files = Mapping[str, tuple[Path, ...]]
+
+_VERBS = {"Lookup", "AsOfLookup", "Windows"}
+_FUNCTIONS = {"mean", "sum", "count", "min", "max", "last", "distinct", "share_above"}
+_CALENDAR = {"hour", "weekday", "day", "day_of_year", "month"}
+_ARITHMETIC = {"mean", "sum", "min", "max", "share_above"}
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came out: the file, its rows (those of the spine, in its order), and its features."""
+
+    path: Path
+    rows: int
+    features: int
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of one build: the month of the spine, each table as far back as it is read, and labels.
+
+    ``labels`` holds for each table of a label the month of the spine alone: a label belongs to
+    the month of its row.
+    """
+
+    spine: Path
+    tables: Files
+    labels: Files
+
+    def files(self) -> list[Path]:
+        """Return every file, once."""
+        many = (*self.tables.values(), *self.labels.values())
+        return list(dict.fromkeys([self.spine, *(path for paths in many for path in paths)]))
+
+
+class Engine(Protocol):
+    """Runs plans; every engine gives the same values for the same plan and tables."""
+
+    def columns(self, files: Sequence[Path]) -> dict[str, str]:
+        """Return the columns of a table with their kind: number, text, boolean, moment or other."""
+
+    def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
+        """Write a row for each row of the spine, in its order, and return their number."""
+
+
+def run(plan: Plan, month: Month, first: Month, engine: Engine, root: Path) -> Built:
+    """Build the features of one month from the months its windows reach.
+
+    ``first`` is the first month that exists: nothing is read before it. Raises ``SourceError``
+    for a partition that should be there and is not, and ``DefinitionError`` for a step that no
+    engine knows and for a column that the tables do not have.
+    """
+    refuse_unknown(plan)
+    needed = needed_files(plan, month, first, root)
+    check_columns(plan, {table: engine.columns(paths) for table, paths in needed.items()})
+    out = layout.features(str(month))
+    inputs = Inputs(
+        spine=root / layout.raw(plan.spine, str(month)),
+        tables=needed,
+        labels={label.table: (root / layout.raw(label.table, str(month)),) for label in plan.labels},
+    )
+    rows = engine.build(plan, inputs, root / out)
+    return Built(out, rows, len(plan.features()))
+
+
+def refuse_unknown(plan: Plan) -> None:
+    """Raise ``DefinitionError`` for the first part of a plan that no engine can run; no file is read."""
+    asked = [("step", type(step).__name__, _VERBS) for step in plan.steps]
+    asked += [
+        ("function", each.function, _FUNCTIONS)
+        for step in plan.steps
+        if isinstance(step, Windows)
+        for each in step.aggregates
+    ]
+    asked += [("calendar part", part, _CALENDAR) for part in plan.calendar]
+    for what, name, known in asked:
+        if name not in known:
+            raise DefinitionError(
+                f"no engine can run the {what} `{name}`",
+                why="a plan is made of few verbs, so that every engine gives the same values for each",
+                next=nearest(name, known),
+            )
+
+
+def needed_months(plan: Plan, month: Month, first: Month) -> dict[str, list[Month]]:
+    """Return for each table with months those that the features of ``month`` can depend on."""
+    return {
+        table: [month.plus(-back) for back in range(months_back(reach), -1, -1) if month.plus(-back) >= first]
+        for table, reach in plan.reach().items()
+    }
+
+
+def needed_files(plan: Plan, month: Month, first: Month, root: Path) -> dict[str, tuple[Path, ...]]:
+    """Return the files of each table, in order of time; raises ``SourceError`` for one that is missing."""
+    reached = needed_months(plan, month, first)
+    found = {}
+    for table in plan.tables():
+        static = layout.raw(table, layout.STATIC)
+        if table not in reached and not (root / static).exists() and (root / layout.RAW / table).is_dir():
+            raise _changes_over_time(next(step.name for step in plan.steps if step.table == table), table)
+        parts = [layout.raw(table, str(each)) for each in reached.get(table, [])] or [static]
+        for part in parts:
+            if not (root / part).exists():
+                raise SourceError(
+                    f"{part} is missing",
+                    why=f"the features of {month} look back into it",
+                    next="`dvc pull` fetches it, `dvc repro` makes it",
+                )
+        found[table] = tuple(root / part for part in parts)
+    return found
+
+
+def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise ``DefinitionError`` for the first column of the plan that a table lacks or that does not fit."""
+    own = [*plan.spine_key, *plan.keys, *plan.spine_features]
+    derived = set(plan.calendar)
+    for table, known in columns.items():
+        _refuse_reserved(plan, table, known)
+    for table, column in plan.revealed:
+        if table in columns:
+            _require(table, "`reveals` of a fact", [column], columns)
+    _require(plan.spine, "the spine", [each for each in own if each not in derived], columns)
+    for feature in plan.spine_features:
+        _refuse_moment("the spine", feature, columns[plan.spine])
+    for table, corrected in plan.corrections().items():
+        _require(table, "`corrections`", [*corrected.key, corrected.recorded_at, EVENT_TIME], columns)
+        kind = columns[table][corrected.recorded_at]
+        if kind != "moment":
+            raise DefinitionError(
+                f"`{corrected.recorded_at}` of table `{table}` is {kind}, not a moment",
+                why="versions of a row are put in order by when they arrived, and count from then on",
+                next="give the column a time zone in the transform of the source; null means: as soon as it happened",
+            )
+    for step in plan.steps:
+        what = f"measure `{step.name}`" if isinstance(step, Windows) else f"dimension `{step.name}`"
+        key = [each for each in step.key.table if not (isinstance(step, Windows) and each in derived)]
+        _require(step.table, what, key, columns)
+        _same_kinds(plan, step.table, what, step.key, columns)
+        if isinstance(step, Windows):
+            _require(step.table, what, [step.known_at, EVENT_TIME], columns)
+            for each in step.aggregates:
+                _require(step.table, what, [each.column], columns)
+                _fits(step.table, each.column, each.function, columns)
+        else:
+            _check_lookup(step, columns)
+    for label in plan.labels:
+        _check_label(plan, label, columns)
+
+
+def _check_lookup(step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> None:
+    known = columns[step.table]
+    _require(step.table, f"dimension `{step.name}`", step.columns, columns)
+    if isinstance(step, AsOfLookup):
+        _require(step.table, f"dimension `{step.name}`", [KNOWN_AT], columns)
+    elif EVENT_TIME in known:
+        raise _changes_over_time(step.name, step.table)
+    for column in step.columns:
+        _refuse_moment(f"dimension `{step.name}`", column, known)
+
+
+def _refuse_moment(what: str, column: str, known: Mapping[str, str]) -> None:
+    if known.get(column) == "moment":
+        raise DefinitionError(
+            f"`{column}` of {what} is a moment, not a feature",
+            why="a model cannot learn from a point in time, only from how long ago it was",
+            next="derive a number or a category from it in sources.py",
+        )
+
+
+def _refuse_reserved(plan: Plan, table: str, known: Mapping[str, str]) -> None:
+    made = set(plan.calendar) if EVENT_TIME in known else set()
+    for column in known:
+        if column.startswith("__") or column in made:
+            raise DefinitionError(
+                f"the table `{table}` has a column `{column}`, which the compiler makes itself",
+                why="the calendar of the spine gives it" if column in made else "names that begin with __ are its own",
+                next="rename the column in the transform of the source",
+            )
+
+
+def _same_kinds(plan: Plan, table: str, what: str, key: Key, columns: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise ``DefinitionError`` for a key that is, say, text on one side and a number on the other."""
+    for ours, theirs in zip(key.spine, key.table, strict=True):
+        left, right = columns[plan.spine].get(ours), columns[table].get(theirs)
+        if left and right and left != right:
+            raise DefinitionError(
+                f"{what} matches `{ours}`, which is {left}, with `{theirs}` of `{table}`, which is {right}",
+                why="values of two kinds are never equal, or equal by accident",
+                next="give both the same type in sources.py; `Csv(types=...)` keeps digits as text",
+            )
+
+
+def _changes_over_time(name: str, table: str) -> DefinitionError:
+    return DefinitionError(
+        f"dimension `{name}` looks up `{table}`, which changes over time",
+        why="the table has months; without as_of a row could show that was not known at the moment",
+        next=f"give the dimension `{name}` as_of with a lag and a tolerance",
+    )
+
+
+def _check_label(plan: Plan, label: LabelStep, columns: Mapping[str, Mapping[str, str]]) -> None:
+    what = f"label `{label.name}`"
+    _require(label.table, what, [label.column, label.known_at, *label.key.table], columns)
+    _same_kinds(plan, label.table, what, label.key, columns)
+    if label.kind == "regression" or label.at_least is not None:
+        _fits(label.table, label.column, "mean", columns)
+
+
+def _require(table: str, what: str, wanted: Sequence[str], columns: Mapping[str, Mapping[str, str]]) -> None:
+    for column in wanted:
+        if column not in columns[table]:
+            raise DefinitionError(
+                f"{what} needs the column `{column}`, which the table `{table}` does not have",
+                why="star.yaml and the data do not agree",
+                next=nearest(column, columns[table]),
+            )
+
+
+def _fits(table: str, column: str, function: str, columns: Mapping[str, Mapping[str, str]]) -> None:
+    kind = columns[table][column]
+    if function in _ARITHMETIC and kind not in ("number", "boolean"):
+        raise DefinitionError(
+            f"`{function}` of `{column}` in table `{table}` makes no sense: it is {kind}",
+            why="only numbers can be added and compared; an all-null column has no type at all",
+            next="count, last and distinct take any type; else mend the column in sources.py",
+        )

@@ -1,0 +1,170 @@
+"""How windows are computed over events that were corrected: each version counts for an interval of rows.
+
+A version is in a row's window from the moment it is known until the next version is, or until
+the place of its event falls out of the window. With the rows of the spine in the order of key
+and moment that is a range of them, so every function is an update of ranges instead of a query
+of ranges. All are O((versions + rows) log) in time, a pass a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+
+import numpy as np
+
+from leverframe.domain.features.plan import Aggregate
+from leverframe.domain.features.windows import Column, Floats, Ints, Moments, Timeline, ratio, together
+
+FOREVER = 2**62  # microseconds: the newest version is known until then
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Versions of events, in the order of their events' places; moments in microseconds.
+
+    ``code`` >= 0 names the key of a version, which may differ from that of the one before. It
+    counts at moments in ``(known, until]``, for windows that ``place`` is in.
+    """
+
+    code: Ints
+    known: Ints
+    until: Ints
+    place: Ints
+
+
+def over_versions(
+    asked: Sequence[Aggregate], values: Mapping[str, Floats], versions: Versions, rows: Moments
+) -> dict[str, Floats]:
+    """Return every feature asked for, a number a row; ``values`` are columns of ``versions``.
+
+    As in ``windows.aggregate`` NaN stands for null, and ``last`` gives positions.
+    """
+    seen = Intervals(versions, rows)
+    spans = {window: seen.of(window) for window in {each.window for each in asked}}
+    return {each.name: spans[each.window].aggregate(each, values[each.column]) for each in asked}
+
+
+class Intervals:
+    """Which rows of the spine see each version."""
+
+    def __init__(self, versions: Versions, rows: Moments) -> None:
+        """Prepare for ``rows``, in any order."""
+        self._versions, self._rows = versions, len(rows.code)
+        order = np.lexsort((rows.at, rows.code))
+        self._order = order[rows.code[order] >= 0]
+        self._sorted = Moments(rows.code[self._order], rows.at[self._order])
+
+    def of(self, window: timedelta) -> Spans:
+        """Return the rows that see each version in a window."""
+        each, length = self._versions, window // timedelta(microseconds=1)
+        start = self._after(each.known)
+        stop = self._after(np.minimum(each.until, each.place + length))
+        return Spans(start, np.maximum(start, stop), self._order, self._rows)
+
+    def _after(self, moments: Ints) -> Ints:
+        """Return for each version the first row of its key that is later than its moment."""
+        return Timeline(self._sorted, Moments(self._versions.code, moments + 1)).before()
+
+
+@dataclass(frozen=True)
+class Spans:
+    """For each version the rows ``[start, stop)`` that see it; the i-th of them is ``order[i]`` of ``rows``."""
+
+    start: Ints
+    stop: Ints
+    order: Ints
+    rows: int
+
+    def aggregate(self, what: Aggregate, values: Floats) -> Floats:
+        """Return one feature for every row; NaN stands for null, in ``values`` and in the result.
+
+        ``last`` gives the position of the version instead of its value.
+        """
+        found = np.full(self.rows, 0.0 if what.function in ("count", "distinct") else np.nan)
+        found[self.order] = self._of_sorted(what, values)
+        return found
+
+    def _of_sorted(self, what: Aggregate, values: Floats) -> Floats:
+        match what.function:
+            case "count" | "sum" | "mean" | "share_above":
+                made = self._additive(what, values)
+            case "min":
+                made = -self._extremes(-values)
+            case "max":
+                made = self._extremes(values)
+            case "last":
+                made = self._extremes(np.where(np.isnan(values), np.nan, np.arange(len(values))))
+            case "distinct":
+                made = self._distinct(values).astype(np.float64)
+            case _:
+                raise ValueError(f"no such function: {what.function}")
+        return made
+
+    def _additive(self, what: Aggregate, values: Floats) -> Floats:
+        """Return what has come in before each row less what has gone out."""
+        came, went = Column(values[self._by_start]), Column(values[self._by_stop])
+        counts = came.rank[self._begun] - went.rank[self._ended]
+        if what.function == "count":
+            return counts.astype(np.float64)
+        if what.function == "share_above":
+            above = what.threshold or 0.0
+            return ratio(came.above(above)[self._begun] - went.above(above)[self._ended], counts)
+        # Both hold the same values, so their parts are of the same units.
+        pairs = zip(came.limbs.prefixes, went.limbs.prefixes, strict=True)
+        sums = together(came.limbs.exponent, [one[self._begun] - other[self._ended] for one, other in pairs])
+        return ratio(sums, counts) if what.function == "mean" else np.where(counts > 0, sums, np.nan)
+
+    def _extremes(self, values: Floats) -> Floats:
+        """Return the largest value that each row sees; NaN where it sees none.
+
+        Each range is painted as two that are a power of two long, and long ranges are handed
+        down to ranges of half the length.
+        """
+        shown = np.flatnonzero((self.start < self.stop) & ~np.isnan(values))
+        level = np.frexp((self.stop - self.start)[shown].astype(np.float64))[1] - 1
+        count = len(self.order)
+        painted = np.full(count, -np.inf)
+        for each in range(int(level.max(initial=0)), -1, -1):
+            length, of_level = 1 << each, shown[level == each]
+            halves = np.full(count, -np.inf)
+            np.maximum.at(halves, self.start[of_level], values[of_level])
+            np.maximum.at(halves, self.stop[of_level] - length, values[of_level])
+            # what was painted on twice the length reaches this length at its start and in its middle
+            np.maximum(halves, painted, out=halves)
+            np.maximum(halves[length:], painted[: max(count - length, 0)], out=halves[length:])
+            painted = halves
+        return np.where(np.isneginf(painted), np.nan, painted)
+
+    def _distinct(self, values: Floats) -> Ints:
+        """Return how many different values each row sees: ranges of equal values are joined, then counted."""
+        shown = np.flatnonzero((self.start < self.stop) & ~np.isnan(values))
+        _, code = np.unique(values[shown], return_inverse=True)
+        order = np.lexsort((self.start[shown], code))
+        shown, code = shown[order], code[order]
+        start, stop = self.start[shown], self.stop[shown]
+        # The furthest end so far among ranges of the same value: a running maximum that starts anew with each.
+        reach = np.maximum.accumulate(code * (len(self.order) + 1) + stop)
+        before = np.concatenate(([0], reach[:-1])) - code * (len(self.order) + 1)
+        start = np.minimum(np.maximum(start, before), stop)
+        steps = np.bincount(start, minlength=len(self.order) + 1) - np.bincount(stop, minlength=len(self.order) + 1)
+        found: Ints = np.cumsum(steps)[:-1]
+        return found
+
+    @cached_property
+    def _by_start(self) -> Ints:
+        return np.argsort(self.start, kind="stable")
+
+    @cached_property
+    def _by_stop(self) -> Ints:
+        return np.argsort(self.stop, kind="stable")
+
+    @cached_property
+    def _begun(self) -> Ints:
+        return np.searchsorted(self.start[self._by_start], np.arange(len(self.order)), side="right")
+
+    @cached_property
+    def _ended(self) -> Ints:
+        return np.searchsorted(self.stop[self._by_stop], np.arange(len(self.order)), side="right")

@@ -1,0 +1,292 @@
+"""How a star schema becomes a plan: a short list of steps that every engine can run.
+
+Four verbs do all the work: a lookup, an as-of lookup, windows over events, and a label. A plan
+names columns, never SQL; engines translate it and must agree to the last value.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import dataclass
+from datetime import timedelta
+
+from leverframe.domain.features.star import Dimension, LabelSpec, Measure, ShareAbove, Star, duration
+from leverframe.domain.features.training_set import LabelKind
+from leverframe.errors import DefinitionError, nearest
+
+VERSIONS = "_versions"  # after a label's name: all its versions, as pairs of known_at and value
+RECORDED_AT = "recorded_at"  # of a corrected spine: when the version of the row arrived that was built
+
+
+@dataclass(frozen=True)
+class Key:
+    """Columns that must be equal: ``spine`` on the rows that get features, ``table`` on the other side."""
+
+    spine: tuple[str, ...]
+    table: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """How rows of a table come again: rows with an equal ``key`` are versions of one, in order of ``recorded_at``.
+
+    A version is known from the later of its own known_at and ``recorded_at``, until the next one
+    is. A version without known_at takes back what the ones before it said.
+    """
+
+    key: tuple[str, ...]
+    recorded_at: str
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Take ``columns`` of the one row of ``table`` with the key; null where there is none."""
+
+    name: str
+    table: str
+    key: Key
+    columns: tuple[str, ...]
+
+    def outputs(self) -> list[str]:
+        """Return the names of the features this step makes."""
+        return [f"{self.name}_{column}" for column in self.columns]
+
+
+@dataclass(frozen=True)
+class AsOfLookup(Lookup):
+    """Take ``columns`` of the newest row with ``as_of - tolerance <= known_at + lag < as_of``.
+
+    Null where there is none. Among rows known at the same moment the one that stands last in its file counts.
+    """
+
+    lag: timedelta
+    tolerance: timedelta
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One feature of a window step: ``function`` of the known values of ``column`` in the window."""
+
+    name: str
+    column: str
+    function: str  # mean, sum, count, min, max, last, distinct or share_above
+    window: timedelta
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Aggregate the events of one fact with the key and ``as_of - window <= known_at < as_of``.
+
+    No event in the window: a count is 0, all else is null. A null in the key matches nothing. Of an
+    event that was ``corrected`` the first version that happened gives its place in time, and the
+    newest known before the moment gives its key and values.
+    """
+
+    name: str
+    table: str
+    known_at: str
+    max_lag: timedelta
+    key: Key
+    aggregates: tuple[Aggregate, ...]
+    corrected: Corrected | None = None
+
+    def outputs(self) -> list[str]:
+        """Return the names of the features this step makes."""
+        return [each.name for each in self.aggregates]
+
+    def longest(self) -> timedelta:
+        """Return the longest window."""
+        return max(each.window for each in self.aggregates)
+
+
+@dataclass(frozen=True)
+class LabelStep:
+    """Take the label of each row and the moment it became known; null where it never did.
+
+    Of a label that was ``corrected`` the newest version counts, and all are kept beside it: what a
+    training set may know of it depends on the moment of training.
+    """
+
+    name: str
+    table: str
+    column: str
+    known_at: str
+    kind: LabelKind
+    at_least: float | None
+    key: Key
+    corrected: Corrected | None = None
+
+    def outputs(self) -> list[str]:
+        """Return the names of the columns this step makes."""
+        versions = [f"{self.name}{VERSIONS}"] if self.corrected else []
+        return [self.name, f"{self.name}_known_at", *versions]
+
+
+Step = Lookup | AsOfLookup | Windows
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that an engine needs to turn tables into features.
+
+    ``spine_features`` and ``calendar`` are columns of the spine itself, ``keys`` further columns
+    of it that only name things. ``revealed`` are pairs of table and column that a fact declares to
+    reveal. Of a spine whose rows were ``corrected`` the newest version that was known at its own
+    moment counts, else the first. Features come in the order of ``features()``.
+    """
+
+    spec: str
+    spine: str
+    spine_key: tuple[str, ...]
+    keys: tuple[str, ...]
+    spine_features: tuple[str, ...]
+    calendar: tuple[str, ...]
+    timezone: str | None
+    ahead: timedelta
+    steps: tuple[Step, ...]
+    labels: tuple[LabelStep, ...]
+    revealed: tuple[tuple[str, str], ...] = ()
+    corrected: Corrected | None = None
+
+    def features(self) -> list[str]:
+        """Return the names of all features, in the order of the output."""
+        made = [name for step in self.steps for name in step.outputs()]
+        return [*self.spine_features, *self.calendar, *made]
+
+    def tables(self) -> list[str]:
+        """Return the names of all tables the plan reads, the spine's first."""
+        used = [self.spine, *(step.table for step in self.steps), *(label.table for label in self.labels)]
+        return list(dict.fromkeys(used))
+
+    def corrections(self) -> dict[str, Corrected]:
+        """Return the tables whose rows are corrected, each with how."""
+        uses = [(step.table, step.corrected) for step in self.steps if isinstance(step, Windows)]
+        uses += [(label.table, label.corrected) for label in self.labels]
+        return {table: how for table, how in [(self.spine, self.corrected), *uses] if how}
+
+    def reach(self) -> dict[str, timedelta]:
+        """Return how far before a row's moment each table is read; lookup tables without time are absent."""
+        found: dict[str, timedelta] = {self.spine: timedelta(0)}
+        for step in self.steps:
+            if isinstance(step, Windows):
+                back = step.longest() + step.max_lag + self.ahead
+            elif isinstance(step, AsOfLookup):
+                back = step.tolerance + step.lag + self.ahead
+            else:
+                continue
+            found[step.table] = max(back, found.get(step.table, timedelta(0)))
+        for label in self.labels:
+            found.setdefault(label.table, timedelta(0))
+        return found
+
+
+def compile_star(star: Star) -> Plan:
+    """Return the plan of a star schema; raises ``DefinitionError`` when two features get one name."""
+    spine = star.spine
+    steps: list[Step] = [_lookup(star, name, each) for name, each in star.dimensions.items()]
+    steps += [_windows(star, name, each) for name, each in star.measures.items()]
+    keyed = [spine.key, *(each.key for each in star.dimensions.values())]
+    keyed += [each.key for each in star.measures.values() if each.key]
+    calendar = tuple(spine.calendar.parts) if spine.calendar else ()
+    columns = dict.fromkeys(column for key in keyed for column in star.entities[key])
+    plan = Plan(
+        spec=star.digest(),
+        spine=spine.table,
+        spine_key=tuple(star.entities[spine.key]),
+        keys=tuple(each for each in columns if each not in spine.columns and each not in calendar),
+        spine_features=tuple(spine.columns),
+        calendar=calendar,
+        timezone=spine.calendar.timezone if spine.calendar else None,
+        ahead=spine.ahead,
+        steps=tuple(steps),
+        labels=tuple(_label(star, name, each) for name, each in star.labels.items()),
+        revealed=tuple((fact.table, column) for fact in star.facts.values() for column in fact.reveals),
+        corrected=_corrected(star, spine.table, rows_of_spine=True),
+    )
+    _refuse_twins(plan)
+    return plan
+
+
+def select(patterns: list[str], known: list[str]) -> list[str]:
+    """Return the names in ``known`` that match any pattern, in their order.
+
+    Raises ``DefinitionError`` for a pattern that matches nothing: a feature that is silently
+    absent would go unnoticed for long.
+    """
+    for pattern in patterns:
+        if not fnmatch.filter(known, pattern):
+            raise DefinitionError(
+                f"`{pattern}` in features.select matches no feature",
+                why="star.yaml declares no feature of that name",
+                next=nearest(pattern, known),
+            )
+    return [name for name in known if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _lookup(star: Star, name: str, dimension: Dimension) -> Step:
+    spine = tuple(star.entities[dimension.key])
+    for column in dimension.match:
+        if column not in spine:
+            raise DefinitionError(
+                f"dimension `{name}` matches `{column}`, which the entity `{dimension.key}` does not have",
+                why="`match` renames columns of the entity to those of the table",
+                next=nearest(column, spine),
+            )
+    key = Key(spine, tuple(dimension.match.get(column, column) for column in spine))
+    columns = tuple(dimension.columns)
+    if dimension.as_of is None:
+        return Lookup(name, dimension.table, key, columns)
+    as_of = dimension.as_of
+    return AsOfLookup(name, dimension.table, key, columns, lag=as_of.lag, tolerance=as_of.tolerance)
+
+
+def _windows(star: Star, name: str, measure: Measure) -> Windows:
+    fact = star.facts[measure.fact]
+    columns = tuple(star.entities[measure.key]) if measure.key else ()
+    aggregates = [
+        Aggregate(
+            name=f"{name}_{column}_{function}_{window}",
+            column=column,
+            function="share_above" if isinstance(function, ShareAbove) else function,
+            window=duration(window),
+            threshold=float(function.share_above) if isinstance(function, ShareAbove) else None,
+        )
+        for column, functions in measure.of.items()
+        for function in functions
+        for window in measure.windows
+    ]
+    key, corrected = Key(columns, columns), _corrected(star, fact.table)
+    return Windows(name, fact.table, fact.known_at, fact.max_lag, key, tuple(aggregates), corrected)
+
+
+def _label(star: Star, name: str, label: LabelSpec) -> LabelStep:
+    fact = star.facts[label.fact]
+    columns = tuple(star.entities[star.spine.key])
+    threshold = float(label.at_least) if label.at_least is not None else None
+    key, corrected = Key(columns, columns), _corrected(star, fact.table, rows_of_spine=True)
+    return LabelStep(name, fact.table, label.column, fact.known_at, label.kind, threshold, key, corrected)
+
+
+def _corrected(star: Star, table: str, *, rows_of_spine: bool = False) -> Corrected | None:
+    found = star.corrections.get(table)
+    spine = star.spine.key
+    if found and rows_of_spine and set(star.entities[found.key]) != set(star.entities[spine]):
+        raise DefinitionError(
+            f"`corrections` tells the rows of `{table}` apart by `{found.key}`, the spine by `{spine}`",
+            why="a row of the spine has one row of the table and its versions, so both must mean the same rows",
+            next=f"write `key: {spine}` for `{table}`",
+        )
+    return Corrected(tuple(star.entities[found.key]), found.recorded_at) if found else None
+
+
+def _refuse_twins(plan: Plan) -> None:
+    labels = [name for each in plan.labels for name in each.outputs()]
+    names = [*plan.keys, *plan.features(), *labels, "as_of", *([RECORDED_AT] if plan.corrected else [])]
+    twins = {name for name in names if names.count(name) > 1}
+    if twins:
+        raise DefinitionError(
+            f"two columns would be called `{sorted(twins)[0]}`",
+            why="a feature's name is made of its dimension or measure, column, function and window",
+            next="rename one of the two; `as_of` and a label's `_known_at` are made by the compiler",
+        )

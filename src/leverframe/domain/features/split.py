@@ -1,0 +1,120 @@
+"""How built months become a training set: one label, chosen features, split by time without a leak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from leverframe.domain import layout
+from leverframe.domain.features.plan import Plan, select
+from leverframe.domain.features.training_set import Feature, FeatureKind, Label, Split, TrainingSet
+from leverframe.domain.partition import Month, months
+from leverframe.errors import DefinitionError, LabelError, SourceError, nearest
+from leverframe.settings import FeaturesSettings, MonthRange
+
+_FEATURE_KINDS: dict[str, FeatureKind] = {"number": "numeric", "text": "categorical", "boolean": "boolean"}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What one side of the split is made of.
+
+    ``known_before`` drops rows whose label became known only at or after that moment: at the
+    time of training nobody had it.
+    """
+
+    files: tuple[Path, ...]
+    label: str
+    columns: tuple[str, ...]
+    known_before: datetime | None
+
+
+class Splitter(Protocol):
+    """Cuts one side of a training set out of built months."""
+
+    def columns(self, files: Sequence[Path]) -> dict[str, str]:
+        """Return the columns with their kind: number, text, boolean, moment or other."""
+
+    def spec(self, file: Path) -> str | None:
+        """Return the definition's hash that a built month carries."""
+
+    def cut(self, cut: Cut, out: Path) -> tuple[int, int, int]:
+        """Write the rows in order; return rows kept, rows without label, rows with a label known too late."""
+
+
+def run(plan: Plan, features: FeaturesSettings, timezone: str, splitter: Splitter, root: Path) -> TrainingSet:
+    """Write both sides of the split and return the description that travels with them.
+
+    Raises ``DefinitionError`` for a label or feature that is not declared, ``SourceError`` for a
+    month that was built by another definition, and ``LabelError`` for a side without rows.
+    """
+    label = _label(plan, features.label)
+    chosen = select(features.select, plan.features())
+    train, holdout = _files(features.train, root), _files(features.holdout, root)
+    kinds = _kinds(chosen, splitter, [*train, *holdout])
+    _same_definition(plan, [*train, *holdout], splitter)
+    cutoff = Month.of(features.holdout.first).start(timezone)
+    columns = tuple(dict.fromkeys([*plan.keys, *plan.spine_features, *chosen]))
+    sides = []
+    for name, split, files, out, before in (
+        ("train", features.train, train, layout.TRAIN, cutoff),
+        ("holdout", features.holdout, holdout, layout.HOLDOUT, None),
+    ):
+        rows, without, late = splitter.cut(Cut(files, label.name, columns, before), root / out)
+        if rows == 0:
+            raise LabelError(
+                f"no row of features.{name} has the label `{label.name}`",
+                why=f"{without} rows have none, {late} became known after the hold-out began",
+                next=f"choose other months for features.{name} in params.yaml",
+            )
+        sides.append(Split(split.first, split.last, rows, without, late))
+    return TrainingSet(label, kinds, plan.spec, *sides)
+
+
+def _label(plan: Plan, name: str) -> Label:
+    known = {label.name: label.kind for label in plan.labels}
+    if name not in known:
+        raise DefinitionError(
+            f"`{name}` in features.label is not declared",
+            why="star.yaml has no label of that name",
+            next=nearest(name, known),
+        )
+    return Label(name, known[name])
+
+
+def _files(split: MonthRange, root: Path) -> tuple[Path, ...]:
+    files = tuple(root / layout.features(str(month)) for month in months(split.first, split.last))
+    for file in files:
+        if not file.exists():
+            raise SourceError(
+                f"{file.relative_to(root)} is missing",
+                why=f"params.yaml takes the months {split.first} to {split.last}",
+                next="`dvc pull` fetches it, `dvc repro` makes it",
+            )
+    return files
+
+
+def _kinds(chosen: Sequence[str], splitter: Splitter, files: Sequence[Path]) -> tuple[Feature, ...]:
+    kinds = splitter.columns(files)
+    for name in chosen:
+        if kinds.get(name) not in _FEATURE_KINDS:
+            raise DefinitionError(
+                f"the feature `{name}` is {kinds.get(name, 'missing')} in the built months",
+                why="a model learns from numbers, texts and booleans; an all-null column has no type",
+                next="leave it out of features.select, or mend the column in sources.py and run `dvc repro`",
+            )
+    return tuple(Feature(name, _FEATURE_KINDS[kinds[name]]) for name in chosen)
+
+
+def _same_definition(plan: Plan, files: Sequence[Path], splitter: Splitter) -> None:
+    for file in files:
+        built = splitter.spec(file)
+        if built != plan.spec:
+            raise SourceError(
+                f"{file.name} was built by another definition ({built}, now {plan.spec})",
+                why="star.yaml or the compiler changed since, so its features may mean something else",
+                next="`dvc repro` builds it again",
+            )

@@ -1,0 +1,274 @@
+"""What a ``star.yaml`` may say: entities, the spine, facts, dimensions, measures and labels.
+
+The vocabulary is closed, so that every engine can run all of it and the reader of a pull
+request needs no SQL to see what a feature looks at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from leverframe.documents import Document, load, validated
+from leverframe.domain.features.training_set import LabelKind
+from leverframe.errors import DefinitionError, LeakError, nearest
+from leverframe.settings import ZoneText
+
+COMPILER = "1"  # raised whenever the same star.yaml would give other features
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_LONGEST = 100 * 366 * 86_400
+_DURATION = re.compile(r"^(\d+)([smhdw])$")
+
+
+def duration(text: object) -> timedelta:
+    """Return the length of time written as a number and one of s, m, h, d, w; raises ``ValueError``."""
+    match = _DURATION.match(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("a length of time is a whole number and a unit: 90s, 15m, 3h, 28d, 4w")
+    if int(match[1]) * _SECONDS[match[2]] > _LONGEST:
+        raise ValueError("longer than a century")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _a_window(text: object) -> str:
+    if duration(text) <= timedelta(0):
+        raise ValueError("a window must be longer than nothing")
+    return str(text)
+
+
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+WindowText = Annotated[str, BeforeValidator(_a_window)]  # kept as written: it is part of the feature's name
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Column = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+CalendarPart = Literal["hour", "weekday", "day", "day_of_year", "month"]
+SimpleFunction = Literal["mean", "sum", "count", "min", "max", "last", "distinct"]
+
+
+class ShareAbove(Document):
+    """The share of known values that are greater than a threshold."""
+
+    share_above: int | Annotated[float, Field(allow_inf_nan=False)]
+
+    def __str__(self) -> str:
+        written = str(self.share_above).replace("e+", "e").replace(".", "_").replace("-", "minus_")
+        return f"share_above_{written}"
+
+
+Function = SimpleFunction | ShareAbove
+
+
+class Calendar(Document):
+    """Parts of the local date and hour of ``event_time``; weekday 0 is Monday."""
+
+    timezone: ZoneText
+    parts: list[CalendarPart] = Field(min_length=1)
+
+
+class Spine(Document):
+    """The rows that get features: one a row of ``table``, seen ``ahead`` of its ``event_time``."""
+
+    table: Name
+    key: Name = Field(description="entity that names each row once")
+    ahead: Duration = Field(default=timedelta(0), description="how long before event_time the answer is needed")
+    columns: list[Column] = Field(default_factory=list, description="columns that are known at that moment")
+    calendar: Calendar | None = None
+
+
+class Fact(Document):
+    """Something that happens to a row of ``table`` and is known from the moment in ``known_at``."""
+
+    table: Name
+    known_at: Column
+    max_lag: Duration = Field(description="longest time between event_time and known_at")
+    reveals: list[Column] = Field(default_factory=list, description="columns that nobody knows before")
+
+
+class Correction(Document):
+    """A table whose rows may come again, corrected: rows with an equal key are versions of one."""
+
+    key: Name = Field(description="entity that names each row of the table")
+    recorded_at: Column = Field(description="column with the moment a version arrived; null for as soon as it happened")
+
+
+class AsOf(Document):
+    """The newest row that was known: ``lag`` is added to its known_at, older than ``tolerance`` is not used."""
+
+    lag: Duration = timedelta(0)
+    tolerance: Duration
+
+
+class Dimension(Document):
+    """A lookup table; with ``as_of`` the newest row known at the moment, else the one row of the key."""
+
+    table: Name
+    key: Name
+    match: dict[Column, Column] = Field(
+        default_factory=dict, description="column of the entity -> column of the table, where they differ"
+    )
+    columns: list[Column] = Field(min_length=1)
+    as_of: AsOf | None = None
+
+
+class Measure(Document):
+    """Aggregates of a fact's columns for one entity over windows that end at the moment."""
+
+    fact: Name
+    key: Name | None = Field(default=None, description="entity to aggregate by; all rows together without one")
+    of: dict[Column, list[Function]] = Field(min_length=1)
+    windows: list[WindowText] = Field(min_length=1)
+
+
+class LabelSpec(Document):
+    """What is to be learnt: a column of a fact, or whether it is at least a threshold."""
+
+    fact: Name
+    column: Column
+    kind: LabelKind
+    at_least: int | float | None = None
+
+    @model_validator(mode="after")
+    def _threshold_fits_kind(self) -> LabelSpec:
+        if self.at_least is not None and self.kind != "binary":
+            raise ValueError(f"at_least makes a yes or no, so the kind is binary, not {self.kind}")
+        return self
+
+
+class Star(Document):
+    """The whole of a ``star.yaml``."""
+
+    entities: dict[Name, list[Column]] = Field(min_length=1)
+    spine: Spine
+    facts: dict[Name, Fact] = Field(default_factory=dict)
+    corrections: dict[Name, Correction] = Field(default_factory=dict, description="by table")
+    dimensions: dict[Name, Dimension] = Field(default_factory=dict)
+    measures: dict[Name, Measure] = Field(default_factory=dict)
+    labels: dict[Name, LabelSpec] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Star:
+        for what, name, known in _references(self):
+            if name not in known:
+                raise DefinitionError(
+                    f"{what} names `{name}`, which is not declared",
+                    why="entities, facts and their tables are declared once and used by name",
+                    next=nearest(name, known),
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _spine_sees_no_outcome(self) -> Star:
+        outcomes = self.outcomes()
+        entity_columns = {column for name in self._spine_entities() for column in self.entities[name]}
+        for column in [*self.spine.columns, *sorted(entity_columns)]:
+            if column in outcomes:
+                fact = outcomes[column]
+                raise LeakError(
+                    f"`{column}` cannot be selected on the spine: it is an outcome",
+                    why=f"the fact `{fact}` reveals it at `{self.facts[fact].known_at}`, "
+                    "later than the moment the features are for",
+                    next=f"take it out of the spine, or use it through a measure of `{fact}`, which looks back only",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _dimensions_see_no_outcome(self) -> Star:
+        for name, dimension in self.dimensions.items():
+            revealed = self._revealed(dimension.table)
+            for column in dimension.columns:
+                if column in revealed:
+                    fact = sorted(revealed[column])[0]
+                    raise LeakError(
+                        f"dimension `{name}` cannot show `{column}`: it is an outcome",
+                        why=f"the fact `{fact}` reveals it at `{self.facts[fact].known_at}`; a lookup shows whole rows",
+                        next=f"use it through a measure of `{fact}`, for example with `last`, which looks back only",
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _measures_wait_for_their_fact(self) -> Star:
+        used = [(f"measure `{name}`", each.fact, column) for name, each in self.measures.items() for column in each.of]
+        used += [(f"label `{name}`", each.fact, each.column) for name, each in self.labels.items()]
+        for what, fact, column in used:
+            revealing = self._revealed(self.facts[fact].table).get(column, set())
+            declared = {each for each in revealing if column in self.facts[each].reveals}
+            if fact not in (declared or {fact}) or (not declared and len(revealing) > 1):
+                others = ", ".join(f"`{each}` at `{self.facts[each].known_at}`" for each in sorted(revealing - {fact}))
+                raise LeakError(
+                    f"{what} takes `{column}` through `{fact}`, and other facts reveal it too",
+                    why=f"{others}: used at `{self.facts[fact].known_at}` it could be seen before it was known",
+                    next=f"take it through the fact that reveals it, or write `reveals: [{column}]` where that is",
+                )
+        return self
+
+    def _revealed(self, table: str) -> dict[str, set[str]]:
+        """Return the columns of a table that facts reveal, each with those facts."""
+        found: dict[str, set[str]] = {}
+        for name, fact in self.facts.items():
+            if fact.table == table:
+                used = {column for each in self.measures.values() if each.fact == name for column in each.of}
+                used |= {each.column for each in self.labels.values() if each.fact == name}
+                for column in {*fact.reveals, *used, fact.known_at}:
+                    found.setdefault(column, set()).add(name)
+        return found
+
+    @model_validator(mode="after")
+    def _lookups_see_no_versions(self) -> Star:
+        for name, dimension in self.dimensions.items():
+            if dimension.table in self.corrections:
+                raise DefinitionError(
+                    f"dimension `{name}` looks up `{dimension.table}`, whose rows are corrected",
+                    why="the newest row would be an old one that was corrected lately, not the one that happened last",
+                    next="declare a fact of the table and a measure with `last`, which knows versions apart",
+                )
+        return self
+
+    def outcomes(self) -> dict[str, str]:
+        """Return the columns of the spine's table that only a fact reveals, each with its fact."""
+        found = {column: sorted(facts)[0] for column, facts in self._revealed(self.spine.table).items()}
+        latest = [name for name, fact in self.facts.items() if fact.table == self.spine.table]
+        return found | ({"known_at": latest[-1]} if latest else {})
+
+    def _spine_entities(self) -> set[str]:
+        keyed = {each.key for each in self.dimensions.values()}
+        return {self.spine.key} | keyed | {each.key for each in self.measures.values() if each.key}
+
+    def digest(self) -> str:
+        """Return the hash of this definition and of the compiler that reads it."""
+        # What is not written does not count, so that a word added to the vocabulary changes no hash.
+        written = self.model_dump(mode="json", exclude_defaults=True)
+        canonical = json.dumps([COMPILER, written], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _references(star: Star) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    yield "the spine", star.spine.key, star.entities
+    for name, dimension in star.dimensions.items():
+        yield f"dimension `{name}`", dimension.key, star.entities
+    for name, measure in star.measures.items():
+        yield f"measure `{name}`", measure.fact, star.facts
+        if measure.key is not None:
+            yield f"measure `{name}`", measure.key, star.entities
+    for name, label in star.labels.items():
+        yield f"label `{name}`", label.fact, star.facts
+    tables = dict.fromkeys([star.spine.table, *(fact.table for fact in star.facts.values())])
+    for table, correction in star.corrections.items():
+        yield "`corrections`", table, tables
+        yield f"the correction of `{table}`", correction.key, star.entities
+
+
+def read_star(path: Path) -> Star:
+    """Return the definition in ``path``.
+
+    Raises ``SettingsError`` for a form that does not fit, ``DefinitionError`` for a name that
+    is not declared and ``LeakError`` for an outcome on the spine.
+    """
+    return validated(Star, load(path, what="definition"), name=str(path), guide="docs/guides/star-schema.md lists them")

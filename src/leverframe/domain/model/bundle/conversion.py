@@ -1,0 +1,83 @@
+"""Whether a converted model answers as the one that was trained, on rows that are hard to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leverframe.domain.features.training_set import Feature, LabelKind
+from leverframe.domain.model.bundle.bundle_manifest import Engine
+
+UNSEEN = "\u2205 never seen"  # a category that no training set holds
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How far two models are apart: ``largest`` distance over ``rows`` answers, and ``flips`` of the label.
+
+    ``why`` says what kept the converted model from being used, empty where it is.
+    """
+
+    engine: Engine
+    rows: int
+    largest: float | None
+    flips: int
+    tolerance: float
+    why: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return asdict(self)
+
+    def line(self) -> str:
+        """Return it in words."""
+        if self.engine == "skops":
+            return f"served by scikit-learn itself: {self.why}"
+        return (
+            f"ONNX answers as scikit-learn on {self.rows:,} rows: at most {self.largest:.1e} apart, "
+            f"{self.flips} labels differ"
+        )
+
+
+def compared(kind: LabelKind, trained: NDArray[Any], converted: NDArray[Any], tolerance: float) -> Conversion:
+    """Return how ``converted`` answers differ from ``trained`` ones, both (rows,) or (rows, classes).
+
+    For a regression the distance is relative to the largest answer. Converted answers that are
+    no finite number differ infinitely.
+    """
+    if trained.shape != converted.shape:
+        why = f"the converted model answers in the form {converted.shape} instead of {trained.shape}"
+        return Conversion("skops", len(trained), None, 0, tolerance, why)
+    apart = np.abs(trained - converted)
+    scale = max(1.0, float(np.abs(trained).max(initial=0))) if kind == "regression" else 1.0
+    largest = float(apart.max(initial=0.0)) / scale if np.isfinite(converted).all() else float("inf")
+    flips = 0 if kind == "regression" else int((trained.argmax(axis=1) != converted.argmax(axis=1)).sum())
+    if largest <= tolerance and not flips:
+        return Conversion("onnx", len(trained), largest, 0, tolerance)
+    why = f"in ONNX it answers {largest:.2g} apart and gives {flips} of {len(trained):,} rows another label"
+    return Conversion("skops", len(trained), largest if np.isfinite(largest) else None, flips, tolerance, why)
+
+
+def hard_rows(columns: Columns, features: Sequence[Feature], rows: int = 32) -> dict[str, NDArray[Any]]:
+    """Return rows that a conversion may get wrong: each feature missing, each category unseen, all missing.
+
+    They are made of the first ``rows`` rows of ``columns``, as the model takes them.
+    """
+    few = {each.name: columns[each.name][:rows] for each in features}
+    changes: list[dict[str, Any]] = [{each.name: _missing(each)} for each in features]
+    changes += [{each.name: UNSEEN} for each in features if each.kind == "categorical"]
+    changes.append({each.name: _missing(each) for each in features})
+    return {
+        name: np.concatenate([np.full_like(values, change[name]) if name in change else values for change in changes])
+        for name, values in few.items()
+    }
+
+
+def _missing(feature: Feature) -> Any:
+    return None if feature.kind == "categorical" else np.nan

@@ -1,0 +1,70 @@
+"""How a bundle describes itself in the V2 inference protocol, which MLServer reads from ``model-settings.json``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from leverframe.domain.model.bundle.bundle_manifest import Manifest
+from leverframe.domain.model.bundle.schema import Field, Schema
+
+RUNTIME = "leverframe.serving.runtime.BundleRuntime"
+
+
+def model_settings(schema: Schema, name: str, platform: str, versions: dict[str, str]) -> dict[str, Any]:
+    """Return the content of ``model-settings.json``: every input of either form, and the outputs."""
+    forms: dict[str, tuple[Field, list[str]]] = {}
+    for form, fields in (("columns", schema.columns), ("keys", schema.keys)):
+        for each in fields:
+            forms.setdefault(each.name, (each, []))[1].append(form)
+    return {
+        "name": name,
+        "implementation": RUNTIME,
+        "platform": platform,
+        "versions": [f"{library}/{version}" for library, version in sorted(versions.items())],
+        "max_batch_size": 0,
+        "inputs": [_input(field, used) for field, used in forms.values()],
+        "outputs": outputs(schema),
+    }
+
+
+def released(settings: dict[str, Any], manifest: Manifest, release: int, uri: str, commit: str) -> dict[str, Any]:
+    """Return the settings of one release: what the bundle says of itself, its number, and where its files are.
+
+    ``release`` must be a whole number: MLServer compares others as text, where 10 is less than 9.
+    Name and class are ours whatever the settings in a bundle say: it is data, and names no code to run.
+    """
+    told = {"bundle": manifest.digest, "schema": manifest.files["schema.json"], "commit": commit}
+    parameters = {"uri": uri, "version": str(release), "extra": told}
+    return {**settings, "name": manifest.model, "implementation": RUNTIME, "parameters": parameters}
+
+
+def outputs(schema: Schema) -> list[dict[str, Any]]:
+    """Return the tensors of an answer: the label and its probability, or the predicted number."""
+    number = {"datatype": "FP64", "shape": [-1, 1]}
+    if schema.label.kind == "regression":
+        return [{"name": "prediction", **number}]
+    label: dict[str, Any] = {
+        "name": "label",
+        "datatype": "BYTES",
+        "shape": [-1, 1],
+        "parameters": {"content_type": "str"},
+    }
+    if schema.label.kind == "binary":
+        return [{**label, "datatype": "INT64", "parameters": None}, {"name": "probability", **number}]
+    return [label, {"name": "probability", "datatype": "FP64", "shape": [-1, len(schema.classes)]}]
+
+
+def datatype(field: Field) -> str:
+    """Return the V2 datatype that a field is documented with; any number is taken for a number."""
+    return {"text": "BYTES", "boolean": "BOOL"}.get(field.kind, "INT64" if field.whole else "FP64")
+
+
+def _input(field: Field, forms: list[str]) -> dict[str, Any]:
+    told: dict[str, Any] = {"form": "both" if len(forms) > 1 else forms[0], "nullable": field.nullable}
+    if field.kind == "text":
+        told["content_type"] = "str"
+    limits = ("minimum", "maximum", "above", "below", "pattern", "longest")
+    told |= {name: getattr(field, name) for name in limits if getattr(field, name) is not None}
+    if field.allowed is not None:
+        told["allowed"] = list(field.allowed)
+    return {"name": field.name, "datatype": datatype(field), "shape": [-1, 1], "parameters": told}

@@ -1,0 +1,223 @@
+"""How a bundle is made: convert, compare, choose what answers, and put everything beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leverframe.domain import layout
+from leverframe.domain.features.plan import Plan
+from leverframe.domain.features.request import Requests, required
+from leverframe.domain.features.snapshot.store import Store
+from leverframe.domain.features.training_set import Feature
+from leverframe.domain.features.vector import as_inputs, vectors
+from leverframe.domain.model.artefacts import Artefacts, read_as
+from leverframe.domain.model.bundle import bundle_manifest as names
+from leverframe.domain.model.bundle.bundle_manifest import Manifest, sha256
+from leverframe.domain.model.bundle.conversion import Conversion, compared, hard_rows
+from leverframe.domain.model.bundle.metadata import model_settings
+from leverframe.domain.model.bundle.schema import AS_OF, Field, derived, to_json
+from leverframe.domain.model.evaluate.evaluation import Answerer
+from leverframe.domain.model.table import Table, Tables, model_inputs
+from leverframe.domain.model.train import ModelDescription
+from leverframe.errors import BundleError
+from leverframe.settings import BundleSettings
+
+_KINDS = {"text": "text", "boolean": "boolean"}
+
+
+class Converter(Protocol):
+    """Turns a fitted model into ONNX, and asks the result."""
+
+    def convert(self, model: Any, features: Sequence[Feature]) -> bytes:
+        """Return the model in ONNX; raises ``BundleError`` where it cannot be converted."""
+
+    def answer(self, data: bytes, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return (rows, classes) probabilities or (rows,) numbers; raises ``BundleError``."""
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of what converts and what answers."""
+
+
+class Frames(Tables, Protocol):
+    """Makes tables of columns, and gives columns as arrays."""
+
+    def masked(self, path: Path, columns: Sequence[str]) -> dict[str, Any]:
+        """Return columns of a file as arrays, nulls masked."""
+
+    def frame(self, columns: Mapping[str, Any]) -> Table:
+        """Return a table of columns of equal length."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What the case declares and the pipeline made, apart from the model.
+
+    ``store`` is the snapshot, ``star`` the bytes of star.yaml, ``profile`` the statistics of the
+    training rows, ``promised`` what the contract of the spine says of its columns.
+    """
+
+    plan: Plan
+    store: Store
+    star: bytes
+    promised: Mapping[str, Field]
+    profile: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle in memory: its manifest, its files by name, and how the conversion went."""
+
+    manifest: Manifest
+    files: Mapping[str, bytes]
+    conversion: Conversion
+    golden: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what git keeps of it; digests are in the lock file."""
+        return {
+            "model": self.manifest.model,
+            "engine": self.manifest.engine,
+            "golden_rows": self.golden,
+            "bytes": sum(map(len, self.files.values())),
+            "conversion": self.conversion.to_json(),
+        }
+
+    def lines(self) -> list[str]:
+        """Return it in a few lines for a terminal."""
+        size = sum(map(len, self.files.values())) / 1e6
+        return [
+            f"{layout.BUNDLE}  {self.manifest.digest[:12]}  {len(self.files)} files, {size:.1f} MB",
+            f"  `{self.manifest.model}` predicts `{self.manifest.label}` with {self.manifest.engine}",
+            f"  {self.conversion.line()}",
+            f"  {self.golden} golden rows that every server must answer alike",
+        ]
+
+
+def run(
+    tables: Frames, artefacts: Artefacts, answerer: Answerer, converter: Converter, packed: Packed,
+    settings: BundleSettings,
+) -> Bundle:  # fmt: skip
+    """Return the bundle of the trained model.
+
+    Raises ``BundleError`` for a snapshot of another definition than the model's, and what reading
+    and answering raise.
+    """
+    store = packed.store
+    model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, artefacts)
+    if not model.spec == packed.plan.spec == store.about().spec:
+        raise BundleError(
+            "model, snapshot and star.yaml do not belong together",
+            why=f"the model was trained on {model.spec[:16]}, the snapshot is of {store.about().spec[:16]}, "
+            f"star.yaml is {packed.plan.spec[:16]}",
+            next="`dvc repro bundle` makes what is behind again",
+        )
+    data = artefacts.read_bytes(layout.MODEL)
+    trained = _Trained(answerer, answerer.load(data, model.estimator), model, tables)
+    inputs = model_inputs(tables.read(layout.HOLDOUT), model.features, file=layout.HOLDOUT)
+    columns = {each.name: inputs.get_column(each.name).to_numpy() for each in model.features}
+    with answerer.threads(1):
+        onnx, conversion = _converted(trained, converter, columns, settings.tolerance)
+        golden = [*_golden_columns(trained, columns, settings), *_golden_keys(trained, store, packed.plan, settings)]
+    kinds = store.about().attributes.get("fields", {})
+    keys = [_key(name, kinds.get(name, "text")) for name in required(packed.plan)]
+    schema = derived(settings.model, (model.label, model.classes), model.features, packed.promised, keys)
+    versions = {**model.versions, **converter.versions()}
+    files = {
+        names.SCHEMA: _json(to_json(schema)),
+        names.SKOPS: data,
+        names.DESCRIPTION: artefacts.read_bytes(layout.MODEL_DESCRIPTION),
+        names.STAR: packed.star,
+        names.SNAPSHOT: artefacts.read_bytes(layout.SNAPSHOT),
+        names.GOLDEN: "".join(json.dumps(each, allow_nan=False) + "\n" for each in golden).encode(),
+        names.PROFILE: _json(packed.profile),
+        names.CARD: artefacts.read_bytes(layout.MODEL_CARD),
+        names.SETTINGS: _json(model_settings(schema, settings.model, conversion.engine, versions)),
+        **({names.ONNX: onnx} if onnx is not None else {}),
+    }
+    digests = {name: sha256(each) for name, each in sorted(files.items())}
+    manifest = Manifest(
+        settings.model, model.label.name, conversion.engine, settings.tolerance, model.spec, versions, digests
+    )
+    return Bundle(manifest, {**files, names.MANIFEST: manifest.to_bytes()}, conversion, len(golden))
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The model as it was trained: what every other form of it must equal."""
+
+    answerer: Answerer
+    model: Any
+    description: ModelDescription
+    tables: Frames
+
+    def answer(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        features = self.description.features
+        inputs = model_inputs(self.tables.frame(columns), features, file=Path("request"))
+        if self.description.label.kind == "regression":
+            return self.answerer.predictions(self.model, inputs)
+        return self.answerer.probabilities(self.model, inputs)
+
+
+def _converted(
+    trained: _Trained, converter: Converter, columns: Mapping[str, NDArray[Any]], tolerance: float
+) -> tuple[bytes | None, Conversion]:
+    """Return the model in ONNX, None where it may not be used, and why."""
+    features, kind = trained.description.features, trained.description.label.kind
+    hard = hard_rows(columns, features)
+    asked = {name: np.concatenate([columns[name], hard[name]]) for name in hard}
+    rows = len(next(iter(asked.values()))) if asked else 0
+    try:
+        data = converter.convert(trained.model, features)
+        found = compared(kind, trained.answer(asked), converter.answer(data, asked), tolerance)
+    except BundleError as error:
+        return None, Conversion("skops", rows, None, 0, tolerance, f"{error.what}: {error.why}")
+    return (data if found.engine == "onnx" else None), found
+
+
+def _golden_columns(
+    trained: _Trained, columns: Mapping[str, NDArray[Any]], settings: BundleSettings
+) -> list[dict[str, Any]]:
+    """Return rows spread over the hold-out, as raw columns, with what the trained model says to them."""
+    rows = len(next(iter(columns.values())))
+    chosen = np.unique(np.linspace(0, rows - 1, min(rows, settings.golden_rows)).astype(np.int64))
+    few = {name: each[chosen] for name, each in columns.items()}
+    return _golden("columns", few, trained.answer(few))
+
+
+def _golden_keys(trained: _Trained, store: Store, plan: Plan, settings: BundleSettings) -> list[dict[str, Any]]:
+    """Return the newest rows of the hold-out by their entity keys, asked for at the moment of the snapshot."""
+    rows, moment = max(1, settings.golden_rows // 4), store.about().as_of
+    fields = {name: each[-rows:] for name, each in trained.tables.masked(layout.HOLDOUT, required(plan)).items()}
+    rows = len(next(iter(fields.values()), ()))
+    vector = vectors(plan, store, Requests(fields, np.full(rows, moment, np.int64)))
+    at = np.full(rows, f"{np.datetime64(moment, 'us')}Z", object)
+    return _golden("keys", {**fields, AS_OF: at}, trained.answer(as_inputs(vector, trained.description.features)))
+
+
+def _golden(form: str, columns: Mapping[str, Any], answers: NDArray[np.float64]) -> list[dict[str, Any]]:
+    rows = zip(*(each.tolist() for each in columns.values()), strict=True)
+    return [
+        {"form": form, "inputs": dict(zip(columns, map(_plain, row), strict=True)), "answer": answer}
+        for row, answer in zip(rows, answers.tolist(), strict=True)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return None if value != value else int(value) if value.is_integer() else value  # noqa: PLR0124 - NaN
+    return value
+
+
+def _key(name: str, kind: str) -> Field:
+    return Field(name, _KINDS.get(kind, "number"))  # type: ignore[arg-type]
+
+
+def _json(content: Any) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,124 @@
+"""What a request for predictions may hold: a field a column, with what the contract promises of it.
+
+The schema travels with the model as ``schema.json``; the server refuses what does not fit it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from leverframe.domain.features.training_set import Feature, Label
+
+FieldKind = Literal["text", "number", "boolean"]
+
+AS_OF = "as_of"  # the moment of a request by entity keys, ISO 8601 with a zone; left out, it is now
+MAXIMUM_ROWS = 10_000  # of one request
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of a request.
+
+    ``whole`` numbers have no fraction. ``minimum`` and ``maximum`` are allowed themselves, ``above``
+    and ``below`` are not. ``pattern`` fits from the start of a text, which has at most ``longest``, else 256,
+    characters.
+    """
+
+    name: str
+    kind: FieldKind
+    whole: bool = False
+    nullable: bool = True
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    allowed: tuple[str | float, ...] | None = None
+    pattern: str | None = None
+    longest: int | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The two forms of a request: ``columns`` are the features themselves, ``keys`` what they are looked up by."""
+
+    model: str
+    label: Label
+    classes: tuple[str, ...]
+    columns: tuple[Field, ...]
+    keys: tuple[Field, ...]
+    maximum_rows: int = MAXIMUM_ROWS
+
+
+def derived(
+    model: str, learnt: tuple[Label, Sequence[str]], features: Sequence[Feature], promised: Mapping[str, Field],
+    keys: Sequence[Field],
+) -> Schema:  # fmt: skip
+    """Return the schema of a model that learnt ``features``.
+
+    ``learnt`` are label and classes, ``promised`` what the contract of the spine says of its
+    columns, ``keys`` the fields of a request as the snapshot knows them. A feature that is
+    computed has no contract of its own: any finite number will do, and a missing one.
+    """
+    label, classes = learnt
+    columns = tuple(_column(each, promised.get(each.name)) for each in features)
+    fields = tuple(_key(each, promised.get(each.name)) for each in keys)
+    return Schema(model, label, tuple(classes), columns, (*fields, Field(AS_OF, "text", longest=40)))
+
+
+def breaking(served: Schema, asked: Schema) -> list[str]:
+    """Return why a client of the ``served`` schema would be wronged by the other one; nothing if it is compatible."""
+    found = []
+    if served.label != asked.label or served.classes != asked.classes:
+        found.append(f"the answer was `{served.label.name}` and is `{asked.label.name}`, or its classes changed")
+    for form, before, after in (("columns", served.columns, asked.columns), ("keys", served.keys, asked.keys)):
+        known = {each.name: each for each in after}
+        for each in before:
+            now = known.get(each.name)
+            if now is None:
+                found.append(f"{form}: `{each.name}` is gone")
+            elif (each.kind, each.whole or now.whole) != (now.kind, each.whole):
+                found.append(f"{form}: `{each.name}` was {_kind(each)} and is {_kind(now)}")
+            elif each.nullable and not now.nullable:
+                found.append(f"{form}: `{each.name}` may be missing no more")
+        added = [name for name in known if name not in {each.name for each in before}]
+        found += [f"{form}: `{name}` is new, and every request must have it" for name in added]
+    return found
+
+
+def to_json(schema: Schema) -> dict[str, Any]:
+    """Return the schema as plain values; of a field only what it restricts."""
+    told = asdict(schema)
+    for form in ("columns", "keys"):
+        told[form] = [{key: value for key, value in each.items() if value is not None} for each in told[form]]
+    return told
+
+
+def from_json(content: Mapping[str, Any]) -> Schema:
+    """Return the schema that ``to_json`` gave; raises ``KeyError``, ``TypeError`` for anything else."""
+    fields = {form: tuple(_field(each) for each in content[form]) for form in ("columns", "keys")}
+    return Schema(
+        content["model"], Label(**content["label"]), tuple(content["classes"]), maximum_rows=content["maximum_rows"],
+        **fields,
+    )  # fmt: skip
+
+
+def _field(content: Mapping[str, Any]) -> Field:
+    allowed = content.get("allowed")
+    return Field(**{**content, "allowed": None if allowed is None else tuple(allowed)})
+
+
+def _column(feature: Feature, promised: Field | None) -> Field:
+    kind: FieldKind = {"categorical": "text", "boolean": "boolean"}.get(feature.kind, "number")  # type: ignore[assignment]
+    if promised is None or promised.kind != kind:
+        return Field(feature.name, kind)
+    return replace(promised, whole=False)  # the model takes any number, so a mean in its place is no error
+
+
+def _key(field: Field, promised: Field | None) -> Field:
+    return promised if promised is not None and promised.kind == field.kind else field
+
+
+def _kind(field: Field) -> str:
+    return "a whole number" if field.whole else field.kind

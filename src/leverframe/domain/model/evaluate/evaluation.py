@@ -1,0 +1,177 @@
+"""How an evaluation goes: read, let the model answer, measure, write."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from leverframe.domain import layout
+from leverframe.domain.features.training_set import AS_OF, LABEL, TrainingSet
+from leverframe.domain.model.artefacts import Artefacts, read_as
+from leverframe.domain.model.evaluate import evaluation_charts as drawings
+from leverframe.domain.model.evaluate import model_card as card
+from leverframe.domain.model.evaluate import plots
+from leverframe.domain.model.evaluate.evaluation_summary import summary_lines
+from leverframe.domain.model.evaluate.holdout import (
+    Holdout,
+    checked_answers,
+    days_of,
+    numbered,
+    positive_column,
+    sliced,
+    with_classes,
+)
+from leverframe.domain.model.evaluate.scores import Scores, scored
+from leverframe.domain.model.evaluate.weighing import Floats
+from leverframe.domain.model.table import Table, Tables, column, model_inputs
+from leverframe.domain.model.train import ModelDescription, checked_labels
+from leverframe.errors import EstimatorError
+from leverframe.settings import EvaluateSettings
+
+_THREADS = 1  # of sums: how they are cut among threads moves their last digits
+
+_log = logging.getLogger(__name__)
+
+
+class Answerer(Protocol):
+    """Opens a stored model and asks it."""
+
+    def load(self, data: bytes, estimator: str) -> Any:
+        """Return the model; raises ``EstimatorError`` for a damaged file or a type that is not trusted."""
+
+    def probabilities(self, model: Any, inputs: Any) -> Floats:
+        """Return the probability of each class, shape (rows, classes)."""
+
+    def predictions(self, model: Any, inputs: Any) -> Floats:
+        """Return the predicted numbers, shape (rows,)."""
+
+    def threads(self, count: int) -> AbstractContextManager[None]:
+        """Give numeric libraries ``count`` threads inside the block."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out; ``metrics`` is the content of ``reports/metrics.json``."""
+
+    metrics: dict[str, Any]
+    holdout: Holdout
+    scores: Scores
+
+    def lines(self) -> list[str]:
+        """Return the metrics in a few lines for a terminal."""
+        return [*summary_lines(self.metrics), f"more in {layout.MODEL_CARD}"]
+
+
+def run(
+    tables: Tables, artefacts: Artefacts, answerer: Answerer, settings: EvaluateSettings, timezone: str
+) -> Evaluation:
+    """Judge the stored model on the hold-out; write metrics, plots, pictures, predictions and the card.
+
+    Days and months begin in ``timezone``. Raises ``SourceError``, ``LabelError``,
+    ``DefinitionError`` or ``EstimatorError``; nothing is written before every figure is known.
+    """
+    training = read_as(TrainingSet.from_json, layout.TRAINING_SET, artefacts)
+    model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, artefacts)
+    _check_same_definition(training, model)
+    table = tables.read(layout.HOLDOUT)
+    with answerer.threads(_THREADS):
+        answers = answered(answerer, model, table, artefacts.read_bytes(layout.MODEL))
+        holdout = assembled(model, table, answers, (settings, timezone))
+        _log.info(f"evaluate: {len(holdout.labels):,} rows of {holdout.number_of_days} days")
+        scores = scored(holdout, settings)
+    subject = card.Subject(model, training, settings, timezone)
+    pictures = drawings.drawings(model.label.name, holdout, scores)
+    texts = {layout.MODEL_CARD: card.card(subject, holdout, scores, pictures)}
+    texts |= _below(layout.PLOTS, "csv", plots.plots(holdout, scores))
+    texts |= _below(layout.PICTURES, "svg", pictures)
+    tables.write(layout.PREDICTIONS, predictions(holdout, table, model))
+    for path, text in texts.items():
+        artefacts.write_text(path, text)
+    for path in sorted(_POSSIBLE - set(texts)):  # an evaluation of another kind of label may have left one
+        artefacts.remove(path)
+    artefacts.write_json(layout.METRICS, scores.figures)
+    return Evaluation(scores.figures, holdout, scores)
+
+
+def _check_same_definition(training: TrainingSet, model: ModelDescription) -> None:
+    if (model.spec, model.features, model.label) != (training.spec, training.features, training.label):
+        raise EstimatorError(
+            "the model was trained on another training set",
+            why=f"its label is `{model.label.name}`, its definition {model.spec}; "
+            f"the data have `{training.label.name}` and {training.spec}",
+            next="`dvc repro train` trains it again",
+        )
+
+
+def answered(answerer: Answerer, model: ModelDescription, table: Table, data: bytes) -> Floats:
+    """Return what the model in ``data`` answers for each row of ``table``.
+
+    A score or number a row, shape (rows,), or the probability of each class, shape (rows, classes).
+    Raises ``EstimatorError`` where the bytes are not the model that is described.
+    """
+    opened = answerer.load(data, model.estimator)
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() != model.md5:
+        raise EstimatorError(
+            f"{layout.MODEL} is not the model that {layout.MODEL_DESCRIPTION} describes",
+            why=f"its md5 is not {model.md5}",
+            next="`dvc checkout` or `dvc repro train` brings them together again",
+        )
+    inputs = model_inputs(table, model.features, file=layout.HOLDOUT)
+    if model.label.kind == "regression":
+        return checked_answers(answerer.predictions(opened, inputs), (table.height,), model.label)
+    shape = (table.height, len(model.classes))
+    probabilities = checked_answers(answerer.probabilities(opened, inputs), shape, model.label)
+    return probabilities if model.label.kind == "multiclass" else _positive(probabilities, model)
+
+
+def _positive(probabilities: Floats, model: ModelDescription) -> Floats:
+    scores: Floats = probabilities[:, positive_column(model.classes, model.label)]
+    return scores
+
+
+def assembled(
+    model: ModelDescription, table: Table, answers: Floats, settings: tuple[EvaluateSettings, str]
+) -> Holdout:
+    """Return the rows of ``table`` with the answers of the model, in the same order."""
+    labels = checked_labels(column(table, LABEL, file=layout.HOLDOUT), model.label)
+    days = days_of(table, settings[1])
+    slices = sliced(table, settings[0].slices, days)
+    classes: tuple[str, ...] = model.classes
+    numbers = labels if model.label.kind == "multiclass" else labels.astype(np.float64)
+    if model.label.kind == "multiclass":
+        classes, numbers, answers = with_classes(labels, answers, classes)
+    return Holdout(model.label.kind, classes, numbers, answers, numbered(days), slices)
+
+
+def predictions(holdout: Holdout, table: Table, model: ModelDescription) -> dict[str, Any]:
+    """Return the columns of the predictions: moment, label, answers and slices, rows as in ``table``."""
+    columns: dict[str, Any] = {AS_OF: table.get_column(AS_OF), LABEL: table.get_column(LABEL)}
+    if holdout.kind == "binary":
+        columns["score"] = holdout.answers
+    elif holdout.kind == "regression":
+        columns["prediction"] = holdout.answers
+    else:
+        names = np.array(holdout.classes)
+        columns["prediction"] = names[holdout.answers.argmax(axis=1)].tolist()
+        for number, name in enumerate(model.classes):
+            columns[f"probability_{name}"] = holdout.answers[:, number]
+    for name, values in holdout.slices.items():
+        columns.setdefault(name, table.get_column(name) if name in table.columns else values.tolist())
+    return columns
+
+
+def _below(folder: Path, ending: str, texts: Mapping[str, str]) -> dict[Path, str]:
+    return {folder / f"{name}.{ending}": text for name, text in texts.items()}
+
+
+_POSSIBLE = {
+    *_below(layout.PLOTS, "csv", dict.fromkeys(plots.NAMES, "")),
+    *_below(layout.PICTURES, "svg", dict.fromkeys(drawings.NAMES, "")),
+}

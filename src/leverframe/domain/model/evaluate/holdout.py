@@ -1,0 +1,134 @@
+"""What was asked and answered: the rows of the hold-out with labels, answers, days and slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leverframe.domain import layout
+from leverframe.domain.features.training_set import AS_OF, LABEL, Label, LabelKind
+from leverframe.domain.model.evaluate.bootstrap import local_days
+from leverframe.domain.model.evaluate.metrics import AnyJudge, judge
+from leverframe.domain.model.evaluate.weighing import Floats
+from leverframe.domain.model.table import Table, column, texts
+from leverframe.errors import DefinitionError, EstimatorError, LabelError, nearest
+
+MONTH = "month"  # slice of every case: the calendar month of as_of
+MOST_VALUES = 200  # of a slice column: more would be a list, not an overview
+
+_RESERVED = (AS_OF, LABEL, "score", "prediction")
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Rows in file order.
+
+    ``labels`` are 0/1, numbers, or positions in ``classes``, shape (rows,); ``answers`` the score
+    or number of each row, shape (rows,), or the probability of each class, shape (rows, classes).
+    ``days`` numbers the local day of each row from 0 in order of time; ``slices`` holds the value
+    of each row by slice column.
+    """
+
+    kind: LabelKind
+    classes: tuple[str, ...]
+    labels: Floats
+    answers: Floats
+    days: NDArray[np.int64]
+    slices: Mapping[str, NDArray[np.str_]]
+
+    @property
+    def number_of_days(self) -> int:
+        """The number of days that have rows."""
+        return int(self.days.max()) + 1 if len(self.days) else 0
+
+    def judge(self, rows: NDArray[np.int64] | slice = slice(None)) -> AnyJudge:
+        """Return the judge of some rows, or of all."""
+        return judge(self.kind, self.labels[rows], self.answers[rows])
+
+
+def sliced(table: Table, names: Sequence[str], days: NDArray[np.datetime64]) -> dict[str, NDArray[np.str_]]:
+    """Return the value of each row by slice column, nulls as ``(missing)``.
+
+    ``days`` is the local day of each row, from which the slice ``month`` is made. Raises
+    ``DefinitionError`` for a column that is not there, or of too many values for a slice.
+    """
+    found: dict[str, NDArray[np.str_]] = {}
+    for name in dict.fromkeys(names):
+        if name == MONTH:
+            found[name] = days.astype("datetime64[M]").astype(np.str_)
+            continue
+        if name in _RESERVED or name not in table.columns:
+            raise DefinitionError(
+                f"`{name}` in evaluate.slices is not a column to slice by",
+                why=f"{layout.HOLDOUT} keeps the key, the spine's columns and the features; `{MONTH}` always works",
+                next=nearest(name, [each for each in [*table.columns, MONTH] if each not in _RESERVED]),
+            )
+        found[name] = texts(column(table, name, file=layout.HOLDOUT))
+        count = len(np.unique(found[name]))
+        if count > MOST_VALUES:
+            raise DefinitionError(
+                f"`{name}` in evaluate.slices has {count} values",
+                why=f"a slice column of more than {MOST_VALUES} values shows nothing at a glance",
+                next="slice by a column of fewer values",
+            )
+    return found
+
+
+def days_of(table: Table, timezone: str) -> NDArray[np.datetime64]:
+    """Return the local day of each row; raises ``SourceError`` for a file without moments."""
+    return local_days(column(table, AS_OF, file=layout.HOLDOUT).to_numpy(), timezone)
+
+
+def numbered(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """Return the position of each row's day among the days that occur, in order of time."""
+    return np.unique(days, return_inverse=True)[1].astype(np.int64)
+
+
+def with_classes(
+    labels: NDArray[np.int64] | NDArray[np.str_], answers: Floats, known: Sequence[str]
+) -> tuple[tuple[str, ...], Floats, Floats]:
+    """Return the classes, the position of each label among them, and probabilities of that many columns.
+
+    Classes of the hold-out that the model never saw follow its own, with probability 0.
+    """
+    written = labels.astype(np.str_)
+    new = sorted(set(written.tolist()) - set(known))
+    classes = (*known, *new)
+    position = {name: number for number, name in enumerate(classes)}
+    padded = np.concatenate([answers, np.zeros((len(answers), len(new)))], axis=1)
+    return classes, np.array([position[each] for each in written.tolist()], dtype=np.float64), padded
+
+
+def checked_answers(answers: Floats, shape: tuple[int, ...], label: Label) -> Floats:
+    """Return answers of the expected shape; raises ``EstimatorError`` for another or for values that cannot be."""
+    if answers.shape != shape:
+        raise EstimatorError(
+            f"the model answers in the shape {answers.shape}, not {shape}",
+            why=f"a {label.kind} label needs one answer a row" + (" and class" if len(shape) > 1 else ""),
+            next="train again with `dvc repro train`, or mend the estimator",
+        )
+    wrong = ~np.isfinite(answers)
+    if label.kind != "regression":
+        wrong |= (answers < 0) | (answers > 1)
+    if wrong.any():
+        raise EstimatorError(
+            f"{int(wrong.reshape(len(answers), -1).any(axis=1).sum())} of {len(answers)} answers of the model "
+            + ("are not finite numbers" if label.kind == "regression" else "are no probabilities"),
+            why=f"the first of them is {answers[wrong][0]}",
+            next="look for a division by zero or missing values in the estimator, then train again",
+        )
+    return answers
+
+
+def positive_column(classes: Sequence[str], label: Label) -> int:
+    """Return which probability is that of 1; raises ``LabelError`` when the model knows other classes."""
+    if set(classes) != {"0", "1"}:
+        raise LabelError(
+            f"the model of `{label.name}` knows the classes {', '.join(classes)}",
+            why="a binary label is 0 or 1",
+            next="train again with `dvc repro train`",
+        )
+    return list(classes).index("1")

@@ -1,0 +1,1 @@
+"""Which stages of the pipeline are stale, and why."""

@@ -1,0 +1,112 @@
+"""What differs between a stage, its entry in the lock and the files of the working tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from leverframe.domain.pipeline.status import parameters
+from leverframe.domain.pipeline.status.reasons import Finding, Reason
+from leverframe.domain.pipeline.status.resolved import Artefact, Locked, Recorded, Stage
+
+
+class Presence(Enum):
+    """How a path of the working tree compares with what the lock recorded of it."""
+
+    ABSENT = "absent"
+    SAME = "same"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True)
+class Look:
+    """The result of looking at a path; ``size`` is in bytes, known only where it was asked for."""
+
+    presence: Presence
+    size: int | None = None
+
+
+class WorkingTree(Protocol):
+    """The files of the repository and the local cache of DVC."""
+
+    def look(self, path: str, recorded: Recorded | None) -> Look:
+        """Compare a path with its record; whatever exists is different from no record."""
+
+    def cached(self, recorded: Recorded) -> bool:
+        """Tell whether the cache holds the content."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """All that a comparison may look at; ``producers`` maps an output path to its record in the lock."""
+
+    tree: WorkingTree
+    parameters: Mapping[str, Mapping[str, Any] | None]
+    producers: Mapping[str, Recorded | None]
+
+
+def compare(stage: Stage, locked: Locked, sight: Sight) -> list[Finding]:
+    """Return everything that makes ``stage`` differ from its last run; nothing when it is as recorded."""
+    found = [Finding(Reason.ALWAYS_RUNS, stage.name)] if stage.always_runs else []
+    if not stage.is_source and stage.command != locked.command:
+        found.append(Finding(Reason.COMMAND_CHANGED, "cmd", _line(locked.command), _line(stage.command)))
+    if not stage.frozen:
+        for file in stage.parameters:
+            found += parameters.findings(file, sight.parameters[file.path], locked.parameters.get(file.entry))
+        found += _dependencies(stage, locked, sight)
+    found += _outputs(stage, locked, sight)
+    return found
+
+
+def _line(command: Any) -> str:
+    return " && ".join(map(str, command)) if isinstance(command, list) else str(command)
+
+
+def _dependencies(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Finding]:
+    for dependency in stage.dependencies:
+        recorded = locked.dependencies.get(dependency.entry)
+        look = sight.tree.look(dependency.path, recorded)
+        if look.presence is Presence.ABSENT:
+            yield Finding(_absent(dependency, recorded, sight), dependency.path)
+        elif recorded is None:
+            yield Finding(Reason.DEPENDENCY_ADDED, dependency.path)
+        elif look.presence is Presence.DIFFERENT:
+            yield Finding(Reason.DEPENDENCY_CHANGED, dependency.path, *_sizes(recorded, look))
+
+
+def _absent(dependency: Artefact, recorded: Recorded | None, sight: Sight) -> Reason:
+    """Return why a dependency is not here: its data were not fetched, or nothing can bring it."""
+    if dependency.path in sight.producers:
+        made = sight.producers[dependency.path]
+        if made is None or recorded is None:
+            return Reason.DEPENDENCY_MISSING
+        return Reason.DEPENDENCY_ABSENT if made.md5 == recorded.md5 else Reason.DEPENDENCY_CHANGED
+    overlaps = (_contains(path, dependency.path) or _contains(dependency.path, path) for path in sight.producers)
+    return Reason.DEPENDENCY_ABSENT if recorded and any(overlaps) else Reason.DEPENDENCY_MISSING
+
+
+def _contains(folder: str, path: str) -> bool:
+    return path.startswith(folder + "/")
+
+
+def _outputs(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Finding]:
+    for output in stage.outputs:
+        recorded = locked.outputs.get(output.entry)
+        look = sight.tree.look(output.path, recorded)
+        if recorded is None:
+            yield Finding(Reason.OUTPUT_ADDED, output.path)
+        elif look.presence is Presence.ABSENT:
+            kept = ("in the cache" if sight.tree.cached(recorded) else "") if output.cached else "in git"
+            yield Finding(Reason.OUTPUT_ABSENT, output.path, detail=kept)
+        elif look.presence is Presence.DIFFERENT:
+            yield Finding(Reason.OUTPUT_CHANGED, output.path, *_sizes(recorded, look))
+        elif output.cached and not sight.tree.cached(recorded):
+            yield Finding(Reason.OUTPUT_NOT_CACHED, output.path)
+
+
+def _sizes(recorded: Recorded, look: Look) -> tuple[str | None, str | None]:
+    if recorded.size is None or look.size is None or recorded.size == look.size:
+        return None, None
+    return f"{recorded.size:,} bytes", f"{look.size:,} bytes"

@@ -1,0 +1,96 @@
+"""What `dvc.lock` and a `.dvc` file say about the last run of a stage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from leverframe.domain.pipeline.status.resolved import Artefact, Locked, Recorded, Stage, located, unresolvable
+from leverframe.errors import RepositoryError
+from leverframe.yaml_files import parse
+
+_STAGE = re.compile(r"^  (\S.*?):[ \t]*$", re.MULTILINE)
+_FOREIGN = ("etag", "checksum", "version_id", "cloud", "files", "dataset", "db", "repo")
+
+
+def locked_stages(content: Mapping[str, Any], file: str) -> Mapping[str, Any]:
+    """Return the raw entries of a lock by stage; raises ``RepositoryError`` for another schema than 2.0."""
+    stages = content.get("stages") or {}
+    if content.get("schema") != "2.0" or not isinstance(stages, dict):
+        raise RepositoryError(
+            f"{file} is not a lock of schema 2.0",
+            why=f"its schema is {content.get('schema')!r}",
+            next="`dvc repro` writes a new one",
+        )
+    return stages
+
+
+def split(text: str) -> dict[str, str]:
+    """Return the text of each entry of a lock by stage; a lock that is not there has none.
+
+    Raises ``RepositoryError`` for a text that is no lock of schema 2.0.
+    """
+    if not text.strip():
+        return {}
+    head, _, body = text.partition("stages:\n")
+    if head.replace('"', "'").strip() != "schema: '2.0'" or re.search(r"^(<{7}|>{7}|={7})", text, re.MULTILINE):
+        raise RepositoryError(
+            "this is no lock of schema 2.0",
+            why="it does not begin as DVC writes it, or holds conflict markers",
+            next="take one side with `git checkout --ours dvc.lock`, then `dvc repro`",
+        )
+    starts = [(found[1], found.start()) for found in _STAGE.finditer(body)]
+    ends = [*(start for _, start in starts), len(body)][1:]
+    return {name: body[start:end].rstrip("\n") + "\n" for (name, start), end in zip(starts, ends, strict=True)}
+
+
+def entries(text: str, file: str) -> dict[str, Locked]:
+    """Return each entry of a lock by stage; a lock that is not there has none."""
+    if not text.strip():
+        return {}
+    stages = locked_stages(parse(text, name=file, what="a lock"), file)
+    return {name: locked(entry, f"`{name}` in {file}") for name, entry in stages.items()}
+
+
+def locked(entry: Mapping[str, Any], where: str) -> Locked:
+    """Return one raw entry of a lock; ``where`` is what errors call it."""
+    return Locked(
+        command=entry.get("cmd"),
+        dependencies=_recorded(entry.get("deps"), where),
+        parameters={file: dict(values or {}) for file, values in (entry.get("params") or {}).items()},
+        outputs=_recorded(entry.get("outs"), where),
+    )
+
+
+def source(content: Mapping[str, Any], file: str) -> tuple[Stage, Locked]:
+    """Return data that `dvc add` or `dvc import` put under control, as the stage in its `.dvc` file.
+
+    An import is read as frozen: whether its origin has moved on cannot be told without a network.
+    Raises ``DefinitionError`` for the single-stage form with a command, which DVC 1 wrote.
+    """
+    if content.get("cmd"):
+        raise unresolvable("a command in a `.dvc` file", file)
+    if content.get("deps") and not content.get("frozen"):
+        raise unresolvable("an import that is not frozen", file)
+    folder = located(content.get("wdir") or ".", file.rpartition("/")[0] or ".", file)
+    entries = [each for each in content.get("outs") or [] if isinstance(each, dict)]
+    outputs = tuple(
+        Artefact(located(each.get("path"), folder, file), str(each["path"]), cached=each.get("cache", True))
+        for each in entries
+    )
+    return Stage(file, file, outputs=outputs, frozen=True), Locked(None, {}, {}, _recorded(entries, file))
+
+
+def _recorded(entries: Any, where: str) -> dict[str, Recorded]:
+    found = {}
+    for entry in entries or []:
+        foreign = next((key for key in _FOREIGN if key in entry), None)
+        if foreign:
+            raise unresolvable(f"`{foreign}` of `{entry.get('path')}`", where)
+        if entry.get("md5") is None:
+            continue
+        if entry.get("hash") != "md5":
+            raise unresolvable(f"the hash of `{entry.get('path')}`, which DVC 2 wrote,", where)
+        found[str(entry["path"])] = Recorded(str(entry["md5"]), entry.get("size"), entry.get("nfiles"))
+    return found

@@ -1,0 +1,111 @@
+"""The words for what can be wrong with a stage, and the states that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from leverframe.domain.pipeline.status.resolved import Recorded, Stage
+
+
+class Reason(Enum):
+    """Why a stage is not fresh: a closed vocabulary, the same in every form of output."""
+
+    STAGE_NEW = "stage-new"
+    LOCK_ENTRY_GONE = "lock-entry-gone"
+    COMMAND_CHANGED = "command-changed"
+    PARAMETER_CHANGED = "parameter-changed"
+    PARAMETER_ADDED = "parameter-added"
+    PARAMETER_REMOVED = "parameter-removed"
+    PARAMETER_MISSING = "parameter-missing"
+    PARAMETER_FILE_MISSING = "parameter-file-missing"
+    DEPENDENCY_CHANGED = "dependency-changed"
+    DEPENDENCY_ADDED = "dependency-added"
+    DEPENDENCY_MISSING = "dependency-missing"
+    DEPENDENCY_ABSENT = "dependency-absent"
+    OUTPUT_CHANGED = "output-changed"
+    OUTPUT_ADDED = "output-added"
+    OUTPUT_ABSENT = "output-absent"
+    OUTPUT_NOT_CACHED = "output-not-cached"
+    ALWAYS_RUNS = "always-runs"
+    UPSTREAM_STALE = "upstream-stale"
+
+
+ABSENCE = frozenset({Reason.DEPENDENCY_ABSENT, Reason.OUTPUT_ABSENT, Reason.OUTPUT_NOT_CACHED})
+"""Reasons that say data are not here although the lock stands: `dvc pull` mends them."""
+
+
+class State(Enum):
+    """What would happen to a stage, from "nothing" to "it has never run"."""
+
+    FRESH = "fresh"
+    MISSING = "missing"
+    DOWNSTREAM = "downstream"
+    CHANGED = "changed"
+    NEW = "new"
+
+
+STALE = frozenset({State.DOWNSTREAM, State.CHANGED, State.NEW})
+"""States in which `dvc repro` would run, or may have to run, the stage."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing about one stage: what it is about, and its value in the lock and now where both exist."""
+
+    reason: Reason
+    subject: str
+    old: str | None = None
+    new: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """A stage with its state and every finding that led to it."""
+
+    stage: Stage
+    state: State
+    findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    def of(cls, stage: Stage, findings: list[Finding]) -> StageStatus:
+        """Return the status that ``findings`` give a stage, those of other stages left aside."""
+        reasons = {finding.reason for finding in findings}
+        if not reasons:
+            state = State.FRESH
+        elif reasons & {Reason.STAGE_NEW, Reason.LOCK_ENTRY_GONE}:
+            state = State.NEW
+        else:
+            state = State.MISSING if reasons <= ABSENCE else State.CHANGED
+        return cls(stage, state, tuple(findings))
+
+    def below(self, stale: list[str]) -> StageStatus:
+        """Return the status of a stage whose direct upstream stages ``stale`` would run."""
+        if not stale or self.state in STALE:
+            return self
+        upstream = tuple(Finding(Reason.UPSTREAM_STALE, name) for name in stale)
+        return replace(self, state=State.DOWNSTREAM, findings=(*self.findings, *upstream))
+
+
+@dataclass(frozen=True)
+class PipelineStatus:
+    """Every stage in the order in which DVC could run them; ``edges`` lead from a stage to its readers.
+
+    ``notes`` say what was not looked at; ``recorded`` is what the lock knows of each output, by path.
+    """
+
+    stages: tuple[StageStatus, ...]
+    edges: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
+
+    @property
+    def stale(self) -> bool:
+        """Tell whether `dvc repro` would have something to run."""
+        return any(each.state in STALE for each in self.stages)
+
+    def count(self, state: State) -> int:
+        """Return how many stages are in ``state``."""
+        return sum(each.state is state for each in self.stages)

@@ -1,0 +1,218 @@
+"""Why each stage of the pipeline is stale, from git, the definition, the parameters and the lock alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+from leverframe.domain.pipeline.status import graph, parameters
+from leverframe.domain.pipeline.status.compare import Sight, WorkingTree, compare
+from leverframe.domain.pipeline.status.definition import Definition
+from leverframe.domain.pipeline.status.lock import locked, locked_stages, source
+from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, Reason, StageStatus
+from leverframe.domain.pipeline.status.resolved import Locked, Recorded, Stage
+from leverframe.domain.pipeline.status.template import FlagStyle
+from leverframe.errors import DefinitionError, RepositoryError, SettingsError, nearest
+from leverframe.yaml_files import parse
+
+_NAMED = 3  # changed files of a directory that are named, the rest is counted
+
+
+class Repository(Protocol):
+    """What git knows; every path is relative to the root of the pipeline."""
+
+    def files(self, *patterns: str) -> list[str]:
+        """Return the files of the working tree that match and are not ignored, tracked or not."""
+
+    def show(self, revision: str, path: str) -> bytes | None:
+        """Return the content of a file at a revision, None when it was not there."""
+
+    def changed_since_commit_of(self, path: str, within: Sequence[str]) -> list[str]:
+        """Return the files in ``within`` that changed after the last commit that touched ``path``."""
+
+
+class Tree(WorkingTree, Protocol):
+    """The working tree, with what is needed beyond a comparison."""
+
+    def text(self, path: str) -> str | None:
+        """Return the content of a text file, None when there is none."""
+
+    def ignored(self, path: str) -> bool:
+        """Tell whether `.dvcignore` hides a file."""
+
+    def flag_style(self) -> FlagStyle:
+        """Return how the configuration of DVC wants mappings in commands."""
+
+    def keep(self) -> None:
+        """Store what was computed for the next time."""
+
+
+@dataclass
+class _Reading:
+    """What was read so far: stages, their entries in the lock, parameter files."""
+
+    repository: Repository
+    tree: Tree
+    stages: list[Stage] = field(default_factory=list)
+    entries: dict[str, Locked | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    values: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+
+    def parameter_file(self, path: str) -> dict[str, Any] | None:
+        """Return the content of a parameter file, read once."""
+        if path not in self.values:
+            text = self.tree.text(path)
+            self.values[path] = None if text is None else parameters.parsed(text, path)
+        return self.values[path]
+
+    def definition(self, file: str) -> None:
+        """Read a `dvc.yaml` and the lock beside it."""
+        content = parse(self.tree.text(file) or "", name=file, what="a pipeline definition")
+        stages = Definition(file, content, self.parameter_file, self.tree.flag_style()).stages()
+        lock = _lock_of(file)
+        text = self.tree.text(lock)
+        entries = locked_stages(parse(text, name=lock, what="a lock"), lock) if text else {}
+        for stage in stages:
+            entry = entries.get(_name_in_file(stage))
+            self.stages.append(stage)
+            self.entries[stage.name] = None if entry is None else locked(entry, f"`{stage.name}` in {lock}")
+        left = sorted(set(entries) - {_name_in_file(stage) for stage in stages})
+        if left:
+            self.notes.append(f"{lock} has entries of stages that {file} no longer has: {', '.join(left)}")
+
+    def source(self, file: str) -> None:
+        """Read a `.dvc` file."""
+        content = parse(self.tree.text(file) or "", name=file, what="a `.dvc` file")
+        stage, entry = source(content, file)
+        self.stages.append(stage)
+        self.entries[stage.name] = entry
+        if content.get("deps"):
+            self.notes.append(f"{file} is an import: whether its origin has moved on was not looked at")
+
+    def producers(self) -> dict[str, Recorded | None]:
+        """Return every output with its record in the lock."""
+        return {
+            output.path: entry.outputs.get(output.entry) if entry else None
+            for stage in self.stages
+            for entry in [self.entries[stage.name]]
+            for output in stage.outputs
+        }
+
+
+def run(repository: Repository, tree: Tree) -> PipelineStatus:
+    """Return the state of every stage with the reasons for it.
+
+    Raises ``RepositoryError`` without a pipeline, ``SettingsError`` for a file that cannot be
+    read and ``DefinitionError`` for a definition that DVC would refuse or that is not followed.
+    """
+    reading = _Reading(repository, tree)
+    files = [file for file in repository.files("dvc.yaml", "*/dvc.yaml", "*.dvc") if not tree.ignored(file)]
+    if not any(file.endswith("dvc.yaml") for file in files):
+        raise RepositoryError(
+            "there is no dvc.yaml here",
+            why="the state of a pipeline is told from its definition",
+            next="go to the repository with the pipeline, or `git init`, `dvc init` and `leverframe stages --write`",
+        )
+    for file in files:
+        (reading.source if file.endswith(".dvc") else reading.definition)(file)
+    pairs = graph.edges(reading.stages)
+    producers = reading.producers()
+    statuses = [_status(stage, reading, producers) for stage in graph.ordered(reading.stages, pairs)]
+    tree.keep()
+    explained = _explained(statuses, reading)
+    recorded = {path: found for path, found in producers.items() if found is not None}
+    return PipelineStatus(_propagated(explained, pairs), tuple(pairs), tuple(reading.notes), recorded)
+
+
+def _lock_of(file: str) -> str:
+    return file.removesuffix(".yaml") + ".lock"
+
+
+def _name_in_file(stage: Stage) -> str:
+    return stage.name.removeprefix(f"{stage.file}:")
+
+
+def _status(stage: Stage, reading: _Reading, producers: Mapping[str, Recorded | None]) -> StageStatus:
+    entry = reading.entries[stage.name]
+    if entry is None:
+        return StageStatus.of(stage, [Finding(_absence(stage, reading.repository), stage.name)])
+    files = {file.path: reading.parameter_file(file.path) for file in stage.parameters}
+    return StageStatus.of(stage, compare(stage, entry, Sight(reading.tree, files, producers)))
+
+
+def _absence(stage: Stage, repository: Repository) -> Reason:
+    """Return whether a stage never ran, or its entry was taken out of the lock since the last commit."""
+    lock = _lock_of(stage.file)
+    before = repository.show("HEAD", lock)
+    if before is None:
+        return Reason.STAGE_NEW
+    try:
+        entries = locked_stages(parse(before.decode(), name=lock, what="a lock"), lock)
+    except (SettingsError, RepositoryError, UnicodeDecodeError):  # a broken lock in the history proves nothing
+        return Reason.STAGE_NEW
+    return Reason.LOCK_ENTRY_GONE if _name_in_file(stage) in entries else Reason.STAGE_NEW
+
+
+def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStatus]:
+    """Name the files that changed inside directories: the lock has one hash for a whole directory."""
+    folders: dict[str, list[str]] = {}
+    for status in statuses:
+        entry = reading.entries[status.stage.name]
+        changed_paths = {each.subject for each in status.findings if each.reason is Reason.DEPENDENCY_CHANGED}
+        for each in status.stage.dependencies:
+            if each.path in changed_paths and entry and entry.dependencies[each.entry].md5.endswith(".dir"):
+                folders.setdefault(_lock_of(status.stage.file), []).append(each.path)
+    changed = {
+        lock: reading.repository.changed_since_commit_of(lock, list(dict.fromkeys(paths)))
+        for lock, paths in folders.items()
+    }
+    return [_with_files(status, changed.get(_lock_of(status.stage.file), [])) for status in statuses]
+
+
+def _with_files(status: StageStatus, changed: Sequence[str]) -> StageStatus:
+    def named(finding: Finding) -> Finding:
+        if finding.reason is not Reason.DEPENDENCY_CHANGED:
+            return finding
+        inside = [path for path in changed if path.startswith(finding.subject + "/")]
+        more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
+        names = ", ".join(path.removeprefix(finding.subject + "/") for path in inside[:_NAMED])
+        return replace(finding, detail=names + more)
+
+    return replace(status, findings=tuple(named(finding) for finding in status.findings))
+
+
+def _propagated(statuses: list[StageStatus], pairs: Sequence[tuple[str, str]]) -> tuple[StageStatus, ...]:
+    writers: dict[str, list[str]] = {}
+    for writer, reader in pairs:
+        writers.setdefault(reader, []).append(writer)
+    stale: set[str] = set()
+    found = []
+    for status in statuses:
+        name = status.stage.name
+        known = status.below([writer for writer in writers.get(name, []) if writer in stale])
+        found.append(known)
+        if known.state in STALE and not known.stage.is_source:  # nothing runs to make data that were added
+            stale.add(name)
+    return tuple(found)
+
+
+def selected(status: PipelineStatus, pattern: str) -> PipelineStatus:
+    """Return the stages whose name, or the name of their group, matches ``pattern``; `*` matches any text.
+
+    Raises ``DefinitionError`` when none does.
+    """
+    stages = tuple(
+        each
+        for each in status.stages
+        if fnmatchcase(each.stage.name, pattern) or fnmatchcase(each.stage.group or each.stage.name, pattern)
+    )
+    if not stages:
+        raise DefinitionError(
+            f"no stage matches `{pattern}`",
+            why="a pattern is the name of a stage or of a group of stages, with `*` for any text",
+            next=nearest(pattern, [each.stage.group or each.stage.name for each in status.stages]),
+        )
+    names = {each.stage.name for each in stages}
+    return replace(status, stages=stages, edges=tuple(pair for pair in status.edges if names.issuperset(pair)))

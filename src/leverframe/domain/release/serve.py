@@ -1,0 +1,83 @@
+"""What a person is told of a server that runs: where it listens, and a request that it answers."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from leverframe.domain.model.bundle.metadata import datatype
+from leverframe.domain.model.bundle.schema import AS_OF, Schema
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server process: its number, when it was born in ticks since the machine started, and its ports."""
+
+    pid: int
+    born: int
+    host: str
+    port: int
+    grpc_port: int
+    metrics_port: int
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server and the releases that it answers with, by model, newest last; ``example`` is a request."""
+
+    running: Running
+    models: Mapping[str, Sequence[int]]
+    folder: str
+    example: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {"url": self.running.url, **asdict(self)}
+
+    def lines(self) -> list[str]:
+        """Return it for a terminal, with a line that can be pasted into one."""
+        at = self.running
+        told = [
+            f"{model}  release {max(releases)}" if releases else f"{model}  no release"
+            for model, releases in self.models.items()
+        ]
+        lines = [
+            f"serving {', '.join(told) or 'no model yet'}",
+            f"  REST     {at.url}/v2",
+            f"  gRPC     {at.host}:{at.grpc_port}",
+            f"  metrics  http://{at.host}:{at.metrics_port}/metrics",
+            f"  process  {at.pid}, its folder is {self.folder}",
+        ]
+        if self.example is not None and self.models:
+            lines += ["try it:", f"  {curl(at.url, next(iter(self.models)), self.example)}"]
+        return lines
+
+
+def request(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the body of a V2 request for rows of one form; every row has the same columns."""
+    known = {each.name: each for each in (*schema.keys, *schema.columns)}
+    return {
+        "inputs": [
+            {"name": name, "shape": [len(rows)], "datatype": datatype(known[name]), "data": [row[name] for row in rows]}
+            for name in rows[0]
+        ]
+    }
+
+
+def example(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return a small request by entity keys, from a golden row; None where there is none."""
+    row = next((each["inputs"] for each in golden if each["form"] == "keys"), None)
+    return request(schema, [row]) if row and AS_OF in row else None
+
+
+def curl(url: str, model: str, body: Mapping[str, Any]) -> str:
+    """Return a command that asks for a prediction."""
+    return f"curl -s {url}/v2/models/{model}/infer -d {shlex.quote(json.dumps(body, separators=(',', ':')))}"

@@ -1,0 +1,95 @@
+"""What a candidate is asked before it gets traffic: rows whose answers are known, and requests it must refuse."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from leverframe.domain.model.bundle.schema import Schema
+from leverframe.domain.release.serve import request
+
+OWN = "leverframe-check"  # begins the id of our own requests, which are no traffic and are not logged
+
+Answer = tuple[int, Mapping[str, Any]]
+
+
+def golden_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterator[tuple[bytes, list[Any]]]:
+    """Yield a body for the golden rows of each form, with the answers of training."""
+    for _, rows in groupby(golden, key=lambda each: each["form"]):
+        asked = list(rows)
+        yield _body(request(schema, [each["inputs"] for each in asked])), [each["answer"] for each in asked]
+
+
+def differs(schema: Schema, expected: Sequence[Any], answer: Answer, tolerance: float) -> str:
+    """Return how an answer differs from the expected ones, empty where it does not."""
+    status, content = answer
+    if status != 200:
+        return f"the golden rows got status {status}: {str(content.get('error', ''))[:200]}"
+    try:
+        given = numbers(schema, content)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        return f"the answer has not the form of the schema: {error!r}"
+    if len(given) != len(expected):
+        return f"{len(given)} rows were answered instead of {len(expected)}"
+    for row, (ours, theirs) in enumerate(
+        zip(given, map(expected_number, [schema] * len(expected), expected), strict=True)
+    ):
+        limit = tolerance * max(1.0, *(abs(each) for each in theirs))
+        if len(ours) != len(theirs) or not all(abs(a - b) <= limit for a, b in zip(ours, theirs, strict=True)):
+            return f"golden row {row} was answered {ours} instead of {theirs}"
+    return ""
+
+
+def numbers(schema: Schema, content: Mapping[str, Any]) -> list[list[float]]:
+    """Return the numbers of an answer, a list a row: probabilities, or the prediction."""
+    name = "prediction" if schema.label.kind == "regression" else "probability"
+    output = {each["name"]: each for each in content["outputs"]}[name]
+    width = len(schema.classes) if schema.label.kind == "multiclass" else 1
+    flat = [float(each) for each in output["data"]]
+    if not all(map(math.isfinite, flat)):
+        raise ValueError("a number is not finite")
+    return [flat[start : start + width] for start in range(0, len(flat), width)]
+
+
+def expected_number(schema: Schema, answer: Any) -> list[float]:
+    """Return what the tensors of an answer hold of what the model says."""
+    if schema.label.kind == "regression":
+        return [float(answer)]
+    return [float(answer[schema.classes.index("1")])] if schema.label.kind == "binary" else [float(x) for x in answer]
+
+
+def bad_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    """Yield requests with a name for what is wrong with each: a server answers every one with 4xx."""
+    row = golden[0]["inputs"]
+    good: list[dict[str, Any]] = request(schema, [row])["inputs"]
+    first, rest = good[0], good[1:]
+    number = next((each for each in good if each["datatype"] in ("FP64", "INT64")), None)
+    yield "no JSON", b'{"inputs": ['
+    yield "nothing", b""
+    yield "a list", b"[]"
+    yield "no inputs", b"{}"
+    yield "empty inputs", b'{"inputs": []}'
+    yield "deep JSON", b'{"inputs": ' + b"[" * 3000 + b"]" * 3000 + b"}"
+    yield "not a number", b'{"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [NaN]}]}'
+    yield "a column too few", _body({"inputs": rest})
+    yield "a column twice", _body({"inputs": [*good, first]})
+    yield "an unknown column", _body({"inputs": [*good, {**first, "name": "no such column"}]})
+    yield "an unknown datatype", _body({"inputs": [{**first, "datatype": "COMPLEX"}, *rest]})
+    yield "a negative shape", _body({"inputs": [{**first, "shape": [-1]}, *rest]})
+    yield "an empty shape", _body({"inputs": [{**first, "shape": []}, *rest]})
+    yield "a shape with too many rows", _body({"inputs": [{**first, "shape": [5, 1]}, *rest]})
+    yield "columns of different lengths", _body({"inputs": [{**first, "shape": [2], "data": first["data"] * 2}, *rest]})
+    yield "a value that is an object", _body({"inputs": [{**first, "data": [{"a": 1}]}, *rest]})
+    yield "data that are no list", _body({"inputs": [{**first, "data": "text"}, *rest]})
+    if number is not None:
+        others = [each for each in good if each is not number]
+        yield "text for a number", _body({"inputs": [{**number, "data": ["twelve"]}, *others]})
+        yield "a truth for a number", _body({"inputs": [{**number, "data": [True]}, *others]})
+        yield "a number beyond every double", _body({"inputs": [{**number, "data": [10**400]}, *others]})
+
+
+def _body(content: Mapping[str, Any]) -> bytes:
+    return json.dumps({"id": OWN, **content}, separators=(",", ":")).encode()

@@ -1,0 +1,153 @@
+"""Whether a change can be judged at all: its settings, definitions and lock, from git alone.
+
+A stale lock, missing data and a dishonest lock are three different things with three different
+remedies. Nothing here runs a stage or needs a credential, so a fork's pull request gets the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from leverframe.domain.pipeline.status.lock import entries, split
+from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus
+from leverframe.domain.pipeline.status.reasons import Reason as Why
+from leverframe.domain.pipeline.status.resolved import Locked, Recorded
+from leverframe.domain.pipeline.status.status_table import told
+from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
+from leverframe.errors import LeakError, LeverframeError, SettingsError
+
+LOCK = "dvc.lock"
+_NO_SOURCES = ("reports/", "models/", "docs/", "tests/", ".github/")  # folders that hold no data to ingest
+_NO_CAUSE = ABSENCE | {Why.UPSTREAM_STALE}  # data that are elsewhere make no stage stale
+_NAMED = 5  # stages or files that are named, the rest is counted
+_REMEDY = "dvc repro && git add dvc.lock reports models && git commit -m 'Reproduce'"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found of the commit ``head``.
+
+    ``suspects`` are stages whose outputs changed while nothing that they declare did. ``notes`` say
+    what was not looked at, and why.
+    """
+
+    head: str
+    objections: tuple[Objection, ...] = ()
+    suspects: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Passed, or failed for the reasons of the objections."""
+        return judged(self.objections)
+
+    def lines(self) -> list[str]:
+        """Return the verdict, what stands against the change with its remedy, and what was not looked at."""
+        return [f"check {word(self.verdict)}", *objection_lines(self.objections), *(f"note: {n}" for n in self.notes)]
+
+
+def objection_lines(objections: Sequence[Objection]) -> list[str]:
+    """Return objections for a terminal, two lines each."""
+    return [line for each in objections for line in (f"{each.reason.value}: {each.what}", f"  next: {each.next}")]
+
+
+def defines(path: str, status: str) -> bool:
+    """Tell whether a changed file may change what `dvc.yaml` has to say; ``status`` is git's letter for the change.
+
+    Code, the star, packages, and whatever came or went where sources may look.
+    """
+    if status in "AD" and not path.startswith(_NO_SOURCES):
+        return True
+    return path in ("dvc.yaml", "requirements.lock") or path.endswith((".py", "star.yaml"))
+
+
+def refused(error: LeverframeError) -> Objection:
+    """Return the objection that an error of settings or definitions is."""
+    kinds = ((LeakError, Reason.LEAK_FOUND), (SettingsError, Reason.SETTINGS_INVALID))
+    reason = next((reason for kind, reason in kinds if isinstance(error, kind)), Reason.DEFINITION_INVALID)
+    return Objection(reason, f"{error.what}: {error.why}", error.next)
+
+
+def lock_objections(status: PipelineStatus) -> list[Objection]:
+    """Return what the lock has against it: reports that are not what it recorded, and stages that are stale."""
+    edited = [
+        (each.stage.name, finding.subject)
+        for each in status.stages
+        for finding in each.findings
+        if finding.reason is Why.OUTPUT_CHANGED and finding.subject in _in_git(each.stage.outputs)
+    ]
+    found = []
+    if edited:
+        stages = tuple(dict.fromkeys(stage for stage, _ in edited))
+        files = _named([f"`{path}`" for _, path in edited])
+        found.append(
+            Objection(
+                Reason.LOCK_DISHONEST,
+                f"{files} in git {'is' if len(edited) == 1 else 'are'} not what `{LOCK}` says the stage wrote",
+                f"`dvc repro -f -s {' '.join(stages[:_NAMED])}` writes the true ones; commit them with `{LOCK}`",
+            )
+        )
+    stale = [
+        (each.stage.name, finding)
+        for each in status.stages
+        if each.state in STALE
+        for finding in each.findings
+        if finding.reason not in _NO_CAUSE and (each.stage.name, finding.subject) not in edited
+    ]
+    if stale:
+        names = list(dict.fromkeys(name for name, _ in stale))
+        found.append(Objection(Reason.LOCK_STALE, f"{_named(names)}: {_told(stale)}", f"`{_REMEDY}`"))
+    return found
+
+
+def _in_git(outputs: Sequence[Any]) -> set[str]:
+    return {each.path for each in outputs if not each.cached}
+
+
+def _told(stale: Sequence[tuple[str, Finding]]) -> str:
+    return _named(list(dict.fromkeys(told(finding) for _, finding in stale)), "; ")
+
+
+def _named(names: Sequence[str], between: str = ", ") -> str:
+    more = f"{between}and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return between.join(names[:_NAMED]) + more
+
+
+def suspects(before: str, after: str) -> tuple[str, ...]:
+    """Return the stages whose outputs differ between two locks while command, dependencies and parameters do not.
+
+    A new version of a library can do that, and so can a forged report: running the stage tells.
+    """
+    ours, theirs = split(before), split(after)
+    # Parsing takes time, so only entries whose text differs are parsed.
+    differing = [name for name, text in theirs.items() if name in ours and ours[name] != text]
+    sides = ("".join(["schema: '2.0'\nstages:\n", *(side[name] for name in differing)]) for side in (ours, theirs))
+    one, other = (entries(side, LOCK) for side in sides)
+    return tuple(name for name in differing if _odd(one[name], other[name]))
+
+
+def _odd(before: Locked, after: Locked) -> bool:
+    return before.inputs == after.inputs and before.outputs != after.outputs
+
+
+def kept_elsewhere(status: PipelineStatus, recorded: Mapping[str, Recorded]) -> dict[str, Recorded]:
+    """Return what the remote must hold: each cached output with its record, by path."""
+    wanted = [each.path for status in status.stages for each in status.stage.outputs if each.cached]
+    return {path: recorded[path] for path in wanted if path in recorded}
+
+
+def data_objections(missing: Sequence[str], remote: str) -> list[Objection]:
+    """Return the objection against outputs that nobody pushed."""
+    if not missing:
+        return []
+    names = _named([f"`{each}`" for each in missing])
+    return [
+        Objection(
+            Reason.DATA_MISSING,
+            f"{len(missing)} of the outputs in `{LOCK}` {'is' if len(missing) == 1 else 'are'} not "
+            f"in the remote `{remote}`: {names}",
+            "`dvc push`, on the machine that ran the stages",
+        )
+    ]

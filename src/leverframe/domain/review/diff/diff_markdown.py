@@ -1,0 +1,143 @@
+"""The data diff as Markdown for a pull request: the verdict first, then what differs most, never longer than it may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from leverframe.domain.markdown import code, plain
+from leverframe.domain.review.diff.column_diff import shown
+from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, Estimate, RowsDiff, TableDiff
+from leverframe.domain.review.diff.revision import FEATURES
+
+LIMIT = 4096  # bytes of UTF-8
+_ROOMS = (20, 10, 6, 4, 2, 1, 0)  # lines of each part, tried until the page is short enough
+_ALL = "`leverframe diff --json` shows all"
+
+
+def render(diff: Diff) -> str:
+    """Return the page, at most ``LIMIT`` bytes of UTF-8 however much differs."""
+    for room in _ROOMS:
+        page = _page(diff, room)
+        if len(page.encode()) <= LIMIT:
+            return page
+    return f"{_verdict(diff)}\n\n{_ALL}.\n"
+
+
+def _page(diff: Diff, room: int) -> str:
+    parts = [f"### Data: {_verdict(diff)}", f"{code(diff.base, 60)} to {code(diff.head, 60)}"]
+    parts += _changes("Breaking", diff.breaking, room)
+    parts += _rows(diff.tables, room)
+    parts += _columns(diff.tables, room)
+    parts += _changes("Additive", diff.additive, room)
+    if diff.notes:
+        told = [f"- {_sentence(each)}" for each in diff.notes[:room]]
+        parts.append("\n".join(["Not compared:", *told, *_more(len(diff.notes) - len(told))]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdict(diff: Diff) -> str:
+    if not (diff.tables or diff.changes):
+        return "no change in what can be compared" if diff.notes else "no change"
+    tables = sum(each.table != FEATURES for each in diff.tables)
+    features = sum(len(each.columns) for each in diff.tables if each.table == FEATURES)
+    told = [
+        _counted(tables, "table differs", "tables differ"),
+        _counted(features, "feature differs", "features differ"),
+    ]
+    told += [_counted(len(diff.breaking), "breaking change", "breaking changes")]
+    told += [_counted(len(diff.additive), "additive change", "additive changes")]
+    return ", ".join(each for each in told if each) or "new months only"
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}" if number else ""
+
+
+def _changes(title: str, changes: Sequence[Change], room: int) -> list[str]:
+    if not changes:
+        return []
+    told = [f"- {code(each.where, 60)}: {_sentence(each.what)}" for each in changes[:room]]
+    return ["\n".join([f"**{title}**", *told, *_more(len(changes) - len(told))])]
+
+
+def _sentence(text: str) -> str:
+    """Return a sentence of ours in which names stand between backticks, each as a code span of its own."""
+    pieces = text.split("`")
+    return "".join(code(each, 80) if number % 2 else plain(each, 120) for number, each in enumerate(pieces) if each)
+
+
+def _more(left: int) -> list[str]:
+    return [f"- … and {left:,} more: {_ALL}"] if left > 0 else []
+
+
+def _rows(tables: Sequence[TableDiff], room: int) -> list[str]:
+    lines = ["| table | rows | added | removed | changed | months that differ |", "|---|---:|---:|---:|---:|---|"]
+    told = [each for each in tables if each.partitions or each.new or each.gone]
+    lines += [_row(each) for each in told[:room]]
+    return ["\n".join([*lines, *_cut(len(told) - room)])] if told else []
+
+
+def _cut(left: int) -> list[str]:
+    return [f"\n… and {left:,} more: {_ALL}"] if left > 0 else []
+
+
+def _row(table: TableDiff) -> str:
+    rows = table.rows
+    counts = [_estimate(each) for each in (rows.added, rows.removed, rows.changed)]
+    return f"| {code(table.table, 60)} | {_total(rows)} | {' | '.join(counts)} | {_months(table)} |"
+
+
+def _total(rows: RowsDiff) -> str:
+    return f"{rows.before:,}" if rows.before == rows.after else f"{rows.before:,} → {rows.after:,}"
+
+
+def _estimate(number: Estimate | None) -> str:
+    if number is None:
+        return "not counted"
+    return f"{number.value:,}" if number.exact else f"about {number.value:,} ({number.low:,} to {number.high:,})"
+
+
+def _months(table: TableDiff) -> str:
+    told = [*table.partitions, *(f"{each} new" for each in table.new), *(f"{each} gone" for each in table.gone)]
+    more = f" and {len(told) - 4} more" if len(told) > 4 else ""
+    return ", ".join(plain(each, 40) for each in told[:4]) + more
+
+
+def _columns(tables: Sequence[TableDiff], room: int) -> list[str]:
+    lines = ["| column | PSI | where | null rate | 5 % / median / 95 % | range |", "|---|---:|---|---:|---:|---:|"]
+    found = [(table.table, each) for table in tables for each in table.columns]
+    found.sort(key=lambda pair: -(pair[1].psi or 0.0))
+    lines += [_column(table, each) for table, each in found[:room]]
+    return ["\n".join([*lines, *_cut(len(found) - room)])] if found else []
+
+
+def _column(table: str, found: ColumnDiff) -> str:
+    name = found.column if table == FEATURES else f"{table}.{found.column}"
+    index = "" if found.psi is None else f"{found.psi:.3f}"
+    where = plain(found.partition, 20) + (f" and {found.partitions - 1} more" if found.partitions > 1 else "")
+    ours, theirs = dict(shown(found.before)), dict(shown(found.after))
+    cells = [
+        _pair(_percent(ours), _percent(theirs)),
+        _pair(_joined(ours, ("p05", "p50", "p95")), _joined(theirs, ("p05", "p50", "p95"))),
+        _pair(_joined(ours, ("min", "max")), _joined(theirs, ("min", "max"))),
+    ]
+    return f"| {code(name, 80)} | {index} | {where} | {' | '.join(cells)} |"
+
+
+def _pair(one: str, other: str) -> str:
+    return one if one == other else f"{one or 'none'} → {other or 'none'}"
+
+
+def _percent(entry: Mapping[str, Any]) -> str:
+    rate = entry.get("null_rate")
+    return "" if rate is None else f"{rate:.2%}"
+
+
+def _joined(entry: Mapping[str, Any], names: Sequence[str]) -> str:
+    values = [entry.get(name) for name in names]
+    return "" if all(each is None for each in values) else " / ".join(map(_number, values))
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else plain(str(value), 24)

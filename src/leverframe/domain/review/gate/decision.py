@@ -1,0 +1,261 @@
+"""How the gate decides: the models on the same rows, the promises of data and definitions, the size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leverframe.domain import layout
+from leverframe.domain.features.training_set import AS_OF
+from leverframe.domain.model.artefacts import Artefacts, read_as
+from leverframe.domain.model.evaluate.evaluation import Answerer, answered, assembled
+from leverframe.domain.model.evaluate.holdout import Holdout, with_classes
+from leverframe.domain.model.evaluate.weighing import Floats
+from leverframe.domain.model.table import Table, Tables, column, texts
+from leverframe.domain.model.train import ModelDescription
+from leverframe.domain.pipeline.status.lock import entries
+from leverframe.domain.pipeline.status.resolved import Recorded
+from leverframe.domain.review.diff.diff_result import Diff
+from leverframe.domain.review.gate.gate_result import Compared, Gated
+from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
+from leverframe.domain.review.gate.replayed import Shadow, against
+from leverframe.domain.review.gate.rules import Rules
+from leverframe.domain.verdict import Objection, Reason
+from leverframe.errors import DefinitionError, LeverframeError
+from leverframe.settings import EvaluateSettings
+
+_TOLERANCE = 1e-4  # relative: figures in git have six digits, and sums differ in the last ones between machines
+_LEAST_SHARED = 0.5  # of the candidate's rows that the champion must have answered, where it cannot answer anew
+
+
+@dataclass(frozen=True)
+class Side:
+    """One revision of the pipeline's files; the champion's may lie in another folder."""
+
+    tables: Tables
+    artefacts: Artefacts
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What stands beside the models: contract reports, parity, data diff, sizes in bytes, what logged requests show."""
+
+    contracts: Mapping[str, Mapping[str, Any]]
+    parity: Mapping[str, Any] | None
+    diff: Diff | None
+    sizes: Mapping[str, int]
+    shadow: Shadow | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is compared: the commits, the key of a row, the zone in which a day begins."""
+
+    base: str
+    head: str
+    key: tuple[str, ...]
+    timezone: str
+
+
+def run(
+    question: Question, sides: tuple[Side, Side | None], answerer: Answerer, rules: Rules, evidence: Evidence
+) -> Gated:
+    """Judge the candidate, ``sides[0]``, against the champion, ``sides[1]``, None before the first model was merged.
+
+    Nothing is written. A side whose files cannot be used is an objection, not an error.
+    """
+    empty = Gated(question.base, question.head, rules_of=rules.of, rule_changes=rules.changes, shadow=evidence.shadow)
+    around = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.shadow)]
+    try:
+        pair, how = _pair(question, sides, answerer, rules)
+    except LeverframeError as error:
+        objection = Objection(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next)
+        return replace(empty, objections=(*around, objection))
+    metrics, missed = judged_metrics(pair, rules.settings)
+    slices, within = judged_slices(pair, rules.settings)
+    forged = _forged(sides[0].artefacts, metrics)
+    ruled = bool(rules.settings.metrics or rules.settings.slices)
+    return replace(
+        empty,
+        objections=(*forged, *missed, *within, *around),
+        because="" if ruled else "no rule is declared in `gate` of `params.yaml`, so nothing could fail",
+        rows=len(pair.candidate.labels),
+        days=pair.candidate.number_of_days,
+        how=how,
+        confidence=rules.settings.confidence,
+        metrics=tuple(metrics),
+        slices=tuple(slices),
+        notes=() if sides[1] else ("no model was merged before, so there is no champion: floors alone decide",),
+    )
+
+
+def _pair(question: Question, sides: tuple[Side, Side | None], answerer: Answerer, rules: Rules) -> tuple[Pair, str]:
+    ours, theirs = sides
+    model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, ours.artefacts)
+    table = ours.tables.read(layout.HOLDOUT)
+    columns = [name for rule in rules.settings.slices for name in rule.columns if name in (*table.columns, "month")]
+    settings = (EvaluateSettings(slices=columns), question.timezone)
+    with answerer.threads(1):
+        answers = answered(answerer, model, table, ours.artefacts.read_bytes(layout.MODEL))
+        candidate = assembled(model, table, answers, settings)
+        if theirs is None:
+            return Pair(candidate, None), "no champion"
+        champion = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, theirs.artefacts)
+        _check_same_label(champion, model)
+        if champion.spec == model.spec and {each.name for each in champion.features} <= set(table.columns):
+            anew = answered(answerer, champion, table, theirs.artefacts.read_bytes(layout.MODEL))
+            return Pair(candidate, assembled(champion, table, anew, settings)), "both models answered the same rows"
+    return _by_key(question, (candidate, table), (champion, theirs))
+
+
+def _check_same_label(champion: ModelDescription, candidate: ModelDescription) -> None:
+    if champion.label != candidate.label:
+        raise DefinitionError(
+            f"the label was `{champion.label.name}` ({champion.label.kind}) and is `{candidate.label.name}` "
+            f"({candidate.label.kind})",
+            why="two models of different labels answer different questions",
+            next="merge a change of the label on its own, with the approval of who relies on the model",
+        )
+
+
+def _by_key(question: Question, ours: tuple[Holdout, Table], theirs: tuple[ModelDescription, Side]) -> tuple[Pair, str]:
+    """Return both models on the rows that both answered, where neither has the features of the other."""
+    (candidate, table), (champion, side) = ours, theirs
+    before, said = side.tables.read(layout.HOLDOUT), side.tables.read(layout.PREDICTIONS)
+    place = {key: row for row, key in enumerate(_keys(before, question.key))}
+    matched = [(row, place[key]) for row, key in enumerate(_keys(table, question.key)) if key in place]
+    if len(matched) < _LEAST_SHARED * len(candidate.labels):
+        raise DefinitionError(
+            f"only {len(matched):,} of {len(candidate.labels):,} rows of the hold-out were answered by both models",
+            why="features and the months of the hold-out changed together",
+            next="change one of the two, merge it, then the other",
+        )
+    rows, there = (np.array(each, dtype=np.int64) for each in zip(*matched, strict=True))
+    answers = _answers_of(said, champion)[there]
+    labels, classes = candidate.labels[rows], champion.classes
+    if candidate.kind == "multiclass":
+        names = np.array(candidate.classes)[labels.astype(np.int64)]
+        classes, labels, answers = with_classes(names, answers, champion.classes)
+    days = np.unique(candidate.days[rows], return_inverse=True)[1].astype(np.int64)
+    slices = {name: values[rows] for name, values in candidate.slices.items()}
+    shared = replace(
+        candidate, labels=candidate.labels[rows], answers=candidate.answers[rows], days=days, slices=slices
+    )
+    other = Holdout(candidate.kind, classes, labels, answers, days, slices)
+    return Pair(shared, other), (
+        f"each model answered its own features; {len(rows):,} of {len(candidate.labels):,} rows were in both hold-outs"
+    )
+
+
+def _keys(table: Table, key: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    names = [name for name in (AS_OF, *key) if name in table.columns]
+    moments = column(table, AS_OF, file=layout.HOLDOUT).to_numpy().astype("datetime64[us]").astype(np.int64)
+    others = [texts(column(table, name, file=layout.HOLDOUT)).tolist() for name in names if name != AS_OF]
+    return zip(moments.tolist(), *others, strict=True)
+
+
+def _answers_of(said: Table, model: ModelDescription) -> Floats:
+    names = {"binary": ["score"], "regression": ["prediction"]}.get(
+        model.label.kind, [f"probability_{each}" for each in model.classes]
+    )
+    found: list[NDArray[Any]] = [column(said, name, file=layout.PREDICTIONS).to_numpy() for name in names]
+    answers: Floats = np.stack(found, axis=1).astype(np.float64)
+    alone: Floats = answers[:, 0]
+    return answers if model.label.kind == "multiclass" else alone
+
+
+def _forged(artefacts: Artefacts, metrics: Sequence[Compared]) -> list[Objection]:
+    """Return the objection against figures in git that the model does not give, or that are missing there."""
+    try:
+        written = artefacts.read_json(layout.METRICS)
+    except LeverframeError as error:
+        return [Objection(Reason.METRIC_MISSING, f"{error.what}: {error.why}", "`dvc repro evaluate`")]
+    odd = [each for each in metrics if not _agrees(written.get(each.metric), each.candidate)]
+    if not odd:
+        return []
+    told = ", ".join(f"{each.title} {written.get(each.metric)} instead of {each.candidate}" for each in odd[:3])
+    missing = all(each.metric not in written for each in odd)
+    return [
+        Objection(
+            Reason.METRIC_MISSING if missing else Reason.METRICS_FORGED,
+            f"`{layout.METRICS}` says {told}",
+            "`dvc repro -f -s evaluate` writes the true figures; commit them with `dvc.lock`",
+        )
+    ]
+
+
+def _agrees(written: Any, found: float | None) -> bool:
+    if found is None or not isinstance(written, int | float):
+        return found is None and written is None
+    return math.isclose(written, found, rel_tol=_TOLERANCE, abs_tol=1e-6)
+
+
+def _contracts(evidence: Evidence) -> Iterator[Objection]:
+    broken = [
+        f"`{partition} {table}`: `{check['check']}`" + (f" of `{check['column']}`" if check.get("column") else "")
+        for partition, report in sorted(evidence.contracts.items())
+        for table, found in report.get("tables", {}).items()
+        for check in found.get("checks", [])
+        if check.get("verdict") == "failed" and check.get("severity") != "warn"
+    ]
+    if broken:
+        more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+        yield Objection(
+            Reason.CONTRACT_BROKEN,
+            f"the data break {len(broken)} promise{'s' if len(broken) > 1 else ''}: {', '.join(broken[:3])}{more}",
+            "mend the data at their source, or the contract in `contracts.py`",
+        )
+    if evidence.parity is not None and evidence.parity.get("verdict") != "passed":
+        yield Objection(
+            Reason.PARITY_BROKEN,
+            f"features at request time are not those of training: `{layout.PARITY}` says "
+            f"`{evidence.parity.get('verdict')}`",
+            "`leverframe parity` names the features",
+        )
+
+
+def _diff(evidence: Evidence, rules: Rules) -> Iterator[Objection]:
+    if evidence.diff is None or rules.settings.breaking_changes == "allow" or not evidence.diff.breaking:
+        return
+    told = [f"`{each.where}`: {each.what}" for each in evidence.diff.breaking]
+    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+    yield Objection(
+        Reason.CHANGE_BREAKING,
+        f"who relies on the base can be wronged: {'; '.join(told[:3])}{more}",
+        "keep the old name or meaning beside the new one, or set `gate.breaking_changes: allow` in a change of its own",
+    )
+
+
+def _sizes(evidence: Evidence, rules: Rules) -> Iterator[Objection]:
+    limit, found = rules.settings.maximum_megabytes, sum(evidence.sizes.values()) / 1e6
+    if limit is not None and found > limit:
+        largest = max(evidence.sizes, key=lambda path: evidence.sizes[path])
+        yield Objection(
+            Reason.BUNDLE_TOO_LARGE,
+            f"model and snapshot have {found:,.1f} MB, the rule is {limit:g}; the largest is `{largest}`",
+            "take features or trees away, or set another `gate.maximum_megabytes` in a change of its own",
+        )
+
+
+def champion_files(lock: bytes) -> dict[str, Recorded]:
+    """Return what the gate needs of the champion that is not in git, with its record in the champion's lock."""
+    recorded = _recorded(lock)
+    wanted = [path.as_posix() for path in (layout.MODEL, layout.HOLDOUT, layout.PREDICTIONS)]
+    return {path: recorded[path] for path in wanted if path in recorded}
+
+
+def bundle_sizes(lock: bytes) -> dict[str, int]:
+    """Return the bytes of the model and its snapshot, as the lock has them: they need not be here."""
+    recorded = _recorded(lock)
+    wanted = [path.as_posix() for path in (layout.MODEL, layout.SNAPSHOT)]
+    return {path: recorded[path].size or 0 for path in wanted if path in recorded}
+
+
+def _recorded(lock: bytes) -> dict[str, Recorded]:
+    known = entries(lock.decode(errors="replace"), "dvc.lock")
+    return {path: found for entry in known.values() for path, found in entry.outputs.items()}

@@ -1,0 +1,100 @@
+"""What the gate found; frozen, complete, and without a single row of data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from leverframe.domain.review.gate.replayed import Shadow
+from leverframe.domain.verdict import Objection, Verdict, judged, word
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One metric of both models on the same rows.
+
+    ``gain`` is positive where the candidate is better, whichever direction that is; ``low`` and
+    ``high`` are its one-sided bounds. ``rule`` tells in words what is demanded, empty for nothing;
+    ``kept`` whether that holds. None stands for what is undefined.
+    """
+
+    metric: str
+    title: str
+    better: str
+    champion: float | None
+    candidate: float | None
+    gain: float | None
+    low: float | None
+    high: float | None
+    rule: str = ""
+    kept: bool = True
+
+
+@dataclass(frozen=True)
+class SliceCompared:
+    """One metric within one value of a column; fields as in ``Compared``."""
+
+    column: str
+    value: str
+    metric: str
+    rows: int
+    champion: float | None
+    candidate: float | None
+    gain: float | None
+    low: float | None
+    high: float | None
+    kept: bool = True
+
+
+@dataclass(frozen=True)
+class Gated:
+    """The decision and all that it rests on.
+
+    ``base`` and ``head`` are commits; ``rules_of`` names the side whose rules are in force, and
+    ``rule_changes`` the changes of rules that this change proposes. ``because`` is not empty where
+    the models could not be compared, ``shadow`` is None where no log was at hand.
+    """
+
+    base: str
+    head: str
+    objections: tuple[Objection, ...] = ()
+    because: str = ""
+    rows: int = 0
+    days: int = 0
+    how: str = ""
+    confidence: float = 0.0
+    metrics: tuple[Compared, ...] = ()
+    slices: tuple[SliceCompared, ...] = ()
+    rules_of: str = ""
+    rule_changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    shadow: Shadow | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Failed for the reasons of the objections, skipped where nothing could be judged, else passed."""
+        return judged(self.objections, self.because)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        return {"verdict": word(self.verdict), **asdict(self)}
+
+    def lines(self) -> list[str]:
+        """Return the decision for a terminal: the verdict, objections with remedies, and the metrics."""
+        from leverframe.domain.review.check import objection_lines  # noqa: PLC0415 - only who prints needs it
+
+        lines = [f"gate {word(self.verdict)}" + (f": {self.because}" if self.because else "")]
+        lines += objection_lines(self.objections)
+        lines += [_line(each) for each in self.metrics]
+        lines += [f"replay: {self.shadow.line()}"] if self.shadow else []
+        return [*lines, *(f"note: {each}" for each in self.notes)]
+
+
+def _line(found: Compared) -> str:
+    mark = ("ok" if found.kept else "NO") if found.rule else "  "
+    gain = "" if found.gain is None else f"gain {found.gain:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+    return f"  {mark} {found.title:<24} {_number(found.champion)} -> {_number(found.candidate)}  {gain}  {found.rule}"
+
+
+def _number(value: float | None) -> str:
+    return "     n/a" if value is None else f"{value:>8.4f}"

@@ -1,0 +1,1 @@
+"""The decision card: one page that says whether to merge, and why."""

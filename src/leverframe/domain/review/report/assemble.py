@@ -1,0 +1,170 @@
+"""From what git and the levers left to a card; whatever is damaged costs its section, not the card."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from leverframe.domain import layout
+from leverframe.domain.pipeline.status.reasons import PipelineStatus
+from leverframe.domain.review.check import Checked
+from leverframe.domain.review.diff.diff_result import Diff
+from leverframe.domain.review.gate.gate_result import Gated
+from leverframe.domain.review.report.card import Card, Curve, ParameterChange, Promises, StageNode
+from leverframe.domain.review.reproduce import Reproduced, StageRun
+from leverframe.errors import LeverframeError
+from leverframe.yaml_files import leaves
+
+Kind = TypeVar("Kind")
+Lever = TypeVar("Lever", Checked, Reproduced, Gated)
+_POINTS = 24  # of a curve in the card
+_CURVES = (("roc", "fpr", "tpr", "ROC"), ("precision-recall", "recall", "precision", "Precision and recall"))
+
+Read = Callable[[], Kind]
+Files = Mapping[str, bytes]  # the small files of one side, by path
+
+
+def assembled(
+    commits: tuple[str, str],
+    levers: tuple[Checked | None, Reproduced | None, Gated | None],
+    sides: tuple[Files, Files],
+    parameters: tuple[Mapping[str, Any], Mapping[str, Any]],
+    ask: tuple[Read[PipelineStatus], Read[Diff]],
+) -> Card:
+    """Return the card of a change; ``sides`` are the files of base and head below ``reports``.
+
+    Results of levers that belong to another commit are left out.
+    """
+    base, head = commits
+    notes: list[str] = []
+    checked, reproduced, gated = levers
+    status, diff = _or_note(ask[0], "the stages", notes), _or_note(ask[1], "the data diff", notes)
+    nodes, edges = (
+        _graph(status, reproduced.stages if reproduced and reproduced.head == head else ()) if status else ((), ())
+    )
+    return Card(
+        base,
+        head,
+        _of(checked, head),
+        _of(reproduced, head),
+        _of(gated, head),
+        tuple(_changes(*parameters)),
+        _or_note(lambda: _promises(sides[1]), "the contracts", notes),
+        diff,
+        tuple(_curves(*sides)),
+        nodes,
+        edges,
+        tuple(notes),
+    )
+
+
+def _of(found: Lever | None, head: str) -> Lever | None:
+    return found if found is not None and found.head == head else None
+
+
+def wanted() -> tuple[str, ...]:
+    """Return the folders whose files a card is made of."""
+    return (layout.CONTRACTS.as_posix(), layout.PLOTS.as_posix())
+
+
+def _or_note(read: Read[Kind], what: str, notes: list[str]) -> Kind | None:
+    try:
+        return read()
+    except (LeverframeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        told = error.what if isinstance(error, LeverframeError) else type(error).__name__
+        notes.append(f"{what} cannot be shown: {told}")
+        return None
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ParameterChange]:
+    """Yield the keys that differ, those of the gate left aside: they have a paragraph of their own."""
+    ours, theirs = _written(before), _written(after)
+    for name in sorted(ours.keys() | theirs.keys()):
+        if ours.get(name) != theirs.get(name) and name.partition(".")[0] != "gate":
+            yield ParameterChange(name, ours.get(name), theirs.get(name))
+
+
+def _written(content: Mapping[str, Any]) -> dict[str, str]:
+    def text(value: Any) -> str:
+        return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+    return {name: text(value) for name, value in leaves(content)}
+
+
+def _promises(files: Files) -> Promises | None:
+    checks = [
+        (partition, table, check)
+        for partition, content in _below(files, layout.CONTRACTS.as_posix(), ".json")
+        for table, found in json.loads(content)["tables"].items()
+        for check in found["checks"]
+    ]
+    if not checks:
+        return None
+
+    def told(severity: bool) -> tuple[str, ...]:
+        return tuple(
+            f"`{partition} {table}`: `{check['check']}`" + (f" of `{check['column']}`" if check.get("column") else "")
+            for partition, table, check in checks
+            if check["verdict"] == "failed" and (check["severity"] == "warn") is severity
+        )
+
+    kept = sum(check["verdict"] == "passed" for *_, check in checks)
+    broken, warned = told(False), told(True)
+    return Promises(kept, len(checks) - kept - len(broken) - len(warned), broken, warned)
+
+
+def _below(files: Files, folder: str, ending: str) -> Iterator[tuple[str, str]]:
+    for path in sorted(files):
+        if path.startswith(folder + "/") and path.endswith(ending):
+            yield path.rpartition("/")[2].removesuffix(ending), files[path].decode(errors="replace")
+
+
+def _curves(base: Files, head: Files) -> Iterator[Curve]:
+    for name, x, y, title in _CURVES:
+        path = f"{layout.PLOTS.as_posix()}/{name}.csv"
+        ours, theirs = (_points(side.get(path, b""), x, y) for side in (base, head))
+        if theirs:
+            yield Curve(title, x, y, ours, theirs)
+
+
+def _points(content: bytes, x: str, y: str) -> tuple[tuple[float, float], ...]:
+    """Return a curve at evenly spaced x, so that two of them share an axis; empty where it cannot be read."""
+    try:
+        rows = [(float(row[x]), float(row[y])) for row in csv.DictReader(io.StringIO(content.decode()))]
+    except (ValueError, KeyError, TypeError):
+        return ()
+    rows.sort()
+    return tuple((at / _POINTS, _at(rows, at / _POINTS)) for at in range(_POINTS + 1)) if len(rows) > 1 else ()
+
+
+def _at(points: Sequence[tuple[float, float]], x: float) -> float:
+    before = [each for each in points if each[0] <= x] or points[:1]
+    after = [each for each in points if each[0] >= x] or points[-1:]
+    (x0, y0), (x1, y1) = before[-1], after[0]
+    return y0 if x1 == x0 else y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+
+
+def _graph(
+    status: PipelineStatus, runs: Sequence[StageRun]
+) -> tuple[tuple[StageNode, ...], tuple[tuple[str, str], ...]]:
+    ran = {each.stage: each for each in runs}
+    groups: dict[str, list[str]] = {}
+    group_of = {}
+    for each in status.stages:
+        group = each.stage.group or each.stage.name
+        groups.setdefault(group, []).append(each.stage.name)
+        group_of[each.stage.name] = group
+    nodes = tuple(_node(name, members, ran) for name, members in groups.items())
+    pairs = dict.fromkeys((group_of[a], group_of[b]) for a, b in status.edges if group_of[a] != group_of[b])
+    return nodes, tuple(pairs)
+
+
+def _node(name: str, members: Sequence[str], ran: Mapping[str, StageRun]) -> StageNode:
+    found = [ran[each] for each in members if each in ran]
+    count = {how: sum(each.how == how for each in found) for how in ("ran", "verified", "failed")}
+    return StageNode(
+        name, len(members), count["ran"], count["verified"], count["failed"], sum(each.seconds for each in found)
+    )

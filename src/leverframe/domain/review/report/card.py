@@ -1,0 +1,102 @@
+"""Everything that the card shows, as plain data: what computes it and what draws it may be different jobs.
+
+A pull request of a fork leaves a card as a file, and another job, which has the right to write, draws
+it. So nothing in here is Markdown, and whoever reads it back checks every field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from leverframe.domain.review.check import Checked
+from leverframe.domain.review.diff.diff_result import Diff
+from leverframe.domain.review.gate.gate_result import Gated
+from leverframe.domain.review.reproduce import Reproduced
+from leverframe.domain.verdict import Objection, Reason, Verdict, judged
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class ParameterChange:
+    """One key of the settings that differs; None where it is not on that side."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Promises:
+    """How many checks of the contracts were kept; ``broken`` and ``warned`` name them."""
+
+    kept: int
+    undecided: int
+    broken: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StageNode:
+    """A stage, or a group of them, in the graph: how many members did what, and their seconds together."""
+
+    name: str
+    members: int
+    ran: int
+    verified: int
+    failed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One curve of both models as points (x, y) from left to right; empty where a side has none."""
+
+    title: str
+    x: str
+    y: str
+    base: tuple[tuple[float, float], ...]
+    head: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a change from ``base`` to ``head``; a lever that left no result is None.
+
+    ``sizes`` are the bytes of model and snapshot; ``notes`` say what is missing, and why.
+    """
+
+    base: str
+    head: str
+    checked: Checked | None = None
+    reproduced: Reproduced | None = None
+    gated: Gated | None = None
+    parameters: tuple[ParameterChange, ...] = ()
+    promises: Promises | None = None
+    diff: Diff | None = None
+    curves: tuple[Curve, ...] = ()
+    nodes: tuple[StageNode, ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    version: int = VERSION
+
+    @property
+    def objections(self) -> tuple[Objection, ...]:
+        """Return all that stands against the change; a lever without a result is an objection too."""
+        levers = {"check": self.checked, "reproduce": self.reproduced, "gate": self.gated}
+        found = [objection for lever in levers.values() if lever for objection in lever.objections]
+        found += [
+            Objection(
+                Reason.TOOL_BROKE,
+                f"`{name}` left no result for this commit: it did not run, or it broke",
+                f"`leverframe {name}`; in CI its log says why",
+            )
+            for name, lever in levers.items()
+            if lever is None
+        ]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def verdict(self) -> Verdict:
+        """Failed for the reasons of the objections; skipped where the gate could not judge; else passed."""
+        return judged(self.objections, self.gated.because if self.gated else "")

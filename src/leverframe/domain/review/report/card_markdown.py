@@ -1,0 +1,319 @@
+"""The card as Markdown: the verdict first, every section on its own, never longer than a comment may be.
+
+Each section is drawn alone: one that fails says so and leaves the others as they are. What comes
+from data, names or people is escaped, so it can neither break a table nor call anybody.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from leverframe.domain.markdown import code, plain, sentence
+from leverframe.domain.model.evaluate.evaluation_summary import short
+from leverframe.domain.review.diff.diff_markdown import render as diff_page
+from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
+from leverframe.domain.review.report.card import Card, Curve
+from leverframe.domain.review.report.replay_section import shadow_section
+from leverframe.domain.verdict import Failed, Objection, Passed
+from leverframe.errors import PublishError
+
+LIMIT = 65_000  # characters; GitHub refuses a comment of more than 65,536
+_ROOM = 20  # lines of a table or list; the rest is counted
+_HEADS = {"passed": "✅ Leverframe: ready to merge", "failed": "❌ Leverframe: do not merge"}
+_FULL = "the artifact of the run has all of it"
+_SHARE = 4  # a section may take this part of the whole
+
+_KEY = re.compile(r"\A[a-z0-9-]{1,60}\Z")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a card is drawn: how many slices, how many lines of any other list, and where pictures of curves lie.
+
+    ``pictures`` maps the title of a curve to an address.
+    """
+
+    slices: int = 8
+    rows: int = _ROOM
+    pictures: Mapping[str, str] = field(default_factory=dict)
+
+
+Section = Callable[[Card, Shown], str]
+
+
+def marker(key: str, head: str, run: int) -> str:
+    """Return the hidden first line by which a comment of ours is known: its key, the commit, the run.
+
+    Raises ``PublishError`` for a key that is not of lower-case letters, digits and dashes.
+    """
+    if not _KEY.match(key):
+        raise PublishError(
+            f"{key[:60]!r} is no key", why="it is of a-z, 0-9 and dashes, 60 at most", next="use another --key"
+        )
+    return f"<!-- leverframe:report:{key} {json.dumps({'head': head, 'run': run})} -->"
+
+
+def render(card: Card, shown: Shown = Shown(), *, limit: int = LIMIT) -> str:
+    """Return the card as Markdown of at most ``limit`` characters; the verdict is never cut."""
+    head = f"{_headline(card)}\n\n{_reasons(card, shown.rows)}".strip()
+    parts = [_drawn(title, section, card, shown, limit) for title, section in _SECTIONS]
+    parts = [each for each in parts if each]
+    foot = _foot(card)
+    cut = f"\n\n_Some sections are left out here: {_FULL}._"
+    while parts and len("\n\n".join([head, *parts, foot])) > limit - len(cut):
+        parts.pop()  # the least important stand last
+        foot = _foot(card) + cut
+    return "\n\n".join([head[: limit - len(foot) - 2], *parts, foot]) + "\n"
+
+
+def _drawn(title: str, section: Section, card: Card, shown: Shown, limit: int) -> str:
+    try:
+        text = section(card, shown)
+    except Exception as error:
+        text = f"### {title}\n\n_This section could not be drawn: {plain(type(error).__name__, 60)}._"
+    if len(text) <= limit // _SHARE:
+        return text
+    return f"### {title}\n\n_Too long for a comment; {_FULL}._"
+
+
+def _headline(card: Card) -> str:
+    verdict = card.verdict
+    if isinstance(verdict, Passed):
+        return f"## {_HEADS['passed']}\n\n{_gist(card)}"
+    if isinstance(verdict, Failed):
+        reasons = ", ".join(f"`{each.value}`" for each in verdict.reasons)
+        return f"## {_HEADS['failed']}\n\n{reasons}"
+    return f"## ⚪ Leverframe: nothing was judged\n\n{sentence(verdict.because)}"
+
+
+def _gist(card: Card) -> str:
+    gated = card.gated
+    judged = [each for each in gated.metrics if each.rule] if gated else []
+    told = [f"{plain(each.title, 60)} {short(each.candidate)}{_by(each)}" for each in judged[:3]]
+    if gated and judged and all(each.gain == 0 for each in judged):
+        return "The model answers exactly as before."
+    return "; ".join(told) + "." if told else ""
+
+
+def _by(found: Compared) -> str:
+    return "" if found.gain is None else f" ({found.gain:+.4f})"
+
+
+def _reasons(card: Card, room: int) -> str:
+    found = card.objections[:room]
+    following = [each.next for each in found[1:]] + [""]
+    lines = [_objection(each, then) for each, then in zip(found, following, strict=False)]
+    return "\n".join([*lines, *_more(len(card.objections) - room)])
+
+
+def _objection(found: Objection, then: str) -> str:
+    """Return one objection; its remedy is left to the last of those in a row that share it."""
+    remedy = "" if found.next == then else f"  \n  → {sentence(found.next)}"
+    return f"- **`{found.reason.value}`** {sentence(found.what)}{remedy}"
+
+
+def _listed(lines: Sequence[str], room: int) -> list[str]:
+    return [*lines[:room], *_more(len(lines) - room)]
+
+
+def _more(left: int) -> list[str]:
+    return [f"- … and {left:,} more; {_FULL}"] if left > 0 else []
+
+
+def _metrics(card: Card, _: Shown) -> str:
+    gated = card.gated
+    if gated is None or not gated.metrics:
+        return ""
+    compared = any(each.gain is not None for each in gated.metrics)
+    lines = ["| | metric | base | here | gain | rule |", "|---|---|---:|---:|---|---|"]
+    lines += [_metric(each) for each in gated.metrics]
+    about = f"{gated.rows:,} rows of {gated.days:,} days; {plain(gated.how, 200)}."
+    if compared:
+        about += f" Gains are positive where this change is better; bounds are one-sided at {gated.confidence:.0%}."
+    told = [about, f"Rules of {plain(gated.rules_of, 80)}."]
+    told += [sentence(each) for each in gated.notes]
+    return "\n".join(["### Metrics", "", *lines, "", " ".join(told)])
+
+
+def _metric(found: Compared) -> str:
+    mark = ("✅" if found.kept else "❌") if found.rule else ""
+    gain = ""
+    if found.gain is not None and found.better != "neither":
+        gain = f"{found.gain:+.4f}"
+        gain += f" [{found.low:+.4f}, {found.high:+.4f}]" if found.low is not None and found.high is not None else ""
+    cells = [mark, plain(found.title, 60), short(found.champion), short(found.candidate), gain, plain(found.rule, 120)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _slices(card: Card, shown: Shown) -> str:
+    gated, room = card.gated, shown.slices
+    if gated is None or not gated.slices or not room:
+        return ""
+    moved = sorted(gated.slices, key=lambda each: (each.kept, -abs(each.gain or 0.0), each.column, each.value))
+    lines = ["| | slice | rows | base | here | gain |", "|---|---|---:|---:|---:|---|"]
+    lines += [_slice(each) for each in moved[:room]]
+    worst = sum(not each.kept for each in gated.slices)
+    summary = f"{len(gated.slices)} slices judged, {worst} refused"
+    more = f"\n\n… and {len(moved) - room} more; {_FULL}" if len(moved) > room else ""
+    return _folded("Slices", summary, "\n".join(lines) + more, unfolded=worst > 0)
+
+
+def _slice(found: SliceCompared) -> str:
+    gain = "" if found.gain is None else f"{found.gain:+.4f}"
+    if found.gain is not None and found.low is not None and found.high is not None:
+        gain += f" [{found.low:+.4f}, {found.high:+.4f}]"
+    name = f"{code(found.column, 40)} = {code(found.value, 40)}"
+    cells = ["" if found.kept else "❌", name, f"{found.rows:,}", short(found.champion), short(found.candidate), gain]
+    return f"| {' | '.join(cells)} |"
+
+
+def _shadow(card: Card, _: Shown) -> str:
+    return shadow_section(card.gated.shadow) if card.gated and card.gated.shadow else ""
+
+
+def _parameters(card: Card, shown: Shown) -> str:
+    rules = card.gated.rule_changes if card.gated else ()
+    if not card.parameters and not rules:
+        return ""
+    lines = ["| parameter | base | here |", "|---|---|---|"] if card.parameters else []
+    for each in card.parameters[: shown.rows]:
+        lines.append(f"| {code(each.name, 80)} | {_value(each.before)} | {_value(each.after)} |")  # noqa: PERF401
+    if len(card.parameters) > shown.rows:
+        lines += ["", f"… and {len(card.parameters) - shown.rows:,} more; {_FULL}"]
+    if rules:
+        lines += ["", "⚠️ **This change alters the gate. It is judged by the rules before it**; once merged:", ""]
+        lines += _listed([f"- {sentence(each)}" for each in rules], shown.rows)
+    return "\n".join(["### Parameters", "", *lines])
+
+
+def _value(text: str | None) -> str:
+    return "" if text is None else code(text, 80)
+
+
+def _data(card: Card, shown: Shown) -> str:
+    parts = []
+    if card.promises:
+        found = card.promises
+        parts.append(
+            f"Contracts: {found.kept:,} promises kept, {len(found.broken):,} broken, {len(found.warned):,} broken "
+            f"with a warning, {found.undecided:,} without history to decide."
+        )
+        parts.append("\n".join(_listed([f"- ❌ {sentence(each)}" for each in found.broken], shown.rows)))
+    if card.diff is not None:
+        verdict, _, rest = diff_page(card.diff).removeprefix("### Data: ").partition("\n\n")
+        parts.append(f"Against the base: {verdict.strip()}.")
+        parts.append(rest.partition("\n\n")[2].strip())  # what is compared stands at the foot of the card
+    told = "\n\n".join(each for each in parts if each)
+    return f"### Data\n\n{told}" if told else ""
+
+
+def _curves(card: Card, shown: Shown) -> str:
+    drawn = [
+        f"![{_mermaid(each.title)}]({shown.pictures[each.title]})" if each.title in shown.pictures else _curve(each)
+        for each in card.curves
+        if each.head
+    ]
+    return _folded("Curves", "this change, and the base where it is another line", "\n\n".join(drawn)) if drawn else ""
+
+
+def _curve(curve: Curve) -> str:
+    def line(points: Sequence[tuple[float, float]]) -> str:
+        return f"  line [{', '.join(f'{y:.4f}' for _, y in points)}]"
+
+    axis = ", ".join(f'"{x:.2f}"' for x, _ in curve.head)
+    bodies = [line(curve.head)] + ([line(curve.base)] if len(curve.base) == len(curve.head) != 0 else [])
+    title = _mermaid(curve.title)
+    return "\n".join(
+        [
+            "```mermaid",
+            "xychart-beta",
+            f'  title "{title}"',
+            f'  x-axis "{_mermaid(curve.x)}" [{axis}]',
+            f'  y-axis "{_mermaid(curve.y)}" 0 --> 1',
+            *bodies,
+            "```",
+        ]
+    )
+
+
+def _mermaid(text: str) -> str:
+    return "".join(each if each.isalnum() or each in " .,-_=" else "·" for each in text)[:80]
+
+
+def _stages(card: Card, _: Shown) -> str:
+    if not card.nodes:
+        return ""
+    ran = sum(each.ran for each in card.nodes)
+    verified = sum(each.verified for each in card.nodes)
+    seconds = sum(each.seconds for each in card.nodes)
+    total = sum(each.members for each in card.nodes)
+    summary = f"{total} stages: {ran} ran, {verified} verified, {seconds:.1f} s"
+    return _folded("Stages", summary, _graph(card))
+
+
+def _graph(card: Card) -> str:
+    number = {each.name: f"s{place}" for place, each in enumerate(card.nodes[:60])}
+    lines = ["```mermaid", "flowchart LR"]
+    for node in card.nodes[:60]:
+        count = f" ({node.members})" if node.members > 1 else ""
+        took = f"<br/>{node.seconds:.1f} s" if node.seconds else ""
+        lines.append(f'  {number[node.name]}["{_mermaid(node.name)}{count}{took}"]')
+    lines += [f"  {number[a]} --> {number[b]}" for a, b in card.edges[:200] if a in number and b in number]
+    kinds = (
+        ("failed", "fill:#ffd7d5,stroke:#cf222e,color:#5c0d12"),
+        ("ran", "fill:#fde0c8,stroke:#c2410c,color:#5c1e05"),
+        ("verified", "fill:#dbeafe,stroke:#1d4ed8,color:#0c2461"),
+    )
+    taken: set[str] = set()
+    for kind, style in kinds:
+        named = [number[each.name] for each in card.nodes[:60] if getattr(each, kind) and each.name not in taken]
+        taken |= {each.name for each in card.nodes if getattr(each, kind)}
+        if named:
+            lines += [f"  classDef {kind} {style}", f"  class {','.join(named)} {kind}"]
+    return "\n".join([*lines, "```"])
+
+
+def _again(card: Card, _: Shown) -> str:
+    lines = [
+        "```console",
+        f"git checkout {card.head[:12]}",
+        "dvc repro --pull --allow-missing",
+        "leverframe gate",
+        "```",
+    ]
+    return _folded("Reproduce it", "the same command as in CI", "\n".join(lines))
+
+
+def _folded(title: str, summary: str, body: str, *, unfolded: bool = False) -> str:
+    mark = " open" if unfolded else ""
+    return f"<details{mark}><summary><b>{title}</b>: {plain(summary, 200)}</summary>\n\n{body}\n\n</details>"
+
+
+def _foot(card: Card) -> str:
+    told = _notes(card)
+    lines = [*told, *([""] if told else []), f"<sub>{code(card.base[:12], 12)} to {code(card.head[:12], 12)}</sub>"]
+    return "\n".join(lines)
+
+
+def _notes(card: Card) -> list[str]:
+    levers: Iterable[tuple[str, ...]] = (
+        card.checked.notes if card.checked else (),
+        card.reproduced.notes if card.reproduced else (),
+        card.notes,
+    )
+    return _listed([f"- {sentence(each)}" for notes in levers for each in notes], 6)
+
+
+_SECTIONS: tuple[tuple[str, Section], ...] = (
+    ("Metrics", _metrics),
+    ("Shadow replay", _shadow),
+    ("Parameters", _parameters),
+    ("Slices", _slices),
+    ("Data", _data),
+    ("Stages", _stages),
+    ("Curves", _curves),
+    ("Reproduce it", _again),
+)

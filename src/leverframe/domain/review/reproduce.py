@@ -1,0 +1,212 @@
+"""Whether what a change says of itself is true: stale stages are run, and what it claims is made again.
+
+A lock proves that files belong together, not that anybody ran the stages: figures and hashes can be
+written by hand. So the stage that writes the metrics is always run, and with it every stage whose
+outputs changed although nothing that it declares did.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from leverframe.domain import layout
+from leverframe.domain.pipeline.status.lock import entries
+from leverframe.domain.review.check import LOCK, objection_lines
+from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
+from leverframe.errors import PipelineBusyError, PipelineError
+from leverframe.yaml_files import leaves
+
+How = Literal["ran", "verified", "restored", "unchanged", "failed"]
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """What happened to one stage, in how many seconds of the clock."""
+
+    stage: str
+    how: How
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """What was run and what came out otherwise than the change says.
+
+    ``rebuilt`` tells that nothing could be fetched, so everything was made anew. ``notes`` hold
+    differences that do not matter, such as last digits on another processor.
+    """
+
+    head: str
+    stages: tuple[StageRun, ...] = ()
+    objections: tuple[Objection, ...] = ()
+    rebuilt: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Passed, or failed for the reasons of the objections."""
+        return judged(self.objections)
+
+    def lines(self) -> list[str]:
+        """Return the verdict, the stages that ran with their time, and what stands against the change."""
+        ran = [each for each in self.stages if each.how in ("ran", "verified", "failed")]
+        seconds = sum(each.seconds for each in ran)
+        return [
+            f"reproduce {word(self.verdict)}: {len(ran)} of {len(self.stages)} stages ran, {seconds:.1f} s",
+            *(f"  {each.stage:<24} {each.how:<9} {each.seconds:6.1f} s" for each in ran),
+            *objection_lines(self.objections),
+            *(f"note: {each}" for each in self.notes),
+        ]
+
+
+class Pipeline(Protocol):
+    """The pipeline of one working copy."""
+
+    def repro(self, *arguments: str) -> None:
+        """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""
+
+    def checkout(self) -> None:
+        """Bring back from the cache what is there."""
+
+    def fetch(self, paths: Sequence[str]) -> None:
+        """Bring what is missing of some outputs from the remote."""
+
+    def text(self, path: str) -> str:
+        """Return the content of a file of the working copy; empty where there is none."""
+
+    def runs(self) -> list[StageRun]:
+        """Return what happened to each stage since the last call."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for: every stage or only what must be; whether data can be pulled; how far figures may differ."""
+
+    head: str
+    full: bool = False
+    pull: bool = False
+    suspects: tuple[str, ...] = ()
+    tolerance: float = 1e-4
+    tell: Callable[[str], None] = field(default=lambda _: None)
+
+
+def run(pipeline: Pipeline, order: Order) -> Reproduced:
+    """Run what is stale, then what vouches for the figures, and compare with what the change says.
+
+    Raises ``PipelineBusyError`` where another process works in the repository.
+    """
+    before, claimed = pipeline.text(LOCK), pipeline.text(str(layout.METRICS))
+    fetching = ("--pull", "--allow-missing") if order.pull else ()
+    stages: list[StageRun] = []
+    try:
+        if not order.pull:
+            pipeline.checkout()
+        order.tell("running what is stale" if not order.full else "running every stage")
+        pipeline.repro("--no-run-cache", *fetching, *(("--force",) if order.full else ()))
+        stages = pipeline.runs()
+        again = _vouching(before, order.suspects, {each.stage for each in stages if each.how == "ran"})
+        if again:
+            order.tell(f"verifying {', '.join(again)}")
+            if order.pull:
+                pipeline.fetch(_needed(pipeline.text(LOCK), again))
+            pipeline.repro("--no-run-cache", "--force", "--single-item", *again)
+            stages = _merged(stages, pipeline.runs())
+    except PipelineBusyError:
+        raise
+    except PipelineError as error:
+        stages = _merged(stages, pipeline.runs())
+        failed = next((each.stage for each in stages if each.how == "failed"), "")
+        return Reproduced(order.head, tuple(stages), (_failure(error, failed),), not order.pull)
+    objections, notes = _compared((before, pipeline.text(LOCK)), (claimed, pipeline.text(str(layout.METRICS))), order)
+    return Reproduced(order.head, tuple(stages), tuple(objections), not order.pull, tuple(notes))
+
+
+def _failure(error: PipelineError, stage: str) -> Objection:
+    broken = stage.partition("@")[0] == "validate" and "contract" in f"{error.what} {error.why}".lower()
+    return Objection(
+        Reason.CONTRACT_BROKEN if broken else Reason.STAGE_FAILED, f"{error.what}: {error.why}", error.next
+    )
+
+
+def _vouching(lock: str, suspects: Sequence[str], ran: set[str]) -> list[str]:
+    """Return the stages to run although they are fresh: the writer of the metrics, and every suspect."""
+    wanted = dict.fromkeys(suspects)
+    for name, entry in entries(lock, LOCK).items():
+        if str(layout.METRICS) in entry.outputs:
+            wanted[name] = None
+    return [each for each in wanted if each not in ran]
+
+
+def _needed(lock: str, stages: Sequence[str]) -> list[str]:
+    """Return the outputs of other stages that some stages read: a stage that is run alone fetches nothing itself."""
+    known = entries(lock, LOCK)
+    outputs = {path for entry in known.values() for path in entry.outputs}
+    return sorted({path for name in stages for path in known[name].dependencies} & outputs)
+
+
+def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRun]:
+    found = {each.stage: each for each in first}
+    for each in then:
+        known = found.get(each.stage)
+        verified = known is not None and known.how != "ran" and each.how == "ran"
+        found[each.stage] = StageRun(each.stage, "verified" if verified else each.how, each.seconds)
+    return list(found.values())
+
+
+def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) -> tuple[list[Objection], list[str]]:
+    """Return what came out otherwise from the same inputs: forged figures, a dishonest lock, or mere last digits."""
+    before, after = (entries(each, LOCK) for each in locks)
+    odd = [
+        (name, path)
+        for name, entry in after.items()
+        if name in before and before[name].inputs == entry.inputs
+        for path, recorded in entry.outputs.items()
+        if before[name].outputs.get(path) not in (None, recorded)
+    ]
+    if not odd:
+        return [], []
+    told = "; ".join(f"`{path}` of `{name}`" for name, path in odd[:3]) + (
+        f"; and {len(odd) - 3} more" if len(odd) > 3 else ""
+    )
+    forged = _forged(*metrics, order.tolerance) if any(path == str(layout.METRICS) for _, path in odd) else []
+    if forged:
+        return [
+            Objection(
+                Reason.METRICS_FORGED,
+                f"the stage gives other figures than `{layout.METRICS}` in git: {'; '.join(forged[:3])}",
+                f"commit what `dvc repro -f -s {odd[-1][0]}` writes, with `{LOCK}`",
+            )
+        ], []
+    claimed = [(name, path) for name, path in odd if name in order.suspects]
+    if claimed:
+        stages = " ".join(dict.fromkeys(name for name, _ in claimed))
+        return [
+            Objection(
+                Reason.LOCK_DISHONEST,
+                f"the lock says otherwise than the stages give: {told}",
+                f"commit what `dvc repro -f -s {stages}` writes, with `{LOCK}`",
+            )
+        ], []
+    return [], [f"other bytes than the lock says, with the same figures within {order.tolerance:g}: {told}"]
+
+
+def _forged(claimed: str, true: str, tolerance: float) -> list[str]:
+    """Return the figures that differ beyond the tolerance, in words."""
+    try:
+        ours, theirs = (dict(leaves(json.loads(text))) for text in (claimed or "{}", true))
+    except ValueError:
+        return [f"`{layout.METRICS}` in git is not JSON"]
+    return [
+        f"`{name}` {ours.get(name)} instead of {theirs.get(name)}"
+        for name in dict.fromkeys([*theirs, *ours])
+        if not _close(ours.get(name), theirs.get(name), tolerance)
+    ]
+
+
+def _close(ours: Any, theirs: Any, tolerance: float) -> bool:
+    numbers = isinstance(ours, int | float) and isinstance(theirs, int | float)
+    return math.isclose(ours, theirs, rel_tol=tolerance, abs_tol=tolerance) if numbers else ours == theirs

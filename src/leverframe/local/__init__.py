@@ -1,0 +1,1 @@
+"""A GitHub forge on this machine, temporary repositories and traffic: for the demo, and for tests of own workflows."""

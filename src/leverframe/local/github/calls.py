@@ -1,0 +1,70 @@
+"""One call of the REST interface and its answer, and what every route uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from leverframe.local.github import schema
+from leverframe.local.github.state import Repository, Token
+
+REPOSITORY = "/repos/{owner}/{repo}"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: what the path names, the query, the body, and who asks."""
+
+    method: str
+    template: str
+    variables: Mapping[str, str]
+    query: Mapping[str, str]
+    body: Any
+    token: Token
+    address: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One response; ``pages`` is set for lists: how many there are of ``per_page``."""
+
+    status: int
+    body: Any
+    pages: int = 0
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer, not a failure of the program
+    """A response that GitHub would give in place of what was asked for."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        said = {"message": message, "documentation_url": "https://example.org/", "status": str(status)}
+        self.answer = Answer(status, said)
+
+
+def may(call: Call, permission: str) -> None:
+    """Raise ``Refused`` where the token may not write that."""
+    if permission not in call.token.writes:
+        raise Refused(403, "Resource not accessible by integration")
+
+
+def person(login: str) -> dict[str, Any]:
+    """Return what GitHub says of an account."""
+    return {"login": login, "id": sum(map(ord, login)), "type": "Bot" if login.endswith("[bot]") else "User"}
+
+
+def path(repository: Repository) -> str:
+    """Return the path of a repository in the interface."""
+    return f"/repos/{repository.full_name}"
+
+
+def page(call: Call, found: list[dict[str, Any]]) -> Answer:
+    """Return one page of a list."""
+    size, number = int(call.query.get("per_page", "30")), int(call.query.get("page", "1"))
+    size = min(size, 100)
+    shown = found[(number - 1) * size : number * size]
+    return Answer(200, [schema.response(call.template, "get", 200, each) for each in shown], -(-len(found) // size))
+
+
+Route = Callable[[Call, Repository], Answer]

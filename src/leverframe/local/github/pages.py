@@ -1,0 +1,97 @@
+"""What a person sees of the stand-in: a repository's pull requests, and a page for each of them."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+
+from leverframe.adapters.markdown_it import fragment, framed
+from leverframe.local.github.state import PullRequest, Repository
+
+_MARKS = {"success": "✓", "failure": "✗", "neutral": "○"}
+_DIFF = 200_000  # characters shown of a diff
+
+
+def page(path: str, repositories: Mapping[str, Repository]) -> str | None:
+    """Return the page of a path; None where the path is not one of a page."""
+    found = re.fullmatch(r"/([^/]+/[^/]+?)(?:/pull/(\d+))?/?", path)
+    if path == "/":
+        links = [f'<li><a href="/{each}">{html.escape(each)}</a></li>' for each in repositories]
+        return framed("Repositories", f"<h1>Repositories</h1><ul>{''.join(links)}</ul>")
+    repository = repositories.get(found[1]) if found else None
+    if found is None or repository is None:
+        return None
+    if found[2] is None:
+        return _list(repository)
+    pull = repository.pulls.get(int(found[2]))
+    return pull_page(repository, pull) if pull else None
+
+
+def picture(path: str, repositories: Mapping[str, Repository]) -> str | None:
+    """Return the content of an SVG file of a branch, as its raw address gives it; None for any other path."""
+    found = re.fullmatch(r"/([^/]+/[^/]+)/blob/([\w-]+)/([\w/]+\.svg)", path)
+    repository = repositories.get(found[1]) if found else None
+    if found is None or repository is None or not repository.commit(found[2]):
+        return None
+    return repository.git("show", f"{found[2]}:{found[3]}")
+
+
+def _list(repository: Repository) -> str:
+    rows = [
+        f'<li>{_mark(repository, each)} <a href="/{repository.full_name}/pull/{each.number}">'
+        f"#{each.number} {html.escape(each.title)}</a></li>"
+        for each in repository.pulls.values()
+    ]
+    return framed(repository.full_name, f"<h1>{html.escape(repository.full_name)}</h1><ul>{''.join(rows)}</ul>")
+
+
+def _mark(repository: Repository, pull: PullRequest) -> str:
+    found = [each.conclusion or "" for each in repository.latest_checks(pull.head).values()]
+    worst = next((each for each in ("failure", "neutral", "success") if each in found), "")
+    return f'<span class="{worst}">{_MARKS.get(worst, "·")}</span>'
+
+
+def pull_page(repository: Repository, pull: PullRequest) -> str:
+    """Return the page of a pull request: conversation, checks, commits and the diff against its base."""
+    state = "merged" if pull.merged else pull.state
+    head = (
+        f"<h1>{html.escape(pull.title)} <small>#{pull.number}</small></h1><p><span class=state>{state}</span> "
+        f"{html.escape(pull.author)} wants to merge <code>{html.escape(pull.branch)}</code> into "
+        f"<code>{html.escape(pull.base)}</code></p>"
+    )
+    said = [_box(pull.author, fragment(pull.body))] if pull.body else []
+    said += [_box(each.author, fragment(each.body), edited=each.edits > 0) for each in pull.comments]
+    return framed(
+        f"{pull.title} #{pull.number}", "\n".join([head, *said, _checks(repository, pull), _diff(repository, pull)])
+    )
+
+
+def _box(author: str, body: str, *, edited: bool = False) -> str:
+    note = " · edited" if edited else ""
+    return f"<div class=box><div class=head><b>{html.escape(author)}</b> commented{note}</div>{body}</div>"
+
+
+def _checks(repository: Repository, pull: PullRequest) -> str:
+    rows = [
+        f'<tr><td class="{each.conclusion}">{_MARKS.get(each.conclusion or "", "·")} {html.escape(each.name)}</td>'
+        f"<td>{html.escape(each.title)}</td></tr>"
+        for each in repository.latest_checks(pull.head).values()
+    ]
+    return f"<h2>Checks</h2><table>{''.join(rows) or '<tr><td>none yet</td></tr>'}</table>"
+
+
+def _diff(repository: Repository, pull: PullRequest) -> str:
+    between = f"{pull.base}...refs/pull/{pull.number}/head"
+    stat = repository.git("diff", "--stat=100", between)
+    patch = repository.git("diff", "--unified=2", between, "--", ".", ":(exclude)dvc.lock", ":(exclude)reports")[:_DIFF]
+    lines = [_line(each) for each in patch.splitlines()]
+    folded = f"<details><summary>Files changed</summary><pre>{html.escape(stat)}</pre></details>"
+    return f"<h2>Diff</h2>{folded}<pre>{chr(10).join(lines)}</pre>"
+
+
+def _line(line: str) -> str:
+    text = html.escape(line)
+    if line.startswith("+") and not line.startswith("+++"):
+        return f"<ins>{text}</ins>"
+    return f"<del>{text}</del>" if line.startswith("-") and not line.startswith("---") else text

@@ -1,0 +1,270 @@
+"""What the stand-in answers to each call of the REST interface: accounts, comments, checks and pull requests here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from leverframe.local.github import deployments, git_data, schema
+from leverframe.local.github.calls import REPOSITORY, Answer, Call, Refused, Route, may, page, path, person
+from leverframe.local.github.state import Check, Comment, PullRequest, Repository
+
+LONGEST = 65_536  # characters of a comment
+
+
+def answer(call: Call, repositories: Mapping[str, Repository]) -> Answer:
+    """Return what GitHub would answer; raises ``Refused`` for what it would refuse."""
+    if call.template == "/user":
+        return _user(call)
+    repository = repositories.get(f"{call.variables.get('owner')}/{call.variables.get('repo')}")
+    if repository is None:
+        raise Refused(404, "Not Found")
+    return _ROUTES[call.method, call.template](call, repository)
+
+
+def _user(call: Call) -> Answer:
+    if call.token.of_workflow:
+        raise Refused(403, "Resource not accessible by integration")
+    return Answer(200, schema.response("/user", "get", 200, person(call.token.login)))
+
+
+def _pull(call: Call, repository: Repository) -> PullRequest:
+    number = call.variables.get("issue_number") or call.variables.get("pull_number") or ""
+    found = repository.pulls.get(int(number)) if number.isdigit() else None
+    if found is None:
+        raise Refused(404, "Not Found")
+    return found
+
+
+def _comment_body(call: Call, repository: Repository, pull: PullRequest, comment: Comment) -> dict[str, Any]:
+    return {
+        "id": comment.number,
+        "body": comment.body,
+        "user": person(comment.author),
+        "html_url": f"{call.address}/{repository.full_name}/pull/{pull.number}#issuecomment-{comment.number}",
+        "url": f"{call.address}{path(repository)}/issues/comments/{comment.number}",
+    }
+
+
+def _comments(call: Call, repository: Repository) -> Answer:
+    pull = _pull(call, repository)
+    return page(call, [_comment_body(call, repository, pull, each) for each in pull.comments])
+
+
+def _text(call: Call) -> str:
+    text = str(call.body["body"])
+    if len(text) > LONGEST:
+        raise Refused(422, f"Validation Failed: body is too long (maximum is {LONGEST} characters)")
+    if not text.strip():
+        raise Refused(422, "Validation Failed: body can't be blank")
+    return text
+
+
+def _new_comment(call: Call, repository: Repository) -> Answer:
+    may(call, "pull-requests")
+    pull = _pull(call, repository)
+    comment = repository.say(pull, call.token.login, _text(call))
+    return Answer(201, schema.response(call.template, "post", 201, _comment_body(call, repository, pull, comment)))
+
+
+def _known_comment(call: Call, repository: Repository) -> tuple[PullRequest, Comment]:
+    for pull in repository.pulls.values():
+        for comment in pull.comments:
+            if str(comment.number) == call.variables["comment_id"]:
+                return pull, comment
+    raise Refused(404, "Not Found")
+
+
+def _edit_comment(call: Call, repository: Repository) -> Answer:
+    may(call, "pull-requests")
+    pull, comment = _known_comment(call, repository)
+    comment.body, comment.edits = _text(call), comment.edits + 1
+    return Answer(200, schema.response(call.template, "patch", 200, _comment_body(call, repository, pull, comment)))
+
+
+def _delete_comment(call: Call, repository: Repository) -> Answer:
+    may(call, "pull-requests")
+    pull, comment = _known_comment(call, repository)
+    pull.comments.remove(comment)
+    return Answer(204, None)
+
+
+def _one_comment(call: Call, repository: Repository) -> Answer:
+    pull, comment = _known_comment(call, repository)
+    return Answer(200, schema.response(call.template, "get", 200, _comment_body(call, repository, pull, comment)))
+
+
+def _check_body(call: Call, repository: Repository, check: Check) -> dict[str, Any]:
+    return {
+        "id": check.number,
+        "head_sha": check.head,
+        "name": check.name,
+        "status": check.status,
+        "conclusion": check.conclusion,
+        "html_url": f"{call.address}/{repository.full_name}/runs/{check.number}",
+        "output": {"title": check.title, "summary": check.summary},
+        "check_suite": {"id": check.number},
+    }
+
+
+def _new_check(call: Call, repository: Repository) -> Answer:
+    may(call, "checks")
+    if not repository.commit(call.body["head_sha"]):
+        raise Refused(422, f"No commit found for SHA: {call.body['head_sha']}")
+    output = call.body.get("output", {})
+    status = "completed" if call.body.get("conclusion") else call.body.get("status", "queued")
+    check = Check(
+        next(repository.identifiers), call.body["head_sha"], call.body["name"], status, call.body.get("conclusion"),
+        output.get("title", ""), output.get("summary", ""),
+    )  # fmt: skip
+    repository.checks.append(check)
+    return Answer(201, schema.response(call.template, "post", 201, _check_body(call, repository, check)))
+
+
+def _known_check(call: Call, repository: Repository) -> Check:
+    found = next((each for each in repository.checks if str(each.number) == call.variables["check_run_id"]), None)
+    if found is None:
+        raise Refused(404, "Not Found")
+    return found
+
+
+def _one_check(call: Call, repository: Repository) -> Answer:
+    body = _check_body(call, repository, _known_check(call, repository))
+    return Answer(200, schema.response(call.template, "get", 200, body))
+
+
+def _edit_check(call: Call, repository: Repository) -> Answer:
+    may(call, "checks")
+    check = _known_check(call, repository)
+    output = call.body.get("output", {})
+    changed = replace(
+        check,
+        status=call.body.get("status", check.status),
+        conclusion=call.body.get("conclusion", check.conclusion),
+        title=output.get("title", check.title),
+        summary=output.get("summary", check.summary),
+    )
+    repository.checks[repository.checks.index(check)] = changed
+    return Answer(200, schema.response(call.template, "patch", 200, _check_body(call, repository, changed)))
+
+
+def _checks(call: Call, repository: Repository) -> Answer:
+    found = [each for each in repository.checks if each.head == repository.commit(call.variables["ref"])]
+    single = f"{REPOSITORY}/check-runs/{{check_run_id}}"
+    runs = [schema.response(single, "get", 200, _check_body(call, repository, each)) for each in found]
+    return Answer(200, {"total_count": len(runs), "check_runs": runs})
+
+
+def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[str, Any]:
+    """Return what GitHub says of a pull request, as far as the stand-in knows it."""
+    home = pull.source
+    return {
+        "id": pull.number,
+        "number": pull.number,
+        "title": pull.title,
+        "state": pull.state,
+        "merged": pull.merged,
+        "body": pull.body,
+        "user": person(pull.author),
+        "url": f"{address}{path(repository)}/pulls/{pull.number}",
+        "html_url": f"{address}/{repository.full_name}/pull/{pull.number}",
+        "head": {
+            "label": f"{home.owner}:{pull.branch}",
+            "ref": pull.branch,
+            "sha": pull.head,
+            "repo": {"full_name": home.full_name, "name": home.name, "owner": person(home.owner)},
+            "user": person(home.owner),
+        },
+        "base": {
+            "label": f"{repository.owner}:{pull.base}",
+            "ref": pull.base,
+            "sha": repository.commit(pull.base),
+            "repo": {"full_name": repository.full_name, "name": repository.name, "owner": person(repository.owner)},
+            "user": person(repository.owner),
+        },
+    }
+
+
+def _pulls(call: Call, repository: Repository) -> Answer:
+    state, head = call.query.get("state", "open"), call.query.get("head")
+    found = [
+        each
+        for each in repository.pulls.values()
+        if state in (each.state, "all") and head in (None, f"{each.source.owner}:{each.branch}")
+    ]
+    return page(call, [pull_body(call.address, repository, each) for each in reversed(found)])
+
+
+def _pulls_of_commit(call: Call, repository: Repository) -> Answer:
+    found = [each for each in repository.pulls.values() if each.head == call.variables["commit_sha"]]
+    return page(call, [pull_body(call.address, repository, each) for each in found])
+
+
+def _new_pull(call: Call, repository: Repository) -> Answer:
+    may(call, "pull-requests")
+    branch = str(call.body["head"]).rpartition(":")[2]
+    if not repository.commit(branch):
+        raise Refused(422, "Validation Failed: head is invalid")
+    if any(each.branch == branch and each.state == "open" for each in repository.pulls.values()):
+        raise Refused(422, f"Validation Failed: A pull request already exists for {repository.owner}:{branch}.")
+    title, base = str(call.body.get("title", branch)), str(call.body["base"])
+    pull = repository.open_pull(title, branch, base=base, author=call.token.login)
+    pull.body = str(call.body.get("body") or "")
+    return Answer(201, schema.response(call.template, "post", 201, pull_body(call.address, repository, pull)))
+
+
+def _one_pull(call: Call, repository: Repository) -> Answer:
+    body = pull_body(call.address, repository, _pull(call, repository))
+    return Answer(200, schema.response(call.template, "get", 200, body))
+
+
+def _edit_pull(call: Call, repository: Repository) -> Answer:
+    may(call, "pull-requests")
+    pull = _pull(call, repository)
+    pull.title, pull.body = str(call.body.get("title", pull.title)), str(call.body.get("body", pull.body))
+    pull.state = str(call.body.get("state", pull.state))
+    return Answer(200, schema.response(call.template, "patch", 200, pull_body(call.address, repository, pull)))
+
+
+def _repository(call: Call, repository: Repository) -> Answer:
+    values = {"name": repository.name, "full_name": repository.full_name, "owner": person(repository.owner)}
+    values |= {"default_branch": "main", "url": f"{call.address}{path(repository)}"}  # clients follow it
+    return Answer(200, schema.response(call.template, "get", 200, values))
+
+
+def _merge(call: Call, repository: Repository) -> Answer:
+    may(call, "contents")
+    pull = _pull(call, repository)
+    commit = repository.merge(pull) if pull.state == "open" else ""
+    if not commit:
+        raise Refused(405, "Pull Request is not mergeable")
+    said = {"sha": commit, "merged": True, "message": "Pull Request successfully merged"}
+    return Answer(200, schema.response(call.template, "put", 200, said))
+
+
+def _unknown_user(call: Call, _: Repository) -> Answer:
+    raise Refused(404, f"Not Found: {call.template}")
+
+
+_ROUTES: dict[tuple[str, str], Route] = {
+    ("GET", REPOSITORY): _repository,
+    ("GET", f"{REPOSITORY}/issues/{{issue_number}}/comments"): _comments,
+    ("POST", f"{REPOSITORY}/issues/{{issue_number}}/comments"): _new_comment,
+    ("GET", f"{REPOSITORY}/issues/comments/{{comment_id}}"): _one_comment,
+    ("PATCH", f"{REPOSITORY}/issues/comments/{{comment_id}}"): _edit_comment,
+    ("DELETE", f"{REPOSITORY}/issues/comments/{{comment_id}}"): _delete_comment,
+    ("POST", f"{REPOSITORY}/check-runs"): _new_check,
+    ("GET", f"{REPOSITORY}/check-runs/{{check_run_id}}"): _one_check,
+    ("PATCH", f"{REPOSITORY}/check-runs/{{check_run_id}}"): _edit_check,
+    ("GET", f"{REPOSITORY}/commits/{{ref}}/check-runs"): _checks,
+    ("GET", f"{REPOSITORY}/commits/{{commit_sha}}/pulls"): _pulls_of_commit,
+    ("GET", f"{REPOSITORY}/pulls"): _pulls,
+    ("POST", f"{REPOSITORY}/pulls"): _new_pull,
+    ("GET", f"{REPOSITORY}/pulls/{{pull_number}}"): _one_pull,
+    ("PATCH", f"{REPOSITORY}/pulls/{{pull_number}}"): _edit_pull,
+    ("GET", "/users/{username}"): _unknown_user,
+    ("PUT", f"{REPOSITORY}/pulls/{{pull_number}}/merge"): _merge,
+    **git_data.ROUTES,
+    **deployments.ROUTES,
+}

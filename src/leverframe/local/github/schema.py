@@ -1,0 +1,175 @@
+"""What GitHub itself says that its requests and responses look like, and values that look so."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from leverframe.local.github.slice import API, WEBHOOKS
+
+Schema = Mapping[str, Any]
+_WHEN = "2013-01-01T00:00:00Z"
+
+
+@cache
+def api() -> dict[str, Any]:
+    """Return the slice of the OpenAPI description, its `nullable` written as JSON Schema writes it."""
+    document: dict[str, Any] = _nullable(json.loads(API.read_bytes()))
+    return document
+
+
+@cache
+def webhooks() -> dict[str, Any]:
+    """Return the slice of the schema of webhooks."""
+    document: dict[str, Any] = json.loads(WEBHOOKS.read_bytes())
+    return document
+
+
+def _nullable(content: Any) -> Any:
+    if isinstance(content, list):
+        return [_nullable(each) for each in content]
+    if not isinstance(content, dict):
+        return content
+    found = {key: _nullable(value) for key, value in content.items() if key != "nullable"}
+    if content.get("nullable") is True:
+        if "type" in found:
+            found["type"] = [found["type"], "null"]
+            if "enum" in found:
+                found["enum"] = [*found["enum"], None]
+        else:
+            found = {"anyOf": [found, {"type": "null"}]}
+    return found
+
+
+def route(method: str, path: str) -> tuple[str, dict[str, str]] | None:
+    """Return the template in the description that a path follows, with its variables; None where it has none."""
+    for template, operations in api()["paths"].items():
+        if method.lower() in operations:
+            pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template))
+            pattern = re.sub(r"(/refs?/)\(\?P<ref>\[\^/\]\+\)$", r"\1(?P<ref>.+)", pattern)  # a branch has slashes
+            found = re.fullmatch(pattern, path)
+            if found:
+                return template, found.groupdict()
+    return None
+
+
+def request_fault(method: str, template: str, body: Any) -> str:
+    """Return what is wrong with the body of a request; empty where nothing is."""
+    content = api()["paths"][template][method.lower()].get("requestBody", {}).get("content", {})
+    schema = content.get("application/json", {}).get("schema")
+    if schema is None:
+        return ""
+    unknown = set(body or {}) - set(_properties(schema)) if isinstance(body, dict) and _properties(schema) else set()
+    if unknown:
+        return f"{method} {template}: unknown fields {sorted(unknown)}"
+    return _fault(schema, body, api(), f"{method} {template}")
+
+
+def response_fault(method: str, template: str, status: int, body: Any) -> str:
+    """Return what is wrong with a response of ours; empty where nothing is."""
+    responses = api()["paths"][template][method.lower()]["responses"]
+    found = responses.get(str(status))
+    if found is None:
+        return f"{method} {template} never answers {status}"
+    found = _resolved(found, api())
+    schema = found.get("content", {}).get("application/json", {}).get("schema")
+    return _fault(schema, body, api(), f"{method} {template} {status}") if schema else ""
+
+
+def webhook_fault(event: str, payload: Any) -> str:
+    """Return what is wrong with the payload of an event such as `pull_request$opened`."""
+    return _fault({"$ref": f"#/definitions/{event}"}, payload, webhooks(), event)
+
+
+def _properties(schema: Schema) -> dict[str, Any]:
+    resolved = _resolved(schema, api())
+    found: dict[str, Any] = dict(resolved.get("properties", {}))
+    for each in (*resolved.get("oneOf", ()), *resolved.get("anyOf", ()), *resolved.get("allOf", ())):
+        found |= _properties(each)
+    return found
+
+
+def _fault(schema: Schema, body: Any, document: Schema, where: str) -> str:
+    roots = {key: document[key] for key in ("components", "definitions") if key in document}
+    error: ValidationError | None = best_match(Draft7Validator({"allOf": [schema], **roots}).iter_errors(body))
+    if error is None:
+        return ""
+    place = ".".join(str(part) for part in error.absolute_path) or "the body"
+    return f"{where}: {place}: {error.message[:300]}"
+
+
+def filled(schema: Schema, values: Mapping[str, Any], document: Schema) -> dict[str, Any]:
+    """Return an object that fits ``schema``: ``values``, and the least for whatever else it demands."""
+    found: dict[str, Any] = _least(schema, document, dict(values))
+    return found
+
+
+def response(template: str, method: str, status: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a response of the described form that holds ``values``."""
+    found = _resolved(api()["paths"][template][method]["responses"][str(status)], api())
+    schema = found["content"]["application/json"]["schema"]
+    resolved = _resolved(schema, api())
+    return filled(resolved.get("items", resolved), values, api())
+
+
+def webhook(event: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload of an event that holds ``values``."""
+    return filled({"$ref": f"#/definitions/{event}"}, values, webhooks())
+
+
+def _resolved(schema: Schema, document: Schema) -> Schema:
+    while "$ref" in schema:
+        target: Any = document
+        for part in schema["$ref"].lstrip("#/").split("/"):
+            target = target[part]
+        schema = target
+    return schema
+
+
+def _least(schema: Schema, document: Schema, given: Any = None) -> Any:
+    """Return ``given`` with the least that ``schema`` demands beside it."""
+    schema = _resolved(schema, document)
+    if given is not None and not isinstance(given, dict):
+        return given
+    if given is None and ("const" in schema or "enum" in schema):
+        choices = [schema["const"]] if "const" in schema else schema["enum"]
+        return None if None in choices else choices[0]
+    if "allOf" in schema:
+        for each in schema["allOf"]:
+            given = _least(each, document, given)
+        return given
+    options = [_resolved(each, document) for each in (*schema.get("oneOf", ()), *schema.get("anyOf", ()))]
+    kind = schema.get("type", "object" if "properties" in schema else None)
+    kinds = kind if isinstance(kind, list) else [kind]
+    if given is None and ("null" in kinds or any(each.get("type") == "null" for each in options)):
+        return None
+    if "properties" in schema:
+        given = _of_kind("object", schema, document, given)
+    rest = [each for each in options if each.get("type") != "null"]
+    if rest:
+        return _least(rest[0], document, given)
+    return given if "properties" in schema else _of_kind(kinds[0], schema, document, given)
+
+
+def _of_kind(kind: str | None, schema: Schema, document: Schema, given: Any) -> Any:
+    if kind == "object":
+        properties = schema.get("properties", {})
+        wanted = dict.fromkeys([*schema.get("required", ()), *(given or {})])
+        values = given or {}
+        return {
+            name: _least(properties[name], document, values.get(name)) if name in properties else values.get(name)
+            for name in wanted
+        }
+    simple: dict[str | None, Any] = {"array": [], "boolean": False, "integer": 0, "number": 0}
+    if kind in simple:
+        return simple[kind]
+    if kind == "string":
+        formats = {"date-time": _WHEN, "uri": "https://example.org/", "email": "nobody@example.org"}
+        return formats.get(schema.get("format", ""), "x" if schema.get("minLength") else "")
+    return given

@@ -1,0 +1,253 @@
+"""The stand-in on a port of this machine: REST, git over HTTP, and pages for people."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from leverframe.local.github import pages, routes, schema
+from leverframe.local.github.calls import Answer, Call, Refused
+from leverframe.local.github.state import Repository, Token
+
+
+@dataclass
+class Fault:
+    """An answer in place of the right one, for the next ``times`` requests that match.
+
+    ``stale`` lets the right answer through with its newest entry missing, as a lagging replica gives.
+    """
+
+    method: str
+    path: str
+    status: int = 502
+    times: int = 1
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=lambda: {"message": "Server Error"})
+    stale: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came in; ``authorization`` is the scheme alone."""
+
+    method: str
+    path: str
+    authorization: str
+    body: Any
+
+
+@dataclass
+class StandIn:
+    """The state, the log of requests, and ``violations``: whatever GitHub's own description does not allow."""
+
+    folder: Path
+    tokens: dict[str, Token] = field(default_factory=dict)
+    repositories: dict[str, Repository] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    address: str = ""
+
+    def repository(self, full_name: str) -> Repository:
+        """Return a repository, started empty where it is new."""
+        if full_name not in self.repositories:
+            owner, _, name = full_name.partition("/")
+            self.repositories[full_name] = Repository.create(owner, name, self.folder)
+        return self.repositories[full_name]
+
+    def pushed(self, source: Repository) -> None:
+        """Let every pull request from a repository see its new commits."""
+        for repository in list(self.repositories.values()):
+            for pull in list(repository.pulls.values()):
+                if pull.source is source and pull.head:
+                    repository.refresh(pull)
+
+
+@contextmanager
+def serving(folder: Path, *, tls: tuple[Path, Path] | None = None) -> Iterator[StandIn]:
+    """Run a stand-in on a free port of the loopback until the block ends; ``tls`` is its certificate and key."""
+    state = StandIn(folder)
+    handler = type("Handler", (_Handler,), {"state": state})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    state.address = f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    state: StandIn
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the log is a list of the state."""
+
+    def do_GET(self) -> None:
+        """Answer a GET."""
+        self._answer()
+
+    def do_POST(self) -> None:
+        """Answer a POST."""
+        self._answer()
+
+    def do_PATCH(self) -> None:
+        """Answer a PATCH."""
+        self._answer()
+
+    def do_PUT(self) -> None:
+        """Answer a PUT."""
+        self._answer()
+
+    def do_DELETE(self) -> None:
+        """Answer a DELETE."""
+        self._answer()
+
+    def _answer(self) -> None:
+        address = urlsplit(self.path)
+        data = self._data()
+        path = unquote(address.path)
+        query = dict(parse_qsl(address.query))
+        if re.match(r"/[^/]+/[^/]+?(\.git)?/(info/refs|git-(upload|receive)-pack)$", path):
+            self._git(path, address.query, data)
+        elif self.command == "GET" and (picture := pages.picture(path, self.state.repositories)):
+            self._send(200, picture.encode(), {"Content-Type": "image/svg+xml"})
+        elif self.command == "GET" and (shown := pages.page(path, self.state.repositories)):
+            self._send(200, shown.encode(), {"Content-Type": "text/html; charset=utf-8"})
+        else:
+            self._rest(path, query, data)
+
+    def _data(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            parts = []
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _rest(self, path: str, query: Mapping[str, str], data: bytes) -> None:
+        scheme, _, given = self.headers.get("Authorization", "").partition(" ")
+        body = json.loads(data) if data else None
+        self.state.requests.append(Request(self.command, path, scheme, body))
+        path = path.removeprefix("/api/v3") or "/"  # where servers of one's own have the interface
+        fault = self._fault(path)
+        if fault and not fault.stale:
+            self._send_json(fault.status, fault.body, fault.headers)
+            return
+        found = schema.route(self.command, path)
+        if found is None:
+            self.state.violations.append(f"{self.command} {path} is not in the slice of the description")
+            self._send_json(404, {"message": "Not Found"})
+            return
+        template, variables = found
+        wrong = schema.request_fault(self.command, template, body)
+        if wrong:
+            self.state.violations.append(wrong)
+            self._send_json(422, {"message": "Validation Failed", "documentation_url": "https://example.org/"})
+            return
+        token = self.state.tokens.get(given)
+        call = Call(self.command, template, variables, query, body, token or Token("nobody", ()), self.state.address)
+        try:
+            if token is None:
+                raise Refused(401, "Bad credentials")
+            answer = routes.answer(call, self.state.repositories)
+        except Refused as refused:
+            answer = refused.answer
+        if fault and fault.stale and isinstance(answer.body, list):
+            answer = Answer(answer.status, answer.body[:-1], answer.pages)
+        if answer.status not in (401, 403):  # any call may be refused so; the description does not repeat it
+            wrong = schema.response_fault(self.command, template, answer.status, answer.body)
+            if wrong:
+                self.state.violations.append(f"our answer: {wrong}")
+        self._send_json(answer.status, answer.body, _link(self.state.address, path, query, answer.pages))
+
+    def _fault(self, path: str) -> Fault | None:
+        for fault in self.state.faults:
+            if fault.times > 0 and fault.method == self.command and re.search(fault.path, path):
+                fault.times -= 1
+                return fault
+        return None
+
+    def _git(self, path: str, query: str, data: bytes) -> None:
+        owner, name, rest = path.lstrip("/").split("/", 2)
+        repository = self.state.repositories.get(f"{owner}/{name.removesuffix('.git')}")
+        writes = "receive-pack" in f"{path}?{query}"
+        if repository is None:
+            self._send(404, b"")
+            return
+        if writes and not self._may_push():
+            self._send(401, b"", {"WWW-Authenticate": 'Basic realm="git"'})
+            return
+        environment = {
+            "PATH": os.environ.get("PATH", ""), "GIT_PROJECT_ROOT": str(self.state.folder), "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": f"/{owner}/{name.removesuffix('.git')}.git/{rest}", "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command, "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""), "REMOTE_USER": "token",
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""), "CONTENT_LENGTH": str(len(data)),
+            "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
+        }  # fmt: skip
+        done = subprocess.run(["git", "http-backend"], env=environment, input=data, capture_output=True, check=False)
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
+        status = int(headers.pop("Status", "200").split()[0])
+        self._send(status, content, headers)
+        if writes and self.command == "POST":
+            self.state.pushed(repository)
+
+    def _may_push(self) -> bool:
+        scheme, _, given = self.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return False
+        token = self.state.tokens.get(base64.b64decode(given).decode().partition(":")[2])
+        return token is not None and "contents" in token.writes
+
+    def _send_json(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
+        content = b"" if status == 204 else json.dumps(body).encode()
+        self._send(status, content, {"Content-Type": "application/json", **(headers or {})})
+
+    def _send(self, status: int, content: bytes, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def _link(address: str, path: str, query: Mapping[str, str], pages_: int) -> dict[str, str]:
+    """Return the header that names the next and the last page of a list."""
+    number = int(query.get("page", "1"))
+    if number >= pages_:
+        return {}
+
+    def to(page: int) -> str:
+        rest = "&".join(f"{key}={value}" for key, value in query.items() if key != "page")
+        return f"<{address}{path}?{rest}{'&' if rest else ''}page={page}>"
+
+    named: Sequence[tuple[str, int]] = (("next", number + 1), ("last", pages_))
+    return {"Link": ", ".join(f'{to(page)}; rel="{name}"' for name, page in named)}

@@ -1,8 +1,0 @@
-"""A stand-in for the API server of Kubernetes, as much of it as `kubectl` asks for when Leverframe deploys."""
-
-from __future__ import annotations
-
-from leverframe.testing.kubernetes.server import ClusterServer, kubeconfig
-from leverframe.testing.kubernetes.state import Fault, Objects
-
-__all__ = ["ClusterServer", "Fault", "Objects", "kubeconfig"]

@@ -1,0 +1,207 @@
+"""What a plan means, row by row and without any cleverness: the reference that engines must equal.
+
+Slow on purpose: plain Python over lists of dictionaries, so that each rule can be read. Tables
+are given in the order of their rows; moments are aware datetimes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from leverframe.domain.features.plan import Aggregate, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
+
+Row = Mapping[str, Any]
+Tables = Mapping[str, Sequence[Row]]
+
+_PARTS = {
+    "hour": lambda moment: moment.hour,
+    "weekday": lambda moment: moment.weekday(),
+    "day": lambda moment: moment.day,
+    "day_of_year": lambda moment: moment.timetuple().tm_yday,
+    "month": lambda moment: moment.month,
+}
+
+
+def reference(plan: Plan, spine: Sequence[Row], tables: Tables) -> list[dict[str, Any]]:
+    """Return a row for each row of ``spine``: keys, features, ``as_of`` and labels."""
+    shown = {name: [_with_calendar(plan, row) for row in rows] for name, rows in tables.items()}
+    if plan.corrected:
+        spine = _newest_in_time(plan, plan.corrected, spine)
+    return [_row(plan, _with_calendar(plan, row), shown) for row in spine]
+
+
+def _row(plan: Plan, row: Row, tables: Tables) -> dict[str, Any]:
+    as_of = row["event_time"] - plan.ahead
+    found = {name: _known(row[name]) for name in [*plan.keys, *plan.spine_features, *plan.calendar]}
+    for step in plan.steps:
+        if isinstance(step, Windows):
+            found |= _windows(step, row, as_of, tables[step.table])
+        else:
+            found |= _lookup(step, row, as_of, tables[step.table])
+    for label in plan.labels:
+        found |= _label(label, row, tables[label.table])
+    recorded = {"recorded_at": row[plan.corrected.recorded_at]} if plan.corrected else {}
+    return found | {"as_of": as_of} | recorded
+
+
+def _newest_in_time(plan: Plan, corrected: Corrected, spine: Sequence[Row]) -> list[Row]:
+    """Return of each row the newest version that was recorded before the row's own moment, else the first."""
+    chosen: dict[int, Row] = {}
+    for rows in _of_one(corrected, spine):
+        ordered = sorted(rows, key=lambda at: (_recorded(spine[at], corrected), at))
+        in_time = [at for at in ordered if _recorded(spine[at], corrected) < spine[at]["event_time"] - plan.ahead]
+        at = in_time[-1] if in_time else ordered[0]
+        chosen[at] = spine[at]
+    return [chosen[at] for at in sorted(chosen)]
+
+
+def _recorded(row: Row, corrected: Corrected) -> datetime:
+    return row[corrected.recorded_at] or datetime.min.replace(tzinfo=UTC)
+
+
+def _of_one(corrected: Corrected, table: Sequence[Row]) -> list[list[int]]:
+    """Return the positions of the rows that are versions of one, in the order of the table."""
+    found: dict[Any, list[int]] = {}
+    for at, row in enumerate(table):
+        key = tuple(row[name] for name in corrected.key)
+        found.setdefault(("alone", at) if None in key else key, []).append(at)
+    return list(found.values())
+
+
+def _known_versions(
+    corrected: Corrected, known_at: str, table: Sequence[Row], before: datetime | None
+) -> list[tuple[datetime, int, list[tuple[datetime, Row]]]]:
+    """Return each event that happened: its place, its row, and its versions with the moments they became known."""
+    found = []
+    for rows in _of_one(corrected, table):
+        seen = []
+        for at in rows:
+            times = [each for each in (table[at][known_at], table[at][corrected.recorded_at]) if each is not None]
+            if times and (before is None or max(times) < before):
+                seen.append((max(times), at))
+        seen.sort()
+        happened = [number for number, (_, at) in enumerate(seen) if table[at][known_at] is not None]
+        if happened:
+            place, first = seen[happened[0]]
+            found.append((place, first, [(known, table[at]) for known, at in seen[happened[0] :]]))
+    return found
+
+
+def _corrected_events(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> list[Row]:
+    """Return the newest known versions of the events whose place is in the window, in the order of places."""
+    assert step.corrected is not None
+    events = _known_versions(step.corrected, step.known_at, table, as_of)
+    inside = sorted((event for event in events if event[0] >= as_of - each.window), key=lambda event: event[:2])
+    newest = [versions[-1][1] for _, _, versions in inside]
+    return [
+        version
+        for version in newest
+        if version[step.known_at] is not None
+        and _same(step.key, row, version)
+        and _known(version[each.column]) is not None
+    ]
+
+
+def _lookup(step: Lookup, row: Row, as_of: datetime, table: Sequence[Row]) -> dict[str, Any]:
+    chosen = None
+    for candidate in table:
+        if not _same(step.key, row, candidate):
+            continue
+        if isinstance(step, AsOfLookup):
+            usable = candidate["known_at"] and candidate["known_at"] + step.lag
+            if not usable or not as_of - step.tolerance <= usable < as_of:
+                continue
+            if chosen is not None and candidate["known_at"] < chosen["known_at"]:
+                continue
+        chosen = candidate
+    return {f"{step.name}_{name}": _known(chosen[name]) if chosen else None for name in step.columns}
+
+
+def _windows(step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> dict[str, Any]:
+    return {each.name: _aggregate(each, step, row, as_of, table) for each in step.aggregates}
+
+
+def _events(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> list[Row]:
+    """Return the events of the window whose value is known, in the order of moments."""
+    events = [
+        event
+        for event in table
+        if _same(step.key, row, event)
+        and event[step.known_at] is not None
+        and as_of - each.window <= event[step.known_at] < as_of
+        and _known(event[each.column]) is not None
+    ]
+    return sorted(events, key=lambda event: event[step.known_at])  # stable: ties stay in the order of rows
+
+
+def _aggregate(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> Any:
+    events = (_corrected_events if step.corrected else _events)(each, step, row, as_of, table)
+    values = [event[each.column] for event in events]
+    if each.function == "count":
+        return len(values)
+    if each.function == "distinct":
+        return len(set(values))
+    if not values:
+        return None
+    match each.function:
+        case "sum":
+            return math.fsum(values)
+        case "mean":
+            return math.fsum(values) / len(values)
+        case "share_above":
+            return sum(value > (each.threshold or 0) for value in values) / len(values)
+        case "min":
+            return min(values)
+        case "max":
+            return max(values)
+        case "last":
+            return values[-1]
+    raise ValueError(each.function)
+
+
+def _label(label: LabelStep, row: Row, table: Sequence[Row]) -> dict[str, Any]:
+    if label.corrected:
+        return _corrected_label(label, label.corrected, row, table)
+    value = known = None
+    for candidate in table:
+        if _same(label.key, row, candidate):
+            value, known = _known(candidate[label.column]), candidate[label.known_at]
+    if value is None or known is None:
+        value = known = None
+    elif label.at_least is not None:
+        value = int(value >= label.at_least)
+    return {label.name: value, f"{label.name}_known_at": known}
+
+
+def _corrected_label(label: LabelStep, corrected: Corrected, row: Row, table: Sequence[Row]) -> dict[str, Any]:
+    for _, _, versions in _known_versions(corrected, label.known_at, table, None):
+        if _same(label.key, row, versions[0][1]):
+            told = [{"known_at": known, "value": _learnt(label, version)} for known, version in versions]
+            known = told[-1]["known_at"] if told[-1]["value"] is not None else None
+            return {label.name: told[-1]["value"], f"{label.name}_known_at": known, f"{label.name}_versions": told}
+    return dict.fromkeys(label.outputs())
+
+
+def _learnt(label: LabelStep, row: Row) -> Any:
+    value = _known(row[label.column]) if row[label.known_at] is not None else None
+    return value if value is None or label.at_least is None else int(value >= label.at_least)
+
+
+def _same(key: Key, row: Row, other: Row) -> bool:
+    pairs = [(row[ours], other[theirs]) for ours, theirs in zip(key.spine, key.table, strict=True)]
+    return all(ours is not None and ours == theirs for ours, theirs in pairs)
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _with_calendar(plan: Plan, row: Row) -> Row:
+    if plan.timezone is None or row.get("event_time") is None:
+        return row
+    local = row["event_time"].astimezone(ZoneInfo(plan.timezone))
+    return {part: _PARTS[part](local) for part in plan.calendar} | dict(row)
