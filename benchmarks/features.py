@@ -118,10 +118,10 @@ def make(root: Path, spine: int, last: int) -> Work:
         for name, rows, salt in (("spine", spine, 13), ("history", spine * 10, 17)):
             moment, path = MOMENT.format(salt=salt), root / f"{name}.parquet"
             duckdb.execute(MAKE.format(keys=KEYS, rows=rows, moment=moment, path=path))
-        settings = wiring.read_settings()
+        workspace = wiring.workspace()
         for month in months("2013-01", f"2013-{last:02d}"):
             frames = PolarsFrames(Path(), lambda *_: None)
-            run(wiring.sources(settings), month, settings.data.timezone, frames, root)
+            run(workspace.sources, month, workspace.params.data.timezone, frames, root)
         flights = pl.concat([pl.read_parquet(path) for path in sorted((root / "data/raw/flights").glob("*.parquet"))])
         flights.write_parquet(root / "flights.parquet", row_group_size=200_000)
         return {}
@@ -308,7 +308,7 @@ def _measures_only() -> Any:
     from leverframe import wiring
     from leverframe.domain.features.plan import Windows
 
-    plan = wiring.star_plan(wiring.read_settings())
+    plan = wiring.workspace().plan
     steps = tuple(step for step in plan.steps if isinstance(step, Windows))
     keys = tuple(dict.fromkeys([*plan.spine_key, *(column for step in steps for column in step.key.spine)]))
     kept = tuple(key for key in keys if key not in plan.calendar)

@@ -31,7 +31,8 @@ from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS
 from leverframe.domain.model.evaluate.weighing import ByRow
 from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
-from leverframe.settings import GateSettings, read_settings
+from leverframe.settings.levers import GateSettings, read_levers
+from leverframe.settings.params import read_params
 
 ROOT = Path(__file__).parents[1]
 TARGETS = {"equal_blocked": 0.05, "worse_passed": 0.05}
@@ -68,12 +69,14 @@ class World:
 @cache
 def world() -> World:
     """Return the reference case's hold-out, rows in order of their day."""
-    settings = read_settings(ROOT / "params.yaml")
+    levers = read_levers(ROOT / "leverframe.yaml")
     table = pl.read_parquet(ROOT / layout.PREDICTIONS)
-    days = np.unique(local_days(table["as_of"].to_numpy(), settings.data.timezone), return_inverse=True)[1]
+    days = np.unique(
+        local_days(table["as_of"].to_numpy(), read_params(ROOT / "params.yaml").data.timezone), return_inverse=True
+    )[1]
     order = np.argsort(days, kind="stable")
     score = table["score"].to_numpy()[order]
-    names = {name for rule in settings.gate.slices for name in rule.columns}
+    names = {name for rule in levers.gate.slices for name in rule.columns}
     slices = {name: np.array(table[name].to_list())[order] for name in sorted(names)}
     labels = table["label"].to_numpy()[order].astype(np.float64)
     return World(labels, np.log(score / (1 - score)), days[order].astype(np.int64), slices)
@@ -103,7 +106,7 @@ def spread_that_loses(metric: str, loss: float) -> float:
 
 def rules() -> GateSettings:
     """Return the shipped rules."""
-    return read_settings(ROOT / "params.yaml").gate
+    return read_levers(ROOT / "leverframe.yaml").gate
 
 
 def trial(asked: tuple[int, dict[str, float]]) -> dict[str, list[str]]:

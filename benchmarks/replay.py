@@ -20,6 +20,10 @@ import yaml
 
 from benchmarks.alternate import machine
 from leverframe import wiring
+from leverframe.application.build import build
+from leverframe.application.evaluate import evaluate
+from leverframe.application.ingest import ingest
+from leverframe.application.training_set import training_set
 from leverframe.domain.partition import months
 
 NAME = "benchmarks.replay"
@@ -77,9 +81,9 @@ def figures() -> dict[str, Any]:
     """Build the features of the year, then train and judge every scenario."""
     given = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     for month in ["static", *map(str, months("2013-01", "2013-12"))]:
-        wiring.ingest(month)
+        ingest(wiring.workspace(), month)
     for built in months("2013-01", "2013-12"):
-        wiring.build(str(built))
+        build(wiring.workspace(), str(built))
     found = {name: _judged(given, scenario) for name, scenario in SCENARIOS.items()}
     reached = {
         "late15_auc": found["late15"]["auc"],
@@ -108,9 +112,10 @@ def _judged(given: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
     features = {"label": scenario.label, "select": list(scenario.select), "train": train, "holdout": holdout}
     params = given | {"features": features, "evaluate": {"resamples": 100}}
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    wiring.training_set()
-    wiring.train()
-    metrics = wiring.evaluate().metrics
+    workspace = wiring.workspace()  # anew: the settings of each scenario are others
+    training_set(workspace)
+    fit(workspace)
+    metrics = evaluate(workspace).metrics
     return {name: metrics[name] for name in ("rows", "auc", "average_precision", "brier", "base_rate", "mean_score")}
 
 

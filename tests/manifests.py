@@ -12,7 +12,7 @@ import kubernetes_validate
 from hypothesis import strategies as st
 
 from leverframe.domain.release.kubernetes.manifests import Target
-from leverframe.settings import KubernetesSettings, LogSettings, ServeSettings
+from leverframe.settings.levers import KubernetesSettings, LogSettings, ServeSettings
 
 _KSERVE = json.loads((Path(__file__).parent / "schemas/kserve.json").read_text(encoding="utf-8"))
 _OF_PODS = ("containers", "initContainers", "volumes", "securityContext", "serviceAccountName", "enableServiceLinks",

@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from leverframe import __version__, commands, output
-from leverframe.errors import DiskError, LeverframeError, nearest
+from leverframe.errors import DiskError, InstallationError, LeverframeError, nearest
+from leverframe.package import extra_of
 
 
 class LazyGroup(click.Group):
@@ -65,15 +66,6 @@ def leverframe(verbose: bool) -> None:
     Example: leverframe status
     """
     output.configure_logging(verbose=verbose)
-    _enter_root()
-
-
-def _enter_root() -> None:
-    """Go to the nearest folder above that has a params.yaml: paths are relative to the root, as with DVC."""
-    here = Path.cwd()
-    root = next((folder for folder in (here, *here.parents) if (folder / "params.yaml").is_file()), here)
-    if root != here:
-        os.chdir(root)
 
 
 def main() -> None:
@@ -93,7 +85,7 @@ def main() -> None:
     except BrokenPipeError:
         code = 0  # the reader of our output left, as `head` does
     except Exception as error:
-        code = _refused_write(error) or _bug(error)
+        code = _refused_write(error) or _missing_extra(error) or _bug(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -110,6 +102,20 @@ def _refused_write(error: Exception) -> int:
     )
     output.failure(refused)
     return refused.exit_code
+
+
+def _missing_extra(error: Exception) -> int:
+    """Report a package that is missing because its extra is not installed; return 0 for other errors."""
+    extra = extra_of(error.name or "") if isinstance(error, ModuleNotFoundError) else None
+    if extra is None or not isinstance(error, ModuleNotFoundError):
+        return 0
+    missing = InstallationError(
+        f"this command needs the Python package `{error.name}`",
+        why=f"it comes with the extra `{extra}`, which is not installed",
+        next=f"`pip install 'leverframe[{extra}]'`, then run the same command again",
+    )
+    output.failure(missing)
+    return missing.exit_code
 
 
 def _bug(error: Exception) -> int:

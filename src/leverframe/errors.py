@@ -44,6 +44,12 @@ class DefinitionError(LeverframeError):
     exit_code = 11
 
 
+class InstallationError(LeverframeError):
+    """Leverframe is installed without something that this pipeline needs."""
+
+    exit_code = 33
+
+
 class LeakError(DefinitionError):
     """A feature would see something that is not known at its moment."""
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from leverframe.errors import DiskError, LeverframeError
 
-PARAMS = Path("params.yaml")  # the one file of settings
+PARAMS = Path("params.yaml")  # what stages read
+LEVERS = Path("leverframe.yaml")  # what levers read
 
 _DISK = {
     errno.ENOSPC: "the disk is full",

@@ -22,7 +22,7 @@ deploy:
 
 def two_models(shop: Shop, _: Path) -> None:
     """Commit two models of the shop: tags `one` and `two`."""
-    shop.repository.write("params.yaml", shop.repository.read("params.yaml") + ENVIRONMENTS)
+    shop.repository.write("leverframe.yaml", ENVIRONMENTS)
     for tag, iterations in (("one", "5"), ("two", "7")):
         shop.replace("params.yaml", "iterations: 5", f"iterations: {iterations}")
         shop.repository.dvc("repro")

@@ -221,6 +221,8 @@ def estimator(features, *, label, iterations):
     return make_pipeline(columns, boosting(max_iter=iterations, early_stopping=False, random_state=0))
 '''
 
+LEVERS = "report: {slices: 8}  # what is not said here has its default\n"
+
 PARAMS = """\
 data:
   case: pipelines.shop
@@ -393,6 +395,7 @@ def made(folder: Path, busy: int = 1) -> Shop:
     for name, content in files.items():
         repository.write((CASE / name).as_posix(), content.lstrip())
     repository.write("params.yaml", PARAMS)
+    repository.write("leverframe.yaml", LEVERS)
     repository.write(".gitignore", "__pycache__\n/.leverframe/\n")
     repository.write(".dvcignore", "__pycache__\n.leverframe\n")
     for path, content in _raw(busy).items():
@@ -441,7 +444,9 @@ def first_model(shop: Shop) -> None:
     repository = shop.repository
     repository.git("checkout", "--quiet", "--orphan", "empty")
     repository.git("rm", "-r", "--quiet", "--cached", ".")
-    repository.git("add", "params.yaml", "dvc.yaml", "pipelines", "raw", ".gitignore", ".dvc", ".dvcignore")
+    repository.git(
+        "add", "params.yaml", "leverframe.yaml", "dvc.yaml", "pipelines", "raw", ".gitignore", ".dvc", ".dvcignore"
+    )
     repository.git("commit", "--quiet", "--message", "A case without a run")
     repository.git("branch", "--force", "main", "empty")
     repository.git("branch", "--delete", "--force", "change")

@@ -26,7 +26,7 @@ from leverframe.domain import layout
 from leverframe.domain.features.training_set import Feature, Label, LabelKind, Split, TrainingSet
 from leverframe.domain.model import train
 from leverframe.domain.model.evaluate import evaluation
-from leverframe.settings import EvaluateSettings, TrainSettings
+from leverframe.settings.params import EvaluateSettings, TrainSettings
 
 HERE = "tests.integration.small_case"
 REPOSITORY = Path(__file__).parents[2]

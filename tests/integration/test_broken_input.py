@@ -21,7 +21,7 @@ STAGES = {
     "ingest": ("ingest", "--partition", "2024-02"),
     "validate": ("validate", "--partition", "2024-02"),
     "build": ("build", "--partition", "2024-02"),
-    "training-set": ("build", "--training-set"),
+    "training-set": ("training-set",),
     "train": ("train",),
     "evaluate": ("evaluate",),
 }

@@ -54,11 +54,11 @@ def test_a_first_run_tells_each_stage_and_sums_up(tmp_path: Path) -> None:
         "937 rows of 61 days",
         "0 broken, 0 broken with a warning",
         "reports/pictures/",
-        "leverframe build --explain --partition 2024-05 --row 0",
+        "leverframe explain --partition 2024-05 --row 0",
     ):
         assert words in ended.stdout, words
     assert re.search(r"^  ingest +\d+\.\d s +6 x +\d+ MB  █", ended.stdout, re.MULTILINE)
-    assert shop.run("build", "--explain", "--partition", "2024-05", "--row", "0").code == 0
+    assert shop.run("explain", "--partition", "2024-05", "--row", "0").code == 0
     assert shop.stale() == set()
 
 

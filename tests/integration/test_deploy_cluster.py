@@ -14,10 +14,12 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
+from leverframe import wiring
 from leverframe.adapters.kubectl import Kubectl
+from leverframe.application import deploy as application
+from leverframe.application.rollback import rollback
 from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, Target, overlay
 from leverframe.errors import ClusterError, ClusterUnreachableError, ServerBusyError
-from leverframe.wiring import deploy as room
 from tests.fakes.kubernetes.server import ClusterServer, kubeconfig
 from tests.fakes.kubernetes.state import Objects
 from tests.integration.served import two_models
@@ -130,8 +132,8 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
     found = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
     for tag in ("one", "two"):  # the settings of a commit are those in force
         found.repository.git("checkout", "--quiet", tag)
-        found.repository.write("params.yaml", found.repository.read("params.yaml").rstrip() + CLUSTER)
-        found.replace("params.yaml", "verify_seconds: 0.5", "verify_seconds: 0.1")
+        found.repository.write("leverframe.yaml", found.repository.read("leverframe.yaml").rstrip() + CLUSTER)
+        found.replace("leverframe.yaml", "verify_seconds: 0.5", "verify_seconds: 0.1")
         found.repository.commit(f"{tag}, in clusters")
         found.repository.git("tag", "--force", tag)
     monkeypatch.chdir(found.root)
@@ -142,7 +144,7 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: 
 
 def deploy(commit: str, environment: str = "cluster", *, again: bool = False) -> Any:
     """Deploy a commit and return what came of it."""
-    return room.deploy(environment, commit, again, print)
+    return application.deploy(wiring.workspace(), application.Asked(environment, commit, again), print)
 
 
 def reasons(found: Any) -> list[str]:
@@ -152,7 +154,7 @@ def reasons(found: Any) -> list[str]:
 
 def bundle_of(commit: str) -> str:
     """Return the bundle that a commit wants."""
-    return room._desired(commit, print)[1].bundle
+    return application._desired(wiring.workspace(), application.Asked("cluster", commit), print)[1].bundle
 
 
 KEY = ("Deployment", "shops", "shop")
@@ -175,12 +177,12 @@ def test_releases_roll_out_and_back(shop: Shop, stand_in: ClusterServer) -> None
     second = deploy("two")
     assert (second.serving.number, second.before.number) == (2, 1)
     assert any("compare its schema" in each.step for each in second.steps)
-    back = room.rollback("cluster", None, "a test", print)
+    back = rollback(wiring.workspace(), "cluster", None, "a test", print)
     assert back.serving
     assert back.serving.number == 1
     assert stand_in.objects.served == [bundle_of("one"), bundle_of("two"), bundle_of("one")]
     assert reasons(deploy("two")) == ["refused-before"]
-    assert reasons(room.rollback("cluster", None, "a test", print)) == ["nothing-to-restore"]
+    assert reasons(rollback(wiring.workspace(), "cluster", None, "a test", print)) == ["nothing-to-restore"]
     assert deploy("two", again=True).serving.number == 3
 
 
@@ -195,7 +197,7 @@ def test_what_somebody_changed_by_hand_is_mended(shop: Shop, stand_in: ClusterSe
     assert deploy("one").serving.number == 1
     assert stand_in.objects.get(KEY) is not None
     shop.repository.git("checkout", "--quiet", "one")
-    shop.replace("params.yaml", "sha256:aaaa", "sha256:bbbb")
+    shop.replace("leverframe.yaml", "sha256:aaaa", "sha256:bbbb")
     moved = deploy(shop.repository.commit("another image"))
     assert (moved.serving.number, len(moved.steps)) == (1, 6)  # another image is no other release
 

@@ -103,7 +103,7 @@ def test_a_replay_tells_what_would_change(shop: Shop) -> None:
 def watched_for(shop: Shop, seconds: int) -> None:
     """Let the commit `two` ask for its release to be watched for so long."""
     shop.repository.git("checkout", "-q", "-B", "watched", "two")
-    shop.replace("params.yaml", "verify_seconds: 0.5", f"verify_seconds: {seconds}")
+    shop.replace("leverframe.yaml", "verify_seconds: 0.5", f"verify_seconds: {seconds}")
     shop.repository.commit("Watched for longer")
     shop.repository.git("tag", "--force", "two")
 

@@ -13,14 +13,17 @@ import click
 import pytest
 
 from leverframe import wiring
+from leverframe.application.explain import picture
+from leverframe.application.status import status
 from leverframe.cli import leverframe
-from leverframe.demo.summary import Results, summary
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import TrainingSet
 from leverframe.domain.pipeline.status.status_table import mermaid
+from leverframe.domain.pipeline.summary import Results, summary
 from leverframe.errors import LeverframeError
 from leverframe.local.repository import TemporaryRepository
-from leverframe.settings import Settings, read_settings
+from leverframe.settings.levers import Levers
+from leverframe.settings.params import Params, read_params
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -53,9 +56,9 @@ def test_commands_in_consoles_exist(page: Path) -> None:
 
 
 def test_every_setting_and_exit_code_is_explained() -> None:
-    """The guide names every key of params.yaml, the page of commands every error class with its code."""
+    """The guide names every key of both files, the page of commands every error class with its code."""
     guide = (ROOT / "docs/guides/settings.md").read_text(encoding="utf-8")
-    for section, field in Settings.model_fields.items():
+    for section, field in (Params.model_fields | Levers.model_fields).items():
         for key in getattr(field.annotation, "model_fields", {}):
             assert f"`{key}`" in guide, f"{section}.{key}"
     page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
@@ -71,7 +74,7 @@ def test_the_smallest_settings_of_the_guide_are_accepted(tmp_path: Path) -> None
     guide = (ROOT / "docs/guides/settings.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
     (tmp_path / "params.yaml").write_text(example, encoding="utf-8")
-    assert read_settings(tmp_path / "params.yaml").features.label == "bought"
+    assert read_params(tmp_path / "params.yaml").features.label == "bought"
 
 
 def test_the_page_of_an_own_case_builds_and_runs(tmp_path: Path) -> None:
@@ -99,18 +102,18 @@ def test_the_page_of_an_own_case_builds_and_runs(tmp_path: Path) -> None:
 
 
 def test_the_picture_of_the_star_is_the_one_of_the_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The guide shows what `leverframe build --mermaid` prints."""
+    """The guide shows what `leverframe explain --mermaid` prints."""
     monkeypatch.chdir(ROOT)
     guide = (ROOT / "docs/guides/star-schema.md").read_text(encoding="utf-8")
     shown = guide.split(BEGIN)[1].split(END)[0].strip()
-    assert shown == f"```mermaid\n{wiring.star_picture()}\n```"
+    assert shown == f"```mermaid\n{picture(wiring.workspace())}\n```"
 
 
 def test_the_picture_of_the_stages_is_the_one_of_the_pipeline() -> None:
     """The guide shows what `leverframe status --graph` draws, states left aside."""
     guide = (ROOT / "docs/guides/star-schema.md").read_text(encoding="utf-8")
     shown = guide.split("<!-- stages: begin, held by a test -->")[1].split("<!-- stages: end -->")[0].strip()
-    drawn = mermaid(wiring.pipeline_status(ROOT)).splitlines()
+    drawn = mermaid(status(ROOT)).splitlines()
     bare = [re.sub(r'<br/>[^"]*', "", line) for line in drawn if not line.strip().startswith("class")]
     assert shown == "\n".join(["```mermaid", *bare, "```"])
 
@@ -119,7 +122,7 @@ def test_the_output_in_the_readme_is_the_true_one() -> None:
     """The blocks of the summary stand in the README as `make demo` prints them from the committed reports."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = re.findall(r"```text\n(.*?)```", readme, re.DOTALL)[0].strip()
-    settings = read_settings(ROOT / "params.yaml")
+    settings = read_params(ROOT / "params.yaml")
     reports = {path.stem: json.loads(path.read_bytes()) for path in (ROOT / "reports/contracts").glob("*.json")}
     results = Results(
         contracts=reports,

@@ -21,7 +21,7 @@ from leverframe.domain import layout
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.evaluate.evaluation_summary import summary_lines
 from leverframe.errors import DefinitionError, EstimatorError, LabelError, LeverframeError, SourceError
-from leverframe.settings import TrainSettings
+from leverframe.settings.params import TrainSettings
 from tests.integration.small_case import HERE, TREES, SmallCase, make
 
 HOSTILE = "a|b`c`<script>alert(1)</script>\n# [x](http://evil.example) @someone \x00 \u202e ]]> & \"'"

@@ -20,7 +20,7 @@ GATE = "\ngate:\n  metrics:\n    auc: {maximum_drop: 0.05, floor: 0.5}\n"
 def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A finished shop of one's own, with a gate on main, on a branch."""
     found = copied(finished(tmp_path_factory), tmp_path)
-    found.repository.write("params.yaml", found.repository.read("params.yaml") + GATE)
+    found.repository.write("leverframe.yaml", GATE)
     found.repository.commit("A gate")
     found.repository.git("checkout", "--quiet", "-b", "change")
     return found
@@ -118,7 +118,7 @@ def test_without_cache_and_remote_both_models_are_made_anew(shop: Shop, tmp_path
 def test_a_gate_without_rules_skips(shop: Shop) -> None:
     """It could not have failed, so it does not pass."""
     repository = shop.repository
-    repository.write("params.yaml", repository.read("params.yaml").replace(GATE, "\n"))
+    repository.write("leverframe.yaml", "report: {slices: 5}\n")
     repository.commit("No gate")
     repository.git("branch", "--force", "main")
     found = gated(shop)
@@ -156,7 +156,7 @@ def test_a_lever_that_breaks_does_not_leave_the_result_of_before(shop: Shop) -> 
     [
         ("dvc.lock", "schema", "<<<<<<< ours\nschema", "settings-invalid"),
         ("dvc.yaml", "stages:", "stagez:", "definition-invalid"),
-        ("params.yaml", "gate:", "gaet:", "settings-invalid"),
+        ("leverframe.yaml", "gate:", "gaet:", "settings-invalid"),
         ("pipelines/shop/star.yaml", "columns: [product, quantity, amount]", "columns: [delay_hours]", "leak-found"),
     ],
 )

@@ -28,7 +28,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     from late orders as well as before, but calls nearly all of them late.
     """
     shop = copied(finished(tmp_path_factory), tmp_path_factory.mktemp("logged"))
-    shop.repository.write("params.yaml", shop.repository.read("params.yaml") + RULES)
+    shop.repository.write("leverframe.yaml", RULES)
     shop.repository.commit("An environment and a gate")
     deploy(shop, "main")
     port = json.loads(shop.run("serve", "--status", "--json", "--name", "local").stdout)["running"]["port"]
@@ -70,11 +70,11 @@ def with_rule(shop: Shop, base: str, here: str) -> None:
     """Set `deploy.maximum_disagreement` on the base and in the change."""
     repository = shop.repository
     repository.git("checkout", "--quiet", "main")
-    shop.replace("params.yaml", "deploy:", f"deploy:\n  maximum_disagreement: {base}")
+    shop.replace("leverframe.yaml", "deploy:", f"deploy:\n  maximum_disagreement: {base}")
     repository.commit("A rule")
     repository.git("checkout", "--quiet", "change")
     repository.git("rebase", "--quiet", "main")
-    shop.replace("params.yaml", f"disagreement: {base}", f"disagreement: {here}")
+    shop.replace("leverframe.yaml", f"disagreement: {base}", f"disagreement: {here}")
     repository.commit("Another rule")
 
 

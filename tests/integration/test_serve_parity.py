@@ -30,9 +30,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, p
     shop.repository.dvc("repro", "bundle")
     folder = shop.root / "wide"
     folder.mkdir()
-    shop.repository.run(
-        "leverframe", "build", "--snapshot", "--since", "2023-12-31T00:00Z", "--out", "wide/snapshot.bin"
-    )
+    shop.repository.run("leverframe", "snapshot", "--since", "2023-12-31T00:00Z", "--out", "wide/snapshot.bin")
     files = {each.name: each.read_bytes() for each in (shop.root / "models/bundle").iterdir()}
     for name, data in sealed({**files, "snapshot.bin": (folder / "snapshot.bin").read_bytes()}).items():
         (folder / name).write_bytes(data)

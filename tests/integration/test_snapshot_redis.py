@@ -222,12 +222,12 @@ def test_the_command_publishes_and_a_request_is_answered_without_the_file(
     from_file = shop.run("features", "get", "--json", *request)
     assert from_file.code == 0, from_file.stderr
     (shop.root / "data/snapshot.bin").unlink()
-    written = shop.run("build", "--snapshot", "--redis", url, "--ttl", "60")
+    written = shop.run("snapshot", "--redis", url, "--ttl", "60")
     assert written.code == 0, written.stderr
     assert "generation" in written.stdout
     assert not (shop.root / "data/snapshot.bin").exists()
     from_redis = shop.run("features", "get", "--json", *request, "--redis", url)
     assert json.loads(from_redis.stdout) == json.loads(from_file.stdout)
-    refused = shop.run("build", "--snapshot", "--redis", f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
+    refused = shop.run("snapshot", "--redis", f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0")
     assert refused.code == StoreUnreachableError.exit_code
     assert not any(PASSWORD in text for each in (written, refused) for text in (each.stdout, each.stderr))

@@ -25,7 +25,7 @@ from leverframe.domain import layout
 from leverframe.domain.features.training_set import Label, LabelKind
 from leverframe.domain.model.train import ModelDescription, Recipe
 from leverframe.errors import DefinitionError, EstimatorError, LabelError, LeverframeError, SourceError
-from leverframe.settings import TrainSettings
+from leverframe.settings.params import TrainSettings
 from tests.integration.small_case import FEATURES, HERE, REPOSITORY, TREES, make
 
 MODELS = SklearnModels(REPOSITORY)

@@ -187,7 +187,8 @@ def _gated(shop: Shop, folder: Path) -> None:
     remote = f"['remote \"store\"']\n    url = {folder / 'remote'}\n    verify = true\n"
     repository.write(".dvc/config", f"[core]\n    remote = store\n    analytics = false\n{remote}")
     params = repository.read("params.yaml").replace("iterations: 5", "iterations: 12")
-    repository.write("params.yaml", params + GATE)
+    repository.write("params.yaml", params)
+    repository.write("leverframe.yaml", GATE)
     repository.dvc("repro")
     repository.commit("Reproduced")
     repository.dvc("push")

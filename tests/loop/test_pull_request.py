@@ -85,8 +85,8 @@ def forgot_the_data(shop: Shop) -> None:
 
 def loosened_the_gate(shop: Shop) -> None:
     """A worse model, and rules under which it would pass."""
-    shop.replace("params.yaml", "maximum_drop: 0.03, floor: 0.6", "maximum_drop: 0.9, floor: 0.1")
-    shop.replace("params.yaml", "brier: {maximum_drop: 0.02}", "brier: {maximum_drop: 0.9}")
+    shop.replace("leverframe.yaml", "maximum_drop: 0.03, floor: 0.6", "maximum_drop: 0.9, floor: 0.1")
+    shop.replace("leverframe.yaml", "brier: {maximum_drop: 0.02}", "brier: {maximum_drop: 0.9}")
     worsened(shop)
 
 
@@ -144,7 +144,7 @@ def _holds(forge: Forge, pull: object, ended: Ended, conclusion: str, reasons: l
 def test_a_loosened_gate_is_shown_and_not_in_force(forge: Forge) -> None:
     """The card names the rules that the change would set, and judges by the old ones."""
     shop = forge.author()
-    shop.replace("params.yaml", "maximum_drop: 0.03, floor: 0.6", "maximum_drop: 0.9, floor: 0.1")
+    shop.replace("leverframe.yaml", "maximum_drop: 0.03, floor: 0.6", "maximum_drop: 0.9, floor: 0.1")
     shop.repository.commit("Anything goes")
     pull = forge.open(shop, "anything-goes")
     ended = forge.run(pull)

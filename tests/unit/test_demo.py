@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from leverframe.demo.summary import Results, progress_line, summary
 from leverframe.domain.features.training_set import Feature, Label, Split, TrainingSet
 from leverframe.domain.pipeline.stage_log import Outcome, StageRecord
+from leverframe.domain.pipeline.summary import Results, progress_line, summary
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "demo" / "summary.txt"
 

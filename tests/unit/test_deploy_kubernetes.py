@@ -26,8 +26,8 @@ from leverframe.domain.release.kubernetes.pods import Watch, fault
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import Release, State
 from leverframe.domain.release.server_plan import Adopt
-from leverframe.errors import ClusterError
-from leverframe.settings import KubernetesSettings, Settings
+from leverframe.errors import ClusterError, SettingsError
+from leverframe.settings.levers import KubernetesSettings, Levers, check_names
 from tests.manifests import IMAGE, TARGETS, cluster, target
 
 
@@ -198,17 +198,14 @@ def test_settings_that_no_cluster_could_take_are_refused(said: dict[str, Any], w
 
 def test_a_model_whose_name_is_no_name_of_objects_needs_another() -> None:
     """A Service begins with a letter; where the model does not, the settings say how it is called."""
-    content: dict[str, Any] = {
-        "data": {"case": "x", "first": "2024-01", "last": "2024-02", "timezone": "UTC"},
-        "features": {"label": "y", "select": ["*"], "train": {"first": "2024-01", "last": "2024-01"},
-                     "holdout": {"first": "2024-02", "last": "2024-02"}},
-        "train": {"estimator": "a:b"}, "bundle": {"model": "1st"},
-        "deploy": {"environments": {"here": {"kubernetes": cluster().model_dump()}}},
-    }  # fmt: skip
-    with pytest.raises(ValueError, match=r"kubernetes\.name"):
-        Settings.model_validate(content)
-    content["deploy"]["environments"]["here"]["kubernetes"]["name"] = "first"
-    assert Settings.model_validate(content).bundle.model == "1st"
+    environment: dict[str, Any] = {"kubernetes": cluster().model_dump()}
+    unnamed = Levers.model_validate({"deploy": {"environments": {"here": environment}}})
+    with pytest.raises(SettingsError) as caught:
+        check_names(unnamed, "1st")
+    assert "kubernetes.name" in caught.value.next
+    check_names(unnamed, "first")
+    environment["kubernetes"]["name"] = "first"
+    check_names(Levers.model_validate({"deploy": {"environments": {"here": environment}}}), "1st")
 
 
 def test_every_key_has_a_meaning() -> None:

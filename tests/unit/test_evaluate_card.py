@@ -15,7 +15,7 @@ from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.model_card import Subject, card, code
 from leverframe.domain.model.evaluate.scores import scored, slice_lines, threshold_table
 from leverframe.domain.model.train import ModelDescription
-from leverframe.settings import EvaluateSettings
+from leverframe.settings.params import EvaluateSettings
 
 GOLDEN = Path(__file__).parents[1] / "golden/evaluate"
 SETTINGS = EvaluateSettings(slices=["gate"], minimum_slice_rows=20, thresholds=[0.25, 0.5], resamples=100)

@@ -17,10 +17,13 @@ from leverframe.cli import leverframe
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/leverframe"
 COMMANDS = sorted(path.stem for path in (PACKAGE / "commands").glob("*.py") if path.stem != "__init__")
+# Commands whose module in the domain has another name: they share one, or have no rules of their own.
 HOME_ELSEWHERE = {
-    "settings": "settings.py",
-    "rollback": "domain/deploy/run.py",
-}  # commands whose room is not in domain/, by name
+    "settings": "settings",
+    "rollback": "domain/release/deploy.py",
+    "explain": "domain/features/star_picture.py",
+    "demo": "demo",
+}
 LEVERS = ("check", "reproduce", "gate", "report", "deploy")
 HEAVY = (
     "pandera",
@@ -41,12 +44,13 @@ HEAVY = (
 
 @pytest.mark.parametrize("word", COMMANDS)
 def test_one_word_every_room(word: str) -> None:
-    """The command, its room, its tests and its page carry the same word."""
-    room = PACKAGE / HOME_ELSEWHERE.get(word, f"domain/{word}.py")
-    assert room.exists() or room.with_suffix("").is_dir(), f"no room for {word}"
+    """The command, its module in the domain and in the application, its tests and its page carry the same word."""
+    homes = [path for path in (PACKAGE / "domain").rglob("*") if path.suffix in ("", ".py") and path.stem == word]
+    assert homes or (PACKAGE / HOME_ELSEWHERE[word]).exists(), f"no module for {word}"
+    assert word == "settings" or (PACKAGE / f"application/{word}.py").exists(), f"{word} is not in the application"
     tests = [path for kind in ("unit", "integration") for path in (ROOT / "tests" / kind).glob(f"test_{word}*.py")]
     assert tests, f"no test file named after {word}"
-    assert f"`leverframe {word}`" in (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    assert f"`leverframe {word.replace('_', '-')}`" in (ROOT / "docs/commands.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("word", LEVERS)
@@ -63,7 +67,7 @@ def test_a_command_is_a_thin_skin(word: str) -> None:
     """The body has at most 15 lines, no loop over work and no try; its help has an example."""
     tree = ast.parse((PACKAGE / f"commands/{word}.py").read_text(encoding="utf-8"))
     written = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    command = leverframe.get_command(click.Context(leverframe), word)
+    command = leverframe.get_command(click.Context(leverframe), word.replace("_", "-"))
     assert command is not None
     group = command.commands if isinstance(command, click.Group) else {}
     for name, each in {word: command, **group}.items():
@@ -87,8 +91,15 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     code, text, modules = json.loads(done.stdout)
     assert code == 0
-    assert set(COMMANDS) <= set(re.findall(r"^  ([a-z-]+) ", text, re.MULTILINE))
+    assert {word.replace("_", "-") for word in COMMANDS} <= set(re.findall(r"^  ([a-z-]+) ", text, re.MULTILINE))
     assert [name for name in HEAVY if name in modules] == []
+
+
+def test_no_two_modules_of_the_domain_have_one_name() -> None:
+    """A name leads to one module."""
+    names = [path.stem for path in (PACKAGE / "domain").rglob("*.py") if path.stem != "__init__"]
+    folders = [path.name for path in (PACKAGE / "domain").rglob("*") if path.is_dir() and path.name != "__pycache__"]
+    assert sorted(names + folders) == sorted(set(names + folders))
 
 
 def test_the_package_knows_nothing_of_the_reference_case() -> None:

@@ -17,7 +17,7 @@ from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_sl
 from leverframe.domain.review.gate.rules import BASE, CHANGE, rules_in_force
 from leverframe.domain.verdict import Objection, Reason
 from leverframe.errors import SettingsError
-from leverframe.settings import GateSettings, MetricRule, SliceRule
+from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
 
 DAYS, A_DAY = 40, 60
 SHOPS = np.array(["north", "south"])[np.arange(DAYS * A_DAY) % 2]

@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram, Metric
 from prometheus_client.process_collector import PROCESS_COLLECTOR
 
 from leverframe.serving import metrics
-from leverframe.settings import ServeSettings
+from leverframe.settings.levers import ServeSettings
 
 GUIDES = Path(__file__).parents[2] / "docs/guides"
 NGINX = (GUIDES / "proxy/nginx.conf").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ import yaml
 from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Source, inputs
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.star import Star
-from leverframe.domain.pipeline.stages import OWN_STAGES, own_stages, pipeline, render
+from leverframe.domain.pipeline.stages import OWN_STAGES, StageCode, own_stages, pipeline, render
 from leverframe.errors import DefinitionError, SettingsError
-from leverframe.settings import Settings
+from leverframe.settings.params import Params
 from tests.integration.shop import PARAMS, STAR
 
 
@@ -31,15 +31,24 @@ SOURCES: Mapping[str, Source] = {
 }
 
 
-def settings(**data: str) -> Settings:
+def settings(**data: str) -> Params:
     """Return the settings of the shop, with other data."""
     content = yaml.safe_load(PARAMS)
     content["data"] |= data
-    return Settings.model_validate(content)
+    return Params.model_validate(content)
+
+
+def code_of(*modules: str) -> tuple[str, ...]:
+    """Return a file for each module that is asked for."""
+    return tuple(module.replace(".", "/") + ".py" for module in modules)
+
+
+CODE = StageCode(code_of, {"duckdb": "leverframe.adapters.duckdb.engine"}, installed=False)
+INSTALLED = StageCode(lambda *_: (), {"duckdb": "leverframe.adapters.duckdb.engine"}, installed=True)
 
 
 def derived(
-    star: str = STAR, sources: Mapping[str, Source] = SOURCES, code: tuple[str, ...] = (), **data: str
+    star: str = STAR, sources: Mapping[str, Source] = SOURCES, code: StageCode = CODE, **data: str
 ) -> dict[str, Any]:
     """Return dvc.yaml as the values that DVC reads."""
     plan = compile_star(Star.model_validate(yaml.safe_load(star)))
@@ -87,7 +96,7 @@ def test_only_the_settings_that_a_stage_reads_are_its_parameters() -> None:
 def test_what_is_derived_is_the_same_each_time_and_keeps_what_follows_the_line() -> None:
     """Whatever stands below the line comes back character by character, also through a second write."""
     plan = compile_star(Star.model_validate(yaml.safe_load(STAR)))
-    made = pipeline(settings(), SOURCES, plan, ())
+    made = pipeline(settings(), SOURCES, plan, CODE)
     own = "\n  mine: {cmd: echo}  # a comment\n\n"
     text = render(made, own)
     assert own_stages(text) == own
@@ -97,14 +106,24 @@ def test_what_is_derived_is_the_same_each_time_and_keeps_what_follows_the_line()
     assert text.count(OWN_STAGES) == 1
 
 
-def test_the_own_code_is_a_dependency_where_it_lies_in_the_repository() -> None:
-    """Each stage depends on its own room and not on all of the package."""
-    code = ("src/leverframe/domain/ingest.py", "src/leverframe/domain/build", "src/leverframe/domain/evaluate")
-    stages = derived(code=code)["stages"]
-    assert code[0] in stages["ingest-static"]["deps"]
-    assert code[1] in stages["build"]["do"]["deps"]
-    assert code[2] in stages["evaluate"]["deps"]
-    assert not set(code) & set(stages["train"]["deps"])
+def test_each_stage_asks_for_the_code_of_its_own_command_and_of_the_case() -> None:
+    """Its file of the application layer, the files of the case that it imports, and the engine that is chosen."""
+    stages = {name: (stage.get("do") or stage)["deps"] for name, stage in derived()["stages"].items()}
+    assert {"leverframe/application/ingest.py", "pipelines/shop/sources.py"} <= set(stages["ingest-static"])
+    assert {"pipelines/shop/contracts.py", "pipelines/shop/sources.py"} <= set(stages["validate"])
+    assert {"leverframe/application/build.py", "leverframe/adapters/duckdb/engine.py"} <= set(stages["build"])
+    assert {"leverframe/application/train.py", "pipelines/shop/model.py"} <= set(stages["train"])
+    assert "leverframe/application/build.py" not in stages["train"]
+
+
+def test_an_installed_package_counts_by_its_version() -> None:
+    """No file of it is a dependency; each stage reads the version, and the one that packs also the extras."""
+    stages = {name: stage.get("do") or stage for name, stage in derived(code=INSTALLED)["stages"].items()}
+    assert not [path for stage in stages.values() for path in stage["deps"] if "leverframe/" in path]
+    read = {name: stage["params"][-1] for name, stage in stages.items()}
+    assert read["ingest"] == {"leverframe-version.yaml": ["leverframe.version"]}
+    assert read["bundle"] == {"leverframe-version.yaml": ["leverframe.version", "leverframe.extras"]}
+    assert all("leverframe-version.yaml" in each for each in read.values())
 
 
 def test_plots_are_those_of_the_kind_of_label() -> None:
@@ -112,7 +131,7 @@ def test_plots_are_those_of_the_kind_of_label() -> None:
     content = yaml.safe_load(PARAMS)
     content["features"]["label"] = "delay"
     plan = compile_star(Star.model_validate(yaml.safe_load(STAR)))
-    other = yaml.safe_load(render(pipeline(Settings.model_validate(content), SOURCES, plan, ())))
+    other = yaml.safe_load(render(pipeline(Params.model_validate(content), SOURCES, plan, CODE)))
     names = [{name for each in found["plots"] for name in each} for found in (derived(), other)]
     assert "precision-recall" in names[0]
     assert "precision-recall" not in names[1]
@@ -130,7 +149,7 @@ def test_a_default_that_a_stage_depends_on_must_be_written_down(section: str, ke
         del content[section]
     plan = compile_star(Star.model_validate(yaml.safe_load(STAR)))
     with pytest.raises(SettingsError, match=r"is not in params\.yaml") as caught:
-        pipeline(Settings.model_validate(content), SOURCES, plan, ())
+        pipeline(Params.model_validate(content), SOURCES, plan, CODE)
     assert line in caught.value.next
 
 

@@ -11,7 +11,11 @@ from leverframe import output, wiring
 @click.option("--json", "as_json", is_flag=True, help="Print what was packed as JSON.")
 def bundle(as_json: bool) -> None:
     """Convert the model to ONNX, hold it against scikit-learn, and pack it with schema, snapshot and golden rows."""
-    packed = wiring.bundle()
+    from leverframe.application.bundle import bundle as run
+
+    with wiring.stage("bundle") as (workspace, record):
+        packed = run(workspace)
+        record.rows(packed.conversion.rows)
     if as_json:
         output.product_json(packed.to_json())
     else:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from leverframe import output
+from leverframe import output, wiring
 from leverframe.domain import layout
 from leverframe.domain.verdict import REFUSED, Failed
-from leverframe.wiring import levers
 
 
 @click.command(epilog="Examples: leverframe check; leverframe check --base origin/main --json")
@@ -19,6 +18,8 @@ def check(context: click.Context, base: str | None, as_json: bool) -> None:
 
     A stale lock, missing data and a dishonest lock are told apart. Nothing is run or fetched.
     """
-    found = levers.check(base)
-    output.verdict(found, as_json=as_json, report=str(layout.lever("check")))
-    context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)
+    from leverframe.application.check import check as run  # loads what only this command needs
+
+    result = run(wiring.workspace(), base)
+    output.verdict(result, as_json=as_json, report=str(layout.lever("check")))
+    context.exit(REFUSED if isinstance(result.verdict, Failed) else 0)

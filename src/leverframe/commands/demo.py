@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from leverframe import output, wiring
-from leverframe.demo import showcase
 
 
 @click.command(epilog="Examples: leverframe demo; leverframe demo --no-pull-requests")
@@ -15,8 +14,12 @@ def demo(pull_requests: bool) -> None:
 
     Pages and server stay up until Ctrl-C where a person watches; copies of the pages are kept as files.
     """
-    output.product("\n".join(wiring.demo(output.story)))
+    from leverframe.application.demo import demo as run
+    from leverframe.demo.showcase import showing
+
+    workspace = wiring.workspace()
+    output.product("\n".join(run(workspace, output.story)))
     if pull_requests:
-        with showcase.showing(output.story) as shown:
+        with showing(workspace, output.story) as shown:
             output.product("\n".join(shown.lines() if shown else []))
             output.wait_for_person("pages and server are up; Ctrl-C ends them" if shown else "")

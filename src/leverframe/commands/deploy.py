@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
-from leverframe import output
+from leverframe import output, wiring
 from leverframe.domain import layout
 from leverframe.domain.verdict import REFUSED, Failed
-from leverframe.wiring import deploy as room
 
 
 @click.command(epilog="Examples: leverframe deploy; leverframe deploy --environment staging --dry-run")
-@click.option("--environment", default="local", show_default=True, help="Name in `deploy.environments` of params.yaml.")
+@click.option(
+    "--environment", default="local", show_default=True, help="Name in `deploy.environments` of leverframe.yaml."
+)
 @click.option("--target", type=click.Choice(["server", "kubernetes"]), help="What takes the release.  [default: as the "
               "environment declares]")  # fmt: skip
 @click.option("--commit", default="HEAD", show_default=True, help="Commit whose bundle should serve.")
@@ -30,10 +31,13 @@ def deploy(
     Version and assignment become tags; with a token of GitHub, also a deployment, and a pull request that
     takes back what could not serve.
     """
+    from leverframe.application import deploy as application
+
+    place, asked = wiring.workspace(), application.Asked(environment, commit, again, target=target)
     if dry_run:
-        steps, objects = room.plan(environment, commit, output.story, target)
+        steps, objects = application.plan(place, asked, output.story)
         output.steps(steps, objects, as_json=as_json)
         return
-    found = room.deploy(environment, commit, again, output.story, target=target)
-    output.verdict(found, as_json=as_json, report=str(layout.lever("deploy")))
-    context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)
+    result = application.deploy(place, asked, output.story)
+    output.verdict(result, as_json=as_json, report=str(layout.lever("deploy")))
+    context.exit(REFUSED if isinstance(result.verdict, Failed) else 0)

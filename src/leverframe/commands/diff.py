@@ -13,10 +13,11 @@ from leverframe import output, wiring
 @click.option("--json", "as_json", is_flag=True, help="Print JSON with every difference.")
 def diff(base: str | None, head: str | None, as_json: bool) -> None:
     """Tell what changed in tables, features, contracts and definitions, without pulling any data."""
-    from leverframe.domain.review.diff.diff_markdown import render  # noqa: PLC0415 - other commands need not wait for it
+    from leverframe.application.diff import diff as run
+    from leverframe.domain.review.diff.diff_markdown import render
 
-    found = wiring.diff(base, head)
+    result = run(wiring.workspace(), base, head)
     if as_json:
-        output.product_json(found.to_json())
+        output.product_json(result.to_json())
     else:
-        output.product(render(found).rstrip())
+        output.product(render(result).rstrip())

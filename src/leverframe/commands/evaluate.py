@@ -11,7 +11,11 @@ from leverframe import output, wiring
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def evaluate(as_json: bool) -> None:
     """Judge the stored model on the hold-out; write metrics, plots, pictures, predictions and the model card."""
-    evaluation = wiring.evaluate()
+    from leverframe.application.evaluate import evaluate as run
+
+    with wiring.stage("evaluate") as (workspace, record):
+        evaluation = run(workspace)
+        record.rows(len(evaluation.holdout.labels))
     if as_json:
         output.product_json(evaluation.metrics)
     else:

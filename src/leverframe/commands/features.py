@@ -18,15 +18,20 @@ def features() -> None:
 @features.command(epilog="Example: leverframe features get --as-of 2014-01-01T08:00-05:00 --entity carrier=UA")
 @click.option("--entity", "-e", multiple=True, metavar="NAME=VALUE", help="A raw field of the request; repeat it.")
 @click.option("--as-of", required=True, help="Moment the features are for, ISO 8601 with a time zone.")
-@click.option("--snapshot", type=click.Path(path_type=Path), default=layout.SNAPSHOT, help="Snapshot file to look in.")
+@click.option(
+    "--snapshot", type=click.Path(path_type=Path), help=f"Snapshot file to look in.  [default: {layout.SNAPSHOT}]"
+)
 @click.option("--redis", "url", help="Look in this Redis instead, for example redis://localhost:6379/0.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def get(entity: tuple[str, ...], as_of: str, snapshot: Path, url: str | None, as_json: bool) -> None:
+def get(entity: tuple[str, ...], as_of: str, snapshot: Path | None, url: str | None, as_json: bool) -> None:
     """Print the vector of one request; a feature given by its own name overrides the snapshot."""
+    from leverframe.application.features import features as run
+
     fields = dict(each.split("=", 1) for each in entity if "=" in each)
     if len(fields) != len(entity):
         raise click.UsageError("write each --entity once, as NAME=VALUE")
-    found = wiring.request_origins(fields, as_of, snapshot, url)
+    workspace = wiring.workspace()
+    found = run(workspace, fields, as_of, snapshot or workspace.root / layout.SNAPSHOT, url)
     if as_json:
         output.product_json(found.to_json())
     else:

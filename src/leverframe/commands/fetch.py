@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from leverframe import output
-from leverframe.wiring import fetch as room
 
 
 @click.command(epilog="Example: leverframe fetch --remote https://data.example.org/storage --md5 ... --bundle ... "
@@ -19,7 +18,7 @@ from leverframe.wiring import fetch as room
 @click.option("--release", type=click.IntRange(min=1), default=1, show_default=True, help="Number of the release.")
 @click.option("--commit", default="", help="Commit that the bundle comes from; answers name it.")
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the server.")
-@click.option("--serve", help="Section `serve` of params.yaml as JSON.  [default: as it is without one]")
+@click.option("--serve", help="Section `serve` of leverframe.yaml as JSON.  [default: as it is without one]")
 @click.option("--log", type=click.Path(file_okay=False, path_type=Path), help="Folder of the inference log; without "
               "one nothing is logged.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -32,7 +31,9 @@ def fetch(
     Neither git nor a repository is needed. `python -m leverframe.serving.server FOLDER/config.json` then
     serves it; its model repository is shut for everybody. It can be killed and run again at any moment.
     """
-    found = room.fetch(remote, (md5, bundle, model, release, commit), to, serve, log, output.story)
+    from leverframe.application.fetch import fetch as run
+
+    found = run(remote, (md5, bundle, model, release, commit), to, serve, log, output.story)
     if as_json:
         output.product_json(found)
     else:

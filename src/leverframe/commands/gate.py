@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from leverframe import output
+from leverframe import output, wiring
 from leverframe.domain import layout
 from leverframe.domain.verdict import REFUSED, Failed
-from leverframe.wiring import levers
 
 
 @click.command(epilog="Examples: leverframe gate; leverframe gate --base origin/main --log logs --json")
@@ -26,6 +25,8 @@ def gate(context: click.Context, base: str | None, log: Path | None, as_json: bo
 
     Where a log of the served model is at hand, its newest requests are asked of both models.
     """
-    found = levers.gate(base, log, output.story)
-    output.verdict(found, as_json=as_json, report=str(layout.lever("gate")))
-    context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)
+    from leverframe.application.gate import gate as run  # loads what only this command needs
+
+    result = run(wiring.workspace(), base, log, output.story)
+    output.verdict(result, as_json=as_json, report=str(layout.lever("gate")))
+    context.exit(REFUSED if isinstance(result.verdict, Failed) else 0)

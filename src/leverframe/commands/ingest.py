@@ -11,5 +11,10 @@ from leverframe import output, wiring
 @click.option("--partition", required=True, help="Month as YYYY-MM, or `static` for lookup tables without months.")
 def ingest(partition: str) -> None:
     """Read the sources of the case and write one partition of each table as Parquet."""
-    for each in wiring.ingest(partition):
+    from leverframe.application.ingest import ingest as run
+
+    with wiring.stage("ingest", partition) as (workspace, record):
+        written = run(workspace, partition)
+        record.rows(sum(each.rows for each in written))
+    for each in written:
         output.product(f"{each.path}  {each.rows:,} rows")

@@ -6,18 +6,19 @@ import dataclasses
 
 import click
 
-from leverframe import output
+from leverframe import output, wiring
+from leverframe.application.init import ACTIONS
+from leverframe.application.init import init as run
 from leverframe.domain.pipeline.init import told
-from leverframe.wiring import start
 
 
 @click.command(epilog="Examples: leverframe init --dry-run; leverframe init")
-@click.option("--actions", default=start.ACTIONS, show_default=True, help="Where the actions are, with their commit.")
+@click.option("--actions", default=ACTIONS, show_default=True, help="Where the actions are, with their commit.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def init(actions: str, dry_run: bool, as_json: bool) -> None:
     """Write one workflow file, and let git merge `dvc.lock` stage by stage in this clone; safe to run again."""
-    done = start.init(actions, dry_run=dry_run)
+    done = run(wiring.workspace(), actions, dry_run=dry_run)
     if as_json:
         output.product_json([dataclasses.asdict(each) for each in done])
     else:

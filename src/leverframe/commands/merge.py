@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from leverframe import output
-from leverframe.wiring import start
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -23,5 +22,7 @@ def merge(base: Path, ours: Path, theirs: Path, path: str) -> None:
     Stages that one side changed are taken; those that both changed become stale, and `dvc repro` runs
     them. Reports stay as in OURS: the stage that writes them is stale whenever both sides changed them.
     """
-    for line in start.merge(base, ours, theirs, path):
+    from leverframe.application.merge import merge as run
+
+    for line in run(base, ours, theirs, path):
         output.story(line)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from leverframe import output, wiring
-from leverframe.domain.features.parity import refuse
 
 
 @click.command(epilog="Examples: leverframe parity; leverframe parity --month 2013-09 --json")
@@ -13,7 +12,12 @@ from leverframe.domain.features.parity import refuse
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def parity(month: tuple[str, ...], as_json: bool) -> None:
     """Recompute every row of built months through a snapshot, and fail unless every value is the same."""
-    found = wiring.parity(month)
+    from leverframe.application.parity import parity as run
+    from leverframe.domain.features.parity import refuse
+
+    with wiring.stage("parity") as (workspace, record):
+        found = run(workspace, month)
+        record.rows(found.rows)
     if as_json:
         output.product_json(found.to_json())
     else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from leverframe import output
+from leverframe import output, wiring
 from leverframe.domain.verdict import REFUSED, Failed
-from leverframe.wiring import reconcile as room
 
 
 @click.command(epilog="Examples: leverframe reconcile --environment local; leverframe reconcile --watch 30")
-@click.option("--environment", default="local", show_default=True, help="Name in `deploy.environments` of params.yaml.")
+@click.option(
+    "--environment", default="local", show_default=True, help="Name in `deploy.environments` of leverframe.yaml."
+)
 @click.option("--follow", default="origin/main", show_default=True, help="Branch whose head should serve.")
 @click.option("--watch", type=float, help="Look again after so many seconds, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one document a look.")
@@ -20,7 +21,9 @@ def reconcile(context: click.Context, environment: str, follow: str, watch: floa
 
     It reads git and the remote of DVC and nothing else, so nobody needs a way in to the server.
     """
-    for found in room.reconcile(environment, follow, watch, output.story):
-        output.verdict(found, as_json=as_json)
+    from leverframe.application.reconcile import reconcile as run
+
+    for result in run(wiring.workspace(), environment, follow, watch, output.story):
+        output.verdict(result, as_json=as_json)
         if watch is None:
-            context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)
+            context.exit(REFUSED if isinstance(result.verdict, Failed) else 0)

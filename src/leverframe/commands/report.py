@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from leverframe import output
+from leverframe import output, wiring
+from leverframe.domain import layout
 from leverframe.domain.verdict import REFUSED, Failed
-from leverframe.wiring import report as wiring
 
 _PUBLISHERS = click.Choice(["auto", "cml", "github", "summary", "file"])
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -17,11 +17,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command(epilog="Examples: leverframe report --publisher file --html card.html; leverframe report --dry-run")
 @click.option("--base", help="Branch or commit the change goes into; what counts is where it left it.  [default: main]")
-@click.option("--publisher", type=_PUBLISHERS, help="Who posts the card; by default as in params.yaml.")
+@click.option("--publisher", type=_PUBLISHERS, help="Who posts the card; by default as in leverframe.yaml.")
 @click.option("--card", type=_FILE, help="Post this card, which another job made, as data.")
-@click.option(
-    "--out", type=_FILE, default=wiring.OUT, show_default=True, help="Where the card is written; JSON beside."
-)
+@click.option("--out", type=_FILE, help=f"Where the card is written; JSON beside.  [default: {layout.REPORT}]")
 @click.option("--html", type=_FILE, help="Also write a page to open in a browser.")
 @click.option(
     "--key", default="model", show_default=True, help="Tells cards of one pull request apart: a-z, 0-9, dash."
@@ -33,6 +31,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.pass_context
 def report(context: click.Context, /, as_json: bool, by_code: bool, **asked: Any) -> None:
     """Say on one page whether to merge and why: verdict, metrics with intervals, parameters, slices, data, stages."""
-    found = wiring.report(wiring.Asked(**asked), output.step_summary)
-    output.verdict(found, as_json=as_json, report=found.place)
-    context.exit(REFUSED if by_code and isinstance(found.verdict, Failed) else 0)
+    from leverframe.application.report import Asked
+    from leverframe.application.report import report as run
+
+    result = run(wiring.workspace(), Asked(**asked), output.step_summary)
+    output.verdict(result, as_json=as_json, report=result.place)
+    context.exit(REFUSED if by_code and isinstance(result.verdict, Failed) else 0)

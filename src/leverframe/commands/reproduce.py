@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import click
 
-from leverframe import output
+from leverframe import output, wiring
 from leverframe.domain import layout
 from leverframe.domain.verdict import REFUSED, Failed
-from leverframe.wiring import levers
 
 
 @click.command(epilog="Examples: leverframe reproduce; leverframe reproduce --full")
@@ -17,7 +16,9 @@ from leverframe.wiring import levers
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def reproduce(context: click.Context, base: str | None, full: bool, tolerance: float, as_json: bool) -> None:
-    """Pull only what changed, run what is stale, and run the evaluation in any case: forged metrics are found."""
-    found = levers.reproduce(base, full, tolerance, output.story)
-    output.verdict(found, as_json=as_json, report=str(layout.lever("reproduce")))
-    context.exit(REFUSED if isinstance(found.verdict, Failed) else 0)
+    """Pull only what changed, run what is stale, and run the evaluation in any case: forged metrics are result."""
+    from leverframe.application.reproduce import reproduce as run  # loads what only this command needs
+
+    result = run(wiring.workspace(), base, full, tolerance, output.story)
+    output.verdict(result, as_json=as_json, report=str(layout.lever("reproduce")))
+    context.exit(REFUSED if isinstance(result.verdict, Failed) else 0)

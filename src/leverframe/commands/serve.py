@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from leverframe import output
-from leverframe.wiring import serving
+from leverframe import output, wiring
+from leverframe.domain.release.serve import NAME
 
 
 @click.command(epilog="Examples: leverframe serve; leverframe serve models/bundle --port 0; leverframe serve --stop")
 @click.argument("bundle", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--name", default=serving.NAME, show_default=True, help="Which server: each has a folder of its own.")
-@click.option("--port", type=int, help="Port of REST, 0 for a free one.  [default: `serve.port` of params.yaml]")
+@click.option("--name", default=NAME, show_default=True, help="Which server: each has a folder of its own.")
+@click.option("--port", type=int, help="Port of REST, 0 for a free one.  [default: `serve.port` of leverframe.yaml]")
 @click.option("--grpc-port", type=int, help="Port of gRPC, 0 for a free one.  [default: `serve.grpc_port`]")
 @click.option("--metrics-port", type=int, help="Port of metrics, 0 for a free one.  [default: `serve.metrics_port`]")
 @click.option("--status", "action", flag_value="status", help="Only say what runs.")
@@ -28,12 +28,16 @@ def serve(
     The server goes on in the background. Without BUNDLE it is the releases that were deployed to the
     server of that name, or models/bundle where there are none.
     """
+    from leverframe.application import serve as application
+
+    place = wiring.workspace()
     if action == "stop":
-        ended = serving.stop(name)
+        ended = application.stop(place, name)
         words = f"the server `{name}` has ended" if ended else f"no server `{name}` was running"
         output.product_json({"ended": ended}) if as_json else output.product(words)
         return
-    found = serving.look(name) if action == "status" else serving.serve(bundle, name, (port, grpc_port, metrics_port))
+    ports = (port, grpc_port, metrics_port)
+    found = application.look(place, name) if action == "status" else application.serve(place, bundle, name, ports)
     if as_json:
         output.product_json(found.to_json())
     else:

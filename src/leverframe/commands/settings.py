@@ -1,21 +1,25 @@
-"""Print the settings in force, or the JSON schema of params.yaml."""
+"""Print the settings in force, or the JSON schema of a file of settings."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from leverframe import output
-from leverframe.settings import PARAMS, read_settings, schema
+from leverframe import output, wiring
+from leverframe.files import LEVERS, PARAMS
+
+_FILES = click.Choice([str(PARAMS), str(LEVERS)])
 
 
-@click.command(epilog="Example: leverframe settings --schema > params.schema.json")
-@click.option("--schema", "as_schema", is_flag=True, help="Print the JSON schema of params.yaml.")
-@click.option("--file", type=click.Path(path_type=Path), default=PARAMS, help="Settings file to read.")
-def settings(as_schema: bool, file: Path) -> None:
-    """Print the settings in force, defaults filled in, as JSON; or the schema of params.yaml."""
+@click.command(epilog="Example: leverframe settings --schema --file leverframe.yaml > leverframe.schema.json")
+@click.option("--file", type=_FILES, help="Only this file.  [default: both]")
+@click.option("--schema", "as_schema", is_flag=True, help="Print the JSON schema of the file instead.")
+def settings(file: str | None, as_schema: bool) -> None:
+    """Print the settings in force as JSON, defaults filled in: what stages read, and what levers read."""
+    from leverframe.settings import levers, params
+
+    workspace = wiring.workspace()
     if as_schema:
-        output.product(schema().rstrip())
-    else:
-        output.product_json(read_settings(file).model_dump(mode="json"))
+        output.product((levers if file == str(LEVERS) else params).schema().rstrip())
+        return
+    stages = {} if file == str(LEVERS) else workspace.params.model_dump(mode="json")
+    output.product_json(stages | ({} if file == str(PARAMS) else workspace.levers.model_dump(mode="json")))

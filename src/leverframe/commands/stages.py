@@ -8,13 +8,20 @@ from leverframe import output, wiring
 
 
 @click.command(epilog="Example: leverframe stages --write")
-@click.option("--write", is_flag=True, help="Replace dvc.yaml; your own stages at its end are kept.")
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Write dvc.yaml, your own stages kept; complete .gitignore and .dvcignore.",
+)
 @click.option("--check", is_flag=True, help="Fail when dvc.yaml is not what the declarations ask for.")
 def stages(write: bool, check: bool) -> None:
     """Print the dvc.yaml that the declarations ask for, or write or check it."""
+    from leverframe.application.stages import DVC_YAML, check_definition, definition, write_definition
+
     if check:
-        wiring.check_dvc_yaml()
+        check_definition(wiring.workspace())
     elif write:
-        wiring.write_dvc_yaml()
+        changed = write_definition(wiring.workspace())
+        output.product("\n".join(changed) or "nothing to write")
     else:
-        output.product(wiring.dvc_yaml().rstrip())
+        output.product(definition(wiring.workspace())[DVC_YAML].rstrip())

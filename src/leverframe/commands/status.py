@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from leverframe import output, wiring
-from leverframe.domain.pipeline.status.staleness import selected
-from leverframe.domain.pipeline.status.status_table import document, mermaid, table
+from leverframe import output
 
 STALE = 20  # exit code: the pipeline is stale, and the caller asked to be told by code
 
@@ -24,7 +22,11 @@ def status(context: click.Context, pattern: str | None, as_json: bool, as_graph:
 
     Nothing is run, fetched or changed. Data that are not here do not make a stage stale.
     """
-    found = wiring.pipeline_status(Path())
+    from leverframe.application.status import status as run
+    from leverframe.domain.pipeline.status.staleness import selected
+    from leverframe.domain.pipeline.status.status_table import document, mermaid, table
+
+    found = run(Path())
     shown = selected(found, pattern) if pattern else found
     if as_json:
         output.product_json(document(shown))

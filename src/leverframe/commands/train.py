@@ -11,7 +11,11 @@ from leverframe import output, wiring
 @click.option("--json", "as_json", is_flag=True, help="Print the description of the model as JSON.")
 def train(as_json: bool) -> None:
     """Fit the estimator of params.yaml to the training rows; write models/model.skops and models/model.json."""
-    model = wiring.train()
+    from leverframe.application.train import train as run
+
+    with wiring.stage("train") as (workspace, record):
+        model = run(workspace)
+        record.rows(model.rows)
     if as_json:
         output.product_json(model.to_json())
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from leverframe import output, wiring
-from leverframe.domain.data.contract_markdown import render
 
 
 @click.command(epilog="Example: leverframe validate --partition 2013-03 --history 2013-02 --history 2013-01")
@@ -18,7 +17,12 @@ def validate(partition: str, history: tuple[str, ...], as_json: bool, markdown: 
 
     Ends with exit code 14 when a promise of severity error is broken; the report is written all the same.
     """
-    report = wiring.validate(partition, history)
+    from leverframe.application.validate import validate as run
+    from leverframe.domain.data.contract_markdown import render
+
+    with wiring.stage("validate", partition) as (workspace, record):
+        report = run(workspace, partition, history)
+        record.rows(sum(each.current.rows for each in report.tables))
     if as_json:
         output.product_json(report.to_json())
     else:

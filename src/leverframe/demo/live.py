@@ -7,16 +7,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from leverframe.adapters.mlserver import ServerFolder
+from leverframe.adapters.process import Processes
 from leverframe.demo.declared import GoLive
 from leverframe.demo.scene import NAME, Scene, page
 from leverframe.demo.showing import Live, Released, Shown
 from leverframe.domain import layout
 from leverframe.errors import PipelineError
-
-if TYPE_CHECKING:
-    from leverframe.local.repository import TemporaryRepository
+from leverframe.local.bundles import slow
+from leverframe.local.repository import TemporaryRepository
+from leverframe.local.traffic import Times, Traffic
 
 _CLIENTS = 4
 _MACHINE = "machine"  # the clone beside the server
@@ -25,8 +27,6 @@ _MACHINE = "machine"  # the clone beside the server
 @contextmanager
 def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[Live]:
     """Deploy main, then what is merged, then a release that is no good; the server runs until the block ends."""
-    from leverframe.local.traffic import Times, Traffic
-
     machine = scene.clone(_MACHINE, "main")
     try:
         scene.tell(f"deploying main to `{plan.environment}`: a real MLServer on this machine")
@@ -64,9 +64,6 @@ def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[L
 
 def leftover(folder: Path) -> None:
     """End the server that a killed demo left in its folder."""
-    from leverframe.adapters.mlserver import ServerFolder
-    from leverframe.adapters.process import Processes
-
     for place in (folder / _MACHINE / "repository" / layout.PRIVATE / "servers").glob("*"):
         ServerFolder(place, Processes()).stop()
 
@@ -91,8 +88,6 @@ def _asked(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def _push_slow(scene: Scene, plan: GoLive) -> None:
     """Let main have a bundle that answers rightly and takes long for it."""
-    from leverframe.local.bundles import slow
-
     author = scene.clone("past", "main")
     folder = author.root / layout.BUNDLE
     author.dvc("checkout", "--quiet", "--allow-missing")  # all of it: `dvc commit` looks at what a stage reads

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from leverframe.demo.declared import Change
 from leverframe.demo.scene import NAME, Scene, page, replaced
 from leverframe.demo.showing import Shown
-
-if TYPE_CHECKING:
-    from leverframe.local.github.state import PullRequest
+from leverframe.local.github.events import pull_request_event
+from leverframe.local.github.state import PullRequest
 
 _LEVERS = (("check",), ("reproduce",), ("gate",), ("report", "--publisher", "github"))
 
@@ -33,8 +31,6 @@ def opened(scene: Scene, branch: str, change: Change) -> Shown:
 
 def _judged(scene: Scene, pull: PullRequest) -> str:
     """Run the levers in a fresh checkout, as the workflow does, and return the verdict of the card."""
-    from leverframe.local.github.events import pull_request_event
-
     job = scene.clone(f"job-{pull.number}", "main")
     job.git("fetch", "--quiet", "origin", f"refs/pull/{pull.number}/head")
     job.git("checkout", "--quiet", "--detach", "FETCH_HEAD")

@@ -8,24 +8,26 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from leverframe.adapters.working_tree import WorkingTree
+from leverframe.application.workspace import Workspace
 from leverframe.domain.verdict import REFUSED
 from leverframe.errors import PipelineError
-from leverframe.wiring import ROOT
-
-if TYPE_CHECKING:
-    from leverframe.local.github.server import StandIn
-    from leverframe.local.github.state import PullRequest, Repository
-    from leverframe.local.repository import TemporaryRepository
+from leverframe.local.github.pages import pull_page
+from leverframe.local.github.server import StandIn
+from leverframe.local.github.state import PullRequest, Repository
+from leverframe.local.repository import TemporaryRepository
+from leverframe.package import source_folder
 
 NAME, BOT, TOKEN = "ada/model", "github-actions[bot]", "of-the-demo"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """The folder, the stand-in, and who listens to what happens."""
+    """The repository it starts from, its folder, the stand-in, and who listens to what happens."""
 
+    workspace: Workspace
     folder: Path
     server: StandIn
     tell: Callable[[str], None]
@@ -40,20 +42,18 @@ class Scene:
 
         It has this folder's cache, no remote of DVC, and a home and git identity of its own.
         """
-        from leverframe.adapters.git import Git
-        from leverframe.adapters.working_tree import WorkingTree
-        from leverframe.local.repository import TemporaryRepository
-
         repository = TemporaryRepository(self.folder / place / "repository", self.folder / place / "home")
         repository.home.mkdir(parents=True)
         if local:
-            Git(ROOT).copied(revision, repository.root)
+            self.workspace.git.copied(revision, repository.root)
             repository.git("remote", "remove", "origin")
         else:
             address = f"{self.server.address}/{NAME}"
             command = ["git", "clone", "--quiet", "--branch", revision, address, str(repository.root)]
             subprocess.run(command, env=repository.environment, check=True, capture_output=True)
-        WorkingTree.around(ROOT).lend(repository.root, remote=False)  # nothing of a demo leaves this machine
+        WorkingTree.around(self.workspace.root).lend(
+            repository.root, remote=False
+        )  # nothing of a demo leaves this machine
         return repository
 
     def push(self, repository: TemporaryRepository, branch: str) -> None:
@@ -67,7 +67,7 @@ class Scene:
         Raises ``PipelineError`` where it broke; a lever that refuses has not.
         """
         environment = {
-            **_environment(repository),
+            **self._environment(repository),
             "GITHUB_REPOSITORY": NAME,
             "GITHUB_API_URL": self.server.address,
             "GITHUB_SERVER_URL": self.server.address,
@@ -96,11 +96,15 @@ class Scene:
         found: dict[str, Any] = json.loads(self.leverframe(repository, *arguments, "--json"))
         return found
 
+    def _environment(self, repository: TemporaryRepository) -> dict[str, str]:
+        """Return the environment of a command: Leverframe is that of the checkout, where it lies there."""
+        source = source_folder(self.workspace.root)
+        known = repository.environment | ({"PYTHONPATH": str(repository.root / source)} if source else {})
+        return {name: value for name, value in known.items() if not name.startswith(("GITHUB_", "LEVERFRAME_"))}
+
 
 def page(scene: Scene, pull: PullRequest, name: str) -> Path:
     """Keep a copy of the page of a pull request as it is now, and return where."""
-    from leverframe.local.github.pages import pull_page
-
     copy = scene.folder / f"{name}.html"
     copy.write_text(pull_page(scene.forge, pull), encoding="utf-8")
     return copy
@@ -118,12 +122,3 @@ def replaced(repository: TemporaryRepository, path: str, changes: Mapping[str, s
             )
         text = text.replace(old, new)
     repository.write(path, text)
-
-
-def _environment(repository: TemporaryRepository) -> dict[str, str]:
-    """Return the environment of a command: Leverframe is the one in the checkout, where it lies in the repository."""
-    from leverframe.wiring.pipeline import package_in
-
-    package = package_in(repository.root)
-    known = repository.environment | ({"PYTHONPATH": str(package)} if package else {})
-    return {name: value for name, value in known.items() if not name.startswith(("GITHUB_", "LEVERFRAME_"))}

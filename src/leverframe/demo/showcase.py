@@ -6,43 +6,38 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from leverframe.application.workspace import Workspace
 from leverframe.demo.declared import Changes
+from leverframe.demo.live import leftover, went_live
+from leverframe.demo.pulls import opened
+from leverframe.demo.scene import BOT, NAME, TOKEN, Scene, replaced
 from leverframe.demo.showing import Showing
 from leverframe.documents import read
-from leverframe.wiring import ROOT, read_settings
-
-if TYPE_CHECKING:
-    from leverframe.demo.scene import Scene
+from leverframe.local.github.server import serving
+from leverframe.local.github.state import Token
 
 FOLDER = Path(".leverframe/demo")
 
 
 @contextmanager
-def showing(tell: Callable[[str], None]) -> Iterator[Showing | None]:
+def showing(workspace: Workspace, tell: Callable[[str], None]) -> Iterator[Showing | None]:
     """Yield what the case's ``demo.yaml`` asks for; pages and server are up until the block ends.
 
     A case without the file shows nothing. Everything lies in a folder of its own, made anew.
     """
-    case = ROOT / read_settings().data.case.replace(".", "/") / "demo.yaml"
+    case = workspace.case / "demo.yaml"
     if not case.is_file():
         yield None
         return
-    from leverframe.demo.live import leftover, went_live
-    from leverframe.demo.pulls import opened
-    from leverframe.demo.scene import BOT, NAME, TOKEN, Scene
-    from leverframe.local.github.server import serving
-    from leverframe.local.github.state import Token
-
     asked = read(case, Changes, what="the pull requests of the demo")
-    folder = (ROOT / FOLDER).resolve()
+    folder = (workspace.root / FOLDER).resolve()
     leftover(folder)
     shutil.rmtree(folder, ignore_errors=True)
     with serving(folder / "forge") as server:
         server.tokens[TOKEN] = Token(BOT)
         server.repository(NAME)
-        scene = Scene(folder, server, tell)
+        scene = Scene(workspace, folder, server, tell)
         _main(scene, asked)
         pulls = {branch: opened(scene, branch, change) for branch, change in asked.changes.items()}
         with went_live(scene, asked.live, pulls) if asked.live else nullcontext() as live:
@@ -51,11 +46,8 @@ def showing(tell: Callable[[str], None]) -> Iterator[Showing | None]:
 
 def _main(scene: Scene, asked: Changes) -> None:
     """Push the head of this folder as main, with the change that the demo needs for itself."""
-    from leverframe.adapters.git import Git
-    from leverframe.demo.scene import replaced
-
-    main = scene.clone("main", Git(ROOT).named("HEAD"), local=True)
+    main = scene.clone("main", scene.workspace.git.named("HEAD"), local=True)
     if asked.live:
-        replaced(main, "params.yaml", asked.live.prepare, "`live.prepare`")
+        replaced(main, "leverframe.yaml", asked.live.prepare, "`live.prepare`")
         main.commit("An environment for the demo")
     scene.push(main, "main")

@@ -7,6 +7,7 @@ from pathlib import Path
 STATIC = "static"  # the partition name of tables that have no months
 RAW = Path("data/raw")
 FEATURES = Path("data/features")
+FEATURE_TABLE = "features"  # what the features of a partition are called among the tables
 TRAIN = Path("data/training/train.parquet")
 HOLDOUT = Path("data/training/holdout.parquet")
 PREDICTIONS = Path("data/predictions.parquet")
@@ -28,7 +29,8 @@ SNAPSHOT = Path("data/snapshot.bin")
 BUNDLE = Path("models/bundle")
 BUNDLE_REPORT = REPORTS / "bundle.json"
 PARITY = REPORTS / "parity.json"
-LEVERS = Path(".leverframe/levers")  # what each lever found last; the card is made of it
+RESULTS = Path(".leverframe/levers")  # the last result of each lever; the card is made of it
+REPORT = Path(".leverframe/report.md")  # the card as it was made last
 PRIVATE = Path(".leverframe")  # of this machine alone
 VALID_SETTINGS = Path(".leverframe/valid-settings")  # digest of settings that were valid
 STAGE_LOGS = Path(".leverframe/stages")  # never an output: times would change hashes
@@ -71,4 +73,4 @@ def feature_sketch(partition: str) -> Path:
 
 def lever(name: str) -> Path:
     """Return the file with what a lever found."""
-    return LEVERS / f"{name}.json"
+    return RESULTS / f"{name}.json"

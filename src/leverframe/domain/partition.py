@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from leverframe.errors import SettingsError
 
+HISTORY = 2  # earlier partitions that volume and null rates of one are compared with
+
 _WRITTEN = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 
 

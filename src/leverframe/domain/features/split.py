@@ -13,7 +13,7 @@ from leverframe.domain.features.plan import Plan, select
 from leverframe.domain.features.training_set import Feature, FeatureKind, Label, Split, TrainingSet
 from leverframe.domain.partition import Month, months
 from leverframe.errors import DefinitionError, LabelError, SourceError, nearest
-from leverframe.settings import FeaturesSettings, MonthRange
+from leverframe.settings.params import FeaturesSettings, MonthRange
 
 _FEATURE_KINDS: dict[str, FeatureKind] = {"number": "numeric", "text": "categorical", "boolean": "boolean"}
 

@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from leverframe.documents import Document, load, validated
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.errors import DefinitionError, LeakError, nearest
-from leverframe.settings import ZoneText
+from leverframe.settings.params import ZoneText
 
 COMPILER = "1"  # raised whenever the same star.yaml would give other features
 

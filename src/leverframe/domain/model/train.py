@@ -19,7 +19,7 @@ from leverframe.domain.features.training_set import LABEL, Feature, Label, Label
 from leverframe.domain.model.artefacts import Artefacts, read_as
 from leverframe.domain.model.table import Column, Tables, column, model_inputs
 from leverframe.errors import LabelError
-from leverframe.settings import TrainSettings
+from leverframe.settings.params import TrainSettings
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ file to them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,14 @@ from leverframe.domain import layout
 from leverframe.domain.data.ingest import Source, inputs
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.training_set import LabelKind
-from leverframe.domain.partition import Month, months, months_back
+from leverframe.domain.partition import HISTORY, Month, months, months_back
+from leverframe.domain.pipeline import installation
 from leverframe.errors import SettingsError
-from leverframe.settings import Settings
+from leverframe.settings.params import Params
 
-HISTORY = 2  # earlier months that a month's volume and null rates are compared with
 OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` keeps them."
 
-_MODEL = ("artefacts", "table", "training_set")
-_ONLINE = ("features", "online", "snapshot", "snapshot_file")
-_DUCKDB = ("build", "engine", "checks", "versions", "views", "sql", "connection")
-_BUNDLE = ("bundle", "onnx", "pandera", "sklearn", "polars", "train", "evaluate", *_MODEL, *_ONLINE)
-_DESCRIBED = ("statistics", "sketch", "sql", "connection")  # what makes profiles and sketches
-_ENGINES = {"duckdb": _DUCKDB, "spark": ("build", "spark")}
+_PLAN = "leverframe.domain.features.plan"  # what reads and compiles star.yaml
 
 # What `dvc plots` draws for each kind of label: file, column along, column up, template.
 _DRAWN: Mapping[LabelKind, tuple[tuple[str, str, str, str], ...]] = {
@@ -51,7 +46,7 @@ _DRAWN: Mapping[LabelKind, tuple[tuple[str, str, str, str], ...]] = {
 
 _HEAD = """\
 # Written by `leverframe stages --write` from params.yaml, sources.py and star.yaml: which months a
-# stage reads follows from the windows. `leverframe status` tells what is stale and why.
+# stage reads follows from the windows, and which code from its imports. `leverframe status` tells what is stale.
 """
 
 
@@ -67,6 +62,28 @@ class Stage:
     in_git: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     monthly: bool = False
+    installation: tuple[str, ...] = ()  # keys of `leverframe-version.yaml`
+
+
+@dataclass(frozen=True)
+class StageCode:
+    """What tells which code a stage runs; ``engines`` are the modules of engines by name.
+
+    ``of`` returns the files in the repository behind modules, Leverframe's own among them only
+    where it is part of the repository: elsewhere ``installed`` is true and its version counts.
+    """
+
+    of: Callable[..., Iterable[str]]
+    engines: Mapping[str, str]
+    installed: bool
+
+    def __call__(self, command: str, *modules: str) -> list[str]:
+        """Return the files that a command of the application layer runs, with those of further modules."""
+        return [*self.of(f"leverframe.application.{command}", "leverframe.settings.params", *modules)]
+
+    def keys(self, *more: str) -> tuple[str, ...]:
+        """Return what a stage reads of the file that names the installed version."""
+        return (installation.VERSION, *more) if self.installed else ()
 
 
 @dataclass(frozen=True)
@@ -79,22 +96,50 @@ class Pipeline:
     kind: LabelKind
 
 
-def pipeline(settings: Settings, sources: Mapping[str, Source], plan: Plan, code: Sequence[str]) -> Pipeline:
+def pipeline(params: Params, sources: Mapping[str, Source], plan: Plan, code: StageCode) -> Pipeline:
     """Return the pipeline that the declarations ask for.
 
-    ``code`` lists the source files and folders of Leverframe in this repository; where it is
-    installed from elsewhere none is, and its version counts instead.
+    Raises ``SettingsError`` for a setting that a stage depends on and that is not written down.
     """
-    case = settings.data.case.replace(".", "/")
     back = max([HISTORY, *(months_back(reach) for reach in plan.reach().values())])
-    data, build = _data_stages(case, sources, code), _build(case, settings.features.engine, plan, sources, code)
-    online = _online_stages(settings, case, plan, sources, code)
-    stages = (*data, build, *online, *_model_stages(settings, case, code))
+    case = _Case(params, sources, plan, code)
+    stages = (*_data_stages(case), _build(case), *_online_stages(case), *_model_stages(case))
     for name in dict.fromkeys(name for stage in stages for name in stage.params):
-        _refuse_default(settings, name)
+        _refuse_default(params, name)
     kinds = {label.name: label.kind for label in plan.labels}
-    kind = kinds.get(settings.features.label, "binary")
-    return Pipeline(stages, tuple(months(settings.data.first, settings.data.last)), back, kind)
+    kind = kinds.get(params.features.label, "binary")
+    return Pipeline(stages, tuple(months(params.data.first, params.data.last)), back, kind)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """All declarations of a case, and what tells the code behind them."""
+
+    params: Params
+    sources: Mapping[str, Source]
+    plan: Plan
+    code: StageCode
+
+    @property
+    def months(self) -> list[Month]:
+        return months(self.params.data.first, self.params.data.last)
+
+    @property
+    def folder(self) -> str:
+        return self.params.data.case.replace(".", "/")
+
+    @property
+    def star(self) -> str:
+        return f"{self.folder}/star.yaml"
+
+    def module(self, file: str) -> str:
+        """Return the module of one of the case's files."""
+        return f"{self.params.data.case}.{file}"
+
+    @property
+    def estimator(self) -> str:
+        """The module that the estimator comes from."""
+        return self.params.train.estimator.partition(":")[0]
 
 
 def render(pipeline: Pipeline, tail: str = "") -> str:
@@ -116,21 +161,26 @@ def own_stages(text: str) -> str:
     return text.partition(f"{OWN_STAGES}\n")[2]
 
 
-def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) -> tuple[Stage, ...]:
-    static = [name for name, source in sources.items() if source.static]
-    monthly = [name for name, source in sources.items() if not source.static]
-    ingest = [f"{case}/sources.py", *_only(code, "ingest", "polars")]
-    promises = _only(code, "validate", "verdict", "pandera", *_DESCRIBED)
-    validate = [f"{case}/contracts.py", *promises]
+def _data_stages(case: _Case) -> tuple[Stage, ...]:
+    static = [name for name, source in case.sources.items() if source.static]
+    monthly = [name for name, source in case.sources.items() if not source.static]
+    ingest = case.code("ingest", case.module("sources"))
+    validate = case.code("validate", case.module("contracts"), case.module("sources"))
     history = [_raw(name, f"back_{n}") for name in monthly for n in range(HISTORY, 0, -1)]
     raw_static = [_path(layout.raw(name, layout.STATIC)) for name in static]
     raw_month = [_raw(name) for name in monthly]
-    zone = ("data.case", "data.timezone")
-    read_static = (*ingest, *inputs(sources, static=True))
-    read_month = (*ingest, *(path.replace("{month}", "${key}") for path in inputs(sources, static=False)))
+    zone, keys = ("data.case", "data.timezone"), case.code.keys()
+    read_static = (*ingest, *inputs(case.sources, static=True))
+    read_month = (*ingest, *(path.replace("{month}", "${key}") for path in inputs(case.sources, static=False)))
     return (
-        Stage("ingest-static", "leverframe ingest --partition static", read_static, zone, cached=tuple(raw_static)),
-        Stage("ingest", "leverframe ingest --partition ${key}", read_month, zone, tuple(raw_month), monthly=True),
+        Stage(
+            "ingest-static", "leverframe ingest --partition static", read_static, zone, tuple(raw_static),
+            installation=keys,
+        ),
+        Stage(
+            "ingest", "leverframe ingest --partition ${key}", read_month, zone, tuple(raw_month), monthly=True,
+            installation=keys,
+        ),
         Stage(
             "validate-static",
             "leverframe validate --partition static",
@@ -138,6 +188,7 @@ def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) 
             ("data.case",),
             in_git=(_path(layout.contract_report(layout.STATIC)), _path(layout.sketch(layout.STATIC))),
             metrics=(_path(layout.profile(layout.STATIC)),),
+            installation=keys,
         ),
         Stage(
             "validate",
@@ -147,8 +198,9 @@ def _data_stages(case: str, sources: Mapping[str, Source], code: Sequence[str]) 
             in_git=(_path(layout.contract_report("${key}")), _path(layout.sketch("${key}"))),
             metrics=(_path(layout.profile("${key}")),),
             monthly=True,
+            installation=keys,
         ),
-    )
+    )  # fmt: skip
 
 
 def _refuse_default(settings: Document, name: str) -> None:
@@ -166,124 +218,131 @@ def _refuse_default(settings: Document, name: str) -> None:
             )
 
 
-def _build(case: str, engine: str, plan: Plan, sources: Mapping[str, Source], code: Sequence[str]) -> Stage:
-    reach = plan.reach()
+def _build(case: _Case) -> Stage:
+    reach = case.plan.reach()
     reads, furthest = [], 0
-    for table in plan.tables():
-        if sources[table].static:
+    for table in case.plan.tables():
+        if case.sources[table].static:
             reads.append(_path(layout.raw(table, layout.STATIC)))
             continue
         back = months_back(reach[table])
         furthest = max(furthest, back)
         reads += [*(_raw(table, f"back_{n}") for n in range(back, 0, -1)), _raw(table)]
-    promised = [layout.STATIC, *(f"${{item.back_{n}}}" for n in range(furthest, 0, -1)), "${key}"]
-    contracts = [_path(layout.contract_report(each)) for each in promised]
+    validated = [layout.STATIC, *(f"${{item.back_{n}}}" for n in range(furthest, 0, -1)), "${key}"]
+    contracts = [_path(layout.contract_report(partition)) for partition in validated]
     return Stage(
         "build",
         "leverframe build --partition ${key}",
-        (f"{case}/star.yaml", *_only(code, "validate", *_DESCRIBED, *_ENGINES[engine]), *reads, *contracts),
+        (case.star, *case.code("build", _PLAN, case.code.engines[case.params.features.engine]), *reads, *contracts),
         ("data.case", "data.first", "data.timezone", "features.engine"),
         cached=(_path(layout.features("${key}")),),
         in_git=(_path(layout.feature_sketch("${key}")),),
         metrics=(_path(layout.feature_profile("${key}")),),
         monthly=True,
+        installation=case.code.keys(installation.EXTRAS),
     )
 
 
-def _model_stages(settings: Settings, case: str, code: Sequence[str]) -> tuple[Stage, ...]:
-    every = [_path(layout.features(str(month))) for month in months(settings.data.first, settings.data.last)]
+def _model_stages(case: _Case) -> tuple[Stage, ...]:
+    every = [_path(layout.features(str(month))) for month in case.months]
     train, holdout, model = _path(layout.TRAIN), _path(layout.HOLDOUT), _path(layout.MODEL)
     described, learnt, card = (_path(each) for each in (layout.TRAINING_SET, layout.LEARNING_SET, layout.MODEL_CARD))
-    judge = _only(code, "evaluate", "train", "pictures", "sklearn", *_MODEL)
-    estimator = [f"{case}/model.py", *_only(code, "train", "sklearn", *_MODEL)]
+    keys = case.code.keys()
     return (
         Stage(
             "training-set",
-            "leverframe build --training-set",
-            (f"{case}/star.yaml", *_only(code, *_DUCKDB, "splits"), *every),
+            "leverframe training-set",
+            (case.star, *case.code("training_set", _PLAN), *every),
             ("data.case", "data.timezone", "features"),
             cached=(train, holdout),
             in_git=(described, learnt),
+            installation=keys,
         ),
         Stage(
             "train",
             "leverframe train",
-            (*estimator, learnt, train),
+            (*case.code("train", case.estimator), learnt, train),
             ("train",),
             cached=(model,),
             in_git=(_path(layout.MODEL_DESCRIPTION),),
+            installation=keys,
         ),
         Stage(
             "evaluate",
             "leverframe evaluate",
-            (*judge, described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
+            (
+                *case.code("evaluate", case.estimator),
+                *(described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
+            ),
             ("data.timezone", "evaluate"),
             cached=(_path(layout.PREDICTIONS),),
             in_git=(card, _path(layout.PLOTS), _path(layout.PICTURES)),
             metrics=(_path(layout.METRICS),),
+            installation=keys,
         ),
         Stage(
             "bundle",
             "leverframe bundle",
             (
-                f"{case}/star.yaml",
-                f"{case}/contracts.py",
-                *_only(code, "build", *_BUNDLE, *_DESCRIBED),
+                case.star,
+                *case.code("bundle", _PLAN, case.module("contracts"), case.estimator),
                 *(train, holdout, model, _path(layout.MODEL_DESCRIPTION), card, _path(layout.SNAPSHOT)),
             ),
             ("bundle", "data.case", "data.timezone"),
             cached=(_path(layout.BUNDLE),),
             metrics=(_path(layout.BUNDLE_REPORT),),
+            installation=case.code.keys(installation.EXTRAS),
         ),
     )
 
 
-def _online_stages(
-    settings: Settings, case: str, plan: Plan, sources: Mapping[str, Source], code: Sequence[str]
-) -> tuple[Stage, ...]:
+def _online_stages(case: _Case) -> tuple[Stage, ...]:
     """Return the stages of what is looked up at request time: the snapshot as of the end, and its parity."""
-    every, holdout = months(settings.data.first, settings.data.last), settings.features.holdout
+    every, holdout = case.months, case.params.features.holdout
     compared = months(holdout.first, holdout.last)
-    star = (f"{case}/star.yaml", *_only(code, *_DUCKDB, *_ONLINE))
     return (
         Stage(
             "snapshot",
-            "leverframe build --snapshot",
-            (*star, *_seen(plan, sources, [every[-1].plus(1)], every)),
+            "leverframe snapshot",
+            (case.star, *case.code("snapshot", _PLAN), *_seen(case, [every[-1].plus(1)])),
             ("data",),
             cached=(_path(layout.SNAPSHOT),),
+            installation=case.code.keys(),
         ),
         Stage(
             "parity",
             "leverframe parity",
             (
-                *star,
-                *_only(code, "parity", "polars"),
-                *_seen(plan, sources, [*compared, compared[-1].plus(1)], every),
+                case.star,
+                *case.code("parity", _PLAN),
+                *_seen(case, [*compared, compared[-1].plus(1)]),
                 *(_path(layout.features(str(month))) for month in compared),
             ),
             ("data", "features.holdout"),
             metrics=(_path(layout.PARITY),),
+            installation=case.code.keys(),
         ),
     )
 
 
-def _seen(plan: Plan, sources: Mapping[str, Source], asked: Sequence[Month], every: Sequence[Month]) -> tuple[str, ...]:
-    """Return the raw files among ``every`` month that a snapshot for moments of the months ``asked`` reads."""
-    found, reach = [], plan.reach()
-    for table in dict.fromkeys(step.table for step in plan.steps):
-        if sources[table].static:
+def _seen(case: _Case, asked: Sequence[Month]) -> tuple[str, ...]:
+    """Return the raw files that a snapshot for timestamps of the months ``asked`` reads."""
+    found, reach, every = [], case.plan.reach(), case.months
+    for table in dict.fromkeys(step.table for step in case.plan.steps):
+        if case.sources[table].static:
             found.append(_path(layout.raw(table, layout.STATIC)))
             continue
         back = months_back(reach[table])
         read = [month for month in every if asked[0].plus(-back) <= month <= asked[-1]]
         found += [_path(layout.raw(table, str(month))) for month in read]
-    spine = _path(layout.raw(plan.spine, str(every[-1])))  # tells the kinds of the fields
+    spine = _path(layout.raw(case.plan.spine, str(every[-1])))  # tells the kinds of the fields
     return tuple(dict.fromkeys([*found, spine]))
 
 
 def _stage_lines(stage: Stage) -> list[str]:
     body = [f"cmd: {stage.command}", *_listed("deps", stage.dependencies), *_listed("params", stage.params)]
+    if stage.installation:
+        body += [f"  - {installation.FILE}:", *(f"    - {key}" for key in stage.installation)]
     outs: list[str] = [f"- {path}" for path in stage.cached]
     outs += [line for path in stage.in_git for line in (f"- {path}:", "    cache: false")]
     body += ["outs:", *(f"  {line}" for line in outs)] if outs else []
@@ -307,11 +366,6 @@ def _listed(section: str, entries: Iterable[str]) -> list[str]:
 
 def _raw(table: str, back: str | None = None) -> str:
     return _path(layout.raw(table, f"${{item.{back}}}" if back else "${key}"))
-
-
-def _only(code: Sequence[str], *rooms: str) -> list[str]:
-    """Return the files and folders of ``code`` that are named after one of ``rooms``."""
-    return [path for path in code if Path(path).stem in rooms]
 
 
 def _path(path: Path) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
 
+NAME = "default"  # of the server that `serve` starts without another name
+
 
 @dataclass(frozen=True)
 class Running:

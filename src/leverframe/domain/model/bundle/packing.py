@@ -27,7 +27,7 @@ from leverframe.domain.model.evaluate.evaluation import Answerer
 from leverframe.domain.model.table import Table, Tables, model_inputs
 from leverframe.domain.model.train import ModelDescription
 from leverframe.errors import BundleError
-from leverframe.settings import BundleSettings
+from leverframe.settings.params import BundleSettings
 
 _KINDS = {"text": "text", "boolean": "boolean"}
 

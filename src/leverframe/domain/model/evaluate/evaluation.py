@@ -33,7 +33,7 @@ from leverframe.domain.model.evaluate.weighing import Floats
 from leverframe.domain.model.table import Table, Tables, column, model_inputs
 from leverframe.domain.model.train import ModelDescription, checked_labels
 from leverframe.errors import EstimatorError
-from leverframe.settings import EvaluateSettings
+from leverframe.settings.params import EvaluateSettings
 
 _THREADS = 1  # of sums: how they are cut among threads moves their last digits
 

@@ -15,7 +15,7 @@ from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS
 from leverframe.domain.model.evaluate.scores import Scores, SliceLine, slice_lines
 from leverframe.domain.model.train import ModelDescription
-from leverframe.settings import EvaluateSettings
+from leverframe.settings.params import EvaluateSettings
 
 MOST_SLICES = 60
 _KINDS: tuple[FeatureKind, ...] = ("numeric", "categorical", "boolean")

@@ -15,7 +15,7 @@ from leverframe.domain.model.evaluate.calibration import Bin
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS, AnyJudge
 from leverframe.domain.model.evaluate.weighing import ByRow, Floats
-from leverframe.settings import EvaluateSettings
+from leverframe.settings.params import EvaluateSettings
 
 Figures = dict[str, Any]
 

@@ -219,7 +219,7 @@ class Rollouts:
             raise ClusterError(
                 f"release {number} has no {self.template.workload}",
                 why=f"`flavour` of `{self.environment}` was changed since",
-                next="change it back in params.yaml, or deploy the commit that should serve",
+                next="change it back in leverframe.yaml, or deploy the commit that should serve",
             )
         self.cluster.apply(objects)
         why = self.settled(number)

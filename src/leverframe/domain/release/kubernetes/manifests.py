@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from leverframe.settings import KubernetesSettings, ServeSettings
+from leverframe.settings.levers import KubernetesSettings, ServeSettings
 
 Manifest = dict[str, Any]
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from leverframe.domain import layout
 from leverframe.domain.data.sketch import Distribution, Sketch
+from leverframe.domain.layout import FEATURE_TABLE
 from leverframe.domain.review.diff.column_diff import psi, schema_changes
 from leverframe.domain.review.diff.contract_diff import contract_changes
 from leverframe.domain.review.diff.definition_diff import definition_changes, settings_changes
 from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, Estimate, RowsDiff, TableDiff
-from leverframe.domain.review.diff.revision import FEATURES, Revision
+from leverframe.domain.review.diff.revision import Revision
 from leverframe.domain.review.diff.row_diff import rows_diff
 from leverframe.errors import RepositoryError
 
@@ -29,9 +30,9 @@ def compared(base: Revision, head: Revision) -> Diff:
     if base.profiles:
         names = dict.fromkeys([*_names(base), *_names(head)])
         for each in (base, head):
-            if FEATURES in names and FEATURES not in _names(each):
+            if FEATURE_TABLE in names and FEATURE_TABLE not in _names(each):
                 notes.append(f"{each.name} has no profile of the features, so their values are not compared")
-                del names[FEATURES]
+                del names[FEATURE_TABLE]
         tables = [_table(name, base, head, notes) for name in names]
         changes += [change for name in names for change in _table_changes(name, base, head)]
     else:
@@ -47,7 +48,7 @@ def compared(base: Revision, head: Revision) -> Diff:
 def _names(revision: Revision) -> list[str]:
     """Return the tables of a revision; the features last."""
     found = dict.fromkeys(name for tables in revision.profiles.values() for name in tables)
-    return sorted(found, key=lambda name: (name == FEATURES, name))
+    return sorted(found, key=lambda name: (name == FEATURE_TABLE, name))
 
 
 def _partitions(table: str, revision: Revision) -> list[str]:
@@ -172,7 +173,7 @@ def _table_changes(table: str, base: Revision, head: Revision) -> Iterator[Chang
     both = [each for each in there if each in here]
     gone: set[str] = set()
     new: set[str] = set()
-    if table != FEATURES:  # of features the definition tells, with what they mean
+    if table != FEATURE_TABLE:  # of features the definition tells, with what they mean
         for each in both:
             before, after = (side.profiles[each][table]["columns"] for side in (base, head))
             yield from schema_changes(table, before, after)

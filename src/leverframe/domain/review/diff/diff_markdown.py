@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from leverframe.domain.layout import FEATURE_TABLE
 from leverframe.domain.markdown import code, plain
 from leverframe.domain.review.diff.column_diff import shown
 from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, Estimate, RowsDiff, TableDiff
-from leverframe.domain.review.diff.revision import FEATURES
 
 LIMIT = 4096  # bytes of UTF-8
 _ROOMS = (20, 10, 6, 4, 2, 1, 0)  # lines of each part, tried until the page is short enough
@@ -39,8 +39,8 @@ def _page(diff: Diff, room: int) -> str:
 def _verdict(diff: Diff) -> str:
     if not (diff.tables or diff.changes):
         return "no change in what can be compared" if diff.notes else "no change"
-    tables = sum(each.table != FEATURES for each in diff.tables)
-    features = sum(len(each.columns) for each in diff.tables if each.table == FEATURES)
+    tables = sum(each.table != FEATURE_TABLE for each in diff.tables)
+    features = sum(len(each.columns) for each in diff.tables if each.table == FEATURE_TABLE)
     told = [
         _counted(tables, "table differs", "tables differ"),
         _counted(features, "feature differs", "features differ"),
@@ -113,7 +113,7 @@ def _columns(tables: Sequence[TableDiff], room: int) -> list[str]:
 
 
 def _column(table: str, found: ColumnDiff) -> str:
-    name = found.column if table == FEATURES else f"{table}.{found.column}"
+    name = found.column if table == FEATURE_TABLE else f"{table}.{found.column}"
     index = "" if found.psi is None else f"{found.psi:.3f}"
     where = plain(found.partition, 20) + (f" and {found.partitions - 1} more" if found.partitions > 1 else "")
     ours, theirs = dict(shown(found.before)), dict(shown(found.after))

@@ -13,11 +13,10 @@ from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan, compile_star
 from leverframe.domain.features.star import Star
 from leverframe.errors import LeverframeError, RepositoryError
-from leverframe.settings import PARAMS
+from leverframe.files import PARAMS
 from leverframe.yaml_files import parse
 
 WORKING_TREE = "the working tree"
-FEATURES = "features"  # the name that the features of a month go by among the tables
 
 Tables = Mapping[str, Mapping[str, Any]]  # by partition, then by table
 

@@ -27,7 +27,7 @@ from leverframe.domain.review.gate.replayed import Shadow, against
 from leverframe.domain.review.gate.rules import Rules
 from leverframe.domain.verdict import Objection, Reason
 from leverframe.errors import DefinitionError, LeverframeError
-from leverframe.settings import EvaluateSettings
+from leverframe.settings.params import EvaluateSettings
 
 _TOLERANCE = 1e-4  # relative: figures in git have six digits, and sums differ in the last ones between machines
 _LEAST_SHARED = 0.5  # of the candidate's rows that the champion must have answered, where it cannot answer anew
@@ -83,7 +83,7 @@ def run(
     return replace(
         empty,
         objections=(*forged, *missed, *within, *around),
-        because="" if ruled else "no rule is declared in `gate` of `params.yaml`, so nothing could fail",
+        because="" if ruled else "no rule is declared in `gate` of `leverframe.yaml`, so nothing could fail",
         rows=len(pair.candidate.labels),
         days=pair.candidate.number_of_days,
         how=how,

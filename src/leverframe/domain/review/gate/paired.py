@@ -26,7 +26,7 @@ from leverframe.domain.model.evaluate.weighing import ByDay, ByRow, Floats
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
 from leverframe.domain.review.gate.rules import said
 from leverframe.domain.verdict import Objection, Reason
-from leverframe.settings import GateSettings, MetricRule, SliceRule
+from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
 
 Five = tuple[float | None, float | None, float | None, float | None, float | None]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leverframe.documents import validated
-from leverframe.settings import GateSettings, MetricRule
+from leverframe.settings.levers import GateSettings, MetricRule
 from leverframe.yaml_files import leaves
 
 BASE, CHANGE = "the base branch", "this change, as the base branch has none"
@@ -23,7 +23,7 @@ class Rules:
 
 
 def rules_in_force(base: Mapping[str, Any], head: Mapping[str, Any]) -> Rules:
-    """Return the rules of ``base``, or of ``head`` where the base declares no gate; both are whole ``params.yaml``.
+    """Return the rules of ``base``, or of ``head`` where the base declares no gate; both are whole ``leverframe.yaml``.
 
     Raises ``SettingsError`` where the section in force does not fit.
     """

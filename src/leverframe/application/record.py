@@ -1,30 +1,30 @@
-"""Where a deployment is written down: the tags of this clone, and the forge where a token is at hand."""
+"""Where a deployment is recorded: the tags of this clone, and the forge where a token is at hand."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from leverframe.wiring import ROOT
+from leverframe.adapters import runner
+from leverframe.adapters.git import Git
+from leverframe.application.environments import Environment
+from leverframe.application.workspace import Workspace
+from leverframe.domain.release.ledger import Ledger
+from leverframe.domain.release.tag import Tag
 
 if TYPE_CHECKING:
-    from leverframe.adapters.git import Git
     from leverframe.adapters.github.deployments import GithubDeployments
-    from leverframe.domain.release.ledger import Ledger
-    from leverframe.domain.release.tag import Tag
 
 
-def ledger(model: str, environment: str) -> Ledger:
-    """Return where the deployments of a model to an environment are written down."""
-    from leverframe.adapters import runner
-    from leverframe.adapters.git import Git
-    from leverframe.domain.release.ledger import Ledger
-
+def ledger(workspace: Workspace, environment: Environment) -> Ledger | None:
+    """Return where the deployments to an environment are recorded; None where it declares that they are not."""
+    if not environment.settings.record:
+        return None
     forge = None
     if runner.repository() and runner.token():
-        from leverframe.adapters.github.deployments import GithubDeployments
+        from leverframe.adapters.github.deployments import GithubDeployments  # noqa: PLC0415 - of an extra
 
         forge = GithubDeployments(runner.api(), runner.repository(), runner.token())
-    return Ledger(_Book(Git(ROOT), forge), forge, model, environment)
+    return Ledger(_Book(workspace.git, forge), forge, environment.model, environment.name)
 
 
 class _Book:

@@ -1,4 +1,4 @@
-"""The pipeline of one folder, run through DVC, its stages told as they end."""
+"""A run of the pipeline of one folder through DVC, each stage told as it ends."""
 
 from __future__ import annotations
 
@@ -9,21 +9,14 @@ from typing import Literal
 from leverframe.adapters.dvc import Repro, StageFailed, StageFinished, StageSkipped
 from leverframe.adapters.process import run_group
 from leverframe.domain.review.reproduce import StageRun
-from leverframe.wiring import ROOT
 
 
-def package_in(root: Path) -> Path | None:
-    """Return the folder to import Leverframe from in a checkout of this repository; None where it lies elsewhere."""
-    home, here = Path(__file__).parents[2], ROOT.resolve()
-    return root.resolve() / home.relative_to(here) if home.is_relative_to(here) else None
+class PipelineRun:
+    """Runs stages in ``root``; Leverframe is imported from ``source`` below it, None where it is installed."""
 
-
-class OnePipeline:
-    """The port of ``domain/reproduce.py``; Leverframe itself is taken from the folder where it lies inside."""
-
-    def __init__(self, root: Path, tell: Callable[[str], None]) -> None:
+    def __init__(self, root: Path, source: Path | None, tell: Callable[[str], None]) -> None:
         self._root, self._tell, self._events = root, tell, list[StageRun]()
-        self._repro = Repro(root, run_group, package_in(root))
+        self._repro = Repro(root, run_group, root.resolve() / source if source else None)
 
     def repro(self, *arguments: str) -> None:
         """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""

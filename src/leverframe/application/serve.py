@@ -1,37 +1,35 @@
-"""How servers of this machine are started, looked at and ended."""
+"""Start a model server of this machine, look at it, and end it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from leverframe.adapters.mlserver import ServerFolder
+from leverframe.application.servers import log_of, server_folder, start_ports
+from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest, unusable
 from leverframe.domain.model.bundle.metadata import released
+from leverframe.domain.model.bundle.schema import Schema, from_json
+from leverframe.domain.release.serve import Served, example
 from leverframe.errors import BundleError, ServerError
-from leverframe.files import PARAMS, private_folder, write_folder
-from leverframe.wiring import ROOT, read_settings
-
-if TYPE_CHECKING:
-    from leverframe.adapters.mlserver import Ports, ServerFolder
-    from leverframe.domain.model.bundle.schema import Schema
-    from leverframe.domain.release.serve import Served
-    from leverframe.settings import ServeSettings
-
-NAME = "default"  # of the server that `serve` starts without another name
+from leverframe.files import write_folder
 
 
-def serve(path: Path | None, name: str, ports: tuple[int | None, int | None, int | None]) -> Served:
+def serve(
+    workspace: Workspace, path: Path | None, name: str, ports: tuple[int | None, int | None, int | None]
+) -> Served:
     """Start the server of that name with a bundle, or with the releases that its folder has.
 
     ``ports`` of REST, gRPC and metrics are those of the settings where they are None. A server
     that runs goes on. Raises ``BundleError`` for a bundle that it cannot answer with.
     """
-    settings = _settings()
-    place = server_folder(name)
+    settings = workspace.levers.serve
+    place = server_folder(workspace, name)
     running, deployed = place.running() is not None, any((place.folder / "releases").glob("*.json"))
     if path is not None or not (running or deployed):
         if running:
@@ -41,7 +39,7 @@ def serve(path: Path | None, name: str, ports: tuple[int | None, int | None, int
                 next="`leverframe deploy` changes the model of a server that runs, "
                 f"`leverframe serve --stop --name {name}` ends it",
             )
-        _put_alone(place, path or ROOT / layout.BUNDLE)
+        _put_alone(place, path or workspace.root / layout.BUNDLE)
     started = place.start(start_ports(settings, ports), log=log_of(place, settings), limit=settings.maximum_bytes)
     client = place.client(started)
     for model in _releases(place):
@@ -53,14 +51,12 @@ def serve(path: Path | None, name: str, ports: tuple[int | None, int | None, int
                 why=why,
                 next="`dvc repro bundle` makes the bundle again, `dvc pull` fetches it",
             )
-    return look(name)
+    return look(workspace, name)
 
 
-def look(name: str) -> Served:
+def look(workspace: Workspace, name: str) -> Served:
     """Return the server of that name; raises ``ServerError`` where none runs."""
-    from leverframe.domain.release.serve import Served, example
-
-    place = server_folder(name)
+    place = server_folder(workspace, name)
     running = place.running()
     if running is None:
         raise ServerError(
@@ -74,29 +70,9 @@ def look(name: str) -> Served:
     return Served(running, models, str(place.folder), shown)
 
 
-def stop(name: str) -> bool:
+def stop(workspace: Workspace, name: str) -> bool:
     """End the server of that name; return whether one ran."""
-    return server_folder(name).stop()
-
-
-def server_folder(name: str) -> ServerFolder:
-    """Return the folder of the server of that name."""
-    from leverframe.adapters.mlserver import ServerFolder
-    from leverframe.adapters.process import Processes
-
-    servers = ROOT / _settings().folder
-    private_folder(servers if servers.is_absolute() else ROOT / layout.PRIVATE)
-    return ServerFolder((servers / name).resolve(), Processes())
-
-
-def log_of(place: ServerFolder, settings: ServeSettings) -> dict[str, Any]:
-    """Return the settings of a server's inference log."""
-    from leverframe.serving.inference_log import LogSettings
-
-    log = settings.log
-    return asdict(
-        LogSettings(str(place.folder / "log"), log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds)
-    )
+    return server_folder(workspace, name).stop()
 
 
 def _releases(place: ServerFolder) -> dict[str, list[int]]:
@@ -110,8 +86,6 @@ def _releases(place: ServerFolder) -> dict[str, list[int]]:
 
 def _described(place: ServerFolder, model: str, release: int) -> tuple[Schema, list[dict[str, Any]]]:
     """Return the schema and the golden rows of a release."""
-    from leverframe.domain.model.bundle.schema import from_json
-
     settings = place.models / model / str(release) / names.SETTINGS
     folder = settings.parent / json.loads(settings.read_bytes())["parameters"]["uri"]
     golden = (folder / names.GOLDEN).read_text(encoding="utf-8").splitlines()
@@ -120,8 +94,6 @@ def _described(place: ServerFolder, model: str, release: int) -> tuple[Schema, l
 
 def _put_alone(place: ServerFolder, path: Path) -> None:
     """Let a server have what ``path`` holds and nothing else: one bundle, or the releases of a model repository."""
-    import shutil
-
     found = _releases_in(path)
     for each in place.models.glob("*"):
         shutil.rmtree(each)
@@ -156,19 +128,3 @@ def _settings_of_release(folder: Path, number: int) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise unusable(str(folder), f"{error}") from error
     return released(settings, manifest, number, str(bundle.resolve()), commit)
-
-
-def start_ports(settings: ServeSettings, asked: tuple[int | None, int | None, int | None]) -> Ports:
-    """Return where a server listens: as asked, else as the settings say."""
-    from leverframe.adapters.mlserver import Ports
-
-    declared = (settings.port, settings.grpc_port, settings.metrics_port)
-    chosen = [said if port is None else port for port, said in zip(asked, declared, strict=True)]
-    return Ports(settings.host, *chosen)
-
-
-def _settings() -> ServeSettings:
-    """Return how servers listen; a folder with a bundle alone has no settings, and needs none."""
-    from leverframe.settings import ServeSettings
-
-    return read_settings().serve if (ROOT / PARAMS).exists() else ServeSettings()

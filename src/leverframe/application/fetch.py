@@ -6,14 +6,16 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from leverframe.adapters.dvc import RemoteContents
+from leverframe.adapters.releases import Releases
+from leverframe.documents import validated
 from leverframe.domain.release.fetch import Fetched, Wanted, run
 from leverframe.errors import SettingsError
 from leverframe.files import write_json, write_text
-
-if TYPE_CHECKING:
-    from leverframe.settings import ServeSettings
+from leverframe.serving.inference_log import LogSettings
+from leverframe.settings.levers import ServeSettings
 
 
 def fetch(
@@ -24,9 +26,6 @@ def fetch(
 
     ``release`` is MD5, bundle, model, number and commit. Nobody has a key to the model repository: it is empty.
     """
-    from leverframe.adapters.dvc import RemoteContents
-    from leverframe.adapters.releases import Releases
-
     settings = _serve(serve)
     found = run(Wanted(*release), RemoteContents(remote), Releases(to), tell)
     write_text(to / "key", "")
@@ -35,8 +34,6 @@ def fetch(
 
 
 def _config(folder: Path, settings: ServeSettings, log: Path | None) -> dict[str, Any]:
-    from leverframe.serving.inference_log import LogSettings
-
     said = settings.log
     logged = LogSettings(str(log), said.share, tuple(said.deny), megabytes=said.megabytes, seconds=said.seconds)
     return {
@@ -47,9 +44,6 @@ def _config(folder: Path, settings: ServeSettings, log: Path | None) -> dict[str
 
 
 def _serve(text: str | None) -> ServeSettings:
-    from leverframe.documents import validated
-    from leverframe.settings import ServeSettings
-
     try:
         content = json.loads(text or "{}")
     except ValueError as error:

@@ -7,35 +7,39 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from leverframe.application.bundles import bundle_of
+from leverframe.application.servers import server_folder
+from leverframe.application.workspace import Workspace
+from leverframe.documents import validated
 from leverframe.domain import layout
+from leverframe.domain.model.bundle import bundle_manifest as names
+from leverframe.domain.model.bundle.bundle_manifest import read_manifest
+from leverframe.domain.release.replay import LoggedRequest, Twice, inputs
+from leverframe.domain.release.smoke import numbers
+from leverframe.domain.review.gate.replayed import Shadow, refused_forms, shown
 from leverframe.errors import LeverframeError
-from leverframe.wiring import ROOT
-
-if TYPE_CHECKING:
-    from leverframe.adapters.git import Git
-    from leverframe.domain.release.replay import LoggedRequest
-    from leverframe.domain.review.gate.replayed import Shadow
-    from leverframe.serving.bundle import OpenBundle
-    from leverframe.serving.logged import Logged
-    from leverframe.settings import DeploySettings
+from leverframe.files import write_folder
+from leverframe.serving.bundle import OpenBundle
+from leverframe.serving.check import Tensor, checked
+from leverframe.serving.logged import Logged, newest
+from leverframe.settings.levers import DeploySettings
+from leverframe.settings.params import BundleSettings
 
 Tell = Callable[[str], None]
 Answer = tuple[list[list[float]] | None, float]  # numbers a row, None where it was refused; milliseconds
 
 
-def shadow(git: Git, fork: str, base: Mapping[str, Any], log: Path | None, tell: Tell) -> Shadow | None:
+def replay(workspace: Workspace, fork: str, base: Mapping[str, Any], log: Path | None, tell: Tell) -> Shadow | None:
     """Return what the requests in ``log`` show, else those of a server of this working tree; None without any.
 
-    ``base`` is `params.yaml` of the merge base ``fork``: its terms are in force. Whatever keeps the
+    ``base`` holds the settings of the merge base ``fork``: its terms are in force. Whatever keeps the
     requests from being asked is told in the result.
     """
-    from leverframe.domain.review.gate.replayed import Shadow
-
     try:
         model, terms = _terms(base)
-        found = _requests(model, terms, log)
+        found = _requests(workspace, model, terms, log)
     except LeverframeError as error:
         return None if log is None else Shadow(_name(log), 1.0, because=f"{error.what}: {error.why}")
     if found is None:
@@ -46,33 +50,28 @@ def shadow(git: Git, fork: str, base: Mapping[str, Any], log: Path | None, tell:
         return replace(empty, because="`deploy.replay` of the base is 0")
     if not logged.requests:
         return replace(empty, because=f"no closed file in it has a request to `{model}`")
-    if git.show(fork, layout.MODEL_DESCRIPTION.as_posix()) is None:
+    if workspace.git.show(fork, layout.MODEL_DESCRIPTION.as_posix()) is None:
         return replace(empty, because="no model was merged before, so there is no champion to ask")
-    return _asked_of_both(git, fork, empty, logged, tell)
+    return _asked_of_both(workspace, fork, empty, logged, tell)
 
 
 def _terms(base: Mapping[str, Any]) -> tuple[str, DeploySettings]:
     """Return the name of the model that serves, and by which terms it may be replaced."""
-    from leverframe.documents import validated
-    from leverframe.settings import BundleSettings, DeploySettings
-
     bundle, deploy = (dict(base.get(section) or {}) for section in ("bundle", "deploy"))
     terms = validated(DeploySettings, deploy, name="`deploy` of the base branch")
     return validated(BundleSettings, bundle, name="`bundle` of the base branch").model, terms
 
 
-def _requests(model: str, terms: DeploySettings, log: Path | None) -> tuple[str, Logged] | None:
+def _requests(workspace: Workspace, model: str, terms: DeploySettings, log: Path | None) -> tuple[str, Logged] | None:
     """Return the newest requests and where they are from: the log that is named, else the one nearest to users."""
-    from leverframe.serving.logged import newest
-    from leverframe.wiring.serving import server_folder
-
     if log is not None:
         return _name(log), newest(log, model, terms.replay)
+    root = workspace.root.resolve()
     for environment in sorted(terms.environments, key=lambda each: _steps(terms, each), reverse=True):
-        place = server_folder(environment).folder / "log"
+        place = server_folder(workspace, environment).folder / "log"
         found = newest(place, model, terms.replay)
         if found.requests:
-            return _name(place.relative_to(ROOT.resolve()) if place.is_relative_to(ROOT.resolve()) else place), found
+            return _name(place.relative_to(root) if place.is_relative_to(root) else place), found
     return None
 
 
@@ -86,15 +85,13 @@ def _name(log: Path) -> str:
     return log.as_posix().encode(errors="replace").decode()
 
 
-def _asked_of_both(git: Git, fork: str, empty: Shadow, logged: Logged, tell: Tell) -> Shadow:
-    from leverframe.serving.bundle import OpenBundle
-
+def _asked_of_both(workspace: Workspace, fork: str, empty: Shadow, logged: Logged, tell: Tell) -> Shadow:
     with TemporaryDirectory(prefix="leverframe-") as place:
         try:
-            champion = _written(git, fork, Path(place, "champion"), tell)
-            candidate = ROOT / layout.BUNDLE
+            champion = _written(workspace, fork, Path(place, "champion"), tell)
+            candidate = workspace.root / layout.BUNDLE
             if not candidate.is_dir():  # what a change leaves as it was need not be pulled
-                candidate = _written(git, git.named("HEAD"), Path(place, "candidate"), tell)
+                candidate = _written(workspace, workspace.git.named("HEAD"), Path(place, "candidate"), tell)
         except LeverframeError as error:
             return replace(empty, because=f"{error.what}: {error.why}")
         try:
@@ -110,23 +107,15 @@ def _asked_of_both(git: Git, fork: str, empty: Shadow, logged: Logged, tell: Tel
         return _compared(empty, (before, after), logged)
 
 
-def _written(git: Git, commit: str, folder: Path, tell: Tell) -> Path:
+def _written(workspace: Workspace, commit: str, folder: Path, tell: Tell) -> Path:
     """Write the bundle of a commit into a folder, and return that."""
-    from leverframe.domain.model.bundle import bundle_manifest as names
-    from leverframe.domain.model.bundle.bundle_manifest import read_manifest
-    from leverframe.files import write_folder
-    from leverframe.wiring.bundles import bundle_of
-
-    files = bundle_of(git, commit, tell)
+    files = bundle_of(workspace, commit, tell)
     named = read_manifest(files.get(names.MANIFEST, b""), f"of {commit[:12]}").files
     write_folder(folder, {name: data for name, data in files.items() if name in named or name == names.MANIFEST})
     return folder
 
 
 def _compared(empty: Shadow, sides: tuple[OpenBundle, OpenBundle], logged: Logged) -> Shadow:
-    from leverframe.domain.release.replay import Twice
-    from leverframe.domain.review.gate.replayed import refused_forms, shown
-
     before, after = sides
     refused = refused_forms(before.schema, after.schema)
     told = "; ".join(f"those by {form} would be refused: {why}" for form, why in refused.items())
@@ -142,10 +131,6 @@ def _compared(empty: Shadow, sides: tuple[OpenBundle, OpenBundle], logged: Logge
 
 def _asked(bundle: OpenBundle, request: LoggedRequest) -> Answer:
     """Return what a bundle answers, as its server would; a request without a moment asks for that of its log."""
-    from leverframe.domain.release.replay import inputs
-    from leverframe.domain.release.smoke import numbers
-    from leverframe.serving.check import Tensor, checked
-
     began = time.perf_counter()
     try:
         tensors = [

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from leverframe.adapters import cml, runner
+from leverframe.adapters.markdown_it import page
+from leverframe.application.diff import diff
+from leverframe.application.status import status
+from leverframe.application.workspace import Workspace
+from leverframe.documents import loaded
 from leverframe.domain import layout
-from leverframe.domain.review.report.publish import Publisher
+from leverframe.domain.review.check import Checked
+from leverframe.domain.review.gate.gate_result import Gated
+from leverframe.domain.review.report import publish
+from leverframe.domain.review.report.assemble import assembled, wanted
+from leverframe.domain.review.report.card import Card
+from leverframe.domain.review.report.card_charts import BRANCH, drawings
+from leverframe.domain.review.report.card_markdown import Shown, marker, render
+from leverframe.domain.review.report.publish import Comment, Published, Publisher, Where
+from leverframe.domain.review.reproduce import Reproduced
 from leverframe.errors import LeverframeError, PublishError
-from leverframe.settings import PARAMS, ReportSettings
-from leverframe.wiring import ROOT, diff, pipeline_status, read_settings
-
-if TYPE_CHECKING:
-    from leverframe.domain.review.report.card import Card
-    from leverframe.domain.review.report.card_markdown import Shown
-    from leverframe.domain.review.report.publish import Comment, Published, Where
+from leverframe.files import LEVERS, PARAMS, private_folder, write_json, write_text
+from leverframe.settings.levers import ReportSettings
+from leverframe.yaml_files import parse
 
 Found = TypeVar("Found")
-OUT = Path(".leverframe/report.md")
 _CARD_LIMIT = 5_000_000  # bytes of a card that another job made
 _WHOLE = 900_000  # characters of the summary of a job, which takes a megabyte
 
@@ -31,26 +40,23 @@ class Asked:
     base: str | None = None
     publisher: Publisher | None = None
     card: Path | None = None
-    out: Path = OUT
+    out: Path | None = None
     html: Path | None = None
     key: str = "model"
     assets: bool = False
     dry_run: bool = False
 
 
-def report(asked: Asked, summary: Callable[[str], None]) -> Published:
+def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -> Published:
     """Make the card of this change, or read one that another job made, and post it where it belongs.
 
     ``summary`` gets the whole of it in any case: a runner shows it on the page of the job.
     """
-    from leverframe.adapters.runner import event
-    from leverframe.domain.review.report.card_markdown import Shown, marker, render
-
-    run = event()
-    card = _read_card(asked.card, run) if asked.card else card_of_change(asked.base)
-    settings = _report_settings()
+    run = runner.event()
+    card = _read_card(asked.card, run) if asked.card else card_of_change(workspace, asked.base)
+    settings = _report_settings(workspace)
     body = f"{marker(asked.key, card.head, run.run if run else 0)}\n{render(card, _shown(asked, settings, card, run))}"
-    _write(card, body, asked)
+    _write(workspace.root, card, body, asked)
     if not asked.dry_run:
         summary(render(card, Shown(1000, 1000), limit=_WHOLE))
     return _posted(asked, settings, (card, run), body)
@@ -58,61 +64,50 @@ def report(asked: Asked, summary: Callable[[str], None]) -> Published:
 
 def _shown(asked: Asked, settings: ReportSettings, card: Card, run: Where | None) -> Shown:
     """Return how the card is drawn: with pictures on a branch where they are asked for, else with diagrams."""
-    from leverframe.adapters.runner import server
-    from leverframe.domain.review.report.card_charts import BRANCH, drawings
-    from leverframe.domain.review.report.card_markdown import Shown
-
     if not asked.assets or run is None:
         return Shown(settings.slices)
-    place = f"{server()}/{run.repository}/blob/{BRANCH}"
+    place = f"{runner.server()}/{run.repository}/blob/{BRANCH}"
     pictures = {title: f"{place}/{path}?raw=true" for title, (path, _) in drawings(card).items()}
     return Shown(settings.slices, pictures=pictures)
 
 
-def _report_settings() -> ReportSettings:
+def _report_settings(workspace: Workspace) -> ReportSettings:
     """Return how cards are shown; where the settings cannot be read, `check` says so and the card is still drawn."""
     try:
-        return read_settings().report
+        return workspace.levers.report
     except LeverframeError:
         return ReportSettings()
 
 
-def card_of_change(base: str | None) -> Card:
+def card_of_change(workspace: Workspace, base: str | None) -> Card:
     """Return the card of the change in this folder, of what git and the levers left."""
-    from leverframe.adapters.git import Git
-    from leverframe.domain.review.check import Checked
-    from leverframe.domain.review.gate.gate_result import Gated
-    from leverframe.domain.review.report.assemble import assembled, wanted
-    from leverframe.domain.review.reproduce import Reproduced
-
-    git = Git(ROOT)
+    root, git = workspace.root, workspace.git
     fork, head = git.fork_point("HEAD", base), git.named("HEAD")
-    before = git.contents(fork, str(PARAMS), *wanted())
-    after = {path: (ROOT / path).read_bytes() for path in git.files(str(PARAMS), *wanted())}
+    before = git.contents(fork, str(PARAMS), str(LEVERS), *wanted())
+    after = {path: (root / path).read_bytes() for path in git.files(str(PARAMS), str(LEVERS), *wanted())}
     return assembled(
         (fork, head),
-        (_left("check", Checked), _left("reproduce", Reproduced), _left("gate", Gated)),
+        (_left(root, "check", Checked), _left(root, "reproduce", Reproduced), _left(root, "gate", Gated)),
         (before, after),
         (_parameters(before), _parameters(after)),
-        (lambda: pipeline_status(ROOT), lambda: diff(fork, None)),
+        (lambda: status(root), lambda: diff(workspace, fork, None)),
     )
 
 
 def _parameters(side: dict[str, bytes]) -> dict[str, Any]:
-    from leverframe.yaml_files import parse
+    values: dict[str, Any] = {}
+    for name in (str(PARAMS), str(LEVERS)):
+        text = side.get(name, b"").decode(errors="replace")
+        try:
+            values |= parse(text, name=name, what="the settings") if text.strip() else {}
+        except LeverframeError:  # `check` says what is wrong with it
+            continue
+    return values
 
-    text = side.get(str(PARAMS), b"").decode(errors="replace")
-    try:
-        return parse(text, name=str(PARAMS), what="the settings") if text.strip() else {}
-    except LeverframeError:  # `check` says what is wrong with it
-        return {}
 
-
-def _left(name: str, kind: type[Found]) -> Found | None:
+def _left(root: Path, name: str, kind: type[Found]) -> Found | None:
     """Return what a lever left; None where it left nothing that can be read."""
-    from leverframe.documents import loaded
-
-    path = ROOT / layout.lever(name)
+    path = root / layout.lever(name)
     try:
         return loaded(kind, path.read_bytes(), name=str(path))
     except (OSError, LeverframeError):
@@ -121,9 +116,6 @@ def _left(name: str, kind: type[Found]) -> Found | None:
 
 def _read_card(path: Path, run: Where | None) -> Card:
     """Return a card that another job made. It is data: its size and form are held, its commit is that of the run."""
-    from leverframe.documents import loaded
-    from leverframe.domain.review.report.card import Card
-
     try:
         with path.open("rb") as handle:
             data = handle.read(_CARD_LIMIT + 1)
@@ -143,26 +135,18 @@ def _read_card(path: Path, run: Where | None) -> Card:
     return card
 
 
-def _write(card: Card, body: str, asked: Asked) -> None:
+def _write(root: Path, card: Card, body: str, asked: Asked) -> None:
     """Write the card as Markdown, as data beside it, and as a page where one is asked for."""
-    from leverframe.files import private_folder, write_json, write_text
-
-    private_folder((ROOT / layout.LEVERS).parent)
-    write_text(asked.out, body)
-    write_json(asked.out.with_suffix(".json"), asdict(card))
+    private_folder((root / layout.RESULTS).parent)
+    out = asked.out or root / layout.REPORT
+    write_text(out, body)
+    write_json(out.with_suffix(".json"), asdict(card))
     if asked.html:
-        from leverframe.adapters.markdown_it import page
-
         write_text(asked.html, page("Leverframe", body))
 
 
 def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None], body: str) -> Published:
     """Post the card where the publisher that was asked for, or that the surroundings allow, puts it."""
-    from leverframe.adapters import cml, runner
-    from leverframe.domain.review.report import publish
-    from leverframe.domain.review.report.card_charts import BRANCH, drawings
-    from leverframe.domain.review.report.card_markdown import Shown, render
-
     card, run = of
     publisher = publish.chosen(
         asked.publisher or settings.publisher,
@@ -171,14 +155,14 @@ def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None
         run=run,
     )
     if run is None or publisher in ("summary", "file"):
-        return publish.Published(card.verdict, publisher, str(asked.out), "written")
-    from leverframe.adapters.github import GithubForge
+        return publish.Published(card.verdict, publisher, str(asked.out or layout.REPORT), "written")
+    from leverframe.adapters.github import GithubForge  # noqa: PLC0415 - of an extra
 
     forge = GithubForge(runner.api(), run.repository, runner.token())
     number = run.number or forge.pull_request(run.head_owner, run.head_branch, run.head)
     if number is None:
         nobody = "no open pull request has this commit as its head"
-        return publish.Published(card.verdict, "file", str(asked.out), nobody)
+        return publish.Published(card.verdict, "file", str(asked.out or layout.REPORT), nobody)
 
     def by_cml(comments: list[Comment], mine: Comment | None) -> bool:
         if publisher != "cml" or not cml.finds(comments, mine):

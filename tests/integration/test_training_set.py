@@ -20,7 +20,7 @@ from leverframe.domain.features.star import Star
 from leverframe.domain.features.star_picture import origin_lines
 from leverframe.domain.partition import Month
 from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
-from leverframe.settings import FeaturesSettings, MonthRange
+from leverframe.settings.params import FeaturesSettings, MonthRange
 
 MOMENT = pl.Datetime("us", "UTC")
 FIRST, SECOND = Month(2021, 1), Month(2021, 2)

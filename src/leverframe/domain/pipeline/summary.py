@@ -103,7 +103,7 @@ def _times(records: Sequence[StageRecord]) -> list[str]:
 def _next(example: str) -> list[tuple[str, str]]:
     return [
         ("leverframe status", "what is stale and why; try it after a change of params.yaml"),
-        (f"leverframe build --explain --partition {example} --row 0", "where each feature of one row came from"),
+        (f"leverframe explain --partition {example} --row 0", "where each feature of one row came from"),
         ("leverframe diff", "what a change did to tables, features and contracts; from git alone"),
         ("dvc params diff && dvc metrics diff", "what a change did to parameters and model"),
         ("dvc plots show", "the curves in a browser"),

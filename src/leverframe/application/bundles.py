@@ -1,34 +1,30 @@
-"""Where the bundle of a commit comes from."""
+"""The bundle of a commit: from the cache, else from the remote of DVC."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
 
+from leverframe.adapters.git import Git
+from leverframe.adapters.working_tree import WorkingTree
+from leverframe.application.pipeline import PipelineRun
+from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
+from leverframe.domain.pipeline.status.lock import entries
+from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.errors import BundleError
-from leverframe.wiring import ROOT
-
-if TYPE_CHECKING:
-    from leverframe.adapters.git import Git
-    from leverframe.domain.pipeline.status.resolved import Recorded
+from leverframe.package import source_folder
 
 
-def bundle_of(git: Git, commit: str, tell: Callable[[str], None]) -> dict[str, bytes]:
+def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) -> dict[str, bytes]:
     """Return the files of the bundle that the lock of a commit names: from the cache, else from the remote.
 
     Raises ``BundleError`` where the lock names none, or nobody has it.
     """
-    from tempfile import TemporaryDirectory
-
-    from leverframe.adapters.working_tree import WorkingTree
-    from leverframe.domain.pipeline.status.resolved import Recorded
-    from leverframe.wiring.pipeline import OnePipeline
-
-    path, recorded = layout.BUNDLE.as_posix(), recorded_bundle(git, commit)
-    tree = WorkingTree.around(ROOT)
+    path, recorded = layout.BUNDLE.as_posix(), recorded_bundle(workspace.git, commit)
+    tree = WorkingTree.around(workspace.root)
     listing = tree.content(recorded)
     if listing is not None:
         parts = {each["relpath"]: tree.content(Recorded(each["md5"], None)) for each in json.loads(listing)}
@@ -37,9 +33,9 @@ def bundle_of(git: Git, commit: str, tell: Callable[[str], None]) -> dict[str, b
     tell(f"fetching the bundle of {commit[:12]} from the remote")
     with TemporaryDirectory(prefix="leverframe-") as place:
         folder = Path(place, "commit")
-        git.copied(commit, folder)
+        workspace.git.copied(commit, folder)
         tree.lend(folder)
-        if not OnePipeline(folder, tell).data("pull", "--force", path):
+        if not PipelineRun(folder, source_folder(workspace.root), tell).data("pull", "--force", path):
             raise BundleError(
                 f"the bundle of {commit[:12]} cannot be fetched",
                 why="it is neither in the cache nor in the remote of DVC",
@@ -50,8 +46,6 @@ def bundle_of(git: Git, commit: str, tell: Callable[[str], None]) -> dict[str, b
 
 def recorded_bundle(git: Git, commit: str) -> Recorded:
     """Return what the lock of a commit says of its bundle; raises ``BundleError`` where it says nothing."""
-    from leverframe.domain.pipeline.status.lock import entries
-
     lock = (git.show(commit, "dvc.lock") or b"").decode(errors="replace")
     path = layout.BUNDLE.as_posix()
     recorded = next((found for entry in entries(lock, "dvc.lock").values() for name, found in entry.outputs.items()

@@ -1,0 +1,29 @@
+"""Build the features of one partition, and write their profile and sketch."""
+
+from __future__ import annotations
+
+from leverframe.adapters.duckdb.sketch import DuckDBSketcher
+from leverframe.adapters.duckdb.statistics import DuckDBStatistician
+from leverframe.application.engines import engine
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.data.profile import table_profile
+from leverframe.domain.data.sketch import summed
+from leverframe.domain.data.statistics import Survey
+from leverframe.domain.features.build import Built, run
+from leverframe.domain.partition import Month
+from leverframe.files import write_json
+
+
+def build(workspace: Workspace, partition: str) -> Built:
+    """Build the features of one partition by the plan of ``star.yaml``."""
+    root, settings, plan = workspace.root, workspace.params, workspace.plan
+    built = run(plan, Month.of(partition), Month.of(settings.data.first), engine(settings.features), root)
+    path = root / built.path
+    found = DuckDBStatistician().measure(Survey(layout.FEATURE_TABLE, partition, path, settings.data.timezone))
+    sketch = summed(DuckDBSketcher(), path, plan.spine_key, found.current.columns)
+    profiles = {"partition": partition, "tables": {layout.FEATURE_TABLE: table_profile(found)}}
+    sketches = {"partition": partition, "tables": {layout.FEATURE_TABLE: sketch}}
+    write_json(root / layout.feature_profile(partition), profiles)
+    write_json(root / layout.feature_sketch(partition), sketches)
+    return built

@@ -1,0 +1,35 @@
+"""Pack the trained model for serving."""
+
+from __future__ import annotations
+
+from leverframe.adapters.disk import Disk
+from leverframe.adapters.duckdb.statistics import DuckDBStatistician
+from leverframe.adapters.onnx import Onnx
+from leverframe.adapters.pandera.fields import fields
+from leverframe.adapters.polars import PolarsTables
+from leverframe.adapters.sklearn import SklearnModels
+from leverframe.adapters.snapshot_file import SnapshotFile
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.data.profile import table_profile
+from leverframe.domain.data.statistics import Survey
+from leverframe.domain.model.bundle.packing import Bundle, Packed, run
+from leverframe.files import write_folder, write_json
+
+
+def bundle(workspace: Workspace) -> Bundle:
+    """Pack the trained model, and write the folder and its report."""
+    root, settings, plan = workspace.root, workspace.params, workspace.plan
+    survey = Survey("train", "train", root / layout.TRAIN, settings.data.timezone)
+    contract = workspace.declared("contracts", "CONTRACTS").get(plan.spine)
+    packed = Packed(
+        plan,
+        SnapshotFile(root / layout.SNAPSHOT, spec=plan.spec),
+        workspace.star.read_bytes(),
+        fields(contract.schema) if contract else {},
+        table_profile(DuckDBStatistician().measure(survey)),
+    )
+    made = run(PolarsTables(root), Disk(root), SklearnModels(root), Onnx(), packed, settings.bundle)
+    write_folder(root / layout.BUNDLE, made.files)
+    write_json(root / layout.BUNDLE_REPORT, made.to_json())
+    return made

@@ -1,0 +1,25 @@
+"""Explain the star schema: as a picture, as a plan in words, or where the features of one row came from."""
+
+from __future__ import annotations
+
+from leverframe.adapters.duckdb.provenance import provenance
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.features.build import needed_files
+from leverframe.domain.features.star_picture import mermaid, origin_lines, plan_lines
+from leverframe.domain.partition import Month
+
+
+def explain(workspace: Workspace, partition: str | None, row: int | None) -> list[str]:
+    """Return the plan in words or, given a row of a built partition, where each of its features came from."""
+    plan = workspace.plan
+    if partition is None or row is None:
+        return plan_lines(plan)
+    first = Month.of(workspace.params.data.first)
+    files = needed_files(plan, Month.of(partition), first, workspace.root)
+    return origin_lines(provenance(plan, workspace.root / layout.features(partition), files, row))
+
+
+def picture(workspace: Workspace) -> str:
+    """Return the star schema of the case as a Mermaid picture."""
+    return mermaid(workspace.plan).rstrip()

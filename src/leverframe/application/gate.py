@@ -1,0 +1,52 @@
+"""Judge the model of a change against the one it would replace, and keep the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from leverframe.adapters.disk import Disk
+from leverframe.adapters.polars import PolarsTables
+from leverframe.adapters.sklearn import SklearnModels
+from leverframe.application.champion import champion
+from leverframe.application.diff import diff
+from leverframe.application.replay import replay
+from leverframe.application.results import forget, kept
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.review.gate.decision import Evidence, Question, Side, bundle_sizes, run
+from leverframe.domain.review.gate.gate_result import Gated
+from leverframe.domain.review.gate.rules import rules_in_force
+from leverframe.files import LEVERS, PARAMS
+from leverframe.yaml_files import load, parse
+
+
+def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callable[[str], None]) -> Gated:
+    """Return whether the model here may replace the one at the merge base.
+
+    Both are asked the newest requests in ``log``, else those of a server of this folder.
+    """
+    root, git = workspace.root, workspace.git
+    forget(root, "gate")
+    zone, spine_key = workspace.params.data.timezone, workspace.plan.spine_key
+    fork, head = git.fork_point("HEAD", base), git.named("HEAD")
+    known = {name: _section(git.show(fork, str(name)), f"{name} of the base") for name in (PARAMS, LEVERS)}
+    ours = load(root / LEVERS, what="settings file") if (root / LEVERS).is_file() else {}
+    disk = Disk(root)
+    contracts = {path.stem: disk.read_json(path.relative_to(root)) for path in (root / layout.CONTRACTS).glob("*.json")}
+    parity = disk.read_json(layout.PARITY) if (root / layout.PARITY).is_file() else None
+    lock = root / "dvc.lock"
+    sizes = bundle_sizes(lock.read_bytes() if lock.is_file() else b"")
+    replayed = replay(workspace, fork, known[PARAMS] | known[LEVERS], log, tell)
+    evidence = Evidence(contracts, parity, diff(workspace, fork, None), sizes, replayed)
+    question = Question(fork, head, spine_key, zone)
+    with champion(workspace, fork, tell) as folder:
+        theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
+        sides = (Side(PolarsTables(root), disk), theirs)
+        rules = rules_in_force(known[LEVERS], ours)
+        return kept(root, "gate", run(question, sides, SklearnModels(root), rules, evidence))
+
+
+def _section(content: bytes | None, name: str) -> dict[str, object]:
+    text = (content or b"").decode(errors="replace")
+    return parse(text, name=name, what="the settings") if text.strip() else {}

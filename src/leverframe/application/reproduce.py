@@ -1,0 +1,26 @@
+"""Run what is stale and what proves the figures, and keep the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from leverframe.adapters.working_tree.remote import Remote
+from leverframe.application.pipeline import PipelineRun
+from leverframe.application.results import forget, kept
+from leverframe.application.workspace import Workspace
+from leverframe.domain.review.check import LOCK, suspects
+from leverframe.domain.review.reproduce import Order, Reproduced, run
+from leverframe.package import source_folder
+
+
+def reproduce(
+    workspace: Workspace, base: str | None, full: bool, tolerance: float, tell: Callable[[str], None]
+) -> Reproduced:
+    """Return what ran and whether the figures came out the same."""
+    root, git = workspace.root, workspace.git
+    forget(root, "reproduce")
+    before = git.show(git.fork_point("HEAD", base), LOCK) or b""
+    pipeline = PipelineRun(root, source_folder(root), tell)
+    odd = suspects(before.decode(errors="replace"), pipeline.text(LOCK))
+    order = Order(git.named("HEAD"), full, Remote.of(root.resolve()) is not None, odd, tolerance, tell)
+    return kept(root, "reproduce", run(pipeline, order))

@@ -1,0 +1,24 @@
+"""Where the last result of each lever is kept; the report is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+from leverframe.domain import layout
+from leverframe.files import private_folder, write_json
+
+Result = TypeVar("Result")
+
+
+def forget(root: Path, lever: str) -> None:
+    """Remove the last result of a lever: one that breaks now must not seem to have given the same again."""
+    (root / layout.lever(lever)).unlink(missing_ok=True)
+
+
+def kept(root: Path, lever: str, result: Result) -> Result:
+    """Keep the result of a lever where the report looks for it, and return it."""
+    private_folder((root / layout.RESULTS).parent)
+    write_json(root / layout.lever(lever), asdict(result))  # type: ignore[call-overload] # each is a dataclass
+    return result

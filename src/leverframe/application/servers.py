@@ -1,0 +1,36 @@
+"""The servers of this machine: their folder, where they listen, and what they log."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from leverframe.adapters.mlserver import Ports, ServerFolder
+from leverframe.adapters.process import Processes
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.files import private_folder
+from leverframe.serving.inference_log import LogSettings
+from leverframe.settings.levers import ServeSettings
+
+
+def server_folder(workspace: Workspace, name: str) -> ServerFolder:
+    """Return the folder of the server of that name."""
+    servers = workspace.root / workspace.levers.serve.folder
+    private_folder(servers if servers.is_absolute() else workspace.root / layout.PRIVATE)
+    return ServerFolder((servers / name).resolve(), Processes())
+
+
+def log_of(place: ServerFolder, settings: ServeSettings) -> dict[str, Any]:
+    """Return the settings of a server's inference log."""
+    log = settings.log
+    return asdict(
+        LogSettings(str(place.folder / "log"), log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds)
+    )
+
+
+def start_ports(settings: ServeSettings, asked: tuple[int | None, int | None, int | None]) -> Ports:
+    """Return where a server listens: as asked, else as the settings say."""
+    declared = (settings.port, settings.grpc_port, settings.metrics_port)
+    chosen = [said if port is None else port for port, said in zip(asked, declared, strict=True)]
+    return Ports(settings.host, *chosen)

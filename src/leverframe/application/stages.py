@@ -1,0 +1,90 @@
+"""Derive ``dvc.yaml`` from the declarations, write it with what belongs beside it, or check that it is up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from leverframe import __version__
+from leverframe.application.engines import ENGINES
+from leverframe.application.workspace import Workspace
+from leverframe.domain.pipeline import installation
+from leverframe.domain.pipeline.code import Code
+from leverframe.domain.pipeline.ignore_files import IGNORED, completed
+from leverframe.domain.pipeline.stages import StageCode, own_stages, pipeline, render
+from leverframe.errors import PipelineError
+from leverframe.files import write_text
+from leverframe.package import source_folder
+
+DVC_YAML = "dvc.yaml"
+
+
+def definition(workspace: Workspace) -> dict[str, str]:
+    """Return the files that define the pipeline, by name: ``dvc.yaml``, one's own stages kept.
+
+    Where Leverframe is installed from elsewhere, also the file that names its version.
+    """
+    path = workspace.root / DVC_YAML
+    tail = own_stages(path.read_text(encoding="utf-8")) if path.exists() else ""
+    code = _code(workspace.root)
+    files = {DVC_YAML: render(pipeline(workspace.params, workspace.sources, workspace.plan, code), tail)}
+    if code.installed:
+        files[installation.FILE] = installation.described(__version__, installation.needed_extras(workspace.params))
+    return files
+
+
+def write_definition(workspace: Workspace) -> list[str]:
+    """Write the files that define the pipeline, and complete those that say what to ignore; return what changed."""
+    files: Mapping[str, str] = {
+        **definition(workspace),
+        **{name: completed(_text(workspace.root / name), lines) for name, lines in IGNORED.items()},
+    }
+    changed = [name for name, text in files.items() if _text(workspace.root / name) != text]
+    for name in changed:
+        write_text(workspace.root / name, files[name])
+    return changed
+
+
+def check_definition(workspace: Workspace) -> None:
+    """Raise ``PipelineError`` when ``dvc.yaml`` is not what the declarations ask for."""
+    for name, text in definition(workspace).items():
+        if _text(workspace.root / name) != text:
+            raise PipelineError(
+                f"{name} is not what the declarations ask for",
+                why="a window, a source, a partition, a stage, the code it imports or Leverframe's version changed",
+                next=f"run `leverframe stages --write` and commit {name}",
+            )
+
+
+def _code(root: Path) -> StageCode:
+    source = source_folder(root)
+    folders = (".",) if source is None else (".", source.as_posix())
+    package = () if source is None else ((source / "leverframe").as_posix(),)
+    return StageCode(Code(_Files(root), folders, package), ENGINES, installed=source is None)
+
+
+class _Files:
+    """The files of a repository, each read once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._texts: dict[str, str | None] = {}
+
+    def text(self, path: str) -> str | None:
+        if path not in self._texts:
+            file = self._root / path
+            self._texts[path] = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
+        return self._texts[path]
+
+    def listing(self, folder: str) -> Sequence[str]:
+        return sorted(_below(self._root, self._root / folder))
+
+
+def _below(root: Path, folder: Path) -> Iterator[str]:
+    for path in folder.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path.relative_to(root).as_posix()
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""

@@ -1,0 +1,15 @@
+"""Fit the estimator to the training rows; write the model and its description."""
+
+from __future__ import annotations
+
+from leverframe.adapters.disk import Disk
+from leverframe.adapters.polars import PolarsTables
+from leverframe.adapters.sklearn import SklearnModels
+from leverframe.application.workspace import Workspace
+from leverframe.domain.model.train import ModelDescription, run
+
+
+def train(workspace: Workspace) -> ModelDescription:
+    """Return the description of the model that was fitted and stored."""
+    root = workspace.root
+    return run(PolarsTables(root), Disk(root), SklearnModels(root), workspace.params.train)

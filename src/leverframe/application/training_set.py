@@ -1,0 +1,19 @@
+"""Cut the training set and the hold-out out of the built partitions."""
+
+from __future__ import annotations
+
+from leverframe.adapters.duckdb.splits import DuckDBSplitter
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.features.split import run
+from leverframe.domain.features.training_set import TrainingSet
+from leverframe.files import write_json
+
+
+def training_set(workspace: Workspace) -> TrainingSet:
+    """Write both sides of the training set, and its description."""
+    root, settings = workspace.root, workspace.params
+    written = run(workspace.plan, settings.features, settings.data.timezone, DuckDBSplitter(), root)
+    write_json(root / layout.TRAINING_SET, written.to_json())
+    write_json(root / layout.LEARNING_SET, written.learning.to_json())
+    return written

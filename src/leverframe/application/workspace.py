@@ -1,0 +1,70 @@
+"""The repository that a command works in: its root, its settings, its git, and what its case declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leverframe.imports import load
+
+if TYPE_CHECKING:
+    from leverframe.adapters.git import Git
+    from leverframe.domain.data.ingest import Source
+    from leverframe.domain.features.plan import Plan
+    from leverframe.settings.levers import Levers
+    from leverframe.settings.params import Params
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A repository with a case; settings and plan are read when first asked for, and then kept.
+
+    Everything it is made of is handed in, so that a command knows no other place and no other way to read.
+    """
+
+    root: Path
+    git: Git
+    read_params: Callable[[], Params]
+    read_levers: Callable[[], Levers]
+    read_plan: Callable[[Path], Plan]
+
+    @cached_property
+    def params(self) -> Params:
+        """What stages read, of ``params.yaml``; raises ``SettingsError``."""
+        return self.read_params()
+
+    @cached_property
+    def levers(self) -> Levers:
+        """What levers read, of ``leverframe.yaml``; raises ``SettingsError``."""
+        return self.read_levers()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of the case's ``star.yaml``; raises ``SettingsError`` and ``DefinitionError``."""
+        return self.read_plan(self.star)
+
+    @property
+    def case(self) -> Path:
+        """The folder of the case."""
+        return self.root / self.params.data.case.replace(".", "/")
+
+    @property
+    def star(self) -> Path:
+        """The file with the star schema of the case."""
+        return self.case / "star.yaml"
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        """What the case's ``sources.py`` declares; raises ``DefinitionError``."""
+        declared: Mapping[str, Source] = self.declared("sources", "SOURCES")
+        return declared
+
+    def declared(self, file: str, name: str) -> Any:
+        """Return ``name`` of one of the case's Python files.
+
+        Raises ``DefinitionError`` when the file or the name is missing, or the file cannot be run.
+        """
+        return load(f"{self.params.data.case}.{file}:{name}", self.root, said_by="`data.case` in params.yaml")

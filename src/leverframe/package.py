@@ -1,0 +1,70 @@
+"""The package that runs: whether it is part of a repository or installed, and which of its extras are there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, requires
+from importlib.util import find_spec
+from pathlib import Path
+
+from leverframe.errors import InstallationError
+
+_INSTALLED = {"site-packages", "dist-packages"}
+_EXTRA = re.compile(r"""^([A-Za-z0-9._-]+).*;.*extra\s*==\s*['"]([a-z]+)['"]""")
+# Names under which packages are imported, where they are not those that they are installed by.
+_MODULES = {"pygithub": "github", "alibi-detect": "alibi_detect", "ml-dtypes": "ml_dtypes",
+            "python-terraform": "python_terraform", "protobuf": "google.protobuf"}  # fmt: skip
+
+
+def source_folder(repository: Path) -> Path | None:
+    """Return the folder, relative to ``repository``, that Leverframe is imported from where it is part of it.
+
+    None where it is installed, be it in an environment inside the repository: then its version counts.
+    """
+    home, root = Path(__file__).resolve().parents[1], repository.resolve()
+    return home.relative_to(root) if home.is_relative_to(root) and not _INSTALLED & set(home.parts) else None
+
+
+def check_extras(extras: Iterable[str]) -> None:
+    """Raise ``InstallationError`` for what the extras lack; nothing of it is imported."""
+    wanted = sorted(set(extras))
+    missing = {extra: [name for name in _packages(extra) if not _importable(name)] for extra in wanted}
+    lacking = {extra: names for extra, names in missing.items() if names}
+    if lacking:
+        raise InstallationError(
+            f"this pipeline needs {', '.join(sorted({name for names in lacking.values() for name in names}))}",
+            why=f"not installed with Leverframe: {'the extras' if len(lacking) > 1 else 'the extra'} "
+            f"{', '.join(f'`{extra}`' for extra in lacking)}",
+            next=f"`pip install 'leverframe[{','.join(wanted)}]'`, then run the same command again",
+        )
+
+
+def extra_of(module: str) -> str | None:
+    """Return the extra that brings a module; None where none does."""
+    top = module.partition(".")[0]
+    for name, extra in _requirements():
+        if _MODULES.get(name, name.replace("-", "_")).partition(".")[0] == top:
+            return extra
+    return None
+
+
+def _packages(extra: str) -> list[str]:
+    return [name for name, of in _requirements() if of == extra]
+
+
+def _requirements() -> list[tuple[str, str]]:
+    """Return each package of an extra in small letters, with the extra."""
+    try:
+        lines = requires("leverframe") or []
+    except PackageNotFoundError:  # run from its sources without being installed
+        return []
+    return [(found[1].lower(), found[2]) for found in map(_EXTRA.match, lines) if found]
+
+
+def _importable(name: str) -> bool:
+    module = _MODULES.get(name, name.replace("-", "_"))
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the parent package is not there
+        return False

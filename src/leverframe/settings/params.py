@@ -1,0 +1,204 @@
+"""What the stages read: ``params.yaml``, one section a stage, so that DVC re-runs only what a change concerns.
+
+Other sections of the file belong to whoever wrote them. What the levers read stands in ``leverframe.yaml``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, model_validator
+
+from leverframe.documents import Document, validated
+from leverframe.errors import SettingsError
+from leverframe.files import LEVERS, PARAMS
+from leverframe.yaml_files import load
+
+_OF_LEVERS = ("gate", "report", "deploy", "serve")  # sections that stood in params.yaml once; a test holds them
+
+_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+_IMPORT_PATH = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+
+
+def _a_month(text: str) -> str:
+    if not _MONTH.match(text):
+        raise ValueError("a partition is a month written as YYYY-MM")
+    return text
+
+
+def _a_zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError("not a time zone of the IANA database, such as Europe/Paris") from error
+    return text
+
+
+def _an_import_path(text: str) -> str:
+    if not _IMPORT_PATH.match(text):
+        raise ValueError("an import path is written as package.module:name")
+    return text
+
+
+MonthText = Annotated[str, AfterValidator(_a_month)]
+ZoneText = Annotated[str, AfterValidator(_a_zone)]
+ImportPath = Annotated[str, AfterValidator(_an_import_path)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class MonthRange(Document):
+    """Months from ``first`` to ``last``, both included."""
+
+    first: MonthText
+    last: MonthText
+
+    @model_validator(mode="after")
+    def _in_order(self) -> MonthRange:
+        if self.first > self.last:
+            raise ValueError(f"first ({self.first}) is later than last ({self.last})")
+        return self
+
+
+class DataSettings(MonthRange):
+    """Which months exist, in which time zone a month begins, and where the case is declared."""
+
+    case: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")] = Field(
+        description="Python package with sources.py, contracts.py, star.yaml and model.py"
+    )
+    timezone: ZoneText = Field(description="time zone in which a month begins")
+
+
+class SparkSettings(Document):
+    """Where Spark runs; no result depends on it."""
+
+    master: Annotated[str, Field(min_length=1)] = Field(
+        default="local[*]", description="master of Spark: local[2], or the address of a cluster"
+    )
+    memory: Annotated[str, Field(pattern=r"^[1-9]\d*[mg]$")] = Field(
+        default="2g", description="memory of each process of Spark, such as 512m or 4g"
+    )
+
+
+class FeaturesSettings(Document):
+    """Which label and features form the training set, and how time splits it."""
+
+    engine: Literal["duckdb", "spark"] = Field(default="duckdb", description="engine that runs the plan")
+    spark: SparkSettings = Field(default_factory=SparkSettings, description="where `engine: spark` runs")
+    label: str = Field(description="label of star.yaml that the model learns")
+    select: list[str] = Field(min_length=1, description="feature names of star.yaml; `*` matches any text")
+    train: MonthRange = Field(description="months the model learns from")
+    holdout: MonthRange = Field(description="later months the model is judged on")
+
+    @model_validator(mode="after")
+    def _train_before_holdout(self) -> FeaturesSettings:
+        if self.train.last >= self.holdout.first:
+            raise ValueError(
+                f"the hold-out begins in {self.holdout.first}, before training ends ({self.train.last}): "
+                "a model must be judged on months later than those it learnt from"
+            )
+        return self
+
+
+class TrainSettings(Document):
+    """Which estimator learns, and with which parameters."""
+
+    estimator: ImportPath = Field(description="scikit-learn compatible class, or function that returns one")
+    threads: Annotated[int, Field(ge=1)] = Field(default=1, description="threads of numeric libraries")
+    params: dict[str, Any] = Field(default_factory=dict, description="arguments handed to the estimator")
+
+
+class EvaluateSettings(Document):
+    """How the model is judged on the hold-out."""
+
+    slices: list[str] = Field(default_factory=list, description="columns whose values are judged apart")
+    minimum_slice_rows: Annotated[int, Field(ge=1)] = Field(
+        default=200, description="smaller slices are listed without metrics"
+    )
+    thresholds: list[Share] = Field(
+        default_factory=lambda: [0.1, 0.2, 0.3, 0.4, 0.5], description="decision thresholds of the table"
+    )
+    resamples: Annotated[int, Field(ge=100)] = Field(default=500, description="bootstrap resamples, days as blocks")
+    confidence: Share = Field(default=0.95, description="coverage of the intervals")
+    seed: int = Field(default=0, description="seed of the bootstrap")
+
+
+class BundleSettings(Document):
+    """What is packed for serving."""
+
+    model: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = Field(
+        default="model", description="name that the model is served under: small letters, digits, dashes"
+    )
+    tolerance: Annotated[float, Field(gt=0, le=1e-2)] = Field(
+        default=1e-5, description="how far the model in ONNX may be from scikit-learn; else scikit-learn serves"
+    )
+    golden_rows: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=64, description="rows with their answers that every server must give before it gets traffic"
+    )
+
+
+class Params(Document):
+    """The sections of ``params.yaml`` that stages of Leverframe read."""
+
+    data: DataSettings
+    features: FeaturesSettings
+    train: TrainSettings
+    evaluate: EvaluateSettings = Field(default_factory=EvaluateSettings)
+    bundle: BundleSettings = Field(default_factory=BundleSettings)
+
+    @model_validator(mode="after")
+    def _splits_within_data(self) -> Params:
+        for name, split in (("train", self.features.train), ("holdout", self.features.holdout)):
+            if split.first < self.data.first or split.last > self.data.last:
+                raise ValueError(
+                    f"features.{name} ({split.first} to {split.last}) reaches outside "
+                    f"the data ({self.data.first} to {self.data.last})"
+                )
+        return self
+
+
+_SECTIONS = tuple(Params.model_fields)
+
+
+def read_params(path: Path = PARAMS) -> Params:
+    """Return what stages read; raises ``SettingsError`` for the first thing that does not fit."""
+    return params_of(load(path, what="settings file"), name=str(path))
+
+
+def params_of(content: Mapping[str, Any], *, name: str) -> Params:
+    """Return the sections of stages in the content of a ``params.yaml``; sections of others are left alone.
+
+    Raises ``SettingsError`` for what does not fit, for a section that belongs into ``leverframe.yaml``,
+    and for one whose name is nearly that of a missing section.
+    """
+    own = {section: value for section, value in content.items() if section in _SECTIONS}
+    for section in content:
+        _refuse_misplaced(section, own, name)
+    return validated(Params, own, name=name)
+
+
+def schema() -> str:
+    """Return the JSON schema of ``params.yaml``."""
+    return json.dumps(Params.model_json_schema(), indent=2) + "\n"
+
+
+def _refuse_misplaced(section: str, own: Mapping[str, Any], name: str) -> None:
+    if section in _OF_LEVERS:
+        raise SettingsError(
+            f"`{section}` in {name} belongs into {LEVERS}",
+            why=f"{name} is what stages read and DVC tracks; the levers read {LEVERS}",
+            next=f"move the section `{section}` to {LEVERS}, as it is",
+        )
+    missing = [known for known in _SECTIONS if known not in own]
+    close = difflib.get_close_matches(str(section), missing, n=1, cutoff=0.75)
+    if section not in own and close:
+        raise SettingsError(
+            f"unknown setting `{section}` in {name}",
+            why="a setting that nothing reads would silently change nothing",
+            next=f"did you mean `{close[0]}`?",
+        )

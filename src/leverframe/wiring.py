@@ -1,0 +1,75 @@
+"""The composition root: how a command gets its workspace, and how a stage is run and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leverframe import __version__
+from leverframe.adapters.git import Git
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.files import LEVERS, PARAMS
+
+if TYPE_CHECKING:
+    from leverframe.adapters.stage_log import Recording
+    from leverframe.domain.features.plan import Plan
+    from leverframe.settings.levers import Levers
+    from leverframe.settings.params import Params
+
+
+def workspace() -> Workspace:
+    """Return the repository around the current folder: the nearest above with a file of settings."""
+    root = _root()
+    return Workspace(root, Git(root), lambda: _params(root), lambda: _levers(root), _plan)
+
+
+@contextmanager
+def stage(name: str, partition: str = "") -> Iterator[tuple[Workspace, Recording]]:
+    """Yield the workspace and the record of a stage; it ends with the process that started it.
+
+    Raises ``InstallationError`` where any stage of the pipeline lacks something, so that the first says it.
+    """
+    from leverframe.adapters.process import end_with_parent
+    from leverframe.adapters.stage_log import recording
+    from leverframe.domain.pipeline import installation
+    from leverframe.package import check_extras
+
+    end_with_parent()
+    place = workspace()
+    check_extras(installation.needed_extras(place.params))
+    named = place.root / installation.FILE
+    if named.is_file():
+        installation.refuse_other(named.read_text(encoding="utf-8"), __version__)
+    with recording(name, partition, folder=place.root / layout.STAGE_LOGS) as record:
+        yield place, record
+
+
+def _root() -> Path:
+    """Return the path from here to the root: relative, so that messages name files as a person would."""
+    here = Path.cwd()
+    for depth, folder in enumerate((here, *here.parents)):
+        if any((folder / name).is_file() for name in (PARAMS, LEVERS)):
+            return Path(*[".."] * depth)
+    return Path()
+
+
+def _params(root: Path) -> Params:
+    from leverframe.settings.params import read_params
+
+    return read_params(root / PARAMS)
+
+
+def _levers(root: Path) -> Levers:
+    from leverframe.settings.levers import read_levers
+
+    return read_levers(root / LEVERS)
+
+
+def _plan(star: Path) -> Plan:
+    from leverframe.domain.features.plan import compile_star
+    from leverframe.domain.features.star import read_star
+
+    return compile_star(read_star(star))
