@@ -18,7 +18,8 @@ from leverframe.domain.pipeline.status.staleness import run
 from leverframe.domain.review import check as rules
 from leverframe.domain.verdict import Objection
 from leverframe.errors import LeverframeError
-from leverframe.files import LEVERS, PARAMS, private_folder, write_text
+from leverframe.files import private_folder, write_text
+from leverframe.settings import LEVERS, PARAMS
 from leverframe.yaml_files import parse
 
 _JUDGES = ("settings.params", "settings.levers", "documents", "yaml_files")  # what decides whether settings are valid
