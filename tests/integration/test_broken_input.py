@@ -212,7 +212,7 @@ def test_broken_input_is_one_message_and_leaves_what_was_there(case: Case, shop:
     before = shop.outputs()
     assert_refused(shop.run(*STAGES[case.stage]), case.code, case.words)
     after = shop.outputs()
-    if case.code == 14:  # the report of broken promises is the product of the stage
+    if case.code == 14:  # the report of failed constraints is the product of the stage
         for path in (
             "reports/contracts/2024-02.json",
             "reports/profiles/2024-02.json",
