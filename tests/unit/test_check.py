@@ -1,11 +1,10 @@
-"""A stale lock, missing data and a dishonest lock are three things with three remedies."""
+"""A stale lock, missing data and a lock that does not match are three things with three remedies."""
 
 from __future__ import annotations
 
-from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, State
-from leverframe.domain.pipeline.status.reasons import Reason as Why
+from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, StaleReason, State
 from leverframe.domain.pipeline.status.resolved import Artefact, Recorded, Stage
-from leverframe.domain.review.check import Checked, data_objections, kept_elsewhere, lock_objections, refused, suspects
+from leverframe.domain.review.check import Checked, data_violations, kept_elsewhere, lock_violations, refused, suspects
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import DefinitionError, LeakError, SettingsError
 
@@ -29,26 +28,26 @@ def lock(output: str, parameter: int = 1) -> str:
 
 def test_a_fresh_lock_has_nothing_against_it() -> None:
     """Data that are not here are no fault."""
-    assert lock_objections(status(State.FRESH)) == []
-    assert lock_objections(status(State.MISSING, Finding(Why.OUTPUT_ABSENT, MODEL.path))) == []
+    assert lock_violations(status(State.FRESH)) == []
+    assert lock_violations(status(State.MISSING, Finding(StaleReason.OUTPUT_ABSENT, MODEL.path))) == []
     assert Checked("c").verdict == Passed()
 
 
 def test_a_stale_stage_is_named_with_its_reason_and_the_command() -> None:
     """What changed, from what to what, and what to run."""
-    found = lock_objections(status(State.CHANGED, Finding(Why.PARAMETER_CHANGED, "train.depth", "1", "2")))
+    found = lock_violations(status(State.CHANGED, Finding(StaleReason.PARAMETER_CHANGED, "train.depth", "1", "2")))
     assert [each.reason for each in found] == [Reason.LOCK_STALE]
     assert "train.depth: 1 -> 2" in found[0].what
     assert found[0].next.startswith("`dvc repro")
     assert Checked("c", tuple(found)).verdict == Failed((Reason.LOCK_STALE,))
 
 
-def test_a_report_that_is_not_what_the_lock_says_is_dishonest() -> None:
+def test_a_report_that_is_not_what_the_lock_says_is_a_mismatch() -> None:
     """A file of git that was edited by hand; cached data that differ are merely stale."""
-    edited = lock_objections(status(State.CHANGED, Finding(Why.OUTPUT_CHANGED, REPORT.path)))
-    assert [each.reason for each in edited] == [Reason.LOCK_DISHONEST]
+    edited = lock_violations(status(State.CHANGED, Finding(StaleReason.OUTPUT_CHANGED, REPORT.path)))
+    assert [each.reason for each in edited] == [Reason.LOCK_MISMATCH]
     assert "dvc repro -f -s train" in edited[0].next
-    other = lock_objections(status(State.CHANGED, Finding(Why.OUTPUT_CHANGED, MODEL.path)))
+    other = lock_violations(status(State.CHANGED, Finding(StaleReason.OUTPUT_CHANGED, MODEL.path)))
     assert [each.reason for each in other] == [Reason.LOCK_STALE]
 
 
@@ -57,8 +56,8 @@ def test_data_that_nobody_pushed() -> None:
     assert kept_elsewhere(status(State.FRESH), {MODEL.path: Recorded("abc", 5), REPORT.path: Recorded("d", 1)}) == {
         MODEL.path: Recorded("abc", 5)
     }
-    assert data_objections([], "store") == []
-    (found,) = data_objections([f"data/{n}" for n in range(9)], "store")
+    assert data_violations([], "store") == []
+    (found,) = data_violations([f"data/{n}" for n in range(9)], "store")
     assert found.reason is Reason.DATA_MISSING
     assert "9 of the outputs" in found.what
     assert "and 4 more" in found.what
@@ -73,7 +72,7 @@ def test_other_outputs_from_the_same_inputs_are_suspect() -> None:
     assert suspects("", lock("b")) == ()
 
 
-def test_errors_of_definitions_are_objections() -> None:
+def test_errors_of_definitions_are_violations() -> None:
     """Each kind has its reason."""
     for kind, reason in (
         (SettingsError, Reason.SETTINGS_INVALID),
@@ -85,8 +84,8 @@ def test_errors_of_definitions_are_objections() -> None:
 
 
 def test_the_verdict_for_a_terminal() -> None:
-    """Two lines an objection, then what was not looked at."""
-    found = Checked("c", tuple(data_objections(["data/a"], "store")), notes=("no remote",))
+    """Two lines a violation, then what was not looked at."""
+    found = Checked("c", tuple(data_violations(["data/a"], "store")), notes=("no remote",))
     assert found.lines()[0] == "check failed"
     assert found.lines()[1].startswith("data-missing: ")
     assert found.lines()[2].startswith("  next: `dvc push`")

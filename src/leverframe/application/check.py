@@ -16,7 +16,7 @@ from leverframe.domain import layout
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.pipeline.status.staleness import run
 from leverframe.domain.review import check as rules
-from leverframe.domain.verdict import Objection
+from leverframe.domain.verdict import Violation
 from leverframe.errors import LeverframeError
 from leverframe.files import private_folder, write_text
 from leverframe.settings import LEVERS, PARAMS
@@ -27,7 +27,7 @@ _JUDGES = ("settings.params", "settings.levers", "documents", "yaml_files")  # w
 
 def check(workspace: Workspace, base: str | None) -> rules.Checked:
     """Compare settings, definitions and lock of this change with what git has, and keep the result."""
-    root, git, objections, notes = workspace.root, workspace.git, list[Objection](), list[str]()
+    root, git, violations, notes = workspace.root, workspace.git, list[Violation](), list[str]()
     forget(root, "check")
     tree = WorkingTree.around(root)
     fork = git.fork_point("HEAD", base)
@@ -35,31 +35,31 @@ def check(workspace: Workspace, base: str | None) -> rules.Checked:
         try:
             ask()
         except LeverframeError as error:
-            objections.append(rules.refused(error))
+            violations.append(rules.refused(error))
             break  # what follows reads the settings as well
     odd: tuple[str, ...] = ()
     try:
-        if not objections:
+        if not violations:
             status = run(git, tree)
-            objections += rules.lock_objections(status)
+            violations += rules.lock_violations(status)
             missing, looked = _not_pushed(tree, rules.kept_elsewhere(status, status.recorded))
-            objections += missing
+            violations += missing
             notes += looked
         before = git.show(fork, rules.LOCK) or b""
         odd = rules.suspects(before.decode(errors="replace"), tree.text(rules.LOCK) or "")
     except LeverframeError as error:  # a lock or a definition that cannot be read is the change's fault
-        objections.append(rules.refused(error))
+        violations.append(rules.refused(error))
     notes += [f"`{name}` gives other outputs from the same inputs; `leverframe reproduce` runs it" for name in odd]
-    return kept(root, "check", rules.Checked(git.named("HEAD"), tuple(objections), odd, tuple(notes)))
+    return kept(root, "check", rules.Checked(git.named("HEAD"), tuple(violations), odd, tuple(notes)))
 
 
-def _not_pushed(tree: WorkingTree, wanted: dict[str, Recorded]) -> tuple[list[Objection], list[str]]:
+def _not_pushed(tree: WorkingTree, wanted: dict[str, Recorded]) -> tuple[list[Violation], list[str]]:
     """Return what is against outputs that nobody pushed, and a note where that could not be looked at."""
     remote = Remote.of(tree.root)
     if remote is None or remote.folder is None:
         where = f"`{remote.name}` is not a folder" if remote else "no remote is shared"
         return [], [f"whether data were pushed was not looked at: {where}"]
-    return rules.data_objections([path for path in wanted if remote.lacks(wanted[path])], remote.name), []
+    return rules.data_violations([path for path in wanted if remote.lacks(wanted[path])], remote.name), []
 
 
 def _to_check(workspace: Workspace, fork: str, params: str) -> list[Callable[[], object]]:
