@@ -14,7 +14,8 @@ from leverframe.domain.review.gate.champion import bring
 DESCRIPTION = layout.MODEL_DESCRIPTION.as_posix()
 OUTPUTS = (layout.MODEL.as_posix(), layout.PREDICTIONS.as_posix(), layout.HOLDOUT.as_posix())
 LOCK = "schema: '2.0'\nstages:\n  train:\n    cmd: t\n    outs:\n" + "".join(
-    f"    - path: {path}\n      hash: md5\n      md5: '{number:032d}'\n      size: 1\n" for number, path in enumerate(OUTPUTS)
+    f"    - path: {path}\n      hash: md5\n      md5: '{number:032d}'\n      size: 1\n"
+    for number, path in enumerate(OUTPUTS)
 )
 
 
