@@ -105,18 +105,17 @@ def run(change: Change) -> Checked:
 def _questions(change: Change) -> list[Callable[[], None]]:
     """Return what has to be looked at, of settings and definitions."""
     changed = change.changed()
-    redefined = any(defines(path, status) for path, status in changed.items())
-    if not {str(PARAMS), str(LEVERS)} & changed.keys() and not redefined:
-        return []
+    if any(defines(path, status) for path, status in changed.items()):
+        return [change.read_settings, change.check_definition]
+    if str(PARAMS) not in changed:
+        return [change.read_settings] if str(LEVERS) in changed else []
     try:
-        before, now = (
-            parse(text, name=str(PARAMS), what="the settings")
-            for text in (change.before(str(PARAMS)), change.now(str(PARAMS)))
-        )
+        texts = (change.before(str(PARAMS)), change.now(str(PARAMS)))
+        before, now = (parse(text, name=str(PARAMS), what="the settings") for text in texts)
     except LeverframeError:  # reading the settings says it better
         return [change.read_settings, change.check_definition]
     same = all(before.get(section) == now.get(section) for section in ("data", "features", "train"))
-    return [change.read_settings] if same and not redefined else [change.read_settings, change.check_definition]
+    return [change.read_settings] if same else [change.read_settings, change.check_definition]
 
 
 def violation_lines(violations: Sequence[Violation]) -> list[str]:
