@@ -15,11 +15,13 @@ def demo(pull_requests: bool) -> None:
     Pages and server stay up until Ctrl-C where a person watches; copies of the pages are kept as files.
     """
     from leverframe.application.demo import demo as run
-    from leverframe.demo.showcase import showing
 
     workspace = wiring.workspace()
     output.product("\n".join(run(workspace, output.story)))
-    if pull_requests:
-        with showing(workspace, output.story) as shown:
-            output.product("\n".join(shown.lines() if shown else []))
-            output.wait_for_person("pages and server are up; Ctrl-C ends them" if shown else "")
+    declared = workspace.case / "demo.yaml"
+    if pull_requests and declared.is_file():
+        from leverframe.demo.showcase import showing  # what it plays on is an extra
+
+        with showing(workspace, declared, output.story) as shown:
+            output.product("\n".join(shown.lines()))
+            output.wait_for_person("pages and server are up; Ctrl-C ends them")
