@@ -21,6 +21,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.polars import PolarsTables
+from leverframe.adapters.pygal import draw
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import Feature, Label, LabelKind, Split, TrainingSet
@@ -51,7 +52,7 @@ class SmallCase:
         chosen: dict[str, Any] = {"slices": ["gate", "month"], "minimum_slice_rows": 50, "resamples": 100}
         settings = EvaluateSettings(**(chosen | changed))
         models = SklearnModels(REPOSITORY)
-        return evaluation.run(PolarsTables(self.root), Disk(self.root), models, settings, "Europe/Paris")
+        return evaluation.run(PolarsTables(self.root), Disk(self.root), models, draw, settings, "Europe/Paris")
 
     def table(self, path: Path) -> pl.DataFrame:
         """Return one of the tables."""
