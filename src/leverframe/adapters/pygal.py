@@ -116,8 +116,8 @@ def _drawn(title: str, series: Sequence[_Series], **options: Any) -> str:
         options["y_labels"] = None  # pygal fails at labels where there is no point
     chart = pygal.XY(
         title=_clean(title), width=640, explicit_size=True, no_prefix=True, disable_xml_declaration=True, js=(), css=(),
-        allow_interruptions=True, legend_at_bottom=True, legend_at_bottom_columns=3, truncate_legend=-1, truncate_label=-1, dots_size=3.5,
-        **options,
+        allow_interruptions=True, legend_at_bottom=True, legend_at_bottom_columns=3, truncate_legend=-1,
+        truncate_label=-1, dots_size=3.5, **options,
     )  # fmt: skip
     for part in series:
         chart.add(part.name, part.points, show_dots=part.dots, stroke=part.stroke, fill="band" in part.classes)
