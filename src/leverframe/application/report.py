@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from leverframe.adapters.markdown_it import page
 from leverframe.application.diff import diff
 from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
-from leverframe.documents import loaded
+from leverframe.documents import loaded, plain
 from leverframe.domain import layout
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.gate.gate_result import Gated
@@ -146,7 +146,7 @@ def _write(root: Path, card: Card, body: str, asked: Asked) -> None:
     private_folder((root / layout.RESULTS).parent)
     out = asked.out or root / layout.REPORT
     write_text(out, body)
-    write_json(out.with_suffix(".json"), asdict(card))
+    write_json(out.with_suffix(".json"), plain(card))
     if asked.html:
         write_text(asked.html, page("Leverframe", body))
 

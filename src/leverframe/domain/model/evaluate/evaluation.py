@@ -77,8 +77,8 @@ def run(
     Days and months begin in ``timezone``. Raises ``SourceError``, ``LabelError``,
     ``DefinitionError`` or ``EstimatorError``; nothing is written before every figure is known.
     """
-    training = read_as(TrainingSet.from_json, layout.TRAINING_SET, artefacts)
-    model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, artefacts)
+    training = read_as(TrainingSet, layout.TRAINING_SET, artefacts)
+    model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, artefacts)
     _check_same_definition(training, model)
     table = tables.read(layout.HOLDOUT)
     with answerer.threads(_THREADS):
