@@ -1,4 +1,4 @@
-"""What the tables of the flights case promise: values by pandera, the rest by monitors beside them.
+"""The constraints on the tables of the flights case: values by pandera, the rest by monitors beside them.
 
 A check with ``raise_warning=True`` is shown when it breaks and stops nothing; every other one
 fails the stage. The tables hold New York's departures of one month, so bounds are those of
@@ -14,9 +14,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
-from leverframe.domain.data.contract import Contract
-from leverframe.domain.data.shape import ForeignKey, SchemaDiff, UniqueKey
-from leverframe.domain.data.trend import Freshness, NullRate, Volume
+from leverframe.case import Contract, ForeignKey, Freshness, NullRate, SchemaDiff, UniqueKey, Volume
 
 Moment = Annotated[pl.Datetime, "us", "UTC"]
 ORIGINS = ("EWR", "JFK", "LGA")

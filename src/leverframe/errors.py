@@ -63,7 +63,7 @@ class SourceError(LeverframeError):
 
 
 class ContractError(LeverframeError):
-    """The data break a promise of severity error."""
+    """The data violate a constraint of severity error."""
 
     exit_code = 14
 

@@ -35,8 +35,8 @@ def gated(shop: Shop, *, code: int = 0) -> dict[str, Any]:
 
 
 def reasons(found: dict[str, Any]) -> list[str]:
-    """Return the reasons of the objections."""
-    return [each["reason"] for each in found["objections"]]
+    """Return the reasons of the violations."""
+    return [each["reason"] for each in found["violations"]]
 
 
 def test_nothing_changed_is_no_change(shop: Shop) -> None:
@@ -127,7 +127,7 @@ def test_a_gate_without_rules_skips(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("missing", ["models/model.skops", "data/training/holdout.parquet"])
-def test_missing_files_of_the_candidate_are_an_objection(shop: Shop, missing: str) -> None:
+def test_missing_files_of_the_candidate_are_a_violation(shop: Shop, missing: str) -> None:
     """With the command that brings them; never a traceback."""
     (shop.root / missing).unlink()
     ended = shop.run("gate", "--json")
@@ -135,7 +135,7 @@ def test_missing_files_of_the_candidate_are_an_objection(shop: Shop, missing: st
     found = json.loads(ended.stdout)
     assert ended.code == 30
     assert reasons(found) == ["not-comparable"]
-    assert "dvc pull" in found["objections"][0]["next"]
+    assert "dvc pull" in found["violations"][0]["next"]
 
 
 def test_a_lever_that_breaks_does_not_leave_the_result_of_before(shop: Shop) -> None:

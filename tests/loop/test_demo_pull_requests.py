@@ -1,4 +1,4 @@
-"""`leverframe demo` opens the pull requests of a case on a stand-in, and keeps their pages."""
+"""`leverframe demo` opens the pull requests of a case on the local forge, and keeps their pages."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
     shop.repository.commit("A demo")
     ended = shop.run("demo")
     assert ended.code == 0, ended.stderr
-    _, told = ended.stdout.split("Pull requests, on a stand-in for GitHub\n")
+    _, told = ended.stdout.split("Pull requests, on the local forge\n")
     pulls, live = told.split("Merging is deploying, on a real MLServer\n")
     assert [line.split()[0] for line in pulls.splitlines() if "trees" in line or "tree" in line] == ["passed", "failed"]
     assert pulls.count("http://127.0.0.1:") == 2

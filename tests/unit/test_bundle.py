@@ -41,8 +41,8 @@ SCHEMA = derived(
 )
 
 
-class Promised(pa.DataFrameModel):
-    """A table with every kind of promise that a field can keep."""
+class Constrained(pa.DataFrameModel):
+    """A table with every kind of constraint that a field can have."""
 
     place: str = pa.Field(isin=["b", "a"])
     code: str = pa.Field(str_matches="^[A-Z]+$", str_length={"max_value": 3}, nullable=True)
@@ -52,8 +52,8 @@ class Promised(pa.DataFrameModel):
 
 
 def test_a_contract_becomes_fields() -> None:
-    """What pandera promises of values is what a request must keep; a warning restricts nothing."""
-    found = fields(Promised)
+    """The constraints of pandera on values hold for a request; a warning restricts nothing."""
+    found = fields(Constrained)
     assert found["place"] == Field("place", "text", nullable=False, allowed=("a", "b"))
     assert found["code"] == Field("code", "text", nullable=True, pattern="^[A-Z]+$", longest=3)
     assert found["size"] == Field("size", "number", whole=True, nullable=False, minimum=1, below=9)

@@ -229,7 +229,7 @@ def test_bins_of_any_width_hold_every_known_value() -> None:
 def test_each_change_of_a_contract_is_classed(
     change: tuple[str | None, str | None], words: str, breaking: bool
 ) -> None:
-    """What loosens a promise breaks, what adds one does not, and what cannot be judged is taken to break."""
+    """What loosens a constraint breaks, what adds one does not, and what cannot be judged is taken to break."""
     old, new = change
     after = [dict(each) for each in CHECKS]
     if old is None:

@@ -15,7 +15,7 @@ from leverframe.domain.review.diff.diff_result import Change, Diff
 from leverframe.domain.review.gate.decision import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
 from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
 from leverframe.domain.review.gate.rules import BASE, CHANGE, rules_in_force
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import SettingsError
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
 
@@ -41,9 +41,9 @@ def gate(**metrics: dict[str, float]) -> GateSettings:
     return GateSettings(metrics={name: MetricRule(**rule) for name, rule in metrics.items()}, resamples=200)
 
 
-def reasons(objections: list[Objection]) -> list[Reason]:
+def reasons(violations: list[Violation]) -> list[Reason]:
     """Return the reasons in order."""
-    return [each.reason for each in objections]
+    return [each.reason for each in violations]
 
 
 GOOD, FAIR, POOR = side(2.0), side(1.5, 1), side(0.8, 2)
@@ -69,9 +69,9 @@ def test_each_rule_passes_and_fails(
     rule: dict[str, float], candidate: Holdout, champion: Holdout | None, expected: list[Reason]
 ) -> None:
     """With a higher metric; a champion that is not there leaves the floors."""
-    found, objections = judged_metrics(Pair(candidate, champion), gate(auc=rule))
-    assert reasons(objections) == expected
-    assert found[0].kept is (not expected)
+    found, violations = judged_metrics(Pair(candidate, champion), gate(auc=rule))
+    assert reasons(violations) == expected
+    assert found[0].passed is (not expected)
     assert found[0].rule
 
 
@@ -89,8 +89,8 @@ def test_lower_is_better_where_the_metric_says_so(
     rule: dict[str, float], candidate: Holdout, champion: Holdout, expected: list[Reason]
 ) -> None:
     """The same words for a loss: a drop is whatever is worse, a floor the worst value."""
-    found, objections = judged_metrics(Pair(candidate, champion), gate(log_loss=rule))
-    assert reasons(objections) == expected
+    found, violations = judged_metrics(Pair(candidate, champion), gate(log_loss=rule))
+    assert reasons(violations) == expected
     loss = next(each for each in found if each.metric == "log_loss")
     assert loss.gain is not None
     assert loss.champion is not None
@@ -122,9 +122,9 @@ def test_a_rule_about_nothing_fails() -> None:
 def test_a_slice_fails_only_when_it_is_surely_worse() -> None:
     """One shop spoilt: that slice, and no other, is refused; the overall rule may still be kept."""
     rules = GateSettings(slices=[SliceRule(columns=["shop"], maximum_drop=0.05, minimum_rows=100)], resamples=200)
-    found, objections = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)
-    assert reasons(objections) == [Reason.SLICE_DROPPED]
-    assert {each.value: each.kept for each in found} == {"north": False, "south": True}
+    found, violations = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)
+    assert reasons(violations) == [Reason.SLICE_DROPPED]
+    assert {each.value: each.passed for each in found} == {"north": False, "south": True}
     assert judged_slices(Pair(side(2.0, 4), GOOD), rules)[1] == []
 
 
@@ -142,10 +142,10 @@ def test_a_slice_below_its_floor_fails_without_a_champion_too() -> None:
 @given(seed=st.integers(0, 50), skill=st.sampled_from([0.5, 1.0, 2.0]))
 @settings(deadline=None, max_examples=15)
 def test_a_model_against_itself_always_passes(seed: int, skill: float) -> None:
-    """No change, no objection, whatever the model: gains are zero, exactly."""
+    """No change, no violation, whatever the model: gains are zero, exactly."""
     model = side(skill, seed)
-    found, objections = judged_metrics(Pair(model, model), gate(auc={"maximum_drop": 0.0}, brier={"maximum_drop": 0.0}))
-    assert objections == []
+    found, violations = judged_metrics(Pair(model, model), gate(auc={"maximum_drop": 0.0}, brier={"maximum_drop": 0.0}))
+    assert violations == []
     assert {each.gain for each in found} <= {0.0, -0.0}
 
 

@@ -23,7 +23,7 @@ from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, 
 from leverframe.domain.review.gate.gate_result import Compared, Gated, SliceCompared
 from leverframe.domain.review.gate.replayed import Shadow, against
 from leverframe.domain.review.report import card_markdown as drawing
-from leverframe.domain.review.report.card import Card, Curve, ParameterChange, Promises, StageNode
+from leverframe.domain.review.report.card import Card, Constraints, Curve, ParameterChange, StageNode
 from leverframe.domain.review.report.card_markdown import LIMIT, Shown, marker, render
 from leverframe.domain.review.report.publish import (
     Comment,
@@ -41,7 +41,7 @@ from leverframe.domain.review.report.publish import (
     where,
 )
 from leverframe.domain.review.reproduce import Reproduced, StageRun
-from leverframe.domain.verdict import Failed, Objection, Passed, Reason, Skipped
+from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Violation
 from leverframe.errors import PublishError, SettingsError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"
@@ -49,11 +49,11 @@ BASE, HEAD = "b" * 40, "c" * 40
 RULE = "shown not to be worse by more than 0.01"
 
 
-def compared(gain: float | None = 0.012, *, kept: bool = True) -> tuple[Compared, ...]:
+def compared(gain: float | None = 0.012, *, passed: bool = True) -> tuple[Compared, ...]:
     """Return two metrics, one of them under a rule."""
     champion = None if gain is None else 0.79
     low, high = (None, None) if gain is None else (gain - 0.004, gain + 0.004)
-    auc = Compared("auc", "area under ROC", "higher", champion, 0.79 + (gain or 0), gain, low, high, RULE, kept)
+    auc = Compared("auc", "area under ROC", "higher", champion, 0.79 + (gain or 0), gain, low, high, RULE, passed)
     return auc, Compared("base_rate", "base rate", "neither", champion and 0.126, 0.126, gain and 0.0, low, high)
 
 
@@ -85,7 +85,7 @@ def card(**changed: Any) -> Card:
         Reproduced(HEAD, stages),
         gated,
         (ParameterChange("train.params.iterations", "200", "300"),),
-        Promises(1106, 11, (), ("`2013-01 sales`: `volume(z <= 8)`",)),
+        Constraints(1106, 11, (), ("`2013-01 sales`: `volume(z <= 8)`",)),
         Diff("bbbbbbbbbbbb", "the working tree"),
         (curve,),
         nodes,
@@ -94,9 +94,9 @@ def card(**changed: Any) -> Card:
     return replace(whole, **changed)
 
 
-def refused(reason: Reason, what: str, following: str) -> tuple[Objection, ...]:
-    """Return one objection."""
-    return (Objection(reason, what, following),)
+def refused(reason: Reason, what: str, following: str) -> tuple[Violation, ...]:
+    """Return one violation."""
+    return (Violation(reason, what, following),)
 
 
 def gated(**changed: Any) -> Gated:
@@ -142,11 +142,11 @@ HUGE = {
         slices=MANY,
         rule_changes=tuple(f"`gate.metrics.m{n}.floor`: `1` to `2`" for n in range(5000)),
     ),
-    "promises": Promises(9, 9, tuple(f"`2013-01 sales`: `check_{n}`" for n in range(5000)), ()),
+    "constraints": Constraints(9, 9, tuple(f"`2013-01 sales`: `check_{n}`" for n in range(5000)), ()),
     "nodes": tuple(StageNode(f"stage-{n}", 1, 1, 0, 0, 1.0) for n in range(5000)),
     "edges": tuple((f"stage-{n}", f"stage-{n + 1}") for n in range(4999)),
     "checked": Checked(
-        HEAD, tuple(Objection(Reason.LOCK_STALE, f"`s{n}`: changed", "`dvc repro`") for n in range(5000))
+        HEAD, tuple(Violation(Reason.LOCK_STALE, f"`s{n}`: changed", "`dvc repro`") for n in range(5000))
     ),
     "diff": Diff(
         "b",
@@ -169,8 +169,8 @@ CASES: dict[str, Card] = {
     "better": card(),
     "worse": card(
         gated=gated(
-            metrics=compared(-0.03, kept=False),
-            objections=refused(
+            metrics=compared(-0.03, passed=False),
+            violations=refused(
                 Reason.METRIC_DROPPED,
                 f"area under ROC changes by -0.0300 (better is positive), at worst by -0.0340; the rule is: {RULE}",
                 "improve the model, or set another rule in a change of its own",
@@ -187,11 +187,11 @@ CASES: dict[str, Card] = {
         )
     ),
     "failed-contract": card(
-        promises=Promises(1100, 11, ("`2013-02 sales`: `in_range(0, 10)` of `amount`",)),
+        constraints=Constraints(1100, 11, ("`2013-02 sales`: `in_range(0, 10)` of `amount`",)),
         gated=gated(
-            objections=refused(
+            violations=refused(
                 Reason.CONTRACT_BROKEN,
-                "the data break 1 promise: `2013-02 sales`: `in_range(0, 10)` of `amount`",
+                "the data violate 1 constraint: `2013-02 sales`: `in_range(0, 10)` of `amount`",
                 "mend the data at their source, or the contract in `contracts.py`",
             )
         ),
@@ -199,7 +199,7 @@ CASES: dict[str, Card] = {
     "forged-lock": card(
         reproduced=Reproduced(
             HEAD,
-            objections=refused(
+            violations=refused(
                 Reason.METRICS_FORGED,
                 "the stage gives other figures than `reports/metrics.json` in git: `auc` 0.99 instead of 0.79",
                 "commit what `dvc repro -f -s evaluate` writes, with `dvc.lock`",
@@ -222,7 +222,7 @@ CASES: dict[str, Card] = {
         )
     ),
     "replayed": card(gated=gated(shadow=shadow())),
-    "replay-differs": card(gated=gated(shadow=DIFFERS, objections=tuple(against(DIFFERS)))),
+    "replay-differs": card(gated=gated(shadow=DIFFERS, violations=tuple(against(DIFFERS)))),
     "replay-of-numbers": card(gated=gated(shadow=shadow(kind="regression", share=0.0))),
     "nothing-to-replay": card(
         gated=gated(shadow=Shadow("logs", 0.2, 3, because="no closed file in it has a request to `shop`"))
@@ -232,8 +232,8 @@ CASES: dict[str, Card] = {
     "hostile": card(
         parameters=(ParameterChange(HOSTILE, HOSTILE, HOSTILE * 12_000),),
         gated=gated(
-            objections=refused(Reason.METRIC_DROPPED, HOSTILE, HOSTILE),
-            slices=(SliceCompared(HOSTILE, HOSTILE, "auc", 1, 0.1, 0.2, 0.1, 0.0, 0.2, kept=False),),
+            violations=refused(Reason.METRIC_DROPPED, HOSTILE, HOSTILE),
+            slices=(SliceCompared(HOSTILE, HOSTILE, "auc", 1, 0.1, 0.2, 0.1, 0.0, 0.2, passed=False),),
             rule_changes=(HOSTILE,),
             how=HOSTILE,
             shadow=shadow(
@@ -244,7 +244,7 @@ CASES: dict[str, Card] = {
                 replayed=Replayed(1, 1, 1, 1, 1, (Flip(HOSTILE, 0, 0.1, 0.2),) * 5, 1.0, 1.0),
             ),
         ),
-        promises=Promises(0, 0, (HOSTILE,)),
+        constraints=Constraints(0, 0, (HOSTILE,)),
         nodes=(StageNode(HOSTILE, 1, 1, 0, 0, 1.0),),
         curves=(replace(card().curves[0], title=HOSTILE, x=HOSTILE),),
         notes=(HOSTILE,),

@@ -16,7 +16,7 @@ from leverframe.domain.verdict import REFUSED, Failed
 def check(context: click.Context, base: str | None, as_json: bool) -> None:
     """Hold settings, definitions and lock against what git has, and print the command that mends each fault.
 
-    A stale lock, missing data and a dishonest lock are told apart. Nothing is run or fetched.
+    A stale lock, missing data and a lock that does not match are told apart. Nothing is run or fetched.
     """
     from leverframe.application.check import check as run  # loads what only this command needs
 

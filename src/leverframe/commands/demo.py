@@ -10,7 +10,7 @@ from leverframe import output, wiring
 @click.command(epilog="Examples: leverframe demo; leverframe demo --no-pull-requests")
 @click.option("--pull-requests/--no-pull-requests", default=True, help="Also open the case's pull requests locally.")
 def demo(pull_requests: bool) -> None:
-    """Run what is stale, print what came out; then pull requests on a stand-in for GitHub, a merge and what it deploys.
+    """Run what is stale, print what came out; then pull requests on the local forge, a merge and what it deploys.
 
     Pages and server stay up until Ctrl-C where a person watches; copies of the pages are kept as files.
     """

@@ -1,4 +1,4 @@
-"""Where the demo plays: a folder of its own, a stand-in for GitHub, and clones in which commands run."""
+"""Where the demo plays: a folder of its own, the local forge, and clones in which commands run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain.verdict import REFUSED
 from leverframe.errors import PipelineError
 from leverframe.local.github.pages import pull_page
-from leverframe.local.github.server import StandIn
+from leverframe.local.github.server import LocalForge
 from leverframe.local.github.state import PullRequest, Repository
 from leverframe.local.repository import TemporaryRepository
 from leverframe.package import source_folder
@@ -25,20 +25,20 @@ NAME, BOT, TOKEN = "ada/model", "github-actions[bot]", "of-the-demo"
 
 @dataclass(frozen=True)
 class Scene:
-    """The repository it starts from, its folder, the stand-in, and who listens to what happens."""
+    """The repository it starts from, its folder, the local forge, and who listens to what happens."""
 
     workspace: Workspace
     folder: Path
-    server: StandIn
+    server: LocalForge
     tell: Callable[[str], None]
 
     @property
     def forge(self) -> Repository:
-        """The repository on the stand-in."""
+        """The repository on the local forge."""
         return self.server.repositories[NAME]
 
     def clone(self, place: str, revision: str, *, local: bool = False) -> TemporaryRepository:
-        """Return a checkout in the folder ``place``: of the stand-in's repository, or of this one where ``local``.
+        """Return a checkout in the folder ``place``: of the local forge's repository, or of this one where ``local``.
 
         It has this folder's cache, no remote of DVC, and a home and git identity of its own.
         """
@@ -57,12 +57,12 @@ class Scene:
         return repository
 
     def push(self, repository: TemporaryRepository, branch: str) -> None:
-        """Let a branch of the stand-in stand at the head of a clone."""
+        """Let a branch of the local forge stand at the head of a clone."""
         address = self.server.address.replace("http://", f"http://x:{TOKEN}@")
         repository.git("push", "--quiet", f"{address}/{NAME}", f"HEAD:refs/heads/{branch}")
 
     def leverframe(self, repository: TemporaryRepository, *arguments: str, run: Mapping[str, str] | None = None) -> str:
-        """Run a command in a clone as a job of the stand-in does, and return what it printed.
+        """Run a command in a clone as a job of the local forge does, and return what it printed.
 
         Raises ``PipelineError`` where it broke; a lever that refuses has not.
         """

@@ -1,4 +1,4 @@
-"""What `leverframe demo` shows after the pipeline: pull requests on a stand-in for GitHub, and what a merge does."""
+"""What `leverframe demo` shows after the pipeline: pull requests on the local forge, and what a merge does."""
 
 from __future__ import annotations
 

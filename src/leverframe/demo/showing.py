@@ -34,7 +34,7 @@ class Released:
     @classmethod
     def of(cls, what: str, report: Mapping[str, Any]) -> Released:
         """Return it from the report of `leverframe deploy --json`."""
-        wrong = report["objections"]
+        wrong = report["violations"]
         recorded = report["recorded"] or {}
         return cls(
             what,
@@ -104,7 +104,7 @@ class Showing:
             for each in self.pulls
             for line in (f"  {each.verdict:<7} {each.title}", f"          {each.address}", f"          {each.copy}")
         ]
-        return ["", "Pull requests, on a stand-in for GitHub", *told, *(self.live.lines() if self.live else [])]
+        return ["", "Pull requests, on the local forge", *told, *(self.live.lines() if self.live else [])]
 
 
 def _inputs(request: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_ALREADY_CUT = re.compile(r"… \+(\d+) characters\Z")  # as ``promise.cut`` writes it
+_ALREADY_CUT = re.compile(r"… \+(\d+) characters\Z")  # as ``constraint.cut`` writes it
 
 
 def code(text: str, limit: int) -> str:

@@ -26,7 +26,7 @@ class Reason(StrEnum):
     LEAK_FOUND = "leak-found"
     LOCK_STALE = "lock-stale"
     DATA_MISSING = "data-missing"
-    LOCK_DISHONEST = "lock-dishonest"
+    LOCK_MISMATCH = "lock-mismatch"
     METRICS_FORGED = "metrics-forged"
     STAGE_FAILED = "stage-failed"
     METRIC_MISSING = "metric-missing"
@@ -53,7 +53,7 @@ REFUSED = 30  # exit code of every lever whose verdict is a failure: the lever w
 
 
 @dataclass(frozen=True)
-class Objection:
+class Violation:
     """One thing that stands against a change: its reason, what was found, and the step that mends it.
 
     What stands between backticks in ``what`` and ``next`` is a name or a command.
@@ -66,12 +66,12 @@ class Objection:
 
 @dataclass(frozen=True)
 class Passed:
-    """What was promised holds."""
+    """Every check passed."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """What was promised does not hold, for at least one reason."""
+    """At least one check failed, for the reasons named."""
 
     reasons: tuple[Reason, ...]
 
@@ -91,12 +91,12 @@ class Skipped:
 Verdict = Passed | Failed | Skipped
 
 
-def judged(objections: Iterable[Objection], unless: str = "") -> Verdict:
-    """Return the verdict that objections make: failed for their reasons, each once; without any, passed.
+def judged(violations: Iterable[Violation], unless: str = "") -> Verdict:
+    """Return the verdict that violations make: failed for their reasons, each once; without any, passed.
 
-    Text in ``unless`` says why nothing could be judged: then the verdict without objections is skipped.
+    Text in ``unless`` says why nothing could be judged: then the verdict without violations is skipped.
     """
-    reasons = tuple(dict.fromkeys(each.reason for each in objections))
+    reasons = tuple(dict.fromkeys(each.reason for each in violations))
     if reasons:
         return Failed(reasons)
     return Skipped(unless) if unless else Passed()

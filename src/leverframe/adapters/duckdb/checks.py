@@ -15,13 +15,13 @@ from leverframe.domain.features.plan import Corrected, LabelStep, Windows
 from leverframe.errors import LabelError, SourceError
 
 
-def refuse_twins(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[str], what: str) -> None:
+def refuse_duplicates(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[str], what: str) -> None:
     """Raise ``SourceError`` for a key that stands more than once."""
-    twin = _first(sql, table, key, "count(*)")
-    if twin:
+    duplicate = _first(sql, table, key, "count(*)")
+    if duplicate:
         raise SourceError(
             f"a key stands more than once in {what}",
-            why=f"({_quoted(key)}) = {twin[:-1]} has {twin[-1]} rows, so a row would get several values",
+            why=f"({_quoted(key)}) = {duplicate[:-1]} has {duplicate[-1]} rows, so a row would get several values",
             next="keep one row a key in sources.py, or declare the table in `corrections` of star.yaml",
         )
 

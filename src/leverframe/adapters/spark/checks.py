@@ -1,4 +1,4 @@
-"""What the tables must promise before a feature is made of them, asked of the cluster."""
+"""The checks that the tables must pass before a feature is made of them, run on the cluster."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from leverframe.domain.features.plan import Corrected, LabelStep, Windows
 from leverframe.errors import LabelError, SourceError
 
 
-def refuse_twins(table: Table, key: Sequence[str], what: str) -> None:
+def refuse_duplicates(table: Table, key: Sequence[str], what: str) -> None:
     """Raise ``SourceError`` for a key that stands more than once."""
-    twin = _first(table, key, F.count("*"))
-    if twin:
+    duplicate = _first(table, key, F.count("*"))
+    if duplicate:
         raise SourceError(
             f"a key stands more than once in {what}",
-            why=f"({_quoted(key)}) = {twin[:-1]} has {twin[-1]} rows, so a row would get several values",
+            why=f"({_quoted(key)}) = {duplicate[:-1]} has {duplicate[-1]} rows, so a row would get several values",
             next="keep one row a key in sources.py, or declare the table in `corrections` of star.yaml",
         )
 

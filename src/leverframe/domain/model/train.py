@@ -1,6 +1,6 @@
 """How a model learns: which labels are fit to learn from, and what is written beside the model.
 
-The estimator itself stays behind the ``Learner`` port; this room never sees its library.
+The estimator itself stays behind the ``Trainer`` port; this room never sees its library.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class ModelDescription:
         ]
 
 
-class Learner(Protocol):
+class Trainer(Protocol):
     """Builds, fits and stores estimators."""
 
     def build(self, recipe: Recipe) -> Any:
@@ -94,7 +94,7 @@ class Learner(Protocol):
         """Return the versions of the libraries that made the model."""
 
 
-def run(tables: Tables, artefacts: Artefacts, learner: Learner, settings: TrainSettings) -> ModelDescription:
+def run(tables: Tables, artefacts: Artefacts, trainer: Trainer, settings: TrainSettings) -> ModelDescription:
     """Fit the estimator of ``settings`` to the training rows; write the model and its description.
 
     Raises ``LabelError`` for labels that cannot be learnt, ``SourceError`` for data that do not
@@ -103,7 +103,7 @@ def run(tables: Tables, artefacts: Artefacts, learner: Learner, settings: TrainS
     """
     training = read_as(LearningSet, layout.LEARNING_SET, artefacts)
     recipe = Recipe(settings.estimator, settings.params, training.features, training.label)
-    estimator = learner.build(recipe)
+    estimator = trainer.build(recipe)
     table = tables.read(layout.TRAIN)
     inputs = model_inputs(table, training.features, file=layout.TRAIN)
     labels = checked_labels(column(table, LABEL, file=layout.TRAIN), training.label)
@@ -112,9 +112,9 @@ def run(tables: Tables, artefacts: Artefacts, learner: Learner, settings: TrainS
         f"train: {settings.estimator} learns `{training.label.name}` "
         f"from {len(labels):,} rows of {len(training.features)} features"
     )
-    with learner.threads(settings.threads):
-        stored = learner.store(learner.fit(estimator, inputs, labels), recipe)
-    description = _described(training, recipe, stored, (len(labels), learner.versions()))
+    with trainer.threads(settings.threads):
+        stored = trainer.store(trainer.fit(estimator, inputs, labels), recipe)
+    description = _described(training, recipe, stored, (len(labels), trainer.versions()))
     artefacts.write_bytes(layout.MODEL, stored.data)
     artefacts.write_json(layout.MODEL_DESCRIPTION, plain(description))
     _log.info(f"train: wrote {layout.MODEL}, {len(stored.data):,} bytes")

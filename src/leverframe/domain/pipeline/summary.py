@@ -70,7 +70,7 @@ def _contracts(contracts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     kept = sum(check["verdict"] == "passed" for *_, check in checks)
     undecided = len(checks) - kept - failed - len(warned)
     lines = [
-        f"{kept:,} of {len(checks):,} promises kept, {failed} broken, {len(warned)} broken with a warning, "
+        f"{kept:,} of {len(checks):,} constraints passed, {failed} failed, {len(warned)} failed with a warning, "
         f"{undecided} without history to decide"
     ]
     lines += [f"warn {partition} {table}: {_what(check)}" for partition, table, check in warned[:_WARNINGS]]

@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
-from leverframe.domain.review.check import LOCK, objection_lines
-from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
+from leverframe.domain.review.check import LOCK, violation_lines
+from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.yaml_files import leaves
 
@@ -42,14 +42,14 @@ class Reproduced:
 
     head: str
     stages: tuple[StageRun, ...] = ()
-    objections: tuple[Objection, ...] = ()
+    violations: tuple[Violation, ...] = ()
     rebuilt: bool = False
     notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """Passed, or failed for the reasons of the objections."""
-        return judged(self.objections)
+        """Passed, or failed for the reasons of the violations."""
+        return judged(self.violations)
 
     def lines(self) -> list[str]:
         """Return the verdict, the stages that ran with their time, and what stands against the change."""
@@ -58,7 +58,7 @@ class Reproduced:
         return [
             f"reproduce {word(self.verdict)}: {len(ran)} of {len(self.stages)} stages ran, {seconds:.1f} s",
             *(f"  {each.stage:<24} {each.how:<9} {each.seconds:6.1f} s" for each in ran),
-            *objection_lines(self.objections),
+            *violation_lines(self.violations),
             *(f"note: {each}" for each in self.notes),
         ]
 
@@ -121,13 +121,13 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
         stages = _merged(stages, pipeline.runs())
         failed = next((each.stage for each in stages if each.how == "failed"), "")
         return Reproduced(order.head, tuple(stages), (_failure(error, failed),), not order.pull)
-    objections, notes = _compared((before, pipeline.text(LOCK)), (claimed, pipeline.text(str(layout.METRICS))), order)
-    return Reproduced(order.head, tuple(stages), tuple(objections), not order.pull, tuple(notes))
+    violations, notes = _compared((before, pipeline.text(LOCK)), (claimed, pipeline.text(str(layout.METRICS))), order)
+    return Reproduced(order.head, tuple(stages), tuple(violations), not order.pull, tuple(notes))
 
 
-def _failure(error: PipelineError, stage: str) -> Objection:
+def _failure(error: PipelineError, stage: str) -> Violation:
     broken = stage.partition("@")[0] == "validate" and "contract" in f"{error.what} {error.why}".lower()
-    return Objection(
+    return Violation(
         Reason.CONTRACT_BROKEN if broken else Reason.STAGE_FAILED, f"{error.what}: {error.why}", error.next
     )
 
@@ -157,8 +157,8 @@ def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRu
     return list(found.values())
 
 
-def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) -> tuple[list[Objection], list[str]]:
-    """Return what came out otherwise from the same inputs: forged figures, a dishonest lock, or mere last digits."""
+def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) -> tuple[list[Violation], list[str]]:
+    """Return what differs after a run from the same inputs: forged metrics, a lock mismatch, or mere last digits."""
     before, after = (entries(each, LOCK) for each in locks)
     odd = [
         (name, path)
@@ -175,7 +175,7 @@ def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) ->
     forged = _forged(*metrics, order.tolerance) if any(path == str(layout.METRICS) for _, path in odd) else []
     if forged:
         return [
-            Objection(
+            Violation(
                 Reason.METRICS_FORGED,
                 f"the stage gives other figures than `{layout.METRICS}` in git: {'; '.join(forged[:3])}",
                 f"commit what `dvc repro -f -s {odd[-1][0]}` writes, with `{LOCK}`",
@@ -185,8 +185,8 @@ def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) ->
     if claimed:
         stages = " ".join(dict.fromkeys(name for name, _ in claimed))
         return [
-            Objection(
-                Reason.LOCK_DISHONEST,
+            Violation(
+                Reason.LOCK_MISMATCH,
                 f"the lock says otherwise than the stages give: {told}",
                 f"commit what `dvc repro -f -s {stages}` writes, with `{LOCK}`",
             )

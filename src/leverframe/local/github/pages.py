@@ -1,4 +1,4 @@
-"""What a person sees of the stand-in: a repository's pull requests, and a page for each of them."""
+"""What a person sees of the local forge: a repository's pull requests, and a page for each of them."""
 
 from __future__ import annotations
 

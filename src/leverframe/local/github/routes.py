@@ -1,4 +1,4 @@
-"""What the stand-in answers to each call of the REST interface: accounts, comments, checks and pull requests here."""
+"""The REST API of the local forge: accounts, comments, checks and pull requests."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def _checks(call: Call, repository: Repository) -> Answer:
 
 
 def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[str, Any]:
-    """Return what GitHub says of a pull request, as far as the stand-in knows it."""
+    """Return what GitHub says of a pull request, as far as the local forge knows it."""
     home = pull.source
     return {
         "id": pull.number,

@@ -1,4 +1,4 @@
-"""The stand-in on a port of this machine: REST, git over HTTP, and pages for people."""
+"""The local forge on a port of this machine: REST, git over HTTP, and pages for people."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Request:
 
 
 @dataclass
-class StandIn:
+class LocalForge:
     """The state, the log of requests, and ``violations``: whatever GitHub's own description does not allow."""
 
     folder: Path
@@ -76,9 +76,9 @@ class StandIn:
 
 
 @contextmanager
-def serving(folder: Path, *, tls: tuple[Path, Path] | None = None) -> Iterator[StandIn]:
-    """Run a stand-in on a free port of the loopback until the block ends; ``tls`` is its certificate and key."""
-    state = StandIn(folder)
+def serving(folder: Path, *, tls: tuple[Path, Path] | None = None) -> Iterator[LocalForge]:
+    """Run the local forge on a free port of the loopback until the block ends; ``tls`` is its certificate and key."""
+    state = LocalForge(folder)
     handler = type("Handler", (_Handler,), {"state": state})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
-    state: StandIn
+    state: LocalForge
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the log is a list of the state."""

@@ -1,4 +1,4 @@
-"""What the stand-in remembers: repositories with real git behind them, pull requests, comments, checks."""
+"""What the local forge remembers: repositories with real git behind them, pull requests, comments, checks."""
 
 from __future__ import annotations
 

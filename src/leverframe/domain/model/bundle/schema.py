@@ -1,4 +1,4 @@
-"""What a request for predictions may hold: a field a column, with what the contract promises of it.
+"""What a request for predictions may hold: a field a column, with the constraints of the contract on it.
 
 The schema travels with the model as ``schema.json``; the server refuses what does not fit it.
 """
@@ -54,18 +54,18 @@ class Schema:
 
 
 def derived(
-    model: str, learnt: tuple[Label, Sequence[str]], features: Sequence[Feature], promised: Mapping[str, Field],
+    model: str, learnt: tuple[Label, Sequence[str]], features: Sequence[Feature], constraints: Mapping[str, Field],
     keys: Sequence[Field],
 ) -> Schema:  # fmt: skip
     """Return the schema of a model that learnt ``features``.
 
-    ``learnt`` are label and classes, ``promised`` what the contract of the spine says of its
+    ``learnt`` are label and classes, ``constraints`` what the contract of the spine says of its
     columns, ``keys`` the fields of a request as the snapshot knows them. A feature that is
     computed has no contract of its own: any finite number will do, and a missing one.
     """
     label, classes = learnt
-    columns = tuple(_column(each, promised.get(each.name)) for each in features)
-    fields = tuple(_key(each, promised.get(each.name)) for each in keys)
+    columns = tuple(_column(each, constraints.get(each.name)) for each in features)
+    fields = tuple(_key(each, constraints.get(each.name)) for each in keys)
     return Schema(model, label, tuple(classes), columns, (*fields, Field(AS_OF, "text", longest=40)))
 
 
@@ -94,15 +94,15 @@ def from_json(content: Mapping[str, Any]) -> Schema:
     return parsed(Schema, json.dumps(content))
 
 
-def _column(feature: Feature, promised: Field | None) -> Field:
+def _column(feature: Feature, constraints: Field | None) -> Field:
     kind: FieldKind = {"categorical": "text", "boolean": "boolean"}.get(feature.kind, "number")  # type: ignore[assignment]
-    if promised is None or promised.kind != kind:
+    if constraints is None or constraints.kind != kind:
         return Field(feature.name, kind)
-    return replace(promised, whole=False)  # the model takes any number, so a mean in its place is no error
+    return replace(constraints, whole=False)  # the model takes any number, so a mean in its place is no error
 
 
-def _key(field: Field, promised: Field | None) -> Field:
-    return promised if promised is not None and promised.kind == field.kind else field
+def _key(field: Field, constraints: Field | None) -> Field:
+    return constraints if constraints is not None and constraints.kind == field.kind else field
 
 
 def _kind(field: Field) -> str:

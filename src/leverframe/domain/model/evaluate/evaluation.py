@@ -40,7 +40,7 @@ _THREADS = 1  # of sums: how they are cut among threads moves their last digits
 _log = logging.getLogger(__name__)
 
 
-class Answerer(Protocol):
+class Predictor(Protocol):
     """Opens a stored model and asks it."""
 
     def load(self, data: bytes, estimator: str) -> Any:
@@ -70,7 +70,7 @@ class Evaluation:
 
 
 def run(
-    tables: Tables, artefacts: Artefacts, answerer: Answerer, draw: Draw, settings: EvaluateSettings, timezone: str
+    tables: Tables, artefacts: Artefacts, predictor: Predictor, draw: Draw, settings: EvaluateSettings, timezone: str
 ) -> Evaluation:
     """Judge the stored model on the hold-out; write metrics, plots, pictures, predictions and the card.
 
@@ -81,8 +81,8 @@ def run(
     model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, artefacts)
     _check_same_definition(training, model)
     table = tables.read(layout.HOLDOUT)
-    with answerer.threads(_THREADS):
-        answers = answered(answerer, model, table, artefacts.read_bytes(layout.MODEL))
+    with predictor.threads(_THREADS):
+        answers = answered(predictor, model, table, artefacts.read_bytes(layout.MODEL))
         holdout = assembled(model, table, answers, (settings, timezone))
         _log.info(f"evaluate: {len(holdout.labels):,} rows of {holdout.number_of_days} days")
         scores = scored(holdout, settings)
@@ -111,13 +111,13 @@ def _check_same_definition(training: TrainingSet, model: ModelDescription) -> No
         )
 
 
-def answered(answerer: Answerer, model: ModelDescription, table: Table, data: bytes) -> Floats:
+def answered(predictor: Predictor, model: ModelDescription, table: Table, data: bytes) -> Floats:
     """Return what the model in ``data`` answers for each row of ``table``.
 
     A score or number a row, shape (rows,), or the probability of each class, shape (rows, classes).
     Raises ``EstimatorError`` where the bytes are not the model that is described.
     """
-    opened = answerer.load(data, model.estimator)
+    opened = predictor.load(data, model.estimator)
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != model.md5:
         raise EstimatorError(
             f"{layout.MODEL} is not the model that {layout.MODEL_DESCRIPTION} describes",
@@ -126,9 +126,9 @@ def answered(answerer: Answerer, model: ModelDescription, table: Table, data: by
         )
     inputs = model_inputs(table, model.features, file=layout.HOLDOUT)
     if model.label.kind == "regression":
-        return checked_answers(answerer.predictions(opened, inputs), (table.height,), model.label)
+        return checked_answers(predictor.predictions(opened, inputs), (table.height,), model.label)
     shape = (table.height, len(model.classes))
-    probabilities = checked_answers(answerer.probabilities(opened, inputs), shape, model.label)
+    probabilities = checked_answers(predictor.probabilities(opened, inputs), shape, model.label)
     return probabilities if model.label.kind == "multiclass" else _positive(probabilities, model)
 
 

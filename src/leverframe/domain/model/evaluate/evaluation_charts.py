@@ -30,24 +30,24 @@ def _calibration(label: str, holdout: Holdout, scores: Scores) -> LineChart | No
     bins = scores.bins
     if not bins:
         return None
-    said, happened = _AXES[holdout.kind]
-    values = [value for each in bins for value in (each.said, each.happened, each.low, each.high)]
+    predicted, observed = _AXES[holdout.kind]
+    values = [value for each in bins for value in (each.predicted, each.observed, each.low, each.high)]
     finite = [value for value in values if math.isfinite(value)]
     probabilities = holdout.kind != "regression"
     low = 0.0 if probabilities else min(finite)
     high = min(1.0, math.ceil(max(finite) * 10 + 1e-9) / 10) if probabilities else max(finite)
     model = Line(
-        "model", [(each.said, each.happened) for each in bins], [(each.low, each.high) for each in bins], dots=True
+        "model", [(each.predicted, each.observed) for each in bins], [(each.low, each.high) for each in bins], dots=True
     )
-    expected = Line("as it should be", [(low, low), (high, high)], dashed=True)
+    expected = Line("perfect calibration", [(low, low), (high, high)], dashed=True)
     ends = (low, high) if probabilities else (None, None)
-    return LineChart(f"Calibration of {label}", Axis(said, *ends), Axis(happened, *ends), [expected, model])
+    return LineChart(f"Calibration of {label}", Axis(predicted, *ends), Axis(observed, *ends), [expected, model])
 
 
 _AXES = {
-    "binary": ("mean score of the bin", "share that happened"),
-    "multiclass": ("mean confidence of the bin", "share that was right"),
-    "regression": ("mean prediction of the bin", "mean that happened"),
+    "binary": ("mean predicted probability", "observed share"),
+    "multiclass": ("mean confidence", "share of correct predictions"),
+    "regression": ("mean prediction", "mean observed value"),
 }
 
 

@@ -147,11 +147,11 @@ def _calibration(subject: Subject, scores: Scores) -> list[str]:
     if not scores.bins:
         return []
     rows = [
-        (short(each.said), short(each.happened),
+        (short(each.predicted), short(each.observed),
          _interval({"low": _none(each.low), "high": _none(each.high)}), f"{each.rows:,}")
         for each in scores.bins
     ]  # fmt: skip
-    head = ("said, mean of the bin", "happened", f"{_percent(subject)} interval", "rows")
+    head = ("predicted (mean of the bin)", "observed", f"{_percent(subject)} interval", "rows")
     return ["## Calibration", "", *_table(head, rows)]
 
 

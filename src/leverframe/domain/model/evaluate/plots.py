@@ -75,8 +75,8 @@ def _classes(holdout: Holdout) -> list[Sequence[Any]]:
     chosen = holdout.answers.argmax(axis=1)
     table: list[Sequence[Any]] = []
     for number, name in enumerate(holdout.classes):
-        true, said = holdout.labels == number, chosen == number
-        hits, rows, alerts = int((true & said).sum()), int(true.sum()), int(said.sum())
+        true, predicted = holdout.labels == number, chosen == number
+        hits, rows, alerts = int((true & predicted).sum()), int(true.sum()), int(predicted.sum())
         precision = hits / alerts if alerts else math.nan
         recall = hits / rows if rows else math.nan
         f1 = 2 * hits / (rows + alerts) if rows + alerts else math.nan

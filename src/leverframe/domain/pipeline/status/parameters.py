@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from leverframe.domain.pipeline.status.reasons import Finding, Reason
+from leverframe.domain.pipeline.status.reasons import Finding, StaleReason
 from leverframe.domain.pipeline.status.resolved import ParameterFile, unresolvable
 from leverframe.errors import SettingsError
 from leverframe.yaml_files import parse
@@ -44,29 +44,29 @@ def findings(
 ) -> list[Finding]:
     """Return what differs between the file now and the lock; None stands for no such file or entry."""
     if current is None:
-        return [Finding(Reason.PARAMETER_FILE_MISSING, parameters.path)]
+        return [Finding(StaleReason.PARAMETER_FILE_MISSING, parameters.path)]
     known = recorded or {}
     keys = parameters.keys or tuple(dict.fromkeys([*map(str, current), *known]))
     found = []
     for key in keys:
-        gone = Reason.PARAMETER_MISSING if parameters.keys else Reason.PARAMETER_REMOVED
+        gone = StaleReason.PARAMETER_MISSING if parameters.keys else StaleReason.PARAMETER_REMOVED
         finding = _finding(_subject(parameters.path, key), _select(current, key), known.get(key, _NOTHING), gone)
         found += [finding] if finding else []
     return found
 
 
-def _finding(subject: str, now: Any, before: Any, gone: Reason) -> Finding | None:
+def _finding(subject: str, now: Any, before: Any, gone: StaleReason) -> Finding | None:
     if now is _NOTHING:
         return Finding(gone, subject, old=None if before is _NOTHING else shown(before))
     if before is _NOTHING:
-        return Finding(Reason.PARAMETER_ADDED, subject, new=shown(now))
+        return Finding(StaleReason.PARAMETER_ADDED, subject, new=shown(now))
     if now == before:
         return None
     inner = _first_difference(before, now)
     if inner is None:
-        return Finding(Reason.PARAMETER_CHANGED, subject, shown(before), shown(now))
+        return Finding(StaleReason.PARAMETER_CHANGED, subject, shown(before), shown(now))
     path, old, new = inner
-    return Finding(Reason.PARAMETER_CHANGED, f"{subject}.{path}", shown(old), shown(new))
+    return Finding(StaleReason.PARAMETER_CHANGED, f"{subject}.{path}", shown(old), shown(new))
 
 
 def _first_difference(before: Any, now: Any) -> tuple[str, Any, Any] | None:

@@ -9,7 +9,7 @@ from enum import Enum
 from leverframe.domain.pipeline.status.resolved import Recorded, Stage
 
 
-class Reason(Enum):
+class StaleReason(Enum):
     """Why a stage is not fresh: a closed vocabulary, the same in every form of output."""
 
     STAGE_NEW = "stage-new"
@@ -32,7 +32,7 @@ class Reason(Enum):
     UPSTREAM_STALE = "upstream-stale"
 
 
-ABSENCE = frozenset({Reason.DEPENDENCY_ABSENT, Reason.OUTPUT_ABSENT, Reason.OUTPUT_NOT_CACHED})
+ABSENCE = frozenset({StaleReason.DEPENDENCY_ABSENT, StaleReason.OUTPUT_ABSENT, StaleReason.OUTPUT_NOT_CACHED})
 """Reasons that say data are not here although the lock stands: `dvc pull` mends them."""
 
 
@@ -54,7 +54,7 @@ STALE = frozenset({State.DOWNSTREAM, State.CHANGED, State.NEW})
 class Finding:
     """One thing about one stage: what it is about, and its value in the lock and now where both exist."""
 
-    reason: Reason
+    reason: StaleReason
     subject: str
     old: str | None = None
     new: str | None = None
@@ -75,7 +75,7 @@ class StageStatus:
         reasons = {finding.reason for finding in findings}
         if not reasons:
             state = State.FRESH
-        elif reasons & {Reason.STAGE_NEW, Reason.LOCK_ENTRY_GONE}:
+        elif reasons & {StaleReason.STAGE_NEW, StaleReason.LOCK_ENTRY_GONE}:
             state = State.NEW
         else:
             state = State.MISSING if reasons <= ABSENCE else State.CHANGED
@@ -85,7 +85,7 @@ class StageStatus:
         """Return the status of a stage whose direct upstream stages ``stale`` would run."""
         if not stale or self.state in STALE:
             return self
-        upstream = tuple(Finding(Reason.UPSTREAM_STALE, name) for name in stale)
+        upstream = tuple(Finding(StaleReason.UPSTREAM_STALE, name) for name in stale)
         return replace(self, state=State.DOWNSTREAM, findings=(*self.findings, *upstream))
 
 

@@ -11,7 +11,7 @@ from leverframe.domain.pipeline.status import graph, parameters
 from leverframe.domain.pipeline.status.compare import Sight, WorkingTree, compare
 from leverframe.domain.pipeline.status.definition import Definition
 from leverframe.domain.pipeline.status.lock import locked, locked_stages, source
-from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, Reason, StageStatus
+from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, StageStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded, Stage
 from leverframe.domain.pipeline.status.template import FlagStyle
 from leverframe.errors import DefinitionError, RepositoryError, SettingsError, nearest
@@ -142,17 +142,17 @@ def _status(stage: Stage, reading: _Reading, producers: Mapping[str, Recorded | 
     return StageStatus.of(stage, compare(stage, entry, Sight(reading.tree, files, producers)))
 
 
-def _absence(stage: Stage, repository: Repository) -> Reason:
+def _absence(stage: Stage, repository: Repository) -> StaleReason:
     """Return whether a stage never ran, or its entry was taken out of the lock since the last commit."""
     lock = _lock_of(stage.file)
     before = repository.show("HEAD", lock)
     if before is None:
-        return Reason.STAGE_NEW
+        return StaleReason.STAGE_NEW
     try:
         entries = locked_stages(parse(before.decode(), name=lock, what="a lock"), lock)
     except (SettingsError, RepositoryError, UnicodeDecodeError):  # a broken lock in the history proves nothing
-        return Reason.STAGE_NEW
-    return Reason.LOCK_ENTRY_GONE if _name_in_file(stage) in entries else Reason.STAGE_NEW
+        return StaleReason.STAGE_NEW
+    return StaleReason.LOCK_ENTRY_GONE if _name_in_file(stage) in entries else StaleReason.STAGE_NEW
 
 
 def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStatus]:
@@ -160,7 +160,7 @@ def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStat
     folders: dict[str, list[str]] = {}
     for status in statuses:
         entry = reading.entries[status.stage.name]
-        changed_paths = {each.subject for each in status.findings if each.reason is Reason.DEPENDENCY_CHANGED}
+        changed_paths = {each.subject for each in status.findings if each.reason is StaleReason.DEPENDENCY_CHANGED}
         for each in status.stage.dependencies:
             if each.path in changed_paths and entry and entry.dependencies[each.entry].md5.endswith(".dir"):
                 folders.setdefault(_lock_of(status.stage.file), []).append(each.path)
@@ -173,7 +173,7 @@ def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStat
 
 def _with_files(status: StageStatus, changed: Sequence[str]) -> StageStatus:
     def named(finding: Finding) -> Finding:
-        if finding.reason is not Reason.DEPENDENCY_CHANGED:
+        if finding.reason is not StaleReason.DEPENDENCY_CHANGED:
             return finding
         inside = [path for path in changed if path.startswith(finding.subject + "/")]
         more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""

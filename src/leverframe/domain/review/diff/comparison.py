@@ -184,7 +184,7 @@ def _table_changes(table: str, base: Revision, head: Revision) -> Iterator[Chang
     latest = both[-1] if both else None
     checks = [_checks(table, latest, each) for each in (base, head)]
     if latest and None not in checks:
-        # What was promised of a column goes and comes with it; that is told once.
+        # The constraints on a column go and come with it; that is told once.
         told = gone | new
         ours, theirs = ([each for each in side or [] if each.get("column") not in told] for side in checks)
         yield from contract_changes(table, ours, theirs)

@@ -1,4 +1,4 @@
-"""How the promises of a table changed: what nobody may rely on any more, and what is promised besides."""
+"""How the constraints of a table changed: what nobody may rely on any more, and what is guaranteed besides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def contract_changes(table: str, before: Sequence[Check], after: Sequence[Check]) -> Iterator[Change]:
-    """Yield each promise that was removed, loosened, tightened or added; both sides as in a contract report."""
+    """Yield each constraint that was removed, loosened, tightened or added; both sides as in a contract report."""
     old, new = _by_name(before), _by_name(after)
     for name in old:
         column, kind = name

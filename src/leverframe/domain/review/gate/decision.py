@@ -1,4 +1,4 @@
-"""How the gate decides: the models on the same rows, the promises of data and definitions, the size."""
+"""How the gate decides: the models on the same rows, the constraints of data and definitions, the size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import AS_OF
 from leverframe.domain.model.artefacts import Artefacts, read_as
-from leverframe.domain.model.evaluate.evaluation import Answerer, answered, assembled
+from leverframe.domain.model.evaluate.evaluation import Predictor, answered, assembled
 from leverframe.domain.model.evaluate.holdout import Holdout, with_classes
 from leverframe.domain.model.evaluate.weighing import Floats
 from leverframe.domain.model.table import Table, Tables, column, texts
@@ -25,7 +25,7 @@ from leverframe.domain.review.gate.gate_result import Compared, Gated
 from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
 from leverframe.domain.review.gate.replayed import Shadow, against
 from leverframe.domain.review.gate.rules import Rules
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import DefinitionError, LeverframeError
 from leverframe.settings.params import EvaluateSettings
 
@@ -63,26 +63,26 @@ class Question:
 
 
 def run(
-    question: Question, sides: tuple[Side, Side | None], answerer: Answerer, rules: Rules, evidence: Evidence
+    question: Question, sides: tuple[Side, Side | None], predictor: Predictor, rules: Rules, evidence: Evidence
 ) -> Gated:
     """Judge the candidate, ``sides[0]``, against the champion, ``sides[1]``, None before the first model was merged.
 
-    Nothing is written. A side whose files cannot be used is an objection, not an error.
+    Nothing is written. A side whose files cannot be used is a violation, not an error.
     """
     empty = Gated(question.base, question.head, rules_of=rules.of, rule_changes=rules.changes, shadow=evidence.shadow)
     around = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.shadow)]
     try:
-        pair, how = _pair(question, sides, answerer, rules)
+        pair, how = _pair(question, sides, predictor, rules)
     except LeverframeError as error:
-        objection = Objection(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next)
-        return replace(empty, objections=(*around, objection))
+        violation = Violation(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next)
+        return replace(empty, violations=(*around, violation))
     metrics, missed = judged_metrics(pair, rules.settings)
     slices, within = judged_slices(pair, rules.settings)
     forged = _forged(sides[0].artefacts, metrics)
     ruled = bool(rules.settings.metrics or rules.settings.slices)
     return replace(
         empty,
-        objections=(*forged, *missed, *within, *around),
+        violations=(*forged, *missed, *within, *around),
         because="" if ruled else "no rule is declared in `gate` of `leverframe.yaml`, so nothing could fail",
         rows=len(pair.candidate.labels),
         days=pair.candidate.number_of_days,
@@ -94,21 +94,21 @@ def run(
     )
 
 
-def _pair(question: Question, sides: tuple[Side, Side | None], answerer: Answerer, rules: Rules) -> tuple[Pair, str]:
+def _pair(question: Question, sides: tuple[Side, Side | None], predictor: Predictor, rules: Rules) -> tuple[Pair, str]:
     ours, theirs = sides
     model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, ours.artefacts)
     table = ours.tables.read(layout.HOLDOUT)
     columns = [name for rule in rules.settings.slices for name in rule.columns if name in (*table.columns, "month")]
     settings = (EvaluateSettings(slices=columns), question.timezone)
-    with answerer.threads(1):
-        answers = answered(answerer, model, table, ours.artefacts.read_bytes(layout.MODEL))
+    with predictor.threads(1):
+        answers = answered(predictor, model, table, ours.artefacts.read_bytes(layout.MODEL))
         candidate = assembled(model, table, answers, settings)
         if theirs is None:
             return Pair(candidate, None), "no champion"
         champion = read_as(ModelDescription, layout.MODEL_DESCRIPTION, theirs.artefacts)
         _check_same_label(champion, model)
         if champion.spec == model.spec and {each.name for each in champion.features} <= set(table.columns):
-            anew = answered(answerer, champion, table, theirs.artefacts.read_bytes(layout.MODEL))
+            anew = answered(predictor, champion, table, theirs.artefacts.read_bytes(layout.MODEL))
             return Pair(candidate, assembled(champion, table, anew, settings)), "both models answered the same rows"
     return _by_key(question, (candidate, table), (champion, theirs))
 
@@ -169,19 +169,19 @@ def _answers_of(said: Table, model: ModelDescription) -> Floats:
     return answers if model.label.kind == "multiclass" else alone
 
 
-def _forged(artefacts: Artefacts, metrics: Sequence[Compared]) -> list[Objection]:
-    """Return the objection against figures in git that the model does not give, or that are missing there."""
+def _forged(artefacts: Artefacts, metrics: Sequence[Compared]) -> list[Violation]:
+    """Return the violation against figures in git that the model does not give, or that are missing there."""
     try:
         written = artefacts.read_json(layout.METRICS)
     except LeverframeError as error:
-        return [Objection(Reason.METRIC_MISSING, f"{error.what}: {error.why}", "`dvc repro evaluate`")]
+        return [Violation(Reason.METRIC_MISSING, f"{error.what}: {error.why}", "`dvc repro evaluate`")]
     odd = [each for each in metrics if not _agrees(written.get(each.metric), each.candidate)]
     if not odd:
         return []
     told = ", ".join(f"{each.title} {written.get(each.metric)} instead of {each.candidate}" for each in odd[:3])
     missing = all(each.metric not in written for each in odd)
     return [
-        Objection(
+        Violation(
             Reason.METRIC_MISSING if missing else Reason.METRICS_FORGED,
             f"`{layout.METRICS}` says {told}",
             "`dvc repro -f -s evaluate` writes the true figures; commit them with `dvc.lock`",
@@ -195,23 +195,23 @@ def _agrees(written: Any, found: float | None) -> bool:
     return math.isclose(written, found, rel_tol=_TOLERANCE, abs_tol=1e-6)
 
 
-def _contracts(evidence: Evidence) -> Iterator[Objection]:
-    broken = [
+def _contracts(evidence: Evidence) -> Iterator[Violation]:
+    failed = [
         f"`{partition} {table}`: `{check['check']}`" + (f" of `{check['column']}`" if check.get("column") else "")
         for partition, report in sorted(evidence.contracts.items())
         for table, found in report.get("tables", {}).items()
         for check in found.get("checks", [])
         if check.get("verdict") == "failed" and check.get("severity") != "warn"
     ]
-    if broken:
-        more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
-        yield Objection(
+    if failed:
+        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+        yield Violation(
             Reason.CONTRACT_BROKEN,
-            f"the data break {len(broken)} promise{'s' if len(broken) > 1 else ''}: {', '.join(broken[:3])}{more}",
+            f"the data violate {len(failed)} constraint{'s' if len(failed) > 1 else ''}: {', '.join(failed[:3])}{more}",
             "mend the data at their source, or the contract in `contracts.py`",
         )
     if evidence.parity is not None and evidence.parity.get("verdict") != "passed":
-        yield Objection(
+        yield Violation(
             Reason.PARITY_BROKEN,
             f"features at request time are not those of training: `{layout.PARITY}` says "
             f"`{evidence.parity.get('verdict')}`",
@@ -219,23 +219,23 @@ def _contracts(evidence: Evidence) -> Iterator[Objection]:
         )
 
 
-def _diff(evidence: Evidence, rules: Rules) -> Iterator[Objection]:
+def _diff(evidence: Evidence, rules: Rules) -> Iterator[Violation]:
     if evidence.diff is None or rules.settings.breaking_changes == "allow" or not evidence.diff.breaking:
         return
     told = [f"`{each.where}`: {each.what}" for each in evidence.diff.breaking]
     more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
-    yield Objection(
+    yield Violation(
         Reason.CHANGE_BREAKING,
         f"who relies on the base can be wronged: {'; '.join(told[:3])}{more}",
         "keep the old name or meaning beside the new one, or set `gate.breaking_changes: allow` in a change of its own",
     )
 
 
-def _sizes(evidence: Evidence, rules: Rules) -> Iterator[Objection]:
+def _sizes(evidence: Evidence, rules: Rules) -> Iterator[Violation]:
     limit, found = rules.settings.maximum_megabytes, sum(evidence.sizes.values()) / 1e6
     if limit is not None and found > limit:
         largest = max(evidence.sizes, key=lambda path: evidence.sizes[path])
-        yield Objection(
+        yield Violation(
             Reason.BUNDLE_TOO_LARGE,
             f"model and snapshot have {found:,.1f} MB, the rule is {limit:g}; the largest is `{largest}`",
             "take features or trees away, or set another `gate.maximum_megabytes` in a change of its own",

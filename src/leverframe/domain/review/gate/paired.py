@@ -25,7 +25,7 @@ from leverframe.domain.model.evaluate.scores import plain
 from leverframe.domain.model.evaluate.weighing import ByDay, ByRow, Floats
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
 from leverframe.domain.review.gate.rules import said
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
 
 Five = tuple[float | None, float | None, float | None, float | None, float | None]
@@ -49,21 +49,21 @@ class Samples:
     resampled: Floats
 
 
-def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], list[Objection]]:
+def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], list[Violation]]:
     """Return every metric of the label's kind side by side, and what breaks the rules of the gate."""
     draws = day_weights(pair.candidate.number_of_days, settings.resamples, settings.seed)
     ours, theirs = _both(pair, np.arange(len(pair.candidate.labels)), draws)
     enough = pair.candidate.number_of_days >= MINIMUM_DAYS
-    found, objections = [], list[Objection]()
+    found, violations = [], list[Violation]()
     for number, metric in enumerate(METRICS[pair.candidate.kind]):
         rule = settings.metrics.get(metric.name)
         compared, against = _metric(metric, rule, _column(ours, number), _column(theirs, number), settings.confidence)
         if rule and theirs and not enough and (rule.maximum_drop, rule.minimum_gain) != (None, None):
             against.append(_too_few_days(metric, pair.candidate.number_of_days))
         found.append(compared)
-        objections += against
-    objections += [_unknown(name, pair) for name in settings.metrics if name not in {each.metric for each in found}]
-    return found, objections
+        violations += against
+    violations += [_unknown(name, pair) for name in settings.metrics if name not in {each.metric for each in found}]
+    return found, violations
 
 
 def _both(pair: Pair, rows: NDArray[np.int64], draws: NDArray[np.int64]) -> tuple[Samples, Samples | None]:
@@ -83,7 +83,7 @@ def _column(samples: Samples | None, number: int) -> Samples | None:
 
 def _metric(
     metric: Metric, rule: MetricRule | None, ours: Samples | None, theirs: Samples | None, confidence: float
-) -> tuple[Compared, list[Objection]]:
+) -> tuple[Compared, list[Violation]]:
     assert ours is not None  # noqa: S101 - the candidate is always there
     value = float(ours.values)
     gain, low, high = _gain(metric, ours, theirs, confidence)
@@ -110,9 +110,9 @@ def _gain(metric: Metric, ours: Samples, theirs: Samples | None, confidence: flo
     return gain, float(low), float(high)
 
 
-def _against(metric: Metric, rule: MetricRule, value: float, gain: tuple[float, float, bool]) -> Iterator[Objection]:
+def _against(metric: Metric, rule: MetricRule, value: float, gain: tuple[float, float, bool]) -> Iterator[Violation]:
     if not math.isfinite(value):
-        yield Objection(
+        yield Violation(
             Reason.METRIC_MISSING,
             f"{metric.title} of the candidate is undefined, and a rule needs it",
             "look at the hold-out: a class that is missing there makes it undefined",
@@ -120,7 +120,7 @@ def _against(metric: Metric, rule: MetricRule, value: float, gain: tuple[float, 
         return
     words = said(rule, metric.better)
     if rule.floor is not None and (value < rule.floor if metric.better != "lower" else value > rule.floor):
-        yield Objection(
+        yield Violation(
             Reason.FLOOR_MISSED,
             f"{metric.title} is {value:.4f}, the rule is {words}",
             _BETTER_MODEL,
@@ -128,7 +128,7 @@ def _against(metric: Metric, rule: MetricRule, value: float, gain: tuple[float, 
     yield from _against_gain(metric, rule, gain)
 
 
-def _against_gain(metric: Metric, rule: MetricRule, gain: tuple[float, float, bool]) -> Iterator[Objection]:
+def _against_gain(metric: Metric, rule: MetricRule, gain: tuple[float, float, bool]) -> Iterator[Violation]:
     found, low, compared = gain
     if not compared:
         return
@@ -136,7 +136,7 @@ def _against_gain(metric: Metric, rule: MetricRule, gain: tuple[float, float, bo
     if (rule.minimum_gain, rule.maximum_drop) == (None, None) or low >= demanded:
         return
     if not math.isfinite(found) or not math.isfinite(low):
-        yield Objection(
+        yield Violation(
             Reason.METRIC_MISSING,
             f"the gain of {metric.title} is undefined",
             "look at the hold-out: a class that is missing there makes it undefined",
@@ -145,39 +145,39 @@ def _against_gain(metric: Metric, rule: MetricRule, gain: tuple[float, float, bo
     told = f"{metric.title} changes by {found:+.4f} (better is positive), at worst by {low:+.4f}; the rule is: "
     told += said(rule, metric.better)
     if rule.minimum_gain is not None:
-        yield Objection(Reason.GAIN_MISSED, told, _BETTER_MODEL)
+        yield Violation(Reason.GAIN_MISSED, told, _BETTER_MODEL)
     elif found < demanded:
-        yield Objection(Reason.METRIC_DROPPED, told, _BETTER_MODEL)
+        yield Violation(Reason.METRIC_DROPPED, told, _BETTER_MODEL)
     else:
-        yield Objection(
+        yield Violation(
             Reason.METRIC_UNCERTAIN, told, "judge on more days, which narrows the bounds, or improve the model"
         )
 
 
-def _too_few_days(metric: Metric, days: int) -> Objection:
-    return Objection(
+def _too_few_days(metric: Metric, days: int) -> Violation:
+    return Violation(
         Reason.METRIC_UNCERTAIN,
         f"{metric.title} is judged on {days} days, fewer than the {MINIMUM_DAYS} that bounds need",
         "widen `features.holdout` in `params.yaml`",
     )
 
 
-def _unknown(name: str, pair: Pair) -> Objection:
+def _unknown(name: str, pair: Pair) -> Violation:
     known = ", ".join(f"`{each.name}`" for each in METRICS[pair.candidate.kind])
-    return Objection(
+    return Violation(
         Reason.METRIC_MISSING,
         f"a rule is about `{name}`, which a {pair.candidate.kind} label does not have",
         f"correct `gate.metrics` on the base branch; there are {known}",
     )
 
 
-def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompared], list[Objection]]:
+def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompared], list[Violation]]:
     """Return each slice that a rule is about side by side, and the slices that are surely worse than allowed."""
     draws = day_weights(pair.candidate.number_of_days, settings.resamples, settings.seed)
     judged = [(rule, *each) for rule in settings.slices for each in _values(pair.candidate, rule)]
     # Every comparison that is made takes its share of the error.
     share = NormalDist().inv_cdf(1 - (1 - settings.confidence) / max(1, len(judged)))
-    found, objections = [], []
+    found, violations = [], []
     for rule, column, value, rows in judged:
         metrics = METRICS[pair.candidate.kind]
         number = next((n for n, each in enumerate(metrics) if each.name == rule.metric), 0)
@@ -186,9 +186,9 @@ def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompare
             rule, (column, value), metrics[number], (_column(sides[0], number), _column(sides[1], number)), share
         )
         found.append(SliceCompared(column, value, metrics[number].name, len(rows), *one[0], not one[1]))
-        objections += one[1]
+        violations += one[1]
     missing = [
-        Objection(
+        Violation(
             Reason.METRIC_MISSING,
             f"a rule slices by `{column}`, which the hold-out does not have",
             "correct `gate.slices` on the base branch, or keep the column",
@@ -197,7 +197,7 @@ def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompare
         for column in rule.columns
         if column not in pair.candidate.slices
     ]
-    return found, objections + missing
+    return found, violations + missing
 
 
 def _values(side: Holdout, rule: SliceRule) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
@@ -215,17 +215,17 @@ def _slice(
     metric: Metric,
     sides: tuple[Samples | None, Samples | None],
     share: float,
-) -> tuple[Five, list[Objection]]:
+) -> tuple[Five, list[Violation]]:
     ours, theirs = sides
     assert ours is not None  # noqa: S101 - the candidate is always there
     sign = -1.0 if metric.better == "lower" else 1.0
     value = float(ours.values)
-    objections: list[Objection] = []
+    violations: list[Violation] = []
     if rule.floor is not None and sign * value + share * _spread(ours.resampled) < sign * rule.floor:
         what = f"{metric.title} of `{name[0]} = {name[1]}` is {value:.4f}, surely beyond the floor {rule.floor:g}"
-        objections.append(Objection(Reason.FLOOR_MISSED, what, _BETTER_MODEL))
+        violations.append(Violation(Reason.FLOOR_MISSED, what, _BETTER_MODEL))
     if theirs is None:
-        return (None, plain(value), None, None, None), objections
+        return (None, plain(value), None, None, None), violations
     gain = sign * (value - float(theirs.values))
     wide = share * _spread(ours.resampled - theirs.resampled)
     if rule.maximum_drop is not None and gain + wide < -rule.maximum_drop:
@@ -233,8 +233,8 @@ def _slice(
             f"{metric.title} of `{name[0]} = {name[1]}` changes by {gain:+.4f} (better is positive), "
             f"surely worse than by {rule.maximum_drop:g}"
         )
-        objections.append(Objection(Reason.SLICE_DROPPED, what, _BETTER_MODEL))
-    return (plain(float(theirs.values)), plain(value), plain(gain), plain(gain - wide), plain(gain + wide)), objections
+        violations.append(Violation(Reason.SLICE_DROPPED, what, _BETTER_MODEL))
+    return (plain(float(theirs.values)), plain(value), plain(gain), plain(gain - wide), plain(gain + wide)), violations
 
 
 def _spread(samples: Floats) -> float:

@@ -17,7 +17,7 @@ from leverframe.domain.review.diff.diff_markdown import render as diff_page
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
 from leverframe.domain.review.report.card import Card, Curve
 from leverframe.domain.review.report.replay_section import shadow_section
-from leverframe.domain.verdict import Failed, Objection, Passed
+from leverframe.domain.verdict import Failed, Passed, Violation
 from leverframe.errors import PublishError
 
 LIMIT = 65_000  # characters; GitHub refuses a comment of more than 65,536
@@ -103,14 +103,14 @@ def _by(found: Compared) -> str:
 
 
 def _reasons(card: Card, room: int) -> str:
-    found = card.objections[:room]
+    found = card.violations[:room]
     following = [each.next for each in found[1:]] + [""]
-    lines = [_objection(each, then) for each, then in zip(found, following, strict=False)]
-    return "\n".join([*lines, *_more(len(card.objections) - room)])
+    lines = [_violation(each, then) for each, then in zip(found, following, strict=False)]
+    return "\n".join([*lines, *_more(len(card.violations) - room)])
 
 
-def _objection(found: Objection, then: str) -> str:
-    """Return one objection; its remedy is left to the last of those in a row that share it."""
+def _violation(found: Violation, then: str) -> str:
+    """Return one violation; its remedy is left to the last of those in a row that share it."""
     remedy = "" if found.next == then else f"  \n  → {sentence(found.next)}"
     return f"- **`{found.reason.value}`** {sentence(found.what)}{remedy}"
 
@@ -139,7 +139,7 @@ def _metrics(card: Card, _: Shown) -> str:
 
 
 def _metric(found: Compared) -> str:
-    mark = ("✅" if found.kept else "❌") if found.rule else ""
+    mark = ("✅" if found.passed else "❌") if found.rule else ""
     gain = ""
     if found.gain is not None and found.better != "neither":
         gain = f"{found.gain:+.4f}"
@@ -152,10 +152,10 @@ def _slices(card: Card, shown: Shown) -> str:
     gated, room = card.gated, shown.slices
     if gated is None or not gated.slices or not room:
         return ""
-    moved = sorted(gated.slices, key=lambda each: (each.kept, -abs(each.gain or 0.0), each.column, each.value))
+    moved = sorted(gated.slices, key=lambda each: (each.passed, -abs(each.gain or 0.0), each.column, each.value))
     lines = ["| | slice | rows | base | here | gain |", "|---|---|---:|---:|---:|---|"]
     lines += [_slice(each) for each in moved[:room]]
-    worst = sum(not each.kept for each in gated.slices)
+    worst = sum(not each.passed for each in gated.slices)
     summary = f"{len(gated.slices)} slices judged, {worst} refused"
     more = f"\n\n… and {len(moved) - room} more; {_FULL}" if len(moved) > room else ""
     return _folded("Slices", summary, "\n".join(lines) + more, unfolded=worst > 0)
@@ -166,7 +166,7 @@ def _slice(found: SliceCompared) -> str:
     if found.gain is not None and found.low is not None and found.high is not None:
         gain += f" [{found.low:+.4f}, {found.high:+.4f}]"
     name = f"{code(found.column, 40)} = {code(found.value, 40)}"
-    cells = ["" if found.kept else "❌", name, f"{found.rows:,}", short(found.champion), short(found.candidate), gain]
+    cells = ["" if found.passed else "❌", name, f"{found.rows:,}", short(found.champion), short(found.candidate), gain]
     return f"| {' | '.join(cells)} |"
 
 
@@ -195,13 +195,14 @@ def _value(text: str | None) -> str:
 
 def _data(card: Card, shown: Shown) -> str:
     parts = []
-    if card.promises:
-        found = card.promises
+    if card.constraints:
+        found = card.constraints
         parts.append(
-            f"Contracts: {found.kept:,} promises kept, {len(found.broken):,} broken, {len(found.warned):,} broken "
+            f"Contracts: {found.passed:,} constraints passed, {len(found.failed):,} failed, "
+            f"{len(found.warned):,} failed "
             f"with a warning, {found.undecided:,} without history to decide."
         )
-        parts.append("\n".join(_listed([f"- ❌ {sentence(each)}" for each in found.broken], shown.rows)))
+        parts.append("\n".join(_listed([f"- ❌ {sentence(each)}" for each in found.failed], shown.rows)))
     if card.diff is not None:
         verdict, _, rest = diff_page(card.diff).removeprefix("### Data: ").partition("\n\n")
         parts.append(f"Against the base: {verdict.strip()}.")
