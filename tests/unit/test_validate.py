@@ -274,7 +274,7 @@ class TestReport:
         report = Report("2013-03", (broken("c", Severity.WARN), Constraint("t", "d")), ())
         assert report.verdict == Passed()
         report.raise_if_failed()
-        assert report.summary() == "2 constraints: 1 passed, 0 failed, 1 failed with a warning, 0 not decided"
+        assert report.summary() == "1 of 2 checks passed, 0 failed, 1 warning, 0 skipped"
 
     def test_the_error_names_the_first_failed_constraints(self) -> None:
         """Three are named, the rest counted."""

@@ -36,14 +36,11 @@ class Report:
         return sorted(failed, key=lambda each: each.severity is Severity.WARN)
 
     def summary(self) -> str:
-        """Return one line that counts what became of the constraints."""
-        became = Counter(
+        """Return one line that counts the results of the checks."""
+        results = Counter(
             "warned" if each.failed and not each.fatal else word(each.verdict) for each in self.constraints
         )
-        return (
-            f"{len(self.constraints)} constraints: {became['passed']} passed, {became['failed']} failed, "
-            f"{became['warned']} failed with a warning, {became['skipped']} not decided"
-        )
+        return counts(*(results[each] for each in ("passed", "failed", "warned", "skipped")))
 
     def to_text(self) -> str:
         """Return the verdict and the failed constraints as lines for a terminal."""
@@ -85,6 +82,13 @@ class Report:
             "rows": rows,
             "checks": [_constraint_json(each) for each in constraints],
         }
+
+
+def counts(passed: int, failed: int, warned: int, skipped: int) -> str:
+    """Return the results of checks in one line; a warned check failed with severity warn."""
+    warnings = f"{warned:,} warning{'' if warned == 1 else 's'}"
+    checks = passed + failed + warned + skipped
+    return f"{passed:,} of {checks:,} checks passed, {failed:,} failed, {warnings}, {skipped:,} skipped"
 
 
 def sentence(constraint: Constraint) -> str:
