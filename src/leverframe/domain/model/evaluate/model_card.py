@@ -101,7 +101,7 @@ def _data(subject: Subject, holdout: Holdout) -> list[str]:
         "",
         *_table(("split", "months", "rows", "left out: no label", "left out: label known too late"), rows),
         "",
-        f"Days and months begin in {subject.timezone}. The hold-out covers {holdout.number_of_days:,} days.",
+        f"Days and months are in {subject.timezone} time. The hold-out covers {holdout.number_of_days:,} days.",
     ]
 
 
@@ -171,13 +171,14 @@ _THRESHOLD_HEAD = ("threshold", "precision", "recall", "F1", "predicted positive
 
 def _limits(subject: Subject, holdout: Holdout, scores: Scores, small: Sequence[SliceLine]) -> Iterable[str]:
     split, kind = subject.training.holdout, subject.model.label.kind
-    yield f"The metrics hold for {split.first} to {split.last}; nobody has evaluated the model on later rows."
+    yield f"The metrics hold for {split.first} to {split.last}; they say nothing about later rows."
     if split.without_label:
         share = split.without_label / (split.without_label + split.rows)
         yield f"{split.without_label:,} hold-out rows ({share:.1%}) have no label; the metrics leave them out."
     if small:
         names = ", ".join(code(each.name) for each in small[:10]) + (" and others" if len(small) > 10 else "")
-        yield f"Slices of fewer than {subject.settings.minimum_slice_rows:,} rows, not evaluated ({len(small)}): {names}."
+        fewest = f"{subject.settings.minimum_slice_rows:,}"
+        yield f"Slices of fewer than {fewest} rows, not evaluated ({len(small)}): {names}."
     if holdout.number_of_days < MINIMUM_DAYS:
         yield f"The hold-out has fewer than {MINIMUM_DAYS} days, too few for intervals."
     missing = [each.title for each in METRICS[kind] if scores.figures[each.name] is None]
