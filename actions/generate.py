@@ -238,7 +238,12 @@ def _workflow(name: str) -> Iterator[str]:
 
 SETUP_INPUTS = [
     Input("python", "", "Version of Python.", "3.11"),
-    Input("requirements", "", "Lock file with hashes; if it does not exist, nothing is installed from it.", "requirements.lock"),
+    Input(
+        "requirements",
+        "",
+        "Lock file with hashes; if it does not exist, nothing is installed from it.",
+        "requirements.lock",
+    ),
     Input("project", "", "Folder of a package to install as well, such as `.`.", ""),
     Input("cml", "", "Install CML, which then posts the card.", "false"),
     Input("terraform", "", "Install Terraform.", "false"),

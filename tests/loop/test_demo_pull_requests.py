@@ -46,7 +46,7 @@ def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
     ended = shop.run("demo")
     assert ended.code == 0, ended.stderr
     _, told = ended.stdout.split("Pull requests, on the local forge\n")
-    pulls, live = told.split("Merging is deploying, on a real MLServer\n")
+    pulls, live = told.split("Deployments to a real MLServer\n")
     assert [line.split()[0] for line in pulls.splitlines() if "trees" in line or "tree" in line] == ["passed", "failed"]
     assert pulls.count("http://127.0.0.1:") == 2
     for branch, words in (("better", "ready to merge"), ("worse", "metric-dropped")):
@@ -72,7 +72,7 @@ def _went_live(told: str) -> None:
     verdicts = [line.split()[0] for line in told.splitlines() if line.startswith(("  passed", "  failed"))]
     assert verdicts == ["passed", "passed", "failed", "passed"]
     assert "verify-failed: an answer takes" in told
-    assert "release 2 answers again" in told
+    assert "rolled back to release 2" in told
     ((requests, failed),) = re.findall(r"([\d,]+) requests by entity keys, (\d+) failed", told)
     assert int(requests.replace(",", "")) > 100
     assert failed == "0"

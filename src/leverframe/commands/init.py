@@ -9,7 +9,7 @@ import click
 from leverframe import output, wiring
 from leverframe.application.init import ACTIONS
 from leverframe.application.init import init as run
-from leverframe.domain.pipeline.init import told
+from leverframe.domain.pipeline.init import described
 
 
 @click.command(epilog="Examples: leverframe init --dry-run; leverframe init")
@@ -22,4 +22,4 @@ def init(actions: str, dry_run: bool, as_json: bool) -> None:
     if as_json:
         output.product_json([dataclasses.asdict(each) for each in done])
     else:
-        output.product("\n".join(map(told, done)) or "nothing to do")
+        output.product("\n".join(map(described, done)) or "nothing to do")

@@ -17,7 +17,7 @@ from leverframe.domain.release.serve import NAME
 @click.option("--grpc-port", type=int, help="Port of gRPC, 0 for a free one.  [default: `serve.grpc_port`]")
 @click.option("--metrics-port", type=int, help="Port of metrics, 0 for a free one.  [default: `serve.metrics_port`]")
 @click.option("--status", "action", flag_value="status", help="Print what runs, and start nothing.")
-@click.option("--stop", "action", flag_value="stop", help="Stop the server after the requests in flight.")
+@click.option("--stop", "action", flag_value="stop", help="Answer the requests that are running, then stop the server.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def serve(
     bundle: Path | None, name: str, port: int | None, grpc_port: int | None, metrics_port: int | None,

@@ -1,4 +1,4 @@
-"""Bundles that are no good in one way each, as files by name, for tests and for the demo."""
+"""Bundles with one defect each, as files by name, for tests and for the demo."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Files = Mapping[str, bytes]
 
 
 def sealed(files: Files) -> dict[str, bytes]:
-    """Return the files with a manifest that names each as it is now: whoever made them calls them a bundle."""
+    """Return the files with a manifest of their current content."""
     known = read_manifest(files[MANIFEST], "of a test")
     digests = {name: sha256(data) for name, data in sorted(files.items()) if name != MANIFEST}
     return {**files, MANIFEST: Manifest(**{**vars(known), "files": digests}).to_bytes()}
 
 
 def wrong(files: Files) -> dict[str, bytes]:
-    """Return a bundle whose first golden row expects another answer than the model gives."""
+    """Return a bundle whose first golden row expects another prediction than the model gives."""
     rows = [json.loads(line) for line in files[GOLDEN].splitlines()]
     rows[0]["answer"] = rows[0]["answer"][::-1]
     return sealed({**files, GOLDEN: "".join(json.dumps(row) + "\n" for row in rows).encode()})
 
 
 def slow(files: Files, size: int = 1200) -> dict[str, bytes]:
-    """Return a bundle that answers rightly, after multiplying a matrix of ``size`` by itself in every request.
+    """Return a bundle that predicts correctly but slowly: every request multiplies a matrix of ``size`` by itself.
 
     Nothing but the time of an answer tells it from the good one, so it is found under traffic alone.
     """
@@ -59,7 +59,7 @@ def slow(files: Files, size: int = 1200) -> dict[str, bytes]:
 
 
 def raising(files: Files) -> dict[str, bytes]:
-    """Return a bundle whose model opens, and fails with every row: it looks up the first of no values."""
+    """Return a bundle whose model loads, and fails for every row: it looks up the first of no values."""
     model = load_model_from_string(files[ONNX])
     graph, answer = model.graph, model.graph.output[-1]
     kept = f"{answer.name}_kept"

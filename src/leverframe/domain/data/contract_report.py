@@ -19,7 +19,7 @@ _LISTED = 20  # constraints that a terminal shows
 
 @dataclass(frozen=True)
 class Report:
-    """Every constraint of the tables of one partition, in a fixed order, and what was counted."""
+    """Every constraint of the tables of one partition, in a fixed order, and the statistics of the tables."""
 
     partition: str
     constraints: tuple[Constraint, ...]
@@ -70,8 +70,8 @@ class Report:
         raise ContractError(
             f"{self.partition} violates {len(fatal)} of its {len(self.constraints)} constraints",
             why="; ".join(sentence(each) for each in fatal[:_NAMED]) + more,
-            next=f"read {layout.contract_report(self.partition)}; then mend the source, or change the contract "
-            "in a pull request if the new data are right",
+            next=f"read {layout.contract_report(self.partition)}; then fix the source, or change the contract "
+            "in a pull request if the new data are correct",
         )
 
     def _table(self, name: str) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def sentence(constraint: Constraint) -> str:
 
 
 def counted(constraint: Constraint) -> str:
-    """Return how many rows violate a constraint, with their share where it is known."""
+    """Return how many rows violate a constraint, with their share if it is known."""
     share = f" ({constraint.share:.2%})" if constraint.share is not None else ""
     return f"{constraint.count:,} row{'' if constraint.count == 1 else 's'}{share}"
 

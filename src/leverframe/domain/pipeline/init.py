@@ -1,4 +1,4 @@
-"""What makes a repository ready for pull requests, as steps that can be shown, taken, and taken again."""
+"""The set-up of a repository for pull requests, as idempotent steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
 
 @dataclass(frozen=True)
 class WriteFile:
-    """A file that is missing, or lacks lines: its content afterwards."""
+    """A file to create or complete, with its new content."""
 
     path: str
     content: str
@@ -22,7 +22,7 @@ class WriteFile:
 
 @dataclass(frozen=True)
 class SetConfig:
-    """A key of git's configuration of this clone."""
+    """A key of the git configuration of this clone."""
 
     key: str
     value: str
@@ -33,30 +33,32 @@ Step = WriteFile | SetConfig
 
 
 def steps(files: Mapping[str, str | None], config: Mapping[str, str], program: str, actions: str) -> list[Step]:
-    """Return what is left to do, nothing where all is done.
+    """Return the missing steps, none if the repository is set up.
 
-    ``files`` holds the text of each file looked at, None for a missing one; ``program`` is how git
-    starts Leverframe; ``actions`` is where the actions are, with the commit they are pinned to.
+    ``files`` holds the text of each file, None for a missing one; ``program`` is the command by which
+    git starts Leverframe; ``actions`` is the location of the actions with their pinned commit.
     """
     found: list[Step] = []
     attributes = files.get(".gitattributes") or ""
     missing = [each for each in ATTRIBUTES if each not in attributes.splitlines()]
     if missing:
         text = attributes + ("\n" if attributes and not attributes.endswith("\n") else "") + "\n".join(missing) + "\n"
-        found.append(WriteFile(".gitattributes", text, "two pull requests that train merge without conflict markers"))
+        found.append(
+            WriteFile(".gitattributes", text, "pull requests that change dvc.lock merge without conflict markers")
+        )
     for key, value in (
-        (f"merge.{DRIVER}.name", "dvc.lock stage by stage"),
+        (f"merge.{DRIVER}.name", "dvc.lock, merged stage by stage"),
         (f"merge.{DRIVER}.driver", f"{program} merge %O %A %B %P"),
     ):
         if config.get(key) != value:
-            found.append(SetConfig(key, value, "git runs the merge driver in this clone"))
+            found.append(SetConfig(key, value, "git in this clone calls the merge driver"))
     if files.get(WORKFLOW) is None:
-        found.append(WriteFile(WORKFLOW, workflow(actions), "every pull request gets its card"))
+        found.append(WriteFile(WORKFLOW, workflow(actions), "every pull request gets a card"))
     return found
 
 
-def told(step: Step) -> str:
-    """Return a step in one line."""
+def described(step: Step) -> str:
+    """Return a step as one line."""
     if isinstance(step, WriteFile):
         return f"write {step.path}: {step.why}"
     return f"git config {step.key}: {step.why}"
@@ -78,8 +80,8 @@ def workflow(actions: str) -> str:
     return "\n".join(
         [
             "# Written by `leverframe init`. Every pull request gets one card that says whether to merge and why.",
-            "# `model` runs the code of the pull request and has no token that may write; `card` has one, and",
-            "# runs none of that code. A fork's token may not write: there the card is the summary of the job.",
+            "# The job `model` runs the code of the pull request, without a token that may write. The job `card` has",
+            "# such a token and runs none of that code. For a fork, the card is the summary of the job `model`.",
             "name: leverframe",
             "on: pull_request",
             "permissions: {}",
@@ -97,7 +99,7 @@ def workflow(actions: str) -> str:
             f"      - uses: {_CHECKOUT}",
             "        with:",
             "          ref: ${{ github.event.pull_request.head.sha }}",
-            "          fetch-depth: 0 # the merge base is in the history",
+            "          fetch-depth: 0 # the merge base needs the history",
             "          persist-credentials: false",
             f"      - uses: {use('setup')}",
             *levers,
@@ -106,7 +108,7 @@ def workflow(actions: str) -> str:
             base,
             "          publisher: summary",
             '          token: ""',
-            '          exit_code: "true" # a refused change is a red job',
+            '          exit_code: "true" # a failed verdict fails the job',
             "      - if: ${{ !cancelled() }}",
             "        uses: actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0",
             "        with:",
@@ -122,7 +124,7 @@ def workflow(actions: str) -> str:
             "    timeout-minutes: 15",
             "    permissions:",
             "      checks: write # to add the check run with the verdict of the gate",
-            "      contents: read # to check the base branch out",
+            "      contents: read # to check out the base branch",
             "      pull-requests: write # to post the card",
             "    steps:",
             f"      - uses: {_CHECKOUT}",

@@ -13,7 +13,7 @@ from typing import Any
 from leverframe.domain.pipeline.status.lock import entries, split
 from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
-from leverframe.domain.pipeline.status.status_table import told
+from leverframe.domain.pipeline.status.status_table import phrase
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
 
@@ -97,7 +97,7 @@ def lock_violations(status: PipelineStatus) -> list[Violation]:
     ]
     if stale:
         names = list(dict.fromkeys(name for name, _ in stale))
-        found.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_told(stale)}", f"`{_REMEDY}`"))
+        found.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_REMEDY}`"))
     return found
 
 
@@ -105,8 +105,8 @@ def _in_git(outputs: Sequence[Any]) -> set[str]:
     return {each.path for each in outputs if not each.cached}
 
 
-def _told(stale: Sequence[tuple[str, Finding]]) -> str:
-    return _named(list(dict.fromkeys(told(finding) for _, finding in stale)), "; ")
+def _phrases(stale: Sequence[tuple[str, Finding]]) -> str:
+    return _named(list(dict.fromkeys(phrase(finding) for _, finding in stale)), "; ")
 
 
 def _named(names: Sequence[str], between: str = ", ") -> str:
