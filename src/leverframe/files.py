@@ -14,9 +14,6 @@ from typing import Any
 
 from leverframe.errors import DiskError, LeverframeError
 
-PARAMS = Path("params.yaml")  # what stages read
-LEVERS = Path("leverframe.yaml")  # what levers read
-
 _DISK = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota is used up",

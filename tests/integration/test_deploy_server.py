@@ -15,8 +15,9 @@ import pytest
 import skops.io
 
 from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, Manifest
-from leverframe.local.bundles import Files, raising, sealed, slow, wrong
+from leverframe.local.bundles import Files, sealed, slow
 from leverframe.local.traffic import Times, Traffic
+from tests.fakes.bundles import raising, wrong
 from tests.integration.served import MODEL, ask, deploy, served, traffic, two_models
 from tests.integration.shop import Shop, alive, built_once, copied, wait_for
 

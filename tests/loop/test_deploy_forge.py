@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from leverframe.local.bundles import wrong
 from leverframe.local.github.server import Fault, LocalForge, serving
 from leverframe.local.github.state import Repository, Token
 from leverframe.local.repository import TemporaryRepository
+from tests.fakes.bundles import wrong
 from tests.integration.served import two_models
 from tests.integration.shop import Shop, built_once, copied
 

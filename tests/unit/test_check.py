@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+import pytest
+
 from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, StaleReason, State
 from leverframe.domain.pipeline.status.resolved import Artefact, Recorded, Stage
-from leverframe.domain.review.check import Checked, data_violations, kept_elsewhere, lock_violations, refused, suspects
+from leverframe.domain.review.check import (
+    Checked,
+    data_violations,
+    kept_elsewhere,
+    lock_violations,
+    refused,
+    run,
+    suspects,
+)
 from leverframe.domain.verdict import Failed, Passed, Reason
-from leverframe.errors import DefinitionError, LeakError, SettingsError
+from leverframe.errors import DefinitionError, LeakError, LeverframeError, SettingsError
 
 REPORT = Artefact("reports/metrics.json", "reports/metrics.json", cached=False)
 MODEL = Artefact("models/model.skops", "models/model.skops", cached=True)
@@ -90,3 +102,91 @@ def test_the_verdict_for_a_terminal() -> None:
     assert found.lines()[1].startswith("data-missing: ")
     assert found.lines()[2].startswith("  next: run `dvc push`")
     assert found.lines()[3] == "note: no remote"
+
+
+@dataclass
+class Tree:
+    """A change as the test wants it; what is looked at is written down."""
+
+    files: dict[str, tuple[str, str]] = field(default_factory=dict)  # by path: before, now
+    faults: dict[str, LeverframeError] = field(default_factory=dict)
+    pushed: tuple[str, list[str]] | str = "no remote is shared"
+    looked: list[str] = field(default_factory=list)
+
+    def head(self) -> str:
+        return "c"
+
+    def before(self, path: str) -> str:
+        return self.files.get(path, ("", ""))[0]
+
+    def now(self, path: str) -> str:
+        return self.files.get(path, ("", ""))[1]
+
+    def changed(self) -> dict[str, str]:
+        return {path: "M" for path, (before, now) in self.files.items() if before != now}
+
+    def read_settings(self) -> None:
+        self._look("settings")
+
+    def check_definition(self) -> None:
+        self._look("definition")
+
+    def status(self) -> PipelineStatus:
+        self._look("status")
+        return status(State.FRESH)
+
+    def not_pushed(self, outputs: object) -> tuple[str, list[str]] | str:
+        self._look("remote")
+        assert outputs == {MODEL.path: Recorded("abc", 5)}
+        return self.pushed
+
+    def _look(self, what: str) -> None:
+        self.looked.append(what)
+        if what in self.faults:
+            raise self.faults[what]
+
+
+PARAMS = "data: {first: 1}\nfeatures: {a: 1}\ntrain: {estimator: a}\nevaluate: {seed: 0}\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "now", "looked"),
+    [
+        ("README.md", "a", "b", []),
+        ("leverframe.yaml", "gate: {}", "gate: {seed: 1}", ["settings"]),
+        ("params.yaml", PARAMS, PARAMS.replace("seed: 0", "seed: 1"), ["settings"]),
+        ("params.yaml", PARAMS, PARAMS.replace("first: 1", "first: 2"), ["settings", "definition"]),
+        ("params.yaml", PARAMS, PARAMS.replace("estimator: a", "estimator: b"), ["settings", "definition"]),
+        ("params.yaml", PARAMS, "data: [", ["settings", "definition"]),
+        ("knobs.py", "RATE = 1", "RATE = 2", ["settings", "definition"]),
+        ("case/star.yaml", "a", "b", ["settings", "definition"]),
+    ],
+)
+def test_only_what_a_change_can_have_altered_is_looked_at(path: str, before: str, now: str, looked: list[str]) -> None:
+    """Settings where a file of them changed, the definition where what it is derived from did; the lock always."""
+    change = Tree({path: (before, now)})
+    assert run(change).verdict == Passed()
+    assert change.looked == [*looked, "status", "remote"]
+
+
+def test_invalid_settings_end_the_check_and_are_its_reason() -> None:
+    """What follows reads the settings as well, so nothing else is said."""
+    fault = SettingsError("unknown setting", why="nobody reads it", next="remove it")
+    change = Tree({"params.yaml": (PARAMS, "data: [")}, {"settings": fault})
+    assert run(change).verdict == Failed((Reason.SETTINGS_INVALID,))
+    assert change.looked == ["settings"]
+
+
+def test_a_lock_that_cannot_be_read_is_the_fault_of_the_change() -> None:
+    """It is a violation, not an error of the command."""
+    change = Tree(faults={"status": DefinitionError("cannot tell the state", why="conflict", next="merge it")})
+    assert run(change).verdict == Failed((Reason.DEFINITION_INVALID,))
+
+
+def test_data_are_looked_for_in_the_remote_and_a_note_says_where_that_was_impossible() -> None:
+    """Passed with a note, or failed with what is missing."""
+    unseen = run(Tree(pushed="`store` is not a folder"))
+    assert unseen.verdict == Passed()
+    assert unseen.notes == ("whether data were pushed was not looked at: `store` is not a folder",)
+    assert run(Tree(pushed=("store", [MODEL.path]))).verdict == Failed((Reason.DATA_MISSING,))
+    assert run(Tree(pushed=("store", []))).notes == ()

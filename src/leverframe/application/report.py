@@ -24,7 +24,8 @@ from leverframe.domain.review.report.card_markdown import Shown, marker, render
 from leverframe.domain.review.report.publish import Comment, Published, Publisher, Where
 from leverframe.domain.review.reproduce import Reproduced
 from leverframe.errors import LeverframeError, PublishError
-from leverframe.files import LEVERS, PARAMS, private_folder, write_json, write_text
+from leverframe.files import private_folder, write_json, write_text
+from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import ReportSettings
 from leverframe.yaml_files import parse
 

@@ -19,11 +19,13 @@ def demo(pull_requests: bool) -> None:
     In a terminal, pages and server stay up until Ctrl-C; copies of the pages remain as files.
     """
     from leverframe.application.demo import demo as run
-    from leverframe.demo.showcase import showing
 
     workspace = wiring.workspace()
     output.product("\n".join(run(workspace, output.progress)))
-    if pull_requests:
-        with showing(workspace, output.progress) as shown:
-            output.product("\n".join(shown.lines() if shown else []))
-            output.wait_for_person("pages and server are up; press Ctrl-C to stop them" if shown else "")
+    declared = workspace.case / "demo.yaml"
+    if pull_requests and declared.is_file():
+        from leverframe.demo.showcase import showing  # the local forge needs an extra
+
+        with showing(workspace, declared, output.progress) as shown:
+            output.product("\n".join(shown.lines()))
+            output.wait_for_person("pages and server are up; press Ctrl-C to stop them")

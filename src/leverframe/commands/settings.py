@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from leverframe import output, wiring
-from leverframe.files import LEVERS, PARAMS
+from leverframe.settings import LEVERS, PARAMS
 
 _FILES = click.Choice([str(PARAMS), str(LEVERS)])
 

@@ -21,16 +21,12 @@ FOLDER = Path(".leverframe/demo")
 
 
 @contextmanager
-def showing(workspace: Workspace, tell: Callable[[str], None]) -> Iterator[Showing | None]:
-    """Run what ``demo.yaml`` declares and yield the results; pages and server are up until the block ends.
+def showing(workspace: Workspace, declared: Path, tell: Callable[[str], None]) -> Iterator[Showing]:
+    """Run what ``declared``, a ``demo.yaml``, asks for and yield the results; the server is up until the block ends.
 
-    A case without the file shows nothing. Everything lies in a folder of its own, made anew.
+    Everything lies in a folder of its own, made anew.
     """
-    case = workspace.case / "demo.yaml"
-    if not case.is_file():
-        yield None
-        return
-    asked = read(case, Changes, what="the pull requests of the demo")
+    asked = read(declared, Changes, what="the pull requests of the demo")
     folder = (workspace.root / FOLDER).resolve()
     leftover(folder)
     shutil.rmtree(folder, ignore_errors=True)

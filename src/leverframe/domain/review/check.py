@@ -6,9 +6,9 @@ a stage or needs a credential, so the pull request of a fork gets the same resul
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from leverframe.domain.pipeline.status.lock import entries, split
 from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus, StaleReason
@@ -16,6 +16,8 @@ from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.pipeline.status.status_table import phrase
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
+from leverframe.settings import LEVERS, PARAMS
+from leverframe.yaml_files import parse
 
 LOCK = "dvc.lock"
 _NO_SOURCES = ("reports/", "models/", "docs/", "tests/", ".github/")  # folders that hold no data to ingest
@@ -45,6 +47,75 @@ class Checked:
     def lines(self) -> list[str]:
         """Return the verdict, the violations with their remedies, and what was not checked."""
         return [f"check {word(self.verdict)}", *violation_lines(self.violations), *(f"note: {n}" for n in self.notes)]
+
+
+class Change(Protocol):
+    """The working tree of a change, beside the commit where it left its base."""
+
+    def head(self) -> str:
+        """Return the commit that is checked out."""
+
+    def before(self, path: str) -> str:
+        """Return the text of a file where the change left its base; empty where there was none."""
+
+    def now(self, path: str) -> str:
+        """Return the text of a file in the working tree; empty where there is none."""
+
+    def changed(self) -> Mapping[str, str]:
+        """Return the files that differ between the two, each with git's letter for how."""
+
+    def read_settings(self) -> None:
+        """Raise ``SettingsError`` where a file of settings is not valid."""
+
+    def check_definition(self) -> None:
+        """Raise ``PipelineError`` where `dvc.yaml` is not what the declarations ask for, or what those raise."""
+
+    def status(self) -> PipelineStatus:
+        """Return of each stage whether it is stale."""
+
+    def not_pushed(self, outputs: Mapping[str, Recorded]) -> tuple[str, Sequence[str]] | str:
+        """Return the name of the remote and the outputs that it lacks, or why that cannot be looked at."""
+
+
+def run(change: Change) -> Checked:
+    """Return whether the change can be judged; what it did not touch was so before it, and costs nothing."""
+    violations, notes, odd = list[Violation](), list[str](), tuple[str, ...]()
+    for question in _questions(change):
+        try:
+            question()
+        except LeverframeError as error:
+            violations.append(refused(error))
+            break  # what follows reads the settings as well
+    try:
+        if not violations:
+            status = change.status()
+            violations += lock_violations(status)
+            answer = change.not_pushed(kept_elsewhere(status, status.recorded))
+            if isinstance(answer, str):
+                notes.append(f"whether data were pushed was not looked at: {answer}")
+            else:
+                violations += data_violations(answer[1], answer[0])
+        odd = suspects(change.before(LOCK), change.now(LOCK))
+    except LeverframeError as error:  # a lock or a definition that cannot be read is the change's fault
+        violations.append(refused(error))
+    notes += [f"`{name}` gives other outputs from the same inputs; `leverframe reproduce` runs it" for name in odd]
+    return Checked(change.head(), tuple(violations), odd, tuple(notes))
+
+
+def _questions(change: Change) -> list[Callable[[], None]]:
+    """Return what has to be looked at, of settings and definitions."""
+    changed = change.changed()
+    if any(defines(path, status) for path, status in changed.items()):
+        return [change.read_settings, change.check_definition]
+    if str(PARAMS) not in changed:
+        return [change.read_settings] if str(LEVERS) in changed else []
+    try:
+        texts = (change.before(str(PARAMS)), change.now(str(PARAMS)))
+        before, now = (parse(text, name=str(PARAMS), what="the settings") for text in texts)
+    except LeverframeError:  # reading the settings says it better
+        return [change.read_settings, change.check_definition]
+    same = all(before.get(section) == now.get(section) for section in ("data", "features", "train"))
+    return [change.read_settings] if same else [change.read_settings, change.check_definition]
 
 
 def violation_lines(violations: Sequence[Violation]) -> list[str]:

@@ -6,15 +6,16 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from leverframe.local.github.slice import API, WEBHOOKS
-
 Schema = Mapping[str, Any]
 _WHEN = "2013-01-01T00:00:00Z"
+API = Path(__file__).with_name("openapi-slice.json")
+WEBHOOKS = Path(__file__).with_name("webhooks-slice.json")
 
 
 @cache

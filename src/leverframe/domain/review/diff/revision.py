@@ -13,7 +13,7 @@ from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan, compile_star
 from leverframe.domain.features.star import Star
 from leverframe.errors import LeverframeError, RepositoryError
-from leverframe.files import PARAMS
+from leverframe.settings import PARAMS
 from leverframe.yaml_files import parse
 
 WORKING_TREE = "the working tree"
