@@ -55,10 +55,10 @@ def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
         assert "leverframe" in page.split("<h2>Checks</h2>")[1].split("</table>")[0]
         assert "<ins>" in page
     _went_live(live)
-    back = (shop.root / ".leverframe/demo/take-back.html").read_text(encoding="utf-8")
+    back = (shop.root / ".leverframe/demo/revert.html").read_text(encoding="utf-8")
     assert "does not serve it" in back
     assert "an answer takes" in back  # its body says why
-    assert "Merge pull request" not in back  # it takes back the push alone
+    assert "Merge pull request" not in back  # it reverts the push alone
     assert shop.repository.git("status", "--porcelain") == ""
     assert shop.repository.git("tag") == ""
     server = shop.root / ".leverframe/demo/machine/repository/.leverframe/servers/demo"

@@ -49,7 +49,7 @@ def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[L
             released.append(_deployed(scene, machine, plan, "a push without a pull request"))
             back = scene.forge.pulls[max(scene.forge.pulls)]
             if back.branch.startswith("leverframe/"):
-                page(scene, back, "take-back")
+                page(scene, back, "revert")
                 scene.tell(f"merging #{back.number}, which reverts it")
                 scene.forge.merge(back)
                 released.append(_deployed(scene, machine, plan, f"#{back.number} {back.title}"))
