@@ -81,7 +81,7 @@ def disk_error(path: Path, error: OSError) -> LeverframeError:
     return DiskError(
         f"cannot write {path}",
         why=f"{why}; the previous version of the file is untouched",
-        next="free some space or mend the permission, then run the same command again",
+        next="free some space or fix the permission, then run the same command again",
     )
 
 

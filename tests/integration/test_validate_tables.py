@@ -208,7 +208,8 @@ class TestVisits:
         assert constraints["volume(z <= 8)", "event_time"].detail.startswith("16 of 31 days")
         assert constraints["schema", "score"].detail == "VARCHAR in 2019-12, DOUBLE now"
         assert (
-            constraints["null_rate(change <= 0.05)", "place"].detail == "0.0% of the rows are null, 100.0% were before"
+            constraints["null_rate(change <= 0.05)", "place"].detail
+            == "0.0% of the rows are null, before it was 100.0%"
         )
 
     def test_months_of_history_come_before(self, room: Validation) -> None:

@@ -71,7 +71,7 @@ def test_data_that_nobody_pushed() -> None:
     assert data_violations([], "store") == []
     (found,) = data_violations([f"data/{n}" for n in range(9)], "store")
     assert found.reason is Reason.DATA_MISSING
-    assert "9 of the outputs" in found.what
+    assert "lacks 9 outputs" in found.what
     assert "and 4 more" in found.what
     assert "dvc push" in found.next
 
@@ -100,7 +100,7 @@ def test_the_verdict_for_a_terminal() -> None:
     found = Checked("c", tuple(data_violations(["data/a"], "store")), notes=("no remote",))
     assert found.lines()[0] == "check failed"
     assert found.lines()[1].startswith("data-missing: ")
-    assert found.lines()[2].startswith("  next: `dvc push`")
+    assert found.lines()[2].startswith("  next: run `dvc push`")
     assert found.lines()[3] == "note: no remote"
 
 

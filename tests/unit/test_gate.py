@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,37 @@ def test_lower_is_better_where_the_metric_says_so(
     assert loss.gain == pytest.approx(loss.champion - loss.candidate, rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "rule", "pattern"),
+    [
+        ("auc", {"maximum_drop": 0.01}, r"AUC fell by 0\.\d{4} \(0\.\d{4} to 0\.\d{4}; 95 % lower bound -0\.\d{4}\)\. "
+         r"Allowed drop: 0\.01\."),
+        ("auc", {"minimum_gain": 0.01}, r"AUC fell by .* Required rise: 0\.01\."),
+        ("auc", {"floor": 0.99}, r"AUC is 0\.\d{4}\. Required: at least 0\.99\."),
+        ("log_loss", {"maximum_drop": 0.01}, r"Log loss rose by 0\.\d{4} \(0\.\d{4} to 0\.\d{4}; 95 % upper bound "
+         r"\+0\.\d{4}\)\. Allowed rise: 0\.01\."),
+        ("log_loss", {"floor": 0.01}, r"Log loss is 0\.\d{4}\. Required: at most 0\.01\."),
+    ],
+)  # fmt: skip
+def test_a_violation_says_the_change_in_the_direction_of_the_metric(
+    name: str, rule: dict[str, float], pattern: str
+) -> None:
+    """A worse loss rises, a worse AUC falls; the bound and the limit point the same way."""
+    (violation,) = judged_metrics(Pair(POOR, GOOD), gate(**{name: rule}))[1]
+    assert re.fullmatch(pattern, violation.what)
+
+
+def test_a_violation_of_a_slice_names_it_and_the_least_change() -> None:
+    """The least change is what counts, as all slices share one error."""
+    rules = GateSettings(slices=[SliceRule(columns=["shop"], maximum_drop=0.05, minimum_rows=100)], resamples=200)
+    (violation,) = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)[1]
+    moved = r"AUC of `shop = north` fell by 0\.\d{4} \(0\.\d{4} to 0\.\d{4}; "
+    least = r"by at least (0\.\d{4}), corrected for all slices\)\. Allowed drop: 0\.05\."
+    found = re.fullmatch(moved + least, violation.what)
+    assert found is not None
+    assert float(found[1]) > 0.05
+
+
 def test_what_cannot_be_shown_is_uncertain_and_not_passed() -> None:
     """Equal models, and a tolerance between the gain and its bound: the reason says that more days would help."""
     pair = Pair(side(1.5, 8), side(1.5, 7))
@@ -114,7 +146,7 @@ def test_what_cannot_be_shown_is_uncertain_and_not_passed() -> None:
 def test_a_rule_about_nothing_fails() -> None:
     """A missing metric, a metric of another kind, and one that is undefined are never a pass."""
     assert reasons(judged_metrics(Pair(GOOD, POOR), gate(accuracy={"floor": 0.1}))[1]) == [Reason.METRIC_MISSING]
-    one_class = Holdout("binary", ("0", "1"), np.zeros(600), GOOD.answers[:600], GOOD.days[:600], {})
+    one_class = Holdout("binary", ("0", "1"), np.zeros(600), GOOD.predictions[:600], GOOD.days[:600], {})
     undefined = judged_metrics(Pair(one_class, one_class), gate(auc={"maximum_drop": 0.5}))[1]
     assert Reason.METRIC_MISSING in reasons(undefined)
 

@@ -46,14 +46,14 @@ from leverframe.errors import PublishError, SettingsError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"
 BASE, HEAD = "b" * 40, "c" * 40
-RULE = "shown not to be worse by more than 0.01"
+RULE = "allowed drop: 0.01"
 
 
 def compared(gain: float | None = 0.012, *, passed: bool = True) -> tuple[Compared, ...]:
     """Return two metrics, one of them under a rule."""
     champion = None if gain is None else 0.79
     low, high = (None, None) if gain is None else (gain - 0.004, gain + 0.004)
-    auc = Compared("auc", "area under ROC", "higher", champion, 0.79 + (gain or 0), gain, low, high, RULE, passed)
+    auc = Compared("auc", "AUC", "higher", champion, 0.79 + (gain or 0), gain, low, high, RULE, passed)
     return auc, Compared("base_rate", "base rate", "neither", champion and 0.126, 0.126, gain and 0.0, low, high)
 
 
@@ -64,7 +64,7 @@ def card(**changed: Any) -> Card:
         SliceCompared("carrier", "9E", "auc", 900, 0.74, 0.73, -0.01, -0.04, 0.02),
     )
     gated = Gated(
-        BASE, HEAD, (), "", 109_619, 122, "both models answered the same rows", 0.95, compared(), slices,
+        BASE, HEAD, (), "", 109_619, 122, "both models predicted the same rows", 0.95, compared(), slices,
         "the base branch",
     )  # fmt: skip
     stages = (
@@ -172,8 +172,8 @@ CASES: dict[str, Card] = {
             metrics=compared(-0.03, passed=False),
             violations=refused(
                 Reason.METRIC_DROPPED,
-                f"area under ROC changes by -0.0300 (better is positive), at worst by -0.0340; the rule is: {RULE}",
-                "improve the model, or set another rule in a change of its own",
+                "AUC fell by 0.0300 (0.7900 to 0.7600; 95 % lower bound -0.0340). Allowed drop: 0.01.",
+                "improve the model, or change the rule in a pull request of its own: a rule applies once it is merged",
             ),
         )
     ),
@@ -183,7 +183,7 @@ CASES: dict[str, Card] = {
             metrics=compared(None),
             slices=(),
             how="no champion",
-            notes=("no model was merged before, so there is no champion: floors alone decide",),
+            notes=("The base branch has no model, so there is no champion: only floors apply.",),
         )
     ),
     "failed-contract": card(
@@ -192,7 +192,7 @@ CASES: dict[str, Card] = {
             violations=refused(
                 Reason.CONTRACT_BROKEN,
                 "the data violate 1 constraint: `2013-02 sales`: `in_range(0, 10)` of `amount`",
-                "mend the data at their source, or the contract in `contracts.py`",
+                "fix the data at the source, or change the contract in `contracts.py`",
             )
         ),
     ),
@@ -201,8 +201,8 @@ CASES: dict[str, Card] = {
             HEAD,
             violations=refused(
                 Reason.METRICS_FORGED,
-                "the stage gives other figures than `reports/metrics.json` in git: `auc` 0.99 instead of 0.79",
-                "commit what `dvc repro -f -s evaluate` writes, with `dvc.lock`",
+                "`reports/metrics.json` in git differs from what its stage computes: `auc` 0.99 in git, 0.79 computed",
+                "run `dvc repro -f -s evaluate`; commit what it writes, and `dvc.lock`",
             ),
         )
     ),
@@ -216,8 +216,8 @@ CASES: dict[str, Card] = {
             HEAD,
             refused(
                 Reason.DATA_MISSING,
-                "1 of the outputs in `dvc.lock` is not in the remote `store`: `models/model.skops`",
-                "`dvc push`, on the machine that ran the stages",
+                "the remote `store` lacks 1 output of `dvc.lock`: `models/model.skops`",
+                "run `dvc push` on the machine that ran the stages",
             ),
         )
     ),
@@ -303,7 +303,7 @@ def test_sections_degrade_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     sections = [(name, broken if name == "Metrics" else section) for name, section in drawing._SECTIONS]
     monkeypatch.setattr(drawing, "_SECTIONS", tuple(sections))
     page = render(card())
-    assert "could not be drawn: KeyError" in page
+    assert "could not be rendered: KeyError" in page
     assert "### Parameters" in page
     assert page.startswith("## ✅")
 
@@ -444,7 +444,7 @@ def test_posting_twice_leaves_one_comment() -> None:
     assert posted("a", 1) == "created"
     assert posted("a", 2) == "unchanged"
     assert posted("b", 3) == "updated"
-    assert posted("c", 2) == "left alone: it is of the later run 3"
+    assert posted("c", 2) == "left alone: the later run 3 wrote it"
     assert [each.body for each in forge.said] == [body(3, "b")]
     assert forge.checks == [(HEAD, "success", "ready to merge")] * 3
 

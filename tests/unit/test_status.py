@@ -18,7 +18,7 @@ from leverframe.domain.pipeline.status.parameters import findings, parsed, shown
 from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, StaleReason, State
 from leverframe.domain.pipeline.status.resolved import Artefact, ParameterFile, Recorded, Stage, located
 from leverframe.domain.pipeline.status.staleness import run, selected
-from leverframe.domain.pipeline.status.status_table import document, mermaid, next_step, table, told
+from leverframe.domain.pipeline.status.status_table import document, mermaid, next_step, phrase, table
 from leverframe.domain.pipeline.status.template import FlagStyle, Scope, flags
 from leverframe.errors import DefinitionError, LeverframeError, RepositoryError, SettingsError
 from leverframe.yaml_files import parse
@@ -130,7 +130,7 @@ def test_parameters_that_differ(
 def test_the_one_difference_inside_a_section_is_named() -> None:
     file = ParameterFile("params.yaml", "params.yaml", ("train",))
     (one,) = findings(file, {"train": {"a": {"b": 2}, "c": 3}}, {"train": {"a": {"b": 1}, "c": 3}})
-    assert told(one) == "parameter train.a.b: 1 -> 2"
+    assert phrase(one) == "parameter train.a.b: 1 -> 2"
     (two,) = findings(file, {"train": {"a": 2, "c": 4}}, {"train": {"a": 1, "c": 3}})
     assert two.subject == "train"
     assert len(shown("x" * 500)) == 60
@@ -152,7 +152,7 @@ def test_parameter_files_that_cannot_be_read(text: str, path: str) -> None:
         parsed(text, path)
 
 
-def test_the_graph_follows_folders_and_refuses_circles() -> None:
+def test_the_graph_follows_folders_and_refuses_cycles() -> None:
     a = Stage("a", "dvc.yaml", "x", dependencies=(Artefact("made/one", "made/one"),))
     b = Stage("b", "dvc.yaml", "x", outputs=(Artefact("made", "made"),))
     c = Stage("c", "dvc.yaml", "x", dependencies=(Artefact("made", "made"), Artefact("all", "all")))
@@ -160,7 +160,7 @@ def test_the_graph_follows_folders_and_refuses_circles() -> None:
     pairs = edges([a, b, c, d])
     assert pairs == [("b", "a"), ("b", "c"), ("d", "c")]
     assert [each.name for each in ordered([a, b, c, d], pairs)] == ["b", "d", "a", "c"]
-    with pytest.raises(DefinitionError, match="wait for one another"):
+    with pytest.raises(DefinitionError, match="depend on one another"):
         ordered([a, b], [("a", "b"), ("b", "a")])
     with pytest.raises(DefinitionError, match="same file"):
         edges([b, Stage("e", "dvc.yaml", "x", outputs=(Artefact("made", "made"),))])
@@ -233,7 +233,7 @@ def test_files_that_changed_inside_a_folder_are_named() -> None:
     lock = "schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: lib, hash: md5, md5: other.dir}]}}\n"
     texts = {"dvc.yaml": "stages: {s: {cmd: x, deps: [lib]}}\n", "dvc.lock": lock, "lib": ""}
     found = status_of(texts, changed=[f"lib/{name}.py" for name in "abcde"])
-    assert told(found.stages[0].findings[0]) == "lib changed (a.py, b.py, c.py and 2 more)"
+    assert phrase(found.stages[0].findings[0]) == "lib changed (a.py, b.py, c.py and 2 more)"
 
 
 def test_without_a_definition_there_is_nothing_to_tell() -> None:
@@ -318,8 +318,8 @@ def test_a_pattern_selects_stages_and_groups() -> None:
     [
         (None, "nothing to do"),
         (Finding(StaleReason.PARAMETER_CHANGED, "a"), "dvc repro"),
-        (Finding(StaleReason.PARAMETER_MISSING, "a"), "add `a` to the parameter file, or take it out of dvc.yaml"),
-        (Finding(StaleReason.DEPENDENCY_MISSING, "a"), "restore a, or take it out of dvc.yaml"),
+        (Finding(StaleReason.PARAMETER_MISSING, "a"), "add `a` to the parameter file, or remove it from dvc.yaml"),
+        (Finding(StaleReason.DEPENDENCY_MISSING, "a"), "restore a, or remove it from dvc.yaml"),
         (Finding(StaleReason.OUTPUT_ABSENT, "a"), "dvc pull"),
         (Finding(StaleReason.OUTPUT_ABSENT, "a", detail="in the cache"), "dvc checkout"),
         (Finding(StaleReason.OUTPUT_ABSENT, "a", detail="in git"), "git checkout -- a"),
@@ -337,4 +337,4 @@ def test_data_somebody_added_are_committed() -> None:
 
 
 def test_every_reason_has_words() -> None:
-    assert all(told(Finding(reason, "subject")) for reason in StaleReason)
+    assert all(phrase(Finding(reason, "subject")) for reason in StaleReason)

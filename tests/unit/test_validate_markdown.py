@@ -103,7 +103,7 @@ CASES = {
             samples=("N730MQ", "N739MQ"),
             detail="not in `planes`; at most 0.16 of the rows may be",
         ),
-        Constraint("flights", "volume(z <= 8)").skipped("no earlier partition was given"),
+        Constraint("flights", "volume(z <= 8)").skipped("no earlier partition to compare with"),
     ],
     "failed": [
         broken("usual_wind", column="wind_speed", severity=Severity.WARN, count=1, share=0.0005, samples=("1048.3",)),

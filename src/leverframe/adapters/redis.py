@@ -220,7 +220,7 @@ def _told(url: str) -> Iterator[None]:
         raise SnapshotError(
             f"Redis at {redacted(url)} refuses us",
             why="the user or password is missing or wrong",
-            next="mend the user and password of the URL",
+            next="fix the user and password of the URL",
         ) from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
         slow = isinstance(error, redis.TimeoutError)
@@ -233,5 +233,5 @@ def _told(url: str) -> Iterator[None]:
         raise SnapshotError(
             f"Redis at {redacted(url)} failed",
             why=str(error).splitlines()[0][:300] if str(error) else type(error).__name__,
-            next="mend that on the server, then run the same command again",
+            next="fix that on the server, then run the same command again",
         ) from error

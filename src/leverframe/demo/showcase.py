@@ -1,4 +1,4 @@
-"""What `leverframe demo` shows after the pipeline: pull requests on the local forge, and what a merge does."""
+"""The second part of `leverframe demo`: pull requests on the local forge, and deployments after a merge."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOLDER = Path(".leverframe/demo")
 
 @contextmanager
 def showing(workspace: Workspace, declared: Path, tell: Callable[[str], None]) -> Iterator[Showing]:
-    """Yield what ``declared``, the case's ``demo.yaml``, asks for; pages and server are up until the block ends.
+    """Run what ``declared``, a ``demo.yaml``, asks for and yield the results; the server is up until the block ends.
 
     Everything lies in a folder of its own, made anew.
     """
@@ -41,7 +41,7 @@ def showing(workspace: Workspace, declared: Path, tell: Callable[[str], None]) -
 
 
 def _main(scene: Scene, asked: Changes) -> None:
-    """Push the head of this folder as main, with the change that the demo needs for itself."""
+    """Push the head of this folder as main, with the changes that the demo needs."""
     main = scene.clone("main", scene.workspace.git.named("HEAD"), local=True)
     if asked.live:
         replaced(main, "leverframe.yaml", asked.live.prepare, "`live.prepare`")

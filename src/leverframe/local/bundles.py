@@ -1,4 +1,4 @@
-"""A bundle that predicts rightly and far too slowly, for the demo and for tests of own deployments."""
+"""A bundle that predicts correctly but slowly, for the demo and for tests of own deployments."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ Files = Mapping[str, bytes]
 
 
 def sealed(files: Files) -> dict[str, bytes]:
-    """Return the files with a manifest that names each as it is now: whoever made them calls them a bundle."""
+    """Return the files with a manifest of their current content."""
     known = read_manifest(files[MANIFEST], "of a test")
     digests = {name: sha256(data) for name, data in sorted(files.items()) if name != MANIFEST}
     return {**files, MANIFEST: Manifest(**{**vars(known), "files": digests}).to_bytes()}
 
 
 def slow(files: Files, size: int = 1200) -> dict[str, bytes]:
-    """Return a bundle that answers rightly, after multiplying a matrix of ``size`` by itself in every request.
+    """Return a bundle that predicts correctly but slowly: every request multiplies a matrix of ``size`` by itself.
 
     Nothing but the time of an answer tells it from the good one, so it is found under traffic alone.
     """

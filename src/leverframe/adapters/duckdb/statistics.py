@@ -183,7 +183,7 @@ def _require(name: str, known: Columns, path: Path) -> None:
         raise SourceError(
             f"{path} has no column `{name}`",
             why="a foreign key refers to it",
-            next=f"mend `references` of the foreign key in contracts.py: {nearest(name, known)}",
+            next=f"fix `references` of the foreign key in contracts.py: {nearest(name, known)}",
         )
 
 

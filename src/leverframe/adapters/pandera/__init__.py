@@ -77,7 +77,7 @@ def _declared(table: str, schema: object) -> pa.DataFrameSchema:
             raise DefinitionError(
                 f"the contract of `{table}` is not a pandera schema",
                 why=cut(str(error), 200),
-                next="mend the model in contracts.py",
+                next="fix the model in contracts.py",
             ) from error
     if not isinstance(schema, pa.DataFrameSchema):
         raise DefinitionError(

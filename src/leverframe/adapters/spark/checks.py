@@ -51,7 +51,7 @@ def refuse_late(step: Windows, table: Table) -> None:
             f"{found['rows']} rows of `{step.table}` became known more than max_lag after they happened",
             why=f"`{step.known_at}` is up to {timedelta(microseconds=found['worst'])} later than event_time, "
             f"max_lag is {step.max_lag}: windows could miss such a row in an earlier month",
-            next="raise max_lag of the fact in star.yaml, or mend the rows in sources.py",
+            next="raise max_lag of the fact in star.yaml, or fix the rows in sources.py",
         )
 
 
@@ -78,7 +78,7 @@ def refuse_orphans(label: LabelStep, table: Table, spine: Table, name: str) -> N
         raise LabelError(
             f"{count} rows of label `{label.name}` belong to no row of `{name}`",
             why=f"for example ({_quoted(label.key.table)}) = {example}: the label's table and the spine do not agree",
-            next="mend the key in sources.py; event_time of a label must lie in the month of its row",
+            next="fix the key in sources.py; event_time of a label must lie in the month of its row",
         )
 
 

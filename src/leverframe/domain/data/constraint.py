@@ -15,7 +15,7 @@ SAMPLE_CHARACTERS = 80  # of each of them
 
 
 class Severity(StrEnum):
-    """What a failed constraint does: ``warn`` is shown, ``error`` fails the stage."""
+    """The effect of a failed constraint: ``warn`` is reported, ``error`` fails the stage."""
 
     WARN = "warn"
     ERROR = "error"
@@ -23,11 +23,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Constraint:
-    """One check of one table with its outcome.
+    """One check of one table with its result.
 
     ``column`` names one column or several with commas, and is empty for the whole table.
     ``count`` rows violate the constraint, a ``share`` (0 to 1) of the rows it is about;
-    both are None where rows are not what is counted. ``detail`` is a sentence for people.
+    both are None for a constraint on the whole table. ``detail`` explains the result.
     """
 
     table: str
@@ -55,7 +55,7 @@ class Constraint:
         return replace(self, verdict=Failed((reason,)), **changes)
 
     def skipped(self, because: str) -> Constraint:
-        """Return this constraint as one that could not be decided."""
+        """Return this constraint as skipped."""
         return replace(self, verdict=Skipped(because))
 
     def without_column(self, name: str, known: Iterable[str]) -> Constraint:

@@ -1,4 +1,4 @@
-"""What a case declares for a table: a schema that values keep, and monitors beside it."""
+"""The contract of a table: a schema for its values, and monitors beside it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Monitor = Freshness | Volume | NullRate | SchemaDiff | ForeignKey | UniqueKey
 class Contract:
     """All constraints of one table.
 
-    ``schema`` declares columns, types and values in the form that the checker understands (a
-    pandera model); ``monitors`` what needs another table or an earlier partition.
+    ``schema`` declares columns, types and values (a pandera model); ``monitors`` check what needs
+    another table or an earlier partition.
     """
 
     schema: object
@@ -32,10 +32,10 @@ def key_of(contract: Contract | None) -> tuple[str, ...]:
 
 
 class Checker(Protocol):
-    """Holds a table against its schema."""
+    """Checks a table against its schema."""
 
     def check(self, table: str, path: Path, schema: object) -> tuple[Constraint, ...]:
-        """Return one constraint a declared check.
+        """Return one constraint per declared check.
 
         Raises ``SourceError`` for a file that cannot be read and ``DefinitionError`` for a schema
         that cannot be used.

@@ -1,6 +1,6 @@
-"""The report of a partition as Markdown: one row a failed constraint, never longer than a comment allows.
+"""The contract report of a partition as Markdown: one row per failed constraint, of bounded size.
 
-Whatever stands in the data, the page stays small and its structure stays ours.
+No value in the data makes the page larger or changes its structure.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TAIL = 260  # bytes kept for the line that counts what was cut
 
 
 def render(report: Report) -> str:
-    """Return the page, at most ``LIMIT`` bytes of UTF-8 however much is failed."""
+    """Return the page, at most ``LIMIT`` bytes of UTF-8 however many constraints failed."""
     head = f"### Contracts of {code(report.partition, 40)}: {word(report.verdict)}\n\n{report.summary()}\n"
     failed, skipped = report.failed(), _skipped(report)
     if failed:
@@ -72,10 +72,10 @@ def _cut_off(report: Report, left: Sequence[Constraint]) -> str:
 
 
 def _skipped(report: Report) -> str:
-    """Return what could not be decided, as one line, cut after a few."""
+    """Return the skipped constraints as one line, cut after a few."""
     skipped = [(each, each.verdict.because) for each in report.constraints if isinstance(each.verdict, Skipped)]
     if not skipped:
         return ""
     told = [f"{code(f'{each.table}: {each.check}', 60)} ({code(because, 70)})" for each, because in skipped[:3]]
     more = f"; and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
-    return f"\nNot decided: {'; '.join(told)}{more}\n"
+    return f"\nSkipped: {'; '.join(told)}{more}\n"

@@ -19,7 +19,7 @@ _LISTED = 20  # constraints that a terminal shows
 
 @dataclass(frozen=True)
 class Report:
-    """Every constraint of the tables of one partition, in a fixed order, and what was counted."""
+    """Every constraint of the tables of one partition, in a fixed order, and the statistics of the tables."""
 
     partition: str
     constraints: tuple[Constraint, ...]
@@ -36,14 +36,11 @@ class Report:
         return sorted(failed, key=lambda each: each.severity is Severity.WARN)
 
     def summary(self) -> str:
-        """Return one line that counts what became of the constraints."""
-        became = Counter(
+        """Return one line that counts the results of the checks."""
+        results = Counter(
             "warned" if each.failed and not each.fatal else word(each.verdict) for each in self.constraints
         )
-        return (
-            f"{len(self.constraints)} constraints: {became['passed']} passed, {became['failed']} failed, "
-            f"{became['warned']} failed with a warning, {became['skipped']} not decided"
-        )
+        return counts(*(results[each] for each in ("passed", "failed", "warned", "skipped")))
 
     def to_text(self) -> str:
         """Return the verdict and the failed constraints as lines for a terminal."""
@@ -73,8 +70,8 @@ class Report:
         raise ContractError(
             f"{self.partition} violates {len(fatal)} of its {len(self.constraints)} constraints",
             why="; ".join(sentence(each) for each in fatal[:_NAMED]) + more,
-            next=f"read {layout.contract_report(self.partition)}; then mend the source, or change the contract "
-            "in a pull request if the new data are right",
+            next=f"read {layout.contract_report(self.partition)}; then fix the source, or change the contract "
+            "in a pull request if the new data are correct",
         )
 
     def _table(self, name: str) -> dict[str, Any]:
@@ -87,6 +84,13 @@ class Report:
         }
 
 
+def counts(passed: int, failed: int, warned: int, skipped: int) -> str:
+    """Return the results of checks in one line; a warned check failed with severity warn."""
+    warnings = f"{warned:,} warning{'' if warned == 1 else 's'}"
+    checks = passed + failed + warned + skipped
+    return f"{passed:,} of {checks:,} checks passed, {failed:,} failed, {warnings}, {skipped:,} skipped"
+
+
 def sentence(constraint: Constraint) -> str:
     """Return a failed constraint as one sentence without markup."""
     column = f" of `{constraint.column}`" if constraint.column else ""
@@ -97,7 +101,7 @@ def sentence(constraint: Constraint) -> str:
 
 
 def counted(constraint: Constraint) -> str:
-    """Return how many rows violate a constraint, with their share where it is known."""
+    """Return how many rows violate a constraint, with their share if it is known."""
     share = f" ({constraint.share:.2%})" if constraint.share is not None else ""
     return f"{constraint.count:,} row{'' if constraint.count == 1 else 's'}{share}"
 

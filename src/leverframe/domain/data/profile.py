@@ -1,4 +1,4 @@
-"""The small description of a table that git keeps for every partition: aggregates, never rows."""
+"""The profile of a table, which git keeps for every partition: aggregates, never rows."""
 
 from __future__ import annotations
 

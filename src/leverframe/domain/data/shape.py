@@ -1,4 +1,4 @@
-"""Monitors of columns and keys: what changed since the last partition, and which keys do not hold."""
+"""Monitors of schema and keys: schema changes since the previous partition, foreign and unique keys."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from leverframe.domain.verdict import Reason
 
 @dataclass(frozen=True)
 class SchemaDiff:
-    """The columns are those of the partition before.
+    """The columns are the same as in the previous partition.
 
-    ``added``: what a new column does. ``nullable``: what a first null in a column does that had
-    none; None where the contract allows nulls anyway. ``breaking``: what a removed column or another type does.
+    Severities: ``added`` of a new column; ``nullable`` of the first null in a column that had none,
+    None if the contract allows nulls anyway; ``breaking`` of a removed column or a changed type.
     """
 
     added: Severity = Severity.WARN
@@ -24,7 +24,7 @@ class SchemaDiff:
     breaking: Severity = Severity.ERROR
 
     def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
-        """Return one constraint, or one a changed column; skipped without an earlier partition."""
+        """Return one constraint, or one per changed column; skipped without an earlier partition."""
         constraint = Constraint(found.table, "schema", severity=self.breaking)
         if not found.history:
             return (constraint.skipped(NO_HISTORY),)
@@ -59,7 +59,7 @@ class SchemaDiff:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """Values of ``columns`` stand in another table, but for a tolerated share of orphans.
+    """Values of ``columns`` exist in another table, except for a tolerated share of orphans.
 
     ``table``: the other table. ``references``: its columns, by default of the same names.
     ``warn`` and ``error``: shares of orphans (0 to 1) among the rows without a null in
@@ -74,7 +74,7 @@ class ForeignKey:
 
     @property
     def question(self) -> Question:
-        """Return what has to be counted."""
+        """Return what to count."""
         return Orphans(self.columns, self.table, self.references or self.columns)
 
     def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
@@ -92,21 +92,21 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class UniqueKey:
-    """No two rows have the same values in ``columns``; rows with a null in them are not judged.
+    """No two rows have the same values in ``columns``; rows with a null in them are ignored.
 
-    ``severity``: what a duplicated key does.
+    ``severity`` is that of a duplicate key.
     """
 
     columns: tuple[str, ...]
     severity: Severity = Severity.ERROR
 
     def __post_init__(self) -> None:
-        if isinstance(self.columns, str):  # one name, which would be taken letter by letter
+        if isinstance(self.columns, str):  # one name, which would otherwise be read letter by letter
             object.__setattr__(self, "columns", (self.columns,))
 
     @property
     def question(self) -> Question:
-        """Return what has to be counted."""
+        """Return what to count."""
         return Duplicates(self.columns)
 
     def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:

@@ -1,4 +1,4 @@
-"""What makes a repository ready for pull requests, as steps that can be shown, taken, and taken again."""
+"""The set-up of a repository for pull requests, as idempotent steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORKFLOW = ".github/workflows/leverframe.yml"
 
 @dataclass(frozen=True)
 class WriteFile:
-    """A file that is missing, or lacks lines: its content afterwards."""
+    """A file to create or complete, with its new content."""
 
     path: str
     content: str
@@ -22,7 +22,7 @@ class WriteFile:
 
 @dataclass(frozen=True)
 class SetConfig:
-    """A key of git's configuration of this clone."""
+    """A key of the git configuration of this clone."""
 
     key: str
     value: str
@@ -33,30 +33,32 @@ Step = WriteFile | SetConfig
 
 
 def steps(files: Mapping[str, str | None], config: Mapping[str, str], program: str, workflow: str) -> list[Step]:
-    """Return what is left to do, nothing where all is done.
+    """Return the missing steps, none if the repository is set up.
 
-    ``files`` holds the text of each file looked at, None for a missing one; ``program`` is how git
-    starts Leverframe; ``workflow`` is the text of the workflow file.
+    ``files`` holds the text of each file, None for a missing one; ``program`` is the command by which
+    git starts Leverframe; ``workflow`` is the text of the workflow file.
     """
     found: list[Step] = []
     attributes = files.get(".gitattributes") or ""
     missing = [each for each in ATTRIBUTES if each not in attributes.splitlines()]
     if missing:
         text = attributes + ("\n" if attributes and not attributes.endswith("\n") else "") + "\n".join(missing) + "\n"
-        found.append(WriteFile(".gitattributes", text, "two pull requests that train merge without conflict markers"))
+        found.append(
+            WriteFile(".gitattributes", text, "pull requests that change dvc.lock merge without conflict markers")
+        )
     for key, value in (
-        (f"merge.{DRIVER}.name", "dvc.lock stage by stage"),
+        (f"merge.{DRIVER}.name", "dvc.lock, merged stage by stage"),
         (f"merge.{DRIVER}.driver", f"{program} merge %O %A %B %P"),
     ):
         if config.get(key) != value:
-            found.append(SetConfig(key, value, "git runs the merge driver in this clone"))
+            found.append(SetConfig(key, value, "git in this clone calls the merge driver"))
     if files.get(WORKFLOW) is None:
-        found.append(WriteFile(WORKFLOW, workflow, "every pull request gets its card"))
+        found.append(WriteFile(WORKFLOW, workflow, "every pull request gets a card"))
     return found
 
 
-def told(step: Step) -> str:
-    """Return a step in one line."""
+def described(step: Step) -> str:
+    """Return a step as one line."""
     if isinstance(step, WriteFile):
         return f"write {step.path}: {step.why}"
     return f"git config {step.key}: {step.why}"

@@ -1,4 +1,4 @@
-"""What a stage took: its time, memory and rows, and how that is told."""
+"""The record of a stage run: its time, memory and rows, and a table of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BAR = 24  # characters of the longest bar
 
 
 class Outcome(Enum):
-    """How the run of a stage ended."""
+    """The outcome of a stage run."""
 
     DONE = "done"
     FAILED = "failed"
@@ -20,9 +20,9 @@ class Outcome(Enum):
 class StageRecord:
     """One run of one stage.
 
-    ``started`` is seconds since 1970, ``seconds`` the time on the clock, ``cpu_seconds`` the
-    work of all processors, ``peak_mb`` the largest resident memory in units of a million
-    bytes; ``log`` is the file with what the stage said. ``error`` is empty unless it failed.
+    ``started`` is in seconds since 1970, ``seconds`` is wall-clock time, ``cpu_seconds`` the
+    time of all processors, ``peak_mb`` the largest resident memory in millions of bytes;
+    ``log`` is the file with the output of the stage. ``error`` is empty unless it failed.
     """
 
     stage: str
@@ -39,12 +39,12 @@ class StageRecord:
 
     @property
     def name(self) -> str:
-        """Return the stage as DVC calls it."""
+        """Return the name of the stage in DVC."""
         return f"{self.stage}@{self.partition}" if self.partition else self.stage
 
 
 def table(records: Sequence[StageRecord]) -> str:
-    """Return the runs in the order of their start, with bars of their time and the sum in the last line."""
+    """Return the runs by start time, with a bar for the time of each and the sum in the last line."""
     if not records:
         return "no stage has run yet"
     longest = max(record.seconds for record in records) or 1.0

@@ -1,7 +1,7 @@
-"""Whether a change can be judged at all: its settings, definitions and lock, from git alone.
+"""Whether a change is complete: its settings, definitions and lock, from git alone.
 
-A stale lock, missing data and a lock that does not match are three different things with three different
-remedies. Nothing here runs a stage or needs a credential, so a fork's pull request gets the same answer.
+A stale lock, missing data and a lock mismatch are three findings with three remedies. Nothing here runs
+a stage or needs a credential, so the pull request of a fork gets the same result.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from leverframe.domain.pipeline.status.lock import entries, split
 from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
-from leverframe.domain.pipeline.status.status_table import told
+from leverframe.domain.pipeline.status.status_table import phrase
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
 from leverframe.settings import LEVERS, PARAMS
@@ -28,10 +28,10 @@ _REMEDY = "dvc repro && git add dvc.lock reports models && git commit -m 'Reprod
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found of the commit ``head``.
+    """The result of `check` for the commit ``head``.
 
     ``suspects`` are stages whose outputs changed while nothing that they declare did. ``notes`` say
-    what was not looked at, and why.
+    what was not checked, and why.
     """
 
     head: str
@@ -45,7 +45,7 @@ class Checked:
         return judged(self.violations)
 
     def lines(self) -> list[str]:
-        """Return the verdict, what stands against the change with its remedy, and what was not looked at."""
+        """Return the verdict, the violations with their remedies, and what was not checked."""
         return [f"check {word(self.verdict)}", *violation_lines(self.violations), *(f"note: {n}" for n in self.notes)]
 
 
@@ -134,14 +134,14 @@ def defines(path: str, status: str) -> bool:
 
 
 def refused(error: LeverframeError) -> Violation:
-    """Return the violation that an error of settings or definitions is."""
+    """Return an error of settings or definitions as a violation."""
     kinds = ((LeakError, Reason.LEAK_FOUND), (SettingsError, Reason.SETTINGS_INVALID))
     reason = next((reason for kind, reason in kinds if isinstance(error, kind)), Reason.DEFINITION_INVALID)
     return Violation(reason, f"{error.what}: {error.why}", error.next)
 
 
 def lock_violations(status: PipelineStatus) -> list[Violation]:
-    """Return what the lock has against it: reports that are not what it recorded, and stages that are stale."""
+    """Return the violations of the lock: reports that differ from what it recorded, and stale stages."""
     edited = [
         (each.stage.name, finding.subject)
         for each in status.stages
@@ -155,8 +155,8 @@ def lock_violations(status: PipelineStatus) -> list[Violation]:
         found.append(
             Violation(
                 Reason.LOCK_MISMATCH,
-                f"{files} in git {'is' if len(edited) == 1 else 'are'} not what `{LOCK}` says the stage wrote",
-                f"`dvc repro -f -s {' '.join(stages[:_NAMED])}` writes the true ones; commit them with `{LOCK}`",
+                f"{files} in git {'does' if len(edited) == 1 else 'do'} not match `{LOCK}`",
+                f"run `dvc repro -f -s {' '.join(stages[:_NAMED])}`; commit what it writes, and `{LOCK}`",
             )
         )
     stale = [
@@ -168,7 +168,7 @@ def lock_violations(status: PipelineStatus) -> list[Violation]:
     ]
     if stale:
         names = list(dict.fromkeys(name for name, _ in stale))
-        found.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_told(stale)}", f"`{_REMEDY}`"))
+        found.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_REMEDY}`"))
     return found
 
 
@@ -176,8 +176,8 @@ def _in_git(outputs: Sequence[Any]) -> set[str]:
     return {each.path for each in outputs if not each.cached}
 
 
-def _told(stale: Sequence[tuple[str, Finding]]) -> str:
-    return _named(list(dict.fromkeys(told(finding) for _, finding in stale)), "; ")
+def _phrases(stale: Sequence[tuple[str, Finding]]) -> str:
+    return _named(list(dict.fromkeys(phrase(finding) for _, finding in stale)), "; ")
 
 
 def _named(names: Sequence[str], between: str = ", ") -> str:
@@ -188,7 +188,7 @@ def _named(names: Sequence[str], between: str = ", ") -> str:
 def suspects(before: str, after: str) -> tuple[str, ...]:
     """Return the stages whose outputs differ between two locks while command, dependencies and parameters do not.
 
-    A new version of a library can do that, and so can a forged report: running the stage tells.
+    A new version of a library can cause that, and so can a forged report: only running the stage tells.
     """
     ours, theirs = split(before), split(after)
     # Parsing takes time, so only entries whose text differs are parsed.
@@ -209,15 +209,14 @@ def kept_elsewhere(status: PipelineStatus, recorded: Mapping[str, Recorded]) -> 
 
 
 def data_violations(missing: Sequence[str], remote: str) -> list[Violation]:
-    """Return the violation against outputs that nobody pushed."""
+    """Return the violation for outputs that nobody pushed."""
     if not missing:
         return []
     names = _named([f"`{each}`" for each in missing])
     return [
         Violation(
             Reason.DATA_MISSING,
-            f"{len(missing)} of the outputs in `{LOCK}` {'is' if len(missing) == 1 else 'are'} not "
-            f"in the remote `{remote}`: {names}",
-            "`dvc push`, on the machine that ran the stages",
+            f"the remote `{remote}` lacks {len(missing)} output{'' if len(missing) == 1 else 's'} of `{LOCK}`: {names}",
+            "run `dvc push` on the machine that ran the stages",
         )
     ]

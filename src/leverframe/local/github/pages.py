@@ -1,4 +1,4 @@
-"""What a person sees of the local forge: a repository's pull requests, and a page for each of them."""
+"""The web pages of the local forge: the pull requests of a repository, and one page for each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DIFF = 200_000  # characters shown of a diff
 
 
 def page(path: str, repositories: Mapping[str, Repository]) -> str | None:
-    """Return the page of a path; None where the path is not one of a page."""
+    """Return the page of a path; None for any other path."""
     found = re.fullmatch(r"/([^/]+/[^/]+?)(?:/pull/(\d+))?/?", path)
     if path == "/":
         links = [f'<li><a href="/{each}">{html.escape(each)}</a></li>' for each in repositories]

@@ -33,7 +33,7 @@ class Metric:
 # The first of each kind is the one by which slices are compared.
 METRICS: dict[LabelKind, tuple[Metric, ...]] = {
     "binary": (
-        Metric("auc", "area under ROC", "higher"),
+        Metric("auc", "AUC", "higher"),
         Metric("average_precision", "average precision", "higher"),
         Metric("brier", "Brier score", "lower"),
         Metric("log_loss", "log loss", "lower"),
@@ -45,7 +45,7 @@ METRICS: dict[LabelKind, tuple[Metric, ...]] = {
         Metric("accuracy", "accuracy", "higher"),
         Metric("balanced_accuracy", "balanced accuracy", "higher"),
         Metric("macro_f1", "macro F1", "higher"),
-        Metric("auc", "area under ROC, one against rest", "higher"),
+        Metric("auc", "AUC, one against rest", "higher"),
         Metric("log_loss", "log loss", "lower"),
         Metric("calibration_error", "calibration error", "lower"),
     ),
@@ -145,11 +145,11 @@ class Regression:
 AnyJudge = Binary | Multiclass | Regression
 
 
-def judge(kind: LabelKind, labels: NDArray[np.float64] | NDArray[np.int64], answers: Floats) -> AnyJudge:
-    """Return the judge of a kind of label; ``answers`` are (rows, classes) for many classes, else (rows,)."""
+def judge(kind: LabelKind, labels: NDArray[np.float64] | NDArray[np.int64], predictions: Floats) -> AnyJudge:
+    """Return the judge of a kind of label; ``predictions`` are (rows, classes) for many classes, else (rows,)."""
     if kind == "multiclass":
-        return Multiclass(labels.astype(np.int64), answers)
-    return (Binary if kind == "binary" else Regression)(labels.astype(np.float64), answers)
+        return Multiclass(labels.astype(np.int64), predictions)
+    return (Binary if kind == "binary" else Regression)(labels.astype(np.float64), predictions)
 
 
 def _averages(weighing: Weighing, columns: Floats) -> Floats:

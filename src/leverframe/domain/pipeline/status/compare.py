@@ -22,7 +22,7 @@ class Presence(Enum):
 
 @dataclass(frozen=True)
 class Look:
-    """The result of looking at a path; ``size`` is in bytes, known only where it was asked for."""
+    """The result of a comparison; ``size`` is in bytes, and known only if it was computed."""
 
     presence: Presence
     size: int | None = None
@@ -32,7 +32,7 @@ class WorkingTree(Protocol):
     """The files of the repository and the local cache of DVC."""
 
     def look(self, path: str, recorded: Recorded | None) -> Look:
-        """Compare a path with its record; whatever exists is different from no record."""
+        """Compare a path with its record; a file without a record is different."""
 
     def cached(self, recorded: Recorded) -> bool:
         """Tell whether the cache holds the content."""
@@ -40,7 +40,7 @@ class WorkingTree(Protocol):
 
 @dataclass(frozen=True)
 class Sight:
-    """All that a comparison may look at; ``producers`` maps an output path to its record in the lock."""
+    """What a comparison reads; ``producers`` maps an output path to its record in the lock."""
 
     tree: WorkingTree
     parameters: Mapping[str, Mapping[str, Any] | None]
@@ -48,7 +48,7 @@ class Sight:
 
 
 def compare(stage: Stage, locked: Locked, sight: Sight) -> list[Finding]:
-    """Return everything that makes ``stage`` differ from its last run; nothing when it is as recorded."""
+    """Return the differences of ``stage`` from its last run; empty if there is none."""
     found = [Finding(StaleReason.ALWAYS_RUNS, stage.name)] if stage.always_runs else []
     if not stage.is_source and stage.command != locked.command:
         found.append(Finding(StaleReason.COMMAND_CHANGED, "cmd", _line(locked.command), _line(stage.command)))
@@ -77,7 +77,7 @@ def _dependencies(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Findin
 
 
 def _absent(dependency: Artefact, recorded: Recorded | None, sight: Sight) -> StaleReason:
-    """Return why a dependency is not here: its data were not fetched, or nothing can bring it."""
+    """Return why a dependency is missing: its data were not pulled, or nobody can pull them."""
     if dependency.path in sight.producers:
         made = sight.producers[dependency.path]
         if made is None or recorded is None:

@@ -12,7 +12,7 @@ from leverframe.errors import SettingsError
 from leverframe.yaml_files import parse
 
 _NOTHING = object()
-_LONGEST = 60  # characters of a value that a person still reads in a table
+_LONGEST = 60  # characters of a value in a table
 
 
 def parsed(text: str, path: str) -> dict[str, Any]:
@@ -27,14 +27,14 @@ def parsed(text: str, path: str) -> dict[str, Any]:
     try:
         content = json.loads(text) if path.endswith(".json") else _toml(text)
     except ValueError as error:
-        raise SettingsError(f"cannot read {path}", why=str(error), next="mend the line named above") from error
+        raise SettingsError(f"cannot read {path}", why=str(error), next="fix the line named above") from error
     if not isinstance(content, dict):
         raise SettingsError(f"{path} holds no sections", why="it is not a mapping", next="give every value a name")
     return content
 
 
 def _toml(text: str) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - all would wait for what few need
+    import tomllib  # noqa: PLC0415 - few repositories need it
 
     return tomllib.loads(text)
 
@@ -42,7 +42,7 @@ def _toml(text: str) -> dict[str, Any]:
 def findings(
     parameters: ParameterFile, current: Mapping[str, Any] | None, recorded: Mapping[str, Any] | None
 ) -> list[Finding]:
-    """Return what differs between the file now and the lock; None stands for no such file or entry."""
+    """Return the differences between the file and the lock; None means no such file or entry."""
     if current is None:
         return [Finding(StaleReason.PARAMETER_FILE_MISSING, parameters.path)]
     known = recorded or {}
@@ -70,7 +70,7 @@ def _finding(subject: str, now: Any, before: Any, gone: StaleReason) -> Finding 
 
 
 def _first_difference(before: Any, now: Any) -> tuple[str, Any, Any] | None:
-    """Return where two sections differ when they differ in one place only, so that a person sees it."""
+    """Return the one place where two sections differ, if there is only one."""
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return None
     differing = [key for key in {**before, **now} if before.get(key, _NOTHING) != now.get(key, _NOTHING)]
@@ -99,7 +99,7 @@ def _subject(path: str, key: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value in one line, cut where a person stops reading."""
+    """Return a value as one line, cut if it is long."""
     if value is _NOTHING:
         return "(nothing)"
     text = json.dumps(value, ensure_ascii=False, default=str)

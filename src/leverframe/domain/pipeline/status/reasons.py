@@ -1,4 +1,4 @@
-"""The words for what can be wrong with a stage, and the states that follow from them."""
+"""The reasons why a stage is stale, and the states that follow from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from leverframe.domain.pipeline.status.resolved import Recorded, Stage
 
 
 class StaleReason(Enum):
-    """Why a stage is not fresh: a closed vocabulary, the same in every form of output."""
+    """Why a stage is not fresh: a closed list, the same in every form of output."""
 
     STAGE_NEW = "stage-new"
     LOCK_ENTRY_GONE = "lock-entry-gone"
@@ -33,11 +33,11 @@ class StaleReason(Enum):
 
 
 ABSENCE = frozenset({StaleReason.DEPENDENCY_ABSENT, StaleReason.OUTPUT_ABSENT, StaleReason.OUTPUT_NOT_CACHED})
-"""Reasons that say data are not here although the lock stands: `dvc pull` mends them."""
+"""Reasons of data that are not on this machine while the lock is valid: `dvc pull` fetches them."""
 
 
 class State(Enum):
-    """What would happen to a stage, from "nothing" to "it has never run"."""
+    """The state of a stage, from fresh to never run."""
 
     FRESH = "fresh"
     MISSING = "missing"
@@ -47,12 +47,12 @@ class State(Enum):
 
 
 STALE = frozenset({State.DOWNSTREAM, State.CHANGED, State.NEW})
-"""States in which `dvc repro` would run, or may have to run, the stage."""
+"""States in which `dvc repro` runs, or may have to run, the stage."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing about one stage: what it is about, and its value in the lock and now where both exist."""
+    """One difference of one stage: its subject, and the value in the lock and now, if both exist."""
 
     reason: StaleReason
     subject: str
@@ -71,7 +71,7 @@ class StageStatus:
 
     @classmethod
     def of(cls, stage: Stage, findings: list[Finding]) -> StageStatus:
-        """Return the status that ``findings`` give a stage, those of other stages left aside."""
+        """Return the status that follows from the findings about the stage itself."""
         reasons = {finding.reason for finding in findings}
         if not reasons:
             state = State.FRESH
@@ -82,7 +82,7 @@ class StageStatus:
         return cls(stage, state, tuple(findings))
 
     def below(self, stale: list[str]) -> StageStatus:
-        """Return the status of a stage whose direct upstream stages ``stale`` would run."""
+        """Return the status of a stage whose direct upstream stages ``stale`` have to run."""
         if not stale or self.state in STALE:
             return self
         upstream = tuple(Finding(StaleReason.UPSTREAM_STALE, name) for name in stale)
@@ -91,9 +91,9 @@ class StageStatus:
 
 @dataclass(frozen=True)
 class PipelineStatus:
-    """Every stage in the order in which DVC could run them; ``edges`` lead from a stage to its readers.
+    """Every stage in an order in which DVC could run them; ``edges`` lead from a stage to its readers.
 
-    ``notes`` say what was not looked at; ``recorded`` is what the lock knows of each output, by path.
+    ``notes`` say what was not checked; ``recorded`` is the record of each output in the lock, by path.
     """
 
     stages: tuple[StageStatus, ...]
@@ -103,7 +103,7 @@ class PipelineStatus:
 
     @property
     def stale(self) -> bool:
-        """Tell whether `dvc repro` would have something to run."""
+        """Tell whether `dvc repro` has a stage to run."""
         return any(each.state in STALE for each in self.stages)
 
     def count(self, state: State) -> int:

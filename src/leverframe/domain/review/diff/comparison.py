@@ -111,8 +111,8 @@ def _sketch(content: Any, name: str, table: str) -> Sketch:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RepositoryError(
             f"the sketch of `{table}` at {name} cannot be read",
-            why=f"it is not what Leverframe writes into {layout.SKETCHES}: {error}",
-            next="`dvc repro` writes it anew; commit it, or name another revision with --base",
+            why=f"it is not a file as Leverframe writes it into {layout.SKETCHES}: {error}",
+            next="run `dvc repro`, which writes it again, and commit it; or name another revision with --base",
         ) from error
 
 
@@ -151,8 +151,8 @@ def _distribution(content: Any, table: str) -> Distribution:
     except (ValueError, AttributeError) as error:
         raise RepositoryError(
             f"a distribution of `{table}` cannot be read",
-            why=f"it is not what Leverframe writes into {layout.SKETCHES}: {error}",
-            next="`dvc repro` writes it anew; commit it, or name another revision with --base",
+            why=f"it is not a file as Leverframe writes it into {layout.SKETCHES}: {error}",
+            next="run `dvc repro`, which writes it again, and commit it; or name another revision with --base",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What the gate found; frozen, complete, and without a single row of data."""
+"""The result of the gate; frozen, complete, and without a single row of data."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Compared:
     """One metric of both models on the same rows.
 
     ``gain`` is positive where the candidate is better, whichever direction that is; ``low`` and
-    ``high`` are its one-sided bounds. ``rule`` tells in words what is demanded, empty for nothing;
-    ``passed`` whether it holds. None stands for what is undefined.
+    ``high`` are its one-sided bounds. ``rule`` is the rule in words, empty where there is none;
+    ``passed`` whether it holds. None means undefined.
     """
 
     metric: str

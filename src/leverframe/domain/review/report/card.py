@@ -1,7 +1,7 @@
-"""Everything that the card shows, as plain data: what computes it and what draws it may be different jobs.
+"""Everything that the card shows, as plain data: one job computes it, another may render it.
 
-A pull request of a fork leaves a card as a file, and another job, which has the right to write, draws
-it. So nothing in here is Markdown, and whoever reads it back checks every field.
+The job of a fork's pull request writes the card as a file; a second job, which has the right to write,
+renders it. So nothing in here is Markdown, and the reader validates every field.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Constraints:
     """How many checks of the contracts passed; ``failed`` and ``warned`` name the others."""
 
     passed: int
-    undecided: int
+    skipped: int
     failed: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
 
@@ -82,14 +82,14 @@ class Card:
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """Return all that stands against the change; a lever without a result is a violation too."""
+        """Return the violations of every lever; a lever without a result is a violation too."""
         levers = {"check": self.checked, "reproduce": self.reproduced, "gate": self.gated}
         found = [violation for lever in levers.values() if lever for violation in lever.violations]
         found += [
             Violation(
                 Reason.TOOL_BROKE,
-                f"`{name}` left no result for this commit: it did not run, or it broke",
-                f"`leverframe {name}`; in CI its log says why",
+                f"`{name}` wrote no result for this commit: it did not run, or it crashed",
+                f"run `leverframe {name}`; in CI, read the log of its step",
             )
             for name, lever in levers.items()
             if lever is None
