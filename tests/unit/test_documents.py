@@ -13,7 +13,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leverframe.documents import loaded, parsed, plain
@@ -75,6 +75,7 @@ def written(content: Any) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(data=st.data())
 def test_a_document_survives_json(kind: type[Any], data: st.DataObject) -> None:
     """Every field, whatever is in it, in the order of the fields; what may be left out may be left out."""
