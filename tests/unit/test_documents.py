@@ -27,14 +27,16 @@ from leverframe.domain.model.bundle.schema import Schema
 from leverframe.domain.model.train import ModelDescription
 from leverframe.domain.pipeline.stage_log import StageRecord
 from leverframe.domain.release.serve import Running
+from leverframe.domain.review.check import Checked
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.report.card import Card
+from leverframe.domain.review.reproduce import Reproduced
 from leverframe.errors import SettingsError
 
 ROOT = Path(__file__).parents[2]
 KINDS = (
-    About, Card, Conversion, Form, Gated, LearningSet, Manifest, ModelDescription, Running, Schema, StageRecord,
-    TrainingSet,
+    About, Card, Checked, Conversion, Form, Gated, LearningSet, Manifest, ModelDescription, Reproduced, Running,
+    Schema, StageRecord, TrainingSet,
 )  # fmt: skip
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
