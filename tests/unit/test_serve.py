@@ -89,7 +89,7 @@ WRONG: list[tuple[list[Tensor], str]] = [
     (columns(size=None), "lacks `size`"),
     (keys(pieces=None), "lacks `pieces`"),
     ([*columns(), Tensor("place", [2], "BYTES", ["a", "a"])], "`place` twice"),
-    (columns(other=Tensor("sise", [2], "FP64", [1, 2])), "`sise` is no column"),
+    (columns(other=Tensor("sise", [2], "FP64", [1, 2])), "`sise` is not a column"),
     (columns(size=Tensor("size", [2], "BYTES", ["1", "2"])), "datatype BYTES"),
     (columns(size=Tensor("size", [2], "FP64", ["1", 2])), "`size` in row 0"),
     (columns(size=Tensor("size", [2], "FP64", [1, True])), "`size` in row 1"),

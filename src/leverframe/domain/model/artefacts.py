@@ -1,4 +1,4 @@
-"""What a stage reads and writes beside its tables: whole files, by the paths of ``layout``."""
+"""The files that a stage reads and writes beside its tables, by the paths of ``layout``."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_as(parse: Callable[[dict[str, Any]], Described], path: Path, artefacts:
         return parse(content)
     except (KeyError, TypeError, AttributeError) as error:
         raise SourceError(
-            f"{path} does not have the form of its kind",
+            f"{path} is not a valid file of its kind",
             why=f"{type(error).__name__}: {error}",
-            next="`dvc repro` makes it again, with this version of Leverframe",
+            next="run `dvc repro`, which writes it again with this version of Leverframe",
         ) from error
