@@ -107,10 +107,10 @@ WRONG: list[tuple[list[Tensor], str]] = [
     (columns(size=Tensor("size", [2], "FP64", "12")), "no list of values"),
     (columns(size=Tensor("size", [2], "FP64", [1, 10])), "at most 9"),
     (columns(size=Tensor("size", [2], "FP64", [0.5, 1])), "at least 1"),
-    (columns(size=Tensor("size", [2], "FP64", [1, float("inf")])), "not finite"),
-    (columns(size=Tensor("size", [2], "FP64", [1, 10**400])), "not finite"),
+    (columns(size=Tensor("size", [2], "FP64", [1, float("inf")])), "must be finite"),
+    (columns(size=Tensor("size", [2], "FP64", [1, 10**400])), "must be finite"),
     (columns(place=Tensor("place", [2], "BYTES", ["a", "c"])), "`place` in row 1 is 'c'"),
-    (columns(place=Tensor("place", [2], "BYTES", [None, "a"])), "never missing"),
+    (columns(place=Tensor("place", [2], "BYTES", [None, "a"])), "must never be missing"),
     (columns(place=Tensor("place", [2], "BYTES", [b"\xff", "a"])), "UTF-8"),
     (columns(fresh=Tensor("fresh", [2], "BOOL", [1, 0])), "`fresh` in row 0"),
     (keys(customer=Tensor("customer", [1], "BYTES", ["d1"])), "pattern"),
@@ -118,7 +118,7 @@ WRONG: list[tuple[list[Tensor], str]] = [
     (keys(pieces=Tensor("pieces", [1], "FP64", [2.5])), "whole number"),
     (keys(pieces=Tensor("pieces", [1], "INT64", [0])), "more than 0"),
     (keys(pieces=Tensor("pieces", [1], "INT64", [100])), "less than 100"),
-    (keys(pieces=Tensor("pieces", [1], "FP64", [None])), "never missing"),
+    (keys(pieces=Tensor("pieces", [1], "FP64", [None])), "must never be missing"),
     ([Tensor(each.name, [101], each.datatype, each.data[:1] * 101) for each in columns()], "at most 100"),
 ]
 
