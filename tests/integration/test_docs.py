@@ -16,6 +16,7 @@ from leverframe import wiring
 from leverframe.application.explain import picture
 from leverframe.application.status import status
 from leverframe.cli import leverframe
+from leverframe.documents import parsed
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import TrainingSet
 from leverframe.domain.pipeline.status.status_table import mermaid
@@ -138,7 +139,7 @@ def test_the_output_in_the_readme_is_the_true_one() -> None:
     reports = {path.stem: json.loads(path.read_bytes()) for path in (ROOT / "reports/contracts").glob("*.json")}
     results = Results(
         contracts=reports,
-        training_set=TrainingSet.from_json(json.loads((ROOT / layout.TRAINING_SET).read_bytes())),
+        training_set=parsed(TrainingSet, (ROOT / layout.TRAINING_SET).read_bytes()),
         metrics=json.loads((ROOT / layout.METRICS).read_bytes()),
         records=(),
         pictures=(),

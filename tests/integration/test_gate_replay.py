@@ -155,7 +155,9 @@ def test_requests_that_would_be_refused_are_not_asked(shop: Shop) -> None:
     manifest = json.loads(files.pop(MANIFEST)) | {"files": {name: sha256(data) for name, data in files.items()}}
     write_folder(folder, {**files, MANIFEST: Manifest(**manifest).to_bytes()})
     shadow = json.loads(shop.run("gate", "--json").stdout)["shadow"]
-    assert shadow["left_out"] == f"those by columns would be refused: columns: `{field['name']}` may no longer be missing"
+    assert (
+        shadow["left_out"] == f"those by columns would be refused: columns: `{field['name']}` may no longer be missing"
+    )
     assert 0 < shadow["replayed"]["requests"] == len(rows) - len(sent)
 
 

@@ -12,11 +12,12 @@ from leverframe import output, wiring
 def train(as_json: bool) -> None:
     """Fit the estimator of params.yaml to the training set; write models/model.skops and models/model.json."""
     from leverframe.application.train import train as run
+    from leverframe.documents import plain
 
     with wiring.stage("train") as (workspace, record):
         model = run(workspace)
         record.rows(model.rows)
     if as_json:
-        output.product_json(model.to_json())
+        output.product_json(plain(model))
     else:
         output.product("\n".join(model.lines()))

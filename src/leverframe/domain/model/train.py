@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import LABEL, Feature, Label, LabelKind, LearningSet
 from leverframe.domain.model.artefacts import Artefacts, read_as
@@ -65,10 +66,6 @@ class ModelDescription:
     md5: str
     versions: Mapping[str, str]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the description as plain values."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
         """Return the description in a few lines for a terminal."""
         return [
@@ -76,14 +73,6 @@ class ModelDescription:
             f"  `{self.label.name}` ({self.label.kind}) by {self.estimator}",
             f"  {self.rows:,} rows from {self.first} to {self.last}, {len(self.features)} features",
         ]
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> ModelDescription:
-        """Return the description that ``to_json`` gave."""
-        read = dict(content)
-        read["label"] = Label(**content["label"])
-        read["features"] = tuple(Feature(**each) for each in content["features"])
-        return cls(**read | {name: tuple(content[name]) for name in ("classes", "types")})
 
 
 class Trainer(Protocol):
@@ -112,7 +101,7 @@ def run(tables: Tables, artefacts: Artefacts, trainer: Trainer, settings: TrainS
     fit their description, ``DefinitionError`` and ``EstimatorError`` for the estimator. Nothing is
     written unless all of it succeeds.
     """
-    training = read_as(LearningSet.from_json, layout.LEARNING_SET, artefacts)
+    training = read_as(LearningSet, layout.LEARNING_SET, artefacts)
     recipe = Recipe(settings.estimator, settings.params, training.features, training.label)
     estimator = trainer.build(recipe)
     table = tables.read(layout.TRAIN)
@@ -127,7 +116,7 @@ def run(tables: Tables, artefacts: Artefacts, trainer: Trainer, settings: TrainS
         stored = trainer.store(trainer.fit(estimator, inputs, labels), recipe)
     description = _described(training, recipe, stored, (len(labels), trainer.versions()))
     artefacts.write_bytes(layout.MODEL, stored.data)
-    artefacts.write_json(layout.MODEL_DESCRIPTION, description.to_json())
+    artefacts.write_json(layout.MODEL_DESCRIPTION, plain(description))
     _log.info(f"train: wrote {layout.MODEL}, {len(stored.data):,} bytes")
     return description
 

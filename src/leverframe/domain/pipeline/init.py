@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from string import Template
 
 DRIVER = "leverframe"
 ATTRIBUTES = (f"dvc.lock merge={DRIVER}", f"reports/** merge={DRIVER}", f"models/*.json merge={DRIVER}")
 WORKFLOW = ".github/workflows/leverframe.yml"
-_CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1"
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class SetConfig:
 Step = WriteFile | SetConfig
 
 
-def steps(files: Mapping[str, str | None], config: Mapping[str, str], program: str, actions: str) -> list[Step]:
+def steps(files: Mapping[str, str | None], config: Mapping[str, str], program: str, workflow: str) -> list[Step]:
     """Return the missing steps, none if the repository is set up.
 
     ``files`` holds the text of each file, None for a missing one; ``program`` is the command by which
-    git starts Leverframe; ``actions`` is the location of the actions with their pinned commit.
+    git starts Leverframe; ``workflow`` is the text of the workflow file.
     """
     found: list[Step] = []
     attributes = files.get(".gitattributes") or ""
@@ -53,7 +53,7 @@ def steps(files: Mapping[str, str | None], config: Mapping[str, str], program: s
         if config.get(key) != value:
             found.append(SetConfig(key, value, "git in this clone calls the merge driver"))
     if files.get(WORKFLOW) is None:
-        found.append(WriteFile(WORKFLOW, workflow(actions), "every pull request gets a card"))
+        found.append(WriteFile(WORKFLOW, workflow, "every pull request gets a card"))
     return found
 
 
@@ -64,81 +64,11 @@ def described(step: Step) -> str:
     return f"git config {step.key}: {step.why}"
 
 
-def workflow(actions: str) -> str:
+def workflow(template: str, actions: str) -> str:
     """Return the one workflow file of a repository; ``actions`` as in ``OWNER/NAME/actions@COMMIT # vX.Y.Z``."""
     place, _, version = actions.partition("@")
+    return _Workflow(template).substitute(place=place, version=version)
 
-    def use(action: str) -> str:
-        return f"{place}/{action}@{version}"
 
-    base = "          base: origin/${{ github.base_ref }}"
-    levers = [
-        line
-        for name in ("check", "reproduce", "gate")
-        for line in (f"      - uses: {use(name)}", "        continue-on-error: true", "        with:", base)
-    ]
-    return "\n".join(
-        [
-            "# Written by `leverframe init`. Every pull request gets one card that says whether to merge and why.",
-            "# The job `model` runs the code of the pull request, without a token that may write. The job `card` has",
-            "# such a token and runs none of that code. For a fork, the card is the summary of the job `model`.",
-            "name: leverframe",
-            "on: pull_request",
-            "permissions: {}",
-            "concurrency:",
-            "  group: leverframe-${{ github.event.pull_request.number }}",
-            "  cancel-in-progress: true",
-            "jobs:",
-            "  model:",
-            "    name: model",
-            "    runs-on: ubuntu-24.04",
-            "    timeout-minutes: 60",
-            "    permissions:",
-            "      contents: read # to check out the repository",
-            "    steps:",
-            f"      - uses: {_CHECKOUT}",
-            "        with:",
-            "          ref: ${{ github.event.pull_request.head.sha }}",
-            "          fetch-depth: 0 # the merge base needs the history",
-            "          persist-credentials: false",
-            f"      - uses: {use('setup')}",
-            *levers,
-            f"      - uses: {use('report')}",
-            "        with:",
-            base,
-            "          publisher: summary",
-            '          token: ""',
-            '          exit_code: "true" # a failed verdict fails the job',
-            "      - if: ${{ !cancelled() }}",
-            "        uses: actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f # v7.0.0",
-            "        with:",
-            "          name: leverframe-report",
-            "          path: .leverframe/report.json",
-            "          include-hidden-files: true",
-            "          if-no-files-found: error",
-            "  card:",
-            "    name: card",
-            "    needs: model",
-            "    if: ${{ !cancelled() && github.event.pull_request.head.repo.full_name == github.repository }}",
-            "    runs-on: ubuntu-24.04",
-            "    timeout-minutes: 15",
-            "    permissions:",
-            "      checks: write # to add the check run with the verdict of the gate",
-            "      contents: read # to check out the base branch",
-            "      pull-requests: write # to post the card",
-            "    steps:",
-            f"      - uses: {_CHECKOUT}",
-            "        with:",
-            "          ref: ${{ github.event.pull_request.base.sha }}",
-            "          persist-credentials: false",
-            f"      - uses: {use('setup')}",
-            "      - uses: actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c # v8.0.1",
-            "        with:",
-            "          name: leverframe-report",
-            "          path: card",
-            f"      - uses: {use('report')}",
-            "        with:",
-            "          card: card/report.json",
-            "",
-        ]
-    )
+class _Workflow(Template):
+    delimiter = "%"  # a dollar sign is GitHub's

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 _BAR = 24  # characters of the longest bar
 
@@ -42,21 +41,6 @@ class StageRecord:
     def name(self) -> str:
         """Return the name of the stage in DVC."""
         return f"{self.stage}@{self.partition}" if self.partition else self.stage
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record as values that fit into JSON."""
-        return {**asdict(self), "outcome": self.outcome.value, "notes": list(self.notes)}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> StageRecord:
-        """Return the record in ``content``; raises ``ValueError`` for anything else."""
-        known = {each.name for each in fields(cls)}
-        try:
-            values = {name: value for name, value in content.items() if name in known}
-            outcome, notes = Outcome(values.pop("outcome")), tuple(values.pop("notes", ()))
-            return cls(**values, outcome=outcome, notes=notes)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"not a record of a stage: {error}") from error
 
 
 def table(records: Sequence[StageRecord]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.request import Requests, required
@@ -22,7 +23,7 @@ from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, sha256
 from leverframe.domain.model.bundle.conversion import Conversion, compared, hard_rows
 from leverframe.domain.model.bundle.metadata import model_settings
-from leverframe.domain.model.bundle.schema import AS_OF, Field, derived, to_json
+from leverframe.domain.model.bundle.schema import AS_OF, Field, derived
 from leverframe.domain.model.evaluate.evaluation import Predictor
 from leverframe.domain.model.table import Table, Tables, model_inputs
 from leverframe.domain.model.train import ModelDescription
@@ -86,7 +87,7 @@ class Bundle:
             "engine": self.manifest.engine,
             "golden_rows": self.golden,
             "bytes": sum(map(len, self.files.values())),
-            "conversion": self.conversion.to_json(),
+            "conversion": plain(self.conversion),
         }
 
     def lines(self) -> list[str]:
@@ -110,7 +111,7 @@ def run(
     and answering raise.
     """
     store = packed.store
-    model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, artefacts)
+    model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, artefacts)
     if not model.spec == packed.plan.spec == store.about().spec:
         raise BundleError(
             "model, snapshot and star.yaml do not match",
@@ -130,7 +131,7 @@ def run(
     schema = derived(settings.model, (model.label, model.classes), model.features, packed.constraints, keys)
     versions = {**model.versions, **converter.versions()}
     files = {
-        names.SCHEMA: _json(to_json(schema)),
+        names.SCHEMA: _json(plain(schema, without_none=True)),
         names.SKOPS: data,
         names.DESCRIPTION: artefacts.read_bytes(layout.MODEL_DESCRIPTION),
         names.STAR: packed.star,

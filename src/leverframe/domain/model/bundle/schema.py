@@ -5,10 +5,12 @@ The schema travels with the model as ``schema.json``; the server refuses what do
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from leverframe.documents import parsed
 from leverframe.domain.features.training_set import Feature, Label
 
 FieldKind = Literal["text", "number", "boolean"]
@@ -30,11 +32,11 @@ class Field:
     kind: FieldKind
     whole: bool = False
     nullable: bool = True
-    minimum: float | None = None
-    maximum: float | None = None
-    above: float | None = None
-    below: float | None = None
-    allowed: tuple[str | float, ...] | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    above: int | float | None = None
+    below: int | float | None = None
+    allowed: tuple[str | int | float, ...] | None = None
     pattern: str | None = None
     longest: int | None = None
 
@@ -87,26 +89,9 @@ def breaking(served: Schema, asked: Schema) -> list[str]:
     return found
 
 
-def to_json(schema: Schema) -> dict[str, Any]:
-    """Return the schema as plain values; of a field only what it restricts."""
-    told = asdict(schema)
-    for form in ("columns", "keys"):
-        told[form] = [{key: value for key, value in each.items() if value is not None} for each in told[form]]
-    return told
-
-
 def from_json(content: Mapping[str, Any]) -> Schema:
-    """Return the schema that ``to_json`` gave; raises ``KeyError``, ``TypeError`` for anything else."""
-    fields = {form: tuple(_field(each) for each in content[form]) for form in ("columns", "keys")}
-    return Schema(
-        content["model"], Label(**content["label"]), tuple(content["classes"]), maximum_rows=content["maximum_rows"],
-        **fields,
-    )  # fmt: skip
-
-
-def _field(content: Mapping[str, Any]) -> Field:
-    allowed = content.get("allowed")
-    return Field(**{**content, "allowed": None if allowed is None else tuple(allowed)})
+    """Return the schema of a document that was parsed already; raises ``ValueError`` for anything else."""
+    return parsed(Schema, json.dumps(content))
 
 
 def _column(feature: Feature, constraints: Field | None) -> Field:

@@ -15,9 +15,9 @@ import numpy as np
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import AS_OF, LABEL, TrainingSet
 from leverframe.domain.model.artefacts import Artefacts, read_as
-from leverframe.domain.model.evaluate import evaluation_charts as drawings
+from leverframe.domain.model.charts import Draw
+from leverframe.domain.model.evaluate import evaluation_charts, plots
 from leverframe.domain.model.evaluate import model_card as card
-from leverframe.domain.model.evaluate import plots
 from leverframe.domain.model.evaluate.evaluation_summary import summary_lines
 from leverframe.domain.model.evaluate.holdout import (
     Holdout,
@@ -70,15 +70,15 @@ class Evaluation:
 
 
 def run(
-    tables: Tables, artefacts: Artefacts, predictor: Predictor, settings: EvaluateSettings, timezone: str
+    tables: Tables, artefacts: Artefacts, predictor: Predictor, draw: Draw, settings: EvaluateSettings, timezone: str
 ) -> Evaluation:
     """Evaluate the stored model on the hold-out; write metrics, plots, pictures, predictions and the card.
 
     Days and months begin in ``timezone``. Raises ``SourceError``, ``LabelError``,
     ``DefinitionError`` or ``EstimatorError``; nothing is written before every metric is known.
     """
-    training = read_as(TrainingSet.from_json, layout.TRAINING_SET, artefacts)
-    model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, artefacts)
+    training = read_as(TrainingSet, layout.TRAINING_SET, artefacts)
+    model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, artefacts)
     _check_same_definition(training, model)
     table = tables.read(layout.HOLDOUT)
     with predictor.threads(_THREADS):
@@ -87,7 +87,8 @@ def run(
         _log.info(f"evaluate: {len(holdout.labels):,} rows of {holdout.number_of_days} days")
         scores = scored(holdout, settings)
     subject = card.Subject(model, training, settings, timezone)
-    pictures = drawings.drawings(model.label.name, holdout, scores)
+    charts = evaluation_charts.charts(model.label.name, holdout, scores)
+    pictures = {name: draw(chart) for name, chart in charts.items()}
     texts = {layout.MODEL_CARD: card.card(subject, holdout, scores, pictures)}
     texts |= _below(layout.PLOTS, "csv", plots.plots(holdout, scores))
     texts |= _below(layout.PICTURES, "svg", pictures)
@@ -173,5 +174,5 @@ def _below(folder: Path, ending: str, texts: Mapping[str, str]) -> dict[Path, st
 
 _POSSIBLE = {
     *_below(layout.PLOTS, "csv", dict.fromkeys(plots.NAMES, "")),
-    *_below(layout.PICTURES, "svg", dict.fromkeys(drawings.NAMES, "")),
+    *_below(layout.PICTURES, "svg", dict.fromkeys(evaluation_charts.NAMES, "")),
 }

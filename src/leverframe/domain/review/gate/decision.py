@@ -96,7 +96,7 @@ def run(
 
 def _pair(question: Question, sides: tuple[Side, Side | None], predictor: Predictor, rules: Rules) -> tuple[Pair, str]:
     ours, theirs = sides
-    model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, ours.artefacts)
+    model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, ours.artefacts)
     table = ours.tables.read(layout.HOLDOUT)
     columns = [name for rule in rules.settings.slices for name in rule.columns if name in (*table.columns, "month")]
     settings = (EvaluateSettings(slices=columns), question.timezone)
@@ -105,7 +105,7 @@ def _pair(question: Question, sides: tuple[Side, Side | None], predictor: Predic
         candidate = assembled(model, table, predictions, settings)
         if theirs is None:
             return Pair(candidate, None), "no champion"
-        champion = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, theirs.artefacts)
+        champion = read_as(ModelDescription, layout.MODEL_DESCRIPTION, theirs.artefacts)
         _check_same_label(champion, model)
         if champion.spec == model.spec and {each.name for each in champion.features} <= set(table.columns):
             again = predicted(predictor, champion, table, theirs.artefacts.read_bytes(layout.MODEL))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from leverframe.domain.review.gate.replayed import Shadow
 from leverframe.domain.verdict import Verdict, Violation, judged, word
@@ -74,10 +73,6 @@ class Gated:
     def verdict(self) -> Verdict:
         """Failed for the reasons of the violations, skipped where nothing could be judged, else passed."""
         return judged(self.violations, self.because)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as plain values."""
-        return {"verdict": word(self.verdict), **asdict(self)}
 
     def lines(self) -> list[str]:
         """Return the decision for a terminal: the verdict, violations with remedies, and the metrics."""
