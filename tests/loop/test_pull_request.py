@@ -149,7 +149,7 @@ def test_a_loosened_gate_is_shown_and_not_in_force(forge: Forge) -> None:
     pull = forge.open(shop, "anything-goes")
     ended = forge.run(pull)
     (body,) = forge.ours(pull)
-    assert "This change alters the gate" in body
+    assert "This change edits the gate" in body
     assert "`gate.metrics.auc.maximum_drop`&#58; `0.03` to `0.9`" in body
     assert ended.card["gated"]["rules_of"] == "the base branch"
 
