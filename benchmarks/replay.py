@@ -23,6 +23,7 @@ from leverframe import wiring
 from leverframe.application.build import build
 from leverframe.application.evaluate import evaluate
 from leverframe.application.ingest import ingest
+from leverframe.application.train import train as fit
 from leverframe.application.training_set import training_set
 from leverframe.domain.partition import months
 

@@ -14,9 +14,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.api.polars.types import PolarsData
 
-from leverframe.domain.data.contract import Contract
-from leverframe.domain.data.shape import ForeignKey, SchemaDiff, UniqueKey
-from leverframe.domain.data.trend import Freshness, NullRate, Volume
+from leverframe.case import Contract, ForeignKey, Freshness, NullRate, SchemaDiff, UniqueKey, Volume
 
 Moment = Annotated[pl.Datetime, "us", "UTC"]
 ORIGINS = ("EWR", "JFK", "LGA")

@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from leverframe.domain.features.training_set import Feature, Label
+from leverframe.case import Feature, Label
 
 UNSEEN = -1  # code of a category that training did not hold, and of a missing one
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from leverframe.domain.data.ingest import Csv, Source
+from leverframe.case import Csv, Source
 
 # BQN, PSE, SJU and STT are missing in the table of airports: all keep UTC-4 the whole year.
 CARIBBEAN = -4

@@ -45,7 +45,7 @@ from pathlib import Path
 
 import polars as pl
 
-from leverframe.domain.data.ingest import Csv, Function, Source
+from leverframe.case import Csv, Function, Source
 
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 HOURS = 3_600_000_000  # microseconds
@@ -107,7 +107,7 @@ from datetime import timedelta
 import pandera.polars as pa
 import polars as pl
 
-from leverframe.domain.validate import Contract, ForeignKey, Freshness, NullRate, SchemaDiff, UniqueKey, Volume
+from leverframe.case import Contract, ForeignKey, Freshness, NullRate, SchemaDiff, UniqueKey, Volume
 
 
 class Orders(pa.DataFrameModel):

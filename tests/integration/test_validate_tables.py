@@ -505,12 +505,12 @@ train: {estimator: "case.model:estimator"}
 """,
     "case/__init__.py": "",
     "case/sources.py": """
-from leverframe.domain.data.ingest import Parquet, Source
+from leverframe.case import Parquet, Source
 SOURCES = {"visits": Source(Parquet("visits.parquet"), event_time="event_time", known_at="event_time")}
 """,
     "case/contracts.py": """
 import pandera.polars as pa
-from leverframe.domain.validate import Contract, UniqueKey
+from leverframe.case import Contract, UniqueKey
 CONTRACTS = {"visits": Contract(pa.DataFrameSchema({"id": pa.Column(int, pa.Check.ge(0))}), (UniqueKey(("id",)),))}
 """,
 }
