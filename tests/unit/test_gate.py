@@ -18,6 +18,7 @@ from leverframe.domain.review.gate.rules import BASE, CHANGE, rules_in_force
 from leverframe.domain.verdict import Objection, Reason
 from leverframe.errors import SettingsError
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
+from tests.profiles import examples
 
 DAYS, A_DAY = 40, 60
 SHOPS = np.array(["north", "south"])[np.arange(DAYS * A_DAY) % 2]
@@ -140,7 +141,7 @@ def test_a_slice_below_its_floor_fails_without_a_champion_too() -> None:
 
 
 @given(seed=st.integers(0, 50), skill=st.sampled_from([0.5, 1.0, 2.0]))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=examples(0.2))
 def test_a_model_against_itself_always_passes(seed: int, skill: float) -> None:
     """No change, no objection, whatever the model: gains are zero, exactly."""
     model = side(skill, seed)

@@ -174,7 +174,8 @@ def _limbs(filled: Floats) -> Limbs:
     _, bits = np.frexp(np.abs(filled).max(initial=0.0))
     exponent = -(-int(bits) // _LIMB) * _LIMB
     tiny = _lost_by_scaling(filled, exponent - _LIMB)
-    rest, prefixes = np.ldexp(filled if tiny is None else np.where(tiny, 0.0, filled), _LIMB - exponent), []
+    rest = np.ldexp(filled if tiny is None else np.where(tiny, 0.0, filled), _LIMB - exponent)
+    prefixes: list[Ints] = []
     while True:
         if tiny is not None and len(prefixes) == exponent // _LIMB - 1:  # where the unit is 1
             rest, tiny = np.where(tiny, filled, rest), None
