@@ -82,7 +82,7 @@ class Proxy:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the lines of the log of requests."""
-        return [json.loads(line) for line in (self.folder / "access.log").read_text().splitlines()]
+        return [json.loads(line) for line in (self.folder / "access.log").read_text().rpartition("\n")[0].splitlines()]
 
     def tokens(self, known: dict[str, str]) -> None:
         """Write the file of tokens as the guide says."""

@@ -183,6 +183,10 @@ def test_contracts_parity_size_and_breaking_changes() -> None:
         return {"2024-01": {"tables": {"orders": {"checks": [check | changed]}}}}
 
     assert reasons(list(_contracts(evidence(contracts=report())))) == [Reason.CONTRACT_BROKEN]
+    several = {f"2024-0{month}": report()["2024-01"] for month in range(1, 6)}
+    for number, more in ((1, "`amount`"), (3, "`amount`"), (5, "`amount` and 2 more")):
+        (told,) = _contracts(evidence(contracts=dict(list(several.items())[:number])))
+        assert told.what.endswith(f"`2024-0{min(number, 3)} orders`: `in_range` of {more}")
     assert list(_contracts(evidence(contracts=report(severity="warn")))) == []
     assert list(_contracts(evidence(contracts=report(verdict="passed")))) == []
     assert reasons(list(_contracts(evidence(parity={"verdict": "failed"})))) == [Reason.PARITY_BROKEN]
