@@ -44,7 +44,7 @@ def test_six_deployments_and_two_rollbacks_under_load(shop: Shop) -> None:
         for _ in range(2):
             ended = shop.run("rollback", "--json")
             assert ended.code == 0, ended.stderr
-            assert "traffic" in json.loads(ended.stdout)["steps"][0]["step"]  # before all else
+            assert "release" in json.loads(ended.stdout)["steps"][0]["step"]  # before all else
         for commit in ("one", "two", "one"):
             ended = shop.run("deploy", "--commit", commit, "--again", "--json")
             assert ended.code == 0, ended.stderr + ended.stdout
