@@ -30,15 +30,16 @@ test: $(READY) check ## run the linters and all tests
 	@pytest
 
 test-deep: export HYPOTHESIS_PROFILE := deep
-test-deep: test ## the same, with ten times as many examples of each property; every night in CI
+test-deep: test ## run make test with ten times as many random examples; nightly in CI
 
-check: $(READY) ## linters, types, import walls, docstrings, derived files
+check: $(READY) ## linters, types, imports, docstrings, derived files
 	@echo "== ruff";          ruff check . && ruff format --check .
 	@echo "== mypy";          mypy
-	@echo "== import walls";  lint-imports
-	@echo "== docstrings";    interrogate src pipelines benchmarks actions
+	@echo "== imports";  lint-imports
+	@echo "== docstrings";    interrogate src pipelines benchmarks actions docs
 	@echo "== dvc.yaml";      leverframe stages --check
 	@echo "== actions";       python -m actions.generate --check
+	@echo "== architecture";  python -m docs.picture --check
 	@echo "== workflows";     zizmor --quiet --offline --strict-collection --persona auditor . \
 	  && check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml \
 	  && check-jsonschema --quiet --builtin-schema vendor.github-actions actions/*/action.yml

@@ -29,7 +29,7 @@ def test_a_rollback_goes_back_and_stays_there(shop: Shop) -> None:
     assert ended.code == 0
     assert served(shop)["version"] == "1"
     report = deploy(shop, "two", code=30)
-    assert "late labels" in report["objections"][0]["what"]
+    assert "late labels" in report["violations"][0]["what"]
     assert shop.run("deploy", "--commit", "two", "--again").code == 0
     assert served(shop)["version"] == "3"  # a number is never given twice
     assert shop.run("rollback", "--to", "9").code == 30

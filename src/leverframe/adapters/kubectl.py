@@ -136,7 +136,7 @@ class Kubectl:
         return ClusterError(
             f"`kubectl {verb}` failed",
             why=why,
-            next=f"mend what it names; `kubectl --context {self._context} --namespace {self._namespace}` "
+            next=f"fix what it names; `kubectl --context {self._context} --namespace {self._namespace}` "
             "asks the same place",
         )
 

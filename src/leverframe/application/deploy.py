@@ -23,8 +23,8 @@ from leverframe.domain.release.release_manifest import ReleaseManifest, refuse_o
 from leverframe.domain.release.server_plan import planned
 from leverframe.domain.release.server_steps import World
 from leverframe.errors import BundleError
-from leverframe.files import LEVERS, PARAMS
 from leverframe.serving.logged import newest
+from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import Levers, levers_of
 from leverframe.settings.params import Params, params_of
 from leverframe.yaml_files import parse

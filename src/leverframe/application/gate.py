@@ -17,7 +17,7 @@ from leverframe.domain import layout
 from leverframe.domain.review.gate.decision import Evidence, Question, Side, bundle_sizes, run
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.gate.rules import rules_in_force
-from leverframe.files import LEVERS, PARAMS
+from leverframe.settings import LEVERS, PARAMS
 from leverframe.yaml_files import load, parse
 
 

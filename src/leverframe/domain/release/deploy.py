@@ -17,7 +17,7 @@ from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.replay import Replayed
 from leverframe.domain.release.server_plan import CANDIDATE, Publish, Try, Undo, Withdraw, planned
 from leverframe.domain.release.server_steps import Took, Work, World
-from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
+from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeverframeError
 
 
@@ -30,7 +30,7 @@ class Deployed:
     serving: Release | None
     before: Release | None
     steps: tuple[Took, ...] = ()
-    objections: tuple[Objection, ...] = ()
+    violations: tuple[Violation, ...] = ()
     replayed: Replayed | None = None
     rolled_back: bool = False
     recorded: Recorded | None = None
@@ -38,7 +38,7 @@ class Deployed:
     @property
     def verdict(self) -> Verdict:
         """Return passed where the desired bundle serves."""
-        return judged(self.objections)
+        return judged(self.violations)
 
     def lines(self) -> list[str]:
         """Return it for a terminal."""
@@ -46,13 +46,13 @@ class Deployed:
         now = f"release {at.number} of {self.model}, bundle {at.bundle[:12]}" if at else f"no release of {self.model}"
         head = f"{word(self.verdict)}: `{self.environment}` serves {now}"
         written = [f"  {each}" for each in self.recorded.lines()] if self.recorded else []
-        if not self.steps and not self.objections:
+        if not self.steps and not self.violations:
             return [f"{head}; it did already, so there was nothing to do", *written]
         told = [
             f"  {each.seconds:7.2f} s  {each.step}{f': {each.failed}' if each.failed else ''}" for each in self.steps
         ]
         told += [f"  {self.replayed.line()}"] if self.replayed else []
-        against = [f"{each.reason}: {each.what}\n  next: {each.next}" for each in self.objections]
+        against = [f"{each.reason}: {each.what}\n  next: {each.next}" for each in self.violations]
         back = ["the release before it answers again"] if self.rolled_back and self.before else []
         return [head, *told, *against, *back, *written]
 
@@ -65,7 +65,7 @@ class Deployment:
         self.environment, self.ledger = world.environment, ledger
 
     def run(self, desired: ReleaseManifest) -> Deployed:
-        """Bring the server to ``desired``; what fails is undone, and told as an objection.
+        """Bring the server to ``desired``; what fails is undone, and told as a violation.
 
         Raises ``ServerError`` where the server goes away, the next run mends what is left then; and
         ``PromotionError`` where the commit was registered as something else.
@@ -81,8 +81,8 @@ class Deployment:
             with suppress(LeverframeError):  # a forge that does not answer hides nothing of the server
                 self.ledger.broke(error.what)
             raise
-        if found.objections:
-            return replace(found, recorded=self.ledger.failed(desired, found.objections[0], found.serving))
+        if found.violations:
+            return replace(found, recorded=self.ledger.failed(desired, found.violations[0], found.serving))
         return replace(found, recorded=self.ledger.served(found.serving)) if found.serving else found
 
     def _run(self, desired: ReleaseManifest) -> Deployed:
@@ -92,7 +92,7 @@ class Deployment:
         if desired.bundle in state.refused:
             why = state.refused[desired.bundle]
             return Deployed(
-                desired.model, self.environment, before, before, objections=(refused_before(desired.bundle, why),)
+                desired.model, self.environment, before, before, violations=(refused_before(desired.bundle, why),)
             )
         work = Work(self.world, desired, state)
         taken: list[Took] = []
@@ -102,22 +102,22 @@ class Deployment:
             undo += [step.undone_by] if isinstance(step, Try | Publish) else []
             began = self.clock.seconds()
             try:
-                objection = work.go(step)
+                violation = work.go(step)
             except LeverframeError as error:
                 if error.transient:  # the server or the disk: nothing is known of the bundle
                     raise
-                objection = Objection(Reason.BUNDLE_DAMAGED, f"{error.what}: {error.why}", error.next)
-            taken.append(Took(str(step), round(self.clock.seconds() - began, 3), objection.what if objection else ""))
-            if objection is not None:
-                return self._undone(work, undo, taken, objection)
+                violation = Violation(Reason.BUNDLE_DAMAGED, f"{error.what}: {error.why}", error.next)
+            taken.append(Took(str(step), round(self.clock.seconds() - began, 3), violation.what if violation else ""))
+            if violation is not None:
+                return self._undone(work, undo, taken, violation)
         serving = work.state.serving
         return Deployed(desired.model, self.environment, serving, before, tuple(taken), replayed=work.replayed)
 
-    def _undone(self, work: Work, undo: Sequence[Undo], taken: Sequence[Took], objection: Objection) -> Deployed:
+    def _undone(self, work: Work, undo: Sequence[Undo], taken: Sequence[Took], violation: Violation) -> Deployed:
         """Go back to the release that served, and remember which bundle failed, and why."""
         back, state = work.undo(undo), work.state
-        if objection.reason is not Reason.BUNDLE_DAMAGED:  # a good copy of the same bundle may come yet
-            why = f"{objection.reason}: {objection.what}"
+        if violation.reason is not Reason.BUNDLE_DAMAGED:  # a good copy of the same bundle may come yet
+            why = f"{violation.reason}: {violation.what}"
             self.place.record(state.without(work.desired.bundle, why, state.highest + 1))
         return Deployed(
             work.desired.model,
@@ -125,7 +125,7 @@ class Deployment:
             state.serving,
             state.serving,
             (*taken, *back),
-            (objection,),
+            (violation,),
             work.replayed,
             rolled_back=any(isinstance(each, Withdraw) for each in undo),
         )
@@ -137,8 +137,8 @@ class Deployment:
         before, known = state.serving, [each.number for each in state.releases]
         target = number if number is not None else (known[-2] if len(known) > 1 else None)
         if before is None or target not in known[:-1]:
-            objection = nothing_to_restore(self.environment, target, known)
-            return Deployed(model, self.environment, before, before, objections=(objection,))
+            violation = nothing_to_restore(self.environment, target, known)
+            return Deployed(model, self.environment, before, before, violations=(violation,))
         began = self.clock.seconds()
         after = state.back_to(target, why)
         self.place.record(after)  # first: a rollback that is killed here is finished by the next run
@@ -147,10 +147,10 @@ class Deployment:
                 self.place.remove_release(model, each)
         failed = self.server.load(model)
         took = Took(f"go back to release {target}", round(self.clock.seconds() - began, 3), failed)
-        objections = (Objection(Reason.LOAD_FAILED, failed, "read the log of the server"),) if failed else ()
+        violations = (Violation(Reason.LOAD_FAILED, failed, "read the log of the server"),) if failed else ()
         written = self.ledger.went_back(before, after.releases[-1], why) if self.ledger and not failed else None
         return Deployed(
-            model, self.environment, after.serving, before, (took,), objections, rolled_back=True, recorded=written
+            model, self.environment, after.serving, before, (took,), violations, rolled_back=True, recorded=written
         )
 
     def _recover(self, model: str) -> None:

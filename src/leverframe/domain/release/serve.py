@@ -16,7 +16,7 @@ NAME = "default"  # of the server that `serve` starts without another name
 
 @dataclass(frozen=True)
 class Running:
-    """A server process: its number, when it was born in ticks since the machine started, and its ports."""
+    """A server process: its number, its start in 1/100 s since the machine started, and its ports."""
 
     pid: int
     born: int

@@ -34,7 +34,7 @@ from leverframe.domain.release.server_plan import (
     Withdraw,
 )
 from leverframe.domain.release.smoke import bad_requests, differs, golden_requests, numbers
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 
 _READY = 60.0  # seconds in which a release must answer; opening a bundle takes two
 _POLL = 0.2
@@ -78,9 +78,9 @@ class Work:
         self.on, self.desired, self.state = on, desired, state
         self.replayed: Replayed | None = None
 
-    def go(self, step: Step) -> Objection | None:
+    def go(self, step: Step) -> Violation | None:
         """Go through a step; return what stands against going on."""
-        found: Objection | None = getattr(self, f"_{type(step).__name__.lower()}")(step)
+        found: Violation | None = getattr(self, f"_{type(step).__name__.lower()}")(step)
         return found
 
     def undo(self, steps: Sequence[Undo]) -> list[Took]:
@@ -95,13 +95,13 @@ class Work:
             taken.append(Took(f"undo: {step}", round(self.on.clock.seconds() - began, 3)))
         return taken
 
-    def _fetch(self, _: Fetch) -> Objection | None:
+    def _fetch(self, _: Fetch) -> Violation | None:
         files = self.on.place.bundle(self.desired.bundle)
         if files is None or unlike(files, self.desired.bundle, self.desired.model):
             fetched = self.on.fetch()
             fault = unlike(fetched, self.desired.bundle, self.desired.model)
             if fault:
-                return Objection(Reason.BUNDLE_DAMAGED, fault, "`dvc repro bundle`, then `dvc push`")
+                return Violation(Reason.BUNDLE_DAMAGED, fault, "`dvc repro bundle`, then `dvc push`")
             named = read_manifest(fetched[names.MANIFEST], self.desired.bundle[:12]).files
             files = {name: data for name, data in fetched.items() if name in named or name == names.MANIFEST}
             self.on.place.put_bundle(self.desired.bundle, files)
@@ -110,35 +110,35 @@ class Work:
         self._golden = [json.loads(line) for line in files[names.GOLDEN].splitlines()]
         return None
 
-    def _compare(self, _: Compare) -> Objection | None:
+    def _compare(self, _: Compare) -> Violation | None:
         serving = self.state.serving
         files = self.on.place.bundle(serving.bundle) if serving else None
         if files is None:
             return None
         return incompatible(from_json(json.loads(files[names.SCHEMA])), self._schema)
 
-    def _try(self, step: Try) -> Objection | None:
+    def _try(self, step: Try) -> Violation | None:
         candidate = f"{step.model}{CANDIDATE}"
         self.on.place.put_release(candidate, step.number, {**self._settings(step.number), "name": candidate})
         why = self.on.server.load(candidate)
         if not why and not self._comes_up(candidate, step.number):
             why = f"it did not answer within {_READY:.0f} seconds"
-        return Objection(Reason.LOAD_FAILED, why, "`dvc repro bundle` makes it again") if why else None
+        return Violation(Reason.LOAD_FAILED, why, "`dvc repro bundle` makes it again") if why else None
 
-    def _smoke(self, step: Smoke) -> Objection | None:
+    def _smoke(self, step: Smoke) -> Violation | None:
         model = f"{step.model}{CANDIDATE}"
         mend = "`leverframe serve models/bundle` and ask it the golden rows"
         for asked, expected in golden_requests(self._schema, self._golden):
             wrong = differs(self._schema, expected, self.on.server.infer(model, asked), self._manifest.tolerance)
             if wrong:
-                return Objection(Reason.SMOKE_FAILED, wrong, mend)
+                return Violation(Reason.SMOKE_FAILED, wrong, mend)
         for what, asked in bad_requests(self._schema, self._golden):
             status, _ = self.on.server.infer(model, asked)
             if not 400 <= status < 500:
-                return Objection(Reason.SMOKE_FAILED, f"a request with {what} got status {status} instead of 4xx", mend)
+                return Violation(Reason.SMOKE_FAILED, f"a request with {what} got status {status} instead of 4xx", mend)
         return None
 
-    def _replay(self, step: Replay) -> Objection | None:
+    def _replay(self, step: Replay) -> Violation | None:
         model, pairs = self.desired.model, []
         for request in self.on.logged(model, step.requests):
             asked = body(self._schema, request)
@@ -148,7 +148,7 @@ class Work:
         self.replayed = judged(self._schema, pairs)
         if self.replayed.share <= self.on.terms.maximum_disagreement:
             return None
-        return Objection(
+        return Violation(
             Reason.REPLAY_DIFFERS,
             f"{self.replayed.line()}; the rule is {self.on.terms.maximum_disagreement:.1%}",
             "look at the flips with `--json`; `deploy.maximum_disagreement` allows more",
@@ -160,14 +160,14 @@ class Work:
         took = (self.on.clock.seconds() - began) * 1000
         return (numbers(self._schema, content) if status == 200 else None), took
 
-    def _publish(self, step: Publish) -> Objection | None:
+    def _publish(self, step: Publish) -> Violation | None:
         model = self.desired.model
         self._before = self.on.server.metrics(model)
         self.on.place.put_release(model, step.number, self._settings(step.number))
         why = self.on.server.load(model)
-        return Objection(Reason.LOAD_FAILED, why, "read the log of the server") if why else None
+        return Violation(Reason.LOAD_FAILED, why, "read the log of the server") if why else None
 
-    def _verify(self, step: Verify) -> Objection | None:
+    def _verify(self, step: Verify) -> Violation | None:
         until = self.on.clock.seconds() + step.seconds
         asked = next(golden_requests(self._schema, self._golden))
         mend = "look at the log of the server; the release before it answers"
@@ -176,10 +176,10 @@ class Work:
             told = content.get("parameters") or {}
             if (content.get("model_version"), told.get("bundle")) != (str(step.number), self.desired.bundle):
                 what = f"the server answers with release {content.get('model_version')}, status {status}"
-                return Objection(Reason.VERIFY_FAILED, what, mend)
+                return Violation(Reason.VERIFY_FAILED, what, mend)
             wrong = differs(self._schema, asked[1], (status, content), self._manifest.tolerance) or self._worse(step)
             if wrong:
-                return Objection(Reason.VERIFY_FAILED, wrong, mend)
+                return Violation(Reason.VERIFY_FAILED, wrong, mend)
             if self.on.clock.seconds() >= until:
                 return None
             self.on.clock.sleep(_POLL)

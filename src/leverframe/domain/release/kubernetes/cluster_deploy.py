@@ -34,7 +34,7 @@ from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
 from leverframe.domain.release.server_plan import Terms
 from leverframe.domain.release.server_steps import Took
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import ClusterError, LeverframeError
 
 _POLL = 1.0
@@ -90,7 +90,7 @@ class Rollouts:
         return self._steps(record.state, wanted, target, objects), objects
 
     def run(self, wanted: Wanted, *, again: bool = False) -> Deployed:
-        """Bring the cluster to what is wanted; what fails is undone, and told as an objection.
+        """Bring the cluster to what is wanted; what fails is undone, and told as a violation.
 
         Raises ``ClusterError`` where the cluster goes away or refuses, the next run mends what is left then;
         and ``PromotionError`` where the commit was registered as something else.
@@ -104,11 +104,11 @@ class Rollouts:
             with suppress(LeverframeError):  # a forge that does not answer hides nothing of the cluster
                 self.ledger.broke(error.what)
             raise
-        if found.objections and not at_fault:  # the commit is as good as before: no pull request takes it back
-            self.ledger.broke(found.objections[0].what)
+        if found.violations and not at_fault:  # the commit is as good as before: no pull request takes it back
+            self.ledger.broke(found.violations[0].what)
             return found
-        if found.objections:
-            return replace(found, recorded=self.ledger.failed(wanted.manifest, found.objections[0], found.serving))
+        if found.violations:
+            return replace(found, recorded=self.ledger.failed(wanted.manifest, found.violations[0], found.serving))
         return replace(found, recorded=self.ledger.served(found.serving)) if found.serving else found
 
     def _run(self, wanted: Wanted, again: bool) -> tuple[Deployed, bool]:
@@ -141,16 +141,16 @@ class Rollouts:
         goal = number if number is not None else (known[-2] if len(known) > 1 else None)
         before = record.state.serving
         if goal is None or goal not in known[:-1]:
-            objection = nothing_to_restore(self.environment, goal, known)
-            return Deployed(model, self.environment, before, before, objections=(objection,))
+            violation = nothing_to_restore(self.environment, goal, known)
+            return Deployed(model, self.environment, before, before, violations=(violation,))
         after = replace(record, state=record.state.back_to(goal, why))
         self.keep(after)  # first: a rollback that is killed here is finished by the next run
         took, against = self._gone(f"go back to release {goal}", lambda: self._restored(after, goal))
-        objections = (against,) if against else ()
+        violations = (against,) if against else ()
         written = None
         if self.ledger and not against and before is not None:
             written = self.ledger.went_back(before, after.state.releases[-1], why)
-        return Deployed(model, self.environment, after.state.serving, before, (took,), objections, None, True, written)
+        return Deployed(model, self.environment, after.state.serving, before, (took,), violations, None, True, written)
 
     def record(self) -> Record:
         """Return what the cluster keeps of the releases."""
@@ -174,12 +174,12 @@ class Rollouts:
         rendered = way.Rendered(target, digest, len(objects))
         return way.planned(state, now, wanted.manifest, rendered, self.terms.verify_seconds)
 
-    def _gone(self, step: str, work: Callable[[], Objection | None]) -> tuple[Took, Objection | None]:
+    def _gone(self, step: str, work: Callable[[], Violation | None]) -> tuple[Took, Violation | None]:
         self.tell(step)
         began = self.clock.seconds()
-        objection = work()
+        violation = work()
         took = round(self.clock.seconds() - began, 3)
-        return Took(step, took, objection.what if objection else ""), objection
+        return Took(step, took, violation.what if violation else ""), violation
 
     def _refused(self, record: Record, desired: ReleaseManifest) -> Deployed:
         """Say that a bundle was refused before; where its pods were left by a run that was killed, mend that first."""
@@ -188,10 +188,10 @@ class Rollouts:
         if serving is not None and now is not None and now.bundle == desired.bundle:
             took, _ = self._gone(f"undo: {way.Restore(serving.number)}", lambda: self._restored(record, serving.number))
             taken.append(took)
-        objection = refused_before(desired.bundle, record.state.refused[desired.bundle])
-        return Deployed(desired.model, self.environment, serving, serving, tuple(taken), (objection,))
+        violation = refused_before(desired.bundle, record.state.refused[desired.bundle])
+        return Deployed(desired.model, self.environment, serving, serving, tuple(taken), (violation,))
 
-    def _undone(self, work: Work, undo: Sequence[way.Undo], taken: Sequence[Took], objection: Objection) -> Deployed:
+    def _undone(self, work: Work, undo: Sequence[way.Undo], taken: Sequence[Took], violation: Violation) -> Deployed:
         """Go back to what was recorded, and remember a bundle that was at fault, and why."""
         back = []
         for step in undo:
@@ -200,19 +200,19 @@ class Rollouts:
         state, desired = work.record.state, work.wanted.manifest
         serving = state.serving
         if work.at_fault and (serving is None or serving.bundle != desired.bundle):
-            why = f"{objection.reason}: {objection.what}"
+            why = f"{violation.reason}: {violation.what}"
             self.keep(replace(work.record, state=state.without(desired.bundle, why, work.target.number)))
         return Deployed(
-            desired.model, self.environment, serving, serving, (*taken, *back), (objection,), rolled_back=bool(back)
+            desired.model, self.environment, serving, serving, (*taken, *back), (violation,), rolled_back=bool(back)
         )
 
-    def _undo(self, record: Record, step: way.Undo) -> Objection | None:
+    def _undo(self, record: Record, step: way.Undo) -> Violation | None:
         if isinstance(step, way.Remove):
             self.cluster.delete(self.template.workload, step.name)
             return None
         return self._restored(record, step.number)
 
-    def _restored(self, record: Record, number: int) -> Objection | None:
+    def _restored(self, record: Record, number: int) -> Violation | None:
         """Apply a kept release and wait for its pods; return why they do not come."""
         objects = record.kept[number].objects
         if self.template.workload not in {each["kind"] for each in objects}:
@@ -224,7 +224,7 @@ class Rollouts:
         self.cluster.apply(objects)
         why = self.settled(number)
         return (
-            Objection(Reason.LOAD_FAILED, why.why, "`kubectl get pods` and `kubectl describe` say more")
+            Violation(Reason.LOAD_FAILED, why.why, "`kubectl get pods` and `kubectl describe` say more")
             if why
             else None
         )

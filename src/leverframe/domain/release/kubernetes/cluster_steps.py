@@ -18,7 +18,7 @@ from leverframe.domain.release.release_manifest import ReleaseManifest, unlike
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.server_plan import Adopt, Compare, Fetch
 from leverframe.domain.release.server_plan import Record as RecordIt
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 
 if TYPE_CHECKING:
     from leverframe.domain.release.kubernetes.cluster_deploy import Rollouts
@@ -42,20 +42,20 @@ class Work:
         self.on, self.target, self.objects, self.record, self.wanted = on, target, objects, record, wanted
         self.at_fault = False  # whether the bundle is, as far as is known
 
-    def go(self, step: way.Step) -> Objection | None:
+    def go(self, step: way.Step) -> Violation | None:
         """Go through a step; return what stands against going on."""
-        found: Objection | None = getattr(self, f"_{type(step).__name__.lower()}")(step)
+        found: Violation | None = getattr(self, f"_{type(step).__name__.lower()}")(step)
         return found
 
-    def _fetch(self, _: Fetch) -> Objection | None:
+    def _fetch(self, _: Fetch) -> Violation | None:
         files, desired = self.wanted.fetch(), self.wanted.manifest
         wrong = unlike(files, desired.bundle, desired.model)
         if wrong:
-            return Objection(Reason.BUNDLE_DAMAGED, wrong, "`dvc repro bundle`, then `dvc push`")
+            return Violation(Reason.BUNDLE_DAMAGED, wrong, "`dvc repro bundle`, then `dvc push`")
         self._schema = json.loads(files[names.SCHEMA])
         return None
 
-    def _compare(self, _: Compare) -> Objection | None:
+    def _compare(self, _: Compare) -> Violation | None:
         serving = self.record.state.serving
         kept = self.record.kept.get(serving.number) if serving else None
         found = incompatible(from_json(kept.schema), from_json(self._schema)) if kept else None
@@ -68,21 +68,21 @@ class Work:
     def _apply(self, _: way.Apply) -> None:
         self.on.cluster.apply(self.objects)
 
-    def _rollout(self, step: way.Rollout) -> Objection | None:
+    def _rollout(self, step: way.Rollout) -> Violation | None:
         why = self.on.settled(step.number)
         if why is None:
             return None
         self.at_fault = why.of_the_bundle
-        return Objection(Reason.LOAD_FAILED, why.why, "mend what the pod names; `leverframe deploy` tries again")
+        return Violation(Reason.LOAD_FAILED, why.why, "mend what the pod names; `leverframe deploy` tries again")
 
-    def _verifypods(self, step: way.VerifyPods) -> Objection | None:
+    def _verifypods(self, step: way.VerifyPods) -> Violation | None:
         clock, watch = self.on.clock, Watch(self.target)
         until, looks = clock.seconds() + step.seconds, 0
         while True:
             wrong = watch.wrong(self.on.pods())
             if wrong:
                 self.at_fault = True
-                return Objection(Reason.VERIFY_FAILED, wrong, "look at the log of the pod; the release before answers")
+                return Violation(Reason.VERIFY_FAILED, wrong, "look at the log of the pod; the release before answers")
             looks += 1
             left = until - clock.seconds()
             if left <= 0 and looks > 1:  # one look alone sees no restart

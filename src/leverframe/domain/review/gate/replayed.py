@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.bundle.schema import Schema, breaking
 from leverframe.domain.release.replay import Replayed, Twice, judged
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,14 @@ def shown(empty: Shadow, schema: Schema, pairs: Sequence[Twice], days: Sequence[
     return replace(empty, kind=kind, days=len(known), first=known[0], last=known[-1], share=found.share, replayed=found)
 
 
-def against(shadow: Shadow | None) -> Iterator[Objection]:
+def against(shadow: Shadow | None) -> Iterator[Violation]:
     """Yield what `deploy` would refuse for the same reason after the merge."""
     if shadow is None:
         return
     if shadow.fault:
-        yield Objection(Reason.BUNDLE_DAMAGED, shadow.fault, "`dvc repro bundle` makes the bundle again")
+        yield Violation(Reason.BUNDLE_DAMAGED, shadow.fault, "`dvc repro bundle` makes the bundle again")
     if shadow.share > shadow.maximum:
-        yield Objection(
+        yield Violation(
             Reason.REPLAY_DIFFERS,
             shadow.line(),
             "look at the flips in the card; where they are meant, allow more by `deploy.maximum_disagreement` "
