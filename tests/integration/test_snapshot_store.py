@@ -27,7 +27,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import leverframe.adapters.snapshot_file as module
-from leverframe.domain.snapshot import About
+from leverframe.domain.features.snapshot.store import About
 from tests.integration.test_snapshot_store import table
 real = module._bytes
 def held(array):
