@@ -6,7 +6,7 @@ import json
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +251,102 @@ def test_a_killed_deployment_is_run_again(shop: Shop, stand_in: ClusterServer, s
     assert deploy("one").serving.number == 1
     assert stand_in.objects.served == [bundle_of("one")]
     assert (stand_in.objects.get(KEY) or {})["metadata"]["generation"] <= 2  # the second is the autoscaler's
+
+
+class KilledError(BaseException):
+    """Ends a run where it stands: nothing between here and the top of the process catches it."""
+
+
+def interrupted(commit: str, step: str, by: Callable[[], None]) -> None:
+    """Deploy a commit and call ``by`` when a step begins; raise what comes of it."""
+
+    def tell(line: str) -> None:
+        if line.startswith(step):
+            by()
+
+    application.deploy(wiring.workspace(), application.Asked("cluster", commit), tell)
+
+
+def kill() -> None:
+    """End the run."""
+    raise KilledError
+
+
+STEPS = ("fetch bundle", "compare its", "let the cluster check", "apply release", "roll release", "watch its pods",
+         "record release")  # fmt: skip
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_that_ends_at_any_step_is_finished_by_the_next(stand_in: ClusterServer, step: str) -> None:
+    """Release 1 or 2 is what pods carry, the record names the last that was whole; the next run gets number 2 again."""
+    deploy("one")
+    with pytest.raises(KilledError):
+        interrupted("two", step, kill)
+    assert (stand_in.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] in ("1", "2")
+    done = deploy("two")
+    assert (done.serving.number, done.before.number, done.objections) == (2, 1, ())
+    assert stand_in.objects.served == [bundle_of("one"), bundle_of("two")]
+    assert deploy("two").steps == ()
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("step", STEPS)
+def test_a_cluster_that_goes_away_at_any_step_is_mended_by_the_next_run(
+    stand_in: ClusterServer, tmp_path: Path, step: str
+) -> None:
+    """Nothing is known of the bundle then, so nothing is held against it, and nothing is recorded."""
+    deploy("one")
+    with pytest.raises(ClusterUnreachableError):
+        interrupted("two", step, lambda: kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9") and None)
+    kubeconfig(tmp_path / "kubeconfig", stand_in.url)
+    assert deploy("two").serving.number == 2
+    assert stand_in.objects.served == [bundle_of("one"), bundle_of("two")]
+
+
+def test_a_note_of_another_commit_that_is_cut_off_is_written_by_the_next_run(
+    shop: Shop, stand_in: ClusterServer
+) -> None:
+    """The bundle serves already: no pod moves, whether the note was written or not."""
+    deploy("one")
+    shop.repository.git("checkout", "--quiet", "one")
+    (shop.root / "notes.txt").write_text("nothing that a model is made of")
+    later = shop.repository.commit("another commit, the same bundle")
+    with pytest.raises(KilledError):
+        interrupted(later, "note that", kill)
+    assert [each.step[:9] for each in deploy(later).steps] == ["note that"]
+    assert deploy(later).serving.manifest.commit == later
+    assert stand_in.objects.served == [bundle_of("one")]
+
+
+@pytest.mark.usefixtures("shop")
+def test_an_undo_that_is_cut_off_is_done_by_the_next_run(stand_in: ClusterServer) -> None:
+    """The bundle is at fault and the run ends before the pods of release 1 are back: the next run fails, and undoes."""
+    deploy("one")
+    stand_in.objects.faults[bundle_of("two")] = "crash"
+    with pytest.raises(KilledError):
+        interrupted("two", "undo: ", kill)
+    assert (stand_in.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "2"
+    assert reasons(deploy("two")) == ["load-failed"]
+    assert (stand_in.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "1"
+    assert stand_in.objects.served == [bundle_of("one")]
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_rollback_that_is_cut_off_is_finished_by_the_next_run(stand_in: ClusterServer) -> None:
+    """It was recorded and not applied: whoever wants the bundle that was left is refused, and the pods go back."""
+    deploy("one")
+    deploy("two")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kubectl, "rolled_out", lambda *_: kill())
+        with pytest.raises(KilledError):
+            rollback(wiring.workspace(), "cluster", None, "a test", print)
+    stand_in.objects.edit(KEY, {"metadata": {"labels": {RELEASE: "2"}, "annotations": {BUNDLE: bundle_of("two")}}})
+    refused = deploy("two")
+    assert (reasons(refused), refused.serving.number) == (["refused-before"], 1)
+    assert [each.step for each in refused.steps] == ["undo: apply the manifests of release 1 again"]
+    assert (stand_in.objects.get(KEY) or {})["metadata"]["annotations"][BUNDLE] == bundle_of("one")
+    assert deploy("one").steps == ()
 
 
 @pytest.mark.usefixtures("shop")
