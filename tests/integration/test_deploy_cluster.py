@@ -18,7 +18,7 @@ from leverframe import wiring
 from leverframe.adapters.kubectl import Kubectl
 from leverframe.application import deploy as application
 from leverframe.application.rollback import rollback
-from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, Target, overlay
+from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, ClusterRelease, overlay
 from leverframe.errors import ClusterError, ClusterUnreachableError, ServerBusyError
 from tests.fakes.kubernetes.server import ClusterServer, kubeconfig
 from tests.fakes.kubernetes.state import Objects
@@ -38,7 +38,7 @@ CLUSTER = f"""
 """
 
 
-def rendered(to: Target) -> list[dict[str, Any]]:
+def rendered(to: ClusterRelease) -> list[dict[str, Any]]:
     """Return what `kubectl kustomize` makes of a release."""
     return Kubectl("nowhere", "nothing").render(overlay(to))
 
@@ -51,7 +51,7 @@ def all_fit(objects: list[dict[str, Any]]) -> None:
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TARGETS)
-def test_whatever_the_settings_allow_is_valid(to: Target) -> None:
+def test_whatever_the_settings_allow_is_valid(to: ClusterRelease) -> None:
     """Strictly, each object of either flavour, in the namespace, under its name, of the image by digest."""
     objects = rendered(to)
     all_fit(objects)
@@ -154,7 +154,7 @@ def reasons(found: Any) -> list[str]:
 
 def bundle_of(commit: str) -> str:
     """Return the bundle that a commit wants."""
-    return application._desired(wiring.workspace(), application.Asked("cluster", commit), print)[1].bundle
+    return application._candidate(wiring.workspace(), application.Asked("cluster", commit), print)[1].manifest.bundle
 
 
 KEY = ("Deployment", "shops", "shop")
@@ -272,6 +272,11 @@ def kill() -> None:
     raise KilledError
 
 
+def unreachable(folder: Path) -> None:
+    """Let the kubeconfig lead nowhere."""
+    kubeconfig(folder / "kubeconfig", "http://127.0.0.1:9")
+
+
 STEPS = ("fetch bundle", "compare its", "let the cluster check", "apply release", "roll release", "watch its pods",
          "record release")  # fmt: skip
 
@@ -298,7 +303,7 @@ def test_a_cluster_that_goes_away_at_any_step_is_mended_by_the_next_run(
     """Nothing is known of the bundle then, so nothing is held against it, and nothing is recorded."""
     deploy("one")
     with pytest.raises(ClusterUnreachableError):
-        interrupted("two", step, lambda: kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9") and None)
+        interrupted("two", step, lambda: unreachable(tmp_path))
     kubeconfig(tmp_path / "kubeconfig", stand_in.url)
     assert deploy("two").serving.number == 2
     assert stand_in.objects.served == [bundle_of("one"), bundle_of("two")]

@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.schema import Field, Schema
+from leverframe.domain.plan_engine import Step
 from leverframe.domain.release.release_manifest import ReleaseManifest, read, refuse_other, told
 from leverframe.domain.release.release_state import Release, State
 from leverframe.domain.release.replay import LoggedRequest, Twice, body, judged
-from leverframe.domain.release.server_plan import Adopt, Compare, Forget, Publish, Replay, Terms, Try, Withdraw, planned
+from leverframe.domain.release.server_plan import Forget, Publish, Replay, Withdraw, planned, recovery
 from leverframe.domain.release.smoke import bad_requests, differs, golden_requests
+from leverframe.domain.release.steps import Adopt, Compare
+from leverframe.domain.release.target import RolloutPolicy
 from leverframe.errors import PromotionError
 
-TERMS = Terms(verify_seconds=1, replay=50, maximum_disagreement=0.2, maximum_slowdown=3, keep=3)
+POLICY = RolloutPolicy(verify_seconds=1, replay=50, maximum_disagreement=0.2, maximum_slowdown=3, keep=3)
 
 
 def manifest(bundle: str = "b", commit: str = "c", **parts: str) -> ReleaseManifest:
@@ -50,28 +53,36 @@ def release(number: int, bundle: str = "a") -> Release:
 def test_a_served_bundle_needs_no_step() -> None:
     """Deploying what serves is nothing to do; a newer commit that wants it is noted, and the traffic left alone."""
     state = State("shop", (release(1, "a"), release(2, "b")), 2)
-    assert planned(state, DESIRED, TERMS) == ()
+    assert planned(state, DESIRED, POLICY) == ()
     newer = manifest(commit="d")
-    assert planned(state, newer, TERMS) == (Adopt(newer.commit),)
-    assert planned(state.wanted_by(newer), newer, TERMS) == ()
+    assert planned(state, newer, POLICY) == (Step(Adopt(newer.commit)),)
+    assert planned(state.wanted_by(newer), newer, POLICY) == ()
     assert state.wanted_by(newer).releases[0] == state.releases[0]
 
 
 def test_the_first_release_has_nothing_to_compare_with() -> None:
     """No served schema, no logged requests: neither step is there; number 1 comes first."""
-    steps = planned(State("shop"), DESIRED, TERMS)
-    assert not [each for each in steps if isinstance(each, Compare | Replay)]
-    assert [each.number for each in steps if isinstance(each, Publish)] == [1]
+    steps = planned(State("shop"), DESIRED, POLICY)
+    assert not [each for each in steps if isinstance(each.action, Compare | Replay)]
+    assert [each.action.number for each in steps if isinstance(each.action, Publish)] == [1]
 
 
 def test_what_can_be_undone_says_how() -> None:
     """The candidate is forgotten, the release withdrawn; a number is never given twice."""
-    steps = planned(State("shop", (release(4),), highest=7), DESIRED, TERMS)
-    undo = [each.undone_by for each in steps if isinstance(each, Try | Publish)]
+    steps = planned(State("shop", (release(4),), highest=7), DESIRED, POLICY)
+    undo = [each.undo for each in steps if each.undo]
     assert undo == [Forget("shop"), Withdraw(8)]
-    names = [type(each).__name__ for each in steps]
+    names = [type(each.action).__name__ for each in steps]
     assert names == ["Fetch", "Compare", "Try", "Smoke", "Replay", "Publish", "Verify", "Record", "Prune"]
     assert all(str(each) for each in (*steps, *undo))
+
+
+def test_what_a_killed_run_left_is_undone_first() -> None:
+    """Releases that nobody recorded and the candidate; nothing where nothing was left."""
+    state = State("shop", (release(4),), highest=7)
+    assert recovery(state, [4], candidate=False) == ()
+    left = recovery(state, [4, 8], candidate=True)
+    assert left == (Step(Withdraw(8)), Step(Forget("shop")))
 
 
 actions = st.lists(st.tuples(st.sampled_from(["publish", "back", "fail"]), st.integers(0, 5)), max_size=30)

@@ -17,7 +17,7 @@ from leverframe.files import write_folder, write_json
 
 
 class Releases:
-    """The ``Place`` port; ``folder`` is that of the server, which is made where it is not there."""
+    """The ``ReleaseStore`` port; ``folder`` is that of the server, which is made where it is not there."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._models, self._bundles = folder, folder / "models", folder / "bundles"
@@ -56,48 +56,51 @@ class Releases:
         write_json(self._record(state.model), state.to_json())
 
     def bundle(self, digest: str) -> Mapping[str, bytes] | None:
-        """Return the files of a bundle that is here, None where it is not."""
+        """Return the files of a bundle, None where it is not here."""
         folder = self._bundles / digest
-        return {each.name: each.read_bytes() for each in folder.iterdir()} if folder.is_dir() else None
+        return {file.name: file.read_bytes() for file in folder.iterdir()} if folder.is_dir() else None
 
     def put_bundle(self, digest: str, files: Mapping[str, bytes]) -> None:
-        """Put a bundle here, whole or not at all."""
+        """Write a bundle, whole or not at all."""
         write_folder(self._bundles / digest, files)
 
     def numbers(self, model: str) -> list[int]:
         """Return the releases that are in the server's folder."""
         folder = self._models / model
-        return sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit()) if folder.is_dir() else []
+        return sorted(int(found.name) for found in folder.iterdir() if found.name.isdigit()) if folder.is_dir() else []
+
+    def has_model(self, model: str) -> bool:
+        """Tell whether a model is in the server's folder."""
+        return (self._models / model).is_dir()
 
     def put_release(self, model: str, number: int, settings: Mapping[str, Any]) -> None:
-        """Put the settings of a release where the server looks for them."""
+        """Write the settings of a release to where the server reads them."""
         data = (json.dumps(settings, indent=1) + "\n").encode()
         # The server looks into every folder below its own, so what is half written stays outside of it.
         staged = self._folder / "staged" / f"{model}-{number}"
         write_folder(staged, {SETTINGS: data})
-        place = self._models / model / str(number)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
-        staged.rename(place)
+        release = self._models / model / str(number)
+        release.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(release, ignore_errors=True)
+        staged.rename(release)
 
     def remove_release(self, model: str, number: int) -> None:
-        """Take a release out of the server's folder."""
-        self._away(self._models / model / str(number))
+        """Remove a release from the server's folder."""
+        self._remove(self._models / model / str(number))
 
     def remove_model(self, model: str) -> bool:
-        """Take a model out of the server's folder; return whether it was there."""
-        folder = self._models / model
-        there = folder.is_dir()
-        self._away(folder)
+        """Remove a model from the server's folder; return whether it was there."""
+        there = self.has_model(model)
+        self._remove(self._models / model)
         return there
 
     def keep_bundles(self, digests: Sequence[str]) -> None:
         """Remove all other bundles."""
-        for each in self._bundles.iterdir() if self._bundles.is_dir() else ():
-            if each.name not in digests:
-                self._away(each)
+        for bundle in self._bundles.iterdir() if self._bundles.is_dir() else ():
+            if bundle.name not in digests:
+                self._remove(bundle)
 
-    def _away(self, folder: Path) -> None:
+    def _remove(self, folder: Path) -> None:
         """Remove a folder at once, as others see it."""
         if not folder.exists():
             return

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from leverframe.domain.release.server_plan import Terms
+from leverframe.domain.release.target import RolloutPolicy
 from leverframe.errors import SettingsError, nearest
 from leverframe.settings.levers import EnvironmentSettings, Levers, ServeSettings, check_names
 
@@ -48,10 +48,16 @@ class Environment:
         return replace(self, name=self.settings.after) if self.settings.after else None
 
     @property
-    def terms(self) -> Terms:
-        """By which terms a release is tried here."""
-        said = self.levers.deploy
-        return Terms(said.verify_seconds, said.replay, said.maximum_disagreement, said.maximum_slowdown, said.keep)
+    def policy(self) -> RolloutPolicy:
+        """What a release must show here."""
+        deploy = self.levers.deploy
+        return RolloutPolicy(
+            deploy.verify_seconds,
+            deploy.replay,
+            deploy.maximum_disagreement,
+            deploy.maximum_slowdown,
+            deploy.keep,
+        )
 
     def in_cluster(self, target: str | None = None) -> bool:
         """Tell whether a cluster is meant: as asked, else as declared. Raises ``SettingsError``."""

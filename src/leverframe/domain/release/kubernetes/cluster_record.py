@@ -28,7 +28,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Record:
+class ClusterRecord:
     """The state, what is kept by number, and the version of the object that holds them, empty where there is none."""
 
     state: State
@@ -56,15 +56,15 @@ def record_name(name: str) -> str:
     return f"{name}-releases"
 
 
-def read_record(model: str, found: Mapping[str, Any] | None) -> Record:
+def read_record(model: str, found: Mapping[str, Any] | None) -> ClusterRecord:
     """Return the record in a ConfigMap, an empty one where there is none; raises ``ClusterError`` for a damaged one."""
     if found is None:
-        return Record(State(model))
+        return ClusterRecord(State(model))
     try:
         data = found["data"]
         state = State.from_json(json.loads(data[_STATE]))
         kept = {each.number: json.loads(data[f"release-{each.number}.json"]) for each in state.releases}
-        return Record(
+        return ClusterRecord(
             state, {number: Kept(**each) for number, each in kept.items()}, found["metadata"]["resourceVersion"]
         )
     except (KeyError, TypeError, ValueError) as error:

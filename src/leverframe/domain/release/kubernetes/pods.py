@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, Target
+from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, ClusterRelease
 
 Pod = Mapping[str, Any]
 
@@ -78,7 +78,7 @@ def _short(text: str) -> str:
 class Watch:
     """Looks at pods again and again, and remembers what it saw."""
 
-    target: Target
+    release: ClusterRelease
     _ready: set[str] = field(default_factory=set)
     _restarts: dict[str, int] = field(default_factory=dict)
 
@@ -93,10 +93,10 @@ class Watch:
 
     def _strange(self, pod: Pod) -> str:
         told = pod["metadata"].get("annotations", {}).get(BUNDLE, "")
-        if told != self.target.bundle:
+        if told != self.release.bundle:
             return f"serves bundle {told[:12] or 'without a name'}"
         images = [each["image"] for each in pod["spec"]["containers"] if each["name"] in SERVERS]
-        return "" if images == [self.target.cluster.image] else f"has another image, {', '.join(images) or 'none'}"
+        return "" if images == [self.release.cluster.image] else f"has another image, {', '.join(images) or 'none'}"
 
     def _worse(self, pod: Pod) -> str:
         name = pod["metadata"]["name"]
