@@ -19,14 +19,18 @@ Handled_contra = TypeVar("Handled_contra", contravariant=True)
 
 @dataclass(frozen=True)
 class Step(Generic[Action]):
-    """An action of a plan, and the action that undoes it; None where nothing has to be undone."""
+    """An action of a plan, and the action that undoes it; None where nothing has to be undone.
+
+    ``recovers`` marks an action that undoes what a killed run left.
+    """
 
     action: Action
     undo: Action | None = None
+    recovers: bool = False
 
     def __str__(self) -> str:
         """Return the action in words."""
-        return str(self.action)
+        return f"undo: {self.action}" if self.recovers else str(self.action)
 
 
 Plan = tuple[Step[Action], ...]

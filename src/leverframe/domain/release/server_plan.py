@@ -134,7 +134,9 @@ def recovery(state: State, numbers: Sequence[int], *, candidate: bool) -> Plan[S
     ``numbers`` are the releases in the server's folder, ``candidate`` tells whether it holds a candidate.
     """
     recorded = {release.number for release in state.releases}
-    steps: list[Step[ServerAction]] = [Step(Withdraw(number)) for number in numbers if number not in recorded]
+    steps: list[Step[ServerAction]] = [
+        Step(Withdraw(number), recovers=True) for number in numbers if number not in recorded
+    ]
     if candidate:
-        steps.append(Step(Forget(state.model)))
+        steps.append(Step(Forget(state.model), recovers=True))
     return tuple(steps)

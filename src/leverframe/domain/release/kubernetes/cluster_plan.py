@@ -130,4 +130,4 @@ def recovery(state: State, now: Live | None, desired: ReleaseManifest) -> Plan[C
     """Return the step back to the recorded release, where a killed run left pods of a bundle that is refused."""
     serving = state.serving
     left = serving is not None and now is not None and now.bundle == desired.bundle
-    return (Step(Restore(serving.number)),) if serving is not None and left else ()
+    return (Step(Restore(serving.number), recovers=True),) if serving is not None and left else ()
