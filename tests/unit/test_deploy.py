@@ -82,8 +82,8 @@ def test_what_a_killed_run_left_is_undone_first() -> None:
     state = State("shop", (release(4),), highest=7)
     assert recovery(state, [4], candidate=False) == ()
     left = recovery(state, [4, 8], candidate=True)
+    assert [str(step) for step in left] == ["undo: withdraw release 8", "undo: unload shop-candidate"]
     assert left == (Step(Withdraw(8), recovers=True), Step(Forget("shop"), recovers=True))
-    assert [str(each) for each in left] == ["undo: withdraw release 8", "undo: unload shop-candidate"]
 
 
 actions = st.lists(st.tuples(st.sampled_from(["publish", "back", "fail"]), st.integers(0, 5)), max_size=30)

@@ -9,23 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from leverframe.domain.verdict import Objection
 
-Action = TypeVar("Action")  # the union of the frozen dataclasses that one executor handles
-Handled_contra = TypeVar("Handled_contra", contravariant=True)
+
+@dataclass(frozen=True)
+class Action:
+    """Base of actions: frozen values whose ``words`` describe them, fields in braces."""
+
+    words: ClassVar[str]
+
+    def __str__(self) -> str:
+        """Return the action in words."""
+        return self.words.format_map(vars(self))
+
+
+ActionT = TypeVar("ActionT", bound=Action)  # the union of the frozen dataclasses that one executor handles
+HandledT_contra = TypeVar("HandledT_contra", bound=Action, contravariant=True)
 
 
 @dataclass(frozen=True)
-class Step(Generic[Action]):
+class Step(Generic[ActionT]):
     """An action of a plan, and the action that undoes it; None where nothing has to be undone.
 
     ``recovers`` marks an action that undoes what a killed run left.
     """
 
-    action: Action
-    undo: Action | None = None
+    action: ActionT
+    undo: ActionT | None = None
     recovers: bool = False
 
     def __str__(self) -> str:
@@ -33,13 +45,13 @@ class Step(Generic[Action]):
         return f"undo: {self.action}" if self.recovers else str(self.action)
 
 
-Plan = tuple[Step[Action], ...]
+Plan = tuple[Step[ActionT], ...]
 
 
-class Executor(Protocol[Handled_contra]):
+class Executor(Protocol[HandledT_contra]):
     """Executes actions of one kind, by an exhaustive `match` over them."""
 
-    def run(self, action: Handled_contra, /) -> Objection | None:
+    def run(self, action: HandledT_contra, /) -> Objection | None:
         """Execute an action and return the violation that ends the plan, None to go on.
 
         An error that is raised says that the outcome is unknown: nothing is undone then, the next run
@@ -61,12 +73,12 @@ class StepResult:
 
 
 @dataclass(frozen=True)
-class Execution(Generic[Action]):
+class Execution(Generic[ActionT]):
     """The result of each step, the violation that ended the plan, and the actions that undid it, in their order."""
 
     results: tuple[StepResult, ...] = ()
     violation: Objection | None = None
-    undone: tuple[Action, ...] = ()
+    undone: tuple[ActionT, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,13 +89,13 @@ class Progress:
     tell: Callable[[str], None] = lambda _: None
 
 
-def execute(plan: Plan[Action], executor: Executor[Action], progress: Progress) -> Execution[Action]:
+def execute(plan: Plan[ActionT], executor: Executor[ActionT], progress: Progress) -> Execution[ActionT]:
     """Execute a plan; where a step fails, undo it and the steps before it, the last first.
 
     A step that failed is undone, too: it may have done half of its work. Raises what the executor raises.
     """
     results: list[StepResult] = []
-    undo: list[Action] = []
+    undo: list[ActionT] = []
     for step in plan:
         if step.undo is not None:
             undo.insert(0, step.undo)
@@ -96,7 +108,7 @@ def execute(plan: Plan[Action], executor: Executor[Action], progress: Progress) 
 
 
 def _run(
-    action: Action, step: str, executor: Executor[Action], progress: Progress
+    action: ActionT, step: str, executor: Executor[ActionT], progress: Progress
 ) -> tuple[StepResult, Objection | None]:
     progress.tell(step)
     start = progress.seconds()

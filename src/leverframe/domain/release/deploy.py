@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from leverframe.domain.plan_engine import Action, Execution, Plan, StepResult, execute
+from leverframe.domain.plan_engine import ActionT, Execution, Plan, StepResult, execute
 from leverframe.domain.release.ledger import Ledger, Recorded
 from leverframe.domain.release.refusals import nothing_to_restore, refused_before
 from leverframe.domain.release.release_manifest import ReleaseManifest
@@ -53,13 +53,13 @@ class Deployed:
         return [head, *steps, *violations, *back, *recorded]
 
 
-def planned(target: Target[Action], candidate: Candidate) -> Plan[Action]:
+def planned(target: Target[ActionT], candidate: Candidate) -> Plan[ActionT]:
     """Return the steps that `deploy` would execute; nothing is changed."""
     return (*target.recovery(candidate.manifest, refused=False), *target.plan(candidate))
 
 
 def deploy(
-    target: Target[Action], candidate: Candidate, ledger: Ledger | None = None, *, again: bool = False
+    target: Target[ActionT], candidate: Candidate, ledger: Ledger | None = None, *, again: bool = False
 ) -> Deployed:
     """Let the target serve the candidate; a failure is undone and returned as a violation.
 
@@ -82,9 +82,9 @@ def deploy(
 
 
 def _deployed(
-    target: Target[Action],
+    target: Target[ActionT],
     candidate: Candidate,
-    executor: DeployExecutor[Action],
+    executor: DeployExecutor[ActionT],
     ledger: Ledger | None,
     *,
     again: bool,
@@ -110,11 +110,11 @@ def _deployed(
 
 
 def _result(
-    target: Target[Action],
+    target: Target[ActionT],
     before: Release | None,
-    execution: Execution[Action],
+    execution: Execution[ActionT],
     violation: Objection | None,
-    executor: DeployExecutor[Action],
+    executor: DeployExecutor[ActionT],
 ) -> Deployed:
     context = target.context
     return Deployed(
@@ -140,7 +140,7 @@ def _recorded(ledger: Ledger, desired: ReleaseManifest, deployed: Deployed, *, b
     return None
 
 
-def rollback(target: Target[Action], number: int | None, why: str, ledger: Ledger | None = None) -> Deployed:
+def rollback(target: Target[ActionT], number: int | None, why: str, ledger: Ledger | None = None) -> Deployed:
     """Serve release ``number`` again, by default the one before; the bundle that is left is refused from then on.
 
     Raises as ``deploy`` does.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leverframe.domain.plan_engine import Plan, Step
+from leverframe.domain.plan_engine import Action, Plan, Step
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
 from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record
@@ -15,93 +15,69 @@ CANDIDATE = "-candidate"  # ends the name under which a release is tested before
 
 
 @dataclass(frozen=True)
-class Forget:
+class Forget(Action):
     """Unload the candidate."""
 
+    words = f"unload {{model}}{CANDIDATE}"
     model: str
-
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"unload {self.model}{CANDIDATE}"
 
 
 @dataclass(frozen=True)
-class Try:
+class Try(Action):
     """Load the bundle beside the release that serves, under a name that gets no traffic."""
 
+    words = f"load it as {{model}}{CANDIDATE}, in a thread; traffic goes on"
     model: str
     number: int
 
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"load it as {self.model}{CANDIDATE}, in a thread; traffic goes on"
-
 
 @dataclass(frozen=True)
-class Smoke:
+class Smoke(Action):
     """Send the candidate its golden rows, and requests that it must refuse."""
 
+    words = "ask it the golden rows, and requests that it must refuse"
     model: str
 
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return "ask it the golden rows, and requests that it must refuse"
-
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(Action):
     """Send the newest logged requests to both releases, and compare the predictions."""
 
+    words = "replay up to {requests} logged requests on both"
     requests: int
 
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"replay up to {self.requests} logged requests on both"
-
 
 @dataclass(frozen=True)
-class Withdraw:
+class Withdraw(Action):
     """Remove a release, so that the one before it serves."""
 
+    words = "withdraw release {number}"
     number: int
-
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"withdraw release {self.number}"
 
 
 @dataclass(frozen=True)
-class Publish:
+class Publish(Action):
     """Switch the traffic to the release; its bundle is loaded already, so no request waits."""
 
+    words = "give the traffic to release {number}"
     number: int
-
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"give the traffic to release {self.number}"
 
 
 @dataclass(frozen=True)
-class Verify:
+class Verify(Action):
     """Watch the release under traffic."""
 
+    words = "watch it for {seconds:g} s: answers, errors, latency"
     number: int
     seconds: float
 
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"watch it for {self.seconds:g} s: answers, errors, latency"
-
 
 @dataclass(frozen=True)
-class Prune:
+class Prune(Action):
     """Remove what no rollback needs."""
 
+    words = "keep the newest {keep} releases"
     keep: int
-
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"keep the newest {self.keep} releases"
 
 
 ServerAction = (

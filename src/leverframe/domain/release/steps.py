@@ -4,61 +4,48 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leverframe.domain.plan_engine import Action
+
 
 @dataclass(frozen=True)
-class Fetch:
+class Fetch(Action):
     """Read the files of the bundle, and verify each against the manifest."""
 
+    words = "fetch bundle {bundle:.12} and verify every file"
     bundle: str
 
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"fetch bundle {self.bundle[:12]} and verify every file"
-
 
 @dataclass(frozen=True)
-class Compare:
+class Compare(Action):
     """Refuse a schema that breaks clients of the release that serves."""
 
+    words = "compare its schema with the served one, {served:.12}"
     served: str
 
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"compare its schema with the served one, {self.served[:12]}"
-
 
 @dataclass(frozen=True)
-class Record:
+class Record(Action):
     """Record that the release serves."""
 
+    words = "record release {number}"
     number: int
 
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"record release {self.number}"
-
 
 @dataclass(frozen=True)
-class Adopt:
+class Adopt(Action):
     """Record that a newer commit wants the bundle that serves already."""
 
+    words = "note that {commit:.12} wants what serves already"
     commit: str
-
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"note that {self.commit[:12]} wants what serves already"
 
 
 @dataclass(frozen=True)
-class GoBack:
+class GoBack(Action):
     """Serve an earlier release again; bundles of later ones are refused from then on.
 
     It is recorded first: a rollback that is killed is finished by the next run.
     """
 
+    words = "go back to release {number}"
     number: int
     why: str
-
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"go back to release {self.number}"

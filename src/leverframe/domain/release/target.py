@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from leverframe.domain.plan_engine import Plan, Progress
+from leverframe.domain.plan_engine import ActionT, HandledT_contra, Plan, Progress
 from leverframe.domain.release.ports import Clock
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
 from leverframe.domain.release.replay import Replayed
 from leverframe.domain.verdict import Objection
-
-Action = TypeVar("Action")
-Handled_contra = TypeVar("Handled_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -58,21 +55,21 @@ class Candidate:
     fetch: Callable[[], Mapping[str, bytes]] = dict
 
 
-class DeployExecutor(Protocol[Handled_contra]):
+class DeployExecutor(Protocol[HandledT_contra]):
     """Executes the steps of one deployment."""
 
     @property
     def replayed(self) -> Replayed | None:
         """What the replay of logged requests showed; None where none were replayed."""
 
-    def run(self, action: Handled_contra, /) -> Objection | None:
+    def run(self, action: HandledT_contra, /) -> Objection | None:
         """Execute an action, as an ``Executor`` does."""
 
     def blames_bundle(self, violation: Objection) -> bool:
         """Tell whether the bundle is at fault; such a bundle is not tried again by itself."""
 
 
-class Target(Protocol[Action]):
+class Target(Protocol[ActionT]):
     """One place where a model is served; it keeps a record of its releases."""
 
     @property
@@ -86,17 +83,17 @@ class Target(Protocol[Action]):
     def record(self, state: State) -> None:
         """Replace the record."""
 
-    def recovery(self, desired: ReleaseManifest, *, refused: bool) -> Plan[Action]:
+    def recovery(self, desired: ReleaseManifest, *, refused: bool) -> Plan[ActionT]:
         """Return the steps that undo what a killed run left; ``refused`` where what is desired may not serve."""
 
-    def plan(self, candidate: Candidate) -> Plan[Action]:
+    def plan(self, candidate: Candidate) -> Plan[ActionT]:
         """Return the steps to the candidate; none where it serves already."""
 
-    def going_back(self, number: int, why: str) -> Plan[Action]:
+    def going_back(self, number: int, why: str) -> Plan[ActionT]:
         """Return the steps to an earlier release."""
 
-    def executor(self, candidate: Candidate) -> DeployExecutor[Action]:
+    def executor(self, candidate: Candidate) -> DeployExecutor[ActionT]:
         """Return what executes the steps; a server that does not run is started."""
 
-    def switches_traffic(self, undo: Action, /) -> bool:
+    def switches_traffic(self, undo: ActionT, /) -> bool:
         """Tell whether an undo action gave the traffic back to the release before."""

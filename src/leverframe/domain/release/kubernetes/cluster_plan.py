@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leverframe.domain.plan_engine import Plan, Step
+from leverframe.domain.plan_engine import Action, Plan, Step
 from leverframe.domain.release.kubernetes.manifests import ClusterRelease, Live, Manifest
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
@@ -13,7 +13,7 @@ from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Recor
 
 
 @dataclass(frozen=True)
-class Validate:
+class Validate(Action):
     """Let the API server validate the manifests without keeping them."""
 
     objects: Sequence[Manifest]
@@ -25,61 +25,46 @@ class Validate:
 
 
 @dataclass(frozen=True)
-class Restore:
+class Restore(Action):
     """Apply the manifests of the release that was recorded last."""
 
+    words = "apply the manifests of release {number} again"
     number: int
 
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"apply the manifests of release {self.number} again"
-
 
 @dataclass(frozen=True)
-class Remove:
+class Remove(Action):
     """Delete the workload of a first release: nothing served before it."""
 
+    words = "delete the workload `{name}`, which never served"
     name: str
-
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"delete the workload `{self.name}`, which never served"
 
 
 @dataclass(frozen=True)
-class Apply:
+class Apply(Action):
     """Apply the manifests; pods of the release come up beside the ones that serve."""
 
+    words = "apply release {number}; pods that serve stay until new ones answer"
     number: int
     objects: Sequence[Manifest]
 
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"apply release {self.number}; pods that serve stay until new ones answer"
-
 
 @dataclass(frozen=True)
-class Rollout:
+class Rollout(Action):
     """Wait until every pod is of the release; a pod gets traffic once the model answers its golden rows."""
 
+    words = "roll release {number} out, at most {seconds} s without progress"
     number: int
     seconds: int
 
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"roll release {self.number} out, at most {self.seconds} s without progress"
-
 
 @dataclass(frozen=True)
-class VerifyPods:
+class VerifyPods(Action):
     """Watch the pods: image, bundle, readiness, restarts."""
 
+    words = "watch its pods for {seconds:g} s: image, bundle, readiness, restarts"
     release: ClusterRelease
     seconds: float
-
-    def __str__(self) -> str:
-        """Return the action in words."""
-        return f"watch its pods for {self.seconds:g} s: image, bundle, readiness, restarts"
 
 
 ClusterAction = Fetch | Compare | Validate | Apply | Rollout | VerifyPods | Record | Adopt | Restore | Remove | GoBack
