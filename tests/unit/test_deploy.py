@@ -14,7 +14,7 @@ from leverframe.domain.model.bundle.schema import Field, Schema
 from leverframe.domain.plan_engine import Step
 from leverframe.domain.release.release_manifest import ReleaseManifest, read, refuse_other, told
 from leverframe.domain.release.release_state import Release, State
-from leverframe.domain.release.replay import LoggedRequest, Twice, body, judged
+from leverframe.domain.release.replay import LoggedRequest, RequestPair, body, summarised
 from leverframe.domain.release.server_plan import Forget, Publish, Replay, Withdraw, planned, recovery
 from leverframe.domain.release.smoke import bad_requests, differs, golden_requests
 from leverframe.domain.release.steps import Adopt, Compare
@@ -177,18 +177,18 @@ def test_bad_requests_are_many_and_different() -> None:
 def test_a_replay_counts_labels_that_change() -> None:
     """Rows that cross one half disagree; the furthest come first; what neither answered is skipped."""
     pairs = [
-        Twice("one", [[0.4], [0.9]], [[0.6], [0.9]], 1.0, 3.0),
-        Twice("two", [[0.1]], [[0.2]], 2.0, 2.0),
-        Twice("lost", [[0.1]], None, 1.0, 1.0),
-        Twice("skipped", None, None, 1.0, 1.0),
+        RequestPair("one", [[0.4], [0.9]], [[0.6], [0.9]], 1.0, 3.0),
+        RequestPair("two", [[0.1]], [[0.2]], 2.0, 2.0),
+        RequestPair("lost", [[0.1]], None, 1.0, 1.0),
+        RequestPair("skipped", None, None, 1.0, 1.0),
     ]
-    found = judged(SCHEMA, pairs)
+    found = summarised(SCHEMA, pairs)
     assert (found.requests, found.rows, found.disagree, found.lost, found.skipped) == (2, 3, 1, 1, 1)
     assert found.share == pytest.approx(0.5)
     assert (found.largest[0].request, found.largest[0].before, found.largest[0].after) == ("one", 0.4, 0.6)
     assert "1 get another label (50.0%), 1 requests are refused" in found.line()
-    assert "(100.0%)" in judged(SCHEMA, pairs[2:]).line()
-    assert "no logged request" in judged(SCHEMA, []).line()
+    assert "(100.0%)" in summarised(SCHEMA, pairs[2:]).line()
+    assert "no logged request" in summarised(SCHEMA, []).line()
 
 
 def test_a_logged_request_is_asked_again_as_it_was() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, assert_never
 
 from leverframe.domain.model.bundle import bundle_manifest as names
@@ -14,7 +15,7 @@ from leverframe.domain.release.ports import Metrics, ReleaseStore, Server
 from leverframe.domain.release.refusals import damaged, incompatible
 from leverframe.domain.release.release_manifest import unlike
 from leverframe.domain.release.release_state import Release, State
-from leverframe.domain.release.replay import LoggedRequest, Replayed, Twice, body, judged
+from leverframe.domain.release.replay import LoggedRequest, Prediction, Replayed, body, replay
 from leverframe.domain.release.server_plan import (
     CANDIDATE,
     Forget,
@@ -156,13 +157,9 @@ class ServerExecutor:
         return None
 
     def _replay(self, action: Replay) -> Objection | None:
-        model, pairs = self._desired.model, []
-        for logged in self._log(model, action.requests):
-            request = body(self._schema, logged)
-            before, before_ms = self._timed(model, request)
-            after, after_ms = self._timed(f"{model}{CANDIDATE}", request)
-            pairs.append(Twice(logged.id, before, after, before_ms, after_ms))
-        self.replayed = judged(self._schema, pairs)
+        model = self._desired.model
+        before, after = partial(self._predict, model), partial(self._predict, f"{model}{CANDIDATE}")
+        self.replayed = replay(self._schema, self._log(model, action.requests), before, after)
         allowed = self._context.policy.maximum_disagreement
         if self.replayed.share <= allowed:
             return None
@@ -172,10 +169,9 @@ class ServerExecutor:
             "look at the flips with `--json`; `deploy.maximum_disagreement` allows more",
         )
 
-    def _timed(self, model: str, request: bytes) -> tuple[list[list[float]] | None, float]:
-        """Return the predictions of a model, None where it refused the request, and milliseconds."""
+    def _predict(self, model: str, logged: LoggedRequest) -> Prediction:
         start = self._context.clock.seconds()
-        status, content = self._server.infer(model, request)
+        status, content = self._server.infer(model, body(self._schema, logged))
         milliseconds = (self._context.clock.seconds() - start) * 1000
         return (numbers(self._schema, content) if status == 200 else None), milliseconds
 
