@@ -180,6 +180,11 @@ def test_releases_roll_out_and_back(shop: Shop, stand_in: ClusterServer) -> None
     back = rollback(wiring.workspace(), "cluster", None, "a test", print)
     assert back.serving
     assert back.serving.number == 1
+    kept = json.loads((shop.root / ".leverframe/levers/deploy.json").read_text(encoding="utf-8"))
+    assert (kept["rolled_back"], kept["serving"]["number"], kept["before"]["number"]) == (True, 1, 2)
+    assert kept["recorded"]["assignment"] == "shop#cluster#3"
+    commits = [shop.repository.git("rev-parse", f"{name}^{{commit}}") for name in ("shop#cluster#3", "one")]
+    assert commits[0] == commits[1]
     assert stand_in.objects.served == [bundle_of("one"), bundle_of("two"), bundle_of("one")]
     assert reasons(deploy("two")) == ["refused-before"]
     assert reasons(rollback(wiring.workspace(), "cluster", None, "a test", print)) == ["nothing-to-restore"]
