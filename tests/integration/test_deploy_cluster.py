@@ -282,7 +282,7 @@ def unreachable(folder: Path) -> None:
     kubeconfig(folder / "kubeconfig", "http://127.0.0.1:9")
 
 
-STEPS = ("fetch bundle", "compare its", "let the cluster check", "apply release", "roll release", "watch its pods",
+STEPS = ("fetch bundle", "compare its", "validate", "apply release", "roll release", "watch its pods",
          "record release")  # fmt: skip
 
 

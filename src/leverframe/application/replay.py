@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,9 +16,9 @@ from leverframe.domain import layout
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest
 from leverframe.domain.model.bundle.schema import Schema
-from leverframe.domain.release.replay import LoggedRequest, Prediction, inputs
+from leverframe.domain.release.replay import LoggedRequest, Prediction, RequestLog, inputs
 from leverframe.domain.release.smoke import numbers
-from leverframe.domain.review.gate.replay_comparison import LogPart
+from leverframe.domain.review.gate.replay_comparison import Open
 from leverframe.files import write_folder
 from leverframe.serving.bundle import OpenBundle
 from leverframe.serving.check import Tensor, checked
@@ -42,28 +42,27 @@ class WorkspaceReplay:
         """The name of the log that was asked for, empty where none was."""
         return "" if self.folder is None else _name(self.folder)
 
-    def read_log(self, model: str, count: int) -> LogPart:
-        """Return the newest requests of the log that was asked for."""
-        return _part(self.folder or Path(), self.log, model, count)
-
-    def read_server_log(self, environment: str, model: str, count: int) -> LogPart:
-        """Return the newest requests that the server of an environment logged on this machine."""
+    def read(self, environment: str | None, model: str, count: int) -> RequestLog:
+        """Return the newest requests that the server of an environment logged, None for the log that was asked for."""
+        if environment is None:
+            return replace(newest(self.folder or Path(), model, count), name=self.log)
         root, log = self.workspace.root.resolve(), server_folder(self.workspace, environment).folder / "log"
-        return _part(log, _name(log.relative_to(root) if log.is_relative_to(root) else log), model, count)
+        name = _name(log.relative_to(root) if log.is_relative_to(root) else log)
+        return replace(newest(log, model, count), name=name)
 
     def has_champion(self) -> bool:
         """Tell whether a model was merged before."""
         return self.workspace.git.show(self.fork, layout.MODEL_DESCRIPTION.as_posix()) is not None
 
     @contextmanager
-    def bundles(self) -> Iterator[_Bundles]:
-        """Yield both bundles; one that the change leaves as it was need not be pulled."""
+    def bundles(self) -> Iterator[tuple[Open, Open]]:
+        """Yield what opens either bundle; one that the change leaves as it was need not be pulled."""
         with TemporaryDirectory(prefix="leverframe-") as place:
             champion = self._written(self.fork, Path(place, "champion"))
             candidate = self.workspace.root / layout.BUNDLE
             if not candidate.is_dir():
                 candidate = self._written(self.workspace.git.named("HEAD"), Path(place, "candidate"))
-            yield _Bundles((champion, candidate))
+            yield lambda: _Model(OpenBundle(champion)), lambda: _Model(OpenBundle(candidate))
 
     def _written(self, commit: str, folder: Path) -> Path:
         """Write the bundle of a commit into a folder, and return that."""
@@ -71,17 +70,6 @@ class WorkspaceReplay:
         listed = read_manifest(files.get(names.MANIFEST, b""), f"of {commit[:12]}").files
         write_folder(folder, {name: data for name, data in files.items() if name in listed or name == names.MANIFEST})
         return folder
-
-
-@dataclass(frozen=True)
-class _Bundles:
-    folders: tuple[Path, Path]
-
-    def champion(self) -> _Model:
-        return _Model(OpenBundle(self.folders[0]))
-
-    def candidate(self) -> _Model:
-        return _Model(OpenBundle(self.folders[1]))
 
 
 @dataclass(frozen=True)
@@ -105,11 +93,6 @@ class _Model:
         except Exception:  # refused with 400, or the 500 of a model that cannot: no prediction either way
             rows = None
         return rows, (time.perf_counter() - start) * 1000
-
-
-def _part(folder: Path, name: str, model: str, count: int) -> LogPart:
-    log = newest(folder, model, count)
-    return LogPart(name, log.requests, log.malformed)
 
 
 def _name(log: Path) -> str:

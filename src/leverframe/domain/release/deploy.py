@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
-from leverframe.domain.plan_engine import ActionT, Execution, Plan, StepResult, execute
+from leverframe.domain.plan_engine import ActionT, Execution, Plan, Step, StepResult, execute
 from leverframe.domain.release.ledger import Ledger, Recorded
 from leverframe.domain.release.refusals import nothing_to_restore, refused_before
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.replay import Replayed
+from leverframe.domain.release.steps import GoBack, TrafficBack
 from leverframe.domain.release.target import Candidate, DeployExecutor, Target
 from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
 from leverframe.errors import LeverframeError
@@ -125,7 +127,7 @@ def _result(
         execution.results,
         (violation,) if violation else (),
         executor.replayed,
-        rolled_back=any(target.switches_traffic(action) for action in execution.undone),
+        rolled_back=any(isinstance(action, TrafficBack) for action in execution.undone),
     )
 
 
@@ -140,7 +142,7 @@ def _recorded(ledger: Ledger, desired: ReleaseManifest, deployed: Deployed, *, b
     return None
 
 
-def rollback(target: Target[ActionT], number: int | None, why: str, ledger: Ledger | None = None) -> Deployed:
+def rollback(target: Target[Any], number: int | None, why: str, ledger: Ledger | None = None) -> Deployed:
     """Serve release ``number`` again, by default the one before; the bundle that is left is refused from then on.
 
     Raises as ``deploy`` does.
@@ -152,7 +154,7 @@ def rollback(target: Target[ActionT], number: int | None, why: str, ledger: Ledg
         violation = nothing_to_restore(context.environment, goal, known)
         return Deployed(context.model, context.environment, before, before, objections=(violation,))
     candidate = Candidate(state.releases[known.index(goal)].manifest)
-    plan = (*target.recovery(candidate.manifest, refused=False), *target.going_back(goal, why))
+    plan = (*target.recovery(candidate.manifest, refused=False), Step(GoBack(goal, why)))
     executor = target.executor(candidate)
     execution = execute(plan, executor, context.progress)
     deployed = replace(_result(target, before, execution, execution.violation, executor), rolled_back=True)

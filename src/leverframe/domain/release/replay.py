@@ -27,6 +27,15 @@ class LoggedRequest:
 
 
 @dataclass(frozen=True)
+class RequestLog:
+    """The newest requests of a log, oldest first; ``malformed`` lines, and files that cannot be read, were skipped."""
+
+    requests: tuple[LoggedRequest, ...]
+    malformed: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Flip:
     """A row whose prediction changed most: its request, the prediction before and after."""
 

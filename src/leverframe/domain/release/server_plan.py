@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from leverframe.domain.plan_engine import Action, Plan, Step
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
-from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record
+from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record, TrafficBack
 from leverframe.domain.release.target import RolloutPolicy
 
 CANDIDATE = "-candidate"  # ends the name under which a release is tested before it gets traffic
@@ -35,7 +35,7 @@ class Try(Action):
 class Smoke(Action):
     """Send the candidate its golden rows, and requests that it must refuse."""
 
-    words = "ask it the golden rows, and requests that it must refuse"
+    words = "send it the golden rows, and requests that it must refuse"
     model: str
 
 
@@ -48,7 +48,7 @@ class Replay(Action):
 
 
 @dataclass(frozen=True)
-class Withdraw(Action):
+class Withdraw(TrafficBack):
     """Remove a release, so that the one before it serves."""
 
     words = "withdraw release {number}"
@@ -59,7 +59,7 @@ class Withdraw(Action):
 class Publish(Action):
     """Switch the traffic to the release; its bundle is loaded already, so no request waits."""
 
-    words = "give the traffic to release {number}"
+    words = "switch the traffic to release {number}"
     number: int
 
 
@@ -67,7 +67,7 @@ class Publish(Action):
 class Verify(Action):
     """Watch the release under traffic."""
 
-    words = "watch it for {seconds:g} s: answers, errors, latency"
+    words = "watch it for {seconds:g} s: predictions, errors, latency"
     number: int
     seconds: float
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from leverframe.domain.plan_engine import Plan, Step
+from leverframe.domain.plan_engine import Plan
 from leverframe.domain.release.ports import ReleaseStore, Server
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
-from leverframe.domain.release.server_plan import CANDIDATE, ServerAction, Withdraw, planned, recovery
+from leverframe.domain.release.server_plan import CANDIDATE, ServerAction, planned, recovery
 from leverframe.domain.release.server_steps import Log, ServerExecutor
-from leverframe.domain.release.steps import GoBack
 from leverframe.domain.release.target import Candidate, DeployContext
 
 
@@ -43,14 +42,6 @@ class ServerTarget:
         """Return the steps to the candidate; none where it serves already."""
         return planned(self.state, candidate.manifest, self.context.policy)
 
-    def going_back(self, number: int, why: str) -> Plan[ServerAction]:
-        """Return the steps to an earlier release; its bundle is loaded still, so it takes no time."""
-        return (Step(GoBack(number, why)),)
-
     def executor(self, candidate: Candidate) -> ServerExecutor:
         """Return what executes the steps; raises ``ServerError`` where the server does not start."""
         return ServerExecutor(self.context, self.store, self.start(), self.log, candidate)
-
-    def switches_traffic(self, undo: ServerAction) -> bool:
-        """Tell whether an undo action gave the traffic back: a candidate never had any."""
-        return isinstance(undo, Withdraw)

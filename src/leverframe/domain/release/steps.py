@@ -19,7 +19,7 @@ class Fetch(Action):
 class Compare(Action):
     """Refuse a schema that breaks clients of the release that serves."""
 
-    words = "compare its schema with the served one, {served:.12}"
+    words = "compare its schema with {served:.12}, the served one"
     served: str
 
 
@@ -35,8 +35,12 @@ class Record(Action):
 class Adopt(Action):
     """Record that a newer commit wants the bundle that serves already."""
 
-    words = "note that {commit:.12} wants what serves already"
+    words = "note that {commit:.12} wants the bundle that serves already"
     commit: str
+
+
+class TrafficBack(Action):
+    """Base of undo actions that give the traffic back to the release before."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,6 @@ class GoBack(Action):
     It is recorded first: a rollback that is killed is finished by the next run.
     """
 
-    words = "go back to release {number}"
+    words = "roll back to release {number}"
     number: int
     why: str

@@ -89,11 +89,5 @@ class Target(Protocol[ActionT]):
     def plan(self, candidate: Candidate) -> Plan[ActionT]:
         """Return the steps to the candidate; none where it serves already."""
 
-    def going_back(self, number: int, why: str) -> Plan[ActionT]:
-        """Return the steps to an earlier release."""
-
     def executor(self, candidate: Candidate) -> DeployExecutor[ActionT]:
         """Return what executes the steps; a server that does not run is started."""
-
-    def switches_traffic(self, undo: ActionT, /) -> bool:
-        """Tell whether an undo action gave the traffic back to the release before."""

@@ -9,7 +9,7 @@ from leverframe.domain.plan_engine import Action, Plan, Step
 from leverframe.domain.release.kubernetes.manifests import ClusterRelease, Live, Manifest
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
-from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record
+from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record, TrafficBack
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class Validate(Action):
 
     def __str__(self) -> str:
         """Return the action in words."""
-        return f"let the cluster check {len(self.objects)} objects for `{self.namespace}`, dry"
+        return f"validate {len(self.objects)} objects for `{self.namespace}` by a dry run of the API server"
 
 
 @dataclass(frozen=True)
-class Restore(Action):
+class Restore(TrafficBack):
     """Apply the manifests of the release that was recorded last."""
 
     words = "apply the manifests of release {number} again"
@@ -33,7 +33,7 @@ class Restore(Action):
 
 
 @dataclass(frozen=True)
-class Remove(Action):
+class Remove(TrafficBack):
     """Delete the workload of a first release: nothing served before it."""
 
     words = "delete the workload `{name}`, which never served"
@@ -44,7 +44,7 @@ class Remove(Action):
 class Apply(Action):
     """Apply the manifests; pods of the release come up beside the ones that serve."""
 
-    words = "apply release {number}; pods that serve stay until new ones answer"
+    words = "apply release {number}; pods that serve stay until new ones are ready"
     number: int
     objects: Sequence[Manifest]
 

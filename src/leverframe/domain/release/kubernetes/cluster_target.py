@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from leverframe.domain.plan_engine import Plan, Step
+from leverframe.domain.plan_engine import Plan
 from leverframe.domain.release.kubernetes.cluster_plan import ClusterAction, Rendered, number_for, planned, recovery
 from leverframe.domain.release.kubernetes.cluster_releases import ClusterReleases
 from leverframe.domain.release.kubernetes.cluster_steps import ClusterExecutor
 from leverframe.domain.release.kubernetes.manifests import Live, commit_of, digest_of, live, overlay, stamped
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
-from leverframe.domain.release.steps import GoBack
 from leverframe.domain.release.target import Candidate, DeployContext
 
 
@@ -49,17 +48,9 @@ class ClusterTarget:
             now = None  # somebody changed it by hand
         return planned(self.state, now, candidate.manifest, rendered, self.context.policy.verify_seconds)
 
-    def going_back(self, number: int, why: str) -> Plan[ClusterAction]:
-        """Return the steps to an earlier release, whose manifests are in the record."""
-        return (Step(GoBack(number, why)),)
-
     def executor(self, candidate: Candidate) -> ClusterExecutor:
         """Return what executes the steps."""
         return ClusterExecutor(self.context, self.releases, candidate)
-
-    def switches_traffic(self, _: ClusterAction) -> bool:
-        """Tell whether an undo action gave the traffic back: each does."""
-        return True
 
     def _rendered(self, candidate: Candidate) -> Rendered:
         desired, serving, template = candidate.manifest, self.state.serving, self.releases.template

@@ -11,7 +11,7 @@ from leverframe.documents import validated
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.bundle.schema import Schema, breaking
-from leverframe.domain.release.replay import LoggedRequest, Prediction, Replayed
+from leverframe.domain.release.replay import LoggedRequest, Prediction, Replayed, RequestLog
 from leverframe.domain.release.replay import replay as replay_requests
 from leverframe.domain.verdict import Objection, Reason
 from leverframe.errors import LeverframeError
@@ -55,15 +55,6 @@ class ReplayComparison:
         return f"{text}: {self.share:.1%}; at most {self.maximum:.1%} is allowed"
 
 
-@dataclass(frozen=True)
-class LogPart:
-    """The newest requests of a log, oldest first, where they are from, and how many lines are no requests."""
-
-    name: str
-    requests: Sequence[LoggedRequest]
-    malformed: int = 0
-
-
 class ReplayModel(Protocol):
     """A bundle that is open for requests."""
 
@@ -75,14 +66,7 @@ class ReplayModel(Protocol):
         """Return the prediction that its server would return."""
 
 
-class ReplayBundles(Protocol):
-    """The bundles of both models, on this disk; opening one raises ``BundleError``."""
-
-    def champion(self) -> ReplayModel:
-        """Open the bundle of the merge base."""
-
-    def candidate(self) -> ReplayModel:
-        """Open the bundle of the change."""
+Open = Callable[[], ReplayModel]  # raises `BundleError`
 
 
 class ReplaySource(Protocol):
@@ -92,17 +76,14 @@ class ReplaySource(Protocol):
     def log(self) -> str:
         """The name of the log that was asked for, empty where none was."""
 
-    def read_log(self, model: str, count: int) -> LogPart:
-        """Return the newest requests of the log that was asked for."""
-
-    def read_server_log(self, environment: str, model: str, count: int) -> LogPart:
-        """Return the newest requests that the server of an environment logged on this machine."""
+    def read(self, environment: str | None, model: str, count: int) -> RequestLog:
+        """Return the newest requests that the server of an environment logged, None for the log that was asked for."""
 
     def has_champion(self) -> bool:
         """Tell whether a model was merged before."""
 
-    def bundles(self) -> AbstractContextManager[ReplayBundles]:
-        """Yield both bundles; raises where one cannot be had."""
+    def bundles(self) -> AbstractContextManager[tuple[Open, Open]]:
+        """Yield what opens the bundle of the champion, and that of the candidate; raises where one is not available."""
 
 
 def compare(
@@ -131,7 +112,7 @@ def compare(
         return replace(empty, because=f"{error.what}: {error.why}")
 
 
-def _nothing_to_replay(source: ReplaySource, log: LogPart, model: str, policy: DeploySettings) -> str:
+def _nothing_to_replay(source: ReplaySource, log: RequestLog, model: str, policy: DeploySettings) -> str:
     """Return why nothing can be replayed, empty where something can."""
     if not policy.replay:
         return "`deploy.replay` of the base is 0"
@@ -147,12 +128,12 @@ def _policy(base: Mapping[str, Any]) -> tuple[str, DeploySettings]:
     return validated(BundleSettings, bundle, name="`bundle` of the base branch").model, policy
 
 
-def _newest(source: ReplaySource, model: str, policy: DeploySettings) -> LogPart | None:
+def _newest(source: ReplaySource, model: str, policy: DeploySettings) -> RequestLog | None:
     """Return the newest requests of the log that was asked for, else of the environment nearest to users."""
     if source.log:
-        return source.read_log(model, policy.replay)
+        return source.read(None, model, policy.replay)
     for environment in sorted(policy.environments, key=lambda name: _promotions(policy, name), reverse=True):
-        part = source.read_server_log(environment, model, policy.replay)
+        part = source.read(environment, model, policy.replay)
         if part.requests:
             return part
     return None
@@ -165,14 +146,17 @@ def _promotions(policy: DeploySettings, environment: str) -> int:
 
 
 def _opened(
-    bundles: ReplayBundles, empty: ReplayComparison, requests: Sequence[LoggedRequest], tell: Callable[[str], None]
+    bundles: tuple[Open, Open],
+    empty: ReplayComparison,
+    requests: Sequence[LoggedRequest],
+    tell: Callable[[str], None],
 ) -> ReplayComparison:
     try:
-        champion = bundles.champion()
+        champion = bundles[0]()
     except LeverframeError as error:  # it names a folder that nobody knows
         return replace(empty, because=f"the champion's bundle cannot be opened: {error.why}")
     try:
-        candidate = bundles.candidate()
+        candidate = bundles[1]()
     except LeverframeError as error:
         fault = f"`{layout.BUNDLE.as_posix()}` cannot be opened: {error.why}"
         return replace(empty, because=fault, fault=fault)
