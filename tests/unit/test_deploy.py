@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.schema import Field, Schema
 from leverframe.domain.plan_engine import Step
-from leverframe.domain.release.release_manifest import ReleaseManifest, read, refuse_other, told
+from leverframe.domain.release.release_manifest import ReleaseManifest, from_tag_message, refuse_other, tag_message
 from leverframe.domain.release.release_state import Release, State
 from leverframe.domain.release.replay import LoggedRequest, RequestPair, body, summarised
 from leverframe.domain.release.server_plan import Forget, Publish, Replay, Withdraw, planned, recovery
@@ -126,10 +126,10 @@ def test_promotion_needs_the_very_manifest_before() -> None:
 @given(st.text(max_size=80))
 def test_a_manifest_in_a_tag_is_read_back(first: str) -> None:
     """Whatever the first line says; the message of a tag that somebody else wrote is none."""
-    assert read(told(DESIRED, first.replace("\n", " ").strip() or "x")) == DESIRED
-    assert read(first) is None
-    assert read(f"x\n\n[{json.dumps(first)}]") is None
-    assert read('x\n\n{"model": "shop"}') is None
+    assert from_tag_message(tag_message(DESIRED, first.replace("\n", " ").strip() or "x")) == DESIRED
+    assert from_tag_message(first) is None
+    assert from_tag_message(f"x\n\n[{json.dumps(first)}]") is None
+    assert from_tag_message('x\n\n{"model": "shop"}') is None
 
 
 def test_golden_rows_are_asked_form_by_form() -> None:
@@ -154,7 +154,7 @@ def said(*probabilities: float) -> tuple[int, dict[str, object]]:
         (said(0.75, 0.5), ""),
         (said(0.75, 0.500009), ""),
         (said(0.75, 0.5001), "golden row 1"),
-        (said(0.75), "1 rows were answered instead of 2"),
+        (said(0.75), "1 rows were predicted instead of 2"),
         (said(0.75, float("nan")), "not the form"),
         ((200, {"outputs": []}), "not the form"),
         ((200, {}), "not the form"),

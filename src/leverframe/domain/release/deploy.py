@@ -78,7 +78,7 @@ def deploy(
     except LeverframeError as error:
         if ledger is not None:
             with suppress(LeverframeError):  # a forge that is not reachable hides nothing of the target
-                ledger.broke(error.what)
+                ledger.lost(error.what)
         raise
     return replace(deployed, recorded=_recorded(ledger, desired, deployed, blamed=blamed)) if ledger else deployed
 
@@ -138,7 +138,7 @@ def _recorded(ledger: Ledger, desired: ReleaseManifest, deployed: Deployed, *, b
     violation = deployed.objections[0]
     if blamed or violation.reason is Reason.BUNDLE_DAMAGED:
         return ledger.failed(desired, violation, deployed.serving)
-    ledger.broke(violation.what)
+    ledger.lost(violation.what)
     return None
 
 
@@ -160,4 +160,4 @@ def rollback(target: Target[Any], number: int | None, why: str, ledger: Ledger |
     deployed = replace(_result(target, before, execution, execution.violation, executor), rolled_back=True)
     if ledger is None or execution.violation is not None or deployed.serving is None:
         return deployed
-    return replace(deployed, recorded=ledger.went_back(before, deployed.serving, why))
+    return replace(deployed, recorded=ledger.rolled_back(before, deployed.serving, why))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from leverframe.domain.release.release_state import State
-from leverframe.domain.release.smoke import Answer
+from leverframe.domain.release.smoke import Response
 
 Metrics = Mapping[tuple[str, ...], float]
 
@@ -61,7 +61,7 @@ class Server(Protocol):
     def unload(self, model: str) -> bool:
         """Let the server unload a model."""
 
-    def infer(self, model: str, body: bytes, version: int | None = None) -> Answer:
+    def infer(self, model: str, body: bytes, version: int | None = None) -> Response:
         """Return status and content of the response to a prediction request."""
 
     def metrics(self, model: str) -> Metrics:

@@ -1,4 +1,4 @@
-"""What a person is told of a server that runs: where it listens, and a request that it answers."""
+"""What a person sees of a server that runs: where it listens, and an example request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "default"  # of the server that `serve` starts without another name
 
 @dataclass(frozen=True)
 class Running:
-    """A server process: its number, when it was born in ticks since the machine started, and its ports."""
+    """A server process: its number, its start time in ticks since the machine started, and its ports."""
 
     pid: int
     born: int
@@ -27,13 +27,13 @@ class Running:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its address."""
         return f"http://{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
 class Served:
-    """A server and the releases that it answers with, by model, newest last; ``example`` is a request."""
+    """A server and the releases that it serves, by model, newest last; ``example`` is a request."""
 
     running: Running
     models: Mapping[str, Sequence[int]]
@@ -47,12 +47,12 @@ class Served:
     def lines(self) -> list[str]:
         """Return it for a terminal, with a line that can be pasted into one."""
         at = self.running
-        told = [
+        models = [
             f"{model}  release {max(releases)}" if releases else f"{model}  no release"
             for model, releases in self.models.items()
         ]
         lines = [
-            f"serving {', '.join(told) or 'no model yet'}",
+            f"serving {', '.join(models) or 'no model yet'}",
             f"  REST     {at.url}/v2",
             f"  gRPC     {at.host}:{at.grpc_port}",
             f"  metrics  http://{at.host}:{at.metrics_port}/metrics",
@@ -81,5 +81,5 @@ def example(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> dict[str, An
 
 
 def curl(url: str, model: str, body: Mapping[str, Any]) -> str:
-    """Return a command that asks for a prediction."""
+    """Return a command that requests a prediction."""
     return f"curl -s {url}/v2/models/{model}/infer -d {shlex.quote(json.dumps(body, separators=(',', ':')))}"

@@ -1,4 +1,4 @@
-"""What a candidate is asked before it gets traffic: rows whose answers are known, and requests it must refuse."""
+"""Test requests for a candidate before it gets traffic: rows with known predictions, and requests it must refuse."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from leverframe.domain.release.serve import request
 
 OWN = "leverframe-check"  # begins the id of our own requests, which are no traffic and are not logged
 
-Answer = tuple[int, Mapping[str, Any]]
+Response = tuple[int, Mapping[str, Any]]
 
 
 def golden_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterator[tuple[bytes, list[Any]]]:
-    """Yield a body for the golden rows of each form, with the answers of training."""
-    for _, rows in groupby(golden, key=lambda each: each["form"]):
-        asked = list(rows)
-        yield _body(request(schema, [each["inputs"] for each in asked])), [each["answer"] for each in asked]
+    """Yield a body for the golden rows of each form, with the predictions of training."""
+    for _, group in groupby(golden, key=lambda row: row["form"]):
+        rows = list(group)
+        yield _body(request(schema, [row["inputs"] for row in rows])), [row["answer"] for row in rows]
 
 
-def differs(schema: Schema, expected: Sequence[Any], answer: Answer, tolerance: float) -> str:
-    """Return how an answer differs from the expected ones, empty where it does not."""
-    status, content = answer
+def differs(schema: Schema, expected: Sequence[Any], response: Response, tolerance: float) -> str:
+    """Return how a response differs from the expected predictions, empty where it does not."""
+    status, content = response
     if status != 200:
         return f"the golden rows got status {status}: {str(content.get('error', ''))[:200]}"
     try:
         given = numbers(schema, content)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        return f"the answer has not the form of the schema: {error!r}"
+        return f"the response has not the form of the schema: {error!r}"
     if len(given) != len(expected):
-        return f"{len(given)} rows were answered instead of {len(expected)}"
+        return f"{len(given)} rows were predicted instead of {len(expected)}"
     for row, (ours, theirs) in enumerate(
         zip(given, map(expected_number, [schema] * len(expected), expected), strict=True)
     ):
         limit = tolerance * max(1.0, *(abs(each) for each in theirs))
         if len(ours) != len(theirs) or not all(abs(a - b) <= limit for a, b in zip(ours, theirs, strict=True)):
-            return f"golden row {row} was answered {ours} instead of {theirs}"
+            return f"golden row {row} was predicted as {ours} instead of {theirs}"
     return ""
 
 
 def numbers(schema: Schema, content: Mapping[str, Any]) -> list[list[float]]:
-    """Return the numbers of an answer, a list a row: probabilities, or the prediction."""
+    """Return the numbers of a response, a list a row: predicted probabilities, or the prediction."""
     name = "prediction" if schema.label.kind == "regression" else "probability"
     output = {each["name"]: each for each in content["outputs"]}[name]
     width = len(schema.classes) if schema.label.kind == "multiclass" else 1
@@ -55,7 +55,7 @@ def numbers(schema: Schema, content: Mapping[str, Any]) -> list[list[float]]:
 
 
 def expected_number(schema: Schema, answer: Any) -> list[float]:
-    """Return what the tensors of an answer hold of what the model says."""
+    """Return the numbers that the response of a server holds of a row's prediction."""
     if schema.label.kind == "regression":
         return [float(answer)]
     return [float(answer[schema.classes.index("1")])] if schema.label.kind == "binary" else [float(x) for x in answer]
@@ -87,7 +87,7 @@ def bad_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterato
     if number is not None:
         others = [each for each in good if each is not number]
         yield "text for a number", _body({"inputs": [{**number, "data": ["twelve"]}, *others]})
-        yield "a truth for a number", _body({"inputs": [{**number, "data": [True]}, *others]})
+        yield "a boolean for a number", _body({"inputs": [{**number, "data": [True]}, *others]})
         yield "a number beyond every double", _body({"inputs": [{**number, "data": [10**400]}, *others]})
 
 

@@ -1,7 +1,7 @@
 """What is kept of releases in the cluster itself: any machine, and any job, sees the same.
 
 One ConfigMap a model holds the state, and of each release that is kept the manifests and the schema. It is
-written with the version that was read, so that of two deployments at once the later is told.
+written with the version that was read, so that of two deployments at once the later gets an error.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class ClusterRecord:
 
     def manifest(self, name: str, namespace: str) -> Manifest:
         """Return the object that holds the record of the model whose objects have that name."""
-        known = {each.number for each in self.state.releases}
+        known = {release.number for release in self.state.releases}
         data = {_STATE: json.dumps(self.state.to_json(), sort_keys=True)}
-        for number, each in self.kept.items():
+        for number, kept in self.kept.items():
             if number in known:
-                content = {"objects": list(each.objects), "schema": each.schema}
+                content = {"objects": list(kept.objects), "schema": kept.schema}
                 data[f"release-{number}.json"] = json.dumps(content, sort_keys=True)
         metadata: dict[str, Any] = {
             "name": record_name(name), "namespace": namespace, "labels": {INSTANCE: name, OWNER: "leverframe"},
@@ -63,9 +63,9 @@ def read_record(model: str, found: Mapping[str, Any] | None) -> ClusterRecord:
     try:
         data = found["data"]
         state = State.from_json(json.loads(data[_STATE]))
-        kept = {each.number: json.loads(data[f"release-{each.number}.json"]) for each in state.releases}
+        kept = {release.number: json.loads(data[f"release-{release.number}.json"]) for release in state.releases}
         return ClusterRecord(
-            state, {number: Kept(**each) for number, each in kept.items()}, found["metadata"]["resourceVersion"]
+            state, {number: Kept(**content) for number, content in kept.items()}, found["metadata"]["resourceVersion"]
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ClusterError(
