@@ -137,7 +137,7 @@ def server(*, ready: bool, restarts: int = 0, **state: Any) -> dict[str, Any]:
         ([pod(number=2, **server(ready=False, waiting={"reason": "CrashLoopBackOff"}))], "no pod of it", False),
         ([pod(conditions=[{"type": "PodScheduled", "status": "False", "message": "busy"}])], "no node: busy", False),
         ([pod(**server(ready=False, waiting={"reason": "ImagePullBackOff", "message": "denied"}))], "denied", False),
-        ([pod(**server(ready=False, waiting={"reason": "ContainerCreating"}))], "tell no reason", False),
+        ([pod(**server(ready=False, waiting={"reason": "ContainerCreating"}))], "give no reason", False),
         ([pod(**server(ready=False, running={}))], "the model does not get ready", True),
         ([pod(**server(ready=False, terminated={"exitCode": 137, "reason": "OOMKilled"}))], "137: OOMKilled", True),
         (

@@ -1,4 +1,4 @@
-"""The environment that a release goes to: what is declared of it, in the commit that is deployed."""
+"""The environment that a release is deployed to, as the deployed commit declares it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Environment:
 
     @property
     def settings(self) -> EnvironmentSettings:
-        """What is declared of it."""
+        """What leverframe.yaml declares of it."""
         return self.levers.deploy.environments[self.name]
 
     @property
@@ -60,12 +60,12 @@ class Environment:
         )
 
     def in_cluster(self, target: str | None = None) -> bool:
-        """Tell whether a cluster is meant: as asked, else as declared. Raises ``SettingsError``."""
+        """Tell whether the target is a cluster: ``target``, else as declared. Raises ``SettingsError``."""
         declared = self.settings.kubernetes is not None
         if target == "kubernetes" and not declared:
             raise SettingsError(
                 f"environment `{self.name}` declares no cluster",
-                why=f"`deploy.environments.{self.name}.kubernetes` of leverframe.yaml is not there",
+                why=f"`deploy.environments.{self.name}.kubernetes` of leverframe.yaml is missing",
                 next="declare context, namespace, image and remote there; docs/guides/kubernetes.md has an example",
             )
         return declared if target is None else target == "kubernetes"

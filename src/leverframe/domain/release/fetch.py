@@ -107,7 +107,7 @@ def _read(contents: Contents, md5: str, what: str) -> bytes:
 
 def _another(why: str) -> BundleError:
     return BundleError(
-        "the remote does not have the bundle that was asked for",
+        "the remote does not have the bundle",
         why=why,
         next="`dvc push` where the pipeline ran; `--md5` and `--bundle` come from the same commit",
     )

@@ -16,7 +16,7 @@ NAME = "default"  # of the server that `serve` starts without another name
 
 @dataclass(frozen=True)
 class Running:
-    """A server process: its number, its start time in ticks since the machine started, and its ports."""
+    """A server process: its number, its start in 1/100 s since the machine started, and its ports."""
 
     pid: int
     born: int
@@ -65,7 +65,7 @@ class Served:
 
 def request(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the body of a V2 request for rows of one form; every row has the same columns."""
-    known = {each.name: each for each in (*schema.keys, *schema.columns)}
+    known = {field.name: field for field in (*schema.keys, *schema.columns)}
     return {
         "inputs": [
             {"name": name, "shape": [len(rows)], "datatype": datatype(known[name]), "data": [row[name] for row in rows]}
@@ -76,7 +76,7 @@ def request(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 
 def example(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Return a small request by entity keys, from a golden row; None where there is none."""
-    row = next((each["inputs"] for each in golden if each["form"] == "keys"), None)
+    row = next((golden_row["inputs"] for golden_row in golden if golden_row["form"] == "keys"), None)
     return request(schema, [row]) if row and AS_OF in row else None
 
 

@@ -34,7 +34,7 @@ from leverframe.domain.release.target import Candidate, DeployContext
 from leverframe.domain.verdict import Objection, Reason
 from leverframe.errors import LeverframeError
 
-_READY = 60.0  # seconds in which a release must answer; opening a bundle takes two
+_READY = 60.0  # seconds in which a release must get ready; opening a bundle takes two
 _POLL = 0.2
 _FEW, _FEWER = 30, 5  # requests, before and after, below which latencies are not compared: a slow release gets few
 _READ_LOG = "read the log of the server"
@@ -140,7 +140,7 @@ class ServerExecutor:
         self._store.put_release(model, action.number, {**self._settings(action.number), "name": model})
         why = self._server.load(model)
         if not why and not self._comes_up(model, action.number):
-            why = f"it did not answer within {_READY:.0f} seconds"
+            why = f"it did not get ready within {_READY:.0f} seconds"
         return Objection(Reason.LOAD_FAILED, why, "`dvc repro bundle` makes it again") if why else None
 
     def _smoke(self, action: Smoke) -> Objection | None:
@@ -190,7 +190,7 @@ class ServerExecutor:
             status, content = self._server.infer(self._desired.model, request)
             parameters = content.get("parameters") or {}
             if (content.get("model_version"), parameters.get("bundle")) != (str(action.number), self._desired.bundle):
-                what = f"the server answers with release {content.get('model_version')}, status {status}"
+                what = f"the server predicts with release {content.get('model_version')}, status {status}"
                 return Objection(Reason.VERIFY_FAILED, what, fix)
             wrong = differs(self._schema, expected, (status, content), self._manifest.tolerance) or self._worse(action)
             if wrong:

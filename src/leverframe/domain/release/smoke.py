@@ -37,7 +37,7 @@ def differs(schema: Schema, expected: Sequence[Any], response: Response, toleran
     for row, (ours, theirs) in enumerate(
         zip(given, map(expected_number, [schema] * len(expected), expected), strict=True)
     ):
-        limit = tolerance * max(1.0, *(abs(each) for each in theirs))
+        limit = tolerance * max(1.0, *map(abs, theirs))
         if len(ours) != len(theirs) or not all(abs(a - b) <= limit for a, b in zip(ours, theirs, strict=True)):
             return f"golden row {row} was predicted as {ours} instead of {theirs}"
     return ""
@@ -46,27 +46,29 @@ def differs(schema: Schema, expected: Sequence[Any], response: Response, toleran
 def numbers(schema: Schema, content: Mapping[str, Any]) -> list[list[float]]:
     """Return the numbers of a response, a list a row: predicted probabilities, or the prediction."""
     name = "prediction" if schema.label.kind == "regression" else "probability"
-    output = {each["name"]: each for each in content["outputs"]}[name]
+    output = {tensor["name"]: tensor for tensor in content["outputs"]}[name]
     width = len(schema.classes) if schema.label.kind == "multiclass" else 1
-    flat = [float(each) for each in output["data"]]
+    flat = [float(value) for value in output["data"]]
     if not all(map(math.isfinite, flat)):
         raise ValueError("a number is not finite")
     return [flat[start : start + width] for start in range(0, len(flat), width)]
 
 
-def expected_number(schema: Schema, answer: Any) -> list[float]:
+def expected_number(schema: Schema, prediction: Any) -> list[float]:
     """Return the numbers that the response of a server holds of a row's prediction."""
     if schema.label.kind == "regression":
-        return [float(answer)]
-    return [float(answer[schema.classes.index("1")])] if schema.label.kind == "binary" else [float(x) for x in answer]
+        return [float(prediction)]
+    return (
+        [float(prediction[schema.classes.index("1")])] if schema.label.kind == "binary" else [*map(float, prediction)]
+    )
 
 
 def bad_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, bytes]]:
-    """Yield requests with a name for what is wrong with each: a server answers every one with 4xx."""
+    """Yield requests with a name for what is wrong with each: a server responds to every one with 4xx."""
     row = golden[0]["inputs"]
     good: list[dict[str, Any]] = request(schema, [row])["inputs"]
     first, rest = good[0], good[1:]
-    number = next((each for each in good if each["datatype"] in ("FP64", "INT64")), None)
+    number = next((tensor for tensor in good if tensor["datatype"] in ("FP64", "INT64")), None)
     yield "no JSON", b'{"inputs": ['
     yield "nothing", b""
     yield "a list", b"[]"
@@ -85,7 +87,7 @@ def bad_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterato
     yield "a value that is an object", _body({"inputs": [{**first, "data": [{"a": 1}]}, *rest]})
     yield "data that are no list", _body({"inputs": [{**first, "data": "text"}, *rest]})
     if number is not None:
-        others = [each for each in good if each is not number]
+        others = [tensor for tensor in good if tensor is not number]
         yield "text for a number", _body({"inputs": [{**number, "data": ["twelve"]}, *others]})
         yield "a boolean for a number", _body({"inputs": [{**number, "data": [True]}, *others]})
         yield "a number beyond every double", _body({"inputs": [{**number, "data": [10**400]}, *others]})

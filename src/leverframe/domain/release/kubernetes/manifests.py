@@ -92,28 +92,32 @@ def overlay(release: ClusterRelease) -> Manifest:
 def stamped(objects: Sequence[Manifest], release: ClusterRelease) -> list[Manifest]:
     """Return the objects, the workload among them annotated with the digest of all."""
     digest = hashlib.sha256(json.dumps(objects, sort_keys=True).encode()).hexdigest()
-    found = []
-    for each in objects:
-        metadata = each["metadata"]
-        if each["kind"] == release.workload:
+    result = []
+    for manifest in objects:
+        metadata = manifest["metadata"]
+        if manifest["kind"] == release.workload:
             metadata = {**metadata, "annotations": {**metadata.get("annotations", {}), MANIFESTS: digest}}
-        found.append({**each, "metadata": metadata})
-    return found
+        result.append({**manifest, "metadata": metadata})
+    return result
 
 
 def digest_of(objects: Sequence[Manifest], kind: str) -> str:
     """Return the digest that the workload among stamped objects carries."""
-    return next((_annotations(each).get(MANIFESTS, "") for each in objects if each["kind"] == kind), "")
+    return _annotation(objects, kind, MANIFESTS)
 
 
 def commit_of(objects: Sequence[Manifest], kind: str) -> str:
     """Return the commit that the workload among rendered objects carries, empty where there is none."""
-    return next((_annotations(each).get(COMMIT, "") for each in objects if each["kind"] == kind), "")
+    return _annotation(objects, kind, COMMIT)
+
+
+def _annotation(objects: Sequence[Manifest], kind: str, name: str) -> str:
+    return next((_annotations(manifest).get(name, "") for manifest in objects if manifest["kind"] == kind), "")
 
 
 @dataclass(frozen=True)
 class Live:
-    """What the workload in the cluster says of itself; ``digest`` is that of the manifests it was applied from."""
+    """What the workload in the cluster is annotated with; ``digest`` is that of the manifests it was applied from."""
 
     bundle: str
     number: int
@@ -122,27 +126,27 @@ class Live:
 
 def live(workload: Mapping[str, Any] | None) -> Live | None:
     """Return what a workload carries; None where there is none, or none of ours."""
-    told = _annotations(workload or {})
+    annotations = _annotations(workload or {})
     number = (workload or {}).get("metadata", {}).get("labels", {}).get(RELEASE, "")
-    if BUNDLE not in told or not number.isdigit():
+    if BUNDLE not in annotations or not number.isdigit():
         return None
-    return Live(told[BUNDLE], int(number), told.get(MANIFESTS, ""))
+    return Live(annotations[BUNDLE], int(number), annotations.get(MANIFESTS, ""))
 
 
 def _annotations(thing: Mapping[str, Any]) -> Mapping[str, str]:
-    found: Mapping[str, str] = thing.get("metadata", {}).get("annotations") or {}
-    return found
+    annotations: Mapping[str, str] = thing.get("metadata", {}).get("annotations") or {}
+    return annotations
 
 
 def _annotated(release: ClusterRelease) -> Manifest:
-    """Return the patch that lets the workload and its pods say what they serve."""
-    told = {BUNDLE: release.bundle, COMMIT: release.commit}
+    """Return the patch that annotates the workload and its pods with what they serve."""
+    annotations = {BUNDLE: release.bundle, COMMIT: release.commit}
     if release.workload == "Deployment":
-        spec: Manifest = {"template": {"metadata": {"annotations": told}}}
+        spec: Manifest = {"template": {"metadata": {"annotations": annotations}}}
     else:
         labels = {RELEASE: str(release.number), INSTANCE: release.name}
-        spec = {"predictor": {"annotations": told, "labels": labels}}
-    return _patch(release.workload, {"metadata": {"annotations": told}, "spec": spec})
+        spec = {"predictor": {"annotations": annotations, "labels": labels}}
+    return _patch(release.workload, {"metadata": {"annotations": annotations}, "spec": spec})
 
 
 def _deployment(release: ClusterRelease) -> list[Manifest]:
@@ -166,10 +170,10 @@ def _kserve(release: ClusterRelease) -> list[Manifest]:
     at = "/spec/predictor/initContainers/0"
     predictor = [{"op": "add", "path": f"{at}/{name}", "value": value} for name, value in fetch.items()]
     predictor += [{"op": "replace", "path": f"{at}/image", "value": image}]
-    predictor += [{"op": "add", "path": f"{at}/volumeMounts/-", "value": each} for each in mounts]
+    predictor += [{"op": "add", "path": f"{at}/volumeMounts/-", "value": mount} for mount in mounts]
     predictor += [
-        {"op": "add", "path": "/spec/predictor/volumes/-", "value": each}
-        for each in _volumes(release).get("volumes", [])
+        {"op": "add", "path": "/spec/predictor/volumes/-", "value": volume}
+        for volume in _volumes(release).get("volumes", [])
     ]
     predictor += [
         {"op": "replace", "path": f"/spec/predictor/{name}", "value": value}
@@ -184,7 +188,7 @@ def _kserve(release: ClusterRelease) -> list[Manifest]:
         for name, value in _server(release, 8080, whole=True).items()
         if name != "volumeMounts"
     ]
-    runtime += [{"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": each} for each in mounts]
+    runtime += [{"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": mount} for mount in mounts]
     return [_steps("InferenceService", predictor), _steps("ServingRuntime", runtime), *_account(cluster)]
 
 
@@ -229,19 +233,19 @@ def _between(cluster: KubernetesSettings, least: str, most: str) -> Manifest:
 
 
 def _account(cluster: KubernetesSettings) -> list[Manifest]:
-    told = dict(cluster.service_account)
-    return [_patch("ServiceAccount", {"metadata": {"annotations": told}})] if told else []
+    annotations = dict(cluster.service_account)
+    return [_patch("ServiceAccount", {"metadata": {"annotations": annotations}})] if annotations else []
 
 
 def _reached(cluster: KubernetesSettings) -> list[Manifest]:
-    """Return the patches of the policy: namespaces whose pods may ask, and the port of the remote."""
+    """Return the patches of the policy: namespaces whose pods may send requests, and the port of the remote."""
     steps: list[Manifest] = [
         {
             "op": "add",
             "path": "/spec/ingress/0/from/-",
-            "value": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": each}}},
+            "value": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": client}}},
         }
-        for each in cluster.clients
+        for client in cluster.clients
     ]
     at = urlsplit(cluster.remote)
     port = at.port or _PORTS.get(at.scheme, 443)
