@@ -21,6 +21,7 @@ class Releases:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._models, self._bundles = folder, folder / "models", folder / "bundles"
+        self._removed = folder / "removed"  # releases that the server may have loaded still
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -65,9 +66,11 @@ class Releases:
         write_folder(self._bundles / digest, files)
 
     def numbers(self, model: str) -> list[int]:
-        """Return the releases that are in the server's folder."""
-        folder = self._models / model
-        return sorted(int(found.name) for found in folder.iterdir() if found.name.isdigit()) if folder.is_dir() else []
+        """Return the releases in the server's folder, and those that were removed from it and not discarded."""
+        names = [folder.name for folder in self._files(self._models / model)]
+        removed = [folder.name.rpartition("-") for folder in self._files(self._removed)]
+        names += [number for name, _, number in removed if name == model]
+        return sorted({int(name) for name in names if name.isdigit()})
 
     def has_model(self, model: str) -> bool:
         """Tell whether a model is in the server's folder."""
@@ -85,18 +88,24 @@ class Releases:
         staged.rename(release)
 
     def remove_release(self, model: str, number: int) -> None:
-        """Remove a release from the server's folder."""
-        self._remove(self._models / model / str(number))
+        """Remove a release from the server's folder; where a run ends before it is discarded, ``numbers`` has it."""
+        release, removed = self._models / model / str(number), self._removed / f"{model}-{number}"
+        if release.is_dir():
+            shutil.rmtree(removed, ignore_errors=True)
+            removed.parent.mkdir(parents=True, exist_ok=True)
+            release.rename(removed)
 
-    def remove_model(self, model: str) -> bool:
-        """Remove a model from the server's folder; return whether it was there."""
-        there = self.has_model(model)
+    def discard_release(self, model: str, number: int) -> None:
+        """Forget a release that was removed: the server does not have it loaded any more."""
+        shutil.rmtree(self._removed / f"{model}-{number}", ignore_errors=True)
+
+    def remove_model(self, model: str) -> None:
+        """Remove a model from the server's folder, if it is there."""
         self._remove(self._models / model)
-        return there
 
     def keep_bundles(self, digests: Sequence[str]) -> None:
         """Remove all other bundles."""
-        for bundle in self._bundles.iterdir() if self._bundles.is_dir() else ():
+        for bundle in self._files(self._bundles):
             if bundle.name not in digests:
                 self._remove(bundle)
 
@@ -104,11 +113,14 @@ class Releases:
         """Remove a folder at once, as others see it."""
         if not folder.exists():
             return
-        gone = self._folder / "staged" / f"gone-{folder.parent.name}-{folder.name}"
+        gone = self._folder / "staged" / f"gone-{folder.name}"
         gone.parent.mkdir(exist_ok=True)
         shutil.rmtree(gone, ignore_errors=True)
         folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
+
+    def _files(self, folder: Path) -> list[Path]:
+        return list(folder.iterdir()) if folder.is_dir() else []
 
     def _record(self, model: str) -> Path:
         return self._folder / "releases" / f"{model}.json"

@@ -34,16 +34,19 @@ class ReleaseStore(BundleStore, Protocol):
         """Replace the record."""
 
     def numbers(self, model: str) -> list[int]:
-        """Return the releases that are in the server's folder."""
+        """Return the releases in the server's folder, and those that were removed from it and not discarded."""
 
     def has_model(self, model: str) -> bool:
         """Tell whether a model is in the server's folder."""
 
     def remove_release(self, model: str, number: int) -> None:
-        """Remove a release from the server's folder."""
+        """Remove a release from the server's folder; where a run ends before it is discarded, ``numbers`` has it."""
 
-    def remove_model(self, model: str) -> bool:
-        """Remove a model from the server's folder; return whether it was there."""
+    def discard_release(self, model: str, number: int) -> None:
+        """Forget a release that was removed: the server does not have it loaded any more."""
+
+    def remove_model(self, model: str) -> None:
+        """Remove a model from the server's folder, if it is there."""
 
     def keep_bundles(self, digests: Sequence[str]) -> None:
         """Remove all other bundles."""

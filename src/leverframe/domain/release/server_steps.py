@@ -104,7 +104,7 @@ class ServerExecutor:
             case Forget():
                 self._forget(action.model)
             case Withdraw():
-                self._withdraw(action.number)
+                self._withdraw([action.number])
             case _:
                 assert_never(action)
 
@@ -219,34 +219,39 @@ class ServerExecutor:
         self._forget(self._desired.model)
 
     def _prune(self) -> None:
-        model, state = self._desired.model, self._state
+        state = self._state
         kept = {release.number for release in state.releases}
-        stale = [number for number in self._store.numbers(model) if number not in kept]
-        for number in stale:
-            self._store.remove_release(model, number)
+        stale = [number for number in self._store.numbers(self._desired.model) if number not in kept]
         if stale:
-            self._server.load(model)
+            self._withdraw(stale)
         self._store.keep_bundles([release.bundle for release in state.releases])
 
     def _go_back(self, action: GoBack) -> Objection | None:
-        model, state = self._desired.model, self._state
+        state = self._state
         self._store.record(state.back_to(action.number, action.why))
-        for release in state.releases:
-            if release.number > action.number:
-                self._store.remove_release(model, release.number)
-        return _loaded(self._server.load(model))
+        return _loaded(self._withdraw([each.number for each in state.releases if each.number > action.number]))
 
-    def _withdraw(self, number: int) -> None:
-        model = self._desired.model
-        self._store.remove_release(model, number)
+    def _withdraw(self, numbers: Sequence[int]) -> str:
+        """Let the server serve without some releases; return why it cannot.
+
+        They are discarded last: a run that ends before finds that the server may have them loaded.
+        """
+        model, why = self._desired.model, ""
+        for number in numbers:
+            self._store.remove_release(model, number)
         if self._state.serving is None:
             self._server.unload(model)
         else:
-            self._server.load(model)
+            why = self._server.load(model)
+        for number in numbers if not why else ():
+            self._store.discard_release(model, number)
+        return why
 
     def _forget(self, model: str) -> None:
-        if self._store.remove_model(f"{model}{CANDIDATE}"):
-            self._server.unload(f"{model}{CANDIDATE}")
+        candidate = f"{model}{CANDIDATE}"
+        if self._store.has_model(candidate):
+            self._server.unload(candidate)  # first: a run that ends here finds the folder
+            self._store.remove_model(candidate)
 
     def _settings(self, number: int) -> dict[str, Any]:
         settings, uri = json.loads(self._files[names.SETTINGS]), f"../../../bundles/{self._desired.bundle}"

@@ -34,9 +34,8 @@ def differs(schema: Schema, expected: Sequence[Any], response: Response, toleran
         return f"the response has not the form of the schema: {error!r}"
     if len(given) != len(expected):
         return f"{len(given)} rows were predicted instead of {len(expected)}"
-    for row, (ours, theirs) in enumerate(
-        zip(given, map(expected_number, [schema] * len(expected), expected), strict=True)
-    ):
+    for row, (ours, prediction) in enumerate(zip(given, expected, strict=True)):
+        theirs = expected_number(schema, prediction)
         limit = tolerance * max(1.0, *map(abs, theirs))
         if len(ours) != len(theirs) or not all(abs(a - b) <= limit for a, b in zip(ours, theirs, strict=True)):
             return f"golden row {row} was predicted as {ours} instead of {theirs}"
@@ -58,9 +57,9 @@ def expected_number(schema: Schema, prediction: Any) -> list[float]:
     """Return the numbers that the response of a server holds of a row's prediction."""
     if schema.label.kind == "regression":
         return [float(prediction)]
-    return (
-        [float(prediction[schema.classes.index("1")])] if schema.label.kind == "binary" else [*map(float, prediction)]
-    )
+    if schema.label.kind == "binary":
+        return [float(prediction[schema.classes.index("1")])]
+    return [float(value) for value in prediction]
 
 
 def bad_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, bytes]]:
