@@ -13,7 +13,7 @@ from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import Schema, from_json
 
-Fault = Literal["load", "wrong", "accepts", "flips", "publish", "fails", "slow"]
+Fault = Literal["load", "wrong", "accepts", "breaks", "flip", "flips", "publish", "fails", "slow"]
 
 
 @dataclass
@@ -21,7 +21,8 @@ class ModelServer:
     """Serves the newest loaded release of each model below ``folder``; ``faults`` says what a bundle does wrong.
 
     `load` and `publish`: it cannot be loaded, or only not for traffic. `wrong`: golden rows are predicted
-    otherwise. `accepts`: it refuses nothing. `flips`: other rows get another label. `fails` and `slow`: so its
+    otherwise. `accepts`: it refuses nothing. `breaks`: it fails instead. `flip`, `flips`: one or two other
+    rows get another label. `fails` and `slow`: so its
     metrics say.
     """
 
@@ -69,11 +70,14 @@ class ModelServer:
         schema, fault = from_json(json.loads((files / names.SCHEMA).read_bytes())), self.faults.get(bundle)
         rows = _rows(schema, body)
         if rows is None and fault != "accepts":
-            return 400, {"error": "it is no request"}
+            return 500 if fault == "breaks" else 400, {"error": "it is no request"}
         golden = [json.loads(line) for line in (files / names.GOLDEN).read_text(encoding="utf-8").splitlines()]
         known = {json.dumps(row["inputs"], sort_keys=True): row["answer"][1] for row in golden}
-        other = 0.75 if fault == "flips" else 0.25
-        probabilities = [known.get(json.dumps(row, sort_keys=True), other) for row in rows or []]
+        flipped = {"flip": 1, "flips": 2}.get(fault or "", 0)  # rows by size: those below
+        probabilities = [
+            known.get(json.dumps(row, sort_keys=True), 0.75 if (row.get("size") or 0) < flipped else 0.25)
+            for row in rows or []
+        ]
         if fault == "wrong":
             probabilities = [1 - each for each in probabilities]
         outputs = [{"name": "probability", "data": probabilities}]

@@ -167,6 +167,7 @@ FAULTS: list[tuple[Fault, str]] = [
     ("load", "load-failed"),
     ("wrong", "smoke-failed"),
     ("accepts", "smoke-failed"),
+    ("breaks", "smoke-failed"),
     ("flips", "replay-differs"),
     ("publish", "load-failed"),
     ("fails", "verify-failed"),
@@ -193,6 +194,16 @@ def test_each_step_that_fails_is_undone(machine: Machine, fault: Fault, reason: 
     healed = machine.deploy(TWO, "b", again=True)
     assert (healed.objections, healed.serving and healed.serving.number) == ((), 3)
     machine.is_whole()
+
+
+def test_a_replay_at_the_limit_passes(machine: Machine) -> None:
+    """One of five rows gets another label, which is what the policy allows."""
+    machine.deploy(ONE, "a")
+    machine.server.faults[sha256(TWO[MANIFEST])] = "flip"
+    done = machine.deploy(TWO, "b")
+    assert done.objections == ()
+    assert done.replayed is not None
+    assert (done.replayed.disagree, done.replayed.rows, done.replayed.share) == (1, 5, 0.2)
 
 
 def test_a_damaged_copy_is_not_held_against_the_bundle(machine: Machine) -> None:
@@ -310,7 +321,8 @@ def test_a_rollback_is_recorded(machine: Machine) -> None:
     assert back.recorded is not None
     assert (back.recorded.assignment, back.recorded.revert) == ("shop#local#3", "pull/1")
     assert machine.forge.states[-1][1] == "success"
-    assert [each.reason for each in rollback(machine.target, None, "x").objections] == ["nothing-to-restore"]
+    for number in (None, 1, 2, 9):  # none before, the one that serves, one that was left, one that never was
+        assert [each.reason for each in rollback(machine.target, number, "x").objections] == ["nothing-to-restore"]
     machine.is_whole()
 
 
