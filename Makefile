@@ -29,13 +29,14 @@ test: $(READY) check ## run the linters and all tests
 	@echo "== tests: unit, integration, loop, workflows"
 	@pytest
 
-check: $(READY) ## linters, types, import walls, docstrings, derived files
+check: $(READY) ## linters, types, imports, docstrings, derived files
 	@echo "== ruff";          ruff check . && ruff format --check .
 	@echo "== mypy";          mypy
-	@echo "== import walls";  lint-imports
-	@echo "== docstrings";    interrogate src pipelines benchmarks actions
+	@echo "== imports";  lint-imports
+	@echo "== docstrings";    interrogate src pipelines benchmarks actions docs
 	@echo "== dvc.yaml";      leverframe stages --check
 	@echo "== actions";       python -m actions.generate --check
+	@echo "== architecture";  python -m docs.picture --check
 	@echo "== workflows";     zizmor --quiet --offline --strict-collection --persona auditor . \
 	  && check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml \
 	  && check-jsonschema --quiet --builtin-schema vendor.github-actions actions/*/action.yml

@@ -1,7 +1,7 @@
 """Write `actions/*/action.yml` and their READMEs from the options of the commands.
 
 `python -m actions.generate --write` writes them, `--check` (in `make check`) fails where one differs.
-An action has no logic: it maps inputs to the environment, and runs the command of its name.
+An action has no logic: it maps its inputs to environment variables, and runs the command of its name.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ HERE = Path(__file__).parent
 LEVERS = ("check", "reproduce", "gate", "report", "deploy")
 OUTPUTS = {
     "verdict": "`passed`, `failed` or `skipped`",
-    "reason": "reasons of a failure, separated by blanks; the closed list is in the documentation",
-    "report": "file with what was found, or the address of the comment",
+    "reason": "reasons of a failed verdict, separated by spaces; a closed list, see docs/guides/gate.md",
+    "report": "file with the result, or the URL of the comment",
 }
 TOKENS = {
-    "report": "token that may comment and add checks; the built-in one is enough",
-    "deploy": "token that may add tags, deployments and the pull request that takes a change back; with an empty one "
-    "nothing is written but local tags",
+    "report": "token that may comment and add check runs; the built-in token is enough",
+    "deploy": "token that may push tags, add deployments and open a revert pull request; without one the action "
+    "writes only local tags",
 }
 _NOT_INPUTS = ("json", "help")
 _PINS = {
@@ -49,20 +49,20 @@ class Permission:
 
 
 PERMISSIONS: dict[str, tuple[Permission, ...]] = {
-    "check": (Permission("contents", "read", "to check the repository out"),),
-    "reproduce": (Permission("contents", "read", "to check the repository out"),),
-    "gate": (Permission("contents", "read", "to check the repository out"),),
+    "check": (Permission("contents", "read", "to check out the repository"),),
+    "reproduce": (Permission("contents", "read", "to check out the repository"),),
+    "gate": (Permission("contents", "read", "to check out the repository"),),
     "report": (
         Permission("pull-requests", "write", "to post the card as a comment; not needed with `publisher: summary`"),
-        Permission("checks", "write", "to add the check run whose conclusion is the gate"),
-        Permission("contents", "read", "to check the repository out; `write` where `assets` is used"),
+        Permission("checks", "write", "to add the check run with the verdict of the gate"),
+        Permission("contents", "read", "to check out the repository; `write` where `assets` is used"),
     ),
     "deploy": (
-        Permission("contents", "write", "to add the tags of version and assignment"),
-        Permission("deployments", "write", "to show the deployment and its state"),
-        Permission("pull-requests", "write", "to open the pull request that takes back what could not serve"),
+        Permission("contents", "write", "to push the tags of version and deployment"),
+        Permission("deployments", "write", "to report the deployment and its status"),
+        Permission("pull-requests", "write", "to open a revert pull request after a failed deployment"),
     ),
-    "setup": (Permission("contents", "read", "to check the repository out"),),
+    "setup": (Permission("contents", "read", "to check out the repository"),),
 }
 
 
@@ -74,7 +74,7 @@ def pinned(action: str) -> str:
 
 @dataclass(frozen=True)
 class Input:
-    """One input: its name, what the command reads it from, and its words."""
+    """One input: its name, the environment variable that the command reads, and its description."""
 
     name: str
     variable: str
@@ -83,7 +83,7 @@ class Input:
 
 
 def inputs(lever: str) -> list[Input]:
-    """Return the inputs of an action: the options of its command in their order, but for what only a terminal needs."""
+    """Return the inputs of an action: the options of its command in order, except those for a terminal."""
     command = leverframe.get_command(click.Context(leverframe), lever)
     assert command is not None  # noqa: S101 - the floor-plan test holds the set
     found = []
@@ -144,7 +144,7 @@ def readme(name: str, described: list[Input]) -> str:
     lines += [f"| `{each.name}: {each.level}` | {each.reason} |" for each in PERMISSIONS[name]]
     lines += ["", "## A whole workflow", "", "```yaml", *_workflow(name), "```", ""]
     if name in LEVERS:
-        lines += [f"The same on your machine: `leverframe {name} --help`.", ""]
+        lines += [f"Run the same on your machine: `leverframe {name} --help`.", ""]
     return "\n".join(lines)
 
 
@@ -155,8 +155,8 @@ def _cell(text: str) -> str:
 def _purpose(name: str) -> str:
     if name == "setup":
         return (
-            "Installs what the levers need: Python packages from a lock file with hashes, the cache of DVC "
-            "(restored everywhere, saved on the default branch alone), CML and Terraform where they are asked for."
+            "Installs Python packages from a lock file with hashes, restores the DVC cache (and saves it on the "
+            "default branch only), and optionally installs CML and Terraform."
         )
     command = leverframe.get_command(click.Context(leverframe), name)
     paragraphs = (command.help or "").split("\n\n") if command else []
@@ -164,7 +164,7 @@ def _purpose(name: str) -> str:
 
 
 def _after_merge() -> Iterator[str]:
-    """Yield a whole workflow that deploys what was merged."""
+    """Yield a whole workflow that deploys after a merge."""
     yield from (
         "name: deploy",
         "on:",
@@ -173,12 +173,12 @@ def _after_merge() -> Iterator[str]:
         "permissions: {}",
         "concurrency:",
         "  group: deploy",
-        "  cancel-in-progress: false # one after the other; the newest commit is deployed last",
+        "  cancel-in-progress: false # one by one; the newest commit is deployed last",
         "jobs:",
         "  deploy:",
         "    runs-on: [self-hosted, leverframe] # the machine of the server",
         "    timeout-minutes: 30",
-        "    environment: production # its rules on GitHub, such as reviewers, hold here",
+        "    environment: production # its protection rules on GitHub apply, such as reviewers",
         "    permissions:",
     )
     for each in PERMISSIONS["deploy"]:
@@ -187,7 +187,7 @@ def _after_merge() -> Iterator[str]:
         "    steps:",
         f"      - uses: {pinned('actions/checkout')}",
         "        with:",
-        "          fetch-depth: 0 # earlier commits and tags are what a rollback and a version number need",
+        "          fetch-depth: 0 # a rollback and a version number need earlier commits and tags",
         "          persist-credentials: false",
         "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
         "      - uses: OWNER/leverframe/actions/deploy@COMMIT # vX.Y.Z",
@@ -229,7 +229,7 @@ def _workflow(name: str) -> Iterator[str]:
     for lever in (*before, *([name] if name in LEVERS else ["check"])):
         yield f"      - uses: OWNER/leverframe/actions/{lever}@COMMIT # vX.Y.Z"
         if lever in before:
-            yield "        continue-on-error: true # the card says what is wrong"
+            yield "        continue-on-error: true # the card lists the violations"
         yield "        with:"
         yield "          base: origin/${{ github.base_ref }}"
         if lever == "report":
@@ -238,9 +238,14 @@ def _workflow(name: str) -> Iterator[str]:
 
 SETUP_INPUTS = [
     Input("python", "", "Version of Python.", "3.11"),
-    Input("requirements", "", "Lock file with hashes to install; none where it does not exist.", "requirements.lock"),
-    Input("project", "", "Folder of a package to install beside the lock file, such as `.`; none by default.", ""),
-    Input("cml", "", "Install CML, so that it posts the card.", "false"),
+    Input(
+        "requirements",
+        "",
+        "Lock file with hashes; if it does not exist, nothing is installed from it.",
+        "requirements.lock",
+    ),
+    Input("project", "", "Folder of a package to install as well, such as `.`.", ""),
+    Input("cml", "", "Install CML, which then posts the card.", "false"),
     Input("terraform", "", "Install Terraform.", "false"),
 ]
 
@@ -268,7 +273,7 @@ def setup_yml() -> str:
         "      with:",
         "        activate-environment: true",
         "        python-version: ${{ inputs.python }}",
-        "        enable-cache: false # what a pull request saves must not reach the default branch",
+        "        enable-cache: false # a cache saved by a pull request must not reach the default branch",
         "    - shell: bash",
         "      env:",
         "        REQUIREMENTS: ${{ inputs.requirements }}",
@@ -280,7 +285,7 @@ def setup_yml() -> str:
         '        if [ -n "$PROJECT" ]; then',
         '          uv pip install --quiet --no-deps --no-build-isolation --editable "$PROJECT"',
         "        fi",
-        "    - name: the cache of DVC, saved on the default branch alone",
+        "    - name: DVC cache, saved only on the default branch",
         f"      if: {default_branch}",
         f"      uses: {pinned('actions/cache')}",
         *cache,
@@ -309,8 +314,8 @@ def index() -> str:
     lines = [
         "# Actions",
         "",
-        "Each is a thin skin over the command of its name; what it does in CI, `leverframe <name>` does on your",
-        "machine. They are written by `python -m actions.generate --write` from the options of the commands.",
+        "Each action runs the command of its name: `leverframe <name>` does the same on your machine.",
+        "`python -m actions.generate --write` writes these files from the options of the commands.",
         "",
         "| action | what it does |",
         "| --- | --- |",

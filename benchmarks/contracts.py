@@ -138,7 +138,7 @@ def stage(root: Path, rows: int) -> Work:
         report = run(room, "2013-01")
         write_json(root / "profile.json", report.profile())
         write_json(root / "report.json", report.to_json())
-        assert not report.broken(), report.to_text()
+        assert not report.failed(), report.to_text()
         assert report.tables[0].current.rows == rows
         return {}
 
@@ -181,12 +181,12 @@ def _checking(root: Path, rows: int, *, highest: int) -> Work:
     schema = _schema("polars", highest)
 
     def work() -> dict[str, Any]:
-        promises = PanderaChecker().check("table", _table(root), schema)
-        report = Report("2013-01", promises, ())
+        constraints = PanderaChecker().check("table", _table(root), schema)
+        report = Report("2013-01", constraints, ())
         write_json(root / "report.json", report.to_json())
         page = render(report)
         write_text(root / "report.md", page)
-        broken = sum(each.count or 0 for each in report.broken())
+        broken = sum(each.count or 0 for each in report.failed())
         assert (broken > rows // 200) == (highest < 1000)
         return {"report_bytes": len(page.encode()), "broken_rows": broken}
 

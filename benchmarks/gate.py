@@ -116,8 +116,8 @@ def trial(asked: tuple[int, dict[str, float]]) -> dict[str, list[str]]:
     here, settings = world().drawn(draw), rules()
     champion = here.said(OWN, draw)
     equal = Pair(here.said(OWN, draw), champion)
-    objections = judged_metrics(equal, settings)[1] + judged_slices(equal, settings)[1]
-    found = {"equal": [each.reason.value for each in objections]}
+    violations = judged_metrics(equal, settings)[1] + judged_slices(equal, settings)[1]
+    found = {"equal": [each.reason.value for each in violations]}
     for metric, spread in spreads.items():
         alone = settings.metrics[metric].model_copy(update={"floor": None})
         single = settings.model_copy(update={"metrics": {metric: alone}, "slices": []})

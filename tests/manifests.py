@@ -52,7 +52,7 @@ IMAGE = "registry.example.org:5000/ml/leverframe@sha256:" + "a" * 64
 def cluster(**said: Any) -> KubernetesSettings:
     """Return the settings of a cluster, with those that matter to a test."""
     content = {
-        "context": "stand-in",
+        "context": "fake",
         "namespace": "shops",
         "image": IMAGE,
         "remote": "https://data.example.org/storage",

@@ -1,4 +1,4 @@
-"""What the tables of the flights case promise: values by pandera, the rest by monitors beside them.
+"""The constraints on the tables of the flights case: values by pandera, the rest by monitors beside them.
 
 A check with ``raise_warning=True`` is shown when it breaks and stops nothing; every other one
 fails the stage. The tables hold New York's departures of one month, so bounds are those of

@@ -1,4 +1,4 @@
-"""The command line: lists ``commands/`` by file name and turns errors into exit codes."""
+"""The command line: finds ``commands/`` by file name and turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _first_line(command: str) -> str:
 
 @click.group(cls=LazyGroup, context_settings={"auto_envvar_prefix": "LEVERFRAME", "max_content_width": 100})
 @click.version_option(__version__, prog_name="leverframe")
-@click.option("--verbose", is_flag=True, help="Tell more on stderr, and show the traceback of a bug.")
+@click.option("--verbose", is_flag=True, help="Log more to stderr, and print the traceback of a bug.")
 def leverframe(verbose: bool) -> None:
     """GitOps for machine learning: the pull request is the control panel of the model.
 
@@ -69,8 +69,8 @@ def leverframe(verbose: bool) -> None:
 
 
 def main() -> None:
-    """Run the command line and end the process with the exit code of what happened."""
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for them costs a tenth of a quick command
+    """Run the command line and exit with the code of the result."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for plugins takes a tenth of a quick command
     try:
         code = leverframe.main(standalone_mode=False)
     except LeverframeError as error:
@@ -80,7 +80,7 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
-        output.story("interrupted")
+        output.progress("interrupted")
         code = 130
     except BrokenPipeError:
         code = 0  # the reader of our output left, as `head` does
@@ -90,15 +90,15 @@ def main() -> None:
 
 
 def _refused_write(error: Exception) -> int:
-    """Report a full disk that was met where no file of ours is written, as in `/tmp`; return 0 for other errors."""
+    """Report a full disk outside our own writes, such as in `/tmp`; return 0 for other errors."""
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
     nowhere = "No usable temporary directory" in str(error)  # all that Python says of a full disk there
     if not isinstance(error, OSError) or not (nowhere or error.errno in full):
         return 0
     refused = DiskError(
-        "the system refuses to write",
-        why=f"{error.strerror or error}; the outputs of before are untouched",
-        next="free some space, also in the folder of temporary files, then run the same command again",
+        "the operating system refused a write",
+        why=f"{error.strerror or error}; earlier outputs are unchanged",
+        next="free disk space, also in the folder of temporary files, then run the command again",
     )
     output.failure(refused)
     return refused.exit_code
@@ -110,22 +110,22 @@ def _missing_extra(error: Exception) -> int:
     if extra is None or not isinstance(error, ModuleNotFoundError):
         return 0
     missing = InstallationError(
-        f"this command needs the Python package `{error.name}`",
-        why=f"it comes with the extra `{extra}`, which is not installed",
-        next=f"`pip install 'leverframe[{extra}]'`, then run the same command again",
+        f"the Python package `{error.name}` is not installed",
+        why=f"this command needs it; it comes with the extra `{extra}`",
+        next=f"`pip install 'leverframe[{extra}]'`, then run the command again",
     )
     output.failure(missing)
     return missing.exit_code
 
 
 def _bug(error: Exception) -> int:
-    """Report an error that nobody foresaw, with what an issue needs, and return its exit code."""
+    """Report an unexpected error with what an issue needs, and return its exit code."""
     if "--verbose" in sys.argv:
         traceback.print_exc()
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    output.story(
+    output.progress(
         f"error: a bug in leverframe {__version__}\n"
         f"  why:  {type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})\n"
-        "  next: run it again with `leverframe --verbose ...` and report the traceback"
+        "  next: run it again with `leverframe --verbose ...`, and report the traceback"
     )
     return 1

@@ -1,16 +1,21 @@
-"""How a YAML document becomes a strict, frozen model, with errors that name the line."""
+"""How documents are read and written: YAML as strict, frozen models, JSON as dataclasses and back.
+
+Errors name the place. JSON is read as strictly as YAML: a field of another type, an unknown one or a
+missing one is an error. Written is what the fields say, in their order.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from leverframe.errors import LeverframeError, SettingsError, nearest
 from leverframe.yaml_files import load, parse
 
-__all__ = ["Document", "load", "loaded", "parse", "read", "validated"]
+__all__ = ["Document", "load", "loaded", "parse", "parsed", "plain", "read", "validated"]
 
 
 SCHEMA = "`leverframe settings --schema` prints every setting with its type and meaning"
@@ -41,21 +46,38 @@ def read(path: Path, model: type[Model], *, what: str) -> Model:
 Kind = TypeVar("Kind")
 
 
-def loaded(kind: type[Kind], data: bytes, *, name: str) -> Kind:
-    """Return the dataclass whose fields were written as JSON, every one checked.
+def plain(value: object, *, without_none: bool = False) -> Any:
+    """Return a dataclass as values that fit into JSON, fields in their order; None on request left out."""
+    kind: Any = type(value)
+    return _adapter(kind).dump_python(value, mode="json", exclude_none=without_none, warnings="error")
 
-    Raises ``SettingsError`` for anything else.
-    """
+
+def parsed(kind: type[Kind], data: bytes | str) -> Kind:
+    """Return the dataclass that ``plain`` gave, of its JSON; raises ``ValueError`` for anything else."""
     try:
-        return TypeAdapter(kind).validate_json(data)
+        value: Kind = _adapter(cast("Any", kind)).validate_json(data, strict=True, extra="forbid")
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise ValueError(f"`{where[:80]}`: {first['msg'][:200]}") from error
+    return value
+
+
+def loaded(kind: type[Kind], data: bytes, *, name: str) -> Kind:
+    """Return the dataclass as ``parsed`` does; raises ``SettingsError`` for anything else."""
+    try:
+        return parsed(kind, data)
+    except ValueError as error:
         raise SettingsError(
             f"{name} is not what Leverframe writes",
-            why=f"`{where[:80]}`: {first['msg'][:200]}",
+            why=str(error),
             next="run the command that writes it again, with the same version of Leverframe",
         ) from error
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _settings_error(model: type[Document], error: ValidationError, name: str, guide: str) -> LeverframeError:

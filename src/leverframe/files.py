@@ -14,9 +14,6 @@ from typing import Any
 
 from leverframe.errors import DiskError, LeverframeError
 
-PARAMS = Path("params.yaml")  # what stages read
-LEVERS = Path("leverframe.yaml")  # what levers read
-
 _DISK = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota is used up",
@@ -84,7 +81,7 @@ def disk_error(path: Path, error: OSError) -> LeverframeError:
     return DiskError(
         f"cannot write {path}",
         why=f"{why}; the previous version of the file is untouched",
-        next="free some space or mend the permission, then run the same command again",
+        next="free some space or fix the permission, then run the same command again",
     )
 
 

@@ -35,13 +35,13 @@ def module_of(path: str, root: Path, *, said_by: str) -> Any:
         sys.path.insert(0, folder)
     try:
         return importlib.import_module(name)
-    except Exception as error:  # whatever a person's module raises is theirs to mend
+    except Exception as error:  # whatever a person's module raises is theirs to fix
         missing = isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}.")
         cause = (str(error).splitlines() or [""])[0]
         raise DefinitionError(
             f"there is no module `{name}`" if missing else f"the module `{name}` cannot be imported",
             why=f"{said_by} names it" if missing else f"{type(error).__name__}: {cause}",
-            next=nearest(name, _neighbours(name)) if missing else f"mend it until `python -c 'import {name}'` works",
+            next=nearest(name, _neighbours(name)) if missing else f"fix it until `python -c 'import {name}'` works",
         ) from error
 
 

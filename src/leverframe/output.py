@@ -1,4 +1,4 @@
-"""The only module that knows where words go: product to stdout, story to stderr.
+"""The only module that prints: results to stdout, progress to stderr.
 
 Inside GitHub Actions it also knows the files and commands of the runner.
 """
@@ -25,7 +25,7 @@ _COMMAND = re.compile(r"^(?=\s*(?:::|##\[))", re.MULTILINE)  # what a runner tak
 
 
 def configure_logging(*, verbose: bool) -> None:
-    """Send the story of ``leverframe`` loggers to stderr, once."""
+    """Send the records of ``leverframe`` loggers to stderr, once."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("leverframe")
@@ -35,7 +35,7 @@ def configure_logging(*, verbose: bool) -> None:
 
 
 def product(text: str) -> None:
-    """Print what the command was asked for to stdout."""
+    """Print a result to stdout."""
     click.echo(_inert(text))
 
 
@@ -45,7 +45,7 @@ def product_json(content: Any) -> None:
 
 
 def verdict(found: Any, *, as_json: bool, report: str = "") -> None:
-    """Print what a lever found, with ``lines()`` or as JSON, and hand verdict and reason to a GitHub job."""
+    """Print the result of a lever as text or JSON, and set verdict and reason as outputs of a GitHub job."""
     from leverframe.domain.verdict import Failed, word  # noqa: PLC0415
 
     decided = found.verdict
@@ -58,21 +58,21 @@ def verdict(found: Any, *, as_json: bool, report: str = "") -> None:
 
 
 def steps(planned: Iterable[object], manifests: list[Any], *, as_json: bool) -> None:
-    """Print the steps of a plan in words, as JSON with what they would apply."""
-    told = [str(each) for each in planned]
+    """Print the steps of a plan as text, or as JSON with the manifests that they would apply."""
+    lines = [str(step) for step in planned]
     if as_json:
-        product_json({"steps": told, "manifests": manifests})
+        product_json({"steps": lines, "manifests": manifests})
     else:
-        product("\n".join(told) or "nothing to do")
+        product("\n".join(lines) or "nothing to do")
 
 
-def story(text: str) -> None:
+def progress(text: str) -> None:
     """Print progress for a person to stderr."""
     click.echo(_inert(text), err=True)
 
 
 def failure(error: LeverframeError) -> None:
-    """Print an error to stderr, and as an annotation where a GitHub runner reads along."""
+    """Print an error to stderr, and as an annotation in a GitHub job."""
     click.echo(_inert(error.render()), err=True)
     if in_github_actions():
         message = _escaped(f"{error.what}. {error.why}. Next: {error.next}")
@@ -80,13 +80,13 @@ def failure(error: LeverframeError) -> None:
 
 
 def wait_for_person(text: str) -> None:
-    """Say ``text`` and wait for Ctrl-C where a person watches; go on at once where nobody does, or nothing is said."""
+    """Print ``text`` and wait for Ctrl-C in a terminal; return at once without a terminal or without text."""
     if not text:
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        story("no terminal is watching, so this ends now; the copies stay")
+        progress("no terminal is attached, so this ends now; the copies remain")
         return
-    story(text)
+    progress(text)
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
 
@@ -109,7 +109,7 @@ def group(title: str) -> Iterator[None]:
 
 
 def set_outputs(outputs: Mapping[str, str]) -> None:
-    """Hand ``outputs`` to the next steps of a GitHub job; elsewhere nothing happens."""
+    """Set outputs of a step in a GitHub job; elsewhere do nothing."""
     target = os.environ.get("GITHUB_OUTPUT")
     if not target:
         return
@@ -120,7 +120,7 @@ def set_outputs(outputs: Mapping[str, str]) -> None:
 
 
 def step_summary(markdown: str) -> None:
-    """Append Markdown to the summary page of a GitHub job; elsewhere nothing happens."""
+    """Append Markdown to the summary page of a GitHub job; elsewhere do nothing."""
     target = os.environ.get("GITHUB_STEP_SUMMARY")
     if target:
         with Path(target).open("a", encoding="utf-8") as handle:
@@ -134,7 +134,7 @@ def mask(secret: str) -> None:
 
 
 def _inert(text: str) -> str:
-    """Return text in which a GitHub runner finds no command of its own: names and values may come from anybody."""
+    """Return text without workflow commands of GitHub: names and values may come from anybody."""
     return _COMMAND.sub("\u200b", text) if in_github_actions() else text
 
 

@@ -1,10 +1,11 @@
-"""The package that runs: whether it is part of a repository or installed, and which of its extras are there."""
+"""The package that runs: whether it is part of a repository or installed, its extras, and its templates."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,11 @@ _EXTRA = re.compile(r"""^([A-Za-z0-9._-]+).*;.*extra\s*==\s*['"]([a-z]+)['"]""")
 # Names under which packages are imported, where they are not those that they are installed by.
 _MODULES = {"pygithub": "github", "alibi-detect": "alibi_detect", "ml-dtypes": "ml_dtypes",
             "python-terraform": "python_terraform", "protobuf": "google.protobuf"}  # fmt: skip
+
+
+def template(name: str) -> str:
+    """Return the text of a file of ``templates/``."""
+    return files("leverframe").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def source_folder(repository: Path) -> Path | None:

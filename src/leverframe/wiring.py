@@ -11,7 +11,7 @@ from leverframe import __version__
 from leverframe.adapters.git import Git
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
-from leverframe.files import LEVERS, PARAMS
+from leverframe.settings import LEVERS, PARAMS
 
 if TYPE_CHECKING:
     from leverframe.adapters.stage_log import Recording

@@ -91,7 +91,7 @@ def parse(text: str, *, name: str, what: str) -> dict[str, Any]:
         raise SettingsError(
             f"{name} is not YAML{where}",
             why=str(getattr(error, "problem", None) or error).replace("\n", " "),
-            next="mend the line named above; indentation is by spaces",
+            next="fix the line named above; indentation is by spaces",
         ) from error
     if not isinstance(content, dict):
         raise SettingsError(

@@ -98,7 +98,7 @@ SOURCES = {
 '''
 
 CONTRACTS = '''
-"""What the tables of the shop promise."""
+"""The contracts of the shop's tables."""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ from sklearn.preprocessing import FunctionTransformer
 
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.polars import PolarsTables
+from leverframe.adapters.pygal import draw
 from leverframe.adapters.sklearn import SklearnModels
+from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import Feature, Label, LabelKind, Split, TrainingSet
 from leverframe.domain.model import train
@@ -51,7 +53,7 @@ class SmallCase:
         chosen: dict[str, Any] = {"slices": ["gate", "month"], "minimum_slice_rows": 50, "resamples": 100}
         settings = EvaluateSettings(**(chosen | changed))
         models = SklearnModels(REPOSITORY)
-        return evaluation.run(PolarsTables(self.root), Disk(self.root), models, settings, "Europe/Paris")
+        return evaluation.run(PolarsTables(self.root), Disk(self.root), models, draw, settings, "Europe/Paris")
 
     def table(self, path: Path) -> pl.DataFrame:
         """Return one of the tables."""
@@ -76,8 +78,8 @@ def make(
     splits = (Split("2024-01", "2024-02", rows, 5, 1), Split("2024-03", "2024-04", rows, 7, 0))
     described = TrainingSet(label, FEATURES, "0123456789abcdef", *splits)
     (root / layout.REPORTS).mkdir(parents=True, exist_ok=True)
-    (root / layout.TRAINING_SET).write_text(json.dumps(described.to_json()), encoding="utf-8")
-    (root / layout.LEARNING_SET).write_text(json.dumps(described.learning.to_json()), encoding="utf-8")
+    (root / layout.TRAINING_SET).write_text(json.dumps(plain(described)), encoding="utf-8")
+    (root / layout.LEARNING_SET).write_text(json.dumps(plain(described.learning)), encoding="utf-8")
     return case
 
 

@@ -212,7 +212,7 @@ def test_broken_input_is_one_message_and_leaves_what_was_there(case: Case, shop:
     before = shop.outputs()
     assert_refused(shop.run(*STAGES[case.stage]), case.code, case.words)
     after = shop.outputs()
-    if case.code == 14:  # the report of broken promises is the product of the stage
+    if case.code == 14:  # the report of failed constraints is the product of the stage
         for path in (
             "reports/contracts/2024-02.json",
             "reports/profiles/2024-02.json",
@@ -247,7 +247,7 @@ SOURCES["weather"] = Source(_csv("weather.csv"), transform=weather, event_time="
     repository.write("pipelines/flights/sources.py", sources + celsius)
     assert shop.run("ingest", "--partition", "2013-01").code == 0
     ended = shop.run("validate", "--partition", "2013-01")
-    assert_refused(ended, 14, ("2013-01 breaks 1 of its", "weather: fahrenheit", "2013-01.json"))
+    assert_refused(ended, 14, ("2013-01 violates 1 of its", "weather: fahrenheit", "2013-01.json"))
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -306,11 +306,11 @@ def test_the_words_of_the_stage_reach_who_runs_the_pipeline(shop: Shop) -> None:
         ["dvc", "repro"], cwd=shop.root, env=shop.repository.environment, capture_output=True, text=True, check=False
     )
     assert done.returncode != 0
-    assert "error: 2024-05 breaks 1 of its" in done.stderr
+    assert "error: 2024-05 violates 1 of its" in done.stderr
     assert "failed to reproduce 'validate@2024-05'" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     ended = shop.run("demo")
-    assert_refused(ended, 18, ("stage `validate@2024-05` failed: 2024-05 breaks 1 of its", "orders: euros"))
+    assert_refused(ended, 18, ("stage `validate@2024-05` failed: 2024-05 violates 1 of its", "orders: euros"))
     assert ended.stdout == ""
     assert leftovers(shop.root) == []
     shop.repository.write(path, good)

@@ -199,7 +199,7 @@ def _spoilt(change: str, world: World, root: Path) -> None:
 
 @pytest.mark.parametrize("change", ["visits", "places", "orphan", "late", "kinds", "cut"])
 def test_what_duckdb_refuses_spark_refuses_in_the_same_words(change: str, spark: SparkEngine, tmp_path: Path) -> None:
-    """Twin keys, labels of no row, late rows, columns of two kinds, damaged files; nothing is written."""
+    """Duplicate keys, labels of no row, late rows, columns of two kinds, damaged files; nothing is written."""
     _spoilt(change, small_world(), tmp_path)
     said = []
     for engine in (DuckDBEngine(), spark):

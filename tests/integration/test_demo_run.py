@@ -52,7 +52,7 @@ def test_a_first_run_tells_each_stage_and_sums_up(tmp_path: Path) -> None:
         "14 features for the label `late` (binary)",
         "train    2024-01 to 2024-03  1,386 rows",
         "937 rows of 61 days",
-        "0 broken, 0 broken with a warning",
+        "0 failed, 0 warnings",
         "reports/pictures/",
         "leverframe explain --partition 2024-05 --row 0",
     ):

@@ -1,4 +1,4 @@
-"""Deployments to a cluster with the real `kubectl`: manifests held to their descriptions, rollouts on a stand-in."""
+"""Deployments to a cluster with the real `kubectl`: manifests held to their schemas, rollouts on a fake API server."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="there i
 
 CLUSTER = f"""
     cluster:
-      kubernetes: {{context: stand-in, namespace: shops, image: "{IMAGE}", remote: "https://data.example.org/storage"}}
+      kubernetes: {{context: fake, namespace: shops, image: "{IMAGE}", remote: "https://data.example.org/storage"}}
     mesh:
       after: cluster
-      kubernetes: {{context: stand-in, namespace: meshes, image: "{IMAGE}", remote: "https://data.example.org/storage",
+      kubernetes: {{context: fake, namespace: meshes, image: "{IMAGE}", remote: "https://data.example.org/storage",
                     flavour: kserve}}
 """
 
@@ -119,8 +119,8 @@ def test_pods_are_locked_down_and_take_over_without_a_gap(flavour: str) -> None:
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterServer]:
-    """Return a cluster with two namespaces, which the context `stand-in` of the kubeconfig leads to."""
+def api_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ClusterServer]:
+    """Return a cluster with two namespaces, which the context `fake` of the kubeconfig leads to."""
     with ClusterServer(Objects(namespaces=("shops", "meshes"))) as server:
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig(tmp_path / "kubeconfig", server.url)))
         yield server
@@ -149,7 +149,7 @@ def deploy(commit: str, environment: str = "cluster", *, again: bool = False) ->
 
 def reasons(found: Any) -> list[str]:
     """Return the reasons of a failure."""
-    return [each.reason.value for each in found.objections]
+    return [each.reason.value for each in found.violations]
 
 
 def bundle_of(commit: str) -> str:
@@ -160,17 +160,17 @@ def bundle_of(commit: str) -> str:
 KEY = ("Deployment", "shops", "shop")
 
 
-def test_releases_roll_out_and_back(shop: Shop, stand_in: ClusterServer) -> None:
+def test_releases_roll_out_and_back(shop: Shop, api_server: ClusterServer) -> None:
     """Dry first, then for real, then nothing to do; the next release, and back by its manifests."""
     dry = shop.run("deploy", "--environment", "cluster", "--commit", "one", "--dry-run", "--json")
     assert dry.code == 0, dry.stderr
     told = json.loads(dry.stdout)
     assert len(told["manifests"]) == 6
-    assert not [each for each in stand_in.calls if each.startswith("PATCH") and not each.endswith("dry")]
+    assert not [each for each in api_server.calls if each.startswith("PATCH") and not each.endswith("dry")]
     first = shop.run("deploy", "--environment", "cluster", "--commit", "one", "--json")
     assert first.code == 0, first.stderr
     assert [each["step"] for each in json.loads(first.stdout)["steps"]] == told["steps"]
-    live = stand_in.objects.get(KEY) or {}
+    live = api_server.objects.get(KEY) or {}
     assert live["spec"]["template"]["spec"]["initContainers"][0]["args"][0] == "--remote"
     assert deploy("one").steps == ()
     assert shop.repository.git("tag", "--list", "shop#cluster#*").split() == ["shop#cluster#1"]
@@ -185,22 +185,22 @@ def test_releases_roll_out_and_back(shop: Shop, stand_in: ClusterServer) -> None
     assert kept["recorded"]["assignment"] == "shop#cluster#3"
     commits = [shop.repository.git("rev-parse", f"{name}^{{commit}}") for name in ("shop#cluster#3", "one")]
     assert commits[0] == commits[1]
-    assert stand_in.objects.served == [bundle_of("one"), bundle_of("two"), bundle_of("one")]
+    assert api_server.objects.served == [bundle_of("one"), bundle_of("two"), bundle_of("one")]
     assert reasons(deploy("two")) == ["refused-before"]
     assert reasons(rollback(wiring.workspace(), "cluster", None, "a test", print)) == ["nothing-to-restore"]
     assert deploy("two", again=True).serving.number == 3
 
 
-def test_what_somebody_changed_by_hand_is_mended(shop: Shop, stand_in: ClusterServer) -> None:
+def test_what_somebody_changed_by_hand_is_mended(shop: Shop, api_server: ClusterServer) -> None:
     """A field that git does not have is found by a diff, and applied over; what was deleted comes back."""
     deploy("one")
-    stand_in.objects.edit(("Service", "shops", "shop"), {"spec": {"selector": {"app.kubernetes.io/name": "else"}}})
+    api_server.objects.edit(("Service", "shops", "shop"), {"spec": {"selector": {"app.kubernetes.io/name": "else"}}})
     assert deploy("one").serving.number == 1
-    mended = stand_in.objects.get(("Service", "shops", "shop")) or {}
+    mended = api_server.objects.get(("Service", "shops", "shop")) or {}
     assert mended["spec"]["selector"]["app.kubernetes.io/name"] == "leverframe"
-    stand_in.objects.delete(KEY)
+    api_server.objects.delete(KEY)
     assert deploy("one").serving.number == 1
-    assert stand_in.objects.get(KEY) is not None
+    assert api_server.objects.get(KEY) is not None
     shop.repository.git("checkout", "--quiet", "one")
     shop.replace("leverframe.yaml", "sha256:aaaa", "sha256:bbbb")
     moved = deploy(shop.repository.commit("another image"))
@@ -208,43 +208,43 @@ def test_what_somebody_changed_by_hand_is_mended(shop: Shop, stand_in: ClusterSe
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_rollout_that_fails_goes_back(stand_in: ClusterServer) -> None:
+def test_a_rollout_that_fails_goes_back(api_server: ClusterServer) -> None:
     """Pods that serve stay; the reason is the pod's own; the bundle is not tried again unless asked."""
     deploy("one")
-    stand_in.objects.faults[bundle_of("two")] = "crash"
+    api_server.objects.faults[bundle_of("two")] = "crash"
     failed = deploy("two")
     assert reasons(failed) == ["load-failed"]
-    assert "golden row 0 is answered otherwise" in failed.objections[0].what
+    assert "golden row 0 is answered otherwise" in failed.violations[0].what
     assert (failed.serving.number, failed.rolled_back) == (1, True)
-    assert stand_in.objects.served == [bundle_of("one")]
-    assert (stand_in.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "1"
+    assert api_server.objects.served == [bundle_of("one")]
+    assert (api_server.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "1"
     assert reasons(deploy("two")) == ["refused-before"]
-    stand_in.objects.faults[bundle_of("two")] = "restarts"
+    api_server.objects.faults[bundle_of("two")] = "restarts"
     assert reasons(deploy("two", again=True)) == ["verify-failed"]
-    del stand_in.objects.faults[bundle_of("two")]
+    del api_server.objects.faults[bundle_of("two")]
     assert deploy("two", again=True).serving.number == 4
 
 
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("fault", ["no-node", "fetch"])
-def test_what_is_not_the_bundles_fault_is_not_held_against_it(stand_in: ClusterServer, fault: Any) -> None:
+def test_what_is_not_the_bundles_fault_is_not_held_against_it(api_server: ClusterServer, fault: Any) -> None:
     """A cluster without room, a remote without the data: undone and said, and the next run tries again."""
-    stand_in.objects.faults[bundle_of("one")] = fault
+    api_server.objects.faults[bundle_of("one")] = fault
     failed = deploy("one")
     assert reasons(failed) == ["load-failed"]
-    assert {"no-node": "Insufficient cpu", "fetch": "the remote has no MANIFEST.json"}[fault] in failed.objections[
+    assert {"no-node": "Insufficient cpu", "fetch": "the remote has no MANIFEST.json"}[fault] in failed.violations[
         0
     ].what
     assert failed.serving is None
-    assert stand_in.objects.get(KEY) is None  # it never served, so it is removed
-    stand_in.objects.faults.clear()
+    assert api_server.objects.get(KEY) is None  # it never served, so it is removed
+    api_server.objects.faults.clear()
     assert deploy("one").serving.number == 1
 
 
 @pytest.mark.parametrize("step", ["apply release", "watch its pods"])
-def test_a_killed_deployment_is_run_again(shop: Shop, stand_in: ClusterServer, step: str) -> None:
+def test_a_killed_deployment_is_run_again(shop: Shop, api_server: ClusterServer, step: str) -> None:
     """Killed at any step: the same number, the same manifests, and traffic moves once."""
-    stand_in.objects.patience = 2.0
+    api_server.objects.patience = 2.0
     process = shop.start("leverframe", "deploy", "--environment", "cluster", "--commit", "one")
     assert process.stderr is not None
     for line in process.stderr:
@@ -252,10 +252,10 @@ def test_a_killed_deployment_is_run_again(shop: Shop, stand_in: ClusterServer, s
             break
     process.send_signal(signal.SIGKILL)
     process.wait()
-    stand_in.objects.patience = 0.3
+    api_server.objects.patience = 0.3
     assert deploy("one").serving.number == 1
-    assert stand_in.objects.served == [bundle_of("one")]
-    assert (stand_in.objects.get(KEY) or {})["metadata"]["generation"] <= 2  # the second is the autoscaler's
+    assert api_server.objects.served == [bundle_of("one")]
+    assert (api_server.objects.get(KEY) or {})["metadata"]["generation"] <= 2  # the second is the autoscaler's
 
 
 class KilledError(BaseException):
@@ -288,34 +288,34 @@ STEPS = ("fetch bundle", "compare its", "validate", "apply release", "roll relea
 
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("step", STEPS)
-def test_a_run_that_ends_at_any_step_is_finished_by_the_next(stand_in: ClusterServer, step: str) -> None:
+def test_a_run_that_ends_at_any_step_is_finished_by_the_next(api_server: ClusterServer, step: str) -> None:
     """Release 1 or 2 is what pods carry, the record names the last that was whole; the next run gets number 2 again."""
     deploy("one")
     with pytest.raises(KilledError):
         interrupted("two", step, kill)
-    assert (stand_in.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] in ("1", "2")
+    assert (api_server.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] in ("1", "2")
     done = deploy("two")
-    assert (done.serving.number, done.before.number, done.objections) == (2, 1, ())
-    assert stand_in.objects.served == [bundle_of("one"), bundle_of("two")]
+    assert (done.serving.number, done.before.number, done.violations) == (2, 1, ())
+    assert api_server.objects.served == [bundle_of("one"), bundle_of("two")]
     assert deploy("two").steps == ()
 
 
 @pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize("step", STEPS)
 def test_a_cluster_that_goes_away_at_any_step_is_mended_by_the_next_run(
-    stand_in: ClusterServer, tmp_path: Path, step: str
+    api_server: ClusterServer, tmp_path: Path, step: str
 ) -> None:
     """Nothing is known of the bundle then, so nothing is held against it, and nothing is recorded."""
     deploy("one")
     with pytest.raises(ClusterUnreachableError):
         interrupted("two", step, lambda: unreachable(tmp_path))
-    kubeconfig(tmp_path / "kubeconfig", stand_in.url)
+    kubeconfig(tmp_path / "kubeconfig", api_server.url)
     assert deploy("two").serving.number == 2
-    assert stand_in.objects.served == [bundle_of("one"), bundle_of("two")]
+    assert api_server.objects.served == [bundle_of("one"), bundle_of("two")]
 
 
 def test_a_note_of_another_commit_that_is_cut_off_is_written_by_the_next_run(
-    shop: Shop, stand_in: ClusterServer
+    shop: Shop, api_server: ClusterServer
 ) -> None:
     """The bundle serves already: no pod moves, whether the note was written or not."""
     deploy("one")
@@ -326,24 +326,24 @@ def test_a_note_of_another_commit_that_is_cut_off_is_written_by_the_next_run(
         interrupted(later, "note that", kill)
     assert [each.step[:9] for each in deploy(later).steps] == ["note that"]
     assert deploy(later).serving.manifest.commit == later
-    assert stand_in.objects.served == [bundle_of("one")]
+    assert api_server.objects.served == [bundle_of("one")]
 
 
 @pytest.mark.usefixtures("shop")
-def test_an_undo_that_is_cut_off_is_done_by_the_next_run(stand_in: ClusterServer) -> None:
+def test_an_undo_that_is_cut_off_is_done_by_the_next_run(api_server: ClusterServer) -> None:
     """The bundle is at fault and the run ends before the pods of release 1 are back: the next run fails, and undoes."""
     deploy("one")
-    stand_in.objects.faults[bundle_of("two")] = "crash"
+    api_server.objects.faults[bundle_of("two")] = "crash"
     with pytest.raises(KilledError):
         interrupted("two", "undo: ", kill)
-    assert (stand_in.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "2"
+    assert (api_server.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "2"
     assert reasons(deploy("two")) == ["load-failed"]
-    assert (stand_in.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "1"
-    assert stand_in.objects.served == [bundle_of("one")]
+    assert (api_server.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "1"
+    assert api_server.objects.served == [bundle_of("one")]
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_rollback_that_is_cut_off_is_finished_by_the_next_run(stand_in: ClusterServer) -> None:
+def test_a_rollback_that_is_cut_off_is_finished_by_the_next_run(api_server: ClusterServer) -> None:
     """It was recorded and not applied: whoever wants the bundle that was left is refused, and the pods go back."""
     deploy("one")
     deploy("two")
@@ -351,22 +351,22 @@ def test_a_rollback_that_is_cut_off_is_finished_by_the_next_run(stand_in: Cluste
         patch.setattr(Kubectl, "rolled_out", lambda *_: kill())
         with pytest.raises(KilledError):
             rollback(wiring.workspace(), "cluster", None, "a test", print)
-    stand_in.objects.edit(KEY, {"metadata": {"labels": {RELEASE: "2"}, "annotations": {BUNDLE: bundle_of("two")}}})
+    api_server.objects.edit(KEY, {"metadata": {"labels": {RELEASE: "2"}, "annotations": {BUNDLE: bundle_of("two")}}})
     refused = deploy("two")
     assert (reasons(refused), refused.serving.number) == (["refused-before"], 1)
     assert [each.step for each in refused.steps] == ["undo: apply the manifests of release 1 again"]
-    assert (stand_in.objects.get(KEY) or {})["metadata"]["annotations"][BUNDLE] == bundle_of("one")
+    assert (api_server.objects.get(KEY) or {})["metadata"]["annotations"][BUNDLE] == bundle_of("one")
     assert deploy("one").steps == ()
 
 
 @pytest.mark.usefixtures("shop")
-def test_of_two_deployments_at_once_the_later_is_told(stand_in: ClusterServer) -> None:
+def test_of_two_deployments_at_once_the_later_is_told(api_server: ClusterServer) -> None:
     """The record is written with the version that was read."""
     deploy("one")
     record, real = ("ConfigMap", "shops", "shop-releases"), Kubectl.rolled_out
 
     def meanwhile(self: Kubectl, name: str, seconds: int) -> str:
-        stand_in.objects.edit(record, {"metadata": {"labels": {"somebody": "else"}}})
+        api_server.objects.edit(record, {"metadata": {"labels": {"somebody": "else"}}})
         return real(self, name, seconds)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -376,15 +376,15 @@ def test_of_two_deployments_at_once_the_later_is_told(stand_in: ClusterServer) -
     assert deploy("two").serving.number == 2
 
 
-def test_a_cluster_that_refuses_or_is_away_is_one_error(shop: Shop, stand_in: ClusterServer, tmp_path: Path) -> None:
+def test_a_cluster_that_refuses_or_is_away_is_one_error(shop: Shop, api_server: ClusterServer, tmp_path: Path) -> None:
     """Nothing is changed, and what kubectl says is kept."""
-    stand_in.objects.refuse["Deployment"] = "policy says no"
+    api_server.objects.refuse["Deployment"] = "policy says no"
     with pytest.raises(ClusterError, match="kubectl apply") as caught:
         deploy("one")
     assert "policy says no" in caught.value.why
-    assert not [each for each in stand_in.calls if each.startswith("PATCH") and not each.endswith("dry")]
-    stand_in.objects.refuse.clear()
-    stand_in.objects.namespaces = ()
+    assert not [each for each in api_server.calls if each.startswith("PATCH") and not each.endswith("dry")]
+    api_server.objects.refuse.clear()
+    api_server.objects.namespaces = ()
     with pytest.raises(ClusterError) as caught:
         deploy("one")
     assert 'namespaces "shops" not found' in caught.value.why
@@ -392,17 +392,17 @@ def test_a_cluster_that_refuses_or_is_away_is_one_error(shop: Shop, stand_in: Cl
     with pytest.raises(ClusterUnreachableError, match="does not answer"):
         deploy("one")
     ended = shop.run("deploy", "--environment", "cluster", "--commit", "one", "--dry-run")
-    assert (ended.code, ended.said()[0]) == (38, "the cluster of context `stand-in` does not answer")
+    assert (ended.code, ended.said()[0]) == (38, "the cluster of context `fake` does not answer")
     assert shop.run("deploy", "--environment", "local", "--target", "kubernetes").code == 10
 
 
-def test_kserve_takes_what_the_cluster_before_serves(shop: Shop, stand_in: ClusterServer) -> None:
+def test_kserve_takes_what_the_cluster_before_serves(shop: Shop, api_server: ClusterServer) -> None:
     """Promotion across clusters compares records; the Deployment that KServe makes is what is waited for."""
     assert shop.run("deploy", "--environment", "mesh", "--commit", "one").code == 32
     deploy("one")
     found = deploy("one", "mesh")
     assert found.serving.number == 1
-    made = stand_in.objects.get(("Deployment", "meshes", "shop-predictor")) or {}
+    made = api_server.objects.get(("Deployment", "meshes", "shop-predictor")) or {}
     assert made["spec"]["template"]["metadata"]["annotations"][BUNDLE] == found.serving.bundle
     assert deploy("one", "mesh").steps == ()
 

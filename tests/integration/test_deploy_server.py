@@ -15,8 +15,9 @@ import pytest
 import skops.io
 
 from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, Manifest
-from leverframe.local.bundles import Files, raising, sealed, slow, wrong
+from leverframe.local.bundles import Files, sealed, slow
 from leverframe.local.traffic import Times, Traffic
+from tests.fakes.bundles import raising, wrong
 from tests.integration.served import MODEL, ask, deploy, served, traffic, two_models
 from tests.integration.shop import Shop, alive, built_once, copied, wait_for
 
@@ -179,14 +180,14 @@ def test_a_bad_bundle_never_serves(change: str, reason: str, shop: Shop) -> None
     load = traffic(shop, clients=4)
     with load.running():
         report = deploy(shop, "bad", code=30)
-    assert [each["reason"] for each in report["objections"]] == [reason], report["objections"]
+    assert [each["reason"] for each in report["violations"]] == [reason], report["violations"]
     assert {(each.status, each.version) for each in load.answers} == {(200, before["version"])}
     assert served(shop) == before
     models = shop.root / ".leverframe/servers/local/models"
     assert sorted(each.name for each in models.iterdir() if not each.name.startswith(".")) == [MODEL]
     again = deploy(shop, "bad", code=30)
     remembered = "refused-before" if reason != "bundle-damaged" else reason  # of which a good copy may come
-    assert [each["reason"] for each in again["objections"]] == [remembered]
+    assert [each["reason"] for each in again["violations"]] == [remembered]
     assert deploy(shop, "two")["verdict"] == "passed"  # a good one goes on
 
 
@@ -201,8 +202,8 @@ def test_a_release_that_is_slow_under_traffic_comes_back(shop: Shop) -> None:
         report = deploy(shop, "bad", code=30)
         later = len(load.answers)
         wait_for(lambda: len(load.answers) > later + 50)
-    assert [each["reason"] for each in report["objections"]] == ["verify-failed"]
-    assert "a prediction takes" in report["objections"][0]["what"]
+    assert [each["reason"] for each in report["violations"]] == ["verify-failed"]
+    assert "a prediction takes" in report["violations"][0]["what"]
     assert report["rolled_back"]
     assert load.failed == []
     assert {each.version for each in load.answers} == {"1", "2"}

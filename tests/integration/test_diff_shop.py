@@ -80,7 +80,7 @@ def test_rows_are_told_by_key_with_no_data_at_hand(shop: Shop) -> None:
 
 
 def test_changes_of_contract_and_definition_are_told_before_anything_runs(shop: Shop) -> None:
-    """A definition that was edited, and a promise that was loosened once its report is written anew."""
+    """A definition that was edited, and a constraint that was loosened once its report is written anew."""
     shop.replace(f"{CASE}/star.yaml", "windows: [14d]", "windows: [21d]")
     shop.replace(f"{CASE}/star.yaml", "at_least: 48", "at_least: 24")
     before = told(shop)

@@ -16,13 +16,14 @@ from leverframe import wiring
 from leverframe.application.explain import picture
 from leverframe.application.status import status
 from leverframe.cli import leverframe
+from leverframe.documents import parsed
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import TrainingSet
 from leverframe.domain.pipeline.status.status_table import mermaid
 from leverframe.domain.pipeline.summary import Results, summary
 from leverframe.errors import LeverframeError
 from leverframe.local.repository import TemporaryRepository
-from leverframe.settings.levers import Levers
+from leverframe.settings.levers import Levers, read_levers
 from leverframe.settings.params import Params, read_params
 
 ROOT = Path(__file__).parents[2]
@@ -69,12 +70,24 @@ def test_every_setting_and_exit_code_is_explained() -> None:
             assert f"| {kind.exit_code} | `{kind.__name__}` |" in page
 
 
-def test_the_smallest_settings_of_the_guide_are_accepted(tmp_path: Path) -> None:
-    """What a newcomer copies works."""
+def test_the_settings_of_the_guide_are_accepted(tmp_path: Path) -> None:
+    """What a newcomer copies works, in both files."""
     guide = (ROOT / "docs/guides/settings.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
-    (tmp_path / "params.yaml").write_text(example, encoding="utf-8")
+    files = dict(re.findall(r"^`([\w.]+)`:\n\n```yaml\n(.*?)```", guide, re.DOTALL | re.MULTILINE))
+    assert set(files) == {"params.yaml", "leverframe.yaml"}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
     assert read_params(tmp_path / "params.yaml").features.label == "bought"
+    assert read_levers(tmp_path / "leverframe.yaml").deploy.environments["production"].after == "staging"
+
+
+def test_every_example_of_levers_is_accepted(tmp_path: Path) -> None:
+    """A block of YAML that begins with a section of ``leverframe.yaml`` is a valid file, digits of digests aside."""
+    for page in sorted((ROOT / "docs/guides").glob("*.md")):
+        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            if block.partition(":")[0] in Levers.model_fields:
+                (tmp_path / "leverframe.yaml").write_text(block.replace("<64 digits>", "0" * 64), encoding="utf-8")
+                read_levers(tmp_path / "leverframe.yaml")
 
 
 def test_the_page_of_an_own_case_builds_and_runs(tmp_path: Path) -> None:
@@ -126,7 +139,7 @@ def test_the_output_in_the_readme_is_the_true_one() -> None:
     reports = {path.stem: json.loads(path.read_bytes()) for path in (ROOT / "reports/contracts").glob("*.json")}
     results = Results(
         contracts=reports,
-        training_set=TrainingSet.from_json(json.loads((ROOT / layout.TRAINING_SET).read_bytes())),
+        training_set=parsed(TrainingSet, (ROOT / layout.TRAINING_SET).read_bytes()),
         metrics=json.loads((ROOT / layout.METRICS).read_bytes()),
         records=(),
         pictures=(),

@@ -192,7 +192,7 @@ def test_one_class_in_the_holdout_leaves_ranking_undefined(tmp_path: Path) -> No
     assert metrics["brier"] > 0
     assert metrics["slices"]["gate"]["A"]["auc"] is None
     assert not (tmp_path / layout.PLOTS / "roc.csv").exists()
-    assert "Not defined on these rows: area under ROC, average precision." in (tmp_path / layout.MODEL_CARD).read_text()
+    assert "Undefined on these rows: AUC, average precision." in (tmp_path / layout.MODEL_CARD).read_text()
     assert any("n/a" in line for line in summary_lines(metrics))
 
 
@@ -269,7 +269,7 @@ def test_scores_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
     case.train(TrainSettings(estimator=f"{HERE}:Nan"))
     with pytest.raises(EstimatorError) as caught:
         case.evaluate()
-    assert "1 of 900 answers of the model are no probabilities" in caught.value.what
+    assert "1 of 900 predictions are no probabilities" in caught.value.what
 
 
 def test_a_model_of_other_data_is_refused(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def gated(shop: Shop, *, code: int = 0) -> dict[str, Any]:
 
 
 def reasons(found: dict[str, Any]) -> list[str]:
-    """Return the reasons of the objections."""
-    return [each["reason"] for each in found["objections"]]
+    """Return the reasons of the violations."""
+    return [each["reason"] for each in found["violations"]]
 
 
 def test_nothing_changed_is_no_change(shop: Shop) -> None:
@@ -45,7 +45,7 @@ def test_nothing_changed_is_no_change(shop: Shop) -> None:
     assert found["verdict"] == "passed"
     assert {each["gain"] for each in found["metrics"]} == {0.0}
     assert found["rows"] > 500
-    assert found["how"] == "both models answered the same rows"
+    assert found["how"] == "both models predicted the same rows"
 
 
 def test_features_that_were_left_out_still_let_the_champion_answer(shop: Shop) -> None:
@@ -54,7 +54,7 @@ def test_features_that_were_left_out_still_let_the_champion_answer(shop: Shop) -
     shop.repository.dvc("repro")
     found = json.loads(shop.run("gate", "--json").stdout)
     assert reasons(found) in ([], ["metric-dropped"], ["metric-uncertain"])
-    assert "each model answered its own features" in found["how"]
+    assert "each model predicted from its own features" in found["how"]
     assert found["metrics"][0]["gain"] is not None
 
 
@@ -65,7 +65,7 @@ def test_redefined_features_are_compared_row_by_row_of_the_same_key(shop: Shop) 
     shop.repository.dvc("repro")
     ended = shop.run("gate", "--json")
     found = json.loads(ended.stdout)
-    assert "each model answered its own features" in found["how"]
+    assert "each model predicted from its own features" in found["how"]
     assert "937 of 937 rows" in found["how"]
     assert reasons(found) == ["change-breaking"]  # the old window is gone: who relies on it is wronged
     assert ended.code == 30
@@ -127,7 +127,7 @@ def test_a_gate_without_rules_skips(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("missing", ["models/model.skops", "data/training/holdout.parquet"])
-def test_missing_files_of_the_candidate_are_an_objection(shop: Shop, missing: str) -> None:
+def test_missing_files_of_the_candidate_are_a_violation(shop: Shop, missing: str) -> None:
     """With the command that brings them; never a traceback."""
     (shop.root / missing).unlink()
     ended = shop.run("gate", "--json")
@@ -135,7 +135,7 @@ def test_missing_files_of_the_candidate_are_an_objection(shop: Shop, missing: st
     found = json.loads(ended.stdout)
     assert ended.code == 30
     assert reasons(found) == ["not-comparable"]
-    assert "dvc pull" in found["objections"][0]["next"]
+    assert "dvc pull" in found["violations"][0]["next"]
 
 
 def test_a_lever_that_breaks_does_not_leave_the_result_of_before(shop: Shop) -> None:
@@ -148,7 +148,7 @@ def test_a_lever_that_breaks_does_not_leave_the_result_of_before(shop: Shop) -> 
     assert ended.said()[0] == "reports/contracts/static.json of the working tree cannot be read"
     shop.run("report", "--publisher", "file")
     card = (shop.root / ".leverframe/report.md").read_text(encoding="utf-8")
-    assert "`gate` left no result for this commit" in card
+    assert "`gate` wrote no result for this commit" in card
 
 
 @pytest.mark.parametrize(

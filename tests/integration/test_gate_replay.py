@@ -82,7 +82,7 @@ def test_a_change_above_the_rule_of_the_base_is_refused(shop: Shop) -> None:
     """Its metrics are fine, and deploy would refuse it; that it allows itself more does not help it."""
     with_rule(shop, "0.1", "1.0")
     found = gated(shop, code=30)
-    assert [each["reason"] for each in found["objections"]] == ["replay-differs"]
+    assert [each["reason"] for each in found["violations"]] == ["replay-differs"]
     assert all(each["kept"] for each in found["metrics"])
     assert found["replay"]["share"] > found["replay"]["maximum"] == 0.1
     section = card(shop)
@@ -169,6 +169,6 @@ def test_a_bundle_that_is_damaged_is_refused_before_the_merge(shop: Shop) -> Non
     file.unlink()  # it may be a link into the cache
     file.write_bytes(data + b" ")
     found = gated(shop, code=30)
-    assert [each["reason"] for each in found["objections"]] == ["bundle-damaged"]
+    assert [each["reason"] for each in found["violations"]] == ["bundle-damaged"]
     shutil.rmtree(shop.root / "models/bundle")
     assert json.loads(shop.run("gate", "--json").stdout)["replay"]["replayed"]["disagree"] > 2

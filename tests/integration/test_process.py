@@ -25,7 +25,7 @@ from leverframe.adapters.dvc import (
     StageSkipped,
     StageStarted,
 )
-from leverframe.adapters.process import run_group
+from leverframe.adapters.process import Processes, run_group
 from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.local.repository import TemporaryRepository
 
@@ -79,7 +79,6 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TemporaryRepo
     return made
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="shells between DVC and the stage are seen through /proc")
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 @pytest.mark.parametrize(
     "command", ["python stage.py", "python stage.py && echo done", "(python stage.py); touch next"]
@@ -116,6 +115,30 @@ def test_outside_of_dvc_nothing_is_watched() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DVC_")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
+
+
+def test_a_process_is_told_by_its_number_and_its_start() -> None:
+    """The clock may be set and the number may be taken again: neither makes two processes one."""
+    processes = Processes()
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        start = processes.born(child.pid)
+        assert start is not None
+        assert processes.born(child.pid) == start
+        assert processes.alive(child.pid, start)
+        assert not processes.alive(child.pid, start - 1000)
+        stat = Path(f"/proc/{child.pid}/stat")
+        if stat.exists():
+            ticks = int(stat.read_text().rpartition(")")[2].split()[19])
+            assert abs(start - ticks * 100 // os.sysconf("SC_CLK_TCK")) <= 1
+    finally:
+        child.kill()
+    wait_for(lambda: not processes.alive(child.pid, start))  # dead, though nobody has asked how it ended
+    assert processes.born(child.pid) is None
+    child.wait()
+    assert processes.born(child.pid) is None
+    assert not processes.alive(child.pid, start)
+    assert not processes.alive(2**22 + 1, start)
 
 
 def group_program(tmp_path: Path) -> list[str]:

@@ -36,7 +36,7 @@ def test_a_rollback_goes_back_and_stays_there(shop: Shop) -> None:
     commits = [shop.repository.git("rev-parse", f"{name}^{{commit}}") for name in ("shop#local#3", "one")]
     assert commits[0] == commits[1]
     report = deploy(shop, "two", code=30)
-    assert "late labels" in report["objections"][0]["what"]
+    assert "late labels" in report["violations"][0]["what"]
     assert shop.run("deploy", "--commit", "two", "--again").code == 0
     assert served(shop)["version"] == "3"  # a number is never given twice
     assert shop.run("rollback", "--to", "9").code == 30

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.adapters.sklearn.storing import canonical, check_trees, dumped, opened
+from leverframe.documents import parsed
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import Label, LabelKind
 from leverframe.domain.model.train import ModelDescription, Recipe
@@ -41,8 +41,7 @@ def test_every_kind_of_label_is_learnt(tmp_path: Path, kind: LabelKind) -> None:
     """The description on disk is the one returned, and the model opens and answers."""
     case = make(tmp_path, kind)
     described = case.train()
-    content = json.loads((tmp_path / layout.MODEL_DESCRIPTION).read_text(encoding="utf-8"))
-    assert ModelDescription.from_json(content) == described
+    assert parsed(ModelDescription, (tmp_path / layout.MODEL_DESCRIPTION).read_bytes()) == described
     assert (described.rows, described.first, described.spec) == (900, "2024-01", "0123456789abcdef")
     classes = {"binary": ("0", "1"), "multiclass": ("early", "late", "on time"), "regression": ()}
     assert described.classes == classes[kind]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.provenance import provenance
 from leverframe.adapters.duckdb.splits import DuckDBSplitter
+from leverframe.documents import parsed, plain
 from leverframe.domain import layout
 from leverframe.domain.features.build import needed_files, run
 from leverframe.domain.features.plan import Plan, compile_star
@@ -90,7 +92,7 @@ def test_rows_are_split_by_time_and_counted(root: Path) -> None:
         "shop_amount_count_7d": "numeric",
     }
     assert found.spec == plan().spec
-    assert type(found).from_json(found.to_json()) == found
+    assert parsed(type(found), json.dumps(plain(found))) == found
 
 
 def test_the_same_twice_is_the_same_bytes(root: Path) -> None:

@@ -20,10 +20,10 @@ from leverframe.adapters.duckdb.statistics import DuckDBStatistician
 from leverframe.adapters.pandera import PanderaChecker
 from leverframe.adapters.polars import PolarsFrames
 from leverframe.domain import layout
+from leverframe.domain.data.constraint import Constraint, Severity
 from leverframe.domain.data.contract import Contract, Monitor
 from leverframe.domain.data.contract_markdown import render
 from leverframe.domain.data.contract_report import Report
-from leverframe.domain.data.promise import Promise, Severity
 from leverframe.domain.data.shape import ForeignKey, SchemaDiff, UniqueKey
 from leverframe.domain.data.statistics import Duplicates, Orphans, Survey
 from leverframe.domain.data.trend import Freshness, NullRate, Volume
@@ -95,13 +95,13 @@ def put(root: Path, table: str, partition: str, frame: pl.DataFrame) -> Path:
     return path
 
 
-def broken(report: Report) -> dict[tuple[str, str], Promise]:
-    """Return the broken promises by check and column."""
-    return {(each.check, each.column): each for each in report.broken()}
+def broken(report: Report) -> dict[tuple[str, str], Constraint]:
+    """Return the failed constraints by check and column."""
+    return {(each.check, each.column): each for each in report.failed()}
 
 
-def checked(path: Path, schema: object) -> dict[str, Promise]:
-    """Return the promises of a schema by check."""
+def checked(path: Path, schema: object) -> dict[str, Constraint]:
+    """Return the constraints of a schema by check."""
     return {each.check: each for each in PanderaChecker().check("t", path, schema)}
 
 
@@ -111,9 +111,9 @@ class TestVisits:
     def test_good_data_pass(self, room: Validation) -> None:
         """What needs history is not decided without it."""
         report = run(room, "2020-01")
-        assert report.broken() == []
+        assert report.failed() == []
         assert report.verdict == Passed()
-        assert {each.check for each in report.promises if isinstance(each.verdict, Skipped)} == {
+        assert {each.check for each in report.constraints if isinstance(each.verdict, Skipped)} == {
             "volume(z <= 8)",
             "schema",
             "null_rate(change <= 0.05)",
@@ -123,31 +123,31 @@ class TestVisits:
         """Count, share and samples are those of the bad rows."""
         put(room.root, "visits", "2020-01", visits().with_columns(id=pl.col("id") - 3))
         report = run(room, "2020-01")
-        promise = broken(report)["greater_than_or_equal_to(0)", "id"]
-        assert (promise.count, promise.share, promise.samples) == (3, 0.0483871, ("-3", "-2", "-1"))
-        with pytest.raises(ContractError, match="2020-01 breaks 1 of its"):
+        constraint = broken(report)["greater_than_or_equal_to(0)", "id"]
+        assert (constraint.count, constraint.share, constraint.samples) == (3, 0.0483871, ("-3", "-2", "-1"))
+        with pytest.raises(ContractError, match="2020-01 violates 1 of its"):
             report.raise_if_failed()
 
     def test_a_bad_type_fails(self, room: Validation) -> None:
         """A check that the type makes impossible is broken as well."""
         put(room.root, "visits", "2020-01", visits().with_columns(pl.col("id").cast(pl.String)))
-        promises = broken(run(room, "2020-01"))
-        assert promises["type(Int64)", "id"].detail == "its type is String"
-        assert promises["greater_than_or_equal_to(0)", "id"].detail.startswith("it could not run: ")
+        constraints = broken(run(room, "2020-01"))
+        assert constraints["type(Int64)", "id"].detail == "its type is String"
+        assert constraints["greater_than_or_equal_to(0)", "id"].detail.startswith("it could not run: ")
 
     def test_a_warning_is_counted_and_does_not_fail(self, room: Validation) -> None:
         """``raise_warning`` keeps its counts."""
         put(room.root, "visits", "2020-01", visits().with_columns(score=pl.col("score") + 0.3))
         report = run(room, "2020-01")
-        promise = broken(report)["in_range(0, 1)", "score"]
-        assert (promise.severity, promise.count, report.verdict) == (Severity.WARN, 24, Passed())
+        constraint = broken(report)["in_range(0, 1)", "score"]
+        assert (constraint.severity, constraint.count, report.verdict) == (Severity.WARN, 24, Passed())
 
     def test_a_check_on_the_table_shows_the_columns_it_reads(self, room: Validation) -> None:
         """Samples show no column that the check ignores."""
         put(room.root, "visits", "2020-01", visits().with_columns(score=pl.lit(0.1 + 0.2)))
-        promise = broken(run(room, "2020-01"))["score_of_a", "place, score"]
-        assert promise.samples == ("place=a, score=0.3",)
-        assert promise.detail == "place a scores at least 0.5"
+        constraint = broken(run(room, "2020-01"))["score_of_a", "place, score"]
+        assert constraint.samples == ("place=a, score=0.3",)
+        assert constraint.detail == "place a scores at least 0.5"
 
     def test_nulls_and_nan_break_not_null(self, room: Validation) -> None:
         """NaN is no value."""
@@ -158,10 +158,10 @@ class TestVisits:
     def test_a_missing_column_hints_at_the_nearest_name(self, room: Validation) -> None:
         """By the schema and by the monitors."""
         put(room.root, "visits", "2020-01", visits().rename({"place": "plase"}))
-        promises = broken(run(room, "2020-01"))
-        assert promises["type(String)", "place"].detail == "there is no column `place`; did you mean `plase`?"
-        assert promises["foreign_key(places)", "place"].detail.endswith("did you mean `plase`?")
-        assert "unable to find column" in promises["score_of_a", ""].detail
+        constraints = broken(run(room, "2020-01"))
+        assert constraints["type(String)", "place"].detail == "there is no column `place`; did you mean `plase`?"
+        assert constraints["foreign_key(places)", "place"].detail.endswith("did you mean `plase`?")
+        assert "unable to find column" in constraints["score_of_a", ""].detail
 
     def test_an_empty_partition_fails(self, room: Validation) -> None:
         """It is told once, and report and profile are still whole."""
@@ -181,14 +181,14 @@ class TestVisits:
     def test_a_duplicated_key_fails(self, room: Validation) -> None:
         """Both rows are counted."""
         put(room.root, "visits", "2020-01", pl.concat([visits(), visits().head(1)]))
-        promise = broken(run(room, "2020-01"))["unique_key", "id"]
-        assert (promise.count, promise.samples) == (2, ("0",))
+        constraint = broken(run(room, "2020-01"))["unique_key", "id"]
+        assert (constraint.count, constraint.samples) == (2, ("0",))
 
     def test_an_orphan_fails(self, room: Validation) -> None:
         """A null in the other table is nobody's match."""
         put(room.root, "places", "static", pl.DataFrame({"name": ["a", None]}))
-        promise = broken(run(room, "2020-01"))["foreign_key(places)", "place"]
-        assert (promise.count, promise.share, promise.samples) == (31, 0.5, ("b",))
+        constraint = broken(run(room, "2020-01"))["foreign_key(places)", "place"]
+        assert (constraint.count, constraint.share, constraint.samples) == (31, 0.5, ("b",))
 
     def test_a_key_of_another_type_is_an_orphan(self, room: Validation) -> None:
         """It is no crash."""
@@ -201,11 +201,16 @@ class TestVisits:
         put(room.root, "visits", "2019-12", older)
         half = visits(744, hours=1).filter(pl.col("event_time") < datetime(2020, 1, 16, tzinfo=UTC))
         put(room.root, "visits", "2020-01", half)
-        promises = broken(run(room, "2020-01", ["2019-12"]))
-        assert promises["freshness(within 2 days)", "event_time"].detail.startswith("the newest row is 16 days before")
-        assert promises["volume(z <= 8)", "event_time"].detail.startswith("16 of 31 days")
-        assert promises["schema", "score"].detail == "VARCHAR in 2019-12, DOUBLE now"
-        assert promises["null_rate(change <= 0.05)", "place"].detail == "0.0% of the rows are null, 100.0% were before"
+        constraints = broken(run(room, "2020-01", ["2019-12"]))
+        assert constraints["freshness(within 2 days)", "event_time"].detail.startswith(
+            "the newest row is 16 days before"
+        )
+        assert constraints["volume(z <= 8)", "event_time"].detail.startswith("16 of 31 days")
+        assert constraints["schema", "score"].detail == "VARCHAR in 2019-12, DOUBLE now"
+        assert (
+            constraints["null_rate(change <= 0.05)", "place"].detail
+            == "0.0% of the rows are null, before it was 100.0%"
+        )
 
     def test_months_of_history_come_before(self, room: Validation) -> None:
         """A month is not its own history."""
@@ -215,8 +220,8 @@ class TestVisits:
 
     def test_a_table_without_contract_is_not_decided(self, room: Validation) -> None:
         """It is listed, and not as a pass."""
-        (promise,) = run(room, "static").promises
-        assert promise.verdict == Skipped("no contract is declared for this table")
+        (constraint,) = run(room, "static").constraints
+        assert constraint.verdict == Skipped("no contract is declared for this table")
 
     @pytest.mark.parametrize("keep", [0, 4, 500, 2000])
     def test_a_damaged_file_is_named(self, room: Validation, keep: int) -> None:
@@ -266,7 +271,7 @@ class TestPandera:
             "from leverframe.adapters.pandera import PanderaChecker\n"
             "import pandera.polars as pa, pathlib, sys\n"
             "schema = pa.DataFrameSchema({'a': pa.Column(int, pa.Check.ge(0))})\n"
-            "print([each.broken for each in PanderaChecker().check('t', pathlib.Path(sys.argv[1]), schema)])\n"
+            "print([each.failed for each in PanderaChecker().check('t', pathlib.Path(sys.argv[1]), schema)])\n"
         )
         for hostile in ("VALIDATION_ENABLED=False", "VALIDATION_DEPTH=SCHEMA_ONLY", "USE_NARWHALS_BACKEND=True"):
             name, value = hostile.split("=")
@@ -281,13 +286,13 @@ class TestPandera:
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [-1]}))
         schema = pa.DataFrameSchema({"a": pa.Column(int, pa.Check.ge(0))})
         schema.validate(pl.scan_parquet(path), lazy=True)  # the trap that the adapter closes
-        assert checked(path, schema)["greater_than_or_equal_to(0)"].broken
+        assert checked(path, schema)["greater_than_or_equal_to(0)"].failed
 
     def test_a_pattern_is_checked_column_by_column(self, tmp_path: Path) -> None:
-        """Each column has its own promise."""
+        """Each column has its own constraint."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"x1": [1], "x2": [-1], "y": [-1]}))
         schema = pa.DataFrameSchema({"x.": pa.Column(int, pa.Check.ge(0), regex=True)})
-        found = [each for each in PanderaChecker().check("t", path, schema) if each.broken]
+        found = [each for each in PanderaChecker().check("t", path, schema) if each.failed]
         assert [each.column for each in found] == ["x2"]
 
     def test_a_pattern_without_a_column_breaks_alone(self, tmp_path: Path) -> None:
@@ -295,24 +300,24 @@ class TestPandera:
         path = put(tmp_path, "t", "static", pl.DataFrame({"y": [-1]}))
         columns = {"z.": pa.Column(int, regex=True), "y": pa.Column(int, pa.Check.ge(0))}
         schema = pa.DataFrameSchema(columns, checks=pa.Check(lambda _: False, name="no"))
-        found = [(each.check, each.column) for each in PanderaChecker().check("t", path, schema) if each.broken]
+        found = [(each.check, each.column) for each in PanderaChecker().check("t", path, schema) if each.failed]
         assert found == [("type(Int64)", "z."), ("greater_than_or_equal_to(0)", "y"), ("no", "")]
 
     def test_extra_columns_break_a_strict_schema(self, tmp_path: Path) -> None:
         """The column is named."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1], "b": [1]}))
-        promise = checked(path, pa.DataFrameSchema({"a": pa.Column(int)}, strict=True))["column_in_schema"]
-        assert (promise.broken, promise.column) == (True, "b")
+        constraint = checked(path, pa.DataFrameSchema({"a": pa.Column(int)}, strict=True))["column_in_schema"]
+        assert (constraint.failed, constraint.column) == (True, "b")
 
     def test_unique_and_optional_columns(self, tmp_path: Path) -> None:
         """One column, several together, and one that may be absent."""
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [1, 1], "b": [2, 2]}))
         columns = {"a": pa.Column(int, unique=True), "b": pa.Column(int), "c": pa.Column(str, required=False)}
-        promises = checked(path, pa.DataFrameSchema(columns, unique=["a", "b"]))
-        assert promises["unique"].count == 2
-        assert isinstance(promises["type(String)"].verdict, Skipped)
+        constraints = checked(path, pa.DataFrameSchema(columns, unique=["a", "b"]))
+        assert constraints["unique"].count == 2
+        assert isinstance(constraints["type(String)"].verdict, Skipped)
         assert [
-            each.column for each in PanderaChecker().check("t", path, pa.DataFrameSchema(columns)) if each.broken
+            each.column for each in PanderaChecker().check("t", path, pa.DataFrameSchema(columns)) if each.failed
         ] == ["a"]
 
     def test_a_check_that_raises_breaks_alone(self, tmp_path: Path) -> None:
@@ -326,9 +331,9 @@ class TestPandera:
             return data.lazyframe.select(pl.col("a") >= 0)
 
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": [-1]}))
-        promises = checked(path, pa.DataFrameSchema({"a": pa.Column(int, [pa.Check(raises), pa.Check.ge(0)])}))
-        assert promises["raises"].detail == "it could not run: RuntimeError: no"
-        assert promises["greater_than_or_equal_to(0)"].count == 1
+        constraints = checked(path, pa.DataFrameSchema({"a": pa.Column(int, [pa.Check(raises), pa.Check.ge(0)])}))
+        assert constraints["raises"].detail == "it could not run: RuntimeError: no"
+        assert constraints["greater_than_or_equal_to(0)"].count == 1
         on_table = checked(path, pa.DataFrameSchema({"a": pa.Column(int)}, checks=pa.Check(needs_rows)))
         assert (on_table["needs_rows"].count, on_table["needs_rows"].samples) == (1, ("-1",))
 
@@ -342,18 +347,22 @@ class TestPandera:
         schema = pa.DataFrameSchema(
             {"a": pa.Column(int)}, checks=[pa.Check(small), pa.Check(lambda _: False, name="no")]
         )
-        promises = checked(path, schema)
-        assert (promises["small"].broken, promises["small"].count, promises["small"].column) == (True, None, "a")
-        assert (promises["no"].broken, promises["no"].count) == (True, None)
+        constraints = checked(path, schema)
+        assert (constraints["small"].failed, constraints["small"].count, constraints["small"].column) == (
+            True,
+            None,
+            "a",
+        )
+        assert (constraints["no"].failed, constraints["no"].count) == (True, None)
 
     def test_samples_are_different_and_cut(self, tmp_path: Path) -> None:
         """A million characters do not reach the report."""
         values = ["y" * 1_000_000, "|`<b>\n", *["same"] * 300, "late"]
         path = put(tmp_path, "t", "static", pl.DataFrame({"a": values}))
-        promise = checked(path, pa.DataFrameSchema({"a": pa.Column(str, pa.Check.isin(["x"]))}))["isin(['x'])"]
-        assert promise.samples == ("y" * 80 + "… +999920 characters", "|`<b>\n", "same")
-        assert promise.count == 303
-        assert len(render(Report("p", (promise,), ())).encode()) <= 4096
+        constraint = checked(path, pa.DataFrameSchema({"a": pa.Column(str, pa.Check.isin(["x"]))}))["isin(['x'])"]
+        assert constraint.samples == ("y" * 80 + "… +999920 characters", "|`<b>\n", "same")
+        assert constraint.count == 303
+        assert len(render(Report("p", (constraint,), ())).encode()) <= 4096
 
     @pytest.mark.parametrize(
         "schema",
@@ -449,18 +458,18 @@ class TestFlights:
     """The contracts of the reference case on all of its data."""
 
     @pytest.mark.parametrize("month", ["static", *YEAR])
-    def test_the_reference_data_keep_their_promises(self, flights: Validation, month: str) -> None:
+    def test_the_reference_data_pass_their_constraints(self, flights: Validation, month: str) -> None:
         """Each month of 2013 passes, with warnings at most."""
         position = YEAR.index(month) if month != "static" else 0
         report = run(flights, month, YEAR[max(position - 2, 0) : position])
-        assert [each for each in report.broken() if each.fatal] == []
+        assert [each for each in report.failed() if each.fatal] == []
         assert report.verdict == Passed()
 
     def test_known_dirt_is_told(self, flights: Validation) -> None:
         """A wind of 1048 miles an hour, and a holiday."""
-        promises = broken(run(flights, "2013-02", ["2013-01"]))
-        assert promises["usual_wind", "wind_speed"].samples == ("1048.36058",)
-        november = run(flights, "2013-11", ["2013-10", "2013-09"]).broken()
+        constraints = broken(run(flights, "2013-02", ["2013-01"]))
+        assert constraints["usual_wind", "wind_speed"].samples == ("1048.36058",)
+        november = run(flights, "2013-11", ["2013-10", "2013-09"]).failed()
         (volume,) = [each for each in november if (each.table, each.check) == ("flights", "volume(z <= 8)")]
         assert volume.samples[0] == "2013-11-28 Thu: 634 rows, usually 992"  # Thanksgiving
 
@@ -471,8 +480,8 @@ class TestFlights:
         frame = pl.read_parquet(flights.root / layout.raw("weather", month))
         path = tmp_path / "weather.parquet"
         frame.with_columns((pl.col(each) - 32) / 1.8 for each in columns).write_parquet(path)
-        promises = PanderaChecker().check("weather", path, CONTRACTS["weather"].schema)
-        fatal = {each.check: each for each in promises if each.fatal}
+        constraints = PanderaChecker().check("weather", path, CONTRACTS["weather"].schema)
+        fatal = {each.check: each for each in constraints if each.fatal}
         assert fatal["fahrenheit"].column == "temp, dewp, humid"
         assert (fatal["fahrenheit"].share or 0) > 0.85
         assert "°F" in fatal["fahrenheit"].detail
@@ -533,7 +542,7 @@ class TestCommand:
         command = [sys.executable, "-m", "leverframe", "validate", "--partition", "2020-01", *options]
         return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
-    def test_kept_promises_end_with_0(self, repository: Path) -> None:
+    def test_passed_constraints_end_with_0(self, repository: Path) -> None:
         """The report that is printed is the one that is written."""
         done = self.validate(repository, "--json")
         assert done.returncode == 0, done.stderr
@@ -542,13 +551,13 @@ class TestCommand:
         assert report["verdict"] == "passed"
         assert json.loads((repository / "reports/profiles/2020-01.json").read_text())["tables"]["visits"]["rows"] == 62
 
-    def test_broken_promises_end_with_14_and_a_whole_report(self, repository: Path) -> None:
+    def test_failed_constraints_end_with_14_and_a_whole_report(self, repository: Path) -> None:
         """Markdown goes to stdout, what to do next to stderr."""
         put(repository, "visits", "2020-01", visits().with_columns(id=pl.col("id") - 1))
         done = self.validate(repository, "--markdown")
         assert done.returncode == 14
         assert "| **error** | `visits` | `greater_than_or_equal_to(0)` | `id` | 1 | 1.61% | `-1` |" in done.stdout
-        assert done.stderr.startswith("error: 2020-01 breaks 1 of its 5 promises")
+        assert done.stderr.startswith("error: 2020-01 violates 1 of its 5 constraints")
         report = json.loads((repository / "reports/contracts/2020-01.json").read_text())
         assert (report["verdict"], report["reasons"]) == ("failed", ["contract-broken"])
 

@@ -1,4 +1,4 @@
-"""A shop on a stand-in for GitHub: authors push branches, and jobs run the levers as the workflows do."""
+"""A shop on a fake GitHub server: authors push branches, and jobs run the levers as the workflows do."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from typing import Any
 import pytest
 
 from leverframe.local.github.events import pull_request_event, workflow_run_event
-from leverframe.local.github.server import StandIn, serving
+from leverframe.local.github.server import LocalForge, serving
 from leverframe.local.github.state import PullRequest, Repository, Token
 from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop, built_once
 
 NAME = "acme/shop"
 BOT = "github-actions[bot]"
-SECRET = "ghs_not_to_be_seen_anywhere"  # noqa: S105 - of the stand-in alone
+SECRET = "ghs_not_to_be_seen_anywhere"  # noqa: S105 - of the fake GitHub server alone
 GATE = """
 gate:
   metrics:
@@ -49,15 +49,15 @@ class Ended:
     def reasons(self) -> list[str]:
         """The reasons on the card, each once, in order."""
         levers = (self.card[name] for name in ("checked", "reproduced", "gated"))
-        found = [each["reason"] for lever in levers if lever for each in lever["objections"]]
+        found = [each["reason"] for lever in levers if lever for each in lever["violations"]]
         return list(dict.fromkeys(found + ["tool-broke"] * any(self.card[n] is None for n in ("checked", "gated"))))
 
 
 @dataclass
 class Forge:
-    """The stand-in, the shop's repository on it, and a folder for working copies."""
+    """The fake GitHub server, the shop's repository on it, and a folder for working copies."""
 
-    server: StandIn
+    server: LocalForge
     folder: Path
     remote: Path
     finished: Shop
@@ -66,7 +66,7 @@ class Forge:
 
     @property
     def repository(self) -> Repository:
-        """The shop's repository on the stand-in."""
+        """The shop's repository on the fake GitHub server."""
         return self.server.repositories[NAME]
 
     def author(self) -> Shop:
@@ -196,7 +196,7 @@ def _gated(shop: Shop, folder: Path) -> None:
 
 @contextmanager
 def opened(folder: Path, factory: pytest.TempPathFactory) -> Iterator[Forge]:
-    """Run a stand-in with the shop on it; at the end nothing may have broken GitHub's own description."""
+    """Run a fake GitHub server with the shop on it; at the end nothing may have broken GitHub's own description."""
     shop, remote = finished(factory)
     with serving(folder / "forge") as server:
         server.tokens[SECRET] = Token(BOT)

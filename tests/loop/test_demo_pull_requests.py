@@ -1,4 +1,4 @@
-"""`leverframe demo` opens the pull requests of a case on a stand-in, and keeps their pages."""
+"""`leverframe demo` opens the pull requests of a case on the local forge, and keeps their pages."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
     shop.repository.commit("A demo")
     ended = shop.run("demo")
     assert ended.code == 0, ended.stderr
-    _, told = ended.stdout.split("Pull requests, on a stand-in for GitHub\n")
-    pulls, live = told.split("Merging is deploying, on a real MLServer\n")
+    _, told = ended.stdout.split("Pull requests, on the local forge\n")
+    pulls, live = told.split("Deployments to a real MLServer\n")
     assert [line.split()[0] for line in pulls.splitlines() if "trees" in line or "tree" in line] == ["passed", "failed"]
     assert pulls.count("http://127.0.0.1:") == 2
     for branch, words in (("better", "ready to merge"), ("worse", "metric-dropped")):
@@ -55,10 +55,10 @@ def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
         assert "leverframe" in page.split("<h2>Checks</h2>")[1].split("</table>")[0]
         assert "<ins>" in page
     _went_live(live)
-    back = (shop.root / ".leverframe/demo/take-back.html").read_text(encoding="utf-8")
+    back = (shop.root / ".leverframe/demo/revert.html").read_text(encoding="utf-8")
     assert "does not serve it" in back
     assert "a prediction takes" in back  # its body says why
-    assert "Merge pull request" not in back  # it takes back the push alone
+    assert "Merge pull request" not in back  # it reverts the push alone
     assert shop.repository.git("status", "--porcelain") == ""
     assert shop.repository.git("tag") == ""
     server = shop.root / ".leverframe/demo/machine/repository/.leverframe/servers/demo"
@@ -72,7 +72,7 @@ def _went_live(told: str) -> None:
     verdicts = [line.split()[0] for line in told.splitlines() if line.startswith(("  passed", "  failed"))]
     assert verdicts == ["passed", "passed", "failed", "passed"]
     assert "verify-failed: a prediction takes" in told
-    assert "release 2 answers again" in told
+    assert "rolled back to release 2" in told
     ((requests, failed),) = re.findall(r"([\d,]+) requests by entity keys, (\d+) failed", told)
     assert int(requests.replace(",", "")) > 100
     assert failed == "0"

@@ -1,4 +1,4 @@
-"""Merging is deploying, and everybody sees it: tags, deployments and the way back on the stand-in for GitHub."""
+"""Merging is deploying, and everybody sees it: tags, deployments and the way back on the fake GitHub server."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from leverframe.local.bundles import wrong
-from leverframe.local.github.server import Fault, StandIn, serving
+from leverframe.local.github.server import Fault, LocalForge, serving
 from leverframe.local.github.state import Repository, Token
 from leverframe.local.repository import TemporaryRepository
+from tests.fakes.bundles import wrong
 from tests.integration.served import two_models
 from tests.integration.shop import Shop, built_once, copied
 
@@ -25,16 +25,16 @@ NAME, SECRET = "acme/shop", "ghs_not_to_be_seen_anywhere"
 
 @dataclass
 class World:
-    """The shop with two models, its repository on the stand-in, and the machine of the server."""
+    """The shop with two models, its repository on the fake GitHub server, and the machine of the server."""
 
-    server: StandIn
+    server: LocalForge
     shop: Shop
     machine: TemporaryRepository
     told: list[str] = field(default_factory=list)
 
     @property
     def repository(self) -> Repository:
-        """The repository on the stand-in."""
+        """The repository on the fake GitHub server."""
         return self.server.repositories[NAME]
 
     def push(self, revision: str) -> str:
@@ -88,7 +88,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Return the shop on a stand-in, and a clone beside which servers run; nothing may break GitHub's description."""
+    """Return the shop on a fake GitHub server, and a clone beside which servers run; no call violates the API."""
     shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
     home = tmp_path / "machine"
     home.mkdir()
@@ -155,7 +155,7 @@ def test_a_release_that_cannot_serve_is_taken_back_on_the_forge(world: World) ->
     world.shop.repository.commit("A bundle that answers otherwise")
     bad = world.push("HEAD")
     found = world.run("deploy", code=30)
-    assert [each["reason"] for each in found["objections"]] == ["load-failed"]
+    assert [each["reason"] for each in found["violations"]] == ["load-failed"]
     assert world.states()[-1] == (bad, "local", ["in_progress", "failure"])
     (pull,) = world.repository.pulls.values()
     assert found["recorded"]["revert"].endswith(f"/pull/{pull.number}")
@@ -166,7 +166,7 @@ def test_a_release_that_cannot_serve_is_taken_back_on_the_forge(world: World) ->
     assert len(world.repository.pulls) == 1
     assert world.repository.merge(pull)
     healed = world.run("deploy")
-    assert healed["objections"] == []
+    assert healed["violations"] == []
     assert [each["step"].split()[0] for each in healed["steps"]] == ["note"]
 
 

@@ -1,4 +1,4 @@
-"""Who posts the card, over the stand-in for GitHub: the same state whoever did, faults, and whose comment is whose."""
+"""Who posts the card, over the fake GitHub server: the same state whoever did, faults, and whose comment is whose."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from leverframe.local.github.events import workflow_run_event
-from leverframe.local.github.server import Fault, StandIn, serving
+from leverframe.local.github.server import Fault, LocalForge, serving
 from leverframe.local.github.state import PullRequest, Token
 from leverframe.local.repository import TemporaryRepository
 from tests.loop.forge import BOT, SECRET
@@ -29,9 +29,9 @@ NAME = "acme/ml"
 
 @dataclass
 class Place:
-    """A stand-in with one pull request, and a job that posts cards on it."""
+    """A fake GitHub server with one pull request, and a job that posts cards on it."""
 
-    server: StandIn
+    server: LocalForge
     pull: PullRequest
     folder: Path
     authority: Path
@@ -98,7 +98,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, 
 
 @pytest.fixture
 def place(tmp_path: Path, certificates: tuple[Path, Path, Path]) -> Iterator[Place]:
-    """A stand-in over TLS, which CML cannot do without; at the end nothing may have broken the description."""
+    """A fake GitHub server over TLS, which CML needs; at the end no call may have violated the API description."""
     author = TemporaryRepository.create(tmp_path / "author", dvc=False)
     author.write("a", "1")
     author.commit("Start")
@@ -262,7 +262,7 @@ def test_pictures_are_kept_on_a_branch_of_their_own(place: Place) -> None:
     address = f"{place.server.address}/{NAME}/blob/leverframe-assets/{path}"
     assert f"![ROC]({address}?raw=true)" in place.ours()[0]
     context = ssl.create_default_context(cafile=place.authority)
-    with urllib.request.urlopen(address, context=context) as answer:  # noqa: S310 - of the stand-in
+    with urllib.request.urlopen(address, context=context) as answer:  # noqa: S310 - of the fake GitHub server
         assert answer.read().startswith(b"<svg")
     repository.git("update-ref", "-d", "refs/heads/leverframe-assets")
 

@@ -14,7 +14,7 @@ from tests.loop.forge import Ended, Forge, opened
 
 @pytest.fixture(scope="module")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
-    """A stand-in with the shop on it."""
+    """A fake GitHub server with the shop on it."""
     with opened(tmp_path_factory.mktemp("forge"), tmp_path_factory) as found:
         yield found
 

@@ -1,13 +1,24 @@
-"""A stale lock, missing data and a dishonest lock are three things with three remedies."""
+"""A stale lock, missing data and a lock that does not match are three things with three remedies."""
 
 from __future__ import annotations
 
-from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, State
-from leverframe.domain.pipeline.status.reasons import Reason as Why
+from dataclasses import dataclass, field
+
+import pytest
+
+from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, StaleReason, State
 from leverframe.domain.pipeline.status.resolved import Artefact, Recorded, Stage
-from leverframe.domain.review.check import Checked, data_objections, kept_elsewhere, lock_objections, refused, suspects
+from leverframe.domain.review.check import (
+    Checked,
+    data_violations,
+    kept_elsewhere,
+    lock_violations,
+    refused,
+    run,
+    suspects,
+)
 from leverframe.domain.verdict import Failed, Passed, Reason
-from leverframe.errors import DefinitionError, LeakError, SettingsError
+from leverframe.errors import DefinitionError, LeakError, LeverframeError, SettingsError
 
 REPORT = Artefact("reports/metrics.json", "reports/metrics.json", cached=False)
 MODEL = Artefact("models/model.skops", "models/model.skops", cached=True)
@@ -29,26 +40,26 @@ def lock(output: str, parameter: int = 1) -> str:
 
 def test_a_fresh_lock_has_nothing_against_it() -> None:
     """Data that are not here are no fault."""
-    assert lock_objections(status(State.FRESH)) == []
-    assert lock_objections(status(State.MISSING, Finding(Why.OUTPUT_ABSENT, MODEL.path))) == []
+    assert lock_violations(status(State.FRESH)) == []
+    assert lock_violations(status(State.MISSING, Finding(StaleReason.OUTPUT_ABSENT, MODEL.path))) == []
     assert Checked("c").verdict == Passed()
 
 
 def test_a_stale_stage_is_named_with_its_reason_and_the_command() -> None:
     """What changed, from what to what, and what to run."""
-    found = lock_objections(status(State.CHANGED, Finding(Why.PARAMETER_CHANGED, "train.depth", "1", "2")))
+    found = lock_violations(status(State.CHANGED, Finding(StaleReason.PARAMETER_CHANGED, "train.depth", "1", "2")))
     assert [each.reason for each in found] == [Reason.LOCK_STALE]
     assert "train.depth: 1 -> 2" in found[0].what
     assert found[0].next.startswith("`dvc repro")
     assert Checked("c", tuple(found)).verdict == Failed((Reason.LOCK_STALE,))
 
 
-def test_a_report_that_is_not_what_the_lock_says_is_dishonest() -> None:
+def test_a_report_that_is_not_what_the_lock_says_is_a_mismatch() -> None:
     """A file of git that was edited by hand; cached data that differ are merely stale."""
-    edited = lock_objections(status(State.CHANGED, Finding(Why.OUTPUT_CHANGED, REPORT.path)))
-    assert [each.reason for each in edited] == [Reason.LOCK_DISHONEST]
+    edited = lock_violations(status(State.CHANGED, Finding(StaleReason.OUTPUT_CHANGED, REPORT.path)))
+    assert [each.reason for each in edited] == [Reason.LOCK_MISMATCH]
     assert "dvc repro -f -s train" in edited[0].next
-    other = lock_objections(status(State.CHANGED, Finding(Why.OUTPUT_CHANGED, MODEL.path)))
+    other = lock_violations(status(State.CHANGED, Finding(StaleReason.OUTPUT_CHANGED, MODEL.path)))
     assert [each.reason for each in other] == [Reason.LOCK_STALE]
 
 
@@ -57,10 +68,10 @@ def test_data_that_nobody_pushed() -> None:
     assert kept_elsewhere(status(State.FRESH), {MODEL.path: Recorded("abc", 5), REPORT.path: Recorded("d", 1)}) == {
         MODEL.path: Recorded("abc", 5)
     }
-    assert data_objections([], "store") == []
-    (found,) = data_objections([f"data/{n}" for n in range(9)], "store")
+    assert data_violations([], "store") == []
+    (found,) = data_violations([f"data/{n}" for n in range(9)], "store")
     assert found.reason is Reason.DATA_MISSING
-    assert "9 of the outputs" in found.what
+    assert "lacks 9 outputs" in found.what
     assert "and 4 more" in found.what
     assert "dvc push" in found.next
 
@@ -73,7 +84,7 @@ def test_other_outputs_from_the_same_inputs_are_suspect() -> None:
     assert suspects("", lock("b")) == ()
 
 
-def test_errors_of_definitions_are_objections() -> None:
+def test_errors_of_definitions_are_violations() -> None:
     """Each kind has its reason."""
     for kind, reason in (
         (SettingsError, Reason.SETTINGS_INVALID),
@@ -85,9 +96,97 @@ def test_errors_of_definitions_are_objections() -> None:
 
 
 def test_the_verdict_for_a_terminal() -> None:
-    """Two lines an objection, then what was not looked at."""
-    found = Checked("c", tuple(data_objections(["data/a"], "store")), notes=("no remote",))
+    """Two lines a violation, then what was not looked at."""
+    found = Checked("c", tuple(data_violations(["data/a"], "store")), notes=("no remote",))
     assert found.lines()[0] == "check failed"
     assert found.lines()[1].startswith("data-missing: ")
-    assert found.lines()[2].startswith("  next: `dvc push`")
+    assert found.lines()[2].startswith("  next: run `dvc push`")
     assert found.lines()[3] == "note: no remote"
+
+
+@dataclass
+class Tree:
+    """A change as the test wants it; what is looked at is written down."""
+
+    files: dict[str, tuple[str, str]] = field(default_factory=dict)  # by path: before, now
+    faults: dict[str, LeverframeError] = field(default_factory=dict)
+    pushed: tuple[str, list[str]] | str = "no remote is shared"
+    looked: list[str] = field(default_factory=list)
+
+    def head(self) -> str:
+        return "c"
+
+    def before(self, path: str) -> str:
+        return self.files.get(path, ("", ""))[0]
+
+    def now(self, path: str) -> str:
+        return self.files.get(path, ("", ""))[1]
+
+    def changed(self) -> dict[str, str]:
+        return {path: "M" for path, (before, now) in self.files.items() if before != now}
+
+    def read_settings(self) -> None:
+        self._look("settings")
+
+    def check_definition(self) -> None:
+        self._look("definition")
+
+    def status(self) -> PipelineStatus:
+        self._look("status")
+        return status(State.FRESH)
+
+    def not_pushed(self, outputs: object) -> tuple[str, list[str]] | str:
+        self._look("remote")
+        assert outputs == {MODEL.path: Recorded("abc", 5)}
+        return self.pushed
+
+    def _look(self, what: str) -> None:
+        self.looked.append(what)
+        if what in self.faults:
+            raise self.faults[what]
+
+
+PARAMS = "data: {first: 1}\nfeatures: {a: 1}\ntrain: {estimator: a}\nevaluate: {seed: 0}\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "now", "looked"),
+    [
+        ("README.md", "a", "b", []),
+        ("leverframe.yaml", "gate: {}", "gate: {seed: 1}", ["settings"]),
+        ("params.yaml", PARAMS, PARAMS.replace("seed: 0", "seed: 1"), ["settings"]),
+        ("params.yaml", PARAMS, PARAMS.replace("first: 1", "first: 2"), ["settings", "definition"]),
+        ("params.yaml", PARAMS, PARAMS.replace("estimator: a", "estimator: b"), ["settings", "definition"]),
+        ("params.yaml", PARAMS, "data: [", ["settings", "definition"]),
+        ("knobs.py", "RATE = 1", "RATE = 2", ["settings", "definition"]),
+        ("case/star.yaml", "a", "b", ["settings", "definition"]),
+    ],
+)
+def test_only_what_a_change_can_have_altered_is_looked_at(path: str, before: str, now: str, looked: list[str]) -> None:
+    """Settings where a file of them changed, the definition where what it is derived from did; the lock always."""
+    change = Tree({path: (before, now)})
+    assert run(change).verdict == Passed()
+    assert change.looked == [*looked, "status", "remote"]
+
+
+def test_invalid_settings_end_the_check_and_are_its_reason() -> None:
+    """What follows reads the settings as well, so nothing else is said."""
+    fault = SettingsError("unknown setting", why="nobody reads it", next="remove it")
+    change = Tree({"params.yaml": (PARAMS, "data: [")}, {"settings": fault})
+    assert run(change).verdict == Failed((Reason.SETTINGS_INVALID,))
+    assert change.looked == ["settings"]
+
+
+def test_a_lock_that_cannot_be_read_is_the_fault_of_the_change() -> None:
+    """It is a violation, not an error of the command."""
+    change = Tree(faults={"status": DefinitionError("cannot tell the state", why="conflict", next="merge it")})
+    assert run(change).verdict == Failed((Reason.DEFINITION_INVALID,))
+
+
+def test_data_are_looked_for_in_the_remote_and_a_note_says_where_that_was_impossible() -> None:
+    """Passed with a note, or failed with what is missing."""
+    unseen = run(Tree(pushed="`store` is not a folder"))
+    assert unseen.verdict == Passed()
+    assert unseen.notes == ("whether data were pushed was not looked at: `store` is not a folder",)
+    assert run(Tree(pushed=("store", [MODEL.path]))).verdict == Failed((Reason.DATA_MISSING,))
+    assert run(Tree(pushed=("store", []))).notes == ()

@@ -14,7 +14,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "demo" / "summary.txt"
 
 
 def check(verdict: str = "passed", severity: str = "error", **more: Any) -> dict[str, Any]:
-    """Return one promise as a contract report has it."""
+    """Return one constraint as a contract report has it."""
     return {"check": "unique_key", "severity": severity, "verdict": verdict, **more}
 
 
@@ -60,7 +60,7 @@ def results(**changes: Any) -> Results:
 
 
 def test_the_summary_is_the_golden_one() -> None:
-    """Counts, promises, training set, metrics with intervals, time with bars, and what to try next."""
+    """Counts, constraints, training set, metrics with intervals, time with bars, and what to try next."""
     made = "\n".join(summary(results(), "2013-02")) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_text(made, encoding="utf-8")
@@ -68,19 +68,18 @@ def test_the_summary_is_the_golden_one() -> None:
 
 
 def test_warnings_beyond_four_are_counted() -> None:
-    """Five promises are broken with a warning: four are shown, one is counted, none counts as broken."""
+    """Five constraints fail with a warning: four are shown, one is counted, none counts as failed."""
     lines = summary(results(), "2013-02")
     assert sum(line.startswith("  warn ") for line in lines) == 4
     assert "  and 1 more in reports/contracts" in lines
-    assert any("2 of 8 promises kept, 0 broken, 5 broken with a warning, 1 without history" in line for line in lines)
+    assert any("2 of 8 checks passed, 0 failed, 5 warnings, 1 skipped" in line for line in lines)
 
 
-def test_a_broken_promise_is_counted_as_broken() -> None:
+def test_a_failed_constraint_is_counted_as_failed() -> None:
     """Severity decides: an error is no warning."""
     contracts = {"2013-01": {"tables": {"flights": {"rows": 1, "checks": [check("failed")]}}}}
     assert any(
-        "0 of 1 promises kept, 1 broken, 0 broken with a warning" in line
-        for line in summary(results(contracts=contracts), "x")
+        "0 of 1 checks passed, 1 failed, 0 warnings" in line for line in summary(results(contracts=contracts), "x")
     )
 
 

@@ -90,7 +90,7 @@ actions = st.lists(st.tuples(st.sampled_from(["publish", "back", "fail"]), st.in
 
 
 @given(actions)
-def test_the_state_keeps_its_promises(taken: list[tuple[str, int]]) -> None:
+def test_the_state_keeps_its_invariants(taken: list[tuple[str, int]]) -> None:
     """Numbers only grow, at most three are kept, a served bundle is never a refused one, JSON loses nothing."""
     state = State("shop")
     for what, which in taken:

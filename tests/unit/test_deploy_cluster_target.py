@@ -96,7 +96,7 @@ def test_a_run_that_ends_at_any_call_is_finished_by_the_next(fault: Fault | None
             number,
         )
         assert namespace.objects.served == ([FIRST] if fault else [FIRST, SECOND])
-        assert bool(done.objections) is bool(fault)
+        assert bool(done.violations) is bool(fault)
         if not fault:
             assert [result.step for result in done.steps] == dry
             assert namespace.deploy("two").steps == ()
@@ -115,7 +115,7 @@ def test_a_run_that_ends_at_any_call_is_undone_where_git_goes_back(fault: Fault 
             namespace.objects.faults[SECOND] = fault
         killed = ended_at(namespace, call, lambda at: at.deploy("two"))
         done = namespace.deploy("one")
-        assert done.objections == ()
+        assert done.violations == ()
         assert done.serving is not None
         assert (done.serving.bundle, done.serving.number) == (FIRST, namespace.carries())
         assert namespace.objects.served[-1] == FIRST
@@ -134,7 +134,7 @@ def test_a_rollback_that_ends_at_any_call_is_finished_by_the_next() -> None:
         recorded = namespace.target.state.serving
         assert recorded is not None
         following = namespace.deploy("two")
-        assert bool(following.objections) is (recorded.number == 1)
+        assert bool(following.violations) is (recorded.number == 1)
         assert namespace.carries() == recorded.number
         if not killed:
             assert recorded.number == 1
@@ -153,7 +153,7 @@ def test_a_rollback_is_recorded_as_that_of_a_server() -> None:
     assert back.recorded is not None
     assert (back.recorded.assignment, back.recorded.revert) == ("shop#staging#3", "pull/1")
     assert namespace.forge.states[-1][1] == "success"
-    assert [each.reason for each in rollback(namespace.target, 9, "x").objections] == ["nothing-to-restore"]
+    assert [each.reason for each in rollback(namespace.target, 9, "x").violations] == ["nothing-to-restore"]
 
 
 def test_each_failure_is_recorded_for_what_it_is() -> None:
@@ -161,7 +161,7 @@ def test_each_failure_is_recorded_for_what_it_is() -> None:
     namespace = Namespace()
     namespace.deploy("one")
     namespace.objects.faults[SECOND] = "no-node"
-    assert [each.reason for each in namespace.deploy("two").objections] == ["load-failed"]
+    assert [each.reason for each in namespace.deploy("two").violations] == ["load-failed"]
     assert (namespace.forge.states[-1][1], namespace.forge.reverts) == ("error", [])
 
     def away(name: str) -> None:
@@ -174,12 +174,12 @@ def test_each_failure_is_recorded_for_what_it_is() -> None:
     assert namespace.forge.states[-1][1] == "error"
     namespace.before_call = lambda _: None
     namespace.objects.faults[SECOND] = "crash"
-    assert [each.reason for each in namespace.deploy("two").objections] == ["load-failed"]
+    assert [each.reason for each in namespace.deploy("two").violations] == ["load-failed"]
     assert namespace.forge.states[-1][1] == "failure"
     assert [commit for commit, _, _ in namespace.forge.reverts] == ["t" * 40]
-    assert [each.reason for each in namespace.deploy("two").objections] == ["refused-before"]
+    assert [each.reason for each in namespace.deploy("two").violations] == ["refused-before"]
     namespace.objects.faults.clear()
-    assert namespace.deploy("two", again=True).objections == ()
+    assert namespace.deploy("two", again=True).violations == ()
 
 
 def test_a_schema_that_breaks_clients_is_refused_before_anything_is_applied() -> None:
@@ -192,6 +192,6 @@ def test_a_schema_that_breaks_clients_is_refused_before_anything_is_applied() ->
     namespace.before_call = calls.append
     other = candidate(bundle("narrower", **{SCHEMA: narrower}), "n")
     failed = deploy(namespace.target, other, namespace.ledger)
-    assert [each.reason for each in failed.objections] == ["schema-incompatible"]
+    assert [each.reason for each in failed.violations] == ["schema-incompatible"]
     assert calls.count("apply") == 1  # of the record, which has the bundle among the refused
     assert (failed.rolled_back, namespace.carries()) == (False, 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from leverframe.domain.release.ledger import Ledger, following, newest_assignment, versions
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.tag import Tag
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import PromotionError
 from tests.unit.test_deploy import manifest
 
@@ -127,7 +127,7 @@ def test_a_failure_is_shown_and_taken_back() -> None:
     forge = Forge()
     ledger = Ledger(Book(), forge, "shop", "staging")
     ledger.begin(manifest("b", "d"))
-    wrong = Objection(Reason.SMOKE_FAILED, "golden row 3 of <b>@all</b> " + "x" * 300, "mend it")
+    wrong = Violation(Reason.SMOKE_FAILED, "golden row 3 of <b>@all</b> " + "x" * 300, "mend it")
     found = ledger.failed(manifest("b", "d"), wrong, release(1, "a"))
     assert found.revert == "pull/1"
     assert forge.states[-1][1] == "failure"
@@ -138,7 +138,7 @@ def test_a_failure_is_shown_and_taken_back() -> None:
     assert "<b>" not in body
     assert "@all" not in body
     assert ledger.failed(manifest("b", "d"), wrong, None).revert == ""
-    damaged = Objection(Reason.BUNDLE_DAMAGED, "cut short", "pull")
+    damaged = Violation(Reason.BUNDLE_DAMAGED, "cut short", "pull")
     assert ledger.failed(manifest("b", "d"), damaged, release(1, "a")).revert == ""
     assert Ledger(Book(), None, "shop", "staging").failed(manifest("b"), wrong, release(1, "a")).lines() == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -24,7 +24,6 @@ from leverframe.domain.model.bundle.bundle_manifest import (
     read_manifest,
     sha256,
 )
-from leverframe.domain.model.bundle.schema import to_json
 from leverframe.domain.release.deploy import Deployed, deploy, planned, rollback
 from leverframe.domain.release.ledger import Ledger
 from leverframe.domain.release.release_manifest import ReleaseManifest
@@ -142,7 +141,7 @@ def bundle(name: str, **changed: bytes) -> dict[str, bytes]:
     """Return a bundle of the shop; ``name`` tells it from others."""
     files = {file: f"{file} of {name}".encode() for file in (*FILES, ONNX)}
     files[SETTINGS] = json.dumps({"name": "shop"}).encode()
-    files[SCHEMA] = json.dumps(to_json(test_deploy.SCHEMA)).encode()
+    files[SCHEMA] = json.dumps(asdict(test_deploy.SCHEMA)).encode()
     files[GOLDEN] = "".join(json.dumps(row) + "\n" for row in test_deploy.GOLDEN).encode()
     files |= changed
     digests = {file: sha256(data) for file, data in files.items()}
@@ -181,7 +180,7 @@ def test_each_step_that_fails_is_undone(machine: Machine, fault: Fault, reason: 
     machine.deploy(ONE, "a")
     machine.server.faults[sha256(TWO[MANIFEST])] = fault
     failed = machine.deploy(TWO, "b")
-    assert [violation.reason for violation in failed.objections] == [reason]
+    assert [violation.reason for violation in failed.violations] == [reason]
     assert (failed.serving, failed.before) == (failed.before, failed.serving)
     assert failed.rolled_back is (fault in ("publish", "fails", "slow"))
     assert machine.serves() == sha256(ONE[MANIFEST])
@@ -189,10 +188,10 @@ def test_each_step_that_fails_is_undone(machine: Machine, fault: Fault, reason: 
     assert [commit for commit, _, _ in machine.forge.reverts] == ["b" * 40]
     assert machine.forge.states[-1][1] == "failure"
     again = machine.deploy(TWO, "b")
-    assert ([violation.reason for violation in again.objections], again.steps) == (["refused-before"], ())
+    assert ([violation.reason for violation in again.violations], again.steps) == (["refused-before"], ())
     machine.server.faults.clear()
     healed = machine.deploy(TWO, "b", again=True)
-    assert (healed.objections, healed.serving and healed.serving.number) == ((), 3)
+    assert (healed.violations, healed.serving and healed.serving.number) == ((), 3)
     machine.is_whole()
 
 
@@ -201,7 +200,7 @@ def test_a_replay_at_the_limit_passes(machine: Machine) -> None:
     machine.deploy(ONE, "a")
     machine.server.faults[sha256(TWO[MANIFEST])] = "flip"
     done = machine.deploy(TWO, "b")
-    assert done.objections == ()
+    assert done.violations == ()
     assert done.replayed is not None
     assert (done.replayed.disagree, done.replayed.rows, done.replayed.share) == (1, 5, 0.2)
 
@@ -211,9 +210,9 @@ def test_a_damaged_copy_is_not_held_against_the_bundle(machine: Machine) -> None
     machine.deploy(ONE, "a")
     damaged = candidate(TWO, "b")
     failed = deploy(machine.target, Candidate(damaged.manifest, fetch=lambda: {**TWO, ONNX: b"x"}), machine.ledger)
-    assert [violation.reason for violation in failed.objections] == ["bundle-damaged"]
+    assert [violation.reason for violation in failed.violations] == ["bundle-damaged"]
     assert (machine.forge.states[-1][1], machine.forge.reverts) == ("failure", [])
-    assert machine.deploy(TWO, "b").objections == ()
+    assert machine.deploy(TWO, "b").violations == ()
     machine.is_whole()
 
 
@@ -230,7 +229,7 @@ def test_a_server_that_goes_away_is_an_error_and_no_verdict(machine: Machine) ->
         machine.deploy(TWO, "b")
     assert machine.forge.states[-1][1] == "error"
     machine.before_call = lambda _: None
-    assert machine.deploy(TWO, "b").objections == ()
+    assert machine.deploy(TWO, "b").violations == ()
     machine.is_whole()
 
 
@@ -287,7 +286,7 @@ def test_a_rollback_that_ends_at_any_call_is_finished_by_the_next(tmp_path: Path
         following = machine.deploy(TWO, "b")
         machine.is_whole()
         assert machine.server.serving("shop") == (recorded.number, recorded.bundle)
-        assert bool(following.objections) is (recorded.number == 1)
+        assert bool(following.violations) is (recorded.number == 1)
         if not killed:
             assert recorded.number == 1
             break
@@ -303,7 +302,7 @@ def test_a_run_that_ends_at_any_call_is_undone_where_git_goes_back(tmp_path: Pat
         if fault:
             machine.server.faults[sha256(TWO[MANIFEST])] = fault
         killed = ended_at(machine, call, lambda at: at.deploy(TWO, "b"))
-        assert machine.deploy(ONE, "a").objections == ()
+        assert machine.deploy(ONE, "a").violations == ()
         machine.is_whole()
         assert machine.serves() == sha256(ONE[MANIFEST])
         if not killed:
@@ -322,7 +321,7 @@ def test_a_rollback_is_recorded(machine: Machine) -> None:
     assert (back.recorded.assignment, back.recorded.revert) == ("shop#local#3", "pull/1")
     assert machine.forge.states[-1][1] == "success"
     for number in (None, 1, 2, 9):  # none before, the one that serves, one that was left, one that never was
-        assert [each.reason for each in rollback(machine.target, number, "x").objections] == ["nothing-to-restore"]
+        assert [each.reason for each in rollback(machine.target, number, "x").violations] == ["nothing-to-restore"]
     machine.is_whole()
 
 

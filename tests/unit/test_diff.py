@@ -218,18 +218,18 @@ def test_bins_of_any_width_hold_every_known_value() -> None:
         (("volume(z <= 8)", "volume(z <= 9)"), "was loosened to", True),
         (("volume(z <= 8)", "volume(z <= 7.5)"), "was tightened to", False),
         (("type(Int64)", "type(Float64)"), "`type(Int64)` of `id` became `type(Float64)`", True),
-        (("not_null", None), "`not_null` of `id` is not checked any more", True),
-        (("unique_key", None), "`unique_key` of `id` is not checked any more", True),
-        ((None, "ge(3)"), "`ge(3)` of `id` is checked now", False),
-        (("not_null", "error to warn"), "`not_null` of `id` is warn now, it was error", True),
-        (("volume(z <= 8)", "warn to error"), "is error now, it was warn", False),
+        (("not_null", None), "`not_null` of `id` is no longer checked", True),
+        (("unique_key", None), "`unique_key` of `id` is no longer checked", True),
+        ((None, "ge(3)"), "`ge(3)` of `id` is now checked", False),
+        (("not_null", "error to warn"), "`not_null` of `id` is now of severity warn, before error", True),
+        (("volume(z <= 8)", "warn to error"), "is now of severity error, before warn", False),
         (("in_range(0, 100)", "in_range(0, __import__('os'))"), "became", True),
     ],
 )
 def test_each_change_of_a_contract_is_classed(
     change: tuple[str | None, str | None], words: str, breaking: bool
 ) -> None:
-    """What loosens a promise breaks, what adds one does not, and what cannot be judged is taken to break."""
+    """What loosens a constraint breaks, what adds one does not, and what cannot be judged is taken to break."""
     old, new = change
     after = [dict(each) for each in CHECKS]
     if old is None:
@@ -256,7 +256,7 @@ def test_each_change_of_a_contract_is_classed(
         ("at_least: 1", "at_least: 2", "overdue", "at least 1 of `sales`", True),
         ("key: sale, columns", "key: sale, ahead: 2h, columns", "spine", "ahead changed from `0s` to `2h`", True),
         ("measures: {shop: {fact: paid, key: shop,", "measures: {shop: {fact: paid,", "shop_late_mean_3d",
-         "by `shop`, known at `paid_at`, 3d; now it is mean of `late` of `sales` over all rows",
+         "by `shop`, known at `paid_at`, 3d; now mean of `late` of `sales` over all rows",
          True),
         ("labels:", "corrections: {sales: {key: sale, recorded_at: at}}\nlabels:", "spine", "corrections", True),
     ],

@@ -121,7 +121,7 @@ def test_each_foreign_tool_has_one_adapter() -> None:
         "pydantic": {"settings", "documents", "domain", "demo"},  # how declared documents are typed
         "click": {"cli", "commands", "output"},
         "onnx": {"adapters/onnx", "local"},  # the last makes models that are no good
-        "jsonschema": {"local"},  # holds the stand-in for GitHub to GitHub's description
+        "jsonschema": {"local"},  # holds the fake GitHub server to GitHub's description
         "mlserver": {"serving"},  # what runs inside its process; `adapters/mlserver.py` speaks with it from outside
         "fastapi": {"serving"},
         "orjson": {"serving"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from leverframe.domain.review.diff.diff_result import Change, Diff
 from leverframe.domain.review.gate.decision import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
 from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
 from leverframe.domain.review.gate.rules import BASE, CHANGE, rules_in_force
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import SettingsError
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
 
@@ -41,9 +42,9 @@ def gate(**metrics: dict[str, float]) -> GateSettings:
     return GateSettings(metrics={name: MetricRule(**rule) for name, rule in metrics.items()}, resamples=200)
 
 
-def reasons(objections: list[Objection]) -> list[Reason]:
+def reasons(violations: list[Violation]) -> list[Reason]:
     """Return the reasons in order."""
-    return [each.reason for each in objections]
+    return [each.reason for each in violations]
 
 
 GOOD, FAIR, POOR = side(2.0), side(1.5, 1), side(0.8, 2)
@@ -69,9 +70,9 @@ def test_each_rule_passes_and_fails(
     rule: dict[str, float], candidate: Holdout, champion: Holdout | None, expected: list[Reason]
 ) -> None:
     """With a higher metric; a champion that is not there leaves the floors."""
-    found, objections = judged_metrics(Pair(candidate, champion), gate(auc=rule))
-    assert reasons(objections) == expected
-    assert found[0].kept is (not expected)
+    found, violations = judged_metrics(Pair(candidate, champion), gate(auc=rule))
+    assert reasons(violations) == expected
+    assert found[0].passed is (not expected)
     assert found[0].rule
 
 
@@ -89,13 +90,44 @@ def test_lower_is_better_where_the_metric_says_so(
     rule: dict[str, float], candidate: Holdout, champion: Holdout, expected: list[Reason]
 ) -> None:
     """The same words for a loss: a drop is whatever is worse, a floor the worst value."""
-    found, objections = judged_metrics(Pair(candidate, champion), gate(log_loss=rule))
-    assert reasons(objections) == expected
+    found, violations = judged_metrics(Pair(candidate, champion), gate(log_loss=rule))
+    assert reasons(violations) == expected
     loss = next(each for each in found if each.metric == "log_loss")
     assert loss.gain is not None
     assert loss.champion is not None
     assert loss.candidate is not None
     assert loss.gain == pytest.approx(loss.champion - loss.candidate, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "pattern"),
+    [
+        ("auc", {"maximum_drop": 0.01}, r"AUC fell by 0\.\d{4} \(0\.\d{4} to 0\.\d{4}; 95 % lower bound -0\.\d{4}\)\. "
+         r"Allowed drop: 0\.01\."),
+        ("auc", {"minimum_gain": 0.01}, r"AUC fell by .* Required rise: 0\.01\."),
+        ("auc", {"floor": 0.99}, r"AUC is 0\.\d{4}\. Required: at least 0\.99\."),
+        ("log_loss", {"maximum_drop": 0.01}, r"Log loss rose by 0\.\d{4} \(0\.\d{4} to 0\.\d{4}; 95 % upper bound "
+         r"\+0\.\d{4}\)\. Allowed rise: 0\.01\."),
+        ("log_loss", {"floor": 0.01}, r"Log loss is 0\.\d{4}\. Required: at most 0\.01\."),
+    ],
+)  # fmt: skip
+def test_a_violation_says_the_change_in_the_direction_of_the_metric(
+    name: str, rule: dict[str, float], pattern: str
+) -> None:
+    """A worse loss rises, a worse AUC falls; the bound and the limit point the same way."""
+    (violation,) = judged_metrics(Pair(POOR, GOOD), gate(**{name: rule}))[1]
+    assert re.fullmatch(pattern, violation.what)
+
+
+def test_a_violation_of_a_slice_names_it_and_the_least_change() -> None:
+    """The least change is what counts, as all slices share one error."""
+    rules = GateSettings(slices=[SliceRule(columns=["shop"], maximum_drop=0.05, minimum_rows=100)], resamples=200)
+    (violation,) = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)[1]
+    moved = r"AUC of `shop = north` fell by 0\.\d{4} \(0\.\d{4} to 0\.\d{4}; "
+    least = r"by at least (0\.\d{4}), corrected for all slices\)\. Allowed drop: 0\.05\."
+    found = re.fullmatch(moved + least, violation.what)
+    assert found is not None
+    assert float(found[1]) > 0.05
 
 
 def test_what_cannot_be_shown_is_uncertain_and_not_passed() -> None:
@@ -114,7 +146,7 @@ def test_what_cannot_be_shown_is_uncertain_and_not_passed() -> None:
 def test_a_rule_about_nothing_fails() -> None:
     """A missing metric, a metric of another kind, and one that is undefined are never a pass."""
     assert reasons(judged_metrics(Pair(GOOD, POOR), gate(accuracy={"floor": 0.1}))[1]) == [Reason.METRIC_MISSING]
-    one_class = Holdout("binary", ("0", "1"), np.zeros(600), GOOD.answers[:600], GOOD.days[:600], {})
+    one_class = Holdout("binary", ("0", "1"), np.zeros(600), GOOD.predictions[:600], GOOD.days[:600], {})
     undefined = judged_metrics(Pair(one_class, one_class), gate(auc={"maximum_drop": 0.5}))[1]
     assert Reason.METRIC_MISSING in reasons(undefined)
 
@@ -122,9 +154,9 @@ def test_a_rule_about_nothing_fails() -> None:
 def test_a_slice_fails_only_when_it_is_surely_worse() -> None:
     """One shop spoilt: that slice, and no other, is refused; the overall rule may still be kept."""
     rules = GateSettings(slices=[SliceRule(columns=["shop"], maximum_drop=0.05, minimum_rows=100)], resamples=200)
-    found, objections = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)
-    assert reasons(objections) == [Reason.SLICE_DROPPED]
-    assert {each.value: each.kept for each in found} == {"north": False, "south": True}
+    found, violations = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)
+    assert reasons(violations) == [Reason.SLICE_DROPPED]
+    assert {each.value: each.passed for each in found} == {"north": False, "south": True}
     assert judged_slices(Pair(side(2.0, 4), GOOD), rules)[1] == []
 
 
@@ -142,10 +174,10 @@ def test_a_slice_below_its_floor_fails_without_a_champion_too() -> None:
 @given(seed=st.integers(0, 50), skill=st.sampled_from([0.5, 1.0, 2.0]))
 @settings(deadline=None, max_examples=15)
 def test_a_model_against_itself_always_passes(seed: int, skill: float) -> None:
-    """No change, no objection, whatever the model: gains are zero, exactly."""
+    """No change, no violation, whatever the model: gains are zero, exactly."""
     model = side(skill, seed)
-    found, objections = judged_metrics(Pair(model, model), gate(auc={"maximum_drop": 0.0}, brier={"maximum_drop": 0.0}))
-    assert objections == []
+    found, violations = judged_metrics(Pair(model, model), gate(auc={"maximum_drop": 0.0}, brier={"maximum_drop": 0.0}))
+    assert violations == []
     assert {each.gain for each in found} <= {0.0, -0.0}
 
 

@@ -38,7 +38,7 @@ def test_new_and_removed_stages() -> None:
 @pytest.mark.parametrize("text", ["<<<<<<< ours\n", "schema: '1.0'\nstages:\n", "schema: '2.0'\nstages:\n<<<<<<< a\n"])
 def test_what_is_no_lock_is_refused(text: str) -> None:
     """Nothing is guessed."""
-    with pytest.raises(RepositoryError, match="no lock of schema"):
+    with pytest.raises(RepositoryError, match="not a lock of schema"):
         merged(lock({}), text, lock({"a": 1}))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leverframe.domain.plan_engine import Action, Plan, Progress, Step, StepResult, execute
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import ServerError
 
 
@@ -31,7 +31,7 @@ class Take(Action):
 
 
 WallAction = Put | Take
-BROKEN = Objection(Reason.LOAD_FAILED, "it fell down", "put it again")
+BROKEN = Violation(Reason.LOAD_FAILED, "it fell down", "put it again")
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Wall:
     away: int | None = None
     bricks: list[int] = field(default_factory=list)
 
-    def run(self, action: WallAction) -> Objection | None:
+    def run(self, action: WallAction) -> Violation | None:
         """Execute an action."""
         match action:
             case Put(number):

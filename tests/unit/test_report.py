@@ -23,7 +23,7 @@ from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, 
 from leverframe.domain.review.gate.gate_result import Compared, Gated, SliceCompared
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against
 from leverframe.domain.review.report import card_markdown as drawing
-from leverframe.domain.review.report.card import Card, Curve, ParameterChange, Promises, StageNode
+from leverframe.domain.review.report.card import Card, Constraints, Curve, ParameterChange, StageNode
 from leverframe.domain.review.report.card_markdown import LIMIT, Shown, marker, render
 from leverframe.domain.review.report.publish import (
     Comment,
@@ -41,19 +41,19 @@ from leverframe.domain.review.report.publish import (
     where,
 )
 from leverframe.domain.review.reproduce import Reproduced, StageRun
-from leverframe.domain.verdict import Failed, Objection, Passed, Reason, Skipped
+from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Violation
 from leverframe.errors import PublishError, SettingsError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"
 BASE, HEAD = "b" * 40, "c" * 40
-RULE = "shown not to be worse by more than 0.01"
+RULE = "allowed drop: 0.01"
 
 
-def compared(gain: float | None = 0.012, *, kept: bool = True) -> tuple[Compared, ...]:
+def compared(gain: float | None = 0.012, *, passed: bool = True) -> tuple[Compared, ...]:
     """Return two metrics, one of them under a rule."""
     champion = None if gain is None else 0.79
     low, high = (None, None) if gain is None else (gain - 0.004, gain + 0.004)
-    auc = Compared("auc", "area under ROC", "higher", champion, 0.79 + (gain or 0), gain, low, high, RULE, kept)
+    auc = Compared("auc", "AUC", "higher", champion, 0.79 + (gain or 0), gain, low, high, RULE, passed)
     return auc, Compared("base_rate", "base rate", "neither", champion and 0.126, 0.126, gain and 0.0, low, high)
 
 
@@ -64,7 +64,7 @@ def card(**changed: Any) -> Card:
         SliceCompared("carrier", "9E", "auc", 900, 0.74, 0.73, -0.01, -0.04, 0.02),
     )
     gated = Gated(
-        BASE, HEAD, (), "", 109_619, 122, "both models answered the same rows", 0.95, compared(), slices,
+        BASE, HEAD, (), "", 109_619, 122, "both models predicted the same rows", 0.95, compared(), slices,
         "the base branch",
     )  # fmt: skip
     stages = (
@@ -85,7 +85,7 @@ def card(**changed: Any) -> Card:
         Reproduced(HEAD, stages),
         gated,
         (ParameterChange("train.params.iterations", "200", "300"),),
-        Promises(1106, 11, (), ("`2013-01 sales`: `volume(z <= 8)`",)),
+        Constraints(1106, 11, (), ("`2013-01 sales`: `volume(z <= 8)`",)),
         Diff("bbbbbbbbbbbb", "the working tree"),
         (curve,),
         nodes,
@@ -94,9 +94,9 @@ def card(**changed: Any) -> Card:
     return replace(whole, **changed)
 
 
-def refused(reason: Reason, what: str, following: str) -> tuple[Objection, ...]:
-    """Return one objection."""
-    return (Objection(reason, what, following),)
+def refused(reason: Reason, what: str, following: str) -> tuple[Violation, ...]:
+    """Return one violation."""
+    return (Violation(reason, what, following),)
 
 
 def gated(**changed: Any) -> Gated:
@@ -142,11 +142,11 @@ HUGE = {
         slices=MANY,
         rule_changes=tuple(f"`gate.metrics.m{n}.floor`: `1` to `2`" for n in range(5000)),
     ),
-    "promises": Promises(9, 9, tuple(f"`2013-01 sales`: `check_{n}`" for n in range(5000)), ()),
+    "constraints": Constraints(9, 9, tuple(f"`2013-01 sales`: `check_{n}`" for n in range(5000)), ()),
     "nodes": tuple(StageNode(f"stage-{n}", 1, 1, 0, 0, 1.0) for n in range(5000)),
     "edges": tuple((f"stage-{n}", f"stage-{n + 1}") for n in range(4999)),
     "checked": Checked(
-        HEAD, tuple(Objection(Reason.LOCK_STALE, f"`s{n}`: changed", "`dvc repro`") for n in range(5000))
+        HEAD, tuple(Violation(Reason.LOCK_STALE, f"`s{n}`: changed", "`dvc repro`") for n in range(5000))
     ),
     "diff": Diff(
         "b",
@@ -169,11 +169,11 @@ CASES: dict[str, Card] = {
     "better": card(),
     "worse": card(
         gated=gated(
-            metrics=compared(-0.03, kept=False),
-            objections=refused(
+            metrics=compared(-0.03, passed=False),
+            violations=refused(
                 Reason.METRIC_DROPPED,
-                f"area under ROC changes by -0.0300 (better is positive), at worst by -0.0340; the rule is: {RULE}",
-                "improve the model, or set another rule in a change of its own",
+                "AUC fell by 0.0300 (0.7900 to 0.7600; 95 % lower bound -0.0340). Allowed drop: 0.01.",
+                "improve the model, or change the rule in a pull request of its own: a rule applies once it is merged",
             ),
         )
     ),
@@ -183,26 +183,26 @@ CASES: dict[str, Card] = {
             metrics=compared(None),
             slices=(),
             how="no champion",
-            notes=("no model was merged before, so there is no champion: floors alone decide",),
+            notes=("The base branch has no model, so there is no champion: only floors apply.",),
         )
     ),
     "failed-contract": card(
-        promises=Promises(1100, 11, ("`2013-02 sales`: `in_range(0, 10)` of `amount`",)),
+        constraints=Constraints(1100, 11, ("`2013-02 sales`: `in_range(0, 10)` of `amount`",)),
         gated=gated(
-            objections=refused(
+            violations=refused(
                 Reason.CONTRACT_BROKEN,
-                "the data break 1 promise: `2013-02 sales`: `in_range(0, 10)` of `amount`",
-                "mend the data at their source, or the contract in `contracts.py`",
+                "the data violate 1 constraint: `2013-02 sales`: `in_range(0, 10)` of `amount`",
+                "fix the data at the source, or change the contract in `contracts.py`",
             )
         ),
     ),
     "forged-lock": card(
         reproduced=Reproduced(
             HEAD,
-            objections=refused(
+            violations=refused(
                 Reason.METRICS_FORGED,
-                "the stage gives other figures than `reports/metrics.json` in git: `auc` 0.99 instead of 0.79",
-                "commit what `dvc repro -f -s evaluate` writes, with `dvc.lock`",
+                "`reports/metrics.json` in git differs from what its stage computes: `auc` 0.99 in git, 0.79 computed",
+                "run `dvc repro -f -s evaluate`; commit what it writes, and `dvc.lock`",
             ),
         )
     ),
@@ -216,13 +216,13 @@ CASES: dict[str, Card] = {
             HEAD,
             refused(
                 Reason.DATA_MISSING,
-                "1 of the outputs in `dvc.lock` is not in the remote `store`: `models/model.skops`",
-                "`dvc push`, on the machine that ran the stages",
+                "the remote `store` lacks 1 output of `dvc.lock`: `models/model.skops`",
+                "run `dvc push` on the machine that ran the stages",
             ),
         )
     ),
     "replayed": card(gated=gated(replay=comparison())),
-    "replay-differs": card(gated=gated(replay=DIFFERS, objections=tuple(against(DIFFERS)))),
+    "replay-differs": card(gated=gated(replay=DIFFERS, violations=tuple(against(DIFFERS)))),
     "replay-of-numbers": card(gated=gated(replay=comparison(kind="regression", share=0.0))),
     "nothing-to-replay": card(
         gated=gated(replay=ReplayComparison("logs", 0.2, 3, because="no closed file in it has a request to `shop`"))
@@ -232,8 +232,8 @@ CASES: dict[str, Card] = {
     "hostile": card(
         parameters=(ParameterChange(HOSTILE, HOSTILE, HOSTILE * 12_000),),
         gated=gated(
-            objections=refused(Reason.METRIC_DROPPED, HOSTILE, HOSTILE),
-            slices=(SliceCompared(HOSTILE, HOSTILE, "auc", 1, 0.1, 0.2, 0.1, 0.0, 0.2, kept=False),),
+            violations=refused(Reason.METRIC_DROPPED, HOSTILE, HOSTILE),
+            slices=(SliceCompared(HOSTILE, HOSTILE, "auc", 1, 0.1, 0.2, 0.1, 0.0, 0.2, passed=False),),
             rule_changes=(HOSTILE,),
             how=HOSTILE,
             replay=comparison(
@@ -244,7 +244,7 @@ CASES: dict[str, Card] = {
                 replayed=Replayed(1, 1, 1, 1, 1, (Flip(HOSTILE, 0, 0.1, 0.2),) * 5, 1.0, 1.0),
             ),
         ),
-        promises=Promises(0, 0, (HOSTILE,)),
+        constraints=Constraints(0, 0, (HOSTILE,)),
         nodes=(StageNode(HOSTILE, 1, 1, 0, 0, 1.0),),
         curves=(replace(card().curves[0], title=HOSTILE, x=HOSTILE),),
         notes=(HOSTILE,),
@@ -303,7 +303,7 @@ def test_sections_degrade_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     sections = [(name, broken if name == "Metrics" else section) for name, section in drawing._SECTIONS]
     monkeypatch.setattr(drawing, "_SECTIONS", tuple(sections))
     page = render(card())
-    assert "could not be drawn: KeyError" in page
+    assert "could not be rendered: KeyError" in page
     assert "### Parameters" in page
     assert page.startswith("## ✅")
 
@@ -444,7 +444,7 @@ def test_posting_twice_leaves_one_comment() -> None:
     assert posted("a", 1) == "created"
     assert posted("a", 2) == "unchanged"
     assert posted("b", 3) == "updated"
-    assert posted("c", 2) == "left alone: it is of the later run 3"
+    assert posted("c", 2) == "left alone: the later run 3 wrote it"
     assert [each.body for each in forge.said] == [body(3, "b")]
     assert forge.checks == [(HEAD, "success", "ready to merge")] * 3
 

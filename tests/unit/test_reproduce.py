@@ -101,18 +101,18 @@ def test_forged_figures_are_found() -> None:
     """The reason names the figure, what was claimed, and what is true."""
     found, _ = reproduced(fresh, writes(0.7), pull=True)
     assert found.verdict == Failed((Reason.METRICS_FORGED,))
-    assert "`auc` 0.8 instead of 0.7" in found.objections[0].what
+    assert "`auc` 0.8 in git, 0.7 computed" in found.violations[0].what
 
 
 def test_last_digits_are_a_note() -> None:
     """Another processor; within the tolerance the figures agree."""
     found, _ = reproduced(fresh, writes(0.800001), pull=True)
     assert found.verdict == Passed()
-    assert "other bytes" in found.notes[0]
+    assert "bytes differ" in found.notes[0]
 
 
 def test_a_stale_evaluation_is_not_run_twice() -> None:
-    """What ran anyway vouches for itself."""
+    """A stage that ran anyway needs no second run."""
     found, pipeline = reproduced(lambda _: {"train": "ran", "evaluate": "ran"}, pull=True)
     assert found.verdict == Passed()
     assert len(pipeline.asked) == 1
@@ -127,7 +127,7 @@ def test_a_suspect_is_run_and_convicted() -> None:
 
     found, pipeline = reproduced(fresh, another_model, pull=True, suspects=("train",))
     assert pipeline.asked[1][-2:] == ("train", "evaluate")
-    assert found.verdict == Failed((Reason.LOCK_DISHONEST,))
+    assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
 
 
 def test_without_a_remote_everything_is_made_anew() -> None:
@@ -140,7 +140,7 @@ def test_without_a_remote_everything_is_made_anew() -> None:
     assert "--force" in reproduced(fresh, same, full=True)[1].asked[1]
 
 
-def test_a_failed_stage_is_an_objection_and_a_busy_pipeline_an_error() -> None:
+def test_a_failed_stage_is_a_violation_and_a_busy_pipeline_an_error() -> None:
     """The change is refused for the one; the other says nothing about it."""
     found, _ = reproduced(lambda _: {"train": "failed"}, pull=True)
     assert found.verdict == Failed((Reason.STAGE_FAILED,))

@@ -1,14 +1,18 @@
-"""params.yaml: what fits is read whole, what does not is refused with the place and the nearest name."""
+"""Both files of settings: what fits is read whole, what does not is refused with the place and the nearest name."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from leverframe.errors import SettingsError
-from leverframe.settings.params import Params, read_params, schema
+from leverframe.settings import levers, params
+from leverframe.settings.levers import Levers, levers_of, read_levers
+from leverframe.settings.params import Params, params_of, read_params, schema
 
 HERE = Path(__file__).parents[1] / "settings"
 VALID = sorted((HERE / "valid").glob("*.yaml"))
@@ -43,4 +47,62 @@ def test_the_schema_describes_every_section() -> None:
     """The JSON schema names each section and refuses others."""
     described = json.loads(schema())
     assert set(described["properties"]) == set(Params.model_fields)
+    assert described["additionalProperties"] is False
+
+
+def test_levers_are_read_from_their_own_file_and_default_without_it(tmp_path: Path) -> None:
+    """The file of this repository is valid; no file, or an empty one, means the defaults."""
+    assert read_levers(Path(__file__).parents[2] / "leverframe.yaml").gate.metrics
+    assert read_levers(tmp_path / "leverframe.yaml") == Levers() == levers_of(" \n", name="leverframe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gaet: {}\n", "did you mean `gate`?"),
+        ("gate: {metrics: {auc: {flor: 0.5}}}\n", "did you mean `floor`?"),
+        ("data: {case: x}\n", "unknown setting `data`"),
+        ("gate: [\n", "is not YAML"),
+    ],
+)
+def test_a_lever_file_is_leverframes_own_and_knows_every_key(text: str, words: str, tmp_path: Path) -> None:
+    """A key that nothing reads would silently change nothing."""
+    (tmp_path / "leverframe.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        read_levers(tmp_path / "leverframe.yaml")
+    assert words in caught.value.render()
+
+
+def content() -> dict[str, Any]:
+    """Return the smallest params.yaml as values."""
+    read: dict[str, Any] = yaml.safe_load((HERE / "valid/smallest.yaml").read_text(encoding="utf-8"))
+    return read
+
+
+def test_sections_of_others_in_params_are_left_alone() -> None:
+    """A stage of one's own may have its settings beside ours."""
+    mine = {"my_stage": {"depth": 3}, "notes": ["a"], "threshold": 0.5}
+    assert params_of(content() | mine, name="params.yaml") == params_of(content(), name="params.yaml")
+
+
+@pytest.mark.parametrize("section", sorted(Levers.model_fields))
+def test_a_section_of_levers_in_params_is_told_where_it_belongs(section: str) -> None:
+    """It stood there once, and nothing would read it now."""
+    with pytest.raises(SettingsError) as caught:
+        params_of(content() | {section: {}}, name="params.yaml")
+    assert f"move the section `{section}` to leverframe.yaml" in caught.value.next
+
+
+def test_the_two_files_share_no_section_and_their_modules_do_not_know_each_other() -> None:
+    """A change of a lever's settings makes no stage stale."""
+    assert not set(Params.model_fields) & set(Levers.model_fields)
+    assert set(params._OF_LEVERS) == set(Levers.model_fields)
+    assert "settings.levers" not in Path(params.__file__).read_text(encoding="utf-8")
+    assert "settings.params" not in Path(levers.__file__).read_text(encoding="utf-8")
+
+
+def test_each_file_has_a_schema() -> None:
+    """An editor that knows the schema completes keys of either."""
+    described = json.loads(levers.schema())
+    assert set(described["properties"]) == set(Levers.model_fields)
     assert described["additionalProperties"] is False

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leverframe.adapters.snapshot_file import SnapshotFile, write
+from leverframe.documents import parsed, plain
 from leverframe.domain.features.snapshot import keys as key_module
 from leverframe.domain.features.snapshot.arrange import arranged
 from leverframe.domain.features.snapshot.packed import Form, packed, unpacked
@@ -65,7 +66,7 @@ def through_file(one: Table, asked: list[list[Any]]) -> Found:
 def through_values(one: Table, asked: list[list[Any]]) -> Found:
     """Return what packed values of the table answer."""
     ready = arranged(one)
-    form = Form.read(json.loads(json.dumps(Form.of(ready).document())))
+    form = parsed(Form, json.dumps(plain(Form.of(ready))))
     values = {key: packed(form, ready.rows, start, stop) for key, start, stop in ready.index.each()}
     kinds = ready.keys
     names = key_module.canonical(tuple(kinds), tuple(kinds.values()), asked) if kinds else [b""]

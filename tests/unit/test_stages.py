@@ -76,7 +76,7 @@ def test_the_first_months_name_themselves_and_the_turn_of_a_year_is_no_edge() ->
 
 
 def test_a_build_waits_for_the_contracts_of_what_it_reads() -> None:
-    """Broken data stop their features: every month that is read has to keep its promises."""
+    """Broken data stop their features: every month that is read has to pass its constraints."""
     reads = derived()["stages"]["build"]["do"]["deps"]
     assert [each for each in reads if "contracts" in each] == [
         "reports/contracts/static.json", "reports/contracts/${item.back_1}.json", "reports/contracts/${key}.json",

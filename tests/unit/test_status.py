@@ -15,10 +15,10 @@ from leverframe.domain.pipeline.status.compare import Look, Presence
 from leverframe.domain.pipeline.status.definition import Definition
 from leverframe.domain.pipeline.status.graph import edges, ordered
 from leverframe.domain.pipeline.status.parameters import findings, parsed, shown
-from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, Reason, StageStatus, State
+from leverframe.domain.pipeline.status.reasons import Finding, PipelineStatus, StageStatus, StaleReason, State
 from leverframe.domain.pipeline.status.resolved import Artefact, ParameterFile, Recorded, Stage, located
 from leverframe.domain.pipeline.status.staleness import run, selected
-from leverframe.domain.pipeline.status.status_table import document, mermaid, next_step, table, told
+from leverframe.domain.pipeline.status.status_table import document, mermaid, next_step, phrase, table
 from leverframe.domain.pipeline.status.template import FlagStyle, Scope, flags
 from leverframe.errors import DefinitionError, LeverframeError, RepositoryError, SettingsError
 from leverframe.yaml_files import parse
@@ -113,15 +113,15 @@ def test_flags_of_a_mapping() -> None:
 @pytest.mark.parametrize(
     ("now", "before", "reason", "old", "new"),
     [
-        ({"a": {"b": 2}}, {"a.b": 1}, Reason.PARAMETER_CHANGED, "1", "2"),
-        ({"a": {"b": "1"}}, {"a.b": 1}, Reason.PARAMETER_CHANGED, "1", '"1"'),
-        ({"a": {}}, {"a.b": 1}, Reason.PARAMETER_MISSING, "1", None),
-        ({"a": {"b": None}}, {}, Reason.PARAMETER_ADDED, None, "null"),
-        (None, {}, Reason.PARAMETER_FILE_MISSING, None, None),
+        ({"a": {"b": 2}}, {"a.b": 1}, StaleReason.PARAMETER_CHANGED, "1", "2"),
+        ({"a": {"b": "1"}}, {"a.b": 1}, StaleReason.PARAMETER_CHANGED, "1", '"1"'),
+        ({"a": {}}, {"a.b": 1}, StaleReason.PARAMETER_MISSING, "1", None),
+        ({"a": {"b": None}}, {}, StaleReason.PARAMETER_ADDED, None, "null"),
+        (None, {}, StaleReason.PARAMETER_FILE_MISSING, None, None),
     ],
 )
 def test_parameters_that_differ(
-    now: dict[str, Any] | None, before: dict[str, Any], reason: Reason, old: str | None, new: str | None
+    now: dict[str, Any] | None, before: dict[str, Any], reason: StaleReason, old: str | None, new: str | None
 ) -> None:
     (finding,) = findings(ParameterFile("params.yaml", "params.yaml", ("a.b",)), now, before)
     assert (finding.reason, finding.old, finding.new) == (reason, old, new)
@@ -130,7 +130,7 @@ def test_parameters_that_differ(
 def test_the_one_difference_inside_a_section_is_named() -> None:
     file = ParameterFile("params.yaml", "params.yaml", ("train",))
     (one,) = findings(file, {"train": {"a": {"b": 2}, "c": 3}}, {"train": {"a": {"b": 1}, "c": 3}})
-    assert told(one) == "parameter train.a.b: 1 -> 2"
+    assert phrase(one) == "parameter train.a.b: 1 -> 2"
     (two,) = findings(file, {"train": {"a": 2, "c": 4}}, {"train": {"a": 1, "c": 3}})
     assert two.subject == "train"
     assert len(shown("x" * 500)) == 60
@@ -152,7 +152,7 @@ def test_parameter_files_that_cannot_be_read(text: str, path: str) -> None:
         parsed(text, path)
 
 
-def test_the_graph_follows_folders_and_refuses_circles() -> None:
+def test_the_graph_follows_folders_and_refuses_cycles() -> None:
     a = Stage("a", "dvc.yaml", "x", dependencies=(Artefact("made/one", "made/one"),))
     b = Stage("b", "dvc.yaml", "x", outputs=(Artefact("made", "made"),))
     c = Stage("c", "dvc.yaml", "x", dependencies=(Artefact("made", "made"), Artefact("all", "all")))
@@ -160,7 +160,7 @@ def test_the_graph_follows_folders_and_refuses_circles() -> None:
     pairs = edges([a, b, c, d])
     assert pairs == [("b", "a"), ("b", "c"), ("d", "c")]
     assert [each.name for each in ordered([a, b, c, d], pairs)] == ["b", "d", "a", "c"]
-    with pytest.raises(DefinitionError, match="wait for one another"):
+    with pytest.raises(DefinitionError, match="depend on one another"):
         ordered([a, b], [("a", "b"), ("b", "a")])
     with pytest.raises(DefinitionError, match="same file"):
         edges([b, Stage("e", "dvc.yaml", "x", outputs=(Artefact("made", "made"),))])
@@ -226,14 +226,14 @@ def test_an_entry_that_the_last_commit_had_is_gone() -> None:
         {"dvc.yaml": "stages: {s: {cmd: x, outs: [o]}}\n", "ignored/dvc.yaml": "broken"},
         head={"dvc.lock": "schema: '2.0'\nstages: {s: {cmd: x}}\n"},
     )
-    assert [each.reason for each in found.stages[0].findings] == [Reason.LOCK_ENTRY_GONE]
+    assert [each.reason for each in found.stages[0].findings] == [StaleReason.LOCK_ENTRY_GONE]
 
 
 def test_files_that_changed_inside_a_folder_are_named() -> None:
     lock = "schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: lib, hash: md5, md5: other.dir}]}}\n"
     texts = {"dvc.yaml": "stages: {s: {cmd: x, deps: [lib]}}\n", "dvc.lock": lock, "lib": ""}
     found = status_of(texts, changed=[f"lib/{name}.py" for name in "abcde"])
-    assert told(found.stages[0].findings[0]) == "lib changed (a.py, b.py, c.py and 2 more)"
+    assert phrase(found.stages[0].findings[0]) == "lib changed (a.py, b.py, c.py and 2 more)"
 
 
 def test_without_a_definition_there_is_nothing_to_tell() -> None:
@@ -266,7 +266,7 @@ def test_entries_without_a_stage_are_noted() -> None:
     lock = "schema: '2.0'\nstages: {old: {cmd: x}}\n"
     found = status_of({"dvc.yaml": "stages: {s: {cmd: x, outs: [o]}}\n", "dvc.lock": lock})
     assert "old" in found.notes[0]
-    assert found.stages[0].findings[0].reason is Reason.STAGE_NEW
+    assert found.stages[0].findings[0].reason is StaleReason.STAGE_NEW
 
 
 def sample() -> PipelineStatus:
@@ -279,16 +279,16 @@ def sample() -> PipelineStatus:
     def build(month: str) -> Stage:
         return Stage(f"build@{month}", "dvc.yaml", "x", "build", month)
 
-    code = Finding(Reason.DEPENDENCY_CHANGED, "src/star.py", "9 bytes", "12 bytes")
+    code = Finding(StaleReason.DEPENDENCY_CHANGED, "src/star.py", "9 bytes", "12 bytes")
     rows = [StageStatus.of(ingest(month), []) for month in months[:3]]
-    rows.append(StageStatus.of(ingest(months[3]), [Finding(Reason.STAGE_NEW, "ingest@2013-04")]))
+    rows.append(StageStatus.of(ingest(months[3]), [Finding(StaleReason.STAGE_NEW, "ingest@2013-04")]))
     rows += [StageStatus.of(build(month), [code]) for month in months]
     train = Stage("train", "dvc.yaml", "x")
-    rate = Finding(Reason.PARAMETER_CHANGED, "train.rate", "0.1", "0.2")
-    command = Finding(Reason.COMMAND_CHANGED, "cmd", "run --rate 0.1", "run --rate 0.2")
+    rate = Finding(StaleReason.PARAMETER_CHANGED, "train.rate", "0.1", "0.2")
+    command = Finding(StaleReason.COMMAND_CHANGED, "cmd", "run --rate 0.1", "run --rate 0.2")
     rows.append(StageStatus.of(train, [command, rate]))
     rows.append(StageStatus.of(Stage("judge", "dvc.yaml", "x"), []).below(["train", *(f"build@{m}" for m in months)]))
-    rows.append(StageStatus.of(Stage("old", "dvc.yaml", "x"), [Finding(Reason.OUTPUT_ABSENT, "old.bin")]))
+    rows.append(StageStatus.of(Stage("old", "dvc.yaml", "x"), [Finding(StaleReason.OUTPUT_ABSENT, "old.bin")]))
     pairs = [(f"ingest@{month}", f"build@{month}") for month in months]
     pairs += [(f"build@{month}", "train") for month in months] + [("train", "judge")]
     return PipelineStatus(tuple(rows), tuple(pairs), ("dvc.lock has entries of stages that dvc.yaml no longer has: x",))
@@ -317,13 +317,13 @@ def test_a_pattern_selects_stages_and_groups() -> None:
     ("finding", "step"),
     [
         (None, "nothing to do"),
-        (Finding(Reason.PARAMETER_CHANGED, "a"), "dvc repro"),
-        (Finding(Reason.PARAMETER_MISSING, "a"), "add `a` to the parameter file, or take it out of dvc.yaml"),
-        (Finding(Reason.DEPENDENCY_MISSING, "a"), "restore a, or take it out of dvc.yaml"),
-        (Finding(Reason.OUTPUT_ABSENT, "a"), "dvc pull"),
-        (Finding(Reason.OUTPUT_ABSENT, "a", detail="in the cache"), "dvc checkout"),
-        (Finding(Reason.OUTPUT_ABSENT, "a", detail="in git"), "git checkout -- a"),
-        (Finding(Reason.OUTPUT_NOT_CACHED, "a"), "dvc commit"),
+        (Finding(StaleReason.PARAMETER_CHANGED, "a"), "dvc repro"),
+        (Finding(StaleReason.PARAMETER_MISSING, "a"), "add `a` to the parameter file, or remove it from dvc.yaml"),
+        (Finding(StaleReason.DEPENDENCY_MISSING, "a"), "restore a, or remove it from dvc.yaml"),
+        (Finding(StaleReason.OUTPUT_ABSENT, "a"), "dvc pull"),
+        (Finding(StaleReason.OUTPUT_ABSENT, "a", detail="in the cache"), "dvc checkout"),
+        (Finding(StaleReason.OUTPUT_ABSENT, "a", detail="in git"), "git checkout -- a"),
+        (Finding(StaleReason.OUTPUT_NOT_CACHED, "a"), "dvc commit"),
     ],
 )
 def test_what_to_do_next(finding: Finding | None, step: str) -> None:
@@ -332,9 +332,9 @@ def test_what_to_do_next(finding: Finding | None, step: str) -> None:
 
 
 def test_data_somebody_added_are_committed() -> None:
-    source = StageStatus.of(Stage("a.dvc", "a.dvc"), [Finding(Reason.OUTPUT_CHANGED, "a")])
+    source = StageStatus.of(Stage("a.dvc", "a.dvc"), [Finding(StaleReason.OUTPUT_CHANGED, "a")])
     assert next_step(PipelineStatus((source,))) == "dvc commit a.dvc"
 
 
 def test_every_reason_has_words() -> None:
-    assert all(told(Finding(reason, "subject")) for reason in Reason)
+    assert all(phrase(Finding(reason, "subject")) for reason in StaleReason)

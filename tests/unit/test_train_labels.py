@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.features.training_set import Feature, Label, LabelKind
 from leverframe.domain.model.table import model_inputs, texts
 from leverframe.domain.model.train import ModelDescription, checked_labels, refuse_single_class
@@ -130,5 +132,5 @@ def test_a_description_survives_its_file() -> None:
         md5="d41d",
         versions={"python": "3.11"},
     )
-    assert ModelDescription.from_json(described.to_json()) == described
+    assert parsed(ModelDescription, json.dumps(plain(described))) == described
     assert any("7 rows from 2024-01 to 2024-02" in line for line in described.lines())

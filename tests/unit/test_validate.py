@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leverframe.domain.data.constraint import Constraint, Severity, cut, significant
 from leverframe.domain.data.contract import Monitor
 from leverframe.domain.data.contract_report import Report
 from leverframe.domain.data.profile import table_profile
-from leverframe.domain.data.promise import Promise, Severity, cut, significant
 from leverframe.domain.data.shape import ForeignKey, SchemaDiff, UniqueKey
 from leverframe.domain.data.statistics import ColumnStatistics, Count, PartitionStatistics, Question, TableStatistics
 from leverframe.domain.data.trend import Freshness, NullRate, Volume
@@ -51,10 +51,10 @@ def table(
     return TableStatistics("t", current or partition(), history, answers or {}, BEGIN, END)
 
 
-def only(monitor: Monitor, found: TableStatistics) -> Promise:
-    """Return the single promise of a monitor."""
-    (promise,) = monitor.judge(found)
-    return promise
+def only(monitor: Monitor, found: TableStatistics) -> Constraint:
+    """Return the single constraint of a monitor."""
+    (constraint,) = monitor.judge(found)
+    return constraint
 
 
 def reason(verdict: Verdict) -> Reason:
@@ -74,15 +74,15 @@ class TestFreshness:
 
     def test_fails_when_it_is_not(self) -> None:
         """Three days without rows are stale."""
-        promise = only(self.within, table(partition(newest=END - timedelta(days=3))))
-        assert reason(promise.verdict) is Reason.TABLE_STALE
-        assert promise.detail == "the newest row is 3 days before the end of 2013-03"
+        constraint = only(self.within, table(partition(newest=END - timedelta(days=3))))
+        assert reason(constraint.verdict) is Reason.TABLE_STALE
+        assert constraint.detail == "the newest row is 3 days before the end of 2013-03"
 
     def test_is_skipped_without_a_time_and_for_static_tables(self) -> None:
         """Nothing to compare is not a pass."""
         assert isinstance(only(self.within, table()).verdict, Skipped)
         static = replace(table(partition(newest=END)), begin=None, end=None)
-        assert only(self.within, static).verdict == Skipped("a static table has no end to reach")
+        assert only(self.within, static).verdict == Skipped("a static table has no end")
 
 
 class TestVolume:
@@ -98,19 +98,19 @@ class TestVolume:
     def test_fails_on_odd_and_on_absent_days(self) -> None:
         """A day without any row is an odd day too."""
         march = partition(daily=days(date(2013, 3, 1), [100 + day % 7 for day in range(29)] + [500]))
-        promise = only(Volume(), table(march, self.february))
-        assert reason(promise.verdict) is Reason.VOLUME_ODD
-        assert promise.samples == (
+        constraint = only(Volume(), table(march, self.february))
+        assert reason(constraint.verdict) is Reason.VOLUME_ODD
+        assert constraint.samples == (
             "2013-03-30 Sat: 500 rows, usually 101",
             "2013-03-31 Sun: 0 rows, usually 102",
         )
-        assert not promise.fatal
+        assert not constraint.fatal
 
     def test_is_skipped_without_four_points(self) -> None:
         """Three earlier days of a weekday decide nothing."""
         short = partition("2013-02", daily=days(date(2013, 2, 1), [100] * 21))
-        promise = only(Volume(), table(partition(daily=days(date(2013, 3, 1), [0])), short))
-        assert promise.verdict == Skipped("not enough history: 3 earlier days of a weekday, 4 are needed")
+        constraint = only(Volume(), table(partition(daily=days(date(2013, 3, 1), [0])), short))
+        assert constraint.verdict == Skipped("too little history: 3 earlier days of a weekday, 4 are needed")
         assert isinstance(only(Volume(), table()).verdict, Skipped)
 
     def test_refuses_fewer_points(self) -> None:
@@ -135,7 +135,7 @@ class TestSchemaDiff:
 
     def test_is_skipped_without_history(self) -> None:
         """Without an earlier partition nothing is decided."""
-        assert only(SchemaDiff(), table()).verdict == Skipped("no earlier partition was given")
+        assert only(SchemaDiff(), table()).verdict == Skipped("no earlier partition to compare with")
 
     @pytest.mark.parametrize(
         ("now", "before", "detail", "severity"),
@@ -150,9 +150,9 @@ class TestSchemaDiff:
         self, now: list[ColumnStatistics], before: list[ColumnStatistics], detail: str, severity: Severity
     ) -> None:
         """Additive is a warning, breaking an error."""
-        promise = only(SchemaDiff(), table(partition(columns=now), partition("2013-02", before)))
-        assert reason(promise.verdict) is Reason.SCHEMA_CHANGED
-        assert (promise.detail, promise.severity) == (detail, severity)
+        constraint = only(SchemaDiff(), table(partition(columns=now), partition("2013-02", before)))
+        assert reason(constraint.verdict) is Reason.SCHEMA_CHANGED
+        assert (constraint.detail, constraint.severity) == (detail, severity)
 
     def test_first_nulls_can_be_allowed(self) -> None:
         """A contract that allows nulls is not warned of the first."""
@@ -171,11 +171,11 @@ class TestForeignKey:
     def test_tolerates_a_share(self, orphans: int, severity: Severity | None) -> None:
         """Each share has the severity of the highest limit it passes."""
         count = Count(orphans, 1000, ("N1",))
-        promise = only(self.monitor, table(answers={self.monitor.question: count}))
-        assert promise.broken == (severity is not None)
+        constraint = only(self.monitor, table(answers={self.monitor.question: count}))
+        assert constraint.failed == (severity is not None)
         if severity:
-            assert reason(promise.verdict) is Reason.FOREIGN_KEY_BROKEN
-            assert (promise.severity, promise.count, promise.samples) == (severity, orphans, ("N1",))
+            assert reason(constraint.verdict) is Reason.FOREIGN_KEY_BROKEN
+            assert (constraint.severity, constraint.count, constraint.samples) == (severity, orphans, ("N1",))
 
     def test_tolerates_none_by_default(self) -> None:
         """One orphan in a million is an error unless declared otherwise."""
@@ -184,9 +184,9 @@ class TestForeignKey:
 
     def test_a_missing_column_breaks_it_and_hints(self) -> None:
         """The nearest name is offered."""
-        promise = only(self.monitor, table(partition(columns=[number("tail_num")])))
-        assert reason(promise.verdict) is Reason.COLUMN_MISSING
-        assert promise.detail == "there is no column `tailnum`; did you mean `tail_num`?"
+        constraint = only(self.monitor, table(partition(columns=[number("tail_num")])))
+        assert reason(constraint.verdict) is Reason.COLUMN_MISSING
+        assert constraint.detail == "there is no column `tailnum`; did you mean `tail_num`?"
 
 
 class TestUniqueKey:
@@ -220,26 +220,26 @@ class TestNullRate:
     def test_fails_beyond_it(self) -> None:
         """The mean of history is what counts."""
         before = partition("2013-02", [number("a", nulls=10)]), partition("2013-01", [number("a", nulls=20)])
-        _, promise = NullRate().judge(table(partition(columns=[number("a", nulls=30)]), *before))
-        assert reason(promise.verdict) is Reason.NULL_RATE_CHANGED
-        assert promise.detail == "30.0% of the rows are null, 15.0% were before"
+        _, constraint = NullRate().judge(table(partition(columns=[number("a", nulls=30)]), *before))
+        assert reason(constraint.verdict) is Reason.NULL_RATE_CHANGED
+        assert constraint.detail == "30.0% of the rows are null, before it was 15.0%"
 
     def test_an_empty_column_is_an_error_even_without_history(self) -> None:
         """No history is needed to see that nothing is there."""
-        promise, skipped = NullRate(severity=Severity.WARN).judge(table(partition(columns=[number("a", nulls=100)])))
-        assert reason(promise.verdict) is Reason.COLUMN_EMPTY
-        assert promise.fatal
-        assert skipped.verdict == Skipped("no earlier partition was given")
+        constraint, skipped = NullRate(severity=Severity.WARN).judge(table(partition(columns=[number("a", nulls=100)])))
+        assert reason(constraint.verdict) is Reason.COLUMN_EMPTY
+        assert constraint.fatal
+        assert skipped.verdict == Skipped("no earlier partition to compare with")
 
     def test_an_empty_partition_has_no_empty_columns(self) -> None:
         """An empty table is told once, not once a column."""
-        promise, _ = NullRate().judge(table(partition(rows=0)))
-        assert promise.verdict == Passed()
+        constraint, _ = NullRate().judge(table(partition(rows=0)))
+        assert constraint.verdict == Passed()
 
     def test_a_missing_column_is_told(self) -> None:
         """A named column must be there."""
-        promise, *_ = NullRate(columns=("b",)).judge(table())
-        assert reason(promise.verdict) is Reason.COLUMN_MISSING
+        constraint, *_ = NullRate(columns=("b",)).judge(table())
+        assert reason(constraint.verdict) is Reason.COLUMN_MISSING
 
 
 class TestVerdict:
@@ -260,10 +260,10 @@ class TestVerdict:
             Failed(())
 
 
-def broken(name: str, severity: Severity = Severity.ERROR) -> Promise:
-    """Return a broken promise."""
-    promise = Promise("t", name, column="a", severity=severity)
-    return promise.broken_by(Reason.CONTRACT_BROKEN, count=3, share=0.03, samples=("x",))
+def broken(name: str, severity: Severity = Severity.ERROR) -> Constraint:
+    """Return a failed constraint."""
+    constraint = Constraint("t", name, column="a", severity=severity)
+    return constraint.failed_by(Reason.CONTRACT_BROKEN, count=3, share=0.03, samples=("x",))
 
 
 class TestReport:
@@ -271,25 +271,25 @@ class TestReport:
 
     def test_warnings_never_fail(self) -> None:
         """A warning is shown and stops nothing."""
-        report = Report("2013-03", (broken("c", Severity.WARN), Promise("t", "d")), ())
+        report = Report("2013-03", (broken("c", Severity.WARN), Constraint("t", "d")), ())
         assert report.verdict == Passed()
         report.raise_if_failed()
-        assert report.summary() == "2 promises: 1 kept, 0 broken, 1 broken with a warning, 0 not decided"
+        assert report.summary() == "1 of 2 checks passed, 0 failed, 1 warning, 0 skipped"
 
-    def test_the_error_names_the_first_broken_promises(self) -> None:
+    def test_the_error_names_the_first_failed_constraints(self) -> None:
         """Three are named, the rest counted."""
         report = Report("2013-03", tuple(broken(f"check {each}") for each in range(5)), ())
         with pytest.raises(ContractError) as caught:
             report.raise_if_failed()
-        assert caught.value.what == "2013-03 breaks 5 of its 5 promises"
+        assert caught.value.what == "2013-03 violates 5 of its 5 constraints"
         assert caught.value.why.startswith("t: check 0 of `a`, 3 rows (3.00%), such as x; t: check 1")
         assert caught.value.why.endswith("; and 2 more")
         assert "reports/contracts/2013-03.json" in caught.value.next
         assert caught.value.exit_code == 14
 
-    def test_json_holds_every_promise(self) -> None:
+    def test_json_holds_every_constraint(self) -> None:
         """Kept, broken and undecided ones stand in it."""
-        report = Report("2013-03", (broken("c"), Promise("t", "d").skipped("why"), Promise("u", "e")), ())
+        report = Report("2013-03", (broken("c"), Constraint("t", "d").skipped("why"), Constraint("u", "e")), ())
         content = json.loads(json.dumps(report.to_json(), allow_nan=False))
         assert (content["verdict"], content["reasons"]) == ("failed", ["contract-broken"])
         assert content["tables"]["t"]["checks"] == [

@@ -1,4 +1,4 @@
-"""The Markdown of the room validate: always small, always one row a promise, whatever is in the data."""
+"""The Markdown of the room validate: always small, always one row a constraint, whatever is in the data."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from leverframe.domain.data.constraint import Constraint, Severity, cut
 from leverframe.domain.data.contract_markdown import LIMIT, render
 from leverframe.domain.data.contract_report import Report
-from leverframe.domain.data.promise import Promise, Severity, cut
 from leverframe.domain.verdict import Reason
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "validate"
@@ -25,20 +25,20 @@ texts = st.one_of(
 
 
 @st.composite
-def promises(draw: st.DrawFn) -> Promise:
-    """Return any promise."""
-    promise = Promise(
+def constraints(draw: st.DrawFn) -> Constraint:
+    """Return any constraint."""
+    constraint = Constraint(
         draw(texts), draw(texts), column=draw(texts), severity=draw(st.sampled_from(Severity)), detail=draw(texts)
     )
-    kind = draw(st.sampled_from(["kept", "skipped", "broken"]))
+    kind = draw(st.sampled_from(["passed", "skipped", "broken"]))
     if kind == "skipped":
-        return promise.skipped(draw(texts))
+        return constraint.skipped(draw(texts))
     count = draw(st.none() | st.integers(0, 10**18))
     share = draw(st.none() | st.floats(0, 1))
     samples = tuple(draw(st.lists(texts, max_size=5)))
-    if kind == "kept":
-        return promise
-    return promise.broken_by(draw(st.sampled_from(Reason)), count=count, share=share, samples=samples)
+    if kind == "passed":
+        return constraint
+    return constraint.failed_by(draw(st.sampled_from(Reason)), count=count, share=share, samples=samples)
 
 
 def cells(row: str) -> list[str]:
@@ -53,8 +53,8 @@ def assert_sound(page: str, report: Report) -> None:
     assert all(len(cells(row)) == 7 for row in rows)
     shown = max(len(rows) - 2, 0)
     left = re.search(r"… and ([\d,]+) more \(", page)
-    assert shown + (int(left[1].replace(",", "")) if left else 0) == len(report.broken())
-    assert shown or not report.broken()
+    assert shown + (int(left[1].replace(",", "")) if left else 0) == len(report.failed())
+    assert shown or not report.failed()
     outside = re.sub(r"`[^`]*`", "", page)
     assert "`" not in outside
     assert set(re.findall(r"<[^>]*>?", outside)) <= {"<code>", "</code>"}
@@ -62,37 +62,37 @@ def assert_sound(page: str, report: Report) -> None:
 
 
 @settings(deadline=None)  # time says nothing on a busy machine
-@given(st.lists(promises(), max_size=12), texts)
-def test_is_small_and_sound_for_anything(given_promises: list[Promise], name: str) -> None:
+@given(st.lists(constraints(), max_size=12), texts)
+def test_is_small_and_sound_for_anything(given_constraints: list[Constraint], name: str) -> None:
     """No text in names, samples or details breaks the page."""
-    report = Report(name, tuple(given_promises), ())
+    report = Report(name, tuple(given_constraints), ())
     assert_sound(render(report), report)
 
 
 @settings(deadline=None)
-@given(promises(), st.integers(1, 700))
-@example(Promise("t", "c").broken_by(Reason.CONTRACT_BROKEN, samples=("y" * 10**6,) * 5), 500)
-def test_is_small_at_any_number_of_failures(promise: Promise, times: int) -> None:
+@given(constraints(), st.integers(1, 700))
+@example(Constraint("t", "c").failed_by(Reason.CONTRACT_BROKEN, samples=("y" * 10**6,) * 5), 500)
+def test_is_small_at_any_number_of_failures(constraint: Constraint, times: int) -> None:
     """What is left out is counted."""
-    report = Report("2013-03", (promise,) * times, ())
+    report = Report("2013-03", (constraint,) * times, ())
     assert_sound(render(report), report)
 
 
 def test_a_long_sample_is_cut_and_says_how_much() -> None:
     """Also where it had been cut before."""
-    long = Promise("t", "c").broken_by(Reason.CONTRACT_BROKEN, samples=("y" * 1_000_000, cut("字" * 1_000)))
+    long = Constraint("t", "c").failed_by(Reason.CONTRACT_BROKEN, samples=("y" * 1_000_000, cut("字" * 1_000)))
     page = render(Report("2013-03", (long,), ()))
     assert f"`{'y' * 90}`… +999,910 characters" in page
     assert f"`{'字' * 30}`… +970 characters" in page
 
 
-def broken(check: str, **fields: object) -> Promise:
-    """Return a broken promise about flights."""
-    return Promise("flights", check).broken_by(Reason.CONTRACT_BROKEN, **fields)
+def broken(check: str, **fields: object) -> Constraint:
+    """Return a failed constraint about flights."""
+    return Constraint("flights", check).failed_by(Reason.CONTRACT_BROKEN, **fields)
 
 
 CASES = {
-    "passed": [Promise("flights", "has_rows"), Promise("weather", "has_rows")],
+    "passed": [Constraint("flights", "has_rows"), Constraint("weather", "has_rows")],
     "warned": [
         broken(
             "foreign_key(planes)",
@@ -103,7 +103,7 @@ CASES = {
             samples=("N730MQ", "N739MQ"),
             detail="not in `planes`; at most 0.16 of the rows may be",
         ),
-        Promise("flights", "volume(z <= 8)").skipped("no earlier partition was given"),
+        Constraint("flights", "volume(z <= 8)").skipped("no earlier partition to compare with"),
     ],
     "failed": [
         broken("usual_wind", column="wind_speed", severity=Severity.WARN, count=1, share=0.0005, samples=("1048.3",)),

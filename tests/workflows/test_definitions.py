@@ -15,6 +15,7 @@ import yaml
 from actions import generate
 from leverframe.cli import leverframe
 from leverframe.domain.pipeline.init import workflow
+from leverframe.package import template
 from tests.workflows.jobs import HERE, ROOT, WORKFLOWS
 
 ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))
@@ -48,7 +49,7 @@ def test_the_file_that_init_writes_is_as_strict_as_ours(tmp_path: Path) -> None:
     written = folder / "leverframe.yml"
     command = ["zizmor", "--offline", "--strict-collection", "--persona", "auditor", "--quiet", str(tmp_path)]
     for pin, code in ((f"{'a' * 40} # v0.1.0", 0), ("main", 14)):
-        written.write_text(workflow(f"leverframe/leverframe/actions@{pin}"), encoding="utf-8")
+        written.write_text(workflow(template("workflow.yml"), f"leverframe/leverframe/actions@{pin}"), encoding="utf-8")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         parsed = subprocess.run(

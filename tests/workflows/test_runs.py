@@ -1,4 +1,4 @@
-"""The reference workflows run step by step, from the pull request to the card, over the stand-in for GitHub."""
+"""The reference workflows run step by step, from the pull request to the card, over the fake GitHub server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TITLE = 'a title `touch INJECTED` $(touch INJECTED) ${{ github.token }} ]]> "; t
 
 @pytest.fixture(scope="module")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
-    """A stand-in with the shop on it."""
+    """A fake GitHub server with the shop on it."""
     with opened(tmp_path_factory.mktemp("forge"), tmp_path_factory) as found:
         yield found
 

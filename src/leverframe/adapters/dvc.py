@@ -176,7 +176,7 @@ def _error(listener: _Listener, code: int, root: Path) -> PipelineError:
     failed = _FAILED.search(text)
     said = text.removeprefix("ERROR: ").strip() or f"dvc ended with code {code}"
     if failed is None:
-        return PipelineError("`dvc repro` failed", why=said.splitlines()[0], next=f"read {LOG}; mend what it names")
+        return PipelineError("`dvc repro` failed", why=said.splitlines()[0], next=f"read {LOG}; fix what it names")
     own = _OUR_ERROR.search("\n".join(listener.lines))
     if own:
         return PipelineError(f"stage `{failed[1]}` failed: {own[1]}", why=own[2], next=own[3])

@@ -182,7 +182,7 @@ class Git:
             raise RepositoryError(
                 f"git does not answer in {self.root}",
                 why=result.stderr.decode(errors="replace").strip().splitlines()[-1:][0] if result.stderr else "no word",
-                next="run `git status` there and mend what it says",
+                next="run `git status` there and fix what it says",
             )
         return [os.fsdecode(each) for each in result.stdout.split(b"\0") if each]
 

@@ -14,10 +14,11 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.release.serve import Running
 from leverframe.errors import ServerError
 from leverframe.files import private_folder, write_json, write_text
@@ -62,8 +63,8 @@ class ServerFolder:
     def running(self) -> Running | None:
         """Return the server that lives, None where none does."""
         try:
-            known = Running(**json.loads(self._state.read_bytes()))
-        except (OSError, ValueError, TypeError):
+            known = parsed(Running, self._state.read_bytes())
+        except (OSError, ValueError):
             return None
         return known if self._processes.alive(known.pid, known.born) else None
 
@@ -95,7 +96,7 @@ class ServerFolder:
         """Start the process and wait until it listens; None where it ended and should be tried once more."""
         process = self._spawn()
         found = Running(process.pid, self._processes.born(process.pid) or 0, host, *ports)
-        write_json(self._state, asdict(found))
+        write_json(self._state, plain(found))
         client = self.client(found)
         until = time.monotonic() + _START
         while not client.live():

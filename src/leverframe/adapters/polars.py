@@ -162,11 +162,11 @@ def _called(reader: Function, month: Month | None) -> pl.LazyFrame:
     name = getattr(reader.call, "__name__", "the function")
     try:
         return _lazy(reader.call(month))
-    except Exception as error:  # whatever a person's function raises is theirs to mend
+    except Exception as error:  # whatever a person's function raises is theirs to fix
         raise SourceError(
             f"the function `{name}` of a source failed for {month or 'a static table'}",
             why=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}",
-            next="mend it in sources.py; it returns any frame that polars can take",
+            next="fix it in sources.py; it returns any frame that polars can take",
         ) from error
 
 
@@ -212,8 +212,8 @@ def _shown(reader: Reader) -> str:
     return f"`{reader.path}`" if isinstance(reader, Csv | Parquet) else "the source"
 
 
-def _unreadable(what: str, error: Exception, mend: str) -> SourceError:
+def _unreadable(what: str, error: Exception, fix: str) -> SourceError:
     missing = isinstance(error, FileNotFoundError)
     words = (str(error).splitlines() or [type(error).__name__])[0][:200]
     why = "there is no such file" if missing else f"it is damaged or of another form: {words}"
-    return SourceError(f"cannot read {what}", why=why, next=mend)
+    return SourceError(f"cannot read {what}", why=why, next=fix)

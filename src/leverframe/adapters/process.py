@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+
+import psutil
 
 from leverframe.errors import PipelineError
 
@@ -22,42 +23,37 @@ _WATCH = 0.5  # seconds between two looks at the ancestors
 _GRACE = 3.0  # seconds from a polite end to a forced one
 _DRAIN = 1.0  # seconds to read what a child left in the pipe
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
-_PROC = Path("/proc")
-
-
-@dataclass(frozen=True)
-class _Process:
-    """A process, told from a later one with the same number by its start, in ticks since the machine started."""
-
-    pid: int
-    parent: int
-    start: int
-
-    def alive(self) -> bool:
-        """Tell whether the process still runs."""
-        now = _process(self.pid)
-        return now is not None and now.start == self.start
+_JITTER = 100  # hundredths of a second between two looks at when a machine started
 
 
 class Processes:
-    """Tells processes apart by their start, in ticks since the machine started."""
+    """Tells processes apart by their start, in hundredths of a second since the machine started."""
 
     def born(self, pid: int) -> int | None:
-        """Return when a process was started; None where it is gone or there is no `/proc`."""
-        found = _process(pid)
-        return None if found is None else found.start
+        """Return when a process was started; None where it is gone."""
+        try:
+            process = psutil.Process(pid)
+            return _started_at(process) if _alive(process) else None
+        except psutil.Error:
+            return None
 
     def alive(self, pid: int, start: int) -> bool:
-        """Tell whether the process that was started then still runs; without `/proc`, whether any has its number."""
-        if _PROC.is_dir():
-            return _Process(pid, 0, start).alive()
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        """Tell whether the process that was started then still runs."""
+        born = self.born(pid)
+        return born is not None and abs(born - start) <= _JITTER
+
+
+def _started_at(process: psutil.Process) -> int:
+    # Both move with the clock of the machine, so that their difference does not.
+    seconds: float = process.create_time() - psutil.boot_time()
+    return round(seconds * 100)
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Tell whether the very process still runs: neither a zombie nor a later one with the same number."""
+    with contextlib.suppress(psutil.Error):
+        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    return False
 
 
 def end_with_parent() -> None:
@@ -66,79 +62,52 @@ def end_with_parent() -> None:
     DVC leaves its stages running when it is killed, and a stage that goes on writing spoils
     what the next run made. Nothing happens outside a stage of DVC: who starts a stage by hand
     may close the terminal. Shells between DVC and this process end as well, and so do processes
-    that this one started, unless the kernel, which asks nobody, was quicker. Where there is no
-    `/proc`, only the direct parent is watched.
+    that this one started, unless the kernel, which asks nobody, was quicker.
     """
     if "DVC_STAGE" not in os.environ:
         return
-    ancestors = _ancestors(f"DVC_STAGE={os.environ['DVC_STAGE']}".encode())
+    ancestors = _ancestors(os.environ["DVC_STAGE"])
     if ancestors and sys.platform == "linux":
         _die_with(ancestors[0])
     threading.Thread(target=_watch, args=(ancestors, os.getppid()), name="end-with-parent", daemon=True).start()
 
 
-def _die_with(parent: _Process) -> None:
+def _die_with(parent: psutil.Process) -> None:
     """Ask the kernel for the end, which comes even while compiled code keeps every thread waiting."""
     import ctypes  # noqa: PLC0415 - 3 ms that only a stage has to spend
 
     ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
-    if not parent.alive():  # it went before the kernel knew
+    if not _alive(parent):  # it went before the kernel knew
         os._exit(128 + signal.SIGKILL)
 
 
-def _watch(ancestors: Sequence[_Process], parent: int) -> None:
-    while os.getppid() == parent and all(each.alive() for each in ancestors):
+def _watch(ancestors: Sequence[psutil.Process], parent: int) -> None:
+    while os.getppid() == parent and all(map(_alive, ancestors)):
         time.sleep(_WATCH)
-    for child in _descendants(os.getpid()):
+    for child in psutil.Process().children(recursive=True):
         _kill(child)
-    for each in itertools.takewhile(_Process.alive, ancestors):
-        _kill(each.pid)  # a shell of the same stage: it would start the next command of its line
+    for ancestor in itertools.takewhile(_alive, ancestors):
+        _kill(ancestor)  # a shell of the same stage: it would start the next command of its line
     os._exit(128 + signal.SIGTERM)
 
 
-def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, signal.SIGKILL)
+def _kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.Error):
+        process.kill()
 
 
-def _ancestors(mark: bytes) -> list[_Process]:
-    """Return the processes from the parent up to DVC: those with ``mark`` in their environment, and one more."""
-    found: list[_Process] = []
-    pid = os.getppid()
-    while (process := _process(pid)) is not None and pid > 1:
-        found.append(process)
-        if not _carries(pid, mark):
+def _ancestors(stage: str) -> list[psutil.Process]:
+    """Return the processes from the parent up to DVC: those with the stage in their environment, and one more."""
+    ancestors: list[psutil.Process] = []
+    for process in psutil.Process().parents():
+        if process.pid == 1:
             break
-        pid = process.parent
-    return found
-
-
-def _carries(pid: int, mark: bytes) -> bool:
-    try:
-        return mark in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
-
-
-def _process(pid: int) -> _Process | None:
-    """Return what Linux knows of a process; None where it is gone, a zombie, or there is no `/proc`."""
-    try:
-        tail = (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2]
-    except OSError:
-        return None
-    state, parent, *rest = tail.split()
-    return None if state in "ZX" else _Process(pid, int(parent), int(rest[17]))
-
-
-def _descendants(pid: int) -> list[int]:
-    if not _PROC.is_dir():
-        return []
-    found = [_process(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdigit()]
-    known = [each for each in found if each is not None]
-    family = [pid]
-    for member in family:  # grows while it is walked
-        family.extend(each.pid for each in known if each.parent == member)
-    return family[1:]
+        ancestors.append(process)
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("DVC_STAGE") == stage:
+                continue
+        break
+    return ancestors
 
 
 def run_group(

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthorizationError, NoPermissionError
 from redis.retry import Retry
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
 from leverframe.domain.features.snapshot.keys import canonical, checked
 from leverframe.domain.features.snapshot.packed import Form, packed, unpacked
@@ -33,6 +34,15 @@ NAMESPACE = "leverframe"
 FORMAT = 1
 _BATCH = 2_000
 _LONGER = 60  # seconds that values outlive the pointer
+
+
+@dataclass(frozen=True)
+class _Published:
+    """What is known of a generation: the form of its values by table."""
+
+    format: int
+    about: About
+    tables: Mapping[str, Form]
 
 
 def publish(url: str, about: About, tables: Iterable[Table], *, ttl: int, namespace: str = NAMESPACE) -> str:
@@ -60,11 +70,7 @@ def publish(url: str, about: About, tables: Iterable[Table], *, ttl: int, namesp
                 for key, value in batch:
                     pipe.set(key, value, ex=ttl + _LONGER)
                 pipe.execute()
-        document = {
-            "format": FORMAT,
-            "about": {**asdict(about), "attributes": dict(about.attributes)},
-            "tables": {name: form.document() for name, form in forms.items()},
-        }
+        document = plain(_Published(FORMAT, about, forms))
         left = int(deadline - time.monotonic())
         if left < 1:
             raise SnapshotError(
@@ -140,13 +146,13 @@ class RedisStore:
                 document = self._client.get(f"{self._namespace}:{current.decode()}")
         if current is None or document is None:
             raise self._unusable("no snapshot is in force there, or it has expired", "publish one")
-        content = json.loads(document)
-        if content["format"] != FORMAT:
-            why = f"it has format {content['format']}, this version of Leverframe reads format {FORMAT}"
+        known = json.loads(document).get("format")
+        if known != FORMAT:
+            why = f"it has format {known}, this version of Leverframe reads format {FORMAT}"
             raise self._unusable(why, "publish it again with this version")
+        published = parsed(_Published, document)
         self._generation = current.decode()
-        self._about = About(**content["about"])
-        self._forms = {name: Form.read(each) for name, each in content["tables"].items()}
+        self._about, self._forms = published.about, published.tables
 
     def _form(self, table: str) -> Form:
         if table not in self._forms:
@@ -214,7 +220,7 @@ def _told(url: str) -> Iterator[None]:
         raise SnapshotError(
             f"Redis at {redacted(url)} refuses us",
             why="the user or password is missing or wrong",
-            next="mend the user and password of the URL",
+            next="fix the user and password of the URL",
         ) from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
         slow = isinstance(error, redis.TimeoutError)
@@ -227,5 +233,5 @@ def _told(url: str) -> Iterator[None]:
         raise SnapshotError(
             f"Redis at {redacted(url)} failed",
             why=str(error).splitlines()[0][:300] if str(error) else type(error).__name__,
-            next="mend that on the server, then run the same command again",
+            next="fix that on the server, then run the same command again",
         ) from error

@@ -138,7 +138,7 @@ class SnapshotFile:
                 "there is no such file", "`leverframe build` makes it, `dvc pull` fetches it"
             ) from error
         except OSError as error:
-            raise self._unusable(error.strerror or str(error), "mend that, then open it again") from error
+            raise self._unusable(error.strerror or str(error), "fix that, then open it again") from error
         try:
             self._about = About(**header["about"])
             self._check(spec)

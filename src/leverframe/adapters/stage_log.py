@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import resource
 import sys
@@ -11,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.pipeline.stage_log import Outcome, StageRecord
 from leverframe.errors import DiskError, LeverframeError
 from leverframe.files import private_folder, write_json
@@ -92,7 +92,7 @@ def records(folder: Path) -> list[StageRecord]:
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            found.append(StageRecord.from_json(json.loads(path.read_bytes())))
+            found.append(parsed(StageRecord, path.read_bytes()))
         except (OSError, ValueError) as error:
             _log.debug("%s is passed over: %s", path, error)
     return sorted(found, key=lambda record: record.started)
@@ -129,6 +129,6 @@ def _closed(handler: logging.Handler | None) -> None:
 
 def _write(path: Path, record: StageRecord) -> None:
     try:
-        write_json(path, record.to_json())
+        write_json(path, plain(record))
     except (DiskError, OSError) as error:
         _log.warning("the record of the stage is not kept: %s", error)

@@ -12,6 +12,7 @@ from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import TrainingSet
+from leverframe.domain.model.artefacts import read_as
 from leverframe.domain.partition import months
 from leverframe.domain.pipeline.status.reasons import State
 from leverframe.domain.pipeline.summary import Results, progress_line, summary
@@ -37,7 +38,7 @@ def demo(workspace: Workspace, tell: Callable[[str], None]) -> list[str]:
     parts = [layout.STATIC, *map(str, months(data.first, data.last))]
     results = Results(
         contracts={part: disk.read_json(layout.contract_report(part)) for part in parts},
-        training_set=TrainingSet.from_json(disk.read_json(layout.TRAINING_SET)),
+        training_set=read_as(TrainingSet, layout.TRAINING_SET, disk),
         metrics=disk.read_json(layout.METRICS),
         records=records(root / layout.STAGE_LOGS),
         pictures=sorted(map(str, (root / layout.PICTURES).glob("*.svg"))),

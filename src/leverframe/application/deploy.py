@@ -21,7 +21,7 @@ from leverframe.domain.release.ledger import assigned
 from leverframe.domain.release.release_manifest import ReleaseManifest, refuse_other
 from leverframe.domain.release.target import Candidate
 from leverframe.errors import BundleError
-from leverframe.files import LEVERS, PARAMS
+from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import Levers, levers_of
 from leverframe.settings.params import Params, params_of
 from leverframe.yaml_files import parse

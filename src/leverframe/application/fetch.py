@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.dvc import RemoteContents
 from leverframe.adapters.releases import Releases
-from leverframe.documents import validated
+from leverframe.documents import plain, validated
 from leverframe.domain.release.fetch import Fetched, Wanted, run
 from leverframe.errors import SettingsError
 from leverframe.files import write_json, write_text
@@ -39,7 +38,7 @@ def _config(folder: Path, settings: ServeSettings, log: Path | None) -> dict[str
     return {
         "models": str(folder / "models"), "host": settings.host, "port": settings.port,
         "grpc_port": settings.grpc_port, "metrics_port": settings.metrics_port, "key_file": str(folder / "key"),
-        "limit": settings.maximum_bytes, "log": asdict(logged) if log else None,
+        "limit": settings.maximum_bytes, "log": plain(logged) if log else None,
     }  # fmt: skip
 
 

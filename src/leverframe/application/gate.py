@@ -18,7 +18,7 @@ from leverframe.domain.review.gate.decision import Evidence, Question, Side, bun
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.gate.replay_comparison import compare
 from leverframe.domain.review.gate.rules import rules_in_force
-from leverframe.files import LEVERS, PARAMS
+from leverframe.settings import LEVERS, PARAMS
 from leverframe.yaml_files import load, parse
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from leverframe import __version__
 from leverframe.application.workspace import Workspace
-from leverframe.domain.pipeline.init import WORKFLOW, SetConfig, Step, WriteFile, steps
+from leverframe.domain.pipeline.init import WORKFLOW, SetConfig, Step, WriteFile, steps, workflow
 from leverframe.files import write_text
+from leverframe.package import template
 
 ACTIONS = f"leverframe/leverframe/actions@v{__version__}"
 
@@ -20,7 +21,7 @@ def init(workspace: Workspace, actions: str, *, dry_run: bool) -> list[Step]:
     git.named("HEAD")
     files = {path: _text(root / path) for path in (".gitattributes", WORKFLOW)}
     program = f"{shlex.quote(sys.executable)} -m leverframe"
-    wanted = steps(files, git.config("merge."), program, actions)
+    wanted = steps(files, git.config("merge."), program, workflow(template("workflow.yml"), actions))
     for step in [] if dry_run else wanted:
         if isinstance(step, WriteFile):
             write_text(root / step.path, step.content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from leverframe.adapters.markdown_it import page
 from leverframe.application.diff import diff
 from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
-from leverframe.documents import loaded
+from leverframe.documents import loaded, plain
 from leverframe.domain import layout
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.gate.gate_result import Gated
@@ -24,7 +24,8 @@ from leverframe.domain.review.report.card_markdown import Shown, marker, render
 from leverframe.domain.review.report.publish import Comment, Published, Publisher, Where
 from leverframe.domain.review.reproduce import Reproduced
 from leverframe.errors import LeverframeError, PublishError
-from leverframe.files import LEVERS, PARAMS, private_folder, write_json, write_text
+from leverframe.files import private_folder, write_json, write_text
+from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import ReportSettings
 from leverframe.yaml_files import parse
 
@@ -67,8 +68,14 @@ def _shown(asked: Asked, settings: ReportSettings, card: Card, run: Where | None
     if not asked.assets or run is None:
         return Shown(settings.slices)
     place = f"{runner.server()}/{run.repository}/blob/{BRANCH}"
-    pictures = {title: f"{place}/{path}?raw=true" for title, (path, _) in drawings(card).items()}
+    pictures = {title: f"{place}/{path}?raw=true" for title, (path, _) in _pictures(card).items()}
     return Shown(settings.slices, pictures=pictures)
+
+
+def _pictures(card: Card) -> dict[str, tuple[str, str]]:
+    from leverframe.adapters.pygal import draw  # noqa: PLC0415 - a sixth of the time of a card without pictures
+
+    return drawings(card, draw)
 
 
 def _report_settings(workspace: Workspace) -> ReportSettings:
@@ -140,7 +147,7 @@ def _write(root: Path, card: Card, body: str, asked: Asked) -> None:
     private_folder((root / layout.RESULTS).parent)
     out = asked.out or root / layout.REPORT
     write_text(out, body)
-    write_json(out.with_suffix(".json"), asdict(card))
+    write_json(out.with_suffix(".json"), plain(card))
     if asked.html:
         write_text(asked.html, page("Leverframe", body))
 
@@ -171,7 +178,7 @@ def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None
         return True
 
     if asked.assets and not asked.dry_run:
-        forge.keep(BRANCH, dict(drawings(card).values()))
+        forge.keep(BRANCH, dict(_pictures(card).values()))
     summary = render(card, Shown(settings.slices), limit=60_000)
     posting = publish.Posting(asked.key, body, card.head, card.verdict, summary)
     place, done = publish.Post(forge, number, posting, by_cml)(dry=asked.dry_run)

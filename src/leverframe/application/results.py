@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
+from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.files import private_folder, write_json
 
@@ -20,5 +20,5 @@ def forget(root: Path, lever: str) -> None:
 def kept(root: Path, lever: str, result: Result) -> Result:
     """Keep the result of a lever where the report looks for it, and return it."""
     private_folder((root / layout.RESULTS).parent)
-    write_json(root / layout.lever(lever), asdict(result))  # type: ignore[call-overload] # each is a dataclass
+    write_json(root / layout.lever(lever), plain(result))
     return result

@@ -10,11 +10,12 @@ from typing import Any
 from leverframe.adapters.mlserver import ServerFolder
 from leverframe.application.servers import log_of, server_folder, start_ports
 from leverframe.application.workspace import Workspace
+from leverframe.documents import parsed
 from leverframe.domain import layout
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest, unusable
 from leverframe.domain.model.bundle.metadata import released
-from leverframe.domain.model.bundle.schema import Schema, from_json
+from leverframe.domain.model.bundle.schema import Schema
 from leverframe.domain.release.serve import Served, example
 from leverframe.errors import BundleError, ServerError
 from leverframe.files import write_folder
@@ -89,7 +90,7 @@ def _described(server: ServerFolder, model: str, release: int) -> tuple[Schema, 
     settings = server.models / model / str(release) / names.SETTINGS
     folder = settings.parent / json.loads(settings.read_bytes())["parameters"]["uri"]
     golden = (folder / names.GOLDEN).read_text(encoding="utf-8").splitlines()
-    return from_json(json.loads((folder / names.SCHEMA).read_bytes())), [json.loads(line) for line in golden]
+    return parsed(Schema, (folder / names.SCHEMA).read_bytes()), [json.loads(line) for line in golden]
 
 
 def _put_alone(server: ServerFolder, path: Path) -> None:

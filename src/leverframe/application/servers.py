@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from leverframe.adapters.mlserver import Ports, ServerFolder
 from leverframe.adapters.process import Processes
 from leverframe.application.workspace import Workspace
+from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.files import private_folder
 from leverframe.serving.inference_log import LogSettings
@@ -24,9 +24,11 @@ def server_folder(workspace: Workspace, name: str) -> ServerFolder:
 def log_of(place: ServerFolder, settings: ServeSettings) -> dict[str, Any]:
     """Return the settings of a server's inference log."""
     log = settings.log
-    return asdict(
-        LogSettings(str(place.folder / "log"), log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds)
+    folder = str(place.folder / "log")
+    told: dict[str, Any] = plain(
+        LogSettings(folder, log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds)
     )
+    return told
 
 
 def start_ports(settings: ServeSettings, wanted: tuple[int | None, int | None, int | None]) -> Ports:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from leverframe.adapters.duckdb.splits import DuckDBSplitter
 from leverframe.application.workspace import Workspace
+from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.domain.features.split import run
 from leverframe.domain.features.training_set import TrainingSet
@@ -14,6 +15,6 @@ def training_set(workspace: Workspace) -> TrainingSet:
     """Write both sides of the training set, and its description."""
     root, settings = workspace.root, workspace.params
     written = run(workspace.plan, settings.features, settings.data.timezone, DuckDBSplitter(), root)
-    write_json(root / layout.TRAINING_SET, written.to_json())
-    write_json(root / layout.LEARNING_SET, written.learning.to_json())
+    write_json(root / layout.TRAINING_SET, plain(written))
+    write_json(root / layout.LEARNING_SET, plain(written.learning))
     return written

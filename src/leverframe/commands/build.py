@@ -8,9 +8,9 @@ from leverframe import output, wiring
 
 
 @click.command(epilog="Example: leverframe build --partition 2013-01")
-@click.option("--partition", required=True, help="Partition whose features are built, such as 2013-01.")
+@click.option("--partition", required=True, help="Partition to build, such as 2013-01.")
 def build(partition: str) -> None:
-    """Build the features of one partition by the plan of star.yaml, from what was known at each row's time."""
+    """Build the features of one partition as star.yaml declares, from the rows known before each row's `as_of`."""
     from leverframe.application.build import build as run
 
     with wiring.stage("build", partition) as (workspace, record):

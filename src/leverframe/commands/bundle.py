@@ -1,4 +1,4 @@
-"""Pack the model with all that a server needs of it."""
+"""Pack the model with everything that a server needs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from leverframe import output, wiring
 
 
 @click.command(epilog="Example: leverframe bundle --json")
-@click.option("--json", "as_json", is_flag=True, help="Print what was packed as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the contents of the bundle as JSON.")
 def bundle(as_json: bool) -> None:
-    """Convert the model to ONNX, hold it against scikit-learn, and pack it with schema, snapshot and golden rows."""
+    """Convert the model to ONNX, compare it with scikit-learn, and pack it with schema, snapshot and golden rows."""
     from leverframe.application.bundle import bundle as run
 
     with wiring.stage("bundle") as (workspace, record):

@@ -1,4 +1,4 @@
-"""Tell whether a change can be judged: settings, definitions and lock, without credentials or data."""
+"""Verify settings, definitions and dvc.lock of a change, without credentials or data."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from leverframe.domain.verdict import REFUSED, Failed
 
 
 @click.command(epilog="Examples: leverframe check; leverframe check --base origin/main --json")
-@click.option("--base", help="Branch or commit the change goes into; what counts is where it left it.  [default: main]")
+@click.option("--base", help="Target branch or commit; the comparison is with the merge base.  [default: main]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def check(context: click.Context, base: str | None, as_json: bool) -> None:
-    """Hold settings, definitions and lock against what git has, and print the command that mends each fault.
+    """Verify settings, definitions and dvc.lock of a change, and print a command that fixes each violation.
 
-    A stale lock, missing data and a dishonest lock are told apart. Nothing is run or fetched.
+    The reasons distinguish a stale lock, missing data and a lock mismatch. It runs no stage and pulls no data.
     """
     from leverframe.application.check import check as run  # loads what only this command needs
 

@@ -1,4 +1,4 @@
-"""Run the whole pipeline with progress, then show what a better and a worse pull request look like."""
+"""Run the whole pipeline, then open example pull requests on a local forge and deploy one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from leverframe import output, wiring
 
 
 @click.command(epilog="Examples: leverframe demo; leverframe demo --no-pull-requests")
-@click.option("--pull-requests/--no-pull-requests", default=True, help="Also open the case's pull requests locally.")
+@click.option(
+    "--pull-requests/--no-pull-requests",
+    default=True,
+    help="Also open the pull requests of demo.yaml on a local forge.",
+)
 def demo(pull_requests: bool) -> None:
-    """Run what is stale, print what came out; then pull requests on a stand-in for GitHub, a merge and what it deploys.
+    """Run the stale stages and print a summary; then open pull requests on a local forge, merge one and deploy it.
 
-    Pages and server stay up until Ctrl-C where a person watches; copies of the pages are kept as files.
+    In a terminal, pages and server stay up until Ctrl-C; copies of the pages remain as files.
     """
     from leverframe.application.demo import demo as run
-    from leverframe.demo.showcase import showing
 
     workspace = wiring.workspace()
-    output.product("\n".join(run(workspace, output.story)))
-    if pull_requests:
-        with showing(workspace, output.story) as shown:
-            output.product("\n".join(shown.lines() if shown else []))
-            output.wait_for_person("pages and server are up; Ctrl-C ends them" if shown else "")
+    output.product("\n".join(run(workspace, output.progress)))
+    declared = workspace.case / "demo.yaml"
+    if pull_requests and declared.is_file():
+        from leverframe.demo.showcase import showing  # the local forge needs an extra
+
+        with showing(workspace, declared, output.progress) as shown:
+            output.product("\n".join(shown.lines()))
+            output.wait_for_person("pages and server are up; press Ctrl-C to stop them")

@@ -1,4 +1,4 @@
-"""Let an environment serve the model of a commit, without a request that fails."""
+"""Deploy the model of a commit to an environment, without a failed request."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from leverframe.domain.verdict import REFUSED, Failed
 @click.option(
     "--environment", default="local", show_default=True, help="Name in `deploy.environments` of leverframe.yaml."
 )
-@click.option("--target", type=click.Choice(["server", "kubernetes"]), help="What takes the release.  [default: as the "
+@click.option("--target", type=click.Choice(["server", "kubernetes"]), help="Kind of target.  [default: as the "
               "environment declares]")  # fmt: skip
-@click.option("--commit", default="HEAD", show_default=True, help="Commit whose bundle should serve.")
-@click.option("--again", is_flag=True, help="Try a bundle once more that was refused here before.")
+@click.option("--commit", default="HEAD", show_default=True, help="Commit whose bundle to deploy.")
+@click.option("--again", is_flag=True, help="Retry a bundle that this environment refused before.")
 @click.option("--dry-run", is_flag=True, help="Print the steps and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the time of each step.")
 @click.pass_context
@@ -24,20 +24,20 @@ def deploy(
     context: click.Context, environment: str, target: str | None, commit: str, again: bool, dry_run: bool,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Load the bundle beside the served one, try it, give it the traffic, watch it; go back if anything is wrong.
+    """Load the bundle beside the serving one, test it, switch the traffic, verify it; roll back on any failure.
 
-    A server that does not run is started. Where the bundle is served already nothing is done. To a cluster
-    manifests are applied, and pods of the release take over one by one; `--dry-run --json` prints both.
-    Version and assignment become tags; with a token of GitHub, also a deployment, and a pull request that
-    takes back what could not serve.
+    Deploy starts a server that does not run, and does nothing if the bundle serves already. On a cluster
+    it applies manifests, which roll out the release pod by pod; `--dry-run --json` prints both. It records
+    version and assignment as tags; with a GitHub token also as a deployment, and it opens a revert pull
+    request for a commit that failed.
     """
     from leverframe.application import deploy as application
 
     place, asked = wiring.workspace(), application.Asked(environment, commit, again, target=target)
     if dry_run:
-        steps, objects = application.plan(place, asked, output.story)
+        steps, objects = application.plan(place, asked, output.progress)
         output.steps(steps, objects, as_json=as_json)
         return
-    result = application.deploy(place, asked, output.story)
+    result = application.deploy(place, asked, output.progress)
     output.verdict(result, as_json=as_json, report=str(layout.lever("deploy")))
     context.exit(REFUSED if isinstance(result.verdict, Failed) else 0)

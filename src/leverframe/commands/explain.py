@@ -1,4 +1,4 @@
-"""Explain the star schema: its plan in words, a picture, or where the features of one row came from."""
+"""Print the plan of the features, a diagram, or the source rows behind the features of one row."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from leverframe import output, wiring
 @click.command(epilog="Examples: leverframe explain --mermaid; leverframe explain --partition 2013-03 --row 0")
 @click.option("--partition", help="Built partition of the row, such as 2013-03.")
 @click.option("--row", type=click.IntRange(min=0), help="Row of the partition, counted from 0.")
-@click.option("--mermaid", is_flag=True, help="Print the star schema as a Mermaid picture.")
+@click.option("--mermaid", is_flag=True, help="Print the star schema as a Mermaid diagram.")
 def explain(partition: str | None, row: int | None, mermaid: bool) -> None:
-    """Print the plan of star.yaml in words or, given a row, the source rows behind each of its features."""
+    """Print the plan of star.yaml or, given a row, the source rows behind each of its features."""
     from leverframe.application.explain import explain as run
     from leverframe.application.explain import picture
 

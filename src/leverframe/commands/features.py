@@ -1,4 +1,4 @@
-"""Give the features of a request from the snapshot, with where each came from."""
+"""Look up the features of a request in the snapshot."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from leverframe.domain import layout
 
 @click.group(epilog="Example: leverframe features get --as-of 2014-01-01T08:00-05:00 --entity carrier=UA")
 def features() -> None:
-    """Look features up as the server does."""
+    """Look up features as the server does."""
 
 
 @features.command(epilog="Example: leverframe features get --as-of 2014-01-01T08:00-05:00 --entity carrier=UA")
-@click.option("--entity", "-e", multiple=True, metavar="NAME=VALUE", help="A raw field of the request; repeat it.")
-@click.option("--as-of", required=True, help="Moment the features are for, ISO 8601 with a time zone.")
-@click.option(
-    "--snapshot", type=click.Path(path_type=Path), help=f"Snapshot file to look in.  [default: {layout.SNAPSHOT}]"
-)
-@click.option("--redis", "url", help="Look in this Redis instead, for example redis://localhost:6379/0.")
+@click.option("--entity", "-e", multiple=True, metavar="NAME=VALUE", help="Raw field of the request; repeatable.")
+@click.option("--as-of", required=True, help="Timestamp of the features, ISO 8601 with a time zone.")
+@click.option("--snapshot", type=click.Path(path_type=Path), help=f"Snapshot file.  [default: {layout.SNAPSHOT}]")
+@click.option("--redis", "url", help="Read from this Redis instead, for example redis://localhost:6379/0.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def get(entity: tuple[str, ...], as_of: str, snapshot: Path | None, url: str | None, as_json: bool) -> None:
-    """Print the vector of one request; a feature given by its own name overrides the snapshot."""
+    """Print the feature vector of one request; a feature given by its own name overrides the snapshot."""
     from leverframe.application.features import features as run
 
     fields = dict(each.split("=", 1) for each in entity if "=" in each)

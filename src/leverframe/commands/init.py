@@ -1,4 +1,4 @@
-"""Make a repository ready for pull requests: the workflow file, and a merge driver for `dvc.lock`."""
+"""Set up a repository for pull requests: a workflow file, and a merge driver for dvc.lock."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import click
 from leverframe import output, wiring
 from leverframe.application.init import ACTIONS
 from leverframe.application.init import init as run
-from leverframe.domain.pipeline.init import told
+from leverframe.domain.pipeline.init import described
 
 
 @click.command(epilog="Examples: leverframe init --dry-run; leverframe init")
-@click.option("--actions", default=ACTIONS, show_default=True, help="Where the actions are, with their commit.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--actions", default=ACTIONS, show_default=True, help="Repository and commit of the actions.")
+@click.option("--dry-run", is_flag=True, help="Print what it would do, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def init(actions: str, dry_run: bool, as_json: bool) -> None:
-    """Write one workflow file, and let git merge `dvc.lock` stage by stage in this clone; safe to run again."""
+    """Write one workflow file, and make git merge dvc.lock stage by stage in this clone; safe to run again."""
     done = run(wiring.workspace(), actions, dry_run=dry_run)
     if as_json:
         output.product_json([dataclasses.asdict(each) for each in done])
     else:
-        output.product("\n".join(map(told, done)) or "nothing to do")
+        output.product("\n".join(map(described, done)) or "nothing to do")

@@ -1,4 +1,4 @@
-"""Merge two versions of `dvc.lock`, or of a report, as git asks for: its merge driver."""
+"""Merge two versions of dvc.lock or of a report; the merge driver that git calls."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 def merge(base: Path, ours: Path, theirs: Path, path: str) -> None:
     """Write the merge of BASE, OURS and THEIRS into OURS; git calls this after `leverframe init`.
 
-    Stages that one side changed are taken; those that both changed become stale, and `dvc repro` runs
-    them. Reports stay as in OURS: the stage that writes them is stale whenever both sides changed them.
+    It takes a stage from the side that changed it. A stage that both sides changed becomes stale, and
+    `dvc repro` runs it. Reports stay as in OURS: if both sides changed one, its stage is stale.
     """
     from leverframe.application.merge import merge as run
 
     for line in run(base, ours, theirs, path):
-        output.story(line)
+        output.progress(line)

@@ -1,4 +1,4 @@
-"""Keep an environment at what a branch says; the agent beside a server."""
+"""Keep an environment at the head of a branch; the agent beside a server."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from leverframe.domain.verdict import REFUSED, Failed
 @click.option(
     "--environment", default="local", show_default=True, help="Name in `deploy.environments` of leverframe.yaml."
 )
-@click.option("--follow", default="origin/main", show_default=True, help="Branch whose head should serve.")
-@click.option("--watch", type=float, help="Look again after so many seconds, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one document a look.")
+@click.option("--follow", default="origin/main", show_default=True, help="Branch whose head to deploy.")
+@click.option("--watch", type=float, help="Repeat every so many seconds, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one document per run.")
 @click.pass_context
 def reconcile(context: click.Context, environment: str, follow: str, watch: float | None, as_json: bool) -> None:
-    """Fetch the branch and deploy its head where something else serves.
+    """Fetch the branch, and deploy its head if the environment serves another bundle.
 
-    It reads git and the remote of DVC and nothing else, so nobody needs a way in to the server.
+    It reads only git and the DVC remote, so CI needs no access to the server.
     """
     from leverframe.application.reconcile import reconcile as run
 
-    for result in run(wiring.workspace(), environment, follow, watch, output.story):
+    for result in run(wiring.workspace(), environment, follow, watch, output.progress):
         output.verdict(result, as_json=as_json)
         if watch is None:
             context.exit(REFUSED if isinstance(result.verdict, Failed) else 0)

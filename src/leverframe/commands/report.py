@@ -1,4 +1,4 @@
-"""Draw the decision card of a change, and post it on its pull request."""
+"""Render the decision card of a change, and post it on its pull request."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(epilog="Examples: leverframe report --publisher file --html card.html; leverframe report --dry-run")
-@click.option("--base", help="Branch or commit the change goes into; what counts is where it left it.  [default: main]")
-@click.option("--publisher", type=_PUBLISHERS, help="Who posts the card; by default as in leverframe.yaml.")
-@click.option("--card", type=_FILE, help="Post this card, which another job made, as data.")
-@click.option("--out", type=_FILE, help=f"Where the card is written; JSON beside.  [default: {layout.REPORT}]")
-@click.option("--html", type=_FILE, help="Also write a page to open in a browser.")
+@click.option("--base", help="Target branch or commit; the comparison is with the merge base.  [default: main]")
 @click.option(
-    "--key", default="model", show_default=True, help="Tells cards of one pull request apart: a-z, 0-9, dash."
+    "--publisher", type=_PUBLISHERS, help="How to post the card.  [default: `report.publisher` of leverframe.yaml]"
 )
-@click.option("--assets", is_flag=True, help="Keep curves as pictures on a branch; needs `contents: write`.")
-@click.option("--dry-run", is_flag=True, help="Write the card, say what would be posted, post nothing.")
-@click.option("--exit-code", "by_code", is_flag=True, help=f"End with {REFUSED} when the change is refused.")
+@click.option("--card", type=_FILE, help="Post this card, which another job computed.")
+@click.option("--out", type=_FILE, help=f"File of the card; its JSON lies beside it.  [default: {layout.REPORT}]")
+@click.option("--html", type=_FILE, help="Also write an HTML page.")
+@click.option(
+    "--key", default="model", show_default=True, help="Key of the card, if a pull request has several: a-z, 0-9, dash."
+)
+@click.option("--assets", is_flag=True, help="Store the curves as SVG files on a branch; needs `contents: write`.")
+@click.option("--dry-run", is_flag=True, help="Write the card and print what it would post; post nothing.")
+@click.option("--exit-code", "by_code", is_flag=True, help=f"Exit with {REFUSED} when the verdict is failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def report(context: click.Context, /, as_json: bool, by_code: bool, **asked: Any) -> None:
-    """Say on one page whether to merge and why: verdict, metrics with intervals, parameters, slices, data, stages."""
+    """Show on one page whether to merge and why: verdict, metrics with intervals, parameters, slices, data, stages."""
     from leverframe.application.report import Asked
     from leverframe.application.report import report as run
 

@@ -1,4 +1,4 @@
-"""Let an environment serve an earlier release again."""
+"""Roll an environment back to an earlier release."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from leverframe.domain.verdict import REFUSED, Failed
 @click.option(
     "--environment", default="local", show_default=True, help="Name in `deploy.environments` of leverframe.yaml."
 )
-@click.option("--to", "number", type=int, help="Release to go back to.  [default: the one before]")
-@click.option("--because", default="rolled back by hand", show_default=True, help="Why; it is kept in the record.")
+@click.option("--to", "number", type=int, help="Release to roll back to.  [default: the previous one]")
+@click.option("--because", default="rolled back by hand", show_default=True, help="Reason, for the record.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def rollback(context: click.Context, environment: str, number: int | None, because: str, as_json: bool) -> None:
-    """Take the newest release away; the one before is open still, so it answers within a second.
+    """Switch the traffic back to the previous release, which is still loaded, so it serves within a second.
 
-    The bundle that is left counts as refused: the next `deploy` of the same commit does not bring it back.
-    With a token of GitHub, a pull request then takes its commit back, so that git says the same.
+    The environment refuses the bundle from then on: the next `deploy` of the same commit does not load it.
+    With a GitHub token, Leverframe also opens a pull request that reverts the commit.
     """
     from leverframe.application.rollback import rollback as run
 
-    result = run(wiring.workspace(), environment, number, because, output.story)
+    result = run(wiring.workspace(), environment, number, because, output.progress)
     output.verdict(result, as_json=as_json)
     context.exit(REFUSED if isinstance(result.verdict, Failed) else 0)

@@ -1,4 +1,4 @@
-"""Start, look at or end a model server on this machine."""
+"""Start, inspect or stop a model server on this machine."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from leverframe.domain.release.serve import NAME
 
 @click.command(epilog="Examples: leverframe serve; leverframe serve models/bundle --port 0; leverframe serve --stop")
 @click.argument("bundle", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--name", default=NAME, show_default=True, help="Which server: each has a folder of its own.")
+@click.option("--name", default=NAME, show_default=True, help="Name of the server; each has its own folder.")
 @click.option("--port", type=int, help="Port of REST, 0 for a free one.  [default: `serve.port` of leverframe.yaml]")
 @click.option("--grpc-port", type=int, help="Port of gRPC, 0 for a free one.  [default: `serve.grpc_port`]")
 @click.option("--metrics-port", type=int, help="Port of metrics, 0 for a free one.  [default: `serve.metrics_port`]")
-@click.option("--status", "action", flag_value="status", help="Only say what runs.")
-@click.option("--stop", "action", flag_value="stop", help="End the server; requests under way are answered first.")
+@click.option("--status", "action", flag_value="status", help="Print what runs, and start nothing.")
+@click.option("--stop", "action", flag_value="stop", help="Answer the requests that are running, then stop the server.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def serve(
     bundle: Path | None, name: str, port: int | None, grpc_port: int | None, metrics_port: int | None,
     action: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Serve BUNDLE, a folder that `leverframe bundle` made or a model repository of such, and print a working request.
+    """Serve BUNDLE, a folder written by `leverframe bundle` or a repository of such folders; print a working request.
 
-    The server goes on in the background. Without BUNDLE it is the releases that were deployed to the
-    server of that name, or models/bundle where there are none.
+    The server runs in the background. Without BUNDLE it serves the releases deployed to the server of
+    that name, or else models/bundle.
     """
     from leverframe.application import serve as application
 
     place = wiring.workspace()
     if action == "stop":
         ended = application.stop(place, name)
-        words = f"the server `{name}` has ended" if ended else f"no server `{name}` was running"
+        words = f"stopped the server `{name}`" if ended else f"no server `{name}` is running"
         output.product_json({"ended": ended}) if as_json else output.product(words)
         return
     ports = (port, grpc_port, metrics_port)

@@ -1,11 +1,11 @@
-"""Print the settings in force, or the JSON schema of a file of settings."""
+"""Print the settings in force, or the JSON schema of a settings file."""
 
 from __future__ import annotations
 
 import click
 
 from leverframe import output, wiring
-from leverframe.files import LEVERS, PARAMS
+from leverframe.settings import LEVERS, PARAMS
 
 _FILES = click.Choice([str(PARAMS), str(LEVERS)])
 
@@ -14,7 +14,7 @@ _FILES = click.Choice([str(PARAMS), str(LEVERS)])
 @click.option("--file", type=_FILES, help="Only this file.  [default: both]")
 @click.option("--schema", "as_schema", is_flag=True, help="Print the JSON schema of the file instead.")
 def settings(file: str | None, as_schema: bool) -> None:
-    """Print the settings in force as JSON, defaults filled in: what stages read, and what levers read."""
+    """Print the settings in force as JSON with their defaults: params.yaml for stages, leverframe.yaml for levers."""
     from leverframe.settings import levers, params
 
     workspace = wiring.workspace()

@@ -1,4 +1,4 @@
-"""Write the snapshot from which features are looked up at request time."""
+"""Write the snapshot that serves features at request time, as a file or into Redis."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from leverframe.domain import layout
 
 
 @click.command(epilog="Examples: leverframe snapshot; leverframe snapshot --redis redis://localhost:6379/0")
-@click.option("--as-of", help="What was known before this timestamp; by default the end of the data.")
-@click.option("--since", help="The first timestamp it answers for; by default that of --as-of.")
-@click.option("--out", type=click.Path(path_type=Path), help=f"The file.  [default: {layout.SNAPSHOT}]")
-@click.option("--redis", help="URL of a server that gets it instead; LEVERFRAME_SNAPSHOT_REDIS hides it.")
+@click.option("--as-of", help="Use what was known before this timestamp.  [default: the end of the data]")
+@click.option("--since", help="First timestamp that requests may ask for.  [default: --as-of]")
+@click.option("--out", type=click.Path(path_type=Path), help=f"Snapshot file.  [default: {layout.SNAPSHOT}]")
+@click.option(
+    "--redis", help="Write to this Redis instead; LEVERFRAME_SNAPSHOT_REDIS keeps the URL off the command line."
+)
 @click.option("--ttl", type=click.IntRange(min=1), default=172_800, help="Seconds that Redis keeps the snapshot.")
 def snapshot(as_of: str | None, since: str | None, out: Path | None, redis: str | None, ttl: int) -> None:
-    """Write what any later request can ask for: the newest rows of lookups, and the events still in a window."""
+    """Write what later requests need: the newest rows of each dimension, and the events inside a window."""
     from leverframe.application.snapshot import snapshot as run
 
     with wiring.stage("snapshot") as (workspace, _):

@@ -11,11 +11,11 @@ from leverframe import output, wiring
 @click.option(
     "--write",
     is_flag=True,
-    help="Write dvc.yaml, your own stages kept; complete .gitignore and .dvcignore.",
+    help="Write dvc.yaml and keep your own stages; complete .gitignore and .dvcignore.",
 )
-@click.option("--check", is_flag=True, help="Fail when dvc.yaml is not what the declarations ask for.")
+@click.option("--check", is_flag=True, help="Fail if dvc.yaml differs from the declarations.")
 def stages(write: bool, check: bool) -> None:
-    """Print the dvc.yaml that the declarations ask for, or write or check it."""
+    """Print the dvc.yaml that follows from the declarations, or write or check it."""
     from leverframe.application.stages import DVC_YAML, check_definition, definition, write_definition
 
     if check:

@@ -1,4 +1,4 @@
-"""Say why each stage is stale, from git and the lock alone."""
+"""List the stale stages with their reasons, from git and dvc.lock alone."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import click
 
 from leverframe import output
 
-STALE = 20  # exit code: the pipeline is stale, and the caller asked to be told by code
+STALE = 20  # exit code: the pipeline is stale, and the caller passed --exit-code
 
 
 @click.command(epilog="Example: leverframe status --stage 'build*'")
-@click.option("--stage", "pattern", metavar="PATTERN", help="Only stages, or groups of stages, of this name.")
+@click.option("--stage", "pattern", metavar="PATTERN", help="Only stages or stage groups that match.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--graph", "as_graph", is_flag=True, help="Print a Mermaid flowchart in the colours of the states.")
-@click.option("--exit-code", "by_code", is_flag=True, help=f"End with {STALE} when a stage is stale.")
+@click.option("--graph", "as_graph", is_flag=True, help="Print a Mermaid flowchart coloured by state.")
+@click.option("--exit-code", "by_code", is_flag=True, help=f"Exit with {STALE} when a stage is stale.")
 @click.pass_context
 def status(context: click.Context, pattern: str | None, as_json: bool, as_graph: bool, by_code: bool) -> None:
-    """Say why each stage is stale, from git, the definition, the parameters and the lock alone.
+    """List the stale stages with their reasons, from git, dvc.yaml, the parameters and dvc.lock alone.
 
-    Nothing is run, fetched or changed. Data that are not here do not make a stage stale.
+    It runs, pulls and changes nothing. Data that are not on this machine do not make a stage stale.
     """
     from leverframe.application.status import status as run
     from leverframe.domain.pipeline.status.staleness import selected

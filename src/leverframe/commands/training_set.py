@@ -1,4 +1,4 @@
-"""Cut the training set and the hold-out out of the built partitions."""
+"""Select the training set and the hold-out from the built partitions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from leverframe import output, wiring
 
 @click.command(epilog="Example: leverframe training-set")
 def training_set() -> None:
-    """Join label and chosen features, and split them by time: `features` of params.yaml says which and when."""
+    """Select label and features and split them by time, as `features` of params.yaml declares."""
     from leverframe.application.training_set import training_set as run
 
     with wiring.stage("training-set") as (workspace, record):

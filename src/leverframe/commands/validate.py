@@ -1,4 +1,4 @@
-"""Hold the tables of one partition against their contracts, and profile them."""
+"""Check the tables of one partition against their contracts, and profile them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from leverframe import output, wiring
 
 @click.command(epilog="Example: leverframe validate --partition 2013-03 --history 2013-02 --history 2013-01")
 @click.option("--partition", required=True, help="Month as YYYY-MM, or `static` for lookup tables without months.")
-@click.option("--history", multiple=True, help="Earlier month to compare with; may be given several times.")
-@click.option("--json", "as_json", is_flag=True, help="Print every promise and what became of it as JSON.")
-@click.option("--markdown", is_flag=True, help="Print the broken promises as Markdown, at most 4 KB.")
+@click.option("--history", multiple=True, help="Earlier month to compare with; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print every constraint and its result as JSON.")
+@click.option("--markdown", is_flag=True, help="Print the failed constraints as Markdown, at most 4 KB.")
 def validate(partition: str, history: tuple[str, ...], as_json: bool, markdown: bool) -> None:
-    """Hold the tables of one partition against their contracts, and write a report and a profile.
+    """Check the tables of one partition against their contracts, and write a report and a profile.
 
-    Ends with exit code 14 when a promise of severity error is broken; the report is written all the same.
+    Exits with code 14 when a constraint of severity error fails; it writes the report all the same.
     """
     from leverframe.application.validate import validate as run
     from leverframe.domain.data.contract_markdown import render

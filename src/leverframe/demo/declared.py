@@ -1,4 +1,4 @@
-"""What a case declares of its demo, in ``demo.yaml``."""
+"""The declaration of the demo of a case, in ``demo.yaml``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from leverframe.documents import Document
 
 
 class Change(Document):
-    """A pull request of the demo: keys of params.yaml with their new values, whose text must stand there once."""
+    """A pull request of the demo: replacements in params.yaml; each old text must occur exactly once."""
 
     title: str
     replace: dict[str, str] = Field(min_length=1)
 
 
 class GoLive(Document):
-    """What is deployed in the demo: the branch that is merged, and where.
+    """The deployment of the demo: the branch to merge, and the environment.
 
     ``prepare`` are texts of params.yaml with what takes their place on main, for an environment of the
     demo's own; ``slow`` is the size of the matrix that a bad release multiplies in each request.
@@ -28,7 +28,7 @@ class GoLive(Document):
 
 
 class Changes(Document):
-    """The pull requests of a case, by branch, and what is deployed of them."""
+    """The pull requests of the demo, by branch, and which of them to deploy."""
 
     changes: dict[str, Change]
     live: GoLive | None = None

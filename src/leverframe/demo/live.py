@@ -1,4 +1,4 @@
-"""The demo after the merge: releases go live on a real server while clients ask it, and a bad one comes back."""
+"""The demo after the merge: deployments to a real server under traffic, and the rollback of a bad one."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ _MACHINE = "machine"  # the clone beside the server
 
 @contextmanager
 def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[Live]:
-    """Deploy main, then what is merged, then a release that is no good; the server runs until the block ends."""
+    """Deploy main, then the merged change, then a bad release; the server runs until the block ends."""
     machine = scene.clone(_MACHINE, "main")
     try:
-        scene.tell(f"deploying main to `{plan.environment}`: a real MLServer on this machine")
-        released = [_deployed(scene, machine, plan, "what main has")]
+        scene.tell(f"deploying main to `{plan.environment}`, a real MLServer on this machine")
+        released = [_deployed(scene, machine, plan, "the head of main")]
         told = scene.json(machine, "serve", "--status", "--name", plan.environment)
         port, model, example = told["running"]["port"], next(iter(told["models"])), told["example"]
         path = f"/v2/models/{model}/infer"
         traffic = Traffic(port, path, json.dumps(example).encode(), clients=_CLIENTS)
         with traffic.running():
             pull = pulls[plan.merge]
-            scene.tell(f"{_CLIENTS} clients ask from now on; #{pull.number} is merged")
+            scene.tell(f"{_CLIENTS} clients start sending requests; merging #{pull.number}")
             if not scene.forge.merge(scene.forge.pulls[pull.number]):
                 raise PipelineError(
-                    f"#{pull.number} cannot be merged", why="git finds a conflict", next="look at demo.yaml of the case"
+                    f"#{pull.number} cannot be merged", why="git found a conflict", next="check demo.yaml of the case"
                 )
             released.append(_deployed(scene, machine, plan, f"#{pull.number} {pull.title}"))
             answer = _asked(port, path, example)
-            scene.tell("somebody pushes to main, past the pull request: the same model, and something slow in it")
+            scene.tell("pushing to main without a pull request: the same model, made slow")
             _push_slow(scene, plan)
-            released.append(_deployed(scene, machine, plan, "pushed past the pull request"))
+            released.append(_deployed(scene, machine, plan, "a push without a pull request"))
             back = scene.forge.pulls[max(scene.forge.pulls)]
             if back.branch.startswith("leverframe/"):
-                page(scene, back, "take-back")
-                scene.tell(f"#{back.number} takes it back and is merged")
+                page(scene, back, "revert")
+                scene.tell(f"merging #{back.number}, which reverts it")
                 scene.forge.merge(back)
                 released.append(_deployed(scene, machine, plan, f"#{back.number} {back.title}"))
         tags, took = sorted(scene.forge.git("tag").split()), Times.of(traffic.answers)
@@ -63,13 +63,13 @@ def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[L
 
 
 def leftover(folder: Path) -> None:
-    """End the server that a killed demo left in its folder."""
+    """Stop the server of a demo that was killed."""
     for place in (folder / _MACHINE / "repository" / layout.PRIVATE / "servers").glob("*"):
         ServerFolder(place, Processes()).stop()
 
 
 def _deployed(scene: Scene, machine: TemporaryRepository, plan: GoLive, what: str) -> Released:
-    """Bring the machine to main, as the job after a merge does, and deploy."""
+    """Check out main, as the job after a merge does, and deploy."""
     machine.git("fetch", "--quiet", "--tags", "--force", "origin", "main")
     machine.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
     found = scene.json(machine, "deploy", "--environment", plan.environment)
@@ -87,14 +87,14 @@ def _asked(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _push_slow(scene: Scene, plan: GoLive) -> None:
-    """Let main have a bundle that answers rightly and takes long for it."""
+    """Push a bundle to main that predicts correctly but slowly."""
     author = scene.clone("past", "main")
     folder = author.root / layout.BUNDLE
     author.dvc("checkout", "--quiet", "--allow-missing")  # all of it: `dvc commit` looks at what a stage reads
     files = slow({each.name: each.read_bytes() for each in folder.iterdir()}, plan.slow)
     for name, data in files.items():
-        (folder / name).unlink()  # it may be linked to the cache
+        (folder / name).unlink()  # it may be a link into the cache
         (folder / name).write_bytes(data)
     author.dvc("commit", "--quiet", "--force", "bundle")
-    author.commit("A faster way to answer")
+    author.commit("A faster model")
     scene.push(author, "main")

@@ -1,4 +1,4 @@
-"""The pull requests of the demo: an author pushes a change, and the levers of the workflow judge it."""
+"""The pull requests of the demo: an author pushes a change, and the levers of the workflow run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEVERS = (("check",), ("reproduce",), ("gate",), ("report", "--publisher", "git
 
 
 def opened(scene: Scene, branch: str, change: Change) -> Shown:
-    """Open the pull request of a change, let it be judged, and keep a copy of its page."""
+    """Open the pull request of a change, run the levers, and store a copy of its page."""
     scene.tell(f"pull request `{branch}`: {change.title}")
     author = scene.clone(branch, "main")
     replaced(author, "params.yaml", change.replace, f"branch `{branch}`")

@@ -1,4 +1,4 @@
-"""Where the demo plays: a folder of its own, a stand-in for GitHub, and clones in which commands run."""
+"""The surroundings of the demo: its folder, the local forge, and clones in which commands run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain.verdict import REFUSED
 from leverframe.errors import PipelineError
 from leverframe.local.github.pages import pull_page
-from leverframe.local.github.server import StandIn
+from leverframe.local.github.server import LocalForge
 from leverframe.local.github.state import PullRequest, Repository
 from leverframe.local.repository import TemporaryRepository
 from leverframe.package import source_folder
@@ -25,20 +25,20 @@ NAME, BOT, TOKEN = "ada/model", "github-actions[bot]", "of-the-demo"
 
 @dataclass(frozen=True)
 class Scene:
-    """The repository it starts from, its folder, the stand-in, and who listens to what happens."""
+    """The repository of the case, the folder of the demo, the local forge, and the receiver of progress."""
 
     workspace: Workspace
     folder: Path
-    server: StandIn
+    server: LocalForge
     tell: Callable[[str], None]
 
     @property
     def forge(self) -> Repository:
-        """The repository on the stand-in."""
+        """The repository on the local forge."""
         return self.server.repositories[NAME]
 
     def clone(self, place: str, revision: str, *, local: bool = False) -> TemporaryRepository:
-        """Return a checkout in the folder ``place``: of the stand-in's repository, or of this one where ``local``.
+        """Return a checkout in the folder ``place``: of the local forge's repository, or of this one where ``local``.
 
         It has this folder's cache, no remote of DVC, and a home and git identity of its own.
         """
@@ -57,12 +57,12 @@ class Scene:
         return repository
 
     def push(self, repository: TemporaryRepository, branch: str) -> None:
-        """Let a branch of the stand-in stand at the head of a clone."""
+        """Push the head of a clone to a branch of the local forge."""
         address = self.server.address.replace("http://", f"http://x:{TOKEN}@")
         repository.git("push", "--quiet", f"{address}/{NAME}", f"HEAD:refs/heads/{branch}")
 
     def leverframe(self, repository: TemporaryRepository, *arguments: str, run: Mapping[str, str] | None = None) -> str:
-        """Run a command in a clone as a job of the stand-in does, and return what it printed.
+        """Run a command in a clone with the environment of a CI job, and return its stdout.
 
         Raises ``PipelineError`` where it broke; a lever that refuses has not.
         """
@@ -85,39 +85,39 @@ class Scene:
         )
         if done.returncode not in (0, REFUSED):
             raise PipelineError(
-                f"`leverframe {arguments[0]}` broke in the demo",
+                f"`leverframe {arguments[0]}` failed in the demo",
                 why=(done.stderr.strip().splitlines() or ["no word"])[0][:200],
                 next=f"run it in {repository.root}",
             )
         return done.stdout
 
     def json(self, repository: TemporaryRepository, *arguments: str) -> dict[str, Any]:
-        """Run a command with ``--json`` and return what it printed."""
+        """Run a command with ``--json`` and return its result."""
         found: dict[str, Any] = json.loads(self.leverframe(repository, *arguments, "--json"))
         return found
 
     def _environment(self, repository: TemporaryRepository) -> dict[str, str]:
-        """Return the environment of a command: Leverframe is that of the checkout, where it lies there."""
+        """Return the environment of a command: it uses the Leverframe of the checkout, if there is one."""
         source = source_folder(self.workspace.root)
         known = repository.environment | ({"PYTHONPATH": str(repository.root / source)} if source else {})
         return {name: value for name, value in known.items() if not name.startswith(("GITHUB_", "LEVERFRAME_"))}
 
 
 def page(scene: Scene, pull: PullRequest, name: str) -> Path:
-    """Keep a copy of the page of a pull request as it is now, and return where."""
+    """Store a copy of the page of a pull request, and return its path."""
     copy = scene.folder / f"{name}.html"
     copy.write_text(pull_page(scene.forge, pull), encoding="utf-8")
     return copy
 
 
 def replaced(repository: TemporaryRepository, path: str, changes: Mapping[str, str], where: str) -> None:
-    """Replace texts in a file of a clone, each of which must stand there once; ``where`` is what asks for it."""
+    """Replace texts in a file of a clone, each of which must occur once; ``where`` names the declaration."""
     text = repository.read(path)
     for old, new in changes.items():
         if text.count(old) != 1:
             raise PipelineError(
                 f"the demo cannot change `{old.strip()}`",
-                why=f"{path} holds it {text.count(old)} times",
+                why=f"{path} has it {text.count(old)} times, not once",
                 next=f"edit demo.yaml of the case, {where}",
             )
         text = text.replace(old, new)

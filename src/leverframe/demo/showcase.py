@@ -1,4 +1,4 @@
-"""What `leverframe demo` shows after the pipeline: pull requests on a stand-in for GitHub, and what a merge does."""
+"""The second part of `leverframe demo`: pull requests on the local forge, and deployments after a merge."""
 
 from __future__ import annotations
 
@@ -21,16 +21,12 @@ FOLDER = Path(".leverframe/demo")
 
 
 @contextmanager
-def showing(workspace: Workspace, tell: Callable[[str], None]) -> Iterator[Showing | None]:
-    """Yield what the case's ``demo.yaml`` asks for; pages and server are up until the block ends.
+def showing(workspace: Workspace, declared: Path, tell: Callable[[str], None]) -> Iterator[Showing]:
+    """Run what ``declared``, a ``demo.yaml``, asks for and yield the results; the server is up until the block ends.
 
-    A case without the file shows nothing. Everything lies in a folder of its own, made anew.
+    Everything lies in a folder of its own, made anew.
     """
-    case = workspace.case / "demo.yaml"
-    if not case.is_file():
-        yield None
-        return
-    asked = read(case, Changes, what="the pull requests of the demo")
+    asked = read(declared, Changes, what="the pull requests of the demo")
     folder = (workspace.root / FOLDER).resolve()
     leftover(folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -45,7 +41,7 @@ def showing(workspace: Workspace, tell: Callable[[str], None]) -> Iterator[Showi
 
 
 def _main(scene: Scene, asked: Changes) -> None:
-    """Push the head of this folder as main, with the change that the demo needs for itself."""
+    """Push the head of this folder as main, with the changes that the demo needs."""
     main = scene.clone("main", scene.workspace.git.named("HEAD"), local=True)
     if asked.live:
         replaced(main, "leverframe.yaml", asked.live.prepare, "`live.prepare`")

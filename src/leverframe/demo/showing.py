@@ -1,4 +1,4 @@
-"""What a person reads of the pull requests of the demo, and of what went live."""
+"""The results of the demo as text: pull requests and deployments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Shown:
-    """One pull request as it ended: its page, and the file that keeps a copy of it."""
+    """One pull request with its verdict, its page, and a copy of the page as a file."""
 
     number: int
     title: str
@@ -20,7 +20,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Released:
-    """One deployment: what was deployed, what serves now, and what stood against it."""
+    """One deployment: what was deployed, what serves now, and the violation, if any."""
 
     what: str
     verdict: str
@@ -34,7 +34,7 @@ class Released:
     @classmethod
     def of(cls, what: str, report: Mapping[str, Any]) -> Released:
         """Return it from the report of `leverframe deploy --json`."""
-        wrong = report["objections"]
+        wrong = report["violations"]
         recorded = report["recorded"] or {}
         return cls(
             what,
@@ -50,14 +50,14 @@ class Released:
     def line(self) -> str:
         """Return it in one line."""
         if not self.against:
-            return f"{self.verdict}: release {self.number} serves, {self.version}, after {self.seconds:.1f} s"
-        back = f"; release {self.number} answers again" if self.rolled_back else ""
+            return f"{self.verdict}: release {self.number} ({self.version}) serves after {self.seconds:.1f} s"
+        back = f"; rolled back to release {self.number}" if self.rolled_back else ""
         return f"{self.verdict}: {self.against}{back}"
 
 
 @dataclass(frozen=True)
 class Live:
-    """What went live, in its order, while clients asked: a request with its answer, how many, how long in ms."""
+    """The deployments in order, and the traffic meanwhile: an example request, counts, response times in ms."""
 
     released: tuple[Released, ...]
     request: Mapping[str, Any]
@@ -71,20 +71,20 @@ class Live:
 
     def lines(self) -> list[str]:
         """Return it for a terminal."""
-        told = []
+        lines = []
         for each in self.released:
-            told += [f"  {each.verdict:<7} {each.what}", f"          {each.line().partition(': ')[2]}"]
-            told += [f"          {each.revert}"] if each.revert else []
+            lines += [f"  {each.verdict:<7} {each.what}", f"          {each.line().partition(': ')[2]}"]
+            lines += [f"          {each.revert}"] if each.revert else []
         return [
             "",
-            "Merging is deploying, on a real MLServer",
-            *told,
+            "Deployments to a real MLServer",
+            *lines,
             "",
-            "Traffic meanwhile",
+            "Traffic during the deployments",
             f"  {self.requests:,} requests by entity keys, {self.failed} failed; "
-            f"{self.p50:.0f} ms in the middle, {self.p99:.0f} ms at the 99th percentile",
-            f"  asked     {_inputs(self.request)}",
-            f"  answered  {_outputs(self.answer)}",
+            f"median {self.p50:.0f} ms, 99th percentile {self.p99:.0f} ms",
+            f"  request   {_inputs(self.request)}",
+            f"  response  {_outputs(self.answer)}",
             f"  tags      {', '.join(self.tags)}",
             f"  {self.address}",
         ]
@@ -92,7 +92,7 @@ class Live:
 
 @dataclass(frozen=True)
 class Showing:
-    """All that the demo shows after the pipeline."""
+    """The results of the demo after the pipeline."""
 
     pulls: tuple[Shown, ...]
     live: Live | None = None
@@ -104,7 +104,7 @@ class Showing:
             for each in self.pulls
             for line in (f"  {each.verdict:<7} {each.title}", f"          {each.address}", f"          {each.copy}")
         ]
-        return ["", "Pull requests, on a stand-in for GitHub", *told, *(self.live.lines() if self.live else [])]
+        return ["", "Pull requests, on the local forge", *told, *(self.live.lines() if self.live else [])]
 
 
 def _inputs(request: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ def features(partition: str) -> Path:
 
 
 def contract_report(partition: str) -> Path:
-    """Return the file that tells which promises the tables of a partition keep."""
+    """Return the file that tells which constraints the tables of a partition pass."""
     return CONTRACTS / f"{partition}.json"
 
 

@@ -1,4 +1,4 @@
-"""Text from anywhere inside Markdown of ours: it stays text, in its place, and is cut by bytes.
+"""Untrusted text inside Markdown: it stays text, in its place, and is cut by bytes.
 
 Code spans hold what comes from data and names; what could end a span is written as entities.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_ALREADY_CUT = re.compile(r"… \+(\d+) characters\Z")  # as ``promise.cut`` writes it
+_ALREADY_CUT = re.compile(r"… \+(\d+) characters\Z")  # as ``constraint.cut`` writes it
 
 
 def code(text: str, limit: int) -> str:
@@ -28,7 +28,7 @@ def code(text: str, limit: int) -> str:
 
 
 def plain(text: str, limit: int) -> str:
-    """Return a sentence of ours as text of at most ``limit`` bytes; what came in from data forms no markup."""
+    """Return a sentence as text of at most ``limit`` bytes; values from data form no markup."""
     pieces = [each if each in "%;.'" else _entity(each) for each in map(_visible, text[:limit].replace("`", "'"))]
     while sum(len(each.encode()) for each in pieces) > limit:
         pieces.pop()
@@ -36,13 +36,13 @@ def plain(text: str, limit: int) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a sentence of ours in which names stand between backticks, each as a code span of its own."""
+    """Return a sentence in which names stand between backticks, each as a code span of its own."""
     pieces = text.split("`")
     return "".join(code(each, 200) if number % 2 else plain(each, 400) for number, each in enumerate(pieces) if each)
 
 
 def _visible(character: str) -> str:
-    """Return a character that shows and keeps its place: no line break, control or change of direction."""
+    """Return a visible character: no line break, control character or change of direction."""
     category = unicodedata.category(character)
     if character in "\n\r" or category in ("Zl", "Zp"):
         return "⏎"
@@ -50,5 +50,5 @@ def _visible(character: str) -> str:
 
 
 def _entity(character: str) -> str:
-    """Return a character so that Markdown and HTML take it as text."""
+    """Return a character that Markdown and HTML read as text."""
     return character if character.isalnum() or character in " ,=()+-" or character > "\x7f" else f"&#{ord(character)};"

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
-from leverframe.domain.verdict import Objection
+from leverframe.domain.verdict import Violation
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ Plan = tuple[Step[ActionT], ...]
 class Executor(Protocol[HandledT_contra]):
     """Executes actions of one kind, by an exhaustive `match` over them."""
 
-    def run(self, action: HandledT_contra, /) -> Objection | None:
+    def run(self, action: HandledT_contra, /) -> Violation | None:
         """Execute an action and return the violation that ends the plan, None to go on.
 
         An error that is raised says that the outcome is unknown: nothing is undone then, the next run
@@ -77,7 +77,7 @@ class Execution(Generic[ActionT]):
     """The result of each step, the violation that ended the plan, and the actions that undid it, in their order."""
 
     results: tuple[StepResult, ...] = ()
-    violation: Objection | None = None
+    violation: Violation | None = None
     undone: tuple[ActionT, ...] = ()
 
 
@@ -109,7 +109,7 @@ def execute(plan: Plan[ActionT], executor: Executor[ActionT], progress: Progress
 
 def _run(
     action: ActionT, step: str, executor: Executor[ActionT], progress: Progress
-) -> tuple[StepResult, Objection | None]:
+) -> tuple[StepResult, Violation | None]:
     progress.tell(step)
     start = progress.seconds()
     violation = executor.run(action)

@@ -1,4 +1,4 @@
-"""What a room decided, as a type: it passed, it failed for named reasons, or it could not be judged."""
+"""The verdict of a check or lever: passed, failed for named reasons, or skipped."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Every reason for a failure, as it stands in reports and in the action output ``reason``."""
+    """Every reason for a failure, as it appears in reports and in the action output ``reason``."""
 
     CONTRACT_BROKEN = "contract-broken"
     COLUMN_MISSING = "column-missing"
@@ -26,7 +26,7 @@ class Reason(StrEnum):
     LEAK_FOUND = "leak-found"
     LOCK_STALE = "lock-stale"
     DATA_MISSING = "data-missing"
-    LOCK_DISHONEST = "lock-dishonest"
+    LOCK_MISMATCH = "lock-mismatch"
     METRICS_FORGED = "metrics-forged"
     STAGE_FAILED = "stage-failed"
     METRIC_MISSING = "metric-missing"
@@ -49,14 +49,14 @@ class Reason(StrEnum):
     TOOL_BROKE = "tool-broke"
 
 
-REFUSED = 30  # exit code of every lever whose verdict is a failure: the lever works, the change does not
+REFUSED = 30  # exit code of every lever whose verdict is failed: the lever works, the change does not
 
 
 @dataclass(frozen=True)
-class Objection:
-    """One thing that stands against a change: its reason, what was found, and the step that mends it.
+class Violation:
+    """One violation of a rule by a change: its reason, what is wrong, and the step that fixes it.
 
-    What stands between backticks in ``what`` and ``next`` is a name or a command.
+    In ``what`` and ``next``, text between backticks is a name or a command.
     """
 
     reason: Reason
@@ -66,24 +66,24 @@ class Objection:
 
 @dataclass(frozen=True)
 class Passed:
-    """What was promised holds."""
+    """Every check passed."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """What was promised does not hold, for at least one reason."""
+    """At least one check failed, for the reasons named."""
 
     reasons: tuple[Reason, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a failure without a reason: nobody could act on it."""
+        """Refuse a failed verdict without a reason: nobody could act on it."""
         if not self.reasons:
-            raise ValueError("a failure names at least one reason")
+            raise ValueError("a failed verdict needs at least one reason")
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """Nothing could be decided; ``because`` says what was lacking. It is not a pass."""
+    """Not decided; ``because`` says what was missing. It does not count as passed."""
 
     because: str
 
@@ -91,24 +91,24 @@ class Skipped:
 Verdict = Passed | Failed | Skipped
 
 
-def judged(objections: Iterable[Objection], unless: str = "") -> Verdict:
-    """Return the verdict that objections make: failed for their reasons, each once; without any, passed.
+def judged(violations: Iterable[Violation], unless: str = "") -> Verdict:
+    """Return the verdict of violations: failed for their reasons, each once; without any, passed.
 
-    Text in ``unless`` says why nothing could be judged: then the verdict without objections is skipped.
+    If ``unless`` says why nothing could be decided, the verdict without violations is skipped.
     """
-    reasons = tuple(dict.fromkeys(each.reason for each in objections))
+    reasons = tuple(dict.fromkeys(each.reason for each in violations))
     if reasons:
         return Failed(reasons)
     return Skipped(unless) if unless else Passed()
 
 
 def word(verdict: Verdict) -> str:
-    """Return ``passed``, ``failed`` or ``skipped``, as it stands in the action output ``verdict``."""
+    """Return ``passed``, ``failed`` or ``skipped``, the value of the action output ``verdict``."""
     return type(verdict).__name__.lower()
 
 
 def together(verdicts: Iterable[Verdict]) -> Verdict:
-    """Return the verdict over parts: failed if any failed, skipped if none was decided, else passed.
+    """Return the verdict over parts: failed if any failed, skipped if all are skipped, else passed.
 
     Reasons keep the order in which they came, each once.
     """

@@ -1,1 +1,1 @@
-"""A GitHub forge on this machine, temporary repositories and traffic: for the demo, and for tests of own workflows."""
+"""A local forge (a GitHub server on this machine), temporary repositories and traffic: for the demo and for tests."""

@@ -1,33 +1,25 @@
-"""Bundles that are no good in one way each, as files by name, for tests and for the demo."""
+"""A bundle that predicts correctly but slowly, for the demo and for tests of own deployments."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from onnx import TensorProto, helper, load_model_from_string
 
-from leverframe.domain.model.bundle.bundle_manifest import GOLDEN, MANIFEST, ONNX, Manifest, read_manifest, sha256
+from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, ONNX, Manifest, read_manifest, sha256
 
 Files = Mapping[str, bytes]
 
 
 def sealed(files: Files) -> dict[str, bytes]:
-    """Return the files with a manifest that names each as it is now: whoever made them calls them a bundle."""
+    """Return the files with a manifest of their current content."""
     known = read_manifest(files[MANIFEST], "of a test")
     digests = {name: sha256(data) for name, data in sorted(files.items()) if name != MANIFEST}
     return {**files, MANIFEST: Manifest(**{**vars(known), "files": digests}).to_bytes()}
 
 
-def wrong(files: Files) -> dict[str, bytes]:
-    """Return a bundle whose first golden row expects another answer than the model gives."""
-    rows = [json.loads(line) for line in files[GOLDEN].splitlines()]
-    rows[0]["answer"] = rows[0]["answer"][::-1]
-    return sealed({**files, GOLDEN: "".join(json.dumps(row) + "\n" for row in rows).encode()})
-
-
 def slow(files: Files, size: int = 1200) -> dict[str, bytes]:
-    """Return a bundle that answers rightly, after multiplying a matrix of ``size`` by itself in every request.
+    """Return a bundle that predicts correctly but slowly: every request multiplies a matrix of ``size`` by itself.
 
     Nothing but the time of an answer tells it from the good one, so it is found under traffic alone.
     """
@@ -55,16 +47,4 @@ def slow(files: Files, size: int = 1200) -> dict[str, bytes]:
             helper.make_node("Add", [kept, "slow_typed"], [answer.name]),
         ]
     )
-    return sealed({**files, ONNX: model.SerializeToString(deterministic=True)})
-
-
-def raising(files: Files) -> dict[str, bytes]:
-    """Return a bundle whose model opens, and fails with every row: it looks up the first of no values."""
-    model = load_model_from_string(files[ONNX])
-    graph, answer = model.graph, model.graph.output[-1]
-    kept = f"{answer.name}_kept"
-    for node in graph.node:
-        node.output[:] = [kept if each == answer.name else each for each in node.output]
-    graph.initializer.append(helper.make_tensor("far_place", TensorProto.INT64, [1], [9]))
-    graph.node.append(helper.make_node("Gather", [kept, "far_place"], [answer.name], axis=1))
     return sealed({**files, ONNX: model.SerializeToString(deterministic=True)})

@@ -1,4 +1,4 @@
-"""A temporary git and DVC repository that nothing on the machine can influence, for tests of pipelines."""
+"""A temporary git and DVC repository, isolated from the configuration of the machine, for tests of pipelines."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MOMENT = "2013-01-01T00:00:00+00:00"  # of every commit, so that the same conte
 
 
 class CommandFailedError(AssertionError):
-    """A git or DVC command of a test ended with another code than 0; the message holds its output."""
+    """A git or DVC command failed; the message holds its output."""
 
 
 @dataclass(frozen=True)
 class TemporaryRepository:
-    """A repository in ``root`` whose git and DVC see no configuration but their own."""
+    """A repository in ``root`` whose git and DVC read no configuration but their own."""
 
     root: Path
     home: Path
@@ -38,7 +38,7 @@ class TemporaryRepository:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment of every command: a home of its own, a fixed identity and time, no network habits."""
+        """Return the environment of every command: its own home, a fixed identity and time, no use of the network."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "XDG_"))}
         binaries = str(Path(sys.executable).parent)
         who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _IDENTITY.items()}

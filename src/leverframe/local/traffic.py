@@ -1,4 +1,4 @@
-"""Clients that ask a model server at a constant rate, and what each of them got."""
+"""Clients that send requests to a model server, and the responses that they got."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from statistics import quantiles
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: when it began and how long it took in seconds, its status, and the release that answered.
+    """One request: its start and duration in seconds, its status, and the release that responded.
 
     Status 0 is a connection that failed; ``version`` then says how.
     """
@@ -27,7 +27,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Times:
-    """How long answers took, in milliseconds."""
+    """Response times in milliseconds."""
 
     requests: int
     p50: float
@@ -36,7 +36,7 @@ class Times:
 
     @classmethod
     def of(cls, answers: Sequence[Asked]) -> Times:
-        """Return the times of at least two answers."""
+        """Return the response times of at least two requests."""
         took = [each.seconds * 1000 for each in answers]
         cuts = quantiles(took, n=100, method="inclusive")
         return cls(len(took), round(cuts[49], 2), round(cuts[98], 2), round(max(took), 2))
@@ -62,7 +62,7 @@ class Traffic:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Ask as long as the block lasts; requests under way are waited for."""
+        """Send requests until the block ends; then wait for those still running."""
         for each in self._threads:
             each.start()
         try:
@@ -74,7 +74,7 @@ class Traffic:
 
     @property
     def failed(self) -> list[Asked]:
-        """Whatever was not answered with 200."""
+        """Every response other than 200."""
         return [each for each in self.answers if each.status != 200]
 
     def _ask(self) -> None:

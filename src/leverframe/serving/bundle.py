@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.adapters.snapshot_file import SnapshotFile
-from leverframe.documents import parse, validated
+from leverframe.documents import parse, parsed, validated
 from leverframe.domain.features.online import microseconds_of
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.request import Requests, moment
@@ -25,7 +25,7 @@ from leverframe.domain.features.vector import as_inputs, vectors
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest, sha256, unusable
 from leverframe.domain.model.bundle.metadata import datatype
-from leverframe.domain.model.bundle.schema import AS_OF, Schema, from_json
+from leverframe.domain.model.bundle.schema import AS_OF, Schema
 from leverframe.errors import LeverframeError, RequestError, nearest
 from leverframe.serving.check import FEW, Checked, Tensor, arrays, checked
 from leverframe.serving.row import RowByRow
@@ -52,7 +52,7 @@ class OpenBundle:
         self.manifest = _manifest(folder, digest)
         files = {name: _verified(folder, name, sha) for name, sha in self.manifest.files.items()}
         try:
-            self.schema: Schema = from_json(json.loads(files[names.SCHEMA]))
+            self.schema: Schema = parsed(Schema, files[names.SCHEMA])
             description = json.loads(files[names.DESCRIPTION])
             self._features = tuple(Feature(**each) for each in description["features"])
             golden = [json.loads(line) for line in files[names.GOLDEN].splitlines()]

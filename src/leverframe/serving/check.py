@@ -1,7 +1,7 @@
 """Whether a request can be answered: every tensor against the schema, before any of it is used.
 
 What does not fit is refused with the name of the column and the number of the row, so that a
-client can mend it. Nothing is guessed: text is never read as a number, a number never as a truth.
+client can fix it. Nothing is guessed: text is never read as a number, a number never as a truth.
 """
 
 from __future__ import annotations
@@ -277,7 +277,7 @@ def _within(value: Any) -> float:
 
 
 def _bad(field: Field, row: int, value: Any, why: str) -> RequestError:
-    return _wrong(f"`{field.name}` in row {row} is {_cut(repr(value))}", f"by the contract {why}", "mend the value")
+    return _wrong(f"`{field.name}` in row {row} is {_cut(repr(value))}", f"by the contract {why}", "fix the value")
 
 
 def _wrong(what: str, why: str, next: str) -> RequestError:

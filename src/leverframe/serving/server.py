@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import sys
@@ -26,6 +25,7 @@ from mlserver.server import MLServer
 from mlserver.settings import Settings
 from starlette.exceptions import HTTPException
 
+from leverframe.documents import parsed
 from leverframe.serving import process, remote
 from leverframe.serving.connections import Door, open_files, sweep
 from leverframe.serving.guard import Guard
@@ -51,12 +51,6 @@ class ServerConfig:
     key_file: str
     limit: int = 4_000_000
     log: LogSettings | None = None
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> ServerConfig:
-        """Return the configuration that ``asdict`` gave."""
-        log = content.get("log")
-        return cls(**{**content, "log": LogSettings(**{**log, "deny": tuple(log["deny"])}) if log else None})
 
 
 async def serve(config: ServerConfig) -> None:
@@ -142,7 +136,7 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     open_files()
-    config = ServerConfig.from_json(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    config = parsed(ServerConfig, Path(sys.argv[1]).read_bytes())
     asyncio.run(serve(config))
 
 

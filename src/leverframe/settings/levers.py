@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from leverframe.documents import Document, validated
 from leverframe.errors import SettingsError
-from leverframe.files import LEVERS
+from leverframe.settings import LEVERS
 from leverframe.yaml_files import load, parse
 
 Share = Annotated[float, Field(gt=0, lt=1)]

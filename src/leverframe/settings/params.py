@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from leverframe.documents import Document, validated
 from leverframe.errors import SettingsError
-from leverframe.files import LEVERS, PARAMS
+from leverframe.settings import LEVERS, PARAMS
 from leverframe.yaml_files import load
 
 _OF_LEVERS = ("gate", "report", "deploy", "serve")  # sections that stood in params.yaml once; a test holds them

@@ -1,4 +1,4 @@
-"""A stand-in for the API server of Kubernetes, as much of it as `kubectl` asks for when Leverframe deploys."""
+"""A fake API server of Kubernetes, as much of it as `kubectl` asks for when Leverframe deploys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the stand-in knows of kinds, and how it tells them to `kubectl`."""
+"""What the fake API server knows of kinds, and how it tells them to `kubectl`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP side of the stand-in: addresses of the API, and watches; anybody may ask."""
+"""The HTTP side of the fake API server: addresses of the API, and watches; anybody may ask."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ClusterServer:
         self._server.server_close()
 
 
-def kubeconfig(path: Path, url: str, context: str = "stand-in") -> Path:
+def kubeconfig(path: Path, url: str, context: str = "fake") -> Path:
     """Write a kubeconfig with one context; it is not the current one, because nothing may rely on that."""
     content = {
         "apiVersion": "v1", "kind": "Config", "current-context": "",
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _patch(self, kind: Kind, namespace: str, name: str, asked: dict[str, str], body: bytes) -> None:
         if self.headers.get("content-type") != "application/apply-patch+yaml" or not asked.get("fieldManager"):
-            raise RefusedError(415, "UnsupportedMediaType", "the stand-in takes server-side apply alone")
+            raise RefusedError(415, "UnsupportedMediaType", "the fake API server takes server-side apply alone")
         key = (kind.name, namespace, name)
         self._say(200, self.cluster.objects.apply(key, json.loads(body), dry="dryRun" in asked))
 

@@ -1,4 +1,4 @@
-"""The objects of the stand-in, and what its controllers make of them: pods that come up, or do not."""
+"""The objects of the fake API server, and what its controllers make of them: pods that come up, or do not."""
 
 from __future__ import annotations
 

@@ -15,13 +15,13 @@ from leverframe.domain.features.plan import Corrected, LabelStep, Windows
 from leverframe.errors import LabelError, SourceError
 
 
-def refuse_twins(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[str], what: str) -> None:
+def refuse_duplicates(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[str], what: str) -> None:
     """Raise ``SourceError`` for a key that stands more than once."""
-    twin = _first(sql, table, key, "count(*)")
-    if twin:
+    duplicate = _first(sql, table, key, "count(*)")
+    if duplicate:
         raise SourceError(
             f"a key stands more than once in {what}",
-            why=f"({_quoted(key)}) = {twin[:-1]} has {twin[-1]} rows, so a row would get several values",
+            why=f"({_quoted(key)}) = {duplicate[:-1]} has {duplicate[-1]} rows, so a row would get several values",
             next="keep one row a key in sources.py, or declare the table in `corrections` of star.yaml",
         )
 
@@ -50,7 +50,7 @@ def refuse_late(sql: duckdb.DuckDBPyConnection, step: Windows) -> None:
             f"{late} rows of `{step.table}` became known more than max_lag after they happened",
             why=f"`{step.known_at}` is up to {timedelta(microseconds=worst)} later than event_time, "
             f"max_lag is {step.max_lag}: windows could miss such a row in an earlier month",
-            next="raise max_lag of the fact in star.yaml, or mend the rows in sources.py",
+            next="raise max_lag of the fact in star.yaml, or fix the rows in sources.py",
         )
 
 
@@ -64,7 +64,7 @@ def refuse_orphans(sql: duckdb.DuckDBPyConnection, label: LabelStep, table: str,
         raise LabelError(
             f"{orphans} rows of label `{label.name}` belong to no row of `{spine}`",
             why=f"for example ({key}) = {example}: the label's table and the spine do not agree",
-            next="mend the key in sources.py; event_time of a label must lie in the month of its row",
+            next="fix the key in sources.py; event_time of a label must lie in the month of its row",
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from leverframe.adapters.duckdb.checks import refuse_late, refuse_moved, refuse_orphans, refuse_twins
+from leverframe.adapters.duckdb.checks import refuse_duplicates, refuse_late, refuse_moved, refuse_orphans
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microseconds, parquet, text
 from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, PLACE, UNTIL, newest_in_time, versions
@@ -107,7 +107,7 @@ class _Build:
 
     def _checked_rows(self, out: Path) -> int:
         written, wanted = self._one(f"SELECT (SELECT count(*) FROM {parquet([out])}), (SELECT count(*) FROM spine)")
-        if written != wanted:  # a promise of the compiler; no input may break it
+        if written != wanted:  # an invariant of the compiler; no input may break it
             raise AssertionError(f"{written} rows came out for {wanted} rows of the spine")
         return int(written)
 
@@ -122,7 +122,7 @@ class _Build:
         recorded = [f"{column(corrected.recorded_at)} AS {RECORDED_AT}"] if corrected else []
         selected = ", ".join([*own, *labels, moment, *recorded, ROW])
         self._sql.execute(f"CREATE TEMP TABLE spine AS SELECT {selected} FROM {rows}")
-        refuse_twins(self._sql, "spine", plan.spine_key, f"the spine `{plan.spine}`")
+        refuse_duplicates(self._sql, "spine", plan.spine_key, f"the spine `{plan.spine}`")
 
     def _stands_on_spine(self, label: LabelStep) -> bool:
         """Tell whether the row of the spine itself has the label."""
@@ -134,7 +134,7 @@ class _Build:
         equal = [f"s.{column(ours)} = {alias}.{column(theirs)}" for ours, theirs in pairs]
         names = ", ".join(column(name) for name in dict.fromkeys([*step.key.table, *step.columns]))
         if not isinstance(step, AsOfLookup):
-            refuse_twins(self._sql, table, step.key.table, f"the dimension `{step.name}`")
+            refuse_duplicates(self._sql, table, step.key.table, f"the dimension `{step.name}`")
             return f"LEFT JOIN (SELECT {names} FROM {table}) {alias} ON {' AND '.join(equal)}"
         moment = f"(epoch_us({KNOWN_AT}) + {microseconds(step.lag)})::HUGEINT * {_SHIFT} + {ROW} AS __moment"
         return (
@@ -214,7 +214,7 @@ class _Build:
         equal = " AND ".join(f"s.{column(name)} = {alias}.{column(name)}" for name in label.key.table)
         if label.corrected:
             return f"LEFT JOIN ({_label_versions(label, label.corrected, table, key)}) {alias} ON {equal}"
-        refuse_twins(self._sql, table, label.key.table, f"the label `{label.name}`")
+        refuse_duplicates(self._sql, table, label.key.table, f"the label `{label.name}`")
         return f"LEFT JOIN (SELECT {key}, {', '.join(_label_columns(label))} FROM {table}) {alias} ON {equal}"
 
     def _column(self, query: str) -> Ints:

@@ -27,7 +27,7 @@ def arrow_table(sql: str, database: str | None) -> Any:
         raise SourceError(
             f"cannot read `{sql[:80]}`" + (f" from {database}" if database else ""),
             why=str(error).splitlines()[0][:300],
-            next="try the same statement with DuckDB, then mend the source in sources.py",
+            next="try the same statement with DuckDB, then fix the source in sources.py",
         ) from error
     finally:
         connection.close()

@@ -13,7 +13,7 @@ import duckdb
 
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, parquet, text
-from leverframe.domain.data.promise import SAMPLES
+from leverframe.domain.data.constraint import SAMPLES
 from leverframe.domain.data.statistics import (
     EVENT_TIME,
     QUANTILES,
@@ -138,7 +138,7 @@ class _Query:
         return [name for name in group if _kind(self._columns[name]) in _FREQUENCIES]
 
     def _keys(self, name: str, question: Question) -> list[str]:
-        """Return the keys that occur with their rows, and those of them that break the promise."""
+        """Return the keys that occur with their rows, and those of them that violate the constraint."""
         given = [column(each) for each in question.columns]
         known = " AND ".join(f"{each} IS NOT NULL" for each in given)
         selected = ", ".join(f"{each} AS k{number}" for number, each in enumerate(given))
@@ -183,7 +183,7 @@ def _require(name: str, known: Columns, path: Path) -> None:
         raise SourceError(
             f"{path} has no column `{name}`",
             why="a foreign key refers to it",
-            next=f"mend `references` of the foreign key in contracts.py: {nearest(name, known)}",
+            next=f"fix `references` of the foreign key in contracts.py: {nearest(name, known)}",
         )
 
 

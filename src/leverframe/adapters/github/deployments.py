@@ -72,7 +72,7 @@ class GithubDeployments(Calls):
         Empty where the commit is not the newest of the default branch: what came after it may hold the
         remedy. A pull request that somebody closed is not opened again.
         """
-        branch = f"leverframe/take-back-{commit[:12]}"
+        branch = f"leverframe/revert-{commit[:12]}"
 
         def ask(repository: Repository) -> str:
             main = repository.default_branch
@@ -84,7 +84,7 @@ class GithubDeployments(Calls):
             known = next(iter(repository.get_pulls(state="all", head=f"{self._name.split('/')[0]}:{branch}")), None)
             return (known or repository.create_pull(main, branch, title=title, body=body)).html_url
 
-        return self.asked(ask, "open the pull request that takes the change back", "pull-requests: write")
+        return self.asked(ask, "open the pull request that reverts the change", "pull-requests: write")
 
 
 def _branch(repository: Repository, branch: str, newest: GitRef, title: str) -> None:

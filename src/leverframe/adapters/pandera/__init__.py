@@ -26,7 +26,7 @@ from pandera.config import ValidationDepth, config_context, get_config_global, s
 from pandera.constants import CHECK_OUTPUT_KEY
 from pandera.errors import SchemaError, SchemaErrorReason, SchemaErrors, SchemaInitError
 
-from leverframe.domain.data.promise import SAMPLE_CHARACTERS, SAMPLES, Promise, Severity, cut, significant
+from leverframe.domain.data.constraint import SAMPLE_CHARACTERS, SAMPLES, Constraint, Severity, cut, significant
 from leverframe.domain.verdict import Reason
 from leverframe.errors import DefinitionError, SourceError
 
@@ -44,8 +44,8 @@ _CHANGES = {  # what in a schema would alter the table, and what does the work i
 class PanderaChecker:
     """The ``Checker`` port for pandera models and schemas of polars."""
 
-    def check(self, table: str, path: Path, schema: object) -> tuple[Promise, ...]:
-        """Return one promise a column about its presence and type, and one a check of values.
+    def check(self, table: str, path: Path, schema: object) -> tuple[Constraint, ...]:
+        """Return one constraint a column about its presence and type, and one a check of values.
 
         Raises ``SourceError`` for a file that cannot be read and ``DefinitionError`` for a schema
         that is not pandera's or would change the table.
@@ -63,7 +63,7 @@ class PanderaChecker:
         patterns = {name: _matches(column, frame) for name, column in declared.columns.items() if column.regex}
         tallies = [*_column_tallies(table, declared), *_table_tallies(table, declared)]
         errors = _validated(_counting(declared, patterns, tallies), frame)
-        values = [promise for tally in tallies for promise in tally.promises(known)]
+        values = [constraint for tally in tallies for constraint in tally.constraints(known)]
         types = _types(table, declared, errors, [*known, *(name for name, there in patterns.items() if there)])
         return (*types, *_others(table, declared, errors), *values)
 
@@ -77,7 +77,7 @@ def _declared(table: str, schema: object) -> pa.DataFrameSchema:
             raise DefinitionError(
                 f"the contract of `{table}` is not a pandera schema",
                 why=cut(str(error), 200),
-                next="mend the model in contracts.py",
+                next="fix the model in contracts.py",
             ) from error
     if not isinstance(schema, pa.DataFrameSchema):
         raise DefinitionError(
@@ -126,14 +126,14 @@ class _Tally:
     """A check that pandera calls with the table: it counts instead of keeping what is broken.
 
     ``column`` is the declared name, or pattern, and empty for a check on the table; ``found``
-    gets a promise for each column it was called for.
+    gets a constraint for each column it was called for.
     """
 
-    promise: Promise
+    constraint: Constraint
     check: pa.Check
     column: str = ""
     pattern: bool = False
-    found: list[Promise] = field(default_factory=list)
+    found: list[Constraint] = field(default_factory=list)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _Tally:
         """Return itself: pandera validates with copies of a schema, and one place must remember."""
@@ -142,32 +142,32 @@ class _Tally:
     def __call__(self, data: PolarsData) -> bool:
         """Count the rows of ``data`` that break the check; pandera is told to go on, it would keep them all."""
         try:
-            promise = self._counted(data)
+            constraint = self._counted(data)
         except Exception as error:  # a check is the case's own code: whatever it raises, the others still run
             detail = f"it could not run: {type(error).__name__}: {_first_line(error)}"
-            promise = self.promise.broken_by(Reason.CONTRACT_BROKEN, column=_column(data), detail=detail)
-        self.found.append(promise)
+            constraint = self.constraint.failed_by(Reason.CONTRACT_BROKEN, column=_column(data), detail=detail)
+        self.found.append(constraint)
         return True
 
-    def _counted(self, data: PolarsData) -> Promise:
+    def _counted(self, data: PolarsData) -> Constraint:
         columns = [data.key] if _column(data) else _columns_read(self.check, data.lazyframe)
-        promise = replace(self.promise, column=", ".join(columns))
+        constraint = replace(self.constraint, column=", ".join(columns))
         result = self.check(data.lazyframe, data.key)
         held = result.check_output.collect().to_series()
         broken = len(held) - int(held.sum())
         if not broken:
-            return promise
+            return constraint
         rows = data.lazyframe.select(pl.len()).collect().item()
         if result.failure_cases is None or len(held) != rows:  # the check is about the table, not about rows
-            return promise.broken_by(Reason.CONTRACT_BROKEN)
+            return constraint.failed_by(Reason.CONTRACT_BROKEN)
         fields = {"count": broken, "share": significant(broken / rows), "samples": _samples(result, columns)}
-        return promise.broken_by(Reason.CONTRACT_BROKEN, **fields)
+        return constraint.failed_by(Reason.CONTRACT_BROKEN, **fields)
 
-    def promises(self, known: list[str]) -> list[Promise]:
+    def constraints(self, known: list[str]) -> list[Constraint]:
         """Return what was found; raises ``AssertionError`` if pandera passed over a column that is there."""
         there = not self.pattern and (not self.column or self.column in known)
         if there and not self.found:
-            raise AssertionError(f"pandera did not run {self.promise.check} on {self.column or 'the table'}")
+            raise AssertionError(f"pandera did not run {self.constraint.check} on {self.column or 'the table'}")
         return self.found
 
 
@@ -225,7 +225,7 @@ def _column_tallies(table: str, schema: pa.DataFrameSchema) -> Iterator[_Tally]:
         if column.unique:
             checks.append(pa.Check(_is_alone, name="unique"))
         for check in checks:
-            yield _Tally(_promise(table, check), check, column=name, pattern=column.regex)
+            yield _Tally(_constraint(table, check), check, column=name, pattern=column.regex)
 
 
 def _table_tallies(table: str, schema: pa.DataFrameSchema) -> Iterator[_Tally]:
@@ -234,7 +234,7 @@ def _table_tallies(table: str, schema: pa.DataFrameSchema) -> Iterator[_Tally]:
         keys = [schema.unique] if all(isinstance(each, str) for each in schema.unique) else schema.unique
         checks += [pa.Check(_are_alone, name="unique", columns=key) for key in keys]
     for check in checks:
-        yield _Tally(_promise(table, check), check)
+        yield _Tally(_constraint(table, check), check)
 
 
 def _is_present(data: PolarsData) -> pl.LazyFrame:
@@ -250,17 +250,17 @@ def _are_alone(data: PolarsData, columns: list[str]) -> pl.LazyFrame:
     return data.lazyframe.select(~pl.struct(columns).is_duplicated())
 
 
-def _promise(table: str, check: pa.Check) -> Promise:
-    """Return the promise of a check as declared: pandera's words for its own, the author's for others."""
+def _constraint(table: str, check: pa.Check) -> Constraint:
+    """Return the constraint of a check as declared: pandera's words for its own, the author's for others."""
     severity = Severity.WARN if check.raise_warning else Severity.ERROR
     own = check.name is not None and pa.Check.is_builtin_check(check.name)
     words = check.error if own and check.error else check.name
     detail = check.description or (check.error if not own else None)
-    return Promise(table, cut(str(words)), severity=severity, detail=detail or "")
+    return Constraint(table, cut(str(words)), severity=severity, detail=detail or "")
 
 
 def _counting(declared: pa.DataFrameSchema, patterns: dict[str, bool], tallies: list[_Tally]) -> pa.DataFrameSchema:
-    """Return the schema, without patterns that match nothing, with each promise about values replaced by its tally."""
+    """Return the schema with each check of values replaced by its tally, and without patterns that match nothing."""
     checks: dict[str, list[pa.Check]] = {}
     for tally in tallies:
         checks.setdefault(tally.column, []).append(pa.Check(tally))
@@ -275,26 +275,26 @@ def _counting(declared: pa.DataFrameSchema, patterns: dict[str, bool], tallies: 
     return pa.DataFrameSchema(columns, checks.get(""), strict=strict, ordered=declared.ordered, name=declared.name)
 
 
-def _types(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError], known: list[str]) -> Iterator[Promise]:
-    """Return a promise a declared column: it is there, with its type."""
+def _types(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError], known: list[str]) -> Iterator[Constraint]:
+    """Return a constraint a declared column: it is there, with its type."""
     wrong = {each.column_name: each.failure_cases for each in errors if each.reason_code is _WRONG_TYPE}
     for name, column in schema.columns.items():
-        promise = Promise(table, f"type({column.dtype})" if column.dtype else "present", column=name)
+        constraint = Constraint(table, f"type({column.dtype})" if column.dtype else "present", column=name)
         if name in wrong:
-            yield promise.broken_by(Reason.CONTRACT_BROKEN, detail=f"its type is {wrong[name]}")
+            yield constraint.failed_by(Reason.CONTRACT_BROKEN, detail=f"its type is {wrong[name]}")
         elif name in known:
-            yield promise
+            yield constraint
         elif column.required:
-            yield promise.without_column(name, set(known) - set(schema.columns) or known)
+            yield constraint.without_column(name, set(known) - set(schema.columns) or known)
         else:
-            yield promise.skipped("the column is optional and not there")
+            yield constraint.skipped("the column is optional and not there")
 
 
-def _others(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError]) -> Iterator[Promise]:
-    """Return a promise for each error about names that belongs to no single declared column."""
+def _others(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError]) -> Iterator[Constraint]:
+    """Return a constraint for each error about names that belongs to no single declared column."""
     for error in errors:
         if error.reason_code is _MISSING or (error.reason_code is _WRONG_TYPE and error.column_name in schema.columns):
             continue
         name = error.column_name or (error.failure_cases if isinstance(error.failure_cases, str) else "")
-        promise = Promise(table, cut(str(error.check)), column=cut(str(name)))
-        yield promise.broken_by(Reason.CONTRACT_BROKEN, detail=_first_line(error))
+        constraint = Constraint(table, cut(str(error.check)), column=cut(str(name)))
+        yield constraint.failed_by(Reason.CONTRACT_BROKEN, detail=_first_line(error))

@@ -1,4 +1,4 @@
-"""pandera: what a schema promises of the values of each column, as fields of a request."""
+"""pandera: the constraints of a schema on the values of each column, as fields of a request."""
 
 from __future__ import annotations
 

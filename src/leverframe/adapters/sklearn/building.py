@@ -36,7 +36,7 @@ def called(found: Any, recipe: Recipe) -> Any:
         raise EstimatorError(
             f"`{recipe.estimator}` cannot be built",
             why=first_line(error),
-            next="mend `train.params` in params.yaml, or the function",
+            next="fix `train.params` in params.yaml, or the function",
         ) from error
 
 

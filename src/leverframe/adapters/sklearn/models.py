@@ -57,7 +57,7 @@ class SklearnModels:
             raise EstimatorError(
                 f"{type(estimator).__name__} cannot learn from these data",
                 why=first_line(error),
-                next="mend `train.params`, or the estimator; many need an imputer before them where values are missing",
+                next="fix `train.params`, or the estimator; many need an imputer before them where values are missing",
             ) from error
         _log.info(f"train: fitted in {time.monotonic() - began:.1f} s")
         return fitted

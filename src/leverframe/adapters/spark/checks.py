@@ -1,4 +1,4 @@
-"""What the tables must promise before a feature is made of them, asked of the cluster."""
+"""The checks that the tables must pass before a feature is made of them, run on the cluster."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from leverframe.domain.features.plan import Corrected, LabelStep, Windows
 from leverframe.errors import LabelError, SourceError
 
 
-def refuse_twins(table: Table, key: Sequence[str], what: str) -> None:
+def refuse_duplicates(table: Table, key: Sequence[str], what: str) -> None:
     """Raise ``SourceError`` for a key that stands more than once."""
-    twin = _first(table, key, F.count("*"))
-    if twin:
+    duplicate = _first(table, key, F.count("*"))
+    if duplicate:
         raise SourceError(
             f"a key stands more than once in {what}",
-            why=f"({_quoted(key)}) = {twin[:-1]} has {twin[-1]} rows, so a row would get several values",
+            why=f"({_quoted(key)}) = {duplicate[:-1]} has {duplicate[-1]} rows, so a row would get several values",
             next="keep one row a key in sources.py, or declare the table in `corrections` of star.yaml",
         )
 
@@ -51,7 +51,7 @@ def refuse_late(step: Windows, table: Table) -> None:
             f"{found['rows']} rows of `{step.table}` became known more than max_lag after they happened",
             why=f"`{step.known_at}` is up to {timedelta(microseconds=found['worst'])} later than event_time, "
             f"max_lag is {step.max_lag}: windows could miss such a row in an earlier month",
-            next="raise max_lag of the fact in star.yaml, or mend the rows in sources.py",
+            next="raise max_lag of the fact in star.yaml, or fix the rows in sources.py",
         )
 
 
@@ -78,7 +78,7 @@ def refuse_orphans(label: LabelStep, table: Table, spine: Table, name: str) -> N
         raise LabelError(
             f"{count} rows of label `{label.name}` belong to no row of `{name}`",
             why=f"for example ({_quoted(label.key.table)}) = {example}: the label's table and the spine do not agree",
-            next="mend the key in sources.py; event_time of a label must lie in the month of its row",
+            next="fix the key in sources.py; event_time of a label must lie in the month of its row",
         )
 
 

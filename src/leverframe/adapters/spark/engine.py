@@ -56,7 +56,7 @@ class SparkEngine:
             frame, schema = steps.joined()
             wanted = steps.rows()
             written = parquet.write(temporary, schema, in_order(streamed(frame), schema), plan.spec)
-            if written != wanted:  # a promise of the compiler; no input may break it
+            if written != wanted:  # an invariant of the compiler; no input may break it
                 raise AssertionError(f"{written} rows came out for {wanted} rows of the spine")
             return written
 

@@ -96,5 +96,5 @@ def _cannot_start(master: str, why: str) -> PipelineError:
     return PipelineError(
         f"the engine `spark` cannot start on `{master}`",
         why=why,
-        next="mend `features.spark` in params.yaml or the cluster, or set `features.engine: duckdb`",
+        next="fix `features.spark` in params.yaml or the cluster, or set `features.engine: duckdb`",
     )

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
 
-from leverframe.adapters.spark.checks import refuse_late, refuse_moved, refuse_orphans, refuse_twins
+from leverframe.adapters.spark.checks import refuse_duplicates, refuse_late, refuse_moved, refuse_orphans
 from leverframe.adapters.spark.parquet import MOMENT, Types, rows_of
 from leverframe.adapters.spark.tables import ROW, Table, named, read_table
 from leverframe.adapters.spark.timelines import AT, Meeting, aggregated, aggregated_versions, newest
@@ -41,17 +41,17 @@ class Steps:
         plan = self._plan
         for name, corrected in plan.corrections().items():
             refuse_moved(self._tables[name], name, corrected)
-        refuse_twins(self._spine, plan.spine_key, f"the spine `{plan.spine}`")
+        refuse_duplicates(self._spine, plan.spine_key, f"the spine `{plan.spine}`")
         for step in plan.steps:
             table = self._tables[step.table]
             if isinstance(step, Windows):
                 refuse_late(step, table)
             elif not isinstance(step, AsOfLookup):
-                refuse_twins(table, step.key.table, f"the dimension `{step.name}`")
+                refuse_duplicates(table, step.key.table, f"the dimension `{step.name}`")
         for label in plan.labels:
             if not self._stands_on_spine(label):
                 if not label.corrected:
-                    refuse_twins(self._labels[label.table], label.key.table, f"the label `{label.name}`")
+                    refuse_duplicates(self._labels[label.table], label.key.table, f"the label `{label.name}`")
                 refuse_orphans(label, self._labels[label.table], self._spine, plan.spine)
 
     def joined(self) -> tuple[DataFrame, pa.Schema]:

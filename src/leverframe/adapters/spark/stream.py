@@ -23,7 +23,7 @@ def in_order(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[p
     last = -1
     for batch in batches:
         rows = np.concatenate(([last], batch.column(ROW).to_numpy()))
-        if not (np.diff(rows) > 0).all():  # a promise; no input may break it
+        if not (np.diff(rows) > 0).all():  # an invariant; no input may break it
             raise AssertionError(f"rows of the spine are twice there or out of order after row {last}")
         last = int(rows[-1])
         columns = [batch.column(field.name).cast(field.type) for field in schema]

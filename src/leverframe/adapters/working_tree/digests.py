@@ -64,7 +64,7 @@ def unreadable(path: str, error: OSError) -> RepositoryError:
     return RepositoryError(
         f"cannot read {path}",
         why=f"{error.strerror or error}; a link to nothing, a file that is being replaced, or a permission",
-        next="mend the link or permission, or wait for the other program, and run the command again",
+        next="fix the link or permission, or wait for the other program, and run the command again",
     )
 
 

@@ -1,6 +1,6 @@
-"""The report of a partition as Markdown: one row a broken promise, never longer than a comment allows.
+"""The contract report of a partition as Markdown: one row per failed constraint, of bounded size.
 
-Whatever stands in the data, the page stays small and its structure stays ours.
+No value in the data makes the page larger or changes its structure.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leverframe.domain import layout
+from leverframe.domain.data.constraint import Constraint, Severity
 from leverframe.domain.data.contract_report import Report
-from leverframe.domain.data.promise import Promise, Severity
 from leverframe.domain.markdown import code, plain
 from leverframe.domain.verdict import Skipped, word
 
@@ -20,21 +20,21 @@ _TAIL = 260  # bytes kept for the line that counts what was cut
 
 
 def render(report: Report) -> str:
-    """Return the page, at most ``LIMIT`` bytes of UTF-8 however much is broken."""
+    """Return the page, at most ``LIMIT`` bytes of UTF-8 however many constraints failed."""
     head = f"### Contracts of {code(report.partition, 40)}: {word(report.verdict)}\n\n{report.summary()}\n"
-    broken, skipped = report.broken(), _skipped(report)
-    if broken:
+    failed, skipped = report.failed(), _skipped(report)
+    if failed:
         room = LIMIT - len(head.encode()) - len(_HEADER) - len(skipped.encode()) - _TAIL
-        rows = _rows(broken, room)
-        head += f"\n{_HEADER}{''.join(rows)}{_cut_off(report, broken[len(rows) :])}"
+        rows = _rows(failed, room)
+        head += f"\n{_HEADER}{''.join(rows)}{_cut_off(report, failed[len(rows) :])}"
     return head + skipped
 
 
-def _rows(broken: Sequence[Promise], room: int) -> list[str]:
+def _rows(failed: Sequence[Constraint], room: int) -> list[str]:
     """Return as many rows as fit into ``room`` bytes, with as many samples as let all of them fit."""
     for samples in (5, 3, 1):
-        rows = [_row(each, samples) for each in broken[: room // 40]]
-        if sum(len(row.encode()) for row in rows) <= room and len(rows) == len(broken):
+        rows = [_row(each, samples) for each in failed[: room // 40]]
+        if sum(len(row.encode()) for row in rows) <= room and len(rows) == len(failed):
             return rows
     kept, used = [], 0
     for row in rows:
@@ -45,25 +45,25 @@ def _rows(broken: Sequence[Promise], room: int) -> list[str]:
     return kept
 
 
-def _row(promise: Promise, samples: int) -> str:
-    count = f"{promise.count:,}" if promise.count is not None else ""
-    share = f"{promise.share:.2%}" if promise.share is not None else ""
-    shown = ", ".join(code(each, _SAMPLE) for each in promise.samples[:samples])
-    more = f" and {len(promise.samples) - samples} more" if len(promise.samples) > samples else ""
-    told = ": " if promise.detail and shown else ""
+def _row(constraint: Constraint, samples: int) -> str:
+    count = f"{constraint.count:,}" if constraint.count is not None else ""
+    share = f"{constraint.share:.2%}" if constraint.share is not None else ""
+    shown = ", ".join(code(each, _SAMPLE) for each in constraint.samples[:samples])
+    more = f" and {len(constraint.samples) - samples} more" if len(constraint.samples) > samples else ""
+    told = ": " if constraint.detail and shown else ""
     cells = [
-        f"**{promise.severity}**" if promise.severity is Severity.ERROR else str(promise.severity),
-        code(promise.table, 60),
-        code(promise.check, 100),
-        code(promise.column, 100) if promise.column else "",
+        f"**{constraint.severity}**" if constraint.severity is Severity.ERROR else str(constraint.severity),
+        code(constraint.table, 60),
+        code(constraint.check, 100),
+        code(constraint.column, 100) if constraint.column else "",
         count,
         share,
-        f"{plain(promise.detail, 160)}{told}{shown}{more}",
+        f"{plain(constraint.detail, 160)}{told}{shown}{more}",
     ]
     return f"| {' | '.join(cells)} |\n"
 
 
-def _cut_off(report: Report, left: Sequence[Promise]) -> str:
+def _cut_off(report: Report, left: Sequence[Constraint]) -> str:
     if not left:
         return ""
     errors = sum(each.fatal for each in left)
@@ -72,10 +72,10 @@ def _cut_off(report: Report, left: Sequence[Promise]) -> str:
 
 
 def _skipped(report: Report) -> str:
-    """Return what could not be decided, as one line, cut after a few."""
-    skipped = [(each, each.verdict.because) for each in report.promises if isinstance(each.verdict, Skipped)]
+    """Return the skipped constraints as one line, cut after a few."""
+    skipped = [(each, each.verdict.because) for each in report.constraints if isinstance(each.verdict, Skipped)]
     if not skipped:
         return ""
     told = [f"{code(f'{each.table}: {each.check}', 60)} ({code(because, 70)})" for each, because in skipped[:3]]
     more = f"; and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
-    return f"\nNot decided: {'; '.join(told)}{more}\n"
+    return f"\nSkipped: {'; '.join(told)}{more}\n"

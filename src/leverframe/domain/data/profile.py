@@ -1,10 +1,10 @@
-"""The small description of a table that git keeps for every partition: aggregates, never rows."""
+"""The profile of a table, which git keeps for every partition: aggregates, never rows."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from leverframe.domain.data.promise import cut, significant
+from leverframe.domain.data.constraint import cut, significant
 from leverframe.domain.data.statistics import QUANTILES, ColumnStatistics, TableStatistics
 
 _FREQUENT = 10  # rows that share a value before it is named: a rarer one could point at a person

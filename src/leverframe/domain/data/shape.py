@@ -1,11 +1,11 @@
-"""Monitors of columns and keys: what changed since the last partition, and which keys do not hold."""
+"""Monitors of schema and keys: schema changes since the previous partition, foreign and unique keys."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from leverframe.domain.data.promise import SAMPLES, Promise, Severity, cut, significant
+from leverframe.domain.data.constraint import SAMPLES, Constraint, Severity, cut, significant
 from leverframe.domain.data.statistics import Count, Duplicates, Orphans, PartitionStatistics, Question, TableStatistics
 from leverframe.domain.data.trend import NO_HISTORY
 from leverframe.domain.verdict import Reason
@@ -13,39 +13,41 @@ from leverframe.domain.verdict import Reason
 
 @dataclass(frozen=True)
 class SchemaDiff:
-    """The columns are those of the partition before.
+    """The columns are the same as in the previous partition.
 
-    ``added``: what a new column does. ``nullable``: what a first null in a column does that had
-    none; None where the contract allows nulls anyway. ``breaking``: what a removed column or another type does.
+    Severities: ``added`` of a new column; ``nullable`` of the first null in a column that had none,
+    None if the contract allows nulls anyway; ``breaking`` of a removed column or a changed type.
     """
 
     added: Severity = Severity.WARN
     nullable: Severity | None = Severity.WARN
     breaking: Severity = Severity.ERROR
 
-    def judge(self, found: TableStatistics) -> tuple[Promise, ...]:
-        """Return one promise, or one a changed column; skipped without an earlier partition."""
-        promise = Promise(found.table, "schema", severity=self.breaking)
+    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+        """Return one constraint, or one per changed column; skipped without an earlier partition."""
+        constraint = Constraint(found.table, "schema", severity=self.breaking)
         if not found.history:
-            return (promise.skipped(NO_HISTORY),)
+            return (constraint.skipped(NO_HISTORY),)
         before, now = found.history[0], found.current
         gone = [each for each in before.columns if now.column(each.name) is None]
         new = [each for each in now.columns if before.column(each.name) is None]
         changed = Reason.SCHEMA_CHANGED
         differences = [
-            *(promise.broken_by(changed, column=each.name, detail=f"removed; it was {each.type}") for each in gone),
-            *self._different(promise, now, before),
+            *(constraint.failed_by(changed, column=each.name, detail=f"removed; it was {each.type}") for each in gone),
+            *self._different(constraint, now, before),
             *(
-                promise.broken_by(changed, column=each.name, severity=self.added, detail=f"added as {each.type}")
+                constraint.failed_by(changed, column=each.name, severity=self.added, detail=f"added as {each.type}")
                 for each in new
             ),
         ]
-        return tuple(differences) or (promise,)
+        return tuple(differences) or (constraint,)
 
-    def _different(self, promise: Promise, now: PartitionStatistics, before: PartitionStatistics) -> Iterator[Promise]:
-        """Return a broken promise for each column whose type or nulls are new."""
+    def _different(
+        self, constraint: Constraint, now: PartitionStatistics, before: PartitionStatistics
+    ) -> Iterator[Constraint]:
+        """Return a failed constraint for each column whose type or nulls are new."""
         for ours in now.columns:
-            theirs, changed = before.column(ours.name), promise.broken_by(Reason.SCHEMA_CHANGED, column=ours.name)
+            theirs, changed = before.column(ours.name), constraint.failed_by(Reason.SCHEMA_CHANGED, column=ours.name)
             if theirs is None:
                 continue
             if ours.type != theirs.type:
@@ -57,11 +59,11 @@ class SchemaDiff:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """Values of ``columns`` stand in another table, but for a tolerated share of orphans.
+    """Values of ``columns`` exist in another table, except for a tolerated share of orphans.
 
     ``table``: the other table. ``references``: its columns, by default of the same names.
     ``warn`` and ``error``: shares of orphans (0 to 1) among the rows without a null in
-    ``columns``, above which the promise is broken with that severity; None for never.
+    ``columns``, above which the constraint fails with that severity; None for never.
     """
 
     columns: tuple[str, ...]
@@ -72,58 +74,58 @@ class ForeignKey:
 
     @property
     def question(self) -> Question:
-        """Return what has to be counted."""
+        """Return what to count."""
         return Orphans(self.columns, self.table, self.references or self.columns)
 
-    def judge(self, found: TableStatistics) -> tuple[Promise, ...]:
-        """Return one promise about the share of orphans; broken as well when a column is missing."""
-        promise = Promise(found.table, f"foreign_key({self.table})", column=", ".join(self.columns))
+    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+        """Return one constraint about the share of orphans; it also fails when a column is missing."""
+        constraint = Constraint(found.table, f"foreign_key({self.table})", column=", ".join(self.columns))
         count = found.answers.get(self.question)
         if count is None:
-            return _missing(promise, self.columns, found)
+            return _missing(constraint, self.columns, found)
         for severity, limit in ((Severity.ERROR, self.error), (Severity.WARN, self.warn)):
             if limit is not None and count.share > limit:
                 detail = f"not in `{self.table}`; at most {limit:.4g} of the rows may be"
-                return (_broken(promise, Reason.FOREIGN_KEY_BROKEN, severity, count, detail),)
-        return (promise,)
+                return (_failed(constraint, Reason.FOREIGN_KEY_BROKEN, severity, count, detail),)
+        return (constraint,)
 
 
 @dataclass(frozen=True)
 class UniqueKey:
-    """No two rows have the same values in ``columns``; rows with a null in them are not judged.
+    """No two rows have the same values in ``columns``; rows with a null in them are ignored.
 
-    ``severity``: what a duplicated key does.
+    ``severity`` is that of a duplicate key.
     """
 
     columns: tuple[str, ...]
     severity: Severity = Severity.ERROR
 
     def __post_init__(self) -> None:
-        if isinstance(self.columns, str):  # one name, which would be taken letter by letter
+        if isinstance(self.columns, str):  # one name, which would otherwise be read letter by letter
             object.__setattr__(self, "columns", (self.columns,))
 
     @property
     def question(self) -> Question:
-        """Return what has to be counted."""
+        """Return what to count."""
         return Duplicates(self.columns)
 
-    def judge(self, found: TableStatistics) -> tuple[Promise, ...]:
-        """Return one promise about the rows that share their key; broken as well when a column is missing."""
-        promise = Promise(found.table, "unique_key", column=", ".join(self.columns), severity=self.severity)
+    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+        """Return one constraint about the rows that share their key; it also fails when a column is missing."""
+        constraint = Constraint(found.table, "unique_key", column=", ".join(self.columns), severity=self.severity)
         count = found.answers.get(self.question)
         if count is None:
-            return _missing(promise, self.columns, found)
+            return _missing(constraint, self.columns, found)
         if count.rows:
-            return (_broken(promise, Reason.KEY_DUPLICATED, self.severity, count, "rows that share their key"),)
-        return (promise,)
+            return (_failed(constraint, Reason.KEY_DUPLICATED, self.severity, count, "rows that share their key"),)
+        return (constraint,)
 
 
-def _broken(promise: Promise, reason: Reason, severity: Severity, count: Count, detail: str) -> Promise:
+def _failed(constraint: Constraint, reason: Reason, severity: Severity, count: Count, detail: str) -> Constraint:
     samples = tuple(cut(each) for each in count.samples[:SAMPLES])
     fields = {"count": count.rows, "share": significant(count.share), "samples": samples}
-    return promise.broken_by(reason, severity=severity, detail=detail, **fields)
+    return constraint.failed_by(reason, severity=severity, detail=detail, **fields)
 
 
-def _missing(promise: Promise, columns: Sequence[str], found: TableStatistics) -> tuple[Promise, ...]:
+def _missing(constraint: Constraint, columns: Sequence[str], found: TableStatistics) -> tuple[Constraint, ...]:
     known = [each.name for each in found.current.columns]
-    return tuple(promise.without_column(each, known) for each in columns if each not in known)
+    return tuple(constraint.without_column(each, known) for each in columns if each not in known)

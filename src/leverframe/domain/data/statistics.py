@@ -1,4 +1,4 @@
-"""What is counted in a table, and the port that counts it."""
+"""The statistics of a table, and the port that computes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-EVENT_TIME = "event_time"  # column with the moment each row is about, UTC
+EVENT_TIME = "event_time"  # column with the time of each row's event, UTC
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 Kind = Literal["number", "text", "time", "boolean", "other"]
@@ -16,7 +16,7 @@ Kind = Literal["number", "text", "time", "boolean", "other"]
 
 @dataclass(frozen=True)
 class ColumnStatistics:
-    """Aggregates of one column; what does not fit its kind is None or empty.
+    """Aggregates of one column; those that do not apply to its kind are None or empty.
 
     ``nulls`` counts NaN too. ``minimum`` and ``maximum`` are numbers, or UTC times in ISO 8601.
     ``quantiles`` are values that occur, in the order of ``QUANTILES``. ``top`` holds the most
@@ -58,7 +58,7 @@ class PartitionStatistics:
 
 @dataclass(frozen=True)
 class Orphans:
-    """Asks which rows have values in ``columns`` that no row of ``table`` has in ``references``."""
+    """Counts the rows whose values in ``columns`` no row of ``table`` has in ``references``."""
 
     columns: tuple[str, ...]
     table: str
@@ -67,7 +67,7 @@ class Orphans:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Asks which rows share their values in ``columns`` with another row."""
+    """Counts the rows that share their values in ``columns`` with another row."""
 
     columns: tuple[str, ...]
 
@@ -77,7 +77,7 @@ Question = Orphans | Duplicates
 
 @dataclass(frozen=True)
 class Count:
-    """The answer: ``rows`` of the ``of`` rows without a null in the columns, and the most frequent of them."""
+    """The result: ``rows`` of the ``of`` rows without a null in the columns, and the most frequent values."""
 
     rows: int
     of: int
@@ -85,7 +85,7 @@ class Count:
 
     @property
     def share(self) -> float:
-        """Return the part of the rows, 0 where there are none."""
+        """Return the share of the rows, 0 if there are none."""
         return self.rows / self.of if self.of else 0.0
 
 
@@ -108,7 +108,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class TableStatistics:
-    """What a ``Survey`` found; a question about a column that is not there has no answer.
+    """The result of a ``Survey``; a question about a missing column has no answer.
 
     ``begin`` and ``end`` bound the partition, end excluded; both are None for a static table.
     """
@@ -122,7 +122,7 @@ class TableStatistics:
 
 
 class Statistician(Protocol):
-    """Counts what a survey asks for."""
+    """Computes the statistics that a survey asks for."""
 
     def measure(self, survey: Survey) -> TableStatistics:
         """Return the counts, ``begin`` and ``end`` unset; raises ``SourceError`` for a file it cannot read."""

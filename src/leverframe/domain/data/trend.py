@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
 
-from leverframe.domain.data.promise import SAMPLES, Promise, Severity, significant
+from leverframe.domain.data.constraint import SAMPLES, Constraint, Severity, significant
 from leverframe.domain.data.statistics import EVENT_TIME, ColumnStatistics, TableStatistics
 from leverframe.domain.verdict import Reason
 
-NO_HISTORY = "no earlier partition was given"
+NO_HISTORY = "no earlier partition to compare with"
 
 
 @dataclass(frozen=True)
@@ -20,38 +20,38 @@ class Freshness:
     """The newest row reaches the end of the partition.
 
     ``within``: the longest stretch without rows before the end that is still fresh.
-    ``severity``: what a stale table does.
+    ``severity`` is that of a stale table.
     """
 
     within: timedelta
     severity: Severity = Severity.ERROR
 
-    def judge(self, found: TableStatistics) -> tuple[Promise, ...]:
-        """Return one promise; skipped for a static table and where no row has a time."""
-        promise = Promise(
+    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+        """Return one constraint; skipped for a static table, or if no row has a time."""
+        constraint = Constraint(
             found.table, f"freshness(within {_length(self.within)})", column=EVENT_TIME, severity=self.severity
         )
         if found.end is None:
-            return (promise.skipped("a static table has no end to reach"),)
+            return (constraint.skipped("a static table has no end"),)
         if found.current.newest is None:
-            return (promise.skipped(f"no row has a time in `{EVENT_TIME}`"),)
+            return (constraint.skipped(f"no row has a time in `{EVENT_TIME}`"),)
         gap = found.end - found.current.newest
         if gap <= self.within:
-            return (promise,)
+            return (constraint,)
         detail = f"the newest row is {_length(gap)} before the end of {found.current.partition}"
-        return (promise.broken_by(Reason.TABLE_STALE, detail=detail),)
+        return (constraint.failed_by(Reason.TABLE_STALE, detail=detail),)
 
 
 @dataclass(frozen=True)
 class Volume:
-    """Each day has about as many rows as the same weekday of earlier partitions.
+    """No volume anomaly: each day has about as many rows as the same weekday of earlier partitions.
 
     The distance is a robust z score: 0.6745 times the distance from the median over the median
     absolute deviation (Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993).
-    ``distance``: the largest z that is still usual. ``points``: how many earlier days of the
-    same weekday are needed, at least 4, or nothing is decided about that weekday.
+    ``distance``: the largest z that passes. ``points``: how many earlier days of the
+    same weekday the check needs, at least 4; it skips a weekday with fewer.
     ``least_deviation``: lower bound of the deviation as a share of the median, so that counts
-    that never changed do not make every change infinitely far. ``severity``: what an odd day does.
+    that never changed do not make every change infinitely far. ``severity`` is that of an anomaly.
     """
 
     distance: float = 8.0
@@ -62,29 +62,31 @@ class Volume:
     def __post_init__(self) -> None:
         """Refuse a history too short for a median absolute deviation."""
         if self.points < 4:
-            raise ValueError(f"volume needs at least 4 points of history, {self.points} are declared")
+            raise ValueError(f"volume needs at least 4 points of history, not {self.points}")
 
-    def judge(self, found: TableStatistics) -> tuple[Promise, ...]:
-        """Return one promise over all days; skipped when no weekday has enough history."""
-        promise = Promise(found.table, f"volume(z <= {self.distance:g})", column=EVENT_TIME, severity=self.severity)
+    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+        """Return one constraint over all days; skipped when no weekday has enough history."""
+        constraint = Constraint(
+            found.table, f"volume(z <= {self.distance:g})", column=EVENT_TIME, severity=self.severity
+        )
         if found.begin is None or found.end is None:
-            return (promise.skipped("a static table has no days"),)
+            return (constraint.skipped("a static table has no days"),)
         usual = _same_weekday([each for earlier in found.history for each in earlier.daily])
         rows, days = dict(found.current.daily), _days(found.begin.date(), found.end.date())
         judged = [day for day in days if len(usual.get(day.weekday(), ())) >= self.points]
         if not judged:
             most = max((len(each) for each in usual.values()), default=0)
-            because = f"not enough history: {most} earlier days of a weekday, {self.points} are needed"
-            return (promise.skipped(because),)
+            because = f"too little history: {most} earlier days of a weekday, {self.points} are needed"
+            return (constraint.skipped(because),)
         odd = [(day, z) for day in judged if abs(z := self._z(rows.get(day, 0), usual[day.weekday()])) > self.distance]
         if not odd:
-            return (promise,)
+            return (constraint,)
         odd.sort(key=lambda each: (-abs(each[1]), each[0]))
         samples = tuple(
             f"{day} {day:%a}: {rows.get(day, 0):,} rows, usually {median(usual[day.weekday()]):,.0f}" for day, _ in odd
         )
-        detail = f"{len(odd)} of {len(judged)} days have an odd number of rows, the furthest at z = {odd[0][1]:.1f}"
-        return (promise.broken_by(Reason.VOLUME_ODD, samples=samples[:SAMPLES], detail=detail),)
+        detail = f"{len(odd)} of {len(judged)} days have a volume anomaly, the largest at z = {odd[0][1]:.1f}"
+        return (constraint.failed_by(Reason.VOLUME_ODD, samples=samples[:SAMPLES], detail=detail),)
 
     def _z(self, rows: int, usual: Sequence[int]) -> float:
         middle = median(usual)
@@ -96,9 +98,9 @@ class Volume:
 class NullRate:
     """No column is empty, and the share of nulls stays near its mean over earlier partitions.
 
-    ``tolerance``: the largest change of the share (0 to 1) that is still usual. ``columns``: the
-    columns meant, all when empty. ``except_columns``: those left to another monitor.
-    ``severity``: what a changed share does; a column without any value is always an error.
+    ``tolerance``: the largest change of the share (0 to 1) that passes. ``columns``: the
+    columns to check, all if empty. ``except_columns``: those left to another monitor.
+    ``severity`` is that of a changed share; a column without any value is always an error.
     """
 
     tolerance: float = 0.05
@@ -106,38 +108,40 @@ class NullRate:
     except_columns: tuple[str, ...] = ()
     severity: Severity = Severity.WARN
 
-    def judge(self, found: TableStatistics) -> tuple[Promise, ...]:
-        """Return one promise about empty columns and one about changes, or one a broken column."""
+    def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
+        """Return one constraint about empty columns and one about changes, or one per failed column."""
         known = {each.name: each for each in found.current.columns}
         named = self.columns or tuple(known)
         meant = [known[name] for name in named if name in known and name not in self.except_columns]
         empty = [each.name for each in meant if found.current.rows and each.nulls == found.current.rows]
-        missing = [Promise(found.table, "null_rate").without_column(each, known) for each in named if each not in known]
+        missing = [
+            Constraint(found.table, "null_rate").without_column(each, known) for each in named if each not in known
+        ]
         changed = self._changed(found, [each for each in meant if each.name not in empty])
         return (*missing, *self._empty(found, empty), *changed)
 
-    def _empty(self, found: TableStatistics, empty: Sequence[str]) -> tuple[Promise, ...]:
-        promise = Promise(found.table, "not_empty", column=", ".join(self.columns))
+    def _empty(self, found: TableStatistics, empty: Sequence[str]) -> tuple[Constraint, ...]:
+        constraint = Constraint(found.table, "not_empty", column=", ".join(self.columns))
         rows = found.current.rows
-        broken = [promise.broken_by(Reason.COLUMN_EMPTY, column=each, count=rows, share=1.0) for each in empty]
-        return tuple(broken) or (promise,)
+        failed = [constraint.failed_by(Reason.COLUMN_EMPTY, column=each, count=rows, share=1.0) for each in empty]
+        return tuple(failed) or (constraint,)
 
-    def _changed(self, found: TableStatistics, columns: Sequence[ColumnStatistics]) -> tuple[Promise, ...]:
+    def _changed(self, found: TableStatistics, columns: Sequence[ColumnStatistics]) -> tuple[Constraint, ...]:
         check = f"null_rate(change <= {self.tolerance:g})"
-        promise = Promise(found.table, check, column=", ".join(self.columns), severity=self.severity)
+        constraint = Constraint(found.table, check, column=", ".join(self.columns), severity=self.severity)
         if not found.history:
-            return (promise.skipped(NO_HISTORY),)
-        broken = []
+            return (constraint.skipped(NO_HISTORY),)
+        failed = []
         for each in columns:
             rates = [rate for earlier in found.history if (rate := earlier.null_rate(each.name)) is not None]
             now = found.current.null_rate(each.name)
             usual = math.fsum(rates) / len(rates) if rates else now
             if now is None or usual is None or abs(now - usual) <= self.tolerance:
                 continue
-            detail = f"{now:.1%} of the rows are null, {usual:.1%} were before"
+            detail = f"{now:.1%} of the rows are null, before it was {usual:.1%}"
             fields = {"column": each.name, "count": each.nulls, "share": significant(now), "detail": detail}
-            broken.append(promise.broken_by(Reason.NULL_RATE_CHANGED, **fields))
-        return tuple(broken) or (promise,)
+            failed.append(constraint.failed_by(Reason.NULL_RATE_CHANGED, **fields))
+        return tuple(failed) or (constraint,)
 
 
 def _same_weekday(daily: Sequence[tuple[date, int]]) -> dict[int, list[int]]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leverframe.domain import layout
+from leverframe.domain.data.constraint import Constraint
 from leverframe.domain.data.contract import Checker, Contract
 from leverframe.domain.data.contract_report import Report
-from leverframe.domain.data.promise import Promise
 from leverframe.domain.data.shape import ForeignKey, UniqueKey
 from leverframe.domain.data.statistics import Statistician, Survey, TableStatistics
 from leverframe.domain.partition import Month
@@ -34,33 +34,35 @@ class Validation:
 
 
 def run(validation: Validation, partition: str, history: Sequence[str] = ()) -> Report:
-    """Return what becomes of every promise of the tables of ``partition``, a month or ``static``.
+    """Return the result of every constraint of the tables of ``partition``, a month or ``static``.
 
-    ``history`` names earlier months to compare with. A broken promise is in the report, not an
+    ``history`` names earlier months to compare with. A failed constraint is in the report, not an
     error; raises ``SourceError`` for a file that is missing or damaged, ``DefinitionError`` for a
     contract that cannot be used and ``SettingsError`` for months that make no sense.
     """
     _check_tables(validation)
     earlier = _earlier(partition, history)
-    promises: list[Promise] = []
+    constraints: list[Constraint] = []
     found: list[TableStatistics] = []
     for table in sorted(validation.tables):
         if validation.tables[table] == (partition == layout.STATIC):
             statistics = _measured(validation, table, partition, earlier)
             found.append(statistics)
-            promises += _promises(validation, table, statistics)
-    return Report(partition, tuple(promises), tuple(found))
+            constraints += _constraints(validation, table, statistics)
+    return Report(partition, tuple(constraints), tuple(found))
 
 
-def _promises(validation: Validation, table: str, found: TableStatistics) -> list[Promise]:
+def _constraints(validation: Validation, table: str, found: TableStatistics) -> list[Constraint]:
     contract = validation.contracts.get(table)
     if contract is None:
-        return [Promise(table, "contract").skipped("no contract is declared for this table")]
-    rows = Promise(table, "has_rows")
-    promises = [rows if found.current.rows else rows.broken_by(Reason.TABLE_EMPTY, count=0, detail="there is no row")]
+        return [Constraint(table, "contract").skipped("no contract is declared for this table")]
+    rows = Constraint(table, "has_rows")
+    constraints = [
+        rows if found.current.rows else rows.failed_by(Reason.TABLE_EMPTY, count=0, detail="there is no row")
+    ]
     path = validation.root / layout.raw(table, found.current.partition)
-    promises += validation.checker.check(table, path, contract.schema)
-    return promises + [promise for monitor in contract.monitors for promise in monitor.judge(found)]
+    constraints += validation.checker.check(table, path, contract.schema)
+    return constraints + [constraint for monitor in contract.monitors for constraint in monitor.judge(found)]
 
 
 def _measured(validation: Validation, table: str, partition: str, earlier: Sequence[str]) -> TableStatistics:
@@ -119,7 +121,7 @@ def _check_tables(validation: Validation) -> None:
             if name not in validation.tables:
                 raise DefinitionError(
                     f"the contract of `{table}` names the table `{name}`, which no source makes",
-                    why="a promise about a table that is never ingested is never kept or broken",
+                    why="a constraint about a table that is never ingested is never checked",
                     next=nearest(name, validation.tables),
                 )
         if any(not validation.tables[each] and validation.tables[table] for each in others):

@@ -204,7 +204,7 @@ def compile_star(star: Star) -> Plan:
         revealed=tuple((fact.table, column) for fact in star.facts.values() for column in fact.reveals),
         corrected=_corrected(star, spine.table, rows_of_spine=True),
     )
-    _refuse_twins(plan)
+    _refuse_duplicates(plan)
     return plan
 
 
@@ -280,13 +280,13 @@ def _corrected(star: Star, table: str, *, rows_of_spine: bool = False) -> Correc
     return Corrected(tuple(star.entities[found.key]), found.recorded_at) if found else None
 
 
-def _refuse_twins(plan: Plan) -> None:
+def _refuse_duplicates(plan: Plan) -> None:
     labels = [name for each in plan.labels for name in each.outputs()]
     names = [*plan.keys, *plan.features(), *labels, "as_of", *([RECORDED_AT] if plan.corrected else [])]
-    twins = {name for name in names if names.count(name) > 1}
-    if twins:
+    duplicates = {name for name in names if names.count(name) > 1}
+    if duplicates:
         raise DefinitionError(
-            f"two columns would be called `{sorted(twins)[0]}`",
+            f"two columns would be called `{sorted(duplicates)[0]}`",
             why="a feature's name is made of its dimension or measure, column, function and window",
             next="rename one of the two; `as_of` and a label's `_known_at` are made by the compiler",
         )

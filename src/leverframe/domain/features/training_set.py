@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 LabelKind = Literal["binary", "multiclass", "regression"]
 FeatureKind = Literal["numeric", "categorical", "boolean"]
@@ -48,16 +48,6 @@ class LearningSet:
     spec: str
     train: Split
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the description as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> LearningSet:
-        """Return the description that ``to_json`` gave."""
-        features = tuple(Feature(**each) for each in content["features"])
-        return cls(Label(**content["label"]), features, content["spec"], Split(**content["train"]))
-
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -78,10 +68,6 @@ class TrainingSet:
         """The part that a model learns from."""
         return LearningSet(self.label, self.features, self.spec, self.train)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the description as plain values."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
         """Return the description in words, a line a side of the split."""
         head = f"{len(self.features)} features for the label `{self.label.name}` ({self.label.kind}), plan {self.spec}"
@@ -91,14 +77,3 @@ class TrainingSet:
             f"label, {side.label_known_too_late:,} with a label known too late"
             for name, side in sides
         ]
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> TrainingSet:
-        """Return the description that ``to_json`` gave."""
-        return cls(
-            label=Label(**content["label"]),
-            features=tuple(Feature(**each) for each in content["features"]),
-            spec=content["spec"],
-            train=Split(**content["train"]),
-            holdout=Split(**content["holdout"]),
-        )

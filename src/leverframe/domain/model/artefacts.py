@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from leverframe.documents import parsed
 from leverframe.errors import SourceError
 
 Described = TypeVar("Described")
@@ -33,14 +34,14 @@ class Artefacts(Protocol):
         """Remove a file, if there is one."""
 
 
-def read_as(parse: Callable[[dict[str, Any]], Described], path: Path, artefacts: Artefacts) -> Described:
-    """Return what ``parse`` makes of a JSON file; raises ``SourceError`` when it lacks something."""
+def read_as(kind: type[Described], path: Path, artefacts: Artefacts) -> Described:
+    """Return the document in a JSON file; raises ``SourceError`` when it is missing, damaged or of another kind."""
     content = artefacts.read_json(path)
     try:
-        return parse(content)
-    except (KeyError, TypeError, AttributeError) as error:
+        return parsed(kind, json.dumps(content))
+    except ValueError as error:
         raise SourceError(
             f"{path} does not have the form of its kind",
-            why=f"{type(error).__name__}: {error}",
+            why=str(error),
             next="`dvc repro` makes it again, with this version of Leverframe",
         ) from error

@@ -1,6 +1,6 @@
 """How a model learns: which labels are fit to learn from, and what is written beside the model.
 
-The estimator itself stays behind the ``Learner`` port; this room never sees its library.
+The estimator itself stays behind the ``Trainer`` port; this room never sees its library.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import LABEL, Feature, Label, LabelKind, LearningSet
 from leverframe.domain.model.artefacts import Artefacts, read_as
@@ -65,10 +66,6 @@ class ModelDescription:
     md5: str
     versions: Mapping[str, str]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the description as plain values."""
-        return asdict(self)
-
     def lines(self) -> list[str]:
         """Return the description in a few lines for a terminal."""
         return [
@@ -77,16 +74,8 @@ class ModelDescription:
             f"  {self.rows:,} rows from {self.first} to {self.last}, {len(self.features)} features",
         ]
 
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> ModelDescription:
-        """Return the description that ``to_json`` gave."""
-        read = dict(content)
-        read["label"] = Label(**content["label"])
-        read["features"] = tuple(Feature(**each) for each in content["features"])
-        return cls(**read | {name: tuple(content[name]) for name in ("classes", "types")})
 
-
-class Learner(Protocol):
+class Trainer(Protocol):
     """Builds, fits and stores estimators."""
 
     def build(self, recipe: Recipe) -> Any:
@@ -105,16 +94,16 @@ class Learner(Protocol):
         """Return the versions of the libraries that made the model."""
 
 
-def run(tables: Tables, artefacts: Artefacts, learner: Learner, settings: TrainSettings) -> ModelDescription:
+def run(tables: Tables, artefacts: Artefacts, trainer: Trainer, settings: TrainSettings) -> ModelDescription:
     """Fit the estimator of ``settings`` to the training rows; write the model and its description.
 
     Raises ``LabelError`` for labels that cannot be learnt, ``SourceError`` for data that do not
     fit their description, ``DefinitionError`` and ``EstimatorError`` for the estimator. Nothing is
     written unless all of it succeeds.
     """
-    training = read_as(LearningSet.from_json, layout.LEARNING_SET, artefacts)
+    training = read_as(LearningSet, layout.LEARNING_SET, artefacts)
     recipe = Recipe(settings.estimator, settings.params, training.features, training.label)
-    estimator = learner.build(recipe)
+    estimator = trainer.build(recipe)
     table = tables.read(layout.TRAIN)
     inputs = model_inputs(table, training.features, file=layout.TRAIN)
     labels = checked_labels(column(table, LABEL, file=layout.TRAIN), training.label)
@@ -123,11 +112,11 @@ def run(tables: Tables, artefacts: Artefacts, learner: Learner, settings: TrainS
         f"train: {settings.estimator} learns `{training.label.name}` "
         f"from {len(labels):,} rows of {len(training.features)} features"
     )
-    with learner.threads(settings.threads):
-        stored = learner.store(learner.fit(estimator, inputs, labels), recipe)
-    description = _described(training, recipe, stored, (len(labels), learner.versions()))
+    with trainer.threads(settings.threads):
+        stored = trainer.store(trainer.fit(estimator, inputs, labels), recipe)
+    description = _described(training, recipe, stored, (len(labels), trainer.versions()))
     artefacts.write_bytes(layout.MODEL, stored.data)
-    artefacts.write_json(layout.MODEL_DESCRIPTION, description.to_json())
+    artefacts.write_json(layout.MODEL_DESCRIPTION, plain(description))
     _log.info(f"train: wrote {layout.MODEL}, {len(stored.data):,} bytes")
     return description
 

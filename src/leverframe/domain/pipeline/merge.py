@@ -1,8 +1,8 @@
-"""How two `dvc.lock` become one: stage by stage, and what both sides changed becomes stale.
+"""Merge two versions of `dvc.lock` stage by stage; a stage that both sides changed becomes stale.
 
-Lines say nothing here: an entry is true as a whole or not at all. So where one side changed a stage
-it is taken, and where both did neither is true of the merged files, so the entry is dropped and
-`dvc repro` runs that stage. The text of every entry that is kept stays as it is.
+A merge by lines would be wrong: an entry is valid only as a whole. If one side changed a stage, its
+entry wins. If both did, neither entry describes the merged files, so the merge drops the entry and
+`dvc repro` runs the stage. The text of every other entry stays as it is.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def merged(base: str, ours: str, theirs: str) -> Merged:
 
 
 def _order(mine: list[str], other: list[str]) -> list[str]:
-    """Return all names in the order of ``mine``; what only ``other`` has follows the one it follows there."""
+    """Return all names in the order of ``mine``; a name only in ``other`` follows its predecessor there."""
     order = list(mine)
     for place, name in enumerate(other):
         if name not in order:

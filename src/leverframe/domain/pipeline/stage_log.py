@@ -1,17 +1,16 @@
-"""What a stage took: its time, memory and rows, and how that is told."""
+"""The record of a stage run: its time, memory and rows, and a table of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 _BAR = 24  # characters of the longest bar
 
 
 class Outcome(Enum):
-    """How the run of a stage ended."""
+    """The outcome of a stage run."""
 
     DONE = "done"
     FAILED = "failed"
@@ -21,9 +20,9 @@ class Outcome(Enum):
 class StageRecord:
     """One run of one stage.
 
-    ``started`` is seconds since 1970, ``seconds`` the time on the clock, ``cpu_seconds`` the
-    work of all processors, ``peak_mb`` the largest resident memory in units of a million
-    bytes; ``log`` is the file with what the stage said. ``error`` is empty unless it failed.
+    ``started`` is in seconds since 1970, ``seconds`` is wall-clock time, ``cpu_seconds`` the
+    time of all processors, ``peak_mb`` the largest resident memory in millions of bytes;
+    ``log`` is the file with the output of the stage. ``error`` is empty unless it failed.
     """
 
     stage: str
@@ -40,27 +39,12 @@ class StageRecord:
 
     @property
     def name(self) -> str:
-        """Return the stage as DVC calls it."""
+        """Return the name of the stage in DVC."""
         return f"{self.stage}@{self.partition}" if self.partition else self.stage
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the record as values that fit into JSON."""
-        return {**asdict(self), "outcome": self.outcome.value, "notes": list(self.notes)}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> StageRecord:
-        """Return the record in ``content``; raises ``ValueError`` when it is none."""
-        known = {each.name for each in fields(cls)}
-        try:
-            values = {name: value for name, value in content.items() if name in known}
-            outcome, notes = Outcome(values.pop("outcome")), tuple(values.pop("notes", ()))
-            return cls(**values, outcome=outcome, notes=notes)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"not a record of a stage: {error}") from error
 
 
 def table(records: Sequence[StageRecord]) -> str:
-    """Return the runs in the order of their start, with bars of their time and the sum in the last line."""
+    """Return the runs by start time, with a bar for the time of each and the sum in the last line."""
     if not records:
         return "no stage has run yet"
     longest = max(record.seconds for record in records) or 1.0

@@ -31,15 +31,15 @@ _DRAWN: Mapping[LabelKind, tuple[tuple[str, str, str, str], ...]] = {
     "binary": (
         ("precision-recall", "recall", "precision", "simple"),
         ("roc", "fpr", "tpr", "simple"),
-        ("calibration", "said", "happened", "simple"),
+        ("calibration", "predicted", "observed", "simple"),
         ("slices", "auc", "slice", "bar_horizontal"),
     ),
     "multiclass": (
-        ("calibration", "said", "happened", "simple"),
+        ("calibration", "predicted", "observed", "simple"),
         ("slices", "accuracy", "slice", "bar_horizontal"),
     ),
     "regression": (
-        ("calibration", "said", "happened", "simple"),
+        ("calibration", "predicted", "observed", "simple"),
         ("slices", "mae", "slice", "bar_horizontal"),
     ),
 }
@@ -51,7 +51,7 @@ _HEAD = """\
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageDefinition:
     """One stage, or one a month: what it runs, reads and writes."""
 
     name: str
@@ -90,7 +90,7 @@ class StageCode:
 class Pipeline:
     """All that ``dvc.yaml`` says: the stages, the months, and how far back a month may read."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[StageDefinition, ...]
     months: tuple[Month, ...]
     back: int
     kind: LabelKind
@@ -161,7 +161,7 @@ def own_stages(text: str) -> str:
     return text.partition(f"{OWN_STAGES}\n")[2]
 
 
-def _data_stages(case: _Case) -> tuple[Stage, ...]:
+def _data_stages(case: _Case) -> tuple[StageDefinition, ...]:
     static = [name for name, source in case.sources.items() if source.static]
     monthly = [name for name, source in case.sources.items() if not source.static]
     ingest = case.code("ingest", case.module("sources"))
@@ -173,15 +173,15 @@ def _data_stages(case: _Case) -> tuple[Stage, ...]:
     read_static = (*ingest, *inputs(case.sources, static=True))
     read_month = (*ingest, *(path.replace("{month}", "${key}") for path in inputs(case.sources, static=False)))
     return (
-        Stage(
+        StageDefinition(
             "ingest-static", "leverframe ingest --partition static", read_static, zone, tuple(raw_static),
             installation=keys,
         ),
-        Stage(
+        StageDefinition(
             "ingest", "leverframe ingest --partition ${key}", read_month, zone, tuple(raw_month), monthly=True,
             installation=keys,
         ),
-        Stage(
+        StageDefinition(
             "validate-static",
             "leverframe validate --partition static",
             (*validate, *raw_static),
@@ -190,7 +190,7 @@ def _data_stages(case: _Case) -> tuple[Stage, ...]:
             metrics=(_path(layout.profile(layout.STATIC)),),
             installation=keys,
         ),
-        Stage(
+        StageDefinition(
             "validate",
             "leverframe validate --partition ${key}",
             (*validate, *raw_static, *history, *raw_month),
@@ -218,7 +218,7 @@ def _refuse_default(settings: Document, name: str) -> None:
             )
 
 
-def _build(case: _Case) -> Stage:
+def _build(case: _Case) -> StageDefinition:
     reach = case.plan.reach()
     reads, furthest = [], 0
     for table in case.plan.tables():
@@ -230,7 +230,7 @@ def _build(case: _Case) -> Stage:
         reads += [*(_raw(table, f"back_{n}") for n in range(back, 0, -1)), _raw(table)]
     validated = [layout.STATIC, *(f"${{item.back_{n}}}" for n in range(furthest, 0, -1)), "${key}"]
     contracts = [_path(layout.contract_report(partition)) for partition in validated]
-    return Stage(
+    return StageDefinition(
         "build",
         "leverframe build --partition ${key}",
         (case.star, *case.code("build", _PLAN, case.code.engines[case.params.features.engine]), *reads, *contracts),
@@ -243,13 +243,13 @@ def _build(case: _Case) -> Stage:
     )
 
 
-def _model_stages(case: _Case) -> tuple[Stage, ...]:
+def _model_stages(case: _Case) -> tuple[StageDefinition, ...]:
     every = [_path(layout.features(str(month))) for month in case.months]
     train, holdout, model = _path(layout.TRAIN), _path(layout.HOLDOUT), _path(layout.MODEL)
     described, learnt, card = (_path(each) for each in (layout.TRAINING_SET, layout.LEARNING_SET, layout.MODEL_CARD))
     keys = case.code.keys()
     return (
-        Stage(
+        StageDefinition(
             "training-set",
             "leverframe training-set",
             (case.star, *case.code("training_set", _PLAN), *every),
@@ -258,7 +258,7 @@ def _model_stages(case: _Case) -> tuple[Stage, ...]:
             in_git=(described, learnt),
             installation=keys,
         ),
-        Stage(
+        StageDefinition(
             "train",
             "leverframe train",
             (*case.code("train", case.estimator), learnt, train),
@@ -267,7 +267,7 @@ def _model_stages(case: _Case) -> tuple[Stage, ...]:
             in_git=(_path(layout.MODEL_DESCRIPTION),),
             installation=keys,
         ),
-        Stage(
+        StageDefinition(
             "evaluate",
             "leverframe evaluate",
             (
@@ -280,7 +280,7 @@ def _model_stages(case: _Case) -> tuple[Stage, ...]:
             metrics=(_path(layout.METRICS),),
             installation=keys,
         ),
-        Stage(
+        StageDefinition(
             "bundle",
             "leverframe bundle",
             (
@@ -296,12 +296,12 @@ def _model_stages(case: _Case) -> tuple[Stage, ...]:
     )
 
 
-def _online_stages(case: _Case) -> tuple[Stage, ...]:
+def _online_stages(case: _Case) -> tuple[StageDefinition, ...]:
     """Return the stages of what is looked up at request time: the snapshot as of the end, and its parity."""
     every, holdout = case.months, case.params.features.holdout
     compared = months(holdout.first, holdout.last)
     return (
-        Stage(
+        StageDefinition(
             "snapshot",
             "leverframe snapshot",
             (case.star, *case.code("snapshot", _PLAN), *_seen(case, [every[-1].plus(1)])),
@@ -309,7 +309,7 @@ def _online_stages(case: _Case) -> tuple[Stage, ...]:
             cached=(_path(layout.SNAPSHOT),),
             installation=case.code.keys(),
         ),
-        Stage(
+        StageDefinition(
             "parity",
             "leverframe parity",
             (
@@ -339,7 +339,7 @@ def _seen(case: _Case, asked: Sequence[Month]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*found, spine]))
 
 
-def _stage_lines(stage: Stage) -> list[str]:
+def _stage_lines(stage: StageDefinition) -> list[str]:
     body = [f"cmd: {stage.command}", *_listed("deps", stage.dependencies), *_listed("params", stage.params)]
     if stage.installation:
         body += [f"  - {installation.FILE}:", *(f"    - {key}" for key in stage.installation)]

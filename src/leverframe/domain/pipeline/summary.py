@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leverframe.domain import layout
+from leverframe.domain.data.contract_report import counts
 from leverframe.domain.features.training_set import TrainingSet
 from leverframe.domain.model.evaluate.evaluation_summary import summary_lines
 from leverframe.domain.pipeline.stage_log import StageRecord
@@ -67,12 +68,8 @@ def _contracts(contracts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ]
     warned = [each for each in checks if each[2]["verdict"] == "failed" and each[2]["severity"] == "warn"]
     failed = sum(check["verdict"] == "failed" for *_, check in checks) - len(warned)
-    kept = sum(check["verdict"] == "passed" for *_, check in checks)
-    undecided = len(checks) - kept - failed - len(warned)
-    lines = [
-        f"{kept:,} of {len(checks):,} promises kept, {failed} broken, {len(warned)} broken with a warning, "
-        f"{undecided} without history to decide"
-    ]
+    passed = sum(check["verdict"] == "passed" for *_, check in checks)
+    lines = [counts(passed, failed, len(warned), len(checks) - passed - failed - len(warned))]
     lines += [f"warn {partition} {table}: {_what(check)}" for partition, table, check in warned[:_WARNINGS]]
     more = len(warned) - _WARNINGS
     return lines + ([f"and {more} more in {layout.REPORTS}/contracts"] if more > 0 else [])

@@ -17,7 +17,7 @@ from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.replay import Replayed
 from leverframe.domain.release.steps import GoBack, TrafficBack
 from leverframe.domain.release.target import Candidate, DeployExecutor, Target
-from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
+from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeverframeError
 
 
@@ -30,7 +30,7 @@ class Deployed:
     serving: Release | None
     before: Release | None
     steps: tuple[StepResult, ...] = ()
-    objections: tuple[Objection, ...] = ()
+    violations: tuple[Violation, ...] = ()
     replayed: Replayed | None = None
     rolled_back: bool = False
     recorded: Recorded | None = None
@@ -38,7 +38,7 @@ class Deployed:
     @property
     def verdict(self) -> Verdict:
         """Return passed where the desired bundle serves."""
-        return judged(self.objections)
+        return judged(self.violations)
 
     def lines(self) -> list[str]:
         """Return it for a terminal."""
@@ -46,11 +46,11 @@ class Deployed:
         now = f"release {at.number} of {self.model}, bundle {at.bundle[:12]}" if at else f"no release of {self.model}"
         head = f"{word(self.verdict)}: `{self.environment}` serves {now}"
         recorded = [f"  {line}" for line in self.recorded.lines()] if self.recorded else []
-        if not self.steps and not self.objections:
+        if not self.steps and not self.violations:
             return [f"{head}; it did already, so there was nothing to do", *recorded]
         steps = [f"  {result.line()}" for result in self.steps]
         steps += [f"  {self.replayed.line()}"] if self.replayed else []
-        violations = [f"{each.reason}: {each.what}\n  next: {each.next}" for each in self.objections]
+        violations = [f"{each.reason}: {each.what}\n  next: {each.next}" for each in self.violations]
         back = ["the release before it serves again"] if self.rolled_back and self.before else []
         return [head, *steps, *violations, *back, *recorded]
 
@@ -101,7 +101,7 @@ def _deployed(
     execution = execute((*recovery, *plan), executor, target.context.progress)
     blamed = False
     if refused is not None:
-        violation: Objection | None = refused_before(desired.bundle, refused)
+        violation: Violation | None = refused_before(desired.bundle, refused)
     elif violation := execution.violation:
         blamed = executor.blames_bundle(violation)
         if blamed and (before.serving is None or before.serving.bundle != desired.bundle):
@@ -115,7 +115,7 @@ def _result(
     target: Target[ActionT],
     before: Release | None,
     execution: Execution[ActionT],
-    violation: Objection | None,
+    violation: Violation | None,
     executor: DeployExecutor[ActionT],
 ) -> Deployed:
     context = target.context
@@ -133,9 +133,9 @@ def _result(
 
 def _recorded(ledger: Ledger, desired: ReleaseManifest, deployed: Deployed, *, blamed: bool) -> Recorded | None:
     """Record the result; no pull request reverts a commit that is not to blame."""
-    if not deployed.objections:
+    if not deployed.violations:
         return ledger.served(deployed.serving) if deployed.serving else None
-    violation = deployed.objections[0]
+    violation = deployed.violations[0]
     if blamed or violation.reason is Reason.BUNDLE_DAMAGED:
         return ledger.failed(desired, violation, deployed.serving)
     ledger.lost(violation.what)
@@ -152,7 +152,7 @@ def rollback(target: Target[Any], number: int | None, why: str, ledger: Ledger |
     goal = number if number is not None else (known[-2] if len(known) > 1 else None)
     if before is None or goal not in known[:-1]:
         violation = nothing_to_restore(context.environment, goal, known)
-        return Deployed(context.model, context.environment, before, before, objections=(violation,))
+        return Deployed(context.model, context.environment, before, before, violations=(violation,))
     candidate = Candidate(state.releases[known.index(goal)].manifest)
     plan = (*target.recovery(candidate.manifest, refused=False), Step(GoBack(goal, why)))
     executor = target.executor(candidate)

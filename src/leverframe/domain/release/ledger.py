@@ -17,7 +17,7 @@ from leverframe.domain.markdown import plain
 from leverframe.domain.release.release_manifest import ReleaseManifest, from_tag_message, refuse_other, tag_message
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.tag import Tag
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 
 _FIRST = (1, 0, 0)
 
@@ -108,15 +108,15 @@ class Ledger:
         self._shown(release, f"release {release.number} serves, {version.name}")
         return Recorded(version.tag.name, assignment, self._deployment)
 
-    def failed(self, desired: ReleaseManifest, objection: Objection, serving: Release | None) -> Recorded:
+    def failed(self, desired: ReleaseManifest, violation: Violation, serving: Release | None) -> Recorded:
         """Record that a commit could not be deployed, and open the pull request that reverts it."""
         if self._forge is None:
             return Recorded()
         if self._deployment is not None:
-            self._forge.deployed(self._deployment, "failure", f"{objection.reason}: {objection.what}"[:140])
-        if objection.reason is Reason.BUNDLE_DAMAGED:  # the commit is as good as before: a whole copy may come yet
+            self._forge.deployed(self._deployment, "failure", f"{violation.reason}: {violation.what}"[:140])
+        if violation.reason is Reason.BUNDLE_DAMAGED:  # the commit is as good as before: a whole copy may come yet
             return Recorded(deployment=self._deployment)
-        address = self._revert(desired.commit, f"{objection.reason}: {objection.what}", serving)
+        address = self._revert(desired.commit, f"{violation.reason}: {violation.what}", serving)
         return Recorded(deployment=self._deployment, revert=address)
 
     def rolled_back(self, left: Release, serving: Release, why: str) -> Recorded:

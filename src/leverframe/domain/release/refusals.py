@@ -5,40 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leverframe.domain.model.bundle.schema import Schema, breaking
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 
 
-def incompatible(served: Schema, asked: Schema) -> Objection | None:
+def incompatible(served: Schema, asked: Schema) -> Violation | None:
     """Return the violation of a schema that breaks clients of the served one; None where it breaks none."""
     changes = breaking(served, asked)
     if not changes:
         return None
     more = f"; and {len(changes) - 3} more" if len(changes) > 3 else ""
-    return Objection(
+    return Violation(
         Reason.SCHEMA_INCOMPATIBLE,
         f"clients of the served release would be refused: {'; '.join(changes[:3])}{more}",
         "deploy it under another `bundle.model`, beside the served one",
     )
 
 
-def damaged(why: str) -> Objection:
+def damaged(why: str) -> Violation:
     """Return the violation of files that are not the bundle."""
-    return Objection(Reason.BUNDLE_DAMAGED, why, "`dvc repro bundle`, then `dvc push`")
+    return Violation(Reason.BUNDLE_DAMAGED, why, "`dvc repro bundle`, then `dvc push`")
 
 
-def refused_before(bundle: str, why: str) -> Objection:
+def refused_before(bundle: str, why: str) -> Violation:
     """Return the violation of a bundle that failed here before."""
-    return Objection(
+    return Violation(
         Reason.REFUSED_BEFORE,
         f"bundle {bundle[:12]} was refused here before: {why}",
         "deploy another commit, or `--again` to try the same bundle once more",
     )
 
 
-def nothing_to_restore(environment: str, number: int | None, known: Sequence[int]) -> Objection:
+def nothing_to_restore(environment: str, number: int | None, known: Sequence[int]) -> Violation:
     """Return the violation of a rollback to a release that is not there."""
     missing = f"`{environment}` has no earlier release {number if number is not None else ''}".rstrip()
-    return Objection(
+    return Violation(
         Reason.NOTHING_TO_RESTORE,
         f"{missing}; it has {', '.join(map(str, known)) or 'none'}",
         "`leverframe deploy` with the commit that should serve",

@@ -31,7 +31,7 @@ from leverframe.domain.release.server_plan import (
 from leverframe.domain.release.smoke import bad_requests, differs, golden_requests, numbers
 from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record
 from leverframe.domain.release.target import Candidate, DeployContext
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError
 
 _READY = 60.0  # seconds in which a release must get ready; opening a bundle takes two
@@ -52,7 +52,7 @@ class ServerExecutor:
         self._candidate, self._desired = candidate, candidate.manifest
         self.replayed: Replayed | None = None
 
-    def run(self, action: ServerAction) -> Objection | None:
+    def run(self, action: ServerAction) -> Violation | None:
         """Execute an action.
 
         An error that is not transient is a fault of the bundle. Raises the transient ones: of the server or
@@ -63,13 +63,13 @@ class ServerExecutor:
         except LeverframeError as error:
             if error.transient:
                 raise
-            return Objection(Reason.BUNDLE_DAMAGED, f"{error.what}: {error.why}", error.next)
+            return Violation(Reason.BUNDLE_DAMAGED, f"{error.what}: {error.why}", error.next)
 
-    def blames_bundle(self, violation: Objection) -> bool:
+    def blames_bundle(self, violation: Violation) -> bool:
         """Tell whether the bundle is at fault; of a damaged one a whole copy may still come."""
         return violation.reason is not Reason.BUNDLE_DAMAGED
 
-    def _tested(self, action: ServerAction) -> Objection | None:
+    def _tested(self, action: ServerAction) -> Violation | None:
         match action:
             case Fetch():
                 violation = self._fetch()
@@ -112,7 +112,7 @@ class ServerExecutor:
     def _state(self) -> State:
         return self._store.state(self._desired.model)
 
-    def _fetch(self) -> Objection | None:
+    def _fetch(self) -> Violation | None:
         desired = self._desired
         files = self._store.bundle(desired.bundle)
         if files is None or unlike(files, desired.bundle, desired.model):
@@ -128,42 +128,42 @@ class ServerExecutor:
         self._golden = [json.loads(line) for line in files[names.GOLDEN].splitlines()]
         return None
 
-    def _compare(self) -> Objection | None:
+    def _compare(self) -> Violation | None:
         serving = self._state.serving
         files = self._store.bundle(serving.bundle) if serving else None
         if files is None:
             return None
         return incompatible(from_json(json.loads(files[names.SCHEMA])), self._schema)
 
-    def _try(self, action: Try) -> Objection | None:
+    def _try(self, action: Try) -> Violation | None:
         model = f"{action.model}{CANDIDATE}"
         self._store.put_release(model, action.number, {**self._settings(action.number), "name": model})
         why = self._server.load(model)
         if not why and not self._comes_up(model, action.number):
             why = f"it did not get ready within {_READY:.0f} seconds"
-        return Objection(Reason.LOAD_FAILED, why, "`dvc repro bundle` makes it again") if why else None
+        return Violation(Reason.LOAD_FAILED, why, "`dvc repro bundle` makes it again") if why else None
 
-    def _smoke(self, action: Smoke) -> Objection | None:
+    def _smoke(self, action: Smoke) -> Violation | None:
         model = f"{action.model}{CANDIDATE}"
         fix = "`leverframe serve models/bundle` and send it the golden rows"
         for request, expected in golden_requests(self._schema, self._golden):
             wrong = differs(self._schema, expected, self._server.infer(model, request), self._manifest.tolerance)
             if wrong:
-                return Objection(Reason.SMOKE_FAILED, wrong, fix)
+                return Violation(Reason.SMOKE_FAILED, wrong, fix)
         for what, request in bad_requests(self._schema, self._golden):
             status, _ = self._server.infer(model, request)
             if not 400 <= status < 500:
-                return Objection(Reason.SMOKE_FAILED, f"a request with {what} got status {status} instead of 4xx", fix)
+                return Violation(Reason.SMOKE_FAILED, f"a request with {what} got status {status} instead of 4xx", fix)
         return None
 
-    def _replay(self, action: Replay) -> Objection | None:
+    def _replay(self, action: Replay) -> Violation | None:
         model = self._desired.model
         before, after = partial(self._predict, model), partial(self._predict, f"{model}{CANDIDATE}")
         self.replayed = replay(self._schema, self._log(model, action.requests), before, after)
         allowed = self._context.policy.maximum_disagreement
         if self.replayed.share <= allowed:
             return None
-        return Objection(
+        return Violation(
             Reason.REPLAY_DIFFERS,
             f"{self.replayed.line()}; the rule is {allowed:.1%}",
             "look at the flips with `--json`; `deploy.maximum_disagreement` allows more",
@@ -175,13 +175,13 @@ class ServerExecutor:
         milliseconds = (self._context.clock.seconds() - start) * 1000
         return (numbers(self._schema, content) if status == 200 else None), milliseconds
 
-    def _publish(self, action: Publish) -> Objection | None:
+    def _publish(self, action: Publish) -> Violation | None:
         model = self._desired.model
         self._before = self._server.metrics(model)
         self._store.put_release(model, action.number, self._settings(action.number))
         return _loaded(self._server.load(model))
 
-    def _verify(self, action: Verify) -> Objection | None:
+    def _verify(self, action: Verify) -> Violation | None:
         clock = self._context.clock
         until = clock.seconds() + action.seconds
         request, expected = next(golden_requests(self._schema, self._golden))
@@ -191,10 +191,10 @@ class ServerExecutor:
             parameters = content.get("parameters") or {}
             if (content.get("model_version"), parameters.get("bundle")) != (str(action.number), self._desired.bundle):
                 what = f"the server predicts with release {content.get('model_version')}, status {status}"
-                return Objection(Reason.VERIFY_FAILED, what, fix)
+                return Violation(Reason.VERIFY_FAILED, what, fix)
             wrong = differs(self._schema, expected, (status, content), self._manifest.tolerance) or self._worse(action)
             if wrong:
-                return Objection(Reason.VERIFY_FAILED, wrong, fix)
+                return Violation(Reason.VERIFY_FAILED, wrong, fix)
             if clock.seconds() >= until:
                 return None
             clock.sleep(_POLL)
@@ -226,7 +226,7 @@ class ServerExecutor:
             self._withdraw(stale)
         self._store.keep_bundles([release.bundle for release in state.releases])
 
-    def _go_back(self, action: GoBack) -> Objection | None:
+    def _go_back(self, action: GoBack) -> Violation | None:
         state = self._state
         self._store.record(state.back_to(action.number, action.why))
         return _loaded(self._withdraw([each.number for each in state.releases if each.number > action.number]))
@@ -267,8 +267,8 @@ class ServerExecutor:
         return True
 
 
-def _loaded(why: str) -> Objection | None:
-    return Objection(Reason.LOAD_FAILED, why, _READ_LOG) if why else None
+def _loaded(why: str) -> Violation | None:
+    return Violation(Reason.LOAD_FAILED, why, _READ_LOG) if why else None
 
 
 def _seconds(metrics: Metrics, number: int, enough: int) -> float | None:

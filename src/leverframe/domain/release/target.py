@@ -11,7 +11,7 @@ from leverframe.domain.release.ports import Clock
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
 from leverframe.domain.release.replay import Replayed
-from leverframe.domain.verdict import Objection
+from leverframe.domain.verdict import Violation
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ class DeployExecutor(Protocol[HandledT_contra]):
     def replayed(self) -> Replayed | None:
         """What the replay of logged requests showed; None where none were replayed."""
 
-    def run(self, action: HandledT_contra, /) -> Objection | None:
+    def run(self, action: HandledT_contra, /) -> Violation | None:
         """Execute an action, as an ``Executor`` does."""
 
-    def blames_bundle(self, violation: Objection) -> bool:
+    def blames_bundle(self, violation: Violation) -> bool:
         """Tell whether the bundle is at fault; such a bundle is not tried again by itself."""
 
 

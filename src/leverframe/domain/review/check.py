@@ -1,56 +1,126 @@
-"""Whether a change can be judged at all: its settings, definitions and lock, from git alone.
+"""Whether a change is complete: its settings, definitions and lock, from git alone.
 
-A stale lock, missing data and a dishonest lock are three different things with three different
-remedies. Nothing here runs a stage or needs a credential, so a fork's pull request gets the same answer.
+A stale lock, missing data and a lock mismatch are three findings with three remedies. Nothing here runs
+a stage or needs a credential, so the pull request of a fork gets the same result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from leverframe.domain.pipeline.status.lock import entries, split
-from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus
-from leverframe.domain.pipeline.status.reasons import Reason as Why
+from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
-from leverframe.domain.pipeline.status.status_table import told
-from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
+from leverframe.domain.pipeline.status.status_table import phrase
+from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
+from leverframe.settings import LEVERS, PARAMS
+from leverframe.yaml_files import parse
 
 LOCK = "dvc.lock"
 _NO_SOURCES = ("reports/", "models/", "docs/", "tests/", ".github/")  # folders that hold no data to ingest
-_NO_CAUSE = ABSENCE | {Why.UPSTREAM_STALE}  # data that are elsewhere make no stage stale
+_NO_CAUSE = ABSENCE | {StaleReason.UPSTREAM_STALE}  # data that are elsewhere make no stage stale
 _NAMED = 5  # stages or files that are named, the rest is counted
 _REMEDY = "dvc repro && git add dvc.lock reports models && git commit -m 'Reproduce'"
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found of the commit ``head``.
+    """The result of `check` for the commit ``head``.
 
     ``suspects`` are stages whose outputs changed while nothing that they declare did. ``notes`` say
-    what was not looked at, and why.
+    what was not checked, and why.
     """
 
     head: str
-    objections: tuple[Objection, ...] = ()
+    violations: tuple[Violation, ...] = ()
     suspects: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """Passed, or failed for the reasons of the objections."""
-        return judged(self.objections)
+        """Passed, or failed for the reasons of the violations."""
+        return judged(self.violations)
 
     def lines(self) -> list[str]:
-        """Return the verdict, what stands against the change with its remedy, and what was not looked at."""
-        return [f"check {word(self.verdict)}", *objection_lines(self.objections), *(f"note: {n}" for n in self.notes)]
+        """Return the verdict, the violations with their remedies, and what was not checked."""
+        return [f"check {word(self.verdict)}", *violation_lines(self.violations), *(f"note: {n}" for n in self.notes)]
 
 
-def objection_lines(objections: Sequence[Objection]) -> list[str]:
-    """Return objections for a terminal, two lines each."""
-    return [line for each in objections for line in (f"{each.reason.value}: {each.what}", f"  next: {each.next}")]
+class Change(Protocol):
+    """The working tree of a change, beside the commit where it left its base."""
+
+    def head(self) -> str:
+        """Return the commit that is checked out."""
+
+    def before(self, path: str) -> str:
+        """Return the text of a file where the change left its base; empty where there was none."""
+
+    def now(self, path: str) -> str:
+        """Return the text of a file in the working tree; empty where there is none."""
+
+    def changed(self) -> Mapping[str, str]:
+        """Return the files that differ between the two, each with git's letter for how."""
+
+    def read_settings(self) -> None:
+        """Raise ``SettingsError`` where a file of settings is not valid."""
+
+    def check_definition(self) -> None:
+        """Raise ``PipelineError`` where `dvc.yaml` is not what the declarations ask for, or what those raise."""
+
+    def status(self) -> PipelineStatus:
+        """Return of each stage whether it is stale."""
+
+    def not_pushed(self, outputs: Mapping[str, Recorded]) -> tuple[str, Sequence[str]] | str:
+        """Return the name of the remote and the outputs that it lacks, or why that cannot be looked at."""
+
+
+def run(change: Change) -> Checked:
+    """Return whether the change can be judged; what it did not touch was so before it, and costs nothing."""
+    violations, notes, odd = list[Violation](), list[str](), tuple[str, ...]()
+    for question in _questions(change):
+        try:
+            question()
+        except LeverframeError as error:
+            violations.append(refused(error))
+            break  # what follows reads the settings as well
+    try:
+        if not violations:
+            status = change.status()
+            violations += lock_violations(status)
+            answer = change.not_pushed(kept_elsewhere(status, status.recorded))
+            if isinstance(answer, str):
+                notes.append(f"whether data were pushed was not looked at: {answer}")
+            else:
+                violations += data_violations(answer[1], answer[0])
+        odd = suspects(change.before(LOCK), change.now(LOCK))
+    except LeverframeError as error:  # a lock or a definition that cannot be read is the change's fault
+        violations.append(refused(error))
+    notes += [f"`{name}` gives other outputs from the same inputs; `leverframe reproduce` runs it" for name in odd]
+    return Checked(change.head(), tuple(violations), odd, tuple(notes))
+
+
+def _questions(change: Change) -> list[Callable[[], None]]:
+    """Return what has to be looked at, of settings and definitions."""
+    changed = change.changed()
+    if any(defines(path, status) for path, status in changed.items()):
+        return [change.read_settings, change.check_definition]
+    if str(PARAMS) not in changed:
+        return [change.read_settings] if str(LEVERS) in changed else []
+    try:
+        texts = (change.before(str(PARAMS)), change.now(str(PARAMS)))
+        before, now = (parse(text, name=str(PARAMS), what="the settings") for text in texts)
+    except LeverframeError:  # reading the settings says it better
+        return [change.read_settings, change.check_definition]
+    same = all(before.get(section) == now.get(section) for section in ("data", "features", "train"))
+    return [change.read_settings] if same else [change.read_settings, change.check_definition]
+
+
+def violation_lines(violations: Sequence[Violation]) -> list[str]:
+    """Return violations for a terminal, two lines each."""
+    return [line for each in violations for line in (f"{each.reason.value}: {each.what}", f"  next: {each.next}")]
 
 
 def defines(path: str, status: str) -> bool:
@@ -63,30 +133,30 @@ def defines(path: str, status: str) -> bool:
     return path in ("dvc.yaml", "requirements.lock") or path.endswith((".py", "star.yaml"))
 
 
-def refused(error: LeverframeError) -> Objection:
-    """Return the objection that an error of settings or definitions is."""
+def refused(error: LeverframeError) -> Violation:
+    """Return an error of settings or definitions as a violation."""
     kinds = ((LeakError, Reason.LEAK_FOUND), (SettingsError, Reason.SETTINGS_INVALID))
     reason = next((reason for kind, reason in kinds if isinstance(error, kind)), Reason.DEFINITION_INVALID)
-    return Objection(reason, f"{error.what}: {error.why}", error.next)
+    return Violation(reason, f"{error.what}: {error.why}", error.next)
 
 
-def lock_objections(status: PipelineStatus) -> list[Objection]:
-    """Return what the lock has against it: reports that are not what it recorded, and stages that are stale."""
+def lock_violations(status: PipelineStatus) -> list[Violation]:
+    """Return the violations of the lock: reports that differ from what it recorded, and stale stages."""
     edited = [
         (each.stage.name, finding.subject)
         for each in status.stages
         for finding in each.findings
-        if finding.reason is Why.OUTPUT_CHANGED and finding.subject in _in_git(each.stage.outputs)
+        if finding.reason is StaleReason.OUTPUT_CHANGED and finding.subject in _in_git(each.stage.outputs)
     ]
     found = []
     if edited:
         stages = tuple(dict.fromkeys(stage for stage, _ in edited))
         files = _named([f"`{path}`" for _, path in edited])
         found.append(
-            Objection(
-                Reason.LOCK_DISHONEST,
-                f"{files} in git {'is' if len(edited) == 1 else 'are'} not what `{LOCK}` says the stage wrote",
-                f"`dvc repro -f -s {' '.join(stages[:_NAMED])}` writes the true ones; commit them with `{LOCK}`",
+            Violation(
+                Reason.LOCK_MISMATCH,
+                f"{files} in git {'does' if len(edited) == 1 else 'do'} not match `{LOCK}`",
+                f"run `dvc repro -f -s {' '.join(stages[:_NAMED])}`; commit what it writes, and `{LOCK}`",
             )
         )
     stale = [
@@ -98,7 +168,7 @@ def lock_objections(status: PipelineStatus) -> list[Objection]:
     ]
     if stale:
         names = list(dict.fromkeys(name for name, _ in stale))
-        found.append(Objection(Reason.LOCK_STALE, f"{_named(names)}: {_told(stale)}", f"`{_REMEDY}`"))
+        found.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_REMEDY}`"))
     return found
 
 
@@ -106,8 +176,8 @@ def _in_git(outputs: Sequence[Any]) -> set[str]:
     return {each.path for each in outputs if not each.cached}
 
 
-def _told(stale: Sequence[tuple[str, Finding]]) -> str:
-    return _named(list(dict.fromkeys(told(finding) for _, finding in stale)), "; ")
+def _phrases(stale: Sequence[tuple[str, Finding]]) -> str:
+    return _named(list(dict.fromkeys(phrase(finding) for _, finding in stale)), "; ")
 
 
 def _named(names: Sequence[str], between: str = ", ") -> str:
@@ -118,7 +188,7 @@ def _named(names: Sequence[str], between: str = ", ") -> str:
 def suspects(before: str, after: str) -> tuple[str, ...]:
     """Return the stages whose outputs differ between two locks while command, dependencies and parameters do not.
 
-    A new version of a library can do that, and so can a forged report: running the stage tells.
+    A new version of a library can cause that, and so can a forged report: only running the stage tells.
     """
     ours, theirs = split(before), split(after)
     # Parsing takes time, so only entries whose text differs are parsed.
@@ -138,16 +208,15 @@ def kept_elsewhere(status: PipelineStatus, recorded: Mapping[str, Recorded]) -> 
     return {path: recorded[path] for path in wanted if path in recorded}
 
 
-def data_objections(missing: Sequence[str], remote: str) -> list[Objection]:
-    """Return the objection against outputs that nobody pushed."""
+def data_violations(missing: Sequence[str], remote: str) -> list[Violation]:
+    """Return the violation for outputs that nobody pushed."""
     if not missing:
         return []
     names = _named([f"`{each}`" for each in missing])
     return [
-        Objection(
+        Violation(
             Reason.DATA_MISSING,
-            f"{len(missing)} of the outputs in `{LOCK}` {'is' if len(missing) == 1 else 'are'} not "
-            f"in the remote `{remote}`: {names}",
-            "`dvc push`, on the machine that ran the stages",
+            f"the remote `{remote}` lacks {len(missing)} output{'' if len(missing) == 1 else 's'} of `{LOCK}`: {names}",
+            "run `dvc push` on the machine that ran the stages",
         )
     ]

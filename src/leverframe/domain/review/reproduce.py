@@ -1,8 +1,8 @@
-"""Whether what a change says of itself is true: stale stages are run, and what it claims is made again.
+"""Whether the results that a change commits are true: run the stale stages, and recompute the metrics.
 
-A lock proves that files belong together, not that anybody ran the stages: figures and hashes can be
-written by hand. So the stage that writes the metrics is always run, and with it every stage whose
-outputs changed although nothing that it declares did.
+A lock proves that files belong together, not that anybody ran the stages: metrics and hashes can be
+edited by hand. So `reproduce` always runs the stage that writes the metrics, and every stage whose
+outputs changed although its command, dependencies and parameters did not.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
-from leverframe.domain.review.check import LOCK, objection_lines
-from leverframe.domain.verdict import Objection, Reason, Verdict, judged, word
+from leverframe.domain.review.check import LOCK, violation_lines
+from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.yaml_files import leaves
 
@@ -25,7 +25,7 @@ How = Literal["ran", "verified", "restored", "unchanged", "failed"]
 
 @dataclass(frozen=True)
 class StageRun:
-    """What happened to one stage, in how many seconds of the clock."""
+    """What `reproduce` did with one stage, and its wall-clock seconds."""
 
     stage: str
     how: How
@@ -34,31 +34,31 @@ class StageRun:
 
 @dataclass(frozen=True)
 class Reproduced:
-    """What was run and what came out otherwise than the change says.
+    """The stages that ran, and where their results differ from those that the change commits.
 
-    ``rebuilt`` tells that nothing could be fetched, so everything was made anew. ``notes`` hold
+    ``rebuilt`` tells that no data could be pulled, so every stage ran. ``notes`` hold
     differences that do not matter, such as last digits on another processor.
     """
 
     head: str
     stages: tuple[StageRun, ...] = ()
-    objections: tuple[Objection, ...] = ()
+    violations: tuple[Violation, ...] = ()
     rebuilt: bool = False
     notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
-        """Passed, or failed for the reasons of the objections."""
-        return judged(self.objections)
+        """Passed, or failed for the reasons of the violations."""
+        return judged(self.violations)
 
     def lines(self) -> list[str]:
-        """Return the verdict, the stages that ran with their time, and what stands against the change."""
+        """Return the verdict, the stages that ran with their time, and the violations."""
         ran = [each for each in self.stages if each.how in ("ran", "verified", "failed")]
         seconds = sum(each.seconds for each in ran)
         return [
             f"reproduce {word(self.verdict)}: {len(ran)} of {len(self.stages)} stages ran, {seconds:.1f} s",
             *(f"  {each.stage:<24} {each.how:<9} {each.seconds:6.1f} s" for each in ran),
-            *objection_lines(self.objections),
+            *violation_lines(self.violations),
             *(f"note: {each}" for each in self.notes),
         ]
 
@@ -70,21 +70,21 @@ class Pipeline(Protocol):
         """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""
 
     def checkout(self) -> None:
-        """Bring back from the cache what is there."""
+        """Restore outputs from the cache."""
 
     def fetch(self, paths: Sequence[str]) -> None:
-        """Bring what is missing of some outputs from the remote."""
+        """Pull what is missing of some outputs from the remote."""
 
     def text(self, path: str) -> str:
         """Return the content of a file of the working copy; empty where there is none."""
 
     def runs(self) -> list[StageRun]:
-        """Return what happened to each stage since the last call."""
+        """Return what each stage did since the last call."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for: every stage or only what must be; whether data can be pulled; how far figures may differ."""
+    """The options of a run: every stage or only the stale ones; whether to pull data; how far metrics may differ."""
 
     head: str
     full: bool = False
@@ -95,7 +95,7 @@ class Order:
 
 
 def run(pipeline: Pipeline, order: Order) -> Reproduced:
-    """Run what is stale, then what vouches for the figures, and compare with what the change says.
+    """Run what is stale, then what verifies the metrics, and compare with what the change commits.
 
     Raises ``PipelineBusyError`` where another process works in the repository.
     """
@@ -105,10 +105,10 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
     try:
         if not order.pull:
             pipeline.checkout()
-        order.tell("running what is stale" if not order.full else "running every stage")
+        order.tell("running the stale stages" if not order.full else "running every stage")
         pipeline.repro("--no-run-cache", *fetching, *(("--force",) if order.full else ()))
         stages = pipeline.runs()
-        again = _vouching(before, order.suspects, {each.stage for each in stages if each.how == "ran"})
+        again = _verifying(before, order.suspects, {each.stage for each in stages if each.how == "ran"})
         if again:
             order.tell(f"verifying {', '.join(again)}")
             if order.pull:
@@ -121,19 +121,19 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
         stages = _merged(stages, pipeline.runs())
         failed = next((each.stage for each in stages if each.how == "failed"), "")
         return Reproduced(order.head, tuple(stages), (_failure(error, failed),), not order.pull)
-    objections, notes = _compared((before, pipeline.text(LOCK)), (claimed, pipeline.text(str(layout.METRICS))), order)
-    return Reproduced(order.head, tuple(stages), tuple(objections), not order.pull, tuple(notes))
+    violations, notes = _compared((before, pipeline.text(LOCK)), (claimed, pipeline.text(str(layout.METRICS))), order)
+    return Reproduced(order.head, tuple(stages), tuple(violations), not order.pull, tuple(notes))
 
 
-def _failure(error: PipelineError, stage: str) -> Objection:
+def _failure(error: PipelineError, stage: str) -> Violation:
     broken = stage.partition("@")[0] == "validate" and "contract" in f"{error.what} {error.why}".lower()
-    return Objection(
+    return Violation(
         Reason.CONTRACT_BROKEN if broken else Reason.STAGE_FAILED, f"{error.what}: {error.why}", error.next
     )
 
 
-def _vouching(lock: str, suspects: Sequence[str], ran: set[str]) -> list[str]:
-    """Return the stages to run although they are fresh: the writer of the metrics, and every suspect."""
+def _verifying(lock: str, suspects: Sequence[str], ran: set[str]) -> list[str]:
+    """Return the fresh stages to run all the same: the writer of the metrics, and every suspect."""
     wanted = dict.fromkeys(suspects)
     for name, entry in entries(lock, LOCK).items():
         if str(layout.METRICS) in entry.outputs:
@@ -142,7 +142,7 @@ def _vouching(lock: str, suspects: Sequence[str], ran: set[str]) -> list[str]:
 
 
 def _needed(lock: str, stages: Sequence[str]) -> list[str]:
-    """Return the outputs of other stages that some stages read: a stage that is run alone fetches nothing itself."""
+    """Return the outputs of other stages that some stages read: `dvc repro --single-item` pulls nothing itself."""
     known = entries(lock, LOCK)
     outputs = {path for entry in known.values() for path in entry.outputs}
     return sorted({path for name in stages for path in known[name].dependencies} & outputs)
@@ -157,8 +157,8 @@ def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRu
     return list(found.values())
 
 
-def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) -> tuple[list[Objection], list[str]]:
-    """Return what came out otherwise from the same inputs: forged figures, a dishonest lock, or mere last digits."""
+def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) -> tuple[list[Violation], list[str]]:
+    """Return what differs after a run from the same inputs: forged metrics, a lock mismatch, or mere last digits."""
     before, after = (entries(each, LOCK) for each in locks)
     odd = [
         (name, path)
@@ -175,33 +175,33 @@ def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) ->
     forged = _forged(*metrics, order.tolerance) if any(path == str(layout.METRICS) for _, path in odd) else []
     if forged:
         return [
-            Objection(
+            Violation(
                 Reason.METRICS_FORGED,
-                f"the stage gives other figures than `{layout.METRICS}` in git: {'; '.join(forged[:3])}",
-                f"commit what `dvc repro -f -s {odd[-1][0]}` writes, with `{LOCK}`",
+                f"`{layout.METRICS}` in git differs from what its stage computes: {'; '.join(forged[:3])}",
+                f"run `dvc repro -f -s {odd[-1][0]}`; commit what it writes, and `{LOCK}`",
             )
         ], []
     claimed = [(name, path) for name, path in odd if name in order.suspects]
     if claimed:
         stages = " ".join(dict.fromkeys(name for name, _ in claimed))
         return [
-            Objection(
-                Reason.LOCK_DISHONEST,
-                f"the lock says otherwise than the stages give: {told}",
-                f"commit what `dvc repro -f -s {stages}` writes, with `{LOCK}`",
+            Violation(
+                Reason.LOCK_MISMATCH,
+                f"`{LOCK}` does not match what the stages write: {told}",
+                f"run `dvc repro -f -s {stages}`; commit what it writes, and `{LOCK}`",
             )
         ], []
-    return [], [f"other bytes than the lock says, with the same figures within {order.tolerance:g}: {told}"]
+    return [], [f"the bytes differ from `{LOCK}`, the metrics agree within {order.tolerance:g}: {told}"]
 
 
 def _forged(claimed: str, true: str, tolerance: float) -> list[str]:
-    """Return the figures that differ beyond the tolerance, in words."""
+    """Return the metrics that differ beyond the tolerance, in words."""
     try:
         ours, theirs = (dict(leaves(json.loads(text))) for text in (claimed or "{}", true))
     except ValueError:
         return [f"`{layout.METRICS}` in git is not JSON"]
     return [
-        f"`{name}` {ours.get(name)} instead of {theirs.get(name)}"
+        f"`{name}` {ours.get(name)} in git, {theirs.get(name)} computed"
         for name in dict.fromkeys([*theirs, *ours])
         if not _close(ours.get(name), theirs.get(name), tolerance)
     ]

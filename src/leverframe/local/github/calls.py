@@ -1,4 +1,4 @@
-"""One call of the REST interface and its answer, and what every route uses."""
+"""One call of the REST API and its response, and what every route uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REPOSITORY = "/repos/{owner}/{repo}"
 
 @dataclass(frozen=True)
 class Call:
-    """One request: what the path names, the query, the body, and who asks."""
+    """One request: the variables of its path, the query, the body, and the caller."""
 
     method: str
     template: str
@@ -34,8 +34,8 @@ class Answer:
     pages: int = 0
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a failure of the program
-    """A response that GitHub would give in place of what was asked for."""
+class Refused(Exception):  # noqa: N818 - it is a response, not a failure of the program
+    """The error response that GitHub would give."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -44,18 +44,18 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not a failure of the 
 
 
 def may(call: Call, permission: str) -> None:
-    """Raise ``Refused`` where the token may not write that."""
+    """Raise ``Refused`` if the token may not write."""
     if permission not in call.token.writes:
         raise Refused(403, "Resource not accessible by integration")
 
 
 def person(login: str) -> dict[str, Any]:
-    """Return what GitHub says of an account."""
+    """Return the response for an account."""
     return {"login": login, "id": sum(map(ord, login)), "type": "Bot" if login.endswith("[bot]") else "User"}
 
 
 def path(repository: Repository) -> str:
-    """Return the path of a repository in the interface."""
+    """Return the path of a repository in the API."""
     return f"/repos/{repository.full_name}"
 
 

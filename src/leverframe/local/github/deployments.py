@@ -1,4 +1,4 @@
-"""Deployments and their states."""
+"""Deployments and their statuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The event files that GitHub hands to a run, of the form that its webhooks have."""
+"""The event files that GitHub passes to a run, valid against its webhook schemas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ADDRESS = "https://github.example.org"
 
 
 def pull_request_event(repository: Repository, pull: PullRequest, action: str = "opened") -> dict[str, Any]:
-    """Return the payload of `pull_request`; raises ``AssertionError`` where it is not what GitHub describes."""
+    """Return the payload of `pull_request`; raises ``AssertionError`` if it violates GitHub's schema."""
     values: dict[str, Any] = {"action": action, "number": pull.number, "repository": _home(repository)}
     values["pull_request"] = pull_body(_ADDRESS, repository, pull)
     if action == "synchronize":

@@ -1,4 +1,4 @@
-"""References, commits, trees and tags, as the interface gives them; real git is behind."""
+"""References, commits, trees and tags of the API, backed by real git."""
 
 from __future__ import annotations
 

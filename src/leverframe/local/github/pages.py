@@ -1,20 +1,22 @@
-"""What a person sees of the stand-in: a repository's pull requests, and a page for each of them."""
+"""The web pages of the local forge: the pull requests of a repository, and one page for each."""
 
 from __future__ import annotations
 
 import html
 import re
 from collections.abc import Mapping
+from string import Template
 
 from leverframe.adapters.markdown_it import fragment, framed
 from leverframe.local.github.state import PullRequest, Repository
+from leverframe.package import template
 
 _MARKS = {"success": "✓", "failure": "✗", "neutral": "○"}
 _DIFF = 200_000  # characters shown of a diff
 
 
 def page(path: str, repositories: Mapping[str, Repository]) -> str | None:
-    """Return the page of a path; None where the path is not one of a page."""
+    """Return the page of a path; None for any other path."""
     found = re.fullmatch(r"/([^/]+/[^/]+?)(?:/pull/(\d+))?/?", path)
     if path == "/":
         links = [f'<li><a href="/{each}">{html.escape(each)}</a></li>' for each in repositories]
@@ -54,17 +56,20 @@ def _mark(repository: Repository, pull: PullRequest) -> str:
 
 def pull_page(repository: Repository, pull: PullRequest) -> str:
     """Return the page of a pull request: conversation, checks, commits and the diff against its base."""
-    state = "merged" if pull.merged else pull.state
-    head = (
-        f"<h1>{html.escape(pull.title)} <small>#{pull.number}</small></h1><p><span class=state>{state}</span> "
-        f"{html.escape(pull.author)} wants to merge <code>{html.escape(pull.branch)}</code> into "
-        f"<code>{html.escape(pull.base)}</code></p>"
-    )
     said = [_box(pull.author, fragment(pull.body))] if pull.body else []
     said += [_box(each.author, fragment(each.body), edited=each.edits > 0) for each in pull.comments]
-    return framed(
-        f"{pull.title} #{pull.number}", "\n".join([head, *said, _checks(repository, pull), _diff(repository, pull)])
+    texts = {
+        "title": pull.title, "number": pull.number, "state": "merged" if pull.merged else pull.state,
+        "author": pull.author, "branch": pull.branch, "base": pull.base,
+        "stat": _git_diff(repository, pull, "--stat=100"),
+    }  # fmt: skip
+    body = Template(template("pull-request.html")).substitute(
+        {name: html.escape(str(text)) for name, text in texts.items()},
+        conversation="\n".join(said),
+        checks=_checks(repository, pull),
+        diff=_diff(repository, pull),
     )
+    return framed(f"{pull.title} #{pull.number}", body)
 
 
 def _box(author: str, body: str, *, edited: bool = False) -> str:
@@ -78,16 +83,16 @@ def _checks(repository: Repository, pull: PullRequest) -> str:
         f"<td>{html.escape(each.title)}</td></tr>"
         for each in repository.latest_checks(pull.head).values()
     ]
-    return f"<h2>Checks</h2><table>{''.join(rows) or '<tr><td>none yet</td></tr>'}</table>"
+    return "".join(rows) or "<tr><td>none yet</td></tr>"
 
 
 def _diff(repository: Repository, pull: PullRequest) -> str:
-    between = f"{pull.base}...refs/pull/{pull.number}/head"
-    stat = repository.git("diff", "--stat=100", between)
-    patch = repository.git("diff", "--unified=2", between, "--", ".", ":(exclude)dvc.lock", ":(exclude)reports")[:_DIFF]
-    lines = [_line(each) for each in patch.splitlines()]
-    folded = f"<details><summary>Files changed</summary><pre>{html.escape(stat)}</pre></details>"
-    return f"<h2>Diff</h2>{folded}<pre>{chr(10).join(lines)}</pre>"
+    patch = _git_diff(repository, pull, "--unified=2", "--", ".", ":(exclude)dvc.lock", ":(exclude)reports")
+    return "\n".join(map(_line, patch[:_DIFF].splitlines()))
+
+
+def _git_diff(repository: Repository, pull: PullRequest, how: str, *paths: str) -> str:
+    return repository.git("diff", how, f"{pull.base}...refs/pull/{pull.number}/head", *paths)
 
 
 def _line(line: str) -> str:

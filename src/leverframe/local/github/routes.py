@@ -1,4 +1,4 @@
-"""What the stand-in answers to each call of the REST interface: accounts, comments, checks and pull requests here."""
+"""The REST API of the local forge: accounts, comments, checks and pull requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LONGEST = 65_536  # characters of a comment
 
 
 def answer(call: Call, repositories: Mapping[str, Repository]) -> Answer:
-    """Return what GitHub would answer; raises ``Refused`` for what it would refuse."""
+    """Return the response of GitHub; raises ``Refused`` for an error response."""
     if call.template == "/user":
         return _user(call)
     repository = repositories.get(f"{call.variables.get('owner')}/{call.variables.get('repo')}")
@@ -157,7 +157,7 @@ def _checks(call: Call, repository: Repository) -> Answer:
 
 
 def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[str, Any]:
-    """Return what GitHub says of a pull request, as far as the stand-in knows it."""
+    """Return the response for a pull request, as far as the local forge implements it."""
     home = pull.source
     return {
         "id": pull.number,

@@ -1,4 +1,4 @@
-"""What GitHub itself says that its requests and responses look like, and values that look so."""
+"""GitHub's own schemas of requests and responses, and values that are valid against them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from leverframe.local.github.slice import API, WEBHOOKS
-
 Schema = Mapping[str, Any]
 _WHEN = "2013-01-01T00:00:00Z"
+API = Path(__file__).with_name("openapi-slice.json")
+WEBHOOKS = Path(__file__).with_name("webhooks-slice.json")
 
 
 @cache
@@ -60,7 +61,7 @@ def route(method: str, path: str) -> tuple[str, dict[str, str]] | None:
 
 
 def request_fault(method: str, template: str, body: Any) -> str:
-    """Return what is wrong with the body of a request; empty where nothing is."""
+    """Return the violation of a request body; empty if it is valid."""
     content = api()["paths"][template][method.lower()].get("requestBody", {}).get("content", {})
     schema = content.get("application/json", {}).get("schema")
     if schema is None:
@@ -72,18 +73,18 @@ def request_fault(method: str, template: str, body: Any) -> str:
 
 
 def response_fault(method: str, template: str, status: int, body: Any) -> str:
-    """Return what is wrong with a response of ours; empty where nothing is."""
+    """Return the violation of our response; empty if it is valid."""
     responses = api()["paths"][template][method.lower()]["responses"]
     found = responses.get(str(status))
     if found is None:
-        return f"{method} {template} never answers {status}"
+        return f"{method} {template} never responds with {status}"
     found = _resolved(found, api())
     schema = found.get("content", {}).get("application/json", {}).get("schema")
     return _fault(schema, body, api(), f"{method} {template} {status}") if schema else ""
 
 
 def webhook_fault(event: str, payload: Any) -> str:
-    """Return what is wrong with the payload of an event such as `pull_request$opened`."""
+    """Return the violation of the payload of an event such as `pull_request$opened`."""
     return _fault({"$ref": f"#/definitions/{event}"}, payload, webhooks(), event)
 
 
@@ -105,7 +106,7 @@ def _fault(schema: Schema, body: Any, document: Schema, where: str) -> str:
 
 
 def filled(schema: Schema, values: Mapping[str, Any], document: Schema) -> dict[str, Any]:
-    """Return an object that fits ``schema``: ``values``, and the least for whatever else it demands."""
+    """Return an object that is valid against ``schema``: ``values``, and minimal values for other required fields."""
     found: dict[str, Any] = _least(schema, document, dict(values))
     return found
 
@@ -133,7 +134,7 @@ def _resolved(schema: Schema, document: Schema) -> Schema:
 
 
 def _least(schema: Schema, document: Schema, given: Any = None) -> Any:
-    """Return ``given`` with the least that ``schema`` demands beside it."""
+    """Return ``given`` with minimal values for the other fields that ``schema`` requires."""
     schema = _resolved(schema, document)
     if given is not None and not isinstance(given, dict):
         return given

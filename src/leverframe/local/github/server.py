@@ -1,4 +1,4 @@
-"""The stand-in on a port of this machine: REST, git over HTTP, and pages for people."""
+"""The server of the local forge on the loopback: REST API, git over HTTP, and web pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from leverframe.local.github.state import Repository, Token
 
 @dataclass
 class Fault:
-    """An answer in place of the right one, for the next ``times`` requests that match.
+    """A planted error response, for the next ``times`` requests that match.
 
     ``stale`` lets the right answer through with its newest entry missing, as a lagging replica gives.
     """
@@ -49,8 +49,8 @@ class Request:
 
 
 @dataclass
-class StandIn:
-    """The state, the log of requests, and ``violations``: whatever GitHub's own description does not allow."""
+class LocalForge:
+    """The state, the log of requests, and ``violations`` of GitHub's own API description."""
 
     folder: Path
     tokens: dict[str, Token] = field(default_factory=dict)
@@ -61,14 +61,14 @@ class StandIn:
     address: str = ""
 
     def repository(self, full_name: str) -> Repository:
-        """Return a repository, started empty where it is new."""
+        """Return a repository; a new one is empty."""
         if full_name not in self.repositories:
             owner, _, name = full_name.partition("/")
             self.repositories[full_name] = Repository.create(owner, name, self.folder)
         return self.repositories[full_name]
 
     def pushed(self, source: Repository) -> None:
-        """Let every pull request from a repository see its new commits."""
+        """Update every pull request from a repository with its new commits."""
         for repository in list(self.repositories.values()):
             for pull in list(repository.pulls.values()):
                 if pull.source is source and pull.head:
@@ -76,9 +76,9 @@ class StandIn:
 
 
 @contextmanager
-def serving(folder: Path, *, tls: tuple[Path, Path] | None = None) -> Iterator[StandIn]:
-    """Run a stand-in on a free port of the loopback until the block ends; ``tls`` is its certificate and key."""
-    state = StandIn(folder)
+def serving(folder: Path, *, tls: tuple[Path, Path] | None = None) -> Iterator[LocalForge]:
+    """Run the local forge on a free port of the loopback until the block ends; ``tls`` is its certificate and key."""
+    state = LocalForge(folder)
     handler = type("Handler", (_Handler,), {"state": state})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
@@ -101,10 +101,10 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
-    state: StandIn
+    state: LocalForge
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the log is a list of the state."""
+        """Print nothing: the state holds the log."""
 
     def do_GET(self) -> None:
         """Answer a GET."""
@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         found = schema.route(self.command, path)
         if found is None:
-            self.state.violations.append(f"{self.command} {path} is not in the slice of the description")
+            self.state.violations.append(f"{self.command} {path} is not in the slice of the API description")
             self._send_json(404, {"message": "Not Found"})
             return
         template, variables = found
@@ -183,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.status not in (401, 403):  # any call may be refused so; the description does not repeat it
             wrong = schema.response_fault(self.command, template, answer.status, answer.body)
             if wrong:
-                self.state.violations.append(f"our answer: {wrong}")
+                self.state.violations.append(f"our response: {wrong}")
         self._send_json(answer.status, answer.body, _link(self.state.address, path, query, answer.pages))
 
     def _fault(self, path: str) -> Fault | None:

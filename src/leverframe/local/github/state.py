@@ -1,4 +1,4 @@
-"""What the stand-in remembers: repositories with real git behind them, pull requests, comments, checks."""
+"""The state of the local forge: repositories backed by real git, pull requests, comments, checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PERMISSIONS = ("contents", "pull-requests", "checks", "deployments")
 
 @dataclass
 class Comment:
-    """A comment on a pull request; ``edits`` counts how often it was replaced."""
+    """A comment on a pull request; ``edits`` counts its updates."""
 
     number: int
     author: str
@@ -65,7 +65,7 @@ class PullRequest:
 
     @property
     def head(self) -> str:
-        """The commit that the branch stands at now."""
+        """The commit at the head of the branch."""
         return self.source.commit(self.branch)
 
 
@@ -114,7 +114,7 @@ class Repository:
         return _git("-C", str(self.path), *arguments, given=given, index=index)
 
     def commit(self, revision: str) -> str:
-        """Return the commit that a branch or name stands for; empty where there is none."""
+        """Return the commit of a branch or name; empty if there is none."""
         try:
             return self.git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").strip()
         except subprocess.CalledProcessError:
@@ -131,7 +131,7 @@ class Repository:
         return pull
 
     def refresh(self, pull: PullRequest) -> None:
-        """Bring the commits of a pull request here under `refs/pull/N/head`, as GitHub does after a push."""
+        """Fetch the commits of a pull request to `refs/pull/N/head`, as GitHub does after a push."""
         self.git("fetch", "--quiet", str(pull.source.path), f"+refs/heads/{pull.branch}:refs/pull/{pull.number}/head")
 
     def merge(self, pull: PullRequest) -> str:
@@ -154,13 +154,13 @@ class Repository:
         return comment
 
     def latest_checks(self, head: str) -> dict[str, Check]:
-        """Return the newest check of each name on a commit: what GitHub shows, and what a branch rule asks."""
+        """Return the newest check of each name on a commit, which GitHub shows and branch rules read."""
         return {each.name: each for each in self.checks if each.head == head}
 
 
 @dataclass(frozen=True)
 class Token:
-    """Who a token speaks for, and what it may write; a token of a workflow may not ask who it is."""
+    """The account of a token and its permissions; a workflow's token may not read its own account."""
 
     login: str
     writes: tuple[str, ...] = PERMISSIONS

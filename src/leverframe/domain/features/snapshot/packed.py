@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,16 +35,6 @@ class Form:
         rows = table.rows
         widths = {kind: rows.blocks[kind].shape[1] for kind in DTYPES if kind in rows.blocks}
         return cls(table.name, table.keys, rows.unique, rows.columns, widths)
-
-    @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Form:
-        """Return the form that ``document`` tells."""
-        columns = {name: Column(**each) for name, each in document["columns"].items()}
-        return cls(**{**document, "columns": columns})
-
-    def document(self) -> dict[str, Any]:
-        """Return the form as JSON."""
-        return asdict(self)
 
     def texts(self) -> list[str]:
         """Return the columns of texts."""

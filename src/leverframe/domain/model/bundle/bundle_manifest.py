@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
+from leverframe.documents import parsed, plain
 from leverframe.errors import BundleError
 
 FORMAT = 1
@@ -52,7 +53,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """Return the bytes of the file, the same for the same bundle."""
-        return (json.dumps(asdict(self), indent=1, sort_keys=True) + "\n").encode()
+        return (json.dumps(plain(self), indent=1, sort_keys=True) + "\n").encode()
 
     @property
     def digest(self) -> str:
@@ -68,11 +69,9 @@ def sha256(data: bytes) -> str:
 def read_manifest(data: bytes, where: str) -> Manifest:
     """Return the manifest in the bytes of a file of the bundle ``where``; raises ``BundleError`` for anything else."""
     try:
-        content: dict[str, Any] = json.loads(data)
-        manifest = Manifest(**content)
+        manifest = parsed(Manifest, data)
         sound = manifest.format == FORMAT and all(map(_plain_name, (manifest.model, *manifest.files)))
-        sound = sound and manifest.engine in _ENGINES
-    except (ValueError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise unusable(where, f"its {MANIFEST} is damaged: {error}") from error
     if not sound or not {*FILES, manifest.model_file} <= set(manifest.files):
         raise unusable(where, f"its {MANIFEST} is of another format, or lists files that no bundle has")
@@ -88,9 +87,6 @@ def unusable(where: str, why: str) -> BundleError:
         why=why,
         next="`dvc pull` fetches it again, `dvc repro bundle` makes it again",
     )
-
-
-_ENGINES = ("onnx", "skops")
 
 
 def _plain_name(name: str) -> bool:

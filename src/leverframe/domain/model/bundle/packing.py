@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.request import Requests, required
@@ -22,8 +23,8 @@ from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, sha256
 from leverframe.domain.model.bundle.conversion import Conversion, compared, hard_rows
 from leverframe.domain.model.bundle.metadata import model_settings
-from leverframe.domain.model.bundle.schema import AS_OF, Field, derived, to_json
-from leverframe.domain.model.evaluate.evaluation import Answerer
+from leverframe.domain.model.bundle.schema import AS_OF, Field, derived
+from leverframe.domain.model.evaluate.evaluation import Predictor
 from leverframe.domain.model.table import Table, Tables, model_inputs
 from leverframe.domain.model.train import ModelDescription
 from leverframe.errors import BundleError
@@ -60,13 +61,13 @@ class Packed:
     """What the case declares and the pipeline made, apart from the model.
 
     ``store`` is the snapshot, ``star`` the bytes of star.yaml, ``profile`` the statistics of the
-    training rows, ``promised`` what the contract of the spine says of its columns.
+    training rows, ``constraints`` what the contract of the spine says of its columns.
     """
 
     plan: Plan
     store: Store
     star: bytes
-    promised: Mapping[str, Field]
+    constraints: Mapping[str, Field]
     profile: Mapping[str, Any]
 
 
@@ -86,7 +87,7 @@ class Bundle:
             "engine": self.manifest.engine,
             "golden_rows": self.golden,
             "bytes": sum(map(len, self.files.values())),
-            "conversion": self.conversion.to_json(),
+            "conversion": plain(self.conversion),
         }
 
     def lines(self) -> list[str]:
@@ -101,7 +102,7 @@ class Bundle:
 
 
 def run(
-    tables: Frames, artefacts: Artefacts, answerer: Answerer, converter: Converter, packed: Packed,
+    tables: Frames, artefacts: Artefacts, predictor: Predictor, converter: Converter, packed: Packed,
     settings: BundleSettings,
 ) -> Bundle:  # fmt: skip
     """Return the bundle of the trained model.
@@ -110,7 +111,7 @@ def run(
     and answering raise.
     """
     store = packed.store
-    model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, artefacts)
+    model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, artefacts)
     if not model.spec == packed.plan.spec == store.about().spec:
         raise BundleError(
             "model, snapshot and star.yaml do not belong together",
@@ -119,18 +120,18 @@ def run(
             next="`dvc repro bundle` makes what is behind again",
         )
     data = artefacts.read_bytes(layout.MODEL)
-    trained = _Trained(answerer, answerer.load(data, model.estimator), model, tables)
+    trained = _Trained(predictor, predictor.load(data, model.estimator), model, tables)
     inputs = model_inputs(tables.read(layout.HOLDOUT), model.features, file=layout.HOLDOUT)
     columns = {each.name: inputs.get_column(each.name).to_numpy() for each in model.features}
-    with answerer.threads(1):
+    with predictor.threads(1):
         onnx, conversion = _converted(trained, converter, columns, settings.tolerance)
         golden = [*_golden_columns(trained, columns, settings), *_golden_keys(trained, store, packed.plan, settings)]
     kinds = store.about().attributes.get("fields", {})
     keys = [_key(name, kinds.get(name, "text")) for name in required(packed.plan)]
-    schema = derived(settings.model, (model.label, model.classes), model.features, packed.promised, keys)
+    schema = derived(settings.model, (model.label, model.classes), model.features, packed.constraints, keys)
     versions = {**model.versions, **converter.versions()}
     files = {
-        names.SCHEMA: _json(to_json(schema)),
+        names.SCHEMA: _json(plain(schema, without_none=True)),
         names.SKOPS: data,
         names.DESCRIPTION: artefacts.read_bytes(layout.MODEL_DESCRIPTION),
         names.STAR: packed.star,
@@ -152,7 +153,7 @@ def run(
 class _Trained:
     """The model as it was trained: what every other form of it must equal."""
 
-    answerer: Answerer
+    predictor: Predictor
     model: Any
     description: ModelDescription
     tables: Frames
@@ -161,8 +162,8 @@ class _Trained:
         features = self.description.features
         inputs = model_inputs(self.tables.frame(columns), features, file=Path("request"))
         if self.description.label.kind == "regression":
-            return self.answerer.predictions(self.model, inputs)
-        return self.answerer.probabilities(self.model, inputs)
+            return self.predictor.predictions(self.model, inputs)
+        return self.predictor.probabilities(self.model, inputs)
 
 
 def _converted(

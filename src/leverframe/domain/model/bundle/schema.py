@@ -1,14 +1,16 @@
-"""What a request for predictions may hold: a field a column, with what the contract promises of it.
+"""What a request for predictions may hold: a field a column, with the constraints of the contract on it.
 
 The schema travels with the model as ``schema.json``; the server refuses what does not fit it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from leverframe.documents import parsed
 from leverframe.domain.features.training_set import Feature, Label
 
 FieldKind = Literal["text", "number", "boolean"]
@@ -30,11 +32,11 @@ class Field:
     kind: FieldKind
     whole: bool = False
     nullable: bool = True
-    minimum: float | None = None
-    maximum: float | None = None
-    above: float | None = None
-    below: float | None = None
-    allowed: tuple[str | float, ...] | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    above: int | float | None = None
+    below: int | float | None = None
+    allowed: tuple[str | int | float, ...] | None = None
     pattern: str | None = None
     longest: int | None = None
 
@@ -52,18 +54,18 @@ class Schema:
 
 
 def derived(
-    model: str, learnt: tuple[Label, Sequence[str]], features: Sequence[Feature], promised: Mapping[str, Field],
+    model: str, learnt: tuple[Label, Sequence[str]], features: Sequence[Feature], constraints: Mapping[str, Field],
     keys: Sequence[Field],
 ) -> Schema:  # fmt: skip
     """Return the schema of a model that learnt ``features``.
 
-    ``learnt`` are label and classes, ``promised`` what the contract of the spine says of its
+    ``learnt`` are label and classes, ``constraints`` what the contract of the spine says of its
     columns, ``keys`` the fields of a request as the snapshot knows them. A feature that is
     computed has no contract of its own: any finite number will do, and a missing one.
     """
     label, classes = learnt
-    columns = tuple(_column(each, promised.get(each.name)) for each in features)
-    fields = tuple(_key(each, promised.get(each.name)) for each in keys)
+    columns = tuple(_column(each, constraints.get(each.name)) for each in features)
+    fields = tuple(_key(each, constraints.get(each.name)) for each in keys)
     return Schema(model, label, tuple(classes), columns, (*fields, Field(AS_OF, "text", longest=40)))
 
 
@@ -87,37 +89,20 @@ def breaking(served: Schema, asked: Schema) -> list[str]:
     return found
 
 
-def to_json(schema: Schema) -> dict[str, Any]:
-    """Return the schema as plain values; of a field only what it restricts."""
-    told = asdict(schema)
-    for form in ("columns", "keys"):
-        told[form] = [{key: value for key, value in each.items() if value is not None} for each in told[form]]
-    return told
-
-
 def from_json(content: Mapping[str, Any]) -> Schema:
-    """Return the schema that ``to_json`` gave; raises ``KeyError``, ``TypeError`` for anything else."""
-    fields = {form: tuple(_field(each) for each in content[form]) for form in ("columns", "keys")}
-    return Schema(
-        content["model"], Label(**content["label"]), tuple(content["classes"]), maximum_rows=content["maximum_rows"],
-        **fields,
-    )  # fmt: skip
+    """Return the schema of a document that was parsed already; raises ``ValueError`` for anything else."""
+    return parsed(Schema, json.dumps(content))
 
 
-def _field(content: Mapping[str, Any]) -> Field:
-    allowed = content.get("allowed")
-    return Field(**{**content, "allowed": None if allowed is None else tuple(allowed)})
-
-
-def _column(feature: Feature, promised: Field | None) -> Field:
+def _column(feature: Feature, constraints: Field | None) -> Field:
     kind: FieldKind = {"categorical": "text", "boolean": "boolean"}.get(feature.kind, "number")  # type: ignore[assignment]
-    if promised is None or promised.kind != kind:
+    if constraints is None or constraints.kind != kind:
         return Field(feature.name, kind)
-    return replace(promised, whole=False)  # the model takes any number, so a mean in its place is no error
+    return replace(constraints, whole=False)  # the model takes any number, so a mean in its place is no error
 
 
-def _key(field: Field, promised: Field | None) -> Field:
-    return promised if promised is not None and promised.kind == field.kind else field
+def _key(field: Field, constraints: Field | None) -> Field:
+    return constraints if constraints is not None and constraints.kind == field.kind else field
 
 
 def _kind(field: Field) -> str:

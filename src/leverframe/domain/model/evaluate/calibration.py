@@ -1,4 +1,4 @@
-"""Whether what the model says comes true: bins of equal count over the sorted scores."""
+"""Calibration: whether predictions match outcomes, in bins of equal count over the sorted scores."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows of similar score: what the model said on average, what happened, and its interval."""
+    """Rows of similar score: the mean prediction, the mean outcome, and its interval."""
 
-    said: float
-    happened: float
+    predicted: float
+    observed: float
     low: float
     high: float
     rows: int
@@ -52,7 +52,7 @@ class Calibration:
             self._excess[rows, number] = scores[rows] - outcomes[rows]
 
     def error(self, weighing: Weighing) -> Floats:
-        """Return the mean distance between said and happened, bins by weight, shape (samples,).
+        """Return the mean distance between prediction and outcome, bins by weight, shape (samples,).
 
         This is the expected calibration error of Naeini, Cooper and Hauskrecht (2015), with bins
         of equal count.
@@ -68,10 +68,10 @@ class Calibration:
         """
         found = []
         for rows in self._bins:
-            happened = self._outcomes[rows]
-            total, count = ByDay(days[rows], draws).totals(np.stack([happened, np.ones(len(rows))], axis=1)).T
+            observed = self._outcomes[rows]
+            total, count = ByDay(days[rows], draws).totals(np.stack([observed, np.ones(len(rows))], axis=1)).T
             low, high = math.nan, math.nan
             if len(np.unique(days[rows])) >= MINIMUM_DAYS:
                 low, high = bounds(ratio(total, count), confidence)
-            found.append(Bin(float(self._scores[rows].mean()), float(happened.mean()), low, high, len(rows)))
+            found.append(Bin(float(self._scores[rows].mean()), float(observed.mean()), low, high, len(rows)))
         return found

@@ -1,4 +1,4 @@
-"""How an evaluation goes: read, let the model answer, measure, write."""
+"""The steps of an evaluation: read, predict, measure, write."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy as np
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import AS_OF, LABEL, TrainingSet
 from leverframe.domain.model.artefacts import Artefacts, read_as
-from leverframe.domain.model.evaluate import evaluation_charts as drawings
+from leverframe.domain.model.charts import Draw
+from leverframe.domain.model.evaluate import evaluation_charts, plots
 from leverframe.domain.model.evaluate import model_card as card
-from leverframe.domain.model.evaluate import plots
 from leverframe.domain.model.evaluate.evaluation_summary import summary_lines
 from leverframe.domain.model.evaluate.holdout import (
     Holdout,
-    checked_answers,
+    checked_predictions,
     days_of,
     numbered,
     positive_column,
@@ -35,13 +35,13 @@ from leverframe.domain.model.train import ModelDescription, checked_labels
 from leverframe.errors import EstimatorError
 from leverframe.settings.params import EvaluateSettings
 
-_THREADS = 1  # of sums: how they are cut among threads moves their last digits
+_THREADS = 1  # of sums: how they are split among threads changes their last digits
 
 _log = logging.getLogger(__name__)
 
 
-class Answerer(Protocol):
-    """Opens a stored model and asks it."""
+class Predictor(Protocol):
+    """Opens a stored model and predicts with it."""
 
     def load(self, data: bytes, estimator: str) -> Any:
         """Return the model; raises ``EstimatorError`` for a damaged file or a type that is not trusted."""
@@ -58,7 +58,7 @@ class Answerer(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out; ``metrics`` is the content of ``reports/metrics.json``."""
+    """The result; ``metrics`` is the content of ``reports/metrics.json``."""
 
     metrics: dict[str, Any]
     holdout: Holdout
@@ -70,28 +70,29 @@ class Evaluation:
 
 
 def run(
-    tables: Tables, artefacts: Artefacts, answerer: Answerer, settings: EvaluateSettings, timezone: str
+    tables: Tables, artefacts: Artefacts, predictor: Predictor, draw: Draw, settings: EvaluateSettings, timezone: str
 ) -> Evaluation:
-    """Judge the stored model on the hold-out; write metrics, plots, pictures, predictions and the card.
+    """Evaluate the stored model on the hold-out; write metrics, plots, pictures, predictions and the card.
 
     Days and months begin in ``timezone``. Raises ``SourceError``, ``LabelError``,
-    ``DefinitionError`` or ``EstimatorError``; nothing is written before every figure is known.
+    ``DefinitionError`` or ``EstimatorError``; nothing is written before every metric is known.
     """
-    training = read_as(TrainingSet.from_json, layout.TRAINING_SET, artefacts)
-    model = read_as(ModelDescription.from_json, layout.MODEL_DESCRIPTION, artefacts)
+    training = read_as(TrainingSet, layout.TRAINING_SET, artefacts)
+    model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, artefacts)
     _check_same_definition(training, model)
     table = tables.read(layout.HOLDOUT)
-    with answerer.threads(_THREADS):
-        answers = answered(answerer, model, table, artefacts.read_bytes(layout.MODEL))
-        holdout = assembled(model, table, answers, (settings, timezone))
+    with predictor.threads(_THREADS):
+        predictions = predicted(predictor, model, table, artefacts.read_bytes(layout.MODEL))
+        holdout = assembled(model, table, predictions, (settings, timezone))
         _log.info(f"evaluate: {len(holdout.labels):,} rows of {holdout.number_of_days} days")
         scores = scored(holdout, settings)
     subject = card.Subject(model, training, settings, timezone)
-    pictures = drawings.drawings(model.label.name, holdout, scores)
+    charts = evaluation_charts.charts(model.label.name, holdout, scores)
+    pictures = {name: draw(chart) for name, chart in charts.items()}
     texts = {layout.MODEL_CARD: card.card(subject, holdout, scores, pictures)}
     texts |= _below(layout.PLOTS, "csv", plots.plots(holdout, scores))
     texts |= _below(layout.PICTURES, "svg", pictures)
-    tables.write(layout.PREDICTIONS, predictions(holdout, table, model))
+    tables.write(layout.PREDICTIONS, prediction_columns(holdout, table, model))
     for path, text in texts.items():
         artefacts.write_text(path, text)
     for path in sorted(_POSSIBLE - set(texts)):  # an evaluation of another kind of label may have left one
@@ -110,13 +111,13 @@ def _check_same_definition(training: TrainingSet, model: ModelDescription) -> No
         )
 
 
-def answered(answerer: Answerer, model: ModelDescription, table: Table, data: bytes) -> Floats:
-    """Return what the model in ``data`` answers for each row of ``table``.
+def predicted(predictor: Predictor, model: ModelDescription, table: Table, data: bytes) -> Floats:
+    """Return the predictions of the model in ``data`` for the rows of ``table``.
 
-    A score or number a row, shape (rows,), or the probability of each class, shape (rows, classes).
+    A score or number per row, shape (rows,), or the probability of each class, shape (rows, classes).
     Raises ``EstimatorError`` where the bytes are not the model that is described.
     """
-    opened = answerer.load(data, model.estimator)
+    opened = predictor.load(data, model.estimator)
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != model.md5:
         raise EstimatorError(
             f"{layout.MODEL} is not the model that {layout.MODEL_DESCRIPTION} describes",
@@ -125,9 +126,9 @@ def answered(answerer: Answerer, model: ModelDescription, table: Table, data: by
         )
     inputs = model_inputs(table, model.features, file=layout.HOLDOUT)
     if model.label.kind == "regression":
-        return checked_answers(answerer.predictions(opened, inputs), (table.height,), model.label)
+        return checked_predictions(predictor.predictions(opened, inputs), (table.height,), model.label)
     shape = (table.height, len(model.classes))
-    probabilities = checked_answers(answerer.probabilities(opened, inputs), shape, model.label)
+    probabilities = checked_predictions(predictor.probabilities(opened, inputs), shape, model.label)
     return probabilities if model.label.kind == "multiclass" else _positive(probabilities, model)
 
 
@@ -137,31 +138,31 @@ def _positive(probabilities: Floats, model: ModelDescription) -> Floats:
 
 
 def assembled(
-    model: ModelDescription, table: Table, answers: Floats, settings: tuple[EvaluateSettings, str]
+    model: ModelDescription, table: Table, predictions: Floats, settings: tuple[EvaluateSettings, str]
 ) -> Holdout:
-    """Return the rows of ``table`` with the answers of the model, in the same order."""
+    """Return the rows of ``table`` with the predictions of the model, in the same order."""
     labels = checked_labels(column(table, LABEL, file=layout.HOLDOUT), model.label)
     days = days_of(table, settings[1])
     slices = sliced(table, settings[0].slices, days)
     classes: tuple[str, ...] = model.classes
     numbers = labels if model.label.kind == "multiclass" else labels.astype(np.float64)
     if model.label.kind == "multiclass":
-        classes, numbers, answers = with_classes(labels, answers, classes)
-    return Holdout(model.label.kind, classes, numbers, answers, numbered(days), slices)
+        classes, numbers, predictions = with_classes(labels, predictions, classes)
+    return Holdout(model.label.kind, classes, numbers, predictions, numbered(days), slices)
 
 
-def predictions(holdout: Holdout, table: Table, model: ModelDescription) -> dict[str, Any]:
-    """Return the columns of the predictions: moment, label, answers and slices, rows as in ``table``."""
+def prediction_columns(holdout: Holdout, table: Table, model: ModelDescription) -> dict[str, Any]:
+    """Return the columns of the predictions file: ``as_of``, label, predictions and slices, rows as in ``table``."""
     columns: dict[str, Any] = {AS_OF: table.get_column(AS_OF), LABEL: table.get_column(LABEL)}
     if holdout.kind == "binary":
-        columns["score"] = holdout.answers
+        columns["score"] = holdout.predictions
     elif holdout.kind == "regression":
-        columns["prediction"] = holdout.answers
+        columns["prediction"] = holdout.predictions
     else:
         names = np.array(holdout.classes)
-        columns["prediction"] = names[holdout.answers.argmax(axis=1)].tolist()
+        columns["prediction"] = names[holdout.predictions.argmax(axis=1)].tolist()
         for number, name in enumerate(model.classes):
-            columns[f"probability_{name}"] = holdout.answers[:, number]
+            columns[f"probability_{name}"] = holdout.predictions[:, number]
     for name, values in holdout.slices.items():
         columns.setdefault(name, table.get_column(name) if name in table.columns else values.tolist())
     return columns
@@ -173,5 +174,5 @@ def _below(folder: Path, ending: str, texts: Mapping[str, str]) -> dict[Path, st
 
 _POSSIBLE = {
     *_below(layout.PLOTS, "csv", dict.fromkeys(plots.NAMES, "")),
-    *_below(layout.PICTURES, "svg", dict.fromkeys(drawings.NAMES, "")),
+    *_below(layout.PICTURES, "svg", dict.fromkeys(evaluation_charts.NAMES, "")),
 }

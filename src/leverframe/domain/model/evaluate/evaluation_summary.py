@@ -24,7 +24,7 @@ def summary_lines(metrics: dict[str, Any]) -> list[str]:
         named = ", ".join(f"{each.name} {short(each.metric)} ({each.rows:,} rows)" for each in worst)
         lines.append(f"worst slices by {known[0].title}: {named}")
     if small:
-        lines.append(f"slices with too few rows to be judged: {len(small)}")
+        lines.append(f"slices with too few rows, not evaluated: {len(small)}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What was asked and answered: the rows of the hold-out with labels, answers, days and slices."""
+"""The rows of the hold-out with labels, predictions, days and slices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RESERVED = (AS_OF, LABEL, "score", "prediction")
 class Holdout:
     """Rows in file order.
 
-    ``labels`` are 0/1, numbers, or positions in ``classes``, shape (rows,); ``answers`` the score
+    ``labels`` are 0/1, numbers, or positions in ``classes``, shape (rows,); ``predictions`` the score
     or number of each row, shape (rows,), or the probability of each class, shape (rows, classes).
     ``days`` numbers the local day of each row from 0 in order of time; ``slices`` holds the value
     of each row by slice column.
@@ -35,7 +35,7 @@ class Holdout:
     kind: LabelKind
     classes: tuple[str, ...]
     labels: Floats
-    answers: Floats
+    predictions: Floats
     days: NDArray[np.int64]
     slices: Mapping[str, NDArray[np.str_]]
 
@@ -46,7 +46,7 @@ class Holdout:
 
     def judge(self, rows: NDArray[np.int64] | slice = slice(None)) -> AnyJudge:
         """Return the judge of some rows, or of all."""
-        return judge(self.kind, self.labels[rows], self.answers[rows])
+        return judge(self.kind, self.labels[rows], self.predictions[rows])
 
 
 def sliced(table: Table, names: Sequence[str], days: NDArray[np.datetime64]) -> dict[str, NDArray[np.str_]]:
@@ -88,7 +88,7 @@ def numbered(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
 
 
 def with_classes(
-    labels: NDArray[np.int64] | NDArray[np.str_], answers: Floats, known: Sequence[str]
+    labels: NDArray[np.int64] | NDArray[np.str_], predictions: Floats, known: Sequence[str]
 ) -> tuple[tuple[str, ...], Floats, Floats]:
     """Return the classes, the position of each label among them, and probabilities of that many columns.
 
@@ -98,29 +98,29 @@ def with_classes(
     new = sorted(set(written.tolist()) - set(known))
     classes = (*known, *new)
     position = {name: number for number, name in enumerate(classes)}
-    padded = np.concatenate([answers, np.zeros((len(answers), len(new)))], axis=1)
+    padded = np.concatenate([predictions, np.zeros((len(predictions), len(new)))], axis=1)
     return classes, np.array([position[each] for each in written.tolist()], dtype=np.float64), padded
 
 
-def checked_answers(answers: Floats, shape: tuple[int, ...], label: Label) -> Floats:
-    """Return answers of the expected shape; raises ``EstimatorError`` for another or for values that cannot be."""
-    if answers.shape != shape:
+def checked_predictions(predictions: Floats, shape: tuple[int, ...], label: Label) -> Floats:
+    """Return the predictions; raises ``EstimatorError`` for another shape or for impossible values."""
+    if predictions.shape != shape:
         raise EstimatorError(
-            f"the model answers in the shape {answers.shape}, not {shape}",
-            why=f"a {label.kind} label needs one answer a row" + (" and class" if len(shape) > 1 else ""),
-            next="train again with `dvc repro train`, or mend the estimator",
+            f"the predictions have the shape {predictions.shape}, not {shape}",
+            why=f"a {label.kind} label needs one prediction per row" + (" and class" if len(shape) > 1 else ""),
+            next="train again with `dvc repro train`, or fix the estimator",
         )
-    wrong = ~np.isfinite(answers)
+    wrong = ~np.isfinite(predictions)
     if label.kind != "regression":
-        wrong |= (answers < 0) | (answers > 1)
+        wrong |= (predictions < 0) | (predictions > 1)
     if wrong.any():
         raise EstimatorError(
-            f"{int(wrong.reshape(len(answers), -1).any(axis=1).sum())} of {len(answers)} answers of the model "
+            f"{int(wrong.reshape(len(predictions), -1).any(axis=1).sum())} of {len(predictions)} predictions "
             + ("are not finite numbers" if label.kind == "regression" else "are no probabilities"),
-            why=f"the first of them is {answers[wrong][0]}",
+            why=f"the first of them is {predictions[wrong][0]}",
             next="look for a division by zero or missing values in the estimator, then train again",
         )
-    return answers
+    return predictions
 
 
 def positive_column(classes: Sequence[str], label: Label) -> int:

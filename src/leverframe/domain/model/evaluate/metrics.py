@@ -33,7 +33,7 @@ class Metric:
 # The first of each kind is the one by which slices are compared.
 METRICS: dict[LabelKind, tuple[Metric, ...]] = {
     "binary": (
-        Metric("auc", "area under ROC", "higher"),
+        Metric("auc", "AUC", "higher"),
         Metric("average_precision", "average precision", "higher"),
         Metric("brier", "Brier score", "lower"),
         Metric("log_loss", "log loss", "lower"),
@@ -45,7 +45,7 @@ METRICS: dict[LabelKind, tuple[Metric, ...]] = {
         Metric("accuracy", "accuracy", "higher"),
         Metric("balanced_accuracy", "balanced accuracy", "higher"),
         Metric("macro_f1", "macro F1", "higher"),
-        Metric("auc", "area under ROC, one against rest", "higher"),
+        Metric("auc", "AUC, one against rest", "higher"),
         Metric("log_loss", "log loss", "lower"),
         Metric("calibration_error", "calibration error", "lower"),
     ),
@@ -54,7 +54,7 @@ METRICS: dict[LabelKind, tuple[Metric, ...]] = {
         Metric("rmse", "root mean squared error", "lower"),
         Metric("median_ae", "median absolute error", "lower"),
         Metric("r2", "R²", "higher"),
-        Metric("bias", "bias (said minus happened)", "neither"),
+        Metric("bias", "bias (predicted minus observed)", "neither"),
     ),
 }
 
@@ -66,8 +66,8 @@ class Binary:
         self.rows = len(labels)
         self.ranking = Ranking(scores, labels == 1)
         self.calibration = Calibration(scores, labels)
-        said = np.clip(scores, _EPSILON, 1 - _EPSILON)
-        surprise = -(labels * np.log(said) + (1 - labels) * np.log1p(-said))
+        predicted = np.clip(scores, _EPSILON, 1 - _EPSILON)
+        surprise = -(labels * np.log(predicted) + (1 - labels) * np.log1p(-predicted))
         self._averaged = np.stack([(scores - labels) ** 2, surprise, labels, scores], axis=1)
 
     def measure(self, weighing: Weighing) -> Floats:
@@ -85,7 +85,7 @@ class Multiclass:
         self.rows, classes = len(labels), probabilities.shape[1]
         chosen = probabilities.argmax(axis=1)
         self._true = np.eye(classes)[labels]
-        self._said = np.eye(classes)[chosen]
+        self._chosen = np.eye(classes)[chosen]
         self._rankings = [Ranking(probabilities[:, each], labels == each) for each in range(classes)]
         self._hit = (chosen == labels).astype(np.float64)
         self.calibration = Calibration(probabilities.max(axis=1, initial=0), self._hit)
@@ -95,9 +95,11 @@ class Multiclass:
     def measure(self, weighing: Weighing) -> Floats:
         """Return the metrics of the kind in order, shape (samples, metrics)."""
         accuracy, log_loss = _averages(weighing, self._averaged)
-        hits, true, said = (weighing.totals(each) for each in (self._true * self._said, self._true, self._said))
+        hits, true, predicted = (
+            weighing.totals(each) for each in (self._true * self._chosen, self._true, self._chosen)
+        )
         balanced = _mean_where(ratio(hits, true), true > 0)
-        f1 = _mean_where(ratio(2 * hits, true + said), true + said > 0)
+        f1 = _mean_where(ratio(2 * hits, true + predicted), true + predicted > 0)
         # A class that is missing makes its area, and so the mean, NaN: a mean over fewer classes is another figure.
         auc = np.mean([ranking.quality(weighing)[0] for ranking in self._rankings], axis=0)
         error = self.calibration.error(weighing)
@@ -143,11 +145,11 @@ class Regression:
 AnyJudge = Binary | Multiclass | Regression
 
 
-def judge(kind: LabelKind, labels: NDArray[np.float64] | NDArray[np.int64], answers: Floats) -> AnyJudge:
-    """Return the judge of a kind of label; ``answers`` are (rows, classes) for many classes, else (rows,)."""
+def judge(kind: LabelKind, labels: NDArray[np.float64] | NDArray[np.int64], predictions: Floats) -> AnyJudge:
+    """Return the judge of a kind of label; ``predictions`` are (rows, classes) for many classes, else (rows,)."""
     if kind == "multiclass":
-        return Multiclass(labels.astype(np.int64), answers)
-    return (Binary if kind == "binary" else Regression)(labels.astype(np.float64), answers)
+        return Multiclass(labels.astype(np.int64), predictions)
+    return (Binary if kind == "binary" else Regression)(labels.astype(np.float64), predictions)
 
 
 def _averages(weighing: Weighing, columns: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The model card: what a model predicts, from what, how well, and where not; generated facts only."""
+"""The model card: what a model predicts, from which features, how well, and its limits; generated facts only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PREDICTS = {
 
 @dataclass(frozen=True)
 class Subject:
-    """What a card is about."""
+    """The model of a card, and how it was trained and evaluated."""
 
     model: ModelDescription
     training: TrainingSet
@@ -37,9 +37,9 @@ class Subject:
 
 
 def card(subject: Subject, holdout: Holdout, scores: Scores, pictures: Collection[str] = ()) -> str:
-    """Return the model card in Markdown; names from the data are shown as they are, never as markup.
+    """Return the model card in Markdown; names from the data are shown verbatim, never as markup.
 
-    ``pictures`` are the names of those that lie beside it in ``pictures/``.
+    ``pictures`` are the names of the SVG files in ``pictures/``.
     """
     label = subject.model.label
     metric = METRICS[label.kind][0]
@@ -82,9 +82,9 @@ def _purpose(subject: Subject) -> list[str]:
         *_table(("fact", "value"), [
             ("estimator", code(model.estimator)),
             *params,
-            ("definition of the features", code(model.spec)),
+            ("feature definition (hash)", code(model.spec)),
             ("model file", f"md5 {code(model.md5)}"),
-            ("made with", ", ".join(f"{name} {version}" for name, version in model.versions.items())),
+            ("trained with", ", ".join(f"{name} {version}" for name, version in model.versions.items())),
         ]),
     ]  # fmt: skip
 
@@ -101,7 +101,7 @@ def _data(subject: Subject, holdout: Holdout) -> list[str]:
         "",
         *_table(("split", "months", "rows", "left out: no label", "left out: label known too late"), rows),
         "",
-        f"Months and days are those of {subject.timezone}. The hold-out has rows of {holdout.number_of_days:,} days.",
+        f"Days and months are in {subject.timezone} time. The hold-out covers {holdout.number_of_days:,} days.",
     ]
 
 
@@ -121,11 +121,11 @@ def _metrics(subject: Subject, scores: Scores) -> list[str]:
         for each in METRICS[subject.model.label.kind]
     ]
     return [
-        "## Quality on the hold-out",
+        "## Metrics on the hold-out",
         "",
         *_table(("metric", "value", f"{percent} interval", "better"), rows),
         "",
-        f"Intervals: {subject.settings.resamples:,} resamples of whole days.",
+        f"Intervals: bootstrap, {subject.settings.resamples:,} resamples of whole days.",
     ]
 
 
@@ -147,11 +147,11 @@ def _calibration(subject: Subject, scores: Scores) -> list[str]:
     if not scores.bins:
         return []
     rows = [
-        (short(each.said), short(each.happened),
+        (short(each.predicted), short(each.observed),
          _interval({"low": _none(each.low), "high": _none(each.high)}), f"{each.rows:,}")
         for each in scores.bins
     ]  # fmt: skip
-    head = ("said, mean of the bin", "happened", f"{_percent(subject)} interval", "rows")
+    head = ("predicted (mean of the bin)", "observed", f"{_percent(subject)} interval", "rows")
     return ["## Calibration", "", *_table(head, rows)]
 
 
@@ -166,29 +166,30 @@ def _thresholds(scores: Scores) -> list[str]:
     return ["## Thresholds", "", *_table(_THRESHOLD_HEAD, rows)]
 
 
-_THRESHOLD_HEAD = ("act from", "precision", "recall", "F1", "share acted on", "right", "wrong", "missed")
+_THRESHOLD_HEAD = ("threshold", "precision", "recall", "F1", "predicted positive", "TP", "FP", "FN")
 
 
 def _limits(subject: Subject, holdout: Holdout, scores: Scores, small: Sequence[SliceLine]) -> Iterable[str]:
     split, kind = subject.training.holdout, subject.model.label.kind
-    yield f"The figures hold for {split.first} to {split.last}; later rows were not seen."
+    yield f"The metrics hold for {split.first} to {split.last}; they say nothing about later rows."
     if split.without_label:
         share = split.without_label / (split.without_label + split.rows)
-        yield f"{split.without_label:,} hold-out rows ({share:.1%}) have no label; nothing here is known of them."
+        yield f"{split.without_label:,} hold-out rows ({share:.1%}) have no label; the metrics leave them out."
     if small:
         names = ", ".join(code(each.name) for each in small[:10]) + (" and others" if len(small) > 10 else "")
-        yield f"Slices of fewer than {subject.settings.minimum_slice_rows:,} rows, not judged ({len(small)}): {names}."
+        fewest = f"{subject.settings.minimum_slice_rows:,}"
+        yield f"Slices of fewer than {fewest} rows, not evaluated ({len(small)}): {names}."
     if holdout.number_of_days < MINIMUM_DAYS:
-        yield f"The hold-out has fewer than {MINIMUM_DAYS} days: intervals are not given."
+        yield f"The hold-out has fewer than {MINIMUM_DAYS} days, too few for intervals."
     missing = [each.title for each in METRICS[kind] if scores.figures[each.name] is None]
     if missing:
-        yield f"Not defined on these rows: {', '.join(missing)}."
+        yield f"Undefined on these rows: {', '.join(missing)}."
     if kind == "binary" and scores.figures["base_rate"]:
         factor = scores.figures["mean_score"] / scores.figures["base_rate"]
         yield f"The mean score is {factor:.2f} times the base rate."
     new = holdout.classes[len(subject.model.classes) :] if kind == "multiclass" else ()
     if new:
-        yield f"Classes of the hold-out that training did not have: {', '.join(code(each) for each in new)}."
+        yield f"Classes in the hold-out that the training set lacks: {', '.join(code(each) for each in new)}."
 
 
 def _picture(name: str, pictures: Collection[str]) -> list[str]:

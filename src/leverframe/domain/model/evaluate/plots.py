@@ -46,7 +46,7 @@ def plots(holdout: Holdout, scores: Scores) -> dict[str, str]:
 
 def precision_recall(holdout: Holdout, points: int = POINTS) -> Curve:
     """Return at most ``points`` of (recall, precision, threshold), recall ascending; empty without a positive row."""
-    thresholds, hits, misses = Ranking(holdout.answers, holdout.labels == 1).counts()
+    thresholds, hits, misses = Ranking(holdout.predictions, holdout.labels == 1).counts()
     if len(hits) == 0 or hits[-1] == 0:
         return []
     rows = list(zip(hits / hits[-1], hits / (hits + misses), thresholds, strict=True))
@@ -55,7 +55,7 @@ def precision_recall(holdout: Holdout, points: int = POINTS) -> Curve:
 
 def roc(holdout: Holdout, points: int = POINTS) -> Curve:
     """Return at most ``points`` of (false positive rate, true positive rate, threshold); empty for one class."""
-    thresholds, hits, misses = Ranking(holdout.answers, holdout.labels == 1).counts()
+    thresholds, hits, misses = Ranking(holdout.predictions, holdout.labels == 1).counts()
     if len(hits) == 0 or hits[-1] == 0 or misses[-1] == 0:
         return []
     rows = list(zip(misses / misses[-1], hits / hits[-1], thresholds, strict=True))
@@ -72,11 +72,11 @@ def _thinned(rows: Curve, along: Sequence[float], points: int) -> Curve:
 
 
 def _classes(holdout: Holdout) -> list[Sequence[Any]]:
-    chosen = holdout.answers.argmax(axis=1)
+    chosen = holdout.predictions.argmax(axis=1)
     table: list[Sequence[Any]] = []
     for number, name in enumerate(holdout.classes):
-        true, said = holdout.labels == number, chosen == number
-        hits, rows, alerts = int((true & said).sum()), int(true.sum()), int(said.sum())
+        true, predicted = holdout.labels == number, chosen == number
+        hits, rows, alerts = int((true & predicted).sum()), int(true.sum()), int(predicted.sum())
         precision = hits / alerts if alerts else math.nan
         recall = hits / rows if rows else math.nan
         f1 = 2 * hits / (rows + alerts) if rows + alerts else math.nan

@@ -56,7 +56,7 @@ def scored(holdout: Holdout, settings: EvaluateSettings) -> Scores:
     }
     bins = judge.calibration.table(holdout.days, draws, settings.confidence)
     binary = holdout.kind == "binary"
-    thresholds = threshold_table(holdout.labels, holdout.answers, settings.thresholds) if binary else []
+    thresholds = threshold_table(holdout.labels, holdout.predictions, settings.thresholds) if binary else []
     return Scores(figures, bins, thresholds)
 
 

@@ -1,1 +1,1 @@
-"""Which stages of the pipeline are stale, and why."""
+"""Which stages of the pipeline are stale, with the reasons."""

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from leverframe.domain.pipeline.status import parameters
-from leverframe.domain.pipeline.status.reasons import Finding, Reason
+from leverframe.domain.pipeline.status.reasons import Finding, StaleReason
 from leverframe.domain.pipeline.status.resolved import Artefact, Locked, Recorded, Stage
 
 
@@ -22,7 +22,7 @@ class Presence(Enum):
 
 @dataclass(frozen=True)
 class Look:
-    """The result of looking at a path; ``size`` is in bytes, known only where it was asked for."""
+    """The result of a comparison; ``size`` is in bytes, and known only if it was computed."""
 
     presence: Presence
     size: int | None = None
@@ -32,7 +32,7 @@ class WorkingTree(Protocol):
     """The files of the repository and the local cache of DVC."""
 
     def look(self, path: str, recorded: Recorded | None) -> Look:
-        """Compare a path with its record; whatever exists is different from no record."""
+        """Compare a path with its record; a file without a record is different."""
 
     def cached(self, recorded: Recorded) -> bool:
         """Tell whether the cache holds the content."""
@@ -40,7 +40,7 @@ class WorkingTree(Protocol):
 
 @dataclass(frozen=True)
 class Sight:
-    """All that a comparison may look at; ``producers`` maps an output path to its record in the lock."""
+    """What a comparison reads; ``producers`` maps an output path to its record in the lock."""
 
     tree: WorkingTree
     parameters: Mapping[str, Mapping[str, Any] | None]
@@ -48,10 +48,10 @@ class Sight:
 
 
 def compare(stage: Stage, locked: Locked, sight: Sight) -> list[Finding]:
-    """Return everything that makes ``stage`` differ from its last run; nothing when it is as recorded."""
-    found = [Finding(Reason.ALWAYS_RUNS, stage.name)] if stage.always_runs else []
+    """Return the differences of ``stage`` from its last run; empty if there is none."""
+    found = [Finding(StaleReason.ALWAYS_RUNS, stage.name)] if stage.always_runs else []
     if not stage.is_source and stage.command != locked.command:
-        found.append(Finding(Reason.COMMAND_CHANGED, "cmd", _line(locked.command), _line(stage.command)))
+        found.append(Finding(StaleReason.COMMAND_CHANGED, "cmd", _line(locked.command), _line(stage.command)))
     if not stage.frozen:
         for file in stage.parameters:
             found += parameters.findings(file, sight.parameters[file.path], locked.parameters.get(file.entry))
@@ -71,20 +71,20 @@ def _dependencies(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Findin
         if look.presence is Presence.ABSENT:
             yield Finding(_absent(dependency, recorded, sight), dependency.path)
         elif recorded is None:
-            yield Finding(Reason.DEPENDENCY_ADDED, dependency.path)
+            yield Finding(StaleReason.DEPENDENCY_ADDED, dependency.path)
         elif look.presence is Presence.DIFFERENT:
-            yield Finding(Reason.DEPENDENCY_CHANGED, dependency.path, *_sizes(recorded, look))
+            yield Finding(StaleReason.DEPENDENCY_CHANGED, dependency.path, *_sizes(recorded, look))
 
 
-def _absent(dependency: Artefact, recorded: Recorded | None, sight: Sight) -> Reason:
-    """Return why a dependency is not here: its data were not fetched, or nothing can bring it."""
+def _absent(dependency: Artefact, recorded: Recorded | None, sight: Sight) -> StaleReason:
+    """Return why a dependency is missing: its data were not pulled, or nobody can pull them."""
     if dependency.path in sight.producers:
         made = sight.producers[dependency.path]
         if made is None or recorded is None:
-            return Reason.DEPENDENCY_MISSING
-        return Reason.DEPENDENCY_ABSENT if made.md5 == recorded.md5 else Reason.DEPENDENCY_CHANGED
+            return StaleReason.DEPENDENCY_MISSING
+        return StaleReason.DEPENDENCY_ABSENT if made.md5 == recorded.md5 else StaleReason.DEPENDENCY_CHANGED
     overlaps = (_contains(path, dependency.path) or _contains(dependency.path, path) for path in sight.producers)
-    return Reason.DEPENDENCY_ABSENT if recorded and any(overlaps) else Reason.DEPENDENCY_MISSING
+    return StaleReason.DEPENDENCY_ABSENT if recorded and any(overlaps) else StaleReason.DEPENDENCY_MISSING
 
 
 def _contains(folder: str, path: str) -> bool:
@@ -96,14 +96,14 @@ def _outputs(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Finding]:
         recorded = locked.outputs.get(output.entry)
         look = sight.tree.look(output.path, recorded)
         if recorded is None:
-            yield Finding(Reason.OUTPUT_ADDED, output.path)
+            yield Finding(StaleReason.OUTPUT_ADDED, output.path)
         elif look.presence is Presence.ABSENT:
             kept = ("in the cache" if sight.tree.cached(recorded) else "") if output.cached else "in git"
-            yield Finding(Reason.OUTPUT_ABSENT, output.path, detail=kept)
+            yield Finding(StaleReason.OUTPUT_ABSENT, output.path, detail=kept)
         elif look.presence is Presence.DIFFERENT:
-            yield Finding(Reason.OUTPUT_CHANGED, output.path, *_sizes(recorded, look))
+            yield Finding(StaleReason.OUTPUT_CHANGED, output.path, *_sizes(recorded, look))
         elif output.cached and not sight.tree.cached(recorded):
-            yield Finding(Reason.OUTPUT_NOT_CACHED, output.path)
+            yield Finding(StaleReason.OUTPUT_NOT_CACHED, output.path)
 
 
 def _sizes(recorded: Recorded, look: Look) -> tuple[str | None, str | None]:

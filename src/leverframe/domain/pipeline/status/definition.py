@@ -230,5 +230,5 @@ def _wrong(what: str, expected: str, given: object) -> DefinitionError:
     return DefinitionError(
         f"{what} is not {expected}",
         why=f"given: {str(given)[:80]!r}",
-        next="mend the file; `dvc stage list` shows how DVC reads it",
+        next="fix the file; `dvc stage list` shows how DVC reads it",
     )

@@ -50,7 +50,7 @@ def _folders(path: str) -> list[str]:
 def ordered(stages: Sequence[Stage], pairs: Iterable[tuple[str, str]]) -> list[Stage]:
     """Return the stages with every writer before its readers, else in the order given.
 
-    Raises ``DefinitionError`` for a circle.
+    Raises ``DefinitionError`` for a cycle.
     """
     waiting: dict[str, set[str]] = {stage.name: set() for stage in stages}
     readers: dict[str, list[str]] = {stage.name: [] for stage in stages}
@@ -63,8 +63,8 @@ def ordered(stages: Sequence[Stage], pairs: Iterable[tuple[str, str]]) -> list[S
         ready = [name for name in by_name if not waiting[name]]
         if not ready:
             raise DefinitionError(
-                f"the stages {', '.join(f'`{name}`' for name in by_name)} wait for one another",
-                why="each of them reads, directly or through others, what it writes itself",
+                f"the stages {', '.join(f'`{name}`' for name in by_name)} depend on one another",
+                why="each of them reads, directly or through others, what it writes",
                 next="remove one of the dependencies in dvc.yaml",
             )
         for name in ready:

@@ -21,7 +21,7 @@ def locked_stages(content: Mapping[str, Any], file: str) -> Mapping[str, Any]:
         raise RepositoryError(
             f"{file} is not a lock of schema 2.0",
             why=f"its schema is {content.get('schema')!r}",
-            next="`dvc repro` writes a new one",
+            next="run `dvc repro`, which writes a new one",
         )
     return stages
 
@@ -36,8 +36,8 @@ def split(text: str) -> dict[str, str]:
     head, _, body = text.partition("stages:\n")
     if head.replace('"', "'").strip() != "schema: '2.0'" or re.search(r"^(<{7}|>{7}|={7})", text, re.MULTILINE):
         raise RepositoryError(
-            "this is no lock of schema 2.0",
-            why="it does not begin as DVC writes it, or holds conflict markers",
+            "this is not a lock of schema 2.0",
+            why="it does not begin as DVC writes it, or has conflict markers",
             next="take one side with `git checkout --ours dvc.lock`, then `dvc repro`",
         )
     starts = [(found[1], found.start()) for found in _STAGE.finditer(body)]
@@ -64,7 +64,7 @@ def locked(entry: Mapping[str, Any], where: str) -> Locked:
 
 
 def source(content: Mapping[str, Any], file: str) -> tuple[Stage, Locked]:
-    """Return data that `dvc add` or `dvc import` put under control, as the stage in its `.dvc` file.
+    """Return data tracked by `dvc add` or `dvc import` as the stage of its `.dvc` file.
 
     An import is read as frozen: whether its origin has moved on cannot be told without a network.
     Raises ``DefinitionError`` for the single-stage form with a command, which DVC 1 wrote.

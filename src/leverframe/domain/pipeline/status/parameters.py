@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from leverframe.domain.pipeline.status.reasons import Finding, Reason
+from leverframe.domain.pipeline.status.reasons import Finding, StaleReason
 from leverframe.domain.pipeline.status.resolved import ParameterFile, unresolvable
 from leverframe.errors import SettingsError
 from leverframe.yaml_files import parse
 
 _NOTHING = object()
-_LONGEST = 60  # characters of a value that a person still reads in a table
+_LONGEST = 60  # characters of a value in a table
 
 
 def parsed(text: str, path: str) -> dict[str, Any]:
@@ -27,14 +27,14 @@ def parsed(text: str, path: str) -> dict[str, Any]:
     try:
         content = json.loads(text) if path.endswith(".json") else _toml(text)
     except ValueError as error:
-        raise SettingsError(f"cannot read {path}", why=str(error), next="mend the line named above") from error
+        raise SettingsError(f"cannot read {path}", why=str(error), next="fix the line named above") from error
     if not isinstance(content, dict):
         raise SettingsError(f"{path} holds no sections", why="it is not a mapping", next="give every value a name")
     return content
 
 
 def _toml(text: str) -> dict[str, Any]:
-    import tomllib  # noqa: PLC0415 - all would wait for what few need
+    import tomllib  # noqa: PLC0415 - few repositories need it
 
     return tomllib.loads(text)
 
@@ -42,35 +42,35 @@ def _toml(text: str) -> dict[str, Any]:
 def findings(
     parameters: ParameterFile, current: Mapping[str, Any] | None, recorded: Mapping[str, Any] | None
 ) -> list[Finding]:
-    """Return what differs between the file now and the lock; None stands for no such file or entry."""
+    """Return the differences between the file and the lock; None means no such file or entry."""
     if current is None:
-        return [Finding(Reason.PARAMETER_FILE_MISSING, parameters.path)]
+        return [Finding(StaleReason.PARAMETER_FILE_MISSING, parameters.path)]
     known = recorded or {}
     keys = parameters.keys or tuple(dict.fromkeys([*map(str, current), *known]))
     found = []
     for key in keys:
-        gone = Reason.PARAMETER_MISSING if parameters.keys else Reason.PARAMETER_REMOVED
+        gone = StaleReason.PARAMETER_MISSING if parameters.keys else StaleReason.PARAMETER_REMOVED
         finding = _finding(_subject(parameters.path, key), _select(current, key), known.get(key, _NOTHING), gone)
         found += [finding] if finding else []
     return found
 
 
-def _finding(subject: str, now: Any, before: Any, gone: Reason) -> Finding | None:
+def _finding(subject: str, now: Any, before: Any, gone: StaleReason) -> Finding | None:
     if now is _NOTHING:
         return Finding(gone, subject, old=None if before is _NOTHING else shown(before))
     if before is _NOTHING:
-        return Finding(Reason.PARAMETER_ADDED, subject, new=shown(now))
+        return Finding(StaleReason.PARAMETER_ADDED, subject, new=shown(now))
     if now == before:
         return None
     inner = _first_difference(before, now)
     if inner is None:
-        return Finding(Reason.PARAMETER_CHANGED, subject, shown(before), shown(now))
+        return Finding(StaleReason.PARAMETER_CHANGED, subject, shown(before), shown(now))
     path, old, new = inner
-    return Finding(Reason.PARAMETER_CHANGED, f"{subject}.{path}", shown(old), shown(new))
+    return Finding(StaleReason.PARAMETER_CHANGED, f"{subject}.{path}", shown(old), shown(new))
 
 
 def _first_difference(before: Any, now: Any) -> tuple[str, Any, Any] | None:
-    """Return where two sections differ when they differ in one place only, so that a person sees it."""
+    """Return the one place where two sections differ, if there is only one."""
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return None
     differing = [key for key in {**before, **now} if before.get(key, _NOTHING) != now.get(key, _NOTHING)]
@@ -99,7 +99,7 @@ def _subject(path: str, key: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a value in one line, cut where a person stops reading."""
+    """Return a value as one line, cut if it is long."""
     if value is _NOTHING:
         return "(nothing)"
     text = json.dumps(value, ensure_ascii=False, default=str)

@@ -1,4 +1,4 @@
-"""The words for what can be wrong with a stage, and the states that follow from them."""
+"""The reasons why a stage is stale, and the states that follow from them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from enum import Enum
 from leverframe.domain.pipeline.status.resolved import Recorded, Stage
 
 
-class Reason(Enum):
-    """Why a stage is not fresh: a closed vocabulary, the same in every form of output."""
+class StaleReason(Enum):
+    """Why a stage is not fresh: a closed list, the same in every form of output."""
 
     STAGE_NEW = "stage-new"
     LOCK_ENTRY_GONE = "lock-entry-gone"
@@ -32,12 +32,12 @@ class Reason(Enum):
     UPSTREAM_STALE = "upstream-stale"
 
 
-ABSENCE = frozenset({Reason.DEPENDENCY_ABSENT, Reason.OUTPUT_ABSENT, Reason.OUTPUT_NOT_CACHED})
-"""Reasons that say data are not here although the lock stands: `dvc pull` mends them."""
+ABSENCE = frozenset({StaleReason.DEPENDENCY_ABSENT, StaleReason.OUTPUT_ABSENT, StaleReason.OUTPUT_NOT_CACHED})
+"""Reasons of data that are not on this machine while the lock is valid: `dvc pull` fetches them."""
 
 
 class State(Enum):
-    """What would happen to a stage, from "nothing" to "it has never run"."""
+    """The state of a stage, from fresh to never run."""
 
     FRESH = "fresh"
     MISSING = "missing"
@@ -47,14 +47,14 @@ class State(Enum):
 
 
 STALE = frozenset({State.DOWNSTREAM, State.CHANGED, State.NEW})
-"""States in which `dvc repro` would run, or may have to run, the stage."""
+"""States in which `dvc repro` runs, or may have to run, the stage."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing about one stage: what it is about, and its value in the lock and now where both exist."""
+    """One difference of one stage: its subject, and the value in the lock and now, if both exist."""
 
-    reason: Reason
+    reason: StaleReason
     subject: str
     old: str | None = None
     new: str | None = None
@@ -71,29 +71,29 @@ class StageStatus:
 
     @classmethod
     def of(cls, stage: Stage, findings: list[Finding]) -> StageStatus:
-        """Return the status that ``findings`` give a stage, those of other stages left aside."""
+        """Return the status that follows from the findings about the stage itself."""
         reasons = {finding.reason for finding in findings}
         if not reasons:
             state = State.FRESH
-        elif reasons & {Reason.STAGE_NEW, Reason.LOCK_ENTRY_GONE}:
+        elif reasons & {StaleReason.STAGE_NEW, StaleReason.LOCK_ENTRY_GONE}:
             state = State.NEW
         else:
             state = State.MISSING if reasons <= ABSENCE else State.CHANGED
         return cls(stage, state, tuple(findings))
 
     def below(self, stale: list[str]) -> StageStatus:
-        """Return the status of a stage whose direct upstream stages ``stale`` would run."""
+        """Return the status of a stage whose direct upstream stages ``stale`` have to run."""
         if not stale or self.state in STALE:
             return self
-        upstream = tuple(Finding(Reason.UPSTREAM_STALE, name) for name in stale)
+        upstream = tuple(Finding(StaleReason.UPSTREAM_STALE, name) for name in stale)
         return replace(self, state=State.DOWNSTREAM, findings=(*self.findings, *upstream))
 
 
 @dataclass(frozen=True)
 class PipelineStatus:
-    """Every stage in the order in which DVC could run them; ``edges`` lead from a stage to its readers.
+    """Every stage in an order in which DVC could run them; ``edges`` lead from a stage to its readers.
 
-    ``notes`` say what was not looked at; ``recorded`` is what the lock knows of each output, by path.
+    ``notes`` say what was not checked; ``recorded`` is the record of each output in the lock, by path.
     """
 
     stages: tuple[StageStatus, ...]
@@ -103,7 +103,7 @@ class PipelineStatus:
 
     @property
     def stale(self) -> bool:
-        """Tell whether `dvc repro` would have something to run."""
+        """Tell whether `dvc repro` has a stage to run."""
         return any(each.state in STALE for each in self.stages)
 
     def count(self, state: State) -> int:

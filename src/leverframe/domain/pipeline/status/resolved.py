@@ -1,4 +1,4 @@
-"""What a pipeline is once its definition is resolved: stages, and the files and values they read and write."""
+"""A resolved pipeline definition: stages, and the files and parameters that they read and write."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Artefact:
 
 @dataclass(frozen=True)
 class ParameterFile:
-    """The parameters that a stage reads from one file; no ``keys`` means all of them."""
+    """The parameters that a stage reads from one file; without ``keys``, all of them."""
 
     path: str
     entry: str
@@ -55,18 +55,18 @@ class Stage:
 
     @property
     def is_source(self) -> bool:
-        """Tell whether this is data that somebody added, not something a command makes."""
+        """Tell whether this is data added by `dvc add`, which no command writes."""
         return self.command is None
 
     @property
     def always_runs(self) -> bool:
-        """Tell whether DVC runs the stage every time, as it says so or has nothing to compare."""
+        """Tell whether DVC always runs the stage: it is declared so, or has nothing to compare."""
         return self.always_changed or not (self.is_source or self.dependencies or self.parameters or self.outputs)
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the lock knows of an artefact: MD5 (with `.dir` for a directory), bytes, number of files."""
+    """The record of an artefact in the lock: MD5 (with `.dir` for a directory), bytes, number of files."""
 
     md5: str
     size: int | None = None
@@ -75,7 +75,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Locked:
-    """What the lock knows of a stage since its last run; artefacts and parameter files by entry."""
+    """The record of a stage in the lock; artefacts and parameter files by entry."""
 
     command: Any
     dependencies: dict[str, Recorded]
@@ -84,7 +84,7 @@ class Locked:
 
     @property
     def inputs(self) -> tuple[Any, ...]:
-        """All that the outputs follow from, as far as the stage declares it."""
+        """All declared inputs of the stage."""
         return self.command, self.dependencies, self.parameters
 
 
@@ -117,9 +117,9 @@ def _normal(folder: str, entry: str) -> str:
 
 
 def unresolvable(construct: str, where: str) -> DefinitionError:
-    """Return the error that says which construct of DVC this program does not follow."""
+    """Return the error for a construct of DVC that `status` does not support."""
     return DefinitionError(
-        f"cannot tell the state of {where}: {construct} is not followed here",
-        why="`leverframe status` reads the definition itself, and would rather stop than guess",
-        next="run `dvc status`, which knows every construct, or write the definition without it",
+        f"cannot determine the state of {where}: `leverframe status` does not support {construct}",
+        why="it reads dvc.yaml itself, and stops rather than guess",
+        next="run `dvc status`, which supports every construct, or avoid it in dvc.yaml",
     )

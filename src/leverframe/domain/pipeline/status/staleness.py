@@ -11,7 +11,7 @@ from leverframe.domain.pipeline.status import graph, parameters
 from leverframe.domain.pipeline.status.compare import Sight, WorkingTree, compare
 from leverframe.domain.pipeline.status.definition import Definition
 from leverframe.domain.pipeline.status.lock import locked, locked_stages, source
-from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, Reason, StageStatus
+from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, StageStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded, Stage
 from leverframe.domain.pipeline.status.template import FlagStyle
 from leverframe.errors import DefinitionError, RepositoryError, SettingsError, nearest
@@ -21,20 +21,20 @@ _NAMED = 3  # changed files of a directory that are named, the rest is counted
 
 
 class Repository(Protocol):
-    """What git knows; every path is relative to the root of the pipeline."""
+    """The git repository; every path is relative to the root of the pipeline."""
 
     def files(self, *patterns: str) -> list[str]:
         """Return the files of the working tree that match and are not ignored, tracked or not."""
 
     def show(self, revision: str, path: str) -> bytes | None:
-        """Return the content of a file at a revision, None when it was not there."""
+        """Return the content of a file at a revision, None if it did not exist."""
 
     def changed_since_commit_of(self, path: str, within: Sequence[str]) -> list[str]:
         """Return the files in ``within`` that changed after the last commit that touched ``path``."""
 
 
 class Tree(WorkingTree, Protocol):
-    """The working tree, with what is needed beyond a comparison."""
+    """The working tree, with what `status` needs beyond a comparison."""
 
     def text(self, path: str) -> str | None:
         """Return the content of a text file, None when there is none."""
@@ -43,15 +43,15 @@ class Tree(WorkingTree, Protocol):
         """Tell whether `.dvcignore` hides a file."""
 
     def flag_style(self) -> FlagStyle:
-        """Return how the configuration of DVC wants mappings in commands."""
+        """Return how the DVC configuration renders mappings in commands."""
 
     def keep(self) -> None:
-        """Store what was computed for the next time."""
+        """Store the computed hashes for the next run."""
 
 
 @dataclass
 class _Reading:
-    """What was read so far: stages, their entries in the lock, parameter files."""
+    """What has been read: stages, their entries in the lock, parameter files."""
 
     repository: Repository
     tree: Tree
@@ -89,7 +89,7 @@ class _Reading:
         self.stages.append(stage)
         self.entries[stage.name] = entry
         if content.get("deps"):
-            self.notes.append(f"{file} is an import: whether its origin has moved on was not looked at")
+            self.notes.append(f"{file} is an import: its origin was not checked for a newer version")
 
     def producers(self) -> dict[str, Recorded | None]:
         """Return every output with its record in the lock."""
@@ -112,8 +112,8 @@ def run(repository: Repository, tree: Tree) -> PipelineStatus:
     if not any(file.endswith("dvc.yaml") for file in files):
         raise RepositoryError(
             "there is no dvc.yaml here",
-            why="the state of a pipeline is told from its definition",
-            next="go to the repository with the pipeline, or `git init`, `dvc init` and `leverframe stages --write`",
+            why="`leverframe status` needs the definition of the pipeline",
+            next="change to the repository of the pipeline, or run `git init`, `dvc init`, `leverframe stages --write`",
         )
     for file in files:
         (reading.source if file.endswith(".dvc") else reading.definition)(file)
@@ -142,25 +142,25 @@ def _status(stage: Stage, reading: _Reading, producers: Mapping[str, Recorded | 
     return StageStatus.of(stage, compare(stage, entry, Sight(reading.tree, files, producers)))
 
 
-def _absence(stage: Stage, repository: Repository) -> Reason:
-    """Return whether a stage never ran, or its entry was taken out of the lock since the last commit."""
+def _absence(stage: Stage, repository: Repository) -> StaleReason:
+    """Return whether a stage never ran, or lost its entry in the lock since the last commit."""
     lock = _lock_of(stage.file)
     before = repository.show("HEAD", lock)
     if before is None:
-        return Reason.STAGE_NEW
+        return StaleReason.STAGE_NEW
     try:
         entries = locked_stages(parse(before.decode(), name=lock, what="a lock"), lock)
-    except (SettingsError, RepositoryError, UnicodeDecodeError):  # a broken lock in the history proves nothing
-        return Reason.STAGE_NEW
-    return Reason.LOCK_ENTRY_GONE if _name_in_file(stage) in entries else Reason.STAGE_NEW
+    except (SettingsError, RepositoryError, UnicodeDecodeError):  # a damaged lock in the history proves nothing
+        return StaleReason.STAGE_NEW
+    return StaleReason.LOCK_ENTRY_GONE if _name_in_file(stage) in entries else StaleReason.STAGE_NEW
 
 
 def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStatus]:
-    """Name the files that changed inside directories: the lock has one hash for a whole directory."""
+    """Name the changed files inside directories: the lock has one hash per directory."""
     folders: dict[str, list[str]] = {}
     for status in statuses:
         entry = reading.entries[status.stage.name]
-        changed_paths = {each.subject for each in status.findings if each.reason is Reason.DEPENDENCY_CHANGED}
+        changed_paths = {each.subject for each in status.findings if each.reason is StaleReason.DEPENDENCY_CHANGED}
         for each in status.stage.dependencies:
             if each.path in changed_paths and entry and entry.dependencies[each.entry].md5.endswith(".dir"):
                 folders.setdefault(_lock_of(status.stage.file), []).append(each.path)
@@ -173,7 +173,7 @@ def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStat
 
 def _with_files(status: StageStatus, changed: Sequence[str]) -> StageStatus:
     def named(finding: Finding) -> Finding:
-        if finding.reason is not Reason.DEPENDENCY_CHANGED:
+        if finding.reason is not StaleReason.DEPENDENCY_CHANGED:
             return finding
         inside = [path for path in changed if path.startswith(finding.subject + "/")]
         more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
@@ -193,13 +193,13 @@ def _propagated(statuses: list[StageStatus], pairs: Sequence[tuple[str, str]]) -
         name = status.stage.name
         known = status.below([writer for writer in writers.get(name, []) if writer in stale])
         found.append(known)
-        if known.state in STALE and not known.stage.is_source:  # nothing runs to make data that were added
+        if known.state in STALE and not known.stage.is_source:  # no stage writes data added by `dvc add`
             stale.add(name)
     return tuple(found)
 
 
 def selected(status: PipelineStatus, pattern: str) -> PipelineStatus:
-    """Return the stages whose name, or the name of their group, matches ``pattern``; `*` matches any text.
+    """Return the stages whose name, or group name, matches ``pattern``; `*` matches any text.
 
     Raises ``DefinitionError`` when none does.
     """
@@ -211,7 +211,7 @@ def selected(status: PipelineStatus, pattern: str) -> PipelineStatus:
     if not stages:
         raise DefinitionError(
             f"no stage matches `{pattern}`",
-            why="a pattern is the name of a stage or of a group of stages, with `*` for any text",
+            why="a pattern is the name of a stage or stage group, with `*` for any text",
             next=nearest(pattern, [each.stage.group or each.stage.name for each in status.stages]),
         )
     names = {each.stage.name for each in stages}

@@ -1,4 +1,4 @@
-"""How the state of a pipeline is told: a table for people, a document for programs, a graph for pages."""
+"""The state of a pipeline as a table for people, a document for programs, and a graph for pages."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, Reason, StageStatus, State
+from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, StageStatus, StaleReason, State
 
 _WORDS = {
-    Reason.STAGE_NEW: "never ran",
-    Reason.LOCK_ENTRY_GONE: "its entry is gone from the lock",
-    Reason.COMMAND_CHANGED: "command",
-    Reason.PARAMETER_CHANGED: "parameter {}",
-    Reason.PARAMETER_ADDED: "parameter {} is new",
-    Reason.PARAMETER_REMOVED: "parameter {} was removed",
-    Reason.PARAMETER_MISSING: "parameter {} is missing",
-    Reason.PARAMETER_FILE_MISSING: "parameter file {} is missing",
-    Reason.DEPENDENCY_CHANGED: "{} changed",
-    Reason.DEPENDENCY_ADDED: "{} is a new dependency",
-    Reason.DEPENDENCY_MISSING: "{} is missing",
-    Reason.DEPENDENCY_ABSENT: "{} is not here",
-    Reason.OUTPUT_CHANGED: "output {} changed by hand",
-    Reason.OUTPUT_ADDED: "{} is a new output",
-    Reason.OUTPUT_ABSENT: "output {} is not here",
-    Reason.OUTPUT_NOT_CACHED: "output {} is not in the cache",
-    Reason.ALWAYS_RUNS: "runs every time",
-    Reason.UPSTREAM_STALE: "because of {}",
+    StaleReason.STAGE_NEW: "never ran",
+    StaleReason.LOCK_ENTRY_GONE: "its entry is missing from the lock",
+    StaleReason.COMMAND_CHANGED: "command",
+    StaleReason.PARAMETER_CHANGED: "parameter {}",
+    StaleReason.PARAMETER_ADDED: "parameter {} is new",
+    StaleReason.PARAMETER_REMOVED: "parameter {} was removed",
+    StaleReason.PARAMETER_MISSING: "parameter {} is missing",
+    StaleReason.PARAMETER_FILE_MISSING: "parameter file {} is missing",
+    StaleReason.DEPENDENCY_CHANGED: "{} changed",
+    StaleReason.DEPENDENCY_ADDED: "{} is a new dependency",
+    StaleReason.DEPENDENCY_MISSING: "{} is missing",
+    StaleReason.DEPENDENCY_ABSENT: "{} is not on this machine",
+    StaleReason.OUTPUT_CHANGED: "output {} changed after the run",
+    StaleReason.OUTPUT_ADDED: "{} is a new output",
+    StaleReason.OUTPUT_ABSENT: "output {} is not on this machine",
+    StaleReason.OUTPUT_NOT_CACHED: "output {} is not in the cache",
+    StaleReason.ALWAYS_RUNS: "runs always",
+    StaleReason.UPSTREAM_STALE: "because of {}",
 }
 _MOST_LINES = 5
 _MOST_NAMES = 3
@@ -40,7 +40,7 @@ _COLOURS = {
 }
 
 
-def told(finding: Finding) -> str:
+def phrase(finding: Finding) -> str:
     """Return one finding as a phrase."""
     phrase = _WORDS[finding.reason].format(finding.subject)
     if finding.old is not None and finding.new is not None:
@@ -69,9 +69,9 @@ def table(status: PipelineStatus) -> str:
 
 
 def _lines(status: StageStatus) -> list[str]:
-    """Return the findings as lines, those about upstream stages in one, and no more than a person reads."""
-    upstream = [finding.subject for finding in status.findings if finding.reason is Reason.UPSTREAM_STALE]
-    own = [told(finding) for finding in status.findings if finding.reason is not Reason.UPSTREAM_STALE]
+    """Return the findings as a few lines, those about upstream stages in one."""
+    upstream = [finding.subject for finding in status.findings if finding.reason is StaleReason.UPSTREAM_STALE]
+    own = [phrase(finding) for finding in status.findings if finding.reason is not StaleReason.UPSTREAM_STALE]
     lines = own[:_MOST_LINES] + [f"and {len(own) - _MOST_LINES} more"] * (len(own) > _MOST_LINES)
     if upstream:
         more = f" and {len(upstream) - _MOST_NAMES} more" if len(upstream) > _MOST_NAMES else ""
@@ -105,7 +105,7 @@ def _general(status: StageStatus) -> StageStatus:
             old=None if finding.old is None else finding.old.replace(key, "*"),
             new=None if finding.new is None else finding.new.replace(key, "*"),
         )
-        if finding.reason is not Reason.PARAMETER_CHANGED
+        if finding.reason is not StaleReason.PARAMETER_CHANGED
         else finding
         for finding in status.findings
     )
@@ -125,13 +125,13 @@ def _sum(status: PipelineStatus) -> str:
 
 
 def next_step(status: PipelineStatus) -> str:
-    """Return the one thing to do next, as a command where one suffices."""
+    """Return the next step, as a command if one suffices."""
     findings = [(each, finding) for each in status.stages for finding in each.findings]
     reasons = {finding.reason: finding.subject for _, finding in findings}
     for reason, advice in (
-        (Reason.PARAMETER_MISSING, "add `{}` to the parameter file, or take it out of dvc.yaml"),
-        (Reason.PARAMETER_FILE_MISSING, "restore {}, or take it out of dvc.yaml"),
-        (Reason.DEPENDENCY_MISSING, "restore {}, or take it out of dvc.yaml"),
+        (StaleReason.PARAMETER_MISSING, "add `{}` to the parameter file, or remove it from dvc.yaml"),
+        (StaleReason.PARAMETER_FILE_MISSING, "restore {}, or remove it from dvc.yaml"),
+        (StaleReason.DEPENDENCY_MISSING, "restore {}, or remove it from dvc.yaml"),
     ):
         if reason in reasons:
             return advice.format(reasons[reason])
@@ -147,7 +147,7 @@ def _command(stale: bool, findings: Sequence[Finding]) -> str:
         return "dvc repro --pull --allow-missing" if elsewhere else "dvc repro"
     if elsewhere:
         return "dvc pull"
-    if any(finding.reason is Reason.OUTPUT_NOT_CACHED for finding in findings):
+    if any(finding.reason is StaleReason.OUTPUT_NOT_CACHED for finding in findings):
         return "dvc commit"
     in_git = next((finding.subject for finding in findings if finding.detail == "in git"), None)
     if in_git:
@@ -156,11 +156,11 @@ def _command(stale: bool, findings: Sequence[Finding]) -> str:
 
 
 def _edited(finding: Finding) -> bool:
-    return finding.reason is Reason.OUTPUT_CHANGED
+    return finding.reason is StaleReason.OUTPUT_CHANGED
 
 
 def _elsewhere(finding: Finding) -> bool:
-    return finding.reason is Reason.OUTPUT_ABSENT and not finding.detail
+    return finding.reason is StaleReason.OUTPUT_ABSENT and not finding.detail
 
 
 def document(status: PipelineStatus) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def document(status: PipelineStatus) -> dict[str, Any]:
                         "old": finding.old,
                         "new": finding.new,
                         "detail": finding.detail,
-                        "text": told(finding),
+                        "text": phrase(finding),
                     }
                     for finding in each.findings
                 ],

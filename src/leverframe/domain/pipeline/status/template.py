@@ -1,4 +1,4 @@
-"""What `${...}` in a pipeline definition stands for, as DVC resolves it."""
+"""The resolution of `${...}` in a pipeline definition, as DVC does it."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class Scope:
 
     def _not_a_text(self, expression: str, value: object) -> DefinitionError:
         return DefinitionError(
-            f"`${{{expression}}}` in {self.where} stands for a {type(value).__name__}",
-            why="only a single value can be put into a text; a mapping only into `cmd`",
+            f"`${{{expression}}}` in {self.where} resolves to a {type(value).__name__}",
+            why="only a single value can be part of a string; a mapping only of `cmd`",
             next="name one value inside it",
         )
 
@@ -87,8 +87,8 @@ class Scope:
 
     def _unknown(self, expression: str, name: str, within: object) -> DefinitionError:
         return DefinitionError(
-            f"`${{{expression}}}` in {self.where} names nothing",
-            why=f"`{name}` is not among the values there",
+            f"`${{{expression}}}` in {self.where} has no value",
+            why=f"`{name}` is not defined there",
             next=nearest(name, [str(key) for key in within] if isinstance(within, Mapping) else []),
         )
 
@@ -112,9 +112,9 @@ def merged(into: Mapping[str, Any], more: Mapping[str, Any], source: str) -> dic
             both[key] = merged(known, value, source)
         elif key in both:
             raise DefinitionError(
-                f"`{key}` of {source} is defined already",
-                why="the values of templates may not overwrite one another",
-                next="rename one of the two, or load only the keys you need with `file:key`",
+                f"`{key}` of {source} is already defined",
+                why="DVC does not allow one value to overwrite another",
+                next="rename one of them, or load only the keys you need with `file:key`",
             )
         else:
             both[key] = value
@@ -122,7 +122,7 @@ def merged(into: Mapping[str, Any], more: Mapping[str, Any], source: str) -> dic
 
 
 def text_of(value: object) -> str:
-    """Return a single value as it stands in a text."""
+    """Return a single value as part of a string."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -27,7 +27,7 @@ from leverframe.domain.release.release_manifest import unlike
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record
 from leverframe.domain.release.target import Candidate, DeployContext
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import ClusterError
 
 _POLL = 1.0
@@ -45,7 +45,7 @@ class ClusterExecutor:
         self._objects: Sequence[Manifest] = ()
         self._schema: Mapping[str, Any] = {}
 
-    def run(self, action: ClusterAction) -> Objection | None:
+    def run(self, action: ClusterAction) -> Violation | None:
         """Execute an action; raises ``ClusterError``, after which nothing is known of the bundle."""
         match action:
             case Fetch():
@@ -65,7 +65,7 @@ class ClusterExecutor:
                 violation = None
         return violation
 
-    def blames_bundle(self, _: Objection) -> bool:
+    def blames_bundle(self, _: Violation) -> bool:
         """Tell whether the bundle is at fault, as far as is known: a node, an image or a remote may be, too."""
         return self._blamed
 
@@ -86,7 +86,7 @@ class ClusterExecutor:
             case _:
                 assert_never(action)
 
-    def _fetch(self) -> Objection | None:
+    def _fetch(self) -> Violation | None:
         files, desired = self._candidate.fetch(), self._candidate.manifest
         wrong = unlike(files, desired.bundle, desired.model)
         if wrong:
@@ -94,28 +94,28 @@ class ClusterExecutor:
         self._schema = json.loads(files[names.SCHEMA])
         return None
 
-    def _compare(self) -> Objection | None:
+    def _compare(self) -> Violation | None:
         serving = self._releases.state.serving
         kept = self._releases.kept.get(serving.number) if serving else None
         violation = incompatible(from_json(kept.schema), from_json(self._schema)) if kept else None
         self._blamed = violation is not None
         return violation
 
-    def _roll_out(self, action: Rollout) -> Objection | None:
+    def _roll_out(self, action: Rollout) -> Violation | None:
         why = self._settled(action.number)
         if why is None:
             return None
         self._blamed = why.of_the_bundle
-        return Objection(Reason.LOAD_FAILED, why.why, "fix what the pod names; `leverframe deploy` tries again")
+        return Violation(Reason.LOAD_FAILED, why.why, "fix what the pod names; `leverframe deploy` tries again")
 
-    def _verify(self, action: VerifyPods) -> Objection | None:
+    def _verify(self, action: VerifyPods) -> Violation | None:
         clock, watch = self._context.clock, Watch(action.release)
         until, looks = clock.seconds() + action.seconds, 0
         while True:
             wrong = watch.wrong(self._pods())
             if wrong:
                 self._blamed = True
-                return Objection(Reason.VERIFY_FAILED, wrong, "look at the log of the pod; the release before serves")
+                return Violation(Reason.VERIFY_FAILED, wrong, "look at the log of the pod; the release before serves")
             looks += 1
             left = until - clock.seconds()
             if left <= 0 and looks > 1:  # one look alone sees no restart
@@ -129,11 +129,11 @@ class ClusterExecutor:
         after = replace(state, releases=earlier).published(release, self._context.policy.keep)
         self._releases.record(after, {action.number: Kept(self._objects, self._schema)})
 
-    def _go_back(self, action: GoBack) -> Objection | None:
+    def _go_back(self, action: GoBack) -> Violation | None:
         self._releases.record(self._releases.state.back_to(action.number, action.why))
         return self._restored(action.number)
 
-    def _restored(self, number: int) -> Objection | None:
+    def _restored(self, number: int) -> Violation | None:
         """Apply a kept release and wait for its pods; return why they do not come up."""
         objects, workload = self._releases.kept[number].objects, self._template.workload
         if workload not in {manifest["kind"] for manifest in objects}:
@@ -146,7 +146,7 @@ class ClusterExecutor:
         why = self._settled(number)
         if why is None:
             return None
-        return Objection(Reason.LOAD_FAILED, why.why, "`kubectl get pods` and `kubectl describe` say more")
+        return Violation(Reason.LOAD_FAILED, why.why, "`kubectl get pods` and `kubectl describe` say more")
 
     def _settled(self, number: int) -> Fault | None:
         """Wait until every pod is of a release; return why they are not."""

@@ -1,1 +1,1 @@
-"""What a change does to the data: rows, columns, contracts and definitions, told from what git keeps of them."""
+"""What a change does to the data: rows, columns, contracts and definitions, from the profiles in git."""

@@ -111,8 +111,8 @@ def _sketch(content: Any, name: str, table: str) -> Sketch:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RepositoryError(
             f"the sketch of `{table}` at {name} cannot be read",
-            why=f"it is not what Leverframe writes into {layout.SKETCHES}: {error}",
-            next="`dvc repro` writes it anew; commit it, or name another revision with --base",
+            why=f"it is not a file as Leverframe writes it into {layout.SKETCHES}: {error}",
+            next="run `dvc repro`, which writes it again, and commit it; or name another revision with --base",
         ) from error
 
 
@@ -151,8 +151,8 @@ def _distribution(content: Any, table: str) -> Distribution:
     except (ValueError, AttributeError) as error:
         raise RepositoryError(
             f"a distribution of `{table}` cannot be read",
-            why=f"it is not what Leverframe writes into {layout.SKETCHES}: {error}",
-            next="`dvc repro` writes it anew; commit it, or name another revision with --base",
+            why=f"it is not a file as Leverframe writes it into {layout.SKETCHES}: {error}",
+            next="run `dvc repro`, which writes it again, and commit it; or name another revision with --base",
         ) from error
 
 
@@ -184,7 +184,7 @@ def _table_changes(table: str, base: Revision, head: Revision) -> Iterator[Chang
     latest = both[-1] if both else None
     checks = [_checks(table, latest, each) for each in (base, head)]
     if latest and None not in checks:
-        # What was promised of a column goes and comes with it; that is told once.
+        # The constraints on a column go and come with it; that is told once.
         told = gone | new
         ours, theirs = ([each for each in side or [] if each.get("column") not in told] for side in checks)
         yield from contract_changes(table, ours, theirs)

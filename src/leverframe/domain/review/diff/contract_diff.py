@@ -1,4 +1,4 @@
-"""How the promises of a table changed: what nobody may rely on any more, and what is promised besides."""
+"""How the constraints of a table changed: which are gone or looser, and which are new or tighter."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 def contract_changes(table: str, before: Sequence[Check], after: Sequence[Check]) -> Iterator[Change]:
-    """Yield each promise that was removed, loosened, tightened or added; both sides as in a contract report."""
+    """Yield each constraint that was removed, loosened, tightened or added; both sides as in a contract report."""
     old, new = _by_name(before), _by_name(after)
     for name in old:
         column, kind = name
         where = f" of `{column}`" if column else ""
         if name not in new:
-            yield Change(table, f"`{_told(old[name])}`{where} is not checked any more", breaking=True)
+            yield Change(table, f"`{_told(old[name])}`{where} is no longer checked", breaking=True)
             continue
         ours, theirs = old[name], new[name]
         if ours["check"] != theirs["check"]:
             verb, breaking = _compared(kind, ours["check"], theirs["check"])
             yield Change(table, f"`{ours['check']}`{where} {verb} `{theirs['check']}`", breaking=breaking)
         if ours["severity"] != theirs["severity"]:
-            words = f"`{_told(theirs)}`{where} is {theirs['severity']} now, it was {ours['severity']}"
+            words = f"`{_told(theirs)}`{where} is now of severity {theirs['severity']}, before {ours['severity']}"
             yield Change(table, words, breaking=ours["severity"] == "error")
     for name in new:
         if name not in old:
             where = f" of `{name[0]}`" if name[0] else ""
-            yield Change(table, f"`{_told(new[name])}`{where} is checked now", breaking=False)
+            yield Change(table, f"`{_told(new[name])}`{where} is now checked", breaking=False)
 
 
 def _by_name(checks: Sequence[Check]) -> dict[tuple[str, str], Check]:
-    """Return the checks by column and kind; what a monitor says of single columns counts as one check."""
+    """Return the checks by column and kind; the results of a monitor for single columns count as one check."""
     found: dict[tuple[str, str], Check] = {}
     for each in checks:
         kind = str(each["check"]).partition("(")[0]
@@ -50,7 +50,7 @@ def _told(check: Check) -> str:
 
 
 def _compared(kind: str, before: str, after: str) -> tuple[str, bool]:
-    """Return how one form of a check became another, and whether that breaks; what cannot be judged does."""
+    """Return how a check changed, and whether that is breaking; a change that cannot be compared is."""
     ours, theirs = _arguments(before), _arguments(after)
     if kind == "type":
         return "became", True
@@ -62,7 +62,7 @@ def _compared(kind: str, before: str, after: str) -> tuple[str, bool]:
         return ("was tightened to", False) if inside else ("was loosened to", True)
     one_limit, other_limit = (_NUMBER.findall(each) for each in (before, after))
     if len(one_limit) == len(other_limit) == 1 and _NUMBER.sub("", before) == _NUMBER.sub("", after):
-        # monitors name the most that they tolerate, and checks of a lower bound are called by these names
+        # monitors name an upper limit; checks of a lower bound have these names
         smaller = float(other_limit[0]) < float(one_limit[0])
         tighter = not smaller if kind.startswith(("greater", "ge", "gt")) else smaller
         return ("was tightened to", False) if tighter else ("was loosened to", True)

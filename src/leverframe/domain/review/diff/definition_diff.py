@@ -1,4 +1,4 @@
-"""How the definition of features changed: which were removed, added, or mean something else under the same name."""
+"""How the feature definition changed: features removed, added, or redefined under the same name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from leverframe.domain.features.plan import Aggregate, AsOfLookup, Corrected, Ke
 from leverframe.domain.features.star_picture import short
 from leverframe.domain.review.diff.diff_result import Change
 
-_DATA = ("data", "features")  # sections of the settings that change what data mean
+_DATA = ("data", "features")  # sections of the settings that change the meaning of the data
 
 
 def definition_changes(before: Plan, after: Plan) -> Iterator[Change]:
@@ -36,15 +36,15 @@ def _changes(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> 
         if name not in after:
             yield Change(name, f"{what} removed; it was {before[name]}", breaking=True)
         elif before[name] != after[name]:
-            yield Change(name, f"{what} redefined, it was {before[name]}; now it is {after[name]}", breaking=True)
+            yield Change(name, f"{what} redefined: before {before[name]}; now {after[name]}", breaking=True)
     for name in after:
         if name not in before:
             yield Change(name, f"{what} added, {after[name]}", breaking=False)
 
 
 def _features(plan: Plan) -> dict[str, str]:
-    """Return every feature with what it means, in words that differ whenever the meaning does."""
-    seen = f", seen {short(plan.ahead)} ahead" if plan.ahead else ""
+    """Return every feature with a description that differs whenever its meaning does."""
+    seen = f", {short(plan.ahead)} lead time" if plan.ahead else ""
     found = {name: f"`{name}` of `{plan.spine}`" for name in plan.spine_features}
     found |= {part: f"{part} in `{plan.timezone}`" for part in plan.calendar}
     for step in plan.steps:

@@ -1,4 +1,4 @@
-"""The data diff as Markdown for a pull request: the verdict first, then what differs most, never longer than it may."""
+"""The data diff as Markdown for a pull request: the verdict first, then the largest differences, of bounded size."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, 
 
 LIMIT = 4096  # bytes of UTF-8
 _ROOMS = (20, 10, 6, 4, 2, 1, 0)  # lines of each part, tried until the page is short enough
-_ALL = "`leverframe diff --json` shows all"
+_ALL = "`leverframe diff --json` lists all"
 
 
 def render(diff: Diff) -> str:
-    """Return the page, at most ``LIMIT`` bytes of UTF-8 however much differs."""
+    """Return the page, at most ``LIMIT`` bytes of UTF-8 however many differences there are."""
     for room in _ROOMS:
         page = _page(diff, room)
         if len(page.encode()) <= LIMIT:
@@ -38,7 +38,7 @@ def _page(diff: Diff, room: int) -> str:
 
 def _verdict(diff: Diff) -> str:
     if not (diff.tables or diff.changes):
-        return "no change in what can be compared" if diff.notes else "no change"
+        return "no change in the part that can be compared" if diff.notes else "no change"
     tables = sum(each.table != FEATURE_TABLE for each in diff.tables)
     features = sum(len(each.columns) for each in diff.tables if each.table == FEATURE_TABLE)
     told = [
@@ -62,7 +62,7 @@ def _changes(title: str, changes: Sequence[Change], room: int) -> list[str]:
 
 
 def _sentence(text: str) -> str:
-    """Return a sentence of ours in which names stand between backticks, each as a code span of its own."""
+    """Return a sentence in which names stand between backticks, each as a code span of its own."""
     pieces = text.split("`")
     return "".join(code(each, 80) if number % 2 else plain(each, 120) for number, each in enumerate(pieces) if each)
 
@@ -72,7 +72,7 @@ def _more(left: int) -> list[str]:
 
 
 def _rows(tables: Sequence[TableDiff], room: int) -> list[str]:
-    lines = ["| table | rows | added | removed | changed | months that differ |", "|---|---:|---:|---:|---:|---|"]
+    lines = ["| table | rows | added | removed | changed | partitions that differ |", "|---|---:|---:|---:|---:|---|"]
     told = [each for each in tables if each.partitions or each.new or each.gone]
     lines += [_row(each) for each in told[:room]]
     return ["\n".join([*lines, *_cut(len(told) - room)])] if told else []

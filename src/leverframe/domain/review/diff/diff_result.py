@@ -1,4 +1,4 @@
-"""What a comparison of two revisions found; frozen, complete, and without a single row of data."""
+"""The result of comparing two revisions; frozen, complete, and without a single row of data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Change:
-    """One change of what is declared: ``where`` names the table, feature or setting, ``what`` tells it in words.
+    """One change of what is declared: ``where`` names the table, feature or setting, ``what`` describes it.
 
-    ``breaking`` if who relies on the base can be wronged by it, additive otherwise.
+    ``breaking`` if it can break a consumer of the base, additive otherwise.
     """
 
     where: str
@@ -29,7 +29,7 @@ class Estimate:
 
     @property
     def exact(self) -> bool:
-        """Tell whether the number was counted and not estimated."""
+        """Tell whether the number is counted, not estimated."""
         return self.low == self.high
 
 
@@ -76,7 +76,7 @@ class TableDiff:
 
     @property
     def differs(self) -> bool:
-        """Tell whether there is anything to say about the table."""
+        """Tell whether the table differs."""
         return bool(self.partitions or self.columns or self.new or self.gone)
 
 
@@ -96,12 +96,12 @@ class Diff:
 
     @property
     def breaking(self) -> tuple[Change, ...]:
-        """Return the changes that can wrong who relies on the base."""
+        """Return the breaking changes."""
         return tuple(each for each in self.changes if each.breaking)
 
     @property
     def additive(self) -> tuple[Change, ...]:
-        """Return the other changes."""
+        """Return the additive changes."""
         return tuple(each for each in self.changes if not each.breaking)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What one revision of the repository says of its data: profiles, sketches, contracts, the definition, settings."""
+"""The description of the data at one revision: profiles, sketches, contracts, definition, settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan, compile_star
 from leverframe.domain.features.star import Star
 from leverframe.errors import LeverframeError, RepositoryError
-from leverframe.files import PARAMS
+from leverframe.settings import PARAMS
 from leverframe.yaml_files import parse
 
 WORKING_TREE = "the working tree"
@@ -23,7 +23,7 @@ Tables = Mapping[str, Mapping[str, Any]]  # by partition, then by table
 
 @dataclass(frozen=True)
 class Revision:
-    """All that a comparison looks at; what a revision does not have is empty, or None with the reason in ``notes``."""
+    """The input of a comparison; what a revision lacks is empty, or None with the reason in ``notes``."""
 
     name: str
     profiles: Tables = field(default_factory=dict)
@@ -35,20 +35,20 @@ class Revision:
 
 
 def wanted() -> tuple[str, ...]:
-    """Return the files and folders that a comparison needs, but for the definition, which ``star_path`` names."""
+    """Return the files and folders that a comparison needs, except star.yaml, which ``star_path`` names."""
     folders = (layout.CONTRACTS, layout.PROFILES, layout.FEATURE_PROFILES, layout.SKETCHES)
     return (str(PARAMS), *(folder.as_posix() for folder in folders))
 
 
 def star_path(files: Mapping[str, bytes]) -> str | None:
-    """Return where the definition of the case lies; None where the settings do not tell."""
+    """Return the path of star.yaml; None if the settings do not name the case."""
     settings = _settings("", files)
     case = settings.get("data", {}).get("case") if isinstance(settings.get("data"), dict) else None
     return f"{case.replace('.', '/')}/star.yaml" if isinstance(case, str) else None
 
 
 def read(name: str, files: Mapping[str, bytes]) -> Revision:
-    """Return what the files of a revision say; raises ``RepositoryError`` for one that is damaged."""
+    """Return the content of a revision; raises ``RepositoryError`` for a damaged file."""
     plan, notes = _plan(name, files)
     profiles = _tables(name, files, layout.PROFILES.as_posix())
     for partition, tables in _tables(name, files, layout.FEATURE_PROFILES.as_posix()).items():
@@ -75,8 +75,8 @@ def _tables(name: str, files: Mapping[str, bytes], folder: str) -> dict[str, dic
 def _damaged(name: str, path: str) -> RepositoryError:
     return RepositoryError(
         f"{path} of {name} cannot be read",
-        why="it is not the JSON that Leverframe writes: cut off, merged by hand, or of another program",
-        next="`dvc repro` writes it anew; commit it, or name another revision with --base",
+        why="it is not JSON as Leverframe writes it: truncated, merged by hand, or of another program",
+        next="run `dvc repro`, which writes it again, and commit it; or name another revision with --base",
     )
 
 

@@ -1,1 +1,1 @@
-"""Whether a change may be merged: candidate against champion on the same rows, and all that was promised."""
+"""Whether a change may be merged: candidate against champion on the same rows, data, parity and size."""

@@ -1,12 +1,11 @@
-"""What the gate found; frozen, complete, and without a single row of data."""
+"""The result of the gate; frozen, complete, and without a single row of data."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison
-from leverframe.domain.verdict import Objection, Verdict, judged, word
+from leverframe.domain.verdict import Verdict, Violation, judged, word
 
 
 @dataclass(frozen=True)
@@ -14,8 +13,8 @@ class Compared:
     """One metric of both models on the same rows.
 
     ``gain`` is positive where the candidate is better, whichever direction that is; ``low`` and
-    ``high`` are its one-sided bounds. ``rule`` tells in words what is demanded, empty for nothing;
-    ``kept`` whether that holds. None stands for what is undefined.
+    ``high`` are its one-sided bounds. ``rule`` is the rule in words, empty where there is none;
+    ``passed`` whether it holds. None means undefined.
     """
 
     metric: str
@@ -27,7 +26,7 @@ class Compared:
     low: float | None
     high: float | None
     rule: str = ""
-    kept: bool = True
+    passed: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class SliceCompared:
     gain: float | None
     low: float | None
     high: float | None
-    kept: bool = True
+    passed: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Gated:
 
     base: str
     head: str
-    objections: tuple[Objection, ...] = ()
+    violations: tuple[Violation, ...] = ()
     because: str = ""
     rows: int = 0
     days: int = 0
@@ -72,26 +71,22 @@ class Gated:
 
     @property
     def verdict(self) -> Verdict:
-        """Failed for the reasons of the objections, skipped where nothing could be judged, else passed."""
-        return judged(self.objections, self.because)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return everything as plain values."""
-        return {"verdict": word(self.verdict), **asdict(self)}
+        """Failed for the reasons of the violations, skipped where nothing could be judged, else passed."""
+        return judged(self.violations, self.because)
 
     def lines(self) -> list[str]:
-        """Return the decision for a terminal: the verdict, objections with remedies, and the metrics."""
-        from leverframe.domain.review.check import objection_lines  # noqa: PLC0415 - only who prints needs it
+        """Return the decision for a terminal: the verdict, violations with remedies, and the metrics."""
+        from leverframe.domain.review.check import violation_lines  # noqa: PLC0415 - only who prints needs it
 
         lines = [f"gate {word(self.verdict)}" + (f": {self.because}" if self.because else "")]
-        lines += objection_lines(self.objections)
+        lines += violation_lines(self.violations)
         lines += [_line(each) for each in self.metrics]
         lines += [f"replay: {self.replay.line()}"] if self.replay else []
         return [*lines, *(f"note: {each}" for each in self.notes)]
 
 
 def _line(found: Compared) -> str:
-    mark = ("ok" if found.kept else "NO") if found.rule else "  "
+    mark = ("ok" if found.passed else "NO") if found.rule else "  "
     gain = "" if found.gain is None else f"gain {found.gain:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
     return f"  {mark} {found.title:<24} {_number(found.champion)} -> {_number(found.candidate)}  {gain}  {found.rule}"
 

@@ -1,9 +1,9 @@
 """Two models on the same rows: one bootstrap over days serves both, so what they share cancels.
 
-The burden of proof is the candidate's where it is judged as a whole: it passes a rule when the
-one-sided bound of its gain keeps it. So whoever truly loses what is tolerated passes with a
-probability of at most 1 - confidence. Within a slice, of which there are many small ones, the burden
-is reversed and shared among all slices (Bonferroni): a slice fails when it is surely worse.
+Over all rows the candidate carries the burden of proof (a non-inferiority test): it passes a rule
+when the one-sided lower bound of its gain passes it. So a candidate whose true loss equals the allowed drop
+passes with a probability of at most 1 - confidence. Within a slice, of which there are many small ones,
+the burden is reversed: a slice fails when it is significantly worse, corrected for all slices (Bonferroni).
 Sources: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; Lehmann and
 Romano, Testing Statistical Hypotheses (2005), chapter 9 (family-wise error).
 """
@@ -24,13 +24,15 @@ from leverframe.domain.model.evaluate.metrics import METRICS, Metric
 from leverframe.domain.model.evaluate.scores import plain
 from leverframe.domain.model.evaluate.weighing import ByDay, ByRow, Floats
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
-from leverframe.domain.review.gate.rules import said
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.review.gate.rules import allowed, floor_text, rule_text
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
 
 Five = tuple[float | None, float | None, float | None, float | None, float | None]
 
-_BETTER_MODEL = "improve the model, or set another rule in a change of its own: rules count once they are merged"
+_BETTER_MODEL = "improve the model, or change the rule in a pull request of its own: a rule applies once it is merged"
+_MORE_DAYS = "widen the hold-out, as more days narrow the bound, or improve the model"
+_ONE_CLASS = "check the hold-out: a metric is undefined where a class has no row"
 
 
 @dataclass(frozen=True)
@@ -49,21 +51,21 @@ class Samples:
     resampled: Floats
 
 
-def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], list[Objection]]:
-    """Return every metric of the label's kind side by side, and what breaks the rules of the gate."""
+def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], list[Violation]]:
+    """Return every metric of the label's kind side by side, and the violations of the gate's rules."""
     draws = day_weights(pair.candidate.number_of_days, settings.resamples, settings.seed)
     ours, theirs = _both(pair, np.arange(len(pair.candidate.labels)), draws)
     enough = pair.candidate.number_of_days >= MINIMUM_DAYS
-    found, objections = [], list[Objection]()
+    found, violations = [], list[Violation]()
     for number, metric in enumerate(METRICS[pair.candidate.kind]):
         rule = settings.metrics.get(metric.name)
-        compared, against = _metric(metric, rule, _column(ours, number), _column(theirs, number), settings.confidence)
+        compared, missed = _metric(metric, rule, _column(ours, number), _column(theirs, number), settings.confidence)
         if rule and theirs and not enough and (rule.maximum_drop, rule.minimum_gain) != (None, None):
-            against.append(_too_few_days(metric, pair.candidate.number_of_days))
+            missed.append(_too_few_days(metric, pair.candidate.number_of_days))
         found.append(compared)
-        objections += against
-    objections += [_unknown(name, pair) for name in settings.metrics if name not in {each.metric for each in found}]
-    return found, objections
+        violations += missed
+    violations += [_unknown(name, pair) for name in settings.metrics if name not in {each.metric for each in found}]
+    return found, violations
 
 
 def _both(pair: Pair, rows: NDArray[np.int64], draws: NDArray[np.int64]) -> tuple[Samples, Samples | None]:
@@ -83,17 +85,48 @@ def _column(samples: Samples | None, number: int) -> Samples | None:
 
 def _metric(
     metric: Metric, rule: MetricRule | None, ours: Samples | None, theirs: Samples | None, confidence: float
-) -> tuple[Compared, list[Objection]]:
+) -> tuple[Compared, list[Violation]]:
     assert ours is not None  # noqa: S101 - the candidate is always there
     value = float(ours.values)
     gain, low, high = _gain(metric, ours, theirs, confidence)
-    against = [] if rule is None else list(_against(metric, rule, value, (gain, low, theirs is not None)))
-    champion = None if theirs is None else plain(float(theirs.values))
-    figures = (plain(gain), plain(low), plain(high)) if theirs is not None else (None, None, None)
-    words = said(rule, metric.better) if rule else ""
+    change = None if theirs is None else _Change(metric, float(theirs.values), value, gain, low, confidence)
+    violations = [] if rule is None else list(_violations(metric, rule, value, change))
+    champion = None if change is None else plain(change.before)
+    figures = (None, None, None) if change is None else (plain(gain), plain(low), plain(high))
+    text = rule_text(rule, metric.better) if rule else ""
     return Compared(
-        metric.name, metric.title, metric.better, champion, plain(value), *figures, words, not against
-    ), against
+        metric.name, metric.title, metric.better, champion, plain(value), *figures, text, not violations
+    ), violations
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A metric before and after; ``gain`` and its lower bound ``low`` are positive where the candidate is better."""
+
+    metric: Metric
+    before: float
+    after: float
+    gain: float
+    low: float
+    confidence: float
+
+    def __str__(self) -> str:
+        """Return the change in the direction of the metric: the lower bound of a gain is an upper one of a loss."""
+        side, bound = ("upper", -self.low) if self.metric.better == "lower" else ("lower", self.low)
+        limit = f"{100 * self.confidence:g} % {side} bound {bound:+.4f}"
+        return _moved(self.metric, "", (self.before, self.after), limit)
+
+
+def _moved(metric: Metric, where: str, values: tuple[float, float], bound: str) -> str:
+    before, after = values
+    moved = "did not change"
+    if after != before:
+        moved = f"{'fell' if after < before else 'rose'} by {abs(after - before):.4f}"
+    return f"{_title(metric)}{where} {moved} ({before:.4f} to {after:.4f}; {bound})"
+
+
+def _title(metric: Metric) -> str:
+    return metric.title[:1].upper() + metric.title[1:]
 
 
 def _gain(metric: Metric, ours: Samples, theirs: Samples | None, confidence: float) -> tuple[float, float, float]:
@@ -110,74 +143,62 @@ def _gain(metric: Metric, ours: Samples, theirs: Samples | None, confidence: flo
     return gain, float(low), float(high)
 
 
-def _against(metric: Metric, rule: MetricRule, value: float, gain: tuple[float, float, bool]) -> Iterator[Objection]:
+def _violations(metric: Metric, rule: MetricRule, value: float, change: _Change | None) -> Iterator[Violation]:
     if not math.isfinite(value):
-        yield Objection(
-            Reason.METRIC_MISSING,
-            f"{metric.title} of the candidate is undefined, and a rule needs it",
-            "look at the hold-out: a class that is missing there makes it undefined",
+        yield Violation(
+            Reason.METRIC_MISSING, f"a rule needs {metric.title}, which is undefined for the candidate", _ONE_CLASS
         )
         return
-    words = said(rule, metric.better)
     if rule.floor is not None and (value < rule.floor if metric.better != "lower" else value > rule.floor):
-        yield Objection(
-            Reason.FLOOR_MISSED,
-            f"{metric.title} is {value:.4f}, the rule is {words}",
-            _BETTER_MODEL,
-        )
-    yield from _against_gain(metric, rule, gain)
+        what = f"{_title(metric)} is {value:.4f}. Required: {floor_text(rule.floor, metric.better)}."
+        yield Violation(Reason.FLOOR_MISSED, what, _BETTER_MODEL)
+    if change is not None:
+        yield from _change_violations(rule, change)
 
 
-def _against_gain(metric: Metric, rule: MetricRule, gain: tuple[float, float, bool]) -> Iterator[Objection]:
-    found, low, compared = gain
-    if not compared:
-        return
+def _change_violations(rule: MetricRule, change: _Change) -> Iterator[Violation]:
     demanded = rule.minimum_gain if rule.minimum_gain is not None else -(rule.maximum_drop or 0.0)
-    if (rule.minimum_gain, rule.maximum_drop) == (None, None) or low >= demanded:
+    if (rule.minimum_gain, rule.maximum_drop) == (None, None) or change.low >= demanded:
         return
-    if not math.isfinite(found) or not math.isfinite(low):
-        yield Objection(
-            Reason.METRIC_MISSING,
-            f"the gain of {metric.title} is undefined",
-            "look at the hold-out: a class that is missing there makes it undefined",
-        )
+    if not math.isfinite(change.gain) or not math.isfinite(change.low):
+        what = f"a rule needs the change of {change.metric.title}, which is undefined"
+        yield Violation(Reason.METRIC_MISSING, what, _ONE_CLASS)
         return
-    told = f"{metric.title} changes by {found:+.4f} (better is positive), at worst by {low:+.4f}; the rule is: "
-    told += said(rule, metric.better)
+    required = allowed(rule, change.metric.better)
+    what = f"{change}. {required[:1].upper()}{required[1:]}."
     if rule.minimum_gain is not None:
-        yield Objection(Reason.GAIN_MISSED, told, _BETTER_MODEL)
-    elif found < demanded:
-        yield Objection(Reason.METRIC_DROPPED, told, _BETTER_MODEL)
+        yield Violation(Reason.GAIN_MISSED, what, _BETTER_MODEL)
+    elif change.gain < demanded:
+        yield Violation(Reason.METRIC_DROPPED, what, _BETTER_MODEL)
     else:
-        yield Objection(
-            Reason.METRIC_UNCERTAIN, told, "judge on more days, which narrows the bounds, or improve the model"
-        )
+        what += " The bound is beyond it: too little evidence that the model is not worse."
+        yield Violation(Reason.METRIC_UNCERTAIN, what, _MORE_DAYS)
 
 
-def _too_few_days(metric: Metric, days: int) -> Objection:
-    return Objection(
+def _too_few_days(metric: Metric, days: int) -> Violation:
+    return Violation(
         Reason.METRIC_UNCERTAIN,
-        f"{metric.title} is judged on {days} days, fewer than the {MINIMUM_DAYS} that bounds need",
+        f"the hold-out has {days} days; the bounds of {metric.title} need at least {MINIMUM_DAYS}",
         "widen `features.holdout` in `params.yaml`",
     )
 
 
-def _unknown(name: str, pair: Pair) -> Objection:
+def _unknown(name: str, pair: Pair) -> Violation:
     known = ", ".join(f"`{each.name}`" for each in METRICS[pair.candidate.kind])
-    return Objection(
+    return Violation(
         Reason.METRIC_MISSING,
-        f"a rule is about `{name}`, which a {pair.candidate.kind} label does not have",
-        f"correct `gate.metrics` on the base branch; there are {known}",
+        f"a rule names the metric `{name}`, which a {pair.candidate.kind} label does not have",
+        f"correct `gate.metrics` on the base branch; the metrics are {known}",
     )
 
 
-def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompared], list[Objection]]:
-    """Return each slice that a rule is about side by side, and the slices that are surely worse than allowed."""
+def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompared], list[Violation]]:
+    """Return each slice with a rule side by side, and a violation for each that is significantly worse than allowed."""
     draws = day_weights(pair.candidate.number_of_days, settings.resamples, settings.seed)
     judged = [(rule, *each) for rule in settings.slices for each in _values(pair.candidate, rule)]
-    # Every comparison that is made takes its share of the error.
+    # Every comparison takes its share of the error (Bonferroni).
     share = NormalDist().inv_cdf(1 - (1 - settings.confidence) / max(1, len(judged)))
-    found, objections = [], []
+    found, violations = [], []
     for rule, column, value, rows in judged:
         metrics = METRICS[pair.candidate.kind]
         number = next((n for n, each in enumerate(metrics) if each.name == rule.metric), 0)
@@ -186,18 +207,18 @@ def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompare
             rule, (column, value), metrics[number], (_column(sides[0], number), _column(sides[1], number)), share
         )
         found.append(SliceCompared(column, value, metrics[number].name, len(rows), *one[0], not one[1]))
-        objections += one[1]
+        violations += one[1]
     missing = [
-        Objection(
+        Violation(
             Reason.METRIC_MISSING,
-            f"a rule slices by `{column}`, which the hold-out does not have",
+            f"a rule slices by the column `{column}`, which the hold-out does not have",
             "correct `gate.slices` on the base branch, or keep the column",
         )
         for rule in settings.slices
         for column in rule.columns
         if column not in pair.candidate.slices
     ]
-    return found, objections + missing
+    return found, violations + missing
 
 
 def _values(side: Holdout, rule: SliceRule) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
@@ -215,26 +236,26 @@ def _slice(
     metric: Metric,
     sides: tuple[Samples | None, Samples | None],
     share: float,
-) -> tuple[Five, list[Objection]]:
+) -> tuple[Five, list[Violation]]:
     ours, theirs = sides
     assert ours is not None  # noqa: S101 - the candidate is always there
     sign = -1.0 if metric.better == "lower" else 1.0
-    value = float(ours.values)
-    objections: list[Objection] = []
+    value, where = float(ours.values), f"`{name[0]} = {name[1]}`"
+    violations: list[Violation] = []
     if rule.floor is not None and sign * value + share * _spread(ours.resampled) < sign * rule.floor:
-        what = f"{metric.title} of `{name[0]} = {name[1]}` is {value:.4f}, surely beyond the floor {rule.floor:g}"
-        objections.append(Objection(Reason.FLOOR_MISSED, what, _BETTER_MODEL))
+        side = "above" if metric.better == "lower" else "below"
+        what = f"{_title(metric)} of {where} is {value:.4f}, significantly {side} the floor of {rule.floor:g}"
+        violations.append(Violation(Reason.FLOOR_MISSED, what, _BETTER_MODEL))
     if theirs is None:
-        return (None, plain(value), None, None, None), objections
+        return (None, plain(value), None, None, None), violations
     gain = sign * (value - float(theirs.values))
     wide = share * _spread(ours.resampled - theirs.resampled)
     if rule.maximum_drop is not None and gain + wide < -rule.maximum_drop:
-        what = (
-            f"{metric.title} of `{name[0]} = {name[1]}` changes by {gain:+.4f} (better is positive), "
-            f"surely worse than by {rule.maximum_drop:g}"
-        )
-        objections.append(Objection(Reason.SLICE_DROPPED, what, _BETTER_MODEL))
-    return (plain(float(theirs.values)), plain(value), plain(gain), plain(gain - wide), plain(gain + wide)), objections
+        least = f"by at least {-(gain + wide):.4f}, corrected for all slices"
+        moved = _moved(metric, f" of {where}", (float(theirs.values), value), least)
+        what = f"{moved}. Allowed {'rise' if metric.better == 'lower' else 'drop'}: {rule.maximum_drop:g}."
+        violations.append(Violation(Reason.SLICE_DROPPED, what, _BETTER_MODEL))
+    return (plain(float(theirs.values)), plain(value), plain(gain), plain(gain - wide), plain(gain + wide)), violations
 
 
 def _spread(samples: Floats) -> float:

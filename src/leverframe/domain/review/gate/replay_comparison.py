@@ -13,7 +13,7 @@ from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.bundle.schema import Schema, breaking
 from leverframe.domain.release.replay import LoggedRequest, Prediction, Replayed, RequestLog
 from leverframe.domain.release.replay import replay as replay_requests
-from leverframe.domain.verdict import Objection, Reason
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError
 from leverframe.settings.levers import DeploySettings
 from leverframe.settings.params import BundleSettings
@@ -197,14 +197,14 @@ def shown(empty: ReplayComparison, schema: Schema, replayed: Replayed, days: Seq
     )
 
 
-def against(comparison: ReplayComparison | None) -> Iterator[Objection]:
+def against(comparison: ReplayComparison | None) -> Iterator[Violation]:
     """Yield the violations for which `deploy` would refuse the candidate after the merge."""
     if comparison is None:
         return
     if comparison.fault:
-        yield Objection(Reason.BUNDLE_DAMAGED, comparison.fault, "`dvc repro bundle` makes the bundle again")
+        yield Violation(Reason.BUNDLE_DAMAGED, comparison.fault, "`dvc repro bundle` makes the bundle again")
     if comparison.share > comparison.maximum:
-        yield Objection(
+        yield Violation(
             Reason.REPLAY_DIFFERS,
             comparison.line(),
             "look at the flips in the card; where they are meant, allow more by `deploy.maximum_disagreement` "

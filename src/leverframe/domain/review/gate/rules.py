@@ -40,12 +40,20 @@ def _changes(ours: Any, theirs: Any) -> Iterator[str]:
             yield f"`{name}`: `{before.get(name, 'none')}` to `{after.get(name, 'none')}`"
 
 
-def said(rule: MetricRule, better: str) -> str:
-    """Return a rule in words."""
-    bound = "at least" if better == "higher" else "at most"
-    parts = [
-        "" if rule.maximum_drop is None else f"shown not to be worse by more than {rule.maximum_drop:g}",
-        "" if rule.minimum_gain is None else f"shown to be better by {rule.minimum_gain:g}",
-        "" if rule.floor is None else f"{bound} {rule.floor:g}",
-    ]
+def rule_text(rule: MetricRule, better: str) -> str:
+    """Return a rule in a few words, as the card and the terminal show it."""
+    parts = [allowed(rule, better), "" if rule.floor is None else floor_text(rule.floor, better)]
     return ", ".join(part for part in parts if part)
+
+
+def allowed(rule: MetricRule, better: str) -> str:
+    """Return what a rule demands of the change of a metric, empty for nothing; a rise of a loss is a drop."""
+    worse, improved = ("rise", "fall") if better == "lower" else ("drop", "rise")
+    if rule.minimum_gain is not None:
+        return f"required {improved}: {rule.minimum_gain:g}"
+    return "" if rule.maximum_drop is None else f"allowed {worse}: {rule.maximum_drop:g}"
+
+
+def floor_text(floor: float, better: str) -> str:
+    """Return what a floor demands of the metric itself; of a loss it is the highest value."""
+    return f"at {'most' if better == 'lower' else 'least'} {floor:g}"

@@ -13,7 +13,7 @@ from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.gate.gate_result import Gated
-from leverframe.domain.review.report.card import Card, Curve, ParameterChange, Promises, StageNode
+from leverframe.domain.review.report.card import Card, Constraints, Curve, ParameterChange, StageNode
 from leverframe.domain.review.reproduce import Reproduced, StageRun
 from leverframe.errors import LeverframeError
 from leverframe.yaml_files import leaves
@@ -52,7 +52,7 @@ def assembled(
         _of(reproduced, head),
         _of(gated, head),
         tuple(_changes(*parameters)),
-        _or_note(lambda: _promises(sides[1]), "the contracts", notes),
+        _or_note(lambda: _constraints(sides[1]), "the contracts", notes),
         diff,
         tuple(_curves(*sides)),
         nodes,
@@ -94,7 +94,7 @@ def _written(content: Mapping[str, Any]) -> dict[str, str]:
     return {name: text(value) for name, value in leaves(content)}
 
 
-def _promises(files: Files) -> Promises | None:
+def _constraints(files: Files) -> Constraints | None:
     checks = [
         (partition, table, check)
         for partition, content in _below(files, layout.CONTRACTS.as_posix(), ".json")
@@ -111,9 +111,9 @@ def _promises(files: Files) -> Promises | None:
             if check["verdict"] == "failed" and (check["severity"] == "warn") is severity
         )
 
-    kept = sum(check["verdict"] == "passed" for *_, check in checks)
-    broken, warned = told(False), told(True)
-    return Promises(kept, len(checks) - kept - len(broken) - len(warned), broken, warned)
+    passed = sum(check["verdict"] == "passed" for *_, check in checks)
+    failed, warned = told(False), told(True)
+    return Constraints(passed, len(checks) - passed - len(failed) - len(warned), failed, warned)
 
 
 def _below(files: Files, folder: str, ending: str) -> Iterator[tuple[str, str]]:

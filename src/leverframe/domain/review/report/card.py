@@ -1,7 +1,7 @@
-"""Everything that the card shows, as plain data: what computes it and what draws it may be different jobs.
+"""Everything that the card shows, as plain data: one job computes it, another may render it.
 
-A pull request of a fork leaves a card as a file, and another job, which has the right to write, draws
-it. So nothing in here is Markdown, and whoever reads it back checks every field.
+The job of a fork's pull request writes the card as a file; a second job, which has the right to write,
+renders it. So nothing in here is Markdown, and the reader validates every field.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from leverframe.domain.review.check import Checked
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.reproduce import Reproduced
-from leverframe.domain.verdict import Objection, Reason, Verdict, judged
+from leverframe.domain.verdict import Reason, Verdict, Violation, judged
 
 VERSION = 1
 
@@ -27,12 +27,12 @@ class ParameterChange:
 
 
 @dataclass(frozen=True)
-class Promises:
-    """How many checks of the contracts were kept; ``broken`` and ``warned`` name them."""
+class Constraints:
+    """How many checks of the contracts passed; ``failed`` and ``warned`` name the others."""
 
-    kept: int
-    undecided: int
-    broken: tuple[str, ...] = ()
+    passed: int
+    skipped: int
+    failed: tuple[str, ...] = ()
     warned: tuple[str, ...] = ()
 
 
@@ -72,7 +72,7 @@ class Card:
     reproduced: Reproduced | None = None
     gated: Gated | None = None
     parameters: tuple[ParameterChange, ...] = ()
-    promises: Promises | None = None
+    constraints: Constraints | None = None
     diff: Diff | None = None
     curves: tuple[Curve, ...] = ()
     nodes: tuple[StageNode, ...] = ()
@@ -81,15 +81,15 @@ class Card:
     version: int = VERSION
 
     @property
-    def objections(self) -> tuple[Objection, ...]:
-        """Return all that stands against the change; a lever without a result is an objection too."""
+    def violations(self) -> tuple[Violation, ...]:
+        """Return the violations of every lever; a lever without a result is a violation too."""
         levers = {"check": self.checked, "reproduce": self.reproduced, "gate": self.gated}
-        found = [objection for lever in levers.values() if lever for objection in lever.objections]
+        found = [violation for lever in levers.values() if lever for violation in lever.violations]
         found += [
-            Objection(
+            Violation(
                 Reason.TOOL_BROKE,
-                f"`{name}` left no result for this commit: it did not run, or it broke",
-                f"`leverframe {name}`; in CI its log says why",
+                f"`{name}` wrote no result for this commit: it did not run, or it crashed",
+                f"run `leverframe {name}`; in CI, read the log of its step",
             )
             for name, lever in levers.items()
             if lever is None
@@ -98,5 +98,5 @@ class Card:
 
     @property
     def verdict(self) -> Verdict:
-        """Failed for the reasons of the objections; skipped where the gate could not judge; else passed."""
-        return judged(self.objections, self.gated.because if self.gated else "")
+        """Failed for the reasons of the violations; skipped where the gate could not judge; else passed."""
+        return judged(self.violations, self.gated.because if self.gated else "")

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import hashlib
 
-from leverframe.domain.model.charts import Axis, Line, line_chart
+from leverframe.domain.model.charts import Axis, Draw, Line, LineChart
 from leverframe.domain.review.report.card import Card, Curve
 
 BRANCH = "leverframe-assets"  # holds nothing but pictures, by the digest of their content
 
 
-def drawings(card: Card) -> dict[str, tuple[str, str]]:
+def drawings(card: Card, draw: Draw) -> dict[str, tuple[str, str]]:
     """Return path and SVG text of each curve that can be drawn, by its title; equal pictures have equal paths."""
     found = {}
     for curve in card.curves:
         if curve.head:
-            text = _picture(curve)
+            text = draw(_chart(curve))
             digest = hashlib.sha256(text.encode()).hexdigest()[:32]
             found[curve.title] = (f"{digest[:2]}/{digest}.svg", text)
     return found
 
 
-def _picture(curve: Curve) -> str:
+def _chart(curve: Curve) -> LineChart:
     lines = [Line("this change", list(curve.head))]
     if curve.base:
         lines.insert(0, Line("base", list(curve.base), dashed=True))
-    return line_chart(curve.title, Axis(curve.x, 0, 1), Axis(curve.y, 0, 1), lines)
+    return LineChart(curve.title, Axis(curve.x, 0, 1), Axis(curve.y, 0, 1), lines)

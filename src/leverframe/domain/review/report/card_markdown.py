@@ -1,7 +1,7 @@
-"""The card as Markdown: the verdict first, every section on its own, never longer than a comment may be.
+"""The card as Markdown: the verdict first, independent sections, never longer than GitHub allows.
 
-Each section is drawn alone: one that fails says so and leaves the others as they are. What comes
-from data, names or people is escaped, so it can neither break a table nor call anybody.
+Each section is rendered alone: one that fails says so and leaves the others as they are. Text that comes
+from data, names or people is escaped, so it can neither break a table nor mention anybody.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from leverframe.domain.data.contract_report import counts
 from leverframe.domain.markdown import code, plain, sentence
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.review.diff.diff_markdown import render as diff_page
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
 from leverframe.domain.review.report.card import Card, Curve
 from leverframe.domain.review.report.replay_section import replay_section
-from leverframe.domain.verdict import Failed, Objection, Passed
+from leverframe.domain.verdict import Failed, Passed, Violation
 from leverframe.errors import PublishError
 
 LIMIT = 65_000  # characters; GitHub refuses a comment of more than 65,536
 _ROOM = 20  # lines of a table or list; the rest is counted
 _HEADS = {"passed": "✅ Leverframe: ready to merge", "failed": "❌ Leverframe: do not merge"}
-_FULL = "the artifact of the run has all of it"
+_FULL = "the artifact of the run has the full list"
 _SHARE = 4  # a section may take this part of the whole
 
 _KEY = re.compile(r"\A[a-z0-9-]{1,60}\Z")
@@ -62,7 +63,7 @@ def render(card: Card, shown: Shown = Shown(), *, limit: int = LIMIT) -> str:
     parts = [_drawn(title, section, card, shown, limit) for title, section in _SECTIONS]
     parts = [each for each in parts if each]
     foot = _foot(card)
-    cut = f"\n\n_Some sections are left out here: {_FULL}._"
+    cut = "\n\n_Some sections are left out here: the artifact of the run has them._"
     while parts and len("\n\n".join([head, *parts, foot])) > limit - len(cut):
         parts.pop()  # the least important stand last
         foot = _foot(card) + cut
@@ -73,10 +74,10 @@ def _drawn(title: str, section: Section, card: Card, shown: Shown, limit: int) -
     try:
         text = section(card, shown)
     except Exception as error:
-        text = f"### {title}\n\n_This section could not be drawn: {plain(type(error).__name__, 60)}._"
+        text = f"### {title}\n\n_This section could not be rendered: {plain(type(error).__name__, 60)}._"
     if len(text) <= limit // _SHARE:
         return text
-    return f"### {title}\n\n_Too long for a comment; {_FULL}._"
+    return f"### {title}\n\n_Too long for a comment; the artifact of the run has it._"
 
 
 def _headline(card: Card) -> str:
@@ -86,7 +87,7 @@ def _headline(card: Card) -> str:
     if isinstance(verdict, Failed):
         reasons = ", ".join(f"`{each.value}`" for each in verdict.reasons)
         return f"## {_HEADS['failed']}\n\n{reasons}"
-    return f"## ⚪ Leverframe: nothing was judged\n\n{sentence(verdict.because)}"
+    return f"## ⚪ Leverframe: no verdict\n\n{sentence(verdict.because)}"
 
 
 def _gist(card: Card) -> str:
@@ -94,7 +95,7 @@ def _gist(card: Card) -> str:
     judged = [each for each in gated.metrics if each.rule] if gated else []
     told = [f"{plain(each.title, 60)} {short(each.candidate)}{_by(each)}" for each in judged[:3]]
     if gated and judged and all(each.gain == 0 for each in judged):
-        return "The model answers exactly as before."
+        return "No metric with a rule changed."
     return "; ".join(told) + "." if told else ""
 
 
@@ -103,14 +104,14 @@ def _by(found: Compared) -> str:
 
 
 def _reasons(card: Card, room: int) -> str:
-    found = card.objections[:room]
+    found = card.violations[:room]
     following = [each.next for each in found[1:]] + [""]
-    lines = [_objection(each, then) for each, then in zip(found, following, strict=False)]
-    return "\n".join([*lines, *_more(len(card.objections) - room)])
+    lines = [_violation(each, then) for each, then in zip(found, following, strict=False)]
+    return "\n".join([*lines, *_more(len(card.violations) - room)])
 
 
-def _objection(found: Objection, then: str) -> str:
-    """Return one objection; its remedy is left to the last of those in a row that share it."""
+def _violation(found: Violation, then: str) -> str:
+    """Return one violation; its remedy is left to the last of those in a row that share it."""
     remedy = "" if found.next == then else f"  \n  → {sentence(found.next)}"
     return f"- **`{found.reason.value}`** {sentence(found.what)}{remedy}"
 
@@ -128,18 +129,21 @@ def _metrics(card: Card, _: Shown) -> str:
     if gated is None or not gated.metrics:
         return ""
     compared = any(each.gain is not None for each in gated.metrics)
-    lines = ["| | metric | base | here | gain | rule |", "|---|---|---:|---:|---|---|"]
+    lines = ["| | metric | base | this change | gain [bounds] | rule |", "|---|---|---:|---:|---|---|"]
     lines += [_metric(each) for each in gated.metrics]
-    about = f"{gated.rows:,} rows of {gated.days:,} days; {plain(gated.how, 200)}."
+    about = [f"Hold-out: {gated.rows:,} rows of {gated.days:,} days; {plain(gated.how, 200)}."]
     if compared:
-        about += f" Gains are positive where this change is better; bounds are one-sided at {gated.confidence:.0%}."
-    told = [about, f"Rules of {plain(gated.rules_of, 80)}."]
-    told += [sentence(each) for each in gated.notes]
-    return "\n".join(["### Metrics", "", *lines, "", " ".join(told)])
+        about.append(f"A positive gain is an improvement; bounds are one-sided, {100 * gated.confidence:g} % each.")
+    if compared and any("allowed" in each.rule for each in gated.metrics):
+        about.append(
+            "An allowed drop is a non-inferiority margin: even the lower bound of the gain must stay within it."
+        )
+    about += [f"The rules come from {plain(gated.rules_of, 80)}.", *(sentence(each) for each in gated.notes)]
+    return "\n".join(["### Metrics", "", *lines, "", " ".join(about)])
 
 
 def _metric(found: Compared) -> str:
-    mark = ("✅" if found.kept else "❌") if found.rule else ""
+    mark = ("✅" if found.passed else "❌") if found.rule else ""
     gain = ""
     if found.gain is not None and found.better != "neither":
         gain = f"{found.gain:+.4f}"
@@ -152,13 +156,13 @@ def _slices(card: Card, shown: Shown) -> str:
     gated, room = card.gated, shown.slices
     if gated is None or not gated.slices or not room:
         return ""
-    moved = sorted(gated.slices, key=lambda each: (each.kept, -abs(each.gain or 0.0), each.column, each.value))
-    lines = ["| | slice | rows | base | here | gain |", "|---|---|---:|---:|---:|---|"]
+    moved = sorted(gated.slices, key=lambda each: (each.passed, -abs(each.gain or 0.0), each.column, each.value))
+    lines = ["| | slice | rows | base | this change | gain [bounds] |", "|---|---|---:|---:|---:|---|"]
     lines += [_slice(each) for each in moved[:room]]
-    worst = sum(not each.kept for each in gated.slices)
-    summary = f"{len(gated.slices)} slices judged, {worst} refused"
+    failed = sum(not each.passed for each in gated.slices)
+    summary = f"{len(gated.slices):,} slice{'' if len(gated.slices) == 1 else 's'} checked, {failed:,} failed"
     more = f"\n\n… and {len(moved) - room} more; {_FULL}" if len(moved) > room else ""
-    return _folded("Slices", summary, "\n".join(lines) + more, unfolded=worst > 0)
+    return _folded("Slices", summary, "\n".join(lines) + more, unfolded=failed > 0)
 
 
 def _slice(found: SliceCompared) -> str:
@@ -166,7 +170,7 @@ def _slice(found: SliceCompared) -> str:
     if found.gain is not None and found.low is not None and found.high is not None:
         gain += f" [{found.low:+.4f}, {found.high:+.4f}]"
     name = f"{code(found.column, 40)} = {code(found.value, 40)}"
-    cells = ["" if found.kept else "❌", name, f"{found.rows:,}", short(found.champion), short(found.candidate), gain]
+    cells = ["" if found.passed else "❌", name, f"{found.rows:,}", short(found.champion), short(found.candidate), gain]
     return f"| {' | '.join(cells)} |"
 
 
@@ -178,13 +182,14 @@ def _parameters(card: Card, shown: Shown) -> str:
     rules = card.gated.rule_changes if card.gated else ()
     if not card.parameters and not rules:
         return ""
-    lines = ["| parameter | base | here |", "|---|---|---|"] if card.parameters else []
+    lines = ["| parameter | base | this change |", "|---|---|---|"] if card.parameters else []
     for each in card.parameters[: shown.rows]:
         lines.append(f"| {code(each.name, 80)} | {_value(each.before)} | {_value(each.after)} |")  # noqa: PERF401
     if len(card.parameters) > shown.rows:
         lines += ["", f"… and {len(card.parameters) - shown.rows:,} more; {_FULL}"]
     if rules:
-        lines += ["", "⚠️ **This change alters the gate. It is judged by the rules before it**; once merged:", ""]
+        head = "⚠️ **This change edits the gate. The rules of the base branch judge it**; these apply once it is merged:"
+        lines += ["", head, ""]
         lines += _listed([f"- {sentence(each)}" for each in rules], shown.rows)
     return "\n".join(["### Parameters", "", *lines])
 
@@ -195,13 +200,11 @@ def _value(text: str | None) -> str:
 
 def _data(card: Card, shown: Shown) -> str:
     parts = []
-    if card.promises:
-        found = card.promises
-        parts.append(
-            f"Contracts: {found.kept:,} promises kept, {len(found.broken):,} broken, {len(found.warned):,} broken "
-            f"with a warning, {found.undecided:,} without history to decide."
-        )
-        parts.append("\n".join(_listed([f"- ❌ {sentence(each)}" for each in found.broken], shown.rows)))
+    if card.constraints:
+        found = card.constraints
+        results = counts(found.passed, len(found.failed), len(found.warned), found.skipped)
+        parts.append(f"Contracts: {results}.")
+        parts.append("\n".join(_listed([f"- ❌ {sentence(each)}" for each in found.failed], shown.rows)))
     if card.diff is not None:
         verdict, _, rest = diff_page(card.diff).removeprefix("### Data: ").partition("\n\n")
         parts.append(f"Against the base: {verdict.strip()}.")
@@ -216,7 +219,7 @@ def _curves(card: Card, shown: Shown) -> str:
         for each in card.curves
         if each.head
     ]
-    return _folded("Curves", "this change, and the base where it is another line", "\n\n".join(drawn)) if drawn else ""
+    return _folded("Curves", "this change and the base", "\n\n".join(drawn)) if drawn else ""
 
 
 def _curve(curve: Curve) -> str:
@@ -284,7 +287,7 @@ def _again(card: Card, _: Shown) -> str:
         "leverframe gate",
         "```",
     ]
-    return _folded("Reproduce it", "the same command as in CI", "\n".join(lines))
+    return _folded("Reproduce it", "the commands of CI", "\n".join(lines))
 
 
 def _folded(title: str, summary: str, body: str, *, unfolded: bool = False) -> str:

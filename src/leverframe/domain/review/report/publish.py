@@ -1,4 +1,4 @@
-"""Where a card goes, and what has to happen there, as data: one comment a pull request, updated in place."""
+"""Where a card goes and what to do there, as data: one comment per pull request, updated in place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REPOSITORY = re.compile(r"\A[\w.-]+/[\w.-]+\Z")
 
 @dataclass(frozen=True)
 class Where:
-    """The pull request that a run belongs to, as far as the event tells.
+    """The pull request of a run, as far as the event identifies it.
 
     ``number`` is None where it has to be looked up by ``head_owner`` and ``head_branch``. ``run``
     grows from run to run; ``trusted`` is false for the pull request of a fork.
@@ -53,21 +53,21 @@ class Create:
 
 @dataclass(frozen=True)
 class Update:
-    """The comment takes the new card."""
+    """The comment is replaced by the new card."""
 
     comment: Comment
 
 
 @dataclass(frozen=True)
 class Unchanged:
-    """The comment says the same already."""
+    """The comment already shows the same card."""
 
     comment: Comment
 
 
 @dataclass(frozen=True)
 class Outdated:
-    """The comment is of a later run, which must not be overwritten."""
+    """A later run wrote the comment; it must not be overwritten."""
 
     comment: Comment
     run: int
@@ -77,7 +77,7 @@ Step = Create | Update | Unchanged | Outdated
 
 
 class Forge(Protocol):
-    """What is asked of the place where pull requests are."""
+    """The port to the host of pull requests."""
 
     def me(self) -> str:
         """Return the login under which we write."""
@@ -113,7 +113,7 @@ def where(event: str, payload: Mapping[str, Any], environment: Mapping[str, str]
         found = _where(event, payload, environment)
     except (KeyError, TypeError, ValueError) as error:
         raise PublishError(
-            f"the payload of the event `{event}` cannot be understood",
+            f"the payload of the event `{event}` cannot be read",
             why=f"it lacks {error}",
             next="run inside a workflow on `pull_request` or `workflow_run`; `--publisher file` needs no event",
         ) from error
@@ -194,7 +194,7 @@ def title(verdict: Verdict) -> str:
     """Return the one line that GitHub shows beside the check."""
     if isinstance(verdict, Failed):
         return f"do not merge: {', '.join(each.value for each in verdict.reasons)}"[:250]
-    return "ready to merge" if isinstance(verdict, Passed) else "nothing was judged"
+    return "ready to merge" if isinstance(verdict, Passed) else "no verdict"
 
 
 Publisher = Literal["auto", "cml", "github", "summary", "file"]
@@ -269,18 +269,18 @@ class Post:
         known = None if isinstance(found, Create) else found.comment
         place = known.url if known else ""
         if isinstance(found, Outdated):
-            return place, f"left alone: it is of the later run {found.run}"
+            return place, f"left alone: the later run {found.run} wrote it"
         if dry:
             return place, f"would {type(found).__name__.lower()}"
         done = {Create: "created", Update: "updated", Unchanged: "unchanged"}[type(found)]
         if not isinstance(found, Unchanged):
-            place = self._said(comments, known)
+            place = self._posted(comments, known)
         verdict = self.posting.verdict
         self.forge.check_run(self.posting.head, conclusion(verdict), title(verdict), self.posting.summary)
         return place, done
 
-    def _said(self, comments: list[Comment], mine: Comment | None) -> str:
-        """Let the comment say what it has to, and return its address."""
+    def _posted(self, comments: list[Comment], mine: Comment | None) -> str:
+        """Create or update the comment and return its address."""
         if not self.others(comments, mine):
             if mine:
                 return self.forge.update(mine, self.posting.body)

@@ -1,7 +1,7 @@
 """Cut the part of a big schema that is needed, with all that it refers to.
 
-`python -m leverframe.local.github.slice api.github.com.json webhooks.json` writes the two files
-beside this one; where the inputs come from stands in NOTICE.md.
+`python -m tests.fakes.github_slice api.github.com.json webhooks.json` writes the two files that the local
+forge is held to; where the inputs come from stands in NOTICE.md beside them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-API = HERE / "openapi-slice.json"
-WEBHOOKS = HERE / "webhooks-slice.json"
+from leverframe.local.github.schema import API, WEBHOOKS
 
 _R = "/repos/{owner}/{repo}"
 PATHS = {

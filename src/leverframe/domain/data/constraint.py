@@ -1,4 +1,4 @@
-"""One thing a table promises, and whether it holds."""
+"""A constraint on a table, and whether its check passed."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Verdict
 from leverframe.errors import nearest
 
-SAMPLES = 5  # broken values shown with a promise
+SAMPLES = 5  # violating values shown with a constraint
 SAMPLE_CHARACTERS = 80  # of each of them
 
 
 class Severity(StrEnum):
-    """What a broken promise does: ``warn`` is shown, ``error`` fails the stage."""
+    """The effect of a failed constraint: ``warn`` is reported, ``error`` fails the stage."""
 
     WARN = "warn"
     ERROR = "error"
 
 
 @dataclass(frozen=True)
-class Promise:
-    """One check of one table with its outcome.
+class Constraint:
+    """One check of one table with its result.
 
     ``column`` names one column or several with commas, and is empty for the whole table.
-    ``count`` rows break the promise, which is the part ``share`` (0 to 1) of the rows it is about;
-    both are None where rows are not what is counted. ``detail`` is a sentence for people.
+    ``count`` rows violate the constraint, a ``share`` (0 to 1) of the rows it is about;
+    both are None for a constraint on the whole table. ``detail`` explains the result.
     """
 
     table: str
@@ -41,27 +41,27 @@ class Promise:
     detail: str = ""
 
     @property
-    def broken(self) -> bool:
-        """Tell whether the promise does not hold, whatever its severity."""
+    def failed(self) -> bool:
+        """Tell whether the check failed, whatever its severity."""
         return isinstance(self.verdict, Failed)
 
     @property
     def fatal(self) -> bool:
-        """Tell whether the promise fails the stage."""
-        return self.broken and self.severity is Severity.ERROR
+        """Tell whether the constraint fails the stage."""
+        return self.failed and self.severity is Severity.ERROR
 
-    def broken_by(self, reason: Reason, **changes: Any) -> Promise:
-        """Return this promise as broken for ``reason``, with other fields changed."""
+    def failed_by(self, reason: Reason, **changes: Any) -> Constraint:
+        """Return this constraint as failed for ``reason``, with other fields changed."""
         return replace(self, verdict=Failed((reason,)), **changes)
 
-    def skipped(self, because: str) -> Promise:
-        """Return this promise as one that could not be decided."""
+    def skipped(self, because: str) -> Constraint:
+        """Return this constraint as skipped."""
         return replace(self, verdict=Skipped(because))
 
-    def without_column(self, name: str, known: Iterable[str]) -> Promise:
-        """Return this promise as broken because the table has no column ``name`` among ``known`` ones."""
+    def without_column(self, name: str, known: Iterable[str]) -> Constraint:
+        """Return this constraint as failed because the table has no column ``name`` among ``known`` ones."""
         detail = f"there is no column `{name}`; {nearest(name, known)}"
-        return self.broken_by(Reason.COLUMN_MISSING, severity=Severity.ERROR, column=name, detail=detail)
+        return self.failed_by(Reason.COLUMN_MISSING, severity=Severity.ERROR, column=name, detail=detail)
 
 
 def cut(text: str, characters: int = SAMPLE_CHARACTERS) -> str:

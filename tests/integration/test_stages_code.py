@@ -1,0 +1,271 @@
+"""Stale code is found: a stage depends on the code that it runs, wherever Leverframe is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from leverframe import __version__
+from leverframe.application.status import status
+from leverframe.domain.pipeline.status.reasons import StageStatus
+from leverframe.local.repository import TemporaryRepository
+from tests.integration.shop import Shop, copied, finished, made
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src/leverframe"
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+COMMANDS = {  # one run of each kind of stage
+    "ingest-static": "ingest --partition static",
+    "ingest": "ingest --partition 2024-05",
+    "validate-static": "validate --partition static",
+    "validate": "validate --partition 2024-05",
+    "build": "build --partition 2024-05",
+    "snapshot": "snapshot",
+    "parity": "parity",
+    "training-set": "training-set",
+    "train": "train",
+    "evaluate": "evaluate",
+    "bundle": "bundle",
+}
+# What starts a stage, names its version and records how long it took; none of it can change an output.
+AROUND = {
+    "leverframe.adapters.git",
+    "leverframe.adapters.process",
+    "leverframe.adapters.stage_log",
+    "leverframe.cli",
+    "leverframe.domain.data.contract_markdown",
+    "leverframe.domain.markdown",
+    "leverframe.domain.pipeline",
+    "leverframe.domain.pipeline.installation",
+    "leverframe.domain.pipeline.stage_log",
+    "leverframe.domain.release",
+    "leverframe.domain.release.tag",
+    "leverframe.output",
+    "leverframe.package",
+    "leverframe.settings.levers",
+    "leverframe.wiring",
+}
+RUN = """
+import json, sys
+from leverframe.cli import leverframe
+leverframe.main(sys.argv[1:], standalone_mode=False)
+names = [name for name in sys.modules if name.startswith("leverframe")]
+print("\\n" + json.dumps(names))
+"""
+
+
+def modules_of(stage: str) -> set[str]:
+    """Return the modules of Leverframe that dvc.yaml of this repository names as dependencies of a stage."""
+    dependencies = [Path(path) for path in (STAGES[stage].get("do") or STAGES[stage])["deps"]]
+    files = [file for path in dependencies for file in ([path] if path.suffix else (ROOT / path).rglob("*.py"))]
+    inside = [(ROOT / file).relative_to(ROOT / "src") for file in files if (ROOT / file).is_relative_to(PACKAGE)]
+    return {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in inside if path.suffix == ".py"}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Return a reproduced shop of this module's own."""
+    return copied(finished(tmp_path_factory), tmp_path_factory.mktemp("code"))
+
+
+def test_every_kind_of_stage_is_run_here() -> None:
+    """A new kind of stage needs a line in ``COMMANDS``."""
+    assert set(STAGES) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("stage", COMMANDS)
+def test_what_a_stage_loads_when_it_runs_is_among_its_dependencies(stage: str, shop: Shop) -> None:
+    """The stage is run for real, in a process of its own that then tells which modules it has loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *COMMANDS[stage].split()],
+        cwd=shop.root, env=shop.repository.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    around = {name for name in loaded if name in AROUND or name.startswith("leverframe.commands")}
+    assert loaded - around - modules_of(stage) == set()
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> TemporaryRepository:
+    """Return a repository with what this one has in git, data left out, so that its modules can be edited."""
+    repository = TemporaryRepository.create(tmp_path_factory.mktemp("sources"))
+    for name in ("src", "pipelines", "reports"):
+        shutil.copytree(ROOT / name, repository.root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", "dvc.lock", "params.yaml", "leverframe.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy2(ROOT / name, repository.root / name)
+    repository.commit("As it is")
+    return repository
+
+
+def changed_by(repository: TemporaryRepository, path: str) -> set[str]:
+    """Return the kinds of stages that an edit of a file makes stale by itself; the edit is reverted."""
+    file = repository.root / path
+    text = file.read_bytes()
+    file.write_bytes(text + b"\n# edited\n")
+    try:
+        stages = status(repository.root).stages
+    finally:
+        file.write_bytes(text)
+    return {_kind(stage) for stage in stages if any(finding.subject in _above(path) for finding in _own(stage))}
+
+
+def _above(path: str) -> set[str]:
+    """Return a path and the folders it lies in, any of which may be the dependency."""
+    return {path, *(str(folder) for folder in Path(path).parents)}
+
+
+def _own(stage: StageStatus) -> set[Any]:
+    return {finding for finding in stage.findings if finding.reason.value != "upstream-stale"}
+
+
+def _kind(stage: StageStatus) -> str:
+    return stage.stage.name.partition("@")[0]
+
+
+def test_an_edit_of_each_module_makes_the_stages_that_import_it_stale_and_no_other(
+    sources: TemporaryRepository,
+) -> None:
+    """Every module that any stage imports is edited, one at a time; so is one that no stage imports."""
+    importers: dict[str, set[str]] = {}
+    for stage in STAGES:
+        for module in modules_of(stage):
+            importers.setdefault(module, set()).add(stage)
+    assert len(importers) > 60
+    for module, stages in sorted(importers.items()):
+        place = Path("src", *module.split("."))
+        path = place / "__init__.py" if (sources.root / place).is_dir() else place.with_suffix(".py")
+        assert changed_by(sources, path.as_posix()) == stages, module
+    for unrelated in ("application/gate.py", "domain/review/check.py", "adapters/redis.py", "settings/levers.py"):
+        assert changed_by(sources, f"src/leverframe/{unrelated}") == set(), unrelated
+
+
+def test_a_module_of_the_case_counts_for_the_stages_that_import_it(shop: Shop, tmp_path: Path) -> None:
+    """Constants in a file beside the case, imported by sources and estimator: `stages --check` wants it listed."""
+    mine = copied(shop, tmp_path)
+    mine.repository.write("knobs.py", "RATE = 1\n")
+    for file in ("sources.py", "model.py"):
+        path = f"pipelines/shop/{file}"
+        mine.repository.write(path, mine.repository.read(path).replace("\nimport", "\nimport knobs\nimport", 1))
+    assert mine.run("stages", "--check").code == 18
+    assert mine.run("stages", "--write").code == 0
+    listed = yaml.safe_load(mine.repository.read("dvc.yaml"))["stages"]
+    reading = {name for name, stage in listed.items() if "knobs.py" in (stage.get("do") or stage)["deps"]}
+    assert reading == {"ingest-static", "ingest", "validate-static", "validate", "train", "evaluate", "bundle"}
+
+
+def installed_in(shop: Shop) -> dict[str, str]:
+    """Install Leverframe into an environment inside the repository, caches of Python included; return how to run it."""
+    packages = shop.root / ".venv/lib/python3.11/site-packages"
+    shutil.copytree(PACKAGE, packages / "leverframe", ignore=shutil.ignore_patterns("__pycache__"))
+    (packages / "leverframe/__pycache__").mkdir()
+    (packages / "leverframe/__pycache__/cli.cpython-311.pyc").write_bytes(b"of another machine")
+    return shop.repository.environment | {"PYTHONPATH": str(packages)}
+
+
+def run(shop: Shop, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `leverframe` as it is installed in an environment."""
+    command = [sys.executable, "-m", "leverframe", *arguments]
+    return subprocess.run(command, cwd=shop.root, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("author", ["outside", "inside"])
+def test_where_leverframe_is_installed_does_not_matter(author: str, shop: Shop, tmp_path: Path) -> None:
+    """One has it in an environment inside the repository, the other elsewhere: both say the same, check passes."""
+    mine = copied(shop, tmp_path)
+    outside, inside = mine.repository.environment, installed_in(mine)
+    writes, checks = (outside, inside) if author == "outside" else (inside, outside)
+    written = run(mine, writes, "stages", "--write")
+    assert (written.returncode, written.stdout) == (0, "nothing to write\n"), written.stderr
+    definition = mine.repository.read("dvc.yaml")
+    assert "site-packages" not in definition
+    assert "leverframe/" not in definition
+    assert mine.repository.git("status", "--porcelain") == ""  # the environment is ignored
+    mine.repository.git("checkout", "--quiet", "-b", "readme")
+    mine.repository.write("README.md", "A shop\n")
+    mine.repository.commit("README only")
+    assert run(mine, checks, "stages", "--check").returncode == 0
+    checked = run(mine, checks, "check", "--json")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert run(mine, checks, "status", "--exit-code").returncode == 0
+
+
+def test_another_version_makes_every_stage_stale_and_is_refused_until_it_is_written_down(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """The version is an input: DVC sees it change, and no stage runs under another one than the file names."""
+    mine = copied(shop, tmp_path)
+    mine.replace("leverframe-version.yaml", f"version: {__version__}", "version: 0.0.7")
+    stale = {name for name, stage in mine.status().items() if stage["state"] == "changed"}
+    assert stale == set(mine.status())
+    ended = mine.run("ingest", "--partition", "static")
+    assert ended.code == 18
+    what, _, following = ended.said()
+    assert what == f"this pipeline is written for Leverframe 0.0.7, and {__version__} runs"
+    assert "leverframe stages --write" in following
+    assert mine.run("stages", "--check").code == 18
+    assert mine.run("stages", "--write").code == 0
+    assert mine.stale() == set()
+
+
+BLOCK = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+"""
+
+
+def without(shop: Shop, folder: Path, *names: str) -> dict[str, str]:
+    """Return an environment in which some packages are not installed."""
+    (folder / "sitecustomize.py").write_text(BLOCK.format(names=set(names)), encoding="utf-8")
+    return shop.repository.environment | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT / "src")])}
+
+
+def test_the_first_stage_says_which_extra_is_missing(shop: Shop, tmp_path: Path) -> None:
+    """Before anything has run, although only the last stage would need it; nothing is written."""
+    before = shop.outputs()
+    done = run(shop, without(shop, tmp_path, "onnx", "skl2onnx"), "ingest", "--partition", "static")
+    assert done.returncode == 33
+    assert "onnx, skl2onnx" in done.stderr
+    assert "pip install 'leverframe[serving]'" in done.stderr
+    assert shop.outputs() == before
+
+
+def test_a_stage_needs_no_package_of_an_extra_that_it_does_not_use(shop: Shop, tmp_path: Path) -> None:
+    """Redis is an extra: the snapshot goes into a file without it."""
+    environment = without(shop, tmp_path, "redis", "github", "pyspark", "alibi_detect", "python_terraform")
+    done = run(shop, environment, "snapshot")
+    assert done.returncode == 0, done.stderr
+    refused = run(shop, environment, "snapshot", "--redis", "redis://127.0.0.1:1/0")
+    assert refused.returncode == 33
+    assert "pip install 'leverframe[redis]'" in refused.stderr
+    assert "bug" not in refused.stderr
+
+
+def test_the_ignore_files_exist_before_data_do(tmp_path: Path) -> None:
+    """`stages --write` completes both files, and after a run that fails half way git sees no data."""
+    mine = made(tmp_path)
+    mine.repository.write(".gitignore", "/mine/")  # no line end, and none of what is needed
+    mine.repository.write(".dvcignore", "")
+    assert "dvc.yaml" not in mine.run("stages", "--write").stdout.split()
+    assert mine.repository.read(".gitignore").startswith("/mine/\n/.venv/\n")
+    assert ".venv\n" in mine.repository.read(".dvcignore")
+    assert mine.run("stages", "--write").stdout == "nothing to write\n"
+    assert (
+        mine.run("ingest", "--partition", "2024-01").code == 0
+    )  # and then the stage is killed: DVC has ignored nothing
+    seen = mine.repository.git("status", "--porcelain", "--untracked-files=all").split("\n")
+    assert [line for line in seen if "data/" in line] == []

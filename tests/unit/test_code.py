@@ -1,0 +1,119 @@
+"""Which files a stage runs, found in the text of its modules: nothing of it is kept by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leverframe.domain.pipeline.code import Code
+
+
+class Tree:
+    """Files in memory."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self._files = files
+
+    def text(self, path: str) -> str | None:
+        return self._files.get(path)
+
+    def listing(self, folder: str) -> Sequence[str]:
+        return sorted(path for path in self._files if path.startswith(f"{folder}/"))
+
+
+def files_of(files: Mapping[str, str], *entries: str, whole: tuple[str, ...] = ()) -> set[str]:
+    """Return the files that modules run in a repository whose imports are looked up in its root and in src."""
+    return set(Code(Tree(files), (".", "src"), whole)(*entries))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import other",
+        "import other as o",
+        "from other import name",
+        "def late():\n    import other",
+        "try:\n    import other\nexcept ImportError:\n    pass",
+        "if sys.platform == 'linux':\n    import other",
+        "if not TYPE_CHECKING:\n    import other",
+    ],
+)
+def test_every_form_of_import_counts(statement: str) -> None:
+    """At the top, within a function, behind a condition."""
+    assert files_of({"entry.py": statement, "other.py": "", "unrelated.py": ""}, "entry") == {"entry.py", "other.py"}
+
+
+@pytest.mark.parametrize("guard", ["TYPE_CHECKING", "typing.TYPE_CHECKING"])
+def test_what_only_type_checkers_import_does_not_count(guard: str) -> None:
+    """It is never run; the other branch is."""
+    text = f"if {guard}:\n    import typed\nelse:\n    import run"
+    assert files_of({"entry.py": text, "typed.py": "", "run.py": ""}, "entry") == {"entry.py", "run.py"}
+
+
+def test_imports_of_imports_count_also_in_a_circle() -> None:
+    """However long the way is."""
+    files = {"a.py": "import b", "b.py": "import c", "c.py": "import a\nimport d", "d.py": "", "e.py": ""}
+    assert files_of(files, "a") == {"a.py", "b.py", "c.py", "d.py"}
+
+
+def test_relative_imports_and_the_packages_around_a_module_count() -> None:
+    """A package's own file runs before its modules do, and what it imports with it."""
+    files = {
+        "case/__init__.py": "from . import shared",
+        "case/shared.py": "",
+        "case/deep/__init__.py": "",
+        "case/deep/sources.py": "from ..knobs import RATE\nfrom . import near",
+        "case/deep/near.py": "",
+        "case/knobs.py": "",
+        "case/other.py": "",
+    }
+    expected = set(files) - {"case/other.py"}
+    assert files_of(files, "case.deep.sources") == expected
+
+
+def test_a_package_without_its_own_file_and_a_lone_module_are_found() -> None:
+    """A user's case needs neither `__init__.py` nor to be importable here."""
+    files = {"pipelines/shop/sources.py": "import knobs\nimport polars\nfrom src_side import x", "knobs.py": "",
+             "src/src_side.py": ""}  # fmt: skip
+    assert files_of(files, "pipelines.shop.sources") == set(files)
+
+
+def test_a_module_that_cannot_be_parsed_is_a_file_all_the_same() -> None:
+    """Whoever runs it is told what is wrong with it; until then its content counts."""
+    assert files_of({"entry.py": "import broken", "broken.py": "def ("}, "entry") == {"entry.py", "broken.py"}
+
+
+def test_a_package_that_is_imported_as_a_whole_is_listed_by_its_folder() -> None:
+    """With all of its files, those that are no modules included; a package in part stays a list."""
+    files = {
+        "src/tool/__init__.py": "",
+        "src/tool/whole/__init__.py": "",
+        "src/tool/whole/a.py": "",
+        "src/tool/whole/template.yml": "",
+        "src/tool/part/__init__.py": "",
+        "src/tool/part/a.py": "",
+        "src/tool/part/b.py": "",
+        "entry.py": "import tool.whole.a\nimport tool.part.a",
+    }
+    found = files_of(files, "entry", whole=("src/tool",))
+    assert found == {"entry.py", "src/tool/__init__.py", "src/tool/whole", "src/tool/part/__init__.py",
+                     "src/tool/part/a.py"}  # fmt: skip
+
+
+names = st.integers(0, 11).map(lambda number: f"m{number}")
+
+
+@given(st.dictionaries(names, st.lists(names, max_size=4), min_size=1), names)
+def test_the_result_is_what_can_be_reached(graph: dict[str, list[str]], entry: str) -> None:
+    """Against a search written down plainly, on drawn graphs of modules."""
+    files = {f"{name}.py": "\n".join(f"import {other}" for other in others) for name, others in graph.items()}
+    reached, waiting = set[str](), [entry]
+    while waiting:
+        name = waiting.pop()
+        if name in graph and name not in reached:
+            reached.add(name)
+            waiting += graph[name]
+    assert files_of(files, entry) == {f"{name}.py" for name in reached}

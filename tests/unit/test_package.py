@@ -1,0 +1,55 @@
+"""What is installed has every file that the sources have, templates among them, and each template fits its text."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from leverframe.adapters.markdown_it import framed
+from leverframe.domain.pipeline.init import workflow
+from leverframe.package import template
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_wheel_has_every_file(tmp_path: Path) -> None:
+    """Python or not: what git tracks below src/leverframe is in the wheel."""
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, capture_output=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    listed = subprocess.run(["git", "ls-files", "src/leverframe"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tracked = {name.removeprefix("src/") for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+    assert tracked - packed == set()
+    assert {"leverframe/templates/workflow.yml", "leverframe/templates/page.css"} <= packed
+
+
+def test_the_workflow_names_each_action_with_its_commit() -> None:
+    """Nothing of the template is left, and expressions of GitHub stay as they are."""
+    text = workflow(template("workflow.yml"), "us/them/actions@abc # v1")
+    jobs = yaml.safe_load(text)["jobs"]
+    used = [step["uses"] for job in jobs.values() for step in job["steps"]]
+    ours = [name.removeprefix("us/them/actions/") for name in used if name.startswith("us/them/actions/")]
+    assert ours == [f"{name}@abc" for name in ("setup", "check", "reproduce", "gate", "report", "setup", "report")]
+    assert text.count("@abc # v1") == len(ours)
+    assert "%" not in text
+    assert "${{ github.event.pull_request.head.sha }}" in text
+
+
+def test_a_template_that_lacks_a_value_is_an_error() -> None:
+    with pytest.raises(KeyError, match="other"):
+        workflow("uses: %{place}/%{other}", "us/them/actions@abc")
+
+
+def test_a_page_shows_what_it_is_given() -> None:
+    """A dollar sign of a card is no placeholder, and a title is text."""
+    page = framed("</title><script>", "<p>$title costs $5</p>")
+    assert "<title>&lt;/title&gt;&lt;script&gt;</title>" in page
+    assert "<p>$title costs $5</p>" in page
+    assert "default-src 'none'" in page
+    assert "$" not in page.replace("<p>$title costs $5</p>", "")
