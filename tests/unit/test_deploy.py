@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.schema import Field, Schema
 from leverframe.domain.plan_engine import Step
@@ -106,7 +107,7 @@ def test_the_state_keeps_its_invariants(taken: list[tuple[str, int]]) -> None:
         assert state.highest >= highest
         assert [each.number for each in state.releases] == sorted(each.number for each in state.releases)
         assert state.serving is None or state.serving.bundle not in state.refused
-        assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
+        assert parsed(State, json.dumps(plain(state))) == state
 
 
 def test_promotion_needs_the_very_manifest_before() -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.model.bundle.bundle_manifest import SETTINGS
 from leverframe.domain.release.release_state import State
 from leverframe.errors import ServerBusyError, ServerError
@@ -42,10 +43,10 @@ class Releases:
         """Return what is recorded; raises ``ServerError`` for a record that cannot be read."""
         path = self._record(model)
         try:
-            return State.from_json(json.loads(path.read_bytes()))
+            return parsed(State, path.read_bytes())
         except FileNotFoundError:
             return State(model)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise ServerError(
                 f"the record {path} cannot be read",
                 why=f"{type(error).__name__}: {error}",
@@ -54,7 +55,7 @@ class Releases:
 
     def record(self, state: State) -> None:
         """Replace the record."""
-        write_json(self._record(state.model), state.to_json())
+        write_json(self._record(state.model), plain(state))
 
     def bundle(self, digest: str) -> Mapping[str, bytes] | None:
         """Return the files of a bundle, None where it is not here."""

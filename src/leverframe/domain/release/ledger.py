@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from leverframe.documents import plain as plain_values
 from leverframe.domain.markdown import plain
 from leverframe.domain.release.release_manifest import ReleaseManifest, from_tag_message, refuse_other, tag_message
 from leverframe.domain.release.release_state import Release
@@ -98,7 +99,7 @@ class Ledger:
     def begin(self, desired: ReleaseManifest) -> None:
         """Record that a deployment begins."""
         if self._forge is not None:
-            self._deployment = self._forge.deployment(desired.commit, self._environment, desired.to_json())
+            self._deployment = self._forge.deployment(desired.commit, self._environment, plain_values(desired))
             self._forge.deployed(self._deployment, "in_progress", "")
 
     def served(self, release: Release) -> Recorded:
@@ -135,7 +136,7 @@ class Ledger:
     def _shown(self, release: Release, description: str) -> None:
         if self._forge is not None:
             wanted = release.manifest
-            self._deployment = self._forge.deployment(wanted.commit, self._environment, wanted.to_json())
+            self._deployment = self._forge.deployment(wanted.commit, self._environment, plain_values(wanted))
             self._forge.deployed(self._deployment, "success", description)
 
     def _revert(self, commit: str, why: str, serving: Release | None) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest, sha256
 from leverframe.errors import PromotionError
@@ -33,15 +33,6 @@ class ReleaseManifest:
         """Return the parts in which two manifests differ, commits aside: another commit may want the same."""
         ours, theirs = asdict(self), asdict(other)
         return [name for name in ours if name != "commit" and ours[name] != theirs[name]]
-
-    def to_json(self) -> dict[str, str]:
-        """Return it as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> ReleaseManifest:
-        """Return the manifest that ``to_json`` gave; raises ``TypeError`` for anything else."""
-        return cls(**{name: str(value) for name, value in content.items()})
 
     @classmethod
     def of(cls, model: str, commit: str, lock: bytes, bundle: bytes, parts: Manifest) -> ReleaseManifest:
@@ -77,12 +68,12 @@ def unlike(files: Mapping[str, bytes], bundle: str, model: str) -> str:
 
 def tag_message(manifest: ReleaseManifest, first: str) -> str:
     """Return a manifest as the message of a tag that begins with the line ``first``."""
-    return f"{first}\n\n{json.dumps(manifest.to_json(), indent=1, sort_keys=True)}\n"
+    return f"{first}\n\n{json.dumps(plain(manifest), indent=1, sort_keys=True)}\n"
 
 
 def from_tag_message(message: str) -> ReleaseManifest | None:
     """Return the manifest in the message of a tag; None for a tag that somebody else wrote."""
     try:
-        return ReleaseManifest.from_json(json.loads(message.partition("\n\n")[2]))
-    except (ValueError, TypeError, AttributeError):
+        return parsed(ReleaseManifest, message.partition("\n\n")[2])
+    except ValueError:
         return None

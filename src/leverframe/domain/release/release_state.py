@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from leverframe.domain.release.release_manifest import ReleaseManifest
 
@@ -58,16 +57,3 @@ class State:
     def without(self, bundle: str, why: str, number: int) -> State:
         """Return the state with a bundle that failed, and its number, which is not given again."""
         return replace(self, refused={**self.refused, bundle: why}, highest=max(self.highest, number))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the state as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> State:
-        """Return the state that ``to_json`` gave; raises ``KeyError``, ``TypeError`` for anything else."""
-        releases = tuple(
-            Release(each["number"], ReleaseManifest.from_json(each["manifest"]), each["at"])
-            for each in content["releases"]
-        )
-        return cls(content["model"], releases, content["highest"], dict(content["refused"]))

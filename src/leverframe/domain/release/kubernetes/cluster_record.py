@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.release.kubernetes.manifests import INSTANCE, OWNER, Manifest
 from leverframe.domain.release.release_state import State
 from leverframe.errors import ClusterError
@@ -38,11 +39,10 @@ class ClusterRecord:
     def manifest(self, name: str, namespace: str) -> Manifest:
         """Return the object that holds the record of the model whose objects have that name."""
         known = {release.number for release in self.state.releases}
-        data = {_STATE: json.dumps(self.state.to_json(), sort_keys=True)}
+        data = {_STATE: json.dumps(plain(self.state), sort_keys=True)}
         for number, kept in self.kept.items():
             if number in known:
-                content = {"objects": list(kept.objects), "schema": kept.schema}
-                data[f"release-{number}.json"] = json.dumps(content, sort_keys=True)
+                data[f"release-{number}.json"] = json.dumps(plain(kept), sort_keys=True)
         metadata: dict[str, Any] = {
             "name": record_name(name), "namespace": namespace, "labels": {INSTANCE: name, OWNER: "leverframe"},
         }  # fmt: skip
@@ -62,11 +62,9 @@ def read_record(model: str, found: Mapping[str, Any] | None) -> ClusterRecord:
         return ClusterRecord(State(model))
     try:
         data = found["data"]
-        state = State.from_json(json.loads(data[_STATE]))
-        kept = {release.number: json.loads(data[f"release-{release.number}.json"]) for release in state.releases}
-        return ClusterRecord(
-            state, {number: Kept(**content) for number, content in kept.items()}, found["metadata"]["resourceVersion"]
-        )
+        state = parsed(State, data[_STATE])
+        kept = {release.number: parsed(Kept, data[f"release-{release.number}.json"]) for release in state.releases}
+        return ClusterRecord(state, kept, found["metadata"]["resourceVersion"])
     except (KeyError, TypeError, ValueError) as error:
         raise ClusterError(
             f"the record of the releases of `{model}` cannot be read",
