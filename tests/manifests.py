@@ -11,7 +11,7 @@ import jsonschema
 import kubernetes_validate
 from hypothesis import strategies as st
 
-from leverframe.domain.release.kubernetes.manifests import Target
+from leverframe.domain.release.kubernetes.manifests import ClusterRelease
 from leverframe.settings.levers import KubernetesSettings, LogSettings, ServeSettings
 
 _KSERVE = json.loads((Path(__file__).parent / "schemas/kserve.json").read_text(encoding="utf-8"))
@@ -60,13 +60,13 @@ def cluster(**said: Any) -> KubernetesSettings:
     return KubernetesSettings.model_validate({**content, **said})
 
 
-def target(settings: KubernetesSettings | None = None, **said: Any) -> Target:
+def target(settings: KubernetesSettings | None = None, **said: Any) -> ClusterRelease:
     """Return a release of the shop as it should be in a cluster."""
     content = {"model": "shop", "number": 3, "bundle": "b" * 64, "content": "c" * 32 + ".dir", "commit": "d" * 40}
-    return Target(**{**content, "cluster": settings or cluster(), "serve": ServeSettings(), **said})
+    return ClusterRelease(**{**content, "cluster": settings or cluster(), "serve": ServeSettings(), **said})
 
 
-def _targets() -> st.SearchStrategy[Target]:
+def _targets() -> st.SearchStrategy[ClusterRelease]:
     """Return any release that the settings allow."""
     name = st.from_regex(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?", fullmatch=True)
     namespace = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)

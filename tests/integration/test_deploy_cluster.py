@@ -6,7 +6,7 @@ import json
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from leverframe import wiring
 from leverframe.adapters.kubectl import Kubectl
 from leverframe.application import deploy as application
 from leverframe.application.rollback import rollback
-from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, Target, overlay
+from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, ClusterRelease, overlay
 from leverframe.errors import ClusterError, ClusterUnreachableError, ServerBusyError
 from tests.fakes.kubernetes.server import ClusterServer, kubeconfig
 from tests.fakes.kubernetes.state import Objects
@@ -39,7 +39,7 @@ CLUSTER = f"""
 """
 
 
-def rendered(to: Target) -> list[dict[str, Any]]:
+def rendered(to: ClusterRelease) -> list[dict[str, Any]]:
     """Return what `kubectl kustomize` makes of a release."""
     return Kubectl("nowhere", "nothing").render(overlay(to))
 
@@ -52,7 +52,7 @@ def all_fit(objects: list[dict[str, Any]]) -> None:
 
 @settings(max_examples=examples(0.1))
 @given(TARGETS)
-def test_whatever_the_settings_allow_is_valid(to: Target) -> None:
+def test_whatever_the_settings_allow_is_valid(to: ClusterRelease) -> None:
     """Strictly, each object of either flavour, in the namespace, under its name, of the image by digest."""
     objects = rendered(to)
     all_fit(objects)
@@ -155,7 +155,7 @@ def reasons(found: Any) -> list[str]:
 
 def bundle_of(commit: str) -> str:
     """Return the bundle that a commit wants."""
-    return application._desired(wiring.workspace(), application.Asked("cluster", commit), print)[1].bundle
+    return application._candidate(wiring.workspace(), application.Asked("cluster", commit), print)[1].manifest.bundle
 
 
 KEY = ("Deployment", "shops", "shop")
@@ -181,6 +181,11 @@ def test_releases_roll_out_and_back(shop: Shop, api_server: ClusterServer) -> No
     back = rollback(wiring.workspace(), "cluster", None, "a test", print)
     assert back.serving
     assert back.serving.number == 1
+    kept = json.loads((shop.root / ".leverframe/levers/deploy.json").read_text(encoding="utf-8"))
+    assert (kept["rolled_back"], kept["serving"]["number"], kept["before"]["number"]) == (True, 1, 2)
+    assert kept["recorded"]["assignment"] == "shop#cluster#3"
+    commits = [shop.repository.git("rev-parse", f"{name}^{{commit}}") for name in ("shop#cluster#3", "one")]
+    assert commits[0] == commits[1]
     assert api_server.objects.served == [bundle_of("one"), bundle_of("two"), bundle_of("one")]
     assert reasons(deploy("two")) == ["refused-before"]
     assert reasons(rollback(wiring.workspace(), "cluster", None, "a test", print)) == ["nothing-to-restore"]
@@ -252,6 +257,107 @@ def test_a_killed_deployment_is_run_again(shop: Shop, api_server: ClusterServer,
     assert deploy("one").serving.number == 1
     assert api_server.objects.served == [bundle_of("one")]
     assert (api_server.objects.get(KEY) or {})["metadata"]["generation"] <= 2  # the second is the autoscaler's
+
+
+class KilledError(BaseException):
+    """Ends a run where it stands: nothing between here and the top of the process catches it."""
+
+
+def interrupted(commit: str, step: str, by: Callable[[], None]) -> None:
+    """Deploy a commit and call ``by`` when a step begins; raise what comes of it."""
+
+    def tell(line: str) -> None:
+        if line.startswith(step):
+            by()
+
+    application.deploy(wiring.workspace(), application.Asked("cluster", commit), tell)
+
+
+def kill() -> None:
+    """End the run."""
+    raise KilledError
+
+
+def unreachable(folder: Path) -> None:
+    """Let the kubeconfig lead nowhere."""
+    kubeconfig(folder / "kubeconfig", "http://127.0.0.1:9")
+
+
+STEPS = ("fetch bundle", "compare its", "validate", "apply release", "roll release", "watch its pods",
+         "record release")  # fmt: skip
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("step", STEPS)
+def test_a_run_that_ends_at_any_step_is_finished_by_the_next(api_server: ClusterServer, step: str) -> None:
+    """Release 1 or 2 is what pods carry, the record names the last that was whole; the next run gets number 2 again."""
+    deploy("one")
+    with pytest.raises(KilledError):
+        interrupted("two", step, kill)
+    assert (api_server.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] in ("1", "2")
+    done = deploy("two")
+    assert (done.serving.number, done.before.number, done.violations) == (2, 1, ())
+    assert api_server.objects.served == [bundle_of("one"), bundle_of("two")]
+    assert deploy("two").steps == ()
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize("step", STEPS)
+def test_a_cluster_that_goes_away_at_any_step_is_mended_by_the_next_run(
+    api_server: ClusterServer, tmp_path: Path, step: str
+) -> None:
+    """Nothing is known of the bundle then, so nothing is held against it, and nothing is recorded."""
+    deploy("one")
+    with pytest.raises(ClusterUnreachableError):
+        interrupted("two", step, lambda: unreachable(tmp_path))
+    kubeconfig(tmp_path / "kubeconfig", api_server.url)
+    assert deploy("two").serving.number == 2
+    assert api_server.objects.served == [bundle_of("one"), bundle_of("two")]
+
+
+def test_a_note_of_another_commit_that_is_cut_off_is_written_by_the_next_run(
+    shop: Shop, api_server: ClusterServer
+) -> None:
+    """The bundle serves already: no pod moves, whether the note was written or not."""
+    deploy("one")
+    shop.repository.git("checkout", "--quiet", "one")
+    (shop.root / "notes.txt").write_text("nothing that a model is made of")
+    later = shop.repository.commit("another commit, the same bundle")
+    with pytest.raises(KilledError):
+        interrupted(later, "note that", kill)
+    assert [each.step[:9] for each in deploy(later).steps] == ["note that"]
+    assert deploy(later).serving.manifest.commit == later
+    assert api_server.objects.served == [bundle_of("one")]
+
+
+@pytest.mark.usefixtures("shop")
+def test_an_undo_that_is_cut_off_is_done_by_the_next_run(api_server: ClusterServer) -> None:
+    """The bundle is at fault and the run ends before the pods of release 1 are back: the next run fails, and undoes."""
+    deploy("one")
+    api_server.objects.faults[bundle_of("two")] = "crash"
+    with pytest.raises(KilledError):
+        interrupted("two", "undo: ", kill)
+    assert (api_server.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "2"
+    assert reasons(deploy("two")) == ["load-failed"]
+    assert (api_server.objects.get(KEY) or {})["metadata"]["labels"][RELEASE] == "1"
+    assert api_server.objects.served == [bundle_of("one")]
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_rollback_that_is_cut_off_is_finished_by_the_next_run(api_server: ClusterServer) -> None:
+    """It was recorded and not applied: whoever wants the bundle that was left is refused, and the pods go back."""
+    deploy("one")
+    deploy("two")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kubectl, "rolled_out", lambda *_: kill())
+        with pytest.raises(KilledError):
+            rollback(wiring.workspace(), "cluster", None, "a test", print)
+    api_server.objects.edit(KEY, {"metadata": {"labels": {RELEASE: "2"}, "annotations": {BUNDLE: bundle_of("two")}}})
+    refused = deploy("two")
+    assert (reasons(refused), refused.serving.number) == (["refused-before"], 1)
+    assert [each.step for each in refused.steps] == ["undo: apply the manifests of release 1 again"]
+    assert (api_server.objects.get(KEY) or {})["metadata"]["annotations"][BUNDLE] == bundle_of("one")
+    assert deploy("one").steps == ()
 
 
 @pytest.mark.usefixtures("shop")

@@ -198,7 +198,7 @@ def test_a_release_that_is_slow_under_traffic_comes_back(shop: Shop) -> None:
         later = len(load.answers)
         wait_for(lambda: len(load.answers) > later + 50)
     assert [each["reason"] for each in report["violations"]] == ["verify-failed"]
-    assert "an answer takes" in report["violations"][0]["what"]
+    assert "a prediction takes" in report["violations"][0]["what"]
     assert report["rolled_back"]
     assert load.failed == []
     assert {each.version for each in load.answers} == {"1", "2"}
@@ -206,7 +206,9 @@ def test_a_release_that_is_slow_under_traffic_comes_back(shop: Shop) -> None:
     assert served(shop)["version"] == "1"
 
 
-@pytest.mark.parametrize("step", ["fetch", "compare", "load", "ask it", "give the traffic", "watch", "record", "keep"])
+@pytest.mark.parametrize(
+    "step", ["fetch", "compare", "load", "send it", "switch the traffic", "watch", "record", "keep"]
+)
 def test_a_deployment_killed_at_a_step_is_finished_by_the_next(step: str, shop: Shop) -> None:
     """Killed when it begins a step, then run again: the desired state, no candidate, no half version, one server."""
     deploy(shop, "one")

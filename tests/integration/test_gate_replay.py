@@ -63,7 +63,7 @@ def card(shop: Shop) -> str:
     """Return the section of the card."""
     assert shop.run("report", "--publisher", "file").code == 0
     page = (shop.root / ".leverframe/report.md").read_text(encoding="utf-8")
-    return page.partition("### Shadow replay")[2].partition("\n### ")[0]
+    return page.partition("### Replay of logged requests")[2].partition("\n### ")[0]
 
 
 def with_rule(shop: Shop, base: str, here: str) -> None:
@@ -83,8 +83,8 @@ def test_a_change_above_the_rule_of_the_base_is_refused(shop: Shop) -> None:
     with_rule(shop, "0.1", "1.0")
     found = gated(shop, code=30)
     assert [each["reason"] for each in found["violations"]] == ["replay-differs"]
-    assert all(each["passed"] for each in found["metrics"])
-    assert found["shadow"]["share"] > found["shadow"]["maximum"] == 0.1
+    assert all(each["kept"] for each in found["metrics"])
+    assert found["replay"]["share"] > found["replay"]["maximum"] == 0.1
     section = card(shop)
     assert "❌" in section
     page = (shop.root / ".leverframe/report.md").read_text(encoding="utf-8")
@@ -95,11 +95,11 @@ def test_a_change_under_the_rule_passes_and_shows_what_it_alters(shop: Shop) -> 
     """The card has the share, the furthest answers with their request, both times, and which log it was."""
     with_rule(shop, "1.0", "0.0")
     found = gated(shop)
-    shadow, replayed = found["shadow"], found["shadow"]["replayed"]
+    comparison, replayed = found["replay"], found["replay"]["replayed"]
     assert found["verdict"] == "passed"
     assert replayed["rows"] == replayed["requests"] >= 16
     assert replayed["disagree"] > 2
-    assert (len(replayed["largest"]), replayed["lost"], replayed["skipped"], shadow["days"]) == (5, 0, 0, 1)
+    assert (len(replayed["largest"]), replayed["lost"], replayed["skipped"], comparison["days"]) == (5, 0, 0, 1)
     assert min(replayed["before_ms"], replayed["after_ms"]) > 0
     section = card(shop)
     assert "✅" in section
@@ -117,27 +117,27 @@ def test_the_same_model_answers_a_log_from_elsewhere_alike(shop: Shop, tmp_path:
     with file.open("a", encoding="utf-8") as handle:
         handle.write("{torn\n" + "[" * 200_000 + "\n" + json.dumps(hostile) + "\n")
     (file.parent / "999999-1-0001.jsonl.part").write_text("{open\n", encoding="utf-8")
-    shadow = gated(shop, "--log", str(tmp_path / "log"))["shadow"]
-    replayed = shadow["replayed"]
-    assert shadow["log"] == str(tmp_path / "log")
+    comparison = gated(shop, "--log", str(tmp_path / "log"))["replay"]
+    replayed = comparison["replayed"]
+    assert comparison["log"] == str(tmp_path / "log")
     assert replayed["rows"] >= 16
     assert (replayed["disagree"], replayed["lost"], replayed["largest"]) == (0, 0, [])
-    assert (shadow["malformed"], replayed["skipped"], shadow["share"]) == (2, 1, 0)
-    assert gated(shop)["shadow"] is None  # there is no other
+    assert (comparison["malformed"], replayed["skipped"], comparison["share"]) == (2, 1, 0)
+    assert gated(shop)["replay"] is None  # there is no other
 
 
 def test_without_a_request_there_is_one_sentence_and_no_failure(shop: Shop, tmp_path: Path) -> None:
     """Only where a log was asked for."""
     found = gated(shop, "--log", str(tmp_path / "nowhere"))
     assert found["verdict"] == "passed"
-    assert "no closed file in it has a request to `shop`" in found["shadow"]["because"]
+    assert "no closed file in it has a request to `shop`" in found["replay"]["because"]
     assert card(shop).strip().startswith("⚪ Nothing of `")
 
 
 def test_the_first_model_has_nobody_to_be_compared_with(shop: Shop) -> None:
     """A log is there, a champion is not: one sentence."""
     first_model(shop)
-    assert "no champion to ask" in gated(shop)["shadow"]["because"]
+    assert "no champion to compare with" in gated(shop)["replay"]["because"]
 
 
 def test_requests_that_would_be_refused_are_not_asked(shop: Shop) -> None:
@@ -154,11 +154,12 @@ def test_requests_that_would_be_refused_are_not_asked(shop: Shop) -> None:
     files["schema.json"] = json.dumps(schema).encode()
     manifest = json.loads(files.pop(MANIFEST)) | {"files": {name: sha256(data) for name, data in files.items()}}
     write_folder(folder, {**files, MANIFEST: Manifest(**manifest).to_bytes()})
-    shadow = json.loads(shop.run("gate", "--json").stdout)["shadow"]
+    comparison = json.loads(shop.run("gate", "--json").stdout)["replay"]
     assert (
-        shadow["left_out"] == f"those by columns would be refused: columns: `{field['name']}` may no longer be missing"
+        comparison["left_out"]
+        == f"those by columns would be refused: columns: `{field['name']}` may no longer be missing"
     )
-    assert 0 < shadow["replayed"]["requests"] == len(rows) - len(sent)
+    assert 0 < comparison["replayed"]["requests"] == len(rows) - len(sent)
 
 
 def test_a_bundle_that_is_damaged_is_refused_before_the_merge(shop: Shop) -> None:
@@ -170,4 +171,4 @@ def test_a_bundle_that_is_damaged_is_refused_before_the_merge(shop: Shop) -> Non
     found = gated(shop, code=30)
     assert [each["reason"] for each in found["violations"]] == ["bundle-damaged"]
     shutil.rmtree(shop.root / "models/bundle")
-    assert json.loads(shop.run("gate", "--json").stdout)["shadow"]["replayed"]["disagree"] > 2
+    assert json.loads(shop.run("gate", "--json").stdout)["replay"]["replayed"]["disagree"] > 2

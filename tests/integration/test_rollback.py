@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,12 @@ def test_a_rollback_goes_back_and_stays_there(shop: Shop) -> None:
     ended = shop.run("rollback", "--because", "late labels", "--json")
     assert ended.code == 0
     assert served(shop)["version"] == "1"
+    kept = json.loads((shop.root / ".leverframe/levers/deploy.json").read_text(encoding="utf-8"))
+    assert {"verdict": "passed", **kept} == json.loads(ended.stdout)
+    assert (kept["rolled_back"], kept["serving"]["number"], kept["before"]["number"]) == (True, 1, 2)
+    assert kept["recorded"]["assignment"] == "shop#local#3"
+    commits = [shop.repository.git("rev-parse", f"{name}^{{commit}}") for name in ("shop#local#3", "one")]
+    assert commits[0] == commits[1]
     report = deploy(shop, "two", code=30)
     assert "late labels" in report["violations"][0]["what"]
     assert shop.run("deploy", "--commit", "two", "--again").code == 0

@@ -58,7 +58,7 @@ def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
     _went_live(live)
     back = (shop.root / ".leverframe/demo/revert.html").read_text(encoding="utf-8")
     assert "does not serve it" in back
-    assert "an answer takes" in back  # its body says why
+    assert "a prediction takes" in back  # its body says why
     assert "Merge pull request" not in back  # it reverts the push alone
     assert shop.repository.git("status", "--porcelain") == ""
     assert shop.repository.git("tag") == ""
@@ -72,7 +72,7 @@ def _went_live(told: str) -> None:
     """Hold what was told of the releases, and of the clients that asked meanwhile."""
     verdicts = [line.split()[0] for line in told.splitlines() if line.startswith(("  passed", "  failed"))]
     assert verdicts == ["passed", "passed", "failed", "passed"]
-    assert "verify-failed: an answer takes" in told
+    assert "verify-failed: a prediction takes" in told
     assert "rolled back to release 2" in told
     ((requests, failed),) = re.findall(r"([\d,]+) requests by entity keys, (\d+) failed", told)
     assert int(requests.replace(",", "")) > 100

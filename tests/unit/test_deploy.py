@@ -9,16 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.schema import Field, Schema
-from leverframe.domain.release.release_manifest import ReleaseManifest, read, refuse_other, told
+from leverframe.domain.plan_engine import Step
+from leverframe.domain.release.release_manifest import ReleaseManifest, from_tag_message, refuse_other, tag_message
 from leverframe.domain.release.release_state import Release, State
-from leverframe.domain.release.replay import LoggedRequest, Twice, body, judged
-from leverframe.domain.release.server_plan import Adopt, Compare, Forget, Publish, Replay, Terms, Try, Withdraw, planned
+from leverframe.domain.release.replay import LoggedRequest, RequestPair, body, summarised
+from leverframe.domain.release.server_plan import Forget, Publish, Replay, Withdraw, planned, recovery
 from leverframe.domain.release.smoke import bad_requests, differs, golden_requests
+from leverframe.domain.release.steps import Adopt, Compare
+from leverframe.domain.release.target import RolloutPolicy
 from leverframe.errors import PromotionError
 
-TERMS = Terms(verify_seconds=1, replay=50, maximum_disagreement=0.2, maximum_slowdown=3, keep=3)
+POLICY = RolloutPolicy(verify_seconds=1, replay=50, maximum_disagreement=0.2, maximum_slowdown=3, keep=3)
 
 
 def manifest(bundle: str = "b", commit: str = "c", **parts: str) -> ReleaseManifest:
@@ -50,28 +54,37 @@ def release(number: int, bundle: str = "a") -> Release:
 def test_a_served_bundle_needs_no_step() -> None:
     """Deploying what serves is nothing to do; a newer commit that wants it is noted, and the traffic left alone."""
     state = State("shop", (release(1, "a"), release(2, "b")), 2)
-    assert planned(state, DESIRED, TERMS) == ()
+    assert planned(state, DESIRED, POLICY) == ()
     newer = manifest(commit="d")
-    assert planned(state, newer, TERMS) == (Adopt(newer.commit),)
-    assert planned(state.wanted_by(newer), newer, TERMS) == ()
+    assert planned(state, newer, POLICY) == (Step(Adopt(newer.commit)),)
+    assert planned(state.wanted_by(newer), newer, POLICY) == ()
     assert state.wanted_by(newer).releases[0] == state.releases[0]
 
 
 def test_the_first_release_has_nothing_to_compare_with() -> None:
     """No served schema, no logged requests: neither step is there; number 1 comes first."""
-    steps = planned(State("shop"), DESIRED, TERMS)
-    assert not [each for each in steps if isinstance(each, Compare | Replay)]
-    assert [each.number for each in steps if isinstance(each, Publish)] == [1]
+    steps = planned(State("shop"), DESIRED, POLICY)
+    assert not [each for each in steps if isinstance(each.action, Compare | Replay)]
+    assert [each.action.number for each in steps if isinstance(each.action, Publish)] == [1]
 
 
 def test_what_can_be_undone_says_how() -> None:
     """The candidate is forgotten, the release withdrawn; a number is never given twice."""
-    steps = planned(State("shop", (release(4),), highest=7), DESIRED, TERMS)
-    undo = [each.undone_by for each in steps if isinstance(each, Try | Publish)]
+    steps = planned(State("shop", (release(4),), highest=7), DESIRED, POLICY)
+    undo = [each.undo for each in steps if each.undo]
     assert undo == [Forget("shop"), Withdraw(8)]
-    names = [type(each).__name__ for each in steps]
+    names = [type(each.action).__name__ for each in steps]
     assert names == ["Fetch", "Compare", "Try", "Smoke", "Replay", "Publish", "Verify", "Record", "Prune"]
     assert all(str(each) for each in (*steps, *undo))
+
+
+def test_what_a_killed_run_left_is_undone_first() -> None:
+    """Releases that nobody recorded and the candidate; nothing where nothing was left."""
+    state = State("shop", (release(4),), highest=7)
+    assert recovery(state, [4], candidate=False) == ()
+    left = recovery(state, [4, 8], candidate=True)
+    assert [str(step) for step in left] == ["undo: withdraw release 8", "undo: unload shop-candidate"]
+    assert left == (Step(Withdraw(8), recovers=True), Step(Forget("shop"), recovers=True))
 
 
 actions = st.lists(st.tuples(st.sampled_from(["publish", "back", "fail"]), st.integers(0, 5)), max_size=30)
@@ -94,7 +107,7 @@ def test_the_state_keeps_its_invariants(taken: list[tuple[str, int]]) -> None:
         assert state.highest >= highest
         assert [each.number for each in state.releases] == sorted(each.number for each in state.releases)
         assert state.serving is None or state.serving.bundle not in state.refused
-        assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
+        assert parsed(State, json.dumps(plain(state))) == state
 
 
 def test_promotion_needs_the_very_manifest_before() -> None:
@@ -114,10 +127,10 @@ def test_promotion_needs_the_very_manifest_before() -> None:
 @given(st.text(max_size=80))
 def test_a_manifest_in_a_tag_is_read_back(first: str) -> None:
     """Whatever the first line says; the message of a tag that somebody else wrote is none."""
-    assert read(told(DESIRED, first.replace("\n", " ").strip() or "x")) == DESIRED
-    assert read(first) is None
-    assert read(f"x\n\n[{json.dumps(first)}]") is None
-    assert read('x\n\n{"model": "shop"}') is None
+    assert from_tag_message(tag_message(DESIRED, first.replace("\n", " ").strip() or "x")) == DESIRED
+    assert from_tag_message(first) is None
+    assert from_tag_message(f"x\n\n[{json.dumps(first)}]") is None
+    assert from_tag_message('x\n\n{"model": "shop"}') is None
 
 
 def test_golden_rows_are_asked_form_by_form() -> None:
@@ -142,7 +155,7 @@ def said(*probabilities: float) -> tuple[int, dict[str, object]]:
         (said(0.75, 0.5), ""),
         (said(0.75, 0.500009), ""),
         (said(0.75, 0.5001), "golden row 1"),
-        (said(0.75), "1 rows were answered instead of 2"),
+        (said(0.75), "1 rows were predicted instead of 2"),
         (said(0.75, float("nan")), "not the form"),
         ((200, {"outputs": []}), "not the form"),
         ((200, {}), "not the form"),
@@ -165,18 +178,18 @@ def test_bad_requests_are_many_and_different() -> None:
 def test_a_replay_counts_labels_that_change() -> None:
     """Rows that cross one half disagree; the furthest come first; what neither answered is skipped."""
     pairs = [
-        Twice("one", [[0.4], [0.9]], [[0.6], [0.9]], 1.0, 3.0),
-        Twice("two", [[0.1]], [[0.2]], 2.0, 2.0),
-        Twice("lost", [[0.1]], None, 1.0, 1.0),
-        Twice("skipped", None, None, 1.0, 1.0),
+        RequestPair("one", [[0.4], [0.9]], [[0.6], [0.9]], 1.0, 3.0),
+        RequestPair("two", [[0.1]], [[0.2]], 2.0, 2.0),
+        RequestPair("lost", [[0.1]], None, 1.0, 1.0),
+        RequestPair("skipped", None, None, 1.0, 1.0),
     ]
-    found = judged(SCHEMA, pairs)
+    found = summarised(SCHEMA, pairs)
     assert (found.requests, found.rows, found.disagree, found.lost, found.skipped) == (2, 3, 1, 1, 1)
     assert found.share == pytest.approx(0.5)
     assert (found.largest[0].request, found.largest[0].before, found.largest[0].after) == ("one", 0.4, 0.6)
     assert "1 get another label (50.0%), 1 requests are refused" in found.line()
-    assert "(100.0%)" in judged(SCHEMA, pairs[2:]).line()
-    assert "no logged request" in judged(SCHEMA, []).line()
+    assert "(100.0%)" in summarised(SCHEMA, pairs[2:]).line()
+    assert "no logged request" in summarised(SCHEMA, []).line()
 
 
 def test_a_logged_request_is_asked_again_as_it_was() -> None:

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from leverframe.domain.release.kubernetes.cluster_plan import Apply, Remove, Rendered, Restore, number_for, planned
-from leverframe.domain.release.kubernetes.cluster_record import Kept, Record, read_record
+from leverframe.domain.plan_engine import Step
+from leverframe.domain.release.kubernetes.cluster_plan import Remove, Rendered, Restore, number_for, planned
+from leverframe.domain.release.kubernetes.cluster_record import ClusterRecord, Kept, read_record
 from leverframe.domain.release.kubernetes.manifests import (
     BUNDLE,
     MANIFESTS,
     RELEASE,
+    ClusterRelease,
     Live,
-    Target,
     digest_of,
     live,
     overlay,
@@ -25,7 +26,7 @@ from leverframe.domain.release.kubernetes.manifests import (
 from leverframe.domain.release.kubernetes.pods import Watch, fault
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import Release, State
-from leverframe.domain.release.server_plan import Adopt
+from leverframe.domain.release.steps import Adopt
 from leverframe.errors import ClusterError, SettingsError
 from leverframe.settings.levers import KubernetesSettings, Levers, check_names
 from tests.manifests import IMAGE, TARGETS, cluster, target
@@ -41,17 +42,19 @@ def release(number: int, bundle: str = "b") -> Release:
     return Release(number, manifest(bundle), "2024-01-01T00:00:00+00:00")
 
 
-def names(state: State, now: Live | None, to: Target, wanted: ReleaseManifest | None = None) -> list[str]:
+def names(state: State, now: Live | None, to: ClusterRelease, wanted: ReleaseManifest | None = None) -> list[str]:
     """Return the kinds of steps of a plan."""
-    return [type(each).__name__ for each in planned(state, now, wanted or manifest(), Rendered(to, "x", 6), 1)]
+    return [
+        type(each.action).__name__ for each in planned(state, now, wanted or manifest(), Rendered(to, "x", [{}] * 6), 1)
+    ]
 
 
 def test_a_first_release_is_removed_where_it_fails() -> None:
     """There is nothing to compare with and nothing to go back to; every step says itself in words."""
-    steps = planned(State("shop"), None, manifest(), Rendered(target(number=1), "x", 6), 10)
-    kinds = [type(each).__name__ for each in steps]
+    steps = planned(State("shop"), None, manifest(), Rendered(target(number=1), "x", [{}] * 6), 10)
+    kinds = [type(each.action).__name__ for each in steps]
     assert kinds == ["Fetch", "Validate", "Apply", "Rollout", "VerifyPods", "Record"]
-    assert [each.undone_by for each in steps if isinstance(each, Apply)] == [Remove("shop")]
+    assert [each.undo for each in steps if each.undo] == [Remove("shop")]
     assert all(str(each) for each in steps)
 
 
@@ -59,9 +62,9 @@ def test_a_later_release_is_compared_and_goes_back() -> None:
     """Its undoing is to apply what was recorded last."""
     state = State("shop", (release(4, "a"),), highest=7)
     assert number_for(state, "b" * 64) == 8
-    steps = planned(state, Live("a" * 64, 4, "y"), manifest(), Rendered(target(number=8), "x", 6), 10)
-    assert [each.undone_by for each in steps if isinstance(each, Apply)] == [Restore(4)]
-    assert "Compare" in [type(each).__name__ for each in steps]
+    steps = planned(state, Live("a" * 64, 4, "y"), manifest(), Rendered(target(number=8), "x", [{}] * 6), 10)
+    assert [each.undo for each in steps if each.undo] == [Restore(4)]
+    assert "Compare" in [type(each.action).__name__ for each in steps]
 
 
 def test_what_the_cluster_carries_needs_no_step() -> None:
@@ -69,7 +72,7 @@ def test_what_the_cluster_carries_needs_no_step() -> None:
     state, here = State("shop", (release(3),), 3), Live("b" * 64, 3, "x")
     assert number_for(state, "b" * 64) == 3
     assert names(state, here, target()) == []
-    assert planned(state, here, manifest(commit="e"), Rendered(target(), "x", 6), 1) == (Adopt("e" * 40),)
+    assert planned(state, here, manifest(commit="e"), Rendered(target(), "x", [{}] * 6), 1) == (Step(Adopt("e" * 40)),)
     whole = ["Fetch", "Validate", "Apply", "Rollout", "VerifyPods", "Record"]
     assert names(state, replace(here, digest="y"), target()) == whole  # other settings
     assert names(state, Live("a" * 64, 2, "y"), target()) == whole  # somebody went back by hand
@@ -84,7 +87,7 @@ def test_a_killed_deployment_gets_its_number_again() -> None:
 
 
 @given(TARGETS)
-def test_an_overlay_is_the_same_for_the_same_target(to: Target) -> None:
+def test_an_overlay_is_the_same_for_the_same_target(to: ClusterRelease) -> None:
     """It is JSON, names the image by digest, and nothing in it is taken for a variable but the name of the pod."""
     said = overlay(to)
     assert json.loads(json.dumps(said)) == said == overlay(to)
@@ -134,7 +137,7 @@ def server(*, ready: bool, restarts: int = 0, **state: Any) -> dict[str, Any]:
         ([pod(number=2, **server(ready=False, waiting={"reason": "CrashLoopBackOff"}))], "no pod of it", False),
         ([pod(conditions=[{"type": "PodScheduled", "status": "False", "message": "busy"}])], "no node: busy", False),
         ([pod(**server(ready=False, waiting={"reason": "ImagePullBackOff", "message": "denied"}))], "denied", False),
-        ([pod(**server(ready=False, waiting={"reason": "ContainerCreating"}))], "tell no reason", False),
+        ([pod(**server(ready=False, waiting={"reason": "ContainerCreating"}))], "give no reason", False),
         ([pod(**server(ready=False, running={}))], "the model does not get ready", True),
         ([pod(**server(ready=False, terminated={"exitCode": 137, "reason": "OOMKilled"}))], "137: OOMKilled", True),
         (
@@ -167,7 +170,7 @@ def test_the_record_loses_nothing_and_a_damaged_one_is_refused() -> None:
     """What is pruned from the state is pruned from the object; the version is that which was read."""
     state = State("shop", (release(1, "a"), release(2)), 2, {"c" * 64: "why"})
     kept = {number: Kept([{"kind": "Service"}], {"keys": []}) for number in (0, 1, 2)}
-    written = Record(state, kept, "7").manifest("shop", "shops")
+    written = ClusterRecord(state, kept, "7").manifest("shop", "shops")
     assert sorted(written["data"]) == ["release-1.json", "release-2.json", "state.json"]
     found = read_record("shop", written)
     assert (found.state, dict(found.kept), found.version) == (state, {1: kept[1], 2: kept[2]}, "7")

@@ -150,7 +150,7 @@ def test_going_back_assigns_the_earlier_version_again() -> None:
     first, second = release(1, "a", "c"), release(2, "b", "d")
     ledger.served(first)
     ledger.served(second)
-    found = ledger.went_back(second, first, "late labels")
+    found = ledger.rolled_back(second, first, "late labels")
     assert (found.version, found.assignment, found.revert) == ("shop@v1.0.0", "shop#staging#3", "pull/1")
     assert forge.reverts[0][0] == "d" * 40
     assert "late labels" in forge.reverts[0][2]

@@ -21,7 +21,7 @@ from leverframe.domain.release.replay import Flip, Replayed
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, Estimate, RowsDiff, TableDiff
 from leverframe.domain.review.gate.gate_result import Compared, Gated, SliceCompared
-from leverframe.domain.review.gate.replayed import Shadow, against
+from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against
 from leverframe.domain.review.report import card_markdown as drawing
 from leverframe.domain.review.report.card import Card, Constraints, Curve, ParameterChange, StageNode
 from leverframe.domain.review.report.card_markdown import LIMIT, Shown, marker, render
@@ -107,17 +107,17 @@ def gated(**changed: Any) -> Gated:
     return replace(found, **changed)
 
 
-def shadow(**changed: Any) -> Shadow:
+def comparison(**changed: Any) -> ReplayComparison:
     """Return what a log shows where few answers change, changed."""
     flips = (Flip("a3c1", 0, 0.4131, 0.6012), Flip("77fe", 4, 0.5204, 0.4467))
-    found = Shadow(
+    found = ReplayComparison(
         ".leverframe/servers/production/log", 0.2, 0, days=3, first="2024-05-01", last="2024-05-03",
         share=2 / 412, replayed=Replayed(200, 412, 2, 0, 0, flips, 0.413, 0.427),
     )  # fmt: skip
     return replace(found, **changed)
 
 
-DIFFERS = shadow(
+DIFFERS = comparison(
     log="logs",
     malformed=4,
     left_out="those by columns would be refused: columns: `amount` is gone",
@@ -139,7 +139,7 @@ MANY = tuple(SliceCompared("customer", f"c{n}", "auc", 300, 0.7, 0.71, 0.01, 0.0
 HUGE = {
     "parameters": tuple(ParameterChange(f"train.params.p{n}", "x" * 500, "y" * 500) for n in range(5000)),
     "gated": gated(
-        shadow=shadow(log="l" * 500_000, because="b" * 500_000),
+        replay=comparison(log="l" * 500_000, because="b" * 500_000),
         slices=MANY,
         rule_changes=tuple(f"`gate.metrics.m{n}.floor`: `1` to `2`" for n in range(5000)),
     ),
@@ -222,11 +222,11 @@ CASES: dict[str, Card] = {
             ),
         )
     ),
-    "replayed": card(gated=gated(shadow=shadow())),
-    "replay-differs": card(gated=gated(shadow=DIFFERS, violations=tuple(against(DIFFERS)))),
-    "replay-of-numbers": card(gated=gated(shadow=shadow(kind="regression", share=0.0))),
+    "replayed": card(gated=gated(replay=comparison())),
+    "replay-differs": card(gated=gated(replay=DIFFERS, violations=tuple(against(DIFFERS)))),
+    "replay-of-numbers": card(gated=gated(replay=comparison(kind="regression", share=0.0))),
     "nothing-to-replay": card(
-        gated=gated(shadow=Shadow("logs", 0.2, 3, because="no closed file in it has a request to `shop`"))
+        gated=gated(replay=ReplayComparison("logs", 0.2, 3, because="no closed file in it has a request to `shop`"))
     ),
     "huge": card(**HUGE),
     "nothing-to-compare": Card(BASE, HEAD, notes=("the data diff cannot be shown: no plan",)),
@@ -237,7 +237,7 @@ CASES: dict[str, Card] = {
             slices=(SliceCompared(HOSTILE, HOSTILE, "auc", 1, 0.1, 0.2, 0.1, 0.0, 0.2, passed=False),),
             rule_changes=(HOSTILE,),
             how=HOSTILE,
-            shadow=shadow(
+            replay=comparison(
                 log=HOSTILE,
                 left_out=HOSTILE,
                 first=HOSTILE,

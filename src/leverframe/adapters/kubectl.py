@@ -1,4 +1,4 @@
-"""`kubectl`, called for one context and one namespace: nothing of ours speaks with a cluster but through it."""
+"""`kubectl`, called for one context and one namespace: Leverframe talks to a cluster in no other way."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _LATE = re.compile(r"(?i)timed out waiting|exceeded its progress deadline")
 
 
 class Kubectl:
-    """Asks and changes one namespace through the context of a kubeconfig; both are always named."""
+    """Reads and changes one namespace through the context of a kubeconfig; both are always named."""
 
     def __init__(self, context: str, namespace: str) -> None:
         self._context, self._namespace = context, namespace
 
     def render(self, overlay: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the objects that an overlay over the manifests of the package comes to; no cluster is asked."""
+        """Return the objects that an overlay over the manifests of the package comes to; no cluster is needed."""
         with TemporaryDirectory(prefix="leverframe-") as place, as_file(files("leverframe") / "kubernetes") as package:
             for name in ("base", "kserve"):
                 shutil.copytree(package / name, Path(place, name))
@@ -45,26 +45,26 @@ class Kubectl:
 
     def get(self, kind: str, name: str) -> Mapping[str, Any] | None:
         """Return an object, None where there is none."""
-        said = self._ask("get", kind.lower(), name, "--ignore-not-found", "--output=json")
-        found: Mapping[str, Any] | None = json.loads(said) if said.strip() else None
-        return found
+        output = self._call("get", kind.lower(), name, "--ignore-not-found", "--output=json")
+        content: Mapping[str, Any] | None = json.loads(output) if output.strip() else None
+        return content
 
     def pods(self, selector: str) -> list[Mapping[str, Any]]:
         """Return the pods with those labels."""
-        said = self._ask("get", "pods", f"--selector={selector}", "--output=json")
-        items: list[Mapping[str, Any]] = json.loads(said)["items"]
+        output = self._call("get", "pods", f"--selector={selector}", "--output=json")
+        items: list[Mapping[str, Any]] = json.loads(output)["items"]
         return items
 
     def check(self, objects: Sequence[Mapping[str, Any]]) -> None:
-        """Let the API server go through the objects, its admission included, without keeping them."""
+        """Let the API server validate the objects, admission included, without keeping them."""
         self._apply(objects, "--dry-run=server")
 
     def differs(self, objects: Sequence[Mapping[str, Any]]) -> bool:
         """Tell whether applying the objects would change anything that is ours."""
         words = ["diff", *_OURS, "--filename=-"]
-        code, _, said = self._called([*words, *self._place()], _written(objects))
+        code, _, output = self._started([*words, *self._place()], _written(objects))
         if code not in (0, 1):
-            raise self._error("diff", said)
+            raise self._error("diff", output)
         return code == 1
 
     def apply(self, objects: Sequence[Mapping[str, Any]]) -> None:
@@ -73,7 +73,7 @@ class Kubectl:
 
     def delete(self, kind: str, name: str) -> None:
         """Delete an object, if it is there."""
-        self._ask("delete", kind.lower(), name, "--ignore-not-found", "--wait=false")
+        self._call("delete", kind.lower(), name, "--ignore-not-found", "--wait=false")
 
     def rolled_out(self, deployment: str, seconds: int) -> str:
         """Wait until a Deployment is rolled out; return why it is not.
@@ -81,34 +81,34 @@ class Kubectl:
         ``seconds`` without progress end it, by the Deployment's own deadline; ten times as many end it anyhow.
         """
         words = ["rollout", "status", f"deployment/{deployment}", "--watch", f"--timeout={seconds * 10}s"]
-        code, _, said = self._called([*words, *self._place(), "--request-timeout=0"], timeout=seconds * 10.0 + _CALL)
+        code, _, output = self._started([*words, *self._place(), "--request-timeout=0"], timeout=seconds * 10.0 + _CALL)
         if code == 0:
             return ""
-        if not _LATE.search(said):
-            raise self._error("rollout status", said)
-        return _last(said)
+        if not _LATE.search(output):
+            raise self._error("rollout status", output)
+        return _last(output)
 
     def _apply(self, objects: Sequence[Mapping[str, Any]], *more: str) -> None:
-        self._ask("apply", *_OURS, *more, "--output=name", "--filename=-", given=_written(objects))
+        self._call("apply", *_OURS, *more, "--output=name", "--filename=-", given=_written(objects))
 
-    def _ask(self, *words: str, given: str = "") -> str:
+    def _call(self, *words: str, given: str = "") -> str:
         return self._run(*words, *self._place(), f"--request-timeout={_REQUEST}s", given=given)
 
     def _place(self) -> list[str]:
         return [f"--context={self._context}", f"--namespace={self._namespace}"]
 
     def _run(self, *words: str, given: str = "") -> str:
-        code, out, said = self._called(words, given)
+        code, out, output = self._started(words, given)
         if code:
-            raise self._error(words[0], said)
+            raise self._error(words[0], output)
         return out
 
-    def _called(self, words: Sequence[str], given: str = "", timeout: float = _CALL) -> tuple[int, str, str]:
+    def _started(self, words: Sequence[str], given: str = "", timeout: float = _CALL) -> tuple[int, str, str]:
         program = shutil.which("kubectl")
         if program is None:
             raise ClusterError(
                 "there is no `kubectl` on PATH",
-                why="it alone speaks with the cluster",
+                why="Leverframe talks to the cluster through it",
                 next="install it, 1.30 or newer",
             )
         try:
@@ -121,13 +121,13 @@ class Kubectl:
             raise ClusterError("`kubectl` cannot be started", why=str(error), next="install it again") from error
         return done.returncode, done.stdout, done.stderr
 
-    def _error(self, verb: str, said: str) -> ClusterError | ServerBusyError:
-        why = _last(said)
-        if _CONFLICT.search(said):
+    def _error(self, verb: str, output: str) -> ClusterError | ServerBusyError:
+        why = _last(output)
+        if _CONFLICT.search(output):
             return ServerBusyError(
                 "another deployment to this cluster was quicker", why=why, next="run the same command again"
             )
-        if _UNREACHABLE.search(said):
+        if _UNREACHABLE.search(output):
             return ClusterUnreachableError(
                 f"the cluster of context `{self._context}` does not answer",
                 why=why,
@@ -137,7 +137,7 @@ class Kubectl:
             f"`kubectl {verb}` failed",
             why=why,
             next=f"fix what it names; `kubectl --context {self._context} --namespace {self._namespace}` "
-            "asks the same place",
+            "talks to the same namespace",
         )
 
 
@@ -146,11 +146,11 @@ _OURS = ("--server-side", f"--field-manager={MANAGER}", "--force-conflicts")
 
 def _written(objects: Sequence[Mapping[str, Any]]) -> str:
     """Return objects as one stream; in a `List`, kubectl would not let the server check the fields of each."""
-    return "".join(f"{json.dumps(each)}\n" for each in objects)
+    return "".join(f"{json.dumps(manifest)}\n" for manifest in objects)
 
 
-def _last(said: str) -> str:
-    """Return what kubectl said, the error before all, on one line and without what may be secret."""
-    lines = [_LOG.sub("", line).strip() for line in said.splitlines() if line.strip(" >")]
+def _last(output: str) -> str:
+    """Return the error that kubectl printed, else its output, on one line and without what may be secret."""
+    lines = [_LOG.sub("", line).strip() for line in output.splitlines() if line.strip(" >")]
     errors = [line for line in lines if line.lower().startswith(("error", "the "))]
-    return _SECRETS.sub(r"\1***", "; ".join(errors or lines))[:400] or "it said nothing"
+    return _SECRETS.sub(r"\1***", "; ".join(errors or lines))[:400] or "it printed nothing"

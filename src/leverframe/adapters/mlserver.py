@@ -1,4 +1,4 @@
-"""MLServer from outside: starts its process, knows whether it lives, ends it, and speaks the V2 protocol with it."""
+"""MLServer from outside: its process, started and ended here, and a client of the V2 protocol."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ class ServerFolder:
                 "metrics_port": metrics, "key_file": str(self._key), "limit": limit, "log": log,
             }  # fmt: skip
             write_json(self.folder / "config.json", config)
-            found = self._started(ports.host, (rest, grpc, metrics), last=left == 0)
-            if found is not None:
-                return found
+            running = self._started(ports.host, (rest, grpc, metrics), last=left == 0)
+            if running is not None:
+                return running
         raise AssertionError("the last try returns or raises")  # pragma: no cover
 
     def _started(self, host: str, ports: tuple[int, int, int], *, last: bool) -> Running | None:
@@ -106,14 +106,14 @@ class ServerFolder:
                     return None  # somebody took a port between our look and its start
                 raise ServerError(
                     "the server did not start",
-                    why=_last_lines(self.log).splitlines()[-1] if _last_lines(self.log) else "it said nothing",
+                    why=_last_lines(self.log).splitlines()[-1] if _last_lines(self.log) else "it printed nothing",
                     next=f"read {self.log}",
                 )
             time.sleep(0.05)
         return found
 
     def stop(self) -> bool:
-        """End the server: requests under way are answered first. Return whether one was running."""
+        """End the server: requests under way get their response first. Return whether one was running."""
         known = self.running()
         if known is None:
             return False
@@ -129,7 +129,7 @@ class ServerFolder:
         return True
 
     def client(self, running: Running) -> V2:
-        """Return who speaks with the server, with the key to its repository."""
+        """Return a client of the server, with the key to its repository."""
         key = self._key.read_text(encoding="utf-8").strip() if self._key.exists() else ""
         return V2(running.host, running.port, running.metrics_port, key)
 
@@ -156,14 +156,14 @@ class V2:
         self._key = {"authorization": f"Bearer {key}"}
 
     def live(self) -> bool:
-        """Tell whether the server answers at all."""
+        """Tell whether the server responds at all."""
         try:
             return self._call(self._at, "GET", "/v2/health/live")[0] == 200
         except ServerError:
             return False
 
     def ready(self, model: str, version: int | None = None) -> bool:
-        """Tell whether a release answers; without a number, whether the model does."""
+        """Tell whether a release is ready; without a number, whether the model is."""
         path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "")
         return self._call(self._at, "GET", f"{path}/ready", b"", self._key)[0] == 200
 
@@ -173,11 +173,11 @@ class V2:
         return "" if status == 200 else str(body.get("error", f"status {status}"))
 
     def unload(self, model: str) -> bool:
-        """Let the server forget a model; return whether it knew it."""
+        """Let the server unload a model; return whether it knew it."""
         return self._call(self._at, "POST", f"/v2/repository/models/{model}/unload", b"{}", self._key)[0] == 200
 
     def infer(self, model: str, body: bytes, version: int | None = None) -> tuple[int, dict[str, Any]]:
-        """Return the status and the content of an answer."""
+        """Return the status and the content of the response to a prediction request."""
         path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "")
         return self._call(self._at, "POST", f"{path}/infer", body, self._key)  # the key opens candidates, too
 
@@ -188,7 +188,7 @@ class V2:
         for name, labels, value in _METRIC.findall(text):
             known = dict(_LABEL.findall(labels))
             if name.startswith("leverframe_") and known.pop("model", "") == model:
-                found[name, *(known[each] for each in sorted(known))] = float(value)
+                found[name, *(known[label] for label in sorted(known))] = float(value)
         return found
 
     def _call(
@@ -207,8 +207,8 @@ class V2:
         connection = http.client.HTTPConnection(*at, timeout=self._timeout)
         try:
             connection.request(method, path, body, {"content-type": "application/json", **(headers or {})})
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            response = connection.getresponse()
+            return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             raise ServerError(
                 f"the server at {at[0]}:{at[1]} does not answer",
@@ -222,7 +222,7 @@ class V2:
 def _ports(wanted: Ports) -> tuple[int, int, int]:
     """Return three ports, free ones for 0; raises ``ServerError`` for one that is taken."""
     with ExitStack() as held:  # all at once, so that no two are the same
-        rest, grpc, metrics = (_port(wanted.host, each, held) for each in (wanted.rest, wanted.grpc, wanted.metrics))
+        rest, grpc, metrics = (_port(wanted.host, port, held) for port in (wanted.rest, wanted.grpc, wanted.metrics))
     return rest, grpc, metrics
 
 
@@ -243,6 +243,6 @@ def _port(host: str, wanted: int, held: ExitStack) -> int:
 def _last_lines(log: Path) -> str:
     """Return the last few lines that a server wrote."""
     with suppress(OSError):
-        lines = [each for each in log.read_text(encoding="utf-8", errors="replace").splitlines() if each.strip()]
-        return "\n".join(each[:300] for each in lines[-20:])
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        return "\n".join(line[:300] for line in lines[-20:])
     return ""

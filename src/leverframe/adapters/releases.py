@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.model.bundle.bundle_manifest import SETTINGS
 from leverframe.domain.release.release_state import State
 from leverframe.errors import ServerBusyError, ServerError
@@ -17,10 +18,11 @@ from leverframe.files import write_folder, write_json
 
 
 class Releases:
-    """The ``Place`` port; ``folder`` is that of the server, which is made where it is not there."""
+    """The ``ReleaseStore`` port; ``folder`` is that of the server, which is made where it is not there."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._models, self._bundles = folder, folder / "models", folder / "bundles"
+        self._removed = folder / "removed"  # releases that the server may have loaded still
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -41,10 +43,10 @@ class Releases:
         """Return what is recorded; raises ``ServerError`` for a record that cannot be read."""
         path = self._record(model)
         try:
-            return State.from_json(json.loads(path.read_bytes()))
+            return parsed(State, path.read_bytes())
         except FileNotFoundError:
             return State(model)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise ServerError(
                 f"the record {path} cannot be read",
                 why=f"{type(error).__name__}: {error}",
@@ -53,59 +55,73 @@ class Releases:
 
     def record(self, state: State) -> None:
         """Replace the record."""
-        write_json(self._record(state.model), state.to_json())
+        write_json(self._record(state.model), plain(state))
 
     def bundle(self, digest: str) -> Mapping[str, bytes] | None:
-        """Return the files of a bundle that is here, None where it is not."""
+        """Return the files of a bundle, None where it is not here."""
         folder = self._bundles / digest
-        return {each.name: each.read_bytes() for each in folder.iterdir()} if folder.is_dir() else None
+        return {file.name: file.read_bytes() for file in folder.iterdir()} if folder.is_dir() else None
 
     def put_bundle(self, digest: str, files: Mapping[str, bytes]) -> None:
-        """Put a bundle here, whole or not at all."""
+        """Write a bundle, whole or not at all."""
         write_folder(self._bundles / digest, files)
 
     def numbers(self, model: str) -> list[int]:
-        """Return the releases that are in the server's folder."""
-        folder = self._models / model
-        return sorted(int(each.name) for each in folder.iterdir() if each.name.isdigit()) if folder.is_dir() else []
+        """Return the releases in the server's folder, and those that were removed from it and not discarded."""
+        names = [folder.name for folder in self._files(self._models / model)]
+        removed = [folder.name.rpartition("-") for folder in self._files(self._removed)]
+        names += [number for name, _, number in removed if name == model]
+        return sorted({int(name) for name in names if name.isdigit()})
+
+    def has_model(self, model: str) -> bool:
+        """Tell whether a model is in the server's folder."""
+        return (self._models / model).is_dir()
 
     def put_release(self, model: str, number: int, settings: Mapping[str, Any]) -> None:
-        """Put the settings of a release where the server looks for them."""
+        """Write the settings of a release to where the server reads them."""
         data = (json.dumps(settings, indent=1) + "\n").encode()
         # The server looks into every folder below its own, so what is half written stays outside of it.
         staged = self._folder / "staged" / f"{model}-{number}"
         write_folder(staged, {SETTINGS: data})
-        place = self._models / model / str(number)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(place, ignore_errors=True)
-        staged.rename(place)
+        release = self._models / model / str(number)
+        release.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(release, ignore_errors=True)
+        staged.rename(release)
 
     def remove_release(self, model: str, number: int) -> None:
-        """Take a release out of the server's folder."""
-        self._away(self._models / model / str(number))
+        """Remove a release from the server's folder; where a run ends before it is discarded, ``numbers`` has it."""
+        release, removed = self._models / model / str(number), self._removed / f"{model}-{number}"
+        if release.is_dir():
+            shutil.rmtree(removed, ignore_errors=True)
+            removed.parent.mkdir(parents=True, exist_ok=True)
+            release.rename(removed)
 
-    def remove_model(self, model: str) -> bool:
-        """Take a model out of the server's folder; return whether it was there."""
-        folder = self._models / model
-        there = folder.is_dir()
-        self._away(folder)
-        return there
+    def discard_release(self, model: str, number: int) -> None:
+        """Forget a release that was removed: the server does not have it loaded any more."""
+        shutil.rmtree(self._removed / f"{model}-{number}", ignore_errors=True)
+
+    def remove_model(self, model: str) -> None:
+        """Remove a model from the server's folder, if it is there."""
+        self._remove(self._models / model)
 
     def keep_bundles(self, digests: Sequence[str]) -> None:
         """Remove all other bundles."""
-        for each in self._bundles.iterdir() if self._bundles.is_dir() else ():
-            if each.name not in digests:
-                self._away(each)
+        for bundle in self._files(self._bundles):
+            if bundle.name not in digests:
+                self._remove(bundle)
 
-    def _away(self, folder: Path) -> None:
+    def _remove(self, folder: Path) -> None:
         """Remove a folder at once, as others see it."""
         if not folder.exists():
             return
-        gone = self._folder / "staged" / f"gone-{folder.parent.name}-{folder.name}"
+        gone = self._folder / "staged" / f"gone-{folder.name}"
         gone.parent.mkdir(exist_ok=True)
         shutil.rmtree(gone, ignore_errors=True)
         folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
+
+    def _files(self, folder: Path) -> list[Path]:
+        return list(folder.iterdir()) if folder.is_dir() else []
 
     def _record(self, model: str) -> Path:
         return self._folder / "releases" / f"{model}.json"

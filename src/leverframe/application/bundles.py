@@ -21,13 +21,13 @@ from leverframe.package import source_folder
 def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) -> dict[str, bytes]:
     """Return the files of the bundle that the lock of a commit names: from the cache, else from the remote.
 
-    Raises ``BundleError`` where the lock names none, or nobody has it.
+    Raises ``BundleError`` where the lock names none, or neither has it.
     """
     path, recorded = layout.BUNDLE.as_posix(), recorded_bundle(workspace.git, commit)
     tree = WorkingTree.around(workspace.root)
     listing = tree.content(recorded)
     if listing is not None:
-        parts = {each["relpath"]: tree.content(Recorded(each["md5"], None)) for each in json.loads(listing)}
+        parts = {file["relpath"]: tree.content(Recorded(file["md5"], None)) for file in json.loads(listing)}
         if None not in parts.values():
             return {name: data or b"" for name, data in parts.items()}
     tell(f"fetching the bundle of {commit[:12]} from the remote")
@@ -41,7 +41,7 @@ def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) ->
                 why="it is neither in the cache nor in the remote of DVC",
                 next="`dvc push` where the pipeline ran, or `dvc repro` here",
             )
-        return {each.name: each.read_bytes() for each in (folder / path).iterdir()}
+        return {file.name: file.read_bytes() for file in (folder / path).iterdir()}
 
 
 def recorded_bundle(git: Git, commit: str) -> Recorded:

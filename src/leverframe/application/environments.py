@@ -1,4 +1,4 @@
-"""The environment that a release goes to: what is declared of it, in the commit that is deployed."""
+"""The environment that a release is deployed to, as the deployed commit declares it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from leverframe.domain.release.server_plan import Terms
+from leverframe.domain.release.target import RolloutPolicy
 from leverframe.errors import SettingsError, nearest
 from leverframe.settings.levers import EnvironmentSettings, Levers, ServeSettings, check_names
 
@@ -34,7 +34,7 @@ class Environment:
 
     @property
     def settings(self) -> EnvironmentSettings:
-        """What is declared of it."""
+        """What leverframe.yaml declares of it."""
         return self.levers.deploy.environments[self.name]
 
     @property
@@ -48,18 +48,24 @@ class Environment:
         return replace(self, name=self.settings.after) if self.settings.after else None
 
     @property
-    def terms(self) -> Terms:
-        """By which terms a release is tried here."""
-        said = self.levers.deploy
-        return Terms(said.verify_seconds, said.replay, said.maximum_disagreement, said.maximum_slowdown, said.keep)
+    def policy(self) -> RolloutPolicy:
+        """What a release must show here."""
+        deploy = self.levers.deploy
+        return RolloutPolicy(
+            deploy.verify_seconds,
+            deploy.replay,
+            deploy.maximum_disagreement,
+            deploy.maximum_slowdown,
+            deploy.keep,
+        )
 
     def in_cluster(self, target: str | None = None) -> bool:
-        """Tell whether a cluster is meant: as asked, else as declared. Raises ``SettingsError``."""
+        """Tell whether the target is a cluster: ``target``, else as declared. Raises ``SettingsError``."""
         declared = self.settings.kubernetes is not None
         if target == "kubernetes" and not declared:
             raise SettingsError(
                 f"environment `{self.name}` declares no cluster",
-                why=f"`deploy.environments.{self.name}.kubernetes` of leverframe.yaml is not there",
+                why=f"`deploy.environments.{self.name}.kubernetes` of leverframe.yaml is missing",
                 next="declare context, namespace, image and remote there; docs/guides/kubernetes.md has an example",
             )
         return declared if target is None else target == "kubernetes"

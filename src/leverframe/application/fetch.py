@@ -1,4 +1,4 @@
-"""How a folder is given a bundle that no repository is needed for, and what a server needs beside it."""
+"""Fetch a bundle into a folder without a repository, with what a server needs beside it."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def fetch(
     ``release`` is MD5, bundle, model, number and commit. Nobody has a key to the model repository: it is empty.
     """
     settings = _serve(serve)
-    found = run(Wanted(*release), RemoteContents(remote), Releases(to), tell)
+    fetched = run(Wanted(*release), RemoteContents(remote), Releases(to), tell)
     write_text(to / "key", "")
     write_json(to / "config.json", _config(to.resolve(), settings, log))
-    return found
+    return fetched
 
 
 def _config(folder: Path, settings: ServeSettings, log: Path | None) -> dict[str, Any]:
-    said = settings.log
-    logged = LogSettings(str(log), said.share, tuple(said.deny), megabytes=said.megabytes, seconds=said.seconds)
+    keep = settings.log
+    logged = LogSettings(str(log), keep.share, tuple(keep.deny), megabytes=keep.megabytes, seconds=keep.seconds)
     return {
         "models": str(folder / "models"), "host": settings.host, "port": settings.port,
         "grpc_port": settings.grpc_port, "metrics_port": settings.metrics_port, "key_file": str(folder / "key"),

@@ -10,12 +10,13 @@ from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.application.champion import champion
 from leverframe.application.diff import diff
-from leverframe.application.replay import replay
+from leverframe.application.replay import WorkspaceReplay
 from leverframe.application.results import forget, kept
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.review.gate.decision import Evidence, Question, Side, bundle_sizes, run
 from leverframe.domain.review.gate.gate_result import Gated
+from leverframe.domain.review.gate.replay_comparison import compare
 from leverframe.domain.review.gate.rules import rules_in_force
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.yaml_files import load, parse
@@ -37,7 +38,7 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     parity = disk.read_json(layout.PARITY) if (root / layout.PARITY).is_file() else None
     lock = root / "dvc.lock"
     sizes = bundle_sizes(lock.read_bytes() if lock.is_file() else b"")
-    replayed = replay(workspace, fork, known[PARAMS] | known[LEVERS], log, tell)
+    replayed = compare(WorkspaceReplay(workspace, fork, log, tell), known[PARAMS] | known[LEVERS], tell)
     evidence = Evidence(contracts, parity, diff(workspace, fork, None), sizes, replayed)
     question = Question(fork, head, spine_key, zone)
     with champion(workspace, fork, tell) as folder:

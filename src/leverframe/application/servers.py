@@ -31,8 +31,8 @@ def log_of(place: ServerFolder, settings: ServeSettings) -> dict[str, Any]:
     return told
 
 
-def start_ports(settings: ServeSettings, asked: tuple[int | None, int | None, int | None]) -> Ports:
-    """Return where a server listens: as asked, else as the settings say."""
+def start_ports(settings: ServeSettings, wanted: tuple[int | None, int | None, int | None]) -> Ports:
+    """Return where a server listens: at the ``wanted`` ports, where None at those of the settings."""
     declared = (settings.port, settings.grpc_port, settings.metrics_port)
-    chosen = [said if port is None else port for port, said in zip(asked, declared, strict=True)]
+    chosen = [default if port is None else port for port, default in zip(wanted, declared, strict=True)]
     return Ports(settings.host, *chosen)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from leverframe.domain.release.replay import LoggedRequest
+from leverframe.domain.release.replay import LoggedRequest, RequestLog
 
 _LINE = 4_000_000  # bytes; a record of a hundred rows has some ten thousand
 _WHOLE = 64_000_000  # bytes that are looked at, newest first: four files of the usual size
@@ -19,15 +18,7 @@ _ID = 100  # characters that are kept
 _FORMS = ("columns", "keys")
 
 
-@dataclass(frozen=True)
-class Logged:
-    """The newest requests, oldest first; ``malformed`` lines, and files that cannot be read, were passed over."""
-
-    requests: tuple[LoggedRequest, ...]
-    malformed: int
-
-
-def newest(folder: Path, model: str, count: int) -> Logged:
+def newest(folder: Path, model: str, count: int) -> RequestLog:
     """Return the newest ``count`` requests of a model in ``dt=*/*.jsonl``, which are the files that are closed."""
     found: list[LoggedRequest] = []
     malformed = 0
@@ -39,7 +30,7 @@ def newest(folder: Path, model: str, count: int) -> Logged:
             malformed += 1
         elif request.model == model:
             found.append(request)
-    return Logged(tuple(reversed(found)), malformed)
+    return RequestLog(tuple(reversed(found)), malformed)
 
 
 def logged_request(line: bytes) -> LoggedRequest | None:

@@ -1,35 +1,35 @@
-"""How a deployment goes: step by step, and back again where a step fails.
+"""How a deployment goes, on whichever target: plan, execute, go back where a step fails, record.
 
-A deployment that was killed is begun anew: first what it left unrecorded is taken away, then
-the plan runs from its start. What is open in the server stays open, so the second time is quick.
+A run that was killed is simply run again: the plan begins with what undoes the rest of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
+from leverframe.domain.plan_engine import ActionT, Execution, Plan, Step, StepResult, execute
 from leverframe.domain.release.ledger import Ledger, Recorded
 from leverframe.domain.release.refusals import nothing_to_restore, refused_before
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.replay import Replayed
-from leverframe.domain.release.server_plan import CANDIDATE, Publish, Try, Undo, Withdraw, planned
-from leverframe.domain.release.server_steps import Took, Work, World
+from leverframe.domain.release.steps import GoBack, TrafficBack
+from leverframe.domain.release.target import Candidate, DeployExecutor, Target
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeverframeError
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """What a deployment came to: what serves now, the steps, and what stood against it."""
+    """The result of a deployment: what serves now, the steps, and what was violated."""
 
     model: str
     environment: str
     serving: Release | None
     before: Release | None
-    steps: tuple[Took, ...] = ()
+    steps: tuple[StepResult, ...] = ()
     violations: tuple[Violation, ...] = ()
     replayed: Replayed | None = None
     rolled_back: bool = False
@@ -45,123 +45,119 @@ class Deployed:
         at = self.serving
         now = f"release {at.number} of {self.model}, bundle {at.bundle[:12]}" if at else f"no release of {self.model}"
         head = f"{word(self.verdict)}: `{self.environment}` serves {now}"
-        written = [f"  {each}" for each in self.recorded.lines()] if self.recorded else []
+        recorded = [f"  {line}" for line in self.recorded.lines()] if self.recorded else []
         if not self.steps and not self.violations:
-            return [f"{head}; it did already, so there was nothing to do", *written]
-        told = [
-            f"  {each.seconds:7.2f} s  {each.step}{f': {each.failed}' if each.failed else ''}" for each in self.steps
-        ]
-        told += [f"  {self.replayed.line()}"] if self.replayed else []
-        against = [f"{each.reason}: {each.what}\n  next: {each.next}" for each in self.violations]
-        back = ["the release before it answers again"] if self.rolled_back and self.before else []
-        return [head, *told, *against, *back, *written]
+            return [f"{head}; it did already, so there was nothing to do", *recorded]
+        steps = [f"  {result.line()}" for result in self.steps]
+        steps += [f"  {self.replayed.line()}"] if self.replayed else []
+        violations = [f"{each.reason}: {each.what}\n  next: {each.next}" for each in self.violations]
+        back = ["the release before it serves again"] if self.rolled_back and self.before else []
+        return [head, *steps, *violations, *back, *recorded]
 
 
-class Deployment:
-    """Deployments to one server; with a ``ledger`` each is written down where others see it."""
+def planned(target: Target[ActionT], candidate: Candidate) -> Plan[ActionT]:
+    """Return the steps that `deploy` would execute; nothing is changed."""
+    return (*target.recovery(candidate.manifest, refused=False), *target.plan(candidate))
 
-    def __init__(self, world: World, ledger: Ledger | None = None) -> None:
-        self.world, self.place, self.server, self.clock = world, world.place, world.server, world.clock
-        self.environment, self.ledger = world.environment, ledger
 
-    def run(self, desired: ReleaseManifest) -> Deployed:
-        """Bring the server to ``desired``; what fails is undone, and told as a violation.
+def deploy(
+    target: Target[ActionT], candidate: Candidate, ledger: Ledger | None = None, *, again: bool = False
+) -> Deployed:
+    """Let the target serve the candidate; a failure is undone and returned as a violation.
 
-        Raises ``ServerError`` where the server goes away, the next run mends what is left then; and
-        ``PromotionError`` where the commit was registered as something else.
-        """
-        if self.ledger is None:
-            return self._run(desired)
-        self.ledger.check(desired)
-        if planned(self.place.state(desired.model), desired, self.world.terms):
-            self.ledger.begin(desired)
-        try:
-            found = self._run(desired)
-        except LeverframeError as error:
-            with suppress(LeverframeError):  # a forge that does not answer hides nothing of the server
-                self.ledger.broke(error.what)
-            raise
-        if found.violations:
-            return replace(found, recorded=self.ledger.failed(desired, found.violations[0], found.serving))
-        return replace(found, recorded=self.ledger.served(found.serving)) if found.serving else found
+    With a ``ledger`` it is recorded where others see it; ``again`` tries a bundle that was refused before. Raises
+    ``ServerError`` or ``ClusterError`` where the target is not reachable, the next run finishes or undoes
+    the rest then; and ``PromotionError`` where the commit was registered as something else.
+    """
+    desired = candidate.manifest
+    if ledger is not None:
+        ledger.check(desired)
+    executor = target.executor(candidate)
+    try:
+        deployed, blamed = _deployed(target, candidate, executor, ledger, again=again)
+    except LeverframeError as error:
+        if ledger is not None:
+            with suppress(LeverframeError):  # a forge that is not reachable hides nothing of the target
+                ledger.lost(error.what)
+        raise
+    return replace(deployed, recorded=_recorded(ledger, desired, deployed, blamed=blamed)) if ledger else deployed
 
-    def _run(self, desired: ReleaseManifest) -> Deployed:
-        self._recover(desired.model)
-        state = self.place.state(desired.model)
-        before = state.serving
-        if desired.bundle in state.refused:
-            why = state.refused[desired.bundle]
-            return Deployed(
-                desired.model, self.environment, before, before, violations=(refused_before(desired.bundle, why),)
-            )
-        work = Work(self.world, desired, state)
-        taken: list[Took] = []
-        undo: list[Undo] = []
-        for step in planned(state, desired, self.world.terms):
-            self.world.tell(str(step))
-            undo += [step.undone_by] if isinstance(step, Try | Publish) else []
-            began = self.clock.seconds()
-            try:
-                violation = work.go(step)
-            except LeverframeError as error:
-                if error.transient:  # the server or the disk: nothing is known of the bundle
-                    raise
-                violation = Violation(Reason.BUNDLE_DAMAGED, f"{error.what}: {error.why}", error.next)
-            taken.append(Took(str(step), round(self.clock.seconds() - began, 3), violation.what if violation else ""))
-            if violation is not None:
-                return self._undone(work, undo, taken, violation)
-        serving = work.state.serving
-        return Deployed(desired.model, self.environment, serving, before, tuple(taken), replayed=work.replayed)
 
-    def _undone(self, work: Work, undo: Sequence[Undo], taken: Sequence[Took], violation: Violation) -> Deployed:
-        """Go back to the release that served, and remember which bundle failed, and why."""
-        back, state = work.undo(undo), work.state
-        if violation.reason is not Reason.BUNDLE_DAMAGED:  # a good copy of the same bundle may come yet
+def _deployed(
+    target: Target[ActionT],
+    candidate: Candidate,
+    executor: DeployExecutor[ActionT],
+    ledger: Ledger | None,
+    *,
+    again: bool,
+) -> tuple[Deployed, bool]:
+    """Return the result, and whether the commit is to blame where it is a failure."""
+    desired, before = candidate.manifest, target.state
+    refused = None if again else before.refused.get(desired.bundle)
+    plan = target.plan(candidate) if refused is None else ()
+    if ledger is not None and (plan or refused is not None):
+        ledger.begin(desired)
+    recovery = target.recovery(desired, refused=refused is not None)
+    execution = execute((*recovery, *plan), executor, target.context.progress)
+    blamed = False
+    if refused is not None:
+        violation: Violation | None = refused_before(desired.bundle, refused)
+    elif violation := execution.violation:
+        blamed = executor.blames_bundle(violation)
+        if blamed and (before.serving is None or before.serving.bundle != desired.bundle):
+            state = target.state
             why = f"{violation.reason}: {violation.what}"
-            self.place.record(state.without(work.desired.bundle, why, state.highest + 1))
-        return Deployed(
-            work.desired.model,
-            self.environment,
-            state.serving,
-            state.serving,
-            (*taken, *back),
-            (violation,),
-            work.replayed,
-            rolled_back=any(isinstance(each, Withdraw) for each in undo),
-        )
+            target.record(state.without(desired.bundle, why, state.highest + 1))
+    return _result(target, before.serving, execution, violation, executor), blamed or refused is not None
 
-    def rollback(self, model: str, number: int | None, why: str) -> Deployed:
-        """Go back to release ``number``, by default the one before; its bundle is open still, so it takes no time."""
-        self._recover(model)
-        state = self.place.state(model)
-        before, known = state.serving, [each.number for each in state.releases]
-        target = number if number is not None else (known[-2] if len(known) > 1 else None)
-        if before is None or target not in known[:-1]:
-            violation = nothing_to_restore(self.environment, target, known)
-            return Deployed(model, self.environment, before, before, violations=(violation,))
-        began = self.clock.seconds()
-        after = state.back_to(target, why)
-        self.place.record(after)  # first: a rollback that is killed here is finished by the next run
-        for each in known:
-            if each > target:
-                self.place.remove_release(model, each)
-        failed = self.server.load(model)
-        took = Took(f"go back to release {target}", round(self.clock.seconds() - began, 3), failed)
-        violations = (Violation(Reason.LOAD_FAILED, failed, "read the log of the server"),) if failed else ()
-        written = self.ledger.went_back(before, after.releases[-1], why) if self.ledger and not failed else None
-        return Deployed(
-            model, self.environment, after.serving, before, (took,), violations, rolled_back=True, recorded=written
-        )
 
-    def _recover(self, model: str) -> None:
-        """Take away what a deployment that was killed left: a candidate, and releases that nobody recorded."""
-        recorded = {each.number for each in self.place.state(model).releases}
-        unknown = [number for number in self.place.numbers(model) if number not in recorded]
-        for number in unknown:
-            self.place.remove_release(model, number)
-        if unknown and recorded:
-            self.server.load(model)
-        elif unknown:
-            self.server.unload(model)
-        if self.place.remove_model(f"{model}{CANDIDATE}"):
-            self.server.unload(f"{model}{CANDIDATE}")
+def _result(
+    target: Target[ActionT],
+    before: Release | None,
+    execution: Execution[ActionT],
+    violation: Violation | None,
+    executor: DeployExecutor[ActionT],
+) -> Deployed:
+    context = target.context
+    return Deployed(
+        context.model,
+        context.environment,
+        target.state.serving,
+        before,
+        execution.results,
+        (violation,) if violation else (),
+        executor.replayed,
+        rolled_back=any(isinstance(action, TrafficBack) for action in execution.undone),
+    )
+
+
+def _recorded(ledger: Ledger, desired: ReleaseManifest, deployed: Deployed, *, blamed: bool) -> Recorded | None:
+    """Record the result; no pull request reverts a commit that is not to blame."""
+    if not deployed.violations:
+        return ledger.served(deployed.serving) if deployed.serving else None
+    violation = deployed.violations[0]
+    if blamed or violation.reason is Reason.BUNDLE_DAMAGED:
+        return ledger.failed(desired, violation, deployed.serving)
+    ledger.lost(violation.what)
+    return None
+
+
+def rollback(target: Target[Any], number: int | None, why: str, ledger: Ledger | None = None) -> Deployed:
+    """Serve release ``number`` again, by default the one before; the bundle that is left is refused from then on.
+
+    Raises as ``deploy`` does.
+    """
+    state, context = target.state, target.context
+    before, known = state.serving, [release.number for release in state.releases]
+    goal = number if number is not None else (known[-2] if len(known) > 1 else None)
+    if before is None or goal not in known[:-1]:
+        violation = nothing_to_restore(context.environment, goal, known)
+        return Deployed(context.model, context.environment, before, before, violations=(violation,))
+    candidate = Candidate(state.releases[known.index(goal)].manifest)
+    plan = (*target.recovery(candidate.manifest, refused=False), Step(GoBack(goal, why)))
+    executor = target.executor(candidate)
+    execution = execute(plan, executor, context.progress)
+    deployed = replace(_result(target, before, execution, execution.violation, executor), rolled_back=True)
+    if ledger is None or execution.violation is not None or deployed.serving is None:
+        return deployed
+    return replace(deployed, recorded=ledger.rolled_back(before, deployed.serving, why))

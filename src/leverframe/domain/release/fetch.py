@@ -1,4 +1,4 @@
-"""The room of fetching: from a digest to a folder that a server starts from, without git and without a repository.
+"""Fetching a bundle by its digest into a folder that a server starts from, without git and without a repository.
 
 A remote of DVC names every file by its MD5, and a folder by the MD5 of its listing. That is enough to
 find a bundle; what makes it the right one is the SHA-256 of its manifest, and through it of every file.
@@ -7,35 +7,23 @@ find a bundle; what makes it the right one is the SHA-256 of its manifest, and t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest
 from leverframe.domain.model.bundle.metadata import released
+from leverframe.domain.release.ports import BundleStore
 from leverframe.domain.release.release_manifest import unlike
 from leverframe.errors import BundleError
 
 
 class Contents(Protocol):
-    """A remote of DVC, asked by content."""
+    """A remote of DVC, read by content."""
 
     def read(self, md5: str) -> bytes | None:
         """Return what has that MD5, None where the remote lacks it; raises ``RemoteUnreachableError``."""
-
-
-class Place(Protocol):
-    """The folder of a server."""
-
-    def bundle(self, digest: str) -> Mapping[str, bytes] | None:
-        """Return the files of a bundle that is here, None where it is not."""
-
-    def put_bundle(self, digest: str, files: Mapping[str, bytes]) -> None:
-        """Put a bundle here, whole or not at all."""
-
-    def put_release(self, model: str, number: int, settings: Mapping[str, Any]) -> None:
-        """Put the settings of a release where the server looks for them."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +39,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came of it: files and bytes that were read from the remote, none where all was here."""
+    """The result: files and bytes that were read from the remote, none where everything was here already."""
 
     wanted: Wanted
     files: int
@@ -59,27 +47,29 @@ class Fetched:
 
     def line(self) -> str:
         """Return it in words."""
-        came = f"{self.files} files, {self.size:,} bytes" if self.files else "it was here"
-        return f"release {self.wanted.release} of {self.wanted.model}, bundle {self.wanted.bundle[:12]}: {came}"
+        read = f"{self.files} files, {self.size:,} bytes" if self.files else "it was here"
+        return f"release {self.wanted.release} of {self.wanted.model}, bundle {self.wanted.bundle[:12]}: {read}"
 
 
-def run(wanted: Wanted, contents: Contents, place: Place, tell: Callable[[str], None] = lambda _: None) -> Fetched:
-    """Bring a bundle into a folder, every file held against the manifest; what is here and whole is not read again.
+def run(
+    wanted: Wanted, contents: Contents, store: BundleStore, tell: Callable[[str], None] = lambda _: None
+) -> Fetched:
+    """Bring a bundle into a folder, every file verified against the manifest; what is here and whole is not read again.
 
     Raises ``BundleError`` where the remote lacks it or has another, ``RemoteUnreachableError``.
     """
-    files, came = place.bundle(wanted.bundle), 0
+    files, fetched = store.bundle(wanted.bundle), 0
     if files is None or unlike(files, wanted.bundle, wanted.model):
         files = _from(contents, wanted, tell)
-        came = len(files)
-        place.put_bundle(wanted.bundle, files)
+        fetched = len(files)
+        store.put_bundle(wanted.bundle, files)
     manifest = read_manifest(files[names.MANIFEST], wanted.bundle[:12])
     settings = json.loads(files[names.SETTINGS])
-    place.put_release(
+    store.put_release(
         wanted.model, wanted.release,
         released(settings, manifest, wanted.release, f"../../../bundles/{wanted.bundle}", wanted.commit),
     )  # fmt: skip
-    return Fetched(wanted, came, sum(map(len, files.values())) if came else 0)
+    return Fetched(wanted, fetched, sum(map(len, files.values())) if fetched else 0)
 
 
 def _from(contents: Contents, wanted: Wanted, tell: Callable[[str], None]) -> dict[str, bytes]:
@@ -99,25 +89,25 @@ def _from(contents: Contents, wanted: Wanted, tell: Callable[[str], None]) -> di
 
 def _listing(data: bytes) -> dict[str, str]:
     try:
-        return {str(each["relpath"]): str(each["md5"]) for each in json.loads(data)}
+        return {str(file["relpath"]): str(file["md5"]) for file in json.loads(data)}
     except (ValueError, KeyError, TypeError) as error:
         raise _another(f"its listing is damaged: {error!r}") from error
 
 
 def _read(contents: Contents, md5: str, what: str) -> bytes:
-    found = contents.read(md5) if md5 else None
-    if found is None:
+    content = contents.read(md5) if md5 else None
+    if content is None:
         raise BundleError(
             f"the remote has no {what}",
             why=f"nothing there has the MD5 {md5}" if md5 else "the listing of the bundle does not name it",
             next="`dvc push` where the pipeline ran; the address is that of the remote, without `files/md5`",
         )
-    return found
+    return content
 
 
 def _another(why: str) -> BundleError:
     return BundleError(
-        "the remote does not have the bundle that was asked for",
+        "the remote does not have the bundle",
         why=why,
         next="`dvc push` where the pipeline ran; `--md5` and `--bundle` come from the same commit",
     )

@@ -1,4 +1,4 @@
-"""How an agent keeps a server at what a branch says: look, bring it there, wait, look again."""
+"""How an agent keeps an environment at the head of a branch: look, deploy, wait, look again."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from leverframe.errors import LeverframeError
 
 _LONGEST = 600.0  # seconds between two looks, however often the last ones failed
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 def looks(
-    look: Callable[[], Found], seconds: float | None, sleep: Callable[[float], None], tell: Callable[[str], None]
-) -> Iterator[Found]:
-    """Yield what each look found; one look where ``seconds`` is None, else one every so often, without an end.
+    look: Callable[[], Result], seconds: float | None, sleep: Callable[[float], None], tell: Callable[[str], None]
+) -> Iterator[Result]:
+    """Yield the result of each look; one look where ``seconds`` is None, else one every so many, without an end.
 
-    A single look raises what it raises. One of many tells it and goes on: the server serves what
-    it did. Failures in a row are waited for ever longer.
+    A single look raises its error. One of many tells it and goes on: the environment serves what it did
+    before. The pause gets longer after each failure in a row.
     """
     failures = 0
     while True:

@@ -1,4 +1,4 @@
-"""What stands against a deployment in the same words, whether a server or a cluster is deployed to."""
+"""Violations that a deployment to any target may have."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from leverframe.domain.verdict import Reason, Violation
 
 
 def incompatible(served: Schema, asked: Schema) -> Violation | None:
-    """Return what stands against a schema that would wrong the clients of the served one; None if nothing does."""
-    wrongs = breaking(served, asked)
-    if not wrongs:
+    """Return the violation of a schema that breaks clients of the served one; None where it breaks none."""
+    changes = breaking(served, asked)
+    if not changes:
         return None
-    more = f"; and {len(wrongs) - 3} more" if len(wrongs) > 3 else ""
+    more = f"; and {len(changes) - 3} more" if len(changes) > 3 else ""
     return Violation(
         Reason.SCHEMA_INCOMPATIBLE,
-        f"clients of the served release would be refused: {'; '.join(wrongs[:3])}{more}",
+        f"clients of the served release would be refused: {'; '.join(changes[:3])}{more}",
         "deploy it under another `bundle.model`, beside the served one",
     )
 
 
+def damaged(why: str) -> Violation:
+    """Return the violation of files that are not the bundle."""
+    return Violation(Reason.BUNDLE_DAMAGED, why, "`dvc repro bundle`, then `dvc push`")
+
+
 def refused_before(bundle: str, why: str) -> Violation:
-    """Return what stands against a bundle that failed here before."""
+    """Return the violation of a bundle that failed here before."""
     return Violation(
         Reason.REFUSED_BEFORE,
         f"bundle {bundle[:12]} was refused here before: {why}",
@@ -31,10 +36,10 @@ def refused_before(bundle: str, why: str) -> Violation:
 
 
 def nothing_to_restore(environment: str, number: int | None, known: Sequence[int]) -> Violation:
-    """Return what stands against going back to a release that is not there."""
-    told = f"`{environment}` has no earlier release {number if number is not None else ''}".rstrip()
+    """Return the violation of a rollback to a release that is not there."""
+    missing = f"`{environment}` has no earlier release {number if number is not None else ''}".rstrip()
     return Violation(
         Reason.NOTHING_TO_RESTORE,
-        f"{told}; it has {', '.join(map(str, known)) or 'none'}",
+        f"{missing}; it has {', '.join(map(str, known)) or 'none'}",
         "`leverframe deploy` with the commit that should serve",
     )

@@ -1,12 +1,12 @@
-"""What a release is made of, digest by digest, from the commit that wants it to the bytes that answer."""
+"""What a release is made of, digest by digest, from the commit that wants it to the bytes of the model."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest, sha256
 from leverframe.errors import PromotionError
@@ -17,7 +17,7 @@ class ReleaseManifest:
     """What should be served, and what it comes from.
 
     ``commit`` wants it, ``lock`` is the SHA-256 of its dvc.lock, ``bundle`` that of the bundle's own
-    manifest; ``weights`` is the file that answers, ``plan`` the hash of the features' definition,
+    manifest; ``weights`` that of the model file, ``plan`` the hash of the features' definition,
     ``schema`` what a request may hold.
     """
 
@@ -34,15 +34,6 @@ class ReleaseManifest:
         ours, theirs = asdict(self), asdict(other)
         return [name for name in ours if name != "commit" and ours[name] != theirs[name]]
 
-    def to_json(self) -> dict[str, str]:
-        """Return it as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> ReleaseManifest:
-        """Return the manifest that ``to_json`` gave; raises ``TypeError`` for anything else."""
-        return cls(**{name: str(value) for name, value in content.items()})
-
     @classmethod
     def of(cls, model: str, commit: str, lock: bytes, bundle: bytes, parts: Manifest) -> ReleaseManifest:
         """Return the manifest of a commit with these bytes of dvc.lock, and of a bundle with this MANIFEST.json."""
@@ -57,7 +48,7 @@ def refuse_other(desired: ReleaseManifest, recorded: ReleaseManifest | None, wha
     if recorded is None:
         why = "it serves nothing; what was not served there is not promoted"
     elif apart := desired.differences(recorded):
-        ours, theirs = (getattr(each, apart[0])[:12] for each in (desired, recorded))
+        ours, theirs = (asdict(manifest)[apart[0]][:12] for manifest in (desired, recorded))
         why = f"the release manifests differ in {', '.join(apart)}: {apart[0]} is {ours} here and {theirs} there"
     else:
         return
@@ -75,14 +66,14 @@ def unlike(files: Mapping[str, bytes], bundle: str, model: str) -> str:
     return "" if manifest.model == model else f"it is a bundle of `{manifest.model}`, not of `{model}`"
 
 
-def told(manifest: ReleaseManifest, first: str) -> str:
+def tag_message(manifest: ReleaseManifest, first: str) -> str:
     """Return a manifest as the message of a tag that begins with the line ``first``."""
-    return f"{first}\n\n{json.dumps(manifest.to_json(), indent=1, sort_keys=True)}\n"
+    return f"{first}\n\n{json.dumps(plain(manifest), indent=1, sort_keys=True)}\n"
 
 
-def read(message: str) -> ReleaseManifest | None:
+def from_tag_message(message: str) -> ReleaseManifest | None:
     """Return the manifest in the message of a tag; None for a tag that somebody else wrote."""
     try:
-        return ReleaseManifest.from_json(json.loads(message.partition("\n\n")[2]))
-    except (ValueError, TypeError, AttributeError):
+        return parsed(ReleaseManifest, message.partition("\n\n")[2])
+    except ValueError:
         return None

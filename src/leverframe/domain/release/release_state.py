@@ -1,17 +1,16 @@
-"""What a server is known to have been given: its releases, oldest first, and what it would not take."""
+"""The recorded releases of a model on one target, oldest first, and the bundles that are refused there."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from leverframe.domain.release.release_manifest import ReleaseManifest
 
 
 @dataclass(frozen=True)
 class Release:
-    """What was released under one number; ``at`` is when it got the traffic, ISO 8601 in UTC."""
+    """What was released under one number; ``at`` is when its deployment was recorded, ISO 8601 in UTC."""
 
     number: int
     manifest: ReleaseManifest
@@ -19,13 +18,13 @@ class Release:
 
     @property
     def bundle(self) -> str:
-        """The digest of what serves."""
+        """The digest of its bundle."""
         return self.manifest.bundle
 
 
 @dataclass(frozen=True)
 class State:
-    """The releases a server still has, the highest number it ever gave, and bundles that failed, with the reason."""
+    """The releases that are kept, the highest number that was ever given, and bundles that failed, with the reason."""
 
     model: str
     releases: tuple[Release, ...] = ()
@@ -34,7 +33,7 @@ class State:
 
     @property
     def serving(self) -> Release | None:
-        """The release that answers, None before the first."""
+        """The release that serves, None before the first."""
         return self.releases[-1] if self.releases else None
 
     def published(self, release: Release, keep: int) -> State:
@@ -44,30 +43,17 @@ class State:
         return replace(self, releases=kept, highest=max(self.highest, release.number), refused=refused)
 
     def wanted_by(self, manifest: ReleaseManifest) -> State:
-        """Return the state whose serving release is wanted by another commit, too."""
+        """Return the state whose serving release has the manifest of another commit."""
         return replace(self, releases=(*self.releases[:-1], replace(self.releases[-1], manifest=manifest)))
 
     def back_to(self, number: int, why: str) -> State:
         """Return the state without the releases after ``number``, whose bundles count as refused."""
-        gone = {each.bundle: why for each in self.releases if each.number > number}
-        kept = tuple(each for each in self.releases if each.number <= number)
-        still = {each.bundle for each in kept}
+        gone = {release.bundle: why for release in self.releases if release.number > number}
+        kept = tuple(release for release in self.releases if release.number <= number)
+        still = {release.bundle for release in kept}
         refused = {bundle: reason for bundle, reason in {**self.refused, **gone}.items() if bundle not in still}
         return replace(self, releases=kept, refused=refused)
 
     def without(self, bundle: str, why: str, number: int) -> State:
-        """Return the state that remembers a bundle which failed, and its number, which is not given again."""
+        """Return the state with a bundle that failed, and its number, which is not given again."""
         return replace(self, refused={**self.refused, bundle: why}, highest=max(self.highest, number))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the state as plain values."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> State:
-        """Return the state that ``to_json`` gave; raises ``KeyError``, ``TypeError`` for anything else."""
-        releases = tuple(
-            Release(each["number"], ReleaseManifest.from_json(each["manifest"]), each["at"])
-            for each in content["releases"]
-        )
-        return cls(content["model"], releases, content["highest"], dict(content["refused"]))

@@ -1,9 +1,9 @@
-"""What would change for those who ask: logged requests, answered by the release that serves and by the candidate."""
+"""What would change for clients: logged requests, sent to the release that serves and to the candidate."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class LoggedRequest:
-    """What was asked of ``model`` and when: ``columns`` are lists of values, by name; ``form`` is how it was asked."""
+    """A prediction request to ``model`` and its time; ``columns`` are lists of values, ``form`` is how it was sent."""
 
     id: str
     model: str
@@ -27,8 +27,17 @@ class LoggedRequest:
 
 
 @dataclass(frozen=True)
+class RequestLog:
+    """The newest requests of a log, oldest first; ``malformed`` lines, and files that cannot be read, were skipped."""
+
+    requests: tuple[LoggedRequest, ...]
+    malformed: int = 0
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class Flip:
-    """A row whose answer moved far: its request, what was said and what would be said."""
+    """A row whose prediction changed most: its request, the prediction before and after."""
 
     request: str
     row: int
@@ -38,10 +47,10 @@ class Flip:
 
 @dataclass(frozen=True)
 class Replayed:
-    """``rows`` of ``requests`` that both answered; latencies are medians in milliseconds.
+    """``rows`` of ``requests`` that both models predicted; latencies are medians in milliseconds.
 
-    ``lost`` requests are those that only the candidate refused, ``skipped`` those that neither could
-    answer, for example because a column is not logged.
+    ``lost`` requests are those that only the candidate refused, ``skipped`` those that the release before refused,
+    for example because a column is not logged.
     """
 
     requests: int
@@ -70,9 +79,13 @@ class Replayed:
         )
 
 
+Prediction = tuple[list[list[float]] | None, float]  # numbers a row, None where it was refused; milliseconds
+Predict = Callable[[LoggedRequest], Prediction]
+
+
 @dataclass(frozen=True)
-class Twice:
-    """One logged request and what both said, None where one refused: numbers a row, and milliseconds."""
+class RequestPair:
+    """One logged request and both predictions, None where one was refused: numbers a row, and milliseconds."""
 
     request: str
     before: Sequence[Sequence[float]] | None
@@ -82,16 +95,16 @@ class Twice:
 
 
 def body(schema: Schema, request: LoggedRequest) -> bytes:
-    """Return a logged request as it can be asked again."""
+    """Return a logged request as it can be sent again."""
     return json.dumps({"id": OWN, "inputs": inputs(schema, request)}).encode()
 
 
 def inputs(schema: Schema, request: LoggedRequest) -> list[dict[str, Any]]:
-    """Return what was logged as tensors of the V2 protocol; what the schema does not have is left out.
+    """Return the logged values as tensors of the V2 protocol; columns that the schema does not have are left out.
 
-    A request by keys without a moment asked for now: asked again, it asks for the moment of its log.
+    A request by keys without ``as_of`` meant the time of the request: it gets the time of its log.
     """
-    known = {each.name: each for each in (*schema.columns, *schema.keys)}
+    known = {field.name: field for field in (*schema.columns, *schema.keys)}
     columns = dict(request.columns)
     if request.form == "keys" and AS_OF not in columns:
         rows = max(map(len, columns.values()), default=0)
@@ -103,27 +116,36 @@ def inputs(schema: Schema, request: LoggedRequest) -> list[dict[str, Any]]:
     ]
 
 
-def judged(schema: Schema, pairs: Sequence[Twice]) -> Replayed:
+def replay(schema: Schema, requests: Iterable[LoggedRequest], before: Predict, after: Predict) -> Replayed:
+    """Return what changes where requests go to another model; each is sent to one right after the other."""
+    pairs = []
+    for request in requests:
+        (old, old_ms), (new, new_ms) = before(request), after(request)
+        pairs.append(RequestPair(request.id, old, new, old_ms, new_ms))
+    return summarised(schema, pairs)
+
+
+def summarised(schema: Schema, pairs: Sequence[RequestPair]) -> Replayed:
     """Return what the pairs show together."""
-    both = [each for each in pairs if each.before is not None and each.after is not None]
+    both = [pair for pair in pairs if pair.before is not None and pair.after is not None]
     flips: list[tuple[float, Flip]] = []
     disagree = rows = 0
-    for each in both:
-        for row, (before, after) in enumerate(zip(each.before or (), each.after or (), strict=False)):
+    for pair in both:
+        for row, (before, after) in enumerate(zip(pair.before or (), pair.after or (), strict=False)):
             rows += 1
             disagree += _label(schema, before) != _label(schema, after)
-            apart, said, says = max((abs(a - b), a, b) for a, b in zip(before, after, strict=False))
-            flips.append((apart, Flip(each.request, row, said, says)))
-    flips.sort(key=lambda each: (-each[0], each[1].request, each[1].row))
+            apart, old, new = max((abs(a - b), a, b) for a, b in zip(before, after, strict=False))
+            flips.append((apart, Flip(pair.request, row, old, new)))
+    flips.sort(key=lambda flip: (-flip[0], flip[1].request, flip[1].row))
     return Replayed(
         requests=len(both),
         rows=rows,
         disagree=disagree,
-        lost=sum(each.before is not None and each.after is None for each in pairs),
-        skipped=sum(each.before is None for each in pairs),
+        lost=sum(pair.before is not None and pair.after is None for pair in pairs),
+        skipped=sum(pair.before is None for pair in pairs),
         largest=tuple(flip for apart, flip in flips[:_SHOWN] if apart > 0),
-        before_ms=_median([each.before_ms for each in both]),
-        after_ms=_median([each.after_ms for each in both]),
+        before_ms=_median([pair.before_ms for pair in both]),
+        after_ms=_median([pair.after_ms for pair in both]),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a person is told of a server that runs: where it listens, and a request that it answers."""
+"""What a person sees of a server that runs: where it listens, and an example request."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Running:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its address."""
         return f"http://{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
 class Served:
-    """A server and the releases that it answers with, by model, newest last; ``example`` is a request."""
+    """A server and the releases that it serves, by model, newest last; ``example`` is a request."""
 
     running: Running
     models: Mapping[str, Sequence[int]]
@@ -47,12 +47,12 @@ class Served:
     def lines(self) -> list[str]:
         """Return it for a terminal, with a line that can be pasted into one."""
         at = self.running
-        told = [
+        models = [
             f"{model}  release {max(releases)}" if releases else f"{model}  no release"
             for model, releases in self.models.items()
         ]
         lines = [
-            f"serving {', '.join(told) or 'no model yet'}",
+            f"serving {', '.join(models) or 'no model yet'}",
             f"  REST     {at.url}/v2",
             f"  gRPC     {at.host}:{at.grpc_port}",
             f"  metrics  http://{at.host}:{at.metrics_port}/metrics",
@@ -65,7 +65,7 @@ class Served:
 
 def request(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the body of a V2 request for rows of one form; every row has the same columns."""
-    known = {each.name: each for each in (*schema.keys, *schema.columns)}
+    known = {field.name: field for field in (*schema.keys, *schema.columns)}
     return {
         "inputs": [
             {"name": name, "shape": [len(rows)], "datatype": datatype(known[name]), "data": [row[name] for row in rows]}
@@ -76,10 +76,10 @@ def request(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]
 
 def example(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Return a small request by entity keys, from a golden row; None where there is none."""
-    row = next((each["inputs"] for each in golden if each["form"] == "keys"), None)
+    row = next((golden_row["inputs"] for golden_row in golden if golden_row["form"] == "keys"), None)
     return request(schema, [row]) if row and AS_OF in row else None
 
 
 def curl(url: str, model: str, body: Mapping[str, Any]) -> str:
-    """Return a command that asks for a prediction."""
+    """Return a command that requests a prediction."""
     return f"curl -s {url}/v2/models/{model}/infer -d {shlex.quote(json.dumps(body, separators=(',', ':')))}"

@@ -1,179 +1,118 @@
-"""The steps from what a server has to what it should have, as data.
-
-`--dry-run` prints the list, the runner goes through the same list, and what has to be undone
-after a failure is read from it.
-"""
+"""The steps from what a server has to what it should have, as data."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leverframe.domain.plan_engine import Action, Plan, Step
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
+from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record, TrafficBack
+from leverframe.domain.release.target import RolloutPolicy
 
-CANDIDATE = "-candidate"  # ends the name under which a release is tried before it gets traffic
-
-
-@dataclass(frozen=True)
-class Fetch:
-    """Bring the files of the bundle, and hold each against the manifest."""
-
-    bundle: str
-
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"fetch bundle {self.bundle[:12]} and verify every file"
+CANDIDATE = "-candidate"  # ends the name under which a release is tested before it gets traffic
 
 
 @dataclass(frozen=True)
-class Compare:
-    """Refuse a schema that would wrong the clients of the one that is served."""
+class Forget(Action):
+    """Unload the candidate."""
 
-    served: str
-
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"compare its schema with the served one, {self.served[:12]}"
-
-
-@dataclass(frozen=True)
-class Forget:
-    """Take the candidate away."""
-
+    words = f"unload {{model}}{CANDIDATE}"
     model: str
 
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"unload {self.model}{CANDIDATE}"
-
 
 @dataclass(frozen=True)
-class Try:
-    """Load the bundle beside the served release, under a name that gets no traffic."""
+class Try(Action):
+    """Load the bundle beside the release that serves, under a name that gets no traffic."""
 
+    words = f"load it as {{model}}{CANDIDATE}, in a thread; traffic goes on"
     model: str
     number: int
-    undone_by: Forget
-
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"load it as {self.model}{CANDIDATE}, in a thread; traffic goes on"
 
 
 @dataclass(frozen=True)
-class Smoke:
-    """Ask the candidate its golden rows, and requests that it must refuse."""
+class Smoke(Action):
+    """Send the candidate its golden rows, and requests that it must refuse."""
 
+    words = "send it the golden rows, and requests that it must refuse"
     model: str
 
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return "ask it the golden rows, and requests that it must refuse"
-
 
 @dataclass(frozen=True)
-class Replay:
-    """Ask both the newest logged requests, and compare."""
+class Replay(Action):
+    """Send the newest logged requests to both releases, and compare the predictions."""
 
+    words = "replay up to {requests} logged requests on both"
     requests: int
 
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"replay up to {self.requests} logged requests on both"
-
 
 @dataclass(frozen=True)
-class Withdraw:
-    """Take a release away, so that the one before it answers."""
+class Withdraw(TrafficBack):
+    """Remove a release, so that the one before it serves."""
 
+    words = "withdraw release {number}"
     number: int
 
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"withdraw release {self.number}"
-
 
 @dataclass(frozen=True)
-class Publish:
-    """Give the traffic to the release; its bundle is open already, so no request waits."""
+class Publish(Action):
+    """Switch the traffic to the release; its bundle is loaded already, so no request waits."""
 
+    words = "switch the traffic to release {number}"
     number: int
-    undone_by: Withdraw
-
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"give the traffic to release {self.number}"
 
 
 @dataclass(frozen=True)
-class Verify:
+class Verify(Action):
     """Watch the release under traffic."""
 
+    words = "watch it for {seconds:g} s: predictions, errors, latency"
     number: int
     seconds: float
 
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"watch it for {self.seconds:g} s: answers, errors, latency"
-
 
 @dataclass(frozen=True)
-class Record:
-    """Write down that the release serves."""
+class Prune(Action):
+    """Remove what no rollback needs."""
 
-    number: int
-
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"record release {self.number}"
-
-
-@dataclass(frozen=True)
-class Adopt:
-    """Write down that a newer commit wants what serves already."""
-
-    commit: str
-
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"note that {self.commit[:12]} wants what serves already"
-
-
-@dataclass(frozen=True)
-class Prune:
-    """Let go of what no rollback needs."""
-
-    keep: int
-
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"keep the newest {self.keep} releases"
-
-
-Step = Fetch | Compare | Try | Smoke | Replay | Publish | Verify | Record | Adopt | Prune
-Undo = Forget | Withdraw
-
-
-@dataclass(frozen=True)
-class Terms:
-    """How a deployment goes; ``replay`` 0 asks no logged request."""
-
-    verify_seconds: float
-    replay: int
-    maximum_disagreement: float
-    maximum_slowdown: float
+    words = "keep the newest {keep} releases"
     keep: int
 
 
-def planned(state: State, desired: ReleaseManifest, terms: Terms) -> tuple[Step, ...]:
-    """Return the steps; none where the bundle is served already, but to note a newer commit that wants it."""
+ServerAction = (
+    Fetch | Compare | Try | Smoke | Replay | Publish | Verify | Record | Adopt | Prune | Forget | Withdraw | GoBack
+)
+
+
+def planned(state: State, desired: ReleaseManifest, policy: RolloutPolicy) -> Plan[ServerAction]:
+    """Return the steps; none where the bundle serves already, but to record a newer commit that wants it."""
     serving = state.serving
     if serving is not None and serving.bundle == desired.bundle:
-        return () if serving.manifest == desired else (Adopt(desired.commit),)
-    number = state.highest + 1
-    steps: list[Step] = [Fetch(desired.bundle)]
-    steps += [Compare(serving.manifest.schema)] if serving else []
-    steps += [Try(desired.model, number, Forget(desired.model)), Smoke(desired.model)]
-    steps += [Replay(terms.replay)] if serving and terms.replay else []
-    steps += [Publish(number, Withdraw(number)), Verify(number, terms.verify_seconds), Record(number)]
-    return (*steps, Prune(terms.keep))
+        return () if serving.manifest == desired else (Step(Adopt(desired.commit)),)
+    number, model = state.highest + 1, desired.model
+    actions: list[Step[ServerAction]] = [Step(Fetch(desired.bundle))]
+    actions += [Step(Compare(serving.manifest.schema))] if serving else []
+    actions += [Step(Try(model, number), undo=Forget(model)), Step(Smoke(model))]
+    actions += [Step(Replay(policy.replay))] if serving and policy.replay else []
+    return (
+        *actions,
+        Step(Publish(number), undo=Withdraw(number)),
+        Step(Verify(number, policy.verify_seconds)),
+        Step(Record(number)),
+        Step(Prune(policy.keep)),
+    )
+
+
+def recovery(state: State, numbers: Sequence[int], *, candidate: bool) -> Plan[ServerAction]:
+    """Return the steps that undo what a killed run left: releases that nobody recorded, and a candidate.
+
+    ``numbers`` are the releases in the server's folder, ``candidate`` tells whether it holds a candidate.
+    """
+    recorded = {release.number for release in state.releases}
+    steps: list[Step[ServerAction]] = [
+        Step(Withdraw(number), recovers=True) for number in numbers if number not in recorded
+    ]
+    if candidate:
+        steps.append(Step(Forget(state.model), recovers=True))
+    return tuple(steps)

@@ -1,247 +1,277 @@
-"""What each step of a deployment does, and how it is undone."""
+"""What each step of a deployment to a server does, and how it is undone."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, assert_never
 
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest
 from leverframe.domain.model.bundle.metadata import released
 from leverframe.domain.model.bundle.schema import from_json
-from leverframe.domain.release.ports import Clock, Metrics, Place, Server
-from leverframe.domain.release.refusals import incompatible
-from leverframe.domain.release.release_manifest import ReleaseManifest, unlike
+from leverframe.domain.release.ports import Metrics, ReleaseStore, Server
+from leverframe.domain.release.refusals import damaged, incompatible
+from leverframe.domain.release.release_manifest import unlike
 from leverframe.domain.release.release_state import Release, State
-from leverframe.domain.release.replay import LoggedRequest, Replayed, Twice, body, judged
+from leverframe.domain.release.replay import LoggedRequest, Prediction, Replayed, body, replay
 from leverframe.domain.release.server_plan import (
     CANDIDATE,
-    Adopt,
-    Compare,
-    Fetch,
+    Forget,
     Prune,
     Publish,
-    Record,
     Replay,
+    ServerAction,
     Smoke,
-    Step,
-    Terms,
     Try,
-    Undo,
     Verify,
     Withdraw,
 )
 from leverframe.domain.release.smoke import bad_requests, differs, golden_requests, numbers
+from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record
+from leverframe.domain.release.target import Candidate, DeployContext
 from leverframe.domain.verdict import Reason, Violation
+from leverframe.errors import LeverframeError
 
-_READY = 60.0  # seconds in which a release must answer; opening a bundle takes two
+_READY = 60.0  # seconds in which a release must get ready; opening a bundle takes two
 _POLL = 0.2
-_FEW, _FEWER = 30, 5  # answers, before and after, below which latencies are not compared: who is slow gives few
+_FEW, _FEWER = 30, 5  # requests, before and after, below which latencies are not compared: a slow release gets few
+_READ_LOG = "read the log of the server"
+
+Log = Callable[[str, int], Sequence[LoggedRequest]]  # the newest requests to a model, oldest first
 
 
-@dataclass(frozen=True)
-class World:
-    """Where a deployment happens, and by which terms.
+class ServerExecutor:
+    """Executes the steps of one deployment, and keeps what later steps need of earlier ones."""
 
-    ``fetch`` gives the files of the desired bundle, ``logged`` the newest requests to a model, oldest first.
-    """
-
-    place: Place
-    server: Server
-    clock: Clock
-    terms: Terms
-    environment: str
-    fetch: Callable[[], Mapping[str, bytes]]
-    logged: Callable[[str, int], Sequence[LoggedRequest]]
-    tell: Callable[[str], None] = lambda _: None
-
-
-@dataclass(frozen=True)
-class Took:
-    """A step that was gone through, and how long it took."""
-
-    step: str
-    seconds: float
-    failed: str = ""
-
-    def line(self) -> str:
-        """Return it for a terminal."""
-        return f"{self.seconds:7.2f} s  {self.step}" + (f": {self.failed}" if self.failed else "")
-
-
-class Work:
-    """A deployment under way: goes through steps and undoes them, and keeps what they found."""
-
-    def __init__(self, on: World, desired: ReleaseManifest, state: State) -> None:
-        self.on, self.desired, self.state = on, desired, state
+    def __init__(
+        self, context: DeployContext, store: ReleaseStore, server: Server, log: Log, candidate: Candidate
+    ) -> None:
+        self._context, self._store, self._server, self._log = context, store, server, log
+        self._candidate, self._desired = candidate, candidate.manifest
         self.replayed: Replayed | None = None
 
-    def go(self, step: Step) -> Violation | None:
-        """Go through a step; return what stands against going on."""
-        found: Violation | None = getattr(self, f"_{type(step).__name__.lower()}")(step)
-        return found
+    def run(self, action: ServerAction) -> Violation | None:
+        """Execute an action.
 
-    def undo(self, steps: Sequence[Undo]) -> list[Took]:
-        """Undo what was done, the last first."""
-        taken = []
-        for step in reversed(steps):
-            began = self.on.clock.seconds()
-            if isinstance(step, Withdraw):
-                self._withdraw(step.number)
-            else:
-                self._forget(step.model)
-            taken.append(Took(f"undo: {step}", round(self.on.clock.seconds() - began, 3)))
-        return taken
+        An error that is not transient is a fault of the bundle. Raises the transient ones: of the server or
+        the disk, after which nothing is known of the bundle.
+        """
+        try:
+            return self._tested(action)
+        except LeverframeError as error:
+            if error.transient:
+                raise
+            return Violation(Reason.BUNDLE_DAMAGED, f"{error.what}: {error.why}", error.next)
 
-    def _fetch(self, _: Fetch) -> Violation | None:
-        files = self.on.place.bundle(self.desired.bundle)
-        if files is None or unlike(files, self.desired.bundle, self.desired.model):
-            fetched = self.on.fetch()
-            fault = unlike(fetched, self.desired.bundle, self.desired.model)
+    def blames_bundle(self, violation: Violation) -> bool:
+        """Tell whether the bundle is at fault; of a damaged one a whole copy may still come."""
+        return violation.reason is not Reason.BUNDLE_DAMAGED
+
+    def _tested(self, action: ServerAction) -> Violation | None:
+        match action:
+            case Fetch():
+                violation = self._fetch()
+            case Compare():
+                violation = self._compare()
+            case Try():
+                violation = self._try(action)
+            case Smoke():
+                violation = self._smoke(action)
+            case Replay():
+                violation = self._replay(action)
+            case Publish():
+                violation = self._publish(action)
+            case Verify():
+                violation = self._verify(action)
+            case GoBack():
+                violation = self._go_back(action)
+            case _:
+                self._changed(action)
+                violation = None
+        return violation
+
+    def _changed(self, action: Record | Adopt | Prune | Forget | Withdraw) -> None:
+        """Execute an action that no bundle can fail."""
+        match action:
+            case Record():
+                self._record(action)
+            case Adopt():
+                self._store.record(self._state.wanted_by(self._desired))
+            case Prune():
+                self._prune()
+            case Forget():
+                self._forget(action.model)
+            case Withdraw():
+                self._withdraw([action.number])
+            case _:
+                assert_never(action)
+
+    @property
+    def _state(self) -> State:
+        return self._store.state(self._desired.model)
+
+    def _fetch(self) -> Violation | None:
+        desired = self._desired
+        files = self._store.bundle(desired.bundle)
+        if files is None or unlike(files, desired.bundle, desired.model):
+            fetched = self._candidate.fetch()
+            fault = unlike(fetched, desired.bundle, desired.model)
             if fault:
-                return Violation(Reason.BUNDLE_DAMAGED, fault, "`dvc repro bundle`, then `dvc push`")
-            named = read_manifest(fetched[names.MANIFEST], self.desired.bundle[:12]).files
-            files = {name: data for name, data in fetched.items() if name in named or name == names.MANIFEST}
-            self.on.place.put_bundle(self.desired.bundle, files)
-        self._files, self._manifest = files, read_manifest(files[names.MANIFEST], self.desired.bundle[:12])
+                return damaged(fault)
+            listed = read_manifest(fetched[names.MANIFEST], desired.bundle[:12]).files
+            files = {name: data for name, data in fetched.items() if name in listed or name == names.MANIFEST}
+            self._store.put_bundle(desired.bundle, files)
+        self._files, self._manifest = files, read_manifest(files[names.MANIFEST], desired.bundle[:12])
         self._schema = from_json(json.loads(files[names.SCHEMA]))
         self._golden = [json.loads(line) for line in files[names.GOLDEN].splitlines()]
         return None
 
-    def _compare(self, _: Compare) -> Violation | None:
-        serving = self.state.serving
-        files = self.on.place.bundle(serving.bundle) if serving else None
+    def _compare(self) -> Violation | None:
+        serving = self._state.serving
+        files = self._store.bundle(serving.bundle) if serving else None
         if files is None:
             return None
         return incompatible(from_json(json.loads(files[names.SCHEMA])), self._schema)
 
-    def _try(self, step: Try) -> Violation | None:
-        candidate = f"{step.model}{CANDIDATE}"
-        self.on.place.put_release(candidate, step.number, {**self._settings(step.number), "name": candidate})
-        why = self.on.server.load(candidate)
-        if not why and not self._comes_up(candidate, step.number):
-            why = f"it did not answer within {_READY:.0f} seconds"
+    def _try(self, action: Try) -> Violation | None:
+        model = f"{action.model}{CANDIDATE}"
+        self._store.put_release(model, action.number, {**self._settings(action.number), "name": model})
+        why = self._server.load(model)
+        if not why and not self._comes_up(model, action.number):
+            why = f"it did not get ready within {_READY:.0f} seconds"
         return Violation(Reason.LOAD_FAILED, why, "`dvc repro bundle` makes it again") if why else None
 
-    def _smoke(self, step: Smoke) -> Violation | None:
-        model = f"{step.model}{CANDIDATE}"
-        mend = "`leverframe serve models/bundle` and ask it the golden rows"
-        for asked, expected in golden_requests(self._schema, self._golden):
-            wrong = differs(self._schema, expected, self.on.server.infer(model, asked), self._manifest.tolerance)
+    def _smoke(self, action: Smoke) -> Violation | None:
+        model = f"{action.model}{CANDIDATE}"
+        fix = "`leverframe serve models/bundle` and send it the golden rows"
+        for request, expected in golden_requests(self._schema, self._golden):
+            wrong = differs(self._schema, expected, self._server.infer(model, request), self._manifest.tolerance)
             if wrong:
-                return Violation(Reason.SMOKE_FAILED, wrong, mend)
-        for what, asked in bad_requests(self._schema, self._golden):
-            status, _ = self.on.server.infer(model, asked)
+                return Violation(Reason.SMOKE_FAILED, wrong, fix)
+        for what, request in bad_requests(self._schema, self._golden):
+            status, _ = self._server.infer(model, request)
             if not 400 <= status < 500:
-                return Violation(Reason.SMOKE_FAILED, f"a request with {what} got status {status} instead of 4xx", mend)
+                return Violation(Reason.SMOKE_FAILED, f"a request with {what} got status {status} instead of 4xx", fix)
         return None
 
-    def _replay(self, step: Replay) -> Violation | None:
-        model, pairs = self.desired.model, []
-        for request in self.on.logged(model, step.requests):
-            asked = body(self._schema, request)
-            before, before_ms = self._asked(model, asked)
-            after, after_ms = self._asked(f"{model}{CANDIDATE}", asked)
-            pairs.append(Twice(request.id, before, after, before_ms, after_ms))
-        self.replayed = judged(self._schema, pairs)
-        if self.replayed.share <= self.on.terms.maximum_disagreement:
+    def _replay(self, action: Replay) -> Violation | None:
+        model = self._desired.model
+        before, after = partial(self._predict, model), partial(self._predict, f"{model}{CANDIDATE}")
+        self.replayed = replay(self._schema, self._log(model, action.requests), before, after)
+        allowed = self._context.policy.maximum_disagreement
+        if self.replayed.share <= allowed:
             return None
         return Violation(
             Reason.REPLAY_DIFFERS,
-            f"{self.replayed.line()}; the rule is {self.on.terms.maximum_disagreement:.1%}",
+            f"{self.replayed.line()}; the rule is {allowed:.1%}",
             "look at the flips with `--json`; `deploy.maximum_disagreement` allows more",
         )
 
-    def _asked(self, model: str, asked: bytes) -> tuple[list[list[float]] | None, float]:
-        began = self.on.clock.seconds()
-        status, content = self.on.server.infer(model, asked)
-        took = (self.on.clock.seconds() - began) * 1000
-        return (numbers(self._schema, content) if status == 200 else None), took
+    def _predict(self, model: str, logged: LoggedRequest) -> Prediction:
+        start = self._context.clock.seconds()
+        status, content = self._server.infer(model, body(self._schema, logged))
+        milliseconds = (self._context.clock.seconds() - start) * 1000
+        return (numbers(self._schema, content) if status == 200 else None), milliseconds
 
-    def _publish(self, step: Publish) -> Violation | None:
-        model = self.desired.model
-        self._before = self.on.server.metrics(model)
-        self.on.place.put_release(model, step.number, self._settings(step.number))
-        why = self.on.server.load(model)
-        return Violation(Reason.LOAD_FAILED, why, "read the log of the server") if why else None
+    def _publish(self, action: Publish) -> Violation | None:
+        model = self._desired.model
+        self._before = self._server.metrics(model)
+        self._store.put_release(model, action.number, self._settings(action.number))
+        return _loaded(self._server.load(model))
 
-    def _verify(self, step: Verify) -> Violation | None:
-        until = self.on.clock.seconds() + step.seconds
-        asked = next(golden_requests(self._schema, self._golden))
-        mend = "look at the log of the server; the release before it answers"
+    def _verify(self, action: Verify) -> Violation | None:
+        clock = self._context.clock
+        until = clock.seconds() + action.seconds
+        request, expected = next(golden_requests(self._schema, self._golden))
+        fix = "look at the log of the server; the release before it serves"
         while True:
-            status, content = self.on.server.infer(self.desired.model, asked[0])
-            told = content.get("parameters") or {}
-            if (content.get("model_version"), told.get("bundle")) != (str(step.number), self.desired.bundle):
-                what = f"the server answers with release {content.get('model_version')}, status {status}"
-                return Violation(Reason.VERIFY_FAILED, what, mend)
-            wrong = differs(self._schema, asked[1], (status, content), self._manifest.tolerance) or self._worse(step)
+            status, content = self._server.infer(self._desired.model, request)
+            parameters = content.get("parameters") or {}
+            if (content.get("model_version"), parameters.get("bundle")) != (str(action.number), self._desired.bundle):
+                what = f"the server predicts with release {content.get('model_version')}, status {status}"
+                return Violation(Reason.VERIFY_FAILED, what, fix)
+            wrong = differs(self._schema, expected, (status, content), self._manifest.tolerance) or self._worse(action)
             if wrong:
-                return Violation(Reason.VERIFY_FAILED, wrong, mend)
-            if self.on.clock.seconds() >= until:
+                return Violation(Reason.VERIFY_FAILED, wrong, fix)
+            if clock.seconds() >= until:
                 return None
-            self.on.clock.sleep(_POLL)
+            clock.sleep(_POLL)
 
-    def _worse(self, step: Verify) -> str:
+    def _worse(self, action: Verify) -> str:
         """Return how the release does worse under traffic than the one before it, empty where it does not."""
-        now, serving = self.on.server.metrics(self.desired.model), self.state.serving
-        failed = now.get(("leverframe_requests", "failed", str(step.number)), 0.0)
+        now, serving = self._server.metrics(self._desired.model), self._state.serving
+        failed = now.get(("leverframe_requests", "failed", str(action.number)), 0.0)
         if failed:
             return f"{failed:.0f} requests failed with an error of the server"
         if serving is None:
             return ""
-        after = _seconds(now, step.number, _FEWER)
+        after = _seconds(now, action.number, _FEWER)
         before = _seconds(self._before, serving.number, _FEW)
-        if after is None or before is None or after <= before * self.on.terms.maximum_slowdown:
+        if after is None or before is None or after <= before * self._context.policy.maximum_slowdown:
             return ""
-        return f"an answer takes {after * 1000:.1f} ms instead of {before * 1000:.1f} ms"
+        return f"a prediction takes {after * 1000:.1f} ms instead of {before * 1000:.1f} ms"
 
-    def _record(self, step: Record) -> None:
-        release = Release(step.number, self.desired, self.on.clock.now())
-        self.state = self.state.published(release, self.on.terms.keep)
-        self.on.place.record(self.state)
-        self._forget(self.desired.model)
+    def _record(self, action: Record) -> None:
+        release = Release(action.number, self._desired, self._context.clock.now())
+        self._store.record(self._state.published(release, self._context.policy.keep))
+        self._forget(self._desired.model)
 
-    def _adopt(self, _: Adopt) -> None:
-        self.state = self.state.wanted_by(self.desired)
-        self.on.place.record(self.state)
-
-    def _prune(self, _: Prune) -> None:
-        kept = {each.number for each in self.state.releases}
-        stale = [number for number in self.on.place.numbers(self.desired.model) if number not in kept]
-        for number in stale:
-            self.on.place.remove_release(self.desired.model, number)
+    def _prune(self) -> None:
+        state = self._state
+        kept = {release.number for release in state.releases}
+        stale = [number for number in self._store.numbers(self._desired.model) if number not in kept]
         if stale:
-            self.on.server.load(self.desired.model)
-        self.on.place.keep_bundles([each.bundle for each in self.state.releases])
+            self._withdraw(stale)
+        self._store.keep_bundles([release.bundle for release in state.releases])
 
-    def _withdraw(self, number: int) -> None:
-        self.on.place.remove_release(self.desired.model, number)
-        if self.state.serving is None:
-            self.on.server.unload(self.desired.model)
+    def _go_back(self, action: GoBack) -> Violation | None:
+        state = self._state
+        self._store.record(state.back_to(action.number, action.why))
+        return _loaded(self._withdraw([each.number for each in state.releases if each.number > action.number]))
+
+    def _withdraw(self, numbers: Sequence[int]) -> str:
+        """Let the server serve without some releases; return why it cannot.
+
+        They are discarded last: a run that ends before finds that the server may have them loaded.
+        """
+        model, why = self._desired.model, ""
+        for number in numbers:
+            self._store.remove_release(model, number)
+        if self._state.serving is None:
+            self._server.unload(model)
         else:
-            self.on.server.load(self.desired.model)
+            why = self._server.load(model)
+        for number in numbers if not why else ():
+            self._store.discard_release(model, number)
+        return why
 
     def _forget(self, model: str) -> None:
-        if self.on.place.remove_model(f"{model}{CANDIDATE}"):
-            self.on.server.unload(f"{model}{CANDIDATE}")
+        candidate = f"{model}{CANDIDATE}"
+        if self._store.has_model(candidate):
+            self._server.unload(candidate)  # first: a run that ends here finds the folder
+            self._store.remove_model(candidate)
 
     def _settings(self, number: int) -> dict[str, Any]:
-        said = json.loads(self._files[names.SETTINGS])
-        return released(said, self._manifest, number, f"../../../bundles/{self.desired.bundle}", self.desired.commit)
+        settings, uri = json.loads(self._files[names.SETTINGS]), f"../../../bundles/{self._desired.bundle}"
+        return released(settings, self._manifest, number, uri, self._desired.commit)
 
     def _comes_up(self, model: str, number: int) -> bool:
-        until = self.on.clock.seconds() + _READY
-        while not self.on.server.ready(model, number):
-            if self.on.clock.seconds() > until:
+        clock = self._context.clock
+        until = clock.seconds() + _READY
+        while not self._server.ready(model, number):
+            if clock.seconds() > until:
                 return False
-            self.on.clock.sleep(_POLL)
+            clock.sleep(_POLL)
         return True
 
 
+def _loaded(why: str) -> Violation | None:
+    return Violation(Reason.LOAD_FAILED, why, _READ_LOG) if why else None
+
+
 def _seconds(metrics: Metrics, number: int, enough: int) -> float | None:
-    """Return how long an answer of a release took on average; None where there are not ``enough`` answers."""
+    """Return how long a prediction of a release took on average; None where there are not ``enough`` of them."""
     count = metrics.get(("leverframe_predict_seconds_count", str(number)), 0.0)
     return metrics.get(("leverframe_predict_seconds_sum", str(number)), 0.0) / count if count >= enough else None

@@ -1,4 +1,4 @@
-"""What a candidate is asked before it gets traffic: rows whose answers are known, and requests it must refuse."""
+"""Test requests for a candidate before it gets traffic: rows with known predictions, and requests it must refuse."""
 
 from __future__ import annotations
 
@@ -13,60 +13,61 @@ from leverframe.domain.release.serve import request
 
 OWN = "leverframe-check"  # begins the id of our own requests, which are no traffic and are not logged
 
-Answer = tuple[int, Mapping[str, Any]]
+Response = tuple[int, Mapping[str, Any]]
 
 
 def golden_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterator[tuple[bytes, list[Any]]]:
-    """Yield a body for the golden rows of each form, with the answers of training."""
-    for _, rows in groupby(golden, key=lambda each: each["form"]):
-        asked = list(rows)
-        yield _body(request(schema, [each["inputs"] for each in asked])), [each["answer"] for each in asked]
+    """Yield a body for the golden rows of each form, with the predictions of training."""
+    for _, group in groupby(golden, key=lambda row: row["form"]):
+        rows = list(group)
+        yield _body(request(schema, [row["inputs"] for row in rows])), [row["answer"] for row in rows]
 
 
-def differs(schema: Schema, expected: Sequence[Any], answer: Answer, tolerance: float) -> str:
-    """Return how an answer differs from the expected ones, empty where it does not."""
-    status, content = answer
+def differs(schema: Schema, expected: Sequence[Any], response: Response, tolerance: float) -> str:
+    """Return how a response differs from the expected predictions, empty where it does not."""
+    status, content = response
     if status != 200:
         return f"the golden rows got status {status}: {str(content.get('error', ''))[:200]}"
     try:
         given = numbers(schema, content)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        return f"the answer has not the form of the schema: {error!r}"
+        return f"the response has not the form of the schema: {error!r}"
     if len(given) != len(expected):
-        return f"{len(given)} rows were answered instead of {len(expected)}"
-    for row, (ours, theirs) in enumerate(
-        zip(given, map(expected_number, [schema] * len(expected), expected), strict=True)
-    ):
-        limit = tolerance * max(1.0, *(abs(each) for each in theirs))
+        return f"{len(given)} rows were predicted instead of {len(expected)}"
+    for row, (ours, prediction) in enumerate(zip(given, expected, strict=True)):
+        theirs = expected_number(schema, prediction)
+        limit = tolerance * max(1.0, *map(abs, theirs))
         if len(ours) != len(theirs) or not all(abs(a - b) <= limit for a, b in zip(ours, theirs, strict=True)):
-            return f"golden row {row} was answered {ours} instead of {theirs}"
+            return f"golden row {row} was predicted as {ours} instead of {theirs}"
     return ""
 
 
 def numbers(schema: Schema, content: Mapping[str, Any]) -> list[list[float]]:
-    """Return the numbers of an answer, a list a row: probabilities, or the prediction."""
+    """Return the numbers of a response, a list a row: predicted probabilities, or the prediction."""
     name = "prediction" if schema.label.kind == "regression" else "probability"
-    output = {each["name"]: each for each in content["outputs"]}[name]
+    output = {tensor["name"]: tensor for tensor in content["outputs"]}[name]
     width = len(schema.classes) if schema.label.kind == "multiclass" else 1
-    flat = [float(each) for each in output["data"]]
+    flat = [float(value) for value in output["data"]]
     if not all(map(math.isfinite, flat)):
         raise ValueError("a number is not finite")
     return [flat[start : start + width] for start in range(0, len(flat), width)]
 
 
-def expected_number(schema: Schema, answer: Any) -> list[float]:
-    """Return what the tensors of an answer hold of what the model says."""
+def expected_number(schema: Schema, prediction: Any) -> list[float]:
+    """Return the numbers that the response of a server holds of a row's prediction."""
     if schema.label.kind == "regression":
-        return [float(answer)]
-    return [float(answer[schema.classes.index("1")])] if schema.label.kind == "binary" else [float(x) for x in answer]
+        return [float(prediction)]
+    if schema.label.kind == "binary":
+        return [float(prediction[schema.classes.index("1")])]
+    return [float(value) for value in prediction]
 
 
 def bad_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, bytes]]:
-    """Yield requests with a name for what is wrong with each: a server answers every one with 4xx."""
+    """Yield requests with a name for what is wrong with each: a server responds to every one with 4xx."""
     row = golden[0]["inputs"]
     good: list[dict[str, Any]] = request(schema, [row])["inputs"]
     first, rest = good[0], good[1:]
-    number = next((each for each in good if each["datatype"] in ("FP64", "INT64")), None)
+    number = next((tensor for tensor in good if tensor["datatype"] in ("FP64", "INT64")), None)
     yield "no JSON", b'{"inputs": ['
     yield "nothing", b""
     yield "a list", b"[]"
@@ -85,9 +86,9 @@ def bad_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterato
     yield "a value that is an object", _body({"inputs": [{**first, "data": [{"a": 1}]}, *rest]})
     yield "data that are no list", _body({"inputs": [{**first, "data": "text"}, *rest]})
     if number is not None:
-        others = [each for each in good if each is not number]
+        others = [tensor for tensor in good if tensor is not number]
         yield "text for a number", _body({"inputs": [{**number, "data": ["twelve"]}, *others]})
-        yield "a truth for a number", _body({"inputs": [{**number, "data": [True]}, *others]})
+        yield "a boolean for a number", _body({"inputs": [{**number, "data": [True]}, *others]})
         yield "a number beyond every double", _body({"inputs": [{**number, "data": [10**400]}, *others]})
 
 

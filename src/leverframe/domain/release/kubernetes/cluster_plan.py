@@ -1,123 +1,118 @@
-"""The steps from what a cluster has to what it should have, as data; how each is undone stands beside it."""
+"""The steps from what a cluster has to what it should have, as data."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leverframe.domain.release.kubernetes.manifests import Live, Target
+from leverframe.domain.plan_engine import Action, Plan, Step
+from leverframe.domain.release.kubernetes.manifests import ClusterRelease, Live, Manifest
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
-from leverframe.domain.release.server_plan import Adopt, Compare, Fetch, Record
+from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record, TrafficBack
 
 
 @dataclass(frozen=True)
-class Validate:
-    """Let the API server go through the manifests without keeping them."""
+class Validate(Action):
+    """Let the API server validate the manifests without keeping them."""
 
-    objects: int
+    objects: Sequence[Manifest]
     namespace: str
 
     def __str__(self) -> str:
-        """Return the step in words."""
-        return f"let the cluster check {self.objects} objects for `{self.namespace}`, dry"
+        """Return the action in words."""
+        return f"validate {len(self.objects)} objects for `{self.namespace}` by a dry run of the API server"
 
 
 @dataclass(frozen=True)
-class Restore:
+class Restore(TrafficBack):
     """Apply the manifests of the release that was recorded last."""
 
+    words = "apply the manifests of release {number} again"
     number: int
-
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"apply the manifests of release {self.number} again"
 
 
 @dataclass(frozen=True)
-class Remove:
-    """Take the workload of a first release away: nothing served before it."""
+class Remove(TrafficBack):
+    """Delete the workload of a first release: nothing served before it."""
 
+    words = "delete the workload `{name}`, which never served"
     name: str
 
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"delete the workload `{self.name}`, which never served"
-
 
 @dataclass(frozen=True)
-class Apply:
+class Apply(Action):
     """Apply the manifests; pods of the release come up beside the ones that serve."""
 
+    words = "apply release {number}; pods that serve stay until new ones are ready"
     number: int
-    undone_by: Restore | Remove
-
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"apply release {self.number}; pods that serve stay until new ones answer"
+    objects: Sequence[Manifest]
 
 
 @dataclass(frozen=True)
-class Rollout:
+class Rollout(Action):
     """Wait until every pod is of the release; a pod gets traffic once the model answers its golden rows."""
 
+    words = "roll release {number} out, at most {seconds} s without progress"
     number: int
     seconds: int
 
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"roll release {self.number} out, at most {self.seconds} s without progress"
-
 
 @dataclass(frozen=True)
-class VerifyPods:
+class VerifyPods(Action):
     """Watch the pods: image, bundle, readiness, restarts."""
 
-    number: int
+    words = "watch its pods for {seconds:g} s: image, bundle, readiness, restarts"
+    release: ClusterRelease
     seconds: float
 
-    def __str__(self) -> str:
-        """Return the step in words."""
-        return f"watch its pods for {self.seconds:g} s: image, bundle, readiness, restarts"
 
-
-Step = Fetch | Compare | Validate | Apply | Rollout | VerifyPods | Record | Adopt
-Undo = Restore | Remove
+ClusterAction = Fetch | Compare | Validate | Apply | Rollout | VerifyPods | Record | Adopt | Restore | Remove | GoBack
 
 
 def number_for(state: State, bundle: str) -> int:
-    """Return the number of a bundle: the one that it serves under, else the next; a killed try gets the same again."""
+    """Return the number of a bundle: the one it serves under, else the next; after a killed run it is the same."""
     serving = state.serving
     return serving.number if serving is not None and serving.bundle == bundle else state.highest + 1
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A release as manifests: the digest of all, and how many objects they are."""
+    """A release as manifests, and the digest of all of them."""
 
-    target: Target
+    release: ClusterRelease
     digest: str
-    objects: int
+    objects: Sequence[Manifest]
 
 
 def planned(
     state: State, now: Live | None, desired: ReleaseManifest, rendered: Rendered, seconds: float
-) -> tuple[Step, ...]:
-    """Return the steps; none where the cluster carries these very manifests, but to note a newer commit.
+) -> Plan[ClusterAction]:
+    """Return the steps; none where the cluster has these very manifests, but to record a newer commit.
 
     ``seconds`` is how long pods are watched.
     """
-    target, serving = rendered.target, state.serving
-    recorded = serving is not None and (serving.bundle, serving.number) == (target.bundle, target.number)
-    if serving is not None and recorded and now == Live(target.bundle, target.number, rendered.digest):
-        return () if serving.manifest == desired else (Adopt(desired.commit),)
-    undo: Undo = Restore(serving.number) if serving else Remove(target.name)
-    steps: list[Step] = [Fetch(target.bundle)]
-    steps += [Compare(serving.manifest.schema)] if serving is not None and not recorded else []
+    release, serving = rendered.release, state.serving
+    recorded = serving is not None and (serving.bundle, serving.number) == (release.bundle, release.number)
+    if serving is not None and recorded and now == Live(release.bundle, release.number, rendered.digest):
+        return () if serving.manifest == desired else (Step(Adopt(desired.commit)),)
+    steps: list[Step[ClusterAction]] = [Step(Fetch(release.bundle))]
+    steps += [Step(Compare(serving.manifest.schema))] if serving is not None and not recorded else []
     return (
         *steps,
-        Validate(rendered.objects, target.cluster.namespace),
-        Apply(target.number, undo),
-        Rollout(target.number, target.cluster.timeout_seconds),
-        VerifyPods(target.number, seconds),
-        Record(target.number),
+        Step(Validate(rendered.objects, release.cluster.namespace)),
+        Step(
+            Apply(release.number, rendered.objects),
+            undo=Restore(serving.number) if serving else Remove(release.name),
+        ),
+        Step(Rollout(release.number, release.cluster.timeout_seconds)),
+        Step(VerifyPods(release, seconds)),
+        Step(Record(release.number)),
     )
+
+
+def recovery(state: State, now: Live | None, desired: ReleaseManifest) -> Plan[ClusterAction]:
+    """Return the step back to the recorded release, where a killed run left pods of a bundle that is refused."""
+    serving = state.serving
+    left = serving is not None and now is not None and now.bundle == desired.bundle
+    return (Step(Restore(serving.number), recovers=True),) if serving is not None and left else ()

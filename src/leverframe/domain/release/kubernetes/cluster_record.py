@@ -1,7 +1,7 @@
 """What is kept of releases in the cluster itself: any machine, and any job, sees the same.
 
 One ConfigMap a model holds the state, and of each release that is kept the manifests and the schema. It is
-written with the version that was read, so that of two deployments at once the later is told.
+written with the version that was read, so that of two deployments at once the later gets an error.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from leverframe.documents import parsed, plain
 from leverframe.domain.release.kubernetes.manifests import INSTANCE, OWNER, Manifest
 from leverframe.domain.release.release_state import State
 from leverframe.errors import ClusterError
@@ -28,7 +29,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Record:
+class ClusterRecord:
     """The state, what is kept by number, and the version of the object that holds them, empty where there is none."""
 
     state: State
@@ -37,12 +38,11 @@ class Record:
 
     def manifest(self, name: str, namespace: str) -> Manifest:
         """Return the object that holds the record of the model whose objects have that name."""
-        known = {each.number for each in self.state.releases}
-        data = {_STATE: json.dumps(self.state.to_json(), sort_keys=True)}
-        for number, each in self.kept.items():
+        known = {release.number for release in self.state.releases}
+        data = {_STATE: json.dumps(plain(self.state), sort_keys=True)}
+        for number, kept in self.kept.items():
             if number in known:
-                content = {"objects": list(each.objects), "schema": each.schema}
-                data[f"release-{number}.json"] = json.dumps(content, sort_keys=True)
+                data[f"release-{number}.json"] = json.dumps(plain(kept), sort_keys=True)
         metadata: dict[str, Any] = {
             "name": record_name(name), "namespace": namespace, "labels": {INSTANCE: name, OWNER: "leverframe"},
         }  # fmt: skip
@@ -56,17 +56,15 @@ def record_name(name: str) -> str:
     return f"{name}-releases"
 
 
-def read_record(model: str, found: Mapping[str, Any] | None) -> Record:
+def read_record(model: str, found: Mapping[str, Any] | None) -> ClusterRecord:
     """Return the record in a ConfigMap, an empty one where there is none; raises ``ClusterError`` for a damaged one."""
     if found is None:
-        return Record(State(model))
+        return ClusterRecord(State(model))
     try:
         data = found["data"]
-        state = State.from_json(json.loads(data[_STATE]))
-        kept = {each.number: json.loads(data[f"release-{each.number}.json"]) for each in state.releases}
-        return Record(
-            state, {number: Kept(**each) for number, each in kept.items()}, found["metadata"]["resourceVersion"]
-        )
+        state = parsed(State, data[_STATE])
+        kept = {release.number: parsed(Kept, data[f"release-{release.number}.json"]) for release in state.releases}
+        return ClusterRecord(state, kept, found["metadata"]["resourceVersion"])
     except (KeyError, TypeError, ValueError) as error:
         raise ClusterError(
             f"the record of the releases of `{model}` cannot be read",

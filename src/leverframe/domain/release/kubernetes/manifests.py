@@ -1,6 +1,6 @@
 """What is applied to a cluster: an overlay over the manifests of the package, and what is read back of it.
 
-The overlay is the content of a `kustomization.yaml`; JSON is YAML, so it is written as JSON. The same target
+The overlay is the content of a `kustomization.yaml`; JSON is YAML, so it is written as JSON. The same release
 gives the same bytes, and their digest stands on the workload: by it a second deployment sees that there is
 nothing to do.
 """
@@ -32,7 +32,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
-class Target:
+class ClusterRelease:
     """One release as it should be in the cluster.
 
     ``content`` is the MD5 by which DVC knows the folder of the bundle, ``bundle`` the SHA-256 of its manifest.
@@ -69,46 +69,55 @@ class Target:
         return [part for option, value in words.items() for part in (f"--{option}", value)] + log
 
 
-def overlay(target: Target) -> Manifest:
+def overlay(release: ClusterRelease) -> Manifest:
     """Return the content of the `kustomization.yaml` beside the folders `base` and `kserve` of the package."""
-    flavour = target.cluster.flavour
-    labels = {RELEASE: str(target.number), OWNER: "leverframe"}
-    image, _, digest = target.cluster.image.partition("@")
-    patches = _deployment(target) if flavour == "deployment" else _kserve(target)
+    flavour = release.cluster.flavour
+    labels = {RELEASE: str(release.number), OWNER: "leverframe"}
+    image, _, digest = release.cluster.image.partition("@")
+    patches = _deployment(release) if flavour == "deployment" else _kserve(release)
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "namespace": target.cluster.namespace,
+        "namespace": release.cluster.namespace,
         "resources": [f"../{'base' if flavour == 'deployment' else 'kserve'}"],
         "images": [{"name": "leverframe", "newName": image, "digest": digest}],
         "labels": [
-            {"pairs": {INSTANCE: target.name}, "includeSelectors": flavour == "deployment"},
+            {"pairs": {INSTANCE: release.name}, "includeSelectors": flavour == "deployment"},
             {"pairs": labels, "includeTemplates": flavour == "deployment"},
         ],
-        "patches": [*patches, _annotated(target), _named(target.name)],
+        "patches": [*patches, _annotated(release), _named(release.name)],
     }
 
 
-def stamped(objects: Sequence[Manifest], target: Target) -> list[Manifest]:
+def stamped(objects: Sequence[Manifest], release: ClusterRelease) -> list[Manifest]:
     """Return the objects, the workload among them annotated with the digest of all."""
     digest = hashlib.sha256(json.dumps(objects, sort_keys=True).encode()).hexdigest()
-    found = []
-    for each in objects:
-        metadata = each["metadata"]
-        if each["kind"] == target.workload:
+    result = []
+    for manifest in objects:
+        metadata = manifest["metadata"]
+        if manifest["kind"] == release.workload:
             metadata = {**metadata, "annotations": {**metadata.get("annotations", {}), MANIFESTS: digest}}
-        found.append({**each, "metadata": metadata})
-    return found
+        result.append({**manifest, "metadata": metadata})
+    return result
 
 
 def digest_of(objects: Sequence[Manifest], kind: str) -> str:
     """Return the digest that the workload among stamped objects carries."""
-    return next((_annotations(each).get(MANIFESTS, "") for each in objects if each["kind"] == kind), "")
+    return _annotation(objects, kind, MANIFESTS)
+
+
+def commit_of(objects: Sequence[Manifest], kind: str) -> str:
+    """Return the commit that the workload among rendered objects carries, empty where there is none."""
+    return _annotation(objects, kind, COMMIT)
+
+
+def _annotation(objects: Sequence[Manifest], kind: str, name: str) -> str:
+    return next((_annotations(manifest).get(name, "") for manifest in objects if manifest["kind"] == kind), "")
 
 
 @dataclass(frozen=True)
 class Live:
-    """What the workload in the cluster says of itself; ``digest`` is that of the manifests it was applied from."""
+    """What the workload in the cluster is annotated with; ``digest`` is that of the manifests it was applied from."""
 
     bundle: str
     number: int
@@ -117,33 +126,33 @@ class Live:
 
 def live(workload: Mapping[str, Any] | None) -> Live | None:
     """Return what a workload carries; None where there is none, or none of ours."""
-    told = _annotations(workload or {})
+    annotations = _annotations(workload or {})
     number = (workload or {}).get("metadata", {}).get("labels", {}).get(RELEASE, "")
-    if BUNDLE not in told or not number.isdigit():
+    if BUNDLE not in annotations or not number.isdigit():
         return None
-    return Live(told[BUNDLE], int(number), told.get(MANIFESTS, ""))
+    return Live(annotations[BUNDLE], int(number), annotations.get(MANIFESTS, ""))
 
 
 def _annotations(thing: Mapping[str, Any]) -> Mapping[str, str]:
-    found: Mapping[str, str] = thing.get("metadata", {}).get("annotations") or {}
-    return found
+    annotations: Mapping[str, str] = thing.get("metadata", {}).get("annotations") or {}
+    return annotations
 
 
-def _annotated(target: Target) -> Manifest:
-    """Return the patch that lets the workload and its pods say what they serve."""
-    told = {BUNDLE: target.bundle, COMMIT: target.commit}
-    if target.workload == "Deployment":
-        spec: Manifest = {"template": {"metadata": {"annotations": told}}}
+def _annotated(release: ClusterRelease) -> Manifest:
+    """Return the patch that annotates the workload and its pods with what they serve."""
+    annotations = {BUNDLE: release.bundle, COMMIT: release.commit}
+    if release.workload == "Deployment":
+        spec: Manifest = {"template": {"metadata": {"annotations": annotations}}}
     else:
-        labels = {RELEASE: str(target.number), INSTANCE: target.name}
-        spec = {"predictor": {"annotations": told, "labels": labels}}
-    return _patch(target.workload, {"metadata": {"annotations": told}, "spec": spec})
+        labels = {RELEASE: str(release.number), INSTANCE: release.name}
+        spec = {"predictor": {"annotations": annotations, "labels": labels}}
+    return _patch(release.workload, {"metadata": {"annotations": annotations}, "spec": spec})
 
 
-def _deployment(target: Target) -> list[Manifest]:
-    cluster = target.cluster
-    pod = {"initContainers": [_fetch(target)], "containers": [{"name": "server", **_server(target, "http")}],
-           **_volumes(target)}  # fmt: skip
+def _deployment(release: ClusterRelease) -> list[Manifest]:
+    cluster = release.cluster
+    pod = {"initContainers": [_fetch(release)], "containers": [{"name": "server", **_server(release, "http")}],
+           **_volumes(release)}  # fmt: skip
     spec = {"progressDeadlineSeconds": cluster.timeout_seconds, "template": {"spec": pod}}
     return [
         _patch("Deployment", {"spec": spec}),
@@ -153,46 +162,46 @@ def _deployment(target: Target) -> list[Manifest]:
     ]
 
 
-def _kserve(target: Target) -> list[Manifest]:
+def _kserve(release: ClusterRelease) -> list[Manifest]:
     """Return the patches of the variant; its lists of containers are no known ones, so they are replaced in place."""
-    cluster, image = target.cluster, target.cluster.image
-    fetch = {name: value for name, value in _fetch(target).items() if name != "name"}
+    cluster, image = release.cluster, release.cluster.image
+    fetch = {name: value for name, value in _fetch(release).items() if name != "name"}
     mounts = fetch.pop("volumeMounts", [])
     at = "/spec/predictor/initContainers/0"
     predictor = [{"op": "add", "path": f"{at}/{name}", "value": value} for name, value in fetch.items()]
     predictor += [{"op": "replace", "path": f"{at}/image", "value": image}]
-    predictor += [{"op": "add", "path": f"{at}/volumeMounts/-", "value": each} for each in mounts]
+    predictor += [{"op": "add", "path": f"{at}/volumeMounts/-", "value": mount} for mount in mounts]
     predictor += [
-        {"op": "add", "path": "/spec/predictor/volumes/-", "value": each}
-        for each in _volumes(target).get("volumes", [])
+        {"op": "add", "path": "/spec/predictor/volumes/-", "value": volume}
+        for volume in _volumes(release).get("volumes", [])
     ]
     predictor += [
         {"op": "replace", "path": f"/spec/predictor/{name}", "value": value}
         for name, value in {
-            **_between(cluster, "minReplicas", "maxReplicas"), "serviceAccountName": target.name,
+            **_between(cluster, "minReplicas", "maxReplicas"), "serviceAccountName": release.name,
         }.items()
     ]  # fmt: skip
-    predictor += [{"op": "replace", "path": "/spec/predictor/model/runtime", "value": target.name}]
+    predictor += [{"op": "replace", "path": "/spec/predictor/model/runtime", "value": release.name}]
     runtime = [{"op": "replace", "path": "/spec/containers/0/image", "value": image}]
     runtime += [
         {"op": "add", "path": f"/spec/containers/0/{name}", "value": value}
-        for name, value in _server(target, 8080, whole=True).items()
+        for name, value in _server(release, 8080, whole=True).items()
         if name != "volumeMounts"
     ]
-    runtime += [{"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": each} for each in mounts]
+    runtime += [{"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": mount} for mount in mounts]
     return [_steps("InferenceService", predictor), _steps("ServingRuntime", runtime), *_account(cluster)]
 
 
-def _fetch(target: Target) -> Manifest:
-    secret = target.cluster.secret
+def _fetch(release: ClusterRelease) -> Manifest:
+    secret = release.cluster.secret
     keys = {"envFrom": [{"secretRef": {"name": secret}}]} if secret else {}
-    return {"name": "fetch", "args": target.arguments(), "resources": _resources(target.cluster), **keys,
-            **_log_mount(target.cluster)}  # fmt: skip
+    return {"name": "fetch", "args": release.arguments(), "resources": _resources(release.cluster), **keys,
+            **_log_mount(release.cluster)}  # fmt: skip
 
 
-def _server(target: Target, port: str | int, *, whole: bool = False) -> Manifest:
-    """Return what depends on the target in the container of the server; ``whole`` probes, not only their paths."""
-    ready = {"path": f"/v2/models/{target.model}/ready", "port": port}
+def _server(release: ClusterRelease, port: str | int, *, whole: bool = False) -> Manifest:
+    """Return what depends on the release in the container of the server; ``whole`` probes, not only their paths."""
+    ready = {"path": f"/v2/models/{release.model}/ready", "port": port}
     limits = {"periodSeconds": 3, "timeoutSeconds": 3, "failureThreshold": 60}
     startup, readiness = (
         (limits, {"periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2}) if whole else ({}, {})
@@ -200,8 +209,8 @@ def _server(target: Target, port: str | int, *, whole: bool = False) -> Manifest
     return {
         "startupProbe": {"httpGet": ready, **startup},
         "readinessProbe": {"httpGet": ready, **readiness},
-        "resources": _resources(target.cluster),
-        **_log_mount(target.cluster),
+        "resources": _resources(release.cluster),
+        **_log_mount(release.cluster),
     }
 
 
@@ -214,8 +223,8 @@ def _log_mount(cluster: KubernetesSettings) -> Manifest:
     return {"volumeMounts": [{"name": "log", "mountPath": _LOG}]} if cluster.log_claim else {}
 
 
-def _volumes(target: Target) -> Manifest:
-    claim = target.cluster.log_claim
+def _volumes(release: ClusterRelease) -> Manifest:
+    claim = release.cluster.log_claim
     return {"volumes": [{"name": "log", "persistentVolumeClaim": {"claimName": claim}}]} if claim else {}
 
 
@@ -224,19 +233,19 @@ def _between(cluster: KubernetesSettings, least: str, most: str) -> Manifest:
 
 
 def _account(cluster: KubernetesSettings) -> list[Manifest]:
-    told = dict(cluster.service_account)
-    return [_patch("ServiceAccount", {"metadata": {"annotations": told}})] if told else []
+    annotations = dict(cluster.service_account)
+    return [_patch("ServiceAccount", {"metadata": {"annotations": annotations}})] if annotations else []
 
 
 def _reached(cluster: KubernetesSettings) -> list[Manifest]:
-    """Return the patches of the policy: namespaces whose pods may ask, and the port of the remote."""
+    """Return the patches of the policy: namespaces whose pods may send requests, and the port of the remote."""
     steps: list[Manifest] = [
         {
             "op": "add",
             "path": "/spec/ingress/0/from/-",
-            "value": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": each}}},
+            "value": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": client}}},
         }
-        for each in cluster.clients
+        for client in cluster.clients
     ]
     at = urlsplit(cluster.remote)
     port = at.port or _PORTS.get(at.scheme, 443)

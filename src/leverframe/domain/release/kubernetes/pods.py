@@ -1,4 +1,4 @@
-"""What pods tell of a release: why they do not come up, and whether they are what they should be."""
+"""What the status of pods says of a release: why they do not come up, and whether they are what they should be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, Target
+from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, ClusterRelease
 
 Pod = Mapping[str, Any]
 
@@ -17,7 +17,7 @@ _SHOWN = 300
 
 @dataclass(frozen=True)
 class Fault:
-    """Why pods do not come up; ``of_the_bundle`` where a server had it and did not answer with it."""
+    """Why pods do not come up; ``of_the_bundle`` where a server had it and did not get ready with it."""
 
     why: str
     of_the_bundle: bool
@@ -25,41 +25,40 @@ class Fault:
 
 def fault(pods: Sequence[Pod], number: int) -> Fault:
     """Return why the pods of a release do not come up, from the first that says something."""
-    of_release = [each for each in _standing(pods) if each["metadata"].get("labels", {}).get(RELEASE) == str(number)]
-    told = [found for each in of_release if (found := _told(each))]
-    server = next((found for found in told if found.of_the_bundle), None)
-    if told:
-        return server or told[0]
-    return Fault("its pods tell no reason" if of_release else "no pod of it was made", of_the_bundle=False)
+    of_release = [pod for pod in _standing(pods) if pod["metadata"].get("labels", {}).get(RELEASE) == str(number)]
+    faults = [found for pod in of_release if (found := _fault(pod))]
+    if faults:
+        return next((found for found in faults if found.of_the_bundle), faults[0])
+    return Fault("its pods give no reason" if of_release else "no pod of it was made", of_the_bundle=False)
 
 
-def _told(pod: Pod) -> Fault | None:
+def _fault(pod: Pod) -> Fault | None:
     name, status = pod["metadata"]["name"], pod.get("status", {})
-    for each in status.get("conditions", ()):
-        if each.get("type") == "PodScheduled" and each.get("status") == "False":
-            return Fault(f"pod `{name}` finds no node: {_short(each.get('message', ''))}", of_the_bundle=False)
-    for each in status.get("initContainerStatuses", ()):
-        why = _ended(each)
+    for condition in status.get("conditions", ()):
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return Fault(f"pod `{name}` finds no node: {_short(condition.get('message', ''))}", of_the_bundle=False)
+    for container in status.get("initContainerStatuses", ()):
+        why = _ended(container)
         if why:
-            return Fault(f"pod `{name}`, step `{each['name']}`: {why}", of_the_bundle=False)
-    for each in status.get("containerStatuses", ()):
-        if each["name"] not in SERVERS or each.get("ready"):
+            return Fault(f"pod `{name}`, step `{container['name']}`: {why}", of_the_bundle=False)
+    for container in status.get("containerStatuses", ()):
+        if container["name"] not in SERVERS or container.get("ready"):
             continue
-        state = each.get("state", {})
+        state = container.get("state", {})
         pulling = state.get("waiting", {}).get("reason", "") in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName")
-        why = _ended(each) or ("it runs and the model does not get ready" if "running" in state else "")
+        why = _ended(container) or ("it runs and the model does not get ready" if "running" in state else "")
         if why:
             return Fault(f"pod `{name}`: {why}", of_the_bundle=not pulling)
     return None
 
 
 def _ended(container: Mapping[str, Any]) -> str:
-    """Return what a container said when it ended last, or why it cannot start; empty where nothing is wrong."""
+    """Return the message of a container that ended, or why it cannot start; empty where nothing is wrong."""
     state = container.get("state", {})
-    for each in (state.get("terminated"), container.get("lastState", {}).get("terminated")):
-        if each and each.get("exitCode"):
-            said = _short(each.get("message", "")) or each.get("reason", "")
-            return f"it ended with {each['exitCode']}: {said}"
+    for ended in (state.get("terminated"), container.get("lastState", {}).get("terminated")):
+        if ended and ended.get("exitCode"):
+            why = _short(ended.get("message", "")) or ended.get("reason", "")
+            return f"it ended with {ended['exitCode']}: {why}"
     waiting = state.get("waiting", {})
     if waiting.get("reason", "") in _BENIGN:
         return ""
@@ -78,34 +77,34 @@ def _short(text: str) -> str:
 class Watch:
     """Looks at pods again and again, and remembers what it saw."""
 
-    target: Target
+    release: ClusterRelease
     _ready: set[str] = field(default_factory=set)
     _restarts: dict[str, int] = field(default_factory=dict)
 
     def wrong(self, pods: Sequence[Pod]) -> str:
         """Return what is wrong with the pods as they are now, empty where nothing is."""
         standing = _standing(pods)
-        for each in standing:
-            why = self._strange(each) or self._worse(each)
+        for pod in standing:
+            why = self._strange(pod) or self._worse(pod)
             if why:
-                return f"pod `{each['metadata']['name']}` {why}"
-        return "" if self._ready & {each["metadata"]["name"] for each in standing} else "no pod is ready"
+                return f"pod `{pod['metadata']['name']}` {why}"
+        return "" if self._ready & {pod["metadata"]["name"] for pod in standing} else "no pod is ready"
 
     def _strange(self, pod: Pod) -> str:
-        told = pod["metadata"].get("annotations", {}).get(BUNDLE, "")
-        if told != self.target.bundle:
-            return f"serves bundle {told[:12] or 'without a name'}"
-        images = [each["image"] for each in pod["spec"]["containers"] if each["name"] in SERVERS]
-        return "" if images == [self.target.cluster.image] else f"has another image, {', '.join(images) or 'none'}"
+        bundle = pod["metadata"].get("annotations", {}).get(BUNDLE, "")
+        if bundle != self.release.bundle:
+            return f"serves bundle {bundle[:12] or 'without a name'}"
+        images = [container["image"] for container in pod["spec"]["containers"] if container["name"] in SERVERS]
+        return "" if images == [self.release.cluster.image] else f"has another image, {', '.join(images) or 'none'}"
 
     def _worse(self, pod: Pod) -> str:
         name = pod["metadata"]["name"]
         server: Mapping[str, Any] = next(
-            (each for each in pod.get("status", {}).get("containerStatuses", ()) if each["name"] in SERVERS), {}
+            (status for status in pod.get("status", {}).get("containerStatuses", ()) if status["name"] in SERVERS), {}
         )
         restarts = int(server.get("restartCount", 0))
         if restarts > self._restarts.setdefault(name, restarts):
-            return f"was started again: {_ended(server) or 'it did not answer'}"
+            return f"was started again: {_ended(server) or 'it did not get ready'}"
         if server.get("ready"):
             self._ready.add(name)
         elif name in self._ready:
@@ -115,5 +114,5 @@ class Watch:
 
 def _standing(pods: Sequence[Pod]) -> list[Pod]:
     """Return the pods that are not on their way out."""
-    return [each for each in pods if not each["metadata"].get("deletionTimestamp")
-            and each.get("status", {}).get("phase") not in ("Succeeded", "Failed")]  # fmt: skip
+    return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")
+            and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]  # fmt: skip

@@ -23,7 +23,7 @@ from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.gate.gate_result import Compared, Gated
 from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
-from leverframe.domain.review.gate.replayed import Shadow, against
+from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against
 from leverframe.domain.review.gate.rules import Rules
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import DefinitionError, LeverframeError
@@ -49,7 +49,7 @@ class Evidence:
     parity: Mapping[str, Any] | None
     diff: Diff | None
     sizes: Mapping[str, int]
-    shadow: Shadow | None = None
+    replay: ReplayComparison | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def run(
 
     Nothing is written. A side whose files cannot be used is a violation, not an error.
     """
-    empty = Gated(question.base, question.head, rules_of=rules.of, rule_changes=rules.changes, shadow=evidence.shadow)
-    around = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.shadow)]
+    empty = Gated(question.base, question.head, rules_of=rules.of, rule_changes=rules.changes, replay=evidence.replay)
+    around = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.replay)]
     try:
         pair, how = _pair(question, sides, predictor, rules)
     except LeverframeError as error:

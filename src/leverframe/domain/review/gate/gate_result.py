@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from leverframe.domain.review.gate.replayed import Shadow
+from leverframe.domain.review.gate.replay_comparison import ReplayComparison
 from leverframe.domain.verdict import Verdict, Violation, judged, word
 
 
@@ -51,7 +51,7 @@ class Gated:
 
     ``base`` and ``head`` are commits; ``rules_of`` names the side whose rules are in force, and
     ``rule_changes`` the changes of rules that this change proposes. ``because`` is not empty where
-    the models could not be compared, ``shadow`` is None where no log was at hand.
+    the models could not be compared, ``replay`` is None where no log was at hand.
     """
 
     base: str
@@ -67,7 +67,7 @@ class Gated:
     rules_of: str = ""
     rule_changes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    shadow: Shadow | None = None
+    replay: ReplayComparison | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -81,7 +81,7 @@ class Gated:
         lines = [f"gate {word(self.verdict)}" + (f": {self.because}" if self.because else "")]
         lines += violation_lines(self.violations)
         lines += [_line(each) for each in self.metrics]
-        lines += [f"replay: {self.shadow.line()}"] if self.shadow else []
+        lines += [f"replay: {self.replay.line()}"] if self.replay else []
         return [*lines, *(f"note: {each}" for each in self.notes)]
 
 

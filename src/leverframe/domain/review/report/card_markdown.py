@@ -17,7 +17,7 @@ from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.review.diff.diff_markdown import render as diff_page
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
 from leverframe.domain.review.report.card import Card, Curve
-from leverframe.domain.review.report.replay_section import shadow_section
+from leverframe.domain.review.report.replay_section import replay_section
 from leverframe.domain.verdict import Failed, Passed, Violation
 from leverframe.errors import PublishError
 
@@ -183,8 +183,8 @@ def _slice(part: SliceCompared) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _shadow(card: Card, _: Shown) -> str:
-    return shadow_section(card.gated.shadow) if card.gated and card.gated.shadow else ""
+def _replay(card: Card, _: Shown) -> str:
+    return replay_section(card.gated.replay) if card.gated and card.gated.replay else ""
 
 
 def _parameters(card: Card, shown: Shown) -> str:
@@ -321,7 +321,7 @@ def _notes(card: Card) -> list[str]:
 
 _SECTIONS: tuple[tuple[str, Section], ...] = (
     ("Metrics", _metrics),
-    ("Shadow replay", _shadow),
+    ("Replay", _replay),
     ("Parameters", _parameters),
     ("Slices", _slices),
     ("Data", _data),

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.schema import Field
-from leverframe.domain.release.replay import Twice, judged
-from leverframe.domain.review.gate.replayed import Shadow, against, refused_forms, shown
+from leverframe.domain.release.replay import RequestPair, summarised
+from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against, refused_forms, shown
 from leverframe.domain.verdict import Reason
 from leverframe.serving.inference_log import InferenceLog, LogSettings
 from leverframe.serving.logged import logged_request, newest
 from tests.unit.test_deploy import SCHEMA
 
-EMPTY = Shadow("logs", 0.2)
+EMPTY = ReplayComparison("logs", 0.2)
 RECORD = {
     "at": "2024-05-01T10:00:00+00:00",
     "id": "a",
@@ -49,8 +49,8 @@ answers = st.none() | st.lists(st.tuples(probability).map(list), min_size=1, max
 @given(st.lists(answers, max_size=12))
 def test_equal_answers_never_disagree(given_answers: list[list[list[float]] | None]) -> None:
     """Whatever was asked: the same bundle twice shows nothing, and nothing stands against it."""
-    pairs = [Twice(str(number), each, each, 1.0, 1.0) for number, each in enumerate(given_answers)]
-    found = shown(EMPTY, SCHEMA, pairs, ["2024-05-01"] * len(pairs))
+    pairs = [RequestPair(str(number), each, each, 1.0, 1.0) for number, each in enumerate(given_answers)]
+    found = shown(EMPTY, SCHEMA, summarised(SCHEMA, pairs), ["2024-05-01"] * len(pairs))
     assert found.share == 0
     assert list(against(found)) == []
     assert bool(found.because) == all(each is None for each in given_answers)
@@ -59,36 +59,36 @@ def test_equal_answers_never_disagree(given_answers: list[list[list[float]] | No
 
 
 pairs = st.lists(
-    st.builds(Twice, st.uuids().map(str), answers, answers, st.floats(0, 9), st.floats(0, 9)),
+    st.builds(RequestPair, st.uuids().map(str), answers, answers, st.floats(0, 9), st.floats(0, 9)),
     max_size=10,
     unique_by=lambda each: each.request,
 )
 
 
 @given(pairs.flatmap(lambda each: st.tuples(st.just(each), st.permutations(each))))
-def test_the_order_of_the_log_does_not_matter(orders: tuple[list[Twice], list[Twice]]) -> None:
+def test_the_order_of_the_log_does_not_matter(orders: tuple[list[RequestPair], list[RequestPair]]) -> None:
     """Two servers may have written it."""
-    assert judged(SCHEMA, orders[0]) == judged(SCHEMA, orders[1])
+    assert summarised(SCHEMA, orders[0]) == summarised(SCHEMA, orders[1])
 
 
 def test_more_than_the_rule_allows_is_refused() -> None:
     """At the rule it passes, above it fails; a request that only the candidate refuses counts."""
-    same, other = (Twice("a", [[0.1]], [[says]], 1.0, 1.0) for says in (0.1, 0.9))
-    lost = Twice("b", [[0.1]], None, 1.0, 1.0)
+    same, other = (RequestPair("a", [[0.1]], [[says]], 1.0, 1.0) for says in (0.1, 0.9))
+    lost = RequestPair("b", [[0.1]], None, 1.0, 1.0)
     for changed in (other, lost):
-        kept = shown(EMPTY, SCHEMA, [same] * 4 + [changed], ["2024-05-01"] * 5)
+        kept = shown(EMPTY, SCHEMA, summarised(SCHEMA, [same] * 4 + [changed]), ["2024-05-01"] * 5)
         assert kept.share == pytest.approx(0.2)
         assert list(against(kept)) == []
-        broken = shown(EMPTY, SCHEMA, [same] * 3 + [changed], ["2024-05-01"] * 4)
+        broken = shown(EMPTY, SCHEMA, summarised(SCHEMA, [same] * 3 + [changed]), ["2024-05-01"] * 4)
         assert [each.reason for each in against(broken)] == [Reason.REPLAY_DIFFERS]
-    alone = shown(EMPTY, SCHEMA, [lost], ["2024-05-01"])
+    alone = shown(EMPTY, SCHEMA, summarised(SCHEMA, [lost]), ["2024-05-01"])
     assert "1 request would be refused: 100.0%" in next(iter(against(alone))).what
 
 
 def test_numbers_have_no_label_that_could_change() -> None:
     """A regression is shown, and only what is lost counts."""
     numbers = replace(SCHEMA, label=Label("hours", "regression"), classes=())
-    found = shown(EMPTY, numbers, [Twice("a", [[3.0]], [[900.0]], 1.0, 1.0)], ["2024-05-01"])
+    found = shown(EMPTY, numbers, summarised(numbers, [RequestPair("a", [[3.0]], [[900.0]], 1.0, 1.0)]), ["2024-05-01"])
     assert (found.share, list(against(found))) == (0, [])
     assert "no label" in found.line()
     assert found.replayed is not None
@@ -98,7 +98,7 @@ def test_numbers_have_no_label_that_could_change() -> None:
 def test_of_many_classes_the_one_that_moved_most_is_told() -> None:
     """Not the first, which may have stayed."""
     many = replace(SCHEMA, label=Label("kind", "multiclass"), classes=("a", "b", "c"))
-    found = judged(many, [Twice("a", [[0.3, 0.6, 0.1]], [[0.3, 0.1, 0.6]], 1.0, 1.0)])
+    found = summarised(many, [RequestPair("a", [[0.3, 0.6, 0.1]], [[0.3, 0.1, 0.6]], 1.0, 1.0)])
     assert found.disagree == 1
     assert {found.largest[0].before, found.largest[0].after} == {0.6, 0.1}
 

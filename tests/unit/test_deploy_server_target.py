@@ -1,0 +1,336 @@
+"""Deployments to a server in memory: every way to fail, and a run that ends at any call of a port."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe.adapters.releases import Releases
+from leverframe.domain.model.bundle.bundle_manifest import (
+    FILES,
+    GOLDEN,
+    MANIFEST,
+    ONNX,
+    SCHEMA,
+    SETTINGS,
+    Manifest,
+    read_manifest,
+    sha256,
+)
+from leverframe.domain.release.deploy import Deployed, deploy, planned, rollback
+from leverframe.domain.release.ledger import Ledger
+from leverframe.domain.release.release_manifest import ReleaseManifest
+from leverframe.domain.release.replay import LoggedRequest
+from leverframe.domain.release.server_target import ServerTarget
+from leverframe.domain.release.target import Candidate, DeployContext, RolloutPolicy
+from leverframe.errors import ServerError
+from tests.fakes.model_server import Fault, ModelServer
+from tests.unit import test_deploy
+from tests.unit.test_deploy_record import Book, Forge
+
+POLICY = RolloutPolicy(verify_seconds=0.3, replay=50, maximum_disagreement=0.2, maximum_slowdown=3, keep=2)
+
+
+class KilledError(BaseException):
+    """Ends a run where it stands."""
+
+
+@dataclass
+class Clock:
+    """A clock that moves when it is looked at, and when somebody sleeps."""
+
+    at: float = 0.0
+
+    def now(self) -> str:
+        """Return the time."""
+        return datetime.fromtimestamp(self.at, UTC).isoformat()
+
+    def seconds(self) -> float:
+        """Return seconds."""
+        self.at += 0.001
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.at += seconds
+
+
+class Watched:
+    """A port every call of which is announced before it is made."""
+
+    def __init__(self, port: Any, before_call: Callable[[str], None]) -> None:
+        self._port, self._before_call = port, before_call
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a method of the port."""
+
+        def call(*arguments: Any) -> Any:
+            self._before_call(name)
+            return getattr(self._port, name)(*arguments)
+
+        return call
+
+
+@dataclass
+class Machine:
+    """A server with its folder; ``before_call`` is called before each call of the server or of the folder."""
+
+    folder: Path
+    before_call: Callable[[str], None] = lambda _: None
+    told: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Start the server."""
+        self.server = ModelServer(self.folder)
+        self.book, self.forge = Book(), Forge()
+
+    def announce(self, name: str) -> None:
+        """Let who watches know of a call."""
+        self.before_call(name)
+
+    @property
+    def target(self) -> ServerTarget:
+        """The target, as a new process sees it."""
+        store: Any = Watched(Releases(self.folder), self.announce)
+        server: Any = Watched(self.server, self.announce)
+        context = DeployContext("shop", "local", POLICY, Clock(), self.told.append)
+        return ServerTarget(context, store, lambda: server, logged)
+
+    def deploy(self, bundle: Mapping[str, bytes], commit: str = "c", *, again: bool = False) -> Deployed:
+        """Deploy a bundle."""
+        return deploy(self.target, candidate(bundle, commit), self.ledger, again=again)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where it is recorded, as a new process sees it."""
+        return Ledger(self.book, self.forge, "shop", "local")
+
+    def serves(self) -> str:
+        """Return the bundle that gets the traffic."""
+        serving = self.server.serving("shop")
+        return serving[1] if serving else ""
+
+    def is_whole(self) -> None:
+        """Raise an error unless folder, server and record agree, and no candidate is left."""
+        state = Releases(self.folder).state("shop")
+        numbers = [release.number for release in state.releases]
+        assert sorted(int(each.name) for each in (self.folder / "models/shop").iterdir()) == numbers
+        assert self.server.models() == ["shop"]
+        assert [each.name for each in (self.folder / "models").iterdir()] == ["shop"]
+        assert state.serving is not None
+        assert self.server.serving("shop") == (state.serving.number, state.serving.bundle)
+        assert {release.bundle for release in state.releases} <= {
+            each.name for each in (self.folder / "bundles").iterdir()
+        }
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """Return a server with nothing on it."""
+    return Machine(tmp_path)
+
+
+def bundle(name: str, **changed: bytes) -> dict[str, bytes]:
+    """Return a bundle of the shop; ``name`` tells it from others."""
+    files = {file: f"{file} of {name}".encode() for file in (*FILES, ONNX)}
+    files[SETTINGS] = json.dumps({"name": "shop"}).encode()
+    files[SCHEMA] = json.dumps(asdict(test_deploy.SCHEMA)).encode()
+    files[GOLDEN] = "".join(json.dumps(row) + "\n" for row in test_deploy.GOLDEN).encode()
+    files |= changed
+    digests = {file: sha256(data) for file, data in files.items()}
+    files[MANIFEST] = Manifest("shop", "late", "onnx", 1e-5, "p" * 64, {}, digests).to_bytes()
+    return files
+
+
+def candidate(files: Mapping[str, bytes], commit: str = "c") -> Candidate:
+    """Return the release that a commit wants."""
+    manifest = ReleaseManifest.of("shop", commit * 40, b"lock", files[MANIFEST], read_manifest(files[MANIFEST], "x"))
+    return Candidate(manifest, fetch=lambda: files)
+
+
+def logged(model: str, newest: int) -> list[LoggedRequest]:
+    """Return logged requests."""
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+    return [LoggedRequest(str(n), model, at, "columns", {"place": ["z"], "size": [n]}) for n in range(min(newest, 5))]
+
+
+ONE, TWO = bundle("one"), bundle("two")
+FAULTS: list[tuple[Fault, str]] = [
+    ("load", "load-failed"),
+    ("wrong", "smoke-failed"),
+    ("accepts", "smoke-failed"),
+    ("breaks", "smoke-failed"),
+    ("flips", "replay-differs"),
+    ("publish", "load-failed"),
+    ("fails", "verify-failed"),
+    ("slow", "verify-failed"),
+]
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS)
+def test_each_step_that_fails_is_undone(machine: Machine, fault: Fault, reason: str) -> None:
+    """The release before serves, the reason is right, the bundle is refused until tried again, and git reverts."""
+    machine.deploy(ONE, "a")
+    machine.server.faults[sha256(TWO[MANIFEST])] = fault
+    failed = machine.deploy(TWO, "b")
+    assert [violation.reason for violation in failed.violations] == [reason]
+    assert (failed.serving, failed.before) == (failed.before, failed.serving)
+    assert failed.rolled_back is (fault in ("publish", "fails", "slow"))
+    assert machine.serves() == sha256(ONE[MANIFEST])
+    machine.is_whole()
+    assert [commit for commit, _, _ in machine.forge.reverts] == ["b" * 40]
+    assert machine.forge.states[-1][1] == "failure"
+    again = machine.deploy(TWO, "b")
+    assert ([violation.reason for violation in again.violations], again.steps) == (["refused-before"], ())
+    machine.server.faults.clear()
+    healed = machine.deploy(TWO, "b", again=True)
+    assert (healed.violations, healed.serving and healed.serving.number) == ((), 3)
+    machine.is_whole()
+
+
+def test_a_replay_at_the_limit_passes(machine: Machine) -> None:
+    """One of five rows gets another label, which is what the policy allows."""
+    machine.deploy(ONE, "a")
+    machine.server.faults[sha256(TWO[MANIFEST])] = "flip"
+    done = machine.deploy(TWO, "b")
+    assert done.violations == ()
+    assert done.replayed is not None
+    assert (done.replayed.disagree, done.replayed.rows, done.replayed.share) == (1, 5, 0.2)
+
+
+def test_a_damaged_copy_is_not_held_against_the_bundle(machine: Machine) -> None:
+    """It is a failure without a revert; a whole copy is tried without being asked for."""
+    machine.deploy(ONE, "a")
+    damaged = candidate(TWO, "b")
+    failed = deploy(machine.target, Candidate(damaged.manifest, fetch=lambda: {**TWO, ONNX: b"x"}), machine.ledger)
+    assert [violation.reason for violation in failed.violations] == ["bundle-damaged"]
+    assert (machine.forge.states[-1][1], machine.forge.reverts) == ("failure", [])
+    assert machine.deploy(TWO, "b").violations == ()
+    machine.is_whole()
+
+
+def test_a_server_that_goes_away_is_an_error_and_no_verdict(machine: Machine) -> None:
+    """Nothing is known of the bundle: it is not refused, and the forge is told that the outcome is unknown."""
+    machine.deploy(ONE, "a")
+
+    def away(name: str) -> None:
+        if name == "infer":
+            raise ServerError("the server does not answer", why="it is gone", next="start it")
+
+    machine.before_call = away
+    with pytest.raises(ServerError):
+        machine.deploy(TWO, "b")
+    assert machine.forge.states[-1][1] == "error"
+    machine.before_call = lambda _: None
+    assert machine.deploy(TWO, "b").violations == ()
+    machine.is_whole()
+
+
+def ended_at(machine: Machine, call: int, run: Callable[[Machine], object]) -> bool:
+    """Run until the ``call``-th call of a port; return whether the run got that far."""
+    calls = count()
+
+    def end(_: str) -> None:
+        if next(calls) == call:
+            raise KilledError
+
+    machine.before_call = end
+    try:
+        run(machine)
+    except KilledError:
+        return True
+    finally:
+        machine.before_call = lambda _: None
+    return False
+
+
+@pytest.mark.parametrize("fault", [None, "wrong", "slow"])
+def test_a_run_that_ends_at_any_call_is_finished_by_the_next(tmp_path: Path, fault: Fault | None) -> None:
+    """Whatever was under way, a deployment or its undo: release 1 or 2 serves meanwhile, and then what should."""
+    for call in count():
+        machine = Machine(tmp_path / str(call))
+        machine.deploy(ONE, "a")
+        if fault:
+            machine.server.faults[sha256(TWO[MANIFEST])] = fault
+        killed = ended_at(machine, call, lambda at: at.deploy(TWO, "b"))
+        assert machine.serves() in (sha256(ONE[MANIFEST]), sha256(TWO[MANIFEST]))
+        dry = [str(step) for step in planned(machine.target, candidate(TWO, "b"))]
+        done = machine.deploy(TWO, "b")
+        machine.is_whole()
+        assert machine.serves() == sha256((ONE if fault else TWO)[MANIFEST])
+        if not fault:
+            assert done.serving is not None
+            assert [result.step for result in done.steps] == dry
+            assert machine.deploy(TWO, "b").steps == ()
+        if not killed:
+            break
+    assert call > 15
+
+
+def test_a_rollback_that_ends_at_any_call_is_finished_by_the_next(tmp_path: Path) -> None:
+    """Before it is recorded nothing happened; after that, the bundle that was left is refused, and 1 serves."""
+    for call in count():
+        machine = Machine(tmp_path / str(call))
+        machine.deploy(ONE, "a")
+        machine.deploy(TWO, "b")
+        killed = ended_at(machine, call, lambda at: rollback(at.target, None, "late labels", at.ledger))
+        recorded = Releases(machine.folder).state("shop").serving
+        assert recorded is not None
+        following = machine.deploy(TWO, "b")
+        machine.is_whole()
+        assert machine.server.serving("shop") == (recorded.number, recorded.bundle)
+        assert bool(following.violations) is (recorded.number == 1)
+        if not killed:
+            assert recorded.number == 1
+            break
+    assert call > 4
+
+
+@pytest.mark.parametrize("fault", [None, "wrong", "slow"])
+def test_a_run_that_ends_at_any_call_is_undone_where_git_goes_back(tmp_path: Path, fault: Fault | None) -> None:
+    """The commit before is wanted again, so nothing may be left of the other, in the folder or in the server."""
+    for call in count():
+        machine = Machine(tmp_path / str(call))
+        machine.deploy(ONE, "a")
+        if fault:
+            machine.server.faults[sha256(TWO[MANIFEST])] = fault
+        killed = ended_at(machine, call, lambda at: at.deploy(TWO, "b"))
+        assert machine.deploy(ONE, "a").violations == ()
+        machine.is_whole()
+        assert machine.serves() == sha256(ONE[MANIFEST])
+        if not killed:
+            break
+    assert call > 15
+
+
+def test_a_rollback_is_recorded(machine: Machine) -> None:
+    """The earlier version is assigned again, its deployment is active, and the later commit is reverted."""
+    machine.deploy(ONE, "a")
+    machine.deploy(TWO, "b")
+    back = rollback(machine.target, None, "late labels", machine.ledger)
+    assert (back.serving and back.serving.number, back.before and back.before.number) == (1, 2)
+    assert (back.rolled_back, [result.step for result in back.steps]) == (True, ["roll back to release 1"])
+    assert back.recorded is not None
+    assert (back.recorded.assignment, back.recorded.revert) == ("shop#local#3", "pull/1")
+    assert machine.forge.states[-1][1] == "success"
+    for number in (None, 1, 2, 9):  # none before, the one that serves, one that was left, one that never was
+        assert [each.reason for each in rollback(machine.target, number, "x").violations] == ["nothing-to-restore"]
+    machine.is_whole()
+
+
+def test_the_newest_releases_are_kept(machine: Machine) -> None:
+    """As many as the policy says; the bundles of others go."""
+    for number, name in enumerate("abcd", 1):
+        done = machine.deploy(bundle(name), name)
+        assert done.serving is not None
+        assert done.serving.number == number
+        machine.is_whole()
+    assert sorted(int(each.name) for each in (machine.folder / "models/shop").iterdir()) == [3, 4]
+    assert len(list((machine.folder / "bundles").iterdir())) == 2
