@@ -9,7 +9,7 @@ from typing import Any
 from leverframe.domain import layout
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.report.assemble import assembled
-from leverframe.domain.review.report.card import Card, ParameterChange, Promises
+from leverframe.domain.review.report.card import Card, Constraints, ParameterChange
 from leverframe.errors import DefinitionError
 
 BASE, HEAD = "a" * 40, "b" * 40
@@ -40,20 +40,20 @@ def test_what_cannot_be_read_is_a_note() -> None:
     """An error of ours says what it is, any other its kind; the card is there all the same."""
     assert card({}).notes == ("the stages cannot be shown: no plan", "the data diff cannot be shown: KeyError")
     assert card({CONTRACT: b"{}"}).notes[-1] == "the contracts cannot be shown: KeyError"
-    assert (card({}).promises, card({}).curves, card({}).nodes) == (None, (), ())
+    assert (card({}).constraints, card({}).curves, card({}).nodes) == (None, (), ())
 
 
-def test_promises_are_counted_and_the_broken_ones_named() -> None:
+def test_checks_are_counted_and_the_failed_ones_named() -> None:
     """Kept, not judged, broken and warned; no report and no check are nothing to tell."""
-    assert card(contract()).promises is None
+    assert card(contract()).constraints is None
     files = contract(
         {},
         {"verdict": "skipped"},
         {"verdict": "failed"},
         {"verdict": "failed", "severity": "warn", "check": "volume", "column": "amount"},
     )
-    expected = Promises(1, 1, ("`2024-01 orders`: `unique_key`",), ("`2024-01 orders`: `volume` of `amount`",))
-    assert card(files).promises == expected
+    expected = Constraints(1, 1, ("`2024-01 orders`: `unique_key`",), ("`2024-01 orders`: `volume` of `amount`",))
+    assert card(files).constraints == expected
 
 
 def test_parameters_that_differ_are_told_and_the_gate_is_told_elsewhere() -> None:
