@@ -10,10 +10,10 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup demo repro test check format bench lock clean
+.PHONY: help setup demo repro test test-deep check format bench lock clean
 
 help: ## list the tasks
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## install everything of requirements.lock into .venv
 
@@ -28,6 +28,9 @@ test: $(READY) check ## run the linters and all tests
 	@test -f tests/workflows/node_modules/.ready || { cd tests/workflows && npm ci --silent --no-audit --no-fund && touch node_modules/.ready; }
 	@echo "== tests: unit, integration, loop, workflows"
 	@pytest
+
+test-deep: export HYPOTHESIS_PROFILE := deep
+test-deep: test ## run make test with ten times as many random examples; nightly in CI
 
 check: $(READY) ## linters, types, imports, docstrings, derived files
 	@echo "== ruff";          ruff check . && ruff format --check .

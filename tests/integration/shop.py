@@ -27,12 +27,12 @@ import psutil
 import pytest
 
 from leverframe.local.repository import TemporaryRepository
+from tests.warm import PATIENCE, WarmRepository, warm
 
 MONTHS = ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05")
 PRODUCTS = {"chair": 49.5, "desk": 180.0, "lamp": 25.25, "shelf": 99.9}  # name and price in euros
 CASE = Path("pipelines/shop")
 FINISHED = "finished-shop"
-PATIENCE = 240.0  # seconds that a test waits for anything at most
 
 SOURCES = '''
 """Orders and returns from CSV files, a price index from a function, products from a list."""
@@ -281,8 +281,15 @@ class Shop:
         """The folder of the repository."""
         return self.repository.root
 
-    def run(self, *arguments: str, limit: int | None = None) -> Ended:
-        """Run `leverframe` to its end; no file can be written beyond ``limit`` bytes, as on a full disk."""
+    def run(self, *arguments: str, limit: int | None = None, cold: bool = False) -> Ended:
+        """Run `leverframe` to its end; no file can be written beyond ``limit`` bytes, as on a full disk.
+
+        A ``cold`` one is the program that is installed, with its start.
+        """
+        environment = self.repository.environment
+        if not cold:
+            done = warm().run("leverframe", arguments, self.root, environment, limit)
+            return Ended(done.returncode, done.stdout, done.stderr)
 
         def full() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit or 0, limit or 0))
@@ -290,7 +297,7 @@ class Shop:
         done = subprocess.run(
             ["leverframe", *arguments],
             cwd=self.root,
-            env=self.repository.environment,
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
@@ -390,7 +397,7 @@ def _status(process: psutil.Process) -> str:
 
 def made(folder: Path, busy: int = 1) -> Shop:
     """Return a shop in ``folder`` with its files committed and nothing run; it has ``busy`` times as many orders."""
-    repository = TemporaryRepository.create(folder)
+    repository = WarmRepository.create(folder)
     files = {"sources.py": SOURCES, "contracts.py": CONTRACTS, "star.yaml": STAR, "model.py": MODEL}
     for name, content in files.items():
         repository.write((CASE / name).as_posix(), content.lstrip())
@@ -429,14 +436,14 @@ def built_once(factory: pytest.TempPathFactory, name: str, finish: Callable[[Sho
         if not (folder / "ready").exists():
             finish(copied(made_of, folder) if made_of else made(folder), folder)
             (folder / "ready").touch()
-    return Shop(TemporaryRepository(folder / "repository", folder / "home")), folder
+    return Shop(WarmRepository(folder / "repository", folder / "home")), folder
 
 
 def copied(shop: Shop, folder: Path) -> Shop:
     """Return a copy of a shop with its cache of DVC, in another folder."""
     shutil.copytree(shop.root, folder / "repository", symlinks=True)
     (folder / "home").mkdir(exist_ok=True)
-    return Shop(TemporaryRepository(folder / "repository", folder / "home"))
+    return Shop(WarmRepository(folder / "repository", folder / "home"))
 
 
 def first_model(shop: Shop) -> None:

@@ -32,6 +32,7 @@ from tests.integration.worlds import (
     worlds,
     write_world,
 )
+from tests.profiles import examples
 
 
 def built(plan: Plan, world: World) -> list[dict[str, Any]]:
@@ -43,7 +44,7 @@ def built(plan: Plan, world: World) -> list[dict[str, Any]]:
         return pl.read_parquet(root / layout.features(str(MARCH))).to_dicts()
 
 
-slow = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=examples(0.6), suppress_health_check=list(HealthCheck))
 
 
 @slow

@@ -34,8 +34,9 @@ from tests.integration.worlds import (
     stored,
     write_world,
 )
+from tests.profiles import examples
 
-slow = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=examples(0.6), suppress_health_check=list(HealthCheck))
 AT = datetime(2020, 3, 2, 12, tzinfo=UTC)
 
 

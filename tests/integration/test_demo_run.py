@@ -100,7 +100,7 @@ def test_an_interrupted_demo_leaves_no_process_behind(shop: Shop) -> None:
     assert demo.returncode == 130
     assert stderr.rstrip().endswith("interrupted")
     assert "Traceback" not in stderr
-    wait_for(lambda: not alive(processes), 3.0)
+    wait_for(lambda: not alive(processes))
     assert leftovers(shop.root) == []
     hold.unlink()
     assert shop.repro("ingest@2024-03") == {"ingest@2024-03"}

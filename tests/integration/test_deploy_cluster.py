@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from leverframe import wiring
 from leverframe.adapters.kubectl import Kubectl
@@ -25,6 +25,7 @@ from tests.fakes.kubernetes.state import Objects
 from tests.integration.served import two_models
 from tests.integration.shop import Shop, built_once, copied
 from tests.manifests import IMAGE, TARGETS, cluster, fits, target
+from tests.profiles import examples
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no `kubectl` on PATH")
 
@@ -49,7 +50,7 @@ def all_fit(objects: list[dict[str, Any]]) -> None:
         fits(each)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(0.1))
 @given(TARGETS)
 def test_whatever_the_settings_allow_is_valid(to: ClusterRelease) -> None:
     """Strictly, each object of either flavour, in the namespace, under its name, of the image by digest."""

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,10 +15,11 @@ import skops.io
 
 from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, Manifest
 from leverframe.local.bundles import Files, sealed, slow
-from leverframe.local.traffic import Times, Traffic
+from leverframe.local.traffic import Traffic
 from tests.fakes.bundles import raising, wrong
 from tests.integration.served import MODEL, ask, deploy, served, traffic, two_models
 from tests.integration.shop import Shop, alive, built_once, copied, wait_for
+from tests.warm import PATIENCE
 
 
 @pytest.fixture
@@ -32,32 +32,26 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 def test_six_deployments_and_two_rollbacks_under_load(shop: Shop) -> None:
-    """Sixteen clients ask all the while: no request fails, none waits long, each answer is of a release that served."""
+    """Sixteen clients ask all the while: no request fails, and each answer is of a release that served.
+
+    How long an answer takes meanwhile is measured by `benchmarks.deploy`, on a quiet machine.
+    """
     deploy(shop, "one")
     load = traffic(shop, clients=16)
     with load.running():
-        wait_for(lambda: len(load.answers) > 2_000)
-        began = time.monotonic()
+        wait_for(lambda: len(load.answers) > 500)
         for commit in ("two", "one", "two"):
             assert deploy(shop, commit)["verdict"] == "passed"
         for _ in range(2):
             ended = shop.run("rollback", "--json")
             assert ended.code == 0, ended.stderr
-            assert json.loads(ended.stdout)["steps"][0]["seconds"] < 1.0
+            assert "release" in json.loads(ended.stdout)["steps"][0]["step"]  # before all else
         for commit in ("one", "two", "one"):
             ended = shop.run("deploy", "--commit", commit, "--again", "--json")
             assert ended.code == 0, ended.stderr + ended.stdout
-        over = time.monotonic()
-        enough = max(10_000, len(load.answers) + 500)
+        enough = len(load.answers) + 500
         wait_for(lambda: len(load.answers) > enough)
     assert load.failed == []
-    before = [each for each in load.answers if each.began < began]
-    during = [each for each in load.answers if began <= each.began <= over]
-    after = [each for each in load.answers if each.began > over]
-    told = {"before": Times.of(before), "during": Times.of(during), "after": Times.of(after)}
-    print(told)
-    # How much is too long is measured by `benchmarks.deploy`, on a quiet machine; here nobody waits for a load.
-    assert told["during"].longest - told["before"].p50 < 1000, told
     assert len({each.version for each in load.answers}) >= 5
 
 
@@ -101,10 +95,11 @@ def test_a_replay_tells_what_would_change(shop: Shop) -> None:
     assert served(shop)["version"] == "2"
 
 
-def watched_for(shop: Shop, seconds: int) -> None:
-    """Let the commit `two` ask for its release to be watched for so long."""
+def watched_for(shop: Shop, seconds: int, slowdown: int = 1000) -> None:
+    """Let the commit `two` ask for its release to be watched for so long, and to be held to its latency."""
     shop.repository.git("checkout", "-q", "-B", "watched", "two")
     shop.replace("leverframe.yaml", "verify_seconds: 0.5", f"verify_seconds: {seconds}")
+    shop.replace("leverframe.yaml", "maximum_slowdown: 1000", f"maximum_slowdown: {slowdown}")
     shop.repository.commit("Watched for longer")
     shop.repository.git("tag", "--force", "two")
 
@@ -193,7 +188,7 @@ def test_a_bad_bundle_never_serves(change: str, reason: str, shop: Shop) -> None
 
 def test_a_release_that_is_slow_under_traffic_comes_back(shop: Shop) -> None:
     """It answers rightly, so it gets the traffic; watched, it takes too long, and the one before answers again."""
-    watched_for(shop, 3)
+    watched_for(shop, 60, slowdown=4)  # it ends as soon as the release is found to be slow
     deploy(shop, "one")
     corrupted(shop, "slow under traffic")
     load = traffic(shop, clients=4)
@@ -224,7 +219,7 @@ def test_a_deployment_killed_at_a_step_is_finished_by_the_next(step: str, shop: 
         if line.startswith(step):
             os.kill(process.pid, signal.SIGKILL)
             break
-    process.wait(30)
+    process.wait(PATIENCE)
     assert served(shop)["version"] in ("1", "2")
     report = deploy(shop, "two")
     assert report["verdict"] == "passed"
@@ -264,7 +259,7 @@ def test_two_deployments_at_once_are_one_after_the_other(shop: Shop) -> None:
     second = shop.run("deploy", "--commit", "two")
     assert second.code == 31
     assert "another deployment" in second.said()[0]
-    assert first.wait(60) == 0
+    assert first.wait(PATIENCE) == 0
 
 
 def test_the_agent_follows_a_branch(shop: Shop, tmp_path: Path) -> None:
@@ -279,9 +274,9 @@ def test_the_agent_follows_a_branch(shop: Shop, tmp_path: Path) -> None:
     assert served(agent)["version"] == "1"
     process = agent.start("leverframe", "reconcile", "--watch", "0.5")
     shop.repository.git("checkout", "-q", "-B", "main", "two")
-    wait_for(lambda: served(agent)["version"] == "2", 60)
+    wait_for(lambda: served(agent)["version"] == "2")
     watcher = psutil.Process(process.pid)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 130
+    assert process.wait(PATIENCE) == 130
     assert alive([watcher]) == []
     agent.run("serve", "--stop", "--name", "local")

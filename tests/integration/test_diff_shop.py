@@ -92,7 +92,7 @@ def test_changes_of_contract_and_definition_are_told_before_anything_runs(shop: 
     after = told(shop)
     new = [each for each in after["breaking"] if each not in before["breaking"]]
     assert [each["where"] for each in new] == ["orders"]
-    assert "is not checked any more" in new[0]["what"]
+    assert "is no longer checked" in new[0]["what"]
     star = shop.repository.read(f"{CASE}/star.yaml")
     shop.repository.write(f"{CASE}/star.yaml", star.replace("spine:", "spin:"))
     broken = told(shop)

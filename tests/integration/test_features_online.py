@@ -43,10 +43,11 @@ from tests.integration.worlds import (
     worlds,
     write_world,
 )
+from tests.profiles import examples
 
 ZONE = "America/New_York"
 DECEMBER, APRIL = Month(2019, 12), Month(2020, 4)
-slow = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=examples(0.4), suppress_health_check=list(HealthCheck))
 WHOLE = Span(MARCH.start(ZONE) - timedelta(days=3), APRIL.start(ZONE))
 FIELDS = {"id": "number", "k": "text", "g": "number", "x": "number"}
 
@@ -102,7 +103,7 @@ def test_a_correction_after_the_snapshot_changes_nothing_for_earlier_moments(wor
     _in_between(world, day, plan_of(CORRECTED), CORRECTED_TYPES)
 
 
-@settings(slow, max_examples=25)
+@settings(slow, max_examples=examples(0.25))
 @given(worlds(), st.sampled_from(["0s", "45m", "2d"]))
 def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, ahead: str) -> None:
     """The way of single requests, over every verb: no value differs, and the same keys are counted as missing."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop, copied, finished, first_model
+from tests.warm import WarmRepository
 
 GATE = "\ngate:\n  metrics:\n    auc: {maximum_drop: 0.05, floor: 0.5}\n"
 
@@ -104,7 +104,7 @@ def test_without_cache_and_remote_both_models_are_made_anew(shop: Shop, tmp_path
     place = tmp_path / "elsewhere"
     (place / "home").mkdir(parents=True)
     subprocess.run(["git", "clone", "--quiet", str(shop.root), str(place / "repository")], check=True)
-    other = Shop(TemporaryRepository(place / "repository", place / "home"))
+    other = Shop(WarmRepository(place / "repository", place / "home"))
     other.repository.git("branch", "--force", "main", "origin/main")
     reproduced = other.run("reproduce", "--json")
     assert reproduced.code == 0, reproduced.stdout

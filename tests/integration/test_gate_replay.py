@@ -141,7 +141,7 @@ def test_the_first_model_has_nobody_to_be_compared_with(shop: Shop) -> None:
 
 
 def test_requests_that_would_be_refused_are_not_asked(shop: Shop) -> None:
-    """A feature that may be missing no more wrongs those who send features; requests by keys are compared."""
+    """A feature that may no longer be missing wrongs those who send features; requests by keys are compared."""
     folder = shop.root / "models/bundle"
     files = {each.name: each.read_bytes() for each in folder.iterdir()}
     rows = [json.loads(line) for line in files["golden.jsonl"].splitlines()]
@@ -157,7 +157,7 @@ def test_requests_that_would_be_refused_are_not_asked(shop: Shop) -> None:
     comparison = json.loads(shop.run("gate", "--json").stdout)["replay"]
     assert (
         comparison["left_out"]
-        == f"those by columns would be refused: columns: `{field['name']}` may be missing no more"
+        == f"those by columns would be refused: columns: `{field['name']}` may no longer be missing"
     )
     assert 0 < comparison["replayed"]["requests"] == len(rows) - len(sent)
 

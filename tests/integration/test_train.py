@@ -85,7 +85,7 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     make(tmp_path, "binary")
     script = (
         "import sys; from pathlib import Path; from tests.integration.small_case import HERE, TREES, SmallCase\n"
-        "from leverframe.settings import TrainSettings\n"
+        "from leverframe.settings.params import TrainSettings\n"
         "case, forest = SmallCase(Path(sys.argv[1])), TrainSettings(estimator=f'{HERE}:forest', params={'trees': 9})\n"
         "print(case.train(forest).md5, case.train(TREES).md5)"
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,8 +17,8 @@ import pytest
 from leverframe.local.github.events import pull_request_event, workflow_run_event
 from leverframe.local.github.server import LocalForge, serving
 from leverframe.local.github.state import PullRequest, Repository, Token
-from leverframe.local.repository import TemporaryRepository
-from tests.integration.shop import Shop, built_once
+from tests.integration.shop import Shop, built_once, copied
+from tests.warm import WarmRepository, warm
 
 NAME = "acme/shop"
 BOT = "github-actions[bot]"
@@ -71,10 +69,7 @@ class Forge:
 
     def author(self) -> Shop:
         """Return a working copy with a cache, as a developer has it."""
-        home = self.folder / f"author-{next(self.counter)}"
-        shutil.copytree(self.finished.root, home / "repository", symlinks=True)
-        (home / "home").mkdir()
-        shop = Shop(TemporaryRepository(home / "repository", home / "home"))
+        shop = copied(self.finished, self.folder / f"author-{next(self.counter)}")
         shop.repository.git("remote", "add", "origin", f"{self.server.address}/{NAME}")
         shop.repository.git("fetch", "--quiet", "origin")
         return shop
@@ -90,12 +85,12 @@ class Forge:
         self.push(shop, branch, source.full_name)
         return self.repository.open_pull(title, branch, author=source.owner, source=source)
 
-    def checkout(self, revision: str) -> TemporaryRepository:
+    def checkout(self, revision: str) -> WarmRepository:
         """Return a fresh checkout with all history and no data, as a job has it."""
         place = self.folder / f"job-{next(self.counter)}"
         place.mkdir()
         (place / "home").mkdir()
-        job = TemporaryRepository(place / "repository", place / "home")
+        job = WarmRepository(place / "repository", place / "home")
         environment = job.environment
         address = f"{self.server.address}/{NAME}"
         subprocess.run(["git", "clone", "--quiet", address, str(job.root)], env=environment, check=True)
@@ -103,8 +98,11 @@ class Forge:
         job.git("checkout", "--quiet", "--detach", revision)
         return job
 
-    def run(self, pull: PullRequest, action: str = "opened", *, publisher: str = "github", path: str = "") -> Ended:
-        """Run both workflows for the head of a pull request: compute without a token, then post as data."""
+    def run(self, pull: PullRequest, action: str = "opened", *, cold: bool = False) -> Ended:
+        """Run both workflows for the head of a pull request: compute without a token, then post as data.
+
+        Steps of a ``cold`` run are the program that is installed, with its start.
+        """
         run = next(self.runs)
         job = self.checkout(pull.head)
         event = pull_request_event(self.repository, pull, action)
@@ -112,22 +110,21 @@ class Forge:
         codes, told = {}, []
         steps = (("check",), ("reproduce",), ("gate",), ("report", "--publisher", "summary", "--exit-code"))
         for step in steps:
-            done = _step(job, environment, *step)
+            done = _step(job, environment, *step, cold=cold)
             codes[step[0]] = done.returncode
             told.append(f"$ leverframe {' '.join(step)}\n{done.stdout}{done.stderr}")
         card = job.root / ".leverframe/report.json"
         summary = Path(environment["GITHUB_STEP_SUMMARY"]).read_text(encoding="utf-8")
         ended = Ended(codes, "\n".join(told), summary, json.loads(card.read_bytes()))
-        ended.published = self.publish(pull, card, run, publisher=publisher, path=path)
+        ended.published = self.publish(pull, card, run, cold=cold)
         return ended
 
-    def publish(self, pull: PullRequest, card: Path, run: int, *, publisher: str = "github", path: str = "") -> str:
+    def publish(self, pull: PullRequest, card: Path, run: int, *, cold: bool = False) -> str:
         """Run the second workflow alone, on the default branch; return what it printed."""
         job = self.checkout("origin/main")
         event = workflow_run_event(self.repository, pull, run)
         environment = _job(job, self.server.address, "workflow_run", event, run + 1000) | {"GITHUB_TOKEN": SECRET}
-        environment["PATH"] = f"{path}{os.pathsep}{environment['PATH']}" if path else environment["PATH"]
-        done = _step(job, environment, "report", "--card", str(card), "--publisher", publisher)
+        done = _step(job, environment, "report", "--card", str(card), "--publisher", "github", cold=cold)
         leaked = [each for each in job.root.rglob("*") if each.is_file() and SECRET.encode() in each.read_bytes()]
         assert leaked == []
         assert SECRET not in done.stdout + done.stderr
@@ -144,7 +141,7 @@ class Forge:
         return found.conclusion if found else None
 
 
-def _job(job: TemporaryRepository, address: str, event: str, payload: dict[str, Any], run: int) -> dict[str, str]:
+def _job(job: WarmRepository, address: str, event: str, payload: dict[str, Any], run: int) -> dict[str, str]:
     """Return the environment that a runner gives to a job."""
     home = job.home
     (home / "event.json").write_text(json.dumps(payload), encoding="utf-8")
@@ -164,7 +161,11 @@ def _job(job: TemporaryRepository, address: str, event: str, payload: dict[str, 
     }
 
 
-def _step(job: TemporaryRepository, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def _step(
+    job: WarmRepository, environment: dict[str, str], *arguments: str, cold: bool = False
+) -> subprocess.CompletedProcess[str]:
+    if not cold:
+        return warm().run("leverframe", arguments, job.root, environment)
     return subprocess.run(
         [sys.executable, "-m", "leverframe", *arguments],
         cwd=job.root,

@@ -28,6 +28,7 @@ live:
 
       deploy:
         verify_seconds: 3
+        maximum_slowdown: 8
         environments: {demo: {port: 0, grpc_port: 0, metrics_port: 0}}
       gate:
 """

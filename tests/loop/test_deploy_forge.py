@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from leverframe.local.repository import TemporaryRepository
 from tests.fakes.bundles import wrong
 from tests.integration.served import two_models
 from tests.integration.shop import Shop, built_once, copied
+from tests.warm import warm
 
 NAME, SECRET = "acme/shop", "ghs_not_to_be_seen_anywhere"
 
@@ -55,10 +55,7 @@ class World:
             "GITHUB_API_URL": self.server.address,
             "GITHUB_TOKEN": SECRET,
         }
-        command = [sys.executable, "-m", "leverframe", *arguments, "--json"]
-        done = subprocess.run(
-            command, cwd=self.machine.root, env=environment, capture_output=True, text=True, check=False
-        )
+        done = warm().run("leverframe", [*arguments, "--json"], self.machine.root, environment)
         assert done.returncode == code, done.stderr + done.stdout
         assert SECRET not in done.stdout + done.stderr
         self.told.append(done.stderr)

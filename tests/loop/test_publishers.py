@@ -22,6 +22,7 @@ from leverframe.local.github.state import PullRequest, Token
 from leverframe.local.repository import TemporaryRepository
 from tests.loop.forge import BOT, SECRET
 from tests.unit.test_report import card, written
+from tests.warm import warm
 
 HERE = Path(__file__).parent
 NAME = "acme/ml"
@@ -59,15 +60,7 @@ class Place:
             "NODE_EXTRA_CA_CERTS": str(self.authority),
             "LC_ALL": "C.UTF-8",
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "leverframe", "report", "--card", "card.json", *arguments],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        done = warm().run("leverframe", ["report", "--card", "card.json", *arguments], self.folder, environment)
         assert SECRET not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leverframe.domain.features.plan import Aggregate
@@ -65,6 +65,8 @@ def test_sums_leave_no_residue_and_do_not_depend_on_other_rows(numbers: list[flo
 
 
 @given(st.lists(st.floats(-1e12, 1e12), min_size=1, max_size=50), st.floats(-1e25, 1e25), st.floats(-1e-9, 1e-9))
+@example([2.2250738585e-313], 1073741824.0, 0.0)  # a subnormal number beside one that takes two parts
+@example([5e-324, 1e12, 1e-300], 1e25, 2.5e-308)
 def test_a_sum_is_the_same_to_the_last_bit_among_other_events(numbers: list[float], large: float, small: float) -> None:
     """Another engine's bucket, or the server's snapshot, holds other events beside the same window."""
     low, high = np.array([0]), np.array([len(numbers)])

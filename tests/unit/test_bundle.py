@@ -77,8 +77,11 @@ def test_a_schema_has_both_forms_and_survives_json() -> None:
         (lambda s: replace(s, columns=s.columns[1:]), "`place` is gone"),
         (lambda s: replace(s, columns=(*s.columns, Field("new", "number"))), "`new` is new"),
         (lambda s: replace(s, columns=(replace(s.columns[0], kind="number"), *s.columns[1:])), "was text"),
-        (lambda s: replace(s, keys=(s.keys[0], replace(s.keys[1], nullable=False), s.keys[2])), "missing no more"),
-        (lambda s: replace(s, label=Label("lost", "binary")), "the answer was `late`"),
+        (
+            lambda s: replace(s, keys=(s.keys[0], replace(s.keys[1], nullable=False), s.keys[2])),
+            "may no longer be missing",
+        ),
+        (lambda s: replace(s, label=Label("lost", "binary")), "the label was `late`"),
         (lambda s: replace(s, classes=("1", "0")), "classes changed"),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leverframe.adapters.pygal import LABEL_LENGTH, draw
@@ -54,6 +54,7 @@ def test_another_process_draws_the_same_bytes() -> None:
     assert told.stdout.strip() == hashlib.sha256("".join(map(draw, CHARTS.values())).encode()).hexdigest()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(
     st.text(),
     st.lists(st.tuples(st.text(max_size=40), st.lists(st.tuples(NUMBERS, NUMBERS), max_size=5)), max_size=5),
@@ -112,6 +113,7 @@ def test_a_chart_of_nothing_is_a_picture_without_marks(chart: LineChart | BarCha
     assert "circle" not in {node.tag.rpartition("}")[2] for node in nodes}
 
 
+@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_ticks_are_few_and_inside(low: float, width: float) -> None:
     """Between two and twenty labels on each axis, all within the picture."""

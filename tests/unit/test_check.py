@@ -179,7 +179,7 @@ def test_invalid_settings_end_the_check_and_are_its_reason() -> None:
 
 def test_a_lock_that_cannot_be_read_is_the_fault_of_the_change() -> None:
     """It is a violation, not an error of the command."""
-    change = Tree(faults={"status": DefinitionError("cannot tell the state", why="conflict", next="merge it")})
+    change = Tree(faults={"status": DefinitionError("cannot determine the state", why="conflict", next="merge it")})
     assert run(change).verdict == Failed((Reason.DEFINITION_INVALID,))
 
 

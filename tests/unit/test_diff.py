@@ -30,9 +30,10 @@ from leverframe.domain.review.diff.diff_result import Change
 from leverframe.domain.review.diff.revision import Revision, read
 from leverframe.domain.review.diff.row_diff import rows_diff
 from leverframe.errors import RepositoryError
+from tests.profiles import examples
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "diff"
-slow = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=examples(0.4), suppress_health_check=list(HealthCheck))
 STAR = """\
 entities: {sale: [id], shop: [shop]}
 spine: {table: sales, key: sale, columns: [amount]}

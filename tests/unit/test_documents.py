@@ -13,7 +13,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leverframe.documents import loaded, parsed, plain
@@ -27,14 +27,16 @@ from leverframe.domain.model.bundle.schema import Schema
 from leverframe.domain.model.train import ModelDescription
 from leverframe.domain.pipeline.stage_log import StageRecord
 from leverframe.domain.release.serve import Running
+from leverframe.domain.review.check import Checked
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.report.card import Card
+from leverframe.domain.review.reproduce import Reproduced
 from leverframe.errors import SettingsError
 
 ROOT = Path(__file__).parents[2]
 KINDS = (
-    About, Card, Conversion, Form, Gated, LearningSet, Manifest, ModelDescription, Running, Schema, StageRecord,
-    TrainingSet,
+    About, Card, Checked, Conversion, Form, Gated, LearningSet, Manifest, ModelDescription, Reproduced, Running,
+    Schema, StageRecord, TrainingSet,
 )  # fmt: skip
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -75,6 +77,7 @@ def written(content: Any) -> bytes:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(data=st.data())
 def test_a_document_survives_json(kind: type[Any], data: st.DataObject) -> None:
     """Every field, whatever is in it, in the order of the fields; what may be left out may be left out."""

@@ -15,6 +15,7 @@ from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.evaluate.bootstrap import MINIMUM_DAYS, bounds, day_weights, intervals, local_days
 from leverframe.domain.model.evaluate.metrics import METRICS, judge
 from leverframe.domain.model.evaluate.weighing import ByDay, ByRow
+from tests.profiles import examples
 
 EARLIEST, LATEST = datetime(1990, 1, 1), datetime(2040, 1, 1)  # noqa: DTZ001 - hypothesis adds no zone to them
 
@@ -32,7 +33,7 @@ def test_day_weights_draw_as_many_days_as_there_are() -> None:
 
 
 @given(st.integers(1, 60), st.integers(0, 10_000), st.sampled_from(["binary", "multiclass", "regression"]))
-@settings(max_examples=40)
+@settings(max_examples=examples(0.4))
 def test_weighing_by_day_is_weighing_every_row(rows: int, seed: int, kind: LabelKind) -> None:
     """Summing days first changes nothing but the time it takes."""
     draw = np.random.default_rng(seed)

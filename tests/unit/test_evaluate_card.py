@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,14 @@ def test_the_summary_is_as_it_was_read() -> None:
     """Metrics, intervals and the worst slices, line by line."""
     lines = summary_lines(scored(holdout(), SETTINGS).figures)
     assert "\n".join(lines) + "\n" == (GOLDEN / "summary.txt").read_text(encoding="utf-8")
+
+
+def test_the_summary_names_the_three_worst_slices() -> None:
+    """Of five, the worst first; the others are in the card."""
+    rows = holdout()
+    five = replace(rows, slices={"gate": np.array(list("ABCDE"))[np.arange(120) // 24]})
+    (line,) = [each for each in summary_lines(scored(five, SETTINGS).figures) if each.startswith("worst slices")]
+    assert line.count("gate = ") == 3
 
 
 @given(st.text())

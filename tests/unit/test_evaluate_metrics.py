@@ -18,6 +18,7 @@ from leverframe.domain.model.evaluate.calibration import Calibration, bin_starts
 from leverframe.domain.model.evaluate.metrics import METRICS, judge
 from leverframe.domain.model.evaluate.ranking import Ranking
 from leverframe.domain.model.evaluate.weighing import ByRow
+from tests.profiles import examples
 
 SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]) | st.floats(0, 1)  # ties are likely
 WEIGHTS = st.sampled_from([1.0, 2.0, 3.0]) | st.floats(0.01, 10)
@@ -89,7 +90,7 @@ def test_regression_metrics_are_those_of_scikit_learn(rows: list[tuple[int, int,
 
 
 @given(st.lists(st.tuples(st.sampled_from([0, 1]), SCORES), min_size=1, max_size=40), st.integers(0, 3))
-@settings(max_examples=50)
+@settings(max_examples=examples(0.5))
 @example(rows=[(0, 0.0), (0, 0.0), (1, 0.0), (0, 0.0), (0, 0.0)], seed=2)  # the only 1 has no weight
 def test_whole_weights_are_repeated_rows(rows: list[tuple[int, float]], seed: int) -> None:
     """A row of weight 3 counts as three rows, one of weight 0 as none: the property the bootstrap needs."""

@@ -19,6 +19,7 @@ from leverframe.domain.review.gate.rules import BASE, CHANGE, rules_in_force
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import SettingsError
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
+from tests.profiles import examples
 
 DAYS, A_DAY = 40, 60
 SHOPS = np.array(["north", "south"])[np.arange(DAYS * A_DAY) % 2]
@@ -172,7 +173,7 @@ def test_a_slice_below_its_floor_fails_without_a_champion_too() -> None:
 
 
 @given(seed=st.integers(0, 50), skill=st.sampled_from([0.5, 1.0, 2.0]))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=examples(0.2))
 def test_a_model_against_itself_always_passes(seed: int, skill: float) -> None:
     """No change, no violation, whatever the model: gains are zero, exactly."""
     model = side(skill, seed)
@@ -214,6 +215,10 @@ def test_contracts_parity_size_and_breaking_changes() -> None:
         return {"2024-01": {"tables": {"orders": {"checks": [check | changed]}}}}
 
     assert reasons(list(_contracts(evidence(contracts=report())))) == [Reason.CONTRACT_BROKEN]
+    several = {f"2024-0{month}": report()["2024-01"] for month in range(1, 6)}
+    for number, more in ((1, "`amount`"), (3, "`amount`"), (5, "`amount` and 2 more")):
+        (told,) = _contracts(evidence(contracts=dict(list(several.items())[:number])))
+        assert told.what.endswith(f"`2024-0{min(number, 3)} orders`: `in_range` of {more}")
     assert list(_contracts(evidence(contracts=report(severity="warn")))) == []
     assert list(_contracts(evidence(contracts=report(verdict="passed")))) == []
     assert reasons(list(_contracts(evidence(parity={"verdict": "failed"})))) == [Reason.PARITY_BROKEN]

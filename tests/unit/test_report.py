@@ -43,6 +43,7 @@ from leverframe.domain.review.report.publish import (
 from leverframe.domain.review.reproduce import Reproduced, StageRun
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Violation
 from leverframe.errors import PublishError, SettingsError
+from tests.profiles import examples
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"
 BASE, HEAD = "b" * 40, "c" * 40
@@ -309,7 +310,7 @@ def test_sections_degrade_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(limit=st.integers(3_000, 60_000))
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=examples(0.1))
 def test_no_limit_cuts_the_verdict(limit: int) -> None:
     """At any length the page fits, and the verdict stands."""
     for name in ("huge", "worse"):

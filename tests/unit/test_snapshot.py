@@ -19,6 +19,7 @@ from leverframe.domain.features.snapshot.arrange import arranged
 from leverframe.domain.features.snapshot.packed import Form, packed, unpacked
 from leverframe.domain.features.snapshot.store import About, Found, Table
 from leverframe.errors import SnapshotError
+from tests.profiles import examples
 
 ABOUT = About("a" * 64, 1_700_000_000_000_000, {"b": 1, "a": [True, None]})
 VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -75,7 +76,7 @@ def through_values(one: Table, asked: list[list[Any]]) -> Found:
 
 @pytest.mark.parametrize("through", [through_file, through_values])
 @given(case=keyed())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(1.5))
 def test_it_finds_what_a_dict_finds(through: Any, case: Any) -> None:
     """The rows of each asked key, in their order; nothing for unknown keys and nulls."""
     kinds, rows, asked = case

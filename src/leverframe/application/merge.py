@@ -1,4 +1,4 @@
-"""Merge two locks stage by stage, as the merge driver of git."""
+"""Merge two locks stage by stage; the merge driver of git."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from leverframe.files import write_text
 
 
 def merge(base: Path, ours: Path, theirs: Path, path: str) -> list[str]:
-    """Merge a lock into ``ours``, or leave a report there as it is; return what to tell."""
+    """Merge a lock into ``ours``, or leave a report there as it is; return messages."""
     if Path(path).name != LOCK:
-        return [f"{path}: kept as on this branch; `dvc repro` writes it anew"]
+        return [f"{path}: kept as on this branch; `dvc repro` writes it again"]
     found = merged(*(each.read_text(encoding="utf-8") for each in (base, ours, theirs)))
     write_text(ours, found.text)
     if not found.dropped:
-        return [f"{path}: merged stage by stage; `leverframe status` tells what has to run"]
-    return [f"{path}: both sides ran {', '.join(found.dropped)}; `dvc repro` runs what has to, then commit"]
+        return [f"{path}: merged stage by stage; `leverframe status` lists the stale stages"]
+    return [f"{path}: both sides ran {', '.join(found.dropped)}; run `dvc repro`, then commit"]

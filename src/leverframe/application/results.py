@@ -1,4 +1,4 @@
-"""Where the last result of each lever is kept; the report is made of them."""
+"""The last result of each lever, as files; the report reads them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Result = TypeVar("Result")
 
 
 def forget(root: Path, lever: str) -> None:
-    """Remove the last result of a lever: one that breaks now must not seem to have given the same again."""
+    """Remove the last result of a lever, so that a crash is not taken for the same result again."""
     (root / layout.lever(lever)).unlink(missing_ok=True)
 
 
 def kept(root: Path, lever: str, result: Result) -> Result:
-    """Keep the result of a lever where the report looks for it, and return it."""
+    """Store the result of a lever for the report, and return it."""
     private_folder((root / layout.RESULTS).parent)
     write_json(root / layout.lever(lever), plain(result))
     return result

@@ -31,8 +31,8 @@ def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[L
     try:
         scene.tell(f"deploying main to `{plan.environment}`, a real MLServer on this machine")
         released = [_deployed(scene, machine, plan, "the head of main")]
-        told = scene.json(machine, "serve", "--status", "--name", plan.environment)
-        port, model, example = told["running"]["port"], next(iter(told["models"])), told["example"]
+        status = scene.json(machine, "serve", "--status", "--name", plan.environment)
+        port, model, example = status["running"]["port"], next(iter(status["models"])), status["example"]
         path = f"/v2/models/{model}/infer"
         traffic = Traffic(port, path, json.dumps(example).encode(), clients=_CLIENTS)
         with traffic.running():
@@ -72,8 +72,8 @@ def _deployed(scene: Scene, machine: TemporaryRepository, plan: GoLive, what: st
     """Check out main, as the job after a merge does, and deploy."""
     machine.git("fetch", "--quiet", "--tags", "--force", "origin", "main")
     machine.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
-    found = scene.json(machine, "deploy", "--environment", plan.environment)
-    released = Released.of(what, found)
+    report = scene.json(machine, "deploy", "--environment", plan.environment)
+    released = Released.of(what, report)
     scene.tell(f"  {released.line()}")
     return released
 
@@ -81,9 +81,9 @@ def _deployed(scene: Scene, machine: TemporaryRepository, plan: GoLive, what: st
 def _asked(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("POST", path, json.dumps(body).encode(), {"content-type": "application/json"})
-    found: dict[str, Any] = json.loads(connection.getresponse().read())
+    response: dict[str, Any] = json.loads(connection.getresponse().read())
     connection.close()
-    return found
+    return response
 
 
 def _push_slow(scene: Scene, plan: GoLive) -> None:

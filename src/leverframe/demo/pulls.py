@@ -43,7 +43,7 @@ def _judged(scene: Scene, pull: PullRequest) -> str:
     }
     first = ""
     for lever in _LEVERS:
-        told = scene.leverframe(job, *lever, run=run)
-        first = (told.splitlines() or [""])[0].partition(":")[0]
+        output = scene.leverframe(job, *lever, run=run)
+        first = (output.splitlines() or [""])[0].partition(":")[0]
         scene.tell(f"  {first}")
     return first.partition(" ")[2]

@@ -93,8 +93,8 @@ class Scene:
 
     def json(self, repository: TemporaryRepository, *arguments: str) -> dict[str, Any]:
         """Run a command with ``--json`` and return its result."""
-        found: dict[str, Any] = json.loads(self.leverframe(repository, *arguments, "--json"))
-        return found
+        content: dict[str, Any] = json.loads(self.leverframe(repository, *arguments, "--json"))
+        return content
 
     def _environment(self, repository: TemporaryRepository) -> dict[str, str]:
         """Return the environment of a command: it uses the Leverframe of the checkout, if there is one."""

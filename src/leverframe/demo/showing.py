@@ -99,12 +99,12 @@ class Showing:
 
     def lines(self) -> list[str]:
         """Return it for a terminal."""
-        told = [
+        pulls = [
             line
             for each in self.pulls
             for line in (f"  {each.verdict:<7} {each.title}", f"          {each.address}", f"          {each.copy}")
         ]
-        return ["", "Pull requests, on the local forge", *told, *(self.live.lines() if self.live else [])]
+        return ["", "Pull requests, on the local forge", *pulls, *(self.live.lines() if self.live else [])]
 
 
 def _inputs(request: Mapping[str, Any]) -> str:
@@ -112,8 +112,8 @@ def _inputs(request: Mapping[str, Any]) -> str:
 
 
 def _outputs(answer: Mapping[str, Any]) -> str:
-    told = [f"{each['name']} {_short(each['data'][0])}" for each in answer["outputs"]]
-    return f"{', '.join(told)} by release {answer['model_version']} of commit {answer['parameters']['commit'][:12]}"
+    values = [f"{each['name']} {_short(each['data'][0])}" for each in answer["outputs"]]
+    return f"{', '.join(values)} by release {answer['model_version']} of commit {answer['parameters']['commit'][:12]}"
 
 
 def _short(value: Any) -> str:

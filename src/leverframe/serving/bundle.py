@@ -57,7 +57,7 @@ class OpenBundle:
             self._features = tuple(Feature(**each) for each in description["features"])
             golden = [json.loads(line) for line in files[names.GOLDEN].splitlines()]
         except (ValueError, KeyError, TypeError) as error:
-            raise unusable(str(folder), f"a file in it makes no sense: {error!r}") from error
+            raise unusable(str(folder), f"a file in it is invalid: {error!r}") from error
         self.digest = self.manifest.digest
         self.schema_digest = self.manifest.files[names.SCHEMA]
         star = validated(Star, parse(files[names.STAR].decode(), name=names.STAR, what="star schema"), name=names.STAR)
@@ -111,7 +111,7 @@ class OpenBundle:
         if unknown:
             name = min(unknown)[:60]
             raise RequestError(
-                f"`{name}` is no output of this model",
+                f"`{name}` is not an output of this model",
                 why="the request asks for it",
                 next=nearest(name, [each["name"] for each in found]),
             )
@@ -163,13 +163,13 @@ class OpenBundle:
             raise unusable(folder, f"the model fails with the golden rows by {form}: {why}") from error
         expected = np.array([each["answer"] for each in rows], np.float64)
         if found.shape != expected.shape:
-            raise unusable(folder, f"golden rows by {form} are answered in another form")
+            raise unusable(folder, f"predictions for golden rows by {form} have another shape")
         apart = np.abs(found - expected).reshape(len(rows), -1).max(axis=1)
         limit = self.manifest.tolerance * max(1.0, float(np.abs(expected).max()))
         if not bool((apart <= limit).all()):
             row = int(np.argmax(~(apart <= limit)))
             raise unusable(
-                folder, f"golden row {row} by {form} is answered {found[row].tolist()} instead of "
+                folder, f"the prediction for golden row {row} by {form} is {found[row].tolist()} instead of "
                 f"{expected[row].tolist()}"
             )  # fmt: skip
 
@@ -210,7 +210,7 @@ def _manifest(folder: Path, digest: str | None) -> Manifest:
     except OSError as error:
         raise unusable(str(folder), f"{names.MANIFEST}: {(error.strerror or str(error)).lower()}") from error
     if digest is not None and manifest.digest != digest:
-        raise unusable(str(folder), f"it is {manifest.digest[:16]}, asked for is {digest[:16]}")
+        raise unusable(str(folder), f"it is {manifest.digest[:16]}, not the expected {digest[:16]}")
     return manifest
 
 
@@ -245,9 +245,9 @@ def _moments(texts: Any, rows: int, now: datetime) -> NDArray[np.int64]:
         except (RequestError, OverflowError) as error:
             raise RequestError(
                 f"`{AS_OF}` in row {row} is {str(text)[:60]!r}",
-                why="it is no moment of ISO 8601 with a time zone"
+                why="it is not an ISO 8601 timestamp with a time zone"
                 if isinstance(error, OverflowError)
                 else str(error.why),
-                next="write it as 2014-01-01T13:00Z; without the column the moment is now",
+                next="write it as 2014-01-01T13:00Z; without the column it is now",
             ) from error
     return np.array(found, np.int64)

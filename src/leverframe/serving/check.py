@@ -1,7 +1,7 @@
 """Whether a request can be answered: every tensor against the schema, before any of it is used.
 
 What does not fit is refused with the name of the column and the number of the row, so that a
-client can fix it. Nothing is guessed: text is never read as a number, a number never as a truth.
+client can fix it. Nothing is guessed: text is never read as a number, a number never as a boolean.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Tensor:
 class Checked:
     """A request that fits: its form, and n values a column.
 
-    Among ``columns`` texts are arrays of objects with None where one is missing, numbers and truths are
+    Among ``columns`` texts are arrays of objects with None where one is missing, numbers and booleans are
     doubles with NaN. Keys of up to ``FEW`` rows are lists of plain values with None; those of more rows
     are masked arrays of their own type, as a lookup of many takes them.
     """
@@ -67,7 +67,7 @@ def checked(schema: Schema, tensors: Sequence[Tensor]) -> Checked:
     given = {each.name: each for each in tensors}
     if len(given) < len(tensors):
         twice = next(each.name for each in tensors if sum(other.name == each.name for other in tensors) > 1)
-        raise _wrong(f"the request has `{_cut(twice)}` twice", "only one of them could be used", "send it once")
+        raise _wrong(f"the request has `{_cut(twice)}` twice", "a column may occur once", "send it once")
     form, fields = _form(schema, given)
     rows = _rows(schema, tensors)
     decode = _doubles if form == "columns" else _plain if rows <= FEW else _typed
@@ -82,7 +82,7 @@ def _form(schema: Schema, given: Mapping[str, Tensor]) -> tuple[Form, list[Field
     known = {**columns, **keys}
     unknown = [name for name in given if name not in known]
     if unknown:
-        raise _wrong(f"`{_cut(unknown[0])}` is no column of this model", "its schema has no such name",
+        raise _wrong(f"`{_cut(unknown[0])}` is not a column of this model", "its schema has no such name",
                      nearest(_cut(unknown[0]), known))  # fmt: skip
     lacking = [name for name in keys if name not in given and name != AS_OF]
     if not lacking:  # features that came along go before what would be looked up
@@ -90,7 +90,7 @@ def _form(schema: Schema, given: Mapping[str, Tensor]) -> tuple[Form, list[Field
     wanted = [name for name in columns if name not in given]
     if not wanted:
         beside = next(name for name in given if name not in columns)
-        raise _wrong(f"the request has `{beside}` beside all feature columns", "nothing would be looked up with it",
+        raise _wrong(f"the request has `{beside}` beside all feature columns", "such a request looks nothing up",
                      f"leave it out, or send the keys {', '.join(f'`{name}`' for name in keys)}")  # fmt: skip
     missing, form = (wanted, "raw columns") if len(wanted) < len(lacking) else (lacking, "entity keys")
     more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
@@ -109,17 +109,17 @@ def _rows(schema: Schema, tensors: Sequence[Tensor]) -> int:
         shape = list(tensor.shape)
         if len(shape) not in (1, 2) or shape[1:] not in ([], [1]) or shape[0] < 1:
             raise _wrong(
-                f"`{tensor.name}` has the shape {str(shape)[:60]}", "a column has one value a row",
+                f"`{tensor.name}` has the shape {str(shape)[:60]}", "a column has one value per row",
                 "send the shape [rows] or [rows, 1], with at least one row",
             )  # fmt: skip
         rows = rows or shape[0]
         if shape[0] != rows:
             raise _wrong(
                 f"`{tensor.name}` has {shape[0]} rows, `{tensors[0].name}` has {rows}",
-                "a row of the request is one row of every column", "send the same number of values in each",
+                "every column needs one value per row", "send the same number of values in each",
             )  # fmt: skip
     if rows > schema.maximum_rows:
-        raise _wrong(f"the request has {rows:,} rows", f"at most {schema.maximum_rows:,} are answered at once",
+        raise _wrong(f"the request has {rows:,} rows", f"a request has at most {schema.maximum_rows:,} rows",
                      "send it in parts")  # fmt: skip
     return rows
 
@@ -127,23 +127,23 @@ def _rows(schema: Schema, tensors: Sequence[Tensor]) -> int:
 def _values(field: Field, tensor: Tensor, rows: int) -> list[Any]:
     """Return the values of a tensor that are of the kind of the field, one a row."""
     if tensor.datatype not in _DATATYPES[field.kind]:
-        raise _wrong(f"`{field.name}` has the datatype {tensor.datatype}", f"it holds {_WANTED[field.kind]}",
+        raise _wrong(f"`{field.name}` has the datatype {tensor.datatype}", f"the column holds {_WANTED[field.kind]}",
                      "send that datatype")  # fmt: skip
     data = tensor.data
     if not isinstance(data, list):
         raise _wrong(f"`{field.name}` has no list of values", f"its data are {type(data).__name__}",
-                     "send a list with one value a row")  # fmt: skip
+                     "send a list with one value per row")  # fmt: skip
     if data and type(data[0]) is list:
         if not all(type(each) is list and len(each) == 1 for each in data):
-            raise _wrong(f"`{field.name}` has rows of several values", "a column has one value a row",
+            raise _wrong(f"`{field.name}` has rows of several values", "a column has one value per row",
                          "send one value a row")  # fmt: skip
         data = [each[0] for each in data]
     if len(data) != rows:
-        raise _wrong(f"`{field.name}` has {len(data)} values for {rows} rows", "its shape says otherwise",
+        raise _wrong(f"`{field.name}` has {len(data)} values for {rows} rows", "its shape does not match its data",
                      "let shape and data agree")  # fmt: skip
     if not set(map(type, data)) <= _TYPES[field.kind]:
         row = next(row for row, each in enumerate(data) if type(each) not in _TYPES[field.kind])
-        raise _bad(field, row, data[row], f"it holds {_WANTED[field.kind]}")
+        raise _bad(field, row, data[row], f"must be of {_WANTED[field.kind]}")
     return data
 
 
@@ -156,7 +156,7 @@ def _doubles(field: Field, values: list[Any]) -> NDArray[Any]:
         found = np.array(values, np.float64)  # None becomes NaN
     except OverflowError:  # a whole number beyond every double
         found = np.array([_within(each) for each in values], np.float64)
-    _refuse(field, values, ~np.isfinite(found) & ~np.isnan(found), "it is not finite")
+    _refuse(field, values, ~np.isfinite(found) & ~np.isnan(found), "must be finite")
     _limits(field, values, found)
     return found
 
@@ -201,8 +201,10 @@ def _typed(field: Field, values: list[Any]) -> Any:
         return np.ma.masked_array(np.where(missing, 0, doubles).astype(bool), mask=missing)
     if field.whole:
         whole = np.where(missing, 0, doubles)
-        _refuse(field, values, whole != np.floor(whole), "it is a whole number")
-        _refuse(field, values, np.abs(whole) > 2**53, "no whole number of that size is told apart from the next")
+        _refuse(field, values, whole != np.floor(whole), "must be a whole number")
+        _refuse(
+            field, values, np.abs(whole) > 2**53, "must be smaller, as doubles hold no exact whole numbers of that size"
+        )
         return np.ma.masked_array(whole.astype(np.int64), mask=missing)
     return np.ma.masked_array(doubles, mask=missing)
 
@@ -226,16 +228,16 @@ def _checked_texts(field: Field, values: list[Any]) -> list[str | None]:
 
 
 def _text_fault(field: Field, text: str | None) -> str:
-    """Return what a text should be, empty where it is that."""
+    """Return what a text must be, empty if it is valid."""
     longest = field.longest or LONGEST
     if text is None:
-        return "" if field.nullable else "it is never missing"
+        return "" if field.nullable else "must never be missing"
     if len(text) > longest:
-        return f"it has at most {longest} characters"
+        return f"must have at most {longest} characters"
     if field.allowed is not None and text not in field.allowed:
-        return f"it is one of {', '.join(map(str, field.allowed[:12]))}"
+        return f"must be one of {', '.join(map(str, field.allowed[:12]))}"
     if field.pattern is not None and not _compiled(field.pattern).match(text):
-        return f"it fits the pattern {field.pattern}"
+        return f"must match the pattern {field.pattern}"
     return ""
 
 
@@ -244,12 +246,12 @@ def _text(field: Field, row: int, value: bytes) -> str | None:
     try:
         return value.decode("utf-8") if value or not field.nullable else None
     except UnicodeDecodeError:
-        raise _bad(field, row, value[:20], "a text is UTF-8") from None
+        raise _bad(field, row, value[:20], "must be UTF-8") from None
 
 
 def _limits(field: Field, values: list[Any], found: NDArray[np.float64]) -> None:
     if not field.nullable:
-        _refuse(field, values, np.isnan(found), "it is never missing")
+        _refuse(field, values, np.isnan(found), "must never be missing")
     for limit, broken, words in (
         (field.minimum, np.less, "at least"),
         (field.maximum, np.greater, "at most"),
@@ -257,10 +259,10 @@ def _limits(field: Field, values: list[Any], found: NDArray[np.float64]) -> None
         (field.below, np.greater_equal, "less than"),
     ):
         if limit is not None:
-            _refuse(field, values, broken(found, limit), f"it is {words} {limit:g}")
+            _refuse(field, values, broken(found, limit), f"must be {words} {limit:g}")
     if field.allowed is not None:
         strange = ~np.isin(found, np.array(field.allowed, np.float64)) & ~np.isnan(found)
-        _refuse(field, values, strange, f"it is one of {', '.join(map(str, field.allowed[:12]))}")
+        _refuse(field, values, strange, f"must be one of {', '.join(map(str, field.allowed[:12]))}")
 
 
 def _refuse(field: Field, values: list[Any], wrong: Any, why: str) -> None:
@@ -277,7 +279,7 @@ def _within(value: Any) -> float:
 
 
 def _bad(field: Field, row: int, value: Any, why: str) -> RequestError:
-    return _wrong(f"`{field.name}` in row {row} is {_cut(repr(value))}", f"by the contract {why}", "fix the value")
+    return _wrong(f"`{field.name}` in row {row} is {_cut(repr(value))}", f"by its contract it {why}", "fix the value")
 
 
 def _wrong(what: str, why: str, next: str) -> RequestError:

@@ -35,7 +35,7 @@ def too_much_of(request: Any) -> str:
 
 
 def _too_many(name: str) -> str:
-    return f"`{name[:60]}` has too many values; at most {MAXIMUM_ROWS:,} rows are answered at once"
+    return f"`{name[:60]}` has too many values; at most {MAXIMUM_ROWS:,} rows per request"
 
 
 def _texts(packed: bytes) -> int:

@@ -20,45 +20,46 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-
 
 
 class MetricRule(Document):
-    """What one metric must do; amounts are in the unit of the metric, whichever direction is better."""
+    """The rules for one metric; amounts are in the unit of the metric, whichever direction is better."""
 
     maximum_drop: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="how much worse than the champion the candidate may be; it must be shown not to be"
+        default=None,
+        description="non-inferiority margin: how much worse than the champion the bound of the candidate may be",
     )
     minimum_gain: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="how much better than the champion the candidate must be shown to be"
+        default=None, description="how much better than the champion the bound of the candidate must be"
     )
-    floor: float | None = Field(default=None, description="the worst value that is allowed")
+    floor: float | None = Field(default=None, description="worst allowed value of the metric")
 
     @model_validator(mode="after")
     def _says_something(self) -> MetricRule:
         if self.maximum_drop is None and self.minimum_gain is None and self.floor is None:
-            raise ValueError("a rule says maximum_drop, minimum_gain or floor; this one could never fail")
+            raise ValueError("a rule needs maximum_drop, minimum_gain or floor; this one could never fail")
         if self.maximum_drop is not None and self.minimum_gain is not None:
-            raise ValueError("a rule has maximum_drop or minimum_gain: who must gain may not lose")
+            raise ValueError("a rule has maximum_drop or minimum_gain, not both: a required gain excludes a drop")
         return self
 
 
 class SliceRule(Document):
-    """What a metric must do within each value of some columns."""
+    """A rule for one metric within each value of some columns."""
 
-    columns: list[str] = Field(min_length=1, description="columns whose values are judged apart")
-    metric: str | None = Field(default=None, description="the metric; by default the leading one of the label's kind")
+    columns: list[str] = Field(min_length=1, description="columns whose values are the slices")
+    metric: str | None = Field(default=None, description="metric; by default the first one of the label's kind")
     maximum_drop: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="a slice fails when it is surely worse than this, all slices counted together"
+        default=None, description="a slice fails if it is significantly worse than this, corrected for all slices"
     )
-    floor: float | None = Field(default=None, description="a slice fails when it is surely beyond this value")
-    minimum_rows: Annotated[int, Field(ge=1)] = Field(default=200, description="smaller slices are not judged")
+    floor: float | None = Field(default=None, description="a slice fails if it is significantly beyond this value")
+    minimum_rows: Annotated[int, Field(ge=1)] = Field(default=200, description="smaller slices are skipped")
 
     @model_validator(mode="after")
     def _says_something(self) -> SliceRule:
         if self.maximum_drop is None and self.floor is None:
-            raise ValueError("a rule of slices says maximum_drop or floor; this one could never fail")
+            raise ValueError("a rule for slices needs maximum_drop or floor; this one could never fail")
         return self
 
 
 class GateSettings(Document):
-    """What a change must keep to be merged; those of the base branch are in force."""
+    """The rules of the gate; those of the base branch are in force."""
 
     metrics: dict[str, MetricRule] = Field(default_factory=dict, description="rules by metric")
     slices: list[SliceRule] = Field(default_factory=list, description="rules within slices")
@@ -66,24 +67,24 @@ class GateSettings(Document):
     resamples: Annotated[int, Field(ge=100)] = Field(default=500, description="paired bootstrap, days as blocks")
     seed: int = Field(default=0, description="seed of the bootstrap")
     breaking_changes: Literal["refuse", "allow"] = Field(
-        default="refuse", description="what a breaking change of tables, contracts or definitions means"
+        default="refuse", description="whether to refuse breaking changes of tables, contracts or definitions"
     )
     maximum_megabytes: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="how large the model and its snapshot may be together"
+        default=None, description="limit for model and snapshot together"
     )
 
 
 class ReportSettings(Document):
-    """How the decision card is shown."""
+    """The decision card."""
 
     publisher: Literal["auto", "cml", "github", "summary", "file"] = Field(
-        default="auto", description="who posts the card; auto takes what the environment allows"
+        default="auto", description="how to post the card; auto chooses what the environment allows"
     )
-    slices: Annotated[int, Field(ge=0)] = Field(default=8, description="slices shown, those that moved most first")
+    slices: Annotated[int, Field(ge=0)] = Field(default=8, description="slices shown, those that changed most first")
 
 
 class LogSettings(Document):
-    """What is kept of requests and answers; drift is found in it."""
+    """The inference log: what is logged of requests and predictions."""
 
     share: Annotated[float, Field(ge=0, le=1)] = Field(default=1.0, description="share of the requests that is logged")
     deny: list[str] = Field(default_factory=list, description="columns that are never logged")
@@ -92,10 +93,10 @@ class LogSettings(Document):
 
 
 class ServeSettings(Document):
-    """How a model server listens, apart from which model it has."""
+    """How a model server listens, whichever model it serves."""
 
     folder: str = Field(
-        default=".leverframe/servers", description="where servers of this machine keep releases, log and key"
+        default=".leverframe/servers", description="where servers of this machine store releases, log and key"
     )
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=0, le=65535)] = Field(default=8080, description="port of REST; 0 takes a free one")
@@ -151,13 +152,13 @@ class ReplicaSettings(Document):
 
 
 class KubernetesSettings(Document):
-    """A cluster as the place where the model is served; nothing secret stands here."""
+    """A cluster that serves the model; it contains no secret."""
 
     context: Annotated[str, Field(min_length=1)] = Field(description="context of the kubeconfig; never the current one")
     namespace: Namespace = Field(description="namespace, which must exist")
     image: Annotated[str, AfterValidator(_an_image)] = Field(description="image of the server, by digest")
     remote: Annotated[str, AfterValidator(_an_address)] = Field(
-        description="address of the remote of DVC as pods reach it"
+        description="address of the DVC remote as pods reach it"
     )
     flavour: Literal["deployment", "kserve"] = Field(default="deployment", description="what makes the pods")
     name: ObjectName | None = Field(default=None, description="name of the objects, by default that of the model")
@@ -166,7 +167,7 @@ class KubernetesSettings(Document):
         default="1Gi", description="memory of a pod; it always has one CPU"
     )
     clients: list[Namespace] = Field(
-        default_factory=list, description="other namespaces whose pods may ask; its own always may"
+        default_factory=list, description="other namespaces whose pods may send requests; its own always may"
     )
     secret: Namespace | None = Field(
         default=None, description="Secret whose keys are the environment of the step that fetches the bundle"
@@ -175,7 +176,7 @@ class KubernetesSettings(Document):
         default_factory=dict, description="annotations of the service account, by which clouds give access"
     )
     log_claim: Namespace | None = Field(
-        default=None, description="PersistentVolumeClaim of the inference log; without one nothing is logged"
+        default=None, description="PersistentVolumeClaim of the inference log; without one pods do not log"
     )
     timeout_seconds: Annotated[int, Field(ge=60, le=7200)] = Field(
         default=600, description="how long a rollout may make no progress"
@@ -183,39 +184,37 @@ class KubernetesSettings(Document):
 
 
 class EnvironmentSettings(Document):
-    """One place where the model is served; its server has the name of the environment."""
+    """One environment; its server has the same name."""
 
-    after: str | None = Field(default=None, description="environment that must serve a bundle before this one may")
-    record: bool = Field(
-        default=True, description="whether releases here become tags, and deployments on the forge where a token allows"
-    )
-    port: Annotated[int, Field(ge=0, le=65535)] | None = Field(default=None, description="instead of `serve.port`")
+    after: str | None = Field(default=None, description="environment that must serve a bundle first")
+    record: bool = Field(default=True, description="whether to write tags, and GitHub deployments if there is a token")
+    port: Annotated[int, Field(ge=0, le=65535)] | None = Field(default=None, description="overrides `serve.port`")
     grpc_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
-        default=None, description="instead of `serve.grpc_port`"
+        default=None, description="overrides `serve.grpc_port`"
     )
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = Field(
-        default=None, description="instead of `serve.metrics_port`"
+        default=None, description="overrides `serve.metrics_port`"
     )
-    kubernetes: KubernetesSettings | None = Field(default=None, description="the cluster, where it is one")
+    kubernetes: KubernetesSettings | None = Field(default=None, description="the cluster, if the environment is one")
 
 
 class DeploySettings(Document):
-    """Where the model is deployed, and what a release must show there."""
+    """The environments, and the checks of a deployment."""
 
     environments: dict[EnvironmentName, EnvironmentSettings] = Field(
-        default_factory=lambda: {"local": EnvironmentSettings()}, description="places by name"
+        default_factory=lambda: {"local": EnvironmentSettings()}, description="environments by name"
     )
     verify_seconds: Annotated[float, Field(ge=0)] = Field(
-        default=10.0, description="how long a release is watched before it counts as good"
+        default=10.0, description="how long a deployment verifies a release under traffic"
     )
     replay: Annotated[int, Field(ge=0)] = Field(
-        default=200, description="logged requests that are replayed on both releases; 0 replays none"
+        default=200, description="number of logged requests to replay on both releases; 0 for none"
     )
     maximum_disagreement: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.2, description="share of replayed rows that may get another label"
     )
     maximum_slowdown: Annotated[float, Field(ge=1)] = Field(
-        default=5.0, description="how many times as long as before an answer may take"
+        default=5.0, description="allowed factor between the new and the old response time"
     )
     keep: Annotated[int, Field(ge=2, le=3)] = Field(default=3, description="releases that stay loaded for a rollback")
 
@@ -225,7 +224,7 @@ class DeploySettings(Document):
             seen, before = [name], each.after
             while before is not None:
                 if before not in self.environments:
-                    raise ValueError(f"`{name}` comes after `{before}`, which is no environment")
+                    raise ValueError(f"`{name}` comes after `{before}`, which is not an environment")
                 if before in seen:
                     raise ValueError(f"`{name}` comes after itself: {' after '.join([*seen, before])}")
                 seen.append(before)

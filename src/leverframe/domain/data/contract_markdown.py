@@ -50,7 +50,7 @@ def _row(constraint: Constraint, samples: int) -> str:
     share = f"{constraint.share:.2%}" if constraint.share is not None else ""
     shown = ", ".join(code(each, _SAMPLE) for each in constraint.samples[:samples])
     more = f" and {len(constraint.samples) - samples} more" if len(constraint.samples) > samples else ""
-    told = ": " if constraint.detail and shown else ""
+    colon = ": " if constraint.detail and shown else ""
     cells = [
         f"**{constraint.severity}**" if constraint.severity is Severity.ERROR else str(constraint.severity),
         code(constraint.table, 60),
@@ -58,7 +58,7 @@ def _row(constraint: Constraint, samples: int) -> str:
         code(constraint.column, 100) if constraint.column else "",
         count,
         share,
-        f"{plain(constraint.detail, 160)}{told}{shown}{more}",
+        f"{plain(constraint.detail, 160)}{colon}{shown}{more}",
     ]
     return f"| {' | '.join(cells)} |\n"
 
@@ -76,6 +76,6 @@ def _skipped(report: Report) -> str:
     skipped = [(each, each.verdict.because) for each in report.constraints if isinstance(each.verdict, Skipped)]
     if not skipped:
         return ""
-    told = [f"{code(f'{each.table}: {each.check}', 60)} ({code(because, 70)})" for each, because in skipped[:3]]
+    reasons = [f"{code(f'{each.table}: {each.check}', 60)} ({code(because, 70)})" for each, because in skipped[:3]]
     more = f"; and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
-    return f"\nSkipped: {'; '.join(told)}{more}\n"
+    return f"\nSkipped: {'; '.join(reasons)}{more}\n"

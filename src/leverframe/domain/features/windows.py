@@ -22,6 +22,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _LIMB = 30  # bits of an integer part: 2**33 values add up before 64 bits overflow
+_NORMAL = 2.0**-1022  # the smallest double with all its bits
 _BLOCK = 64  # positions summarised together: short ends are read directly, the rest by blocks
 
 
@@ -172,14 +173,29 @@ def together(exponent: int, sums: list[Ints]) -> Floats:
 def _limbs(filled: Floats) -> Limbs:
     _, bits = np.frexp(np.abs(filled).max(initial=0.0))
     exponent = -(-int(bits) // _LIMB) * _LIMB
-    rest, prefixes = np.ldexp(filled, _LIMB - exponent), []
+    tiny = _lost_by_scaling(filled, exponent - _LIMB)
+    rest = np.ldexp(filled if tiny is None else np.where(tiny, 0.0, filled), _LIMB - exponent)
+    prefixes: list[Ints] = []
     while True:
+        if tiny is not None and len(prefixes) == exponent // _LIMB - 1:  # where the unit is 1
+            rest, tiny = np.where(tiny, filled, rest), None
         whole = np.rint(rest)
         prefixes.append(_prefix(whole.astype(np.int64)))
         rest -= whole
-        if not rest.any():
+        if tiny is None and not rest.any():
             return Limbs(exponent, tuple(prefixes))
         rest = np.ldexp(rest, _LIMB)
+
+
+def _lost_by_scaling(filled: Floats, down: int) -> npt.NDArray[np.bool_] | None:
+    """Return which values lose bits when they are divided by ``2**down``, None where all are zero or keep theirs.
+
+    Beside a large value the first unit is large, and a value near the smallest normal double does not fit it.
+    """
+    if down <= 0:
+        return None
+    tiny = np.abs(filled) < np.ldexp(_NORMAL, down)
+    return tiny if filled[tiny].any() else None
 
 
 def extremes(values: Floats, low: Ints, high: Ints) -> Floats:

@@ -1,4 +1,4 @@
-"""What a stage reads and writes beside its tables: whole files, by the paths of ``layout``."""
+"""The files that a stage reads and writes beside its tables, by the paths of ``layout``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_as(kind: type[Described], path: Path, artefacts: Artefacts) -> Describe
         return parsed(kind, json.dumps(content))
     except ValueError as error:
         raise SourceError(
-            f"{path} does not have the form of its kind",
+            f"{path} is not a valid file of its kind",
             why=str(error),
-            next="`dvc repro` makes it again, with this version of Leverframe",
+            next="run `dvc repro`, which writes it again with this version of Leverframe",
         ) from error

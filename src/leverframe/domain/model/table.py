@@ -1,4 +1,4 @@
-"""What a table in memory is to the pure core, and what a model is given of it.
+"""A table in memory as the domain sees it, and the inputs of a model.
 
 ``Table`` and ``Column`` name the few methods of a polars frame that are used, so that the core
 needs no import of polars and any frame with these methods will do.
@@ -31,7 +31,7 @@ class Column(Protocol):
         """Return the values as ``float`` or ``str``, nulls kept."""
 
     def to_numpy(self) -> NDArray[Any]:
-        """Return the values; nulls are NaN among numbers and None among objects, moments are UTC."""
+        """Return the values; nulls are NaN among numbers and None among objects, timestamps are UTC."""
 
 
 class Table(Protocol):
@@ -71,14 +71,14 @@ def column(table: Table, name: str, *, file: Path) -> Column:
         raise SourceError(
             f"{file} has no column `{name}`",
             why=f"the file has {len(table.columns)} columns, and {nearest(name, table.columns)}",
-            next="run `dvc repro`, so that data and definition are made for each other again",
+            next="run `dvc repro`, so that data and definition match again",
         )
     found: Column = table.get_column(name)
     return found
 
 
 def model_inputs(table: Table, features: Sequence[Feature], *, file: Path) -> Table:
-    """Return what an estimator is given: one column a feature, in the order of ``features``.
+    """Return the inputs of an estimator: one column per feature, in the order of ``features``.
 
     Numeric and boolean features are 64-bit floats, where null becomes NaN and true 1; categorical
     ones are text, where a missing value is null. Training and serving must both use this form.
@@ -89,7 +89,7 @@ def model_inputs(table: Table, features: Sequence[Feature], *, file: Path) -> Ta
         if feature.kind != "categorical" and not _holds_numbers(found):
             raise SourceError(
                 f"feature `{feature.name}` is {feature.kind}, its column in {file} is {found.dtype}",
-                why="a number is needed, and text is never guessed to be one",
+                why="it needs a number, and Leverframe never guesses one from text",
                 next="run `dvc repro`, or declare the feature as categorical",
             )
     types = {each.name: str if each.kind == "categorical" else float for each in features}

@@ -1,6 +1,6 @@
-"""How a model learns: which labels are fit to learn from, and what is written beside the model.
+"""Training: which labels are valid, and the description written beside the model.
 
-The estimator itself stays behind the ``Trainer`` port; this room never sees its library.
+The estimator itself stays behind the ``Trainer`` port; this module never sees its library.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class StoredModel:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What is known of a trained model without opening it; the content of ``models/model.json``."""
+    """The description of a trained model; the content of ``models/model.json``."""
 
     label: Label
     features: tuple[Feature, ...]
@@ -109,8 +109,8 @@ def run(tables: Tables, artefacts: Artefacts, trainer: Trainer, settings: TrainS
     labels = checked_labels(column(table, LABEL, file=layout.TRAIN), training.label)
     refuse_single_class(labels, training.label)
     _log.info(
-        f"train: {settings.estimator} learns `{training.label.name}` "
-        f"from {len(labels):,} rows of {len(training.features)} features"
+        f"train: fitting {settings.estimator} to `{training.label.name}`, "
+        f"{len(labels):,} rows of {len(training.features)} features"
     )
     with trainer.threads(settings.threads):
         stored = trainer.store(trainer.fit(estimator, inputs, labels), recipe)
@@ -151,17 +151,17 @@ def checked_labels(found: Column, label: Label) -> NDArray[Any]:
         raise _label_error(label, "there are no rows", "the split keeps no row with a known label")
     if found.null_count():
         share = "every label is" if found.null_count() == len(values) else f"{found.null_count()} labels are"
-        raise _label_error(label, f"{share} missing", "a row without a label teaches and proves nothing")
+        raise _label_error(label, f"{share} missing", "every row needs a label")
     return _OF_KIND[label.kind](values, label)
 
 
 def refuse_single_class(labels: NDArray[Any], label: Label) -> None:
-    """Raise ``LabelError`` when a classifier would see only one class."""
+    """Raise ``LabelError`` if a classifier would see only one class."""
     if label.kind != "regression" and bool(np.all(labels == labels[0])):
         raise _label_error(
             label,
             f"all {len(labels)} training labels are {labels[0]}",
-            "with a single class there is no difference to learn",
+            "a classifier needs at least two classes",
         )
 
 

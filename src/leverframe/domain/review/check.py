@@ -148,11 +148,11 @@ def lock_violations(status: PipelineStatus) -> list[Violation]:
         for finding in each.findings
         if finding.reason is StaleReason.OUTPUT_CHANGED and finding.subject in _in_git(each.stage.outputs)
     ]
-    found = []
+    violations = []
     if edited:
         stages = tuple(dict.fromkeys(stage for stage, _ in edited))
         files = _named([f"`{path}`" for _, path in edited])
-        found.append(
+        violations.append(
             Violation(
                 Reason.LOCK_MISMATCH,
                 f"{files} in git {'does' if len(edited) == 1 else 'do'} not match `{LOCK}`",
@@ -168,8 +168,8 @@ def lock_violations(status: PipelineStatus) -> list[Violation]:
     ]
     if stale:
         names = list(dict.fromkeys(name for name, _ in stale))
-        found.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_REMEDY}`"))
-    return found
+        violations.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_REMEDY}`"))
+    return violations
 
 
 def _in_git(outputs: Sequence[Any]) -> set[str]:

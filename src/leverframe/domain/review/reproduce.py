@@ -149,12 +149,12 @@ def _needed(lock: str, stages: Sequence[str]) -> list[str]:
 
 
 def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRun]:
-    found = {each.stage: each for each in first}
+    runs = {each.stage: each for each in first}
     for each in then:
-        known = found.get(each.stage)
+        known = runs.get(each.stage)
         verified = known is not None and known.how != "ran" and each.how == "ran"
-        found[each.stage] = StageRun(each.stage, "verified" if verified else each.how, each.seconds)
-    return list(found.values())
+        runs[each.stage] = StageRun(each.stage, "verified" if verified else each.how, each.seconds)
+    return list(runs.values())
 
 
 def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) -> tuple[list[Violation], list[str]]:
@@ -169,7 +169,7 @@ def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) ->
     ]
     if not odd:
         return [], []
-    told = "; ".join(f"`{path}` of `{name}`" for name, path in odd[:3]) + (
+    outputs = "; ".join(f"`{path}` of `{name}`" for name, path in odd[:3]) + (
         f"; and {len(odd) - 3} more" if len(odd) > 3 else ""
     )
     forged = _forged(*metrics, order.tolerance) if any(path == str(layout.METRICS) for _, path in odd) else []
@@ -187,11 +187,11 @@ def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) ->
         return [
             Violation(
                 Reason.LOCK_MISMATCH,
-                f"`{LOCK}` does not match what the stages write: {told}",
+                f"`{LOCK}` does not match what the stages write: {outputs}",
                 f"run `dvc repro -f -s {stages}`; commit what it writes, and `{LOCK}`",
             )
         ], []
-    return [], [f"the bytes differ from `{LOCK}`, the metrics agree within {order.tolerance:g}: {told}"]
+    return [], [f"the bytes differ from `{LOCK}`, the metrics agree within {order.tolerance:g}: {outputs}"]
 
 
 def _forged(claimed: str, true: str, tolerance: float) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a bundle is made of, file by file, and what makes two bundles the same."""
+"""The files of a bundle, and the digest that identifies it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Manifest:
 
     @property
     def model_file(self) -> str:
-        """The file that answers."""
+        """The file of the served model."""
         return ONNX if self.engine == "onnx" else SKOPS
 
     def to_bytes(self) -> bytes:
@@ -57,7 +57,7 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """The SHA-256 that names the bundle: of the manifest, and through it of every file."""
+        """The SHA-256 that identifies the bundle: of the manifest, which has that of every file."""
         return sha256(self.to_bytes())
 
 
@@ -76,12 +76,12 @@ def read_manifest(data: bytes, where: str) -> Manifest:
     if not sound or not {*FILES, manifest.model_file} <= set(manifest.files):
         raise unusable(where, f"its {MANIFEST} is of another format, or lists files that no bundle has")
     if manifest.to_bytes() != data:
-        raise unusable(where, f"its {MANIFEST} was written by something else")
+        raise unusable(where, f"its {MANIFEST} was not written by Leverframe")
     return manifest
 
 
 def unusable(where: str, why: str) -> BundleError:
-    """Return the error for a bundle that must not be served."""
+    """Return the error for a bundle that no server may load."""
     return BundleError(
         f"the bundle {where} cannot be used",
         why=why,

@@ -1,4 +1,4 @@
-"""Whether a converted model answers as the one that was trained, on rows that are hard to answer."""
+"""Whether a converted model predicts like the trained one, also on rows that are hard to predict."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from leverframe.domain.features.training_set import Feature, LabelKind
 from leverframe.domain.model.bundle.bundle_manifest import Engine
 
-UNSEEN = "\u2205 never seen"  # a category that no training set holds
+UNSEEN = "\u2205 never seen"  # a category that no training set contains
 
 Columns = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """How far two models are apart: ``largest`` distance over ``rows`` answers, and ``flips`` of the label.
+    """The difference of two models: the ``largest`` over ``rows`` predictions, and ``flips`` of the label.
 
     ``why`` says what kept the converted model from being used, empty where it is.
     """
@@ -32,23 +32,23 @@ class Conversion:
     why: str = ""
 
     def line(self) -> str:
-        """Return it in words."""
+        """Return the result as one line."""
         if self.engine == "skops":
             return f"served by scikit-learn itself: {self.why}"
         return (
-            f"ONNX answers as scikit-learn on {self.rows:,} rows: at most {self.largest:.1e} apart, "
+            f"ONNX matches scikit-learn on {self.rows:,} rows: largest difference {self.largest:.1e}, "
             f"{self.flips} labels differ"
         )
 
 
 def compared(kind: LabelKind, trained: NDArray[Any], converted: NDArray[Any], tolerance: float) -> Conversion:
-    """Return how ``converted`` answers differ from ``trained`` ones, both (rows,) or (rows, classes).
+    """Return how ``converted`` predictions differ from ``trained`` ones, both (rows,) or (rows, classes).
 
     For a regression the distance is relative to the largest answer. Converted answers that are
     no finite number differ infinitely.
     """
     if trained.shape != converted.shape:
-        why = f"the converted model answers in the form {converted.shape} instead of {trained.shape}"
+        why = f"predictions of the converted model have the shape {converted.shape} instead of {trained.shape}"
         return Conversion("skops", len(trained), None, 0, tolerance, why)
     apart = np.abs(trained - converted)
     scale = max(1.0, float(np.abs(trained).max(initial=0))) if kind == "regression" else 1.0
@@ -56,7 +56,7 @@ def compared(kind: LabelKind, trained: NDArray[Any], converted: NDArray[Any], to
     flips = 0 if kind == "regression" else int((trained.argmax(axis=1) != converted.argmax(axis=1)).sum())
     if largest <= tolerance and not flips:
         return Conversion("onnx", len(trained), largest, 0, tolerance)
-    why = f"in ONNX it answers {largest:.2g} apart and gives {flips} of {len(trained):,} rows another label"
+    why = f"ONNX differs by up to {largest:.2g}, and gives {flips} of {len(trained):,} rows another label"
     return Conversion("skops", len(trained), largest if np.isfinite(largest) else None, flips, tolerance, why)
 
 

@@ -1,4 +1,4 @@
-"""How a bundle describes itself in the V2 inference protocol, which MLServer reads from ``model-settings.json``."""
+"""The description of a bundle in the V2 inference protocol, which MLServer reads from ``model-settings.json``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model_settings(schema: Schema, name: str, platform: str, versions: dict[str,
 
 
 def released(settings: dict[str, Any], manifest: Manifest, release: int, uri: str, commit: str) -> dict[str, Any]:
-    """Return the settings of one release: what the bundle says of itself, its number, and where its files are.
+    """Return the settings of one release: those of the bundle, the release number, and the path of the files.
 
     ``release`` must be a whole number: MLServer compares others as text, where 10 is less than 9.
     Name and class are ours whatever the settings in a bundle say: it is data, and names no code to run.
@@ -39,7 +39,7 @@ def released(settings: dict[str, Any], manifest: Manifest, release: int, uri: st
 
 
 def outputs(schema: Schema) -> list[dict[str, Any]]:
-    """Return the tensors of an answer: the label and its probability, or the predicted number."""
+    """Return the tensors of a response: the label and its probability, or the predicted number."""
     number = {"datatype": "FP64", "shape": [-1, 1]}
     if schema.label.kind == "regression":
         return [{"name": "prediction", **number}]
@@ -55,7 +55,7 @@ def outputs(schema: Schema) -> list[dict[str, Any]]:
 
 
 def datatype(field: Field) -> str:
-    """Return the V2 datatype that a field is documented with; any number is taken for a number."""
+    """Return the V2 datatype that a field is documented with; a number may have any numeric datatype."""
     return {"text": "BYTES", "boolean": "BOOL"}.get(field.kind, "INT64" if field.whole else "FP64")
 
 

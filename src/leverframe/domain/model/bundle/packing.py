@@ -1,4 +1,4 @@
-"""How a bundle is made: convert, compare, choose what answers, and put everything beside it."""
+"""The steps of packing a bundle: convert, compare, choose the engine, add everything else."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KINDS = {"text": "text", "boolean": "boolean"}
 
 
 class Converter(Protocol):
-    """Turns a fitted model into ONNX, and asks the result."""
+    """Converts a fitted model to ONNX, and predicts with the result."""
 
     def convert(self, model: Any, features: Sequence[Feature]) -> bytes:
         """Return the model in ONNX; raises ``BundleError`` where it cannot be converted."""
@@ -43,7 +43,7 @@ class Converter(Protocol):
         """Return (rows, classes) probabilities or (rows,) numbers; raises ``BundleError``."""
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of what converts and what answers."""
+        """Return the versions of the converter and of the runtime."""
 
 
 class Frames(Tables, Protocol):
@@ -73,7 +73,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle in memory: its manifest, its files by name, and how the conversion went."""
+    """A bundle in memory: its manifest, its files by name, and the result of the conversion."""
 
     manifest: Manifest
     files: Mapping[str, bytes]
@@ -81,7 +81,7 @@ class Bundle:
     golden: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return what git keeps of it; digests are in the lock file."""
+        """Return the summary for git; the lock has the digests."""
         return {
             "model": self.manifest.model,
             "engine": self.manifest.engine,
@@ -97,7 +97,7 @@ class Bundle:
             f"{layout.BUNDLE}  {self.manifest.digest[:12]}  {len(self.files)} files, {size:.1f} MB",
             f"  `{self.manifest.model}` predicts `{self.manifest.label}` with {self.manifest.engine}",
             f"  {self.conversion.line()}",
-            f"  {self.golden} golden rows that every server must answer alike",
+            f"  {self.golden} golden rows that every server must reproduce",
         ]
 
 
@@ -114,7 +114,7 @@ def run(
     model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, artefacts)
     if not model.spec == packed.plan.spec == store.about().spec:
         raise BundleError(
-            "model, snapshot and star.yaml do not belong together",
+            "model, snapshot and star.yaml do not match",
             why=f"the model was trained on {model.spec[:16]}, the snapshot is of {store.about().spec[:16]}, "
             f"star.yaml is {packed.plan.spec[:16]}",
             next="`dvc repro bundle` makes what is behind again",
@@ -151,7 +151,7 @@ def run(
 
 @dataclass(frozen=True)
 class _Trained:
-    """The model as it was trained: what every other form of it must equal."""
+    """The trained model, which every other form of it must match."""
 
     predictor: Predictor
     model: Any
@@ -185,7 +185,7 @@ def _converted(
 def _golden_columns(
     trained: _Trained, columns: Mapping[str, NDArray[Any]], settings: BundleSettings
 ) -> list[dict[str, Any]]:
-    """Return rows spread over the hold-out, as raw columns, with what the trained model says to them."""
+    """Return rows spread over the hold-out, as raw columns, with the predictions of the trained model."""
     rows = len(next(iter(columns.values())))
     chosen = np.unique(np.linspace(0, rows - 1, min(rows, settings.golden_rows)).astype(np.int64))
     few = {name: each[chosen] for name, each in columns.items()}
@@ -193,7 +193,7 @@ def _golden_columns(
 
 
 def _golden_keys(trained: _Trained, store: Store, plan: Plan, settings: BundleSettings) -> list[dict[str, Any]]:
-    """Return the newest rows of the hold-out by their entity keys, asked for at the moment of the snapshot."""
+    """Return the newest rows of the hold-out by their entity keys, with the timestamp of the snapshot."""
     rows, moment = max(1, settings.golden_rows // 4), store.about().as_of
     fields = {name: each[-rows:] for name, each in trained.tables.masked(layout.HOLDOUT, required(plan)).items()}
     rows = len(next(iter(fields.values()), ()))

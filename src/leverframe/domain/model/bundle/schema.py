@@ -1,4 +1,4 @@
-"""What a request for predictions may hold: a field a column, with the constraints of the contract on it.
+"""The schema of a request: one field per column, with the constraints of the contract.
 
 The schema travels with the model as ``schema.json``; the server refuses what does not fit it.
 """
@@ -15,7 +15,7 @@ from leverframe.domain.features.training_set import Feature, Label
 
 FieldKind = Literal["text", "number", "boolean"]
 
-AS_OF = "as_of"  # the moment of a request by entity keys, ISO 8601 with a zone; left out, it is now
+AS_OF = "as_of"  # the timestamp of a request by entity keys, ISO 8601 with a zone; by default now
 MAXIMUM_ROWS = 10_000  # of one request
 
 
@@ -43,7 +43,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Schema:
-    """The two forms of a request: ``columns`` are the features themselves, ``keys`` what they are looked up by."""
+    """The two forms of a request: ``columns`` has the features themselves, ``keys`` the keys to look them up by."""
 
     model: str
     label: Label
@@ -57,7 +57,7 @@ def derived(
     model: str, learnt: tuple[Label, Sequence[str]], features: Sequence[Feature], constraints: Mapping[str, Field],
     keys: Sequence[Field],
 ) -> Schema:  # fmt: skip
-    """Return the schema of a model that learnt ``features``.
+    """Return the schema of a model with ``features``.
 
     ``learnt`` are label and classes, ``constraints`` what the contract of the spine says of its
     columns, ``keys`` the fields of a request as the snapshot knows them. A feature that is
@@ -70,10 +70,10 @@ def derived(
 
 
 def breaking(served: Schema, asked: Schema) -> list[str]:
-    """Return why a client of the ``served`` schema would be wronged by the other one; nothing if it is compatible."""
+    """Return how the other schema breaks a client of the ``served`` one; nothing if it is compatible."""
     found = []
     if served.label != asked.label or served.classes != asked.classes:
-        found.append(f"the answer was `{served.label.name}` and is `{asked.label.name}`, or its classes changed")
+        found.append(f"the label was `{served.label.name}` and is `{asked.label.name}`, or its classes changed")
     for form, before, after in (("columns", served.columns, asked.columns), ("keys", served.keys, asked.keys)):
         known = {each.name: each for each in after}
         for each in before:
@@ -83,7 +83,7 @@ def breaking(served: Schema, asked: Schema) -> list[str]:
             elif (each.kind, each.whole or now.whole) != (now.kind, each.whole):
                 found.append(f"{form}: `{each.name}` was {_kind(each)} and is {_kind(now)}")
             elif each.nullable and not now.nullable:
-                found.append(f"{form}: `{each.name}` may be missing no more")
+                found.append(f"{form}: `{each.name}` may no longer be missing")
         added = [name for name in known if name not in {each.name for each in before}]
         found += [f"{form}: `{name}` is new, and every request must have it" for name in added]
     return found

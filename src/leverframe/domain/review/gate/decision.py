@@ -177,29 +177,31 @@ def _forged(artefacts: Artefacts, metrics: Sequence[Compared]) -> list[Violation
     odd = [each for each in metrics if not _agrees(written.get(each.metric), each.candidate)]
     if not odd:
         return []
-    told = ", ".join(f"{each.title} {written.get(each.metric)} in git, {each.candidate} computed" for each in odd[:3])
+    differences = ", ".join(
+        f"{each.title} {written.get(each.metric)} in git, {each.candidate} computed" for each in odd[:3]
+    )
     missing = all(each.metric not in written for each in odd)
     return [
         Violation(
             Reason.METRIC_MISSING if missing else Reason.METRICS_FORGED,
-            f"`{layout.METRICS}` in git does not match the model: {told}",
+            f"`{layout.METRICS}` in git does not match the model: {differences}",
             "run `dvc repro -f -s evaluate`; commit what it writes, and `dvc.lock`",
         )
     ]
 
 
-def _agrees(written: Any, found: float | None) -> bool:
-    if found is None or not isinstance(written, int | float):
-        return found is None and written is None
-    return math.isclose(written, found, rel_tol=_TOLERANCE, abs_tol=1e-6)
+def _agrees(written: Any, computed: float | None) -> bool:
+    if computed is None or not isinstance(written, int | float):
+        return computed is None and written is None
+    return math.isclose(written, computed, rel_tol=_TOLERANCE, abs_tol=1e-6)
 
 
 def _contracts(evidence: Evidence) -> Iterator[Violation]:
     failed = [
         f"`{partition} {table}`: `{check['check']}`" + (f" of `{check['column']}`" if check.get("column") else "")
         for partition, report in sorted(evidence.contracts.items())
-        for table, found in report.get("tables", {}).items()
-        for check in found.get("checks", [])
+        for table, content in report.get("tables", {}).items()
+        for check in content.get("checks", [])
         if check.get("verdict") == "failed" and check.get("severity") != "warn"
     ]
     if failed:
@@ -221,22 +223,22 @@ def _contracts(evidence: Evidence) -> Iterator[Violation]:
 def _diff(evidence: Evidence, rules: Rules) -> Iterator[Violation]:
     if evidence.diff is None or rules.settings.breaking_changes == "allow" or not evidence.diff.breaking:
         return
-    told = [f"`{each.where}`: {each.what}" for each in evidence.diff.breaking]
-    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+    changes = [f"`{each.where}`: {each.what}" for each in evidence.diff.breaking]
+    more = f"; and {len(changes) - 3} more" if len(changes) > 3 else ""
     yield Violation(
         Reason.CHANGE_BREAKING,
-        f"a breaking change for those who use the data: {'; '.join(told[:3])}{more}",
+        f"a breaking change for those who use the data: {'; '.join(changes[:3])}{more}",
         "keep the old name or meaning beside the new one, or set `gate.breaking_changes: allow` in an own pull request",
     )
 
 
 def _sizes(evidence: Evidence, rules: Rules) -> Iterator[Violation]:
-    limit, found = rules.settings.maximum_megabytes, sum(evidence.sizes.values()) / 1e6
-    if limit is not None and found > limit:
+    limit, megabytes = rules.settings.maximum_megabytes, sum(evidence.sizes.values()) / 1e6
+    if limit is not None and megabytes > limit:
         largest = max(evidence.sizes, key=lambda path: evidence.sizes[path])
         yield Violation(
             Reason.BUNDLE_TOO_LARGE,
-            f"model and snapshot take {found:,.1f} MB, the limit is {limit:g} MB; the largest is `{largest}`",
+            f"model and snapshot take {megabytes:,.1f} MB, the limit is {limit:g} MB; the largest is `{largest}`",
             "remove features or trees, or raise `gate.maximum_megabytes` in a pull request of its own",
         )
 
@@ -257,4 +259,4 @@ def bundle_sizes(lock: bytes) -> dict[str, int]:
 
 def _recorded(lock: bytes) -> dict[str, Recorded]:
     known = entries(lock.decode(errors="replace"), "dvc.lock")
-    return {path: found for entry in known.values() for path, found in entry.outputs.items()}
+    return {path: record for entry in known.values() for path, record in entry.outputs.items()}

@@ -85,10 +85,12 @@ class Gated:
         return [*lines, *(f"note: {each}" for each in self.notes)]
 
 
-def _line(found: Compared) -> str:
-    mark = ("ok" if found.passed else "NO") if found.rule else "  "
-    gain = "" if found.gain is None else f"gain {found.gain:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
-    return f"  {mark} {found.title:<24} {_number(found.champion)} -> {_number(found.candidate)}  {gain}  {found.rule}"
+def _line(metric: Compared) -> str:
+    mark = ("ok" if metric.passed else "NO") if metric.rule else "  "
+    gain = "" if metric.gain is None else f"gain {metric.gain:+.4f} [{metric.low:+.4f}, {metric.high:+.4f}]"
+    return (
+        f"  {mark} {metric.title:<24} {_number(metric.champion)} -> {_number(metric.candidate)}  {gain}  {metric.rule}"
+    )
 
 
 def _number(value: float | None) -> str:

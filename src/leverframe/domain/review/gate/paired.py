@@ -56,16 +56,16 @@ def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], 
     draws = day_weights(pair.candidate.number_of_days, settings.resamples, settings.seed)
     ours, theirs = _both(pair, np.arange(len(pair.candidate.labels)), draws)
     enough = pair.candidate.number_of_days >= MINIMUM_DAYS
-    found, violations = [], list[Violation]()
+    metrics, violations = [], list[Violation]()
     for number, metric in enumerate(METRICS[pair.candidate.kind]):
         rule = settings.metrics.get(metric.name)
         compared, missed = _metric(metric, rule, _column(ours, number), _column(theirs, number), settings.confidence)
         if rule and theirs and not enough and (rule.maximum_drop, rule.minimum_gain) != (None, None):
             missed.append(_too_few_days(metric, pair.candidate.number_of_days))
-        found.append(compared)
+        metrics.append(compared)
         violations += missed
-    violations += [_unknown(name, pair) for name in settings.metrics if name not in {each.metric for each in found}]
-    return found, violations
+    violations += [_unknown(name, pair) for name in settings.metrics if name not in {each.metric for each in metrics}]
+    return metrics, violations
 
 
 def _both(pair: Pair, rows: NDArray[np.int64], draws: NDArray[np.int64]) -> tuple[Samples, Samples | None]:
@@ -198,7 +198,7 @@ def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompare
     judged = [(rule, *each) for rule in settings.slices for each in _values(pair.candidate, rule)]
     # Every comparison takes its share of the error (Bonferroni).
     share = NormalDist().inv_cdf(1 - (1 - settings.confidence) / max(1, len(judged)))
-    found, violations = [], []
+    slices, violations = [], []
     for rule, column, value, rows in judged:
         metrics = METRICS[pair.candidate.kind]
         number = next((n for n, each in enumerate(metrics) if each.name == rule.metric), 0)
@@ -206,7 +206,7 @@ def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompare
         one = _slice(
             rule, (column, value), metrics[number], (_column(sides[0], number), _column(sides[1], number)), share
         )
-        found.append(SliceCompared(column, value, metrics[number].name, len(rows), *one[0], not one[1]))
+        slices.append(SliceCompared(column, value, metrics[number].name, len(rows), *one[0], not one[1]))
         violations += one[1]
     missing = [
         Violation(
@@ -218,7 +218,7 @@ def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompare
         for column in rule.columns
         if column not in pair.candidate.slices
     ]
-    return found, violations + missing
+    return slices, violations + missing
 
 
 def _values(side: Holdout, rule: SliceRule) -> Iterator[tuple[str, str, NDArray[np.int64]]]:

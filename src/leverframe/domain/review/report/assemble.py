@@ -61,8 +61,8 @@ def assembled(
     )
 
 
-def _of(found: Lever | None, head: str) -> Lever | None:
-    return found if found is not None and found.head == head else None
+def _of(lever: Lever | None, head: str) -> Lever | None:
+    return lever if lever is not None and lever.head == head else None
 
 
 def wanted() -> tuple[str, ...]:
@@ -74,8 +74,8 @@ def _or_note(read: Read[Kind], what: str, notes: list[str]) -> Kind | None:
     try:
         return read()
     except (LeverframeError, ValueError, KeyError, TypeError, AttributeError) as error:
-        told = error.what if isinstance(error, LeverframeError) else type(error).__name__
-        notes.append(f"{what} cannot be shown: {told}")
+        reason = error.what if isinstance(error, LeverframeError) else type(error).__name__
+        notes.append(f"{what} cannot be shown: {reason}")
         return None
 
 
@@ -98,13 +98,13 @@ def _constraints(files: Files) -> Constraints | None:
     checks = [
         (partition, table, check)
         for partition, content in _below(files, layout.CONTRACTS.as_posix(), ".json")
-        for table, found in json.loads(content)["tables"].items()
-        for check in found["checks"]
+        for table, results in json.loads(content)["tables"].items()
+        for check in results["checks"]
     ]
     if not checks:
         return None
 
-    def told(severity: bool) -> tuple[str, ...]:
+    def named(severity: bool) -> tuple[str, ...]:
         return tuple(
             f"`{partition} {table}`: `{check['check']}`" + (f" of `{check['column']}`" if check.get("column") else "")
             for partition, table, check in checks
@@ -112,7 +112,7 @@ def _constraints(files: Files) -> Constraints | None:
         )
 
     passed = sum(check["verdict"] == "passed" for *_, check in checks)
-    failed, warned = told(False), told(True)
+    failed, warned = named(False), named(True)
     return Constraints(passed, len(checks) - passed - len(failed) - len(warned), failed, warned)
 
 
@@ -163,8 +163,8 @@ def _graph(
 
 
 def _node(name: str, members: Sequence[str], ran: Mapping[str, StageRun]) -> StageNode:
-    found = [ran[each] for each in members if each in ran]
-    count = {how: sum(each.how == how for each in found) for how in ("ran", "verified", "failed")}
+    runs = [ran[each] for each in members if each in ran]
+    count = {how: sum(each.how == how for each in runs) for how in ("ran", "verified", "failed")}
     return StageNode(
-        name, len(members), count["ran"], count["verified"], count["failed"], sum(each.seconds for each in found)
+        name, len(members), count["ran"], count["verified"], count["failed"], sum(each.seconds for each in runs)
     )

@@ -93,27 +93,27 @@ def _headline(card: Card) -> str:
 def _gist(card: Card) -> str:
     gated = card.gated
     judged = [each for each in gated.metrics if each.rule] if gated else []
-    told = [f"{plain(each.title, 60)} {short(each.candidate)}{_by(each)}" for each in judged[:3]]
+    changes = [f"{plain(each.title, 60)} {short(each.candidate)}{_by(each)}" for each in judged[:3]]
     if gated and judged and all(each.gain == 0 for each in judged):
         return "No metric with a rule changed."
-    return "; ".join(told) + "." if told else ""
+    return "; ".join(changes) + "." if changes else ""
 
 
-def _by(found: Compared) -> str:
-    return "" if found.gain is None else f" ({found.gain:+.4f})"
+def _by(metric: Compared) -> str:
+    return "" if metric.gain is None else f" ({metric.gain:+.4f})"
 
 
 def _reasons(card: Card, room: int) -> str:
-    found = card.violations[:room]
-    following = [each.next for each in found[1:]] + [""]
-    lines = [_violation(each, then) for each, then in zip(found, following, strict=False)]
+    violations = card.violations[:room]
+    following = [each.next for each in violations[1:]] + [""]
+    lines = [_violation(each, then) for each, then in zip(violations, following, strict=False)]
     return "\n".join([*lines, *_more(len(card.violations) - room)])
 
 
-def _violation(found: Violation, then: str) -> str:
+def _violation(violation: Violation, then: str) -> str:
     """Return one violation; its remedy is left to the last of those in a row that share it."""
-    remedy = "" if found.next == then else f"  \n  → {sentence(found.next)}"
-    return f"- **`{found.reason.value}`** {sentence(found.what)}{remedy}"
+    remedy = "" if violation.next == then else f"  \n  → {sentence(violation.next)}"
+    return f"- **`{violation.reason.value}`** {sentence(violation.what)}{remedy}"
 
 
 def _listed(lines: Sequence[str], room: int) -> list[str]:
@@ -142,13 +142,22 @@ def _metrics(card: Card, _: Shown) -> str:
     return "\n".join(["### Metrics", "", *lines, "", " ".join(about)])
 
 
-def _metric(found: Compared) -> str:
-    mark = ("✅" if found.passed else "❌") if found.rule else ""
+def _metric(metric: Compared) -> str:
+    mark = ("✅" if metric.passed else "❌") if metric.rule else ""
     gain = ""
-    if found.gain is not None and found.better != "neither":
-        gain = f"{found.gain:+.4f}"
-        gain += f" [{found.low:+.4f}, {found.high:+.4f}]" if found.low is not None and found.high is not None else ""
-    cells = [mark, plain(found.title, 60), short(found.champion), short(found.candidate), gain, plain(found.rule, 120)]
+    if metric.gain is not None and metric.better != "neither":
+        gain = f"{metric.gain:+.4f}"
+        gain += (
+            f" [{metric.low:+.4f}, {metric.high:+.4f}]" if metric.low is not None and metric.high is not None else ""
+        )
+    cells = [
+        mark,
+        plain(metric.title, 60),
+        short(metric.champion),
+        short(metric.candidate),
+        gain,
+        plain(metric.rule, 120),
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -165,12 +174,12 @@ def _slices(card: Card, shown: Shown) -> str:
     return _folded("Slices", summary, "\n".join(lines) + more, unfolded=failed > 0)
 
 
-def _slice(found: SliceCompared) -> str:
-    gain = "" if found.gain is None else f"{found.gain:+.4f}"
-    if found.gain is not None and found.low is not None and found.high is not None:
-        gain += f" [{found.low:+.4f}, {found.high:+.4f}]"
-    name = f"{code(found.column, 40)} = {code(found.value, 40)}"
-    cells = ["" if found.passed else "❌", name, f"{found.rows:,}", short(found.champion), short(found.candidate), gain]
+def _slice(part: SliceCompared) -> str:
+    gain = "" if part.gain is None else f"{part.gain:+.4f}"
+    if part.gain is not None and part.low is not None and part.high is not None:
+        gain += f" [{part.low:+.4f}, {part.high:+.4f}]"
+    name = f"{code(part.column, 40)} = {code(part.value, 40)}"
+    cells = ["" if part.passed else "❌", name, f"{part.rows:,}", short(part.champion), short(part.candidate), gain]
     return f"| {' | '.join(cells)} |"
 
 
@@ -201,16 +210,16 @@ def _value(text: str | None) -> str:
 def _data(card: Card, shown: Shown) -> str:
     parts = []
     if card.constraints:
-        found = card.constraints
-        results = counts(found.passed, len(found.failed), len(found.warned), found.skipped)
+        checks = card.constraints
+        results = counts(checks.passed, len(checks.failed), len(checks.warned), checks.skipped)
         parts.append(f"Contracts: {results}.")
-        parts.append("\n".join(_listed([f"- ❌ {sentence(each)}" for each in found.failed], shown.rows)))
+        parts.append("\n".join(_listed([f"- ❌ {sentence(each)}" for each in checks.failed], shown.rows)))
     if card.diff is not None:
         verdict, _, rest = diff_page(card.diff).removeprefix("### Data: ").partition("\n\n")
         parts.append(f"Against the base: {verdict.strip()}.")
         parts.append(rest.partition("\n\n")[2].strip())  # what is compared stands at the foot of the card
-    told = "\n\n".join(each for each in parts if each)
-    return f"### Data\n\n{told}" if told else ""
+    page = "\n\n".join(each for each in parts if each)
+    return f"### Data\n\n{page}" if page else ""
 
 
 def _curves(card: Card, shown: Shown) -> str:
@@ -296,8 +305,8 @@ def _folded(title: str, summary: str, body: str, *, unfolded: bool = False) -> s
 
 
 def _foot(card: Card) -> str:
-    told = _notes(card)
-    lines = [*told, *([""] if told else []), f"<sub>{code(card.base[:12], 12)} to {code(card.head[:12], 12)}</sub>"]
+    notes = _notes(card)
+    lines = [*notes, *([""] if notes else []), f"<sub>{code(card.base[:12], 12)} to {code(card.head[:12], 12)}</sub>"]
     return "\n".join(lines)
 
 

@@ -1,0 +1,238 @@
+"""`leverframe` and `dvc` without their start: a server that has imported what they need, and forks for each call.
+
+A start and the imports of scikit-learn, ONNX and DVC are most of what a quick command costs. What is forked is a
+process of its own, in the folder and with the environment, limits and files of its caller; it runs the program's
+own ``main`` and ends as the program does. Modules of a case are imported in it, never before. What tests kill,
+measure or watch they start for real.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import importlib
+import json
+import os
+import pkgutil
+import resource
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from leverframe.local.repository import CommandFailedError, TemporaryRepository
+
+HEAVY = (
+    "dvc.cli", "dvc.cli.parser", "dvc.repo", "dvc.repo.reproduce", "dvc.repo.push", "dvc.stage.run",
+    "pandera.polars", "sklearn.compose", "sklearn.ensemble", "sklearn.preprocessing", "skl2onnx", "onnxruntime",
+)  # fmt: skip
+PATIENCE = 240.0  # seconds that a test waits for anything at most
+LONGEST = 1 << 17  # bytes of a request: arguments and environment
+SOCKET = "WARM_SOCKET"  # the variable of the environment that tells where the server listens
+CLIENT = f"""\
+#!{sys.executable} -SE
+import json, os, socket, sys
+connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+connection.connect(os.environ["{SOCKET}"])
+request = {{"program": os.path.basename(sys.argv[0]), "arguments": sys.argv[1:], "folder": os.getcwd(), "limit": None}}
+socket.send_fds(connection, [json.dumps(request | {{"environment": dict(os.environ)}}).encode()], [0, 1, 2])
+code = int(connection.recv(64) or 1)
+sys.exit(code if code >= 0 else 128 - code)
+"""
+
+
+class Warm:
+    """The server; it ends with the process that started it."""
+
+    def __init__(self) -> None:
+        """Start it, and write programs that call it."""
+        self.folder = Path(tempfile.mkdtemp(prefix="warm-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        self.programs = self.folder / "bin"
+        self.programs.mkdir()
+        client = self.programs / "leverframe"
+        client.write_text(CLIENT, encoding="utf-8")
+        client.chmod(0o755)
+        self.address = str(self.folder / "socket")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+            listening.bind(self.address)
+            listening.listen(16)
+            held, self._held = os.pipe()  # its end tells that we are gone
+            environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
+            command = [sys.executable, __file__, str(listening.fileno()), str(held)]
+            subprocess.Popen(
+                command, env=environment, pass_fds=[listening.fileno(), held], stdin=subprocess.DEVNULL, cwd="/"
+            )
+            os.close(held)
+
+    def around(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return an environment in which `leverframe`, started by anything, is this one."""
+        path = os.pathsep.join([str(self.programs), environment["PATH"]])
+        return {**environment, "PATH": path, SOCKET: self.address}
+
+    def run(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        folder: Path,
+        environment: Mapping[str, str],
+        limit: int | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end in a folder; no file can be written beyond ``limit`` bytes."""
+        request = {
+            "program": program, "arguments": list(arguments), "folder": str(folder), "limit": limit,
+            "environment": self.around(environment),
+        }  # fmt: skip
+        (out, their_out), (error, their_error) = os.pipe(), os.pipe()
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.connect(self.address)
+            socket.send_fds(connection, [json.dumps(request).encode()], [nothing, their_out, their_error])
+            for number in (nothing, their_out, their_error):
+                os.close(number)
+            stdout, stderr = _read(out, error)
+            code = int(connection.recv(64))
+        return subprocess.CompletedProcess([program, *arguments], code, stdout, stderr)
+
+
+@dataclass(frozen=True)
+class WarmRepository(TemporaryRepository):
+    """A repository whose `dvc` and `leverframe` are the warm ones, also where DVC starts a stage."""
+
+    def dvc(self, *arguments: str) -> str:
+        """Run DVC and return what it printed; raises ``CommandFailedError`` when it failed."""
+        return self._ended("dvc", arguments)
+
+    def run(self, *command: str) -> str:
+        """Run a command in the root and return its stdout; raises ``CommandFailedError`` when it failed."""
+        return self._ended("leverframe", command[1:]) if command[0] == "leverframe" else super().run(*command)
+
+    def _ended(self, program: str, arguments: Sequence[str]) -> str:
+        done = warm().run(program, arguments, self.root, self.environment)
+        if done.returncode != 0:
+            said = f"{done.stdout}{done.stderr}"
+            raise CommandFailedError(f"{program} {' '.join(arguments)}: {done.returncode}\n{said}")
+        return done.stdout
+
+
+@functools.cache
+def warm() -> Warm:
+    """Return the one of this worker."""
+    return Warm()
+
+
+def _read(*pipes: int) -> list[str]:
+    """Return what is written into each pipe until nobody has it open."""
+    parts: dict[int, list[bytes]] = {pipe: [] for pipe in pipes}
+    with selectors.DefaultSelector() as selector:
+        for pipe in pipes:
+            selector.register(pipe, selectors.EVENT_READ)
+        while selector.get_map():
+            ready = selector.select(PATIENCE)
+            assert ready, "nothing was printed, and nothing ended, for too long"
+            for key, _ in ready:
+                part = os.read(key.fd, 1 << 16)
+                parts[key.fd].append(part)
+                if not part:
+                    selector.unregister(key.fd)
+                    os.close(key.fd)
+    return [b"".join(parts[pipe]).decode() for pipe in pipes]
+
+
+def _serve(listening: socket.socket, held: int) -> Callable[[], object] | None:
+    """Fork for each request until the tests are over; return the program to run in the process of a request."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait
+    with selectors.DefaultSelector() as selector:
+        selector.register(listening, selectors.EVENT_READ)
+        selector.register(held, selectors.EVENT_READ)
+        while all(key.fileobj is listening for key, _ in selector.select()):
+            connection, _ = listening.accept()
+            if os.fork():
+                connection.close()
+                continue
+            listening.close()
+            os.close(held)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            return _request(connection)
+    return None
+
+
+def _request(connection: socket.socket) -> Callable[[], object]:
+    """Fork once more: one process becomes the program, the other waits for it and reports how it ended."""
+    message, files, _, _ = socket.recv_fds(connection, LONGEST, 3)
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        return _become(json.loads(message), files)
+    for number in (0, 1, 2, *files):
+        os.close(number)
+    _, status = os.waitpid(child, 0)
+    connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
+
+
+def _become(request: Mapping[str, object], files: Sequence[int]) -> Callable[[], object]:
+    """Let this process be as the request says, and return its program."""
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(str(request["folder"]))
+    environment, arguments, limit = request["environment"], request["arguments"], request["limit"]
+    assert isinstance(environment, dict)
+    assert isinstance(arguments, list)
+    os.environ.clear()
+    os.environ.update(environment)
+    program = str(request["program"])
+    binaries = Path(sys.executable).parent
+    sys.argv = [str(binaries / program), *arguments]
+    sys.path[0] = str(binaries)
+    if isinstance(limit, int):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    main: Callable[[], object] = importlib.import_module(f"{program}.cli").main
+    return main
+
+
+def _end(run: Callable[[], object]) -> NoReturn:
+    """Run the program, and end this process as Python does, without the libraries' own ends.
+
+    Those wait for threads that stayed in the process that forked.
+    """
+    code: object = 1
+    try:
+        code = run()
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        traceback.print_exc()
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0)
+
+
+def _load() -> None:
+    """Import what commands need, and no module of a case."""
+    for name in HEAVY:
+        importlib.import_module(name)
+    for package in ("commands", "application"):
+        path = importlib.import_module(f"leverframe.{package}").__path__
+        for module in pkgutil.iter_modules(path, f"leverframe.{package}."):
+            importlib.import_module(module.name)
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as requests:
+        _load()
+        program = _serve(requests, int(sys.argv[2]))
+    if program:
+        _end(program)
