@@ -239,7 +239,7 @@ def _shortest(count: int, group: Period, period: Period) -> timedelta:
         length = {"hour": _HOUR, "day": 24 * _HOUR, "week": 7 * 24 * _HOUR}[group]
         return max(count * length - _HOUR, timedelta(0))
     years, rest = divmod(count * _MONTHS[group], 12)
-    days = 365 * years + _DAYS[rest]
+    days = 365 * years + (_DAYS if group == "month" else _ALIGNED)[rest]
     if period == "week":
         days = days // 7 * 7
     lacking = timedelta(0) if count == 0 or (group == period == "month" and count == 1) else _HOUR
@@ -250,5 +250,6 @@ def _between(first: Partition, last: Partition) -> Iterator[Partition]:
     return (first.plus(count) for count in range(last.ordinal - first.ordinal + 1))
 
 
-# Days in the shortest stretch of n consecutive whole months, n = 0..11.
+# Days in the shortest stretch of n consecutive whole months, of any and of whole quarters.
 _DAYS = (0, 28, 59, 89, 120, 150, 181, 212, 242, 273, 303, 334)
+_ALIGNED = {0: 0, 3: 90, 6: 181, 9: 273}
