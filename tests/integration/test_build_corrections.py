@@ -42,7 +42,7 @@ AT = datetime(2020, 3, 2, 12, tzinfo=UTC)
 def built(plan: Plan, world: World, root: Path) -> list[dict[str, Any]]:
     """Return the features of March that the engine builds."""
     write_world(world, root, CORRECTED_TYPES)
-    run(plan, MARCH, Month(2019, 12), DuckDBEngine(), root)
+    run(plan, MARCH, Partition.of("2019-12"), DuckDBEngine(), root)
     return pl.read_parquet(root / layout.features(str(MARCH))).to_dicts()
 
 
@@ -135,7 +135,7 @@ def test_provenance_counts_newest_versions(world: World, tmp_path: Path) -> None
     """A person who asks where a feature came from is told one event, and when its newest version came."""
     plan, both = plan_of(CORRECTED), corrected(world, "events", 1.5, v=50.0)
     built(plan, both, tmp_path)
-    files = needed_files(plan, MARCH, Month(2019, 12), tmp_path)
+    files = needed_files(plan, MARCH, Partition.of("2019-12"), tmp_path)
     for row, newest in ((1, "2020-03-02 12:00:00"), (2, "2020-03-02 13:30:00")):
         origins = {each.feature: each for each in provenance(plan, tmp_path / layout.features("2020-03"), files, row)}
         assert (origins["place_v_sum_2d"].rows, origins["place_v_sum_2d"].newest) == (1, newest)

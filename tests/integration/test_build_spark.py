@@ -51,7 +51,7 @@ if not shutil.which("java"):
     pytest.skip("Spark runs on Java, and this machine has none", allow_module_level=True)
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
 
-FIRST = Month(2019, 12)
+FIRST = Partition.of("2019-12")
 ROOT = Path(__file__).parents[2]
 
 

@@ -45,7 +45,7 @@ from tests.integration.worlds import (
 )
 
 ZONE = "America/New_York"
-DECEMBER, APRIL = Month(2019, 12), Month(2020, 4)
+DECEMBER, APRIL = Partition.of("2019-12"), Partition.of("2020-04")
 slow = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
 WHOLE = Span(MARCH.start(ZONE) - timedelta(days=3), APRIL.start(ZONE))
 FIELDS = {"id": "number", "k": "text", "g": "number", "x": "number"}

@@ -20,7 +20,7 @@ from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader,
 from leverframe.domain.partition import Month
 from leverframe.errors import DefinitionError, SourceError
 
-MARCH = Month(2021, 3)
+MARCH = Partition.of("2021-03")
 ZONE = "America/New_York"
 EVENTS = ("03-31T23:30:00Z", "03-01T05:00:00Z", "03-01T04:59:59Z", "04-01T03:59:59Z", "03-09T00:00:00Z")
 TOLD = ("03-31T20:00:00Z", "03-02T05:00:00Z", "03-01T05:00:00Z", "04-02T00:00:00Z", "03-09T00:00:00Z")

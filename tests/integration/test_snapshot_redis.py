@@ -197,8 +197,8 @@ def test_requests_get_from_redis_what_the_build_gave(url: str, tmp_path: Path) -
     for number, (plan, types, world) in enumerate((plan, types, each) for plan, types, many in cases for each in many):
         root, namespace = tmp_path / str(number), f"world-{number}"
         write_world(world, root, types)
-        build(plan, MARCH, Month(2019, 12), DuckDBEngine(), root)
-        files = online_files(plan, span, (Month(2019, 12), MARCH), ZONE, root)
+        build(plan, MARCH, Partition.of("2019-12"), DuckDBEngine(), root)
+        files = online_files(plan, span, (Partition.of("2019-12"), MARCH), ZONE, root)
         kinds = {"id": "number", "k": "text", "g": "number", "x": "number"}
         tables = DuckDBSnapshooter().tables(plan, files, span)
         publish(url, about(plan, span, kinds), tables, ttl=100, namespace=namespace)

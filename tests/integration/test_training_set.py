@@ -23,7 +23,7 @@ from leverframe.errors import DefinitionError, LabelError, LeverframeError, Sour
 from leverframe.settings.params import FeaturesSettings, MonthRange
 
 MOMENT = pl.Datetime("us", "UTC")
-FIRST, SECOND = Month(2021, 1), Month(2021, 2)
+FIRST, SECOND = Partition.of("2021-01"), Partition.of("2021-02")
 STAR: dict[str, Any] = {
     "entities": {"visit": ["id"], "shop": ["shop"]},
     "spine": {"table": "visits", "key": "visit", "columns": ["shop", "size"]},

@@ -17,7 +17,7 @@ from leverframe.domain.features.star import Star
 from leverframe.domain.partition import Month
 
 World = dict[str, list[dict[str, Any]]]
-JANUARY, MARCH = Month(2020, 1), Month(2020, 3)
+JANUARY, MARCH = Partition.of("2020-01"), Partition.of("2020-03")
 MOMENT = pl.Datetime("us", "UTC")
 TYPES: dict[str, dict[str, Any]] = {
     "visits": {"id": pl.Int64, "k": pl.String, "g": pl.Int64, "x": pl.Float64},
@@ -194,7 +194,7 @@ def write_world(world: World, root: Path, types: dict[str, dict[str, Any]] = TYP
         timed = {} if table == "places" else {"event_time": MOMENT, "known_at": MOMENT}
         number = {"w": pl.Int64} if rows and "w" in rows[0] else {}
         schema = number | types[table] | timed
-        for month in [None] if table == "places" else [Month(2019, 12), JANUARY, Month(2020, 2), MARCH]:
+        for month in [None] if table == "places" else [Partition.of("2019-12"), JANUARY, Partition.of("2020-02"), MARCH]:
             inside = [row for row in rows if month is None or in_month(row["event_time"], month)]
             path = root / layout.raw(table, str(month) if month else layout.STATIC)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -216,7 +216,7 @@ def stored(world: World) -> World:
 
 
 def _month_of(moment: datetime) -> str:
-    return next(str(m) for m in (Month(2019, 12), JANUARY, Month(2020, 2), MARCH) if in_month(moment, m))
+    return next(str(m) for m in (Partition.of("2019-12"), JANUARY, Partition.of("2020-02"), MARCH) if in_month(moment, m))
 
 
 def close(ours: Any, theirs: Any) -> bool:

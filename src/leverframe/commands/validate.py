@@ -8,11 +8,14 @@ from leverframe import output, wiring
 
 
 @click.command(epilog="Example: leverframe validate --partition 2013-03 --history 2013-02 --history 2013-01")
-@click.option("--partition", required=True, help="Month as YYYY-MM, or `static` for lookup tables without months.")
-@click.option("--history", multiple=True, help="Earlier month to compare with; may be given several times.")
+@click.option("--partition", required=True, help="Such as 2013-01, or `static` for lookup tables without a time.")
+@click.option("--history", multiple=True, help="Earlier partition to compare with; may be given several times.")
+@click.option(
+    "--through", help="Last partition of data that exists, where several have one file; by default data.last."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every promise and what became of it as JSON.")
 @click.option("--markdown", is_flag=True, help="Print the broken promises as Markdown, at most 4 KB.")
-def validate(partition: str, history: tuple[str, ...], as_json: bool, markdown: bool) -> None:
+def validate(partition: str, history: tuple[str, ...], through: str | None, as_json: bool, markdown: bool) -> None:
     """Hold the tables of one partition against their contracts, and write a report and a profile.
 
     Ends with exit code 14 when a promise of severity error is broken; the report is written all the same.
@@ -21,7 +24,7 @@ def validate(partition: str, history: tuple[str, ...], as_json: bool, markdown: 
     from leverframe.domain.data.contract_markdown import render
 
     with wiring.stage("validate", partition) as (workspace, record):
-        report = run(workspace, partition, history)
+        report = run(workspace, partition, history, through)
         record.rows(sum(each.current.rows for each in report.tables))
     if as_json:
         output.product_json(report.to_json())

@@ -20,7 +20,7 @@ from leverframe.settings.periods import ALL, FORMS, ORDER, Period, period_of, un
 if TYPE_CHECKING:
     from leverframe.settings.params import DataSettings
 
-HISTORY = 2  # earlier groups that volume and null rates of one are compared with
+HISTORY = {"week": 4, "none": 0}  # earlier groups that volume and null rates of one are compared with, else 2
 GROUPS = 14  # the default grouping is the finest that has no more: about 50 stages
 
 _HOUR = timedelta(hours=1)
@@ -68,7 +68,9 @@ class Partition:
         return cls(period, ordinals[period])
 
     def __str__(self) -> str:
-        day, length = self.first_day if self.period != "none" else date.min, {"day": 10, "month": 7, "year": 4}
+        if self.period == "none":
+            return ALL
+        day, length = self.first_day, {"day": 10, "month": 7, "year": 4}
         match self.period:
             case "hour":
                 return f"{day}T{self.ordinal % 24:02d}"
@@ -76,8 +78,6 @@ class Partition:
                 return "{:04d}-W{:02d}".format(*day.isocalendar())
             case "quarter":
                 return f"{day.year:04d}-Q{self.ordinal % 4 + 1}"
-            case "none":
-                return ALL
         return str(day)[: length[self.period]]
 
     def __lt__(self, other: Partition) -> bool:
@@ -155,6 +155,16 @@ class Partitions:
         return "none" if self.group == "none" else self.first.period
 
     @property
+    def history(self) -> int:
+        """How many earlier groups the data of one are compared with."""
+        return HISTORY.get(self.group, 2)
+
+    @property
+    def start(self) -> datetime:
+        """The timestamp at which the data begin."""
+        return self.first.start(self.timezone)
+
+    @property
     def end(self) -> datetime:
         """The timestamp at which the data end."""
         return self.last.plus(1).start(self.timezone)
@@ -183,26 +193,30 @@ class Partitions:
         return Partition.at(local, self.first.period).within(self.group)
 
     def parts(self, group: Partition) -> list[Partition]:
-        """Return the partitions of a group that exist."""
-        first, last = self._whole(group)
-        return list(_between(max(first, self.first), min(last, self.last)))
+        """Return the partitions of a group that exist, in order; hours that clocks skipped do not."""
+        parts = list(_between(*self._ends(group)))
+        return [part for part in parts if part.start(self.timezone) != part.plus(1).start(self.timezone)] or parts
 
     def bounds(self, group: Partition) -> tuple[datetime, datetime]:
         """Return where a group begins and ends, end excluded: no later than the data, unless it lies outside."""
-        first, last = self._whole(group)
-        if first <= self.last and last >= self.first:
-            first, last = max(first, self.first), min(last, self.last)
+        first, last = self._ends(group)
         return first.start(self.timezone), last.plus(1).start(self.timezone)
 
-    def _whole(self, group: Partition) -> tuple[Partition, Partition]:
-        """Return the first and the last partition of a group, whether or not they exist."""
+    def whole(self, group: Partition) -> Partitions:
+        """Return all partitions of a group or of another longer period, whether or not their data exist."""
         if group.period == "none":
-            return self.first, self.last
+            return self
         first, after = (Partition.at(each.begins, self.first.period) for each in (group, group.plus(1)))
         # A week around the turn of two months belongs to the month before.
-        return first if first.within(group.period) == group else first.plus(1), (
-            after.plus(-1) if after.within(group.period) == group.plus(1) else after
-        )
+        first = first if first.within(group.period) == group else first.plus(1)
+        last = after.plus(-1) if after.within(group.period) == group.plus(1) else after
+        return replace(self, first=first, last=last)
+
+    def _ends(self, group: Partition) -> tuple[Partition, Partition]:
+        first, last = (whole := self.whole(group)).first, whole.last
+        if first > self.last or last < self.first:
+            return first, last
+        return max(first, self.first), min(last, self.last)
 
     def until(self, key: str | None) -> Partitions:
         """Return the partitions up to the one with that key, which is their last."""

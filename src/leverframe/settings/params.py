@@ -28,7 +28,7 @@ _IMPORT_PATH = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 
 def _a_key(given: Any) -> Any:
     if not isinstance(given, str):
-        raise ValueError(f'a partition is a text: write it in quotes, "{given}"')  # noqa: TRY004 - pydantic wants it
+        raise ValueError(f'a partition is a text: write it in quotes, "{given}"')
     return given
 
 
