@@ -121,7 +121,8 @@ def write_case(folder: Path, case: str, path: str) -> None:
 
 def visits(first: datetime, last: datetime, minutes: int) -> list[Row]:
     """Return a visit about every so many minutes from ``first`` to before ``last``; some were never paid."""
-    draw, rows, at = np.random.default_rng(7), [], first.astimezone(UTC)
+    rows: list[Row] = []
+    draw, at = np.random.default_rng(7), first.astimezone(UTC)
     while at < last.astimezone(UTC):
         spent, paid = float(draw.gamma(2.0, 9.0)), at + timedelta(hours=float(draw.integers(1, 40)))
         rows.append(

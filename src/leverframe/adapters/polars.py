@@ -16,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from leverframe.domain import layout
-from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader, path_of
+from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader
+from leverframe.domain.data.placeholders import path_of
 from leverframe.domain.model.table import column as table_column
 from leverframe.domain.partition import Partition
 from leverframe.errors import SourceError
@@ -47,7 +48,8 @@ class PolarsFrames:
                 case Parquet():
                     return pl.scan_parquet(self._files(path_of(reader.path, partition), None))
                 case Query():
-                    return pl.DataFrame(self._query(reader.sql, reader.database)).lazy()
+                    database = path_of(reader.database, partition) if reader.database else None
+                    return pl.DataFrame(self._query(reader.sql, database)).lazy()
                 case Function():
                     return _called(reader, partition)
         except _UNREADABLE as error:

@@ -8,22 +8,19 @@ table. Ingesting a group again, after late or corrected data, simply rewrites it
 from __future__ import annotations
 
 import itertools
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from leverframe.domain import layout
+from leverframe.domain.data.placeholders import finest, has_placeholder, path_of
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, SourceError, nearest
-from leverframe.settings.periods import ORDER, Period
+from leverframe.settings.periods import Period
 
 Frame = Any  # of polars; only the adapter and the case know
-
-_PLACEHOLDERS: Mapping[str, Period] = {period: period for period in ORDER[:-1]}
-_PLACEHOLDER = re.compile(rf"\{{(partition|{'|'.join(_PLACEHOLDERS)})\}}")
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,10 @@ class Parquet:
 
 @dataclass(frozen=True)
 class Query:
-    """A SELECT, or the name of a table, that DuckDB can read; attached read-only to ``database`` if named."""
+    """A SELECT, or the name of a table, that DuckDB can read; attached read-only to ``database`` if named.
+
+    Placeholders in the path of the database as in ``Csv``.
+    """
 
     sql: str
     database: str | None = None
@@ -169,39 +169,6 @@ def inputs(sources: Mapping[str, Source], *, static: bool, placed: bool) -> list
     return list(dict.fromkeys(_without_glob(pattern) for pattern in patterns))
 
 
-def path_of(pattern: str, partition: Partition | None) -> str:
-    """Return a path with its placeholders replaced by keys, or by any where there is no partition."""
-
-    def key(placeholder: re.Match[str]) -> str:
-        if partition is None:
-            return "*"
-        return str(partition if placeholder[1] == "partition" else partition.within(_PLACEHOLDERS[placeholder[1]]))
-
-    return _PLACEHOLDER.sub(key, pattern)
-
-
-def finest(patterns: Iterable[str], period: Period) -> Period | None:
-    """Return the period of which each partition has files of its own in these paths, None where they name none.
-
-    ``period`` is that of the partitions. Raises ``DefinitionError`` for a placeholder that is finer.
-    """
-    named = [around for pattern in patterns for _, around in placeholders(pattern, period)]
-    return min(named, key=ORDER.index, default=None)
-
-
-def placeholders(pattern: str, period: Period) -> list[tuple[str, Period]]:
-    """Return the placeholders of a path, each once, with the period that each stands for; errors as in ``finest``."""
-    names = dict.fromkeys(_PLACEHOLDER.findall(pattern))
-    for name in names:
-        if ORDER.index(_PLACEHOLDERS.get(name, period)) < ORDER.index(period):
-            raise DefinitionError(
-                f"a source has `{{{name}}}` in its path, and a partition is a {period}",
-                why=f"there is no {name} to put there",
-                next=f"write `{{{period}}}`, or a glob; or set `period: {name}` under `data` in params.yaml",
-            )
-    return [(name, _PLACEHOLDERS.get(name, period)) for name in names]
-
-
 def _paths(reader: Reader) -> list[str]:
     """Return the paths that a reader names, as they are declared."""
     match reader:
@@ -276,11 +243,9 @@ class _Reading:
     def _units(self, name: str, group: Partition) -> list[Partition | None]:
         """Return what a table is read for, one after another: partitions that have files, or None for all at once."""
         period = self._period(name)
-        return (
-            [None]
-            if period is None
-            else list(dict.fromkeys(each.within(period) for each in self.partitions.parts(group)))
-        )
+        if period is None:
+            return [None]
+        return list(dict.fromkeys(part.within(period) for part in self.partitions.parts(group)))
 
     def _period(self, name: str) -> Period | None:
         period, readers = self.partitions.period, [self.sources[each].read for each in (name, *self.sources[name].uses)]
@@ -296,9 +261,12 @@ class _Reading:
         times = (str(source.event_time), str(source.known_at))
         whole = self._shaped(name, unit)
         _check_times(name, times, self.frames.columns(name, whole))
-        if unit is not None and any(map(_PLACEHOLDER.search, _paths(source.read))):
+        if unit is not None:  # what is read for one may hold rows of others, which are read for those
             around = self.partitions.whole(unit)
-            _check_file(name, unit, around.start, self.frames.outside(name, whole, times, around.start, around.end))
+            if any(map(has_placeholder, _paths(source.read))):
+                _check_file(name, unit, around.start, self.frames.outside(name, whole, times, around.start, around.end))
+            start = max(start.astimezone(UTC), around.start.astimezone(UTC))
+            end = min(end.astimezone(UTC), around.end.astimezone(UTC))
         return self.frames.cut(whole, times, start, end)
 
     def _shaped(self, name: str, unit: Partition | None) -> Frame:

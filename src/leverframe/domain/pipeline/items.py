@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from leverframe.domain.data.ingest import finest, placeholders
+from leverframe.domain.data.placeholders import finest, placeholders
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.settings.periods import Period, period_of
 

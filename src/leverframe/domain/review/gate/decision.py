@@ -132,7 +132,7 @@ def _by_key(question: Question, ours: tuple[Holdout, Table], theirs: tuple[Model
     if len(matched) < _LEAST_SHARED * len(candidate.labels):
         raise DefinitionError(
             f"only {len(matched):,} of {len(candidate.labels):,} rows of the hold-out were answered by both models",
-            why="features and the months of the hold-out changed together",
+            why="features and the partitions of the hold-out changed together",
             next="change one of the two, merge it, then the other",
         )
     rows, there = (np.array(each, dtype=np.int64) for each in zip(*matched, strict=True))
