@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from leverframe import wiring
 from leverframe.application.explain import picture
@@ -18,6 +19,7 @@ from leverframe.application.status import status
 from leverframe.cli import leverframe
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import TrainingSet
+from leverframe.domain.partition import Partitions
 from leverframe.domain.pipeline.status.status_table import mermaid
 from leverframe.domain.pipeline.summary import Results, summary
 from leverframe.errors import LeverframeError
@@ -69,12 +71,15 @@ def test_every_setting_and_exit_code_is_explained() -> None:
             assert f"| {kind.exit_code} | `{kind.__name__}` |" in page
 
 
-def test_the_smallest_settings_of_the_guide_are_accepted(tmp_path: Path) -> None:
-    """What a newcomer copies works."""
+def test_the_settings_of_the_guide_are_accepted(tmp_path: Path) -> None:
+    """What a newcomer copies works, with months and with the days of the second example."""
     guide = (ROOT / "docs/guides/settings.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
-    (tmp_path / "params.yaml").write_text(example, encoding="utf-8")
-    assert read_params(tmp_path / "params.yaml").features.label == "bought"
+    smallest, daily = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL))
+    daily = smallest | daily | {"features": smallest["features"] | daily["features"]}
+    for content, groups in ((smallest, 3), (daily, 8)):
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        params = read_params(tmp_path / "params.yaml")
+        assert (params.features.label, len(Partitions.of(params.data).groups())) == ("bought", groups)
 
 
 def test_the_page_of_an_own_case_builds_and_runs(tmp_path: Path) -> None:
