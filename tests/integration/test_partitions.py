@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -260,3 +261,19 @@ def test_a_day_more_of_400_runs_its_group_and_what_is_behind_it(tmp_path: Path) 
     answer = shop.run("features", "get", *asked, "--snapshot", "models/bundle/snapshot.bin", "--json")
     assert answer.code == 0, answer.stderr
     assert json.loads(answer.stdout)["features"]["shop_spent_count_16d"] > 0
+    assert served(shop) == 200
+
+
+def served(shop: Shop) -> int:
+    """Serve the bundle, send the example that the server shows, and return the status of the response."""
+    started = shop.run("serve", "--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--json")
+    assert started.code == 0, started.stderr
+    told = json.loads(started.stdout)
+    connection = http.client.HTTPConnection("127.0.0.1", told["running"]["port"], timeout=60)
+    try:
+        body = json.dumps(told["example"])
+        connection.request("POST", "/v2/models/visits/infer", body, {"content-type": "application/json"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+        assert shop.run("serve", "--stop").code == 0
