@@ -232,3 +232,28 @@ except DiskError as error:
     assert "the previous version of the file is untouched" in done.stdout
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def daily(root: Path, *values: str) -> pl.DataFrame:
+    """Ingest a month of as many daily files, each with one row that has one of the ``values``; return that column."""
+    for day, value in enumerate(values, start=1):
+        at = f"2021-03-0{day}T12:00:00Z"
+        (root / f"day-2021-03-0{day}.csv").write_text(f"id,at,told,value\n{day},{at},{at},{value}\n", encoding="utf-8")
+    days = Partitions(Partition.of("2021-03-01"), Partition.of(f"2021-03-0{len(values)}"), "month", "America/New_York")
+    run({"table": source(Csv("day-{day}.csv"))}, MARCH, days, PolarsFrames(root, arrow_table), root)
+    return pl.read_parquet(root / layout.raw("table", "2021-03"))
+
+
+def test_files_of_a_group_agree_on_the_types_that_their_values_tell(tmp_path: Path) -> None:
+    """A day without any value has the type of the others, and whole numbers are numbers: as in one file of all days."""
+    assert daily(tmp_path, "1", "", "2.5")["value"].to_list() == [1.0, None, 2.5]
+    assert daily(tmp_path, "", "", "")["value"].to_list() == [None] * 3
+    assert daily(tmp_path, "1", "2")["value"].dtype == pl.Int64
+
+
+def test_files_of_a_group_with_digits_and_letters_are_refused(tmp_path: Path) -> None:
+    """Digits that became numbers have lost their leading zeros, so they are not made texts again."""
+    with pytest.raises(SourceError, match="the partitions of table `table` as one") as caught:
+        daily(tmp_path, "007", "b7")
+    assert "Csv(types=...)" in caught.value.next
+    assert not (tmp_path / "data").exists()
