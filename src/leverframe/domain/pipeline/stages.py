@@ -275,10 +275,7 @@ def _model_stages(case: _Case) -> tuple[Stage, ...]:
         Stage(
             "evaluate",
             "leverframe evaluate",
-            (
-                *case.code("evaluate", case.estimator),
-                *(described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
-            ),
+            (*case.code("evaluate", case.estimator), described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
             ("data.timezone", "evaluate"),
             cached=(_path(layout.PREDICTIONS),),
             in_git=(card, _path(layout.PLOTS), _path(layout.PICTURES)),
