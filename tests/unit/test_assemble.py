@@ -9,7 +9,7 @@ from typing import Any
 from leverframe.domain import layout
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.report.assemble import assembled
-from leverframe.domain.review.report.card import Card, ParameterChange, Constraints
+from leverframe.domain.review.report.card import Card, Constraints, ParameterChange
 from leverframe.errors import DefinitionError
 
 BASE, HEAD = "a" * 40, "b" * 40
