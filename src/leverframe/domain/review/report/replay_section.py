@@ -19,7 +19,7 @@ def replay_section(comparison: ReplayComparison) -> str:
     lines = [
         f"{mark} {verdict}",
         "",
-        "| requests | rows | another label | refused here alone | ms, base | ms, here |",
+        "| requests | rows | another label | newly refused | ms, base | ms, this change |",
         "|---:|---:|---:|---:|---:|---:|",
         f"| {figures.requests:,} | {figures.rows:,} | {other} | {figures.lost:,} "
         f"| {figures.before_ms:.2f} | {figures.after_ms:.2f} |",
@@ -33,7 +33,7 @@ def replay_section(comparison: ReplayComparison) -> str:
 def _flips(largest: tuple[Flip, ...]) -> list[str]:
     if not largest:
         return []
-    lines = ["| furthest apart | row | base | here | change |", "|---|---:|---:|---:|---:|"]
+    lines = ["| largest differences | row | base | this change | difference |", "|---|---:|---:|---:|---:|"]
     for flip in largest:
         cells = [f"{flip.row:,}", short(flip.before), short(flip.after), f"{flip.after - flip.before:+,.4f}"]
         lines.append(f"| {code(flip.request, 60)} | {' | '.join(cells)} |")
