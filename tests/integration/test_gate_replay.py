@@ -83,7 +83,7 @@ def test_a_change_above_the_rule_of_the_base_is_refused(shop: Shop) -> None:
     with_rule(shop, "0.1", "1.0")
     found = gated(shop, code=30)
     assert [each["reason"] for each in found["violations"]] == ["replay-differs"]
-    assert all(each["kept"] for each in found["metrics"])
+    assert all(each["passed"] for each in found["metrics"])
     assert found["replay"]["share"] > found["replay"]["maximum"] == 0.1
     section = card(shop)
     assert "❌" in section
