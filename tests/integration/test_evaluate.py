@@ -301,7 +301,7 @@ def test_the_commands_train_and_judge(tmp_path: Path, monkeypatch: pytest.Monkey
     }
     (tmp_path / "params.yaml").write_text(json.dumps(settings))  # JSON is YAML
     monkeypatch.chdir(tmp_path)
-    for command, shown, path in (("train", "md5", layout.MODEL_DESCRIPTION), ("evaluate", "ROC", layout.METRICS)):
+    for command, shown, path in (("train", "md5", layout.MODEL_DESCRIPTION), ("evaluate", "AUC", layout.METRICS)):
         plain = CliRunner().invoke(leverframe, [command], catch_exceptions=False)
         assert plain.exit_code == 0
         assert shown in plain.stdout
