@@ -122,17 +122,21 @@ def ours_bad(root: Path, rows: int) -> Work:
 
 def stage(root: Path, rows: int) -> Work:
     """Run the whole room: checks, monitors with a unique key, and the profile."""
+    from leverframe.adapters.disk import Disk
     from leverframe.adapters.duckdb.statistics import DuckDBStatistician
     from leverframe.adapters.pandera import PanderaChecker
     from leverframe.domain.data.contract import Contract
     from leverframe.domain.data.shape import UniqueKey
     from leverframe.domain.data.trend import Freshness, NullRate
     from leverframe.domain.data.validate import Validation, run
+    from leverframe.domain.partition import Partition, Partitions
     from leverframe.files import write_json
 
     monitors = (Freshness(timedelta(days=1)), UniqueKey(("id",)), NullRate())
     contracts = {"table": Contract(_schema("polars", 1000), monitors)}
-    room = Validation(contracts, {"table": False}, "UTC", PanderaChecker(), DuckDBStatistician(), root)
+    january = Partition.of("2013-01")
+    months, exists = Partitions(january, january, "month", "UTC"), Disk(root).exists
+    room = Validation(contracts, {"table": False}, months, PanderaChecker(), DuckDBStatistician(), exists, root)
 
     def work() -> dict[str, Any]:
         report = run(room, "2013-01")

@@ -112,16 +112,15 @@ def make(root: Path, spine: int, last: int) -> Work:
     from leverframe import wiring
     from leverframe.adapters.polars import PolarsFrames
     from leverframe.domain.data.ingest import run
-    from leverframe.domain.partition import months
 
     def work() -> dict[str, Any]:
         for name, rows, salt in (("spine", spine, 13), ("history", spine * 10, 17)):
             moment, path = MOMENT.format(salt=salt), root / f"{name}.parquet"
             duckdb.execute(MAKE.format(keys=KEYS, rows=rows, moment=moment, path=path))
         workspace = wiring.workspace()
-        for month in months("2013-01", f"2013-{last:02d}"):
+        for month in workspace.partitions.groups(last=f"2013-{last:02d}"):
             frames = PolarsFrames(Path(), lambda *_: None)
-            run(workspace.sources, month, workspace.params.data.timezone, frames, root)
+            run(workspace.sources, month, workspace.partitions, frames, root)
         flights = pl.concat([pl.read_parquet(path) for path in sorted((root / "data/raw/flights").glob("*.parquet"))])
         flights.write_parquet(root / "flights.parquet", row_group_size=200_000)
         return {}

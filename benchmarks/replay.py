@@ -25,7 +25,6 @@ from leverframe.application.evaluate import evaluate
 from leverframe.application.ingest import ingest
 from leverframe.application.train import train as fit
 from leverframe.application.training_set import training_set
-from leverframe.domain.partition import months
 
 NAME = "benchmarks.replay"
 CASE = "pipelines/flights"
@@ -81,10 +80,11 @@ def main() -> None:
 def figures() -> dict[str, Any]:
     """Build the features of the year, then train and judge every scenario."""
     given = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    for month in ["static", *map(str, months("2013-01", "2013-12"))]:
-        ingest(wiring.workspace(), month)
-    for built in months("2013-01", "2013-12"):
-        build(wiring.workspace(), str(built))
+    groups = [str(group) for group in wiring.workspace().partitions.groups()]
+    for key in ["static", *groups]:
+        ingest(wiring.workspace(), key)
+    for key in groups:
+        build(wiring.workspace(), key)
     found = {name: _judged(given, scenario) for name, scenario in SCENARIOS.items()}
     reached = {
         "late15_auc": found["late15"]["auc"],

@@ -1,0 +1,1 @@
+"""The pages, and what draws the picture in one of them."""

@@ -3,7 +3,7 @@
 ``from leverframe.case import Source, Csv, Contract, UniqueKey``. These names keep their meaning within a
 major version; every other module is private. Nothing heavy is imported here.
 
-- sources.py: ``Source`` with a reader, ``Csv``, ``Parquet``, ``Query`` or ``Function``
+- sources.py: ``Source`` with a reader, ``Csv``, ``Parquet``, ``Query`` or ``Function``, which gets a ``Partition``
 - contracts.py: ``Contract`` with a pandera schema and the monitors ``UniqueKey``, ``ForeignKey``, ``SchemaDiff``,
   ``Freshness``, ``Volume`` and ``NullRate``
 - model.py: an estimator function gets a ``Label`` and the ``Feature``s of the training set
@@ -16,6 +16,7 @@ from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Source
 from leverframe.domain.data.shape import ForeignKey, SchemaDiff, UniqueKey
 from leverframe.domain.data.trend import Freshness, NullRate, Volume
 from leverframe.domain.features.training_set import Feature, Label
+from leverframe.domain.partition import Partition
 
 __all__ = [
     "Contract",
@@ -27,6 +28,7 @@ __all__ = [
     "Label",
     "NullRate",
     "Parquet",
+    "Partition",
     "Query",
     "SchemaDiff",
     "Source",

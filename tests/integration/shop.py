@@ -75,9 +75,8 @@ def orders(frame):
 def index(month):
     """Return what a chair, desk, lamp and shelf cost on each day of the month, in percent of the list."""
     hold(month)
-    days = pl.datetime_range(
-        pl.datetime(month.year, month.number, 1), pl.datetime(month.year, month.number, 28), time_zone="UTC", eager=True
-    )
+    first = pl.datetime(month.first_day.year, month.first_day.month, 1)
+    days = pl.datetime_range(first, first.dt.offset_by("27d"), time_zone="UTC", eager=True)
     return pl.concat(
         pl.DataFrame({"product": name, "percent": [100.0 + (day.day * number) % 7 for day in days], "day": days})
         for number, name in enumerate(("chair", "desk", "lamp", "shelf"), start=1)

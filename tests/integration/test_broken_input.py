@@ -161,7 +161,7 @@ CASES = [
     Case("all-null column, validate", ingested(every("customer", lambda _: "")), "validate", 14, ("`customer`", "468")),
     Case("empty partition", raw(lambda rows: rows.clear()), "ingest", 13, ("`orders`", "2024-02")),
     Case("rows of another month", raw(every("placed_at", lambda row: row["placed_at"].replace("2024-02", "2024-03"))),
-         "ingest", 13, ("468 rows in the file of 2024-02 for table `orders` lie outside of that month",)),
+         "ingest", 13, ("468 rows in the file of 2024-02 for table `orders` lie outside of it",)),
     Case("text for a number, validate", ingested(lambda rows: rows[0].update(quantity="two")), "validate", 14,
          ("`quantity`", "type")),
     Case("wrong type, validate", retyped, "validate", 14, ("`quantity`", "its type is")),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.provenance import provenance
 from leverframe.adapters.duckdb.splits import DuckDBSplitter
@@ -19,13 +20,13 @@ from leverframe.domain import layout
 from leverframe.domain.features.build import needed_files, run
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.split import Cut
-from leverframe.domain.partition import Month
 from leverframe.errors import DefinitionError, SourceError
 from tests.fakes.reference import reference
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,
     MARCH,
+    WORLD,
     World,
     close,
     corrected_worlds,
@@ -43,7 +44,7 @@ AT = datetime(2020, 3, 2, 12, tzinfo=UTC)
 def built(plan: Plan, world: World, root: Path) -> list[dict[str, Any]]:
     """Return the features of March that the engine builds."""
     write_world(world, root, CORRECTED_TYPES)
-    run(plan, MARCH, Month(2019, 12), DuckDBEngine(), root)
+    run(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
     return pl.read_parquet(root / layout.features(str(MARCH))).to_dicts()
 
 
@@ -136,7 +137,7 @@ def test_provenance_counts_newest_versions(world: World, tmp_path: Path) -> None
     """A person who asks where a feature came from is told one event, and when its newest version came."""
     plan, both = plan_of(CORRECTED), corrected(world, "events", 1.5, v=50.0)
     built(plan, both, tmp_path)
-    files = needed_files(plan, MARCH, Month(2019, 12), tmp_path)
+    files = needed_files(plan, MARCH, WORLD, Disk(tmp_path).exists, tmp_path)
     for row, newest in ((1, "2020-03-02 12:00:00"), (2, "2020-03-02 13:30:00")):
         origins = {each.feature: each for each in provenance(plan, tmp_path / layout.features("2020-03"), files, row)}
         assert (origins["place_v_sum_2d"].rows, origins["place_v_sum_2d"].newest) == (1, newest)

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 import yaml
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.query import arrow_table
 from leverframe.adapters.polars import PolarsFrames
@@ -23,7 +24,7 @@ from leverframe.domain.data import ingest
 from leverframe.domain.features.build import Engine, run
 from leverframe.domain.features.plan import Plan, compile_star
 from leverframe.domain.features.star import Star, read_star
-from leverframe.domain.partition import Month
+from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
 from pipelines.flights.sources import SOURCES
 from tests.fakes.reference import reference
@@ -32,6 +33,7 @@ from tests.integration.worlds import (
     CORRECTED_TYPES,
     MARCH,
     STAR,
+    WORLD,
     World,
     batched_star,
     close,
@@ -51,7 +53,6 @@ if not shutil.which("java"):
     pytest.skip("Spark runs on Java, and this machine has none", allow_module_level=True)
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
 
-FIRST = Month(2019, 12)
 ROOT = Path(__file__).parents[2]
 
 
@@ -65,9 +66,11 @@ def spark() -> Iterator[SparkEngine]:
         yield SparkEngine("local[2]", "1g", running=running)
 
 
-def built(plan: Plan, engine: Engine, root: Path, month: Month = MARCH, first: Month = FIRST) -> pl.DataFrame:
+def built(
+    plan: Plan, engine: Engine, root: Path, month: Partition = MARCH, partitions: Partitions = WORLD
+) -> pl.DataFrame:
     """Return the features that an engine builds."""
-    return pl.read_parquet(root / run(plan, month, first, engine, root).path)
+    return pl.read_parquet(root / run(plan, month, partitions, engine, Disk(root).exists, root).path)
 
 
 def equal_everywhere(plan: Plan, engine: Engine, root: Path, expected: list[dict[str, Any]]) -> int:
@@ -135,12 +138,12 @@ def test_events_without_a_key_are_found_across_buckets(spark: SparkEngine, tmp_p
 def test_a_month_of_flights_is_equal_to_the_last_bit(spark: SparkEngine, tmp_path: Path) -> None:
     """Every feature and label of March 2013, with the change to summer time in it: 0 mismatches, same schema."""
     plan = compile_star(read_star(ROOT / "pipelines/flights/star.yaml"))
-    frames, zone = PolarsFrames(tmp_path, arrow_table), "America/New_York"
-    months = [Month(2013, number) for number in (1, 2, 3)]
+    frames, months = PolarsFrames(tmp_path, arrow_table), [Partition.of(f"2013-0{number}") for number in (1, 2, 3)]
+    quarter = Partitions(months[0], months[-1], "month", "America/New_York")
     for month in (None, *months):
-        ingest.run(SOURCES, month, zone, frames, tmp_path)
-    theirs = built(plan, DuckDBEngine(), tmp_path, months[-1], months[0])
-    ours = built(plan, spark, tmp_path, months[-1], months[0])
+        ingest.run(SOURCES, month, quarter, frames, tmp_path)
+    theirs = built(plan, DuckDBEngine(), tmp_path, months[-1], quarter)
+    ours = built(plan, spark, tmp_path, months[-1], quarter)
     assert ours.height == 28834
     assert ours.equals(theirs, null_equal=True)
     assert ours.schema == theirs.schema
@@ -152,7 +155,7 @@ def test_the_file_is_of_the_form_that_duckdb_writes(spark: SparkEngine, tmp_path
     plan, path = plan_of(), tmp_path / layout.features(str(MARCH))
     forms = []
     for engine in (DuckDBEngine(), spark):
-        run(plan, MARCH, FIRST, engine, tmp_path)
+        run(plan, MARCH, WORLD, engine, Disk(tmp_path).exists, tmp_path)
         forms.append((pl.read_parquet_schema(path), pl.read_parquet_metadata(path)))
     assert forms[0] == forms[1]
     assert forms[1][1]["spec"] == plan.spec
@@ -204,7 +207,7 @@ def test_what_duckdb_refuses_spark_refuses_in_the_same_words(change: str, spark:
     said = []
     for engine in (DuckDBEngine(), spark):
         with pytest.raises((SourceError, LabelError)) as caught:
-            run(plan_of(), MARCH, FIRST, engine, tmp_path)
+            run(plan_of(), MARCH, WORLD, engine, Disk(tmp_path).exists, tmp_path)
         said.append((type(caught.value), caught.value.what, caught.value.next, "cut" in change or caught.value.why))
         assert not list((tmp_path / layout.FEATURES).glob("*"))
     assert said[0] == said[1]
@@ -216,11 +219,11 @@ def test_a_page_that_cannot_be_decoded_is_found_by_its_file(spark: SparkEngine, 
     world["events"] = [world["events"][0] | {"event_time": datetime(2020, 2, 20, tzinfo=UTC)}] * 50
     world["events"] = [row | {"seen_at": row["event_time"]} for row in world["events"]]
     write_world(world, tmp_path)
-    run(plan_of(), MARCH, FIRST, spark, tmp_path)
+    run(plan_of(), MARCH, WORLD, spark, Disk(tmp_path).exists, tmp_path)
     good = (tmp_path / layout.features(str(MARCH))).read_bytes()
     _spoilt("page", world, tmp_path)
     with pytest.raises(SourceError, match=r"cannot read .*events/2020-02\.parquet"):
-        run(plan_of(), MARCH, FIRST, spark, tmp_path)
+        run(plan_of(), MARCH, WORLD, spark, Disk(tmp_path).exists, tmp_path)
     assert (tmp_path / layout.features(str(MARCH))).read_bytes() == good
 
 
@@ -236,7 +239,7 @@ def test_a_type_that_spark_would_change_is_refused_before_it_starts(
     path = tmp_path / layout.raw("places", layout.STATIC)
     pl.DataFrame({"k": ["a"], "size": pl.Series([None], dtype=dtype)}).write_parquet(path)
     with pytest.raises(DefinitionError, match=rf"cannot run this plan: `size` of `places` is .*{words}"):
-        run(plan_of(), MARCH, FIRST, spark, tmp_path)
+        run(plan_of(), MARCH, WORLD, spark, Disk(tmp_path).exists, tmp_path)
     assert not (tmp_path / layout.FEATURES).exists()
 
 

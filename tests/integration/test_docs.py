@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from leverframe import wiring
 from leverframe.application.explain import picture
@@ -19,6 +20,7 @@ from leverframe.cli import leverframe
 from leverframe.documents import parsed
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import TrainingSet
+from leverframe.domain.partition import Partitions
 from leverframe.domain.pipeline.status.status_table import mermaid
 from leverframe.domain.pipeline.summary import Results, summary
 from leverframe.errors import LeverframeError
@@ -71,13 +73,21 @@ def test_every_setting_and_exit_code_is_explained() -> None:
 
 
 def test_the_settings_of_the_guide_are_accepted(tmp_path: Path) -> None:
-    """What a newcomer copies works, in both files."""
+    """What a newcomer copies works, in both files, with months and with the days of the later example."""
     guide = (ROOT / "docs/guides/settings.md").read_text(encoding="utf-8")
     files = dict(re.findall(r"^`([\w.]+)`:\n\n```yaml\n(.*?)```", guide, re.DOTALL | re.MULTILINE))
     assert set(files) == {"params.yaml", "leverframe.yaml"}
     for name, content in files.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
     assert read_params(tmp_path / "params.yaml").features.label == "bought"
+    smallest = yaml.safe_load(files["params.yaml"])
+    daily = next(each for each in map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL))
+                 if each.get("data", {}).get("period") == "day")  # fmt: skip
+    daily = smallest | daily | {"features": smallest["features"] | daily["features"]}
+    for content, groups in ((smallest, 3), (daily, 8)):
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+        params = read_params(tmp_path / "params.yaml")
+        assert (params.features.label, len(Partitions.of(params.data).groups())) == ("bought", groups)
     assert read_levers(tmp_path / "leverframe.yaml").deploy.environments["production"].after == "staging"
 
 

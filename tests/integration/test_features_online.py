@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.polars import PolarsTables
@@ -28,7 +29,7 @@ from leverframe.domain.features.plan import Plan, Step, Windows
 from leverframe.domain.features.request import Requests, moment, parsed, required
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.vector import answered, vectors
-from leverframe.domain.partition import Month
+from leverframe.domain.partition import Partition
 from leverframe.errors import ParityError, RequestError, SnapshotError, SourceError
 from leverframe.serving.row import RowByRow
 from tests.integration.worlds import (
@@ -36,6 +37,8 @@ from tests.integration.worlds import (
     CORRECTED_TYPES,
     MARCH,
     TYPES,
+    WORLD,
+    ZONE,
     World,
     corrected_worlds,
     plan_of,
@@ -45,8 +48,7 @@ from tests.integration.worlds import (
 )
 from tests.profiles import examples
 
-ZONE = "America/New_York"
-DECEMBER, APRIL = Month(2019, 12), Month(2020, 4)
+APRIL = Partition.of("2020-04")
 slow = settings(max_examples=examples(0.4), suppress_health_check=list(HealthCheck))
 WHOLE = Span(MARCH.start(ZONE) - timedelta(days=3), APRIL.start(ZONE))
 FIELDS = {"id": "number", "k": "text", "g": "number", "x": "number"}
@@ -54,14 +56,14 @@ FIELDS = {"id": "number", "k": "text", "g": "number", "x": "number"}
 
 def taken(plan: Plan, root: Path, span: Span = WHOLE) -> SnapshotFile:
     """Return a snapshot of the tables under ``root``, opened."""
-    files = online_files(plan, span, (DECEMBER, MARCH), ZONE, root)
+    files = online_files(plan, span, WORLD, Disk(root).exists, root)
     write(root / "snapshot.bin", about(plan, span, FIELDS), DuckDBSnapshooter().tables(plan, files, span))
     return SnapshotFile(root / "snapshot.bin", spec=plan.spec)
 
 
 def parity(plan: Plan, root: Path, online: Plan | None = None) -> Parity:
     """Build March and compare it with what a snapshot gives, by another plan if one is given."""
-    build(plan, MARCH, DECEMBER, DuckDBEngine(), root)
+    build(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
     return compare(online or plan, [MARCH], PolarsTables(root), lambda _: taken(online or plan, root))
 
 
@@ -111,7 +113,7 @@ def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, ahea
     with TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(world, root)
-        build(plan, MARCH, DECEMBER, DuckDBEngine(), root)
+        build(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
         rows = PolarsTables(root).arrays(MARCH, [*required(plan), "as_of"])
         store = taken(plan, root)
         single = RowByRow(plan, store)
@@ -147,7 +149,7 @@ def _in_between(world: World, day: int, plan: Plan, types: dict[str, dict[str, A
     with TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(world, root, types)
-        build(plan, MARCH, DECEMBER, DuckDBEngine(), root)
+        build(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
         rows = PolarsTables(root).arrays(MARCH, [*required(plan), "as_of"])
         kept = np.flatnonzero(np.ma.getdata(rows["as_of"]) <= microseconds_of(until))
         asked = Requests({name: rows[name][kept] for name in required(plan)}, np.ma.getdata(rows["as_of"])[kept])
@@ -161,7 +163,7 @@ def test_one_row_and_many_rows_give_the_same(tmp_path: Path) -> None:
     """A single request looks only at its own events, many at all of them: no difference to the last bit."""
     plan = plan_of()
     write_world(small_world(), tmp_path)
-    build(plan, MARCH, DECEMBER, DuckDBEngine(), tmp_path)
+    build(plan, MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
     rows, store = PolarsTables(tmp_path).arrays(MARCH, [*required(plan), "as_of"]), taken(plan, tmp_path)
     many = {name: np.ma.concatenate([rows[name]] * 40) for name in rows}
     at = np.ma.getdata(many["as_of"])

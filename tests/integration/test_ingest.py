@@ -17,11 +17,11 @@ from leverframe.adapters.duckdb.query import arrow_table
 from leverframe.adapters.polars import PolarsFrames
 from leverframe.domain import layout
 from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader, Source, run
-from leverframe.domain.partition import Month
+from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, SourceError
 
-MARCH = Month(2021, 3)
-ZONE = "America/New_York"
+MARCH = Partition.of("2021-03")
+MONTHS = Partitions(MARCH, MARCH, "month", "America/New_York")
 EVENTS = ("03-31T23:30:00Z", "03-01T05:00:00Z", "03-01T04:59:59Z", "04-01T03:59:59Z", "03-09T00:00:00Z")
 TOLD = ("03-31T20:00:00Z", "03-02T05:00:00Z", "03-01T05:00:00Z", "04-02T00:00:00Z", "03-09T00:00:00Z")
 ROWS: dict[str, list[Any]] = {
@@ -47,7 +47,7 @@ def source(read: Reader, **changes: Any) -> Source:
 def ingested(root: Path, read: Reader, **changes: Any) -> pl.DataFrame:
     """Ingest March of a table and return what was written."""
     given = source(read, **changes)
-    run({"table": given}, None if given.static else MARCH, ZONE, PolarsFrames(root, arrow_table), root)
+    run({"table": given}, None if given.static else MARCH, MONTHS, PolarsFrames(root, arrow_table), root)
     return pl.read_parquet(root / layout.raw("table", "2021-03"))
 
 
@@ -113,7 +113,7 @@ def test_static_tables_have_one_file_and_uses_are_handed_over(readers: dict[str,
         return frame.join(names.select("id", twice=pl.col("id") * 2), on="id").select("id", "twice")
 
     tables = {"names": Source(readers["parquet"]), "both": Source(readers["csv"], transform=doubled, uses=("names",))}
-    written = run(tables, None, ZONE, PolarsFrames(tmp_path, arrow_table), tmp_path)
+    written = run(tables, None, MONTHS, PolarsFrames(tmp_path, arrow_table), tmp_path)
     assert [(each.table, each.rows) for each in written] == [("names", 5), ("both", 5)]
     assert pl.read_parquet(tmp_path / layout.raw("both", layout.STATIC))["twice"].sum() == 30
 
@@ -159,13 +159,13 @@ def broken(given: Any) -> Any:
 def test_a_transform_that_fails_is_named(given: Source, words: str, tmp_path: Path) -> None:
     """What a person's function raises is told with its name, not as a bug."""
     with pytest.raises(DefinitionError, match=words):
-        run({"table": given}, None, ZONE, PolarsFrames(tmp_path, arrow_table), tmp_path)
+        run({"table": given}, None, MONTHS, PolarsFrames(tmp_path, arrow_table), tmp_path)
 
 
 def test_a_function_that_fails_is_named(tmp_path: Path) -> None:
     """So is the function of a source."""
     with pytest.raises(SourceError, match="the function `broken` of a source failed"):
-        run({"table": Source(Function(broken))}, None, ZONE, PolarsFrames(tmp_path, arrow_table), tmp_path)
+        run({"table": Source(Function(broken))}, None, MONTHS, PolarsFrames(tmp_path, arrow_table), tmp_path)
 
 
 def test_rows_of_another_month_in_a_months_file_are_refused(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_types_keep_leading_zeros(tmp_path: Path) -> None:
     """An identifier of digits stays what it is when its type is given."""
     (tmp_path / "ids.csv").write_text("id\n053\n007\n", encoding="utf-8")
     frames = PolarsFrames(tmp_path, arrow_table)
-    run({"ids": Source(Csv("ids.csv", types={"id": pl.String}))}, None, ZONE, frames, tmp_path)
+    run({"ids": Source(Csv("ids.csv", types={"id": pl.String}))}, None, MONTHS, frames, tmp_path)
     assert pl.read_parquet(tmp_path / layout.raw("ids", layout.STATIC))["id"].to_list() == ["053", "007"]
 
 
@@ -196,7 +196,7 @@ def test_nothing_is_written_unless_every_table_can_be(readers: dict[str, Reader]
     """A month is all of its tables or none of them."""
     tables = {"good": source(readers["csv"]), "bad": source(Csv("nothing.csv"))}
     with pytest.raises(SourceError):
-        run(tables, MARCH, ZONE, PolarsFrames(tmp_path, arrow_table), tmp_path)
+        run(tables, MARCH, MONTHS, PolarsFrames(tmp_path, arrow_table), tmp_path)
     assert not (tmp_path / "data").exists()
 
 
@@ -204,9 +204,9 @@ def test_half_declared_times_and_unknown_uses_are_refused(tmp_path: Path) -> Non
     """A declaration that cannot work is refused before anything is read."""
     frames = PolarsFrames(tmp_path, arrow_table)
     with pytest.raises(DefinitionError, match="declares only one of event_time and known_at"):
-        run({"t": Source(Csv("x"), event_time="at")}, MARCH, ZONE, frames, tmp_path)
+        run({"t": Source(Csv("x"), event_time="at")}, MARCH, MONTHS, frames, tmp_path)
     with pytest.raises(DefinitionError, match="uses `nmaes`"):
-        run({"t": Source(Csv("x"), uses=("nmaes",)), "names": Source(Csv("y"))}, None, ZONE, frames, tmp_path)
+        run({"t": Source(Csv("x"), uses=("nmaes",)), "names": Source(Csv("y"))}, None, MONTHS, frames, tmp_path)
 
 
 def test_a_full_disk_is_one_error_and_leaves_the_old_file(readers: dict[str, Reader], tmp_path: Path) -> None:
@@ -232,3 +232,28 @@ except DiskError as error:
     assert "the previous version of the file is untouched" in done.stdout
     assert path.read_bytes() == before
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def daily(root: Path, *values: str) -> pl.DataFrame:
+    """Ingest a month of as many daily files, each with one row that has one of the ``values``; return that column."""
+    for day, value in enumerate(values, start=1):
+        at = f"2021-03-0{day}T12:00:00Z"
+        (root / f"day-2021-03-0{day}.csv").write_text(f"id,at,told,value\n{day},{at},{at},{value}\n", encoding="utf-8")
+    days = Partitions(Partition.of("2021-03-01"), Partition.of(f"2021-03-0{len(values)}"), "month", "America/New_York")
+    run({"table": source(Csv("day-{day}.csv"))}, MARCH, days, PolarsFrames(root, arrow_table), root)
+    return pl.read_parquet(root / layout.raw("table", "2021-03"))
+
+
+def test_files_of_a_group_agree_on_the_types_that_their_values_tell(tmp_path: Path) -> None:
+    """A day without any value has the type of the others, and whole numbers are numbers: as in one file of all days."""
+    assert daily(tmp_path, "1", "", "2.5")["value"].to_list() == [1.0, None, 2.5]
+    assert daily(tmp_path, "", "", "")["value"].to_list() == [None] * 3
+    assert daily(tmp_path, "1", "2")["value"].dtype == pl.Int64
+
+
+def test_files_of_a_group_with_digits_and_letters_are_refused(tmp_path: Path) -> None:
+    """Digits that became numbers have lost their leading zeros, so they are not made texts again."""
+    with pytest.raises(SourceError, match="the partitions of table `table` as one") as caught:
+        daily(tmp_path, "007", "b7")
+    assert "Csv(types=...)" in caught.value.next
+    assert not (tmp_path / "data").exists()

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import tritonclient.grpc as triton
 
-from leverframe.domain.partition import months
+from leverframe.domain.partition import Partition, Partitions
 from leverframe.local.bundles import sealed
 from tests.integration.shop import made
 from tests.integration.test_serve_server import MODEL, Server, probabilities, tensors, training_answers
@@ -34,7 +34,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, p
     files = {each.name: each.read_bytes() for each in (shop.root / "models/bundle").iterdir()}
     for name, data in sealed({**files, "snapshot.bin": (folder / "snapshot.bin").read_bytes()}).items():
         (folder / name).write_bytes(data)
-    built = [pl.read_parquet(shop.root / f"data/features/{month}.parquet") for month in months("2024-01", LAST)]
+    months = Partitions(Partition.of("2024-01"), Partition.of(LAST), "month", "UTC").groups()
+    built = [pl.read_parquet(shop.root / f"data/features/{month}.parquet") for month in months]
     table = pl.concat(built)
     server = Server(shop, "wide")
     yield server, table, training_answers(shop, table)

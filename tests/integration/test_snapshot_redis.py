@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import redis
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.polars import PolarsTables
@@ -24,7 +25,7 @@ from leverframe.domain.features.online import Span, about, online_files
 from leverframe.domain.features.parity import run as compare
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.snapshot.store import About, Table
-from leverframe.domain.partition import Month
+from leverframe.domain.partition import Partition
 from leverframe.errors import SnapshotError, StoreUnreachableError
 from tests.integration.shop import copied, finished
 from tests.integration.worlds import (
@@ -32,13 +33,13 @@ from tests.integration.worlds import (
     CORRECTED_TYPES,
     MARCH,
     TYPES,
+    WORLD,
+    ZONE,
     corrected_worlds,
     drawn,
     plan_of,
     write_world,
 )
-
-ZONE = "America/New_York"
 
 PASSWORD = "open-sesame"  # noqa: S105 - of a server that lives for one test
 pytestmark = pytest.mark.skipif(
@@ -197,13 +198,13 @@ def test_requests_get_from_redis_what_the_build_gave(url: str, tmp_path: Path) -
     for number, (plan, types, world) in enumerate((plan, types, each) for plan, types, many in cases for each in many):
         root, namespace = tmp_path / str(number), f"world-{number}"
         write_world(world, root, types)
-        build(plan, MARCH, Month(2019, 12), DuckDBEngine(), root)
-        files = online_files(plan, span, (Month(2019, 12), MARCH), ZONE, root)
+        build(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
+        files = online_files(plan, span, WORLD, Disk(root).exists, root)
         kinds = {"id": "number", "k": "text", "g": "number", "x": "number"}
         tables = DuckDBSnapshooter().tables(plan, files, span)
         publish(url, about(plan, span, kinds), tables, ttl=100, namespace=namespace)
 
-        def opened(_: Month, plan: Plan = plan, namespace: str = namespace) -> RedisStore:
+        def opened(_: Partition, plan: Plan = plan, namespace: str = namespace) -> RedisStore:
             return RedisStore(url, spec=plan.spec, namespace=namespace)
 
         found = compare(plan, [MARCH], PolarsTables(root), opened)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.provenance import provenance
 from leverframe.adapters.duckdb.splits import DuckDBSplitter
@@ -20,12 +21,14 @@ from leverframe.domain.features.plan import Plan, compile_star
 from leverframe.domain.features.split import run as split
 from leverframe.domain.features.star import Star
 from leverframe.domain.features.star_picture import origin_lines
-from leverframe.domain.partition import Month
+from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
-from leverframe.settings.params import FeaturesSettings, MonthRange
+from leverframe.settings.params import FeaturesSettings, PartitionRange
 
 MOMENT = pl.Datetime("us", "UTC")
-FIRST, SECOND = Month(2021, 1), Month(2021, 2)
+FIRST, SECOND = Partition.of("2021-01"), Partition.of("2021-02")
+MONTHS = Partitions(Partition.of("2020-12"), SECOND, "month", "UTC")
+BUILT = Partitions(FIRST, SECOND, "month", "UTC")
 STAR: dict[str, Any] = {
     "entities": {"visit": ["id"], "shop": ["shop"]},
     "spine": {"table": "visits", "key": "visit", "columns": ["shop", "size"]},
@@ -45,7 +48,7 @@ def plan() -> Plan:
 
 def features(**changes: Any) -> FeaturesSettings:
     """Return settings that learn from January and judge on February."""
-    train, holdout = (MonthRange(first=month, last=month) for month in ("2021-01", "2021-02"))
+    train, holdout = (PartitionRange(first=month, last=month) for month in ("2021-01", "2021-02"))
     given: dict[str, Any] = {"label": "big", "select": ["*"], "train": train, "holdout": holdout}
     return FeaturesSettings(**(given | changes))
 
@@ -54,7 +57,7 @@ def features(**changes: Any) -> FeaturesSettings:
 def root(tmp_path: Path) -> Path:
     """Build two months of a visit a day; every fourth is never sold, the last of January only in February."""
     for month, days in ((FIRST, 31), (SECOND, 28)):
-        at = [datetime(month.year, month.number, day, 12, tzinfo=UTC) for day in range(1, days + 1)]
+        at = [datetime.combine(month.first_day, time(12), UTC) + timedelta(days=day - 1) for day in range(1, days + 1)]
         sold = [None if day % 4 == 0 else each + timedelta(days=10 if day > 26 else 1) for day, each in enumerate(at)]
         visits = pl.DataFrame(
             {
@@ -71,13 +74,13 @@ def root(tmp_path: Path) -> Path:
         path = tmp_path / layout.raw("visits", str(month))
         path.parent.mkdir(parents=True, exist_ok=True)
         visits.write_parquet(path)
-        run(plan(), month, FIRST, DuckDBEngine(), tmp_path)
+        run(plan(), month, BUILT, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
     return tmp_path
 
 
 def test_rows_are_split_by_time_and_counted(root: Path) -> None:
     """Rows without a label, and those whose label came only after the hold-out began, are left out and counted."""
-    found = split(plan(), features(), "UTC", DuckDBSplitter(), root)
+    found = split(plan(), features(), MONTHS, DuckDBSplitter(), Disk(root).exists, root)
     train, holdout = pl.read_parquet(root / layout.TRAIN), pl.read_parquet(root / layout.HOLDOUT)
     assert (found.train.rows, found.train.without_label, found.train.label_known_too_late) == (20, 8, 3)
     assert (found.holdout.rows, found.holdout.without_label, found.holdout.label_known_too_late) == (21, 7, 0)
@@ -97,10 +100,10 @@ def test_rows_are_split_by_time_and_counted(root: Path) -> None:
 
 def test_the_same_twice_is_the_same_bytes(root: Path) -> None:
     """Nothing of the run, its threads or its moment shows in the files."""
-    split(plan(), features(), "UTC", DuckDBSplitter(), root)
+    split(plan(), features(), MONTHS, DuckDBSplitter(), Disk(root).exists, root)
     before = (root / layout.TRAIN).read_bytes(), (root / layout.features("2021-02")).read_bytes()
-    run(plan(), SECOND, FIRST, DuckDBEngine(threads=1), root)
-    split(plan(), features(), "UTC", DuckDBSplitter(), root)
+    run(plan(), SECOND, BUILT, DuckDBEngine(threads=1), Disk(root).exists, root)
+    split(plan(), features(), MONTHS, DuckDBSplitter(), Disk(root).exists, root)
     assert ((root / layout.TRAIN).read_bytes(), (root / layout.features("2021-02")).read_bytes()) == before
 
 
@@ -110,7 +113,7 @@ def test_the_same_twice_is_the_same_bytes(root: Path) -> None:
         ({"label": "bigg"}, DefinitionError, "did you mean `big`?"),
         ({"select": ["shop", "sise"]}, DefinitionError, "did you mean `size`?"),
         (
-            {"train": MonthRange(first="2020-12", last="2021-01")},
+            {"train": PartitionRange(first="2020-12", last="2021-01")},
             SourceError,
             "data/features/2020-12.parquet is missing",
         ),
@@ -121,7 +124,7 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     """One error with the nearest name; nothing is written."""
     with pytest.raises(error) as caught:
-        split(plan(), features(**changes), "UTC", DuckDBSplitter(), root)
+        split(plan(), features(**changes), MONTHS, DuckDBSplitter(), Disk(root).exists, root)
     assert words in caught.value.render()
     assert not (root / layout.TRAIN).exists()
 
@@ -129,9 +132,9 @@ def test_what_cannot_be_is_refused(
 def test_a_month_of_another_definition_is_refused(root: Path) -> None:
     """The hash of the definition travels with the file; two definitions do not mix."""
     other = compile_star(Star.model_validate(STAR | {"measures": {}}))
-    run(other, SECOND, FIRST, DuckDBEngine(), root)
+    run(other, SECOND, BUILT, DuckDBEngine(), Disk(root).exists, root)
     with pytest.raises((SourceError, DefinitionError)) as caught:
-        split(plan(), features(select=["shop", "size"]), "UTC", DuckDBSplitter(), root)
+        split(plan(), features(select=["shop", "size"]), MONTHS, DuckDBSplitter(), Disk(root).exists, root)
     assert "was built by another definition" in caught.value.what
 
 
@@ -139,15 +142,15 @@ def test_a_side_without_labels_is_refused(root: Path) -> None:
     """A model cannot be judged on rows that have no label."""
     path = root / layout.raw("visits", "2021-02")
     pl.read_parquet(path).with_columns(amount=pl.lit(None, dtype=pl.Int64)).write_parquet(path)
-    run(plan(), SECOND, FIRST, DuckDBEngine(), root)
+    run(plan(), SECOND, BUILT, DuckDBEngine(), Disk(root).exists, root)
     with pytest.raises(LabelError, match=r"no row of features\.holdout has the label `big`"):
-        split(plan(), features(), "UTC", DuckDBSplitter(), root)
+        split(plan(), features(), MONTHS, DuckDBSplitter(), Disk(root).exists, root)
 
 
 def test_provenance_counts_what_the_kernel_counted(root: Path) -> None:
     """For every row, the events behind a value are as many as the count feature says, all known before."""
     built = pl.read_parquet(root / layout.features("2021-02"))
-    files = needed_files(plan(), SECOND, FIRST, root)
+    files = needed_files(plan(), SECOND, BUILT, Disk(root).exists, root)
     for row in range(built.height):
         origins = {each.feature: each for each in provenance(plan(), root / layout.features("2021-02"), files, row)}
         count, mean = origins["shop_amount_count_7d"], origins["shop_amount_mean_7d"]

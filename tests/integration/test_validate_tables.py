@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 from pandera.api.polars.types import PolarsData
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.statistics import DuckDBStatistician
 from leverframe.adapters.pandera import PanderaChecker
 from leverframe.adapters.polars import PolarsFrames
@@ -28,14 +29,16 @@ from leverframe.domain.data.shape import ForeignKey, SchemaDiff, UniqueKey
 from leverframe.domain.data.statistics import Duplicates, Orphans, Survey
 from leverframe.domain.data.trend import Freshness, NullRate, Volume
 from leverframe.domain.data.validate import Validation, run
-from leverframe.domain.partition import Month, months
+from leverframe.domain.partition import Partition, Partitions
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped
 from leverframe.errors import ContractError, DefinitionError, SettingsError, SourceError
 from pipelines.flights.contracts import CONTRACTS
 from pipelines.flights.sources import SOURCES
 
 NEW_YORK = "America/New_York"
-YEAR = [str(each) for each in months("2013-01", "2013-12")]
+FLIGHTS = Partitions(Partition.of("2013-01"), Partition.of("2013-12"), "month", NEW_YORK)
+MONTHS = Partitions(Partition.of("2019-01"), Partition.of("2020-12"), "month", "UTC")
+YEAR = [str(month) for month in FLIGHTS.groups()]
 
 
 class Visits(pa.DataFrameModel):
@@ -65,7 +68,7 @@ MONITORS: tuple[Monitor, ...] = (
 
 def visits(rows: int = 62, month: str = "2020-01", hours: int = 12) -> pl.DataFrame:
     """Return a good table of one month."""
-    start = Month.of(month).start("UTC")
+    start = Partition.of(month).start("UTC")
     return pl.DataFrame(
         {
             "id": range(rows),
@@ -84,7 +87,9 @@ def room(tmp_path: Path) -> Validation:
     put(tmp_path, "visits", "2020-01", visits())
     contracts = {"visits": Contract(Visits, MONITORS)}
     tables = {"visits": False, "places": True}
-    return Validation(contracts, tables, "UTC", PanderaChecker(), DuckDBStatistician(2), tmp_path)
+    return Validation(
+        contracts, tables, MONTHS, PanderaChecker(), DuckDBStatistician(2), Disk(tmp_path).exists, tmp_path
+    )
 
 
 def put(root: Path, table: str, partition: str, frame: pl.DataFrame) -> Path:
@@ -446,12 +451,12 @@ def flights(tmp_path_factory: pytest.TempPathFactory) -> Validation:
         if source.static or source.event_time is None or source.known_at is None:
             frames.write(frame.collect(), root / layout.raw(name, layout.STATIC))
             continue
-        for month in map(Month.of, YEAR):
+        for month in FLIGHTS.groups():
             times = (source.event_time, source.known_at)
             cut = frames.cut(frame, times, month.start(NEW_YORK), month.plus(1).start(NEW_YORK))
             frames.write(cut.collect(), root / layout.raw(name, str(month)))
     tables = {name: source.static for name, source in SOURCES.items()}
-    return Validation(CONTRACTS, tables, NEW_YORK, PanderaChecker(), DuckDBStatistician(2), root)
+    return Validation(CONTRACTS, tables, FLIGHTS, PanderaChecker(), DuckDBStatistician(2), Disk(root).exists, root)
 
 
 class TestFlights:

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan, compile_star
 from leverframe.domain.features.star import Star
-from leverframe.domain.partition import Month
+from leverframe.domain.partition import Partition, Partitions
 
 World = dict[str, list[dict[str, Any]]]
-JANUARY, MARCH = Month(2020, 1), Month(2020, 3)
+DECEMBER, JANUARY, MARCH = (Partition.of(key) for key in ("2019-12", "2020-01", "2020-03"))
+ZONE = "America/New_York"
+WORLD = Partitions(DECEMBER, MARCH, "month", ZONE)  # the months of every world
 MOMENT = pl.Datetime("us", "UTC")
 TYPES: dict[str, dict[str, Any]] = {
     "visits": {"id": pl.Int64, "k": pl.String, "g": pl.Int64, "x": pl.Float64},
@@ -194,17 +196,16 @@ def write_world(world: World, root: Path, types: dict[str, dict[str, Any]] = TYP
         timed = {} if table == "places" else {"event_time": MOMENT, "known_at": MOMENT}
         number = {"w": pl.Int64} if rows and "w" in rows[0] else {}
         schema = number | types[table] | timed
-        for month in [None] if table == "places" else [Month(2019, 12), JANUARY, Month(2020, 2), MARCH]:
+        for month in [None] if table == "places" else WORLD.groups():
             inside = [row for row in rows if month is None or in_month(row["event_time"], month)]
             path = root / layout.raw(table, str(month) if month else layout.STATIC)
             path.parent.mkdir(parents=True, exist_ok=True)
             pl.DataFrame(inside, schema=schema, orient="row").write_parquet(path)
 
 
-def in_month(moment: datetime, month: Month) -> bool:
+def in_month(moment: datetime, month: Partition) -> bool:
     """Tell whether a moment lies in a month of New York."""
-    zone = "America/New_York"
-    return month.start(zone) <= moment < month.plus(1).start(zone)
+    return month.start(ZONE) <= moment < month.plus(1).start(ZONE)
 
 
 def stored(world: World) -> World:
@@ -216,7 +217,7 @@ def stored(world: World) -> World:
 
 
 def _month_of(moment: datetime) -> str:
-    return next(str(m) for m in (Month(2019, 12), JANUARY, Month(2020, 2), MARCH) if in_month(moment, m))
+    return next(str(month) for month in WORLD.groups() if in_month(moment, month))
 
 
 def close(ours: Any, theirs: Any) -> bool:

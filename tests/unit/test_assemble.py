@@ -43,8 +43,8 @@ def test_what_cannot_be_read_is_a_note() -> None:
     assert (card({}).constraints, card({}).curves, card({}).nodes) == (None, (), ())
 
 
-def test_checks_are_counted_and_the_failed_ones_named() -> None:
-    """Kept, not judged, broken and warned; no report and no check are nothing to tell."""
+def test_constraints_are_counted_and_those_that_failed_named() -> None:
+    """Passed, skipped, failed and warned; without a report or a check there is nothing to show."""
     assert card(contract()).constraints is None
     files = contract(
         {},

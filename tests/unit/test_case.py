@@ -14,8 +14,8 @@ from leverframe import case
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {
-    "Contract", "Csv", "Feature", "ForeignKey", "Freshness", "Function", "Label", "NullRate", "Parquet", "Query",
-    "SchemaDiff", "Source", "UniqueKey", "Volume",
+    "Contract", "Csv", "Feature", "ForeignKey", "Freshness", "Function", "Label", "NullRate", "Parquet", "Partition",
+    "Query", "SchemaDiff", "Source", "UniqueKey", "Volume",
 }  # fmt: skip
 
 

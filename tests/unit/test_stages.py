@@ -166,10 +166,10 @@ def test_ingest_depends_on_the_files_that_its_sources_read() -> None:
         "list": Source(Csv("raw/list.csv")),
         "all": Source(Csv("raw/m-{month}.csv")),
     }
-    assert inputs(sources, static=False) == [
+    assert inputs(sources, static=False, placed=True) == [
         "raw/m-{month}.csv", "pool", "house.duckdb", "notes/{month}.json", "raw/list.csv",
     ]  # fmt: skip
-    assert inputs(sources, static=True) == ["raw/list.csv", "raw"]
+    assert inputs(sources, static=True, placed=False) == ["raw/list.csv", "raw"]
     assert "raw/orders-${key}.csv" in derived()["stages"]["ingest"]["do"]["deps"]
     assert "raw/products.csv" in derived()["stages"]["ingest-static"]["deps"]
 
@@ -177,7 +177,7 @@ def test_ingest_depends_on_the_files_that_its_sources_read() -> None:
 def test_a_glob_through_the_whole_repository_is_refused() -> None:
     """A stage that reads all there is would depend on what it writes."""
     with pytest.raises(DefinitionError, match="whole repository"):
-        inputs({"t": timed(Csv("*.csv"))}, static=False)
+        inputs({"t": timed(Csv("*.csv"))}, static=False, placed=True)
 
 
 def test_the_dvc_yaml_of_this_repository_is_one_that_yaml_reads_to_its_end() -> None:

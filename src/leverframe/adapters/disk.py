@@ -51,6 +51,10 @@ class Disk:
         with replacing(self._root / path) as temporary:
             temporary.write_bytes(data)
 
+    def exists(self, path: Path) -> bool:
+        """Tell whether there is a file or a folder."""
+        return (self._root / path).exists()
+
     def remove(self, path: Path) -> None:
         """Remove a file, if there is one."""
         try:

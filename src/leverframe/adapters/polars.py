@@ -1,4 +1,4 @@
-"""Polars: reads sources as frames, cuts months out of them and writes Parquet."""
+"""Polars: reads sources as frames, cuts stretches of time out of them and writes Parquet."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import numpy as np
 import polars as pl
 
 from leverframe.domain import layout
-from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader, of_month
+from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader
+from leverframe.domain.data.placeholders import path_of
 from leverframe.domain.model.table import column as table_column
-from leverframe.domain.partition import Month
+from leverframe.domain.partition import Partition
 from leverframe.errors import SourceError
 from leverframe.files import replacing
 
@@ -26,6 +27,7 @@ EVENT_TIME, KNOWN_AT = "event_time", "known_at"
 _ROW_GROUP = 200_000  # rows: small enough to skip by time, large enough to compress
 _UTC = pl.Datetime("us", "UTC")
 _MEND_SOURCE = "look at the source, and at its transform in sources.py"
+_SAME_TYPES = "give the columns one type in sources.py; `Csv(types=...)` does for all files"
 _MAKE_AGAIN = "`dvc pull` fetches a missing or damaged file; `dvc repro` makes it again"
 _UNREADABLE = (pl.exceptions.PolarsError, OSError, zipfile.BadZipFile)
 
@@ -37,18 +39,19 @@ class PolarsFrames:
         self._root = root
         self._query = query
 
-    def read(self, reader: Reader, month: Month | None) -> pl.LazyFrame:
+    def read(self, reader: Reader, partition: Partition | None) -> pl.LazyFrame:
         """Return the raw frame; raises ``SourceError`` when it is missing or damaged."""
         try:
             match reader:
                 case Csv():
-                    return _csv(self._files(of_month(reader.path, month), reader.package), reader)
+                    return _csv(self._files(path_of(reader.path, partition), reader.package), reader)
                 case Parquet():
-                    return pl.scan_parquet(self._files(of_month(reader.path, month), None))
+                    return pl.scan_parquet(self._files(path_of(reader.path, partition), None))
                 case Query():
-                    return pl.DataFrame(self._query(reader.sql, reader.database)).lazy()
+                    database = path_of(reader.database, partition) if reader.database else None
+                    return pl.DataFrame(self._query(reader.sql, database)).lazy()
                 case Function():
-                    return _called(reader, month)
+                    return _called(reader, partition)
         except _UNREADABLE as error:
             raise _unreadable(_shown(reader), error, _MEND_SOURCE) from error
 
@@ -66,8 +69,25 @@ class PolarsFrames:
         no_earlier = pl.when(known.is_not_null()).then(pl.max_horizontal(happened, known))
         timed = frame.with_columns(happened.alias(EVENT_TIME), no_earlier.alias(KNOWN_AT))
         moment = pl.col(EVENT_TIME)
-        inside = moment.is_null() | ((moment >= start.astimezone(UTC)) & (moment < end.astimezone(UTC)))
-        return timed.filter(inside).sort(EVENT_TIME, maintain_order=True)
+        return timed.filter(moment.is_null() | _inside(moment, start, end)).sort(EVENT_TIME, maintain_order=True)
+
+    def outside(self, name: str, frame: pl.LazyFrame, times: tuple[str, str], start: datetime, end: datetime) -> int:
+        """Return how many rows happened at a known time outside of ``[start, end)``."""
+        return self.collect(name, frame.filter(~_inside(pl.col(times[0]).cast(_UTC), start, end)))[1]
+
+    def joined(self, name: str, frames: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+        """Return the rows of all frames, one after another; a column without any value takes the type of the others.
+
+        Raises ``SourceError`` where the columns differ.
+        """
+        parts = [self.collect(name, frame)[0] for frame in frames]
+        types = {column: _common(parts, column) for column in parts[0].columns}
+        try:
+            return pl.concat(
+                [part.cast({c: t for c, t in types.items() if t and c in part.columns}) for part in parts]
+            ).lazy()
+        except _UNREADABLE as error:
+            raise _unreadable(f"the partitions of table `{name}` as one", error, _SAME_TYPES) from error
 
     def collect(self, name: str, frame: pl.LazyFrame) -> tuple[pl.DataFrame, int, dict[str, int]]:
         """Return the frame in memory, its rows, and the nulls of its time columns; ``name`` is for errors."""
@@ -107,9 +127,9 @@ class PolarsTables:
         except _UNREADABLE as error:
             raise _unreadable(str(path), error, _MAKE_AGAIN) from error
 
-    def arrays(self, month: Month, columns: Sequence[str]) -> dict[str, Any]:
-        """Return columns of a built month as arrays, nulls masked; moments as microseconds since the epoch."""
-        return self.masked(layout.features(str(month)), columns)
+    def arrays(self, group: Partition, columns: Sequence[str]) -> dict[str, Any]:
+        """Return columns of a built group as arrays, nulls masked; moments as microseconds since the epoch."""
+        return self.masked(layout.features(str(group)), columns)
 
     def masked(self, path: Path, columns: Sequence[str]) -> dict[str, Any]:
         """Return columns of a file as arrays, nulls masked; moments as microseconds since the epoch."""
@@ -128,6 +148,23 @@ class PolarsTables:
     def write(self, path: Path, columns: Mapping[str, Any]) -> None:
         """Replace the file with columns of equal length: arrays of numpy, or columns of a table."""
         _write(pl.DataFrame(dict(columns)), self._root / path)
+
+
+def _inside(moment: pl.Expr, start: datetime, end: datetime) -> pl.Expr:
+    return (moment >= start.astimezone(UTC)) & (moment < end.astimezone(UTC))
+
+
+def _common(parts: Sequence[pl.DataFrame], column: str) -> pl.DataType | None:
+    """Return the type of a column in those parts that have a value in it, None where they do not agree.
+
+    Whole and other numbers agree: values of one file tell its types, and it may have whole ones by chance.
+    """
+    types = {
+        part.schema[column] for part in parts if column in part.columns and part[column].null_count() < part.height
+    }
+    if types == {pl.Int64, pl.Float64}:
+        return pl.Float64()
+    return types.pop() if len(types) == 1 else None
 
 
 def _array(values: Any) -> Any:
@@ -158,13 +195,13 @@ def _content(file: str) -> str | io.BytesIO:
         return io.BytesIO(archive.read(name))
 
 
-def _called(reader: Function, month: Month | None) -> pl.LazyFrame:
+def _called(reader: Function, partition: Partition | None) -> pl.LazyFrame:
     name = getattr(reader.call, "__name__", "the function")
     try:
-        return _lazy(reader.call(month))
+        return _lazy(reader.call(partition))
     except Exception as error:  # whatever a person's function raises is theirs to fix
         raise SourceError(
-            f"the function `{name}` of a source failed for {month or 'a static table'}",
+            f"the function `{name}` of a source failed for {partition or 'the whole table'}",
             why=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}",
             next="fix it in sources.py; it returns any frame that polars can take",
         ) from error

@@ -154,7 +154,7 @@ def _started(arguments: Sequence[str], folder: Path, environment: Mapping[str, s
         raise PipelineError(
             f"cannot start `{arguments[0]}`",
             why=f"{error.strerror or error}",
-            next="install it, or mend the permission of the file",
+            next="install it, or fix the permission of the file",
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.sketch import DuckDBSketcher
 from leverframe.adapters.duckdb.statistics import DuckDBStatistician
 from leverframe.application.engines import engine
@@ -11,14 +12,14 @@ from leverframe.domain.data.profile import table_profile
 from leverframe.domain.data.sketch import summed
 from leverframe.domain.data.statistics import Survey
 from leverframe.domain.features.build import Built, run
-from leverframe.domain.partition import Month
 from leverframe.files import write_json
 
 
 def build(workspace: Workspace, partition: str) -> Built:
-    """Build the features of one partition by the plan of ``star.yaml``."""
+    """Build the features of one group of partitions by the plan of ``star.yaml``."""
     root, settings, plan = workspace.root, workspace.params, workspace.plan
-    built = run(plan, Month.of(partition), Month.of(settings.data.first), engine(settings.features), root)
+    group, partitions = workspace.partitions.named(partition), workspace.partitions
+    built = run(plan, group, partitions, engine(settings.features), Disk(root).exists, root)
     path = root / built.path
     found = DuckDBStatistician().measure(Survey(layout.FEATURE_TABLE, partition, path, settings.data.timezone))
     sketch = summed(DuckDBSketcher(), path, plan.spine_key, found.current.columns)

@@ -13,7 +13,6 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import TrainingSet
 from leverframe.domain.model.artefacts import read_as
-from leverframe.domain.partition import months
 from leverframe.domain.pipeline.status.reasons import State
 from leverframe.domain.pipeline.summary import Results, progress_line, summary
 
@@ -34,8 +33,8 @@ def demo(workspace: Workspace, tell: Callable[[str], None]) -> list[str]:
             tell(progress_line(ended, total, event.stage, took))
 
     Repro(root, run_group)(on_event=on_event)
-    disk, data = Disk(root), workspace.params.data
-    parts = [layout.STATIC, *map(str, months(data.first, data.last))]
+    disk, groups = Disk(root), [str(group) for group in workspace.partitions.groups()]
+    parts = [layout.STATIC, *groups]
     results = Results(
         contracts={part: disk.read_json(layout.contract_report(part)) for part in parts},
         training_set=read_as(TrainingSet, layout.TRAINING_SET, disk),
@@ -43,4 +42,4 @@ def demo(workspace: Workspace, tell: Callable[[str], None]) -> list[str]:
         records=records(root / layout.STAGE_LOGS),
         pictures=sorted(map(str, (root / layout.PICTURES).glob("*.svg"))),
     )
-    return summary(results, data.last)
+    return summary(results, groups[-1])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.provenance import provenance
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.build import needed_files
 from leverframe.domain.features.star_picture import mermaid, origin_lines, plan_lines
-from leverframe.domain.partition import Month
 
 
 def explain(workspace: Workspace, partition: str | None, row: int | None) -> list[str]:
@@ -15,8 +15,8 @@ def explain(workspace: Workspace, partition: str | None, row: int | None) -> lis
     plan = workspace.plan
     if partition is None or row is None:
         return plan_lines(plan)
-    first = Month.of(workspace.params.data.first)
-    files = needed_files(plan, Month.of(partition), first, workspace.root)
+    group, exists = workspace.partitions.named(partition), Disk(workspace.root).exists
+    files = needed_files(plan, group, workspace.partitions, exists, workspace.root)
     return origin_lines(provenance(plan, workspace.root / layout.features(partition), files, row))
 
 

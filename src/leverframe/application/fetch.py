@@ -9,11 +9,11 @@ from typing import Any
 
 from leverframe.adapters.dvc import RemoteContents
 from leverframe.adapters.releases import Releases
-from leverframe.documents import plain, validated
+from leverframe.application.servers import log_in
+from leverframe.documents import validated
 from leverframe.domain.release.fetch import Fetched, Wanted, run
 from leverframe.errors import SettingsError
 from leverframe.files import write_json, write_text
-from leverframe.serving.inference_log import LogSettings
 from leverframe.settings.levers import ServeSettings
 
 
@@ -33,12 +33,10 @@ def fetch(
 
 
 def _config(folder: Path, settings: ServeSettings, log: Path | None) -> dict[str, Any]:
-    keep = settings.log
-    logged = LogSettings(str(log), keep.share, tuple(keep.deny), megabytes=keep.megabytes, seconds=keep.seconds)
     return {
         "models": str(folder / "models"), "host": settings.host, "port": settings.port,
         "grpc_port": settings.grpc_port, "metrics_port": settings.metrics_port, "key_file": str(folder / "key"),
-        "limit": settings.maximum_bytes, "log": plain(logged) if log else None,
+        "limit": settings.maximum_bytes, "log": log_in(log, settings) if log else None,
     }  # fmt: skip
 
 

@@ -7,11 +7,13 @@ from leverframe.adapters.polars import PolarsFrames
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.data.ingest import Ingested, run
-from leverframe.domain.partition import Month
 
 
-def ingest(workspace: Workspace, partition: str) -> list[Ingested]:
-    """Write the tables of a partition, or the static ones; return what was written of each."""
-    month = None if partition == layout.STATIC else Month.of(partition)
-    frames = PolarsFrames(workspace.root, arrow_table)
-    return run(workspace.sources, month, workspace.params.data.timezone, frames, workspace.root)
+def ingest(workspace: Workspace, partition: str, through: str | None = None) -> list[Ingested]:
+    """Write the tables of a group of partitions, or the static ones; return what was written of each.
+
+    ``through`` is the key of the last partition that exists, by default the last of the data.
+    """
+    partitions = workspace.partitions.until(through)
+    group = None if partition == layout.STATIC else partitions.named(partition)
+    return run(workspace.sources, group, partitions, PolarsFrames(workspace.root, arrow_table), workspace.root)

@@ -13,23 +13,22 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.online import Span
 from leverframe.domain.features.parity import Parity, run
-from leverframe.domain.partition import Month, months
+from leverframe.domain.partition import Partition
 from leverframe.files import write_json
 
 
 def parity(workspace: Workspace, partitions: Sequence[str] = ()) -> Parity:
     """Compare built partitions, by default those of the hold-out, which are also written down."""
-    root, zone, plan = workspace.root, workspace.params.data.timezone, workspace.plan
-    holdout = workspace.params.features.holdout
-    chosen = [Month.of(each) for each in partitions] or months(holdout.first, holdout.last)
+    root, plan, every, holdout = workspace.root, workspace.plan, workspace.partitions, workspace.params.features.holdout
+    groups = [every.named(key) for key in partitions] or every.groups(holdout.first, holdout.last)
     with TemporaryDirectory() as folder:
 
-        def opened(month: Month) -> SnapshotFile:
-            path = Path(folder, f"{month}.bin")
-            write(path, *described(workspace, Span(month.start(zone) - plan.ahead, month.plus(1).start(zone))))
+        def opened(group: Partition) -> SnapshotFile:
+            path, (start, end) = Path(folder, f"{group}.bin"), every.bounds(group)
+            write(path, *described(workspace, Span(start - plan.ahead, end)))
             return SnapshotFile(path, spec=plan.spec)
 
-        result = run(plan, chosen, PolarsTables(root), opened)
+        result = run(plan, groups, PolarsTables(root), opened)
     if not partitions:
         write_json(root / layout.PARITY, result.to_json())
     return result

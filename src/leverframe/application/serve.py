@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.mlserver import ServerFolder
-from leverframe.application.servers import log_of, server_folder, start_ports
+from leverframe.application.servers import log_in, server_folder, start_ports
 from leverframe.application.workspace import Workspace
 from leverframe.documents import parsed
 from leverframe.domain import layout
@@ -41,7 +41,9 @@ def serve(
                 f"`leverframe serve --stop --name {name}` ends it",
             )
         _put_alone(server, path or workspace.root / layout.BUNDLE)
-    started = server.start(start_ports(settings, ports), log=log_of(server, settings), limit=settings.maximum_bytes)
+    started = server.start(
+        start_ports(settings, ports), log=log_in(server.folder / "log", settings), limit=settings.maximum_bytes
+    )
     client = server.client(started)
     for model in _releases(server):
         why = client.load(model)  # it is being loaded already: this waits for it, and says why not

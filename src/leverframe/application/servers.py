@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.mlserver import Ports, ServerFolder
@@ -21,14 +23,13 @@ def server_folder(workspace: Workspace, name: str) -> ServerFolder:
     return ServerFolder((servers / name).resolve(), Processes())
 
 
-def log_of(place: ServerFolder, settings: ServeSettings) -> dict[str, Any]:
-    """Return the settings of a server's inference log."""
+def log_in(folder: Path, settings: ServeSettings) -> Mapping[str, Any]:
+    """Return the settings of a server's inference log in a folder."""
     log = settings.log
-    folder = str(place.folder / "log")
-    told: dict[str, Any] = plain(
-        LogSettings(folder, log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds)
+    content: Mapping[str, Any] = plain(
+        LogSettings(str(folder), log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds)
     )
-    return told
+    return content
 
 
 def start_ports(settings: ServeSettings, wanted: tuple[int | None, int | None, int | None]) -> Ports:

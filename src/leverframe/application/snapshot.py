@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.snapshot_file import write
@@ -14,7 +15,6 @@ from leverframe.domain import layout
 from leverframe.domain.features.online import Span, about, online_files
 from leverframe.domain.features.request import moment, required
 from leverframe.domain.features.snapshot.store import About, Table
-from leverframe.domain.partition import Month
 
 
 def snapshot(workspace: Workspace, as_of: str | None, since: str | None, out: Path, url: str | None, ttl: int) -> str:
@@ -22,8 +22,7 @@ def snapshot(workspace: Workspace, as_of: str | None, since: str | None, out: Pa
 
     It is as of a timestamp, by default the end of the data. Redis keeps it for ``ttl`` seconds.
     """
-    data = workspace.params.data
-    until = moment(as_of) if as_of else Month.of(data.last).plus(1).start(data.timezone)
+    until = moment(as_of) if as_of else workspace.partitions.end
     description, tables = described(workspace, Span(moment(since) if since else until, until))
     if url:
         redis = importlib.import_module("leverframe.adapters.redis")  # an extra, which no stage of a pipeline needs
@@ -35,9 +34,8 @@ def snapshot(workspace: Workspace, as_of: str | None, since: str | None, out: Pa
 
 def described(workspace: Workspace, span: Span) -> tuple[About, Iterator[Table]]:
     """Return what a snapshot of ``span`` is of, and its tables, read one by one."""
-    root, data, plan = workspace.root, workspace.params.data, workspace.plan
-    last = Month.of(data.last)
-    files = online_files(plan, span, (Month.of(data.first), last), data.timezone, root)
-    kinds = DuckDBEngine().columns([root / layout.raw(plan.spine, str(last))])
+    root, partitions, plan = workspace.root, workspace.partitions, workspace.plan
+    files = online_files(plan, span, partitions, Disk(root).exists, root)
+    kinds = DuckDBEngine().columns([root / layout.raw(plan.spine, str(partitions.groups()[-1]))])
     fields = about(plan, span, {name: kinds[name] for name in required(plan)})
     return fields, DuckDBSnapshooter().tables(plan, files, span)

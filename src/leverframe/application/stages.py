@@ -8,9 +8,11 @@ from pathlib import Path
 from leverframe import __version__
 from leverframe.application.engines import ENGINES
 from leverframe.application.workspace import Workspace
+from leverframe.domain.partition import GROUPS
 from leverframe.domain.pipeline import installation
 from leverframe.domain.pipeline.code import Code
 from leverframe.domain.pipeline.ignore_files import IGNORED, completed
+from leverframe.domain.pipeline.items import grouping_of
 from leverframe.domain.pipeline.stages import StageCode, own_stages, pipeline, render
 from leverframe.errors import PipelineError
 from leverframe.files import write_text
@@ -43,6 +45,17 @@ def write_definition(workspace: Workspace) -> list[str]:
     for name in changed:
         write_text(workspace.root / name, files[name])
     return changed
+
+
+def regrouped(workspace: Workspace) -> str | None:
+    """Return what to tell where the default grouping is another than that of ``dvc.yaml``, else None."""
+    standing, group = grouping_of(_text(workspace.root / DVC_YAML)), workspace.partitions.group
+    if standing in (None, group) or workspace.params.data.group:
+        return None
+    return (
+        f"one file and one stage now hold a {group}, not a {standing}: the finest with at most {GROUPS} groups.\n"
+        f"So all data are made again; `group: {standing}` under `data` in params.yaml keeps what there is."
+    )
 
 
 def check_definition(workspace: Workspace) -> None:

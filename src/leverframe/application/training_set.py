@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.splits import DuckDBSplitter
 from leverframe.application.workspace import Workspace
 from leverframe.documents import plain
@@ -13,8 +14,8 @@ from leverframe.files import write_json
 
 def training_set(workspace: Workspace) -> TrainingSet:
     """Write both sides of the training set, and its description."""
-    root, settings = workspace.root, workspace.params
-    written = run(workspace.plan, settings.features, settings.data.timezone, DuckDBSplitter(), root)
+    root, features = workspace.root, workspace.params.features
+    written = run(workspace.plan, features, workspace.partitions, DuckDBSplitter(), Disk(root).exists, root)
     write_json(root / layout.TRAINING_SET, plain(written))
     write_json(root / layout.LEARNING_SET, plain(written.learning))
     return written

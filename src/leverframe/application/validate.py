@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.sketch import DuckDBSketcher
 from leverframe.adapters.duckdb.statistics import DuckDBStatistician
 from leverframe.adapters.pandera import PanderaChecker
@@ -13,25 +14,26 @@ from leverframe.domain.data.contract import key_of
 from leverframe.domain.data.contract_report import Report
 from leverframe.domain.data.sketch import summed
 from leverframe.domain.data.validate import Validation, run
-from leverframe.domain.partition import HISTORY, Month
 from leverframe.files import write_json
 
 
-def validate(workspace: Workspace, partition: str, history: Sequence[str] = ()) -> Report:
+def validate(workspace: Workspace, partition: str, history: Sequence[str] = (), through: str | None = None) -> Report:
     """Return what becomes of every constraint of the tables of a partition, and write it.
 
-    Without ``history`` a partition is compared with the ``HISTORY`` ones before it that exist.
+    Without ``history`` a group of partitions is compared with those before it that exist.
+    ``through`` is the key of the last partition that exists, by default the last of the data.
     """
-    root, settings = workspace.root, workspace.params.data
+    root, partitions = workspace.root, workspace.partitions.until(through)
     if not history and partition != layout.STATIC:
-        earlier = [Month.of(partition).plus(-back) for back in range(1, HISTORY + 1)]
-        history = [str(month) for month in earlier if month >= Month.of(settings.first)]
+        earlier = [partitions.named(partition).plus(-back) for back in range(1, partitions.history + 1)]
+        history = [str(group) for group in earlier if group >= partitions.groups()[0]]
     validation = Validation(
         contracts=workspace.declared("contracts", "CONTRACTS"),
         tables={name: source.static for name, source in workspace.sources.items()},
-        timezone=settings.timezone,
+        partitions=partitions,
         checker=PanderaChecker(),
         statistician=DuckDBStatistician(),
+        exists=Disk(root).exists,
         root=root,
     )
     report = run(validation, partition, history)

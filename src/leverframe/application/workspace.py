@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leverframe.domain.partition import Partitions
 from leverframe.imports import load
 
 if TYPE_CHECKING:
@@ -45,6 +46,11 @@ class Workspace:
     def plan(self) -> Plan:
         """The plan of the case's ``star.yaml``; raises ``SettingsError`` and ``DefinitionError``."""
         return self.read_plan(self.star)
+
+    @cached_property
+    def partitions(self) -> Partitions:
+        """The partitions that `data` in ``params.yaml`` declares; raises ``SettingsError``."""
+        return Partitions.of(self.params.data)
 
     @property
     def case(self) -> Path:

@@ -8,13 +8,16 @@ from leverframe import output, wiring
 
 
 @click.command(epilog="Example: leverframe ingest --partition 2013-01")
-@click.option("--partition", required=True, help="Month as YYYY-MM, or `static` for lookup tables without months.")
-def ingest(partition: str) -> None:
+@click.option("--partition", required=True, help="Such as 2013-01, or `static` for lookup tables without a time.")
+@click.option(
+    "--through", help="Last partition of data that exists, where several have one file; by default data.last."
+)
+def ingest(partition: str, through: str | None) -> None:
     """Read the sources of the case and write one partition of each table as Parquet."""
     from leverframe.application.ingest import ingest as run
 
     with wiring.stage("ingest", partition) as (workspace, record):
-        written = run(workspace, partition)
+        written = run(workspace, partition, through)
         record.rows(sum(each.rows for each in written))
     for each in written:
         output.product(f"{each.path}  {each.rows:,} rows")

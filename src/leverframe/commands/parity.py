@@ -7,18 +7,16 @@ import click
 from leverframe import output, wiring
 
 
-@click.command(epilog="Examples: leverframe parity; leverframe parity --month 2013-09 --json")
-@click.option(
-    "--month", multiple=True, help="Built month to compare, as YYYY-MM.  [default: the months of the hold-out]"
-)
+@click.command(epilog="Examples: leverframe parity; leverframe parity --partition 2013-09 --json")
+@click.option("--partition", multiple=True, help="Built partition to compare.  [default: those of the hold-out]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def parity(month: tuple[str, ...], as_json: bool) -> None:
-    """Recompute every row of built months through a snapshot, and fail on any training-serving skew."""
+def parity(partition: tuple[str, ...], as_json: bool) -> None:
+    """Recompute every row of built partitions through a snapshot, and fail on any training-serving skew."""
     from leverframe.application.parity import parity as run
     from leverframe.domain.features.parity import refuse
 
     with wiring.stage("parity") as (workspace, record):
-        found = run(workspace, month)
+        found = run(workspace, partition)
         record.rows(found.rows)
     if as_json:
         output.product_json(found.to_json())

@@ -16,12 +16,14 @@ from leverframe import output, wiring
 @click.option("--check", is_flag=True, help="Fail if dvc.yaml differs from the declarations.")
 def stages(write: bool, check: bool) -> None:
     """Print the dvc.yaml that follows from the declarations, or write or check it."""
-    from leverframe.application.stages import DVC_YAML, check_definition, definition, write_definition
+    from leverframe.application.stages import DVC_YAML, check_definition, definition, regrouped, write_definition
 
     if check:
         check_definition(wiring.workspace())
     elif write:
-        changed = write_definition(wiring.workspace())
-        output.product("\n".join(changed) or "nothing to write")
+        grouping = regrouped(wiring.workspace())
+        output.product("\n".join(write_definition(wiring.workspace())) or "nothing to write")
+        if grouping:
+            output.progress(grouping)
     else:
         output.product(definition(wiring.workspace())[DVC_YAML].rstrip())

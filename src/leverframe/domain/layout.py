@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-STATIC = "static"  # the partition name of tables that have no months
+from leverframe.errors import SourceError
+
+Exists = Callable[[Path], bool]  # tells whether there is a file or folder at a path relative to the root
+
+STATIC = "static"  # the partition name of tables whose rows have no time
 RAW = Path("data/raw")
 FEATURES = Path("data/features")
 FEATURE_TABLE = "features"  # what the features of a partition are called among the tables
@@ -36,6 +41,13 @@ VALID_SETTINGS = Path(".leverframe/valid-settings")  # digest of settings that w
 STAGE_LOGS = Path(".leverframe/stages")  # never an output: times would change hashes
 
 
+def require(paths: Iterable[Path], exists: Exists, *, why: str) -> None:
+    """Raise ``SourceError`` for the first path at which there is nothing; ``why`` tells who needs it."""
+    for path in paths:
+        if not exists(path):
+            raise SourceError(f"{path} is missing", why=why, next="`dvc pull` fetches it, `dvc repro` makes it")
+
+
 def raw(table: str, partition: str) -> Path:
     """Return the file of one partition of a table as ingested."""
     return RAW / f"{table}.parquet" if partition == STATIC else RAW / table / f"{partition}.parquet"
@@ -62,12 +74,12 @@ def sketch(partition: str) -> Path:
 
 
 def feature_profile(partition: str) -> Path:
-    """Return the file with the statistics of the features of a month."""
+    """Return the file with the statistics of the features of a partition."""
     return FEATURE_PROFILES / f"{partition}.json"
 
 
 def feature_sketch(partition: str) -> Path:
-    """Return the file with the sketch of the features of a month."""
+    """Return the file with the sketch of the features of a partition."""
     return FEATURE_SKETCHES / f"{partition}.json"
 
 

@@ -13,23 +13,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from leverframe.documents import Document, validated
 from leverframe.errors import SettingsError
 from leverframe.settings import LEVERS, PARAMS
+from leverframe.settings.periods import FORMS, ORDER, Arrival, Grouping, period_of, unit
 from leverframe.yaml_files import load
 
 _OF_LEVERS = ("gate", "report", "deploy", "serve")  # sections that stood in params.yaml once; a test holds them
 
-_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
 _IMPORT_PATH = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 
 
-def _a_month(text: str) -> str:
-    if not _MONTH.match(text):
-        raise ValueError("a partition is a month written as YYYY-MM")
-    return text
+def _a_key(given: Any) -> Any:
+    if not isinstance(given, str):
+        raise ValueError(f'a partition is a text: write it in quotes, "{given}"')
+    return given
 
 
 def _a_zone(text: str) -> str:
@@ -46,32 +46,52 @@ def _an_import_path(text: str) -> str:
     return text
 
 
-MonthText = Annotated[str, AfterValidator(_a_month)]
+KeyText = Annotated[str, BeforeValidator(_a_key)]
 ZoneText = Annotated[str, AfterValidator(_a_zone)]
 ImportPath = Annotated[str, AfterValidator(_an_import_path)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
-class MonthRange(Document):
-    """Months from ``first`` to ``last``, both included."""
+class PartitionRange(Document):
+    """Partitions from ``first`` to ``last``, both included, written as keys of the period of the data."""
 
-    first: MonthText
-    last: MonthText
+    first: KeyText
+    last: KeyText
 
     @model_validator(mode="after")
-    def _in_order(self) -> MonthRange:
-        if self.first > self.last:
+    def _in_order(self) -> PartitionRange:
+        if period_of(self.first) == period_of(self.last) is not None and self.first > self.last:
             raise ValueError(f"first ({self.first}) is later than last ({self.last})")
         return self
 
 
-class DataSettings(MonthRange):
-    """Which months exist, in which time zone a month begins, and where the case is declared."""
+class DataSettings(PartitionRange):
+    """Which partitions exist, how many of them one file holds, and where the case is declared."""
 
     case: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")] = Field(
         description="Python package with sources.py, contracts.py, star.yaml and model.py"
     )
-    timezone: ZoneText = Field(description="time zone in which a month begins")
+    timezone: ZoneText = Field(description="time zone in which a day begins")
+    period: Arrival = Field(default="month", description="how data arrive; `first` and `last` are keys of that period")
+    group: Grouping | None = Field(
+        default=None,
+        description="what one file and one stage hold; the finest period with at most 14 groups by default",
+    )
+
+    @model_validator(mode="after")
+    def _of_one_period(self) -> DataSettings:
+        refuse_others(self.period, self.first, self.last)
+        group = self.group
+        if group and (self.period == "none" or ORDER.index(group) < ORDER.index(self.period)):
+            raise ValueError(f"a {group} cannot hold whole partitions where `period` is {self.period}")
+        return self
+
+
+def refuse_others(period: Arrival, *keys: str) -> None:
+    """Raise ``ValueError`` for the first key that is not of the period of the data."""
+    for key in keys:
+        if period_of(key) != unit(period):
+            raise ValueError(f"a partition is {FORMS[unit(period)].words} where `data.period` is {period}, not `{key}`")
 
 
 class SparkSettings(Document):
@@ -92,15 +112,15 @@ class FeaturesSettings(Document):
     spark: SparkSettings = Field(default_factory=SparkSettings, description="where `engine: spark` runs")
     label: str = Field(description="label of star.yaml that the model learns")
     select: list[str] = Field(min_length=1, description="feature names of star.yaml; `*` matches any text")
-    train: MonthRange = Field(description="months the model learns from")
-    holdout: MonthRange = Field(description="later months the model is judged on")
+    train: PartitionRange = Field(description="partitions the model learns from")
+    holdout: PartitionRange = Field(description="later partitions the model is judged on")
 
     @model_validator(mode="after")
     def _train_before_holdout(self) -> FeaturesSettings:
         if self.train.last >= self.holdout.first:
             raise ValueError(
                 f"the hold-out begins in {self.holdout.first}, before training ends ({self.train.last}): "
-                "a model must be judged on months later than those it learnt from"
+                "a model must be judged on data later than those it learnt from"
             )
         return self
 
@@ -154,6 +174,7 @@ class Params(Document):
     @model_validator(mode="after")
     def _splits_within_data(self) -> Params:
         for name, split in (("train", self.features.train), ("holdout", self.features.holdout)):
+            refuse_others(self.data.period, split.first, split.last)
             if split.first < self.data.first or split.last > self.data.last:
                 raise ValueError(
                     f"features.{name} ({split.first} to {split.last}) reaches outside "

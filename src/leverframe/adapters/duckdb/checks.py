@@ -27,12 +27,12 @@ def refuse_duplicates(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[
 
 
 def refuse_moved(sql: duckdb.DuckDBPyConnection, view: str, table: str, corrected: Corrected) -> None:
-    """Raise ``SourceError`` for versions of one row that happened at two moments: they may lie in two months."""
+    """Raise ``SourceError`` for versions of one row that happened at two moments: they may lie in two partitions."""
     moved = _first(sql, view, corrected.key, f"count(DISTINCT {EVENT_TIME})")
     if moved:
         raise SourceError(
             f"versions of one row of `{table}` differ in event_time",
-            why=f"({_quoted(corrected.key)}) = {moved[:-1]} has {moved[-1]}; a version in another month is not found",
+            why=f"({_quoted(corrected.key)}) = {moved[:-1]} has {moved[-1]}; versions in two partitions do not meet",
             next="keep the event_time of the first version in sources.py, or give the row another key",
         )
 
@@ -49,7 +49,7 @@ def refuse_late(sql: duckdb.DuckDBPyConnection, step: Windows) -> None:
         raise SourceError(
             f"{late} rows of `{step.table}` became known more than max_lag after they happened",
             why=f"`{step.known_at}` is up to {timedelta(microseconds=worst)} later than event_time, "
-            f"max_lag is {step.max_lag}: windows could miss such a row in an earlier month",
+            f"max_lag is {step.max_lag}: windows could miss such a row in an earlier partition",
             next="raise max_lag of the fact in star.yaml, or fix the rows in sources.py",
         )
 
@@ -64,7 +64,7 @@ def refuse_orphans(sql: duckdb.DuckDBPyConnection, label: LabelStep, table: str,
         raise LabelError(
             f"{orphans} rows of label `{label.name}` belong to no row of `{spine}`",
             why=f"for example ({key}) = {example}: the label's table and the spine do not agree",
-            next="fix the key in sources.py; event_time of a label must lie in the month of its row",
+            next="fix the key in sources.py; event_time of a label must lie in the partition of its row",
         )
 
 

@@ -19,9 +19,9 @@ from leverframe.errors import SourceError
 
 
 def provenance(plan: Plan, built: Path, files: Files, row: int) -> list[Origin]:
-    """Return the origin of each feature of the ``row``-th row of a built month; the first row is 0.
+    """Return the origin of each feature of the ``row``-th row of a built partition; the first row is 0.
 
-    Raises ``SourceError`` when the month has no such row.
+    Raises ``SourceError`` when the partition has no such row.
     """
     connection = connect()
     try:

@@ -1,4 +1,4 @@
-"""The training set on DuckDB: months in, one Parquet file a side of the split out."""
+"""The training set on DuckDB: built partitions in, one Parquet file a side of the split out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DuckDBSplitter:
         return {name: kind_of(dtype) for name, dtype, *_ in rows}
 
     def spec(self, file: Path) -> str | None:
-        """Return the definition's hash that a built month carries."""
+        """Return the definition's hash that a built file carries."""
         query = f"SELECT decode(value) FROM parquet_kv_metadata({text(str(file))}) WHERE decode(key) = 'spec'"
         rows = self._all(query, [file])
         return str(rows[0][0]) if rows else None
@@ -34,7 +34,7 @@ class DuckDBSplitter:
         """Write the rows in order; return rows kept, rows without label, rows with a label known too late."""
         label = column(cut.label)
         value = f"{_known(cut, set(self.columns(cut.files)))} AS __value"
-        source = f"(SELECT *, file_index, file_row_number, {value} FROM {parquet(cut.files)})"
+        source = f"(SELECT *, file_index, file_row_number, {value} FROM {parquet(cut.files)}{_where(cut)})"
         counts = (
             f"SELECT count(__value), count(*) FILTER (__value IS NULL AND {label} IS NULL), "
             f"count(*) FILTER (__value IS NULL AND {label} IS NOT NULL) FROM {source}"
@@ -57,6 +57,14 @@ class DuckDBSplitter:
             raise (files_error(error, files) or error) from error
         finally:
             connection.close()
+
+
+def _where(cut: Cut) -> str:
+    """Return what keeps the rows of the side, nothing where all rows of its files are."""
+    if cut.within is None:
+        return ""
+    first, end = (f"TIMESTAMPTZ {text(moment.isoformat())}" for moment in cut.within)
+    return f" WHERE {AS_OF} >= {first} AND {AS_OF} < {end}"
 
 
 def _known(cut: Cut, columns: set[str]) -> str:

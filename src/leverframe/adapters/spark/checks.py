@@ -28,12 +28,12 @@ def refuse_duplicates(table: Table, key: Sequence[str], what: str) -> None:
 
 
 def refuse_moved(table: Table, name: str, corrected: Corrected) -> None:
-    """Raise ``SourceError`` for versions of one row that happened at two moments: they may lie in two months."""
+    """Raise ``SourceError`` for versions of one row that happened at two moments: they may lie in two partitions."""
     moved = _first(table, corrected.key, F.countDistinct(EVENT_TIME))
     if moved:
         raise SourceError(
             f"versions of one row of `{name}` differ in event_time",
-            why=f"({_quoted(corrected.key)}) = {moved[:-1]} has {moved[-1]}; a version in another month is not found",
+            why=f"({_quoted(corrected.key)}) = {moved[:-1]} has {moved[-1]}; versions in two partitions do not meet",
             next="keep the event_time of the first version in sources.py, or give the row another key",
         )
 
@@ -50,7 +50,7 @@ def refuse_late(step: Windows, table: Table) -> None:
         raise SourceError(
             f"{found['rows']} rows of `{step.table}` became known more than max_lag after they happened",
             why=f"`{step.known_at}` is up to {timedelta(microseconds=found['worst'])} later than event_time, "
-            f"max_lag is {step.max_lag}: windows could miss such a row in an earlier month",
+            f"max_lag is {step.max_lag}: windows could miss such a row in an earlier partition",
             next="raise max_lag of the fact in star.yaml, or fix the rows in sources.py",
         )
 
@@ -78,7 +78,7 @@ def refuse_orphans(label: LabelStep, table: Table, spine: Table, name: str) -> N
         raise LabelError(
             f"{count} rows of label `{label.name}` belong to no row of `{name}`",
             why=f"for example ({_quoted(label.key.table)}) = {example}: the label's table and the spine do not agree",
-            next="fix the key in sources.py; event_time of a label must lie in the month of its row",
+            next="fix the key in sources.py; event_time of a label must lie in the partition of its row",
         )
 
 

@@ -3,7 +3,7 @@
 A row lies in one bucket. An event is copied to each bucket from whose rows it can be seen: two
 as a rule, since a bucket is at least as long as the longest window. So even events without a key
 are spread over the cluster, and no worker holds more than the events of two windows. What
-happens in a bucket is the kernel that the other engine runs on the whole month.
+happens in a bucket is the kernel that the other engine runs on the whole file.
 """
 
 from __future__ import annotations

@@ -1,22 +1,24 @@
 """How a table enters: which source it is read from, when its rows happened and became known.
 
 A case declares ``SOURCES`` in its ``sources.py``: a ``Source`` a table. A table with
-``event_time`` is cut into months; one without is a static lookup table. Ingesting a partition
-again, after late or corrected data, simply rewrites its file.
+``event_time`` is cut into partitions, of which a file holds a group; one without is a static lookup
+table. Ingesting a group again, after late or corrected data, simply rewrites its file.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from leverframe.domain import layout
-from leverframe.domain.partition import Month
+from leverframe.domain.data.placeholders import finest, has_placeholder, path_of
+from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, SourceError, nearest
+from leverframe.settings.periods import Period
 
 Frame = Any  # of polars; only the adapter and the case know
 
@@ -25,9 +27,11 @@ Frame = Any  # of polars; only the adapter and the case know
 class Csv:
     """A CSV file, a zip of one, or a glob of files; in the folder of an installed package if named.
 
-    ``{month}`` in the path stands for the month that is ingested, and for any in a static table.
-    ``types`` gives columns a polars type; others get one from their values, so that an identifier
-    of digits would become a number, and lose its leading zeros, in a file where all are digits.
+    ``{partition}`` in the path stands for the key of the partition that is read, and ``{hour}``,
+    ``{day}``, ``{week}``, ``{month}``, ``{quarter}`` and ``{year}`` for the key of the one around it:
+    ``logs/{year}/{day}.csv`` is read once a day. In a static table they stand for any. ``types``
+    gives columns a polars type; others get one from their values, so that an identifier of digits
+    would become a number, and lose its leading zeros, in a file where all are digits.
     """
 
     path: str
@@ -38,14 +42,17 @@ class Csv:
 
 @dataclass(frozen=True)
 class Parquet:
-    """A Parquet file or a glob of files; ``{month}`` as in ``Csv``."""
+    """A Parquet file or a glob of files; placeholders as in ``Csv``."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class Query:
-    """A SELECT, or the name of a table, that DuckDB can read; attached read-only to ``database`` if named."""
+    """A SELECT, or the name of a table, that DuckDB can read; attached read-only to ``database`` if named.
+
+    Placeholders in the path of the database as in ``Csv``.
+    """
 
     sql: str
     database: str | None = None
@@ -53,13 +60,14 @@ class Query:
 
 @dataclass(frozen=True)
 class Function:
-    """A Python function from the month (None for a static table) to any frame that polars can take.
+    """A Python function from a partition to any frame that polars can take.
 
+    It is called once a partition; with None for a static table, and where data have no partitions.
     ``reads`` names the files of this repository that it reads, as in ``Csv``: `dvc repro` calls it
     again when they change, and cannot know of others.
     """
 
-    call: Callable[[Month | None], Any]
+    call: Callable[[Partition | None], Any]
     reads: tuple[str, ...] = ()
 
 
@@ -72,7 +80,7 @@ class Source:
 
     ``transform`` takes the raw frame, and the raw frames of the sources in ``uses`` by name, and
     returns the shaped frame. ``event_time`` names the column that tells when a row happened and
-    puts it into a month; ``known_at`` the column that tells when the row was complete. Both are
+    puts it into a partition; ``known_at`` the column that tells when the row was complete. Both are
     columns with a time zone, and a table with one needs the other.
     """
 
@@ -84,7 +92,7 @@ class Source:
 
     @property
     def static(self) -> bool:
-        """Tell whether the table has no months."""
+        """Tell whether the table has no partitions."""
         return self.event_time is None
 
 
@@ -98,9 +106,9 @@ class Ingested:
 
 
 class Frames(Protocol):
-    """Reads sources as frames, cuts months out of them and writes them as Parquet."""
+    """Reads sources as frames, cuts stretches of time out of them and writes them as Parquet."""
 
-    def read(self, reader: Reader, month: Month | None) -> Frame:
+    def read(self, reader: Reader, partition: Partition | None) -> Frame:
         """Return the raw frame; raises ``SourceError`` when it is missing or damaged."""
 
     def columns(self, name: str, frame: Frame) -> Mapping[str, str]:
@@ -113,6 +121,12 @@ class Frames(Protocol):
         ``event_time`` and ``known_at``, the latter never before the former. Ties keep their order.
         """
 
+    def outside(self, name: str, frame: Frame, times: tuple[str, str], start: datetime, end: datetime) -> int:
+        """Return how many rows happened at a known time outside of ``[start, end)``."""
+
+    def joined(self, name: str, frames: Sequence[Frame]) -> Frame:
+        """Return the rows of all frames, one after another; raises ``SourceError`` where their columns differ."""
+
     def collect(self, name: str, frame: Frame) -> tuple[Frame, int, dict[str, int]]:
         """Return the frame in memory, its rows, and the nulls of its time columns; ``name`` is for errors."""
 
@@ -121,55 +135,56 @@ class Frames(Protocol):
 
 
 def run(
-    sources: Mapping[str, Source], month: Month | None, timezone: str, frames: Frames, root: Path
+    sources: Mapping[str, Source], group: Partition | None, partitions: Partitions, frames: Frames, root: Path
 ) -> list[Ingested]:
-    """Ingest every table of one month, or every static table when ``month`` is None.
+    """Ingest every table of one group of partitions, or every static table when ``group`` is None.
 
     Nothing is written unless every table can be. Raises ``SourceError`` for a table that is
     missing, empty or of the wrong form, and ``DefinitionError`` for a declaration that is.
     """
     check_sources(sources)
-    partition = str(month) if month else layout.STATIC
+    key = str(group) if group else layout.STATIC
+    reading = _Reading(sources, partitions, frames)
     collected = {
-        name: _collected(name, sources, month, timezone, frames)
+        name: reading.static(name) if group is None else reading.timed(name, group)
         for name, source in sources.items()
-        if source.static == (month is None)
+        if source.static == (group is None)
     }
     for name, (frame, _) in collected.items():
-        frames.write(frame, root / layout.raw(name, partition))
-    return [Ingested(name, layout.raw(name, partition), rows) for name, (_, rows) in collected.items()]
+        frames.write(frame, root / layout.raw(name, key))
+    return [Ingested(name, layout.raw(name, key), rows) for name, (_, rows) in collected.items()]
 
 
-def inputs(sources: Mapping[str, Source], *, static: bool) -> list[str]:
+def inputs(sources: Mapping[str, Source], *, static: bool, placed: bool) -> list[str]:
     """Return the files and folders of this repository that the static, or the other, tables are read from.
 
-    A glob stands for the folder it looks into; ``{month}`` is kept in the path of a table with months.
-    Raises ``DefinitionError`` for a glob in the root, which would stand for the whole repository.
+    A glob stands for the folder it looks into; placeholders are kept where they are ``placed``, and stand
+    for any elsewhere. Raises ``DefinitionError`` for a glob in the root, which would stand for the whole repository.
     """
     tables = [source for source in sources.values() if source.static == static]
     used = [sources[name] for source in tables for name in source.uses if name in sources]
     patterns = [pattern for source in (*tables, *used) for pattern in _patterns(source.read)]
-    if static:
-        patterns = [of_month(pattern, None) for pattern in patterns]
+    if not placed:
+        patterns = [path_of(pattern, None) for pattern in patterns]
     return list(dict.fromkeys(_without_glob(pattern) for pattern in patterns))
 
 
-def of_month(pattern: str, month: Month | None) -> str:
-    """Return a path with ``{month}`` replaced by the month, or by any where there is none."""
-    return pattern.replace("{month}", str(month) if month else "*")
+def _paths(reader: Reader) -> list[str]:
+    """Return the paths that a reader names, as they are declared."""
+    match reader:
+        case Csv(path) | Parquet(path):
+            return [path]
+        case Query(_, database):
+            return [database] if database else []
+        case Function(_, reads):
+            return list(reads)
 
 
 def _patterns(reader: Reader) -> list[str]:
-    match reader:
-        case Csv(path, package):
-            found = [] if package else [path]
-        case Parquet(path):
-            found = [path]
-        case Query(_, database):
-            found = [database] if database else []
-        case Function(_, reads):
-            found = list(reads)
-    return [each for each in found if not PurePosixPath(each).is_absolute()]
+    """Return the paths of a reader that lie in this repository."""
+    if isinstance(reader, Csv) and reader.package:
+        return []
+    return [path for path in _paths(reader) if not PurePosixPath(path).is_absolute()]
 
 
 def _without_glob(pattern: str) -> str:
@@ -202,27 +217,65 @@ def check_sources(sources: Mapping[str, Source]) -> None:
                 )
 
 
-def _collected(
-    name: str, sources: Mapping[str, Source], month: Month | None, timezone: str, frames: Frames
-) -> tuple[Frame, int]:
-    source = sources[name]
-    frame = frames.read(source.read, month)
-    if source.transform is not None:
-        frame = _transformed(
-            name, source, frame, {each: frames.read(sources[each].read, month) for each in source.uses}
-        )
-    if source.event_time is not None and source.known_at is not None and month is not None:
-        _check_times(name, (source.event_time, source.known_at), frames.columns(name, frame))
-        times, end = (source.event_time, source.known_at), month.plus(1)
-        whole = frame
-        frame = frames.cut(frame, times, month.start(timezone), end.start(timezone))
-        collected, rows, nulls = frames.collect(name, frame)
-        if any("{month}" in pattern for pattern in _patterns(source.read)):
-            _check_month_file(name, month, timezone, frames.collect(name, whole)[1] - rows)
-    else:
-        collected, rows, nulls = frames.collect(name, frame)
-    _check_rows(name, month, rows, nulls)
-    return collected, rows
+@dataclass(frozen=True)
+class _Reading:
+    """How tables become frames: what is declared, which partitions there are, and who reads."""
+
+    sources: Mapping[str, Source]
+    partitions: Partitions
+    frames: Frames
+
+    def static(self, name: str) -> tuple[Frame, int]:
+        """Return a static table in memory, and its rows."""
+        collected, rows, nulls = self.frames.collect(name, self._shaped(name, None))
+        _check_rows(name, None, rows, nulls)
+        return collected, rows
+
+    def timed(self, name: str, group: Partition) -> tuple[Frame, int]:
+        """Return the rows of a group in memory, and their number."""
+        start, end = self.partitions.bounds(group)
+        parts = [self._cut(name, unit, start, end) for unit in self._units(name, group)]
+        whole = parts[0] if len(parts) == 1 else self.frames.joined(name, parts)
+        collected, rows, nulls = self.frames.collect(name, whole)
+        _check_rows(name, group, rows, nulls)
+        return collected, rows
+
+    def _units(self, name: str, group: Partition) -> list[Partition | None]:
+        """Return what a table is read for, one after another: partitions that have files, or None for all at once."""
+        period = self._period(name)
+        if period is None:
+            return [None]
+        return list(dict.fromkeys(part.within(period) for part in self.partitions.parts(group)))
+
+    def _period(self, name: str) -> Period | None:
+        period, readers = self.partitions.period, [self.sources[each].read for each in (name, *self.sources[name].uses)]
+        if period == "none":
+            return None
+        if any(isinstance(reader, Function) for reader in readers):
+            return period
+        return finest([path for reader in readers for path in _paths(reader)], period)
+
+    def _cut(self, name: str, unit: Partition | None, start: datetime, end: datetime) -> Frame:
+        """Return the rows of ``[start, end)`` in what is read for ``unit``."""
+        source = self.sources[name]
+        times = (str(source.event_time), str(source.known_at))
+        whole = self._shaped(name, unit)
+        _check_times(name, times, self.frames.columns(name, whole))
+        if unit is not None:  # what is read for one may hold rows of others, which are read for those
+            around = self.partitions.whole(unit)
+            if any(map(has_placeholder, _paths(source.read))):
+                _check_file(name, unit, around.start, self.frames.outside(name, whole, times, around.start, around.end))
+            start = max(start.astimezone(UTC), around.start.astimezone(UTC))
+            end = min(end.astimezone(UTC), around.end.astimezone(UTC))
+        return self.frames.cut(whole, times, start, end)
+
+    def _shaped(self, name: str, unit: Partition | None) -> Frame:
+        source = self.sources[name]
+        frame = self.frames.read(source.read, unit)
+        if source.transform is None:
+            return frame
+        used = {each: self.frames.read(self.sources[each].read, unit) for each in source.uses}
+        return _transformed(name, source, frame, used)
 
 
 def _transformed(name: str, source: Source, frame: Frame, used: Mapping[str, Frame]) -> Frame:
@@ -230,11 +283,11 @@ def _transformed(name: str, source: Source, frame: Frame, used: Mapping[str, Fra
     assert source.transform is not None  # noqa: S101 - the caller asked
     try:
         shaped = source.transform(frame, **used)
-    except Exception as error:  # whatever a person's function raises is theirs to mend
+    except Exception as error:  # whatever a person's function raises is theirs to fix
         raise DefinitionError(
             f"the transform of source `{name}` failed",
             why=f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}",
-            next=f"mend `{getattr(source.transform, '__name__', 'the function')}` in sources.py",
+            next=f"fix `{getattr(source.transform, '__name__', 'the function')}` in sources.py",
         ) from error
     if shaped is None:
         raise DefinitionError(
@@ -245,13 +298,13 @@ def _transformed(name: str, source: Source, frame: Frame, used: Mapping[str, Fra
     return shaped
 
 
-def _check_month_file(name: str, month: Month, timezone: str, outside: int) -> None:
-    """Raise ``SourceError`` for rows of a month's own file that lie in another month: no other reads them."""
+def _check_file(name: str, unit: Partition, start: datetime, outside: int) -> None:
+    """Raise ``SourceError`` for rows of a partition's own file that lie in another: no other reads them."""
     if outside:
         raise SourceError(
-            f"{outside} rows in the file of {month} for table `{name}` lie outside of that month",
-            why=f"the month begins at {month.start(timezone).isoformat()}; another month would not look into this file",
-            next="put a glob in place of {month}, or set data.timezone to the zone in which the files are cut",
+            f"{outside} rows in the file of {unit} for table `{name}` lie outside of it",
+            why=f"{unit} begins at {start.isoformat()}; no other partition looks into this file",
+            next="put a glob in place of the placeholder, or set data.timezone to the zone in which the files are cut",
         )
 
 
@@ -271,10 +324,10 @@ def _check_times(name: str, times: tuple[str, str], columns: Mapping[str, str]) 
             )
 
 
-def _check_rows(name: str, month: Month | None, rows: int, nulls: Mapping[str, int]) -> None:
+def _check_rows(name: str, group: Partition | None, rows: int, nulls: Mapping[str, int]) -> None:
     if rows == 0:
         raise SourceError(
-            f"table `{name}` has no rows" + (f" in {month}" if month else ""),
+            f"table `{name}` has no rows" + (f" in {group}" if group else ""),
             why="the source was read, and nothing in it belongs here",
             next="check the source, or `data.first` and `data.last` in params.yaml",
         )

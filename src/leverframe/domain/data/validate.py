@@ -12,7 +12,7 @@ from leverframe.domain.data.contract import Checker, Contract
 from leverframe.domain.data.contract_report import Report
 from leverframe.domain.data.shape import ForeignKey, UniqueKey
 from leverframe.domain.data.statistics import Statistician, Survey, TableStatistics
-from leverframe.domain.partition import Month
+from leverframe.domain.partition import Partitions
 from leverframe.domain.verdict import Reason
 from leverframe.errors import DefinitionError, SettingsError, SourceError, nearest
 
@@ -21,27 +21,28 @@ from leverframe.errors import DefinitionError, SettingsError, SourceError, neare
 class Validation:
     """All that the room needs: what is declared, and who looks at the files.
 
-    ``tables`` tells of every ingested table whether it is static; ``timezone`` is the IANA zone in
-    which a day and a month begin; ``root`` the folder that holds ``data/``.
+    ``tables`` tells of every ingested table whether it is static; ``partitions`` which groups exist and
+    where they begin and end; ``root`` is the folder that holds ``data/``.
     """
 
     contracts: Mapping[str, Contract]
     tables: Mapping[str, bool]
-    timezone: str
+    partitions: Partitions
     checker: Checker
     statistician: Statistician
+    exists: layout.Exists
     root: Path = Path()
 
 
 def run(validation: Validation, partition: str, history: Sequence[str] = ()) -> Report:
-    """Return the result of every constraint of the tables of ``partition``, a month or ``static``.
+    """Return the result of every constraint of the tables of ``partition``, a group or ``static``.
 
-    ``history`` names earlier months to compare with. A failed constraint is in the report, not an
+    ``history`` names earlier groups to compare with. A failed constraint is in the report, not an
     error; raises ``SourceError`` for a file that is missing or damaged, ``DefinitionError`` for a
-    contract that cannot be used and ``SettingsError`` for months that make no sense.
+    contract that cannot be used and ``SettingsError`` for groups that make no sense.
     """
     _check_tables(validation)
-    earlier = _earlier(partition, history)
+    earlier = _earlier(validation.partitions, partition, history)
     constraints: list[Constraint] = []
     found: list[TableStatistics] = []
     for table in sorted(validation.tables):
@@ -73,7 +74,7 @@ def _measured(validation: Validation, table: str, partition: str, earlier: Seque
         table=table,
         partition=partition,
         path=_file(validation, table, partition),
-        timezone=validation.timezone,
+        timezone=validation.partitions.timezone,
         history=tuple((each, _file(validation, table, each)) for each in earlier),
         questions=tuple(dict.fromkeys(each.question for each in keys)),
         others={each: _file(validation, each, partition) for each in sorted(foreign)},
@@ -81,36 +82,35 @@ def _measured(validation: Validation, table: str, partition: str, earlier: Seque
     found = validation.statistician.measure(survey)
     if partition == layout.STATIC:
         return found
-    month = Month.of(partition)
-    begin, end = month.start(validation.timezone), month.plus(1).start(validation.timezone)
+    begin, end = validation.partitions.bounds(validation.partitions.named(partition))
     return replace(found, begin=begin, end=end)
 
 
 def _file(validation: Validation, table: str, partition: str) -> Path:
     """Return the file of a table; a static one is the same for every partition."""
-    path = validation.root / layout.raw(table, layout.STATIC if validation.tables[table] else partition)
-    if not path.is_file():
+    path = layout.raw(table, layout.STATIC if validation.tables[table] else partition)
+    if not validation.exists(path):
         raise SourceError(
-            f"there is no {path}",
+            f"there is no {validation.root / path}",
             why=f"table `{table}` was not ingested for this partition",
             next="`dvc pull` fetches it, `leverframe ingest` makes it",
         )
-    return path
+    return validation.root / path
 
 
-def _earlier(partition: str, history: Sequence[str]) -> list[str]:
-    """Return the months of history, nearest first."""
+def _earlier(partitions: Partitions, partition: str, history: Sequence[str]) -> list[str]:
+    """Return the groups of history, nearest first."""
     if partition == layout.STATIC and not history:
         return []
-    month = Month.of(partition) if partition != layout.STATIC else None
-    months = sorted({Month.of(each) for each in history}, reverse=True)
-    if month is None or any(each >= month for each in months):
+    group = partitions.named(partition) if partition != layout.STATIC else None
+    groups = sorted({partitions.named(key) for key in history}, reverse=True)
+    if group is None or any(earlier >= group for earlier in groups):
         raise SettingsError(
             f"{partition} cannot have {', '.join(history)} as its history",
-            why="history are months before the partition, and static tables have no months",
-            next="name earlier months, or leave --history out",
+            why="history are partitions before this one, and static tables have none",
+            next="name earlier ones, or leave --history out",
         )
-    return [str(each) for each in months]
+    return [str(earlier) for earlier in groups]
 
 
 def _check_tables(validation: Validation) -> None:
@@ -126,7 +126,7 @@ def _check_tables(validation: Validation) -> None:
                 )
         if any(not validation.tables[each] and validation.tables[table] for each in others):
             raise DefinitionError(
-                f"the contract of the static table `{table}` refers to a table that has months",
-                why="a static table is validated once, without knowing which month is meant",
-                next="declare the foreign key on the table that has months",
+                f"the contract of the static table `{table}` refers to a table that has partitions",
+                why="a static table is validated once, without knowing which partition is meant",
+                next="declare the foreign key on the table that has partitions",
             )

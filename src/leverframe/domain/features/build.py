@@ -9,8 +9,8 @@ from typing import Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.features.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
-from leverframe.domain.partition import Month, months_back
-from leverframe.errors import DefinitionError, SourceError, nearest
+from leverframe.domain.partition import Partition, Partitions
+from leverframe.errors import DefinitionError, nearest
 
 EVENT_TIME, KNOWN_AT = "event_time", "known_at"
 Files = Mapping[str, tuple[Path, ...]]
@@ -32,10 +32,10 @@ class Built:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files of one build: the month of the spine, each table as far back as it is read, and labels.
+    """The files of one build: the group of the spine, each table as far back as it is read, and labels.
 
-    ``labels`` holds for each table of a label the month of the spine alone: a label belongs to
-    the month of its row.
+    ``labels`` holds for each table of a label the group of the spine alone: a label belongs to
+    the group of its row.
     """
 
     spine: Path
@@ -58,21 +58,22 @@ class Engine(Protocol):
         """Write a row for each row of the spine, in its order, and return their number."""
 
 
-def run(plan: Plan, month: Month, first: Month, engine: Engine, root: Path) -> Built:
-    """Build the features of one month from the months its windows reach.
+def run(
+    plan: Plan, group: Partition, partitions: Partitions, engine: Engine, exists: layout.Exists, root: Path
+) -> Built:
+    """Build the features of one group of partitions from the groups its windows reach.
 
-    ``first`` is the first month that exists: nothing is read before it. Raises ``SourceError``
-    for a partition that should be there and is not, and ``DefinitionError`` for a step that no
-    engine knows and for a column that the tables do not have.
+    Raises ``SourceError`` for a file that should be there and is not, and ``DefinitionError`` for a
+    step that no engine knows and for a column that the tables do not have.
     """
     refuse_unknown(plan)
-    needed = needed_files(plan, month, first, root)
+    needed = needed_files(plan, group, partitions, exists, root)
     check_columns(plan, {table: engine.columns(paths) for table, paths in needed.items()})
-    out = layout.features(str(month))
+    out = layout.features(str(group))
     inputs = Inputs(
-        spine=root / layout.raw(plan.spine, str(month)),
+        spine=root / layout.raw(plan.spine, str(group)),
         tables=needed,
-        labels={label.table: (root / layout.raw(label.table, str(month)),) for label in plan.labels},
+        labels={label.table: (root / layout.raw(label.table, str(group)),) for label in plan.labels},
     )
     rows = engine.build(plan, inputs, root / out)
     return Built(out, rows, len(plan.features()))
@@ -97,32 +98,29 @@ def refuse_unknown(plan: Plan) -> None:
             )
 
 
-def needed_months(plan: Plan, month: Month, first: Month) -> dict[str, list[Month]]:
-    """Return for each table with months those that the features of ``month`` can depend on."""
+def needed_groups(plan: Plan, group: Partition, partitions: Partitions) -> dict[str, list[Partition]]:
+    """Return for each table with partitions the groups that exist and that the features of ``group`` can depend on."""
+    first = partitions.groups()[0]
     return {
-        table: [month.plus(-back) for back in range(months_back(reach), -1, -1) if month.plus(-back) >= first]
+        table: [group.plus(-back) for back in range(partitions.back(reach), -1, -1) if group.plus(-back) >= first]
         for table, reach in plan.reach().items()
     }
 
 
-def needed_files(plan: Plan, month: Month, first: Month, root: Path) -> dict[str, tuple[Path, ...]]:
+def needed_files(
+    plan: Plan, group: Partition, partitions: Partitions, exists: layout.Exists, root: Path
+) -> dict[str, tuple[Path, ...]]:
     """Return the files of each table, in order of time; raises ``SourceError`` for one that is missing."""
-    reached = needed_months(plan, month, first)
-    found = {}
+    reached = needed_groups(plan, group, partitions)
+    files = {}
     for table in plan.tables():
         static = layout.raw(table, layout.STATIC)
-        if table not in reached and not (root / static).exists() and (root / layout.RAW / table).is_dir():
+        if table not in reached and not exists(static) and exists(layout.RAW / table):
             raise _changes_over_time(next(step.name for step in plan.steps if step.table == table), table)
-        parts = [layout.raw(table, str(each)) for each in reached.get(table, [])] or [static]
-        for part in parts:
-            if not (root / part).exists():
-                raise SourceError(
-                    f"{part} is missing",
-                    why=f"the features of {month} look back into it",
-                    next="`dvc pull` fetches it, `dvc repro` makes it",
-                )
-        found[table] = tuple(root / part for part in parts)
-    return found
+        parts = [layout.raw(table, str(part)) for part in reached.get(table, [])] or [static]
+        layout.require(parts, exists, why=f"the features of {group} look back into it")
+        files[table] = tuple(root / part for part in parts)
+    return files
 
 
 def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
@@ -208,7 +206,7 @@ def _same_kinds(plan: Plan, table: str, what: str, key: Key, columns: Mapping[st
 def _changes_over_time(name: str, table: str) -> DefinitionError:
     return DefinitionError(
         f"dimension `{name}` looks up `{table}`, which changes over time",
-        why="the table has months; without as_of a row could show that was not known at the moment",
+        why="the table has partitions; without as_of a row could show that was not known at the moment",
         next=f"give the dimension `{name}` as_of with a lag and a tolerance",
     )
 
@@ -237,5 +235,5 @@ def _fits(table: str, column: str, function: str, columns: Mapping[str, Mapping[
         raise DefinitionError(
             f"`{function}` of `{column}` in table `{table}` makes no sense: it is {kind}",
             why="only numbers can be added and compared; an all-null column has no type at all",
-            next="count, last and distinct take any type; else mend the column in sources.py",
+            next="count, last and distinct take any type; else fix the column in sources.py",
         )

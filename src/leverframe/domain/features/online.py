@@ -18,8 +18,8 @@ from leverframe.domain import layout
 from leverframe.domain.features.build import Files
 from leverframe.domain.features.plan import Plan, Step, Windows
 from leverframe.domain.features.snapshot.store import About, Table
-from leverframe.domain.partition import Month, months_back
-from leverframe.errors import SnapshotError, SourceError
+from leverframe.domain.partition import Partition, Partitions
+from leverframe.errors import SnapshotError
 
 AT = "__at"  # microseconds since the epoch at which a row begins to count
 # Of an event that was corrected: when the next version begins to count, and the moment of the event itself.
@@ -66,35 +66,23 @@ def about(plan: Plan, span: Span, fields: Mapping[str, str]) -> About:
     return About(plan.spec, microseconds_of(span.until), attributes)
 
 
-def online_files(plan: Plan, span: Span, months: tuple[Month, Month], timezone: str, root: Path) -> Files:
-    """Return the files that a snapshot is made of; ``months`` are the first and the last that exist.
-
-    Raises ``SourceError`` for a file that is missing.
-    """
-    reach, found = plan.reach(), {}
+def online_files(plan: Plan, span: Span, partitions: Partitions, exists: layout.Exists, root: Path) -> Files:
+    """Return the files that a snapshot is made of; raises ``SourceError`` for a file that is missing."""
+    reach, files = plan.reach(), {}
     for table in {step.table for step in plan.steps}:
-        parts = [str(each) for each in online_months(reach[table], span, months, timezone)] if table in reach else []
+        parts = [str(group) for group in online_groups(reach[table], span, partitions)] if table in reach else []
         paths = [layout.raw(table, part) for part in parts] or [layout.raw(table, layout.STATIC)]
-        for path in paths:
-            if not (root / path).exists():
-                raise SourceError(
-                    f"{path} is missing",
-                    why=f"a snapshot as of {span.until.isoformat()} needs it",
-                    next="`dvc pull` fetches it, `dvc repro` makes it",
-                )
-        found[table] = tuple(root / path for path in paths)
-    return found
+        layout.require(paths, exists, why=f"a snapshot as of {span.until.isoformat()} needs it")
+        files[table] = tuple(root / path for path in paths)
+    return files
 
 
-def online_months(reach: timedelta, span: Span, months: tuple[Month, Month], timezone: str) -> list[Month]:
-    """Return the months that exist and that a moment of ``span`` can look into."""
-    first, last = months
-    start = _month_of(span.since, timezone).plus(-months_back(reach))
-    end = _month_of(span.until, timezone)
-    found = [max(start, first)]
-    while found[-1] < min(end, last):
-        found.append(found[-1].plus(1))
-    return found
+def online_groups(reach: timedelta, span: Span, partitions: Partitions) -> list[Partition]:
+    """Return the groups that exist and that a timestamp of ``span`` can look into."""
+    groups = partitions.groups()
+    start = max(partitions.group_at(span.since).plus(-partitions.back(reach)), groups[0])
+    end = max(start, min(partitions.group_at(span.until), groups[-1]))
+    return [start.plus(count) for count in range(end.ordinal - start.ordinal + 1)]
 
 
 def microseconds_of(moment: datetime) -> int:
@@ -105,10 +93,3 @@ def microseconds_of(moment: datetime) -> int:
 def attribute_since(attributes: Mapping[str, Any]) -> int:
     """Return the first moment a snapshot answers for, in microseconds since the epoch."""
     return int(attributes["since"])
-
-
-def _month_of(moment: datetime, timezone: str) -> Month:
-    month = Month(moment.year, moment.month)
-    if month.start(timezone) > moment:
-        return month.plus(-1)
-    return month.plus(1) if month.plus(1).start(timezone) <= moment else month

@@ -1,6 +1,6 @@
-"""Whether the features at request time are those of the training set: every value of built months, compared.
+"""Whether the features at request time are those of the training set: every value of built partitions, compared.
 
-Each month is asked again, row by row, through a snapshot file and the code that serves, and held
+Each group is asked again, row by row, through a snapshot file and the code that serves, and held
 against what the build wrote. Equal means equal to the last bit.
 """
 
@@ -17,7 +17,7 @@ from leverframe.domain.features.request import Requests, required
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.values import nothing
 from leverframe.domain.features.vector import vectors
-from leverframe.domain.partition import Month
+from leverframe.domain.partition import Partition
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Verdict, word
 from leverframe.errors import ParityError
 
@@ -78,20 +78,20 @@ class Parity:
         }
 
 
-class BuiltMonths(Protocol):
-    """Reads columns of a built month."""
+class BuiltGroups(Protocol):
+    """Reads columns of a built group of partitions."""
 
-    def arrays(self, month: Month, columns: Sequence[str]) -> Mapping[str, Any]:
+    def arrays(self, group: Partition, columns: Sequence[str]) -> Mapping[str, Any]:
         """Return the columns as arrays, nulls masked; moments as microseconds since the epoch."""
 
 
-def run(plan: Plan, months: Sequence[Month], built: BuiltMonths, opened: Callable[[Month], Store]) -> Parity:
-    """Compare every row of ``months``; ``opened`` gives the snapshot that answers for a month."""
+def run(plan: Plan, groups: Sequence[Partition], built: BuiltGroups, opened: Callable[[Partition], Store]) -> Parity:
+    """Compare every row of ``groups``; ``opened`` gives the snapshot that answers for a group."""
     parts: list[tuple[Difference, ...]] = []
-    for month in months:
+    for group in groups:
         columns = list(dict.fromkeys([*required(plan), *plan.features(), "as_of"]))
-        rows = built.arrays(month, columns)
-        store = opened(month)
+        rows = built.arrays(group, columns)
+        store = opened(group)
         try:
             asked = Requests({name: rows[name] for name in required(plan)}, np.ma.getdata(rows["as_of"]))
             served = vectors(plan, store, asked)

@@ -1,19 +1,19 @@
-"""How built months become a training set: one label, chosen features, split by time without a leak."""
+"""How built partitions become a training set: one label, chosen features, split by time without a leak."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan, select
 from leverframe.domain.features.training_set import Feature, FeatureKind, Label, Split, TrainingSet
-from leverframe.domain.partition import Month, months
+from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, LabelError, SourceError, nearest
-from leverframe.settings.params import FeaturesSettings, MonthRange
+from leverframe.settings.params import FeaturesSettings, PartitionRange
 
 _FEATURE_KINDS: dict[str, FeatureKind] = {"number": "numeric", "text": "categorical", "boolean": "boolean"}
 
@@ -23,52 +23,63 @@ class Cut:
     """What one side of the split is made of.
 
     ``known_before`` drops rows whose label became known only at or after that moment: at the
-    time of training nobody had it.
+    time of training nobody had it. ``within`` keeps the rows whose ``as_of`` lies from its first
+    timestamp to before its second; None where all rows of the files do.
     """
 
     files: tuple[Path, ...]
     label: str
     columns: tuple[str, ...]
     known_before: datetime | None
+    within: tuple[datetime, datetime] | None = None
 
 
 class Splitter(Protocol):
-    """Cuts one side of a training set out of built months."""
+    """Cuts one side of a training set out of built partitions."""
 
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
         """Return the columns with their kind: number, text, boolean, moment or other."""
 
     def spec(self, file: Path) -> str | None:
-        """Return the definition's hash that a built month carries."""
+        """Return the definition's hash that a built file carries."""
 
     def cut(self, cut: Cut, out: Path) -> tuple[int, int, int]:
         """Write the rows in order; return rows kept, rows without label, rows with a label known too late."""
 
 
-def run(plan: Plan, features: FeaturesSettings, timezone: str, splitter: Splitter, root: Path) -> TrainingSet:
+def run(
+    plan: Plan,
+    features: FeaturesSettings,
+    partitions: Partitions,
+    splitter: Splitter,
+    exists: layout.Exists,
+    root: Path,
+) -> TrainingSet:
     """Write both sides of the split and return the description that travels with them.
 
     Raises ``DefinitionError`` for a label or feature that is not declared, ``SourceError`` for a
-    month that was built by another definition, and ``LabelError`` for a side without rows.
+    partition that was built by another definition, and ``LabelError`` for a side without rows.
     """
     label = _label(plan, features.label)
     chosen = select(features.select, plan.features())
-    train, holdout = _files(features.train, root), _files(features.holdout, root)
+    train, holdout = (_files(split, partitions, exists, root) for split in (features.train, features.holdout))
     kinds = _kinds(chosen, splitter, [*train, *holdout])
     _same_definition(plan, [*train, *holdout], splitter)
-    cutoff = Month.of(features.holdout.first).start(timezone)
+    cutoff = Partition.of(features.holdout.first).start(partitions.timezone)
     columns = tuple(dict.fromkeys([*plan.keys, *plan.spine_features, *chosen]))
     sides = []
     for name, split, files, out, before in (
         ("train", features.train, train, layout.TRAIN, cutoff),
         ("holdout", features.holdout, holdout, layout.HOLDOUT, None),
     ):
-        rows, without, late = splitter.cut(Cut(files, label.name, columns, before), root / out)
+        rows, without, late = splitter.cut(
+            Cut(files, label.name, columns, before, _within(split, partitions, plan.ahead)), root / out
+        )
         if rows == 0:
             raise LabelError(
                 f"no row of features.{name} has the label `{label.name}`",
                 why=f"{without} rows have none, {late} became known after the hold-out began",
-                next=f"choose other months for features.{name} in params.yaml",
+                next=f"choose other partitions for features.{name} in params.yaml",
             )
         sides.append(Split(split.first, split.last, rows, without, late))
     return TrainingSet(label, kinds, plan.spec, *sides)
@@ -85,16 +96,19 @@ def _label(plan: Plan, name: str) -> Label:
     return Label(name, known[name])
 
 
-def _files(split: MonthRange, root: Path) -> tuple[Path, ...]:
-    files = tuple(root / layout.features(str(month)) for month in months(split.first, split.last))
-    for file in files:
-        if not file.exists():
-            raise SourceError(
-                f"{file.relative_to(root)} is missing",
-                why=f"params.yaml takes the months {split.first} to {split.last}",
-                next="`dvc pull` fetches it, `dvc repro` makes it",
-            )
-    return files
+def _files(split: PartitionRange, partitions: Partitions, exists: layout.Exists, root: Path) -> tuple[Path, ...]:
+    paths = [layout.features(str(group)) for group in partitions.groups(split.first, split.last)]
+    layout.require(paths, exists, why=f"params.yaml takes the partitions {split.first} to {split.last}")
+    return tuple(root / path for path in paths)
+
+
+def _within(split: PartitionRange, partitions: Partitions, ahead: timedelta) -> tuple[datetime, datetime] | None:
+    """Return between which timestamps the rows of a split lie, None where its files hold no others."""
+    groups = partitions.groups(split.first, split.last)
+    held = partitions.bounds(groups[0])[0], partitions.bounds(groups[-1])[1]
+    first, last = (Partition.of(key, partitions.first.period) for key in (split.first, split.last))
+    asked = first.start(partitions.timezone), last.plus(1).start(partitions.timezone)
+    return None if asked == held else (asked[0].astimezone(UTC) - ahead, asked[1].astimezone(UTC) - ahead)
 
 
 def _kinds(chosen: Sequence[str], splitter: Splitter, files: Sequence[Path]) -> tuple[Feature, ...]:
@@ -102,9 +116,9 @@ def _kinds(chosen: Sequence[str], splitter: Splitter, files: Sequence[Path]) -> 
     for name in chosen:
         if kinds.get(name) not in _FEATURE_KINDS:
             raise DefinitionError(
-                f"the feature `{name}` is {kinds.get(name, 'missing')} in the built months",
+                f"the feature `{name}` is {kinds.get(name, 'missing')} in the built partitions",
                 why="a model learns from numbers, texts and booleans; an all-null column has no type",
-                next="leave it out of features.select, or mend the column in sources.py and run `dvc repro`",
+                next="leave it out of features.select, or fix the column in sources.py and run `dvc repro`",
             )
     return tuple(Feature(name, _FEATURE_KINDS[kinds[name]]) for name in chosen)
 

@@ -204,5 +204,5 @@ def _label_error(label: Label, what: str, why: str) -> LabelError:
     return LabelError(
         f"label `{label.name}` ({label.kind}): {what}",
         why=why,
-        next="check the label in star.yaml and its kind, and the months in `features` of params.yaml",
+        next="check the label in star.yaml and its kind, and the partitions in `features` of params.yaml",
     )

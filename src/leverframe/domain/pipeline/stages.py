@@ -1,24 +1,27 @@
 """How the declarations become ``dvc.yaml``: which stage reads and writes what.
 
-The dependencies of a month follow from the windows in ``star.yaml``. Written by hand, one
-forgotten month would silently give stale features; so they are derived, and `--check` holds the
-file to them.
+The dependencies of a group of partitions follow from the windows in ``star.yaml``. Written by hand,
+one forgotten partition would silently give stale features; so they are derived, and `--check` holds
+the file to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from leverframe.documents import Document
 from leverframe.domain import layout
 from leverframe.domain.data.ingest import Source, inputs
+from leverframe.domain.features.online import Span, online_groups
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.training_set import LabelKind
-from leverframe.domain.partition import HISTORY, Month, months, months_back
+from leverframe.domain.partition import Partitions
 from leverframe.domain.pipeline import installation
+from leverframe.domain.pipeline.items import Items
 from leverframe.errors import SettingsError
 from leverframe.settings.params import Params
 
@@ -45,14 +48,14 @@ _DRAWN: Mapping[LabelKind, tuple[tuple[str, str, str, str], ...]] = {
 }
 
 _HEAD = """\
-# Written by `leverframe stages --write` from params.yaml, sources.py and star.yaml: which months a
+# Written by `leverframe stages --write` from params.yaml, sources.py and star.yaml: which {partitions} a
 # stage reads follows from the windows, and which code from its imports. `leverframe status` tells what is stale.
 """
 
 
 @dataclass(frozen=True)
 class StageDefinition:
-    """One stage, or one a month: what it runs, reads and writes."""
+    """One stage, or one a group of partitions: what it runs, reads and writes."""
 
     name: str
     command: str
@@ -61,7 +64,7 @@ class StageDefinition:
     cached: tuple[str, ...] = ()
     in_git: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
-    monthly: bool = False
+    grouped: bool = False
     installation: tuple[str, ...] = ()  # keys of `leverframe-version.yaml`
 
 
@@ -88,11 +91,10 @@ class StageCode:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """All that ``dvc.yaml`` says: the stages, the months, and how far back a month may read."""
+    """All that ``dvc.yaml`` says: the stages, and what those of each group of partitions are told."""
 
     stages: tuple[StageDefinition, ...]
-    months: tuple[Month, ...]
-    back: int
+    items: Items
     kind: LabelKind
 
 
@@ -101,14 +103,13 @@ def pipeline(params: Params, sources: Mapping[str, Source], plan: Plan, code: St
 
     Raises ``SettingsError`` for a setting that a stage depends on and that is not written down.
     """
-    back = max([HISTORY, *(months_back(reach) for reach in plan.reach().values())])
     case = _Case(params, sources, plan, code)
     stages = (*_data_stages(case), _build(case), *_online_stages(case), *_model_stages(case))
     for name in dict.fromkeys(name for stage in stages for name in stage.params):
         _refuse_default(params, name)
     kinds = {label.name: label.kind for label in plan.labels}
     kind = kinds.get(params.features.label, "binary")
-    return Pipeline(stages, tuple(months(params.data.first, params.data.last)), back, kind)
+    return Pipeline(stages, case.items, kind)
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,16 @@ class _Case:
     plan: Plan
     code: StageCode
 
-    @property
-    def months(self) -> list[Month]:
-        return months(self.params.data.first, self.params.data.last)
+    @cached_property
+    def partitions(self) -> Partitions:
+        return Partitions.of(self.params.data)
+
+    @cached_property
+    def items(self) -> Items:
+        partitions = self.partitions
+        back = max([partitions.history, *(partitions.back(reach) for reach in self.plan.reach().values())])
+        paths = inputs(self.sources, static=False, placed=partitions.period != "none")
+        return Items(partitions, back, tuple(paths))
 
     @property
     def folder(self) -> str:
@@ -144,15 +152,11 @@ class _Case:
 
 def render(pipeline: Pipeline, tail: str = "") -> str:
     """Return ``dvc.yaml``; ``tail`` is what stood below the line of one's own stages."""
-    lines = [_HEAD + "vars:", "  - months: # the first months have no earlier ones and name themselves"]
-    first = pipeline.months[0]
-    for month in pipeline.months:
-        earlier = ", ".join(f'back_{n}: "{max(month.plus(-n), first)}"' for n in range(1, pipeline.back + 1))
-        lines.append(f'      "{month}": {{{earlier}}}')
+    lines = [_HEAD.format(partitions=pipeline.items.word) + "\n".join(pipeline.items.lines())]
     lines += ["", "plots:", *(line for drawn in _DRAWN[pipeline.kind] for line in _plot_lines(*drawn))]
     lines += ["", "stages:"]  # last, so that one's own stages are among them
     for stage in pipeline.stages:
-        lines += [*_stage_lines(stage), ""]
+        lines += [*_stage_lines(stage, pipeline.items.word), ""]
     return "\n".join(lines) + f"{OWN_STAGES}\n{tail}"
 
 
@@ -163,22 +167,23 @@ def own_stages(text: str) -> str:
 
 def _data_stages(case: _Case) -> tuple[StageDefinition, ...]:
     static = [name for name, source in case.sources.items() if source.static]
-    monthly = [name for name, source in case.sources.items() if not source.static]
+    grouped = [name for name, source in case.sources.items() if not source.static]
     ingest = case.code("ingest", case.module("sources"))
     validate = case.code("validate", case.module("contracts"), case.module("sources"))
-    history = [_raw(name, f"back_{n}") for name in monthly for n in range(HISTORY, 0, -1)]
+    history = [_raw(name, f"back_{n}") for name in grouped for n in range(case.partitions.history, 0, -1)]
     raw_static = [_path(layout.raw(name, layout.STATIC)) for name in static]
-    raw_month = [_raw(name) for name in monthly]
+    raw_group = [_raw(name) for name in grouped]
     zone, keys = ("data.case", "data.timezone"), case.code.keys()
-    read_static = (*ingest, *inputs(case.sources, static=True))
-    read_month = (*ingest, *(path.replace("{month}", "${key}") for path in inputs(case.sources, static=False)))
+    first = ("data.first",) if case.partitions.coarse else ()  # of a group of several partitions some may not exist
+    read_static = (*ingest, *inputs(case.sources, static=True, placed=False))
+    read_group = (*ingest, *case.items.files())
     return (
         StageDefinition(
             "ingest-static", "leverframe ingest --partition static", read_static, zone, tuple(raw_static),
             installation=keys,
         ),
         StageDefinition(
-            "ingest", "leverframe ingest --partition ${key}", read_month, zone, tuple(raw_month), monthly=True,
+            "ingest", case.items.command("ingest"), read_group, (*zone, *first), tuple(raw_group), grouped=True,
             installation=keys,
         ),
         StageDefinition(
@@ -192,12 +197,12 @@ def _data_stages(case: _Case) -> tuple[StageDefinition, ...]:
         ),
         StageDefinition(
             "validate",
-            "leverframe validate --partition ${key}",
-            (*validate, *raw_static, *history, *raw_month),
+            case.items.command("validate"),
+            (*validate, *raw_static, *history, *raw_group),
             ("data.case", "data.first", "data.timezone"),
             in_git=(_path(layout.contract_report("${key}")), _path(layout.sketch("${key}"))),
             metrics=(_path(layout.profile("${key}")),),
-            monthly=True,
+            grouped=True,
             installation=keys,
         ),
     )  # fmt: skip
@@ -225,7 +230,7 @@ def _build(case: _Case) -> StageDefinition:
         if case.sources[table].static:
             reads.append(_path(layout.raw(table, layout.STATIC)))
             continue
-        back = months_back(reach[table])
+        back = case.partitions.back(reach[table])
         furthest = max(furthest, back)
         reads += [*(_raw(table, f"back_{n}") for n in range(back, 0, -1)), _raw(table)]
     validated = [layout.STATIC, *(f"${{item.back_{n}}}" for n in range(furthest, 0, -1)), "${key}"]
@@ -238,13 +243,13 @@ def _build(case: _Case) -> StageDefinition:
         cached=(_path(layout.features("${key}")),),
         in_git=(_path(layout.feature_sketch("${key}")),),
         metrics=(_path(layout.feature_profile("${key}")),),
-        monthly=True,
+        grouped=True,
         installation=case.code.keys(installation.EXTRAS),
     )
 
 
 def _model_stages(case: _Case) -> tuple[StageDefinition, ...]:
-    every = [_path(layout.features(str(month))) for month in case.months]
+    every = [_path(layout.features(str(group))) for group in case.items.groups]
     train, holdout, model = _path(layout.TRAIN), _path(layout.HOLDOUT), _path(layout.MODEL)
     described, learnt, card = (_path(each) for each in (layout.TRAINING_SET, layout.LEARNING_SET, layout.MODEL_CARD))
     keys = case.code.keys()
@@ -270,10 +275,7 @@ def _model_stages(case: _Case) -> tuple[StageDefinition, ...]:
         StageDefinition(
             "evaluate",
             "leverframe evaluate",
-            (
-                *case.code("evaluate", case.estimator),
-                *(described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
-            ),
+            (*case.code("evaluate", case.estimator), described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
             ("data.timezone", "evaluate"),
             cached=(_path(layout.PREDICTIONS),),
             in_git=(card, _path(layout.PLOTS), _path(layout.PICTURES)),
@@ -298,13 +300,14 @@ def _model_stages(case: _Case) -> tuple[StageDefinition, ...]:
 
 def _online_stages(case: _Case) -> tuple[StageDefinition, ...]:
     """Return the stages of what is looked up at request time: the snapshot as of the end, and its parity."""
-    every, holdout = case.months, case.params.features.holdout
-    compared = months(holdout.first, holdout.last)
+    partitions, holdout = case.partitions, case.params.features.holdout
+    compared = partitions.groups(holdout.first, holdout.last)
+    start, end = partitions.bounds(compared[0])[0], partitions.bounds(compared[-1])[1]
     return (
         StageDefinition(
             "snapshot",
             "leverframe snapshot",
-            (case.star, *case.code("snapshot", _PLAN), *_seen(case, [every[-1].plus(1)])),
+            (case.star, *case.code("snapshot", _PLAN), *_seen(case, Span(partitions.end, partitions.end))),
             ("data",),
             cached=(_path(layout.SNAPSHOT),),
             installation=case.code.keys(),
@@ -315,8 +318,8 @@ def _online_stages(case: _Case) -> tuple[StageDefinition, ...]:
             (
                 case.star,
                 *case.code("parity", _PLAN),
-                *_seen(case, [*compared, compared[-1].plus(1)]),
-                *(_path(layout.features(str(month))) for month in compared),
+                *_seen(case, Span(start - case.plan.ahead, end)),
+                *(_path(layout.features(str(group))) for group in compared),
             ),
             ("data", "features.holdout"),
             metrics=(_path(layout.PARITY),),
@@ -325,21 +328,20 @@ def _online_stages(case: _Case) -> tuple[StageDefinition, ...]:
     )
 
 
-def _seen(case: _Case, asked: Sequence[Month]) -> tuple[str, ...]:
-    """Return the raw files that a snapshot for timestamps of the months ``asked`` reads."""
-    found, reach, every = [], case.plan.reach(), case.months
+def _seen(case: _Case, span: Span) -> tuple[str, ...]:
+    """Return the raw files that a snapshot for timestamps of ``span`` reads."""
+    paths, reach = [], case.plan.reach()
     for table in dict.fromkeys(step.table for step in case.plan.steps):
         if case.sources[table].static:
-            found.append(_path(layout.raw(table, layout.STATIC)))
+            paths.append(_path(layout.raw(table, layout.STATIC)))
             continue
-        back = months_back(reach[table])
-        read = [month for month in every if asked[0].plus(-back) <= month <= asked[-1]]
-        found += [_path(layout.raw(table, str(month))) for month in read]
-    spine = _path(layout.raw(case.plan.spine, str(every[-1])))  # tells the kinds of the fields
-    return tuple(dict.fromkeys([*found, spine]))
+        groups = online_groups(reach[table], span, case.partitions)
+        paths += [_path(layout.raw(table, str(group))) for group in groups]
+    spine = _path(layout.raw(case.plan.spine, str(case.items.groups[-1])))  # tells the kinds of the fields
+    return tuple(dict.fromkeys([*paths, spine]))
 
 
-def _stage_lines(stage: StageDefinition) -> list[str]:
+def _stage_lines(stage: StageDefinition, items: str) -> list[str]:
     body = [f"cmd: {stage.command}", *_listed("deps", stage.dependencies), *_listed("params", stage.params)]
     if stage.installation:
         body += [f"  - {installation.FILE}:", *(f"    - {key}" for key in stage.installation)]
@@ -348,9 +350,9 @@ def _stage_lines(stage: StageDefinition) -> list[str]:
     body += ["outs:", *(f"  {line}" for line in outs)] if outs else []
     kept = [line for path in stage.metrics for line in (f"- {path}:", "    cache: false")]
     body += ["metrics:", *(f"  {line}" for line in kept)] if kept else []
-    if not stage.monthly:
+    if not stage.grouped:
         return [f"  {stage.name}:", *(f"    {line}" for line in body)]
-    return [f"  {stage.name}:", "    foreach: ${months}", "    do:", *(f"      {line}" for line in body)]
+    return [f"  {stage.name}:", f"    foreach: ${{{items}}}", "    do:", *(f"      {line}" for line in body)]
 
 
 def _plot_lines(name: str, along: str, up: str, template: str) -> list[str]:

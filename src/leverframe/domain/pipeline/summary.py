@@ -34,7 +34,7 @@ def progress_line(done: int, total: int, stage: str, ended: str) -> str:
 
 
 def summary(results: Results, example: str) -> list[str]:
-    """Return the whole summary; ``example`` is a month that exists, for the commands to try next."""
+    """Return the whole summary; ``example`` is a partition that exists, for the commands to try next."""
     blocks = (
         ("Data", _data(results.contracts)),
         ("Contracts", _contracts(results.contracts)),
@@ -54,7 +54,7 @@ def _data(contracts: Mapping[str, Mapping[str, Any]]) -> list[str]:
             rows.setdefault(table, []).append(found["rows"])
     width = max((len(table) for table in rows), default=0)
     return [
-        f"{table:<{width}} {sum(counts):>9,} rows" + (f" in {len(counts)} months" if len(counts) > 1 else "")
+        f"{table:<{width}} {sum(counts):>9,} rows" + (f" in {len(counts)} partitions" if len(counts) > 1 else "")
         for table, counts in sorted(rows.items(), key=lambda item: -sum(item[1]))
     ]
 

@@ -1,4 +1,4 @@
-"""Two revisions side by side, table by table and month by month."""
+"""Two revisions side by side, table by table and partition by partition."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def _verdict(diff: Diff) -> str:
     ]
     told += [_counted(len(diff.breaking), "breaking change", "breaking changes")]
     told += [_counted(len(diff.additive), "additive change", "additive changes")]
-    return ", ".join(each for each in told if each) or "new months only"
+    return ", ".join(each for each in told if each) or "new partitions only"
 
 
 def _counted(number: int, one: str, many: str) -> str:
@@ -85,7 +85,7 @@ def _cut(left: int) -> list[str]:
 def _row(table: TableDiff) -> str:
     rows = table.rows
     counts = [_estimate(each) for each in (rows.added, rows.removed, rows.changed)]
-    return f"| {code(table.table, 60)} | {_total(rows)} | {' | '.join(counts)} | {_months(table)} |"
+    return f"| {code(table.table, 60)} | {_total(rows)} | {' | '.join(counts)} | {_partitions(table)} |"
 
 
 def _total(rows: RowsDiff) -> str:
@@ -98,7 +98,7 @@ def _estimate(number: Estimate | None) -> str:
     return f"{number.value:,}" if number.exact else f"about {number.value:,} ({number.low:,} to {number.high:,})"
 
 
-def _months(table: TableDiff) -> str:
+def _partitions(table: TableDiff) -> str:
     told = [*table.partitions, *(f"{each} new" for each in table.new), *(f"{each} gone" for each in table.gone)]
     more = f" and {len(told) - 4} more" if len(told) > 4 else ""
     return ", ".join(plain(each, 40) for each in told[:4]) + more

@@ -132,7 +132,7 @@ def _by_key(question: Question, ours: tuple[Holdout, Table], theirs: tuple[Model
     if len(matched) < _LEAST_SHARED * len(candidate.labels):
         raise DefinitionError(
             f"both models predicted only {len(matched):,} of the {len(candidate.labels):,} rows of the hold-out",
-            why="the features and the months of the hold-out changed in the same pull request",
+            why="the features and the partitions of the hold-out changed in the same pull request",
             next="change one of the two, merge it, then change the other",
         )
     rows, there = (np.array(each, dtype=np.int64) for each in zip(*matched, strict=True))
