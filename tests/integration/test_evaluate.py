@@ -133,7 +133,7 @@ def test_a_class_that_training_did_not_have_counts_as_wrong(tmp_path: Path) -> N
     case.replace(layout.HOLDOUT, label=pl.Series(["lost"] * 9 + labels[9:]))
     after = case.evaluate().metrics
     assert after["accuracy"] < before["accuracy"]
-    assert "Classes of the hold-out that training did not have: `lost`." in (tmp_path / layout.MODEL_CARD).read_text()
+    assert "Classes in the hold-out that the training set lacks: `lost`." in (tmp_path / layout.MODEL_CARD).read_text()
 
 
 def test_numbers_are_judged(tmp_path: Path) -> None:
@@ -301,7 +301,7 @@ def test_the_commands_train_and_judge(tmp_path: Path, monkeypatch: pytest.Monkey
     }
     (tmp_path / "params.yaml").write_text(json.dumps(settings))  # JSON is YAML
     monkeypatch.chdir(tmp_path)
-    for command, shown, path in (("train", "md5", layout.MODEL_DESCRIPTION), ("evaluate", "ROC", layout.METRICS)):
+    for command, shown, path in (("train", "md5", layout.MODEL_DESCRIPTION), ("evaluate", "AUC", layout.METRICS)):
         plain = CliRunner().invoke(leverframe, [command], catch_exceptions=False)
         assert plain.exit_code == 0
         assert shown in plain.stdout

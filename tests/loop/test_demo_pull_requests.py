@@ -87,4 +87,4 @@ def test_a_demo_that_does_not_fit_the_settings_says_so(shop: Shop) -> None:
     shop.repository.commit("A demo")
     ended = shop.run("demo")
     assert ended.code == 18
-    assert "params.yaml holds it 0 times" in ended.stderr
+    assert "params.yaml has it 0 times" in ended.stderr
