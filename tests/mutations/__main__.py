@@ -32,7 +32,7 @@ from tests.mutations.faults import Fault, below
 ROOT = Path(__file__).parents[2]
 DOMAIN = "src/leverframe/domain"
 LONGEST = 1800.0  # seconds of one group of tests: beyond, the fault made something endless, which is noticed
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,21 @@ class Tree:
 
     root: Path
 
-    def test(self, files: Sequence[str], *, longest: float) -> str | None:
-        """Return the test that failed first; None where all passed, `endless` beyond ``longest`` seconds."""
+    def test(self, files: Sequence[str], *, longest: float, again: bool = False) -> str | None:
+        """Return the test that failed first; None where all passed, `endless` beyond ``longest`` seconds.
+
+        ``again`` runs only the test that failed the last time.
+        """
         python = self.root / ".venv/bin/python"
-        options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--durations=0", "--no-header"]
+        options = [
+            "-x",
+            "-q",
+            "-n",
+            "0",
+            *(["--last-failed", "--last-failed-no-failures=none"] if again else []),
+            "--durations=0",
+            "--no-header",
+        ]
         environment = {**os.environ, "PATH": os.pathsep.join([str(python.parent), os.environ["PATH"]])}
         environment.pop("PYTEST_XDIST_WORKER", None)
         try:
@@ -123,7 +134,7 @@ def judged(copy: Tree, number: int, fault: Fault, *, unit: bool) -> Outcome:
         finally:
             file.write_text(sound, "utf-8")
         ran += len(group)
-        if failed and (failed == "endless" or copy.test([failed], longest=LONGEST) is None):
+        if failed and (failed == "endless" or copy.test(group, longest=LONGEST, again=True) is None):
             return Outcome(number, fault, failed, ran, time.monotonic() - began)
     return Outcome(number, fault, None, ran, time.monotonic() - began)
 

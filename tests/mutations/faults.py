@@ -83,10 +83,10 @@ def _changes(tree: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str, ast.expr
 
 
 def _code(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what is run below a node: no annotation, and nothing in an f-string, whose places are not told."""
+    """Yield what is run below a node: no annotation, no decorator (`frozen=False` changes nothing), no f-string."""
     yield node
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns") or isinstance(node, ast.JoinedStr):
+        if name in ("annotation", "returns", "decorator_list") or isinstance(node, ast.JoinedStr):
             continue
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, ast.AST):

@@ -15,7 +15,7 @@ from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.review.diff.diff_result import Change, Diff
 from leverframe.domain.review.gate.decision import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
 from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
-from leverframe.domain.review.gate.rules import BASE, CHANGE, rules_in_force
+from leverframe.domain.review.gate.rules import BASE, CHANGE, allowed, rules_in_force
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import SettingsError
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
@@ -205,6 +205,14 @@ def test_a_rule_that_could_never_fail_is_refused(rule: dict[str, float]) -> None
 def evidence(**changed: Any) -> Evidence:
     """Return evidence with nothing against it."""
     return Evidence(**({"contracts": {}, "parity": {"verdict": "passed"}, "diff": None, "sizes": {}} | changed))
+
+
+@pytest.mark.parametrize(("better", "worse", "improved"), [("higher", "drop", "rise"), ("lower", "rise", "fall")])
+def test_a_rule_names_the_direction_that_is_worse(better: str, worse: str, improved: str) -> None:
+    """A loss that rises is worse, a score that falls."""
+    assert worse in allowed(MetricRule(maximum_drop=0.1), better)
+    assert improved not in allowed(MetricRule(maximum_drop=0.1), better)
+    assert improved in allowed(MetricRule(minimum_gain=0.1), better)
 
 
 def test_contracts_parity_size_and_breaking_changes() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from leverframe.domain.data.constraint import Constraint, Severity, cut
 from leverframe.domain.data.contract_markdown import LIMIT, render
 from leverframe.domain.data.contract_report import Report
+from leverframe.domain.markdown import sentence
 from leverframe.domain.verdict import Reason
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "validate"
@@ -128,3 +129,11 @@ def test_golden(name: str) -> None:
     if os.environ.get("GOLDEN") == "write":
         path.write_text(page, encoding="utf-8")
     assert page == path.read_text(encoding="utf-8")
+
+
+def test_a_name_in_a_sentence_is_cut_at_200_bytes() -> None:
+    """And says how much of it is missing; what stands around it is cut at 400."""
+    assert sentence(f"`{'x' * 200}`") == f"`{'x' * 200}`"
+    assert sentence(f"`{'x' * 203}` is long") == f"`{'x' * 200}`… +3 characters is long"
+    assert sentence("y" * 400) == "y" * 400
+    assert sentence("y" * 401) == "y" * 400 + "…"
