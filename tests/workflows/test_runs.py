@@ -139,8 +139,9 @@ def test_a_merge_is_deployed_where_the_repository_names_an_environment(forge: Fo
     shop = forge.author()
     shop.repository.git("checkout", "--quiet", "-B", "deployed", "origin/main")
     free = "{port: 0, grpc_port: 0, metrics_port: 0}"
-    params = shop.repository.read("params.yaml")
-    shop.repository.write("params.yaml", f"{params}\ndeploy:\n  verify_seconds: 1\n  environments: {{live: {free}}}\n")
+    levers = shop.repository.read("leverframe.yaml")
+    declared = f"deploy:\n  verify_seconds: 1\n  environments: {{live: {free}}}\n"
+    shop.repository.write("leverframe.yaml", f"{levers}\n{declared}")
     commit = shop.repository.commit("An environment")
     forge.push(shop, "main")
     job = forge.checkout("origin/main")
