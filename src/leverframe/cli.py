@@ -97,8 +97,8 @@ def _refused_write(error: Exception) -> int:
         return 0
     refused = DiskError(
         "the operating system refused a write",
-        why=f"{error.strerror or error}; earlier outputs are unchanged",
-        next="free disk space, also in the folder of temporary files, then run the command again",
+        why=f"{error.strerror or error}; earlier outputs are untouched",
+        next="free disk space, also in the folder of temporary files, then run the same command again",
     )
     output.failure(refused)
     return refused.exit_code
@@ -112,7 +112,7 @@ def _missing_extra(error: Exception) -> int:
     missing = InstallationError(
         f"the Python package `{error.name}` is not installed",
         why=f"this command needs it; it comes with the extra `{extra}`",
-        next=f"`pip install 'leverframe[{extra}]'`, then run the command again",
+        next=f"`pip install 'leverframe[{extra}]'`, then run the same command again",
     )
     output.failure(missing)
     return missing.exit_code

@@ -48,7 +48,7 @@ def test_a_first_run_tells_each_stage_and_sums_up(tmp_path: Path) -> None:
         "Try next, after `. .venv/bin/activate`",
     ]
     for words in (
-        "orders       2,415 rows in 5 months",
+        "orders       2,415 rows in 5 partitions",
         "14 features for the label `late` (binary)",
         "train    2024-01 to 2024-03  1,386 rows",
         "937 rows of 61 days",
