@@ -86,7 +86,7 @@ def _changed(folder: Path) -> TemporaryRepository:
     repository = made(folder).repository
     remote = f"['remote \"store\"']\n    url = {folder / 'remote'}\n"
     repository.write(".dvc/config", f"[core]\n    remote = store\n    analytics = false\n{remote}")
-    repository.write("params.yaml", repository.read("params.yaml") + GATE)
+    repository.write("leverframe.yaml", GATE)
     repository.dvc("repro")
     repository.commit("Reproduced")
     repository.git("checkout", "--quiet", "-b", "change")
@@ -107,8 +107,8 @@ def _reference(folder: Path) -> TemporaryRepository:
     repository.git("checkout", "--quiet", "-B", "main")
     repository.dvc("checkout", "--quiet")
     repository.git("checkout", "--quiet", "-b", "change")
-    params = repository.read("params.yaml").replace("publisher: auto", "publisher: github")
-    repository.write("params.yaml", params)
+    levers = repository.read("leverframe.yaml").replace("publisher: auto", "publisher: github")
+    repository.write("leverframe.yaml", levers)
     repository.commit("Post by GitHub's interface")
     time.sleep(3)  # what was written less than two seconds ago is hashed again, by design
     return repository
