@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from leverframe.domain import layout
+from leverframe.domain.pipeline.status.reasons import PipelineStatus, StageStatus
+from leverframe.domain.pipeline.status.resolved import Stage
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.report.assemble import assembled
-from leverframe.domain.review.report.card import Card, Constraints, ParameterChange
+from leverframe.domain.review.report.card import Card, Constraints, ParameterChange, StageNode
+from leverframe.domain.review.reproduce import Reproduced, StageRun
 from leverframe.errors import DefinitionError
 
 BASE, HEAD = "a" * 40, "b" * 40
@@ -74,3 +77,25 @@ def test_curves_have_points_at_the_same_places() -> None:
     points = dict(curve.head)
     assert (points[0.0], points[0.25], points[0.5], points[0.75], points[1.0]) == (0.0, 0.4, 0.8, 0.9, 1.0)
     assert card({ROC: b"fpr,tpr\n0,0\n"}).curves == card({ROC: b"\xff"}).curves == ()
+
+
+def test_a_group_of_stages_is_one_node_that_counts_what_happened_to_its_members() -> None:
+    """Two partitions ran, one failed, the training was verified; seconds add up, and edges join the groups."""
+    build = [Stage(f"build@{key}", "dvc.yaml", "x", "build", key) for key in ("1", "2", "3")]
+    train = Stage("train", "dvc.yaml", "x")
+    stages = tuple(StageStatus.of(stage, []) for stage in (*build, train))
+    status = PipelineStatus(stages, tuple((stage.name, "train") for stage in build))
+    runs = (
+        StageRun("build@1", "ran", 1.5),
+        StageRun("build@2", "ran", 2.0),
+        StageRun("build@3", "failed", 0.5),
+        StageRun("train", "verified", 3.0),
+    )
+
+    def no_diff() -> Diff:
+        raise KeyError("tables")
+
+    levers = (None, Reproduced(HEAD, runs), None)
+    made = assembled((BASE, HEAD), levers, ({}, {}), ({}, {}), (lambda: status, no_diff))
+    assert made.nodes == (StageNode("build", 3, 2, 0, 1, 4.0), StageNode("train", 1, 0, 1, 0, 3.0))
+    assert made.edges == (("build", "train"),)

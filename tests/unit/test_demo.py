@@ -88,6 +88,15 @@ def test_a_clone_that_ran_nothing_says_so() -> None:
     assert "  no stage ran on this machine yet" in summary(results(records=[]), "2013-02")
 
 
+def test_the_longest_stage_fills_the_bar_and_others_are_in_proportion() -> None:
+    """A stage of no measured time gets the smallest bar, also where all are such."""
+    half = summary(results(records=[record("long", "", 2.0, 1.0), record("half", "", 1.0, 1.0)]), "2013-02")
+    bars = [line.count("█") for line in half if "█" in line and " x " in line]
+    assert sorted(bars) == [10, 20]
+    none = summary(results(records=[record("none", "", 0.0, 1.0)]), "2013-02")
+    assert [line.count("█") for line in none if "█" in line and " x " in line] == [1]
+
+
 def test_progress_lines_line_up() -> None:
     """The counter is as wide as the total, so that a hundred lines make columns."""
     lines = [progress_line(7, 120, "ingest@2013-01", "  0.9 s"), progress_line(120, 120, "train", "  unchanged")]

@@ -236,6 +236,8 @@ def test_contracts_parity_size_and_breaking_changes() -> None:
         Reason.BUNDLE_TOO_LARGE
     ]
     assert list(_sizes(evidence(sizes={"model": 900_000}), rules)) == []
+    assert list(_sizes(evidence(sizes={"model": 1_000_000}), rules)) == []  # up to the limit, in units of a million
+    assert reasons(list(_sizes(evidence(sizes={"model": 1_000_001}), rules))) == ["bundle-too-large"]
     broken = evidence(diff=Diff("a", "b", changes=(Change("orders", "the table is gone", True),)))
     assert reasons(list(_diff(broken, rules))) == [Reason.CHANGE_BREAKING]
     assert list(_diff(broken, rules_in_force({"gate": {"breaking_changes": "allow"}}, {}))) == []

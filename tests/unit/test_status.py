@@ -294,6 +294,14 @@ def sample() -> PipelineStatus:
     return PipelineStatus(tuple(rows), tuple(pairs), ("dvc.lock has entries of stages that dvc.yaml no longer has: x",))
 
 
+def test_a_parameter_that_holds_the_key_of_a_partition_keeps_its_value() -> None:
+    """Paths of a group are told with a star for the key; a value is what somebody wrote, and stays as it is."""
+    rate = Finding(StaleReason.PARAMETER_CHANGED, "data.last", "2013-01", "2013-02")
+    stages = [Stage(f"ingest@{key}", "dvc.yaml", "x", "ingest", key) for key in ("2013-01", "2013-02")]
+    text = table(PipelineStatus(tuple(StageStatus.of(stage, [rate]) for stage in stages)))
+    assert "data.last: 2013-01 -> 2013-02" in text
+
+
 @pytest.mark.parametrize(("name", "render"), [("table.txt", table), ("graph.mmd", mermaid)])
 def test_whole_outputs(name: str, render: Any) -> None:
     assert render(sample()) + "\n" == (GOLDEN / name).read_text()
