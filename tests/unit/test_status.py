@@ -300,6 +300,7 @@ def test_a_parameter_that_holds_the_key_of_a_partition_keeps_its_value() -> None
     stages = [Stage(f"ingest@{key}", "dvc.yaml", "x", "ingest", key) for key in ("2013-01", "2013-02")]
     text = table(PipelineStatus(tuple(StageStatus.of(stage, [rate]) for stage in stages)))
     assert "data.last: 2013-01 -> 2013-02" in text
+    assert "ingest@2013-01 .. 2013-02 (2)" in text  # the same finding, so one line
 
 
 @pytest.mark.parametrize(("name", "render"), [("table.txt", table), ("graph.mmd", mermaid)])
