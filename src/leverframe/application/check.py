@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 
 from leverframe.adapters.working_tree import WorkingTree
@@ -19,13 +18,18 @@ from leverframe.domain.review.check import Checked, run
 from leverframe.files import private_folder, write_text
 from leverframe.settings import LEVERS, PARAMS
 
-_JUDGES = ("settings.params", "settings.levers", "documents", "yaml_files")  # what decides whether settings are valid
+_PACKAGE = Path(__file__).parents[1]
 
 
 def check(workspace: Workspace, base: str | None) -> Checked:
     """Compare settings, definitions and lock of this change with what git has, and keep the result."""
     forget(workspace.root, "check")
     return kept(workspace.root, "check", run(_Change(workspace, base)))
+
+
+def deciding() -> list[Path]:
+    """Return the modules that decide whether settings are valid: where one changes, they are read anew."""
+    return [*sorted((_PACKAGE / "settings").glob("*.py")), _PACKAGE / "documents.py", _PACKAGE / "yaml_files.py"]
 
 
 class _Change:
@@ -75,13 +79,8 @@ class _Change:
         return remote.name, [path for path, recorded in outputs.items() if remote.lacks(recorded)]
 
     def _digest(self) -> str:
-        judges = [find_spec(f"leverframe.{name}") for name in _JUDGES]
-        files = [
-            *(self._workspace.root / name for name in (PARAMS, LEVERS)),
-            *(Path(judge.origin) for judge in judges if judge and judge.origin),
-        ]
         digest = sha256()
-        for file in files:
+        for file in (self._workspace.root / PARAMS, self._workspace.root / LEVERS, *deciding()):
             content = file.read_bytes() if file.is_file() else b""
             digest.update(len(content).to_bytes(8, "big") + content)
         return digest.hexdigest()
