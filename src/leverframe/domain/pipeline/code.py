@@ -8,7 +8,7 @@ the search folders are somebody else's and count by their version.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -126,6 +126,3 @@ def _covered(files: set[str], packages: dict[str, frozenset[str]]) -> Iterator[s
             left -= packages[folder]
             yield folder
     yield from left
-
-
-Needed = Callable[..., Iterable[str]]  # what `Code` is to those who call it
