@@ -1,4 +1,4 @@
-"""Connections that ask nothing: closed in time, so that those who ask find room.
+"""Idle connections: closed in time, so that clients find room.
 
 Uvicorn waits without an end for the first request of a connection, for the rest of its head, and
 for a client that does not read its answer.

@@ -48,7 +48,7 @@ class _Step:
 
 
 class RowByRow:
-    """Answers single requests from a snapshot; ``fits`` tells whether every step has the short way."""
+    """Looks up the features of single requests in a snapshot; ``fits`` tells whether every step has the fast path."""
 
     def __init__(self, plan: Plan, store: SnapshotFile) -> None:
         self._plan = plan
