@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from leverframe import __version__
 from leverframe.application.status import status
-from leverframe.domain.pipeline.status.reasons import StageStatus
+from leverframe.domain.pipeline.status.reasons import Finding, StageStatus
 from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop, copied, finished, made
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/leverframe"
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+ALL_STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+STAGES = {name: stage.get("do") or stage for name, stage in ALL_STAGES.items() if not name.startswith("code-")}
+MONTH = "ingest@2024-01"
 COMMANDS = {  # one run of each kind of stage
     "ingest-static": "ingest --partition static",
     "ingest": "ingest --partition 2024-05",
@@ -63,11 +66,17 @@ print("\\n" + json.dumps(names))
 
 
 def modules_of(stage: str) -> set[str]:
-    """Return the modules of Leverframe that dvc.yaml of this repository names as dependencies of a stage."""
-    dependencies = [Path(path) for path in (STAGES[stage].get("do") or STAGES[stage])["deps"]]
-    files = [file for path in dependencies for file in ([path] if path.suffix else (ROOT / path).rglob("*.py"))]
+    """Return the modules of Leverframe that a stage depends on by dvc.yaml of this repository, itself or by digests."""
+    files = [file for path in code_of(stage) for file in ([path] if path.suffix else (ROOT / path).rglob("*.py"))]
     inside = [(ROOT / file).relative_to(ROOT / "src") for file in files if (ROOT / file).is_relative_to(PACKAGE)]
     return {".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in inside if path.suffix == ".py"}
+
+
+def code_of(stage: str) -> list[Path]:
+    """Return what a stage depends on, with what is behind the digests that it depends on."""
+    own: list[str] = STAGES[stage]["deps"]
+    behind = [ALL_STAGES[f"code-{Path(path).stem}"]["deps"] for path in own if path.startswith("reports/code/")]
+    return [Path(path) for path in [*own, *(path for paths in behind for path in paths)]]
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +86,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 
 def test_every_kind_of_stage_is_run_here() -> None:
-    """A new kind of stage needs a line in ``COMMANDS``."""
+    """A new kind of stage needs a line in ``COMMANDS``; only those of partitions have their code apart."""
     assert set(STAGES) == set(COMMANDS)
+    assert {f"code-{name}" for name, stage in ALL_STAGES.items() if "do" in stage} == set(ALL_STAGES) - set(STAGES)
 
 
 @pytest.mark.parametrize("stage", COMMANDS)
@@ -107,7 +117,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> TemporaryRepository:
 
 
 def changed_by(repository: TemporaryRepository, path: str) -> set[str]:
-    """Return the kinds of stages that an edit of a file makes stale by itself; the edit is reverted."""
+    """Return the kinds of stages that an edit of a file makes stale, itself or by digests; the edit is reverted."""
     file = repository.root / path
     text = file.read_bytes()
     file.write_bytes(text + b"\n# edited\n")
@@ -115,16 +125,14 @@ def changed_by(repository: TemporaryRepository, path: str) -> set[str]:
         stages = status(repository.root).stages
     finally:
         file.write_bytes(text)
-    return {_kind(stage) for stage in stages if any(finding.subject in _above(path) for finding in _own(stage))}
+    return {_kind(stage) for stage in stages if any(_names(finding, path) for finding in stage.findings)} & set(STAGES)
 
 
-def _above(path: str) -> set[str]:
-    """Return a path and the folders it lies in, any of which may be the dependency."""
-    return {path, *(str(folder) for folder in Path(path).parents)}
-
-
-def _own(stage: StageStatus) -> set[Any]:
-    return {finding for finding in stage.findings if finding.reason.value != "upstream-stale"}
+def _names(finding: Finding, path: str) -> bool:
+    """Tell whether a finding is about a file, or a folder that it lies in, or names it as why digests are stale."""
+    if finding.reason.value == "upstream-stale":
+        return finding.detail == path
+    return finding.subject in {path, *(str(folder) for folder in Path(path).parents)}
 
 
 def _kind(stage: StageStatus) -> str:
@@ -175,6 +183,95 @@ def run(shop: Shop, environment: dict[str, str], *arguments: str) -> subprocess.
     """Run `leverframe` as it is installed in an environment."""
     command = [sys.executable, "-m", "leverframe", *arguments]
     return subprocess.run(command, cwd=shop.root, env=environment, capture_output=True, text=True, check=False)
+
+
+@dataclass(frozen=True)
+class Monorepo:
+    """A shop whose repository holds Leverframe's source too, which its stages run."""
+
+    shop: Shop
+
+    def run(self, *arguments: str, module: str = "leverframe") -> str:
+        """Run a command with the Leverframe of the repository and return what it printed."""
+        environment = self.shop.repository.environment | {"PYTHONPATH": str(self.shop.root / "src")}
+        command = [sys.executable, "-m", module, *arguments]
+        done = subprocess.run(command, cwd=self.shop.root, env=environment, capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.stdout
+
+    def ran(self, target: str) -> set[str]:
+        """Return the stages that `dvc repro` of a target runs; all of its stages are fresh afterwards."""
+        printed = self.run("repro", "--no-run-cache", target, module="dvc")
+        found = set(re.findall(r"^Running stage '(.+)':$", printed, re.MULTILINE))
+        assert self.state(target)[0] == self.state("code-ingest")[0] == "fresh"
+        return found
+
+    def state(self, stage: str) -> tuple[str, list[tuple[str, str, str]]]:
+        """Return the state of a stage, with what it is stale for: reason, subject and detail."""
+        (found,) = json.loads(self.run("status", "--stage", stage, "--json"))["stages"]
+        return found["state"], [(each["reason"], each["subject"], each["detail"]) for each in found["findings"]]
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What stands in git of the code of `ingest`."""
+        content: dict[str, str] = json.loads(self.shop.repository.read("reports/code/ingest.json"))
+        return content
+
+
+@pytest.fixture
+def monorepo(tmp_path: Path) -> Monorepo:
+    """Return one in which the code and one month have been ingested, with everything committed."""
+    shop = made(tmp_path)
+    shutil.copytree(PACKAGE, shop.root / "src/leverframe", ignore=shutil.ignore_patterns("__pycache__"))
+    repository = Monorepo(shop)
+    assert "dvc.yaml" in repository.run("stages", "--write").split()
+    assert repository.ran(MONTH) == {"code-ingest", MONTH}
+    shop.repository.commit("One month")
+    return repository
+
+
+def test_an_edit_of_code_reaches_the_stages_of_partitions_through_its_digests(monorepo: Monorepo) -> None:
+    """The edited file is what they are stale for, before and after the digests are written; DVC runs just them."""
+    file = monorepo.shop.root / "src/leverframe/files.py"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text + "\n# edited\n", encoding="utf-8")
+    changed = ("dependency-changed", "src/leverframe/files.py", "")
+    assert monorepo.state("code-ingest") == ("changed", [changed])
+    assert monorepo.state(MONTH) == ("downstream", [("upstream-stale", "code-ingest", "src/leverframe/files.py")])
+    assert "because of code-ingest (src/leverframe/files.py)" in monorepo.run("status")
+    assert monorepo.ran("code-ingest") == {"code-ingest"}
+    why = ("dependency-changed", "reports/code/ingest.json", "src/leverframe/files.py")
+    assert monorepo.state(MONTH) == ("changed", [why])
+    assert monorepo.ran(MONTH) == {MONTH}
+    file.write_text(text, encoding="utf-8")
+    assert monorepo.ran(MONTH) == {"code-ingest", MONTH}
+    assert monorepo.shop.repository.git("status", "--porcelain") == ""  # the same code, the same bytes
+
+
+def test_a_file_of_code_that_comes_or_goes_reaches_the_stages_of_partitions(monorepo: Monorepo) -> None:
+    """`stages --write` lists it, the digests follow, and the stages run."""
+    sources = "pipelines/shop/sources.py"
+    before = monorepo.shop.repository.read(sources)
+    monorepo.shop.replace(sources, "\nimport", "\nimport knobs\nimport")
+    monorepo.shop.repository.write("knobs.py", "RATE = 1\n")
+    assert monorepo.run("stages", "--write") == "dvc.yaml\n"
+    assert ("dependency-added", "knobs.py", "") in monorepo.state("code-ingest")[1]
+    assert monorepo.ran(MONTH) == {"code-ingest", MONTH}
+    assert set(monorepo.digests) >= {"knobs.py", sources, "src/leverframe/application/ingest.py"}
+    monorepo.shop.repository.write(sources, before)
+    (monorepo.shop.root / "knobs.py").unlink()
+    assert monorepo.run("stages", "--write") == "dvc.yaml\n"
+    assert monorepo.ran(MONTH) == {"code-ingest", MONTH}
+    assert "knobs.py" not in monorepo.digests
+
+
+def test_digests_that_were_edited_do_not_pass_the_check(monorepo: Monorepo) -> None:
+    """They are outputs like others: what git holds is what the lock says that the stage wrote."""
+    monorepo.shop.replace("reports/code/ingest.json", monorepo.digests["pipelines/shop/sources.py"], "0" * 32)
+    monorepo.shop.repository.commit("Not what the stage wrote")
+    said = json.loads(monorepo.run("check", "--json"))
+    mismatch = [each["what"] for each in said["violations"] if each["reason"] == "lock-mismatch"]
+    assert mismatch == ["`reports/code/ingest.json` in git does not match `dvc.lock`"]
 
 
 @pytest.mark.parametrize("author", ["outside", "inside"])

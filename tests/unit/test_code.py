@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.pipeline.code import Code
+from leverframe.domain.pipeline.code import Code, differing, listed
+from leverframe.errors import PipelineError
 
 
 class Tree:
@@ -101,6 +102,37 @@ def test_a_package_that_is_imported_as_a_whole_is_listed_by_its_folder() -> None
     found = files_of(files, "entry", whole=("src/tool",))
     assert found == {"entry.py", "src/tool/__init__.py", "src/tool/whole", "src/tool/part/__init__.py",
                      "src/tool/part/a.py"}  # fmt: skip
+
+
+DEFINITION = "stages:\n  code-build:\n    deps: [case.py, src/tool]\n"
+
+
+def test_the_files_behind_a_command_are_those_that_its_stage_lists_and_those_within_its_folders() -> None:
+    """Each once and in order, so that what is written of them is the same everywhere."""
+    tree = Tree({"src/tool/b.py": "", "src/tool/a/c.yml": "", "case.py": "", "other.py": ""})
+    assert listed(DEFINITION, "build", tree) == ["case.py", "src/tool/a/c.yml", "src/tool/b.py"]
+
+
+@pytest.mark.parametrize(
+    ("definition", "what"),
+    [
+        ("stages: {}", "dvc.yaml has no stage `code-build`"),
+        ("vars: []", "dvc.yaml has no stage `code-build`"),
+        (DEFINITION, "src/tool is missing"),
+    ],
+)
+def test_a_command_without_files_is_refused(definition: str, what: str) -> None:
+    """It never writes digests of less than the stages run."""
+    with pytest.raises(PipelineError, match=f"^{what}"):
+        listed(definition, "build", Tree({"case.py": ""}))
+
+
+def test_files_that_differ_between_two_lists_of_digests_are_named() -> None:
+    """Changed, added and removed; what is no list of digests names nothing."""
+    before, now = '{"a.py": "1", "b.py": "2", "c.py": "3"}', '{"a.py": "1", "b.py": "0", "d.py": "4"}'
+    assert differing(before, now) == ["b.py", "c.py", "d.py"]
+    for damaged in ("", "[]", "7", "<<<<<<< ours"):
+        assert differing(before, damaged) == differing(damaged, now) == []
 
 
 names = st.integers(0, 11).map(lambda number: f"m{number}")

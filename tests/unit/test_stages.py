@@ -109,11 +109,24 @@ def test_what_is_derived_is_the_same_each_time_and_keeps_what_follows_the_line()
 def test_each_stage_asks_for_the_code_of_its_own_command_and_of_the_case() -> None:
     """Its file of the application layer, the files of the case that it imports, and the engine that is chosen."""
     stages = {name: (stage.get("do") or stage)["deps"] for name, stage in derived()["stages"].items()}
-    assert {"leverframe/application/ingest.py", "pipelines/shop/sources.py"} <= set(stages["ingest-static"])
-    assert {"pipelines/shop/contracts.py", "pipelines/shop/sources.py"} <= set(stages["validate"])
-    assert {"leverframe/application/build.py", "leverframe/adapters/duckdb/engine.py"} <= set(stages["build"])
+    assert {"leverframe/application/ingest.py", "pipelines/shop/sources.py"} <= set(stages["code-ingest"])
+    assert {"pipelines/shop/contracts.py", "pipelines/shop/sources.py"} <= set(stages["code-validate"])
+    assert {"leverframe/application/build.py", "leverframe/adapters/duckdb/engine.py"} <= set(stages["code-build"])
     assert {"leverframe/application/train.py", "pipelines/shop/model.py"} <= set(stages["train"])
     assert "leverframe/application/build.py" not in stages["train"]
+
+
+def test_the_stages_of_partitions_name_the_digests_of_their_code_and_none_of_its_files() -> None:
+    """A copy of every file for every partition would fill the lock; a stage writes the digests that they read."""
+    stages = {name: stage.get("do") or stage for name, stage in derived()["stages"].items()}
+    for name in ("ingest", "ingest-static", "validate", "validate-static", "build"):
+        command = name.removesuffix("-static")
+        digests = f"reports/code/{command}.json"
+        assert digests in stages[name]["deps"]
+        assert not [path for path in stages[name]["deps"] if path.endswith(".py")]
+        assert stages[f"code-{command}"]["cmd"] == f"leverframe code {command}"
+        assert stages[f"code-{command}"]["outs"] == [{digests: {"cache": False}}]
+    assert not [name for name in derived(code=INSTALLED)["stages"] if name.startswith("code-")]
 
 
 def test_an_installed_package_counts_by_its_version() -> None:

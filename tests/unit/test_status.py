@@ -287,7 +287,8 @@ def sample() -> PipelineStatus:
     rate = Finding(StaleReason.PARAMETER_CHANGED, "train.rate", "0.1", "0.2")
     command = Finding(StaleReason.COMMAND_CHANGED, "cmd", "run --rate 0.1", "run --rate 0.2")
     rows.append(StageStatus.of(train, [command, rate]))
-    rows.append(StageStatus.of(Stage("judge", "dvc.yaml", "x"), []).below(["train", *(f"build@{m}" for m in months)]))
+    above = ["train", *(f"build@{month}" for month in months)]
+    rows.append(StageStatus.of(Stage("judge", "dvc.yaml", "x"), []).below(dict.fromkeys(above, "")))
     rows.append(StageStatus.of(Stage("old", "dvc.yaml", "x"), [Finding(StaleReason.OUTPUT_ABSENT, "old.bin")]))
     pairs = [(f"ingest@{month}", f"build@{month}") for month in months]
     pairs += [(f"build@{month}", "train") for month in months] + [("train", "judge")]

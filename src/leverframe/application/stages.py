@@ -73,10 +73,10 @@ def _code(root: Path) -> StageCode:
     source = source_folder(root)
     folders = (".",) if source is None else (".", source.as_posix())
     package = () if source is None else ((source / "leverframe").as_posix(),)
-    return StageCode(Code(_Files(root), folders, package), ENGINES, installed=source is None)
+    return StageCode(Code(Files(root), folders, package), ENGINES, installed=source is None)
 
 
-class _Files:
+class Files:
     """The files of a repository, each read once."""
 
     def __init__(self, root: Path) -> None:
@@ -84,12 +84,14 @@ class _Files:
         self._texts: dict[str, str | None] = {}
 
     def text(self, path: str) -> str | None:
+        """Return the content of a file; None where there is none."""
         if path not in self._texts:
             file = self._root / path
             self._texts[path] = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
         return self._texts[path]
 
     def listing(self, folder: str) -> Sequence[str]:
+        """Return the paths of all files below a folder, caches of Python left out."""
         return sorted(_below(self._root, self._root / folder))
 
 

@@ -29,6 +29,7 @@ LEARNING_SET = REPORTS / "learning-set.json"  # without the hold-out: a change t
 METRICS = REPORTS / "metrics.json"
 PLOTS = REPORTS / "plots"
 PICTURES = REPORTS / "pictures"
+CODE = REPORTS / "code"
 MODEL_CARD = REPORTS / "model-card.md"
 SNAPSHOT = Path("data/snapshot.bin")
 BUNDLE = Path("models/bundle")
@@ -81,6 +82,11 @@ def feature_profile(partition: str) -> Path:
 def feature_sketch(partition: str) -> Path:
     """Return the file with the sketch of the features of a partition."""
     return FEATURE_SKETCHES / f"{partition}.json"
+
+
+def code(stage: str) -> Path:
+    """Return the file with the digests of the code that the stages of each partition run."""
+    return CODE / f"{stage}.json"
 
 
 def lever(name: str) -> Path:

@@ -8,11 +8,15 @@ the search folders are somebody else's and count by their version.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Protocol
+
+from leverframe.errors import PipelineError
+from leverframe.yaml_files import parse
 
 Path = PurePosixPath  # relative to the root of the repository
 
@@ -84,6 +88,41 @@ class Code:
             package = module if path.endswith("__init__.py") else module.rpartition(".")[0]
             self._imports[path] = tuple(_imports(self.files.text(path) or "", package))
         return self._imports[path]
+
+
+def code_stage(command: str) -> str:
+    """Return the name of the stage that writes the digests of the code behind a command."""
+    return f"code-{command}"
+
+
+def listed(definition: str, command: str, files: CodeFiles) -> list[str]:
+    """Return the files that such a stage of a ``dvc.yaml`` depends on, those within folders included, sorted.
+
+    Raises ``PipelineError`` where there is no such stage, or where a file is missing.
+    """
+    stages = parse(definition, name="dvc.yaml", what="a pipeline definition").get("stages") or {}
+    if code_stage(command) not in stages:
+        raise PipelineError(
+            f"dvc.yaml has no stage `{code_stage(command)}`",
+            why="only code that the stages of each partition run has one, where Leverframe is part of the repository",
+            next="run `leverframe stages --write`",
+        )
+    found: set[str] = set()
+    for path in stages[code_stage(command)]["deps"]:
+        inside = [path] if files.text(path) is not None else files.listing(path)
+        if not inside:
+            raise PipelineError(f"{path} is missing", why="dvc.yaml lists it", next="run `leverframe stages --write`")
+        found.update(inside)
+    return sorted(found)
+
+
+def differing(before: str, now: str) -> list[str]:
+    """Return the files whose digests differ between two versions of what such a stage writes."""
+    try:
+        ours, theirs = (json.loads(text) for text in (before, now))
+        return sorted(path for path in {*ours, *theirs} if ours.get(path) != theirs.get(path))
+    except (ValueError, TypeError, AttributeError):
+        return []
 
 
 def _with_parents(module: str) -> list[str]:

@@ -21,6 +21,7 @@ from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.partition import Partitions
 from leverframe.domain.pipeline import installation
+from leverframe.domain.pipeline.code import code_stage
 from leverframe.domain.pipeline.items import Items
 from leverframe.errors import SettingsError
 from leverframe.settings.params import Params
@@ -104,7 +105,7 @@ def pipeline(params: Params, sources: Mapping[str, Source], plan: Plan, code: St
     Raises ``SettingsError`` for a setting that a stage depends on and that is not written down.
     """
     case = _Case(params, sources, plan, code)
-    stages = (*_data_stages(case), _build(case), *_online_stages(case), *_model_stages(case))
+    stages = (*_code_stages(case), *_data_stages(case), _build(case), *_online_stages(case), *_model_stages(case))
     for name in dict.fromkeys(name for stage in stages for name in stage.params):
         _refuse_default(params, name)
     kinds = {label.name: label.kind for label in plan.labels}
@@ -149,6 +150,19 @@ class _Case:
         """The module that the estimator comes from."""
         return self.params.train.estimator.partition(":")[0]
 
+    @cached_property
+    def partition_code(self) -> Mapping[str, list[str]]:
+        """The files behind each command that runs once a partition."""
+        return {
+            "ingest": self.code("ingest", self.module("sources")),
+            "validate": self.code("validate", self.module("contracts"), self.module("sources")),
+            "build": self.code("build", _PLAN, self.code.engines[self.params.features.engine]),
+        }
+
+    def code_of(self, command: str) -> list[str]:
+        """Return what the stages of such a command name: Leverframe's many files would fill the lock with copies."""
+        return self.partition_code[command] if self.code.installed else [_path(layout.code(command))]
+
 
 def render(pipeline: Pipeline, tail: str = "") -> str:
     """Return ``dvc.yaml``; ``tail`` is what stood below the line of one's own stages."""
@@ -165,11 +179,19 @@ def own_stages(text: str) -> str:
     return text.partition(f"{OWN_STAGES}\n")[2]
 
 
+def _code_stages(case: _Case) -> tuple[StageDefinition, ...]:
+    """Return the stages that write what those of each partition name in place of the code that they run."""
+    wanted = {} if case.code.installed else case.partition_code
+    return tuple(
+        StageDefinition(code_stage(name), f"leverframe code {name}", tuple(files), in_git=tuple(case.code_of(name)))
+        for name, files in wanted.items()
+    )
+
+
 def _data_stages(case: _Case) -> tuple[StageDefinition, ...]:
     static = [name for name, source in case.sources.items() if source.static]
     grouped = [name for name, source in case.sources.items() if not source.static]
-    ingest = case.code("ingest", case.module("sources"))
-    validate = case.code("validate", case.module("contracts"), case.module("sources"))
+    ingest, validate = case.code_of("ingest"), case.code_of("validate")
     history = [_raw(name, f"back_{n}") for name in grouped for n in range(case.partitions.history, 0, -1)]
     raw_static = [_path(layout.raw(name, layout.STATIC)) for name in static]
     raw_group = [_raw(name) for name in grouped]
@@ -238,7 +260,7 @@ def _build(case: _Case) -> StageDefinition:
     return StageDefinition(
         "build",
         "leverframe build --partition ${key}",
-        (case.star, *case.code("build", _PLAN, case.code.engines[case.params.features.engine]), *reads, *contracts),
+        (case.star, *case.code_of("build"), *reads, *contracts),
         ("data.case", "data.first", "data.timezone", "features.engine"),
         cached=(_path(layout.features("${key}")),),
         in_git=(_path(layout.feature_sketch("${key}")),),

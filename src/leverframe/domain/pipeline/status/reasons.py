@@ -81,11 +81,11 @@ class StageStatus:
             state = State.MISSING if reasons <= ABSENCE else State.CHANGED
         return cls(stage, state, tuple(findings))
 
-    def below(self, stale: list[str]) -> StageStatus:
-        """Return the status of a stage whose direct upstream stages ``stale`` have to run."""
+    def below(self, stale: Mapping[str, str]) -> StageStatus:
+        """Return the status of a stage whose direct upstream stages ``stale`` have to run, with a detail of each."""
         if not stale or self.state in STALE:
             return self
-        upstream = tuple(Finding(StaleReason.UPSTREAM_STALE, name) for name in stale)
+        upstream = tuple(Finding(StaleReason.UPSTREAM_STALE, name, detail=detail) for name, detail in stale.items())
         return replace(self, state=State.DOWNSTREAM, findings=(*self.findings, *upstream))
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
+from leverframe.domain import layout
+from leverframe.domain.pipeline.code import differing
 from leverframe.domain.pipeline.status import graph, parameters
 from leverframe.domain.pipeline.status.compare import Sight, WorkingTree, compare
 from leverframe.domain.pipeline.status.definition import Definition
@@ -59,6 +61,7 @@ class _Reading:
     entries: dict[str, Locked | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     values: dict[str, dict[str, Any] | None] = field(default_factory=dict)
+    digests: dict[str, list[str]] = field(default_factory=dict)
 
     def parameter_file(self, path: str) -> dict[str, Any] | None:
         """Return the content of a parameter file, read once."""
@@ -90,6 +93,13 @@ class _Reading:
         self.entries[stage.name] = entry
         if content.get("deps"):
             self.notes.append(f"{file} is an import: its origin was not checked for a newer version")
+
+    def behind(self, path: str) -> list[str]:
+        """Return the files of code whose digests in ``path`` are others than in the last commit; read once."""
+        if path not in self.digests:
+            committed = self.repository.show("HEAD", path) or b""
+            self.digests[path] = differing(committed.decode(errors="replace"), self.tree.text(path) or "")
+        return self.digests[path]
 
     def producers(self) -> dict[str, Recorded | None]:
         """Return every output with its record in the lock."""
@@ -156,7 +166,7 @@ def _absence(stage: Stage, repository: Repository) -> StaleReason:
 
 
 def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStatus]:
-    """Name the changed files inside directories: the lock has one hash per directory."""
+    """Name the changed files inside directories and behind digests: the lock has one hash for all of them."""
     folders: dict[str, list[str]] = {}
     for status in statuses:
         entry = reading.entries[status.stage.name]
@@ -168,34 +178,44 @@ def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStat
         lock: reading.repository.changed_since_commit_of(lock, list(dict.fromkeys(paths)))
         for lock, paths in folders.items()
     }
-    return [_with_files(status, changed.get(_lock_of(status.stage.file), [])) for status in statuses]
+    return [_with_files(status, changed.get(_lock_of(status.stage.file), []), reading) for status in statuses]
 
 
-def _with_files(status: StageStatus, changed: Sequence[str]) -> StageStatus:
+def _with_files(status: StageStatus, changed: Sequence[str], reading: _Reading) -> StageStatus:
     def named(finding: Finding) -> Finding:
         if finding.reason is not StaleReason.DEPENDENCY_CHANGED:
             return finding
+        if finding.subject.startswith(f"{layout.CODE}/"):
+            return replace(finding, detail=_few(reading.behind(finding.subject)))
         inside = [path for path in changed if path.startswith(finding.subject + "/")]
-        more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
-        names = ", ".join(path.removeprefix(finding.subject + "/") for path in inside[:_NAMED])
-        return replace(finding, detail=names + more)
+        return replace(finding, detail=_few([path.removeprefix(finding.subject + "/") for path in inside]))
 
     return replace(status, findings=tuple(named(finding) for finding in status.findings))
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _propagated(statuses: list[StageStatus], pairs: Sequence[tuple[str, str]]) -> tuple[StageStatus, ...]:
     writers: dict[str, list[str]] = {}
     for writer, reader in pairs:
         writers.setdefault(reader, []).append(writer)
-    stale: set[str] = set()
+    stale: dict[str, str] = {}
     found = []
     for status in statuses:
         name = status.stage.name
-        known = status.below([writer for writer in writers.get(name, []) if writer in stale])
+        known = status.below({writer: stale[writer] for writer in writers.get(name, []) if writer in stale})
         found.append(known)
         if known.state in STALE and not known.stage.is_source:  # no stage writes data added by `dvc add`
-            stale.add(name)
+            stale[name] = _few([each.subject for each in known.findings]) if _of_code(known.stage) else ""
     return tuple(found)
+
+
+def _of_code(stage: Stage) -> bool:
+    """Tell whether a stage only writes the digests of code, so that the files are what others are stale for."""
+    return bool(stage.outputs) and all(each.path.startswith(f"{layout.CODE}/") for each in stage.outputs)
 
 
 def selected(status: PipelineStatus, pattern: str) -> PipelineStatus:

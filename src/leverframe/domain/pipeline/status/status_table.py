@@ -70,13 +70,17 @@ def table(status: PipelineStatus) -> str:
 
 def _lines(status: StageStatus) -> list[str]:
     """Return the findings as a few lines, those about upstream stages in one."""
-    upstream = [finding.subject for finding in status.findings if finding.reason is StaleReason.UPSTREAM_STALE]
+    upstream = [_caused(finding) for finding in status.findings if finding.reason is StaleReason.UPSTREAM_STALE]
     own = [phrase(finding) for finding in status.findings if finding.reason is not StaleReason.UPSTREAM_STALE]
     lines = own[:_MOST_LINES] + [f"and {len(own) - _MOST_LINES} more"] * (len(own) > _MOST_LINES)
     if upstream:
         more = f" and {len(upstream) - _MOST_NAMES} more" if len(upstream) > _MOST_NAMES else ""
         lines.append(f"because of {', '.join(upstream[:_MOST_NAMES])}{more}")
     return lines or [""]
+
+
+def _caused(finding: Finding) -> str:
+    return f"{finding.subject} ({finding.detail})" if finding.detail else finding.subject
 
 
 def _alike(stages: Sequence[StageStatus]) -> list[list[StageStatus]]:
