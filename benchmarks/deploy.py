@@ -46,7 +46,7 @@ def main() -> None:
             run(repository, "serve", "--stop", "--name", "bench")
     absolute = {
         "before": asdict(ours.before), "during": asdict(ours.during), "after": asdict(ours.after),
-        "requests": len(ours.answers), "failed": [asdict(each) for each in ours.failed[:5]],
+        "requests": len(ours.responses), "failed": [asdict(each) for each in ours.failed[:5]],
         "deployments_s": ours.deployments, "rollbacks_ms": ours.rollbacks,
     }  # fmt: skip
     values = {
@@ -69,7 +69,7 @@ class Measured:
 
     def __init__(self, traffic: Traffic, times: tuple[float, float]) -> None:
         began, over = times
-        self.answers, self.failed = traffic.answers, traffic.failed
+        self.responses, self.failed = traffic.responses, traffic.failed
         self.before = self._of(lambda each: each.began < began)
         self.during = self._of(lambda each: began <= each.began <= over)
         self.after = self._of(lambda each: each.began > over)
@@ -77,7 +77,7 @@ class Measured:
         self.rollbacks: list[float] = []
 
     def _of(self, wanted: Callable[[Asked], bool]) -> Times:
-        return Times.of([each for each in self.answers if wanted(each)])
+        return Times.of([each for each in self.responses if wanted(each)])
 
 
 def two_releases(folder: Path) -> TemporaryRepository:
@@ -111,7 +111,7 @@ def under_load(repository: TemporaryRepository, quiet: int) -> Measured:
     traffic = Traffic(told["running"]["port"], path, json.dumps(told["example"]).encode(), clients=CLIENTS)
     deployments, rollbacks = [], []
     with traffic.running():
-        wait(lambda: len(traffic.answers) > quiet)
+        wait(lambda: len(traffic.responses) > quiet)
         began = time.monotonic()
         deployments += [deploy(repository, each) for each in ("two", "one", "two")]
         for _ in range(2):
@@ -119,9 +119,9 @@ def under_load(repository: TemporaryRepository, quiet: int) -> Measured:
             rollbacks.append(report["steps"][0]["seconds"] * 1000)
         deployments += [deploy(repository, each, "--again") for each in ("one", "two", "one")]
         over = time.monotonic()
-        wait(lambda: len(traffic.answers) > 10_000)
-        enough = len(traffic.answers) + quiet
-        wait(lambda: len(traffic.answers) > enough)
+        wait(lambda: len(traffic.responses) > 10_000)
+        enough = len(traffic.responses) + quiet
+        wait(lambda: len(traffic.responses) > enough)
     found = Measured(traffic, (began, over))
     found.deployments, found.rollbacks = deployments, rollbacks
     return found

@@ -13,7 +13,7 @@ from leverframe.local.bundles import Files, sealed
 def wrong(files: Files) -> dict[str, bytes]:
     """Return a bundle whose first golden row expects another answer than the model gives."""
     rows = [json.loads(line) for line in files[GOLDEN].splitlines()]
-    rows[0]["answer"] = rows[0]["answer"][::-1]
+    rows[0]["prediction"] = rows[0]["prediction"][::-1]
     return sealed({**files, GOLDEN: "".join(json.dumps(row) + "\n" for row in rows).encode()})
 
 

@@ -72,7 +72,7 @@ class ModelServer:
         if rows is None and fault != "accepts":
             return 500 if fault == "breaks" else 400, {"error": "it is no request"}
         golden = [json.loads(line) for line in (files / names.GOLDEN).read_text(encoding="utf-8").splitlines()]
-        known = {json.dumps(row["inputs"], sort_keys=True): row["answer"][1] for row in golden}
+        known = {json.dumps(row["inputs"], sort_keys=True): row["prediction"][1] for row in golden}
         flipped = {"flip": 1, "flips": 2}.get(fault or "", 0)  # rows by size: those below
         probabilities = [
             known.get(json.dumps(row, sort_keys=True), 0.75 if (row.get("size") or 0) < flipped else 0.25)

@@ -39,7 +39,7 @@ def test_six_deployments_and_two_rollbacks_under_load(shop: Shop) -> None:
     deploy(shop, "one")
     load = traffic(shop, clients=16)
     with load.running():
-        wait_for(lambda: len(load.answers) > 500)
+        wait_for(lambda: len(load.responses) > 500)
         for commit in ("two", "one", "two"):
             assert deploy(shop, commit)["verdict"] == "passed"
         for _ in range(2):
@@ -49,10 +49,10 @@ def test_six_deployments_and_two_rollbacks_under_load(shop: Shop) -> None:
         for commit in ("one", "two", "one"):
             ended = shop.run("deploy", "--commit", commit, "--again", "--json")
             assert ended.code == 0, ended.stderr + ended.stdout
-        enough = len(load.answers) + 500
-        wait_for(lambda: len(load.answers) > enough)
+        enough = len(load.responses) + 500
+        wait_for(lambda: len(load.responses) > enough)
     assert load.failed == []
-    assert len({each.version for each in load.answers}) >= 5
+    assert len({each.version for each in load.responses}) >= 5
 
 
 def test_a_deployment_is_idempotent_and_says_what_it_would_do(shop: Shop) -> None:
@@ -176,7 +176,7 @@ def test_a_bad_bundle_never_serves(change: str, reason: str, shop: Shop) -> None
     with load.running():
         report = deploy(shop, "bad", code=30)
     assert [each["reason"] for each in report["violations"]] == [reason], report["violations"]
-    assert {(each.status, each.version) for each in load.answers} == {(200, before["version"])}
+    assert {(each.status, each.version) for each in load.responses} == {(200, before["version"])}
     assert served(shop) == before
     models = shop.root / ".leverframe/servers/local/models"
     assert sorted(each.name for each in models.iterdir() if not each.name.startswith(".")) == [MODEL]
@@ -193,16 +193,16 @@ def test_a_release_that_is_slow_under_traffic_comes_back(shop: Shop) -> None:
     corrupted(shop, "slow under traffic")
     load = traffic(shop, clients=4)
     with load.running():
-        wait_for(lambda: len(load.answers) > 200)  # there must be something to compare with
+        wait_for(lambda: len(load.responses) > 200)  # there must be something to compare with
         report = deploy(shop, "bad", code=30)
-        later = len(load.answers)
-        wait_for(lambda: len(load.answers) > later + 50)
+        later = len(load.responses)
+        wait_for(lambda: len(load.responses) > later + 50)
     assert [each["reason"] for each in report["violations"]] == ["verify-failed"]
     assert "a prediction takes" in report["violations"][0]["what"]
     assert report["rolled_back"]
     assert load.failed == []
-    assert {each.version for each in load.answers} == {"1", "2"}
-    assert load.answers[-1].version == "1"
+    assert {each.version for each in load.responses} == {"1", "2"}
+    assert load.responses[-1].version == "1"
     assert served(shop)["version"] == "1"
 
 
@@ -245,8 +245,8 @@ def test_a_candidate_is_there_for_nobody_without_the_key(shop: Shop) -> None:
     load = Traffic(told["running"]["port"], path, body, clients=4, pause=0.001)
     with load.running():
         assert deploy(shop, "two")["verdict"] == "passed"
-    assert len(load.answers) > 100
-    assert {each.status for each in load.answers} == {404}
+    assert len(load.responses) > 100
+    assert {each.status for each in load.responses} == {404}
 
 
 def test_two_deployments_at_once_are_one_after_the_other(shop: Shop) -> None:

@@ -334,11 +334,11 @@ def test_a_server_that_ends_under_load_is_not_noticed(house: House, start: Start
     ports = [word for kind in ("port", "grpc_port", "metrics_port")
              for word in (f"--{kind.replace('_', '-')}", str(other[kind]))]  # fmt: skip
     with load.running():
-        wait_for(lambda: len(load.answers) > 200)
+        wait_for(lambda: len(load.responses) > 200)
         os.kill(other["pid"], signal.SIGTERM)
         wait_for(lambda: house.shop.run("serve", "--status", "--name", "other").code == 29)
-        ended = len(load.answers)
-        wait_for(lambda: len(load.answers) > ended + 200)
+        ended = len(load.responses)
+        wait_for(lambda: len(load.responses) > ended + 200)
         assert house.shop.run("serve", "--name", "other", *ports).code == 0
         back = len(proxy.lines())
         by = f"127.0.0.1:{other['port']}"
@@ -354,14 +354,14 @@ def test_a_deployment_behind_the_proxy_loses_nothing(house: House, start: Start)
     proxy = start("local")
     load = load_on(house, proxy, 8)
     with load.running():
-        wait_for(lambda: len(load.answers) > 250)
+        wait_for(lambda: len(load.responses) > 250)
         assert deploy(house.shop, "two")["verdict"] == "passed"
         assert house.shop.run("rollback", "--json").code == 0
-        enough = len(load.answers) + 250
-        wait_for(lambda: len(load.answers) > enough)
+        enough = len(load.responses) + 250
+        wait_for(lambda: len(load.responses) > enough)
     assert load.failed == []
-    assert len({each.version for each in load.answers}) >= 2
-    assert len(load.answers) > 500
+    assert len({each.version for each in load.responses}) >= 2
+    assert len(load.responses) > 500
 
 
 def test_what_a_killed_server_had_is_answered_by_another(house: House, start: Start) -> None:

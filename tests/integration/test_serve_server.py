@@ -148,13 +148,15 @@ def test_entity_keys_are_answered_as_their_columns(server: Server) -> None:
                            for name, value in row["inputs"].items()]}  # fmt: skip
         status, content = server.ask(json.dumps(body).encode())
         assert status == 200, content
-        assert probabilities(content)[0] == pytest.approx(row["answer"][1], abs=1e-6)
+        assert probabilities(content)[0] == pytest.approx(row["prediction"][1], abs=1e-6)
         inputs = []
         for name, value in row["inputs"].items():
             tensor = triton.InferInput(name, [1], kinds[name])
             tensor.set_data_from_numpy(np.array([value], object if kinds[name] == "BYTES" else np.float64))
             inputs.append(tensor)
-        assert client.infer(MODEL, inputs).as_numpy("probability")[0, 0] == pytest.approx(row["answer"][1], abs=1e-6)
+        assert client.infer(MODEL, inputs).as_numpy("probability")[0, 0] == pytest.approx(
+            row["prediction"][1], abs=1e-6
+        )
     assert rows
 
 

@@ -169,7 +169,7 @@ def test_boosting_converts_to_the_last_digits(kind: str) -> None:
     asked = {name: np.concatenate([columns[name], hard[name], beside[name]]) for name in columns}
     frame = PolarsTables.frame(PolarsTables.__new__(PolarsTables), asked)
     trained = model.predict(frame) if kind == "regression" else model.predict_proba(frame)
-    found = compared(kind, np.asarray(trained), OnnxModel(converted(model, FEATURES)).answer(asked), 1e-5)  # type: ignore[arg-type]
+    found = compared(kind, np.asarray(trained), OnnxModel(converted(model, FEATURES)).predict(asked), 1e-5)  # type: ignore[arg-type]
     assert found.engine == "onnx", found
     assert found.largest is not None
     assert found.largest < 1e-6
@@ -182,7 +182,7 @@ def test_a_wrong_conversion_falls_back() -> None:
     model = _fitted(HistGradientBoostingClassifier(categorical_features=[0], early_stopping=False), labels, columns)
     frame = PolarsTables.frame(PolarsTables.__new__(PolarsTables), columns)
     try:
-        answers = OnnxModel(converted(model, FEATURES)).answer(columns)
+        answers = OnnxModel(converted(model, FEATURES)).predict(columns)
     except BundleError:
         return  # a later converter may refuse it, which is as good
     found = compared("binary", model.predict_proba(frame), answers, 1e-5)
@@ -196,7 +196,7 @@ def test_a_forest_converts_too() -> None:
     columns = _columns(500) | {"size": np.linspace(-1, 1, 500).astype(np.float32).astype(float)}
     model = _fitted(RandomForestClassifier(5, random_state=0), (columns["size"] > 0).astype(int), columns)
     frame = PolarsTables.frame(PolarsTables.__new__(PolarsTables), columns)
-    answers = OnnxModel(converted(model, FEATURES)).answer(columns)
+    answers = OnnxModel(converted(model, FEATURES)).predict(columns)
     assert np.abs(answers - model.predict_proba(frame)).max() < 1e-6
 
 

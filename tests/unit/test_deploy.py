@@ -40,9 +40,9 @@ SCHEMA = Schema(
     keys=(Field("place", "text"), Field("as_of", "text")),
 )
 GOLDEN = [
-    {"form": "columns", "inputs": {"place": "a", "size": 1}, "answer": [0.25, 0.75]},
-    {"form": "columns", "inputs": {"place": "b", "size": None}, "answer": [0.5, 0.5]},
-    {"form": "keys", "inputs": {"place": "a", "as_of": "2024-01-01T00:00Z"}, "answer": [1.0, 0.0]},
+    {"form": "columns", "inputs": {"place": "a", "size": 1}, "prediction": [0.25, 0.75]},
+    {"form": "columns", "inputs": {"place": "b", "size": None}, "prediction": [0.5, 0.5]},
+    {"form": "keys", "inputs": {"place": "a", "as_of": "2024-01-01T00:00Z"}, "prediction": [1.0, 0.0]},
 ]
 
 

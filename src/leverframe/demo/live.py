@@ -43,7 +43,7 @@ def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[L
                     f"#{pull.number} cannot be merged", why="git found a conflict", next="check demo.yaml of the case"
                 )
             released.append(_deployed(scene, machine, plan, f"#{pull.number} {pull.title}"))
-            answer = _asked(port, path, example)
+            response = _asked(port, path, example)
             scene.tell("pushing to main without a pull request: the same model, made slow")
             _push_slow(scene, plan)
             released.append(_deployed(scene, machine, plan, "a push without a pull request"))
@@ -53,9 +53,9 @@ def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[L
                 scene.tell(f"merging #{back.number}, which reverts it")
                 scene.forge.merge(back)
                 released.append(_deployed(scene, machine, plan, f"#{back.number} {back.title}"))
-        tags, took = sorted(scene.forge.git("tag").split()), Times.of(traffic.answers)
+        tags, took = sorted(scene.forge.git("tag").split()), Times.of(traffic.responses)
         yield Live(
-            tuple(released), example, answer, took.requests, len(traffic.failed), took.p50, took.p99, tuple(tags),
+            tuple(released), example, response, took.requests, len(traffic.failed), took.p50, took.p99, tuple(tags),
             f"{scene.server.address}/{NAME}",
         )  # fmt: skip
     finally:

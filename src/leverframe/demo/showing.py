@@ -61,7 +61,7 @@ class Live:
 
     released: tuple[Released, ...]
     request: Mapping[str, Any]
-    answer: Mapping[str, Any]
+    response: Mapping[str, Any]
     requests: int
     failed: int
     p50: float
@@ -84,7 +84,7 @@ class Live:
             f"  {self.requests:,} requests by entity keys, {self.failed} failed; "
             f"median {self.p50:.0f} ms, 99th percentile {self.p99:.0f} ms",
             f"  request   {_inputs(self.request)}",
-            f"  response  {_outputs(self.answer)}",
+            f"  response  {_outputs(self.response)}",
             f"  tags      {', '.join(self.tags)}",
             f"  {self.address}",
         ]
@@ -111,9 +111,11 @@ def _inputs(request: Mapping[str, Any]) -> str:
     return ", ".join(f"{each['name']} {each['data'][0]}" for each in request["inputs"])
 
 
-def _outputs(answer: Mapping[str, Any]) -> str:
-    values = [f"{each['name']} {_short(each['data'][0])}" for each in answer["outputs"]]
-    return f"{', '.join(values)} by release {answer['model_version']} of commit {answer['parameters']['commit'][:12]}"
+def _outputs(response: Mapping[str, Any]) -> str:
+    values = [f"{each['name']} {_short(each['data'][0])}" for each in response["outputs"]]
+    return (
+        f"{', '.join(values)} by release {response['model_version']} of commit {response['parameters']['commit'][:12]}"
+    )
 
 
 def _short(value: Any) -> str:

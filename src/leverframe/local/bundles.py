@@ -21,14 +21,14 @@ def sealed(files: Files) -> dict[str, bytes]:
 def slow(files: Files, size: int = 1200) -> dict[str, bytes]:
     """Return a bundle that predicts correctly but slowly: every request multiplies a matrix of ``size`` by itself.
 
-    Nothing but the time of an answer tells it from the good one, so it is found under traffic alone.
+    Nothing but the time of a prediction tells it from the good one, so it is found under traffic alone.
     """
     model = load_model_from_string(files[ONNX])
-    graph, answer = model.graph, model.graph.output[-1]
-    kept, first = f"{answer.name}_kept", graph.input[0].name
+    graph, output = model.graph, model.graph.output[-1]
+    kept, first = f"{output.name}_kept", graph.input[0].name
     for node in graph.node:
-        node.output[:] = [kept if each == answer.name else each for each in node.output]
-    answers = answer.type.tensor_type.elem_type
+        node.output[:] = [kept if each == output.name else each for each in node.output]
+    output_type = output.type.tensor_type.elem_type
     graph.initializer.extend(
         [
             helper.make_tensor("slow_size", TensorProto.INT64, [2], [size, size]),
@@ -43,8 +43,8 @@ def slow(files: Files, size: int = 1200) -> dict[str, bytes]:
             helper.make_node("MatMul", ["slow_matrix", "slow_matrix"], ["slow_product"]),
             helper.make_node("ReduceMax", ["slow_product"], ["slow_largest"], keepdims=0),
             helper.make_node("Mul", ["slow_largest", "slow_nothing"], ["slow_zero"]),
-            helper.make_node("Cast", ["slow_zero"], ["slow_typed"], to=answers),
-            helper.make_node("Add", [kept, "slow_typed"], [answer.name]),
+            helper.make_node("Cast", ["slow_zero"], ["slow_typed"], to=output_type),
+            helper.make_node("Add", [kept, "slow_typed"], [output.name]),
         ]
     )
     return sealed({**files, ONNX: model.SerializeToString(deterministic=True)})

@@ -35,17 +35,17 @@ class Times:
     longest: float
 
     @classmethod
-    def of(cls, answers: Sequence[Asked]) -> Times:
+    def of(cls, responses: Sequence[Asked]) -> Times:
         """Return the response times of at least two requests."""
-        took = [each.seconds * 1000 for each in answers]
+        took = [each.seconds * 1000 for each in responses]
         cuts = quantiles(took, n=100, method="inclusive")
         return cls(len(took), round(cuts[49], 2), round(cuts[98], 2), round(max(took), 2))
 
 
 class Traffic:
-    """``clients`` connections that send ``body`` to ``path`` over and over, ``pause`` seconds after each answer.
+    """``clients`` connections that send ``body`` to ``path`` over and over, ``pause`` seconds after each response.
 
-    What a slow answer delays is not asked twice. ``headers`` go with every request; ``connect`` makes a
+    What a slow response delays is not asked twice. ``headers`` go with every request; ``connect`` makes a
     connection that is not plain HTTP to this machine.
     """
 
@@ -53,7 +53,7 @@ class Traffic:
         self, port: int, path: str, body: bytes, *, clients: int, pause: float = 0.03,
         connect: Callable[[], http.client.HTTPConnection] | None = None, **headers: str,
     ) -> None:  # fmt: skip
-        self.answers: list[Asked] = []
+        self.responses: list[Asked] = []
         self._connect = connect or (lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=30))
         self._path, self._body, self._pause = path, body, pause
         self._headers = {"content-type": "application/json", **headers}
@@ -75,7 +75,7 @@ class Traffic:
     @property
     def failed(self) -> list[Asked]:
         """Every response other than 200."""
-        return [each for each in self.answers if each.status != 200]
+        return [each for each in self.responses if each.status != 200]
 
     def _ask(self) -> None:
         connection = self._connect()
@@ -83,12 +83,12 @@ class Traffic:
             began = time.monotonic()
             try:
                 connection.request("POST", self._path, self._body, self._headers)
-                answer = connection.getresponse()
-                content = json.loads(answer.read())
-                status, version = answer.status, str(content.get("model_version", content))
+                response = connection.getresponse()
+                content = json.loads(response.read())
+                status, version = response.status, str(content.get("model_version", content))
             except (OSError, http.client.HTTPException, ValueError) as error:
                 status, version = 0, repr(error)
                 connection.close()
-            self.answers.append(Asked(began, time.monotonic() - began, status, version))
+            self.responses.append(Asked(began, time.monotonic() - began, status, version))
             time.sleep(self._pause)
         connection.close()

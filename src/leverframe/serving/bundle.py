@@ -30,13 +30,13 @@ from leverframe.errors import LeverframeError, RequestError, nearest
 from leverframe.serving.check import FEW, Checked, Tensor, arrays, checked
 from leverframe.serving.row import RowByRow
 
-Answers = NDArray[np.float64]
+Predictions = NDArray[np.float64]
 
 
-class Answering(Protocol):
-    """A model that answers rows of its features."""
+class ServedModel(Protocol):
+    """A model that predicts rows of its features."""
 
-    def answer(self, columns: Any) -> Answers:
+    def predict(self, columns: Any) -> Predictions:
         """Return (n, classes) probabilities, or (n,) numbers of a regression."""
 
 
@@ -44,7 +44,7 @@ class OpenBundle:
     """The bundle in ``folder``; with ``digest``, only the one of that name.
 
     Raises ``BundleError`` for a file that is missing, damaged or of another bundle, for a
-    definition that this version compiles to other features, and for golden rows that are answered
+    definition that this version compiles to other features, and for golden rows that are predicted
     otherwise than in training.
     """
 
@@ -70,26 +70,26 @@ class OpenBundle:
         self._model = _model(self.manifest, files, description["estimator"])
         self._prove(str(folder), golden)
 
-    def answer(self, request: Checked, now: datetime) -> tuple[Answers, Counter[str]]:
+    def predict(self, request: Checked, now: datetime) -> tuple[Predictions, Counter[str]]:
         """Return what the model says to each row, and how many rows each table of the snapshot did not have.
 
         A request by keys without a moment asks for ``now``. Raises ``RequestError``.
         """
         if request.form == "columns":
-            return self._model.answer(request.columns), Counter()
+            return self._model.predict(request.columns), Counter()
         if request.rows <= FEW:
             found = self._row_by_row(request, now)
             if found is not None:
-                return self._model.answer(found[0]), found[1]
+                return self._model.predict(found[0]), found[1]
             request = replace(request, columns=arrays(self.schema, request))
         fields = dict(request.columns)
         moments = _moments(fields.pop(AS_OF, None), request.rows, now)
         store = _Counting(self._store)
         values = vectors(self._plan, store, Requests(fields, moments))
-        return self._model.answer(as_inputs(values, self._features)), store.missed
+        return self._model.predict(as_inputs(values, self._features)), store.missed
 
     def _row_by_row(self, request: Checked, now: datetime) -> tuple[dict[str, Any], Counter[str]] | None:
-        """Return the model's inputs of a few rows, None where only the way of many rows can answer."""
+        """Return the model's inputs of a few rows, None where only the batch path can predict."""
         fields = dict(request.columns)
         moments = _moments(fields.pop(AS_OF, None), request.rows, now).tolist()
         missed: Counter[str] = Counter()
@@ -101,12 +101,12 @@ class OpenBundle:
             found.append(vector)
         return {each.name: _input(each, [vector[each.name] for vector in found]) for each in self._features}, missed
 
-    def outputs(self, answers: Answers, wanted: Set[str] = frozenset()) -> list[dict[str, Any]]:
-        """Return answers as tensors, values row by row; of ``wanted`` names only, where there are any.
+    def outputs(self, predictions: Predictions, wanted: Set[str] = frozenset()) -> list[dict[str, Any]]:
+        """Return predictions as tensors, values row by row; of ``wanted`` names only, where there are any.
 
         Raises ``RequestError`` for a name that no output has.
         """
-        found = self._outputs(answers)
+        found = self._outputs(predictions)
         unknown = wanted - {each["name"] for each in found}
         if unknown:
             name = min(unknown)[:60]
@@ -117,25 +117,25 @@ class OpenBundle:
             )
         return [each for each in found if not wanted or each["name"] in wanted]
 
-    def _outputs(self, answers: Answers) -> list[dict[str, Any]]:
-        rows, label = len(answers), self.schema.label
+    def _outputs(self, predictions: Predictions) -> list[dict[str, Any]]:
+        rows, label = len(predictions), self.schema.label
         if label.kind == "regression":
-            return [_tensor("prediction", "FP64", [rows, 1], answers.tolist())]
-        best = answers.argmax(axis=1).tolist()
+            return [_tensor("prediction", "FP64", [rows, 1], predictions.tolist())]
+        best = predictions.argmax(axis=1).tolist()
         classes = self.schema.classes
         if label.kind == "binary":
             whole = [int(each) for each in classes]
             return [
                 _tensor("label", "INT64", [rows, 1], [whole[each] for each in best]),
-                _tensor("probability", "FP64", [rows, 1], answers[:, classes.index("1")].tolist()),
+                _tensor("probability", "FP64", [rows, 1], predictions[:, classes.index("1")].tolist()),
             ]
         return [
             _tensor("label", "BYTES", [rows, 1], [classes[each] for each in best]),
-            _tensor("probability", "FP64", [rows, len(classes)], answers.ravel().tolist()),
+            _tensor("probability", "FP64", [rows, len(classes)], predictions.ravel().tolist()),
         ]
 
     def _prove(self, folder: str, golden: Sequence[dict[str, Any]]) -> None:
-        """Raise ``BundleError`` unless golden rows of both forms are answered as in training.
+        """Raise ``BundleError`` unless golden rows of both forms are predicted as in training.
 
         Those by keys are asked in both ways of looking features up, whatever their number.
         """
@@ -155,13 +155,13 @@ class OpenBundle:
             for name in rows[0]["inputs"]
         ]
         try:
-            found, _ = self.answer(checked(self.schema, tensors), datetime.now().astimezone())
+            found, _ = self.predict(checked(self.schema, tensors), datetime.now().astimezone())
         except LeverframeError as error:
             raise unusable(folder, f"a golden row by {form} is refused: {error.what}") from error
         except Exception as error:  # what a model raises of itself has no common class
             why = (str(error).splitlines() or [""])[0][:200]
             raise unusable(folder, f"the model fails with the golden rows by {form}: {why}") from error
-        expected = np.array([each["answer"] for each in rows], np.float64)
+        expected = np.array([each["prediction"] for each in rows], np.float64)
         if found.shape != expected.shape:
             raise unusable(folder, f"predictions for golden rows by {form} have another shape")
         apart = np.abs(found - expected).reshape(len(rows), -1).max(axis=1)
@@ -224,7 +224,7 @@ def _verified(folder: Path, name: str, digest: str) -> bytes:
     return data
 
 
-def _model(manifest: Manifest, files: dict[str, bytes], estimator: str) -> Answering:
+def _model(manifest: Manifest, files: dict[str, bytes], estimator: str) -> ServedModel:
     if manifest.engine == "onnx":
         from leverframe.adapters.onnx.session import OnnxModel  # noqa: PLC0415 - a bundle needs one of the two
 

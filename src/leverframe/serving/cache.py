@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leverframe.serving.bundle import OpenBundle
 
-KEPT = 4  # the one that answers, its candidate, and what a rollback goes back to
+KEPT = 4  # the one that serves, its candidate, and what a rollback goes back to
 
 _open: OrderedDict[str, OpenBundle] = OrderedDict()
 _lock = threading.Lock()
@@ -28,7 +28,7 @@ def opened(folder: Path, digest: str | None) -> OpenBundle:
     """Open the bundle in ``folder``, unless it is open already; raises ``BundleError``.
 
     It takes seconds and belongs into a thread. The bundle used longest ago is let go when there
-    are more than ``KEPT``; a model that still answers with it keeps it.
+    are more than ``KEPT``; a model that still serves it keeps it.
     """
     with _opening:
         found = cached(digest) if digest else None

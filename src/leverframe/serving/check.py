@@ -1,4 +1,4 @@
-"""Whether a request can be answered: every tensor against the schema, before any of it is used.
+"""Whether a request can be served: every tensor against the schema, before any of it is used.
 
 What does not fit is refused with the name of the column and the number of the row, so that a
 client can fix it. Nothing is guessed: text is never read as a number, a number never as a boolean.
@@ -162,7 +162,7 @@ def _doubles(field: Field, values: list[Any]) -> NDArray[Any]:
 
 
 def _fine(field: Field, values: list[Any]) -> bool:
-    """Tell of a few values whether all are surely right; for them numpy would take longer than the answer."""
+    """Tell of a few values whether all are surely right; for them numpy would take longer than the prediction."""
     if field.above is not None or field.below is not None or field.allowed is not None:
         return False
     least = -_LARGEST if field.minimum is None else field.minimum

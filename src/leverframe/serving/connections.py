@@ -1,7 +1,7 @@
 """Idle connections: closed in time, so that clients find room.
 
 Uvicorn waits without an end for the first request of a connection, for the rest of its head, and
-for a client that does not read its answer.
+for a client that does not read its response.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_SECONDS = 10.0  # from a connection, or the answer before, to the end of a request's head
-WHOLE_SECONDS = 120.0  # from there to the end of the answer
+HEAD_SECONDS = 10.0  # from a connection, or the response before, to the end of a request's head
+WHOLE_SECONDS = 120.0  # from there to the end of the response
 MOST = 4_000  # connections at once; above it those that have waited longest are closed
 _SWEEP = 1.0  # seconds
 _PIECES, _TINY = 1_000, 64  # so many pieces of a body may be shorter than so many bytes

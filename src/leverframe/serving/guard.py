@@ -2,7 +2,7 @@
 
 MLServer reads and unpacks a body of any size before it looks at it, lets anyone who reaches the
 port unload a model, keeps a metric for every name that anybody asks for, and has routes that
-answer 200 without content. This is plain ASGI, so that a request costs a few microseconds more.
+respond with 200 without content. This is plain ASGI, so that a request costs a few microseconds more.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one route that is asked all day, without the layers around it: a V2 request over REST becomes an answer.
+"""The one route that most requests take, without the layers around it: a V2 request over REST becomes a response.
 
 MLServer takes a body through a web framework, two middlewares and a model of the protocol that looks at
 every value; our own check looks at every value anyway. Here the body is parsed once and handed to the
@@ -46,13 +46,13 @@ class Registry(Protocol):
 
 
 class Infer:
-    """ASGI middleware that answers ``infer`` with a release of ours, and lets all else through."""
+    """ASGI middleware that serves ``infer`` with a release of ours, and lets all else through."""
 
     def __init__(self, app: App, registry: Registry) -> None:
         self._app, self._registry = app, registry
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or hand on another route."""
+        """Respond, or hand on another route."""
         asked = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         if asked is None:
             await self._app(scope, receive, send)

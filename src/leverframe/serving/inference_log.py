@@ -1,4 +1,4 @@
-"""What was asked and answered, one JSON object a request and line, written beside the traffic and never before it.
+"""Requests and predictions, one JSON object a request and line, written beside the traffic and never before it.
 
 Requests never wait: they put a record into a bounded queue, and one that is full drops it and
 counts. A thread writes and flushes; a file is closed by size or age, and only then loses the

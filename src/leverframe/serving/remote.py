@@ -28,10 +28,10 @@ _UNREADABLE = "the request cannot be read: its bytes are no message of this meth
 _log = logging.getLogger("mlserver")
 
 
-def _answering(method: Method) -> Method:
+def _with_status(method: Method) -> Method:
     """Return a method whose errors have the status that tells whose fault it is; only the server's own are logged."""
 
-    async def answer(self: Any, request: Any, context: Any) -> Any:
+    async def respond(self: Any, request: Any, context: Any) -> Any:
         try:
             return await method(self, request, context)
         except MLServerError as error:
@@ -44,15 +44,15 @@ def _answering(method: Method) -> Method:
             code, why = grpc.StatusCode.INTERNAL, "internal error"
         return await context.abort(code, why)
 
-    return answer
+    return respond
 
 
 class Servicer(InferenceServicer):  # type: ignore[misc]
     """MLServer's servicer, whose errors are the client's where the client's bytes cause them."""
 
-    @_answering
+    @_with_status
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
-        """Answer a request; its model is looked for and its size looked at before anything is unpacked."""
+        """Respond to a request; its model is looked for and its size looked at before anything is unpacked."""
         _refuse_candidate(request.model_name)
         await self._data_plane.model_ready(request.model_name, request.model_version)  # before its name is counted
         why = too_much_of(request)
@@ -66,13 +66,13 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         self._SetTrailingMetadata(result, context)
         return ModelInferResponseConverter.from_types(result, use_raw=self._GetReturnRaw(request))
 
-    @_answering
+    @_with_status
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
-        """Tell whether a model answers."""
+        """Return whether a model is ready."""
         _refuse_candidate(request.name)
         return await InferenceServicer.ModelReady(self, request, context)
 
-    @_answering
+    @_with_status
     async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's name
         """Tell what a model takes and gives."""
         _refuse_candidate(request.name)
@@ -81,7 +81,7 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
 
     async def ModelStreamInfer(self, requests_stream: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
         """Refuse: a request is one message."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "one request, one answer: use ModelInfer")
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "one request, one response: use ModelInfer")
         yield None
 
     async def RepositoryModelLoad(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
@@ -132,7 +132,7 @@ class _Handlers:
 
 
 def _tolerant(handler: Any) -> Any:
-    read, answer = handler.request_deserializer, handler.unary_unary
+    read, respond = handler.request_deserializer, handler.unary_unary
 
     def attempt(data: bytes) -> Any:
         try:
@@ -143,6 +143,6 @@ def _tolerant(handler: Any) -> Any:
     async def behaviour(request: Any, context: Any) -> Any:
         if request is None:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _UNREADABLE)
-        return await answer(request, context)
+        return await respond(request, context)
 
     return grpc.unary_unary_rpc_method_handler(behaviour, attempt, handler.response_serializer)

@@ -60,7 +60,7 @@ class RowByRow:
         self._steps = [_ready(step, store) for step in plan.steps] if self.fits else []
 
     def vector(self, fields: Mapping[str, Any], as_of: int, missed: Counter[str]) -> dict[str, Value] | None:
-        """Return the features of one row, None where only the way of many rows can answer, or say why it cannot.
+        """Return the features of one row, None where only the batch path can predict, or say why it cannot.
 
         ``fields`` are plain values, None for null, ``as_of`` microseconds since the epoch; keys that a
         table does not have are counted in ``missed``.

@@ -1,4 +1,4 @@
-"""The runtime that MLServer loads: a request in the V2 protocol becomes an answer that names its model.
+"""The runtime that MLServer loads: a request in the V2 protocol becomes a response that names its model.
 
 MLServer imports this module anew with each load, so nothing is kept here.
 """
@@ -19,11 +19,11 @@ from mlserver.utils import generate_uuid, get_model_uri
 
 from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving import cache, metrics, process
-from leverframe.serving.bundle import Answers, OpenBundle
+from leverframe.serving.bundle import OpenBundle, Predictions
 from leverframe.serving.check import Checked, Tensor, checked
 from leverframe.serving.infer import Asked
 
-_IN_THREAD = 256  # rows from which an answer would keep other requests waiting
+_IN_THREAD = 256  # rows from which a prediction would keep other requests waiting
 
 
 class BundleRuntime(MLModel):  # type: ignore[misc]
@@ -57,7 +57,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Return the answer to a request over gRPC; raises ``MLServerError`` 400 for one that does not fit."""
+        """Return the response to a request over gRPC; raises ``MLServerError`` 400 for one that does not fit."""
         tensors = [Tensor(each.name, each.shape, each.datatype, each.data.root) for each in payload.inputs]
         wanted = frozenset(each.name for each in payload.outputs or ())
         reply = await self.reply(Asked(payload.id, tensors, wanted))
@@ -70,16 +70,16 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         )
 
     async def reply(self, asked: Asked) -> dict[str, Any]:
-        """Return the answer in the V2 protocol; raises ``MLServerError`` 400 for what does not fit the schema."""
+        """Return the response in the V2 protocol; raises ``MLServerError`` 400 for what does not fit the schema."""
         began, now = time.perf_counter(), datetime.now(UTC)
         name, bundle = asked.id or generate_uuid(), self._bundle
         try:
             request = checked(bundle.schema, asked.tensors)
             if request.rows > _IN_THREAD:
-                answers, missed = await asyncio.to_thread(bundle.answer, request, now)
+                predictions, missed = await asyncio.to_thread(bundle.predict, request, now)
             else:
-                answers, missed = bundle.answer(request, now)
-            outputs = bundle.outputs(answers, asked.outputs)
+                predictions, missed = bundle.predict(request, now)
+            outputs = bundle.outputs(predictions, asked.outputs)
         except RequestError as error:
             metrics.REQUESTS.labels(*self._labels, "refused").inc()
             raise MLServerError(f"{error.what}: {error.why}; {error.next}", 400) from error
@@ -88,7 +88,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             raise
         took = time.perf_counter() - began
         self._count(request, missed, took)
-        self._log(name, request, answers, now, took)
+        self._log(name, request, predictions, now, took)
         return {
             "model_name": self.name,
             "model_version": self._version,
@@ -104,7 +104,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         for table, rows in missed.items():
             metrics.MISSES.labels(self.name, table).inc(rows)
 
-    def _log(self, id: str, request: Checked, answers: Answers, now: datetime, took: float) -> None:
+    def _log(self, id: str, request: Checked, predictions: Predictions, now: datetime, took: float) -> None:
         log = process.log()
         if log is None or not process.is_traffic(self.name, id) or not log.wants(id):
             return
@@ -120,7 +120,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
                 "form": request.form,
                 "rows": request.rows,
                 "columns": columns,
-                "answers": answers[:kept],
+                "predictions": predictions[:kept],
                 "milliseconds": round(took * 1000, 3),
             }
         )

@@ -54,7 +54,7 @@ class ServerConfig:
 
 
 async def serve(config: ServerConfig) -> None:
-    """Serve until SIGTERM or SIGINT, then answer what is under way and end."""
+    """Serve until SIGTERM or SIGINT, then finish what is under way and end."""
     settings = Settings(
         debug=False,
         parallel_workers=0,

@@ -1,4 +1,4 @@
-"""ONNX: how a model becomes one (``convert``), and how it answers (``session``)."""
+"""ONNX: how a model becomes one (``convert``), and how it predicts (``session``)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Onnx:
 
         return converted(model, features)
 
-    def answer(self, data: bytes, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    def predict(self, data: bytes, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return (rows, classes) probabilities or (rows,) numbers; raises ``BundleError``."""
         from leverframe.adapters.onnx.session import OnnxModel  # noqa: PLC0415 - a session can be used without this
 
-        return OnnxModel(data).answer(columns)
+        return OnnxModel(data).predict(columns)
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of what converts and what answers."""
+        """Return the versions of what converts and what predicts."""
         return {name: version(name) for name in ("onnx", "onnxruntime", "skl2onnx")}

@@ -1,7 +1,7 @@
 """skl2onnx: turns a fitted scikit-learn model into ONNX, in double precision where the model has it.
 
 Histogram gradient boosting splits at doubles; the converter writes its thresholds as 32-bit floats,
-and a value beside a threshold goes down the wrong branch. On real data that moved single answers
+and a value beside a threshold goes down the wrong branch. On real data that moved single predictions
 by 0.07. The operators know doubles since version 3 of their set, so the thresholds and leaves are
 written again, from the model, and only where each fits what the converter wrote.
 """
@@ -28,7 +28,7 @@ _LEAVES = {"TreeEnsembleClassifier": "class", "TreeEnsembleRegressor": "target"}
 def converted(model: Any, features: Sequence[Feature]) -> bytes:
     """Return ``model`` in ONNX: one input (rows, 1) a feature, text for a category and double for the rest.
 
-    Raises ``BundleError`` for a model that cannot be converted. Whether the result answers alike
+    Raises ``BundleError`` for a model that cannot be converted. Whether the result predicts alike
     is another question, for the caller.
     """
     text, number = StringTensorType([None, 1]), DoubleTensorType([None, 1])
@@ -53,7 +53,7 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
 
 
 def _correct_types(found: Any) -> None:
-    """Let the graph say of a regressor of trees that it answers floats, which the converter calls doubles."""
+    """Let the graph say of a regressor of trees that it predicts floats, which the converter calls doubles."""
     floats = {name for node in found.graph.node if node.op_type == "TreeEnsembleRegressor" for name in node.output}
     for output in found.graph.output:
         if output.name in floats:

@@ -1,4 +1,4 @@
-"""ONNX Runtime: answers rows with a converted model, on one thread."""
+"""ONNX Runtime: predicts rows with a converted model, on one thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from leverframe.errors import BundleError
 
 
 class OnnxModel:
-    """A converted model that answers; raises ``BundleError`` for bytes that are no such model."""
+    """A converted model that predicts; raises ``BundleError`` for bytes that are no such model."""
 
     def __init__(self, data: bytes) -> None:
         options = onnxruntime.SessionOptions()
@@ -30,15 +30,15 @@ class OnnxModel:
         self._text = {each.name: each.type == "tensor(string)" for each in self._session.get_inputs()}
         self._output = self._session.get_outputs()[-1].name
 
-    def answer(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return what the model says to n rows: (n, classes) probabilities, or (n,) numbers of a regression.
 
         ``columns`` hold n values each: texts, None where one is missing, or doubles with NaN.
         """
         inputs = {name: _texts(columns[name]) if text else columns[name] for name, text in self._text.items()}
         found = self._session.run([self._output], {name: each.reshape(-1, 1) for name, each in inputs.items()})[0]
-        answers = np.asarray(found, np.float64)
-        return answers[:, 0] if answers.ndim == 2 and answers.shape[1] == 1 else answers
+        predictions = np.asarray(found, np.float64)
+        return predictions[:, 0] if predictions.ndim == 2 and predictions.shape[1] == 1 else predictions
 
 
 def _texts(values: NDArray[Any]) -> NDArray[Any]:

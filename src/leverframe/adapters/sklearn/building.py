@@ -61,7 +61,7 @@ def _check_params(found: Callable[..., Any], given: Sequence[Any], params: Mappi
 
 
 def check_methods(estimator: Any, recipe: Recipe) -> None:
-    """Raise ``EstimatorError`` unless the estimator can learn and answer a label of this kind."""
+    """Raise ``EstimatorError`` unless the estimator can learn and predict a label of this kind."""
     needed = ("fit", "predict") if recipe.label.kind == "regression" else ("fit", "predict_proba")
     for method in needed:
         if not callable(getattr(estimator, method, None)):

@@ -40,7 +40,7 @@ class SklearnModels:
 
         A class is called with the parameters alone; a function with the features, and with the
         label if it takes one. Raises ``DefinitionError`` for a path or parameters that do not
-        exist, ``EstimatorError`` for what cannot learn, answer the label, or be stored.
+        exist, ``EstimatorError`` for what cannot learn, predict the label, or be stored.
         """
         named = load(recipe.estimator, self._root, said_by=_SAID_BY)
         estimator = called(named, recipe)
@@ -85,11 +85,11 @@ class SklearnModels:
 
     def probabilities(self, model: Any, inputs: Any) -> NDArray[np.float64]:
         """Return the probability of each class, shape (rows, classes), in the order of ``StoredModel.classes``."""
-        return _answer(model.predict_proba, inputs)
+        return _predicted(model.predict_proba, inputs)
 
     def predictions(self, model: Any, inputs: Any) -> NDArray[np.float64]:
         """Return the predicted numbers, shape (rows,)."""
-        return _answer(model.predict, inputs)
+        return _predicted(model.predict, inputs)
 
     @contextmanager
     def threads(self, count: int) -> Iterator[None]:
@@ -122,7 +122,7 @@ class SklearnModels:
 
 
 class TrainedModel:
-    """A stored model that answers in a server, where it could not be converted to ONNX.
+    """A stored model that predicts in a server, where it could not be converted to ONNX.
 
     ``frame`` makes a table of columns. Raises ``EstimatorError`` for bytes that cannot be opened,
     or hold a type that is not trusted.
@@ -131,20 +131,20 @@ class TrainedModel:
     def __init__(self, data: bytes, estimator: str, frame: Callable[[Mapping[str, Any]], Any]) -> None:
         self._model, self._frame = SklearnModels(Path()).load(data, estimator), frame
 
-    def answer(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return (n, classes) probabilities, or (n,) numbers of a regression."""
         inputs = self._frame(columns)
         if hasattr(self._model, "classes_"):
-            return _answer(self._model.predict_proba, inputs)
-        return _answer(self._model.predict, inputs)
+            return _predicted(self._model.predict_proba, inputs)
+        return _predicted(self._model.predict, inputs)
 
 
-def _answer(method: Callable[[Any], Any], inputs: Any) -> NDArray[np.float64]:
+def _predicted(method: Callable[[Any], Any], inputs: Any) -> NDArray[np.float64]:
     try:
         return np.asarray(method(inputs), dtype=np.float64)
     except Exception as error:
         raise EstimatorError(
-            "the model cannot answer for these rows",
+            "the model cannot predict these rows",
             why=first_line(error),
             next="run `dvc repro`, so that the model and the data are made for each other",
         ) from error

@@ -20,7 +20,7 @@ def golden_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iter
     """Yield a body for the golden rows of each form, with the predictions of training."""
     for _, group in groupby(golden, key=lambda row: row["form"]):
         rows = list(group)
-        yield _body(request(schema, [row["inputs"] for row in rows])), [row["answer"] for row in rows]
+        yield _body(request(schema, [row["inputs"] for row in rows])), [row["prediction"] for row in rows]
 
 
 def differs(schema: Schema, expected: Sequence[Any], response: Response, tolerance: float) -> str:

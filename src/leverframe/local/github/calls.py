@@ -26,7 +26,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """One response; ``pages`` is set for lists: how many there are of ``per_page``."""
 
     status: int
@@ -40,7 +40,7 @@ class Refused(Exception):  # noqa: N818 - it is a response, not a failure of the
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         said = {"message": message, "documentation_url": "https://example.org/", "status": str(status)}
-        self.answer = Answer(status, said)
+        self.response = Response(status, said)
 
 
 def may(call: Call, permission: str) -> None:
@@ -59,12 +59,12 @@ def path(repository: Repository) -> str:
     return f"/repos/{repository.full_name}"
 
 
-def page(call: Call, found: list[dict[str, Any]]) -> Answer:
+def page(call: Call, found: list[dict[str, Any]]) -> Response:
     """Return one page of a list."""
     size, number = int(call.query.get("per_page", "30")), int(call.query.get("page", "1"))
     size = min(size, 100)
     shown = found[(number - 1) * size : number * size]
-    return Answer(200, [schema.response(call.template, "get", 200, each) for each in shown], -(-len(found) // size))
+    return Response(200, [schema.response(call.template, "get", 200, each) for each in shown], -(-len(found) // size))
 
 
-Route = Callable[[Call, Repository], Answer]
+Route = Callable[[Call, Repository], Response]

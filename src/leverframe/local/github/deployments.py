@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from leverframe.local.github import schema
-from leverframe.local.github.calls import REPOSITORY, Answer, Call, Refused, Route, may, page, path
+from leverframe.local.github.calls import REPOSITORY, Call, Refused, Response, Route, may, page, path
 from leverframe.local.github.state import Deployment, Repository
 
 
@@ -24,7 +24,7 @@ def _deployment_body(call: Call, repository: Repository, deployment: Deployment)
     }
 
 
-def _deployments(call: Call, repository: Repository) -> Answer:
+def _deployments(call: Call, repository: Repository) -> Response:
     asked = {"commit": call.query.get("sha"), "environment": call.query.get("environment"),
              "task": call.query.get("task")}  # fmt: skip
     found = [
@@ -35,7 +35,7 @@ def _deployments(call: Call, repository: Repository) -> Answer:
     return page(call, [_deployment_body(call, repository, each) for each in found])
 
 
-def _new_deployment(call: Call, repository: Repository) -> Answer:
+def _new_deployment(call: Call, repository: Repository) -> Response:
     may(call, "deployments")
     commit = repository.commit(call.body["ref"])
     if not commit:
@@ -45,7 +45,7 @@ def _new_deployment(call: Call, repository: Repository) -> Answer:
         call.body.get("task", "deploy"), call.body.get("description") or "", call.body.get("payload", {}),
     )  # fmt: skip
     repository.deployments.append(deployment)
-    return Answer(201, schema.response(call.template, "post", 201, _deployment_body(call, repository, deployment)))
+    return Response(201, schema.response(call.template, "post", 201, _deployment_body(call, repository, deployment)))
 
 
 def _known_deployment(call: Call, repository: Repository) -> Deployment:
@@ -56,18 +56,18 @@ def _known_deployment(call: Call, repository: Repository) -> Deployment:
     return found
 
 
-def _one_deployment(call: Call, repository: Repository) -> Answer:
+def _one_deployment(call: Call, repository: Repository) -> Response:
     body = _deployment_body(call, repository, _known_deployment(call, repository))
-    return Answer(200, schema.response(call.template, "get", 200, body))
+    return Response(200, schema.response(call.template, "get", 200, body))
 
 
-def _states(call: Call, repository: Repository) -> Answer:
+def _states(call: Call, repository: Repository) -> Response:
     states = _known_deployment(call, repository).states
     return page(call, [{"id": n, "state": state, "description": words}
                         for n, (state, words) in reversed(list(enumerate(states, 1)))])  # fmt: skip
 
 
-def _new_state(call: Call, repository: Repository) -> Answer:
+def _new_state(call: Call, repository: Repository) -> Response:
     may(call, "deployments")
     deployment = _known_deployment(call, repository)
     state, words = call.body["state"], str(call.body.get("description", ""))
@@ -75,7 +75,7 @@ def _new_state(call: Call, repository: Repository) -> Answer:
         raise Refused(422, "Validation Failed: description is too long (maximum is 140 characters)")
     deployment.states.append((state, words))
     values = {"id": len(deployment.states), "state": state, "description": words}
-    return Answer(201, schema.response(call.template, "post", 201, values))
+    return Response(201, schema.response(call.template, "post", 201, values))
 
 
 ROUTES: dict[tuple[str, str], Route] = {

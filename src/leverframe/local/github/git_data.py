@@ -5,37 +5,37 @@ from __future__ import annotations
 from typing import Any
 
 from leverframe.local.github import schema
-from leverframe.local.github.calls import REPOSITORY, Answer, Call, Refused, Route, may, path
+from leverframe.local.github.calls import REPOSITORY, Call, Refused, Response, Route, may, path
 from leverframe.local.github.state import Repository
 
 
-def _one_ref(call: Call, repository: Repository) -> Answer:
+def _one_ref(call: Call, repository: Repository) -> Response:
     name = f"refs/{call.variables['ref']}"
     if not repository.commit(name):
         raise Refused(404, "Not Found")
     kind, found = repository.git("for-each-ref", "--format=%(objecttype) %(objectname)", name).split()
     body = {"ref": name, "object": {"sha": found, "type": kind}}
-    return Answer(200, schema.response(call.template, "get", 200, body))
+    return Response(200, schema.response(call.template, "get", 200, body))
 
 
 def _ref_body(name: str, commit: str) -> dict[str, Any]:
     return {"ref": name, "object": {"sha": commit, "type": "commit"}}
 
 
-def _new_ref(call: Call, repository: Repository) -> Answer:
+def _new_ref(call: Call, repository: Repository) -> Response:
     may(call, "contents")
     if repository.commit(call.body["ref"]):
         raise Refused(422, "Reference already exists")
     repository.git("update-ref", call.body["ref"], call.body["sha"])
     body = _ref_body(call.body["ref"], call.body["sha"])
-    return Answer(201, schema.response(call.template, "post", 201, body))
+    return Response(201, schema.response(call.template, "post", 201, body))
 
 
-def _move_ref(call: Call, repository: Repository) -> Answer:
+def _move_ref(call: Call, repository: Repository) -> Response:
     may(call, "contents")
     name = f"refs/{call.variables['ref']}"
     repository.git("update-ref", name, call.body["sha"])
-    return Answer(200, schema.response(call.template, "patch", 200, _ref_body(name, call.body["sha"])))
+    return Response(200, schema.response(call.template, "patch", 200, _ref_body(name, call.body["sha"])))
 
 
 def _commit_body(call: Call, repository: Repository, commit: str) -> dict[str, Any]:
@@ -53,19 +53,19 @@ def _commit_body(call: Call, repository: Repository, commit: str) -> dict[str, A
     }
 
 
-def _one_commit(call: Call, repository: Repository) -> Answer:
+def _one_commit(call: Call, repository: Repository) -> Response:
     body = _commit_body(call, repository, call.variables["commit_sha"])
-    return Answer(200, schema.response(call.template, "get", 200, body))
+    return Response(200, schema.response(call.template, "get", 200, body))
 
 
-def _new_commit(call: Call, repository: Repository) -> Answer:
+def _new_commit(call: Call, repository: Repository) -> Response:
     may(call, "contents")
     parents = [word for parent in call.body.get("parents", []) for word in ("-p", parent)]
     commit = repository.git("commit-tree", call.body["tree"], *parents, "-m", call.body["message"]).strip()
-    return Answer(201, schema.response(call.template, "post", 201, _commit_body(call, repository, commit)))
+    return Response(201, schema.response(call.template, "post", 201, _commit_body(call, repository, commit)))
 
 
-def _new_tree(call: Call, repository: Repository) -> Answer:
+def _new_tree(call: Call, repository: Repository) -> Response:
     may(call, "contents")
     index = repository.path / f"index-{next(repository.identifiers)}"
     listed = repository.git("ls-tree", "-r", call.body["base_tree"]) if call.body.get("base_tree") else ""
@@ -74,19 +74,19 @@ def _new_tree(call: Call, repository: Repository) -> Answer:
         blob = repository.git("hash-object", "-w", "--stdin", given=each["content"]).strip()
         entries[each["path"]] = f"{each['mode']} blob {blob}\t{each['path']}"
     tree = repository.tree(index, [line.replace(" blob ", " ") for line in entries.values()])
-    return Answer(201, schema.response(call.template, "post", 201, {"sha": tree, "truncated": False, "tree": []}))
+    return Response(201, schema.response(call.template, "post", 201, {"sha": tree, "truncated": False, "tree": []}))
 
 
-def _one_tag(call: Call, repository: Repository) -> Answer:
+def _one_tag(call: Call, repository: Repository) -> Response:
     text = repository.git("cat-file", "tag", call.variables["tag_sha"])
     head, _, message = text.partition("\n\n")
     said = dict(line.split(" ", 1) for line in head.splitlines())
     values: dict[str, Any] = {"sha": call.variables["tag_sha"], "tag": said["tag"], "message": message}
     values |= {"object": {"sha": said["object"], "type": said["type"]}}
-    return Answer(200, schema.response(call.template, "get", 200, values))
+    return Response(200, schema.response(call.template, "get", 200, values))
 
 
-def _new_tag(call: Call, repository: Repository) -> Answer:
+def _new_tag(call: Call, repository: Repository) -> Response:
     may(call, "contents")
     said = call.body
     who = "github <github@example.org> 1700000000 +0000"
@@ -94,7 +94,7 @@ def _new_tag(call: Call, repository: Repository) -> Answer:
     made = repository.git("mktag", given=text if text.endswith("\n") else f"{text}\n").strip()
     values = {"sha": made, "tag": said["tag"], "message": said["message"]}
     values["object"] = {"sha": said["object"], "type": said["type"]}
-    return Answer(201, schema.response(call.template, "post", 201, values))
+    return Response(201, schema.response(call.template, "post", 201, values))
 
 
 ROUTES: dict[tuple[str, str], Route] = {

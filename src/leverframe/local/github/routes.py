@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from leverframe.local.github import deployments, git_data, schema
-from leverframe.local.github.calls import REPOSITORY, Answer, Call, Refused, Route, may, page, path, person
+from leverframe.local.github.calls import REPOSITORY, Call, Refused, Response, Route, may, page, path, person
 from leverframe.local.github.state import Check, Comment, PullRequest, Repository
 
 LONGEST = 65_536  # characters of a comment
 
 
-def answer(call: Call, repositories: Mapping[str, Repository]) -> Answer:
+def respond(call: Call, repositories: Mapping[str, Repository]) -> Response:
     """Return the response of GitHub; raises ``Refused`` for an error response."""
     if call.template == "/user":
         return _user(call)
@@ -23,10 +23,10 @@ def answer(call: Call, repositories: Mapping[str, Repository]) -> Answer:
     return _ROUTES[call.method, call.template](call, repository)
 
 
-def _user(call: Call) -> Answer:
+def _user(call: Call) -> Response:
     if call.token.of_workflow:
         raise Refused(403, "Resource not accessible by integration")
-    return Answer(200, schema.response("/user", "get", 200, person(call.token.login)))
+    return Response(200, schema.response("/user", "get", 200, person(call.token.login)))
 
 
 def _pull(call: Call, repository: Repository) -> PullRequest:
@@ -47,7 +47,7 @@ def _comment_body(call: Call, repository: Repository, pull: PullRequest, comment
     }
 
 
-def _comments(call: Call, repository: Repository) -> Answer:
+def _comments(call: Call, repository: Repository) -> Response:
     pull = _pull(call, repository)
     return page(call, [_comment_body(call, repository, pull, each) for each in pull.comments])
 
@@ -61,11 +61,11 @@ def _text(call: Call) -> str:
     return text
 
 
-def _new_comment(call: Call, repository: Repository) -> Answer:
+def _new_comment(call: Call, repository: Repository) -> Response:
     may(call, "pull-requests")
     pull = _pull(call, repository)
     comment = repository.say(pull, call.token.login, _text(call))
-    return Answer(201, schema.response(call.template, "post", 201, _comment_body(call, repository, pull, comment)))
+    return Response(201, schema.response(call.template, "post", 201, _comment_body(call, repository, pull, comment)))
 
 
 def _known_comment(call: Call, repository: Repository) -> tuple[PullRequest, Comment]:
@@ -76,23 +76,23 @@ def _known_comment(call: Call, repository: Repository) -> tuple[PullRequest, Com
     raise Refused(404, "Not Found")
 
 
-def _edit_comment(call: Call, repository: Repository) -> Answer:
+def _edit_comment(call: Call, repository: Repository) -> Response:
     may(call, "pull-requests")
     pull, comment = _known_comment(call, repository)
     comment.body, comment.edits = _text(call), comment.edits + 1
-    return Answer(200, schema.response(call.template, "patch", 200, _comment_body(call, repository, pull, comment)))
+    return Response(200, schema.response(call.template, "patch", 200, _comment_body(call, repository, pull, comment)))
 
 
-def _delete_comment(call: Call, repository: Repository) -> Answer:
+def _delete_comment(call: Call, repository: Repository) -> Response:
     may(call, "pull-requests")
     pull, comment = _known_comment(call, repository)
     pull.comments.remove(comment)
-    return Answer(204, None)
+    return Response(204, None)
 
 
-def _one_comment(call: Call, repository: Repository) -> Answer:
+def _one_comment(call: Call, repository: Repository) -> Response:
     pull, comment = _known_comment(call, repository)
-    return Answer(200, schema.response(call.template, "get", 200, _comment_body(call, repository, pull, comment)))
+    return Response(200, schema.response(call.template, "get", 200, _comment_body(call, repository, pull, comment)))
 
 
 def _check_body(call: Call, repository: Repository, check: Check) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _check_body(call: Call, repository: Repository, check: Check) -> dict[str, A
     }
 
 
-def _new_check(call: Call, repository: Repository) -> Answer:
+def _new_check(call: Call, repository: Repository) -> Response:
     may(call, "checks")
     if not repository.commit(call.body["head_sha"]):
         raise Refused(422, f"No commit found for SHA: {call.body['head_sha']}")
@@ -119,7 +119,7 @@ def _new_check(call: Call, repository: Repository) -> Answer:
         output.get("title", ""), output.get("summary", ""),
     )  # fmt: skip
     repository.checks.append(check)
-    return Answer(201, schema.response(call.template, "post", 201, _check_body(call, repository, check)))
+    return Response(201, schema.response(call.template, "post", 201, _check_body(call, repository, check)))
 
 
 def _known_check(call: Call, repository: Repository) -> Check:
@@ -129,12 +129,12 @@ def _known_check(call: Call, repository: Repository) -> Check:
     return found
 
 
-def _one_check(call: Call, repository: Repository) -> Answer:
+def _one_check(call: Call, repository: Repository) -> Response:
     body = _check_body(call, repository, _known_check(call, repository))
-    return Answer(200, schema.response(call.template, "get", 200, body))
+    return Response(200, schema.response(call.template, "get", 200, body))
 
 
-def _edit_check(call: Call, repository: Repository) -> Answer:
+def _edit_check(call: Call, repository: Repository) -> Response:
     may(call, "checks")
     check = _known_check(call, repository)
     output = call.body.get("output", {})
@@ -146,14 +146,14 @@ def _edit_check(call: Call, repository: Repository) -> Answer:
         summary=output.get("summary", check.summary),
     )
     repository.checks[repository.checks.index(check)] = changed
-    return Answer(200, schema.response(call.template, "patch", 200, _check_body(call, repository, changed)))
+    return Response(200, schema.response(call.template, "patch", 200, _check_body(call, repository, changed)))
 
 
-def _checks(call: Call, repository: Repository) -> Answer:
+def _checks(call: Call, repository: Repository) -> Response:
     found = [each for each in repository.checks if each.head == repository.commit(call.variables["ref"])]
     single = f"{REPOSITORY}/check-runs/{{check_run_id}}"
     runs = [schema.response(single, "get", 200, _check_body(call, repository, each)) for each in found]
-    return Answer(200, {"total_count": len(runs), "check_runs": runs})
+    return Response(200, {"total_count": len(runs), "check_runs": runs})
 
 
 def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[s
     }
 
 
-def _pulls(call: Call, repository: Repository) -> Answer:
+def _pulls(call: Call, repository: Repository) -> Response:
     state, head = call.query.get("state", "open"), call.query.get("head")
     found = [
         each
@@ -196,12 +196,12 @@ def _pulls(call: Call, repository: Repository) -> Answer:
     return page(call, [pull_body(call.address, repository, each) for each in reversed(found)])
 
 
-def _pulls_of_commit(call: Call, repository: Repository) -> Answer:
+def _pulls_of_commit(call: Call, repository: Repository) -> Response:
     found = [each for each in repository.pulls.values() if each.head == call.variables["commit_sha"]]
     return page(call, [pull_body(call.address, repository, each) for each in found])
 
 
-def _new_pull(call: Call, repository: Repository) -> Answer:
+def _new_pull(call: Call, repository: Repository) -> Response:
     may(call, "pull-requests")
     branch = str(call.body["head"]).rpartition(":")[2]
     if not repository.commit(branch):
@@ -211,39 +211,39 @@ def _new_pull(call: Call, repository: Repository) -> Answer:
     title, base = str(call.body.get("title", branch)), str(call.body["base"])
     pull = repository.open_pull(title, branch, base=base, author=call.token.login)
     pull.body = str(call.body.get("body") or "")
-    return Answer(201, schema.response(call.template, "post", 201, pull_body(call.address, repository, pull)))
+    return Response(201, schema.response(call.template, "post", 201, pull_body(call.address, repository, pull)))
 
 
-def _one_pull(call: Call, repository: Repository) -> Answer:
+def _one_pull(call: Call, repository: Repository) -> Response:
     body = pull_body(call.address, repository, _pull(call, repository))
-    return Answer(200, schema.response(call.template, "get", 200, body))
+    return Response(200, schema.response(call.template, "get", 200, body))
 
 
-def _edit_pull(call: Call, repository: Repository) -> Answer:
+def _edit_pull(call: Call, repository: Repository) -> Response:
     may(call, "pull-requests")
     pull = _pull(call, repository)
     pull.title, pull.body = str(call.body.get("title", pull.title)), str(call.body.get("body", pull.body))
     pull.state = str(call.body.get("state", pull.state))
-    return Answer(200, schema.response(call.template, "patch", 200, pull_body(call.address, repository, pull)))
+    return Response(200, schema.response(call.template, "patch", 200, pull_body(call.address, repository, pull)))
 
 
-def _repository(call: Call, repository: Repository) -> Answer:
+def _repository(call: Call, repository: Repository) -> Response:
     values = {"name": repository.name, "full_name": repository.full_name, "owner": person(repository.owner)}
     values |= {"default_branch": "main", "url": f"{call.address}{path(repository)}"}  # clients follow it
-    return Answer(200, schema.response(call.template, "get", 200, values))
+    return Response(200, schema.response(call.template, "get", 200, values))
 
 
-def _merge(call: Call, repository: Repository) -> Answer:
+def _merge(call: Call, repository: Repository) -> Response:
     may(call, "contents")
     pull = _pull(call, repository)
     commit = repository.merge(pull) if pull.state == "open" else ""
     if not commit:
         raise Refused(405, "Pull Request is not mergeable")
     said = {"sha": commit, "merged": True, "message": "Pull Request successfully merged"}
-    return Answer(200, schema.response(call.template, "put", 200, said))
+    return Response(200, schema.response(call.template, "put", 200, said))
 
 
-def _unknown_user(call: Call, _: Repository) -> Answer:
+def _unknown_user(call: Call, _: Repository) -> Response:
     raise Refused(404, f"Not Found: {call.template}")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from leverframe.local.github import pages, routes, schema
-from leverframe.local.github.calls import Answer, Call, Refused
+from leverframe.local.github.calls import Call, Refused, Response
 from leverframe.local.github.state import Repository, Token
 
 
@@ -26,7 +26,7 @@ from leverframe.local.github.state import Repository, Token
 class Fault:
     """A planted error response, for the next ``times`` requests that match.
 
-    ``stale`` lets the right answer through with its newest entry missing, as a lagging replica gives.
+    ``stale`` lets the right response through with its newest entry missing, as a lagging replica gives.
     """
 
     method: str
@@ -107,23 +107,23 @@ class _Handler(BaseHTTPRequestHandler):
         """Print nothing: the state holds the log."""
 
     def do_GET(self) -> None:
-        """Answer a GET."""
+        """Respond to a GET."""
         self._answer()
 
     def do_POST(self) -> None:
-        """Answer a POST."""
+        """Respond to a POST."""
         self._answer()
 
     def do_PATCH(self) -> None:
-        """Answer a PATCH."""
+        """Respond to a PATCH."""
         self._answer()
 
     def do_PUT(self) -> None:
-        """Answer a PUT."""
+        """Respond to a PUT."""
         self._answer()
 
     def do_DELETE(self) -> None:
-        """Answer a DELETE."""
+        """Respond to a DELETE."""
         self._answer()
 
     def _answer(self) -> None:
@@ -175,16 +175,16 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if token is None:
                 raise Refused(401, "Bad credentials")
-            answer = routes.answer(call, self.state.repositories)
+            response = routes.respond(call, self.state.repositories)
         except Refused as refused:
-            answer = refused.answer
-        if fault and fault.stale and isinstance(answer.body, list):
-            answer = Answer(answer.status, answer.body[:-1], answer.pages)
-        if answer.status not in (401, 403):  # any call may be refused so; the description does not repeat it
-            wrong = schema.response_fault(self.command, template, answer.status, answer.body)
+            response = refused.response
+        if fault and fault.stale and isinstance(response.body, list):
+            response = Response(response.status, response.body[:-1], response.pages)
+        if response.status not in (401, 403):  # any call may be refused so; the description does not repeat it
+            wrong = schema.response_fault(self.command, template, response.status, response.body)
             if wrong:
                 self.state.violations.append(f"our response: {wrong}")
-        self._send_json(answer.status, answer.body, _link(self.state.address, path, query, answer.pages))
+        self._send_json(response.status, response.body, _link(self.state.address, path, query, response.pages))
 
     def _fault(self, path: str) -> Fault | None:
         for fault in self.state.faults:

@@ -34,7 +34,7 @@ class Manifest:
 
     ``spec`` is the hash of star.yaml and compiler that the features come from, ``files`` the
     SHA-256 of every other file by name, ``versions`` the libraries that made the model. Golden rows
-    are answered within ``tolerance``.
+    are predicted within ``tolerance``.
     """
 
     model: str

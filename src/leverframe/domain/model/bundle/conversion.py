@@ -44,7 +44,7 @@ class Conversion:
 def compared(kind: LabelKind, trained: NDArray[Any], converted: NDArray[Any], tolerance: float) -> Conversion:
     """Return how ``converted`` predictions differ from ``trained`` ones, both (rows,) or (rows, classes).
 
-    For a regression the distance is relative to the largest answer. Converted answers that are
+    For a regression the distance is relative to the largest prediction. Converted predictions that are
     no finite number differ infinitely.
     """
     if trained.shape != converted.shape:

@@ -39,7 +39,7 @@ class Converter(Protocol):
     def convert(self, model: Any, features: Sequence[Feature]) -> bytes:
         """Return the model in ONNX; raises ``BundleError`` where it cannot be converted."""
 
-    def answer(self, data: bytes, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    def predict(self, data: bytes, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return (rows, classes) probabilities or (rows,) numbers; raises ``BundleError``."""
 
     def versions(self) -> dict[str, str]:
@@ -108,7 +108,7 @@ def run(
     """Return the bundle of the trained model.
 
     Raises ``BundleError`` for a snapshot of another definition than the model's, and what reading
-    and answering raise.
+    and predicting raise.
     """
     store = packed.store
     model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, artefacts)
@@ -158,7 +158,7 @@ class _Trained:
     description: ModelDescription
     tables: Frames
 
-    def answer(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         features = self.description.features
         inputs = model_inputs(self.tables.frame(columns), features, file=Path("request"))
         if self.description.label.kind == "regression":
@@ -176,7 +176,7 @@ def _converted(
     rows = len(next(iter(asked.values()))) if asked else 0
     try:
         data = converter.convert(trained.model, features)
-        found = compared(kind, trained.answer(asked), converter.answer(data, asked), tolerance)
+        found = compared(kind, trained.predict(asked), converter.predict(data, asked), tolerance)
     except BundleError as error:
         return None, Conversion("skops", rows, None, 0, tolerance, f"{error.what}: {error.why}")
     return (data if found.engine == "onnx" else None), found
@@ -189,7 +189,7 @@ def _golden_columns(
     rows = len(next(iter(columns.values())))
     chosen = np.unique(np.linspace(0, rows - 1, min(rows, settings.golden_rows)).astype(np.int64))
     few = {name: each[chosen] for name, each in columns.items()}
-    return _golden("columns", few, trained.answer(few))
+    return _golden("columns", few, trained.predict(few))
 
 
 def _golden_keys(trained: _Trained, store: Store, plan: Plan, settings: BundleSettings) -> list[dict[str, Any]]:
@@ -199,14 +199,14 @@ def _golden_keys(trained: _Trained, store: Store, plan: Plan, settings: BundleSe
     rows = len(next(iter(fields.values()), ()))
     vector = vectors(plan, store, Requests(fields, np.full(rows, moment, np.int64)))
     at = np.full(rows, f"{np.datetime64(moment, 'us')}Z", object)
-    return _golden("keys", {**fields, AS_OF: at}, trained.answer(as_inputs(vector, trained.description.features)))
+    return _golden("keys", {**fields, AS_OF: at}, trained.predict(as_inputs(vector, trained.description.features)))
 
 
-def _golden(form: str, columns: Mapping[str, Any], answers: NDArray[np.float64]) -> list[dict[str, Any]]:
+def _golden(form: str, columns: Mapping[str, Any], predictions: NDArray[np.float64]) -> list[dict[str, Any]]:
     rows = zip(*(each.tolist() for each in columns.values()), strict=True)
     return [
-        {"form": form, "inputs": dict(zip(columns, map(_plain, row), strict=True)), "answer": answer}
-        for row, answer in zip(rows, answers.tolist(), strict=True)
+        {"form": form, "inputs": dict(zip(columns, map(_plain, row), strict=True)), "prediction": prediction}
+        for row, prediction in zip(rows, predictions.tolist(), strict=True)
     ]
 
 
