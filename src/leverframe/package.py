@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, requires
 from importlib.resources import files
@@ -28,8 +29,29 @@ def source_folder(repository: Path) -> Path | None:
 
     None where it is installed, be it in an environment inside the repository: then its version counts.
     """
-    home, root = Path(__file__).resolve().parents[1], repository.resolve()
-    return home.relative_to(root) if home.is_relative_to(root) and not _INSTALLED & set(home.parts) else None
+    return _part_of(repository, Path(__file__).parents[1])
+
+
+def home_of(module: str, repository: Path) -> Path | None:
+    """Return the folder, relative to ``repository``, in which Python finds a package or module that is part of it.
+
+    None for all others; nothing is imported. The name has no dots.
+    """
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    places = [] if spec is None else [*(spec.submodule_search_locations or []), *([spec.origin] if spec.origin else [])]
+    homes = (_part_of(repository, Path(place).parent) for place in places if Path(place).exists())
+    return next((home for home in homes if home is not None), None)
+
+
+def _part_of(repository: Path, folder: Path) -> Path | None:
+    """Return a folder relative to the repository; None where it is outside, or in an environment within."""
+    root, place = repository.resolve(), folder.resolve()
+    environment = Path(sys.prefix).resolve()
+    inside = _INSTALLED & set(place.parts) or (environment.is_relative_to(root) and place.is_relative_to(environment))
+    return place.relative_to(root) if place.is_relative_to(root) and not inside else None
 
 
 def check_extras(extras: Iterable[str]) -> None:

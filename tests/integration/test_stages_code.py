@@ -15,7 +15,9 @@ import pytest
 import yaml
 
 from leverframe import __version__
+from leverframe.application.stages import Files
 from leverframe.application.status import status
+from leverframe.domain.pipeline.code import Code
 from leverframe.domain.pipeline.status.reasons import Finding, StageStatus
 from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop, copied, finished, made
@@ -170,6 +172,122 @@ def test_a_module_of_the_case_counts_for_the_stages_that_import_it(shop: Shop, t
     assert reading == {"ingest-static", "ingest", "validate-static", "validate", "train", "evaluate", "bundle"}
 
 
+IMPORTS = """
+import importlib
+
+import knobs
+import tool.deep
+from lib.deep.pack import RATE
+from namespace import single
+from vendor.rates import table
+
+from . import beside
+from .near.inner import OTHER
+
+
+def late():
+    from lib import lazily
+
+    return importlib.import_module("plugins.by_name"), lazily
+
+"""
+SEEN = (
+    "knobs.py", "libs/tool/__init__.py", "libs/tool/deep.py", "lib/deep/pack/__init__.py", "namespace/single.py",
+    "vendor/rates/table.py", "pipelines/shop/beside.py", "pipelines/shop/near/inner.py", "lib/lazily.py",
+    "plugins/by_name.py",
+)  # fmt: skip
+DECLARED = ("rates.csv", "extras/loaded.py")  # read, or loaded by a name that no text has
+
+
+def test_an_edit_of_whatever_the_case_runs_makes_its_stages_stale(tmp_path: Path) -> None:
+    """Beside the case, packages far away, within a function, relative, by name, a submodule, installed in place."""
+    mine = OwnPath(made(tmp_path), "libs")
+    root, repository = mine.shop.root, mine.shop.repository
+    for path in (*SEEN, *DECLARED, "unrelated.py"):
+        if not path.startswith("vendor/"):
+            repository.write(path, "RATE = OTHER = 1\n")
+    repository.write("extras/loaded.py", "import imported_by_loaded\n")
+    repository.write("imported_by_loaded.py", "")
+    vendored = TemporaryRepository.create(tmp_path / "vendored", dvc=False)
+    vendored.write("table.py", "RATES = {}\n")
+    vendored.commit("Rates")
+    repository.git(
+        "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(vendored.root), "vendor/rates"
+    )
+    mine.shop.replace("pipelines/shop/sources.py", "\nimport os", f"{IMPORTS}\nimport os")
+    mine.shop.replace(
+        "params.yaml", "timezone: Europe/Paris\n\n", "timezone: Europe/Paris\n  dependencies: [rates.csv, extras]\n\n"
+    )
+    assert "dvc.yaml" in mine.run("stages", "--write").split()
+    assert mine.ran("ingest-static") == {"ingest-static"}
+    repository.commit("Ingested")
+    for path in (*SEEN, *DECLARED, "imported_by_loaded.py"):
+        text = (root / path).read_bytes()
+        (root / path).write_bytes(text + b"# edited\n")
+        stage = mine.shop.status()["ingest-static"]
+        (root / path).write_bytes(text)
+        listed = "extras" if path.startswith("extras/") else path
+        found = [(each["reason"], each["subject"]) for each in stage["findings"]]
+        assert (stage["state"], found) == ("changed", [("dependency-changed", listed)]), path
+    repository.write("unrelated.py", "# edited\n")
+    assert mine.state("ingest-static")[0] == "fresh"
+    repository.write("unrelated.py", "")
+    vendored.write("table.py", "import fresh_file\n")
+    vendored.commit("Rates, with an import")
+    repository.write("fresh_file.py", "")
+    repository.commit("A file that nothing imports yet")
+    repository.git("-C", "vendor/rates", "pull", "--quiet", str(vendored.root), "main")
+    repository.git("checkout", "--quiet", "-b", "bump")
+    repository.commit("Newer rates")
+    said = json.loads(mine.run("check", "--json"))
+    assert [each["reason"] for each in said["violations"]] == ["definition-invalid"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\xef\xbb\xbfimport other\n", "# coding: latin-1\nÄ = 1\nimport other\n".encode("latin-1")],
+    ids=["a byte order mark", "another encoding"],
+)
+def test_a_module_is_read_as_python_reads_it(data: bytes, tmp_path: Path) -> None:
+    """Python runs it, so what it imports counts."""
+    (tmp_path / "entry.py").write_bytes(data)
+    (tmp_path / "other.py").touch()
+    assert Code(Files(tmp_path))("entry") == ("entry.py", "other.py")
+
+
+def test_an_estimator_in_another_file_counts_with_what_it_imports(shop: Shop, tmp_path: Path) -> None:
+    """`train.estimator` names any module of the repository; its edit makes training stale."""
+    mine = copied(shop, tmp_path)
+    mine.repository.write(
+        "lib/models.py", mine.repository.read("pipelines/shop/model.py") + "\nfrom lib import steps\n"
+    )
+    mine.repository.write("lib/steps.py", "")
+    mine.repository.git("rm", "--quiet", "pipelines/shop/model.py")
+    mine.replace("params.yaml", "pipelines.shop.model:estimator", "lib.models:estimator")
+    assert mine.run("stages", "--write").stdout == "dvc.yaml\n"
+    assert mine.repro() == {"train", "evaluate", "bundle"}
+    for path in ("lib/models.py", "lib/steps.py"):
+        text = mine.repository.read(path)
+        mine.repository.write(path, text + "# edited\n")
+        why = {name: {each["subject"] for each in stage["findings"]} for name, stage in mine.status().items()}
+        assert {name for name, subjects in why.items() if path in subjects} == {"train", "evaluate", "bundle"}
+        mine.repository.write(path, text)
+    assert mine.stale() == set()
+
+
+def test_a_class_of_a_library_needs_no_file_of_the_case(shop: Shop, tmp_path: Path) -> None:
+    """No `model.py`, and the whole pipeline runs to its end."""
+    mine = copied(shop, tmp_path)
+    mine.repository.git("rm", "--quiet", "pipelines/shop/model.py")
+    mine.replace("params.yaml", "pipelines.shop.model:estimator", "sklearn.ensemble:HistGradientBoostingClassifier")
+    mine.replace("params.yaml", "{iterations: 5}", "{max_iter: 5, early_stopping: false, random_state: 0}")
+    mine.replace("params.yaml", 'select: ["*"]', 'select: ["customer_*", amount]')
+    assert mine.run("stages", "--write").stdout == "dvc.yaml\n"
+    assert mine.repro() == {"training-set", "train", "evaluate", "bundle"}
+    assert mine.stale() == set()
+    assert mine.run("stages", "--check").code == 0
+
+
 def installed_in(shop: Shop) -> dict[str, str]:
     """Install Leverframe into an environment inside the repository, caches of Python included; return how to run it."""
     packages = shop.root / ".venv/lib/python3.11/site-packages"
@@ -186,14 +304,15 @@ def run(shop: Shop, environment: dict[str, str], *arguments: str) -> subprocess.
 
 
 @dataclass(frozen=True)
-class Monorepo:
-    """A shop whose repository holds Leverframe's source too, which its stages run."""
+class OwnPath:
+    """A shop whose commands look for modules in a folder of the repository first, by PYTHONPATH."""
 
     shop: Shop
+    folder: str
 
     def run(self, *arguments: str, module: str = "leverframe") -> str:
-        """Run a command with the Leverframe of the repository and return what it printed."""
-        environment = self.shop.repository.environment | {"PYTHONPATH": str(self.shop.root / "src")}
+        """Run a command in that environment and return what it printed."""
+        environment = self.shop.repository.environment | {"PYTHONPATH": str(self.shop.root / self.folder)}
         command = [sys.executable, "-m", module, *arguments]
         done = subprocess.run(command, cwd=self.shop.root, env=environment, capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr, done.stderr
@@ -203,7 +322,7 @@ class Monorepo:
         """Return the stages that `dvc repro` of a target runs; all of its stages are fresh afterwards."""
         printed = self.run("repro", "--no-run-cache", target, module="dvc")
         found = set(re.findall(r"^Running stage '(.+)':$", printed, re.MULTILINE))
-        assert self.state(target)[0] == self.state("code-ingest")[0] == "fresh"
+        assert self.state(target)[0] == "fresh", printed
         return found
 
     def state(self, stage: str) -> tuple[str, list[tuple[str, str, str]]]:
@@ -219,18 +338,18 @@ class Monorepo:
 
 
 @pytest.fixture
-def monorepo(tmp_path: Path) -> Monorepo:
-    """Return one in which the code and one month have been ingested, with everything committed."""
+def monorepo(tmp_path: Path) -> OwnPath:
+    """Return one that holds Leverframe's source too; one month has been ingested, and everything is committed."""
     shop = made(tmp_path)
     shutil.copytree(PACKAGE, shop.root / "src/leverframe", ignore=shutil.ignore_patterns("__pycache__"))
-    repository = Monorepo(shop)
+    repository = OwnPath(shop, "src")
     assert "dvc.yaml" in repository.run("stages", "--write").split()
     assert repository.ran(MONTH) == {"code-ingest", MONTH}
     shop.repository.commit("One month")
     return repository
 
 
-def test_an_edit_of_code_reaches_the_stages_of_partitions_through_its_digests(monorepo: Monorepo) -> None:
+def test_an_edit_of_code_reaches_the_stages_of_partitions_through_its_digests(monorepo: OwnPath) -> None:
     """The edited file is what they are stale for, before and after the digests are written; DVC runs just them."""
     file = monorepo.shop.root / "src/leverframe/files.py"
     text = file.read_text(encoding="utf-8")
@@ -248,7 +367,7 @@ def test_an_edit_of_code_reaches_the_stages_of_partitions_through_its_digests(mo
     assert monorepo.shop.repository.git("status", "--porcelain") == ""  # the same code, the same bytes
 
 
-def test_a_file_of_code_that_comes_or_goes_reaches_the_stages_of_partitions(monorepo: Monorepo) -> None:
+def test_a_file_of_code_that_comes_or_goes_reaches_the_stages_of_partitions(monorepo: OwnPath) -> None:
     """`stages --write` lists it, the digests follow, and the stages run."""
     sources = "pipelines/shop/sources.py"
     before = monorepo.shop.repository.read(sources)
@@ -265,7 +384,7 @@ def test_a_file_of_code_that_comes_or_goes_reaches_the_stages_of_partitions(mono
     assert "knobs.py" not in monorepo.digests
 
 
-def test_digests_that_were_edited_do_not_pass_the_check(monorepo: Monorepo) -> None:
+def test_digests_that_were_edited_do_not_pass_the_check(monorepo: OwnPath) -> None:
     """They are outputs like others: what git holds is what the lock says that the stage wrote."""
     monorepo.shop.replace("reports/code/ingest.json", monorepo.digests["pipelines/shop/sources.py"], "0" * 32)
     monorepo.shop.repository.commit("Not what the stage wrote")

@@ -9,17 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leverframe.domain.pipeline.code import Code, differing, listed
-from leverframe.errors import PipelineError
+from leverframe.errors import PipelineError, SettingsError
 
 
 class Tree:
-    """Files in memory."""
+    """Files in memory; ``homes`` are the folders in which Python finds packages."""
 
-    def __init__(self, files: Mapping[str, str]) -> None:
-        self._files = files
+    def __init__(self, files: Mapping[str, str], homes: Mapping[str, str] | None = None) -> None:
+        self._files, self._homes = files, homes or {}
 
     def text(self, path: str) -> str | None:
         return self._files.get(path)
+
+    def home(self, package: str) -> str | None:
+        return self._homes.get(package)
 
     def listing(self, folder: str) -> Sequence[str]:
         return sorted(path for path in self._files if path.startswith(f"{folder}/"))
@@ -40,6 +43,12 @@ def files_of(files: Mapping[str, str], *entries: str, whole: tuple[str, ...] = (
         "try:\n    import other\nexcept ImportError:\n    pass",
         "if sys.platform == 'linux':\n    import other",
         "if not TYPE_CHECKING:\n    import other",
+        "import importlib\nimportlib.import_module('other')",
+        "from importlib import import_module as load\ndef late():\n    return load('other')",
+        "__import__('other')",
+        "import runpy\nrunpy.run_module('other')",
+        "import pkgutil\npkgutil.resolve_name('other:name')",
+        "from other import *",
     ],
 )
 def test_every_form_of_import_counts(statement: str) -> None:
@@ -75,6 +84,54 @@ def test_relative_imports_and_the_packages_around_a_module_count() -> None:
     assert files_of(files, "case.deep.sources") == expected
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import_module('.near', __package__)",
+        "import_module('.near', 'case.deep')",
+        "import_module('..deep.near', package='case.deep')",
+        "from case.deep import *",
+    ],
+)
+def test_names_within_a_package_count_also_as_texts(statement: str) -> None:
+    """Relative to the package that stands beside the name, else to one's own; `import *` takes what is listed."""
+    files = {"case/deep/__init__.py": '__all__ = ["near"]', "case/deep/near.py": "", "case/deep/entry.py": statement}
+    assert files_of(files, "case.deep.entry") == set(files)
+
+
+@pytest.mark.parametrize(
+    "listing", ['__all__ = ["a", "b"]', '__all__: list[str] = ["a", "b"]', '__all__ = ("a",)\n__all__ += ["b"]']
+)
+def test_a_list_of_what_a_package_exports_is_read_in_each_form(listing: str) -> None:
+    """Also where it grows; names in the list of a module that is no package stand for nothing beside it."""
+    files = {"pack/__init__.py": listing, "pack/a.py": "", "pack/b.py": '__all__ = ["c"]', "pack/c.py": ""}
+    assert files_of({**files, "entry.py": "from pack import *"}, "entry") == {*files, "entry.py"} - {"pack/c.py"}
+
+
+def test_a_package_hides_a_module_of_its_name() -> None:
+    """As Python has it: the module beside it never runs."""
+    files = {"entry.py": "import other.deep", "other.py": "", "other/__init__.py": "", "other/deep.py": ""}
+    assert files_of(files, "entry") == set(files) - {"other.py"}
+
+
+def test_a_package_that_python_finds_elsewhere_in_the_repository_counts() -> None:
+    """Installed in place, such as `pip install -e libs/tool`, or a folder of PYTHONPATH; the root comes first."""
+    files = {"entry.py": "import tool.deep\nimport mine\nimport polars", "libs/tool/__init__.py": "",
+             "libs/tool/deep.py": "import mine", "mine.py": "", "libs/mine.py": ""}  # fmt: skip
+    homes = {"tool": "libs", "mine": "libs"}
+    assert set(Code(Tree(files, homes))("entry")) == set(files) - {"libs/mine.py"}
+
+
+def test_what_a_case_declares_counts_with_what_it_imports() -> None:
+    """A file, a folder of modules that are loaded by name: each as it is declared, and their imports besides."""
+    files = {"entry.py": "", "rates.csv": "", "plugins/a.py": "import shared\nfrom . import b", "plugins/b.py": "",
+             "shared.py": "import deep", "deep.py": "", "other.py": ""}  # fmt: skip
+    found = Code(Tree(files))("entry", declared=("rates.csv", "plugins"))
+    assert set(found) - {"plugins/b.py"} == {"entry.py", "rates.csv", "plugins", "shared.py", "deep.py"}
+    with pytest.raises(SettingsError, match=r"there is no gone\.csv"):
+        Code(Tree(files))("entry", declared=("gone.csv",))
+
+
 def test_a_package_without_its_own_file_and_a_lone_module_are_found() -> None:
     """A user's case needs neither `__init__.py` nor to be importable here."""
     files = {"pipelines/shop/sources.py": "import knobs\nimport polars\nfrom src_side import x", "knobs.py": "",
@@ -82,9 +139,10 @@ def test_a_package_without_its_own_file_and_a_lone_module_are_found() -> None:
     assert files_of(files, "pipelines.shop.sources") == set(files)
 
 
-def test_a_module_that_cannot_be_parsed_is_a_file_all_the_same() -> None:
+@pytest.mark.parametrize("text", ["def (", "a = 1\0"])
+def test_a_module_that_cannot_be_parsed_is_a_file_all_the_same(text: str) -> None:
     """Whoever runs it is told what is wrong with it; until then its content counts."""
-    assert files_of({"entry.py": "import broken", "broken.py": "def ("}, "entry") == {"entry.py", "broken.py"}
+    assert files_of({"entry.py": "import broken", "broken.py": text}, "entry") == {"entry.py", "broken.py"}
 
 
 def test_a_package_that_is_imported_as_a_whole_is_listed_by_its_folder() -> None:

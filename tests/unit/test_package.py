@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import zipfile
@@ -12,7 +13,7 @@ import yaml
 
 from leverframe.adapters.markdown_it import framed
 from leverframe.domain.pipeline.init import workflow
-from leverframe.package import template
+from leverframe.package import home_of, template
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,6 +28,29 @@ def test_a_wheel_has_every_file(tmp_path: Path) -> None:
     tracked = {name.removeprefix("src/") for name in listed.stdout.splitlines() if (ROOT / name).exists()}
     assert tracked - packed == set()
     assert {"leverframe/templates/workflow.yml", "leverframe/templates/page.css"} <= packed
+
+
+def test_what_python_finds_in_the_repository_is_part_of_it_unless_it_is_an_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of the path, a package without its own file, a lone module; never the environment or what is outside."""
+    repository, outside = tmp_path / "repository", tmp_path / "outside"
+    environment = repository / "env"
+    packages, standard = environment / "lib/site-packages", environment / "lib"
+    places = {"whole": repository / "libs", "spaced": repository, "lone": repository / "libs", "foreign": outside,
+              "brought": packages, "shipped": standard}  # fmt: skip
+    for name, folder in places.items():
+        (folder / name).mkdir(parents=True)
+        (folder / name / ("module.py" if name == "spaced" else "__init__.py")).touch()
+        monkeypatch.syspath_prepend(folder)
+    (repository / "libs/lone").rename(repository / "libs/away")
+    (repository / "libs/lone.py").touch()
+    monkeypatch.setattr(sys, "prefix", str(environment))
+    importlib.invalidate_caches()
+    homes = {name: home_of(name, repository) for name in places}
+    assert homes == {"whole": Path("libs"), "spaced": Path(), "lone": Path("libs"), "foreign": None,
+                     "brought": None, "shipped": None}  # fmt: skip
+    assert [home_of(name, repository) for name in ("", "none_such", "sys", "json", "__main__")] == [None] * 5
 
 
 def test_the_workflow_names_each_action_with_its_commit() -> None:

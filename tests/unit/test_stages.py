@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import yaml
 from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Source, inputs
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.star import Star
-from leverframe.domain.pipeline.stages import OWN_STAGES, StageCode, own_stages, pipeline, render
+from leverframe.domain.pipeline.installation import StageCode
+from leverframe.domain.pipeline.stages import OWN_STAGES, own_stages, pipeline, render
 from leverframe.errors import DefinitionError, SettingsError
 from leverframe.settings.params import Params
 from tests.integration.shop import PARAMS, STAR
@@ -38,13 +39,13 @@ def settings(**data: str) -> Params:
     return Params.model_validate(content)
 
 
-def code_of(*modules: str) -> tuple[str, ...]:
-    """Return a file for each module that is asked for."""
-    return tuple(module.replace(".", "/") + ".py" for module in modules)
+def code_of(*modules: str, declared: Sequence[str]) -> tuple[str, ...]:
+    """Return a file for each module that is asked for, and what is declared."""
+    return (*(module.replace(".", "/") + ".py" for module in modules), *declared)
 
 
 CODE = StageCode(code_of, {"duckdb": "leverframe.adapters.duckdb.engine"}, installed=False)
-INSTALLED = StageCode(lambda *_: (), {"duckdb": "leverframe.adapters.duckdb.engine"}, installed=True)
+INSTALLED = StageCode(lambda *_, declared: declared, {"duckdb": "leverframe.adapters.duckdb.engine"}, installed=True)
 
 
 def derived(

@@ -13,6 +13,7 @@ from leverframe.errors import RepositoryError
 _TIMEOUT = 60.0  # seconds; every question asked here is answered from the local disk
 _MAIN = ("origin/main", "main", "origin/master", "master")
 _SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+_SUBMODULE = "160000"  # the mode of one
 _OURSELVES = ["-c", "user.name=leverframe", "-c", "user.email=leverframe@users.noreply.github.com"]
 
 
@@ -123,10 +124,16 @@ class Git:
         return found
 
     def changed(self, commit: str) -> dict[str, str]:
-        """Return what differs between a commit and the working tree: git's letter by path, `A` for what is new."""
-        told = self._paths("diff", "--name-status", "--no-renames", "--relative", "-z", commit, "--")
+        """Return what differs between a commit and the working tree: git's letter by path, `A` for what is new.
+
+        A submodule has an `S`, whatever changed of it.
+        """
+        told = self._paths(
+            "diff", "--raw", "--no-renames", "--ignore-submodules=none", "--relative", "-z", commit, "--"
+        )
         new = self._paths("ls-files", "-z", "--others", "--exclude-standard")
-        return dict(zip(told[1::2], told[::2], strict=True)) | dict.fromkeys(new, "A")
+        letters = ("S" if _SUBMODULE in each.lstrip(":").split()[:2] else each[-1] for each in told[::2])
+        return dict(zip(told[1::2], letters, strict=True)) | dict.fromkeys(new, "A")
 
     def config(self, prefix: str) -> dict[str, str]:
         """Return the keys of this clone's configuration that begin with ``prefix``."""

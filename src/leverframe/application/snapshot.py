@@ -16,6 +16,8 @@ from leverframe.domain.features.online import Span, about, online_files
 from leverframe.domain.features.request import moment, required
 from leverframe.domain.features.snapshot.store import About, Table
 
+_REDIS = "leverframe.adapters.redis"  # an extra that no stage needs: an import would make it a dependency
+
 
 def snapshot(workspace: Workspace, as_of: str | None, since: str | None, out: Path, url: str | None, ttl: int) -> str:
     """Write the snapshot into a file or into Redis, and return where it is.
@@ -25,7 +27,7 @@ def snapshot(workspace: Workspace, as_of: str | None, since: str | None, out: Pa
     until = moment(as_of) if as_of else workspace.partitions.end
     description, tables = described(workspace, Span(moment(since) if since else until, until))
     if url:
-        redis = importlib.import_module("leverframe.adapters.redis")  # an extra, which no stage of a pipeline needs
+        redis = importlib.import_module(_REDIS)
         generation = redis.publish(url, description, tables, ttl=ttl)
         return f"{redis.redacted(url)}  generation {generation}, kept for {ttl:,} seconds"
     write(out, description, tables)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import decode_source
 from pathlib import Path
 
 from leverframe import __version__
@@ -12,11 +13,12 @@ from leverframe.domain.partition import GROUPS
 from leverframe.domain.pipeline import installation
 from leverframe.domain.pipeline.code import Code
 from leverframe.domain.pipeline.ignore_files import IGNORED, completed
+from leverframe.domain.pipeline.installation import StageCode
 from leverframe.domain.pipeline.items import grouping_of
-from leverframe.domain.pipeline.stages import StageCode, own_stages, pipeline, render
+from leverframe.domain.pipeline.stages import own_stages, pipeline, render
 from leverframe.errors import PipelineError
 from leverframe.files import write_text
-from leverframe.package import source_folder
+from leverframe.package import home_of, source_folder
 
 DVC_YAML = "dvc.yaml"
 
@@ -87,12 +89,25 @@ class Files:
         """Return the content of a file; None where there is none."""
         if path not in self._texts:
             file = self._root / path
-            self._texts[path] = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
+            self._texts[path] = _decoded(file.read_bytes()) if file.is_file() else None
         return self._texts[path]
+
+    def home(self, package: str) -> str | None:
+        """Return the folder that Python finds a package or module in; None where that is no part of the repository."""
+        home = home_of(package, self._root)
+        return None if home is None else home.as_posix()
 
     def listing(self, folder: str) -> Sequence[str]:
         """Return the paths of all files below a folder, caches of Python left out."""
         return sorted(_below(self._root, self._root / folder))
+
+
+def _decoded(data: bytes) -> str:
+    """Return a text as Python decodes a module: by what its first lines say."""
+    try:
+        return decode_source(data)
+    except (SyntaxError, UnicodeDecodeError):
+        return data.decode(errors="replace")
 
 
 def _below(root: Path, folder: Path) -> Iterator[str]:

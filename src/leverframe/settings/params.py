@@ -9,7 +9,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -46,9 +46,17 @@ def _an_import_path(text: str) -> str:
     return text
 
 
+def _a_path(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in text:
+        raise ValueError("a path starts from the folder of params.yaml and stays below it")
+    return str(path)
+
+
 KeyText = Annotated[str, BeforeValidator(_a_key)]
 ZoneText = Annotated[str, AfterValidator(_a_zone)]
 ImportPath = Annotated[str, AfterValidator(_an_import_path)]
+PathText = Annotated[str, AfterValidator(_a_path)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -76,6 +84,11 @@ class DataSettings(PartitionRange):
     group: Grouping | None = Field(
         default=None,
         description="what one file and one stage hold; the finest period with at most 14 groups by default",
+    )
+
+    dependencies: list[PathText] = Field(
+        default_factory=list,
+        description="files and folders of the repository that the case reads or loads without an import",
     )
 
     @model_validator(mode="after")

@@ -2,23 +2,24 @@
 
 Found in the text of the modules, without importing any: an import within a function counts, one for type
 checkers alone does not, and the packages around a module are imported with it. Modules that lie outside
-the search folders are somebody else's and count by their version.
+the repository are somebody else's and count by their version. What no text names, a case has to declare.
 """
 
 from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from leverframe.errors import PipelineError
+from leverframe.errors import PipelineError, SettingsError
 from leverframe.yaml_files import parse
 
 Path = PurePosixPath  # relative to the root of the repository
+_IMPORTERS = frozenset({"import_module", "__import__", "run_module", "resolve_name"})  # take the name as a text
 
 
 class CodeFiles(Protocol):
@@ -30,10 +31,13 @@ class CodeFiles(Protocol):
     def listing(self, folder: str) -> Sequence[str]:
         """Return the paths of all files below a folder, caches of Python left out."""
 
+    def home(self, package: str) -> str | None:
+        """Return the folder that Python finds a package or module in; None where that is no part of the repository."""
+
 
 @dataclass(frozen=True)
 class Code:
-    """The modules of a repository; ``folders`` are those that imports are looked up in, in order.
+    """The modules of a repository; ``folders`` are those that imports are looked up in first, in order.
 
     ``whole`` are packages that are listed by folder where a stage imports every module of one.
     """
@@ -42,12 +46,16 @@ class Code:
     folders: tuple[str, ...] = (".",)
     whole: tuple[str, ...] = ()
     _imports: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _homes: dict[str, str | None] = field(default_factory=dict, repr=False)
 
-    def __call__(self, *entries: str) -> tuple[str, ...]:
-        """Return the files that the modules ``entries`` run, sorted; folders where one is imported as a whole."""
-        met: set[str] = set()
+    def __call__(self, *entries: str, declared: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return the files that the modules ``entries`` run, sorted; folders where one is imported as a whole.
+
+        ``declared`` are files and folders that run besides. Raises ``SettingsError`` where one is not there.
+        """
+        met: set[str] = set(declared)
         modules: set[str] = set()
-        waiting = list(entries)
+        waiting = [*entries, *(module for path in declared for module in self._declared(path))]
         while waiting:
             for name in _with_parents(waiting.pop()):
                 if name not in modules:
@@ -75,18 +83,40 @@ class Code:
         beside = {path for paths in self._packages.values() for path in paths if not path.endswith((".py", ".typed"))}
         return modules | {path for path in beside if str(Path(path).parent) in folders}
 
+    def _declared(self, path: str) -> Iterator[str]:
+        """Yield what the modules at a declared path import."""
+        inside = [path] if self.files.text(path) is not None else self.files.listing(path)
+        if not inside:
+            raise SettingsError(
+                f"there is no {path}",
+                why="`data.dependencies` in params.yaml names it",
+                next="create it, or correct the path, which starts from the folder of params.yaml",
+            )
+        for file in inside:
+            if file.endswith(".py"):
+                yield from self._imported(".".join(Path(file).with_suffix("").parts), file)
+
     def _file(self, module: str) -> str | None:
-        for folder in self.folders:
+        """Return the file of a module; a package hides a module of its name, as for Python."""
+        home = self._home(module.partition(".")[0])
+        for folder in self.folders if home is None else (*self.folders, home):
             place = Path(folder, *module.split("."))
-            for path in (place.with_suffix(".py"), place / "__init__.py"):
+            for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
                 if self.files.text(str(path)) is not None:
                     return str(path)
         return None
 
+    def _home(self, package: str) -> str | None:
+        if package not in self._homes:
+            self._homes[package] = self.files.home(package)
+        return self._homes[package]
+
     def _imported(self, module: str, path: str) -> tuple[str, ...]:
         if path not in self._imports:
-            package = module if path.endswith("__init__.py") else module.rpartition(".")[0]
-            self._imports[path] = tuple(_imports(self.files.text(path) or "", package))
+            whole = path.endswith("__init__.py")
+            package = module if whole else module.rpartition(".")[0]
+            nodes = _executed(self.files.text(path) or "")
+            self._imports[path] = (*_imports(nodes, package), *(_exports(nodes, package) if whole else ()))
         return self._imports[path]
 
 
@@ -130,31 +160,71 @@ def _with_parents(module: str) -> list[str]:
     return [".".join(parts[: length + 1]) for length in range(len(parts))]
 
 
-def _imports(text: str, package: str) -> Iterator[str]:
+def _imports(nodes: Sequence[ast.AST], package: str) -> Iterator[str]:
     """Yield the modules that a module of ``package`` may import; names that turn out to be no module do no harm."""
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:  # whoever runs it is told
-        return
-    for node in _executed(tree):
+    importers = _IMPORTERS | {alias.asname for alias in _aliases(nodes) if alias.name in _IMPORTERS}
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            around = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*around, *([node.module] if node.module else [])])
+            base = _absolute("." * node.level + (node.module or ""), package)
             yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)
+        elif isinstance(node, ast.Call) and _name(node.func) in importers:
+            around = [
+                *_texts([*node.args[1:2], *(each.value for each in node.keywords if each.arg == "package")]),
+                package,
+            ]
+            yield from (_absolute(name, around[0]).partition(":")[0] for name in _texts(node.args[:1]))
 
 
-def _executed(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield all nodes but those below ``if TYPE_CHECKING``."""
-    waiting: list[ast.AST] = [tree]
+def _exports(nodes: Sequence[ast.AST], package: str) -> Iterator[str]:
+    """Yield what `import *` imports of a package: the modules among the names that it lists."""
+    for node in nodes:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) and "__all__" in map(_name, targets):
+            yield from (f"{package}.{name}" for name in _texts([node.value] if node.value else []))
+
+
+def _name(node: ast.AST | None) -> str | None:
+    """Return the last part of a name."""
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
+
+
+def _aliases(nodes: Iterable[ast.AST]) -> Iterator[ast.alias]:
+    return (alias for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names)
+
+
+def _texts(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Yield the texts that are written out in nodes and in lists of them."""
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.List | ast.Tuple):
+            yield from _texts(node.elts)
+
+
+def _absolute(name: str, package: str) -> str:
+    """Return a name that begins with dots as it is from outside of the package."""
+    level = len(name) - len(name.lstrip("."))
+    around = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+    return ".".join([*around, *([name[level:]] if name[level:] else [])])
+
+
+def _executed(text: str) -> list[ast.AST]:
+    """Return all nodes of a module but those below ``if TYPE_CHECKING``; none where it cannot be parsed."""
+    try:
+        waiting: list[ast.AST] = [ast.parse(text)]
+    except (SyntaxError, ValueError):  # whoever runs it is told
+        return []
+    nodes = []
     while waiting:
         node = waiting.pop()
-        yield node
+        nodes.append(node)
         if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             waiting += node.orelse
         else:
             waiting += ast.iter_child_nodes(node)
+    return nodes
 
 
 def _covered(files: set[str], packages: dict[str, frozenset[str]]) -> Iterator[str]:

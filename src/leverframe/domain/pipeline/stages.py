@@ -7,7 +7,7 @@ the file to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.partition import Partitions
 from leverframe.domain.pipeline import installation
 from leverframe.domain.pipeline.code import code_stage
+from leverframe.domain.pipeline.installation import StageCode
 from leverframe.domain.pipeline.items import Items
 from leverframe.errors import SettingsError
 from leverframe.settings.params import Params
@@ -67,27 +68,6 @@ class StageDefinition:
     metrics: tuple[str, ...] = ()
     grouped: bool = False
     installation: tuple[str, ...] = ()  # keys of `leverframe-version.yaml`
-
-
-@dataclass(frozen=True)
-class StageCode:
-    """What tells which code a stage runs; ``engines`` are the modules of engines by name.
-
-    ``of`` returns the files in the repository behind modules, Leverframe's own among them only
-    where it is part of the repository: elsewhere ``installed`` is true and its version counts.
-    """
-
-    of: Callable[..., Iterable[str]]
-    engines: Mapping[str, str]
-    installed: bool
-
-    def __call__(self, command: str, *modules: str) -> list[str]:
-        """Return the files that a command of the application layer runs, with those of further modules."""
-        return [*self.of(f"leverframe.application.{command}", "leverframe.settings.params", *modules)]
-
-    def keys(self, *more: str) -> tuple[str, ...]:
-        """Return what a stage reads of the file that names the installed version."""
-        return (installation.VERSION, *more) if self.installed else ()
 
 
 @dataclass(frozen=True)
@@ -150,12 +130,16 @@ class _Case:
         """The module that the estimator comes from."""
         return self.params.train.estimator.partition(":")[0]
 
+    def own(self, command: str, *modules: str) -> list[str]:
+        """Return the files of a command that runs code of the case, with what the case declares."""
+        return self.code(command, *modules, declared=self.params.data.dependencies)
+
     @cached_property
     def partition_code(self) -> Mapping[str, list[str]]:
         """The files behind each command that runs once a partition."""
         return {
-            "ingest": self.code("ingest", self.module("sources")),
-            "validate": self.code("validate", self.module("contracts"), self.module("sources")),
+            "ingest": self.own("ingest", self.module("sources")),
+            "validate": self.own("validate", self.module("contracts"), self.module("sources")),
             "build": self.code("build", _PLAN, self.code.engines[self.params.features.engine]),
         }
 
@@ -288,7 +272,7 @@ def _model_stages(case: _Case) -> tuple[StageDefinition, ...]:
         StageDefinition(
             "train",
             "leverframe train",
-            (*case.code("train", case.estimator), learnt, train),
+            (*case.own("train", case.estimator), learnt, train),
             ("train",),
             cached=(model,),
             in_git=(_path(layout.MODEL_DESCRIPTION),),
@@ -297,7 +281,7 @@ def _model_stages(case: _Case) -> tuple[StageDefinition, ...]:
         StageDefinition(
             "evaluate",
             "leverframe evaluate",
-            (*case.code("evaluate", case.estimator), described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
+            (*case.own("evaluate", case.estimator), described, holdout, model, _path(layout.MODEL_DESCRIPTION)),
             ("data.timezone", "evaluate"),
             cached=(_path(layout.PREDICTIONS),),
             in_git=(card, _path(layout.PLOTS), _path(layout.PICTURES)),
@@ -309,7 +293,7 @@ def _model_stages(case: _Case) -> tuple[StageDefinition, ...]:
             "leverframe bundle",
             (
                 case.star,
-                *case.code("bundle", _PLAN, case.module("contracts"), case.estimator),
+                *case.own("bundle", _PLAN, case.module("contracts"), case.estimator),
                 *(train, holdout, model, _path(layout.MODEL_DESCRIPTION), card, _path(layout.SNAPSHOT)),
             ),
             ("bundle", "data.case", "data.timezone"),

@@ -126,9 +126,9 @@ def violation_lines(violations: Sequence[Violation]) -> list[str]:
 def defines(path: str, status: str) -> bool:
     """Tell whether a changed file may change what `dvc.yaml` has to say; ``status`` is git's letter for the change.
 
-    Code, the star, packages, and whatever came or went where sources may look.
+    Code, the star, packages, submodules, and whatever came or went where sources may look.
     """
-    if status in "AD" and not path.startswith(_NO_SOURCES):
+    if status in "ADS" and not path.startswith(_NO_SOURCES):
         return True
     return path in ("dvc.yaml", "requirements.lock") or path.endswith((".py", "star.yaml"))
 
