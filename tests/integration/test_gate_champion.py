@@ -71,6 +71,32 @@ def test_redefined_features_are_compared_row_by_row_of_the_same_key(shop: Shop) 
     assert ended.code == 30
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "relabelled"),
+    [
+        ("delay_hours=took,", "delay_hours=0 * took + pl.when(pl.col('quantity') > 2).then(60).otherwise(9),", True),
+        ("delay_hours=took,", "delay_hours=pl.when(pl.col('order_id') % 9 > 0).then(took),", False),
+    ],
+    ids=["outcomes rewritten", "rows dropped"],
+)
+def test_a_change_of_the_holdout_is_a_violation_of_its_own(shop: Shop, old: str, new: str, relabelled: bool) -> None:
+    """In `sources.py`, with every stage run honestly: the gate names it and judges both models by the base's rows."""
+    shop.replace("pipelines/shop/sources.py", old, new)
+    shop.repository.dvc("repro")
+    found = gated(shop, code=30)
+    assert "holdout-changed" in reasons(found)
+    holdout, on_base = found["holdout"], found["on_base"]
+    assert holdout["rows"] == 937
+    assert on_base["rows"] == 937 - holdout["removed"]  # from its own features, as other outcomes change the windows
+    assert (holdout["added"], holdout["moved_in"], holdout["moved_out"]) == (0, 0, 0)
+    assert (holdout["relabelled"] > 100) is relabelled
+    assert (holdout["removed"] > 90) is not relabelled
+    if relabelled:
+        assert found["metrics"][0]["gain"] > 0.1
+        assert on_base["metrics"][0]["gain"] < -0.05
+        assert "metric-dropped" in reasons(found)
+
+
 def test_another_label_cannot_be_compared(shop: Shop) -> None:
     """Two models that answer different questions."""
     shop.replace("params.yaml", "label: late", "label: returned")

@@ -20,7 +20,8 @@ from leverframe.documents import loaded
 from leverframe.domain.release.replay import Flip, Replayed
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, Estimate, RowsDiff, TableDiff
-from leverframe.domain.review.gate.gate_result import Compared, Gated, SliceCompared
+from leverframe.domain.review.gate.gate_result import Compared, Gated, OnBase, SliceCompared
+from leverframe.domain.review.gate.holdout_change import HoldoutChange
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against
 from leverframe.domain.review.report import card_markdown as drawing
 from leverframe.domain.review.report.card import Card, Constraints, Curve, ParameterChange, StageNode
@@ -117,6 +118,20 @@ def comparison(**changed: Any) -> ReplayComparison:
     return replace(found, **changed)
 
 
+CHANGE = HoldoutChange(
+    937,
+    0,
+    104,
+    21,
+    0,
+    0,
+    3,
+    "share of `on | time`",
+    0.286,
+    0.126,
+    0.001,
+    "the key `n` was of type Int64 and is of type String",
+)
 DIFFERS = comparison(
     log="logs",
     malformed=4,
@@ -176,6 +191,24 @@ CASES: dict[str, Card] = {
                 "AUC fell by 0.0300 (0.7900 to 0.7600; 95 % lower bound -0.0340). Allowed drop: 0.01.",
                 "improve the model, or change the rule in a pull request of its own: a rule applies once it is merged",
             ),
+        )
+    ),
+    "changed-holdout": card(
+        gated=gated(
+            holdout=CHANGE,
+            on_base=OnBase(937, 60, "both models predicted the same rows", compared(-0.03, passed=False)),
+            violations=(
+                *refused(
+                    Reason.METRIC_DROPPED, "on the hold-out of the base branch, AUC fell by 0.0300", "improve the model"
+                ),
+                *CHANGE.violations(),
+            ),
+        )
+    ),
+    "moved-holdout": card(
+        gated=gated(
+            holdout=replace(CHANGE, relabelled=0, removed=0, moved_in=480, moved_out=12),
+            on_base=OnBase(how="no row of it can be compared"),
         )
     ),
     "no-change": card(gated=gated(metrics=compared(0.0)), parameters=(), curves=()),

@@ -14,11 +14,16 @@ from leverframe.application.replay import WorkspaceReplay
 from leverframe.application.results import forget, kept
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
-from leverframe.domain.review.gate.decision import Evidence, Question, Side, bundle_sizes, run
+from leverframe.domain.review.diff.revision import read, star_path
+from leverframe.domain.review.gate.decision import Evidence, bundle_sizes, run
 from leverframe.domain.review.gate.gate_result import Gated
+from leverframe.domain.review.gate.holdout_change import Declared, declared
+from leverframe.domain.review.gate.pairing import Question, Side
 from leverframe.domain.review.gate.replay_comparison import compare
 from leverframe.domain.review.gate.rules import rules_in_force
+from leverframe.errors import LeverframeError
 from leverframe.settings import LEVERS, PARAMS
+from leverframe.settings.params import params_of
 from leverframe.yaml_files import load, parse
 
 
@@ -29,7 +34,7 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     """
     root, git = workspace.root, workspace.git
     forget(root, "gate")
-    zone, spine_key = workspace.params.data.timezone, workspace.plan.spine_key
+    here = declared(workspace.params, workspace.plan)
     fork, head = git.fork_point("HEAD", base), git.named("HEAD")
     known = {name: _section(git.show(fork, str(name)), f"{name} of the base") for name in (PARAMS, LEVERS)}
     ours = load(root / LEVERS, what="settings file") if (root / LEVERS).is_file() else {}
@@ -40,12 +45,25 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     sizes = bundle_sizes(lock.read_bytes() if lock.is_file() else b"")
     replayed = compare(WorkspaceReplay(workspace, fork, log, tell), known[PARAMS] | known[LEVERS], tell)
     evidence = Evidence(contracts, parity, diff(workspace, fork, None), sizes, replayed)
-    question = Question(fork, head, spine_key, zone)
+    question = Question(fork, head, workspace.params.data.timezone, here, _declared(workspace, fork))
     with champion(workspace, fork, tell) as folder:
         theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
         sides = (Side(PolarsTables(root), disk), theirs)
         rules = rules_in_force(known[LEVERS], ours)
         return kept(root, "gate", run(question, sides, SklearnModels(root), rules, evidence))
+
+
+def _declared(workspace: Workspace, commit: str) -> Declared | None:
+    """Return what a commit declares of its rows; None where it has no settings or plan that can be used."""
+    files = workspace.git.contents(commit, str(PARAMS))
+    try:
+        star = star_path(files)
+        plan = read(commit, files | (workspace.git.contents(commit, star) if star else {})).plan
+        return (
+            declared(params_of(_section(files.get(str(PARAMS)), str(PARAMS)), name=str(PARAMS)), plan) if plan else None
+        )
+    except LeverframeError:
+        return None
 
 
 def _section(content: bytes | None, name: str) -> dict[str, object]:

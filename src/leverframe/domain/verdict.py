@@ -35,6 +35,7 @@ class Reason(StrEnum):
     GAIN_MISSED = "gain-missed"
     FLOOR_MISSED = "floor-missed"
     SLICE_DROPPED = "slice-dropped"
+    HOLDOUT_CHANGED = "holdout-changed"
     CHANGE_BREAKING = "change-breaking"
     BUNDLE_TOO_LARGE = "bundle-too-large"
     NOT_COMPARABLE = "not-comparable"

@@ -66,6 +66,10 @@ class GateSettings(Document):
     confidence: Share = Field(default=0.95, description="one-sided confidence of every comparison")
     resamples: Annotated[int, Field(ge=100)] = Field(default=500, description="paired bootstrap, days as blocks")
     seed: int = Field(default=0, description="seed of the bootstrap")
+    maximum_holdout_change: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.001,
+        description="share of the hold-out that may be added, removed or relabelled within its period; 1 allows any",
+    )
     breaking_changes: Literal["refuse", "allow"] = Field(
         default="refuse", description="whether to refuse breaking changes of tables, contracts or definitions"
     )

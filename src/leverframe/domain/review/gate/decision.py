@@ -7,38 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from leverframe.domain import layout
-from leverframe.domain.features.training_set import AS_OF
-from leverframe.domain.model.artefacts import Artefacts, read_as
-from leverframe.domain.model.evaluate.evaluation import Predictor, assembled, predicted
-from leverframe.domain.model.evaluate.holdout import Holdout, with_classes
-from leverframe.domain.model.evaluate.weighing import Floats
-from leverframe.domain.model.table import Table, Tables, column, texts
-from leverframe.domain.model.train import ModelDescription
+from leverframe.domain.model.artefacts import Artefacts
+from leverframe.domain.model.evaluate.evaluation import Predictor
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.gate.gate_result import Compared, Gated
-from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
+from leverframe.domain.review.gate.paired import judged_metrics, judged_slices
+from leverframe.domain.review.gate.pairing import Models, Question, Side
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against
 from leverframe.domain.review.gate.rules import Rules
 from leverframe.domain.verdict import Reason, Violation
-from leverframe.errors import DefinitionError, LeverframeError
-from leverframe.settings.params import EvaluateSettings
+from leverframe.errors import LeverframeError
 
 _TOLERANCE = 1e-4  # relative: figures in git have six digits, and sums differ in the last ones between machines
-_LEAST_SHARED = 0.5  # of the candidate's rows that the champion must have predicted, where it cannot predict them again
-
-
-@dataclass(frozen=True)
-class Side:
-    """One revision of the pipeline's files; the champion's may lie in another folder."""
-
-    tables: Tables
-    artefacts: Artefacts
 
 
 @dataclass(frozen=True)
@@ -52,16 +35,6 @@ class Evidence:
     replay: ReplayComparison | None = None
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is compared: the commits, the key of a row, the zone in which a day begins."""
-
-    base: str
-    head: str
-    key: tuple[str, ...]
-    timezone: str
-
-
 def run(
     question: Question, sides: tuple[Side, Side | None], predictor: Predictor, rules: Rules, evidence: Evidence
 ) -> Gated:
@@ -69,20 +42,24 @@ def run(
 
     Nothing is written. A side whose files cannot be used is a violation, not an error.
     """
-    empty = Gated(question.base, question.head, rules_of=rules.of, rule_changes=rules.changes, replay=evidence.replay)
+    ruled = bool(rules.settings.metrics or rules.settings.slices)
+    gated = Gated(question.base, question.head, rules_of=rules.of, rule_changes=rules.changes, replay=evidence.replay)
     around = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.replay)]
     try:
-        pair, how = _pair(question, sides, predictor, rules)
+        models = Models(question, *sides, predictor, rules.settings)
+        if models.change is not None:
+            gated, around = replace(gated, holdout=models.change), [*models.change.violations(), *around]
+        pair, how = models.pair()
+        metrics, missed = judged_metrics(pair, rules.settings)
+        slices, within = judged_slices(pair, rules.settings)
+        on_base, lost = models.on_base(metrics)
     except LeverframeError as error:
         violation = Violation(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next)
-        return replace(empty, violations=(*around, violation))
-    metrics, missed = judged_metrics(pair, rules.settings)
-    slices, within = judged_slices(pair, rules.settings)
+        return replace(gated, violations=(*around, violation))
     forged = _forged(sides[0].artefacts, metrics)
-    ruled = bool(rules.settings.metrics or rules.settings.slices)
     return replace(
-        empty,
-        violations=(*forged, *missed, *within, *around),
+        gated,
+        violations=(*forged, *missed, *lost, *within, *around),
         because="" if ruled else "`gate` in `leverframe.yaml` declares no rule, so nothing could fail",
         rows=len(pair.candidate.labels),
         days=pair.candidate.number_of_days,
@@ -90,82 +67,9 @@ def run(
         confidence=rules.settings.confidence,
         metrics=tuple(metrics),
         slices=tuple(slices),
+        on_base=on_base,
         notes=() if sides[1] else ("The base branch has no model, so there is no champion: only floors apply.",),
     )
-
-
-def _pair(question: Question, sides: tuple[Side, Side | None], predictor: Predictor, rules: Rules) -> tuple[Pair, str]:
-    ours, theirs = sides
-    model = read_as(ModelDescription, layout.MODEL_DESCRIPTION, ours.artefacts)
-    table = ours.tables.read(layout.HOLDOUT)
-    columns = [name for rule in rules.settings.slices for name in rule.columns if name in (*table.columns, "month")]
-    settings = (EvaluateSettings(slices=columns), question.timezone)
-    with predictor.threads(1):
-        predictions = predicted(predictor, model, table, ours.artefacts.read_bytes(layout.MODEL))
-        candidate = assembled(model, table, predictions, settings)
-        if theirs is None:
-            return Pair(candidate, None), "no champion"
-        champion = read_as(ModelDescription, layout.MODEL_DESCRIPTION, theirs.artefacts)
-        _check_same_label(champion, model)
-        if champion.spec == model.spec and {each.name for each in champion.features} <= set(table.columns):
-            again = predicted(predictor, champion, table, theirs.artefacts.read_bytes(layout.MODEL))
-            return Pair(candidate, assembled(champion, table, again, settings)), "both models predicted the same rows"
-    return _by_key(question, (candidate, table), (champion, theirs))
-
-
-def _check_same_label(champion: ModelDescription, candidate: ModelDescription) -> None:
-    if champion.label != candidate.label:
-        raise DefinitionError(
-            f"the label was `{champion.label.name}` ({champion.label.kind}) and is `{candidate.label.name}` "
-            f"({candidate.label.kind})",
-            why="models of different labels predict different things",
-            next="change the label in a pull request of its own, approved by those who use the model",
-        )
-
-
-def _by_key(question: Question, ours: tuple[Holdout, Table], theirs: tuple[ModelDescription, Side]) -> tuple[Pair, str]:
-    """Return both models on the rows that both predicted, where neither has the features of the other."""
-    (candidate, table), (champion, side) = ours, theirs
-    before, written = side.tables.read(layout.HOLDOUT), side.tables.read(layout.PREDICTIONS)
-    place = {key: row for row, key in enumerate(_keys(before, question.key))}
-    matched = [(row, place[key]) for row, key in enumerate(_keys(table, question.key)) if key in place]
-    if len(matched) < _LEAST_SHARED * len(candidate.labels):
-        raise DefinitionError(
-            f"both models predicted only {len(matched):,} of the {len(candidate.labels):,} rows of the hold-out",
-            why="the features and the partitions of the hold-out changed in the same pull request",
-            next="change one of the two, merge it, then change the other",
-        )
-    rows, there = (np.array(each, dtype=np.int64) for each in zip(*matched, strict=True))
-    predictions = _predictions_of(written, champion)[there]
-    labels, classes = candidate.labels[rows], champion.classes
-    if candidate.kind == "multiclass":
-        names = np.array(candidate.classes)[labels.astype(np.int64)]
-        classes, labels, predictions = with_classes(names, predictions, champion.classes)
-    days = np.unique(candidate.days[rows], return_inverse=True)[1].astype(np.int64)
-    slices = {name: values[rows] for name, values in candidate.slices.items()}
-    shared = replace(
-        candidate, labels=candidate.labels[rows], predictions=candidate.predictions[rows], days=days, slices=slices
-    )
-    other = Holdout(candidate.kind, classes, labels, predictions, days, slices)
-    common = f"{len(rows):,} of {len(candidate.labels):,} rows are in both hold-outs"
-    return Pair(shared, other), f"each model predicted from its own features; {common}"
-
-
-def _keys(table: Table, key: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    names = [name for name in (AS_OF, *key) if name in table.columns]
-    moments = column(table, AS_OF, file=layout.HOLDOUT).to_numpy().astype("datetime64[us]").astype(np.int64)
-    others = [texts(column(table, name, file=layout.HOLDOUT)).tolist() for name in names if name != AS_OF]
-    return zip(moments.tolist(), *others, strict=True)
-
-
-def _predictions_of(written: Table, model: ModelDescription) -> Floats:
-    names = {"binary": ["score"], "regression": ["prediction"]}.get(
-        model.label.kind, [f"probability_{each}" for each in model.classes]
-    )
-    columns: list[NDArray[Any]] = [column(written, name, file=layout.PREDICTIONS).to_numpy() for name in names]
-    predictions: Floats = np.stack(columns, axis=1).astype(np.float64)
-    alone: Floats = predictions[:, 0]
-    return predictions if model.label.kind == "multiclass" else alone
 
 
 def _forged(artefacts: Artefacts, metrics: Sequence[Compared]) -> list[Violation]:

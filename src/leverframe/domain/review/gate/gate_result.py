@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leverframe.domain.review.gate.holdout_change import HoldoutChange
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison
 from leverframe.domain.verdict import Verdict, Violation, judged, word
 
@@ -46,12 +47,23 @@ class SliceCompared:
 
 
 @dataclass(frozen=True)
+class OnBase:
+    """Both models on rows and labels of the base's hold-out; ``how`` says which rows, or why none."""
+
+    rows: int = 0
+    days: int = 0
+    how: str = ""
+    metrics: tuple[Compared, ...] = ()
+
+
+@dataclass(frozen=True)
 class Gated:
     """The decision and all that it rests on.
 
     ``base`` and ``head`` are commits; ``rules_of`` names the side whose rules are in force, and
     ``rule_changes`` the changes of rules that this change proposes. ``because`` is not empty where
-    the models could not be compared, ``replay`` is None where no log was at hand.
+    the models could not be compared, ``replay`` is None where no log was at hand. ``holdout`` is None without a
+    champion, ``on_base`` where both hold-outs are the same.
     """
 
     base: str
@@ -68,6 +80,8 @@ class Gated:
     rule_changes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     replay: ReplayComparison | None = None
+    holdout: HoldoutChange | None = None
+    on_base: OnBase | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -81,6 +95,11 @@ class Gated:
         lines = [f"gate {word(self.verdict)}" + (f": {self.because}" if self.because else "")]
         lines += violation_lines(self.violations)
         lines += [_line(each) for each in self.metrics]
+        if self.holdout and self.holdout.differs:
+            lines.append(f"hold-out: {self.holdout.line()}")
+        if self.on_base:
+            lines.append(f"on the hold-out of the base: {self.on_base.rows:,} rows; {self.on_base.how}")
+            lines += [_line(each) for each in self.on_base.metrics if each.rule]
         lines += [f"replay: {self.replay.line()}"] if self.replay else []
         return [*lines, *(f"note: {each}" for each in self.notes)]
 

@@ -17,6 +17,7 @@ from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.review.diff.diff_markdown import render as diff_page
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
 from leverframe.domain.review.report.card import Card, Curve
+from leverframe.domain.review.report.holdout_section import holdout_section
 from leverframe.domain.review.report.replay_section import replay_section
 from leverframe.domain.verdict import Failed, Passed, Violation
 from leverframe.errors import PublishError
@@ -187,6 +188,10 @@ def _replay(card: Card, _: Shown) -> str:
     return replay_section(card.gated.replay) if card.gated and card.gated.replay else ""
 
 
+def _holdout(card: Card, _: Shown) -> str:
+    return holdout_section(card.gated) if card.gated else ""
+
+
 def _parameters(card: Card, shown: Shown) -> str:
     rules = card.gated.rule_changes if card.gated else ()
     if not card.parameters and not rules:
@@ -321,6 +326,7 @@ def _notes(card: Card) -> list[str]:
 
 _SECTIONS: tuple[tuple[str, Section], ...] = (
     ("Metrics", _metrics),
+    ("Hold-out", _holdout),
     ("Replay", _replay),
     ("Parameters", _parameters),
     ("Slices", _slices),

@@ -1,0 +1,35 @@
+"""The section of a card about the hold-out: how it changed, and both models on the rows of the base."""
+
+from __future__ import annotations
+
+from leverframe.domain.markdown import sentence
+from leverframe.domain.model.evaluate.evaluation_summary import short
+from leverframe.domain.review.gate.gate_result import Compared, Gated
+
+
+def holdout_section(gated: Gated) -> str:
+    """Return the change of rows and labels and the metrics with a rule; empty where the hold-outs are the same."""
+    change, on_base = gated.holdout, gated.on_base
+    if change is None or not change.differs:
+        return ""
+    mark = "❌" if change.violations() else "✅"
+    lines = ["### Hold-out", "", f"{mark} {sentence(change.line())}."]
+    if on_base is not None:
+        lines += ["", sentence(f"On the hold-out of the base ({on_base.rows:,} rows): {on_base.how}") + "."]
+        ruled = [each for each in on_base.metrics if each.rule]
+        if ruled:
+            lines += ["", "| | metric | base | this change | gain |", "|---|---|---:|---:|---:|"]
+            lines += [_metric(each) for each in ruled]
+    return "\n".join(lines)
+
+
+def _metric(metric: Compared) -> str:
+    gain = "" if metric.gain is None else f"{metric.gain:+.4f}"
+    cells = [
+        "✅" if metric.passed else "❌",
+        sentence(metric.title),
+        short(metric.champion),
+        short(metric.candidate),
+        gain,
+    ]
+    return f"| {' | '.join(cells)} |"
