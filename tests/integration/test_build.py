@@ -23,7 +23,9 @@ from leverframe.errors import DefinitionError, LabelError, LeakError, SourceErro
 from tests.fakes.reference import reference
 from tests.integration.worlds import (
     MARCH,
+    MOMENT,
     STAR,
+    TYPES,
     WORLD,
     World,
     close,
@@ -157,7 +159,7 @@ def test_doors_for_outcomes_and_accidents_stay_shut(world: dict[str, Any], tmp_p
         ({"dimensions": {"p": lookup["p"] | {"columns": ["id"]}}}, "looks up `outcomes`, which changes over time"),
         ({"facts": STAR["facts"] | misspelt},
          "`reveals` of a fact needs the column `w`"),
-        ({"spine": STAR["spine"] | {"columns": ["known_at"]}}, "is a moment, not a feature"),
+        ({"spine": STAR["spine"] | {"columns": ["known_at"]}}, "`known_at` is a reserved name"),
         ({"entities": STAR["entities"] | {"place": ["g"]}}, "matches `g`, which is number, with"),
     ):  # fmt: skip
         changed = STAR | change
@@ -185,8 +187,9 @@ def test_a_column_of_two_kinds_is_refused(world: dict[str, Any], tmp_path: Path)
     """Digits read as numbers in one month and as text in another are not quietly made one kind."""
     write_world(world, tmp_path)
     path = tmp_path / layout.raw("events", "2020-02")
-    pl.read_parquet(path).with_columns(pl.col("n").cast(pl.String)).write_parquet(path)
-    with pytest.raises(SourceError, match="the column `n` is text in 2020-02"):
+    earlier = pl.DataFrame([world["events"][0]], schema=TYPES["events"] | {"event_time": MOMENT, "known_at": MOMENT})
+    earlier.with_columns(pl.lit("0012").alias("n")).write_parquet(path)
+    with pytest.raises(SourceError, match=r"the column `n` is text in 2020-02.parquet of events and int64 in 2020-03"):
         run(plan_of(), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
 
 

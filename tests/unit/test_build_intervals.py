@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from leverframe.domain.features.intervals import FOREVER, Versions, over_versions
 from leverframe.domain.features.plan import Aggregate
-from leverframe.domain.features.windows import Moments, over_events
+from leverframe.domain.features.windows import Column, Moments, over_events
 from tests.unit.test_build_windows import PLAIN, rows, values
 
 # An event: its place, and for each version the time until it became known, its key and its value.
@@ -45,7 +45,7 @@ def test_each_function_equals_plain_python(
     versions, column = _laid_out(events)
     moments = Moments(np.array([r[0] for r in asking], np.int64), np.array([r[1] for r in asking], np.int64))
     what = Aggregate("a", "v", function, timedelta(microseconds=window), 0.5)
-    made = over_versions([what], {"v": column}, versions, moments)["a"]
+    made = over_versions([what], {"v": Column(column)}, versions, moments)["a"]
     finest = float(np.nan_to_num(np.abs(column)).max(initial=0.0)) * 2.0**-140
     for (code, at), value in zip(asking, made, strict=True):
         seen = [
@@ -79,10 +79,10 @@ def test_without_corrections_it_is_the_other_kernel_to_the_last_bit(
     ordered = sorted(events, key=lambda event: event[:2])
     code, at = (np.array([each[n] for each in ordered], np.int64) for n in range(2))
     column = np.array([each[2] for each in ordered], np.float64)
-    before = over_events([what], {"v": column}, Moments(code, at), moments)["a"]
+    before = over_events([what], {"v": Column(column)}, Moments(code, at), moments)["a"]
     by_place = np.argsort(at, kind="stable")
     once = Versions(code[by_place], at[by_place], np.full(len(at), FOREVER), at[by_place])
-    after = over_versions([what], {"v": column[by_place]}, once, moments)["a"]
+    after = over_versions([what], {"v": Column(column[by_place])}, once, moments)["a"]
     if function == "last":
         before, after = (
             np.array([np.nan if math.isnan(each) else held[int(each)] for each in made])

@@ -169,7 +169,7 @@ def test_no_other_door_lets_an_outcome_in(door: str) -> None:
 
 def test_names_that_the_compiler_makes_are_refused() -> None:
     """A feature or label cannot take the place of the moment, nor of a label's moment."""
-    with pytest.raises(DefinitionError, match="two columns would be called `as_of`"):
+    with pytest.raises(DefinitionError, match="`as_of` is a reserved name"):
         compile_star(shop(spine=SHOP["spine"] | {"columns": ["as_of"]}))
     labels = SHOP["labels"] | {"big_known_at": SHOP["labels"]["big"]}
     with pytest.raises(DefinitionError, match="two columns would be called `big_known_at`"):

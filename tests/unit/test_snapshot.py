@@ -193,7 +193,7 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
     ("keys", "columns", "why"),
     [
         ({"k": np.arange(2)}, {"a": np.arange(3)}, "differ in length"),
-        ({"k": np.array([1.5])}, {}, "key `k` is of type float64"),
+        ({"k": np.array([1.5], "complex128")}, {}, "key `k` is of type complex128"),
         ({"k": np.array([1, "a"], object)}, {}, "mixes"),
         ({}, {"a": np.array([1, 2], object)}, "which is no text"),
         ({}, {"a": np.array(["2020-01-01"], "datetime64[us]")}, "datetime64"),

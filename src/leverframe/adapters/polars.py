@@ -171,6 +171,8 @@ def _array(values: Any) -> Any:
     series: pl.Series = values
     if isinstance(series.dtype, pl.Datetime):
         series = series.dt.epoch("us")
+    elif isinstance(series.dtype, pl.Date | pl.Decimal):  # a date is asked for as text, a decimal learnt as a double
+        series = series.cast(pl.String if isinstance(series.dtype, pl.Date) else pl.Float64)
     null = series.is_null().to_numpy()
     if series.dtype == pl.String:
         return np.ma.masked_array(np.array(series.to_list(), object), mask=null)

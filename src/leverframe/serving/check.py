@@ -183,12 +183,14 @@ def _plain(field: Field, values: list[Any]) -> list[Any]:
     if not _fine(field, values) or (field.whole and not all(map(_whole, values))):
         found: list[Any] = _typed(field, values).tolist()  # says what is wrong, unless a rare rule is kept after all
         return found
-    make = {"boolean": bool, "number": int if field.whole else float}[field.kind]
-    return [None if each is None else make(each) for each in values]
+    if field.kind == "boolean":
+        return [None if each is None else bool(each) for each in values]
+    # Whole numbers stay what they are: as doubles, keys beyond 2**53 would be those of their neighbours.
+    return [int(each) if field.whole and each is not None else each for each in values]
 
 
 def _whole(value: Any) -> bool:
-    return value is None or (abs(value) <= 2**53 and int(value) == value)
+    return value is None or type(value) is int or (abs(value) <= 2**53 and int(value) == value)
 
 
 def _typed(field: Field, values: list[Any]) -> Any:
@@ -199,6 +201,8 @@ def _typed(field: Field, values: list[Any]) -> Any:
     missing = np.isnan(doubles)
     if field.kind == "boolean":
         return np.ma.masked_array(np.where(missing, 0, doubles).astype(bool), mask=missing)
+    if all(each is None or type(each) is int for each in values):
+        return _integers(values, missing)
     if field.whole:
         whole = np.where(missing, 0, doubles)
         _refuse(field, values, whole != np.floor(whole), "must be a whole number")
@@ -207,6 +211,13 @@ def _typed(field: Field, values: list[Any]) -> Any:
         )
         return np.ma.masked_array(whole.astype(np.int64), mask=missing)
     return np.ma.masked_array(doubles, mask=missing)
+
+
+def _integers(values: list[Any], missing: NDArray[np.bool_]) -> Any:
+    """Return whole numbers as such, whatever their size."""
+    whole = [0 if each is None else each for each in values]
+    fits = all(-(2**63) <= each < 2**63 for each in whole)
+    return np.ma.masked_array(np.array(whole, np.int64 if fits else object), mask=missing)
 
 
 def _texts(field: Field, values: list[Any]) -> NDArray[Any]:

@@ -23,12 +23,11 @@ from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.domain.features.online import AT, EPOCH, attribute_since, table_of
 from leverframe.domain.features.plan import Aggregate, AsOfLookup, Lookup, Plan, Step, Windows
 from leverframe.domain.features.request import PARTS, required
-from leverframe.domain.features.snapshot.store import Rows, Texts
+from leverframe.domain.features.snapshot.store import Decimals, Rows, Texts
 from leverframe.domain.features.values import numbers
 from leverframe.domain.features.windows import Column as Summed
-from leverframe.domain.features.windows import Limbs
 
-_LIMB = 30  # bits, as in the kernel of many rows
+_LIMB, _SPARE = 30, 128  # bits, as in the kernel of many rows
 _SMALL = 4_000_000  # rows of a step up to which its prefixes are kept in memory, about 60 bytes a row and column
 
 Value = float | str | None
@@ -126,7 +125,7 @@ def _as_of(step: AsOfLookup, rows: Rows) -> Callable[[int, int, int], list[Value
 
 def _windows(step: Windows, rows: Rows) -> Callable[[int, int, int], list[Value]]:
     at = _view(rows.column(AT))
-    columns = {name: Summed(numbers(rows.column(name))) for name in {each.column for each in step.aggregates}}
+    columns = {name: numbers(rows.column(name)) for name in {each.column for each in step.aggregates}}
     backs = sorted({each.window for each in step.aggregates})
     lengths = [_microseconds(each) for each in backs]
     asked = [(backs.index(each.window), _window(each, columns[each.column], rows)) for each in step.aggregates]
@@ -150,14 +149,16 @@ def _window(what: Aggregate, column: Summed, rows: Rows) -> Window:
         case "count":
             return count
         case "sum" | "mean":
-            total = _total(column.limbs)
-            mean = what.function == "mean"
+            total, mean = _total(column), what.function == "mean"
 
             def summed(low: int, high: int) -> float:
                 known = rank[high] - rank[low]
                 if not known:
                     return math.nan
-                return total(low, high) / known if mean else total(low, high)
+                found = total(low, high, 0)
+                if math.isinf(found):  # no double holds the sum, but its mean
+                    return math.ldexp(total(low, high, _SPARE) / known, _SPARE) if mean else math.nan
+                return found / known if mean else found
 
             return summed
         case "share_above":
@@ -178,39 +179,40 @@ def _window(what: Aggregate, column: Summed, rows: Rows) -> Window:
 
             return last
         case _:
-            return _over(what.function, column.values)
+            return _over(what.function, column)
 
 
-def _over(function: str, values: NDArray[np.float64]) -> Window:
+def _over(function: str, column: Summed) -> Window:
     """Return the aggregates that look at every value of the window."""
+    codes, known = column.codes, column.known
+    shown = column.unscaled(column.values)
 
     def over(low: int, high: int) -> float:
-        known = values[low:high]
-        known = known[~np.isnan(known)]
+        inside = known[low:high]
         if function == "distinct":
-            return float(len(np.unique(known)))
-        if not len(known):
+            return float(len(np.unique(codes[low:high][inside])))
+        values = shown[low:high][inside]
+        if not len(values):
             return math.nan
-        return float(known.min() if function == "min" else known.max())
+        return float(values.min() if function == "min" else values.max())
 
     return over
 
 
-def _total(limbs: Limbs) -> Callable[[int, int], float]:
-    """Return how the exact sum of a range is put together, part by part as in ``windows.together``."""
-    prefixes = [_view(each) for each in limbs.prefixes]
-    exponents = [limbs.exponent - _LIMB * place for place in range(1, len(prefixes) + 1)]
+def _total(column: Summed) -> Callable[[int, int, int], float]:
+    """Return how the exact sum of a range, divided by a power of two, is put together and rounded once."""
+    prefixes = [_view(each) for each in column.limbs.prefixes]
+    exponent, units = column.limbs.exponent - _LIMB * len(prefixes), 10**column.scale
 
-    def total(low: int, high: int) -> float:
-        parts = [prefix[high] - prefix[low] for prefix in prefixes]
-        for each in range(len(parts) - 1, 0, -1):
-            carry = parts[each] >> _LIMB
-            parts[each] -= carry << _LIMB
-            parts[each - 1] += carry
-        found = 0.0
-        for part, exponent in zip(parts, exponents, strict=True):
-            found += math.ldexp(float(part), exponent)
-        return found
+    def total(low: int, high: int, down: int) -> float:
+        found = 0
+        for prefix in prefixes:
+            found = (found << _LIMB) + prefix[high] - prefix[low]
+        power = exponent - down
+        try:  # a quotient of whole numbers is rounded once
+            return float((found << power) / units if power >= 0 else found / (units << -power))
+        except OverflowError:
+            return math.copysign(math.inf, found)
 
     return total
 
@@ -227,6 +229,8 @@ def _reader(rows: Rows, name: str) -> Reader:
             return words[code] if code >= 0 else None
 
         return text
+    if isinstance(column, Decimals):
+        column = column.numbers()
     values = _view(np.ma.getdata(column))
     if where.nulls is None:
         return lambda row: float(values[row])

@@ -72,7 +72,7 @@ def _first(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[str], count
     """Return the first key without a null of which there are several, and how many."""
     names = _quoted(key)
     known = " AND ".join(f"{column(name)} IS NOT NULL" for name in key)
-    query = f"SELECT {names}, {count} AS n FROM {table} WHERE {known} GROUP BY {names} HAVING n > 1"
+    query = f"SELECT {names}, {count} AS __n FROM {table} WHERE {known} GROUP BY {names} HAVING __n > 1"
     found = sql.execute(f"{query} ORDER BY ALL LIMIT 1").fetchone()
     return tuple(found) if found else None
 

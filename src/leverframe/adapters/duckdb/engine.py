@@ -9,18 +9,32 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
 from leverframe.adapters.duckdb.checks import refuse_duplicates, refuse_late, refuse_moved, refuse_orphans
 from leverframe.adapters.duckdb.connection import connect
-from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microseconds, parquet, text
+from leverframe.adapters.duckdb.relations import relation
+from leverframe.adapters.duckdb.sql import column, files_error, microseconds, parquet, text
 from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, PLACE, UNTIL, newest_in_time, versions
 from leverframe.adapters.duckdb.views import ROW, create_view
+from leverframe.domain.data.column_types import kind
 from leverframe.domain.features.build import EVENT_TIME, KNOWN_AT, Inputs
 from leverframe.domain.features.intervals import FOREVER, Versions, over_versions
-from leverframe.domain.features.plan import RECORDED_AT, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
+from leverframe.domain.features.plan import (
+    RECORDED_AT,
+    Aggregate,
+    AsOfLookup,
+    Corrected,
+    Key,
+    LabelStep,
+    Lookup,
+    Plan,
+    Windows,
+)
+from leverframe.domain.features.reserved import KNOWN_AT as LABEL_KNOWN_AT
+from leverframe.domain.features.reserved import OURS
 from leverframe.domain.features.values import numbers, shaped
-from leverframe.domain.features.windows import Ints, Moments, over_events
-from leverframe.errors import SourceError
+from leverframe.domain.features.windows import Floats, Ints, Moments, over_events
 from leverframe.files import replacing
 
 _AT = "__at"  # the moment of a row in microseconds
@@ -35,15 +49,9 @@ class DuckDBEngine:
         self._threads = threads
 
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
-        """Return the columns of a table with their kind; raises ``SourceError`` for a damaged file."""
+        """Return the columns of a table with their kind; raises ``SourceError`` for files that do not fit together."""
         with self._connected(files) as connection:
-            kinds: dict[str, tuple[str, Path]] = {}
-            for file in files:
-                for name, dtype, *_ in connection.execute(f"DESCRIBE SELECT * FROM {parquet([file])}").fetchall():
-                    kind, first = kinds.setdefault(name, (kind_of(dtype), file))
-                    if kind_of(dtype) != kind:
-                        raise _two_kinds(name, (kind, first), (kind_of(dtype), file))
-        return {name: kind for name, (kind, _) in kinds.items()}
+            return {name: kind(dtype) for name, dtype in relation(connection, files).types.items()}
 
     def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
         """Write a row for each row of the spine, in its order, and return their number."""
@@ -68,8 +76,8 @@ class _Build:
         self._sql, self._plan = connection, plan
         for prefix, files in (("t_", inputs.tables), ("l_", inputs.labels)):
             for table, paths in files.items():
-                create_view(connection, plan, prefix + table, paths)
-        create_view(connection, plan, "spine_rows", [inputs.spine])
+                create_view(connection, plan, prefix + table, table, paths)
+        create_view(connection, plan, "spine_rows", plan.spine, [inputs.spine])
         for table, corrected in plan.corrections().items():
             refuse_moved(connection, column(f"t_{table}"), table, corrected)
         self._spine()
@@ -91,7 +99,7 @@ class _Build:
                 selected += self._lookup_columns(step, alias)
         if windows:
             rows = self._column(f"SELECT {ROW} FROM spine ORDER BY {ROW}")
-            self._sql.register("windows", windows | {ROW: rows})
+            self._sql.register("windows", pa.table(windows | {ROW: rows}))
             joins.append(f"LEFT JOIN windows w ON s.{ROW} = w.{ROW}")
         for number, label in enumerate(plan.labels):
             own_row = self._stands_on_spine(label)
@@ -160,7 +168,7 @@ class _Build:
             found = over_versions(step.aggregates, values, known, rows)
         else:
             found = over_events(step.aggregates, values, Moments(events["__code"], events[_AT]), rows)
-        return {each.name: shaped(each.function, events[each.column], found[each.name]) for each in step.aggregates}
+        return {each.name: _feature(each, events[each.column], found[each.name]) for each in step.aggregates}
 
     def _rows(self, key: Key) -> Moments:
         """Number the keys of the spine, keep the numbers as table ``keys``, and return the rows' moments."""
@@ -179,13 +187,11 @@ class _Build:
         table, known = column(f"t_{step.table}"), column(step.known_at)
         equal = " AND ".join(f"e.{column(name)} = k.{column(name)}" for name in step.key.table) or "true"
         values = ", ".join(f"e.{column(name)}" for name in dict.fromkeys(a.column for a in step.aggregates))
-        first, last = self._one(f"SELECT min({_AT}), max({_AT}) FROM spine")
-        return dict(
-            self._sql.execute(
-                f"SELECT k.__code, epoch_us(e.{known}) AS {_AT}, {values} FROM {table} e JOIN keys k ON {equal} "
-                f"WHERE epoch_us(e.{known}) >= {first - microseconds(step.longest())} AND epoch_us(e.{known}) < {last} "
-                f"ORDER BY k.__code, epoch_us(e.{known}), e.{ROW}"
-            ).fetchnumpy()
+        first, last = self._span()
+        return self._fetched(
+            f"SELECT k.__code, epoch_us(e.{known}) AS {_AT}, {values} FROM {table} e JOIN keys k ON {equal} "
+            f"WHERE epoch_us(e.{known}) >= {first - microseconds(step.longest())} AND epoch_us(e.{known}) < {last} "
+            f"ORDER BY k.__code, epoch_us(e.{known}), e.{ROW}"
         )
 
     def _versions(self, step: Windows, corrected: Corrected) -> dict[str, Any]:
@@ -196,14 +202,12 @@ class _Build:
             f"CASE WHEN e.{HAPPENED} THEN e.{column(name)} END AS {column(name)}"
             for name in dict.fromkeys(each.column for each in step.aggregates)
         )
-        first, last = self._one(f"SELECT min({_AT}), max({_AT}) FROM spine")
-        return dict(
-            self._sql.execute(
-                f"SELECT k.__code, e.{KNOWN}, coalesce(e.{UNTIL}, {FOREVER}) AS {UNTIL}, e.{PLACE}, {values} "
-                f"FROM ({made}) e JOIN keys k ON {equal} "
-                f"WHERE e.{PLACE} >= {first - microseconds(step.longest())} AND e.{KNOWN} < {last} "
-                f"ORDER BY e.{PLACE}, e.{FIRST}, e.{KNOWN}, e.{ROW}"
-            ).fetchnumpy()
+        first, last = self._span()
+        return self._fetched(
+            f"SELECT k.__code, e.{KNOWN}, coalesce(e.{UNTIL}, {FOREVER}) AS {UNTIL}, e.{PLACE}, {values} "
+            f"FROM ({made}) e JOIN keys k ON {equal} "
+            f"WHERE e.{PLACE} >= {first - microseconds(step.longest())} AND e.{KNOWN} < {last} "
+            f"ORDER BY e.{PLACE}, e.{FIRST}, e.{KNOWN}, e.{ROW}"
         )
 
     def _label(self, label: LabelStep, alias: str) -> str:
@@ -217,36 +221,52 @@ class _Build:
         refuse_duplicates(self._sql, table, label.key.table, f"the label `{label.name}`")
         return f"LEFT JOIN (SELECT {key}, {', '.join(_label_columns(label))} FROM {table}) {alias} ON {equal}"
 
+    def _span(self) -> tuple[int, int]:
+        """Return the times of the first and the last row of the spine in microseconds, 0 where it has none."""
+        first, last = self._one(f"SELECT coalesce(min({_AT}), 0), coalesce(max({_AT}), 0) FROM spine")
+        return int(first), int(last)
+
+    def _fetched(self, query: str) -> dict[str, Any]:
+        """Return columns of our own as arrays of integers, and those of a table as Arrow has them, types kept."""
+        table = self._sql.sql(query).to_arrow_table()
+        return {
+            name: table[name].to_numpy().astype(np.int64) if name.startswith(OURS) else table[name]
+            for name in table.column_names
+        }
+
     def _column(self, query: str) -> Ints:
         return self._sql.execute(query).fetchnumpy()[ROW].astype(np.int64)
 
     def _one(self, query: str) -> tuple[Any, ...]:
-        row = self._sql.execute(query).fetchone()
-        assert row is not None  # noqa: S101 - an aggregate always gives one row
-        return row
+        (row,) = self._sql.execute(query).fetchall()  # an aggregate always gives one row
+        return tuple(row)
 
 
-def _two_kinds(name: str, one: tuple[str, Path], other: tuple[str, Path]) -> SourceError:
-    return SourceError(
-        f"the column `{name}` is {one[0]} in {one[1].name} and {other[0]} in {other[1].name} of {one[1].parent.name}",
-        why="read together, values of the two would silently become one kind; an all-null CSV column reads as text",
-        next="give the column a type in sources.py, as in `Csv(..., types={...})`, and ingest again",
-    )
+def _feature(each: Aggregate, column: Any, made: Floats) -> Any:
+    """Return what the kernel made in the type of the output; `last` gives values of the column as they are."""
+    if each.function != "last":
+        return pa.array(shaped(each.function, column, made), from_pandas=True)
+    missing = np.isnan(made)
+    return column.take(pa.array(np.where(missing, 0, made).astype(np.int64), mask=missing))
 
 
 def _learnt(label: LabelStep) -> str:
-    value = column(label.column)
-    return value if label.at_least is None else f"({value} >= {label.at_least!r})::TINYINT"
+    value, limit = column(label.column), label.at_least
+    if limit is None:
+        return value
+    # Doubles are compared with a double, whole numbers and decimals with the number that is written.
+    double = f"typeof({value}) IN ('FLOAT', 'DOUBLE')"
+    return f"(CASE WHEN {double} THEN {value}::DOUBLE >= {limit!r}::DOUBLE ELSE {value} >= {limit!r} END)::TINYINT"
 
 
 def _label_versions(label: LabelStep, corrected: Corrected, table: str, key: str) -> str:
     """Return a SELECT of all versions of each label, and of the newest as ``_label_columns`` shows it."""
     learnt = f"CASE WHEN {HAPPENED} THEN {_learnt(label)} END"
     pair = f"{{'known_at': make_timestamptz({KNOWN}), 'value': {learnt}}}"
-    listed = f"list({pair} ORDER BY {KNOWN}, {ROW}) AS v"
+    listed = f"list({pair} ORDER BY {KNOWN}, {ROW}) AS __v"
     made = f"SELECT {key}, {listed} FROM ({versions(table, corrected, label.known_at)}) GROUP BY {key}"
     names = [column(name) for name in label.outputs()]
-    newest = ("v[-1].value", "CASE WHEN v[-1].value IS NOT NULL THEN v[-1].known_at END", "v")
+    newest = ("__v[-1].value", "CASE WHEN __v[-1].value IS NOT NULL THEN __v[-1].known_at END", "__v")
     shown = [f"{value} AS {name}" for value, name in zip(newest, names, strict=True)]
     return f"SELECT {key}, {', '.join(shown)} FROM ({made})"
 
@@ -256,5 +276,5 @@ def _label_columns(label: LabelStep) -> list[str]:
     # A value without the moment it became known cannot be used at any moment, nor a moment without a value.
     return [
         f"CASE WHEN {known} IS NOT NULL THEN {learnt} END AS {column(label.name)}",
-        f"CASE WHEN {value} IS NOT NULL THEN {known} END AS {column(label.name + '_known_at')}",
+        f"CASE WHEN {value} IS NOT NULL THEN {known} END AS {column(label.name + LABEL_KNOWN_AT)}",
     ]

@@ -19,9 +19,8 @@ from leverframe.domain.features.build import KNOWN_AT, Files
 from leverframe.domain.features.intervals import FOREVER
 from leverframe.domain.features.online import AT, PLACE, UNTIL, Span, microseconds_of, table_of
 from leverframe.domain.features.plan import AsOfLookup, Plan, Step, Windows
-from leverframe.domain.features.snapshot.store import Table
-
-_STORED = {"number": "DOUBLE", "text": "VARCHAR", "boolean": "BOOLEAN"}
+from leverframe.domain.features.snapshot.store import Decimals, Table
+from leverframe.domain.features.values import refuse_wide
 
 
 class DuckDBSnapshooter:
@@ -32,7 +31,7 @@ class DuckDBSnapshooter:
         sql = connect(finite=True)
         try:
             for table, paths in files.items():
-                create_view(sql, plan, f"t_{table}", paths)
+                create_view(sql, plan, f"t_{table}", table, paths)
             for step in plan.steps:
                 yield _table(sql, step, span)
         except duckdb.Error as error:
@@ -56,9 +55,10 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
     view = column(f"t_{step.table}")
     types = {name: dtype for name, dtype, *_ in sql.execute(f"DESCRIBE {view}").fetchall()}
     reading, values = _reading(step, view, span), _values(step)
-    keys = {name: f"{_stored(name, types[name])} AS k{number}" for number, name in enumerate(step.key.table)}
+    keys = {name: f"{_key(name, types[name])} AS __k{number}" for number, name in enumerate(step.key.table)}
+    scales = {name: _scale(types[name]) for name in values if isinstance(step, Windows)}
     shown = {
-        name: f"CASE WHEN {reading.happened} THEN {_stored(name, types[name])} END AS c{number}"
+        name: f"CASE WHEN {reading.happened} THEN {_stored(name, types[name], scales.get(name))} END AS __c{number}"
         for number, name in enumerate(values)
     }
     moments = {name: f"{moment} AS {name}" for name, moment in reading.moments.items()}
@@ -68,8 +68,8 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
     ).fetchnumpy()
     return Table(
         table_of(step),
-        {name: found[f"k{number}"] for number, name in enumerate(keys)},
-        {name: found[f"c{number}"] for number, name in enumerate(shown)}
+        {name: found[f"__k{number}"] for number, name in enumerate(keys)},
+        {name: _column(found[f"__c{number}"], scales.get(name)) for number, name in enumerate(shown)}
         | {name: found[name].astype(np.int64) for name in moments},
     )
 
@@ -97,11 +97,35 @@ def _values(step: Step) -> Sequence[str]:
     return step.columns
 
 
-def _stored(name: str, dtype: str) -> str:
+def _key(name: str, dtype: str) -> str:
+    """Return a key as a snapshot keeps it: the view has whole numbers as such; a date is asked for as text."""
+    if dtype == "HUGEINT":
+        return f"{column(name)}::UBIGINT"
+    return f"{column(name)}::VARCHAR" if dtype == "DATE" else _stored(name, dtype, None)
+
+
+def _stored(name: str, dtype: str, scale: int | None) -> str:
     """Return a column in one of the types that a snapshot has; whole numbers stay whole."""
-    if dtype in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"):
-        return f"{column(name)}::BIGINT"
-    if dtype in ("FLOAT", "DOUBLE"):
-        return column(name)
-    stored: Any = _STORED.get(kind_of(dtype))
-    return f"{column(name)}::{stored}" if stored else f"epoch_us({column(name)})"
+    value = column(name)
+    if scale is not None:  # a decimal as a whole number of its last digit
+        return f"replace({value}::VARCHAR, '.', '')"
+    kind = kind_of(dtype)
+    if kind == "number" and dtype not in ("FLOAT", "DOUBLE", "UBIGINT"):
+        return f"{value}::{'DOUBLE' if dtype.startswith('DECIMAL') else 'BIGINT'}"
+    if kind in ("number", "boolean"):
+        return value
+    return f"epoch_us({value})" if kind == "moment" else f"{value}::VARCHAR"  # as different as the values
+
+
+def _scale(dtype: str) -> int | None:
+    """Return how many digits of a decimal stand after the point, None for another type."""
+    return int(dtype[:-1].split(",")[1]) if dtype.startswith("DECIMAL") else None
+
+
+def _column(values: Any, scale: int | None) -> Any:
+    if scale is None:
+        return values
+    missing = np.ma.getmaskarray(values)
+    units = [0 if gone else int(each) for each, gone in zip(np.ma.getdata(values).tolist(), missing, strict=True)]
+    refuse_wide(max(map(abs, units), default=0), scale)
+    return Decimals(np.ma.masked_array(np.array(units, np.int64), mask=missing), scale)

@@ -9,7 +9,9 @@ from typing import Any
 import duckdb
 
 from leverframe.adapters.duckdb.connection import connect
-from leverframe.adapters.duckdb.sql import column, files_error, microseconds, parquet
+from leverframe.adapters.duckdb.relations import PLACE as IN_FILE
+from leverframe.adapters.duckdb.relations import relation
+from leverframe.adapters.duckdb.sql import column, files_error, microseconds
 from leverframe.adapters.duckdb.versions import HAPPENED, KNOWN, PLACE, UNTIL, versions
 from leverframe.adapters.duckdb.views import create_view
 from leverframe.domain.features.build import KNOWN_AT, Files
@@ -26,7 +28,7 @@ def provenance(plan: Plan, built: Path, files: Files, row: int) -> list[Origin]:
     connection = connect()
     try:
         for table, paths in files.items():
-            create_view(connection, plan, f"t_{table}", paths)
+            create_view(connection, plan, f"t_{table}", table, paths)
         values = _row(connection, built, row)
         own = [*plan.spine_features, *plan.calendar]
         origins = [Origin(name, _shown(values[name]), plan.spine, "", 1, None, None) for name in own]
@@ -39,7 +41,7 @@ def provenance(plan: Plan, built: Path, files: Files, row: int) -> list[Origin]:
 
 def _row(connection: duckdb.DuckDBPyConnection, built: Path, row: int) -> dict[str, Any]:
     found = connection.execute(
-        f"SELECT *, epoch_us(as_of) AS __at FROM {parquet([built])} WHERE file_row_number = {int(row)}"
+        f"SELECT *, epoch_us(as_of) AS __at FROM ({relation(connection, [built]).sql}) WHERE {IN_FILE} = {int(row)}"
     )
     names, values = [each[0] for each in found.description or []], found.fetchone()
     if values is None:

@@ -9,8 +9,11 @@ from typing import Any
 import duckdb
 
 from leverframe.adapters.duckdb.connection import connect
-from leverframe.adapters.duckdb.sql import column, files_error, kind_of, parquet, text
-from leverframe.domain.features.plan import RECORDED_AT, VERSIONS
+from leverframe.adapters.duckdb.relations import FILE, PLACE, Relation, relation
+from leverframe.adapters.duckdb.sql import column, files_error, text
+from leverframe.domain.data.column_types import kind
+from leverframe.domain.features.plan import RECORDED_AT
+from leverframe.domain.features.reserved import KNOWN_AT, VERSIONS
 from leverframe.domain.features.split import Cut
 from leverframe.domain.features.training_set import AS_OF, LABEL
 from leverframe.files import replacing
@@ -21,8 +24,7 @@ class DuckDBSplitter:
 
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
         """Return the columns with their kind; raises ``SourceError`` for a damaged file."""
-        rows = self._all(f"DESCRIBE SELECT * FROM {parquet(files)}", files)
-        return {name: kind_of(dtype) for name, dtype, *_ in rows}
+        return {name: kind(dtype) for name, dtype in self._relation(files).types.items()}
 
     def spec(self, file: Path) -> str | None:
         """Return the definition's hash that a built file carries."""
@@ -33,8 +35,9 @@ class DuckDBSplitter:
     def cut(self, cut: Cut, out: Path) -> tuple[int, int, int]:
         """Write the rows in order; return rows kept, rows without label, rows with a label known too late."""
         label = column(cut.label)
-        value = f"{_known(cut, set(self.columns(cut.files)))} AS __value"
-        source = f"(SELECT *, file_index, file_row_number, {value} FROM {parquet(cut.files)}{_where(cut)})"
+        found = self._relation(cut.files)
+        value = f"{_known(cut, set(found.types))} AS __value"
+        source = f"(SELECT *, {value} FROM ({found.sql}){_where(cut)})"
         counts = (
             f"SELECT count(__value), count(*) FILTER (__value IS NULL AND {label} IS NULL), "
             f"count(*) FILTER (__value IS NULL AND {label} IS NOT NULL) FROM {source}"
@@ -42,12 +45,21 @@ class DuckDBSplitter:
         columns = ", ".join(column(name) for name in cut.columns)
         rows = (
             f"SELECT {AS_OF}, __value AS {LABEL}, {columns} FROM {source} "
-            f"WHERE __value IS NOT NULL ORDER BY file_index, file_row_number"
+            f"WHERE __value IS NOT NULL ORDER BY {FILE}, {PLACE}"
         )
         ((kept, without, too_late),) = self._all(counts, cut.files)
         with replacing(out) as temporary:
             self._all(f"COPY ({rows}) TO {text(str(temporary))} (FORMAT parquet, COMPRESSION zstd)", cut.files)
         return int(kept), int(without), int(too_late)
+
+    def _relation(self, files: Sequence[Path]) -> Relation:
+        connection = connect()
+        try:
+            return relation(connection, files)
+        except duckdb.Error as error:
+            raise (files_error(error, files) or error) from error
+        finally:
+            connection.close()
 
     def _all(self, query: str, files: Sequence[Path]) -> list[tuple[Any, ...]]:
         connection = connect()
@@ -77,7 +89,7 @@ def _known(cut: Cut, columns: set[str]) -> str:
     if versions in columns:
         value = f"list_filter({column(versions)}, lambda each: each.known_at < {moment})[-1].value"
     else:
-        value = f"CASE WHEN {column(f'{cut.label}_known_at')} < {moment} THEN {label} END"
+        value = f"CASE WHEN {column(f'{cut.label}{KNOWN_AT}')} < {moment} THEN {label} END"
     if RECORDED_AT in columns:  # a row that had not arrived could not be learnt from, whatever was known of it
         value = f"CASE WHEN coalesce({RECORDED_AT} < {moment}, true) THEN {value} END"
     return value

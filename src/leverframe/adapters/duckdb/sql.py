@@ -11,20 +11,40 @@ from pathlib import Path
 
 import duckdb
 
+from leverframe.domain.data.column_types import NOTHING, kind
 from leverframe.errors import LeverframeError, SourceError
 from leverframe.files import disk_error, replaced
 
 FLOATS = ("FLOAT", "DOUBLE")
-_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_TYPES = {
+    "TINYINT": "int8", "SMALLINT": "int16", "INTEGER": "int32", "BIGINT": "int64", "HUGEINT": "int128",
+    "UTINYINT": "uint8", "USMALLINT": "uint16", "UINTEGER": "uint32", "UBIGINT": "uint64",
+    "FLOAT": "float32", "DOUBLE": "float64", "VARCHAR": "text", "BOOLEAN": "boolean", '"NULL"': NOTHING,
+    "TIMESTAMP WITH TIME ZONE": "moment", "TIMESTAMP": "local time", "TIMESTAMP_S": "local time",
+    "TIMESTAMP_MS": "local time", "TIMESTAMP_NS": "nanoseconds", "TIMESTAMPTZ_NS": "nanoseconds",
+    "DATE": "date", "TIME": "time of day", "TIME_NS": "time of day", "BLOB": "bytes",
+}  # fmt: skip
+_SQL_TYPES = {each: name for name, each in reversed(_TYPES.items())}
 _TEMPORARY = re.compile(r'"([^"\\]+\.part)\\?"')  # the quoted name, in words or in the JSON that DuckDB puts into them
-_KINDS = {"VARCHAR": "text", "BOOLEAN": "boolean", "TIMESTAMP WITH TIME ZONE": "moment"}
+
+
+def type_of(dtype: str) -> str:
+    """Return a type of DuckDB in the words of ``column_types``; what it has no word for is ``other``, or nested."""
+    if dtype.endswith("]") or dtype.startswith(("STRUCT", "MAP", "UNION")):
+        return f"nested {dtype}"
+    if dtype.startswith("DECIMAL"):
+        return dtype.lower()
+    return _TYPES.get(dtype, "text" if dtype.startswith("ENUM") else f"other {dtype}")
+
+
+def sql_type(name: str) -> str:
+    """Return a type of ``column_types`` as DuckDB calls it."""
+    return _SQL_TYPES.get(name, name.removeprefix("nested ").removeprefix("other "))
 
 
 def kind_of(dtype: str) -> str:
-    """Return what a DuckDB type is to a star schema: number, text, boolean, moment or other."""
-    if dtype in _INTEGERS or dtype in FLOATS or dtype.startswith("DECIMAL"):
-        return "number"
-    return _KINDS.get(dtype, "text" if dtype.startswith("ENUM") else "other")
+    """Return what a DuckDB type is to a star schema: number, text, boolean, moment or another word."""
+    return kind(type_of(dtype))
 
 
 def column(name: str) -> str:
@@ -39,7 +59,8 @@ def text(value: str) -> str:
 
 def parquet(files: Sequence[Path]) -> str:
     """Return the table function that reads Parquet files as one table, columns matched by name."""
-    return f"read_parquet([{', '.join(text(str(file)) for file in files)}], union_by_name = true)"
+    listed = ", ".join(text(str(file)) for file in files)
+    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
 
 
 def microseconds(length: timedelta) -> int:

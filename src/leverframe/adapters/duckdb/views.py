@@ -7,7 +7,9 @@ from pathlib import Path
 
 import duckdb
 
-from leverframe.adapters.duckdb.sql import FLOATS, column, parquet, text
+from leverframe.adapters.duckdb.relations import FILE, PLACE, Relation, relation
+from leverframe.adapters.duckdb.sql import column, text
+from leverframe.domain.data.column_types import EXACT, LARGE_KEY, floating, inexact_key
 from leverframe.domain.features.build import EVENT_TIME
 from leverframe.domain.features.plan import Plan
 
@@ -23,21 +25,63 @@ _CALENDAR = {
 }
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, plan: Plan, name: str, paths: Sequence[Path]) -> None:
-    """Create the view ``name`` over ``paths``, in their order."""
-    described = connection.execute(f"DESCRIBE SELECT * FROM {parquet(paths)}").fetchall()
-    columns = {each: dtype for each, dtype, *_ in described}
-    # NaN and infinity are no values: every engine and every source must see them as null. Parquet's
-    # statistics leave NaN out, and DuckDB 2.0 answers isnan() from them; of a quotient it knows none.
+def create_view(
+    connection: duckdb.DuckDBPyConnection, plan: Plan, name: str, table: str, paths: Sequence[Path]
+) -> None:
+    """Create the view ``name`` over the files ``paths`` of ``table``, in their order.
+
+    Raises ``SourceError`` for columns that cannot be read as one table, and for a key that is not exact.
+    """
+    found = relation(connection, paths)
+    columns, keys = found.types, plan.keys_of(table)
     shown = [
-        f"CASE WHEN isfinite({column(each)} / 2) THEN {column(each)} END AS {column(each)}"
-        if dtype in FLOATS
-        else column(each)
+        f"{_key(connection, found, each, table) if each in keys else _value(each, dtype)} AS {column(each)}"
         for each, dtype in columns.items()
     ]
     if EVENT_TIME in columns and plan.timezone:
         local = f"({EVENT_TIME} AT TIME ZONE {text(plan.timezone)})"
         parts = [part for part in plan.calendar if part not in columns]
         shown += [f"{_CALENDAR[part].format(local=local)} AS {column(part)}" for part in parts]
-    row = f"file_index::BIGINT * {_FILE} + file_row_number::BIGINT AS {ROW}"
-    connection.execute(f"CREATE TEMP VIEW {column(name)} AS SELECT {', '.join(shown)}, {row} FROM {parquet(paths)}")
+    row = f"{FILE} * {_FILE} + {PLACE} AS {ROW}"
+    connection.execute(f"CREATE TEMP VIEW {column(name)} AS SELECT {', '.join([*shown, row])} FROM ({found.sql})")
+
+
+def _value(name: str, dtype: str) -> str:
+    """Return a column, NaN and infinity as null: they are no values, for no engine and no source.
+
+    Parquet's statistics leave NaN out, and DuckDB 2.0 answers isnan() from them; of a quotient it knows none.
+    """
+    value = column(name)
+    if dtype == "int128":  # of signed and unsigned files; a file would hold it as doubles
+        return f"{value}::DECIMAL(38, 0)"
+    return f"CASE WHEN isfinite({value} / 2) THEN {value} END" if floating(dtype) else value
+
+
+def _key(connection: duckdb.DuckDBPyConnection, found: Relation, name: str, table: str) -> str:
+    """Return a key column as it is compared: doubles and decimals that are whole numbers as such.
+
+    Raises ``SourceError`` for doubles of which several numbers may have become one, and for decimals with a fraction.
+    """
+    value, dtype = column(name), found.types[name]
+    shown = _value(name, dtype)
+    if not floating(dtype) and not dtype.startswith("decimal"):
+        return value
+    counts = f"count(*) FILTER (v <> trunc(v)), count(*) FILTER (abs(v) >= {EXACT}), min(v), max(v)"
+    query = f"SELECT {counts} FROM (SELECT {shown} AS v FROM ({found.sql}))"
+    fractions, large, least, most = connection.execute(query).fetchone() or (0, 0, None, None)
+    if large and floating(dtype):
+        raise inexact_key(name, table, dtype, LARGE_KEY)
+    if fractions and not floating(dtype):
+        raise inexact_key(name, table, dtype, "decimals with a fraction are not equal to doubles of the same digits")
+    if fractions or least is None:
+        return shown
+    return f"({shown})::{_whole(int(least), int(most), name, table)}"
+
+
+def _whole(least: int, most: int, name: str, table: str) -> str:
+    """Return the type of whole numbers; raises ``SourceError`` where a file could hold none."""
+    if least >= -(2**63) and most < 2**63:
+        return "BIGINT"
+    if least >= 0 and most < 2**64:
+        return "UBIGINT"
+    raise inexact_key(name, table, "decimal", f"its values go from {least} to {most}, and a key has at most 64 bits")

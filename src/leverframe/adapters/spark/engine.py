@@ -15,9 +15,9 @@ from leverframe.adapters.spark.session import session
 from leverframe.adapters.spark.steps import Steps
 from leverframe.adapters.spark.stream import in_order, streamed
 from leverframe.adapters.spark.tables import need_zone, needed_types
+from leverframe.domain.data.column_types import kind
 from leverframe.domain.features.build import Inputs, refuse_unknown
 from leverframe.domain.features.plan import Plan
-from leverframe.errors import SourceError
 from leverframe.files import replacing
 
 
@@ -33,13 +33,7 @@ class SparkEngine:
 
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
         """Return the columns of a table with their kind; raises ``SourceError`` for a damaged file."""
-        kinds: dict[str, tuple[str, Path]] = {}
-        for file in files:
-            for name, dtype in parquet.types_of(file).items():
-                kind, first = kinds.setdefault(name, (parquet.kind_of(dtype), file))
-                if parquet.kind_of(dtype) != kind:
-                    raise _two_kinds(name, (kind, first), (parquet.kind_of(dtype), file))
-        return {name: kind for name, (kind, _) in kinds.items()}
+        return {name: kind(parquet.type_of(dtype)) for name, dtype in parquet.types_together(files).items()}
 
     def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
         """Write a row for each row of the spine, in its order, and return their number.
@@ -70,11 +64,3 @@ class SparkEngine:
                 yield spark
         except (PySparkException, Py4JError) as error:
             raise (parquet.damage(files) or error) from error
-
-
-def _two_kinds(name: str, one: tuple[str, Path], other: tuple[str, Path]) -> SourceError:
-    return SourceError(
-        f"the column `{name}` is {one[0]} in {one[1].name} and {other[0]} in {other[1].name} of {one[1].parent.name}",
-        why="read together, values of the two would silently become one kind; an all-null CSV column reads as text",
-        next="give the column a type in sources.py, as in `Csv(..., types={...})`, and ingest again",
-    )

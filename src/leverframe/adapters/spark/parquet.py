@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from leverframe.domain.data.column_types import NOTHING, differ_in_case, two_types
+from leverframe.domain.data.column_types import common as common_type
+from leverframe.domain.features.reserved import same_but_case
 from leverframe.errors import SourceError
 
 Types = dict[str, pa.DataType]
 
 MOMENT = pa.timestamp("us", "UTC")
 _ROW_GROUP = 200_000
-_INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
+_TYPES = {
+    **{str(each): each for each in (pa.int8(), pa.int16(), pa.int32(), pa.int64())},
+    **{str(each): each for each in (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())},
+    "float32": pa.float32(), "float64": pa.float64(), "text": pa.string(), "boolean": pa.bool_(),
+    "moment": MOMENT, "date": pa.date32(), NOTHING: pa.null(), "bytes": pa.binary(),
+}  # fmt: skip
+_NAMES = {each: name for name, each in _TYPES.items()}
 
 
 def types_of(file: Path) -> Types:
@@ -27,37 +36,70 @@ def types_of(file: Path) -> Types:
 
 
 def types_together(files: Sequence[Path]) -> Types:
-    """Return the columns of files that are read as one table, each in a type that holds the values of all."""
-    found: Types = {}
-    for file in files:
-        for name, dtype in types_of(file).items():
-            found[name] = common(found[name], dtype) if name in found else dtype
-    return found
+    """Return the columns of files that are read as one table, each in a type that holds the values of all.
+
+    Raises ``SourceError`` for columns that differ in case only, or have no type in common. A column
+    without any value has no type of its own.
+    """
+    held = {file: types_of(file) for file in files}
+    names = dict.fromkeys(name for types in held.values() for name in types)
+    twice = same_but_case(names)
+    if twice:
+        raise differ_in_case(twice, _where(files[0]))
+    return {
+        name: _together(name, {file: types[name] for file, types in held.items() if name in types}) for name in names
+    }
 
 
-def common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """Return a type in which values of both can be compared."""
-    if one == other or pa.types.is_null(other):
+def _together(name: str, held: Mapping[Path, pa.DataType]) -> pa.DataType:
+    several = len(set(held.values())) > 1
+    if several or (held and {*held.values()} == {pa.string()}):
+        filled = {file: each for file, each in held.items() if not _is_empty(file, name)}
+        held = filled or {file: pa.null() for file in held}
+    first, *others = held
+    dtype = held[first]
+    for file in others:
+        wider = common(dtype, held[file])
+        if wider is None:
+            raise two_types(name, *((type_of(held[each]), _where(each)) for each in (first, file)))
+        dtype = wider
+    return dtype
+
+
+def _is_empty(file: Path, name: str) -> bool:
+    """Tell whether a column has no value, from the footer if that tells."""
+    footer = pq.read_metadata(file)
+    place = footer.schema.to_arrow_schema().names.index(name)
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    if footer.num_columns == len(footer.schema.to_arrow_schema()):
+        counts = [group.column(place).statistics for group in groups]
+        if all(each is not None and each.has_null_count for each in counts):
+            return bool(sum(each.null_count for each in counts) == footer.num_rows)
+    return bool(pq.read_table(file, columns=[name])[name].null_count == footer.num_rows)
+
+
+def common(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    """Return a type that holds the values of both, None where there is none that Spark has."""
+    if one == other:
         return one
-    if pa.types.is_null(one):
-        return other
-    if pa.types.is_integer(one) and pa.types.is_integer(other):
-        bits = [2 * each.bit_width if pa.types.is_unsigned_integer(each) else each.bit_width for each in (one, other)]
-        both = pa.types.is_unsigned_integer(one) and pa.types.is_unsigned_integer(other)
-        wider = one if one.bit_width > other.bit_width else other
-        return wider if both else next((each for each in _INTEGERS if each.bit_width >= max(bits)), pa.int64())
-    if pa.types.is_float32(one) != pa.types.is_float32(other) and not {one, other} & {pa.float64()}:
-        return pa.float32()
-    return pa.float64()
+    return _TYPES.get(common_type(type_of(one), type_of(other)) or "")
 
 
-def kind_of(dtype: pa.DataType) -> str:
-    """Return what a type is to a star schema: number, text, boolean, moment or other."""
-    if pa.types.is_integer(dtype) or pa.types.is_floating(dtype) or pa.types.is_decimal(dtype):
-        return "number"
-    if pa.types.is_timestamp(dtype) and dtype.tz is not None:
-        return "moment"
-    return "text" if pa.types.is_string(dtype) else "boolean" if pa.types.is_boolean(dtype) else "other"
+def type_of(dtype: pa.DataType) -> str:
+    """Return a type in the words of ``column_types``."""
+    if dtype in _NAMES:
+        return _NAMES[dtype]
+    if pa.types.is_decimal128(dtype):
+        return f"decimal({dtype.precision},{dtype.scale})"
+    if pa.types.is_timestamp(dtype):
+        return "local time" if dtype.tz is None and dtype.unit != "ns" else "nanoseconds"
+    if pa.types.is_time(dtype):
+        return "time of day"
+    return f"nested {dtype}" if pa.types.is_nested(dtype) else f"other {dtype}"
+
+
+def _where(file: Path) -> str:
+    return f"{file.name} of {file.parent.name}"
 
 
 def rows_of(files: Iterable[Path]) -> int:

@@ -28,7 +28,7 @@ class Steps:
 
     def __init__(self, spark: SparkSession, plan: Plan, inputs: Inputs, types: dict[str, Types]) -> None:
         def read(table: str, files: Sequence[Path]) -> Table:
-            return read_table(spark, plan, files, types[table])
+            return read_table(spark, plan, table, files, types[table])
 
         self._plan, self._inputs = plan, inputs
         self._tables = {name: read(name, files) for name, files in inputs.tables.items()}
@@ -216,7 +216,7 @@ def _label_versions(label: LabelStep, corrected: Corrected, frame: DataFrame) ->
 
 def _learnt(label: LabelStep) -> dict[str, Column]:
     value, known = named(label.column), named(label.known_at)
-    learnt = value if label.at_least is None else (value.cast("double") >= F.lit(label.at_least)).cast("tinyint")
+    learnt = value if label.at_least is None else (value >= F.lit(label.at_least)).cast("tinyint")
     # A value without the moment it became known cannot be used at any moment, nor a moment without a value.
     return {
         label.name: F.when(known.isNotNull(), learnt),

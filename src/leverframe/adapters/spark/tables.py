@@ -15,6 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that every reade
 from pyspark.sql.types import DataType, StructField, StructType, _parse_datatype_string
 
 from leverframe.adapters.spark.parquet import MOMENT, Types, common, types_of, types_together
+from leverframe.domain.data.column_types import EXACT, LARGE_KEY, inexact_key
 from leverframe.domain.features.build import EVENT_TIME, KNOWN_AT, Inputs
 from leverframe.domain.features.plan import AsOfLookup, Plan, Windows
 from leverframe.errors import DefinitionError
@@ -45,6 +46,7 @@ _NAMES = {
     pa.string(): "string",
     pa.date32(): "date",
     MOMENT: "timestamp",
+    pa.null(): "string",
 }
 
 
@@ -57,7 +59,13 @@ class Table:
 
     def compared(self, column: str, other: pa.DataType) -> Column:
         """Return a key column in the type in which it is compared with one of type ``other``."""
-        dtype = common(self.types[column], other)
+        own = self.types[column]
+        if pa.types.is_floating(own) and pa.types.is_integer(other):  # as a double, a whole number could be another
+            whole = (named(column) == F.floor(named(column))) & (F.abs(named(column)) < F.lit(float(EXACT)))
+            return F.when(whole, named(column).cast("bigint"))
+        if pa.types.is_integer(own) and pa.types.is_floating(other):
+            return named(column).cast("bigint")
+        dtype = common(own, other)
         value = named(column).cast(spark_name(dtype))
         return value + F.lit(0.0) if pa.types.is_floating(dtype) else value  # -0.0 is 0.0
 
@@ -88,10 +96,13 @@ def need_zone(spark: SparkSession, zone: str | None) -> None:
         )
 
 
-def read_table(spark: SparkSession, plan: Plan, files: Sequence[Path], types: Types) -> Table:
+def read_table(spark: SparkSession, plan: Plan, table: str, files: Sequence[Path], types: Types) -> Table:
     """Return files as one table with the columns ``types``, rows numbered in the order of the files."""
     frames = [_read_file(spark, file, number, types) for number, file in enumerate(files)]
     frame = reduce(DataFrame.unionByName, frames)
+    for name in sorted(plan.keys_of(table) & types.keys()):
+        if pa.types.is_floating(types[name]) and _has(frame, F.abs(_finite(name, types[name])) >= F.lit(float(EXACT))):
+            raise inexact_key(name, table, str(types[name]), LARGE_KEY)
     shown = {name: _finite(name, dtype) for name, dtype in types.items()}
     known = dict(types)
     if EVENT_TIME in types and plan.timezone:
@@ -107,20 +118,15 @@ def needed_types(plan: Plan, inputs: Inputs) -> dict[str, Types]:
 
     Raises ``DefinitionError`` for a type that Spark would not give back as it is: a decimal, an
     unsigned number of 64 bits, a moment without a zone or finer than microseconds, a time of
-    day, bytes, anything nested. `last` of a date or a moment is refused too.
+    day, bytes, anything nested, and a column that is called as one of Spark's own.
     """
     found = {}
     for table, wanted in _used(plan).items():
         types = types_together([*inputs.tables[table], *inputs.labels.get(table, ())])
         found[table] = {name: dtype for name, dtype in types.items() if name in wanted}
         for name, dtype in found[table].items():
-            if dtype not in _NAMES:
-                raise _refused(table, name, str(dtype))
-    for step in plan.steps:
-        for each in step.aggregates if isinstance(step, Windows) else ():
-            dtype = found[step.table].get(each.column, pa.int64())
-            if each.function == "last" and pa.types.is_temporal(dtype):
-                raise _refused(step.table, each.column, f"{dtype}, of which the last is asked")
+            if dtype not in _NAMES or name.casefold() == "_metadata":
+                raise _refused(table, name, "Spark's own" if dtype in _NAMES else str(dtype))
     return found
 
 
@@ -151,6 +157,10 @@ def _read_file(spark: SparkSession, file: Path, number: int, types: Types) -> Da
     ]
     place = (F.lit(number * _FILE) + F.col("_metadata.row_index")).alias(ROW)
     return found.select(*columns, place)
+
+
+def _has(frame: DataFrame, condition: Column) -> bool:
+    return bool(frame.where(condition).limit(1).count())
 
 
 def _finite(name: str, dtype: pa.DataType) -> Column:

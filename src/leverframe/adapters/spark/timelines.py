@@ -9,13 +9,14 @@ happens in a bucket is the kernel that the other engine runs on the whole file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column as SparkColumn
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
 from pyspark.sql.types import StructField, StructType
 
@@ -23,7 +24,8 @@ from leverframe.adapters.spark.tables import ROW, spark_type
 from leverframe.adapters.spark.versions import FIRST, KNOWN, UNTIL
 from leverframe.domain.features.intervals import FOREVER, Versions, over_versions
 from leverframe.domain.features.plan import Aggregate
-from leverframe.domain.features.windows import Floats, Ints, Moments, Timeline, over_events
+from leverframe.domain.features.values import numbers
+from leverframe.domain.features.windows import Column, Floats, Ints, Moments, Timeline, over_events
 
 Work = Callable[[pa.Table, pa.Table], pa.Table]  # rows and events in, features of the rows out
 
@@ -86,8 +88,8 @@ def aggregated(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work:
         ours, theirs = _shared_codes(rows, events, keys)
         at = events[AT].to_numpy()
         order = np.lexsort((events[ROW].to_numpy(), at, theirs))
-        values, named_so = _values(asked, events := events.take(pa.array(order)))
-        found = over_events(named_so, values, Moments(theirs[order], at[order]), Moments(ours, rows[AT].to_numpy()))
+        values = _values(asked, events := events.take(pa.array(order)))
+        found = over_events(asked, values, Moments(theirs[order], at[order]), Moments(ours, rows[AT].to_numpy()))
         return _features(rows, events, asked, found)
 
     return work
@@ -104,27 +106,17 @@ def aggregated_versions(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work
         at, first, known = (events[name].to_numpy() for name in (AT, FIRST, KNOWN))
         order = np.lexsort((events[ROW].to_numpy(), known, first, at))
         until = pc.fill_null(events[UNTIL], FOREVER).to_numpy()
-        values, named_so = _values(asked, events := events.take(pa.array(order)))
+        values = _values(asked, events := events.take(pa.array(order)))
         laid_out = Versions(theirs[order], known[order], until[order], at[order])
-        found = over_versions(named_so, values, laid_out, Moments(ours, rows[AT].to_numpy()))
+        found = over_versions(asked, values, laid_out, Moments(ours, rows[AT].to_numpy()))
         return _features(rows, events, asked, found)
 
     return work
 
 
-def _values(asked: Sequence[Aggregate], events: pa.Table) -> tuple[dict[str, Floats], list[Aggregate]]:
-    """Return the columns that the kernel reads, and what is asked for in their names.
-
-    A column whose values are told apart enters in other numbers than one whose values are added.
-    """
-    values, renamed = {}, []
-    for each in asked:
-        exact = each.function == "distinct"
-        name = f"{each.column} exact" if exact else each.column
-        if name not in values:
-            values[name] = _numbers(events[each.column], exact=exact)
-        renamed.append(replace(each, column=name))
-    return values, renamed
+def _values(asked: Sequence[Aggregate], events: pa.Table) -> dict[str, Column]:
+    """Return the columns that the kernel reads."""
+    return {name: numbers(events[name]) for name in {each.column for each in asked}}
 
 
 def _features(rows: pa.Table, events: pa.Table, asked: Sequence[Aggregate], found: Mapping[str, Floats]) -> pa.Table:
@@ -140,22 +132,6 @@ def _feature(each: Aggregate, column: pa.ChunkedArray, made: Floats) -> pa.Array
         missing = np.isnan(made)
         return column.take(pa.array(np.where(missing, 0, made).astype(np.int64), mask=missing))
     return pa.array(made, from_pandas=True)
-
-
-def _numbers(column: pa.ChunkedArray, *, exact: bool) -> Floats:
-    """Return a column as float64 with NaN for null; what is not a number becomes a code a value.
-
-    Where values must be told apart ``exact``-ly, whole numbers become codes too: above 2**53
-    neighbours are the same float.
-    """
-    number = pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)
-    if not number and (exact or not pa.types.is_integer(column.type)):
-        column = column.combine_chunks().dictionary_encode()
-        column = column.indices if isinstance(column, pa.DictionaryArray) else column.combine_chunks().indices
-    if pa.types.is_boolean(column.type):
-        column = pc.cast(column, pa.int8())
-    numbers: Floats = pc.cast(column, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return numbers
 
 
 def _timeline(rows: pa.Table, events: pa.Table, keys: Sequence[str]) -> tuple[pa.Table, Timeline]:
@@ -191,5 +167,5 @@ def _carried(dtype: pa.DataType) -> pa.DataType:
     return {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64()}.get(dtype, dtype)
 
 
-def _div(number: Column, length: int) -> Column:
+def _div(number: SparkColumn, length: int) -> SparkColumn:
     return F.call_function("div", number, F.lit(length))

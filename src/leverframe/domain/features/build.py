@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from leverframe.domain import layout
+from leverframe.domain.data.column_types import FEATURES, KEYS, NOTHING
 from leverframe.domain.features.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
+from leverframe.domain.features.reserved import OURS, folded
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, nearest
 
@@ -52,7 +54,7 @@ class Engine(Protocol):
     """Runs plans; every engine gives the same values for the same plan and tables."""
 
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
-        """Return the columns of a table with their kind: number, text, boolean, moment or other."""
+        """Return the columns of a table with their kind, as ``column_types.kind`` has it."""
 
     def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
         """Write a row for each row of the spine, in its order, and return their number."""
@@ -134,7 +136,7 @@ def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
             _require(table, "`reveals` of a fact", [column], columns)
     _require(plan.spine, "the spine", [each for each in own if each not in derived], columns)
     for feature in plan.spine_features:
-        _refuse_moment("the spine", feature, columns[plan.spine])
+        _is_feature("the spine", feature, columns[plan.spine])
     for table, corrected in plan.corrections().items():
         _require(table, "`corrections`", [*corrected.key, corrected.recorded_at, EVENT_TIME], columns)
         kind = columns[table][corrected.recorded_at]
@@ -158,6 +160,7 @@ def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
             _check_lookup(step, columns)
     for label in plan.labels:
         _check_label(plan, label, columns)
+    _check_keys(plan, columns)
 
 
 def _check_lookup(step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> None:
@@ -168,25 +171,42 @@ def _check_lookup(step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> Non
     elif EVENT_TIME in known:
         raise _changes_over_time(step.name, step.table)
     for column in step.columns:
-        _refuse_moment(f"dimension `{step.name}`", column, known)
+        _is_feature(f"dimension `{step.name}`", column, known)
 
 
-def _refuse_moment(what: str, column: str, known: Mapping[str, str]) -> None:
-    if known.get(column) == "moment":
+def _is_feature(what: str, column: str, known: Mapping[str, str]) -> None:
+    kind = known.get(column, NOTHING)
+    if kind not in FEATURES:
         raise DefinitionError(
-            f"`{column}` of {what} is a moment, not a feature",
-            why="a model cannot learn from a point in time, only from how long ago it was",
-            next="derive a number or a category from it in sources.py",
+            f"`{column}` of {what} is {_a(kind)}, not a feature",
+            why="a model learns from numbers, texts and booleans; from a point in time only how long ago it was",
+            next="derive one of these from it in the transform of the source",
         )
 
 
+def _check_keys(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
+    for table, known in columns.items():
+        for name in sorted(plan.keys_of(table) & known.keys()):
+            if known[name] not in KEYS:
+                raise DefinitionError(
+                    f"`{name}` of table `{table}` is part of a key, and it is {known[name]}",
+                    why="keys are numbers, texts, booleans, dates or timestamps with a zone: nobody can ask for others",
+                    next="make a text or a number of it in the transform of the source",
+                )
+
+
+def _a(kind: str) -> str:
+    return {"moment": "a moment", "date": "a date"}.get(kind, kind)
+
+
 def _refuse_reserved(plan: Plan, table: str, known: Mapping[str, str]) -> None:
-    made = set(plan.calendar) if EVENT_TIME in known else set()
+    made = {folded(part) for part in plan.calendar} if EVENT_TIME in known else set()
     for column in known:
-        if column.startswith("__") or column in made:
+        if column.startswith(OURS) or folded(column) in made:
+            ours = column.startswith(OURS)
             raise DefinitionError(
                 f"the table `{table}` has a column `{column}`, which the compiler makes itself",
-                why="the calendar of the spine gives it" if column in made else "names that begin with __ are its own",
+                why=f"names that begin with {OURS} are its own" if ours else "the calendar of the spine gives it",
                 next="rename the column in the transform of the source",
             )
 
@@ -195,7 +215,7 @@ def _same_kinds(plan: Plan, table: str, what: str, key: Key, columns: Mapping[st
     """Raise ``DefinitionError`` for a key that is, say, text on one side and a number on the other."""
     for ours, theirs in zip(key.spine, key.table, strict=True):
         left, right = columns[plan.spine].get(ours), columns[table].get(theirs)
-        if left and right and left != right:
+        if left and right and left != right and NOTHING not in (left, right):
             raise DefinitionError(
                 f"{what} matches `{ours}`, which is {left}, with `{theirs}` of `{table}`, which is {right}",
                 why="values of two kinds are never equal, or equal by accident",
@@ -231,9 +251,17 @@ def _require(table: str, what: str, wanted: Sequence[str], columns: Mapping[str,
 
 def _fits(table: str, column: str, function: str, columns: Mapping[str, Mapping[str, str]]) -> None:
     kind = columns[table][column]
-    if function in _ARITHMETIC and kind not in ("number", "boolean"):
+    if function == "last":
+        _is_feature(f"table `{table}`, of which the last is asked,", column, columns[table])
+    if function in _ARITHMETIC and kind not in ("number", "boolean", NOTHING):
         raise DefinitionError(
             f"`{function}` of `{column}` in table `{table}` makes no sense: it is {kind}",
-            why="only numbers can be added and compared; an all-null column has no type at all",
-            next="count, last and distinct take any type; else fix the column in sources.py",
+            why="only numbers can be added and compared",
+            next="`count` takes any type; else fix the column in sources.py",
+        )
+    if function == "distinct" and kind == "nested":
+        raise DefinitionError(
+            f"`distinct` of `{column}` in table `{table}` makes no sense: it is nested",
+            why="lists and structs are not told apart",
+            next="make a text of it in the transform of the source",
         )

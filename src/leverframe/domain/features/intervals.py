@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from leverframe.domain.features.plan import Aggregate
-from leverframe.domain.features.windows import Column, Floats, Ints, Moments, Timeline, ratio, together
+from leverframe.domain.features.windows import Column, Floats, Ints, Moments, Timeline, ratio, sums_and_means
 
 FOREVER = 2**62  # microseconds: the newest version is known until then
 
@@ -36,7 +36,7 @@ class Versions:
 
 
 def over_versions(
-    asked: Sequence[Aggregate], values: Mapping[str, Floats], versions: Versions, rows: Moments
+    asked: Sequence[Aggregate], values: Mapping[str, Column], versions: Versions, rows: Moments
 ) -> dict[str, Floats]:
     """Return every feature asked for, a number a row; ``values`` are columns of ``versions``.
 
@@ -78,8 +78,8 @@ class Spans:
     order: Ints
     rows: int
 
-    def aggregate(self, what: Aggregate, values: Floats) -> Floats:
-        """Return one feature for every row; NaN stands for null, in ``values`` and in the result.
+    def aggregate(self, what: Aggregate, values: Column) -> Floats:
+        """Return one feature for every row; NaN stands for null.
 
         ``last`` gives the position of the version instead of its value.
         """
@@ -87,25 +87,25 @@ class Spans:
         found[self.order] = self._of_sorted(what, values)
         return found
 
-    def _of_sorted(self, what: Aggregate, values: Floats) -> Floats:
+    def _of_sorted(self, what: Aggregate, values: Column) -> Floats:
         match what.function:
             case "count" | "sum" | "mean" | "share_above":
                 made = self._additive(what, values)
             case "min":
-                made = -self._extremes(-values)
+                made = values.unscaled(-self._extremes(-values.values))
             case "max":
-                made = self._extremes(values)
+                made = values.unscaled(self._extremes(values.values))
             case "last":
-                made = self._extremes(np.where(np.isnan(values), np.nan, np.arange(len(values))))
+                made = self._extremes(np.where(values.known, np.arange(len(values.known)), np.nan))
             case "distinct":
                 made = self._distinct(values).astype(np.float64)
             case _:
                 raise ValueError(f"no such function: {what.function}")
         return made
 
-    def _additive(self, what: Aggregate, values: Floats) -> Floats:
+    def _additive(self, what: Aggregate, values: Column) -> Floats:
         """Return what has come in before each row less what has gone out."""
-        came, went = Column(values[self._by_start]), Column(values[self._by_stop])
+        came, went = values[self._by_start], values[self._by_stop]
         counts = came.rank[self._begun] - went.rank[self._ended]
         if what.function == "count":
             return counts.astype(np.float64)
@@ -114,8 +114,8 @@ class Spans:
             return ratio(came.above(above)[self._begun] - went.above(above)[self._ended], counts)
         # Both hold the same values, so their parts are of the same units.
         pairs = zip(came.limbs.prefixes, went.limbs.prefixes, strict=True)
-        sums = together(came.limbs.exponent, [one[self._begun] - other[self._ended] for one, other in pairs])
-        return ratio(sums, counts) if what.function == "mean" else np.where(counts > 0, sums, np.nan)
+        sums, means = sums_and_means(came, [one[self._begun] - other[self._ended] for one, other in pairs], counts)
+        return means if what.function == "mean" else sums
 
     def _extremes(self, values: Floats) -> Floats:
         """Return the largest value that each row sees; NaN where it sees none.
@@ -138,10 +138,10 @@ class Spans:
             painted = halves
         return np.where(np.isneginf(painted), np.nan, painted)
 
-    def _distinct(self, values: Floats) -> Ints:
+    def _distinct(self, values: Column) -> Ints:
         """Return how many different values each row sees: ranges of equal values are joined, then counted."""
-        shown = np.flatnonzero((self.start < self.stop) & ~np.isnan(values))
-        _, code = np.unique(values[shown], return_inverse=True)
+        shown = np.flatnonzero((self.start < self.stop) & values.known)
+        _, code = np.unique(values.codes[shown], return_inverse=True)
         order = np.lexsort((self.start[shown], code))
         shown, code = shown[order], code[order]
         start, stop = self.start[shown], self.stop[shown]

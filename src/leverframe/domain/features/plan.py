@@ -10,11 +10,12 @@ import fnmatch
 from dataclasses import dataclass
 from datetime import timedelta
 
+from leverframe.domain.features.reserved import KNOWN_AT as LABEL_KNOWN_AT
+from leverframe.domain.features.reserved import VERSIONS, refuse_outputs
 from leverframe.domain.features.star import Dimension, LabelSpec, Measure, ShareAbove, Star, duration
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.errors import DefinitionError, nearest
 
-VERSIONS = "_versions"  # after a label's name: all its versions, as pairs of known_at and value
 RECORDED_AT = "recorded_at"  # of a corrected spine: when the version of the row arrived that was built
 
 
@@ -120,7 +121,7 @@ class LabelStep:
     def outputs(self) -> list[str]:
         """Return the names of the columns this step makes."""
         versions = [f"{self.name}{VERSIONS}"] if self.corrected else []
-        return [self.name, f"{self.name}_known_at", *versions]
+        return [self.name, f"{self.name}{LABEL_KNOWN_AT}", *versions]
 
 
 Step = Lookup | AsOfLookup | Windows
@@ -165,6 +166,14 @@ class Plan:
         uses += [(label.table, label.corrected) for label in self.labels]
         return {table: how for table, how in [(self.spine, self.corrected), *uses] if how}
 
+    def keys_of(self, table: str) -> set[str]:
+        """Return the columns of a table that are compared with those of another, or tell its rows apart."""
+        found = {column for step in (*self.steps, *self.labels) if step.table == table for column in step.key.table}
+        if table == self.spine:
+            found |= {*self.spine_key, *(column for step in self.steps for column in step.key.spine)}
+        corrected = self.corrections().get(table)
+        return found | set(corrected.key if corrected else ())
+
     def reach(self) -> dict[str, timedelta]:
         """Return how far before a row's moment each table is read; lookup tables without time are absent."""
         found: dict[str, timedelta] = {self.spine: timedelta(0)}
@@ -204,7 +213,7 @@ def compile_star(star: Star) -> Plan:
         revealed=tuple((fact.table, column) for fact in star.facts.values() for column in fact.reveals),
         corrected=_corrected(star, spine.table, rows_of_spine=True),
     )
-    _refuse_duplicates(plan)
+    refuse_outputs([*plan.keys, *plan.features()], star.labels, keys=plan.keys, calendar=calendar)
     return plan
 
 
@@ -250,7 +259,7 @@ def _windows(star: Star, name: str, measure: Measure) -> Windows:
             column=column,
             function="share_above" if isinstance(function, ShareAbove) else function,
             window=duration(window),
-            threshold=float(function.share_above) if isinstance(function, ShareAbove) else None,
+            threshold=function.share_above if isinstance(function, ShareAbove) else None,
         )
         for column, functions in measure.of.items()
         for function in functions
@@ -263,9 +272,8 @@ def _windows(star: Star, name: str, measure: Measure) -> Windows:
 def _label(star: Star, name: str, label: LabelSpec) -> LabelStep:
     fact = star.facts[label.fact]
     columns = tuple(star.entities[star.spine.key])
-    threshold = float(label.at_least) if label.at_least is not None else None
     key, corrected = Key(columns, columns), _corrected(star, fact.table, rows_of_spine=True)
-    return LabelStep(name, fact.table, label.column, fact.known_at, label.kind, threshold, key, corrected)
+    return LabelStep(name, fact.table, label.column, fact.known_at, label.kind, label.at_least, key, corrected)
 
 
 def _corrected(star: Star, table: str, *, rows_of_spine: bool = False) -> Corrected | None:
@@ -278,15 +286,3 @@ def _corrected(star: Star, table: str, *, rows_of_spine: bool = False) -> Correc
             next=f"write `key: {spine}` for `{table}`",
         )
     return Corrected(tuple(star.entities[found.key]), found.recorded_at) if found else None
-
-
-def _refuse_duplicates(plan: Plan) -> None:
-    labels = [name for each in plan.labels for name in each.outputs()]
-    names = [*plan.keys, *plan.features(), *labels, "as_of", *([RECORDED_AT] if plan.corrected else [])]
-    duplicates = {name for name in names if names.count(name) > 1}
-    if duplicates:
-        raise DefinitionError(
-            f"two columns would be called `{sorted(duplicates)[0]}`",
-            why="a feature's name is made of its dimension or measure, column, function and window",
-            next="rename one of the two; `as_of` and a label's `_known_at` are made by the compiler",
-        )

@@ -113,7 +113,7 @@ def key_columns(fields: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
 def _value(name: str, text: str, kinds: Mapping[str, str]) -> Any:
     """Return the value of a field; a feature that is not a field of the spine is a number where it looks like one."""
     kind = kinds.get(name)
-    if kind == "text":
+    if kind in ("text", "date"):
         return text
     if text == "":
         return 0

@@ -38,7 +38,7 @@ class Splitter(Protocol):
     """Cuts one side of a training set out of built partitions."""
 
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
-        """Return the columns with their kind: number, text, boolean, moment or other."""
+        """Return the columns with their kind, as ``column_types.kind`` names it."""
 
     def spec(self, file: Path) -> str | None:
         """Return the definition's hash that a built file carries."""

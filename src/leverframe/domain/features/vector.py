@@ -17,7 +17,7 @@ from leverframe.domain.features.snapshot.store import Found, Store
 from leverframe.domain.features.star_picture import Origin, origin_lines
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.features.values import numbers, shaped, taken
-from leverframe.domain.features.windows import Column, Ints, Moments, aggregate
+from leverframe.domain.features.windows import Ints, Moments, aggregate
 
 _FEW = 64  # rows up to which only the events of their own windows are looked at
 
@@ -171,7 +171,7 @@ def _corrected(step: Windows, found: Found, as_of: Ints) -> dict[str, Any]:
 def _aggregated(step: Windows, found: Found, lows: dict[timedelta, Ints], high: Ints, part: slice) -> dict[str, Any]:
     """Return the features of some rows, of whose events only ``part`` is looked at."""
     values = {name: found.column(name)[part] for name in {each.column for each in step.aggregates}}
-    columns = {name: Column(numbers(each)) for name, each in values.items()}
+    columns = {name: numbers(each) for name, each in values.items()}
     return {
         each.name: shaped(
             each.function,
@@ -200,7 +200,7 @@ def _read(step: Any, name: str, found: Found, as_of: int) -> tuple[int, str | No
     )
     where = np.arange(low, high)
     if known is not None:
-        where = where[~np.isnan(numbers(found.column(known)[low:high]))]
+        where = where[numbers(found.column(known)[low:high]).known]
     return len(where), _moment(opens), _moment(int(at[where[-1]])) if len(where) else None
 
 
@@ -208,7 +208,7 @@ def _newest_versions(found: Found, opens: int, as_of: int, known: str) -> Ints:
     """Return the rows of the first key that a window sees: the newest versions of the events it reaches."""
     rows = slice(int(found.start[0]), int(found.stop[0]))
     in_force = (found.column(AT)[rows] < as_of) & (as_of <= found.column(UNTIL)[rows])
-    inside = in_force & (found.column(PLACE)[rows] >= opens) & ~np.isnan(numbers(found.column(known)[rows]))
+    inside = in_force & (found.column(PLACE)[rows] >= opens) & numbers(found.column(known)[rows]).known
     return rows.start + np.flatnonzero(inside)
 
 

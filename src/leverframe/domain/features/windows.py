@@ -8,10 +8,13 @@ wavelet matrix. All are O(n log n) or better in time and O(n) in memory, whateve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +26,8 @@ Floats = npt.NDArray[np.float64]
 
 _LIMB = 30  # bits of an integer part: 2**33 values add up before 64 bits overflow
 _NORMAL = 2.0**-1022  # the smallest double with all its bits
+_EXACT = 2.0**53  # up to which each whole number is a double
+_SPARE = 128  # bits by which a sum may be larger than the largest double
 _BLOCK = 64  # positions summarised together: short ends are read directly, the rest by blocks
 
 
@@ -68,12 +73,21 @@ class Timeline:
 
 
 class Column:
-    """The values of one column of the events, with what windows share: prefixes are summed up once."""
+    """The values of one column of the events, with what windows share: prefixes are summed up once.
 
-    def __init__(self, values: Floats) -> None:
-        """Take a number an event; NaN stands for null."""
+    A value is ``values + rest``, divided by ``10 ** scale``: so whole numbers beyond 2**53 and decimals stay exact.
+    """
+
+    def __init__(self, values: Floats, rest: Floats | None = None, scale: int = 0) -> None:
+        """Take a number an event, NaN for null; ``rest`` is what the nearest double leaves, None for nothing."""
         self.values = values
+        self.scale = scale
+        self._rest = rest if rest is not None and rest.any() else None
         self._above: dict[float, Ints] = {}
+
+    def __getitem__(self, events: Any) -> Column:
+        """Return the column of some events."""
+        return Column(self.values[events], None if self._rest is None else self._rest[events], self.scale)
 
     @cached_property
     def known(self) -> npt.NDArray[np.bool_]:
@@ -88,13 +102,35 @@ class Column:
     @cached_property
     def limbs(self) -> Limbs:
         """Return the prefix sums of the values in exact parts."""
-        return _limbs(np.where(self.known, self.values, 0.0))
+        filled = np.where(self.known, self.values, 0.0)
+        return _limbs([filled] if self._rest is None else [filled, np.where(self.known, self._rest, 0.0)])
+
+    @cached_property
+    def codes(self) -> Floats | Ints:
+        """Return numbers that are equal where values are."""
+        if self._rest is None:
+            return self.values
+        order = np.lexsort((self._rest, self.values))
+        one, other = self.values[order], self._rest[order]
+        new = np.concatenate(([True], (one[1:] != one[:-1]) | (other[1:] != other[:-1])))
+        found = np.empty(len(order), np.int64)
+        found[order] = np.cumsum(new)
+        return found
 
     def above(self, threshold: float) -> Ints:
         """Return how many values before each position are greater than ``threshold``."""
         if threshold not in self._above:
-            self._above[threshold] = _prefix(self.values > threshold)
+            units = math.floor(Fraction(str(threshold)) * 10**self.scale) if self.scale else threshold
+            limit = _nearest(Fraction(units))
+            greater = self.values > limit
+            rest = np.zeros(1) if self._rest is None else self._rest
+            greater |= (self.values == limit) & (rest > float(units - Fraction(limit) if math.isfinite(limit) else 0))
+            self._above[threshold] = _prefix(greater)
         return self._above[threshold]
+
+    def unscaled(self, made: Floats) -> Floats:
+        """Return numbers in units of the column as numbers."""
+        return made if not self.scale else divided(made, 10**self.scale)
 
 
 @dataclass(frozen=True)
@@ -106,13 +142,12 @@ class Limbs:
 
 
 def over_events(
-    asked: Sequence[Aggregate], values: Mapping[str, Floats], events: Moments, rows: Moments
+    asked: Sequence[Aggregate], columns: Mapping[str, Column], events: Moments, rows: Moments
 ) -> dict[str, Floats]:
-    """Return every feature asked for, a number a row; ``values`` are columns of ``events``, sorted as those."""
+    """Return every feature asked for, a number a row; ``columns`` are those of ``events``, sorted as those."""
     timeline = Timeline(events, rows)
     high = timeline.before()
     lows = {window: timeline.before(window) for window in {each.window for each in asked}}
-    columns = {name: Column(each) for name, each in values.items()}
     return {each.name: aggregate(each, columns[each.column], lows[each.window], high) for each in asked}
 
 
@@ -126,16 +161,16 @@ def aggregate(what: Aggregate, column: Column, low: Ints, high: Ints) -> Floats:
         case "count":
             made = _counts(column, low, high).astype(np.float64)
         case "sum":
-            made = np.where(_counts(column, low, high) > 0, exact_sums(column, low, high), np.nan)
+            made = exact_sums(column, low, high)[0]
         case "mean":
-            made = ratio(exact_sums(column, low, high), _counts(column, low, high))
+            made = exact_sums(column, low, high)[1]
         case "share_above":
             above = column.above(what.threshold or 0.0)
             made = ratio(above[high] - above[low], _counts(column, low, high))
         case "min":
-            made = -extremes(-column.values, low, high)
+            made = column.unscaled(-extremes(-column.values, low, high))
         case "max":
-            made = extremes(column.values, low, high)
+            made = column.unscaled(extremes(column.values, low, high))
         case "last":
             made = last_positions(column.known, low, high)
         case "distinct":
@@ -145,45 +180,121 @@ def aggregate(what: Aggregate, column: Column, low: Ints, high: Ints) -> Floats:
     return made
 
 
-def exact_sums(column: Column, low: Ints, high: Ints) -> Floats:
-    """Return the sums of ``column[low:high]``, nulls left out, as if each were added without rounding.
+def exact_sums(column: Column, low: Ints, high: Ints) -> tuple[Floats, Floats]:
+    """Return the sums of ``column[low:high]``, and their means, nulls left out.
 
     A running sum in floating point leaves residue: a window of zeros after large values is not
     zero. Here each value is split into 30-bit integers, largest part first, and differences of
-    integer sums are exact. The parts lie on a fixed grid of powers of two and are carried before
+    integer sums are exact. The parts lie on a fixed grid of powers of two, and are rounded once when
     they are put together: neither other windows, nor other events, nor the order of rows show in
     the last bit, so every engine and the server come to the same number.
     """
-    limbs = column.limbs
-    return together(limbs.exponent, [prefix[high] - prefix[low] for prefix in limbs.prefixes])
+    parts = [prefix[high] - prefix[low] for prefix in column.limbs.prefixes]
+    return sums_and_means(column, parts, _counts(column, low, high))
+
+
+def sums_and_means(column: Column, parts: list[Ints], counts: Ints) -> tuple[Floats, Floats]:
+    """Return sums from their exact ``parts`` in the units of ``column.limbs``, and their means; NaN for no value.
+
+    A sum that no double holds is NaN, its mean is not.
+    """
+    exponent = column.limbs.exponent
+    sums = np.where(counts > 0, _scaled(column, together(exponent, parts), exponent, parts), np.nan)
+    means, large = ratio(sums, counts), np.isinf(sums)
+    if large.any():
+        some = [part[large] for part in parts]
+        means[large] = np.ldexp(together(exponent - _SPARE, some) / counts[large], _SPARE)
+    return np.where(large, np.nan, sums), means
+
+
+def _scaled(column: Column, sums: Floats, exponent: int, parts: list[Ints]) -> Floats:
+    """Return sums of decimals as numbers, each rounded once: sums of many units are not exact as doubles."""
+    if not column.scale:
+        return sums
+    found = column.unscaled(sums)
+    for row in np.flatnonzero(np.abs(sums) > _EXACT).tolist():
+        whole = sum(
+            Fraction(int(part[row])) * Fraction(2) ** (exponent - _LIMB * at) for at, part in enumerate(parts, 1)
+        )
+        found[row] = _nearest(Fraction(whole) / 10**column.scale)
+    return found
+
+
+def divided(numbers: Floats, by: int) -> Floats:
+    """Return quotients of whole numbers that are exact as doubles, each rounded once."""
+    if by <= 10**22:  # the largest power of ten that is exact as a double
+        return numbers / float(by)
+    return np.array([each if math.isnan(each) else _nearest(Fraction(each) / by) for each in numbers.tolist()])
 
 
 def together(exponent: int, sums: list[Ints]) -> Floats:
-    """Return the numbers whose exact parts, of the units of ``Limbs``, are ``sums``."""
-    for each in range(len(sums) - 1, 0, -1):
-        carry = sums[each] >> _LIMB
-        sums[each] -= carry << _LIMB
-        sums[each - 1] += carry
-    total = np.zeros(len(sums[0]))
-    for place, part in enumerate(sums, start=1):
-        total += np.ldexp(part.astype(np.float64), exponent - _LIMB * place)
-    return total
+    """Return the numbers whose exact parts, of the units of ``Limbs``, are ``sums``; each is rounded once."""
+    with np.errstate(over="ignore"):  # beyond the largest double a sum is infinite
+        return _together(exponent, _carried(sums))
 
 
-def _limbs(filled: Floats) -> Limbs:
-    _, bits = np.frexp(np.abs(filled).max(initial=0.0))
+def _together(exponent: int, parts: list[Ints]) -> Floats:
+    if len(parts) == 1:
+        return np.ldexp(parts[0].astype(np.float64), exponent - _LIMB)
+    if len(parts) == 2 and int(np.abs(parts[0]).max(initial=0)) < 2**32:
+        return np.ldexp(((parts[0] << _LIMB) + parts[1]).astype(np.float64), exponent - 2 * _LIMB)
+    sign = np.where(parts[0] < 0, -1, 1)
+    head, *low = _carried([part * sign for part in parts])
+    mask = (1 << _LIMB) - 1
+    limbs = np.stack([head >> 2 * _LIMB, (head >> _LIMB) & mask, head & mask, *low, *[np.zeros_like(head)] * 2])
+    first = np.minimum((limbs != 0).argmax(axis=0), len(limbs) - 3)
+    rows = np.arange(limbs.shape[1])
+    one, two, three = (limbs[first + each, rows] for each in range(3))
+    # 60 bits from the first that is set, the last of them set too where any bit below is: so one rounding is enough
+    bits = np.frexp(one.astype(np.float64))[1].astype(np.int64)
+    below = (np.arange(len(limbs))[:, None] > first + 2) & (limbs != 0)
+    more = below.any(axis=0) | ((three & ((1 << bits) - 1)) != 0)
+    found = ((((one << _LIMB) | two) << (_LIMB - bits)) | (three >> bits)) | more
+    places = exponent + 2 * _LIMB - _LIMB * (first + 2) - (_LIMB - bits)
+    rounded: Floats = sign * np.ldexp(found.astype(np.float64), places)
+    return rounded
+
+
+def _carried(sums: list[Ints]) -> list[Ints]:
+    """Return the same numbers with all parts but the first between 0 and 2**30."""
+    parts = [each.copy() for each in sums]
+    for each in range(len(parts) - 1, 0, -1):
+        carry = parts[each] >> _LIMB
+        parts[each] -= carry << _LIMB
+        parts[each - 1] += carry
+    return parts
+
+
+def _nearest(number: Fraction) -> float:
+    """Return the double that is nearest to a number, infinity beyond the largest."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.copysign(math.inf, number)
+
+
+def _limbs(parts: Sequence[Floats]) -> Limbs:
+    """Return the prefix sums of the sums of ``parts``, the first of which has the largest values."""
+    _, bits = np.frexp(np.abs(parts[0]).max(initial=0.0))
     exponent = -(-int(bits) // _LIMB) * _LIMB
+    split = [_whole_parts(each, exponent) for each in parts]
+    levels = [[each[level] for each in split if level < len(each)] for level in range(max(map(len, split)))]
+    return Limbs(exponent, tuple(_prefix(sum(level[1:], level[0])) for level in levels))
+
+
+def _whole_parts(filled: Floats, exponent: int) -> list[Ints]:
+    """Return values as integers of at most 30 bits, in the units of ``Limbs``."""
     tiny = _lost_by_scaling(filled, exponent - _LIMB)
     rest = np.ldexp(filled if tiny is None else np.where(tiny, 0.0, filled), _LIMB - exponent)
-    prefixes: list[Ints] = []
+    parts: list[Ints] = []
     while True:
-        if tiny is not None and len(prefixes) == exponent // _LIMB - 1:  # where the unit is 1
+        if tiny is not None and len(parts) == exponent // _LIMB - 1:  # where the unit is 1
             rest, tiny = np.where(tiny, filled, rest), None
         whole = np.rint(rest)
-        prefixes.append(_prefix(whole.astype(np.int64)))
+        parts.append(whole.astype(np.int64))
         rest -= whole
         if tiny is None and not rest.any():
-            return Limbs(exponent, tuple(prefixes))
+            return parts
         rest = np.ldexp(rest, _LIMB)
 
 
@@ -235,7 +346,7 @@ def distinct_counts(column: Column, low: Ints, high: Ints) -> Ints:
     wavelet matrix (Claude, Navarro and Ordonez, 2015).
     """
     first, last = column.rank[low], column.rank[high]  # windows over the known values alone
-    known = column.values[column.known]
+    known = column.codes[column.known]
     order = np.argsort(known, kind="stable")
     same = known[order][1:] == known[order][:-1]
     previous = np.zeros(len(known), np.int64)  # 1 + position of the same value before, 0 for none

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from leverframe.domain.features.snapshot.keys import Hashed, Index, Integers, Single, canonical, hashed, is_null
-from leverframe.domain.features.snapshot.store import Array, Column, Rows, Table, Words
+from leverframe.domain.features.snapshot.store import Array, Column, Decimals, Rows, Table, Words
 from leverframe.errors import SnapshotError
 
-DTYPES = {"float32": "<f4", "float64": "<f8", "int32": "<i4", "int64": "<i8", "bool": "|b1"}
+DTYPES = {"float32": "<f4", "float64": "<f8", "int32": "<i4", "int64": "<i8", "uint64": "<u8", "bool": "|b1"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ def _placed(
     table: Table, name: str, given: Any, order: Array, blocks: dict[str, list[Array]], words: dict[str, Words]
 ) -> Column:
     """Put a column into the block of its type and return where it lies."""
-    kind, values, nulls = _column(table, name, given)
+    scale = given.scale if isinstance(given, Decimals) else None
+    kind, values, nulls = _column(table, name, given.units if isinstance(given, Decimals) else given)
     if kind == "text":
         words[name], values = _encoded(values)
     where = Column(kind, 0).block
@@ -118,10 +119,10 @@ def _placed(
     block.append(values[order].astype(DTYPES[where], copy=False))
     at = len(block) - 1
     if nulls is None:
-        return Column(kind, at)
+        return Column(kind, at, scale=scale)
     marks = blocks.setdefault("bool", [])
     marks.append(nulls[order])
-    return Column(kind, at, len(marks) - 1)
+    return Column(kind, at, len(marks) - 1, scale)
 
 
 def _column(table: Table, name: str, given: Any) -> tuple[str, Any, Array | None]:
@@ -159,13 +160,16 @@ def _encoded(texts: Sequence[str | None]) -> tuple[Words, Array]:
 
 def _key_kind(table: Table, name: str) -> str:
     values = np.ma.getdata(table.keys[name])
-    known = {"i": "int", "b": "bool", "U": "text"}.get(values.dtype.kind)
+    known = {"b": "bool", "U": "text", "f": "float"}.get(values.dtype.kind)
     if known:
         return known
-    kinds = {type(value) for value in values.tolist() if not is_null(value)} if values.dtype.kind == "O" else {None}
+    if values.dtype.kind in "iu":
+        return "int" if int(values.max(initial=0)) < 2**63 else "wide"
+    some = [value for value in values.tolist() if not is_null(value)]
+    kinds = {type(value) for value in some} if values.dtype.kind == "O" else {None}
     for kind, types in (("text", {str}), ("bool", {bool}), ("int", {int})):
         if kinds <= types:  # a column of nulls alone counts as text
-            return kind
+            return "wide" if kind == "int" and not all(-(2**63) <= value < 2**63 for value in some) else kind
     why = f"its key `{name}` is of type {values.dtype.name}" + ("" if None in kinds else " and mixes or lacks types")
     raise _refused(table, why, "convert the key to int64, bool or text")
 

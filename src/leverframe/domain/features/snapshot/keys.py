@@ -239,23 +239,41 @@ def _encoder(name: str, kind: str) -> Callable[[Any], bytes | None]:
         return None if is_null(value) else _refused(name, "text", value)
 
     def integer(value: Any) -> bytes | None:
+        whole = _whole(name, value)
+        return None if whole is None or not -(2**63) <= whole < 2**63 else pack("<q", whole)
+
+    def wide(value: Any) -> bytes | None:
+        whole = _whole(name, value)
+        return None if whole is None or not -(2**127) <= whole < 2**127 else whole.to_bytes(16, "little", signed=True)
+
+    def double(value: Any) -> bytes | None:
         if is_null(value):
             return None
-        try:
-            whole = int(value)
-            fits = whole == value
-        except (TypeError, ValueError, OverflowError):
-            fits = False
-        if not fits or isinstance(value, str):
-            return _refused(name, "integer", value)
-        return pack("<q", whole) if -(2**63) <= whole < 2**63 else None
+        if not isinstance(value, int | float):
+            return _refused(name, "number", value)
+        return pack("<d", value + 0.0) if abs(value) < 2**53 else None  # -0.0 is 0.0; larger ones are no keys
 
     def boolean(value: Any) -> bytes | None:
         if is_null(value):
             return None
         return pack("<?", value) if value in (0, 1) else _refused(name, "bool", value)
 
-    return {"text": text, "int": integer, "bool": boolean}[kind]
+    return {"text": text, "int": integer, "wide": wide, "float": double, "bool": boolean}[kind]
+
+
+def _whole(name: str, value: Any) -> int | None:
+    """Return a whole number, None for a null and for a number with a fraction, which no key equals."""
+    if is_null(value):
+        return None
+    try:
+        whole = int(value)
+        fits = whole == value
+    except (TypeError, ValueError, OverflowError):
+        fits = isinstance(value, float)
+        whole = 0
+    if isinstance(value, str) or not (fits or isinstance(value, float)):
+        _refused(name, "integer", value)
+    return whole if whole == value else None
 
 
 def _refused(name: str, kind: str, value: Any) -> bytes:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from leverframe.domain.features.windows import divided
 from leverframe.errors import SnapshotError, nearest
 
 Array = npt.NDArray[Any]
@@ -36,13 +37,13 @@ class About:
 class Table:
     """What is to be written: key columns and other columns, one value a row.
 
-    Keys are integers, bools or texts; no key column means one key for all rows. A row with a null
+    Keys are whole numbers, doubles, bools or texts; no key column means one key for all rows. A row with a null
     in its key is left out, because nobody can ask for it. Rows of a key keep the order given.
     """
 
     name: str
     keys: Mapping[str, Array]
-    columns: Mapping[str, Array]
+    columns: Mapping[str, Array | Decimals]
 
 
 class Words:
@@ -83,16 +84,37 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Decimals:
+    """A column of decimals: whole numbers of their last digit, masked where null, and the digits after the point."""
+
+    units: Any
+    scale: int
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def __getitem__(self, rows: Any) -> Decimals:
+        return Decimals(self.units[rows], self.scale)
+
+    def numbers(self) -> Any:
+        """Return the nearest doubles, masked where null."""
+        whole = np.ma.getdata(self.units).astype(np.float64)
+        return np.ma.MaskedArray(divided(whole, 10**self.scale), mask=np.ma.getmaskarray(self.units))
+
+
+@dataclass(frozen=True)
 class Column:
     """Where a column lies: its kind, its block and place there, and where its nulls are marked.
 
-    ``kind`` is ``float32``, ``float64``, ``int32``, ``int64``, ``bool`` or ``text``. The nulls of
-    floats are NaN and those of texts code -1; other kinds have a column of the block ``bool``.
+    ``kind`` is ``float32``, ``float64``, ``int32``, ``int64``, ``uint64``, ``bool`` or ``text``. The nulls of
+    floats are NaN and those of texts code -1; other kinds have a column of the block ``bool``. ``scale`` is
+    how many digits of a decimal, which is kept as a whole number, stand after the point.
     """
 
     kind: str
     at: int
     nulls: int | None = None
+    scale: int | None = None
 
     @property
     def block(self) -> str:
@@ -119,8 +141,8 @@ class Rows:
         if where.kind == "text":
             return Texts(values, self.words[name])
         if where.nulls is not None:
-            return np.ma.MaskedArray(values, mask=self.blocks["bool"][:, where.nulls], copy=False)
-        return values
+            values = np.ma.MaskedArray(values, mask=self.blocks["bool"][:, where.nulls], copy=False)
+        return values if where.scale is None else Decimals(values, where.scale)
 
     def where(self, name: str) -> Column:
         """Return where a column lies; raises ``SnapshotError`` for a name that the table does not have."""
@@ -229,7 +251,8 @@ class Found:
         mask = np.zeros(len(self.start), bool) if missing is None else missing
         if where.nulls is not None:
             mask = mask | _take(rows.blocks["bool"][:, where.nulls], self.start)
-        return np.ma.MaskedArray(values, mask=mask)
+        found: Any = np.ma.MaskedArray(values, mask=mask)
+        return found if where.scale is None else Decimals(found, where.scale).numbers()
 
 
 class Store(Protocol):

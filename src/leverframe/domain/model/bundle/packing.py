@@ -30,7 +30,7 @@ from leverframe.domain.model.train import ModelDescription
 from leverframe.errors import BundleError
 from leverframe.settings.params import BundleSettings
 
-_KINDS = {"text": "text", "boolean": "boolean"}
+_KINDS = {"text": "text", "boolean": "boolean", "date": "text"}
 
 
 class Converter(Protocol):

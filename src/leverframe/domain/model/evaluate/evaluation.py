@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from leverframe.domain import layout
+from leverframe.domain.features.reserved import MONTH, PROBABILITY
 from leverframe.domain.features.training_set import AS_OF, LABEL, TrainingSet
 from leverframe.domain.model.artefacts import Artefacts, read_as
 from leverframe.domain.model.charts import Draw
@@ -162,9 +163,9 @@ def prediction_columns(holdout: Holdout, table: Table, model: ModelDescription) 
         names = np.array(holdout.classes)
         columns["prediction"] = names[holdout.predictions.argmax(axis=1)].tolist()
         for number, name in enumerate(model.classes):
-            columns[f"probability_{name}"] = holdout.predictions[:, number]
+            columns[f"{PROBABILITY}{name}"] = holdout.predictions[:, number]
     for name, values in holdout.slices.items():
-        columns.setdefault(name, table.get_column(name) if name in table.columns else values.tolist())
+        columns[name] = values.tolist() if name == MONTH else table.get_column(name)
     return columns
 
 

@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.domain import layout
-from leverframe.domain.features.training_set import AS_OF, LABEL, Label, LabelKind
+from leverframe.domain.features.reserved import MONTH, in_predictions
+from leverframe.domain.features.training_set import AS_OF, Label, LabelKind
 from leverframe.domain.model.evaluate.bootstrap import local_days
 from leverframe.domain.model.evaluate.metrics import AnyJudge, judge
 from leverframe.domain.model.evaluate.weighing import Floats
 from leverframe.domain.model.table import Table, column, texts
 from leverframe.errors import DefinitionError, EstimatorError, LabelError, nearest
 
-MONTH = "month"  # slice of every case: the calendar month of as_of
 MOST_VALUES = 200  # of a slice column: more would be a list, not an overview
-
-_RESERVED = (AS_OF, LABEL, "score", "prediction")
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,11 @@ def sliced(table: Table, names: Sequence[str], days: NDArray[np.datetime64]) -> 
         if name == MONTH:
             found[name] = days.astype("datetime64[M]").astype(np.str_)
             continue
-        if name in _RESERVED or name not in table.columns:
+        if in_predictions(name) or name not in table.columns:
             raise DefinitionError(
                 f"`{name}` in evaluate.slices is not a column to slice by",
                 why=f"{layout.HOLDOUT} keeps the key, the spine's columns and the features; `{MONTH}` always works",
-                next=nearest(name, [each for each in [*table.columns, MONTH] if each not in _RESERVED]),
+                next=nearest(name, [each for each in [*table.columns, MONTH] if not in_predictions(each)]),
             )
         found[name] = texts(column(table, name, file=layout.HOLDOUT))
         count = len(np.unique(found[name]))

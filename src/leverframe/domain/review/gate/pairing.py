@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.domain import layout
+from leverframe.domain.features.reserved import MONTH, PROBABILITY
 from leverframe.domain.model.artefacts import Artefacts, read_as
 from leverframe.domain.model.evaluate.bootstrap import MINIMUM_DAYS
 from leverframe.domain.model.evaluate.evaluation import Predictor, assembled, predicted
-from leverframe.domain.model.evaluate.holdout import MONTH, Holdout, with_classes
+from leverframe.domain.model.evaluate.holdout import Holdout, with_classes
 from leverframe.domain.model.evaluate.weighing import Floats
 from leverframe.domain.model.table import Table, Tables, column
 from leverframe.domain.model.train import ModelDescription
@@ -210,7 +211,7 @@ def _written_predictions(side: Side) -> Floats:
     """Return what the stage `evaluate` wrote, for each row of the side's hold-out."""
     written, model = side.tables.read(layout.PREDICTIONS), side.model
     names = {"binary": ["score"], "regression": ["prediction"]}.get(
-        model.label.kind, [f"probability_{each}" for each in model.classes]
+        model.label.kind, [f"{PROBABILITY}{each}" for each in model.classes]
     )
     columns: list[NDArray[Any]] = [column(written, name, file=layout.PREDICTIONS).to_numpy() for name in names]
     predictions: Floats = np.stack(columns, axis=1).astype(np.float64)

@@ -1,0 +1,158 @@
+"""Files read as one table: columns by their own names and exact types, rows with their place.
+
+DuckDB gives columns such as ``file_row_number`` to every file, and one of the same name in the file hides
+it; it takes ``v`` and ``V`` for one column, folders called ``a=b`` for columns, and makes one type of
+several by rounding. So here each column is read under a number, and types are made equal without loss or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+
+from leverframe.adapters.duckdb.sql import column, parquet, sql_type, type_of
+from leverframe.domain.data.column_types import EXACT, NOTHING, common, differ_in_case, floating, mixed, two_types
+from leverframe.domain.features.reserved import same_but_case
+
+FILE, PLACE = "__file", "__place"  # which file a row stands in, and at which place, both from 0
+
+Types = dict[str, str]  # column to type, in the order of the file
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A SELECT of all columns of some files, with ``FILE`` and ``PLACE`` of each row; the types of the columns."""
+
+    types: Mapping[str, str]
+    sql: str
+
+
+def relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Relation:
+    """Return files as one table; raises ``SourceError`` for columns that differ in case only or have no common type."""
+    found = {file: _types(connection, file) for file in files}
+    first, *others = found.values()
+    if all(list(first.items()) == list(each.items()) for each in others):
+        shown = [f"c{number} AS {column(name)}" for number, name in enumerate(first)]
+        place = [f"file_index::BIGINT AS {FILE}", f"file_row_number::BIGINT AS {PLACE}"]
+        source = f"{parquet(files)} t({_numbered(first)})"
+        return Relation(_named(connection, files, first), f"SELECT {', '.join([*shown, *place])} FROM {source}")
+    names = dict.fromkeys(name for types in found.values() for name in types)
+    refuse_same(names, files)
+    together = {name: _common(connection, name, found) for name in names}
+    parts = [_part(number, file, types, together) for number, (file, types) in enumerate(found.items())]
+    return Relation(together, " UNION ALL ".join(parts))
+
+
+def refuse_same(names: Sequence[str] | Mapping[str, object], files: Sequence[Path]) -> None:
+    """Raise ``SourceError`` for names of columns that differ in case only."""
+    twice = same_but_case(names)
+    if twice:
+        raise differ_in_case(twice, where(files[0]))
+
+
+def where(file: Path) -> str:
+    """Return a file as an error names it."""
+    return f"{file.name} of {file.parent.name}"
+
+
+def _types(connection: duckdb.DuckDBPyConnection, file: Path) -> Types:
+    described = connection.execute(f"DESCRIBE SELECT * FROM {parquet([file])}").fetchall()
+    names = pq.read_schema(file).names  # DuckDB would give a new name to the second of `v` and `V`
+    refuse_same(names, [file])
+    return {name: type_of(dtype) for name, (_, dtype, *_) in zip(names, described, strict=True)}
+
+
+def _named(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], types: Types) -> Types:
+    """Return the types, ``NOTHING`` for texts without any value: so CSV files show a column that is empty."""
+    texts = [name for name, each in types.items() if each == "text"]
+    empty = _without_value(connection, files, texts) if texts else set()
+    return {name: NOTHING if name in empty else each for name, each in types.items()}
+
+
+def _without_value(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], names: Sequence[str]) -> set[str]:
+    """Return which columns have no value in the files, as far as their footers tell."""
+    listed = ", ".join("?" for _ in files)
+    counts = connection.execute(
+        "SELECT path_in_schema, sum(num_values) = sum(stats_null_count) AND count(*) = count(stats_null_count) "
+        f"FROM parquet_metadata([{listed}]) GROUP BY ALL",
+        [str(file) for file in files],
+    ).fetchall()
+    return {name for name, empty in counts if empty and name in set(names)}
+
+
+def _common(connection: duckdb.DuckDBPyConnection, name: str, found: Mapping[Path, Types]) -> str:
+    """Return the type of a column over all files; raises ``SourceError`` where there is none."""
+    held = {file: types[name] for file, types in found.items() if name in types}
+    kinds = set(held.values())
+    if len(kinds) > 1:  # a column without a value has no type, whatever the file says
+        filled = {file: each for file, each in held.items() if not _is_empty(connection, file, name)}
+        kinds = set(filled.values()) or {NOTHING}
+        held = filled or held
+    elif kinds == {"text"} and name in _without_value(connection, list(held), [name]):
+        return NOTHING
+    together = next(iter(kinds))
+    for other in sorted(kinds):
+        wider = common(together, other)
+        if wider is None:
+            return _by_values(connection, name, held)
+        together = wider
+    return together
+
+
+def _is_empty(connection: duckdb.DuckDBPyConnection, file: Path, name: str) -> bool:
+    if name in _without_value(connection, [file], [name]):
+        return True
+    (count,) = connection.execute(f"SELECT count({column(name)}) FROM {parquet([file])}").fetchone() or (0,)
+    return not count
+
+
+def _by_values(connection: duckdb.DuckDBPyConnection, name: str, held: Mapping[Path, str]) -> str:
+    """Return a type for whole numbers in some files and doubles in others, if one holds every value."""
+    files = list(held)
+    clash = next((one, other) for one, other in combinations(files, 2) if common(held[one], held[other]) is None)
+    error = two_types(name, *((held[file], where(file)) for file in clash))
+    if not all(held[one] == held[other] or common(held[one], held[other]) or mixed(held[one], held[other])
+               for one, other in combinations(files, 2)):  # fmt: skip
+        raise error
+    whole = [file for file in files if not floating(held[file])]
+    doubles = [file for file in files if floating(held[file])]
+    if _none(connection, whole, f"abs({column(name)}::HUGEINT) > {EXACT}"):
+        return "float64"
+    value = column(name)
+    if _none(connection, doubles, f"isfinite({value} / 2) AND ({value} <> trunc({value}) OR abs({value}) > {EXACT})"):
+        together = held[whole[0]]
+        for file in whole:
+            together = common(together, held[file]) or together
+        return common(together, "int64") or together
+    raise error
+
+
+def _none(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], condition: str) -> bool:
+    (count,) = connection.execute(f"SELECT count(*) FROM {parquet(files)} WHERE {condition}").fetchone() or (0,)
+    return not count
+
+
+def _part(number: int, file: Path, types: Types, together: Mapping[str, str]) -> str:
+    """Return the SELECT of one file, each column in the type that it has over all files."""
+    places = {name: f"c{place}" for place, name in enumerate(types)}
+    shown = [f"{_cast(places.get(name), types.get(name), dtype)} AS {column(name)}" for name, dtype in together.items()]
+    place = [f"{number}::BIGINT AS {FILE}", f"file_row_number::BIGINT AS {PLACE}"]
+    return f"SELECT {', '.join([*shown, *place])} FROM {parquet([file])} t({_numbered(types)})"
+
+
+def _cast(place: str | None, held: str | None, wanted: str) -> str:
+    if place is None or (held != wanted and NOTHING in (held, wanted)):
+        return "NULL" if wanted == NOTHING else f"NULL::{sql_type(wanted)}"
+    if held == wanted:
+        return place
+    finite = f"CASE WHEN isfinite({place} / 2) THEN {place} END" if floating(str(held)) else place
+    return f"TRY_CAST({finite} AS {sql_type(wanted)})"  # a file whose column has no value may be of any type
+
+
+def _numbered(types: Types) -> str:
+    return ", ".join(f"c{number}" for number in range(len(types)))
