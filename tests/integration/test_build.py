@@ -153,10 +153,11 @@ def test_doors_for_outcomes_and_accidents_stay_shut(world: dict[str, Any], tmp_p
     no_measure = {"measures": {}, "labels": STAR["labels"], "dimensions": lookup}
     with pytest.raises(LeakError, match="dimension `p` cannot show `y`"):
         Star.model_validate(STAR | no_measure)
+    with pytest.raises(LeakError, match="dimension `p` looks up `outcomes`, whose rows belong to rows of the spine"):
+        Star.model_validate(STAR | {"dimensions": {"p": lookup["p"] | {"columns": ["id"]}}})
     write_world(world, tmp_path)
     misspelt = {"e": {"table": "events", "known_at": "seen_at", "max_lag": "3d", "reveals": ["w"]}}
     for change, words in (
-        ({"dimensions": {"p": lookup["p"] | {"columns": ["id"]}}}, "looks up `outcomes`, which changes over time"),
         ({"facts": STAR["facts"] | misspelt},
          "`reveals` of a fact needs the column `w`"),
         ({"spine": STAR["spine"] | {"columns": ["known_at"]}}, "`known_at` is a reserved name"),

@@ -166,7 +166,6 @@ def test_only_the_first_version_has_to_come_in_time(world: World, tmp_path: Path
         ({"corrections": {"event": {"key": "event", "recorded_at": "recorded_at"}}}, "names `event`, which is not"),
         ({"corrections": {"visits": {"key": "place", "recorded_at": "recorded_at"}}}, "the spine by `visit`"),
         ({"corrections": {"events": {"key": "event", "recorded_at": "recorded"}}}, "needs the column `recorded`"),
-        ({"corrections": {"events": {"key": "event", "recorded_at": "v"}}}, "`v` of table `events` is number"),
         ({"dimensions": {"e": {"table": "events", "key": "place", "columns": ["g"],
                                "as_of": {"tolerance": "1d"}}}}, "whose rows are corrected"),
     ],
@@ -177,6 +176,13 @@ def test_a_declaration_that_cannot_work_is_refused(
     """By name, before anything is built."""
     with pytest.raises(DefinitionError, match=words):
         built(plan_of(CORRECTED | change), world, tmp_path)
+
+
+def test_versions_need_a_timestamp_to_be_put_in_order(world: World, tmp_path: Path) -> None:
+    """A number says nothing of when a version arrived."""
+    star = CORRECTED | {"corrections": {"events": {"key": "event", "recorded_at": "v"}}}
+    with pytest.raises(SourceError, match="`v` of table `events` is number, not a timestamp"):
+        built(plan_of(star), world, tmp_path)
 
 
 def trained(plan: Plan, world: World, then: datetime) -> list[dict[str, Any]]:

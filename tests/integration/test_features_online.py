@@ -36,6 +36,7 @@ from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,
     MARCH,
+    STAR,
     TYPES,
     WORLD,
     ZONE,
@@ -109,7 +110,7 @@ def test_a_correction_after_the_snapshot_changes_nothing_for_earlier_moments(wor
 @given(worlds(), st.sampled_from(["0s", "45m", "2d"]))
 def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, ahead: str) -> None:
     """The way of single requests, over every verb: no value differs, and the same keys are counted as missing."""
-    plan = plan_of(ahead=ahead)
+    plan = plan_of(included(), ahead=ahead)
     with TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(world, root)
@@ -132,11 +133,19 @@ def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, ahea
         store.close()
 
 
-def test_a_step_of_corrected_events_has_no_short_way(tmp_path: Path) -> None:
+def included() -> dict[str, Any]:
+    """Return the star whose rows also see what happened to themselves."""
+    facts = {name: fact | ({} if name == "events" else {"own": "include"}) for name, fact in STAR["facts"].items()}
+    return STAR | {"facts": facts}
+
+
+@pytest.mark.parametrize(("star", "types"), [(STAR, TYPES), (CORRECTED, CORRECTED_TYPES)])
+def test_a_step_whose_events_are_seen_one_by_one_has_no_short_way(
+    star: dict[str, Any], types: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
     """It says so, and the way of many rows answers."""
-    plan = plan_of(CORRECTED)
-    world = small_world()
-    write_world(world, tmp_path, CORRECTED_TYPES)
+    plan = plan_of(star)
+    write_world(small_world(), tmp_path, types)
     assert not RowByRow(plan, taken(plan, tmp_path)).fits
 
 
@@ -207,7 +216,7 @@ def small(tmp_path: Path) -> tuple[Plan, Store]:
 def test_a_request_in_text_is_answered_with_provenance(tmp_path: Path) -> None:
     """Values, their table and key, the rows that were read, and where each window opens."""
     plan, store = small(tmp_path)
-    fields = {"k": "a", "g": "0", "x": ""}
+    fields = {"id": "9", "k": "a", "g": "0", "x": ""}
     answer = answered(plan, store, parsed(plan, fields, moment("2020-03-02T08:30-05:00"), store.about()))
     told = {each.feature: each for each in answer.origins}
     assert list(answer.values) == plan.features()
@@ -227,7 +236,7 @@ def test_a_request_in_text_is_answered_with_provenance(tmp_path: Path) -> None:
 def test_a_feature_given_by_its_name_goes_before_the_snapshot(tmp_path: Path) -> None:
     """As a forecast of the weather would be, which no table has yet."""
     plan, store = small(tmp_path)
-    fields = {"k": "a", "g": "0", "x": "1.5", "state_level": "7.5", "state_mode": "on"}
+    fields = {"id": "9", "k": "a", "g": "0", "x": "1.5", "state_level": "7.5", "state_mode": "on"}
     answer = answered(plan, store, parsed(plan, fields, moment("2020-03-02T12:00Z"), store.about()))
     assert (answer.values["state_level"], answer.values["state_mode"]) == (7.5, "on")
     assert next(each.table for each in answer.origins if each.feature == "state_level") == "request"
@@ -236,12 +245,14 @@ def test_a_feature_given_by_its_name_goes_before_the_snapshot(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("fields", "at", "said"),
     [
-        ({"g": "0", "x": "1"}, "2020-03-02T12:00Z", "lacks `k`"),
+        ({"id": "9", "g": "0", "x": "1"}, "2020-03-02T12:00Z", "lacks `k`"),
+        ({"k": "a", "g": "0", "x": "1"}, "2020-03-02T12:00Z", "lacks `id`"),  # of which own events are left out
+        ({"id": "nine", "k": "a", "g": "0", "x": "1"}, "2020-03-02T12:00Z", "`id` is a number, not `nine`"),
         ({"k": "a", "g": "0", "x": "1", "kk": "1"}, "2020-03-02T12:00Z", "`kk` is no field"),
         ({"k": "a", "g": "zero", "x": "1"}, "2020-03-02T12:00Z", "`g` is a number, not `zero`"),
         ({"k": "a", "g": "0", "x": "1"}, "2020-03-02T12:00", "no time zone"),
         ({"k": "a", "g": "0", "x": "1"}, "noon", "no moment"),
-        ({"k": "a", "g": "0", "x": "1"}, "2019-03-02T12:00Z", "cannot answer for 2019-03-02"),
+        ({"id": "9", "k": "a", "g": "0", "x": "1"}, "2019-03-02T12:00Z", "cannot answer for 2019-03-02"),
     ],
 )
 def test_a_request_that_cannot_be_answered_is_refused(

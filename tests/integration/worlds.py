@@ -27,6 +27,7 @@ TYPES: dict[str, dict[str, Any]] = {
     "states": {"who": pl.String, "level": pl.Float64, "mode": pl.String},
     "places": {"k": pl.String, "size": pl.Int64},
     "outcomes": {"id": pl.Int64, "y": pl.Float64, "settled_at": MOMENT},
+    "notes": {"id": pl.Int64, "k": pl.String, "v": pl.Float64, "t": pl.String, "read_at": MOMENT},
 }
 STAR: dict[str, Any] = {
     "entities": {"visit": ["id"], "place": ["k"], "pair": ["k", "g"], "slot": ["k", "hour"]},
@@ -39,6 +40,8 @@ STAR: dict[str, Any] = {
     "facts": {
         "events": {"table": "events", "known_at": "seen_at", "max_lag": "3d"},
         "outcomes": {"table": "outcomes", "known_at": "settled_at", "max_lag": "60d"},
+        "notes": {"table": "notes", "known_at": "read_at", "max_lag": "3d", "own": "exclude"},
+        "read": {"table": "notes", "known_at": "event_time", "max_lag": "3d", "own": "include"},
     },
     "dimensions": {
         "place": {"table": "places", "key": "place", "columns": ["size"]},
@@ -65,6 +68,16 @@ STAR: dict[str, Any] = {
         "pair": {"fact": "events", "key": "pair", "of": {"v": ["mean"], "n": ["max"]}, "windows": ["20d"]},
         "past": {"fact": "outcomes", "of": {"y": ["mean"]}, "windows": ["20d"]},
         "slot": {"fact": "events", "key": "slot", "of": {"n": ["count"]}, "windows": ["20d"]},
+        "others": {
+            "fact": "notes",
+            "of": {
+                "v": ["mean", "sum", "count", "min", "max", "last", "distinct", {"share_above": 0.5}],
+                "t": ["last", "distinct"],
+            },
+            "windows": ["2h", "20d"],
+        },
+        "beside": {"fact": "notes", "key": "place", "of": {"v": ["sum", "max"]}, "windows": ["2d"]},
+        "mine": {"fact": "read", "key": "visit", "of": {"id": ["count"]}, "windows": ["20d"]},
     },
     "labels": {
         "high": {"fact": "outcomes", "column": "y", "kind": "binary", "at_least": 1},
@@ -78,6 +91,7 @@ CORRECTED_TYPES: dict[str, dict[str, Any]] = TYPES | {
     "visits": TYPES["visits"] | _RECORDED,
     "events": TYPES["events"] | {"e": pl.Int64} | _RECORDED,
     "outcomes": TYPES["outcomes"] | _RECORDED,
+    "notes": TYPES["notes"] | {"e": pl.Int64} | _RECORDED,
 }
 CORRECTED: dict[str, Any] = STAR | {
     "entities": STAR["entities"] | {"event": ["e"]},
@@ -86,17 +100,21 @@ CORRECTED: dict[str, Any] = STAR | {
         "visits": {"key": "visit", "recorded_at": "recorded_at"},
         "events": {"key": "event", "recorded_at": "recorded_at"},
         "outcomes": {"key": "visit", "recorded_at": "recorded_at"},
+        "notes": {"key": "event", "recorded_at": "recorded_at"},
     },
 }
 
 # Few places, few moments on a coarse grid: ties, duplicates and empty windows are the common case.
 start = datetime(2020, 2, 28, tzinfo=UTC)
+MORNING = datetime(2020, 3, 1, 5, tzinfo=UTC)  # at which March begins in New York
 moments = st.one_of(
     st.integers(0, 40).map(lambda step: start + timedelta(hours=step * 2)),
     st.integers(0, 400).map(lambda step: start + timedelta(minutes=step * 15)),
     st.integers(0, 60).map(lambda day: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=day)),
 )
 lags = st.sampled_from([timedelta(0), timedelta(minutes=1), timedelta(hours=2), timedelta(days=3)])
+# An arrival, or a fact's column, that tells of a time before the event moves nothing: the event does not wait for it.
+delays = st.one_of(lags, lags.map(lambda lag: -lag))
 places = st.sampled_from(["a", "b", "é'\"", None])
 numbers = st.one_of(
     st.none(),
@@ -109,21 +127,21 @@ numbers = st.one_of(
 def visits(draw: Any) -> list[dict[str, Any]]:
     """Draw visits of March, in no order, two of them maybe at one moment."""
     steps = draw(st.lists(st.integers(0, 70), min_size=1, max_size=8))
-    at = [datetime(2020, 3, 1, 5, tzinfo=UTC) + timedelta(minutes=step * 30) for step in steps]
+    at = [MORNING + timedelta(minutes=step * 30) for step in steps]
     rows = [
         {"id": number, "k": draw(places), "g": draw(st.integers(0, 1)), "x": draw(numbers), "event_time": each}
         for number, each in enumerate(at)
     ]
-    return [row | {"known_at": row["event_time"]} for row in rows]
+    return [row | {"known_at": row["event_time"] + draw(delays)} for row in rows]
 
 
 events = st.lists(
     st.builds(
-        lambda at, lag, k, g, v, n, t, seen: {
-            "k": k, "g": g, "v": v, "n": n, "t": t, "event_time": at, "known_at": at + lag,
+        lambda at, lag, late, k, g, v, n, t, seen: {
+            "k": k, "g": g, "v": v, "n": n, "t": t, "event_time": at, "known_at": at + late,
             "seen_at": at + lag if seen else None,
         },
-        moments, lags, places, st.integers(0, 1), numbers, st.one_of(st.none(), st.integers(-(2**60), 2**60)),
+        moments, delays, delays, places, st.integers(0, 1), numbers, st.one_of(st.none(), st.integers(-(2**60), 2**60)),
         st.sampled_from(["p", "q", None]), st.integers(0, 9).map(bool),
     ),
     max_size=30,
@@ -133,9 +151,20 @@ states = st.lists(
         lambda at, lag, who, level, mode: {
             "who": who, "level": level, "mode": mode, "event_time": at, "known_at": at + lag
         },
-        moments, lags, places, numbers, st.sampled_from(["on", "off", None]),
+        moments, delays, places, numbers, st.sampled_from(["on", "off", None]),
     ),
     max_size=15,
+)  # fmt: skip
+notes = st.lists(
+    st.builds(
+        lambda at, lag, late, id_, k, v, t, seen: {
+            "id": id_, "k": k, "v": v, "t": t, "event_time": at, "known_at": at + late,
+            "read_at": at + lag if seen else None,
+        },
+        moments, delays, delays, st.none() | st.integers(0, 8), places, numbers,
+        st.sampled_from(["p", "q", None]), st.integers(0, 9).map(bool),
+    ),
+    max_size=20,
 )  # fmt: skip
 
 
@@ -144,17 +173,21 @@ def worlds(draw: Any) -> World:
     """Draw all tables of the star."""
     rows = draw(visits())
     settled = draw(st.lists(st.sampled_from([row["id"] for row in rows]), unique=True))
+    happened = [
+        draw(st.sampled_from([rows[each]["event_time"], MORNING])) for each in settled
+    ]  # maybe before the visit
     outcomes = [
-        {"id": each, "y": draw(numbers), "event_time": rows[each]["event_time"]}
+        {"id": each, "y": draw(numbers), "event_time": at, "known_at": at + draw(delays)}
         | {"settled_at": draw(st.one_of(st.none(), moments))}
-        for each in settled
+        for each, at in zip(settled, happened, strict=True)
     ]
     return {
         "visits": rows,
         "events": draw(events),
         "states": draw(states),
         "places": [{"k": k, "size": n} for n, k in enumerate(draw(st.lists(places, unique=True)))],
-        "outcomes": [row | {"known_at": row["settled_at"] or row["event_time"]} for row in outcomes],
+        "outcomes": outcomes,
+        "notes": draw(notes),
     }
 
 
@@ -162,8 +195,9 @@ def worlds(draw: Any) -> World:
 def corrected_worlds(draw: Any) -> World:
     """Draw tables in which rows come again: late, changed, with another key, taken back, or all of it."""
     world: World = draw(worlds())
-    world["events"] = [row | {"e": number} for number, row in enumerate(world["events"])]
-    change = {"visits": ["k", "x"], "events": ["k", "v", "n", "t"], "outcomes": ["y"]}
+    for table in ("events", "notes"):
+        world[table] = [row | {"e": number} for number, row in enumerate(world[table])]
+    change = {"visits": ["k", "x"], "events": ["k", "v", "n", "t"], "outcomes": ["y"], "notes": ["id", "k", "v", "t"]}
     for table, columns in change.items():
         rows = [row | {"recorded_at": draw(st.none() | moments)} for row in world[table]]
         again = draw(st.lists(st.sampled_from(rows), max_size=10)) if rows else []
@@ -176,12 +210,14 @@ def _corrected(draw: Any, row: dict[str, Any], columns: set[str]) -> dict[str, A
     """Draw another version of a row; what it says of the moment may be new, or that nothing happened."""
     drawn = {
         "k": places, "x": numbers, "v": numbers, "y": numbers, "t": st.sampled_from(["p", "q", None]),
-        "n": st.none() | st.integers(-3, 3),
+        "n": st.none() | st.integers(-3, 3), "id": st.none() | st.integers(0, 8),
     }  # fmt: skip
     new = {name: draw(drawn[name]) for name in sorted(columns)} | {"recorded_at": draw(st.none() | moments)}
-    for known in ("seen_at", "settled_at"):
+    for known in ("seen_at", "settled_at", "read_at"):
         if known in row and draw(st.booleans()):
-            new[known] = draw(st.none() | st.just(row["event_time"] + draw(lags)))
+            new[known] = draw(st.none() | st.just(row["event_time"] + draw(delays)))
+    if draw(st.booleans()):
+        new["known_at"] = row["event_time"] + draw(delays)
     return row | new
 
 
@@ -237,6 +273,7 @@ def small_world() -> World:
         ],
         "events": [{"k": "a", "g": 0, "v": 2.0, "n": 1, "t": "p", "event_time": at, "known_at": at, "seen_at": at}],
         "states": [],
+        "notes": [],
         "places": [{"k": "a", "size": 1}],
         "outcomes": [{"id": 0, "y": 1.0, "event_time": at, "known_at": at, "settled_at": at}],
     }

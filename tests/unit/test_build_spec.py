@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from leverframe.documents import validated
-from leverframe.domain.features.plan import compile_star, select
+from leverframe.domain.features.plan import Windows, compile_star, select
 from leverframe.domain.features.star import Star, duration, read_star
 from leverframe.domain.features.star_picture import mermaid, plan_lines, short
 from leverframe.errors import DefinitionError, LeakError, LeverframeError, SettingsError
@@ -32,7 +32,7 @@ def shop(**changes: Any) -> Star:
     return validated(Star, copy.deepcopy(SHOP) | changes, name="star.yaml")
 
 
-@pytest.mark.parametrize("column", ["amount", "basket", "paid_at", "known_at"])
+@pytest.mark.parametrize("column", ["amount", "basket", "paid_at"])
 def test_an_outcome_cannot_be_selected_on_the_spine(column: str) -> None:
     """Whether revealed by name, used by a measure or label, or the moment itself: refused with the reason."""
     with pytest.raises(LeakError) as caught:
@@ -40,6 +40,53 @@ def test_an_outcome_cannot_be_selected_on_the_spine(column: str) -> None:
     assert f"`{column}` cannot be selected on the spine: it is an outcome" in caught.value.what
     assert "the fact `orders` reveals it at `paid_at`" in caught.value.why
     assert "measure of `orders`" in caught.value.next
+
+
+@pytest.mark.parametrize("column", ["known_at", "recorded_at"])
+def test_the_arrival_of_a_row_cannot_be_selected_on_the_spine(column: str) -> None:
+    """It is never before the row's event, whatever facts the table has."""
+    spine = SHOP["spine"] | {"columns": ["device", column]}
+    with pytest.raises(LeakError, match=f"`{column}` cannot be selected on the spine: it is when the row arrived"):
+        shop(spine=spine, corrections={"visits": {"key": "visit", "recorded_at": "recorded_at"}})
+
+
+REFUNDS = {"refunds": {"table": "refunds", "known_at": "paid_back_at", "max_lag": "1d"}}
+
+
+def own(columns: dict[str, Any], key: list[str] | None = None, measure: str = "customer") -> tuple[str, ...] | None:
+    """Return what a measure of refunds leaves out as a row's own."""
+    entities = SHOP["entities"] | ({"visit": key} if key else {})
+    refunded = {"fact": "refunds", "key": measure, "of": {"euros": ["sum"]}, "windows": ["7d"]}
+    facts = {"refunds": REFUNDS["refunds"] | columns}
+    plan = compile_star(shop(entities=entities, facts=SHOP["facts"] | facts, measures={"m": refunded}))
+    (step,) = plan.steps
+    return step.own if isinstance(step, Windows) else None
+
+
+def test_own_events_of_other_tables_are_left_out_as_the_star_says() -> None:
+    """Only a table that could hold some needs the word; where event_time is part of the key none can count."""
+    assert own({"own": "exclude"}) == ("visit_id",)
+    assert own({"own": "include"}) == ()
+    assert own({}) is None
+    assert own({}, key=["visit_id", "event_time"]) == ()
+    with pytest.raises(DefinitionError, match="measure `m` has only a row's own events") as caught:
+        own({"own": "exclude"}, measure="visit")
+    assert "`own: include` at the fact `refunds`" in caught.value.next
+    with pytest.raises(DefinitionError, match="says `own: include`, and its table is that of the spine"):
+        shop(facts={"orders": SHOP["facts"]["orders"] | {"own": "include"}})
+
+
+def test_a_row_never_sees_its_own_label() -> None:
+    """The table of a label belongs to the spine without a word; a lookup in it would show whole rows."""
+    facts = SHOP["facts"] | REFUNDS
+    labels = {"refunded": {"fact": "refunds", "column": "euros", "kind": "regression"}}
+    measures = {"m": {"fact": "refunds", "of": {"euros": ["sum"]}, "windows": ["7d"]}}
+    (step,) = compile_star(shop(facts=facts, labels=labels, measures=measures)).steps
+    assert isinstance(step, Windows)
+    assert step.own == ("visit_id",)
+    lookup = {"table": "refunds", "key": "customer", "columns": ["state"], "as_of": {"tolerance": "1d"}}
+    with pytest.raises(LeakError, match="dimension `d` looks up `refunds`, whose rows belong to rows of the spine"):
+        shop(facts=facts, labels=labels, dimensions={"d": lookup})
 
 
 def test_an_outcome_cannot_be_part_of_a_key() -> None:

@@ -18,12 +18,12 @@ import polars as pl
 from leverframe.domain import layout
 from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader
 from leverframe.domain.data.placeholders import path_of
+from leverframe.domain.data.times import DATE, EVENT_TIME, KNOWN_AT, LOCAL, MOMENT, NANOSECONDS
 from leverframe.domain.model.table import column as table_column
 from leverframe.domain.partition import Partition
 from leverframe.errors import SourceError
 from leverframe.files import replacing
 
-EVENT_TIME, KNOWN_AT = "event_time", "known_at"
 _ROW_GROUP = 200_000  # rows: small enough to skip by time, large enough to compress
 _UTC = pl.Datetime("us", "UTC")
 _MEND_SOURCE = "look at the source, and at its transform in sources.py"
@@ -56,11 +56,24 @@ class PolarsFrames:
             raise _unreadable(_shown(reader), error, _MEND_SOURCE) from error
 
     def columns(self, name: str, frame: pl.LazyFrame) -> Mapping[str, str]:
-        """Return the columns with their types: ``moment`` for one with a time zone, else the type's own name."""
+        """Return the columns with their kinds as ``times`` calls them; of others the type's own name."""
         try:
             return {column: _kind(dtype) for column, dtype in frame.collect_schema().items()}
         except _UNREADABLE as error:
             raise _unreadable(f"table `{name}`", error, _MEND_SOURCE) from error
+
+    def in_microseconds(self, name: str, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return the frame with its timestamps that have a zone in microseconds of UTC, where that loses nothing."""
+        try:
+            kinds = self.columns(name, frame)
+            finer = [each for each, kind in kinds.items() if kind == NANOSECONDS]
+            lost = frame.select((pl.col(finer).dt.nanosecond() % 1000 != 0).any()).collect().row(0) if finer else ()
+        except _UNREADABLE as error:
+            raise _unreadable(f"table `{name}`", error, _MEND_SOURCE) from error
+        kept = {each for each, digits in zip(finer, lost, strict=True) if digits}
+        # A timestamp too far away for microseconds is null: never.
+        zoned = [each for each, kind in kinds.items() if kind in (MOMENT, NANOSECONDS) and each not in kept]
+        return frame.with_columns(pl.col(zoned).cast(_UTC, strict=False))
 
     def cut(self, frame: pl.LazyFrame, times: tuple[str, str], start: datetime, end: datetime) -> pl.LazyFrame:
         """Return the rows of ``[start, end)``, and those of no known time, ordered by event time."""
@@ -215,8 +228,8 @@ def _lazy(given: Any) -> pl.LazyFrame:
 
 def _kind(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.Datetime):
-        return "moment" if dtype.time_zone else "local time"
-    return str(dtype)
+        return LOCAL if dtype.time_zone is None else NANOSECONDS if dtype.time_unit == "ns" else MOMENT
+    return DATE if dtype == pl.Date else "text" if dtype == pl.String else str(dtype)
 
 
 def _package_folder(package: str) -> Path:

@@ -12,6 +12,7 @@ from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.snapshot_file import write
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
+from leverframe.domain.features.build import check_times
 from leverframe.domain.features.online import Span, about, online_files
 from leverframe.domain.features.request import moment, required
 from leverframe.domain.features.snapshot.store import About, Table
@@ -37,7 +38,8 @@ def snapshot(workspace: Workspace, as_of: str | None, since: str | None, out: Pa
 def described(workspace: Workspace, span: Span) -> tuple[About, Iterator[Table]]:
     """Return what a snapshot of ``span`` is of, and its tables, read one by one."""
     root, partitions, plan = workspace.root, workspace.partitions, workspace.plan
-    files = online_files(plan, span, partitions, Disk(root).exists, root)
-    kinds = DuckDBEngine().columns([root / layout.raw(plan.spine, str(partitions.groups()[-1]))])
+    files, engine = online_files(plan, span, partitions, Disk(root).exists, root), DuckDBEngine()
+    check_times(plan, {table: engine.columns(paths) for table, paths in files.items()}, partitions.timezone)
+    kinds = engine.columns([root / layout.raw(plan.spine, str(partitions.groups()[-1]))])
     fields = about(plan, span, {name: kinds[name] for name in required(plan)})
     return fields, DuckDBSnapshooter().tables(plan, files, span)

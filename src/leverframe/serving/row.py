@@ -83,9 +83,9 @@ class RowByRow:
 
 
 def _short(step: Step, store: SnapshotFile) -> bool:
-    """Tell whether a step can be read row by row: events that were corrected, and huge tables, cannot."""
+    """Tell whether a step can be read row by row: events that rows see one by one, and huge tables, cannot."""
     _, rows = store.table(table_of(step))
-    return not isinstance(step, Windows) or (step.corrected is None and rows.count <= _SMALL)
+    return not isinstance(step, Windows) or (not step.by_version and rows.count <= _SMALL)
 
 
 def _ready(step: Step, store: SnapshotFile) -> _Step:

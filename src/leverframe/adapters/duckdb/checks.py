@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 import duckdb
 
 from leverframe.adapters.duckdb.sql import column, microseconds
 from leverframe.adapters.duckdb.versions import PLACE, versions
-from leverframe.domain.features.build import EVENT_TIME
+from leverframe.domain.data.times import EVENT_TIME
+from leverframe.domain.features.build import known_too_late
 from leverframe.domain.features.plan import Corrected, LabelStep, Windows
 from leverframe.errors import LabelError, SourceError
 
@@ -39,19 +39,13 @@ def refuse_moved(sql: duckdb.DuckDBPyConnection, view: str, table: str, correcte
 
 def refuse_late(sql: duckdb.DuckDBPyConnection, step: Windows) -> None:
     """Raise ``SourceError`` for events that became known more than ``max_lag`` after they happened."""
-    table, known = column(f"t_{step.table}"), f"epoch_us({column(step.known_at)})"
-    if step.corrected:  # only the first version has to come in time: the others add no event
-        table, known = f"({versions(table, step.corrected, step.known_at)})", PLACE
-    lag = f"{known} - epoch_us({EVENT_TIME})"
+    # Only the first version has to come in time: the others add no event.
+    table = f"({versions(column(f't_{step.table}'), step.corrected, step.known_at)})"
+    lag = f"{PLACE} - epoch_us({EVENT_TIME})"
     query = f"SELECT count(*), max({lag}) FROM {table} WHERE {lag} > {microseconds(step.max_lag)}"
     late, worst = sql.execute(query).fetchone() or (0, None)
     if late:
-        raise SourceError(
-            f"{late} rows of `{step.table}` became known more than max_lag after they happened",
-            why=f"`{step.known_at}` is up to {timedelta(microseconds=worst)} later than event_time, "
-            f"max_lag is {step.max_lag}: windows could miss such a row in an earlier partition",
-            next="raise max_lag of the fact in star.yaml, or fix the rows in sources.py",
-        )
+        raise known_too_late(step, late, worst)
 
 
 def refuse_orphans(sql: duckdb.DuckDBPyConnection, label: LabelStep, table: str, spine: str) -> None:

@@ -15,22 +15,13 @@ from leverframe.adapters.duckdb.checks import refuse_duplicates, refuse_late, re
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.relations import relation
 from leverframe.adapters.duckdb.sql import column, files_error, microseconds, parquet, text
-from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, PLACE, UNTIL, newest_in_time, versions
-from leverframe.adapters.duckdb.views import ROW, create_view
+from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, IN_ORDER, KNOWN, PLACE, UNTIL, newest_in_time, versions
+from leverframe.adapters.duckdb.views import ARRIVED, ROW, create_view, in_time, known
 from leverframe.domain.data.column_types import kind
-from leverframe.domain.features.build import EVENT_TIME, KNOWN_AT, Inputs
-from leverframe.domain.features.intervals import FOREVER, Versions, over_versions
-from leverframe.domain.features.plan import (
-    RECORDED_AT,
-    Aggregate,
-    AsOfLookup,
-    Corrected,
-    Key,
-    LabelStep,
-    Lookup,
-    Plan,
-    Windows,
-)
+from leverframe.domain.data.times import EVENT_TIME
+from leverframe.domain.features.build import Inputs
+from leverframe.domain.features.intervals import FOREVER, Own, Versions, over_versions
+from leverframe.domain.features.plan import Aggregate, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.features.reserved import KNOWN_AT as LABEL_KNOWN_AT
 from leverframe.domain.features.reserved import OURS
 from leverframe.domain.features.values import numbers, shaped
@@ -38,6 +29,7 @@ from leverframe.domain.features.windows import Floats, Ints, Moments, over_event
 from leverframe.files import replacing
 
 _AT = "__at"  # the moment of a row in microseconds
+_OWN = "__own"  # which row of the spine an event belongs to
 _SHIFT = 2**60  # a moment and a row in one number, so that ties are broken inside the join
 _ROW_GROUP = 200_000
 
@@ -86,7 +78,7 @@ class _Build:
         """Run every step and write the result; return its rows."""
         plan = self._plan
         own = [*plan.keys, *plan.spine_features, *plan.calendar]
-        selected = [f"s.{column(name)}" for name in [*own, "as_of", *([RECORDED_AT] if plan.corrected else [])]]
+        selected = [f"s.{column(name)}" for name in [*own, "as_of"]]
         joins: list[str] = []
         windows: dict[str, Any] = {}
         for number, step in enumerate(plan.steps):
@@ -104,8 +96,7 @@ class _Build:
         for number, label in enumerate(plan.labels):
             own_row = self._stands_on_spine(label)
             joins += [] if own_row else [self._label(label, f"l{number}")]
-            alias = "s" if own_row else f"l{number}"
-            selected += [f"{alias}.{column(name)}" for name in label.outputs()]
+            selected += _shown_label(label, "s" if own_row else f"l{number}")
         query = f"SELECT {', '.join(selected)} FROM spine s {' '.join(joins)} ORDER BY s.{ROW}"
         self._sql.execute(
             f"COPY ({query}) TO {text(str(out))} (FORMAT parquet, COMPRESSION zstd, "
@@ -127,8 +118,8 @@ class _Build:
         moment = f"{EVENT_TIME} - {ahead} AS as_of, epoch_us({EVENT_TIME} - {ahead}) AS {_AT}"
         corrected, ahead_by = plan.corrected, microseconds(plan.ahead)
         rows = f"({newest_in_time('spine_rows', corrected, ahead_by)})" if corrected else "spine_rows"
-        recorded = [f"{column(corrected.recorded_at)} AS {RECORDED_AT}"] if corrected else []
-        selected = ", ".join([*own, *labels, moment, *recorded, ROW])
+        recorded = f"greatest({ARRIVED}, epoch_us({column(corrected.recorded_at)}))" if corrected else ARRIVED
+        selected = ", ".join([*own, *labels, moment, f"{recorded} AS {ARRIVED}", ROW])
         self._sql.execute(f"CREATE TEMP TABLE spine AS SELECT {selected} FROM {rows}")
         refuse_duplicates(self._sql, "spine", plan.spine_key, f"the spine `{plan.spine}`")
 
@@ -144,9 +135,9 @@ class _Build:
         if not isinstance(step, AsOfLookup):
             refuse_duplicates(self._sql, table, step.key.table, f"the dimension `{step.name}`")
             return f"LEFT JOIN (SELECT {names} FROM {table}) {alias} ON {' AND '.join(equal)}"
-        moment = f"(epoch_us({KNOWN_AT}) + {microseconds(step.lag)})::HUGEINT * {_SHIFT} + {ROW} AS __moment"
+        moment = f"({ARRIVED} + {microseconds(step.lag)})::HUGEINT * {_SHIFT} + {ROW} AS __moment"
         return (
-            f"ASOF LEFT JOIN (SELECT {names}, {moment} FROM {table}) {alias} "
+            f"ASOF LEFT JOIN (SELECT {names}, {moment} FROM {table} WHERE {in_time(step)}) {alias} "
             f"ON {' AND '.join([*equal, f's.{_AT}::HUGEINT * {_SHIFT} > {alias}.__moment'])}"
         )
 
@@ -161,11 +152,12 @@ class _Build:
         """Compute a window step with the kernel and return its features, in the order of the spine."""
         rows = self._rows(step.key)
         refuse_late(self._sql, step)
-        events = self._versions(step, step.corrected) if step.corrected else self._events(step)
+        events = self._versions(step) if step.by_version else self._events(step)
         values = {name: numbers(events[name]) for name in {each.column for each in step.aggregates}}
-        if step.corrected:
-            known = Versions(events["__code"], events[KNOWN], events[UNTIL], events[PLACE])
-            found = over_versions(step.aggregates, values, known, rows)
+        if step.by_version:
+            seen = Versions(events["__code"], events[KNOWN], events[UNTIL], events[PLACE])
+            own = Own(np.arange(len(rows.code)), events[_OWN]) if step.own else None
+            found = over_versions(step.aggregates, values, seen, rows, own)
         else:
             found = over_events(step.aggregates, values, Moments(events["__code"], events[_AT]), rows)
         return {each.name: _feature(each, events[each.column], found[each.name]) for each in step.aggregates}
@@ -184,28 +176,37 @@ class _Build:
 
     def _events(self, step: Windows) -> dict[str, Any]:
         """Return the events that any window can reach, sorted by key, moment and row, as arrays."""
-        table, known = column(f"t_{step.table}"), column(step.known_at)
+        table = column(f"t_{step.table}")
         equal = " AND ".join(f"e.{column(name)} = k.{column(name)}" for name in step.key.table) or "true"
         values = ", ".join(f"e.{column(name)}" for name in dict.fromkeys(a.column for a in step.aggregates))
         first, last = self._span()
         return self._fetched(
-            f"SELECT k.__code, epoch_us(e.{known}) AS {_AT}, {values} FROM {table} e JOIN keys k ON {equal} "
-            f"WHERE epoch_us(e.{known}) >= {first - microseconds(step.longest())} AND epoch_us(e.{known}) < {last} "
-            f"ORDER BY k.__code, epoch_us(e.{known}), e.{ROW}"
+            f"SELECT k.__code, e.{_AT}, {values} "
+            f"FROM (SELECT *, {known(step.known_at)} AS {_AT} FROM {table}) e JOIN keys k ON {equal} "
+            f"WHERE e.{_AT} >= {first - microseconds(step.longest())} AND e.{_AT} < {last} "
+            f"ORDER BY k.__code, e.{_AT}, e.{ROW}"
         )
 
-    def _versions(self, step: Windows, corrected: Corrected) -> dict[str, Any]:
-        """Return the versions that any window can reach, sorted by the places of their events, as arrays."""
-        made = versions(column(f"t_{step.table}"), corrected, step.known_at)
+    def _versions(self, step: Windows) -> dict[str, Any]:
+        """Return the versions that any window can reach, sorted by the places of their events, as arrays.
+
+        ``_OWN`` is the place of the row of the spine that a version belongs to, -1 for none.
+        """
+        made = versions(column(f"t_{step.table}"), step.corrected, step.known_at)
         equal = " AND ".join(f"e.{column(name)} = k.{column(name)}" for name in step.key.table) or "true"
         values = ", ".join(
             f"CASE WHEN e.{HAPPENED} THEN e.{column(name)} END AS {column(name)}"
             for name in dict.fromkeys(each.column for each in step.aggregates)
         )
+        own, belongs = "", ""
+        if step.own:
+            numbered = f"SELECT {_names(step.own)}, row_number() OVER (ORDER BY {ROW}) - 1 AS {_OWN} FROM spine"
+            same = " AND ".join(f"e.{column(name)} = o.{column(name)}" for name in step.own)
+            own, belongs = f", coalesce(o.{_OWN}, -1) AS {_OWN}", f"LEFT JOIN ({numbered}) o ON {same}"
         first, last = self._span()
         return self._fetched(
-            f"SELECT k.__code, e.{KNOWN}, coalesce(e.{UNTIL}, {FOREVER}) AS {UNTIL}, e.{PLACE}, {values} "
-            f"FROM ({made}) e JOIN keys k ON {equal} "
+            f"SELECT k.__code, e.{KNOWN}, coalesce(e.{UNTIL}, {FOREVER}) AS {UNTIL}, e.{PLACE}, {values}{own} "
+            f"FROM ({made}) e JOIN keys k ON {equal} {belongs} "
             f"WHERE e.{PLACE} >= {first - microseconds(step.longest())} AND e.{KNOWN} < {last} "
             f"ORDER BY e.{PLACE}, e.{FIRST}, e.{KNOWN}, e.{ROW}"
         )
@@ -213,7 +214,7 @@ class _Build:
     def _label(self, label: LabelStep, alias: str) -> str:
         """Return the join with the label's own table, after a look at its keys."""
         plan, table = self._plan, column(f"l_{label.table}")
-        key = ", ".join(column(name) for name in label.key.table)
+        key = _names(label.key.table)
         refuse_orphans(self._sql, label, table, plan.spine)
         equal = " AND ".join(f"s.{column(name)} = {alias}.{column(name)}" for name in label.key.table)
         if label.corrected:
@@ -263,7 +264,7 @@ def _label_versions(label: LabelStep, corrected: Corrected, table: str, key: str
     """Return a SELECT of all versions of each label, and of the newest as ``_label_columns`` shows it."""
     learnt = f"CASE WHEN {HAPPENED} THEN {_learnt(label)} END"
     pair = f"{{'known_at': make_timestamptz({KNOWN}), 'value': {learnt}}}"
-    listed = f"list({pair} ORDER BY {KNOWN}, {ROW}) AS __v"
+    listed = f"list({pair} ORDER BY {IN_ORDER}) AS __v"
     made = f"SELECT {key}, {listed} FROM ({versions(table, corrected, label.known_at)}) GROUP BY {key}"
     names = [column(name) for name in label.outputs()]
     newest = ("__v[-1].value", "CASE WHEN __v[-1].value IS NOT NULL THEN __v[-1].known_at END", "__v")
@@ -272,9 +273,23 @@ def _label_versions(label: LabelStep, corrected: Corrected, table: str, key: str
 
 
 def _label_columns(label: LabelStep) -> list[str]:
-    value, known, learnt = column(label.column), column(label.known_at), _learnt(label)
-    # A value without the moment it became known cannot be used at any moment, nor a moment without a value.
+    value, since, learnt = column(label.column), known(label.known_at), _learnt(label)
+    # A value without the time from which it was known cannot be used at any time, nor a time without a value.
     return [
-        f"CASE WHEN {known} IS NOT NULL THEN {learnt} END AS {column(label.name)}",
-        f"CASE WHEN {value} IS NOT NULL THEN {known} END AS {column(label.name + LABEL_KNOWN_AT)}",
+        f"CASE WHEN {since} IS NOT NULL THEN {learnt} END AS {column(label.name)}",
+        f"CASE WHEN {value} IS NOT NULL THEN make_timestamptz({since}) END AS {column(label.name + LABEL_KNOWN_AT)}",
     ]
+
+
+def _shown_label(label: LabelStep, alias: str) -> list[str]:
+    """Return the label as the output has it: nobody can learn from it before the row of the spine arrived too."""
+    value, since, *told = (f"{alias}.{column(name)}" for name in label.outputs())
+    arrived = f"make_timestamptz(s.{ARRIVED})"
+    later = f"CASE WHEN {since} IS NOT NULL THEN greatest({since}, {arrived}) END"
+    pair = f"{{'known_at': greatest(each.known_at, {arrived}), 'value': each.value}}"
+    shown = (value, later, *(f"list_transform({versions}, lambda each: {pair})" for versions in told))
+    return [f"{what} AS {column(name)}" for what, name in zip(shown, label.outputs(), strict=True)]
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(column(name) for name in columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +14,8 @@ from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microse
 from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, versions
 from leverframe.adapters.duckdb.versions import PLACE as PLACED
 from leverframe.adapters.duckdb.versions import UNTIL as NEXT
-from leverframe.adapters.duckdb.views import ROW, create_view
-from leverframe.domain.features.build import KNOWN_AT, Files
+from leverframe.adapters.duckdb.views import ARRIVED, ROW, create_view, in_time, known
+from leverframe.domain.features.build import Files
 from leverframe.domain.features.intervals import FOREVER
 from leverframe.domain.features.online import AT, PLACE, UNTIL, Span, microseconds_of, table_of
 from leverframe.domain.features.plan import AsOfLookup, Plan, Step, Windows
@@ -54,7 +54,7 @@ class _Reading:
 def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
     view = column(f"t_{step.table}")
     types = {name: dtype for name, dtype, *_ in sql.execute(f"DESCRIBE {view}").fetchall()}
-    reading, values = _reading(step, view, span), _values(step)
+    reading, values = _reading(step, view, span), step.reads() if isinstance(step, Windows) else step.columns
     keys = {name: f"{_key(name, types[name])} AS __k{number}" for number, name in enumerate(step.key.table)}
     scales = {name: _scale(types[name]) for name in values if isinstance(step, Windows)}
     shown = {
@@ -78,23 +78,17 @@ def _reading(step: Step, view: str, span: Span) -> _Reading:
     since, until = microseconds_of(span.since), microseconds_of(span.until)
     if isinstance(step, Windows):
         first = since - microseconds(step.longest())
-        if step.corrected:
+        if step.by_version:
             made = f"({versions(view, step.corrected, step.known_at, until)})"
             moments = {AT: KNOWN, UNTIL: f"coalesce({NEXT}, {FOREVER})", PLACE: PLACED}
             return _Reading(made, f"{PLACED} >= {first}", (PLACED, FIRST, KNOWN, ROW), moments, HAPPENED)
-        known = f"epoch_us({column(step.known_at)})"
-        return _Reading(view, f"{known} < {until} AND {known} >= {first}", (known, ROW), {AT: known})
+        at = known(step.known_at)
+        return _Reading(view, f"{at} < {until} AND {at} >= {first}", (at, ROW), {AT: at})
     if isinstance(step, AsOfLookup):
-        known = f"epoch_us({KNOWN_AT})"
-        opens, first = f"{known} + {microseconds(step.lag)}", since - microseconds(step.tolerance)
-        return _Reading(view, f"{known} < {until} AND {opens} >= {first}", (opens, ROW), {AT: opens})
+        opens, first = f"{ARRIVED} + {microseconds(step.lag)}", since - microseconds(step.tolerance)
+        where = f"{ARRIVED} < {until} AND {opens} >= {first} AND {in_time(step)}"
+        return _Reading(view, where, (opens, ROW), {AT: opens})
     return _Reading(view)
-
-
-def _values(step: Step) -> Sequence[str]:
-    if isinstance(step, Windows):
-        return tuple(dict.fromkeys(each.column for each in step.aggregates))
-    return step.columns
 
 
 def _key(name: str, dtype: str) -> str:

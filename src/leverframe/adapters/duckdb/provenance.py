@@ -13,8 +13,8 @@ from leverframe.adapters.duckdb.relations import PLACE as IN_FILE
 from leverframe.adapters.duckdb.relations import relation
 from leverframe.adapters.duckdb.sql import column, files_error, microseconds
 from leverframe.adapters.duckdb.versions import HAPPENED, KNOWN, PLACE, UNTIL, versions
-from leverframe.adapters.duckdb.views import create_view
-from leverframe.domain.features.build import KNOWN_AT, Files
+from leverframe.adapters.duckdb.views import ARRIVED, create_view, in_time
+from leverframe.domain.features.build import Files
 from leverframe.domain.features.plan import AsOfLookup, Lookup, Plan, Step, Windows
 from leverframe.domain.features.star_picture import Origin
 from leverframe.errors import SourceError
@@ -58,37 +58,39 @@ def _origins(connection: duckdb.DuckDBPyConnection, step: Step, values: dict[str
     where = [f"{column(name)} = ?" for name in step.key.table]
     key, at = ", ".join(_shown(each) for each in keys), int(values["__at"])
     found = []
-    for name, read, known, opens in _reads(step, at):
-        table, moment, bounds = column(f"t_{step.table}"), "NULL::BIGINT", []
-        if isinstance(step, Windows) and step.corrected:
+    for name, read, opens in _reads(step, at):
+        table, moment, bounds, given = column(f"t_{step.table}"), "NULL::BIGINT", [], keys
+        if isinstance(step, Windows):
             table, moment = f"({versions(table, step.corrected, step.known_at, before=at)})", KNOWN
-            bounds = [f"{PLACE} >= {opens}", f"{UNTIL} IS NULL", HAPPENED]
-        elif known:
-            moment, lag = f"epoch_us({column(known)})", microseconds(step.lag) if isinstance(step, AsOfLookup) else 0
-            bounds = [f"{moment} >= {opens}", f"{moment} + {lag} < {at}"]
-        present = [f"{column(read)} IS NOT NULL"] if isinstance(step, Windows) else []
+            bounds = [f"{PLACE} >= {opens}", f"{UNTIL} IS NULL", HAPPENED, f"{column(read)} IS NOT NULL"]
+            if step.own:
+                same = " AND ".join(f"{column(each)} = ?" for each in step.own)
+                bounds, given = [*bounds, f"NOT coalesce({same}, false)"], [*keys, *(values[each] for each in step.own)]
+        elif isinstance(step, AsOfLookup):
+            moment = ARRIVED
+            bounds = [f"{moment} >= {opens}", f"{moment} + {microseconds(step.lag)} < {at}", in_time(step)]
         query = (
             f"SELECT count(*), make_timestamp(max({moment}))::VARCHAR, make_timestamp({opens})::VARCHAR "
-            f"FROM {table} WHERE {' AND '.join([*where, *bounds, *present]) or 'true'}"
+            f"FROM {table} WHERE {' AND '.join([*where, *bounds]) or 'true'}"
         )
-        rows, newest, opened = connection.execute(query, keys).fetchone() or (0, None, None)
+        rows, newest, opened = connection.execute(query, given).fetchone() or (0, None, None)
         found.append(Origin(name, _shown(values[name]), step.table, key, rows, opened, newest))
     return found
 
 
-def _reads(step: Step, at: int) -> list[tuple[str, str, str | None, str]]:
-    """Return for each feature its name, the column it reads, the column of time, and where its window opens."""
+def _reads(step: Step, at: int) -> list[tuple[str, str, str]]:
+    """Return for each feature its name, the column it reads, and where its window opens."""
 
     def before(length: timedelta) -> str:
         return str(at - microseconds(length))
 
     if isinstance(step, Windows):
-        return [(each.name, each.column, step.known_at, before(each.window)) for each in step.aggregates]
+        return [(each.name, each.column, before(each.window)) for each in step.aggregates]
     assert isinstance(step, Lookup)  # noqa: S101 - the plan has no other step
     if isinstance(step, AsOfLookup):
         opens = before(step.tolerance + step.lag)
-        return [(f"{step.name}_{name}", name, KNOWN_AT, opens) for name in step.columns]
-    return [(f"{step.name}_{name}", name, None, "NULL::BIGINT") for name in step.columns]
+        return [(f"{step.name}_{name}", name, opens) for name in step.columns]
+    return [(f"{step.name}_{name}", name, "NULL::BIGINT") for name in step.columns]
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,6 @@ from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.relations import FILE, PLACE, Relation, relation
 from leverframe.adapters.duckdb.sql import column, files_error, text
 from leverframe.domain.data.column_types import kind
-from leverframe.domain.features.plan import RECORDED_AT
 from leverframe.domain.features.reserved import KNOWN_AT, VERSIONS
 from leverframe.domain.features.split import Cut
 from leverframe.domain.features.training_set import AS_OF, LABEL
@@ -90,6 +89,4 @@ def _known(cut: Cut, columns: set[str]) -> str:
         value = f"list_filter({column(versions)}, lambda each: each.known_at < {moment})[-1].value"
     else:
         value = f"CASE WHEN {column(f'{cut.label}{KNOWN_AT}')} < {moment} THEN {label} END"
-    if RECORDED_AT in columns:  # a row that had not arrived could not be learnt from, whatever was known of it
-        value = f"CASE WHEN coalesce({RECORDED_AT} < {moment}, true) THEN {value} END"
     return value

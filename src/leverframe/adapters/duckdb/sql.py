@@ -21,7 +21,7 @@ _TYPES = {
     "UTINYINT": "uint8", "USMALLINT": "uint16", "UINTEGER": "uint32", "UBIGINT": "uint64",
     "FLOAT": "float32", "DOUBLE": "float64", "VARCHAR": "text", "BOOLEAN": "boolean", '"NULL"': NOTHING,
     "TIMESTAMP WITH TIME ZONE": "moment", "TIMESTAMP": "local time", "TIMESTAMP_S": "local time",
-    "TIMESTAMP_MS": "local time", "TIMESTAMP_NS": "nanoseconds", "TIMESTAMPTZ_NS": "nanoseconds",
+    "TIMESTAMP_MS": "local time", "TIMESTAMP_NS": "local time", "TIMESTAMPTZ_NS": "nanoseconds",
     "DATE": "date", "TIME": "time of day", "TIME_NS": "time of day", "BLOB": "bytes",
 }  # fmt: skip
 _SQL_TYPES = {each: name for name, each in reversed(_TYPES.items())}

@@ -15,7 +15,6 @@ from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, files_error, parquet, text
 from leverframe.domain.data.constraint import SAMPLES
 from leverframe.domain.data.statistics import (
-    EVENT_TIME,
     QUANTILES,
     ColumnStatistics,
     Count,
@@ -26,6 +25,7 @@ from leverframe.domain.data.statistics import (
     Survey,
     TableStatistics,
 )
+from leverframe.domain.data.times import EVENT_TIME
 from leverframe.errors import SourceError, nearest
 
 _TOP = 5  # most frequent values of a text column

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from leverframe.adapters.duckdb.sql import column
-from leverframe.adapters.duckdb.views import ROW
-from leverframe.domain.features.build import EVENT_TIME
+from leverframe.adapters.duckdb.views import ARRIVED, ROW, known
+from leverframe.domain.data.times import EVENT_TIME
 from leverframe.domain.features.plan import Corrected
 
 KNOWN, UNTIL, PLACE, FIRST = "__known", "__until", "__place", "__first"  # microseconds; FIRST is a row
 HAPPENED = "__happened"  # whether the version says that the event took place
+RECORDED = "__recorded"  # microseconds at which the version was recorded, long ago for null
+IN_ORDER = f"{KNOWN}, {RECORDED}, {ROW}"  # of the versions of one event: what is known at once is in force as recorded
+_EVER = -(2**62)
 
 
-def versions(view: str, corrected: Corrected, known_at: str, before: int | None = None) -> str:
+def versions(view: str, corrected: Corrected | None, known_at: str, before: int | None = None) -> str:
     """Return a SELECT of the versions of every event, from the first that happened on.
 
     ``before`` leaves out what was not known before that moment, in microseconds. ``UNTIL`` is
-    null for the newest version. ``FIRST`` is the row of the first version that happened.
+    null for the newest version. ``FIRST`` is the row of the first version that happened. An event
+    that is not ``corrected`` has one version.
     """
-    happened, key = f"{column(known_at)} IS NOT NULL", _key(corrected)
-    seen = f"greatest(epoch_us({column(known_at)}), epoch_us({column(corrected.recorded_at)}))"
     limit = f"{KNOWN} < {before}" if before is not None else f"{KNOWN} IS NOT NULL"
+    if corrected is None:
+        once = f"true AS {HAPPENED}, {known(known_at)} AS {KNOWN}, {KNOWN} AS {PLACE}, NULL::BIGINT AS {UNTIL}"
+        return f"SELECT * FROM (SELECT *, {once}, {ROW} AS {FIRST} FROM {view}) WHERE {limit}"
+    key, recorded = _key(corrected), f"epoch_us({column(corrected.recorded_at)})"
+    seen = f"CASE WHEN {ARRIVED} IS NOT NULL THEN greatest({ARRIVED}, epoch_us({column(known_at)}), {recorded}) END"
+    told = (
+        f"{column(known_at)} IS NOT NULL AS {HAPPENED}, {seen} AS {KNOWN}, coalesce({recorded}, {_EVER}) AS {RECORDED}"
+    )
     return (
         f"SELECT * FROM (SELECT *, "
         f"min({KNOWN}) FILTER ({HAPPENED}) OVER ({key}) AS {PLACE}, "
-        f"lead({KNOWN}) OVER ({key} ORDER BY {KNOWN}, {ROW}) AS {UNTIL}, "
-        f"first_value({ROW}) OVER ({key} ORDER BY NOT {HAPPENED}, {KNOWN}, {ROW}) AS {FIRST} "
-        f"FROM (SELECT *, {happened} AS {HAPPENED}, {seen} AS {KNOWN} FROM {view}) WHERE {limit}) "
-        f"WHERE {KNOWN} >= {PLACE}"
+        f"lead({KNOWN}) OVER ({key} ORDER BY {IN_ORDER}) AS {UNTIL}, "
+        f"first_value({ROW}) OVER ({key} ORDER BY NOT {HAPPENED}, {IN_ORDER}) AS {FIRST}, "
+        f"bool_or({HAPPENED}) OVER ({key} ORDER BY {IN_ORDER}) AS __begun "
+        f"FROM (SELECT *, {told} FROM {view}) WHERE {limit}) "
+        f"WHERE __begun"
     )
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import duckdb
 
 from leverframe.adapters.duckdb.relations import FILE, PLACE, Relation, relation
-from leverframe.adapters.duckdb.sql import column, text
+from leverframe.adapters.duckdb.sql import column, microseconds, text
 from leverframe.domain.data.column_types import EXACT, LARGE_KEY, floating, inexact_key
-from leverframe.domain.features.build import EVENT_TIME
-from leverframe.domain.features.plan import Plan
+from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT
+from leverframe.domain.features.plan import AsOfLookup, Plan
 
 ROW = "__row"  # place of a row in its table: the tie-breaker, and the order of the spine
+ARRIVED = "__arrived"  # microseconds: the later of event_time and known_at, null where either is
 _FILE = 2**36  # rows that a file may have before its numbers run into those of the next
 
 _CALENDAR = {
@@ -23,6 +24,21 @@ _CALENDAR = {
     "day_of_year": "dayofyear({local})",
     "month": "month({local})",
 }
+
+
+def known(known_at: str, table: str = "") -> str:
+    """Return since when a row counts, in microseconds: the latest of event, arrival and the fact's column.
+
+    Null without the fact's column. ``table`` is an alias with its dot.
+    """
+    told = f"{table}{column(known_at)}"
+    arrived = f"{table}{ARRIVED}"
+    return f"CASE WHEN {told} IS NOT NULL AND {arrived} IS NOT NULL THEN greatest(epoch_us({told}), {arrived}) END"
+
+
+def in_time(step: AsOfLookup) -> str:
+    """Return whether a row arrived while it could still be used."""
+    return f"{ARRIVED} - epoch_us({EVENT_TIME}) <= {microseconds(step.tolerance)}"
 
 
 def create_view(
@@ -42,6 +58,9 @@ def create_view(
         local = f"({EVENT_TIME} AT TIME ZONE {text(plan.timezone)})"
         parts = [part for part in plan.calendar if part not in columns]
         shown += [f"{_CALENDAR[part].format(local=local)} AS {column(part)}" for part in parts]
+    if EVENT_TIME in columns and KNOWN_AT in columns:  # `greatest` would skip a null
+        both = f"greatest(epoch_us({EVENT_TIME}), epoch_us({KNOWN_AT}))"
+        shown.append(f"CASE WHEN {EVENT_TIME} IS NOT NULL AND {KNOWN_AT} IS NOT NULL THEN {both} END AS {ARRIVED}")
     row = f"{FILE} * {_FILE} + {PLACE} AS {ROW}"
     connection.execute(f"CREATE TEMP VIEW {column(name)} AS SELECT {', '.join([*shown, row])} FROM ({found.sql})")
 

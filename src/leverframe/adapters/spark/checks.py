@@ -11,7 +11,8 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that every reade
 
 from leverframe.adapters.spark.tables import Table, named
 from leverframe.adapters.spark.versions import PLACE, versions
-from leverframe.domain.features.build import EVENT_TIME
+from leverframe.domain.data.times import EVENT_TIME
+from leverframe.domain.features.build import known_too_late
 from leverframe.domain.features.plan import Corrected, LabelStep, Windows
 from leverframe.errors import LabelError, SourceError
 
@@ -40,19 +41,13 @@ def refuse_moved(table: Table, name: str, corrected: Corrected) -> None:
 
 def refuse_late(step: Windows, table: Table) -> None:
     """Raise ``SourceError`` for events that became known more than ``max_lag`` after they happened."""
-    frame, known = table.frame, F.unix_micros(named(step.known_at))
-    if step.corrected:  # only the first version has to come in time: the others add no event
-        frame, known = versions(frame, step.corrected, step.known_at), F.col(PLACE)
-    lag = known - F.unix_micros(named(EVENT_TIME))
+    # Only the first version has to come in time: the others add no event.
+    frame = versions(table.frame, step.corrected, step.known_at)
+    lag = F.col(PLACE) - F.unix_micros(named(EVENT_TIME))
     late = frame.select(lag.alias("lag")).where(F.col("lag") > step.max_lag // timedelta(microseconds=1))
     found = late.agg(F.count("*").alias("rows"), F.max("lag").alias("worst")).first()
     if found and found["rows"]:
-        raise SourceError(
-            f"{found['rows']} rows of `{step.table}` became known more than max_lag after they happened",
-            why=f"`{step.known_at}` is up to {timedelta(microseconds=found['worst'])} later than event_time, "
-            f"max_lag is {step.max_lag}: windows could miss such a row in an earlier partition",
-            next="raise max_lag of the fact in star.yaml, or fix the rows in sources.py",
-        )
+        raise known_too_late(step, found["rows"], found["worst"])
 
 
 def refuse_orphans(label: LabelStep, table: Table, spine: Table, name: str) -> None:

@@ -92,7 +92,7 @@ def type_of(dtype: pa.DataType) -> str:
     if pa.types.is_decimal128(dtype):
         return f"decimal({dtype.precision},{dtype.scale})"
     if pa.types.is_timestamp(dtype):
-        return "local time" if dtype.tz is None and dtype.unit != "ns" else "nanoseconds"
+        return "local time" if dtype.tz is None else "nanoseconds"
     if pa.types.is_time(dtype):
         return "time of day"
     return f"nested {dtype}" if pa.types.is_nested(dtype) else f"other {dtype}"

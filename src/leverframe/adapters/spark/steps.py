@@ -14,11 +14,21 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that every reade
 
 from leverframe.adapters.spark.checks import refuse_duplicates, refuse_late, refuse_moved, refuse_orphans
 from leverframe.adapters.spark.parquet import MOMENT, Types, rows_of
-from leverframe.adapters.spark.tables import ROW, Table, named, read_table
+from leverframe.adapters.spark.tables import ARRIVED, ROW, Table, in_time, named, read_table, since
 from leverframe.adapters.spark.timelines import AT, Meeting, aggregated, aggregated_versions, newest
-from leverframe.adapters.spark.versions import FIRST, HAPPENED, KNOWN, PLACE, UNTIL, newest_in_time, versions
-from leverframe.domain.features.build import EVENT_TIME, KNOWN_AT, Inputs
-from leverframe.domain.features.plan import RECORDED_AT, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
+from leverframe.adapters.spark.versions import (
+    FIRST,
+    HAPPENED,
+    KNOWN,
+    PLACE,
+    RECORDED,
+    UNTIL,
+    newest_in_time,
+    versions,
+)
+from leverframe.domain.data.times import EVENT_TIME
+from leverframe.domain.features.build import Inputs
+from leverframe.domain.features.plan import AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
 
 _MADE = {"count": pa.int64(), "distinct": pa.int64()}  # all else is a float, and `last` what the column is
 
@@ -75,6 +85,7 @@ class Steps:
                     table = Table(_label_versions(label, label.corrected, table.frame), table.types)
                     shown = {name: named(name) for name in label.outputs()}
                 made = self._looked_up(made, table, label.key, shown, f"__l{number}_")
+            made = made.withColumns(_not_before(label, F.timestamp_micros(ARRIVED)))
         names = self._names()
         shown_columns = made.select(ROW, *(named(name) for name in names))
         return shown_columns.orderBy(ROW), pa.schema([(name, self._made[name]) for name in names])
@@ -88,8 +99,7 @@ class Steps:
         plan = self._plan
         steps = [name for step in plan.steps for name in step.outputs()]
         labels = [name for label in plan.labels for name in label.outputs()]
-        recorded = [RECORDED_AT] if plan.corrected else []
-        return [*plan.keys, *plan.spine_features, *plan.calendar, "as_of", *recorded, *steps, *labels]
+        return [*plan.keys, *plan.spine_features, *plan.calendar, "as_of", *steps, *labels]
 
     def _stands_on_spine(self, label: LabelStep) -> bool:
         """Tell whether the row of the spine itself has the label."""
@@ -111,12 +121,11 @@ class Steps:
         ]
         moment = [at.alias(AT), F.timestamp_micros(at).alias("as_of"), F.col(ROW)]
         self._made |= {name: rows.types[name] for name in own} | {"as_of": MOMENT}
-        frame = rows.frame
+        frame, arrived = rows.frame, F.col(ARRIVED)
         if plan.corrected:
             frame = newest_in_time(frame, plan.corrected, _microseconds(plan.ahead))
-            moment.append(named(plan.corrected.recorded_at).alias(RECORDED_AT))
-            self._made[RECORDED_AT] = MOMENT
-        return Table(frame.select(*map(named, own), *learnt, *moment), rows.types)
+            arrived = F.greatest(arrived, F.unix_micros(named(plan.corrected.recorded_at)))
+        return Table(frame.select(*map(named, own), *learnt, *moment, arrived.alias(ARRIVED)), rows.types)
 
     def _looked_up(self, made: DataFrame, table: Table, key: Key, shown: dict[str, Column], prefix: str) -> DataFrame:
         """Return ``made`` with columns of the one row of ``table`` that has the key."""
@@ -135,10 +144,10 @@ class Steps:
 
     def _newest(self, step: AsOfLookup) -> DataFrame:
         table, outputs = self._tables[step.table], step.outputs()
-        known = F.unix_micros(KNOWN_AT) + F.lit(_microseconds(step.lag))
+        opens = F.col(ARRIVED) + F.lit(_microseconds(step.lag))
         values = {name: named(column) for name, column in zip(outputs, step.columns, strict=True)}
         types = {name: table.types[column] for name, column in zip(outputs, step.columns, strict=True)}
-        meeting = self._meeting(step, known, values, step.tolerance)
+        meeting = self._meeting(step, opens, values, step.tolerance, table.frame.where(in_time(step)))
         return self._answered(meeting, newest(step.tolerance, outputs, meeting.keys), outputs, types)
 
     def _windows(self, step: Windows) -> DataFrame:
@@ -151,13 +160,13 @@ class Steps:
             for each in step.aggregates
         }
         asked = [replace(each, column=places[each.column]) for each in step.aggregates]
-        if step.corrected:
+        if step.by_version:
             frame = versions(table.frame, step.corrected, step.known_at)
             values = {place: F.when(F.col(HAPPENED), value) for place, value in values.items()}
             values |= {name: F.col(name) for name in (KNOWN, UNTIL, FIRST)}
             meeting = self._meeting(step, F.col(PLACE), values, step.longest(), frame)
-            return self._answered(meeting, aggregated_versions(asked, meeting.keys), outputs, types)
-        meeting = self._meeting(step, F.unix_micros(named(step.known_at)), values, step.longest())
+            return self._answered(meeting, aggregated_versions(asked, meeting.keys, meeting.own), outputs, types)
+        meeting = self._meeting(step, since(step.known_at), values, step.longest())
         return self._answered(meeting, aggregated(asked, meeting.keys), outputs, types)
 
     def _meeting(
@@ -170,15 +179,19 @@ class Steps:
     ) -> Meeting:
         """Return what of a step's table, or of the ``frame`` made of it, meets the spine."""
         table = self._tables[step.table]
-        ours, theirs = self._keys(table, step.key)
-        keys = tuple(f"__k{number}" for number in range(len(ours)))
-        rows = [each.alias(name) for each, name in zip(ours, keys, strict=True)]
-        events = [each.alias(name) for each, name in zip(theirs, keys, strict=True)]
+        belong = tuple(step.own or ()) if isinstance(step, Windows) else ()
+        both = Key((*step.key.spine, *belong), (*step.key.table, *belong))
+        ours, theirs = self._keys(table, both)
+        names = tuple(f"__k{number}" for number in range(len(ours)))
+        rows = [each.alias(name) for each, name in zip(ours, names, strict=True)]
+        events = [each.alias(name) for each, name in zip(theirs, names, strict=True)]
+        keys, own = names[: len(step.key.spine)], names[len(step.key.spine) :]
         shown = [value.alias(name) for name, value in values.items()]
         return Meeting(
             self._spine.frame.select(ROW, AT, *rows),
             (frame or table.frame).select(ROW, at.alias(AT), *events, *shown),
             keys,
+            own,
             back,
             self._span,
             rows_of(self._inputs.tables[step.table]),
@@ -194,7 +207,7 @@ class Steps:
 def _label_types(label: LabelStep, table: Table | None) -> Types:
     assert table is not None  # noqa: S101 - every table of a label is read
     value = table.types[label.column] if label.at_least is None else pa.int8()
-    types = (value, table.types[label.known_at], pa.list_(pa.struct([("known_at", MOMENT), ("value", value)])))
+    types = (value, MOMENT, pa.list_(pa.struct([("known_at", MOMENT), ("value", value)])))
     return dict(zip(label.outputs(), types, strict=False))  # versions only of a label that is corrected
 
 
@@ -203,7 +216,7 @@ def _label_versions(label: LabelStep, corrected: Corrected, frame: DataFrame) ->
     value, known = "__value", _learnt(label)[label.name]
     made = versions(frame, corrected, label.known_at).withColumn(value, F.when(F.col(HAPPENED), known))
     keys = [named(name) for name in label.key.table]
-    listed = F.sort_array(F.collect_list(F.struct(KNOWN, ROW, value)))
+    listed = F.sort_array(F.collect_list(F.struct(KNOWN, RECORDED, ROW, value)))
     found = made.groupBy(*keys).agg(listed.alias("__versions"))
     told = F.transform(
         "__versions",
@@ -214,13 +227,26 @@ def _label_versions(label: LabelStep, corrected: Corrected, frame: DataFrame) ->
     return found.select(*keys, *(each.alias(name) for each, name in zip(shown, label.outputs(), strict=True)))
 
 
+def _not_before(label: LabelStep, arrived: Column) -> dict[str, Column]:
+    """Return the times of a label no earlier than the arrival of its row: nobody can learn from it before."""
+    _, known_at, *told = label.outputs()
+
+    def later(known: Column) -> Column:
+        return F.when(known.isNotNull(), F.greatest(known, arrived))
+
+    def version(each: Column) -> Column:
+        return F.struct(later(each["known_at"]).alias("known_at"), each["value"].alias("value"))
+
+    return {known_at: later(named(known_at)), **{name: F.transform(named(name), version) for name in told}}
+
+
 def _learnt(label: LabelStep) -> dict[str, Column]:
-    value, known = named(label.column), named(label.known_at)
+    value, known = named(label.column), since(label.known_at)
     learnt = value if label.at_least is None else (value >= F.lit(label.at_least)).cast("tinyint")
-    # A value without the moment it became known cannot be used at any moment, nor a moment without a value.
+    # A value without the time from which it was known cannot be used at any time, nor a time without a value.
     return {
         label.name: F.when(known.isNotNull(), learnt),
-        f"{label.name}_known_at": F.when(value.isNotNull(), known),
+        f"{label.name}_known_at": F.when(value.isNotNull(), F.timestamp_micros(known)),
     }
 
 

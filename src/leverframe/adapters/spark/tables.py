@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from pyspark.sql.types import DataType, StructField, StructType, _parse_datatype
 
 from leverframe.adapters.spark.parquet import MOMENT, Types, common, types_of, types_together
 from leverframe.domain.data.column_types import EXACT, LARGE_KEY, inexact_key
-from leverframe.domain.features.build import EVENT_TIME, KNOWN_AT, Inputs
+from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT
+from leverframe.domain.features.build import Inputs
 from leverframe.domain.features.plan import AsOfLookup, Plan, Windows
 from leverframe.errors import DefinitionError
 
 ROW = "__row"  # place of a row in its table: the tie-breaker, and the order of the spine
+ARRIVED = "__arrived"  # microseconds: the later of event_time and known_at, null where either is
 _FILE = 2**36  # rows that a file may have before its numbers run into those of the next
 _GLOB = re.compile(r"([\[\]{}*?\\])")
 
@@ -110,7 +113,26 @@ def read_table(spark: SparkSession, plan: Plan, table: str, files: Sequence[Path
         for part in plan.calendar:
             if part not in types:
                 shown[part], known[part] = _CALENDAR[part](local).cast("bigint"), pa.int64()
+    if EVENT_TIME in types and KNOWN_AT in types:  # `greatest` would skip a null
+        both = [F.unix_micros(named(each)) for each in (EVENT_TIME, KNOWN_AT)]
+        there = both[0].isNotNull() & both[1].isNotNull()
+        shown[ARRIVED] = F.when(there, F.greatest(*both))
     return Table(frame.select(*(value.alias(name) for name, value in shown.items()), ROW), known)
+
+
+def since(known_at: str) -> Column:
+    """Return since when a row counts, in microseconds: the latest of event, arrival and the fact's column.
+
+    Null without the fact's column.
+    """
+    told = named(known_at)
+    both = told.isNotNull() & F.col(ARRIVED).isNotNull()
+    return F.when(both, F.greatest(F.unix_micros(told), F.col(ARRIVED)))
+
+
+def in_time(step: AsOfLookup) -> Column:
+    """Return whether a row arrived while it could still be used."""
+    return F.col(ARRIVED) - F.unix_micros(named(EVENT_TIME)) <= F.lit(step.tolerance // timedelta(microseconds=1))
 
 
 def needed_types(plan: Plan, inputs: Inputs) -> dict[str, Types]:
@@ -131,18 +153,15 @@ def needed_types(plan: Plan, inputs: Inputs) -> dict[str, Types]:
 
 
 def _used(plan: Plan) -> dict[str, set[str]]:
-    used: dict[str, set[str]] = {table: {EVENT_TIME} for table in plan.tables()}
+    times = plan.times()
+    used: dict[str, set[str]] = {table: {EVENT_TIME, *times.get(table, ())} for table in plan.tables()}
     used[plan.spine] |= {*plan.spine_key, *plan.keys, *plan.spine_features}
     for step in plan.steps:
-        used[step.table] |= set(step.key.table)
-        if isinstance(step, Windows):
-            used[step.table] |= {step.known_at, *(each.column for each in step.aggregates)}
-        else:
-            used[step.table] |= {*step.columns, *([KNOWN_AT] if isinstance(step, AsOfLookup) else [])}
+        used[step.table] |= {*step.key.table, *(step.reads() if isinstance(step, Windows) else step.columns)}
     for label in plan.labels:
-        used[label.table] |= {*label.key.table, label.column, label.known_at}
+        used[label.table] |= {*label.key.table, label.column}
     for table, corrected in plan.corrections().items():
-        used[table] |= {*corrected.key, corrected.recorded_at}
+        used[table] |= {*corrected.key}
     return used
 
 

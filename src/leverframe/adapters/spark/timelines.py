@@ -22,7 +22,7 @@ from pyspark.sql.types import StructField, StructType
 
 from leverframe.adapters.spark.tables import ROW, spark_type
 from leverframe.adapters.spark.versions import FIRST, KNOWN, UNTIL
-from leverframe.domain.features.intervals import FOREVER, Versions, over_versions
+from leverframe.domain.features.intervals import FOREVER, Own, Versions, over_versions
 from leverframe.domain.features.plan import Aggregate
 from leverframe.domain.features.values import numbers
 from leverframe.domain.features.windows import Column, Floats, Ints, Moments, Timeline, over_events
@@ -36,11 +36,12 @@ _EVENTS = 500_000  # that many events of one bucket are split by key, where ther
 
 @dataclass(frozen=True)
 class Meeting:
-    """Rows and events with columns of one name: ``keys``, their place and moment; values of events besides."""
+    """Rows and events with columns of one name: ``keys``, ``own``, place and moment; values of events besides."""
 
     rows: DataFrame
     events: DataFrame
     keys: tuple[str, ...]
+    own: tuple[str, ...]
     back: timedelta
     span: tuple[int, int]  # the moments of the first and the last row
     count: int  # events in all, as far as the footers tell
@@ -95,10 +96,11 @@ def aggregated(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work:
     return work
 
 
-def aggregated_versions(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work:
-    """Return the work that makes the features of a window step over events that were corrected.
+def aggregated_versions(asked: Sequence[Aggregate], keys: Sequence[str], own: Sequence[str]) -> Work:
+    """Return the work that makes the features of a window step over versions of events.
 
-    The events are versions, ``AT`` the place of their event, with the columns of ``versions``.
+    ``AT`` is the place of their event, besides the columns of ``versions``. Those that are equal in
+    the columns ``own`` do not count for a row.
     """
 
     def work(rows: pa.Table, events: pa.Table) -> pa.Table:
@@ -108,7 +110,8 @@ def aggregated_versions(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work
         until = pc.fill_null(events[UNTIL], FOREVER).to_numpy()
         values = _values(asked, events := events.take(pa.array(order)))
         laid_out = Versions(theirs[order], known[order], until[order], at[order])
-        found = over_versions(asked, values, laid_out, Moments(ours, rows[AT].to_numpy()))
+        left_out = Own(*_shared_codes(rows, events, own)) if own else None
+        found = over_versions(asked, values, laid_out, Moments(ours, rows[AT].to_numpy()), left_out)
         return _features(rows, events, asked, found)
 
     return work

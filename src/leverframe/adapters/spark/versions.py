@@ -8,27 +8,44 @@ from operator import or_
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
 
-from leverframe.adapters.spark.tables import ROW, named
-from leverframe.domain.features.build import EVENT_TIME
+from leverframe.adapters.spark.tables import ARRIVED, ROW, named, since
+from leverframe.domain.data.times import EVENT_TIME
 from leverframe.domain.features.plan import Corrected
 
 KNOWN, UNTIL, PLACE, FIRST = "__known", "__until", "__place", "__first"  # microseconds; FIRST is a row
 HAPPENED = "__happened"  # whether the version says that the event took place
+RECORDED = "__recorded"  # microseconds at which the version was recorded, long ago for null
+IN_ORDER = (KNOWN, RECORDED, ROW)  # of the versions of one event: what is known at once is in force as recorded
+_EVER = -(2**62)
 
 
-def versions(frame: DataFrame, corrected: Corrected, known_at: str) -> DataFrame:
-    """Return the versions of every event, from the first that happened on; ``UNTIL`` of the newest is null."""
-    seen = F.greatest(F.unix_micros(named(known_at)), F.unix_micros(named(corrected.recorded_at)))
-    known = frame.withColumns({HAPPENED: named(known_at).isNotNull(), KNOWN: seen}).where(F.col(KNOWN).isNotNull())
+def versions(frame: DataFrame, corrected: Corrected | None, known_at: str) -> DataFrame:
+    """Return the versions of every event, from the first that happened on; ``UNTIL`` of the newest is null.
+
+    An event that is not ``corrected`` has one version.
+    """
+    if corrected is None:
+        once = frame.withColumn(KNOWN, since(known_at)).where(F.col(KNOWN).isNotNull())
+        last = F.lit(None).cast("bigint")
+        return once.withColumns({PLACE: F.col(KNOWN), UNTIL: last, FIRST: F.col(ROW), HAPPENED: F.lit(True)})
+    told, recorded = named(known_at), F.unix_micros(named(corrected.recorded_at))
+    latest = F.greatest(F.col(ARRIVED), F.unix_micros(told), recorded)
+    seen = {
+        HAPPENED: told.isNotNull(),
+        KNOWN: F.when(F.col(ARRIVED).isNotNull(), latest),
+        RECORDED: F.coalesce(recorded, F.lit(_EVER)),
+    }
+    known = frame.withColumns(seen).where(F.col(KNOWN).isNotNull())
     of_one = Window.partitionBy(*_key(corrected))
     placed = known.withColumns(
         {
             PLACE: F.min(F.when(F.col(HAPPENED), F.col(KNOWN))).over(of_one),
-            UNTIL: F.lead(KNOWN).over(of_one.orderBy(KNOWN, ROW)),
-            FIRST: F.first(ROW).over(of_one.orderBy(~F.col(HAPPENED), KNOWN, ROW)),
+            UNTIL: F.lead(KNOWN).over(of_one.orderBy(*IN_ORDER)),
+            FIRST: F.first(ROW).over(of_one.orderBy(~F.col(HAPPENED), *IN_ORDER)),
+            "__begun": F.bool_or(HAPPENED).over(of_one.orderBy(*IN_ORDER)),
         }
     )
-    return placed.where(F.col(KNOWN) >= F.col(PLACE))
+    return placed.where("__begun")
 
 
 def newest_in_time(frame: DataFrame, corrected: Corrected, ahead: int) -> DataFrame:

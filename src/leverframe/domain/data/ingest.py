@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.data.placeholders import finest, has_placeholder, path_of
+from leverframe.domain.data.times import refuse_untimed
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, SourceError, nearest
 from leverframe.settings.periods import Period
@@ -80,8 +81,9 @@ class Source:
 
     ``transform`` takes the raw frame, and the raw frames of the sources in ``uses`` by name, and
     returns the shaped frame. ``event_time`` names the column that tells when a row happened and
-    puts it into a partition; ``known_at`` the column that tells when the row was complete. Both are
-    columns with a time zone, and a table with one needs the other.
+    puts it into a partition; ``known_at`` the column that tells when the row arrived, before which
+    nothing of it counts: what its columns say later is told by the facts of the star. Both have a
+    time zone, and a table with one needs the other. A date is given its time of day in ``transform``.
     """
 
     read: Reader
@@ -112,7 +114,10 @@ class Frames(Protocol):
         """Return the raw frame; raises ``SourceError`` when it is missing or damaged."""
 
     def columns(self, name: str, frame: Frame) -> Mapping[str, str]:
-        """Return the columns with their types: ``moment`` for one with a time zone, else the type's own name."""
+        """Return the columns with their kinds as ``times`` calls them; of others the type's own name."""
+
+    def in_microseconds(self, name: str, frame: Frame) -> Frame:
+        """Return the frame with its timestamps that have a zone in microseconds of UTC, where that loses nothing."""
 
     def cut(self, frame: Frame, times: tuple[str, str], start: datetime, end: datetime) -> Frame:
         """Return the rows that happened in ``[start, end)`` or at no known time, ordered by event time.
@@ -260,7 +265,7 @@ class _Reading:
         source = self.sources[name]
         times = (str(source.event_time), str(source.known_at))
         whole = self._shaped(name, unit)
-        _check_times(name, times, self.frames.columns(name, whole))
+        _check_times(name, times, self.frames.columns(name, whole), self.partitions.timezone)
         if unit is not None:  # what is read for one may hold rows of others, which are read for those
             around = self.partitions.whole(unit)
             if any(map(has_placeholder, _paths(source.read))):
@@ -272,10 +277,10 @@ class _Reading:
     def _shaped(self, name: str, unit: Partition | None) -> Frame:
         source = self.sources[name]
         frame = self.frames.read(source.read, unit)
-        if source.transform is None:
-            return frame
-        used = {each: self.frames.read(self.sources[each].read, unit) for each in source.uses}
-        return _transformed(name, source, frame, used)
+        if source.transform is not None:
+            used = {each: self.frames.read(self.sources[each].read, unit) for each in source.uses}
+            frame = _transformed(name, source, frame, used)
+        return self.frames.in_microseconds(name, frame)
 
 
 def _transformed(name: str, source: Source, frame: Frame, used: Mapping[str, Frame]) -> Frame:
@@ -308,7 +313,7 @@ def _check_file(name: str, unit: Partition, start: datetime, outside: int) -> No
         )
 
 
-def _check_times(name: str, times: tuple[str, str], columns: Mapping[str, str]) -> None:
+def _check_times(name: str, times: tuple[str, str], columns: Mapping[str, str], zone: str) -> None:
     for column in times:
         if column not in columns:
             raise SourceError(
@@ -316,12 +321,7 @@ def _check_times(name: str, times: tuple[str, str], columns: Mapping[str, str]) 
                 why="event_time and known_at must name columns of the shaped table",
                 next=nearest(column, columns),
             )
-        if columns[column] != "moment":
-            raise SourceError(
-                f"column `{column}` of table `{name}` is not a moment",
-                why=f"its type is {columns[column]}; without a time zone a local hour would be read as UTC",
-                next="give the column a time zone in the transform of the source",
-            )
+        refuse_untimed(name, column, columns[column], zone)
 
 
 def _check_rows(name: str, group: Partition | None, rows: int, nulls: Mapping[str, int]) -> None:

@@ -8,7 +8,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-EVENT_TIME = "event_time"  # column with the time of each row's event, UTC
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 Kind = Literal["number", "text", "time", "boolean", "other"]

@@ -9,7 +9,8 @@ from datetime import date, timedelta
 from statistics import median
 
 from leverframe.domain.data.constraint import SAMPLES, Constraint, Severity, significant
-from leverframe.domain.data.statistics import EVENT_TIME, ColumnStatistics, TableStatistics
+from leverframe.domain.data.statistics import ColumnStatistics, TableStatistics
+from leverframe.domain.data.times import EVENT_TIME
 from leverframe.domain.verdict import Reason
 
 NO_HISTORY = "no earlier partition to compare with"

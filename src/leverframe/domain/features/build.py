@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.data.column_types import FEATURES, KEYS, NOTHING
+from leverframe.domain.data.times import EVENT_TIME, refuse_untimed
 from leverframe.domain.features.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.features.reserved import OURS, folded
 from leverframe.domain.partition import Partition, Partitions
-from leverframe.errors import DefinitionError, nearest
+from leverframe.errors import DefinitionError, SourceError, nearest
 
-EVENT_TIME, KNOWN_AT = "event_time", "known_at"
 Files = Mapping[str, tuple[Path, ...]]
 
 _VERBS = {"Lookup", "AsOfLookup", "Windows"}
@@ -70,7 +71,9 @@ def run(
     """
     refuse_unknown(plan)
     needed = needed_files(plan, group, partitions, exists, root)
-    check_columns(plan, {table: engine.columns(paths) for table, paths in needed.items()})
+    columns = {table: engine.columns(paths) for table, paths in needed.items()}
+    check_columns(plan, columns)
+    check_times(plan, columns, partitions.timezone)
     out = layout.features(str(group))
     inputs = Inputs(
         spine=root / layout.raw(plan.spine, str(group)),
@@ -139,20 +142,14 @@ def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
         _is_feature("the spine", feature, columns[plan.spine])
     for table, corrected in plan.corrections().items():
         _require(table, "`corrections`", [*corrected.key, corrected.recorded_at, EVENT_TIME], columns)
-        kind = columns[table][corrected.recorded_at]
-        if kind != "moment":
-            raise DefinitionError(
-                f"`{corrected.recorded_at}` of table `{table}` is {kind}, not a moment",
-                why="versions of a row are put in order by when they arrived, and count from then on",
-                next="give the column a time zone in the transform of the source; null means: as soon as it happened",
-            )
     for step in plan.steps:
         what = f"measure `{step.name}`" if isinstance(step, Windows) else f"dimension `{step.name}`"
         key = [each for each in step.key.table if not (isinstance(step, Windows) and each in derived)]
         _require(step.table, what, key, columns)
         _same_kinds(plan, step.table, what, step.key, columns)
         if isinstance(step, Windows):
-            _require(step.table, what, [step.known_at, EVENT_TIME], columns)
+            _require(step.table, what, [step.known_at], columns)
+            _own_is_told(plan, step, columns)
             for each in step.aggregates:
                 _require(step.table, what, [each.column], columns)
                 _fits(step.table, each.column, each.function, columns)
@@ -163,12 +160,47 @@ def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
     _check_keys(plan, columns)
 
 
+def check_times(plan: Plan, columns: Mapping[str, Mapping[str, str]], zone: str) -> None:
+    """Raise ``SourceError`` for a column that decides what was known and is no timestamp; ``zone`` is that of the data.
+
+    Tables that are absent in ``columns`` are not looked at.
+    """
+    for table, times in plan.times().items():
+        if table in columns:
+            _require(table, "each row", times, columns)
+            for column in times:
+                refuse_untimed(table, column, columns[table][column], zone)
+
+
+def known_too_late(step: Windows, rows: int, worst: int) -> SourceError:
+    """Return the error for events that count later than ``max_lag`` after they happened, at worst by microseconds."""
+    return SourceError(
+        f"{rows} rows of `{step.table}` became known more than max_lag after they happened",
+        why=f"the latest of `{step.known_at}` and of their arrival is up to {timedelta(microseconds=worst)} after "
+        f"event_time, max_lag is {step.max_lag}: windows could miss such a row in an earlier partition",
+        next="raise max_lag of the fact in star.yaml, or fix the rows in sources.py",
+    )
+
+
+def _own_is_told(plan: Plan, step: Windows, columns: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise ``DefinitionError`` for rows that may belong to a row of the spine, and the star does not say what then."""
+    known = columns[step.table]
+    if step.own is None and {*plan.spine_key} <= {*known, *plan.calendar}:
+        raise DefinitionError(
+            f"rows of `{step.table}` may belong to a row of the spine: the table has its key",
+            why=f"measure `{step.name}` could then show a row what happened to itself",
+            next=f"write `own: exclude` at the fact of `{step.table}` in star.yaml, so that such events do not count "
+            "for that row, or `own: include`, so that they do",
+        )
+    own, what = Key(step.own or (), step.own or ()), f"measure `{step.name}`, which leaves out a row's own events,"
+    _require(step.table, what, [each for each in own.table if each not in plan.calendar], columns)
+    _same_kinds(plan, step.table, what, own, columns)
+
+
 def _check_lookup(step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> None:
     known = columns[step.table]
     _require(step.table, f"dimension `{step.name}`", step.columns, columns)
-    if isinstance(step, AsOfLookup):
-        _require(step.table, f"dimension `{step.name}`", [KNOWN_AT], columns)
-    elif EVENT_TIME in known:
+    if not isinstance(step, AsOfLookup) and EVENT_TIME in known:
         raise _changes_over_time(step.name, step.table)
     for column in step.columns:
         _is_feature(f"dimension `{step.name}`", column, known)

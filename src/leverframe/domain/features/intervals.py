@@ -3,7 +3,8 @@
 A version is in a row's window from the moment it is known until the next version is, or until
 the place of its event falls out of the window. With the rows of the spine in the order of key
 and moment that is a range of them, so every function is an update of ranges instead of a query
-of ranges. All are O((versions + rows) log) in time, a pass a window.
+of ranges. All are O((versions + rows) log) in time, a pass a window. An event that does not count
+for the rows it belongs to counts for the ranges before, between and after them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from leverframe.domain.features.plan import Aggregate
 from leverframe.domain.features.windows import Column, Floats, Ints, Moments, Timeline, ratio, sums_and_means
 
 FOREVER = 2**62  # microseconds: the newest version is known until then
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -35,14 +38,35 @@ class Versions:
     place: Ints
 
 
+@dataclass(frozen=True)
+class Own:
+    """What belongs together: versions do not count for rows with the same number >= 0."""
+
+    rows: Ints
+    versions: Ints
+
+    def pairs(self) -> tuple[Ints, Ints]:
+        """Return each version with each row that it belongs to, as positions of both."""
+        order = np.argsort(self.rows, kind="stable")
+        first, last = (np.searchsorted(self.rows[order], self.versions, side) for side in _SIDES)
+        counts = np.where(self.versions < 0, 0, last - first)
+        version = np.repeat(np.arange(len(counts)), counts)
+        place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return version, order[first[version] + place]
+
+
 def over_versions(
-    asked: Sequence[Aggregate], values: Mapping[str, Column], versions: Versions, rows: Moments
+    asked: Sequence[Aggregate],
+    values: Mapping[str, Column],
+    versions: Versions,
+    rows: Moments,
+    own: Own | None = None,
 ) -> dict[str, Floats]:
     """Return every feature asked for, a number a row; ``values`` are columns of ``versions``.
 
     As in ``windows.aggregate`` NaN stands for null, and ``last`` gives positions.
     """
-    seen = Intervals(versions, rows)
+    seen = Intervals(versions, rows, own)
     spans = {window: seen.of(window) for window in {each.window for each in asked}}
     return {each.name: spans[each.window].aggregate(each, values[each.column]) for each in asked}
 
@@ -50,19 +74,34 @@ def over_versions(
 class Intervals:
     """Which rows of the spine see each version."""
 
-    def __init__(self, versions: Versions, rows: Moments) -> None:
+    def __init__(self, versions: Versions, rows: Moments, own: Own | None = None) -> None:
         """Prepare for ``rows``, in any order."""
         self._versions, self._rows = versions, len(rows.code)
         order = np.lexsort((rows.at, rows.code))
         self._order = order[rows.code[order] >= 0]
         self._sorted = Moments(rows.code[self._order], rows.at[self._order])
+        self._own = own.pairs() if own else None
 
     def of(self, window: timedelta) -> Spans:
         """Return the rows that see each version in a window."""
         each, length = self._versions, window // timedelta(microseconds=1)
         start = self._after(each.known)
-        stop = self._after(np.minimum(each.until, each.place + length))
-        return Spans(start, np.maximum(start, stop), self._order, self._rows)
+        stop = np.maximum(start, self._after(np.minimum(each.until, each.place + length)))
+        version = np.arange(len(start))
+        if self._own:
+            version, start, stop = self._without_own(start, stop, *self._own)
+        return Spans(version, start, stop, self._order, self._rows)
+
+    def _without_own(self, start: Ints, stop: Ints, version: Ints, row: Ints) -> tuple[Ints, Ints, Ints]:
+        """Return the ranges without the rows that a version belongs to, and the version of each range."""
+        rank = np.full(self._rows, -1)
+        rank[self._order] = np.arange(len(self._order))
+        cut = rank[row]
+        inside = (start[version] <= cut) & (cut < stop[version])
+        version, cut = np.concatenate((np.arange(len(start)), version[inside])), cut[inside]
+        start, stop = np.concatenate((start, cut + 1)), np.concatenate((stop, cut))
+        by_start = np.lexsort((start, version))
+        return version[by_start], start[by_start], stop[np.lexsort((stop, version))]
 
     def _after(self, moments: Ints) -> Ints:
         """Return for each version the first row of its key that is later than its moment."""
@@ -71,8 +110,12 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Spans:
-    """For each version the rows ``[start, stop)`` that see it; the i-th of them is ``order[i]`` of ``rows``."""
+    """Ranges of rows ``[start, stop)`` that see a ``version``; the i-th of them is ``order[i]`` of ``rows``.
 
+    A version has one range or more, side by side in the order of versions.
+    """
+
+    version: Ints
     start: Ints
     stop: Ints
     order: Ints
@@ -84,7 +127,7 @@ class Spans:
         ``last`` gives the position of the version instead of its value.
         """
         found = np.full(self.rows, 0.0 if what.function in ("count", "distinct") else np.nan)
-        found[self.order] = self._of_sorted(what, values)
+        found[self.order] = self._of_sorted(what, values[self.version])
         return found
 
     def _of_sorted(self, what: Aggregate, values: Column) -> Floats:
@@ -96,7 +139,7 @@ class Spans:
             case "max":
                 made = values.unscaled(self._extremes(values.values))
             case "last":
-                made = self._extremes(np.where(values.known, np.arange(len(values.known)), np.nan))
+                made = self._extremes(np.where(values.known, self.version, np.nan))
             case "distinct":
                 made = self._distinct(values).astype(np.float64)
             case _:

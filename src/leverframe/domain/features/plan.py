@@ -10,13 +10,12 @@ import fnmatch
 from dataclasses import dataclass
 from datetime import timedelta
 
+from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT
 from leverframe.domain.features.reserved import KNOWN_AT as LABEL_KNOWN_AT
 from leverframe.domain.features.reserved import VERSIONS, refuse_outputs
 from leverframe.domain.features.star import Dimension, LabelSpec, Measure, ShareAbove, Star, duration
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.errors import DefinitionError, nearest
-
-RECORDED_AT = "recorded_at"  # of a corrected spine: when the version of the row arrived that was built
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class Key:
 class Corrected:
     """How rows of a table come again: rows with an equal ``key`` are versions of one, in order of ``recorded_at``.
 
-    A version is known from the later of its own known_at and ``recorded_at``, until the next one
-    is. A version without known_at takes back what the ones before it said.
+    A version counts from the latest of its row's times and ``recorded_at``, until the next one
+    does. A version that the fact's column gives no time takes back what the ones before it said.
     """
 
     key: tuple[str, ...]
@@ -55,9 +54,11 @@ class Lookup:
 
 @dataclass(frozen=True)
 class AsOfLookup(Lookup):
-    """Take ``columns`` of the newest row with ``as_of - tolerance <= known_at + lag < as_of``.
+    """Take ``columns`` of the newest row with ``as_of - tolerance <= known + lag < as_of``.
 
-    Null where there is none. Among rows known at the same moment the one that stands last in its file counts.
+    ``known`` is the later of its event_time and known_at; a row that arrived more than ``tolerance``
+    after its event was too old from the start. Null where there is none. Among rows known at the
+    same time the one that stands last in its file counts.
     """
 
     lag: timedelta
@@ -77,11 +78,14 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Windows:
-    """Aggregate the events of one fact with the key and ``as_of - window <= known_at < as_of``.
+    """Aggregate the events of one fact with the key and ``as_of - window <= known < as_of``.
 
-    No event in the window: a count is 0, all else is null. A null in the key matches nothing. Of an
-    event that was ``corrected`` the first version that happened gives its place in time, and the
-    newest known before the moment gives its key and values.
+    ``known`` is the latest of the row's event_time, its ``known_at`` of the fact and its arrival; without
+    the fact's time it never is. No event in the window: a count is 0, all else is null. A null in the
+    key matches nothing. Of an event that was ``corrected`` the first version that happened gives its
+    place in time, and the newest known before as_of gives its key and values. Events whose columns
+    ``own`` equal those of the row of the spine are its own and do not count for it; None where the
+    star does not say, which a build refuses for a table that has these columns.
     """
 
     name: str
@@ -91,10 +95,20 @@ class Windows:
     key: Key
     aggregates: tuple[Aggregate, ...]
     corrected: Corrected | None = None
+    own: tuple[str, ...] | None = ()
+
+    @property
+    def by_version(self) -> bool:
+        """Tell whether rows see events one by one: those that were corrected, or not those of their own."""
+        return self.corrected is not None or bool(self.own)
 
     def outputs(self) -> list[str]:
         """Return the names of the features this step makes."""
         return [each.name for each in self.aggregates]
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the columns that are read of each event beside its key and times, once."""
+        return tuple(dict.fromkeys([*(each.column for each in self.aggregates), *(self.own or ())]))
 
     def longest(self) -> timedelta:
         """Return the longest window."""
@@ -103,7 +117,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class LabelStep:
-    """Take the label of each row and the moment it became known; null where it never did.
+    """Take the label of each row and since when row and label are known; null where the label never was.
 
     Of a label that was ``corrected`` the newest version counts, and all are kept beside it: what a
     training set may know of it depends on the moment of training.
@@ -168,11 +182,25 @@ class Plan:
 
     def keys_of(self, table: str) -> set[str]:
         """Return the columns of a table that are compared with those of another, or tell its rows apart."""
-        found = {column for step in (*self.steps, *self.labels) if step.table == table for column in step.key.table}
+        steps = [step for step in (*self.steps, *self.labels) if step.table == table]
+        found = {column for step in steps for column in step.key.table}
+        found |= {column for step in steps if isinstance(step, Windows) for column in step.own or ()}
         if table == self.spine:
             found |= {*self.spine_key, *(column for step in self.steps for column in step.key.spine)}
         corrected = self.corrections().get(table)
         return found | set(corrected.key if corrected else ())
+
+    def times(self) -> dict[str, list[str]]:
+        """Return for each table the columns that decide what of it was known; lookup tables without time are absent."""
+        found = {self.spine: [EVENT_TIME, KNOWN_AT]}
+        for step in (*self.steps, *self.labels):
+            if isinstance(step, Windows | LabelStep):
+                found.setdefault(step.table, [EVENT_TIME, KNOWN_AT]).append(step.known_at)
+            elif isinstance(step, AsOfLookup):
+                found.setdefault(step.table, [EVENT_TIME, KNOWN_AT])
+        for table, corrected in self.corrections().items():
+            found[table].append(corrected.recorded_at)
+        return {table: list(dict.fromkeys(columns)) for table, columns in found.items()}
 
     def reach(self) -> dict[str, timedelta]:
         """Return how far before a row's moment each table is read; lookup tables without time are absent."""
@@ -181,7 +209,7 @@ class Plan:
             if isinstance(step, Windows):
                 back = step.longest() + step.max_lag + self.ahead
             elif isinstance(step, AsOfLookup):
-                back = step.tolerance + step.lag + self.ahead
+                back = 2 * step.tolerance + step.lag + self.ahead  # a row may be late by its tolerance
             else:
                 continue
             found[step.table] = max(back, found.get(step.table, timedelta(0)))
@@ -265,8 +293,8 @@ def _windows(star: Star, name: str, measure: Measure) -> Windows:
         for function in functions
         for window in measure.windows
     ]
-    key, corrected = Key(columns, columns), _corrected(star, fact.table)
-    return Windows(name, fact.table, fact.known_at, fact.max_lag, key, tuple(aggregates), corrected)
+    key, corrected, own = Key(columns, columns), _corrected(star, fact.table), star.own(fact)
+    return Windows(name, fact.table, fact.known_at, fact.max_lag, key, tuple(aggregates), corrected, own)
 
 
 def _label(star: Star, name: str, label: LabelSpec) -> LabelStep:

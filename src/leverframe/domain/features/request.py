@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from leverframe.domain.features.online import EPOCH, attribute_since, microseconds_of
-from leverframe.domain.features.plan import Plan
+from leverframe.domain.features.plan import Plan, Windows
 from leverframe.domain.features.snapshot.store import About
 from leverframe.domain.features.windows import Ints
 from leverframe.errors import RequestError, nearest
@@ -53,6 +53,7 @@ def moment(text: str) -> datetime:
 def required(plan: Plan) -> list[str]:
     """Return the fields that a request must have."""
     keys = [column for step in plan.steps for column in step.key.spine]
+    keys += [column for step in plan.steps if isinstance(step, Windows) for column in step.own or ()]
     return [each for each in dict.fromkeys([*plan.spine_features, *keys]) if each not in plan.calendar]
 
 

@@ -22,10 +22,9 @@ _OUTPUT = {
     LABEL: "the label has this name in the training set, whatever star.yaml calls it",
     "event_time": "the time of a row's event has this name in every table",
     "known_at": "the time at which a row was known has this name in every table",
-    "recorded_at": "the time at which a row arrived has this name",
     MONTH: "evaluate.slices calls the calendar month of as_of so",
 }
-_TIMES = {"event_time", "known_at", "recorded_at"}
+_TIMES = {"event_time", "known_at"}
 _PREDICTED = {"score", "prediction", AS_OF, LABEL}
 
 

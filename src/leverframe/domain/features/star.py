@@ -17,11 +17,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from leverframe.documents import Document, load, validated
+from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.errors import DefinitionError, LeakError, nearest
 from leverframe.settings.params import ZoneText
 
-COMPILER = "1"  # raised whenever the same star.yaml would give other features
+COMPILER = "2"  # raised whenever the same star.yaml would give other features
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -84,12 +85,15 @@ class Spine(Document):
 
 
 class Fact(Document):
-    """Something that happens to a row of ``table`` and is known from the moment in ``known_at``."""
+    """Something that happens to a row of ``table``; it counts from the latest of ``known_at``, event and arrival."""
 
     table: Name
     known_at: Column
-    max_lag: Duration = Field(description="longest time between event_time and known_at")
+    max_lag: Duration = Field(description="longest time between event_time and the time from which a row counts")
     reveals: list[Column] = Field(default_factory=list, description="columns that nobody knows before")
+    own: Literal["exclude", "include"] | None = Field(
+        default=None, description="whether a row of another table counts for the row of the spine whose key it has"
+    )
 
 
 class Correction(Document):
@@ -173,9 +177,14 @@ class Star(Document):
                 fact = outcomes[column]
                 raise LeakError(
                     f"`{column}` cannot be selected on the spine: it is an outcome",
-                    why=f"the fact `{fact}` reveals it at `{self.facts[fact].known_at}`, "
-                    "later than the moment the features are for",
+                    why=f"the fact `{fact}` reveals it at `{self.facts[fact].known_at}`, later than as_of",
                     next=f"take it out of the spine, or use it through a measure of `{fact}`, which looks back only",
+                )
+            if column in self._arrival(self.spine.table):
+                raise LeakError(
+                    f"`{column}` cannot be selected on the spine: it is when the row arrived",
+                    why="a row does not arrive before its event, and as_of is never later than that",
+                    next="take it out of the spine",
                 )
         return self
 
@@ -191,6 +200,34 @@ class Star(Document):
                         why=f"the fact `{fact}` reveals it at `{self.facts[fact].known_at}`; a lookup shows whole rows",
                         next=f"use it through a measure of `{fact}`, for example with `last`, which looks back only",
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _own_events_stay_out(self) -> Star:
+        for name, fact in self.facts.items():
+            if fact.own and fact.table == self.spine.table:
+                raise DefinitionError(
+                    f"the fact `{name}` says `own: {fact.own}`, and its table is that of the spine",
+                    why="an event of that table is never known before the row that it belongs to",
+                    next=f"take `own` out of the fact `{name}`",
+                )
+        hidden = {fact.table: name for name, fact in self.facts.items() if self.own(fact)}
+        for name, dimension in self.dimensions.items():
+            if dimension.table in hidden:
+                raise LeakError(
+                    f"dimension `{name}` looks up `{dimension.table}`, whose rows belong to rows of the spine",
+                    why=f"it could show a row what happened to itself, which `{hidden[dimension.table]}` leaves out",
+                    next=f"use a measure of `{hidden[dimension.table]}` with `last`, which leaves own events out",
+                )
+        key = set(self.entities[self.spine.key])
+        for name, measure in self.measures.items():
+            if measure.key and self.own(self.facts[measure.fact]) and key <= set(self.entities[measure.key]):
+                raise DefinitionError(
+                    f"measure `{name}` has only a row's own events, and they do not count for it",
+                    why=f"`{measure.key}` holds the whole key of the spine: each window would be empty",
+                    next=f"write `own: include` at the fact `{measure.fact}`; or, where the same key comes again, "
+                    f"add event_time to the entity `{self.spine.key}`",
+                )
         return self
 
     @model_validator(mode="after")
@@ -233,9 +270,24 @@ class Star(Document):
 
     def outcomes(self) -> dict[str, str]:
         """Return the columns of the spine's table that only a fact reveals, each with its fact."""
-        found = {column: sorted(facts)[0] for column, facts in self._revealed(self.spine.table).items()}
-        latest = [name for name, fact in self.facts.items() if fact.table == self.spine.table]
-        return found | ({"known_at": latest[-1]} if latest else {})
+        return {column: sorted(facts)[0] for column, facts in self._revealed(self.spine.table).items()}
+
+    def _arrival(self, table: str) -> set[str]:
+        """Return the columns that tell when a row of a table arrived."""
+        return {KNOWN_AT, *(each.recorded_at for name, each in self.corrections.items() if name == table)}
+
+    def own(self, fact: Fact) -> tuple[str, ...] | None:
+        """Return the columns of the spine's key by which a row's own events are left out; () where none can count.
+
+        None where a table that has the key would need the word: only the data tell. An event of the
+        spine's own table counts from its event_time at the earliest, and as_of is no later. So does one of
+        another table where event_time is part of the key.
+        """
+        key = self.entities[self.spine.key]
+        if fact.table == self.spine.table or EVENT_TIME in key or fact.own == "include":
+            return ()
+        labelled = fact.table in {self.facts[label.fact].table for label in self.labels.values()}
+        return tuple(key) if labelled or fact.own == "exclude" else None
 
     def _spine_entities(self) -> set[str]:
         keyed = {each.key for each in self.dimensions.values()}

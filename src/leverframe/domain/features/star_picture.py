@@ -109,7 +109,8 @@ def _edge(step: Step) -> str:
 def _sentence(step: Step) -> str:
     key = f"by ({', '.join(step.key.spine)})" if step.key.spine else "over all rows"
     if isinstance(step, Windows):
-        return f"windows of `{step.table}` {key}, events with {step.known_at} before the moment:"
+        own = f", not the row's own by ({', '.join(step.own)})" if step.own else ""
+        return f"windows of `{step.table}` {key}, events with {step.known_at} and arrival before as_of{own}:"
     if isinstance(step, AsOfLookup):
         lag = f" {short(step.lag)} after it became known" if step.lag else ""
         return f"newest row of `{step.table}` {key}, usable{lag} and up to {short(step.tolerance)} old:"

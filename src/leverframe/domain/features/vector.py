@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from leverframe.domain.features.intervals import Versions, over_versions
+from leverframe.domain.features.intervals import Own, Versions, over_versions
 from leverframe.domain.features.online import AT, EPOCH, PLACE, UNTIL, table_of
 from leverframe.domain.features.plan import AsOfLookup, Lookup, Plan, Windows
 from leverframe.domain.features.request import Requests, calendar, checked, key_columns
+from leverframe.domain.features.snapshot.keys import codes
 from leverframe.domain.features.snapshot.store import Found, Store
 from leverframe.domain.features.star_picture import Origin, origin_lines
 from leverframe.domain.features.training_set import Feature
@@ -40,7 +41,7 @@ def vectors(plan: Plan, store: Store, requests: Requests) -> dict[str, Any]:
         if len(found.start) != len(requests.as_of):  # one key for all rows
             found = found.repeated(len(requests.as_of))
         if isinstance(step, Windows):
-            made |= _windows(step, found, requests.as_of)
+            made |= _windows(step, found, requests.as_of, key_columns(fields, step.own or ()))
         else:
             made |= _lookup(step, found, requests.as_of)
     given = {name: fields[name] for name in plan.features() if name in requests.fields}
@@ -90,7 +91,8 @@ def answered(plan: Plan, store: Store, requests: Requests) -> Answer:
         key = ", ".join(_shown(fields[name]) for name in step.key.spine)
         for name in step.outputs():
             if name not in requests.fields:
-                rows, opens, newest = _read(step, name, found, int(requests.as_of[0]))
+                own = key_columns(fields, getattr(step, "own", None) or ())
+                rows, opens, newest = _read(step, name, found, int(requests.as_of[0]), own)
                 told[name] = Origin(name, _shown(values[name]), step.table, key, rows, opens, newest)
     about = store.about()
     plain = {name: _plain(each) for name, each in values.items()}
@@ -126,9 +128,9 @@ def _lookup(step: Lookup, found: Found, as_of: Ints) -> dict[str, Any]:
     return {f"{step.name}_{name}": taken(found.column(name), where, missing) for name in step.columns}
 
 
-def _windows(step: Windows, found: Found, as_of: Ints) -> dict[str, Any]:
-    if step.corrected:
-        return _corrected(step, found, as_of)
+def _windows(step: Windows, found: Found, as_of: Ints, own: Sequence[Any]) -> dict[str, Any]:
+    if step.by_version:
+        return _by_version(step, found, as_of, own)
     at = found.column(AT)
     high = positions(at, found.start, found.stop, as_of)
     lows = {
@@ -150,8 +152,8 @@ def _windows(step: Windows, found: Found, as_of: Ints) -> dict[str, Any]:
     return {each.name: np.ma.concatenate([row[each.name] for row in rows]) for each in step.aggregates}
 
 
-def _corrected(step: Windows, found: Found, as_of: Ints) -> dict[str, Any]:
-    """Return the features of all rows over the versions of their keys, each key's taken once."""
+def _by_version(step: Windows, found: Found, as_of: Ints, own: Sequence[Any]) -> dict[str, Any]:
+    """Return the features of all rows over the versions of their keys, each key's taken once; ``own`` is theirs."""
     known = found.start < found.stop
     starts, group = np.unique(found.start[known], return_inverse=True)
     stops = np.zeros(len(starts), np.int64)
@@ -160,11 +162,12 @@ def _corrected(step: Windows, found: Found, as_of: Ints) -> dict[str, Any]:
     code[known] = group
     sizes = stops - starts
     where = np.arange(sizes.sum()) + np.repeat(starts - np.cumsum(sizes) + sizes, sizes)
-    taken_of = {name: found.column(name)[where] for name in {AT, UNTIL, PLACE, *(a.column for a in step.aggregates)}}
+    taken_of = {name: found.column(name)[where] for name in {AT, UNTIL, PLACE, *step.reads()}}
     versions = Versions(np.repeat(np.arange(len(starts)), sizes), taken_of[AT], taken_of[UNTIL], taken_of[PLACE])
     read = {each.column: taken_of[each.column] for each in step.aggregates}
     values = {name: numbers(each) for name, each in read.items()}
-    made = over_versions(step.aggregates, values, versions, Moments(code, as_of))
+    left_out = Own(*codes(step.own, own, [taken_of[name] for name in step.own])) if step.own else None
+    made = over_versions(step.aggregates, values, versions, Moments(code, as_of), left_out)
     return {each.name: shaped(each.function, read[each.column], made[each.name]) for each in step.aggregates}
 
 
@@ -182,7 +185,7 @@ def _aggregated(step: Windows, found: Found, lows: dict[timedelta, Ints], high: 
     }
 
 
-def _read(step: Any, name: str, found: Found, as_of: int) -> tuple[int, str | None, str | None]:
+def _read(step: Any, name: str, found: Found, as_of: int, own: Sequence[Any]) -> tuple[int, str | None, str | None]:
     """Return how many rows one feature of the first request read, where its window opens, and the newest moment."""
     if isinstance(step, Lookup) and not isinstance(step, AsOfLookup):
         return int(found.stop[0] - found.start[0]), None, None
@@ -192,8 +195,11 @@ def _read(step: Any, name: str, found: Found, as_of: int) -> tuple[int, str | No
     else:
         each = next(each for each in step.aggregates if each.name == name)
         opens, known = as_of - _microseconds(each.window), each.column
-    if isinstance(step, Windows) and step.corrected:
+    if isinstance(step, Windows) and step.by_version:
         where = _newest_versions(found, opens, as_of, str(known))
+        if step.own:
+            ours, theirs = codes(step.own, own, [found.column(each)[where] for each in step.own])
+            where = where[(theirs < 0) | (theirs != ours[0])]
         return len(where), _moment(opens), _moment(int(at[where].max())) if len(where) else None
     low, high = (
         int(positions(at, found.start[:1], found.stop[:1], np.array([moment]))[0]) for moment in (opens, as_of)

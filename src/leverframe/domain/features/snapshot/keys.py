@@ -206,6 +206,25 @@ def canonical(names: Sequence[str], kinds: Sequence[str], keys: Keys) -> list[by
     return [None if None in key else b"".join(key) for key in zip(*parts, strict=True)]
 
 
+def codes(names: Sequence[str], asked: Keys, held: Keys) -> Ranges:
+    """Return numbers for keys that are asked and for those that a store holds, equal where the keys are; -1 for a null.
+
+    Raises ``SnapshotError`` for a text where the store holds none, or the other way round.
+    """
+    numbers: dict[tuple[Any, ...], int] = {}
+    for name, ours, theirs in zip(names, map(_listed, asked), map(_listed, held), strict=True):
+        texts = [{isinstance(value, str) for value in values if not is_null(value)} for values in (ours, theirs)]
+        if len(texts[0] | texts[1]) > 1:
+            text = True in texts[1]
+            wrong = next(value for value in ours if not is_null(value) and isinstance(value, str) != text)
+            _refused(name, "text" if text else "other", wrong)
+    found = [
+        [-1 if any(map(is_null, key)) else numbers.setdefault(key, len(numbers)) for key in zip(*columns, strict=True)]
+        for columns in (list(map(_listed, asked)), list(map(_listed, held)))
+    ]
+    return np.array(found[0], np.int64), np.array(found[1], np.int64)
+
+
 def hashed(keys: Sequence[bytes | None]) -> Array:
     """Return a 64-bit hash of each key's bytes."""
     return np.frombuffer(b"".join([_hash(key or b"") for key in keys]), "<u8")

@@ -49,7 +49,8 @@ def _features(plan: Plan) -> dict[str, str]:
     found |= {part: f"{part} in `{plan.timezone}`" for part in plan.calendar}
     for step in plan.steps:
         if isinstance(step, Windows):
-            of = f"of `{step.table}` {_by(step.key)}, known at `{step.known_at}`{_versions(step.corrected)}{seen}"
+            of = f"of `{step.table}` {_by(step.key)}, known at `{step.known_at}`"
+            of += f"{_versions(step.corrected)}{_own(step)}{seen}"
             found |= {each.name: f"{_aggregate(each)} {of}, {short(each.window)}" for each in step.aggregates}
             continue
         when = seen
@@ -90,6 +91,10 @@ def _by(key: Key) -> str:
 
 def _versions(corrected: Corrected | None) -> str:
     return f", corrected by `{', '.join(corrected.key)}` at `{corrected.recorded_at}`" if corrected else ""
+
+
+def _own(step: Windows) -> str:
+    return f", without a row's own by `{', '.join(step.own)}`" if step.own else ""
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:

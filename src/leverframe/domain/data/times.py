@@ -1,0 +1,45 @@
+"""The timestamps that decide what was known: how they are called, and which types they may have.
+
+A wrong reading of one moves what a feature sees, and no value looks wrong. So ingest and every
+build ask here, by the kind that the engine gives a column: ``moment`` is a timestamp with a time
+zone in microseconds or coarser.
+"""
+
+from __future__ import annotations
+
+from leverframe.domain.data.column_types import NOTHING
+from leverframe.errors import SourceError
+
+EVENT_TIME, KNOWN_AT = "event_time", "known_at"
+MOMENT, LOCAL, DATE, NANOSECONDS = "moment", "local time", "date", "nanoseconds"
+
+_REASONS = {
+    LOCAL: "its hours are those of some clock: read as UTC they would lie hours early or late",
+    DATE: "a date names no time of day, and at its first midnight nobody knew what the day would bring",
+    NANOSECONDS: "timestamps are compared in microseconds, and its values have digits beyond them",
+    "text": "a text is no timestamp until its form and zone are told",
+}
+_LINES = {
+    LOCAL: '.dt.replace_time_zone("{zone}", ambiguous="latest")',
+    DATE: '.dt.combine(pl.time(23, 59)).dt.replace_time_zone("{zone}", ambiguous="latest")',
+    NANOSECONDS: '.dt.truncate("1us")',
+    "text": '.str.to_datetime(time_zone="UTC")',
+}
+
+
+def refuse_untimed(table: str, column: str, kind: str, zone: str) -> None:
+    """Raise ``SourceError`` with the line that mends it for a column that cannot tell when something was known.
+
+    ``kind`` is what an engine calls its type, ``zone`` the time zone of the data. A column without any value
+    tells that nothing was known, but a row needs an event and an arrival.
+    """
+    if kind == MOMENT or (kind == NOTHING and column not in (EVENT_TIME, KNOWN_AT)):
+        return
+    line = f'pl.col("{column}")' + _LINES[kind].format(zone=zone) if kind in _LINES else ""
+    raise SourceError(
+        f"`{column}` of table `{table}` is {kind}, not a timestamp with a time zone",
+        why=_REASONS.get(kind, "rows count from the time in it, which must be the same everywhere"),
+        next=f"write `.with_columns({line})` in the transform of the source `{table}`, and ingest again"
+        if line
+        else f"make it a timestamp with a time zone in the transform of the source `{table}`",
+    )
