@@ -12,6 +12,7 @@ from leverframe.adapters.duckdb.sql import FLOATS, column, files_error, parquet,
 from leverframe.domain.data.sketch import (
     CELLS,
     CHECK_BITS,
+    HASHES,
     ROW_BITS,
     TABLES_OF_CELLS,
     TEXT_BINS,
@@ -42,11 +43,13 @@ class DuckDBSketcher:
             except duckdb.Error as error:
                 raise files_error(error, [path]) or error from error
         filled = [[Cell()] * (cells(number) * TABLES_OF_CELLS) for number in range(many)]
-        sizes = [0] * many
+        sizes, keys = [0] * many, [0] * many
         for stratum, table, spot, count, element, check in found:
-            filled[stratum][table * cells(stratum) + spot] = Cell(count % 256, element, check)
-            sizes[stratum] += count if table == 0 else 0
-        return Sketch(known, tuple(sizes), tuple(map(tuple, filled)))
+            if table is None:
+                sizes[stratum], keys[stratum] = count, element
+            else:
+                filled[stratum][table * cells(stratum) + spot] = Cell(count % 256, element, check)
+        return Sketch(known, tuple(sizes), tuple(keys), tuple(map(tuple, filled)))
 
     def distributions(self, path: Path, grids: Mapping[str, Grid]) -> dict[str, Distribution]:
         """Return the counts of every column; raises ``SourceError`` for a file that cannot be read."""
@@ -66,7 +69,7 @@ def _types(sql: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
 
 
 def _cells(path: Path, types: Mapping[str, str], key: Sequence[str], many: int) -> str:
-    """Return the query of the cells that are not empty.
+    """Return the query of the cells that are not empty, and of rows and sum of keys of each stratum (without a table).
 
     Rows that are equal in all columns are numbered, as an even number of them would leave no trace.
     """
@@ -74,6 +77,8 @@ def _cells(path: Path, types: Mapping[str, str], key: Sequence[str], many: int) 
     mask, last = (1 << _KEY_BITS) - 1, many - 1
     named = _canonical(sorted(key), types) if key else "NULL"
     width = " ".join(f"WHEN {number} THEN {each}" for number, each in enumerate(CELLS[:-1]))
+    words = [("up", 16), ("up", 32), ("up", 48), ("low", 0), ("low", 16), ("low", 32), ("low", 48)]
+    spots = ", ".join(f"(({half} >> {shift}) & 65535::UBIGINT) % m" for half, shift in words)
     stratum = f"CASE WHEN k = 0 THEN {last} ELSE least({last}, bit_count(xor(k, k - 1)) - 1) END"
     return f"""
         WITH texts AS (SELECT md5({named}) AS key, md5({row}) AS row FROM {parquet([path])}),
@@ -81,16 +86,21 @@ def _cells(path: Path, types: Mapping[str, str], key: Sequence[str], many: int) 
         numbered AS (SELECT key, row || ':' || unnest(range(n)) AS row FROM counted),
         hashed AS (
             SELECT md5_number_lower(coalesce(key, row)) & {mask}::UBIGINT AS k,
+                md5_number_upper(coalesce(key, row)) AS h,
                 md5_number_lower(row) & {(1 << ROW_BITS) - 1}::UBIGINT AS r FROM numbered),
-        elements AS (SELECT {stratum} AS stratum, (k * {1 << ROW_BITS}::UBIGINT) + r AS e FROM hashed),
+        elements AS MATERIALIZED (
+            SELECT {stratum} AS stratum, (k * {1 << ROW_BITS}::UBIGINT) + r AS e, h FROM hashed),
         spread AS (
             SELECT stratum, e, md5_number_upper(e::VARCHAR) AS up, md5_number_lower(e::VARCHAR) AS low,
                 CASE stratum {width} ELSE {CELLS[-1]} END::UBIGINT AS m FROM elements),
         placed AS (
-            SELECT stratum, e, up & {(1 << CHECK_BITS) - 1}::UBIGINT AS c, unnest([0, 1, 2]) AS "table",
-                unnest([(up >> {CHECK_BITS}) % m, (low & 4294967295::UBIGINT) % m, (low >> 32) % m]) AS spot
+            SELECT stratum, e, up & {(1 << CHECK_BITS) - 1}::UBIGINT AS c,
+                unnest({list(range(TABLES_OF_CELLS))}) AS "table", unnest([{spots}]) AS spot
             FROM spread)
         SELECT stratum::INTEGER, "table", spot::INTEGER, count(*), bit_xor(e), bit_xor(c) FROM placed GROUP BY ALL
+        UNION ALL
+        SELECT stratum::INTEGER, NULL, NULL, count(*), (sum(h) % {HASHES}::HUGEINT)::UBIGINT, NULL
+        FROM elements GROUP BY stratum
     """
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,13 @@ from typing import Any, Protocol
 
 from leverframe.domain.data.statistics import ColumnStatistics, Kind
 
-TABLES_OF_CELLS = 3  # each element stands in one cell of each
-CELLS = (48, 24, 12)  # cells of each table: of the first stratum, of the second, of each further one; each folds
+VERSION = 2  # of the form in git; another one cannot be compared with it
+TABLES_OF_CELLS = 7  # each element stands in one cell of each; two hardly ever share them all, which none could tell
+CELLS = (32, 16, 8)  # cells of each table: of the first stratum, of the second, of each further one; each folds
 # into the next, so that sketches of few and of many rows can be compared
 STRATA = 24  # at most; half of the keys are in the first, a quarter in the second, and so on
 ROW_BITS, CHECK_BITS = 24, 16
+HASHES = 1 << 64  # sums of hashes are kept modulo their number
 TEXT_BINS = 32
 _LAST_STRATUM = 8  # rows expected in the last stratum: few enough to be told even when all of them change
 _COUNT, _ELEMENT, _CHECK = 1, 8, 2  # bytes of a cell
@@ -45,11 +48,13 @@ Stratum = tuple[Cell, ...]
 class Sketch:
     """The rows of a table as strata of cells; ``sizes`` are the rows of each stratum.
 
-    ``key`` names the columns that tell rows apart; without any the whole row does.
+    ``key`` names the columns that tell rows apart; without any the whole row does. ``keys`` are the sums of the keys'
+    hashes in each stratum modulo 2 ** 64: equal sums mean equal keys, however many rows changed.
     """
 
     key: tuple[str, ...]
     sizes: tuple[int, ...]
+    keys: tuple[int, ...]
     strata: tuple[Stratum, ...]
 
     @property
@@ -64,19 +69,25 @@ class Sketch:
             for stratum in self.strata
             for each in stratum
         )
-        sizes = " ".join(map(str, self.sizes))
-        return {"key": list(self.key), "strata": sizes, "cells": base64.b85encode(cells).decode()}
+        return {
+            "version": VERSION,
+            "key": list(self.key),
+            "strata": " ".join(map(str, self.sizes)),
+            "keys": " ".join(f"{each:x}" for each in self.keys),
+            "cells": base64.b85encode(cells).decode(),
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Sketch:
         """Return the sketch that ``to_json`` wrote; raises ``ValueError`` or ``KeyError`` for anything else."""
         sizes = tuple(int(each) for each in content["strata"].split())
+        keys = tuple(int(each, 16) for each in content["keys"].split())
         data = base64.b85decode(content["cells"])
         wanted = [cells(number) * TABLES_OF_CELLS for number in range(len(sizes))]
-        if len(data) != sum(wanted) * _CELL:
+        if content["version"] != VERSION or len(keys) != len(sizes) or len(data) != sum(wanted) * _CELL:
             raise ValueError("the cells are not those of the strata")
         read = iter([_cell(data[at : at + _CELL]) for at in range(0, len(data), _CELL)])
-        return cls(tuple(content["key"]), sizes, tuple(tuple(next(read) for _ in range(n)) for n in wanted))
+        return cls(tuple(content["key"]), sizes, keys, tuple(tuple(next(read) for _ in range(n)) for n in wanted))
 
 
 def _cell(data: bytes) -> Cell:
@@ -97,9 +108,8 @@ def strata(rows: int) -> int:
 def places(element: int, size: int) -> tuple[int, tuple[int, ...]]:
     """Return the check of an element and its cells, one in each table of ``size`` cells, numbered through."""
     digest = hashlib.md5(str(element).encode(), usedforsecurity=False).digest()
-    upper, lower = int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:], "little")
-    spots = (upper >> CHECK_BITS, lower & 0xFFFFFFFF, lower >> 32)
-    return upper & (1 << CHECK_BITS) - 1, tuple(table * size + spot % size for table, spot in enumerate(spots))
+    check, *spots = struct.unpack("<8H", digest)
+    return check, tuple(table * size + spot % size for table, spot in enumerate(spots))
 
 
 @dataclass(frozen=True)

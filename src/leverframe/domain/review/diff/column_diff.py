@@ -10,6 +10,7 @@ from typing import Any
 from leverframe.domain.data.sketch import Distribution
 from leverframe.domain.review.diff.diff_result import Change
 
+COUNTS = "counts"
 _LEAST = 1e-4  # share below which an empty bin would make the index infinite
 
 
@@ -62,17 +63,44 @@ def _coarse(distribution: Distribution, exponent: int, first: int, last: int) ->
     return made
 
 
-def schema_changes(table: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield the columns that a table lost, got, or has in another type; both sides as in a profile."""
+def schema_changes(
+    table: str, before: Mapping[str, Any], after: Mapping[str, Any], names: Mapping[str, str]
+) -> Iterator[Change]:
+    """Yield the columns that a table lost, got, or has in another type; both sides as in a profile.
+
+    ``names`` maps the old names of renamed columns to their new ones.
+    """
     for column in before:
-        if column not in after:
+        if column in names:
+            yield Change(table, f"column `{column}` renamed to `{names[column]}`", breaking=True)
+        elif column not in after:
             yield Change(table, f"column `{column}` removed, it was `{before[column]['type']}`", breaking=True)
         elif before[column]["type"] != after[column]["type"]:
             types = f"from `{before[column]['type']}` to `{after[column]['type']}`"
             yield Change(table, f"column `{column}` changed its type {types}", breaking=True)
     for column in after:
-        if column not in before:
+        if column not in before and column not in names.values():
             yield Change(table, f"column `{column}` added as `{after[column]['type']}`", breaking=False)
+
+
+def renamed(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the new name of each column that is there under another one: the only pair alike in all that is known.
+
+    Both sides as in a profile, each entry with the counts of its distribution as ``COUNTS``. Columns without a value,
+    or of which only type and nulls are known, could be anything.
+    """
+    gone = {name: entry for name, entry in before.items() if name not in after and _tells(entry)}
+    new = {name: entry for name, entry in after.items() if name not in before}
+    pairs = [(old, name) for old, entry in gone.items() for name, other in new.items() if entry == other]
+    return {
+        old: name
+        for old, name in pairs
+        if sum(each[0] == old for each in pairs) == sum(each[1] == name for each in pairs) == 1
+    }
+
+
+def _tells(entry: Mapping[str, Any]) -> bool:
+    return any(value is not None for name, value in entry.items() if name not in ("type", "null_rate"))
 
 
 def shown(entry: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from leverframe.domain import layout
-from leverframe.domain.data.sketch import Distribution, Sketch
+from leverframe.domain.data.sketch import VERSION, Distribution, Sketch
 from leverframe.domain.layout import FEATURE_TABLE
-from leverframe.domain.review.diff.column_diff import psi, schema_changes
+from leverframe.domain.review.diff.column_diff import COUNTS, psi, renamed, schema_changes
 from leverframe.domain.review.diff.contract_diff import contract_changes
 from leverframe.domain.review.diff.definition_diff import definition_changes, settings_changes
 from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, Estimate, RowsDiff, TableDiff
 from leverframe.domain.review.diff.revision import Revision
 from leverframe.domain.review.diff.row_diff import rows_diff
 from leverframe.errors import RepositoryError
+from leverframe.settings.periods import period_of
 
 _NONE = Estimate(0, 0, 0)
 
@@ -58,20 +59,42 @@ def _partitions(table: str, revision: Revision) -> list[str]:
 def _table(table: str, base: Revision, head: Revision, notes: list[str]) -> TableDiff:
     ours, theirs = _partitions(table, base), _partitions(table, head)
     both = [each for each in ours if each in theirs]
+    new, gone = ([each for each in side if each not in both] for side in (theirs, ours))
     rows = {each: _rows(table, each, base, head, notes) for each in both}
-    differing = {each: found for each, found in rows.items() if found != _same(found.before)}
+    regrouped = _regrouped(_of(table, gone, base), _of(table, new, head))
+    if regrouped:
+        notes.append(f"`{table}` has partitions of another period, so the rows of these are not compared by key")
+    for each in gone:
+        rows[each] = _one_sided(_of(table, [each], base)[each], 0, counted=not regrouped)
+    for each in new:
+        rows[each] = _one_sided(0, _of(table, [each], head)[each], counted=not regrouped)
+    differing = {
+        each: rows[each] for each in sorted(rows) if rows[each] != _same(rows[each].before) or each not in both
+    }
     columns: dict[str, list[ColumnDiff]] = {}
     for each in both:
         for found in _columns(table, each, base, head):
             columns.setdefault(found.column, []).append(found)
-    return TableDiff(
-        table,
-        _summed(rows.values()),
-        differing,
-        tuple(sorted((_most(found) for found in columns.values()), key=lambda each: -(each.psi or 0.0))),
-        tuple(each for each in theirs if each not in ours),
-        tuple(each for each in ours if each not in theirs),
-    )
+    largest = sorted((_most(found) for found in columns.values()), key=lambda each: -(each.psi or 0.0))
+    return TableDiff(table, _summed(rows.values()), differing, tuple(largest), tuple(new), tuple(gone))
+
+
+def _of(table: str, partitions: Iterable[str], revision: Revision) -> dict[str, int]:
+    """Return the rows of some partitions of a table."""
+    return {each: int(revision.profiles[each][table]["rows"]) for each in partitions}
+
+
+def _regrouped(gone: Mapping[str, int], new: Mapping[str, int]) -> bool:
+    """Tell whether partitions were only put together otherwise: of another period, with as many rows."""
+    periods = [{period_of(each) for each in side} for side in (gone, new)]
+    return bool(gone and new) and not periods[0] & periods[1] and sum(gone.values()) == sum(new.values())
+
+
+def _one_sided(before: int, after: int, *, counted: bool) -> RowsDiff:
+    """Return the rows of a partition that only one side has: all are removed or added."""
+    if not counted:
+        return RowsDiff(before, after)
+    return RowsDiff(before, after, Estimate(after, after, after), Estimate(before, before, before), _NONE)
 
 
 def _same(rows: int) -> RowsDiff:
@@ -89,15 +112,29 @@ def _rows(table: str, partition: str, base: Revision, head: Revision, notes: lis
         return RowsDiff(before, after)
     if kept[0] == kept[1]:
         return _same(before)
+    for each, side in zip(kept, (base, head), strict=True):
+        if each and each.get("version") != VERSION:
+            notes.append(f"the sketches of {side.name} are of another version of Leverframe, so rows are not compared")
+            return RowsDiff(before, after)
     ours, theirs = (_sketch(each, name.name, table) for each, name in zip(kept, (base, head), strict=True))
-    if ours.key != theirs.key:
+    return _by_key(table, partition, (ours, theirs), (base, head), notes)
+
+
+def _by_key(
+    table: str, partition: str, sketches: tuple[Sketch, Sketch], sides: tuple[Revision, Revision], notes: list[str]
+) -> RowsDiff:
+    """Return how the rows differ by key, as far as keys and columns are the same ones."""
+    key = sketches[0].key
+    before, after = (_types(each.profiles[partition][table]) for each in sides)
+    if key != sketches[1].key or (before != after and not key) or any(before[each] != after[each] for each in key):
         notes.append(f"the key of `{table}` is another one, so its rows are not compared by key")
-    found = rows_diff(ours, theirs)
-    if _types(base.profiles[partition][table]) != _types(head.profiles[partition][table]):
+        return RowsDiff(sketches[0].rows, sketches[1].rows)
+    found = rows_diff(*sketches)
+    if before != after:
         notes.append(f"`{table}` has other columns, so every row is another one and changed rows are not counted")
         return replace(found, changed=None)
-    if found.changed is None and ours.key == theirs.key:
-        notes.append(f"too many rows of `{table}` differ in {partition} to be told apart by key")
+    if None in (found.added, found.removed, found.changed):
+        notes.append(f"so many rows of `{table}` differ in {partition} that not all numbers could be estimated")
     return found
 
 
@@ -165,19 +202,20 @@ def _most(found: Sequence[ColumnDiff]) -> ColumnDiff:
 def _table_changes(table: str, base: Revision, head: Revision) -> Iterator[Change]:
     there, here = _partitions(table, base), _partitions(table, head)
     if not here:
-        yield Change(table, "the table is gone", breaking=True)
+        yield Change(table, f"the table is gone, with {_rows_in(_of(table, there, base))}", breaking=True)
         return
     if not there:
-        yield Change(table, "the table is new", breaking=False)
+        yield Change(table, f"the table is new, with {_rows_in(_of(table, here, head))}", breaking=False)
         return
     both = [each for each in there if each in here]
+    yield from _partition_changes(table, base, head)
     gone: set[str] = set()
     new: set[str] = set()
+    for each in both:
+        before, after = (side.profiles[each][table]["columns"].keys() for side in (base, head))
+        gone, new = gone | (before - after), new | (after - before)
     if table != FEATURE_TABLE:  # of features the definition tells, with what they mean
-        for each in both:
-            before, after = (side.profiles[each][table]["columns"] for side in (base, head))
-            yield from schema_changes(table, before, after)
-            gone, new = gone | (before.keys() - after.keys()), new | (after.keys() - before.keys())
+        yield from _schema_changes(table, both, base, head)
     keys = [_key(table, each, both) for each in (base, head)]
     if None not in keys and keys[0] != keys[1]:
         yield Change(table, f"the key changed from `{', '.join(keys[0] or [])}` to `{', '.join(keys[1] or [])}`", True)
@@ -188,6 +226,55 @@ def _table_changes(table: str, base: Revision, head: Revision) -> Iterator[Chang
         told = gone | new
         ours, theirs = ([each for each in side or [] if each.get("column") not in told] for side in checks)
         yield from contract_changes(table, ours, theirs)
+
+
+def _partition_changes(table: str, base: Revision, head: Revision) -> Iterator[Change]:
+    """Yield the partitions that only one side has; a lost one is breaking, whatever made it go."""
+    there, here = _partitions(table, base), _partitions(table, head)
+    gone = _of(table, [each for each in there if each not in here], base)
+    new = _of(table, [each for each in here if each not in there], head)
+    if _regrouped(gone, new):
+        yield Change(
+            table, f"{_named(gone)} became {_named(new)}, with {_rows_in(gone)} before and after", breaking=False
+        )
+        return
+    if gone:
+        yield Change(table, f"{_named(gone)} removed, with {_rows_in(gone)}", breaking=True)
+    if new:
+        yield Change(table, f"{_named(new)} added, with {_rows_in(new)}", breaking=False)
+
+
+def _named(partitions: Mapping[str, int]) -> str:
+    names = [f"`{each}`" for each in partitions]
+    if len(names) > 3:
+        return f"{len(names)} partitions from {names[0]} to {names[-1]}"
+    return f"partition{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def _rows_in(partitions: Mapping[str, int]) -> str:
+    rows = sum(partitions.values())
+    return f"{rows:,} row{'' if rows == 1 else 's'}"
+
+
+def _schema_changes(table: str, partitions: Sequence[str], base: Revision, head: Revision) -> Iterator[Change]:
+    """Yield each change of columns once, with the rows of the partitions that it concerns."""
+    sides = {each: tuple(_described(table, each, side) for side in (base, head)) for each in partitions}
+    named = [set(renamed(*pair).items()) for pair in sides.values()]
+    same = dict(set.intersection(*named)) if named else {}
+    concerned: dict[Change, dict[str, int]] = {}
+    for each, (before, after) in sides.items():
+        for change in schema_changes(table, before, after, same):
+            concerned.setdefault(change, {})[each] = int(head.profiles[each][table]["rows"])
+    for change, rows in concerned.items():
+        where = "" if len(rows) == len(partitions) else f" of {_named(rows)}"
+        yield replace(change, what=f"{change.what}, in {_rows_in(rows)}{where}")
+
+
+def _described(table: str, partition: str, revision: Revision) -> dict[str, Mapping[str, Any]]:
+    """Return the columns of a partition as in its profile, with the counts of their distributions."""
+    columns = revision.profiles[partition][table]["columns"]
+    counts = revision.sketches.get(partition, {}).get(table, {}).get("columns", {})
+    return {name: {**entry, COUNTS: counts.get(name)} for name, entry in columns.items()}
 
 
 def _key(table: str, revision: Revision, partitions: Sequence[str]) -> list[str] | None:

@@ -73,7 +73,7 @@ def _more(left: int) -> list[str]:
 
 def _rows(tables: Sequence[TableDiff], room: int) -> list[str]:
     lines = ["| table | rows | added | removed | changed | partitions that differ |", "|---|---:|---:|---:|---:|---|"]
-    told = [each for each in tables if each.partitions or each.new or each.gone]
+    told = [each for each in tables if each.partitions]
     lines += [_row(each) for each in told[:room]]
     return ["\n".join([*lines, *_cut(len(told) - room)])] if told else []
 
@@ -99,7 +99,8 @@ def _estimate(number: Estimate | None) -> str:
 
 
 def _partitions(table: TableDiff) -> str:
-    told = [*table.partitions, *(f"{each} new" for each in table.new), *(f"{each} gone" for each in table.gone)]
+    ends = dict.fromkeys(table.new, " new") | dict.fromkeys(table.gone, " gone")
+    told = sorted((f"{each}{ends.get(each, '')}" for each in table.partitions), key=lambda each: each[-5:] != " gone")
     more = f" and {len(told) - 4} more" if len(told) > 4 else ""
     return ", ".join(plain(each, 40) for each in told[:4]) + more
 

@@ -21,7 +21,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number of rows: exact where ``low`` and ``high`` are ``value``, else with the bounds of 95 % confidence."""
+    """A number of rows: exact where ``low`` and ``high`` are ``value``, else with bounds of 95 % confidence or more."""
 
     value: int
     low: int
@@ -35,7 +35,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class RowsDiff:
-    """The rows ``before`` and ``after``; by key the ones added, removed and changed, None where no key was kept."""
+    """The rows ``before`` and ``after``; by key the ones added, removed and changed, None where it is not known."""
 
     before: int
     after: int
@@ -62,9 +62,9 @@ class ColumnDiff:
 
 @dataclass(frozen=True)
 class TableDiff:
-    """One table in all partitions that both sides have; ``features`` stands for the features of the plan.
+    """One table in all its partitions; ``features`` stands for the features of the plan.
 
-    ``partitions`` holds the ones that differ. ``new`` and ``gone`` are partitions of one side only.
+    ``partitions`` holds the ones that differ, among them ``new`` and ``gone``, which only one side has.
     """
 
     table: str
@@ -77,7 +77,7 @@ class TableDiff:
     @property
     def differs(self) -> bool:
         """Tell whether the table differs."""
-        return bool(self.partitions or self.columns or self.new or self.gone)
+        return bool(self.partitions or self.columns)
 
 
 @dataclass(frozen=True)

@@ -7,40 +7,66 @@ of the keys, so the first ones that can be taken apart tell how much of the tabl
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from leverframe.domain.data.sketch import CELLS, ROW_BITS, TABLES_OF_CELLS, Cell, Sketch, Stratum, cells, places
+from leverframe.domain.data.sketch import CELLS, HASHES, ROW_BITS, TABLES_OF_CELLS, Cell, Sketch, Stratum, cells, places
 from leverframe.domain.review.diff.diff_result import Estimate, RowsDiff
+from leverframe.domain.review.diff.row_estimate import estimated, no_less, shifted, useful
 
-_Z = 1.96  # 95 % of a normal distribution lie within that many standard deviations
+Apart = tuple[Counter[int], Counter[int]]
+
+
+@dataclass(frozen=True)
+class _Stratum:
+    base: Stratum
+    head: Stratum
+    sizes: tuple[int, int]
+    same_keys: bool
 
 
 def rows_diff(base: Sketch, head: Sketch) -> RowsDiff:
-    """Return how the rows differ by key; without the counts by key where two keys or too many rows forbid them."""
+    """Return how the rows differ by key; a count is None where another key or too many differences forbid it."""
     if base.key != head.key:
         return RowsDiff(base.rows, head.rows)
-    ours, theirs, sizes = _aligned(base, head)
-    removed, added, changed = 0, 0, 0
-    first = len(sizes)
-    for number in range(len(sizes) - 1, -1, -1):
-        found = taken_apart(ours[number], theirs[number])
-        if found is None:
-            break
-        first, keys = number, [{element >> ROW_BITS for element in side} for side in found]
-        removed += len(keys[0] - keys[1])
-        added += len(keys[1] - keys[0])
-        changed += len(keys[0] & keys[1])
-    if first == len(sizes):
-        return RowsDiff(base.rows, head.rows)
-    sampled = [sum(size[side] for size in sizes[first:]) for side in (0, 1)]
+    strata = list(_aligned(base, head))
+    apart = [_keys(each.base, each.head) for each in strata]
+    # The first strata hold the most rows, so what is known is known from the last one on.
+    told = next((at for at in range(len(strata), 0, -1) if apart[at - 1] is None), 0)
+    known = next((at for at in range(len(strata), 0, -1) if apart[at - 1] is None and not strata[at - 1].same_keys), 0)
+    removed, added = _by_side([each for each in apart[known:] if each is not None], strata[known:], (base, head))
+    changed = sum(sum((each[0] & each[1]).values()) for each in apart[told:] if each is not None)
+    sampled = sum(each.sizes[0] for each in strata[told:])
+    rows = max(base.rows, head.rows)
     return RowsDiff(
         base.rows,
         head.rows,
-        _scaled(added, sampled[1], head.rows),
-        _scaled(removed, sampled[0], base.rows),
-        _scaled(changed, sampled[0], base.rows),
+        useful(added, rows),
+        useful(removed, rows),
+        useful(estimated(changed, sampled, base.rows), rows),
     )
+
+
+def _by_side(
+    apart: Sequence[Apart], strata: Sequence[_Stratum], tables: tuple[Sketch, Sketch]
+) -> tuple[Estimate, Estimate]:
+    """Return the rows removed and added: the smaller number from the sample, the other from the tables' rows."""
+    grown = tables[1].rows - tables[0].rows
+    found = [sum(sum((each[side] - each[1 - side]).values()) for each in apart) for side in (0, 1)]
+    sampled = [sum(each.sizes[side] for each in strata) for side in (0, 1)]
+    fewer = int(found[1] < found[0])
+    estimate = estimated(found[fewer], sampled[fewer], tables[fewer].rows)
+    by = -grown if fewer else grown
+    estimate = no_less(estimate, max(0, -by))
+    other = shifted(estimate, by)
+    return (other, estimate) if fewer else (estimate, other)
+
+
+def _keys(base: Stratum, head: Stratum) -> Apart | None:
+    """Return how often each key is in an element of one side alone; None where too many elements differ."""
+    found = taken_apart(base, head)
+    return found and tuple(Counter(element >> ROW_BITS for element in side) for side in found)  # type: ignore[return-value]
 
 
 def taken_apart(base: Stratum, head: Stratum) -> tuple[set[int], set[int]] | None:
@@ -67,16 +93,18 @@ def taken_apart(base: Stratum, head: Stratum) -> tuple[set[int], set[int]] | Non
     return found if all(cell == Cell() for cell in left) else None
 
 
-def _aligned(base: Sketch, head: Sketch) -> tuple[list[Stratum], list[Stratum], list[tuple[int, int]]]:
-    """Return the strata of both with the same numbers of cells, and the rows in each.
+def _aligned(base: Sketch, head: Sketch) -> Iterator[_Stratum]:
+    """Yield the strata of both with the same numbers of cells.
 
     A table of fewer rows has fewer strata: the further ones of the other are put into its last.
     """
     many = min(len(base.strata), len(head.strata))
     same = len(base.strata) == len(head.strata)
-    sides = [list(each.strata) if same else _shortened(each.strata, many) for each in (base, head)]
-    sizes = [[*each.sizes[: many - 1], sum(each.sizes[many - 1 :])] for each in (base, head)]
-    return sides[0], sides[1], list(zip(*sizes, strict=True))
+    sides = [each.strata if same else _shortened(each.strata, many) for each in (base, head)]
+    for number, (ours, theirs) in enumerate(zip(*sides, strict=True)):
+        part = slice(number, None if number == many - 1 else number + 1)
+        keys = [sum(each.keys[part]) % HASHES for each in (base, head)]
+        yield _Stratum(ours, theirs, (sum(base.sizes[part]), sum(head.sizes[part])), same_keys=keys[0] == keys[1])
 
 
 def _shortened(strata: Sequence[Stratum], many: int) -> list[Stratum]:
@@ -88,14 +116,3 @@ def _shortened(strata: Sequence[Stratum], many: int) -> list[Stratum]:
             old = last[at]
             last[at] = Cell((old.count + cell.count) % 256, old.element ^ cell.element, old.check ^ cell.check)
     return [*strata[: many - 1], tuple(last)]
-
-
-def _scaled(found: int, sampled: int, rows: int) -> Estimate:
-    """Return how many of ``rows`` that are, ``found`` of ``sampled`` being so (Wilson, 1927)."""
-    if sampled >= rows or not sampled:
-        return Estimate(found, found, found)
-    share, z2 = found / sampled, _Z**2
-    middle = (share + z2 / (2 * sampled)) / (1 + z2 / sampled)
-    spread = _Z / (1 + z2 / sampled) * math.sqrt(share * (1 - share) / sampled + z2 / (4 * sampled**2))
-    low, high = max(0.0, middle - spread) * rows, min(1.0, middle + spread) * rows
-    return Estimate(round(share * rows), math.floor(low), math.ceil(high))
