@@ -77,7 +77,7 @@ def _cells(path: Path, types: Mapping[str, str], key: Sequence[str], many: int) 
     mask, last = (1 << _KEY_BITS) - 1, many - 1
     named = _canonical(sorted(key), types) if key else "NULL"
     width = " ".join(f"WHEN {number} THEN {each}" for number, each in enumerate(CELLS[:-1]))
-    words = [("up", 16), ("up", 32), ("up", 48), ("low", 0), ("low", 16), ("low", 32), ("low", 48)]
+    words = [("up", 16), ("up", 32), ("up", 48), ("low", 0), ("low", 16), ("low", 32)]
     spots = ", ".join(f"(({half} >> {shift}) & 65535::UBIGINT) % m" for half, shift in words)
     stratum = f"CASE WHEN k = 0 THEN {last} ELSE least({last}, bit_count(xor(k, k - 1)) - 1) END"
     return f"""

@@ -18,8 +18,8 @@ from typing import Any, Protocol
 from leverframe.domain.data.statistics import ColumnStatistics, Kind
 
 VERSION = 2  # of the form in git; another one cannot be compared with it
-TABLES_OF_CELLS = 7  # each element stands in one cell of each; two hardly ever share them all, which none could tell
-CELLS = (32, 16, 8)  # cells of each table: of the first stratum, of the second, of each further one; each folds
+TABLES_OF_CELLS = 6  # each element stands in one cell of each; two hardly ever share them all, which none could tell
+CELLS = (40, 20, 10)  # cells of each table: of the first stratum, of the second, of each further one; each folds
 # into the next, so that sketches of few and of many rows can be compared
 STRATA = 24  # at most; half of the keys are in the first, a quarter in the second, and so on
 ROW_BITS, CHECK_BITS = 24, 16
@@ -108,7 +108,7 @@ def strata(rows: int) -> int:
 def places(element: int, size: int) -> tuple[int, tuple[int, ...]]:
     """Return the check of an element and its cells, one in each table of ``size`` cells, numbered through."""
     digest = hashlib.md5(str(element).encode(), usedforsecurity=False).digest()
-    check, *spots = struct.unpack("<8H", digest)
+    check, *spots = struct.unpack_from(f"<{1 + TABLES_OF_CELLS}H", digest)
     return check, tuple(table * size + spot % size for table, spot in enumerate(spots))
 
 
