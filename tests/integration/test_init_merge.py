@@ -1,4 +1,4 @@
-"""`leverframe init` on a real repository, and two branches that both trained, merged by git."""
+"""`leverframe init` on a real repository, and what git then does with what stages write and with what people write."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from leverframe.domain.pipeline.init import ATTRIBUTES
+from leverframe.local.repository import CommandFailedError, TemporaryRepository
 from tests.integration.shop import Shop, copied, finished
+from tests.warm import WarmRepository
 
 
 @pytest.fixture
@@ -73,3 +76,211 @@ def test_two_branches_that_trained_merge_without_markers(shop: Shop) -> None:
     assert "evaluate" in ran
     assert ran <= {"evaluate", "train", "bundle"}
     assert {each["state"] for each in shop.status().values()} == {"fresh"}
+
+
+NOTES, OWNERS = "reports/notes.md", "models/owners.json"
+LINES = [f"line {number}" for number in range(12)]
+FORMER = "dvc.lock merge=leverframe\nreports/** merge=leverframe\nmodels/*.json merge=leverframe\n"
+PIPELINE = """\
+vars:
+  - months: {"2024-01": {}, "2024-02": {}}
+stages:
+  evaluate:
+    cmd: cp in.json reports/metrics.json
+    deps: [in.json]
+    metrics: [{reports/metrics.json: {cache: false}}]
+  draw:
+    cmd: mkdir -p reports/plots && cp in.json reports/plots/curve.csv
+    deps: [in.json]
+    outs: [{reports/plots: {cache: false}}]
+  profile:
+    foreach: ${months}
+    do:
+      cmd: cp ../in.json profiles/${key}.json
+      wdir: reports
+      deps: [../in.json]
+      outs:
+        - profiles/${key}.json: {cache: false}
+"""
+WRITTEN = ("reports/metrics.json", "reports/plots/curve.csv", "reports/profiles/2024-01.json")
+
+
+@pytest.fixture(params=["as init writes them", "as init wrote them once"])
+def written(request: pytest.FixtureRequest, tmp_path: Path) -> TemporaryRepository:
+    """Return a repository with three stages that have run, a page that somebody wrote, and the merge driver."""
+    repository = WarmRepository.create(tmp_path)
+    page = "\n".join(LINES) + "\n"
+    texts = {"params.yaml": "{}\n", "dvc.yaml": PIPELINE, "reports/profiles/.keep": "", "in.json": "0\n"}
+    for path, text in {**texts, NOTES: page, OWNERS: page.upper()}.items():
+        repository.write(path, text)
+    repository.dvc("repro")
+    assert Shop(repository).run("init").code == 0
+    if request.param == "as init wrote them once":
+        repository.write(".gitattributes", FORMER)
+    repository.commit("Start")
+    return repository
+
+
+def edited(repository: TemporaryRepository, number: int, text: str, path: str = NOTES) -> str:
+    """Replace one line of a page, and return the commit."""
+    lines = repository.read(path).splitlines()
+    lines[number] = text
+    repository.write(path, "\n".join(lines) + "\n")
+    return repository.commit(f"{path}: {text}")
+
+
+def ran(repository: TemporaryRepository, value: int) -> str:
+    """Change what all stages read, run them, and return the commit."""
+    repository.write("in.json", f"{value}\n")
+    repository.dvc("repro")
+    return repository.commit(f"Ran with {value}")
+
+
+def branched(repository: TemporaryRepository) -> None:
+    """Leave the branch `main` for one named `mine`."""
+    repository.git("checkout", "--quiet", "-b", "mine")
+
+
+def conflict(repository: TemporaryRepository, *command: str) -> str:
+    """Run git, which has to end with a conflict, and return the paths that have one."""
+    with pytest.raises(CommandFailedError):
+        repository.git(*command)
+    return repository.git("diff", "--name-only", "--diff-filter=U").strip()
+
+
+@pytest.mark.parametrize("path", [NOTES, OWNERS])
+@pytest.mark.parametrize("how", ["merge", "rebase", "cherry-pick"])
+def test_lines_of_a_page_that_two_people_wrote_are_all_kept(how: str, path: str, written: TemporaryRepository) -> None:
+    """A file below reports or models that no stage owns is merged by its lines."""
+    before = written.read(path).splitlines()
+    branched(written)
+    mine = edited(written, 1, "mine", path)
+    written.git("checkout", "--quiet", "main")
+    edited(written, 9, "theirs", path)
+    if how == "rebase":
+        written.git("checkout", "--quiet", "mine")
+    command = {"merge": ["merge", "--quiet", "--no-edit", "mine"], "rebase": ["rebase", "--quiet", "main"],
+               "cherry-pick": ["cherry-pick", mine]}[how]  # fmt: skip
+    written.git(*command)
+    expected = [{1: "mine", 9: "theirs"}.get(number, line) for number, line in enumerate(before)]
+    assert written.read(path).splitlines() == expected
+    assert f"{path}: mine" in written.git("log", "--format=%s")
+
+
+def test_a_revert_of_a_page_takes_its_lines_away_and_no_others(written: TemporaryRepository) -> None:
+    """Also where other lines changed since."""
+    first = edited(written, 1, "wrong")
+    edited(written, 9, "right")
+    written.git("revert", "--no-edit", first)
+    assert written.read(NOTES).splitlines() == [{9: "right"}.get(number, line) for number, line in enumerate(LINES)]
+
+
+@pytest.mark.parametrize("how", ["merge", "rebase", "cherry-pick", "revert"])
+def test_lines_that_clash_are_marked(how: str, written: TemporaryRepository) -> None:
+    """Git stops, and the file shows both sides."""
+    branched(written)
+    mine = edited(written, 4, "mine")
+    if how == "revert":
+        edited(written, 4, "theirs")
+    else:
+        written.git("checkout", "--quiet", "main")
+        edited(written, 4, "theirs")
+        if how == "rebase":
+            written.git("checkout", "--quiet", "mine")
+    command = [how, {"rebase": "main", "merge": "mine"}.get(how, mine)]
+    assert conflict(written, *command, *(["--no-edit"] if how == "revert" else [])) == NOTES
+    text = written.read(NOTES)
+    assert [text.count(marker) for marker in ("<<<<<<< ", "=======\n", ">>>>>>> ")] == [1, 1, 1]
+    assert "theirs\n" in text
+    assert ("line 4\n" if how == "revert" else "mine\n") in text
+
+
+def test_a_page_that_was_renamed_or_deleted_is_merged_as_git_does(written: TemporaryRepository) -> None:
+    """An edit follows the new name; one of a deleted file is a conflict that keeps it."""
+    branched(written)
+    edited(written, 1, "mine")
+    edited(written, 1, "mine", OWNERS)
+    written.git("checkout", "--quiet", "main")
+    edited(written, 9, "theirs")
+    written.git("mv", NOTES, "reports/pages.md")
+    written.git("rm", "--quiet", OWNERS)
+    written.commit("Renamed, and deleted")
+    assert conflict(written, "merge", "mine") == OWNERS
+    assert "mine\n" in written.read(OWNERS)
+    expected = [{1: "mine", 9: "theirs"}.get(number, line) for number, line in enumerate(LINES)]
+    assert written.read("reports/pages.md").splitlines() == expected
+
+
+def test_bytes_that_are_no_text_are_a_conflict(written: TemporaryRepository) -> None:
+    """Nothing is guessed of a picture that two people drew."""
+    branched(written)
+    written.write("reports/mine.png", b"\x89PNG\0\1")
+    written.commit("Drawn")
+    written.git("checkout", "--quiet", "main")
+    written.write("reports/mine.png", b"\x89PNG\0\2")
+    written.commit("Drawn, too")
+    assert conflict(written, "merge", "mine") == "reports/mine.png"
+    assert (written.root / "reports/mine.png").read_bytes() == b"\x89PNG\0\2"
+
+
+@pytest.mark.parametrize("how", ["merge", "rebase", "cherry-pick", "revert"])
+def test_what_both_sides_ran_stays_as_on_this_side_and_is_stale(how: str, written: TemporaryRepository) -> None:
+    """No conflict but the one of the input, which a person resolves; `dvc repro` then writes all of it again."""
+    branched(written)
+    mine = ran(written, 1)
+    if how == "revert":
+        ran(written, 2)
+    else:
+        written.git("checkout", "--quiet", "main")
+        ran(written, 2)
+        if how == "rebase":
+            written.git("checkout", "--quiet", "mine")
+    assert conflict(written, how, {"rebase": "main", "merge": "mine"}.get(how, mine)) == "in.json"
+    assert {path: written.read(path) for path in WRITTEN} == dict.fromkeys(WRITTEN, "2\n")
+    written.write("in.json", "3\n")
+    assert Shop(written).stale() == {"evaluate", "draw", "profile@2024-01", "profile@2024-02"}
+    written.dvc("repro")
+    assert {path: written.read(path) for path in WRITTEN} == dict.fromkeys(WRITTEN, "3\n")
+
+
+def test_what_a_fork_ran_is_known_although_no_branch_here_has_it(written: TemporaryRepository, tmp_path: Path) -> None:
+    """`git pull` from an address: its lock is in what was fetched."""
+    fork = WarmRepository(tmp_path / "fork", written.home)
+    written.git("clone", "--quiet", str(written.root), str(fork.root))
+    ran(fork, 1)
+    ran(written, 2)
+    assert conflict(written, "pull", "--quiet", "--no-rebase", "--no-edit", str(fork.root), "main") == "in.json"
+    assert {path: written.read(path) for path in WRITTEN} == dict.fromkeys(WRITTEN, "2\n")
+
+
+@pytest.mark.parametrize("edits", ["mine", "theirs"])
+def test_what_somebody_edited_of_a_stage_is_not_dropped(edits: str, written: TemporaryRepository) -> None:
+    """No lock has it, so no stage would write it again: both sides are shown."""
+    branched(written)
+    ran(written, 1) if edits == "theirs" else edited(written, 0, "by hand", WRITTEN[0])
+    written.git("checkout", "--quiet", "main")
+    ran(written, 2) if edits == "mine" else edited(written, 0, "by hand", WRITTEN[0])
+    assert WRITTEN[0] in conflict(written, "merge", "mine").split()
+    assert "by hand\n" in written.read(WRITTEN[0])
+    assert "<<<<<<< " in written.read(WRITTEN[0])
+
+
+def test_a_lock_that_cannot_be_merged_shows_both_sides(written: TemporaryRepository) -> None:
+    """One side has a lock of another schema: nothing is guessed, git stops, and the markers are there."""
+    branched(written)
+    ran(written, 1)
+    written.git("checkout", "--quiet", "main")
+    ran(written, 2)
+    written.write("dvc.lock", written.read("dvc.lock").replace("schema: '2.0'", "schema: '3.0'"))
+    written.commit("Of another time")
+    assert "dvc.lock" in conflict(written, "merge", "mine").split()
+    assert "<<<<<<< " in written.read("dvc.lock")
+
+
+def test_init_leaves_no_pattern_that_takes_what_people_write(written: TemporaryRepository) -> None:
+    """It replaces the lines that it wrote once, and keeps those of others."""
+    written.write(".gitattributes", "*.bin binary\n" + written.read(".gitattributes"))
+    assert Shop(written).run("init").code == 0
+    assert written.read(".gitattributes").splitlines() == ["*.bin binary", *ATTRIBUTES]
+    told = written.git("check-attr", "merge", NOTES, OWNERS, *WRITTEN, "dvc.lock").splitlines()
+    assert [line.rpartition(" ")[2] for line in told] == ["unspecified"] * 2 + ["leverframe"] * 4

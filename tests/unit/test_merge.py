@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.pipeline.merge import merged
+from leverframe.domain.pipeline.merge import Record, merged, record
 from leverframe.errors import RepositoryError
 
 Stages = dict[str, int]
@@ -15,8 +15,8 @@ STAGES = st.dictionaries(st.sampled_from(["ingest@2024-01", "build", "train", "e
 
 def lock(stages: Stages) -> str:
     """Return a lock as DVC writes it."""
-    entries = (f"  {name}:\n    cmd: run {number}\n    outs:\n    - path: {name}\n" for name, number in stages.items())
-    return "schema: '2.0'\nstages:\n" + "".join(entries)
+    entries = [f"  {name}:\n    cmd: run {number}\n    outs:\n    - path: {name}\n" for name, number in stages.items()]
+    return "schema: '2.0'\nstages:" + ("\n" if entries else " {}\n") + "".join(entries)
 
 
 def test_one_side_is_taken_and_both_are_dropped() -> None:
@@ -25,6 +25,56 @@ def test_one_side_is_taken_and_both_are_dropped() -> None:
     found = merged(lock(base), lock(base | {"ingest": 1, "evaluate": 1}), lock(base | {"train": 2, "evaluate": 2}))
     assert found.text == lock({"ingest": 1, "train": 2})
     assert found.dropped == ("evaluate",)
+
+
+def test_a_lock_of_which_nothing_is_left_is_one_that_dvc_reads() -> None:
+    """Both sides ran everything: DVC refuses a lock whose stages are not a mapping."""
+    found = merged(lock({"a": 0}), lock({"a": 1}), lock({"a": 2}))
+    assert (found.text, found.dropped) == ("schema: '2.0'\nstages: {}\n", ("a",))
+    assert merged(found.text, found.text, lock({"a": 3})).text == lock({"a": 3})
+
+
+DEFINITION = """\
+vars: [{months: {"2024-01": {}}}]
+stages:
+  draw: {cmd: x, outs: [plots: {cache: false}, model.bin]}
+  profile: {foreach: "${months}", do: {cmd: x, wdir: reports, outs: ["profiles/${key}.json"]}}
+  later: {cmd: x, outs: [later.json]}
+"""
+OUTPUT = "    outs:\n    - path: {}\n      hash: md5\n      md5: {}\n"
+RECORDS = (
+    "schema: '2.0'\nstages:\n  draw:\n    cmd: x\n" + OUTPUT.format("plots", "1.dir")
+    + "  profile@2024-01:\n    cmd: x\n" + OUTPUT.format("profiles/2024-01.json", "2")
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("plots/curve.csv", (False, True)),
+        ("plots.csv", None),
+        ("reports/profiles/2024-01.json", (False, False)),
+        ("profiles/2024-01.json", None),  # the stage works in another folder
+        ("reports/profiles/2024-02.json", None),
+        ("reports/notes.md", None),
+        ("later.json", None),  # never ran
+        ("sub/plots/curve.csv", (True, True)),
+        ("sub/reports/profiles/2024-01.json", (True, False)),
+        ("sub/notes.md", None),
+    ],
+)
+def test_a_stage_owns_what_its_definition_and_its_record_name(path: str, expected: tuple[bool, bool] | None) -> None:
+    """Also in a folder of its own, by its working directory, within a folder that it writes."""
+    files = {"dvc.yaml": DEFINITION, "dvc.lock": RECORDS, "sub/dvc.yaml": DEFINITION, "sub/dvc.lock": RECORDS}
+    found = record(path, files.get)
+    assert found == (expected and Record("sub/dvc.lock" if expected[0] else "dvc.lock", expected[1]))
+
+
+@pytest.mark.parametrize("damaged", ["dvc.yaml", "dvc.lock"])
+def test_what_cannot_be_read_owns_nothing(damaged: str) -> None:
+    """The file is then merged like one that a person wrote."""
+    files = {"dvc.yaml": DEFINITION, "dvc.lock": RECORDS, damaged: "<<<<<<< ours\n"}
+    assert record("plots/curve.csv", files.get) is None
 
 
 def test_new_and_removed_stages() -> None:

@@ -14,6 +14,7 @@ _TIMEOUT = 60.0  # seconds; every question asked here is answered from the local
 _MAIN = ("origin/main", "main", "origin/master", "master")
 _SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 _SUBMODULE = "160000"  # the mode of one
+_UNDERWAY = ("FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "ORIG_HEAD")
 _OURSELVES = ["-c", "user.name=leverframe", "-c", "user.email=leverframe@users.noreply.github.com"]
 
 
@@ -134,6 +135,23 @@ class Git:
         new = self._paths("ls-files", "-z", "--others", "--exclude-standard")
         letters = ("S" if _SUBMODULE in each.lstrip(":").split()[:2] else each[-1] for each in told[::2])
         return dict(zip(told[1::2], letters, strict=True)) | dict.fromkeys(new, "A")
+
+    def merge_file(self, ours: Path, base: Path, theirs: Path, marker: int) -> bool:
+        """Merge the lines of three files into ``ours``, with markers where they conflict; tell whether none do."""
+        sides = [part for label in ("ours", "base", "theirs") for part in ("-L", label)]
+        result = self._run(
+            "merge-file",
+            "--quiet",
+            f"--marker-size={marker}",
+            *sides,
+            *(str(each.resolve()) for each in (ours, base, theirs)),
+        )
+        return result.returncode == 0
+
+    def ever_held(self, path: str, text: str) -> bool:
+        """Tell whether any version of a file holds a text: on any branch, or in what was fetched or is being merged."""
+        where = ("--all", "--ignore-missing", *_UNDERWAY)
+        return bool(self._run("log", "-1", "--format=%H", f"-S{text}", *where, "--", path).stdout)
 
     def config(self, prefix: str) -> dict[str, str]:
         """Return the keys of this clone's configuration that begin with ``prefix``."""

@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Template
 
+from leverframe.domain import layout
+
 DRIVER = "leverframe"
-ATTRIBUTES = (f"dvc.lock merge={DRIVER}", f"reports/** merge={DRIVER}", f"models/*.json merge={DRIVER}")
+_MERGED = (
+    "dvc.lock", layout.MODEL_DESCRIPTION, layout.BUNDLE_REPORT, layout.code("*"), layout.contract_report("*"),
+    layout.feature_profile("*"), layout.LEARNING_SET, layout.METRICS, layout.MODEL_CARD, layout.PARITY,
+    layout.PICTURES / "**", layout.PLOTS / "**", layout.profile("*"), layout.SKETCHES / "**", layout.TRAINING_SET,
+)  # fmt: skip
+ATTRIBUTES = tuple(f"{path if isinstance(path, str) else path.as_posix()} merge={DRIVER}" for path in _MERGED)
+_FORMER = (f"reports/** merge={DRIVER}", f"models/*.json merge={DRIVER}")  # took files of people, too
 WORKFLOW = ".github/workflows/leverframe.yml"
 
 
@@ -40,15 +48,15 @@ def steps(files: Mapping[str, str | None], config: Mapping[str, str], program: s
     """
     found: list[Step] = []
     attributes = files.get(".gitattributes") or ""
-    missing = [each for each in ATTRIBUTES if each not in attributes.splitlines()]
-    if missing:
-        text = attributes + ("\n" if attributes and not attributes.endswith("\n") else "") + "\n".join(missing) + "\n"
+    lines = [line for line in attributes.splitlines() if line not in _FORMER]
+    text = "".join(f"{line}\n" for line in [*lines, *(each for each in ATTRIBUTES if each not in lines)])
+    if text.splitlines() != attributes.splitlines():
         found.append(
             WriteFile(".gitattributes", text, "pull requests that change dvc.lock merge without conflict markers")
         )
     for key, value in (
-        (f"merge.{DRIVER}.name", "dvc.lock, merged stage by stage"),
-        (f"merge.{DRIVER}.driver", f"{program} merge %O %A %B %P"),
+        (f"merge.{DRIVER}.name", "dvc.lock, merged stage by stage, and what stages write"),
+        (f"merge.{DRIVER}.driver", f"{program} merge %O %A %B %P %L"),
     ):
         if config.get(key) != value:
             found.append(SetConfig(key, value, "git in this clone calls the merge driver"))

@@ -1,4 +1,6 @@
-"""Merge two versions of `dvc.lock` stage by stage; a stage that both sides changed becomes stale.
+"""Merge two versions of `dvc.lock` stage by stage, and tell which other files stages own.
+
+A stage that both sides changed becomes stale.
 
 A merge by lines would be wrong: an entry is valid only as a whole. If one side changed a stage, its
 entry wins. If both did, neither entry describes the merged files, so the merge drops the entry and
@@ -7,9 +9,19 @@ entry wins. If both did, neither entry describes the merged files, so the merge 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
 
-from leverframe.domain.pipeline.status.lock import split
+from leverframe.domain.pipeline.status import parameters
+from leverframe.domain.pipeline.status.definition import Definition
+from leverframe.domain.pipeline.status.lock import entries, lock_text, split
+from leverframe.domain.pipeline.status.template import FlagStyle
+from leverframe.errors import LeverframeError
+from leverframe.yaml_files import parse
+
+Show = Callable[[str], str | None]  # returns the text of a file by its path, None where there is none
 
 
 @dataclass(frozen=True)
@@ -18,6 +30,47 @@ class Merged:
 
     text: str
     dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The ``lock`` that has the record of an output of a stage, which may be a ``folder``."""
+
+    lock: str
+    folder: bool
+
+
+def record(path: str, show: Show) -> Record | None:
+    """Return where the output of a stage is recorded that a file is, or lies in; None where no stage owns the file."""
+    for folder in map(str, PurePosixPath(path).parents):
+        name = "dvc.yaml" if folder == "." else f"{folder}/dvc.yaml"
+        try:
+            found = _recorded(path, name, show)
+        except LeverframeError:  # what cannot be read owns nothing
+            continue
+        if found:
+            return found
+    return None
+
+
+def _recorded(path: str, file: str, show: Show) -> Record | None:
+    lock = file.removesuffix(".yaml") + ".lock"
+    text, recorded = show(file), show(lock)
+    if text is None or recorded is None:
+        return None
+
+    def values(name: str) -> dict[str, Any] | None:
+        content = show(name)
+        return None if content is None else parameters.parsed(content, name)
+
+    known = entries(recorded, lock)
+    for stage in Definition(file, parse(text, name=file, what="a pipeline definition"), values, FlagStyle()).stages():
+        entry = known.get(stage.name.removeprefix(f"{file}:"))
+        for output in stage.outputs:
+            inside = path.startswith(f"{output.path}/")
+            if entry and output.entry in entry.outputs and (inside or path == output.path):
+                return Record(lock, inside)
+    return None
 
 
 def merged(base: str, ours: str, theirs: str) -> Merged:
@@ -36,7 +89,7 @@ def merged(base: str, ours: str, theirs: str) -> Merged:
             continue
         if chosen is not None:
             kept[name] = chosen
-    return Merged("schema: '2.0'\nstages:\n" + "".join(kept.values()), tuple(dropped))
+    return Merged(lock_text(kept.values()), tuple(dropped))
 
 
 def _order(mine: list[str], other: list[str]) -> list[str]:

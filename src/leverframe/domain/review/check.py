@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from leverframe.domain.pipeline.status.lock import entries, split
+from leverframe.domain.pipeline.status.lock import entries, lock_text, split
 from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.pipeline.status.status_table import phrase
@@ -193,7 +193,7 @@ def suspects(before: str, after: str) -> tuple[str, ...]:
     ours, theirs = split(before), split(after)
     # Parsing takes time, so only entries whose text differs are parsed.
     differing = [name for name, text in theirs.items() if name in ours and ours[name] != text]
-    sides = ("".join(["schema: '2.0'\nstages:\n", *(side[name] for name in differing)]) for side in (ours, theirs))
+    sides = (lock_text([side[name] for name in differing]) for side in (ours, theirs))
     one, other = (entries(side, LOCK) for side in sides)
     return tuple(name for name in differing if _odd(one[name], other[name]))
 

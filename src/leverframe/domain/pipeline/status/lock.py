@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from leverframe.domain.pipeline.status.resolved import Artefact, Locked, Recorded, Stage, located, unresolvable
@@ -11,6 +11,7 @@ from leverframe.errors import RepositoryError
 from leverframe.yaml_files import parse
 
 _STAGE = re.compile(r"^  (\S.*?):[ \t]*$", re.MULTILINE)
+_NONE = "stages: {}\n"  # as DVC writes a lock without entries, and must read it
 _FOREIGN = ("etag", "checksum", "version_id", "cloud", "files", "dataset", "db", "repo")
 
 
@@ -33,7 +34,7 @@ def split(text: str) -> dict[str, str]:
     """
     if not text.strip():
         return {}
-    head, _, body = text.partition("stages:\n")
+    head, _, body = text.replace(_NONE, "stages:\n").partition("stages:\n")
     if head.replace('"', "'").strip() != "schema: '2.0'" or re.search(r"^(<{7}|>{7}|={7})", text, re.MULTILINE):
         raise RepositoryError(
             "this is not a lock of schema 2.0",
@@ -43,6 +44,11 @@ def split(text: str) -> dict[str, str]:
     starts = [(found[1], found.start()) for found in _STAGE.finditer(body)]
     ends = [*(start for _, start in starts), len(body)][1:]
     return {name: body[start:end].rstrip("\n") + "\n" for (name, start), end in zip(starts, ends, strict=True)}
+
+
+def lock_text(entries: Collection[str]) -> str:
+    """Return a lock of entries as ``split`` gives them."""
+    return "schema: '2.0'\n" + ("stages:\n" if entries else _NONE) + "".join(entries)
 
 
 def entries(text: str, file: str) -> dict[str, Locked]:
