@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from leverframe.adapters.git import Git
+from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop, copied, finished, first_model
 from tests.warm import WarmRepository
 
@@ -120,6 +122,29 @@ def test_the_first_model_has_floors_alone(shop: Shop) -> None:
     assert found["verdict"] == "passed"
     assert "there is no champion" in found["notes"][0]
     assert {each["champion"] for each in found["metrics"]} == {None}
+
+
+def test_a_champion_has_the_submodules_of_its_commit(tmp_path: Path) -> None:
+    """From what this clone has of them, although their address is gone; one that it lacks stays empty."""
+    repository = TemporaryRepository.create(tmp_path, dvc=False)
+    for name in ("rates", "absent"):
+        origin = TemporaryRepository.create(tmp_path / name, dvc=False)
+        origin.write("table.py", "OLD = 1\n")
+        origin.commit("Old")
+        repository.git(
+            "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(origin.root), f"vendor/{name}"
+        )
+    champion = repository.commit("The champion")
+    origin = TemporaryRepository(tmp_path / "rates/repository", tmp_path / "rates/home")
+    origin.write("table.py", "NEW = 1\n")
+    origin.commit("New")
+    repository.git("-C", "vendor/rates", "pull", "--quiet")
+    repository.commit("The candidate")
+    for place in (origin.root, repository.root / ".git/modules/vendor/absent"):
+        shutil.rmtree(place)
+    Git(repository.root).copied(champion, tmp_path / "copy")
+    assert (tmp_path / "copy/vendor/rates/table.py").read_text() == "OLD = 1\n"
+    assert list((tmp_path / "copy/vendor/absent").iterdir()) == []
 
 
 def test_without_cache_and_remote_both_models_are_made_anew(shop: Shop, tmp_path: Path) -> None:

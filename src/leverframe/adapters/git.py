@@ -80,28 +80,41 @@ class Git:
         return result.stdout.decode().strip()
 
     def copied(self, commit: str, folder: Path) -> Git:
-        """Check a commit out into ``folder``, which shares the objects of this repository, and return it."""
-        for arguments in (
-            [
-                "clone",
-                "--quiet",
-                "--shared",
-                "--no-checkout",
-                "--template=",
-                "--",
-                str(self.root.resolve()),
-                str(folder),
-            ],
-            ["-C", str(folder), "checkout", "--quiet", "--detach", commit],
-        ):
-            result = self._run(*arguments)
-            if result.returncode != 0:
-                raise RepositoryError(
-                    f"{commit[:12]} cannot be checked out beside this folder",
-                    why=result.stderr.decode(errors="replace").strip().splitlines()[-1:][0] if result.stderr else "",
-                    next="look whether the disk is full; `git fsck` tells whether objects are missing",
-                )
+        """Check a commit out into ``folder``, which shares the objects of this repository, and return it.
+
+        Submodules come from what this clone has of them; those that it lacks stay empty.
+        """
+        place, source = str(folder), str(self.root.resolve())
+        self._copy("clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", source, place)
+        self._copy("-C", place, "checkout", "--quiet", "--detach", commit)
+        settings, paths = self._submodules(folder)
+        if paths:
+            self._copy("-C", place, *settings, "submodule", "--quiet", "update", "--init", "--", *paths)
         return Git(folder)
+
+    def _copy(self, *arguments: str) -> None:
+        result = self._run(*arguments)
+        if result.returncode != 0:
+            raise RepositoryError(
+                "a commit cannot be checked out beside this folder",
+                why=(result.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1],
+                next="look whether the disk is full; `git fsck` tells whether objects are missing",
+            )
+
+    def _submodules(self, folder: Path) -> tuple[list[str], list[str]]:
+        """Return the settings by which a copy in ``folder`` finds its submodules in this clone, and their paths."""
+        told = self._run(
+            "config", "-z", "--file", str(folder / ".gitmodules"), "--get-regexp", r"^submodule\..*\.path$"
+        )
+        common = self.root / self._run("rev-parse", "--git-common-dir").stdout.decode().strip()
+        settings, paths = ["-c", "protocol.file.allow=always"], []
+        for key, _, path in (each.partition("\n") for each in told.stdout.decode(errors="replace").split("\0")):
+            name = key.removesuffix(".path")
+            home = (common / "modules" / name.removeprefix("submodule.")).resolve()
+            if path and home.is_dir():
+                settings += ["-c", f"{name}.url={home}"]
+                paths.append(path)
+        return settings, paths
 
     def _commit(self, revision: str) -> str | None:
         result = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
