@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 
 import polars as pl
 import pytest
 
+from leverframe.domain.data.sketch import VERSION
 from leverframe.domain.review.diff.comparison import compared
 from leverframe.domain.review.diff.diff_markdown import render
 from leverframe.domain.review.diff.diff_result import Change, Diff
@@ -139,3 +141,10 @@ def test_a_sketch_of_another_version_is_no_damage() -> None:
     assert (table.rows.before, table.rows.after, table.rows.removed) == (200, 190, None)
     assert "the sketches of base are of another version of Leverframe, so rows are not compared" in diff.notes
     assert table.columns
+
+
+def test_another_form_of_sketches_is_another_version() -> None:
+    """Two revisions are compared only where both sketches were written alike: who changes the form raises `VERSION`."""
+    sketch = {name: value for name, value in kept(sales(40))[1].items() if name != "columns"}
+    digest = hashlib.md5(json.dumps(sketch, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+    assert (VERSION, digest) == (3, "66d439fab82ce72968cfebe0bcf596af")

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from leverframe.domain.data.statistics import ColumnStatistics, Kind
 
-VERSION = 2  # of the form in git; another one cannot be compared with it
+VERSION = 3  # of the form in git; another one cannot be compared with it
 TABLES_OF_CELLS = 6  # each element stands in one cell of each; two hardly ever share them all, which none could tell
 CELLS = (40, 20, 10)  # cells of each table: of the first stratum, of the second, of each further one; each folds
 # into the next, so that sketches of few and of many rows can be compared
