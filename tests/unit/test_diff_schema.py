@@ -139,8 +139,11 @@ def test_a_sketch_of_another_version_is_no_damage() -> None:
     diff = compared(read("base", base | {path: json.dumps(old).encode()}), read("head", head))
     (table,) = diff.tables
     assert (table.rows.before, table.rows.after, table.rows.removed) == (200, 190, None)
-    assert "the sketches of base are of another version of Leverframe, so rows are not compared" in diff.notes
+    said = "base has a sketch by another version of Leverframe of `sales`, so its rows are not compared by key"
+    assert said in diff.notes
     assert table.columns
+    same = compared(read("base", base | {path: json.dumps(old).encode()}), read("head", base))
+    assert same.tables == ()
 
 
 def test_another_form_of_sketches_is_another_version() -> None:

@@ -104,18 +104,16 @@ def _same(rows: int) -> RowsDiff:
 def _rows(table: str, partition: str, base: Revision, head: Revision, notes: list[str]) -> RowsDiff:
     before, after = (int(each.profiles[partition][table]["rows"]) for each in (base, head))
     kept = [each.sketches.get(partition, {}).get(table) for each in (base, head)]
-    if None in kept:
+    usable = [each is not None and each.get("version") == VERSION for each in kept]
+    if kept[0] == kept[1] is not None:
+        return _same(before)
+    if not all(usable):
         if base.profiles[partition][table] == head.profiles[partition][table]:
             return _same(before)
-        lacking = base.name if kept[0] is None else head.name
-        notes.append(f"{lacking} has no sketch of `{table}`, so its rows are not compared by key")
+        number = usable.index(False)
+        said = "no sketch" if kept[number] is None else "a sketch by another version of Leverframe"
+        notes.append(f"{(base, head)[number].name} has {said} of `{table}`, so its rows are not compared by key")
         return RowsDiff(before, after)
-    if kept[0] == kept[1]:
-        return _same(before)
-    for each, side in zip(kept, (base, head), strict=True):
-        if each and each.get("version") != VERSION:
-            notes.append(f"the sketches of {side.name} are of another version of Leverframe, so rows are not compared")
-            return RowsDiff(before, after)
     ours, theirs = (_sketch(each, name.name, table) for each, name in zip(kept, (base, head), strict=True))
     return _by_key(table, partition, (ours, theirs), (base, head), notes)
 

@@ -173,6 +173,7 @@ class Models:
         metrics, violations = judged_metrics(Pair(ours, theirs), self.settings.model_copy(update={"metrics": rules}))
         if change.moved_in or change.moved_out:
             enough = ours.number_of_days >= MINIMUM_DAYS
+            how += "" if enough else f"; too few days to judge, {MINIMUM_DAYS} are needed"
             missed = {each.metric: _surely_missed(each, rules.get(each.metric)) if enough else [] for each in metrics}
             metrics = [replace(each, passed=not missed[each.metric]) for each in metrics]
             violations = [violation for each in missed.values() for violation in each]
