@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -182,18 +184,42 @@ def _aggregate(each: Aggregate, step: Windows, row: Row, as_of: datetime, table:
         return None
     match each.function:
         case "sum":
-            return math.fsum(values)
+            return _rounded(sum(map(Fraction, values)))
         case "mean":
-            return math.fsum(values) / len(values)
+            total = sum(map(Fraction, values))
+            rounded = _rounded(total)
+            return _rounded(total / len(values)) if rounded is None else rounded / len(values)
         case "share_above":
-            return sum(value > (each.threshold or 0) for value in values) / len(values)
+            return sum(_above(value, each.threshold or 0) for value in values) / len(values)
         case "min":
-            return min(values)
+            return _rounded(Fraction(min(values)))
         case "max":
-            return max(values)
+            return _rounded(Fraction(max(values)))
         case "last":
             return values[-1]
     raise ValueError(each.function)
+
+
+def _rounded(number: Any) -> float | None:
+    """Return the nearest double, None beyond the largest."""
+    try:
+        return float(number)
+    except OverflowError:
+        return None
+
+
+def _above(value: Any, limit: float) -> bool:
+    """Tell whether a value is greater; to a decimal a limit is what is written, to a double the nearest one."""
+    return bool(Fraction(value) > _limit(value, limit))
+
+
+def _at_least(value: Any, limit: float) -> bool:
+    """Tell whether a value is as large or larger, as in ``_above``."""
+    return bool(Fraction(value) >= _limit(value, limit))
+
+
+def _limit(value: Any, limit: float) -> Fraction:
+    return Fraction(str(limit)) if isinstance(value, Decimal) else Fraction(limit)
 
 
 def _label(label: LabelStep, row: Row, table: Sequence[Row]) -> dict[str, Any]:
@@ -206,7 +232,7 @@ def _label(label: LabelStep, row: Row, table: Sequence[Row]) -> dict[str, Any]:
     if value is None or known is None:
         value = known = None
     elif label.at_least is not None:
-        value = int(value >= label.at_least)
+        value = int(_at_least(value, label.at_least))
     return {label.name: value, f"{label.name}_known_at": known}
 
 
@@ -221,7 +247,7 @@ def _corrected_label(label: LabelStep, corrected: Corrected, row: Row, table: Se
 
 def _learnt(label: LabelStep, row: Row) -> Any:
     value = _known(row[label.column]) if row[label.known_at] is not None else None
-    return value if value is None or label.at_least is None else int(value >= label.at_least)
+    return value if value is None or label.at_least is None else int(_at_least(value, label.at_least))
 
 
 def _same(key: Key, row: Row, other: Row) -> bool:

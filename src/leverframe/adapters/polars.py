@@ -16,6 +16,7 @@ import numpy as np
 import polars as pl
 
 from leverframe.domain import layout
+from leverframe.domain.data.column_types import EXACT, two_types
 from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader
 from leverframe.domain.data.placeholders import path_of
 from leverframe.domain.data.times import DATE, EVENT_TIME, KNOWN_AT, LOCAL, MOMENT, NANOSECONDS
@@ -25,6 +26,7 @@ from leverframe.errors import SourceError
 from leverframe.files import replacing
 
 _ROW_GROUP = 200_000  # rows: small enough to skip by time, large enough to compress
+_WIDE = (pl.Int128, pl.UInt128)
 _UTC = pl.Datetime("us", "UTC")
 _MEND_SOURCE = "look at the source, and at its transform in sources.py"
 _SAME_TYPES = "give the columns one type in sources.py; `Csv(types=...)` does for all files"
@@ -94,18 +96,15 @@ class PolarsFrames:
         Raises ``SourceError`` where the columns differ.
         """
         parts = [self.collect(name, frame)[0] for frame in frames]
-        types = {column: _common(parts, column) for column in parts[0].columns}
         try:
-            return pl.concat(
-                [part.cast({c: t for c, t in types.items() if t and c in part.columns}) for part in parts]
-            ).lazy()
+            return _together(parts).lazy()
         except _UNREADABLE as error:
             raise _unreadable(f"the partitions of table `{name}` as one", error, _SAME_TYPES) from error
 
     def collect(self, name: str, frame: pl.LazyFrame) -> tuple[pl.DataFrame, int, dict[str, int]]:
         """Return the frame in memory, its rows, and the nulls of its time columns; ``name`` is for errors."""
         try:
-            collected = frame.collect()
+            collected = _narrowed(name, frame.collect())
         except _UNREADABLE as error:
             raise _unreadable(f"table `{name}`", error, _MEND_SOURCE) from error
         times = [name for name in (EVENT_TIME, KNOWN_AT) if name in collected.columns]
@@ -167,17 +166,43 @@ def _inside(moment: pl.Expr, start: datetime, end: datetime) -> pl.Expr:
     return (moment >= start.astimezone(UTC)) & (moment < end.astimezone(UTC))
 
 
-def _common(parts: Sequence[pl.DataFrame], column: str) -> pl.DataType | None:
-    """Return the type of a column in those parts that have a value in it, None where they do not agree.
+def _narrowed(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame, whole numbers of 128 bits in 64: Parquet has none of more. Raises ``SourceError``."""
+    for column, dtype in frame.schema.items():
+        if dtype in _WIDE:
+            try:
+                frame = frame.with_columns(pl.col(column).cast(pl.UInt64 if (frame[column] >= 0).all() else pl.Int64))
+            except pl.exceptions.PolarsError as error:
+                raise SourceError(
+                    f"the column `{column}` of table `{name}` holds whole numbers of more than 64 bits",
+                    why=(str(error).splitlines() or [""])[0][:200],
+                    next="store it as text: `Csv(..., types={...})`, or in the transform of the source",
+                ) from error
+    return frame
 
-    Whole and other numbers agree: values of one file tell its types, and it may have whole ones by chance.
+
+def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of all parts; a column without any value takes the type of the others.
+
+    Raises ``SourceError`` for whole and other numbers that no type holds: values of one file tell its
+    types, and it may have whole ones by chance.
     """
-    types = {
-        part.schema[column] for part in parts if column in part.columns and part[column].null_count() < part.height
-    }
-    if types == {pl.Int64, pl.Float64}:
+    types = {column: _common(parts, column) for column in parts[0].columns}
+    return pl.concat([part.cast({c: t for c, t in types.items() if t and c in part.columns}) for part in parts])
+
+
+def _common(parts: Sequence[pl.DataFrame], column: str) -> pl.DataType | None:
+    """Return the type of a column in those parts that have a value in it, None where they do not agree."""
+    filled = [part[column] for part in parts if column in part.columns and part[column].null_count() < part.height]
+    types = {each.dtype for each in filled}
+    if types != {pl.Int64, pl.Float64}:
+        return types.pop() if len(types) == 1 else None
+    whole, doubles = ([each for each in filled if each.dtype == dtype] for dtype in (pl.Int64, pl.Float64))
+    if not any(bool((each.abs() > EXACT).any()) for each in whole):
         return pl.Float64()
-    return types.pop() if len(types) == 1 else None
+    if not any(bool(((each != each.floor()) | (each.abs() > EXACT)).any()) for each in doubles):
+        return pl.Int64()
+    raise two_types(column, ("int64", "one file"), ("float64", "another"))
 
 
 def _array(values: Any) -> Any:
@@ -199,7 +224,7 @@ def _csv(files: list[str], reader: Csv) -> pl.LazyFrame:
         pl.read_csv(_content(file), null_values=reader.null, infer_schema_length=None, schema_overrides=types)
         for file in files
     ]
-    return pl.concat(read).lazy() if len(read) > 1 else read[0].lazy()
+    return _together(read).lazy()
 
 
 def _content(file: str) -> str | io.BytesIO:

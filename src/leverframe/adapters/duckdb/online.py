@@ -68,7 +68,7 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
     ).fetchnumpy()
     return Table(
         table_of(step),
-        {name: found[f"__k{number}"] for number, name in enumerate(keys)},
+        {name: _whole(found[f"__k{number}"], types[name]) for number, name in enumerate(keys)},
         {name: _column(found[f"__c{number}"], scales.get(name)) for number, name in enumerate(shown)}
         | {name: found[name].astype(np.int64) for name in moments},
     )
@@ -93,9 +93,16 @@ def _reading(step: Step, view: str, span: Span) -> _Reading:
 
 def _key(name: str, dtype: str) -> str:
     """Return a key as a snapshot keeps it: the view has whole numbers as such; a date is asked for as text."""
-    if dtype == "HUGEINT":
-        return f"{column(name)}::UBIGINT"
-    return f"{column(name)}::VARCHAR" if dtype == "DATE" else _stored(name, dtype, None)
+    return f"{column(name)}::VARCHAR" if dtype in ("DATE", "HUGEINT") else _stored(name, dtype, None)
+
+
+def _whole(values: Any, dtype: str) -> Any:
+    """Return keys, whole numbers of more than 64 bits as such."""
+    if dtype != "HUGEINT":
+        return values
+    missing = np.ma.getmaskarray(values).tolist()
+    listed = np.ma.getdata(values).tolist()
+    return np.array([None if gone else int(each) for each, gone in zip(listed, missing, strict=True)], object)
 
 
 def _stored(name: str, dtype: str, scale: int | None) -> str:

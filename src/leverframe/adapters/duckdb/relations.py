@@ -13,11 +13,20 @@ from itertools import combinations
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from leverframe.adapters.duckdb.sql import column, parquet, sql_type, type_of
-from leverframe.domain.data.column_types import EXACT, NOTHING, common, differ_in_case, floating, mixed, two_types
-from leverframe.domain.features.reserved import same_but_case
+from leverframe.domain.data.column_types import (
+    EXACT,
+    NOTHING,
+    common,
+    differ_in_case,
+    floating,
+    mixed,
+    same_but_case,
+    two_types,
+)
 
 FILE, PLACE = "__file", "__place"  # which file a row stands in, and at which place, both from 0
 
@@ -62,9 +71,12 @@ def where(file: Path) -> str:
 
 def _types(connection: duckdb.DuckDBPyConnection, file: Path) -> Types:
     described = connection.execute(f"DESCRIBE SELECT * FROM {parquet([file])}").fetchall()
-    names = pq.read_schema(file).names  # DuckDB would give a new name to the second of `v` and `V`
-    refuse_same(names, [file])
-    return {name: type_of(dtype) for name, (_, dtype, *_) in zip(names, described, strict=True)}
+    schema = pq.read_schema(file)  # DuckDB would give a new name to the second of `v` and `V`
+    refuse_same(schema.names, [file])
+    return {
+        field.name: "duration" if pa.types.is_duration(field.type) else type_of(dtype)  # DuckDB takes it for a number
+        for field, (_, dtype, *_) in zip(schema, described, strict=True)
+    }
 
 
 def _named(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], types: Types) -> Types:

@@ -33,6 +33,7 @@ _MEMORY = "300MB"  # of DuckDB: what does not fit goes to the disk
 _TOGETHER = 16  # columns whose frequencies are counted in one query
 _DEPTH = 1_000_000  # of the query, which grows with the columns of the table
 _CHARACTERS = 200  # of a text that leaves the database: enough to tell it apart
+_LARGE, _SMALL = 1e290, 2.0**-100  # values whose sum could be infinite are added in another unit
 _FLOATS = ("FLOAT", "DOUBLE")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
@@ -211,10 +212,11 @@ def _aggregate(name: str, type_: str) -> str:
         case "number":
             value = f"{name}::DOUBLE" if type_.startswith("DECIMAL") else name
             finite = f"FILTER (isfinite({name}))" if type_ in _FLOATS else ""
-            # favg: a compensated sum, so that the order of threads leaves no trace in 6 digits
-            return (
-                f"{nulls}, min: min({value}) {finite}, max: max({value}) {finite}, mean: favg({name}::DOUBLE) {finite}"
-            )
+            # favg: a compensated sum, so that the order of threads leaves no trace in 6 digits. The sum of large
+            # values may be more than a double holds, their mean is not.
+            large, plain = f"favg({name}::DOUBLE * {_SMALL}) {finite} / {_SMALL}", f"favg({name}::DOUBLE) {finite}"
+            mean = f"CASE WHEN max(abs({name}::DOUBLE)) {finite} > {_LARGE} THEN {large} ELSE {plain} END"
+            return f"{nulls}, min: min({value}) {finite}, max: max({value}) {finite}, mean: {mean}"
         case "time":
             shape, finite = text("%Y-%m-%dT%H:%M:%SZ"), f"FILTER (isfinite({name}))"
             return ", ".join(

@@ -60,12 +60,25 @@ class PanderaChecker:
                 why=f"the file is damaged: {str(error).splitlines()[0][:200]}",
                 next="`dvc pull` fetches a good copy, `dvc repro` makes it again",
             ) from error
+        frame = _typed(frame, declared)
         patterns = {name: _matches(column, frame) for name, column in declared.columns.items() if column.regex}
         tallies = [*_column_tallies(table, declared), *_table_tallies(table, declared)]
         errors = _validated(_counting(declared, patterns, tallies), frame)
         values = [constraint for tally in tallies for constraint in tally.constraints(known)]
         types = _types(table, declared, errors, [*known, *(name for name, there in patterns.items() if there)])
         return (*types, *_others(table, declared, errors), *values)
+
+
+def _typed(frame: pl.LazyFrame, schema: pa.DataFrameSchema) -> pl.LazyFrame:
+    """Return the frame in which a column without any value has the type that is declared: it has none of its own."""
+    held = frame.collect_schema()
+    declared = {name: getattr(column.dtype, "type", None) for name, column in schema.columns.items()}
+    differ = [name for name, dtype in declared.items() if dtype is not None and name in held and held[name] != dtype]
+    if not differ:
+        return frame
+    empty = frame.select(pl.col(name).is_null().all() for name in differ).collect().row(0, named=True)
+    types: dict[str, Any] = {name: declared[name] for name in differ if empty[name]}
+    return frame.with_columns(pl.col(name).cast(dtype) for name, dtype in types.items())
 
 
 def _declared(table: str, schema: object) -> pa.DataFrameSchema:

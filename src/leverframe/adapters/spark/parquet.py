@@ -8,9 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from leverframe.domain.data.column_types import NOTHING, differ_in_case, two_types
+from leverframe.domain.data.column_types import NOTHING, differ_in_case, same_but_case, two_types
 from leverframe.domain.data.column_types import common as common_type
-from leverframe.domain.features.reserved import same_but_case
 from leverframe.errors import SourceError
 
 Types = dict[str, pa.DataType]
@@ -93,8 +92,8 @@ def type_of(dtype: pa.DataType) -> str:
         return f"decimal({dtype.precision},{dtype.scale})"
     if pa.types.is_timestamp(dtype):
         return "local time" if dtype.tz is None else "nanoseconds"
-    if pa.types.is_time(dtype):
-        return "time of day"
+    if pa.types.is_time(dtype) or pa.types.is_duration(dtype):
+        return "time of day" if pa.types.is_time(dtype) else "duration"
     return f"nested {dtype}" if pa.types.is_nested(dtype) else f"other {dtype}"
 
 
@@ -143,8 +142,6 @@ def _plain(dtype: pa.DataType) -> pa.DataType:
         dtype = dtype.value_type
     if pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
         return pa.string()
-    if pa.types.is_duration(dtype):
-        return pa.int64()
     if pa.types.is_timestamp(dtype) and dtype.tz is not None and dtype.unit != "ns":
         return MOMENT
     return dtype

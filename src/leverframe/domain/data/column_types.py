@@ -8,6 +8,8 @@ come with the engine's own name behind them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import pairwise
 
 from leverframe.errors import SourceError
 
@@ -19,6 +21,17 @@ EXACT = 2**53  # up to which a double holds each whole number
 _WHOLE = re.compile(r"(u?)int(8|16|32|64|128)")
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 _WIDEST_DECIMAL = 38
+
+
+def folded(name: str) -> str:
+    """Return the name of a column as names are compared: DuckDB knows no upper case, and a reader hardly does."""
+    return name.casefold()
+
+
+def same_but_case(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return two names that differ in case only, or not at all; None if there are none."""
+    ordered = sorted(names, key=folded)
+    return next(((one, other) for one, other in pairwise(ordered) if folded(one) == folded(other)), None)
 
 
 def kind(name: str) -> str:

@@ -8,18 +8,21 @@ table. Ingesting a group again, after late or corrected data, simply rewrites it
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from leverframe.domain import layout
+from leverframe.domain.data.column_types import differ_in_case, same_but_case
 from leverframe.domain.data.placeholders import finest, has_placeholder, path_of
-from leverframe.domain.data.times import refuse_untimed
+from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT, refuse_untimed
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, SourceError, nearest
 from leverframe.settings.periods import Period
+
+TIMES = (EVENT_TIME, KNOWN_AT)  # the columns with the times of a row, whatever the source calls them
 
 Frame = Any  # of polars; only the adapter and the case know
 
@@ -155,6 +158,8 @@ def run(
         for name, source in sources.items()
         if source.static == (group is None)
     }
+    for name, (frame, _) in collected.items():
+        _check_names(name, frames.columns(name, frame))
     for name, (frame, _) in collected.items():
         frames.write(frame, root / layout.raw(name, key))
     return [Ingested(name, layout.raw(name, key), rows) for name, (_, rows) in collected.items()]
@@ -314,7 +319,13 @@ def _check_file(name: str, unit: Partition, start: datetime, outside: int) -> No
 
 
 def _check_times(name: str, times: tuple[str, str], columns: Mapping[str, str], zone: str) -> None:
-    for column in times:
+    for column, own in zip(times, TIMES, strict=True):
+        if column != own and own in columns:
+            raise SourceError(
+                f"table `{name}` has a column `{own}` of its own, and `{column}` is to be called so",
+                why=f"every table has its times in {' and '.join(TIMES)}: one of the two would be lost",
+                next=f"rename `{own}` in the transform of the source, or declare it in place of `{column}`",
+            )
         if column not in columns:
             raise SourceError(
                 f"table `{name}` has no column `{column}`",
@@ -322,6 +333,12 @@ def _check_times(name: str, times: tuple[str, str], columns: Mapping[str, str], 
                 next=nearest(column, columns),
             )
         refuse_untimed(name, column, columns[column], zone)
+
+
+def _check_names(name: str, columns: Iterable[str]) -> None:
+    twice = same_but_case(columns)
+    if twice:
+        raise differ_in_case(twice, f"table `{name}`")
 
 
 def _check_rows(name: str, group: Partition | None, rows: int, nulls: Mapping[str, int]) -> None:

@@ -16,7 +16,8 @@ class SchemaDiff:
     """The columns are the same as in the previous partition.
 
     Severities: ``added`` of a new column; ``nullable`` of the first null in a column that had none,
-    None if the contract allows nulls anyway; ``breaking`` of a removed column or a changed type.
+    None if the contract allows nulls anyway; ``breaking`` of a removed column or a changed type. A column
+    without any value has no type that could change: files show such a column as text, or as null.
     """
 
     added: Severity = Severity.WARN
@@ -50,7 +51,7 @@ class SchemaDiff:
             theirs, changed = before.column(ours.name), constraint.failed_by(Reason.SCHEMA_CHANGED, column=ours.name)
             if theirs is None:
                 continue
-            if ours.type != theirs.type:
+            if ours.type != theirs.type and ours.nulls < now.rows and theirs.nulls < before.rows:
                 yield replace(changed, detail=f"{theirs.type} in {before.partition}, {ours.type} now")
             elif self.nullable and before.rows and ours.nulls and not theirs.nulls:
                 share, detail = significant(ours.nulls / now.rows), f"{before.partition} had no null in it"

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Protocol
 
 from leverframe.domain import layout
-from leverframe.domain.data.column_types import FEATURES, KEYS, NOTHING
+from leverframe.domain.data.column_types import FEATURES, KEYS, NOTHING, folded
 from leverframe.domain.data.times import EVENT_TIME, refuse_untimed
 from leverframe.domain.features.plan import AsOfLookup, Key, LabelStep, Lookup, Plan, Windows
-from leverframe.domain.features.reserved import OURS, folded
+from leverframe.domain.features.reserved import OURS
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, SourceError, nearest
 

@@ -7,8 +7,8 @@ name while they read it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
 
+from leverframe.domain.data.column_types import folded, same_but_case
 from leverframe.domain.features.training_set import AS_OF, LABEL
 from leverframe.errors import DefinitionError
 
@@ -28,20 +28,9 @@ _TIMES = {"event_time", "known_at"}
 _PREDICTED = {"score", "prediction", AS_OF, LABEL}
 
 
-def folded(name: str) -> str:
-    """Return a name as names are compared: DuckDB knows no upper case, and a reader hardly does."""
-    return name.casefold()
-
-
 def in_predictions(name: str) -> bool:
     """Tell whether the file of predictions has a column of that name for something else than a slice."""
     return folded(name) in _PREDICTED or folded(name).startswith(PROBABILITY)
-
-
-def same_but_case(names: Iterable[str]) -> tuple[str, str] | None:
-    """Return two names that differ in case only, or not at all; None if there are none."""
-    ordered = sorted(names, key=folded)
-    return next(((one, other) for one, other in pairwise(ordered) if folded(one) == folded(other)), None)
 
 
 def refuse_outputs(

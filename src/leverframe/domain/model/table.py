@@ -98,7 +98,7 @@ def model_inputs(table: Table, features: Sequence[Feature], *, file: Path) -> Ta
 
 
 def _holds_numbers(found: Column) -> bool:
-    all_missing = str(found.dtype) == "Null"
+    all_missing = found.null_count() == len(found.to_numpy()) if str(found.dtype) in ("Null", "String") else False
     return bool(found.dtype.is_numeric()) or str(found.dtype) == "Boolean" or all_missing
 
 

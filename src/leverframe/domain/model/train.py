@@ -146,6 +146,8 @@ def checked_labels(found: Column, label: Label) -> NDArray[Any]:
     Binary labels are integers 0 and 1, classes integers or text, those of a regression finite
     64-bit floats. Raises ``LabelError`` for no rows, nulls, or values of another kind.
     """
+    if str(found.dtype).startswith("Decimal"):
+        found = found.cast(float)
     values = found.to_numpy()
     if len(values) == 0:
         raise _label_error(label, "there are no rows", "the split keeps no row with a known label")
@@ -172,7 +174,7 @@ def _binary(values: NDArray[Any], label: Label) -> NDArray[Any]:
 
 
 def _classes(values: NDArray[Any], label: Label) -> NDArray[Any]:
-    if values.dtype.kind in "biu":
+    if values.dtype.kind in "biu" and int(values.max()) < 2**63:
         return values.astype(np.int64)
     if values.dtype.kind == "f" and bool(np.all(np.isfinite(values) & (values == np.floor(values)))):
         return values.astype(np.int64)

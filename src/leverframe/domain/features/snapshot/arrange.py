@@ -167,8 +167,10 @@ def _key_kind(table: Table, name: str) -> str:
         return "int" if int(values.max(initial=0)) < 2**63 else "wide"
     some = [value for value in values.tolist() if not is_null(value)]
     kinds = {type(value) for value in some} if values.dtype.kind == "O" else {None}
+    if not kinds:
+        return "nothing"  # a column of nulls alone may be of any type
     for kind, types in (("text", {str}), ("bool", {bool}), ("int", {int})):
-        if kinds <= types:  # a column of nulls alone counts as text
+        if kinds <= types:
             return "wide" if kind == "int" and not all(-(2**63) <= value < 2**63 for value in some) else kind
     why = f"its key `{name}` is of type {values.dtype.name}" + ("" if None in kinds else " and mixes or lacks types")
     raise _refused(table, why, "convert the key to int64, bool or text")

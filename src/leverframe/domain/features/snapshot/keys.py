@@ -277,7 +277,11 @@ def _encoder(name: str, kind: str) -> Callable[[Any], bytes | None]:
             return None
         return pack("<?", value) if value in (0, 1) else _refused(name, "bool", value)
 
-    return {"text": text, "int": integer, "wide": wide, "float": double, "bool": boolean}[kind]
+    def nothing(_: Any) -> bytes | None:
+        return None
+
+    kinds = {"text": text, "int": integer, "wide": wide, "float": double, "bool": boolean, "nothing": nothing}
+    return kinds[kind]
 
 
 def _whole(name: str, value: Any) -> int | None:
