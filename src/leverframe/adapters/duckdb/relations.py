@@ -46,7 +46,9 @@ def relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Re
     found = {file: _types(connection, file) for file in files}
     first, *others = found.values()
     if all(list(first.items()) == list(each.items()) for each in others):
-        shown = [f"c{number} AS {column(name)}" for number, name in enumerate(first)]
+        shown = [
+            f"{_cast(f'c{number}', each, each)} AS {column(name)}" for number, (name, each) in enumerate(first.items())
+        ]
         place = [f"file_index::BIGINT AS {FILE}", f"file_row_number::BIGINT AS {PLACE}"]
         source = f"{parquet(files)} t({_numbered(first)})"
         return Relation(_named(connection, files, first), f"SELECT {', '.join([*shown, *place])} FROM {source}")
@@ -158,8 +160,8 @@ def _part(number: int, file: Path, types: Types, together: Mapping[str, str]) ->
 
 
 def _cast(place: str | None, held: str | None, wanted: str) -> str:
-    if place is None or (held != wanted and NOTHING in (held, wanted)):
-        return "NULL" if wanted == NOTHING else f"NULL::{sql_type(wanted)}"
+    if place is None or NOTHING in (held, wanted):
+        return f"NULL::{sql_type(wanted)}"
     if held == wanted:
         return place
     finite = f"CASE WHEN isfinite({place} / 2) THEN {place} END" if floating(str(held)) else place
