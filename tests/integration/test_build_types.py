@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from leverframe.adapters.disk import Disk
@@ -21,16 +23,20 @@ from leverframe.domain import layout
 from leverframe.domain.features.build import run
 from leverframe.domain.features.online import Span, about, online_files
 from leverframe.domain.features.parity import compared
-from leverframe.domain.features.plan import Plan
+from leverframe.domain.features.plan import Plan, compile_star
 from leverframe.domain.features.request import Requests, required
+from leverframe.domain.features.star import Star
 from leverframe.domain.features.vector import vectors
-from leverframe.errors import LeverframeError
+from leverframe.errors import DefinitionError, LeverframeError, SourceError
 from leverframe.serving.row import RowByRow
 from tests.fakes.reference import reference
 from tests.integration.typed_worlds import TypedWorld, typed_worlds
-from tests.integration.worlds import MARCH, WORLD, ZONE
+from tests.integration.worlds import MARCH, MOMENT, WORLD, ZONE
 
 MANY = 300 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
+
+BIG = 2**53
+AT = datetime(2020, 3, 2, 12, tzinfo=UTC)
 
 
 def built(plan: Plan, world: TypedWorld, root: Path) -> list[dict[str, Any]]:
@@ -74,6 +80,164 @@ def _null(value: Any) -> bool:
 def same(ours: Any, theirs: Any) -> bool:
     """Tell whether a value is the one of the reference, to the last bit."""
     return bool(ours == theirs) and (isinstance(ours, bool) == isinstance(theirs, bool))
+
+
+def small(
+    root: Path, events: pl.DataFrame | dict[str, pl.DataFrame], of: dict[str, Any], **tables: Any
+) -> pl.DataFrame:
+    """Return the features of two visits to the place 1, of events of one month or of several."""
+    star = {
+        "entities": {"visit": ["id"], "place": ["k"]},
+        "spine": {"table": "visits", "key": "visit"},
+        "facts": {name: {"table": name, "known_at": "known_at", "max_lag": "3d"} for name in ("events", "visits")},
+        "measures": {"m": {"fact": "events", "key": "place", "of": of, "windows": ["20d"]}},
+        "labels": {"y": {"fact": "visits", "column": "w", "kind": "regression"}},
+    } | tables.pop("star", {})
+    visits = {"id": [1, 2], "k": [1, 2], "w": [1.0, 2.0]} | tables.pop("visits", {})
+    months = events if isinstance(events, dict) else {"2020-03": events}
+    static = {each: frame for each, frame in tables.items()}
+    for month in ("2020-01", "2020-02", "2020-03"):
+        frame = months.get(month, next(iter(months.values())).clear())
+        at = pl.lit(AT - timedelta(days=3 if month != "2020-03" else 0), MOMENT)
+        _write(root / layout.raw("events", month), frame.with_columns(event_time=at, known_at=at))
+        later = pl.lit(AT + timedelta(hours=1), MOMENT)
+        _write(root / layout.raw("visits", month), pl.DataFrame(visits).with_columns(event_time=later, known_at=later))
+    for name, frame in static.items():
+        _write(root / layout.raw(name, layout.STATIC), frame)
+    plan = compile_star(Star.model_validate(star))
+    run(plan, MARCH, WORLD, DuckDBEngine(2), Disk(root).exists, root)
+    served(plan, root)
+    return pl.read_parquet(root / layout.features(str(MARCH)))
+
+
+def _write(path: Path, frame: pl.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "distinct", "total"),
+    [
+        (pl.Int64, [BIG, BIG + 1, BIG + 2], 3, float(3 * BIG + 3)),
+        (pl.Int64, [2**62, -(2**62), -2], 3, -2.0),
+        (pl.UInt64, [2**64 - 1, 2**64 - 2, 2**64 - 2], 2, float(3 * 2**64 - 5)),
+        (pl.Decimal(18, 2), ["0.10", "0.20", "0.30"], 3, 0.6),
+        (pl.Decimal(38, 0), [str(2**62), str(2**62 + 1), str(-(2**62))], 3, float(2**62 + 1)),
+        (pl.Float64, [1.797e308, 1.797e308, -1.797e308], 2, 1.797e308),
+        (pl.Float64, [1e16, 1.0, 1.0], 2, 1e16 + 2),
+    ],
+)
+def test_numbers_stay_exact_in_distinct_and_sum(
+    dtype: Any, values: list[Any], distinct: int, total: float, tmp_path: Path
+) -> None:
+    """As doubles, neighbours above 2**53 were one, and a sum of -2 was 0."""
+    column = pl.Series("v", [Decimal(each) if isinstance(each, str) else each for each in values], dtype)
+    found = small(tmp_path, pl.DataFrame({"k": [1, 1, 1], "v": column}), {"v": ["distinct", "sum", "last"]})
+    assert found.row(0, named=True)["m_v_distinct_20d"] == distinct
+    assert found.row(0, named=True)["m_v_sum_20d"] == total
+    assert found["m_v_last_20d"].to_list() == [column[-1], None]
+    assert found["m_v_last_20d"].dtype == dtype
+
+
+def test_a_sum_that_no_double_holds_is_null_and_its_mean_is_not(tmp_path: Path) -> None:
+    """Infinity counts as null everywhere else too."""
+    found = small(tmp_path, pl.DataFrame({"k": [1, 1], "v": [1.797e308, 1.797e308]}), {"v": ["sum", "mean"]})
+    assert found.row(0, named=True)["m_v_sum_20d"] is None
+    assert found.row(0, named=True)["m_v_mean_20d"] == 1.797e308
+
+
+def test_ids_of_two_types_are_joined_exactly_or_refused(tmp_path: Path) -> None:
+    """Whole numbers in one month and doubles in another: small ones are equal, large ones cannot be told apart."""
+    ids = {
+        "2020-02": pl.DataFrame({"k": [1.0, 1.0, 2.0], "v": 1}),
+        "2020-03": pl.DataFrame({"k": [1, 2, BIG + 1], "v": 1}),
+    }
+    found = small(tmp_path, ids, {"v": ["count"]}, visits={"k": [1, BIG]})
+    assert found["m_v_count_20d"].to_list() == [3, 0]
+    large = ids | {"2020-02": pl.DataFrame({"k": [1.0, BIG + 2.0], "v": 1})}
+    with pytest.raises(
+        SourceError, match=r"the column `k` is float64 in 2020-02.parquet of events and int64 in 2020-03"
+    ) as caught:
+        small(tmp_path, large, {"v": ["count"]})
+    assert "rounded" in caught.value.why
+
+
+def test_keys_of_whole_numbers_and_doubles_are_compared_exactly(tmp_path: Path) -> None:
+    """A key with nulls comes as doubles from pandas; beyond 2**53 it is refused, for several may have become one."""
+    events = pl.DataFrame({"k": [1.0, None, 2.5], "v": 1})
+    found = small(tmp_path, events, {"v": ["count"]}, visits={"k": [1, BIG + 1]})
+    assert found["m_v_count_20d"].to_list() == [1, 0]
+    with pytest.raises(SourceError, match="`k` of `events` is a key of type float64"):
+        small(tmp_path, pl.DataFrame({"k": [float(BIG), 1.0], "v": 1}), {"v": ["count"]})
+
+
+def test_a_month_without_a_value_has_no_type(tmp_path: Path) -> None:
+    """CSV shows such a column as text, pandas as null: the other month tells what it is, and alone it is null."""
+    full = pl.DataFrame({"k": [1], "v": [3]})
+    for empty in (pl.lit(None, pl.String), pl.lit(None)):
+        months = {"2020-02": full, "2020-03": full.with_columns(v=empty)}
+        found = small(tmp_path, months, {"v": ["sum", "last", "count"]})
+        assert found.select(pl.col("^m_.*$")).row(0) == (3.0, 3, 1)
+        alone = small(tmp_path, {"2020-03": full.with_columns(v=empty)}, {"v": ["sum", "last", "count", "distinct"]})
+        assert alone.select(pl.col("^m_.*$")).row(0) == (None, None, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "functions", "words"),
+    [
+        ([date(2020, 1, 1)], ["last"], "is a date, not a feature"),
+        (pl.Series([None], dtype=pl.Date), ["last"], "is a date, not a feature"),
+        ([[1, 2]], ["distinct"], "`distinct` of `v` in table `events` makes no sense: it is nested"),
+        ([{"a": 1}], ["last"], "is nested, not a feature"),
+        ([b"x"], ["sum"], "`sum` of `v` in table `events` makes no sense: it is bytes"),
+        ([time(1)], ["max"], "it is time of day"),
+        ([timedelta(1)], ["mean"], "it is duration"),
+    ],
+)
+def test_what_is_no_feature_is_refused_by_name(values: Any, functions: list[str], words: str, tmp_path: Path) -> None:
+    """One error for each type, instead of another type or an error of numpy."""
+    with pytest.raises(DefinitionError, match=words):
+        small(tmp_path, pl.DataFrame({"k": [1], "v": values}), {"v": functions})
+
+
+@pytest.mark.parametrize(
+    "values", [[date(2020, 1, 1), None], [[1], [2]], [time(1), time(2)], [b"x", b"y"], [None, None]]
+)
+def test_every_type_can_be_counted(values: Any, tmp_path: Path) -> None:
+    """A null is no value, whatever the type."""
+    found = small(tmp_path, pl.DataFrame({"k": [1, 1], "v": values}), {"v": ["count"]})
+    assert found["m_v_count_20d"].to_list() == [sum(each is not None for each in values), 0]
+
+
+def test_columns_that_differ_in_case_only_are_refused(tmp_path: Path) -> None:
+    """DuckDB takes them for one; the hint named neither."""
+    with pytest.raises(SourceError, match=r"the columns `v` and `V` of 2020-0.\.parquet of events differ in case only"):
+        small(tmp_path, pl.DataFrame({"k": [1], "v": [1], "V": [2]}), {"v": ["sum"]})
+
+
+def test_a_spine_without_rows_gives_an_empty_file(tmp_path: Path) -> None:
+    """Every column is there, with its type."""
+    none = {
+        "id": pl.Series([], dtype=pl.Int64),
+        "k": pl.Series([], dtype=pl.Int64),
+        "w": pl.Series([], dtype=pl.Float64),
+    }
+    found = small(tmp_path, pl.DataFrame({"k": [1], "v": ["x"]}), {"v": ["count", "last"]}, visits=none)
+    assert found.height == 0
+    assert found.schema["m_v_last_20d"] == pl.String
+
+
+def test_a_date_is_a_key_and_asked_for_as_text(tmp_path: Path) -> None:
+    """A calendar of holidays is looked up by day."""
+    days = [date(2020, 3, 2), date(2020, 3, 3)]
+    star = {
+        "dimensions": {"day": {"table": "days", "key": "day", "columns": ["free"]}},
+        "entities": {"visit": ["id"], "place": ["k"], "day": ["on"]},
+    }
+    calendar = pl.DataFrame({"on": days, "free": [True, False]})
+    events = pl.DataFrame({"k": [1], "v": [1]})
+    found = small(tmp_path, events, {"v": ["count"]}, visits={"on": days[::-1]}, days=calendar, star=star)
+    assert found["day_free"].to_list() == [False, True]
 
 
 def test_every_drawn_world_is_right_or_refused() -> None:
