@@ -95,14 +95,13 @@ def small(
     } | tables.pop("star", {})
     visits = {"id": [1, 2], "k": [1, 2], "w": [1.0, 2.0]} | tables.pop("visits", {})
     months = events if isinstance(events, dict) else {"2020-03": events}
-    static = {each: frame for each, frame in tables.items()}
     for month in ("2020-01", "2020-02", "2020-03"):
         frame = months.get(month, next(iter(months.values())).clear())
         at = pl.lit(AT - timedelta(days=3 if month != "2020-03" else 0), MOMENT)
         _write(root / layout.raw("events", month), frame.with_columns(event_time=at, known_at=at))
         later = pl.lit(AT + timedelta(hours=1), MOMENT)
         _write(root / layout.raw("visits", month), pl.DataFrame(visits).with_columns(event_time=later, known_at=later))
-    for name, frame in static.items():
+    for name, frame in tables.items():
         _write(root / layout.raw(name, layout.STATIC), frame)
     plan = compile_star(Star.model_validate(star))
     run(plan, MARCH, WORLD, DuckDBEngine(2), Disk(root).exists, root)
