@@ -66,20 +66,66 @@ def test_engine_equals_the_reference_for_every_verb(world: dict[str, Any], ahead
 @slow
 @given(world=worlds(), data=st.data())
 def test_nothing_known_later_changes_a_feature(world: dict[str, Any], data: Any) -> None:
-    """Deleting, changing and shuffling rows with known_at >= as_of leaves a row's features as they are."""
+    """Deleting, changing and shuffling rows that count from as_of on leaves a row's features as they are."""
     plan = plan_of()
     chosen = data.draw(st.integers(0, len(world["visits"]) - 1))
-    as_of = world["visits"][chosen]["event_time"]
+    at = as_of(plan, world["visits"][chosen])
     later = dict(world)
-    for table, known in (("events", "seen_at"), ("states", "known_at")):
-        past = [row for row in world[table] if row[known] is not None and row[known] < as_of]
-        future = [row for row in world[table] if row[known] is None or row[known] >= as_of]
+    columns = {"events": "seen_at", "states": "known_at", "notes": "event_time", "outcomes": "settled_at"}
+    for table, known in columns.items():
+        past = [row for row in world[table] if _counts_before(row, known, at)]
+        future = [row for row in world[table] if not _counts_before(row, known, at)]
         kept = data.draw(st.lists(st.sampled_from(future), unique_by=id)) if future else []
-        changed = [row | {"v": 777.0, "level": 777.0} for row in kept]
+        changed = [row | {"v": 777.0, "level": 777.0, "y": 777.0} for row in kept]
         later[table] = [*past, *[{name: row[name] for name in world[table][0]} for row in changed]]
-    features = [*plan.features(), "as_of"]
-    before, after = built(plan, world)[chosen], built(plan, later)[chosen]
-    assert {name: before[name] for name in features} == {name: after[name] for name in features}
+    assert _features(plan, world, chosen) == _features(plan, later, chosen)
+
+
+def _counts_before(row: dict[str, Any], known_at: str, at: datetime) -> bool:
+    return row[known_at] is not None and bool(max(row["event_time"], row["known_at"], row[known_at]) < at)
+
+
+def _features(plan: Plan, world: World, number: int) -> dict[str, Any]:
+    row = built(plan, world)[number]
+    return {name: row[name] for name in [*plan.features(), "as_of"]}
+
+
+@slow
+@given(world=worlds(), chosen=st.integers(0, 7), ahead=st.sampled_from(["0m", "3h"]))
+def test_a_row_needs_nothing_that_arrived_after_its_timestamp(world: World, chosen: int, ahead: str) -> None:
+    """All other rows of all tables that arrive at as_of or later are taken away: no feature changes."""
+    plan, chosen = plan_of(ahead=ahead), chosen % len(world["visits"])
+    visit = world["visits"][chosen]
+    then = {
+        table: [row for row in rows if table == "places" or _counts_before(row, "known_at", as_of(plan, visit))]
+        for table, rows in world.items()
+    }
+    needed = {visit["id"], *(row["id"] for row in (*then["visits"], *then["outcomes"]))}  # an outcome needs its row
+    then["visits"] = [row for row in world["visits"] if row["id"] in needed]
+    assert _features(plan, world, chosen) == _features(plan, then, then["visits"].index(visit))
+
+
+def as_of(plan: Plan, row: dict[str, Any]) -> datetime:
+    """Return the timestamp that the features of a row are for."""
+    moment: datetime = row["event_time"] - plan.ahead
+    return moment
+
+
+@slow
+@given(world=worlds(), chosen=st.integers(0, 7), ahead=st.sampled_from(["0m", "3h"]))
+def test_a_row_never_sees_what_happened_to_itself(world: World, chosen: int, ahead: str) -> None:
+    """Whatever its own outcome is, and that of rows of other tables with its key, before or after its timestamp."""
+    plan, chosen = plan_of(ahead=ahead), chosen % len(world["visits"])
+    visit = world["visits"][chosen]
+    other = dict(world)
+    seen = {"z": 777.0, "done_at": visit["event_time"] - timedelta(hours=1)}
+    other["visits"] = [row | seen if row is visit else row for row in world["visits"]]
+    for table in ("outcomes", "notes"):
+        other[table] = [
+            row | {"y": 777.0, "v": 777.0, "t": "own"} if row["id"] == visit["id"] else row for row in world[table]
+        ]
+        other[table] = [{name: row[name] for name in world[table][0]} for row in other[table]]
+    assert _features(plan, world, chosen) == _features(plan, other, chosen)
 
 
 @pytest.fixture
@@ -160,7 +206,7 @@ def test_doors_for_outcomes_and_accidents_stay_shut(world: dict[str, Any], tmp_p
     for change, words in (
         ({"facts": STAR["facts"] | misspelt},
          "`reveals` of a fact needs the column `w`"),
-        ({"spine": STAR["spine"] | {"columns": ["known_at"]}}, "`known_at` is a reserved name"),
+        ({"spine": STAR["spine"] | {"columns": ["event_time"]}}, "`event_time` is a reserved name"),
         ({"entities": STAR["entities"] | {"place": ["g"]}}, "matches `g`, which is number, with"),
     ):  # fmt: skip
         changed = STAR | change

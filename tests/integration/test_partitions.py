@@ -15,6 +15,7 @@ import yaml
 from leverframe.adapters.git import Git
 from leverframe.application.build import build
 from leverframe.application.ingest import ingest
+from leverframe.application.snapshot import snapshot
 from leverframe.application.stages import check_definition, definition, regrouped, write_definition
 from leverframe.application.training_set import training_set
 from leverframe.application.workspace import Workspace
@@ -146,6 +147,20 @@ def test_a_split_inside_a_group_takes_the_rows_of_its_partitions(
     for path in (layout.TRAIN, layout.HOLDOUT):
         one, other = (pl.read_parquet(each.root / path) for each in (place, months))
         assert one.equals(other, null_equal=True)
+
+
+def test_a_snapshot_refuses_the_times_that_a_build_refuses(tmp_path: Path) -> None:
+    """It is made of the same files, maybe before any build; as a local time a payment would come an hour early."""
+    place = written(tmp_path, "months")
+    for key in (layout.STATIC, "2024-01", "2024-02", "2024-03"):
+        ingest(place, key)
+    snapshot(place, None, None, tmp_path / "snapshot.bin", None, 0)
+    for key in ("2024-01", "2024-02", "2024-03"):
+        path = tmp_path / layout.raw("visits", key)
+        frame = pl.read_parquet(path)
+        frame.with_columns(pl.col("paid_at").dt.replace_time_zone(None)).write_parquet(path)
+    with pytest.raises(SourceError, match="`paid_at` of table `visits` is local time, not a timestamp"):
+        snapshot(place, None, None, tmp_path / "snapshot.bin", None, 0)
 
 
 def test_a_group_is_filled_up_to_the_partition_that_its_command_names(tmp_path: Path) -> None:

@@ -36,12 +36,14 @@ def weather(partition):
     noon = pl.datetime_range(
         pl.datetime(2022, 12, 1, 12), pl.datetime(2024, 4, 30, 12), "1d", time_zone="UTC", eager=True
     )
-    return pl.DataFrame({"noon": noon, "town": "x", "degrees": [float(day.day % 17) for day in noon]})
+    degrees, late = [float(day.day % 17) for day in noon], pl.Series([5 * (day.day % 4) for day in noon])
+    told = pl.DataFrame({"noon": noon, "town": "x", "degrees": degrees})
+    return told.with_columns(told_at=pl.col("noon") + pl.duration(hours=late))
 
 
 SOURCES = {
     "visits": Source(Csv("PATH", types=TYPES), transform=visits, event_time="at", known_at="known"),
-    "weather": Source(Function(weather), event_time="noon", known_at="noon"),
+    "weather": Source(Function(weather), event_time="noon", known_at="told_at"),
     "shops": Source(Csv("raw/shops.csv")),
 }
 '''

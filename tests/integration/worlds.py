@@ -22,7 +22,7 @@ ZONE = "America/New_York"
 WORLD = Partitions(DECEMBER, MARCH, "month", ZONE)  # the months of every world
 MOMENT = pl.Datetime("us", "UTC")
 TYPES: dict[str, dict[str, Any]] = {
-    "visits": {"id": pl.Int64, "k": pl.String, "g": pl.Int64, "x": pl.Float64},
+    "visits": {"id": pl.Int64, "k": pl.String, "g": pl.Int64, "x": pl.Float64, "z": pl.Float64, "done_at": MOMENT},
     "events": {"k": pl.String, "g": pl.Int64, "v": pl.Float64, "n": pl.Int64, "t": pl.String, "seen_at": MOMENT},
     "states": {"who": pl.String, "level": pl.Float64, "mode": pl.String},
     "places": {"k": pl.String, "size": pl.Int64},
@@ -38,6 +38,7 @@ STAR: dict[str, Any] = {
         "calendar": {"timezone": "America/New_York", "parts": ["hour", "weekday", "day_of_year"]},
     },
     "facts": {
+        "done": {"table": "visits", "known_at": "done_at", "max_lag": "3d", "reveals": ["z"]},
         "events": {"table": "events", "known_at": "seen_at", "max_lag": "3d"},
         "outcomes": {"table": "outcomes", "known_at": "settled_at", "max_lag": "60d"},
         "notes": {"table": "notes", "known_at": "read_at", "max_lag": "3d", "own": "exclude"},
@@ -66,6 +67,7 @@ STAR: dict[str, Any] = {
             "windows": ["1h", "2d"],
         },
         "pair": {"fact": "events", "key": "pair", "of": {"v": ["mean"], "n": ["max"]}, "windows": ["20d"]},
+        "before": {"fact": "done", "of": {"z": ["sum", "last"]}, "windows": ["2h", "20d"]},
         "past": {"fact": "outcomes", "of": {"y": ["mean"]}, "windows": ["20d"]},
         "slot": {"fact": "events", "key": "slot", "of": {"n": ["count"]}, "windows": ["20d"]},
         "others": {
@@ -132,7 +134,8 @@ def visits(draw: Any) -> list[dict[str, Any]]:
         {"id": number, "k": draw(places), "g": draw(st.integers(0, 1)), "x": draw(numbers), "event_time": each}
         for number, each in enumerate(at)
     ]
-    return [row | {"known_at": row["event_time"] + draw(delays)} for row in rows]
+    more = [{"z": draw(numbers), "done_at": each + draw(delays), "known_at": each + draw(delays)} for each in at]
+    return [row | other for row, other in zip(rows, more, strict=True)]
 
 
 events = st.lists(
@@ -197,7 +200,12 @@ def corrected_worlds(draw: Any) -> World:
     world: World = draw(worlds())
     for table in ("events", "notes"):
         world[table] = [row | {"e": number} for number, row in enumerate(world[table])]
-    change = {"visits": ["k", "x"], "events": ["k", "v", "n", "t"], "outcomes": ["y"], "notes": ["id", "k", "v", "t"]}
+    change = {
+        "visits": ["k", "x", "z"],
+        "events": ["k", "v", "n", "t"],
+        "outcomes": ["y"],
+        "notes": ["id", "k", "v", "t"],
+    }
     for table, columns in change.items():
         rows = [row | {"recorded_at": draw(st.none() | moments)} for row in world[table]]
         again = draw(st.lists(st.sampled_from(rows), max_size=10)) if rows else []
@@ -209,11 +217,11 @@ def corrected_worlds(draw: Any) -> World:
 def _corrected(draw: Any, row: dict[str, Any], columns: set[str]) -> dict[str, Any]:
     """Draw another version of a row; what it says of the moment may be new, or that nothing happened."""
     drawn = {
-        "k": places, "x": numbers, "v": numbers, "y": numbers, "t": st.sampled_from(["p", "q", None]),
+        "k": places, "x": numbers, "v": numbers, "y": numbers, "z": numbers, "t": st.sampled_from(["p", "q", None]),
         "n": st.none() | st.integers(-3, 3), "id": st.none() | st.integers(0, 8),
     }  # fmt: skip
     new = {name: draw(drawn[name]) for name in sorted(columns)} | {"recorded_at": draw(st.none() | moments)}
-    for known in ("seen_at", "settled_at", "read_at"):
+    for known in ("done_at", "seen_at", "settled_at", "read_at"):
         if known in row and draw(st.booleans()):
             new[known] = draw(st.none() | st.just(row["event_time"] + draw(delays)))
     if draw(st.booleans()):
@@ -269,6 +277,7 @@ def small_world() -> World:
     return {
         "visits": [
             {"id": n, "k": "a", "g": 0, "x": 1.0, "event_time": at + timedelta(hours=n), "known_at": at}
+            | {"z": None, "done_at": None}
             for n in range(3)
         ],
         "events": [{"k": "a", "g": 0, "v": 2.0, "n": 1, "t": "p", "event_time": at, "known_at": at, "seen_at": at}],
