@@ -32,6 +32,7 @@ from leverframe.domain.features.vector import answered, vectors
 from leverframe.domain.partition import Partition
 from leverframe.errors import ParityError, RequestError, SnapshotError, SourceError
 from leverframe.serving.row import RowByRow
+from tests.fakes.reference import reference
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,
@@ -42,8 +43,10 @@ from tests.integration.worlds import (
     ZONE,
     World,
     corrected_worlds,
+    drawn,
     plan_of,
     small_world,
+    stored,
     worlds,
     write_world,
 )
@@ -78,6 +81,42 @@ def test_a_request_gets_what_the_build_gave_to_the_last_bit(world: World, ahead:
         found = parity(plan, Path(folder))
     assert found.rows == len(world["visits"])
     assert found.lines()[1:] == []
+
+
+@pytest.mark.parametrize("kind", ["text", "uint64", "date", "decimal"])
+def test_own_events_are_left_out_by_keys_of_any_type(kind: str, tmp_path: Path) -> None:
+    """At request time as at the build, which leaves out what the reference does."""
+    plan = plan_of()
+    world = max(drawn(15), key=lambda each: len({row["id"] for row in each["notes"]}))
+    keys = {
+        "text": pl.col("id").cast(pl.String),
+        "uint64": (pl.col("id").cast(pl.Int128) + 2**63).cast(pl.UInt64),
+        "date": pl.col("id").cast(pl.Date),
+        "decimal": pl.col("id").cast(pl.Decimal(20, 0)),
+    }
+    expected = reference(plan, world["visits"], stored(world))
+    write_world(world, tmp_path)
+    for path in [
+        path for table in ("visits", "outcomes", "notes") for path in (tmp_path / "data/raw" / table).iterdir()
+    ]:
+        pl.read_parquet(path).with_columns(keys[kind]).write_parquet(path)
+    found = parity(plan, tmp_path)
+    assert found.lines()[1:] == []
+    actual = pl.read_parquet(tmp_path / "data/features/2020-03.parquet").to_dicts()
+    names = [name for name in plan.features() if name.startswith(("others", "beside", "mine", "past"))]
+    assert [[row[name] for name in names] for row in actual] == [[row[name] for name in names] for row in expected]
+
+
+def test_a_request_with_a_key_of_another_type_is_refused(tmp_path: Path) -> None:
+    """A number where events have texts would be equal to none, and the row's own events would count."""
+    plan, world = plan_of(), small_world()
+    at = world["visits"][0]["event_time"]
+    world["notes"] = [{"id": 0, "k": "a", "v": 1.0, "t": "p", "event_time": at, "known_at": at, "read_at": at}]
+    write_world(world, tmp_path)
+    fields = {"id": ["0"], "k": ["a"], "g": [0], "x": [1.0]}
+    asked = Requests(fields, np.array([microseconds_of(at + timedelta(hours=1))], np.int64))
+    with pytest.raises(SnapshotError, match="key `id` is asked with '0'"):
+        vectors(plan, taken(plan, tmp_path), asked)
 
 
 @slow

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.features.intervals import FOREVER, Versions, over_versions
+from leverframe.domain.features.intervals import FOREVER, Own, Versions, over_versions
 from leverframe.domain.features.plan import Aggregate
 from leverframe.domain.features.windows import Column, Moments, over_events
 from tests.unit.test_build_windows import PLAIN, rows, values
@@ -36,18 +36,24 @@ def _laid_out(events: list[Any]) -> tuple[Versions, np.ndarray[Any, Any]]:
     return Versions(code, known_at, until_at, place_at), np.array([each[4] for each in found], np.float64)
 
 
+def _numbers(data: Any, count: int) -> np.ndarray[Any, Any]:
+    """Return what belongs together: few numbers, so that a version belongs to several rows; -1 is none."""
+    return np.array(data.draw(st.lists(st.integers(-1, 3), min_size=count, max_size=count)), np.int64)
+
+
 @pytest.mark.parametrize("function", PLAIN)
-@given(events=corrected, asking=rows, window=asked)
+@given(events=corrected, asking=rows, window=asked, data=st.data())
 def test_each_function_equals_plain_python(
-    function: str, events: list[Any], asking: list[tuple[int, int]], window: int
+    function: str, events: list[Any], asking: list[tuple[int, int]], window: int, data: Any
 ) -> None:
-    """Versions known at once, moved to another key, without a value, and rows in no order included."""
+    """Versions known at once, moved to another key, without a value, or a row's own, and rows in no order included."""
     versions, column = _laid_out(events)
+    own = Own(_numbers(data, len(asking)), _numbers(data, len(column))) if data.draw(st.booleans()) else None
     moments = Moments(np.array([r[0] for r in asking], np.int64), np.array([r[1] for r in asking], np.int64))
     what = Aggregate("a", "v", function, timedelta(microseconds=window), 0.5)
-    made = over_versions([what], {"v": Column(column)}, versions, moments)["a"]
+    made = over_versions([what], {"v": Column(column)}, versions, moments, own)["a"]
     finest = float(np.nan_to_num(np.abs(column)).max(initial=0.0)) * 2.0**-140
-    for (code, at), value in zip(asking, made, strict=True):
+    for number, ((code, at), value) in enumerate(zip(asking, made, strict=True)):
         seen = [
             each
             for each in range(len(column))
@@ -55,6 +61,7 @@ def test_each_function_equals_plain_python(
             and versions.known[each] < at <= versions.until[each]
             and at - window <= versions.place[each]
             and not math.isnan(column[each])
+            and not (own and own.rows[number] == own.versions[each] >= 0)
         ]
         expected = PLAIN[function]([column[each] for each in seen])
         actual = column[int(value)] if function == "last" and not math.isnan(value) else value

@@ -56,9 +56,14 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
     types = {name: dtype for name, dtype, *_ in sql.execute(f"DESCRIBE {view}").fetchall()}
     reading, values = _reading(step, view, span), step.reads() if isinstance(step, Windows) else step.columns
     keys = {name: f"{_key(name, types[name])} AS __k{number}" for number, name in enumerate(step.key.table)}
-    scales = {name: _scale(types[name]) for name in values if isinstance(step, Windows)}
+    own = (step.own or ()) if isinstance(step, Windows) else ()
+    scales = {name: _scale(types[name]) for name in values if isinstance(step, Windows) and name not in own}
+    stored = {
+        name: _key(name, types[name]) if name in own else _stored(name, types[name], scales.get(name))
+        for name in values
+    }
     shown = {
-        name: f"CASE WHEN {reading.happened} THEN {_stored(name, types[name], scales.get(name))} END AS __c{number}"
+        name: f"CASE WHEN {reading.happened} THEN {stored[name]} END AS __c{number}"
         for number, name in enumerate(values)
     }
     moments = {name: f"{moment} AS {name}" for name, moment in reading.moments.items()}
