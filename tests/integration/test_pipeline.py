@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -168,3 +169,25 @@ def test_a_clone_without_data_takes_all_of_it_from_a_remote(shop: Shop, tmp_path
     assert shop.stale() == set()
     shop.repository.dvc("pull")
     assert shop.repro() == set()
+
+
+def test_a_full_run_finds_a_model_that_its_stage_does_not_train(shop: Shop) -> None:
+    """More trees than the settings say, committed by force: training differs, and so do the metrics far behind it."""
+    shop.replace("params.yaml", "iterations: 5", "iterations: 60")
+    shop.repro()
+    shop.replace("params.yaml", "iterations: 60", "iterations: 6")
+    shop.repository.dvc("commit", "--force", "train")
+    shop.repro()
+    shop.repository.git("checkout", "--quiet", "-b", "change")
+    shop.repository.commit("Six trees")
+    claimed = shop.repository.read("reports/metrics.json")
+    ended = shop.run("reproduce", "--full", "--json")
+    found = json.loads(ended.stdout)
+    assert ended.code == 30
+    assert [each["reason"] for each in found["violations"]] == ["metrics-forged"]
+    assert "dvc repro -f -s evaluate" in found["violations"][0]["next"]
+    assert any("`models/model.skops` of `train`" in each for each in found["notes"] if "not compared" in each)
+    assert shop.repository.read("reports/metrics.json") != claimed
+    shop.repository.commit("What the stages write")
+    again = json.loads(shop.run("reproduce", "--full", "--json").stdout)
+    assert (again["violations"], again["notes"]) == ([], [])

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from leverframe.domain.review.reproduce import How, Order, Reproduced, StageRun, run
+from leverframe.domain.review.same_outputs import alike
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import PipelineBusyError, PipelineError
 
@@ -51,6 +55,13 @@ class Scripted:
 
     def text(self, path: str) -> str:
         return self.files.get(path, "")
+
+    def texts(self, paths: Sequence[str]) -> dict[str, str]:
+        return {
+            name: text
+            for name, text in self.files.items()
+            if any(name == path or name.startswith(f"{path}/") for path in paths)
+        }
 
     def runs(self) -> list[StageRun]:
         found, self.ended = self.ended, []
@@ -108,7 +119,9 @@ def test_last_digits_are_a_note() -> None:
     """Another processor; within the tolerance the figures agree."""
     found, _ = reproduced(fresh, writes(0.800001), pull=True)
     assert found.verdict == Passed()
-    assert "bytes differ" in found.notes[0]
+    assert found.notes == (
+        f"the bytes differ from `dvc.lock`, all numbers agree within 0.0001: `{METRICS}` of `evaluate`",
+    )
 
 
 def test_a_stale_evaluation_is_not_run_twice() -> None:
@@ -158,3 +171,171 @@ def test_missing_figures_are_forged_too(claimed: str) -> None:
     """Whatever git holds in their place."""
     pipeline = Scripted({"dvc.lock": lock("a1", "m1"), METRICS: claimed}, [fresh, writes(0.7)])
     assert run(pipeline, Order("c" * 40, pull=True)).verdict == Failed((Reason.METRICS_FORGED,))
+
+
+Step = Callable[[Scripted], dict[str, How]]
+CHAIN = {  # outputs of each stage in the lock, and what it reads
+    "build": ("data/features.parquet", ()),
+    "validate": ("reports/profiles/a.json", ("data/features.parquet",)),
+    "train": ("models/model.skops", ("data/features.parquet",)),
+    "evaluate": (METRICS, ("models/model.skops", "data/features.parquet")),
+    "plots": ("reports/plots", ("models/model.skops",)),
+    "snapshot": ("data/snapshot.bin", ("data/features.parquet",)),
+}
+
+
+def chain(digests: dict[str, str], parameter: int = 1, without: Sequence[str] = ()) -> str:
+    """Return a lock in which every output has a digest: `x` where none is given."""
+
+    def recorded(path: str) -> str:
+        return f"    - path: {path}\n      hash: md5\n      md5: {digests.get(path, 'x')}\n      size: 1\n"
+
+    told = "schema: '2.0'\nstages:\n"
+    for name, (output, inputs) in CHAIN.items():
+        if name not in without:
+            told += f"  {name}:\n    cmd: {name}\n    params:\n      params.yaml:\n        {name}: {parameter}\n"
+            told += "".join(["    deps:\n", *map(recorded, inputs)]) if inputs else ""
+            told += f"    outs:\n{recorded(output)}"
+    return told
+
+
+FILES = {
+    METRICS: json.dumps({"auc": 0.8, "rows": 10}),
+    "reports/profiles/a.json": json.dumps({"rows": 10, "mean": 3.25}),
+    "reports/plots/roc.csv": "fpr,tpr\n0.0,0.0\n0.25,0.75\n1.0,1.0\n",
+    "reports/plots/note.md": "model `0123456789abcdef0123456789abcdef` of 10 rows\n",
+}
+
+
+def runs_all(*other: str, **texts: str) -> Step:
+    """Return a run of every stage that writes other bytes for some outputs; texts are named by their last part."""
+
+    def done(pipeline: Scripted) -> dict[str, How]:
+        pipeline.files["dvc.lock"] = chain(dict.fromkeys(other, "y"))
+        pipeline.files.update({name: texts[PurePath(name).stem] for name in FILES if PurePath(name).stem in texts})
+        return dict.fromkeys(CHAIN, "ran")
+
+    return done
+
+
+def whole(step: Step, *, full: bool = True, **claimed: str) -> Reproduced:
+    """Return what a run of every stage says of a lock in which all outputs have the digest `x`."""
+    files = {name: claimed.get(PurePath(name).stem, text) for name, text in FILES.items()}
+    pipeline = Scripted({"dvc.lock": chain({}), **files}, [step])
+    return run(pipeline, Order("c" * 40, full=full, pull=True))
+
+
+FEATURES, MODEL, PLOTS = "data/features.parquet", "models/model.skops", "reports/plots"
+EVERYTHING = tuple(output for output, _ in CHAIN.values())
+PERFECT = json.dumps({"auc": 1.0, "rows": 10})
+
+
+def test_a_full_run_that_finds_everything_as_claimed_says_nothing() -> None:
+    """No violation and no note."""
+    found = whole(runs_all())
+    assert (found.verdict, found.notes) == (Passed(), ())
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_metrics_are_compared_although_the_stages_before_wrote_other_bytes(full: bool) -> None:
+    """The first stage writes other bytes, so all later ones have other inputs; what is claimed is still not true."""
+    found = whole(runs_all(*EVERYTHING, metrics=json.dumps({"auc": 0.9108, "rows": 10})), full=full, metrics=PERFECT)
+    assert found.verdict == Failed((Reason.METRICS_FORGED,))
+    assert "`auc` 1.0 in git, 0.9108 computed" in found.violations[0].what
+    assert "dvc repro -f -s evaluate" in found.violations[0].next
+    assert not any(METRICS in each for each in found.notes if "agree" in each)
+
+
+def test_a_full_run_goes_on_behind_the_first_stage_that_differs() -> None:
+    """Every output is listed, with what is known of it: nothing that nobody read is called equal."""
+    found = whole(
+        runs_all(
+            FEATURES, MODEL, PLOTS, METRICS, "data/snapshot.bin",
+            metrics=json.dumps({"auc": 0.8000001, "rows": 10}),
+            roc=FILES["reports/plots/roc.csv"].replace("0.25", "0.5"),
+            note="model `ffffffffffffffffffffffffffffffff` of 10 rows\n",
+        )
+    )  # fmt: skip
+    assert found.verdict == Passed()
+    assert found.notes == (
+        f"the bytes differ from `dvc.lock`, all numbers agree within 0.0001: `{METRICS}` of `evaluate`",
+        "the bytes differ from `dvc.lock`, and the contents were not compared: `data/features.parquet` of `build`; "
+        "`models/model.skops` of `train`; `reports/plots/note.md` of `plots`; and 1 more",
+        "the contents differ from those in git, as the inputs do: `reports/plots/roc.csv` of `plots`",
+    )
+
+
+@pytest.mark.parametrize(
+    ("outputs", "texts", "path"),
+    [
+        (["reports/profiles/a.json"], {"a": '{"rows": 10, "mean": 3.75}'}, "reports/profiles/a.json"),
+        ([PLOTS], {"roc": "fpr,tpr\n0.0,0.0\n0.0,1.0\n"}, "reports/plots/roc.csv"),
+        ([PLOTS], {"note": "model of 11 rows\n"}, "reports/plots/note.md"),
+        ([], {"a": '{"rows": 11, "mean": 3.25}'}, "reports/profiles/a.json"),  # the lock has the true digest
+    ],
+)
+def test_a_report_that_its_inputs_do_not_give_is_a_mismatch(
+    outputs: list[str], texts: dict[str, str], path: str
+) -> None:
+    """Written by hand, from the same inputs: the full run reads it; the cheap one, which proves metrics, does not."""
+    found = whole(runs_all(*outputs, **texts))
+    assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
+    assert path in found.violations[0].what
+    assert whole(runs_all(*outputs, **texts), full=False).verdict == Passed()
+
+
+def test_last_digits_of_a_report_are_a_note() -> None:
+    """Another processor, in any number of any text."""
+    found = whole(runs_all("reports/profiles/a.json", a='{"rows": 10, "mean": 3.2500001}'))
+    assert found.verdict == Passed()
+    assert "all numbers agree" in found.notes[0]
+
+
+def test_stages_that_did_not_run_are_named_as_not_compared() -> None:
+    """A frozen evaluation: its metrics are not called the same."""
+
+    def frozen(pipeline: Scripted) -> dict[str, How]:
+        runs_all(FEATURES, MODEL)(pipeline)
+        return {name: "unchanged" if name == "evaluate" else "ran" for name in CHAIN}
+
+    def ended(_: Scripted) -> dict[str, How]:
+        return {"evaluate": "unchanged"}
+
+    pipeline = Scripted({"dvc.lock": chain({}), **FILES}, [frozen, ended])
+    found = run(pipeline, Order("c" * 40, full=True, pull=True))
+    assert "the metrics were not compared: their stage did not run, or its inputs changed" in found.notes
+    assert "not compared, as the stages did not run: `evaluate`" in found.notes
+    assert not any("agree" in each for each in found.notes)
+
+
+def test_a_full_run_that_fails_still_compares_what_ran() -> None:
+    """The failure is not the only thing that is wrong."""
+
+    def breaks(pipeline: Scripted) -> dict[str, How]:
+        runs_all("reports/profiles/a.json", a="{}")(pipeline)
+        return {"build": "ran", "validate": "ran", "train": "failed"}
+
+    found = whole(breaks)
+    assert found.verdict == Failed((Reason.STAGE_FAILED, Reason.LOCK_MISMATCH))
+    assert any("`evaluate`" in each for each in found.notes if "did not run" in each)
+
+
+def test_metrics_of_a_changed_setting_are_not_compared_with_those_of_before() -> None:
+    """An honest change whose stages nobody ran: the metrics in git are those of before, and nothing is claimed."""
+
+    def changed(pipeline: Scripted) -> dict[str, How]:
+        runs_all(*EVERYTHING, metrics=json.dumps({"auc": 0.9, "rows": 10}))(pipeline)
+        pipeline.files["dvc.lock"] = chain(dict.fromkeys(EVERYTHING, "y"), parameter=2)
+        return dict.fromkeys(CHAIN, "ran")
+
+    assert whole(changed, full=False).verdict == Passed()
+    assert whole(changed).verdict == Failed((Reason.METRICS_FORGED,))
+
+
+@given(number=st.floats(-1e9, 1e9), factor=st.sampled_from([0.0, 1e-7, 1e-2]))
+def test_texts_are_alike_up_to_last_digits_of_their_numbers(number: float, factor: float) -> None:
+    """Whatever the number and however it is written; another word is another text."""
+    one, other = (json.dumps({"name": "a1", "value": each}) for each in (number, number * (1 + factor)))
+    assert alike(one, other, 1e-4) is (factor < 1e-4 or abs(number) * factor <= 1e-4)
+    assert not alike(one, other.replace("a1", "b1"), 1e-4)
+    assert not alike(one, other + "x", 1e-4)

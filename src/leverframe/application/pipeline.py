@@ -10,6 +10,8 @@ from leverframe.adapters.dvc import Repro, StageFailed, StageFinished, StageSkip
 from leverframe.adapters.process import run_group
 from leverframe.domain.review.reproduce import StageRun
 
+_TEXTS = {".csv", ".html", ".json", ".md", ".svg", ".tsv", ".txt", ".yaml", ".yml"}
+
 
 class PipelineRun:
     """Runs stages in ``root``; Leverframe is imported from ``source`` below it, None where it is installed."""
@@ -40,6 +42,13 @@ class PipelineRun:
         """Return the content of a file; empty where there is none."""
         file = self._root / path
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+    def texts(self, paths: Sequence[str]) -> dict[str, str]:
+        """Return the text files at or below some paths, by path; what a suffix does not call a text is none."""
+        places = [self._root / path for path in paths]
+        files = [each for place in places for each in ([place] if place.is_file() else place.rglob("*"))]
+        found = [each.relative_to(self._root).as_posix() for each in files if each.suffix in _TEXTS and each.is_file()]
+        return {path: self.text(path) for path in sorted(found)}
 
     def runs(self) -> list[StageRun]:
         """Return what happened to each stage since the last call."""

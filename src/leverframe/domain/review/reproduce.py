@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
+from leverframe.domain.pipeline.status.resolved import Locked
 from leverframe.domain.review.check import LOCK, violation_lines
+from leverframe.domain.review.same_outputs import Difference, State, differences, outputs, same_origin
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.yaml_files import leaves
@@ -78,6 +80,9 @@ class Pipeline(Protocol):
     def text(self, path: str) -> str:
         """Return the content of a file of the working copy; empty where there is none."""
 
+    def texts(self, paths: Sequence[str]) -> dict[str, str]:
+        """Return the text files at or below some paths, by path."""
+
     def runs(self) -> list[StageRun]:
         """Return what each stage did since the last call."""
 
@@ -97,32 +102,40 @@ class Order:
 def run(pipeline: Pipeline, order: Order) -> Reproduced:
     """Run what is stale, then what verifies the metrics, and compare with what the change commits.
 
+    With ``full`` every stage runs and every output is compared, whatever its inputs became.
     Raises ``PipelineBusyError`` where another process works in the repository.
     """
-    before, claimed = pipeline.text(LOCK), pipeline.text(str(layout.METRICS))
+    before = _state(pipeline)
     fetching = ("--pull", "--allow-missing") if order.pull else ()
     stages: list[StageRun] = []
+    failures: list[Violation] = []
     try:
         if not order.pull:
             pipeline.checkout()
         order.tell("running the stale stages" if not order.full else "running every stage")
         pipeline.repro("--no-run-cache", *fetching, *(("--force",) if order.full else ()))
         stages = pipeline.runs()
-        again = _verifying(before, order.suspects, {each.stage for each in stages if each.how == "ran"})
+        again = _verifying(before.lock, order.suspects, {each.stage for each in stages if each.how == "ran"})
         if again:
             order.tell(f"verifying {', '.join(again)}")
             if order.pull:
-                pipeline.fetch(_needed(pipeline.text(LOCK), again))
+                pipeline.fetch(_needed(entries(pipeline.text(LOCK), LOCK), again))
             pipeline.repro("--no-run-cache", "--force", "--single-item", *again)
             stages = _merged(stages, pipeline.runs())
     except PipelineBusyError:
         raise
     except PipelineError as error:
         stages = _merged(stages, pipeline.runs())
-        failed = next((each.stage for each in stages if each.how == "failed"), "")
-        return Reproduced(order.head, tuple(stages), (_failure(error, failed),), not order.pull)
-    violations, notes = _compared((before, pipeline.text(LOCK)), (claimed, pipeline.text(str(layout.METRICS))), order)
-    return Reproduced(order.head, tuple(stages), tuple(violations), not order.pull, tuple(notes))
+        failures = [_failure(error, next((each.stage for each in stages if each.how == "failed"), ""))]
+    violations, notes = _compared(before, _state(pipeline), stages, order)
+    if failures and not order.full:
+        violations, notes = [], []
+    return Reproduced(order.head, tuple(stages), (*failures, *violations), not order.pull, tuple(notes))
+
+
+def _state(pipeline: Pipeline) -> State:
+    lock = entries(pipeline.text(LOCK), LOCK)
+    return State(lock, pipeline.texts([*outputs(lock), str(layout.METRICS)]))
 
 
 def _failure(error: PipelineError, stage: str) -> Violation:
@@ -132,20 +145,18 @@ def _failure(error: PipelineError, stage: str) -> Violation:
     )
 
 
-def _verifying(lock: str, suspects: Sequence[str], ran: set[str]) -> list[str]:
+def _verifying(lock: Mapping[str, Locked], suspects: Sequence[str], ran: set[str]) -> list[str]:
     """Return the fresh stages to run all the same: the writer of the metrics, and every suspect."""
     wanted = dict.fromkeys(suspects)
-    for name, entry in entries(lock, LOCK).items():
+    for name, entry in lock.items():
         if str(layout.METRICS) in entry.outputs:
             wanted[name] = None
     return [each for each in wanted if each not in ran]
 
 
-def _needed(lock: str, stages: Sequence[str]) -> list[str]:
+def _needed(known: Mapping[str, Locked], stages: Sequence[str]) -> list[str]:
     """Return the outputs of other stages that some stages read: `dvc repro --single-item` pulls nothing itself."""
-    known = entries(lock, LOCK)
-    outputs = {path for entry in known.values() for path in entry.outputs}
-    return sorted({path for name in stages for path in known[name].dependencies} & outputs)
+    return sorted({path for name in stages for path in known[name].dependencies} & set(outputs(known)))
 
 
 def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRun]:
@@ -157,41 +168,84 @@ def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRu
     return list(runs.values())
 
 
-def _compared(locks: tuple[str, str], metrics: tuple[str, str], order: Order) -> tuple[list[Violation], list[str]]:
-    """Return what differs after a run from the same inputs: forged metrics, a lock mismatch, or mere last digits."""
-    before, after = (entries(each, LOCK) for each in locks)
-    odd = [
-        (name, path)
-        for name, entry in after.items()
-        if name in before and before[name].inputs == entry.inputs
-        for path, recorded in entry.outputs.items()
-        if before[name].outputs.get(path) not in (None, recorded)
-    ]
-    if not odd:
-        return [], []
-    outputs = "; ".join(f"`{path}` of `{name}`" for name, path in odd[:3]) + (
-        f"; and {len(odd) - 3} more" if len(odd) > 3 else ""
+def _compared(
+    before: State, after: State, stages: Sequence[StageRun], order: Order
+) -> tuple[list[Violation], list[str]]:
+    """Return forged metrics and outputs that do not match the lock as violations, and as notes what else differs.
+
+    Of stages whose inputs changed on purpose, which a stale lock claims nothing about, only ``full`` compares.
+    """
+    ran = {each.stage for each in stages if each.how in ("ran", "verified")}
+    found = differences(before, after, ran, order.tolerance)
+    found = [each for each in found if order.full or each.same_inputs]
+    path = str(layout.METRICS)
+    writer = next((name for name, entry in after.lock.items() if path in entry.outputs), None)
+    claimed = path in before.texts or writer in before.lock
+    known = (
+        writer in ran
+        and writer is not None
+        and claimed
+        and (order.full or same_origin(writer, before.lock, after.lock))
     )
-    forged = _forged(*metrics, order.tolerance) if any(path == str(layout.METRICS) for _, path in odd) else []
-    if forged:
-        return [
-            Violation(
-                Reason.METRICS_FORGED,
-                f"`{layout.METRICS}` in git differs from what its stage computes: {'; '.join(forged[:3])}",
-                f"run `dvc repro -f -s {odd[-1][0]}`; commit what it writes, and `{LOCK}`",
-            )
-        ], []
-    claimed = [(name, path) for name, path in odd if name in order.suspects]
-    if claimed:
-        stages = " ".join(dict.fromkeys(name for name, _ in claimed))
-        return [
-            Violation(
-                Reason.LOCK_MISMATCH,
-                f"`{LOCK}` does not match what the stages write: {outputs}",
-                f"run `dvc repro -f -s {stages}`; commit what it writes, and `{LOCK}`",
-            )
-        ], []
-    return [], [f"the bytes differ from `{LOCK}`, the metrics agree within {order.tolerance:g}: {outputs}"]
+    forged = _forged(before.texts.get(path, ""), after.texts.get(path, ""), order.tolerance) if known else []
+    mismatched = [each for each in found if each.path != path and _proves(each, order)]
+    violations = [_metrics_forged(forged, writer or "")] if forged else []
+    if mismatched and (order.full or not forged):
+        violations.append(_mismatch(mismatched))
+    told = [] if violations and not order.full else found
+    return violations, list(_notes([each for each in told if each not in mismatched], before, ran, known, order))
+
+
+def _proves(difference: Difference, order: Order) -> bool:
+    """Tell whether a difference cannot come from another processor: from the same inputs, and beyond last digits."""
+    if difference.stage in order.suspects and difference.same_inputs:
+        return True
+    readable = difference.path.startswith(layout.REPORTS.as_posix()) and difference.how == "contents"
+    return order.full and difference.same_inputs and readable
+
+
+def _metrics_forged(forged: Sequence[str], stage: str) -> Violation:
+    return Violation(
+        Reason.METRICS_FORGED,
+        f"`{layout.METRICS}` in git differs from what its stage computes: {'; '.join(forged[:3])}",
+        f"run `dvc repro -f -s {stage}`; commit what it writes, and `{LOCK}`",
+    )
+
+
+def _mismatch(differing: Sequence[Difference]) -> Violation:
+    stages = " ".join(dict.fromkeys(each.stage for each in differing))
+    return Violation(
+        Reason.LOCK_MISMATCH,
+        f"`{LOCK}` does not match what the stages write: {_named(differing)}",
+        f"run `dvc repro -f -s {stages}`; commit what it writes, and `{LOCK}`",
+    )
+
+
+def _notes(found: Sequence[Difference], before: State, ran: Set[str], known: bool, order: Order) -> Iterator[str]:
+    """Yield what differs without proof of anything, and what was not compared: that is never called equal."""
+    words = {
+        "digits": f"the bytes differ from `{LOCK}`, all numbers agree within {order.tolerance:g}",
+        "bytes": f"the bytes differ from `{LOCK}`, and the contents were not compared",
+        "contents": "the contents differ from those in git, as the inputs do",
+        "unclaimed": f"`{LOCK}` claims no such output",
+    }
+    for how, said in words.items():
+        if those := [each for each in found if each.how == how]:
+            yield f"{said}: {_named(those)}"
+    if not known and (found or order.full):
+        yield "the metrics were not compared: their stage did not run, or its inputs changed"
+    if order.full:
+        idle = [name for name in before.lock if name not in ran]
+        if idle:
+            yield f"not compared, as the stages did not run: {_some([f'`{each}`' for each in idle])}"
+
+
+def _named(differing: Sequence[Difference]) -> str:
+    return _some([f"`{each.path}` of `{each.stage}`" for each in differing])
+
+
+def _some(names: Sequence[str]) -> str:
+    return "; ".join(names[:3]) + (f"; and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _forged(claimed: str, true: str, tolerance: float) -> list[str]:
