@@ -95,7 +95,7 @@ def test_rewritten_outcomes_do_not_pass(tmp_path: Path) -> None:
     assert found.metrics[0].gain is not None
     assert found.metrics[0].gain > 0.05  # it wins by its own labels
     assert reasons(found) == ["metric-dropped", "holdout-changed"]
-    assert found.violations[0].what.startswith("on the hold-out of the base branch, AUC fell")
+    assert found.violations[0].what.startswith("on the hold-out of the base branch: AUC fell")
     assert found.holdout is not None
     assert found.holdout.relabelled > 300
     assert found.on_base is not None

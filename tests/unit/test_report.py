@@ -199,7 +199,7 @@ CASES: dict[str, Card] = {
             on_base=OnBase(937, 60, "both models predicted the same rows", compared(-0.03, passed=False)),
             violations=(
                 *refused(
-                    Reason.METRIC_DROPPED, "on the hold-out of the base branch, AUC fell by 0.0300", "improve the model"
+                    Reason.METRIC_DROPPED, "on the hold-out of the base branch: AUC fell by 0.0300", "improve the model"
                 ),
                 *CHANGE.violations(),
             ),

@@ -177,7 +177,7 @@ class Models:
             missed = {each.metric: _surely_missed(each, rules.get(each.metric)) if enough else [] for each in metrics}
             metrics = [replace(each, passed=not missed[each.metric]) for each in metrics]
             violations = [violation for each in missed.values() for violation in each]
-        violations = [replace(each, what=f"on the hold-out of the base branch, {each.what}") for each in violations]
+        violations = [replace(each, what=f"on the hold-out of the base branch: {each.what}") for each in violations]
         return OnBase(len(rows), ours.number_of_days, how, tuple(metrics)), violations
 
     def _for_base(self, base: Side) -> tuple[Floats, Ints, str]:
