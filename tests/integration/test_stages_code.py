@@ -18,7 +18,7 @@ from leverframe import __version__
 from leverframe.application.stages import Files
 from leverframe.application.status import status
 from leverframe.domain.pipeline.code import Code
-from leverframe.domain.pipeline.status.reasons import Finding, StageStatus
+from leverframe.domain.pipeline.status.reasons import StageStatus
 from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Shop, copied, finished, made
 
@@ -77,7 +77,7 @@ def modules_of(stage: str) -> set[str]:
 def code_of(stage: str) -> list[Path]:
     """Return what a stage depends on, with what is behind the digests that it depends on."""
     own: list[str] = STAGES[stage]["deps"]
-    behind = [ALL_STAGES[f"code-{Path(path).stem}"]["deps"] for path in own if path.startswith("reports/code/")]
+    behind = [ALL_STAGES[name]["deps"] for name in _digests_of(stage)]
     return [Path(path) for path in [*own, *(path for paths in behind for path in paths)]]
 
 
@@ -127,14 +127,13 @@ def changed_by(repository: TemporaryRepository, path: str) -> set[str]:
         stages = status(repository.root).stages
     finally:
         file.write_bytes(text)
-    return {_kind(stage) for stage in stages if any(_names(finding, path) for finding in stage.findings)} & set(STAGES)
+    above = {path, *(str(folder) for folder in Path(path).parents)}  # any of which may be the dependency
+    found = {_kind(stage) for stage in stages if any(finding.subject in above for finding in stage.findings)}
+    return {name for name in STAGES if found & {name, *_digests_of(name)}}
 
 
-def _names(finding: Finding, path: str) -> bool:
-    """Tell whether a finding is about a file, or a folder that it lies in, or names it as why digests are stale."""
-    if finding.reason.value == "upstream-stale":
-        return finding.detail == path
-    return finding.subject in {path, *(str(folder) for folder in Path(path).parents)}
+def _digests_of(stage: str) -> list[str]:
+    return [f"code-{Path(path).stem}" for path in STAGES[stage]["deps"] if path.startswith("reports/code/")]
 
 
 def _kind(stage: StageStatus) -> str:
