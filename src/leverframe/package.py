@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, requires
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +19,8 @@ _MODULES = {"pygithub": "github", "alibi-detect": "alibi_detect", "ml-dtypes": "
 
 def template(name: str) -> str:
     """Return the text of a file of ``templates/``."""
+    from importlib.resources import files  # noqa: PLC0415 - brings zipfile, which most commands never need
+
     return files("leverframe").joinpath("templates", name).read_text(encoding="utf-8")
 
 
@@ -83,6 +83,8 @@ def _packages(extra: str) -> list[str]:
 
 def _requirements() -> list[tuple[str, str]]:
     """Return each package of an extra in small letters, with the extra."""
+    from importlib.metadata import PackageNotFoundError, requires  # noqa: PLC0415 - brings email, socket and more
+
     try:
         lines = requires("leverframe") or []
     except PackageNotFoundError:  # run from its sources without being installed

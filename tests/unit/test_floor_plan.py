@@ -39,6 +39,8 @@ HEAVY = (
     "pyspark",
     "onnxruntime",
     "skl2onnx",
+    "importlib.metadata",  # these bring email, socket and zipfile: a tenth of the start of `status`
+    "importlib.resources",
 )
 
 
