@@ -28,6 +28,7 @@ from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
 from pipelines.flights.sources import SOURCES
 from tests.fakes.reference import reference
+from tests.integration.typed_worlds import typed_worlds
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,
@@ -45,6 +46,7 @@ from tests.integration.worlds import (
     stored,
     write_world,
 )
+from tests.profiles import examples
 
 if TYPE_CHECKING:
     from leverframe.adapters.spark.engine import SparkEngine
@@ -191,7 +193,8 @@ def _spoilt(change: str, world: World, root: Path) -> None:
     write_world(world, root)
     path = root / layout.raw("events", "2020-02")
     if change == "kinds":
-        pl.read_parquet(path).with_columns(pl.col("n").cast(pl.String)).write_parquet(path)
+        one = pl.read_parquet(root / layout.raw("events", "2020-03"))
+        one.with_columns(pl.lit("0012").alias("n")).write_parquet(path)
     elif change == "cut":
         path.write_bytes(path.read_bytes()[:-30])
     elif change == "page":
@@ -229,7 +232,7 @@ def test_a_page_that_cannot_be_decoded_is_found_by_its_file(spark: SparkEngine, 
 
 @pytest.mark.parametrize(
     ("dtype", "words"),
-    [(pl.Decimal(20, 3), "decimal128"), (pl.UInt64, "uint64"), (pl.List(pl.Int64), "list")],
+    [(pl.Decimal(20, 3), "decimal128"), (pl.UInt64, "uint64")],
 )
 def test_a_type_that_spark_would_change_is_refused_before_it_starts(
     dtype: Any, words: str, spark: SparkEngine, tmp_path: Path
@@ -253,6 +256,36 @@ def test_a_folder_with_signs_of_its_own_and_every_width_of_number(spark: SparkEn
     places = root / layout.raw("places", layout.STATIC)
     pl.read_parquet(places).with_columns(pl.col("size").cast(pl.UInt32)).write_parquet(places)
     equal_everywhere(plan_of(), spark, root, reference(plan_of(), world["visits"], stored(world)))
+
+
+def test_columns_of_any_type_and_name_are_equal_or_refused(spark: SparkEngine, tmp_path: Path) -> None:
+    """Where Spark has the type, its values are those of DuckDB; else one error of ours."""
+    compared = 0
+    for number, world in enumerate(drawn(examples(0.4), typed_worlds())):
+        root = tmp_path / str(number)
+        try:
+            plan = world.plan
+            world.write(root)
+            theirs, ours = built(plan, DuckDBEngine(2), root), built(plan, spark, root)
+        except LeverframeError:
+            continue
+        assert ours.columns == theirs.columns
+        assert [name for name in theirs.columns if theirs[name].to_list() != ours[name].to_list()] == [], world
+        compared += ours.height
+    assert compared > 5
+
+
+def test_columns_that_spark_makes_itself_are_refused(spark: SparkEngine, tmp_path: Path) -> None:
+    """Spark numbers rows by a column that another one of its name would hide."""
+    write_world(small_world(), tmp_path)
+    path = tmp_path / layout.raw("places", layout.STATIC)
+    pl.read_parquet(path).with_columns(pl.lit(1).alias("_metadata")).write_parquet(path)
+    place = STAR["dimensions"]["place"] | {"columns": ["size", "_metadata"]}
+    plan = compile_star(Star.model_validate(STAR | {"dimensions": {"place": place}}))
+    assert built(plan, DuckDBEngine(), tmp_path)["place__metadata"].to_list() == [1, 1, 1]
+    with pytest.raises(DefinitionError, match="`_metadata` of `places` is Spark's own"):
+        built(plan, spark, tmp_path)
+    assert built(plan_of(), spark, tmp_path).height == 3  # one that nobody reads is in nobody's way
 
 
 def _stage(folder: Path, path: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -257,3 +257,34 @@ def test_files_of_a_group_with_digits_and_letters_are_refused(tmp_path: Path) ->
         daily(tmp_path, "007", "b7")
     assert "Csv(types=...)" in caught.value.next
     assert not (tmp_path / "data").exists()
+
+
+def test_files_of_a_group_whose_numbers_have_no_type_in_common_are_refused(tmp_path: Path) -> None:
+    """As doubles, whole numbers beyond 2**53 would become their neighbours."""
+    assert daily(tmp_path, str(2**53 + 1), "1", "")["value"].to_list() == [2**53 + 1, 1, None]
+    assert daily(tmp_path, str(2**53 + 1), "1.0")["value"].to_list() == [2**53 + 1, 1]
+    with pytest.raises(SourceError, match="the column `value` is int64 in one file and float64 in another"):
+        daily(tmp_path, str(2**53 + 1), "1.5")
+
+
+def test_whole_numbers_have_at_most_64_bits(tmp_path: Path) -> None:
+    """polars reads wider ones, and Parquet would hold them as bytes."""
+    assert daily(tmp_path, str(2**64 - 1))["value"].to_list() == [2**64 - 1]
+    with pytest.raises(SourceError, match="the column `value` of table `table` holds whole numbers of more than 64"):
+        daily(tmp_path, str(2**64))
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"v": [1], "V": [2]}, "the columns `v` and `V` of table `table` differ in case only"),
+        ({"event_time": [1]}, "table `table` has a column `event_time` of its own"),
+        ({"known_at": ["x"]}, "table `table` has a column `known_at` of its own"),
+    ],
+)
+def test_names_that_would_hide_one_another_are_refused(columns: Any, words: str, tmp_path: Path) -> None:
+    """A column that ingest or SQL would replace is named, and nothing is written."""
+    frame = pl.DataFrame({"at": ["2021-03-02T00:00:00Z"], "told": ["2021-03-02T00:00:00Z"]} | columns)
+    with pytest.raises(SourceError, match=words):
+        ingested(tmp_path, Function(lambda _: frame))
+    assert not (tmp_path / "data").exists()

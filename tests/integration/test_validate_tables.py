@@ -393,6 +393,27 @@ class TestStatistics:
         """Return a survey of one file."""
         return replace(Survey("t", "2020-01", path, "America/New_York"), **fields)  # type: ignore[arg-type]
 
+    def test_the_mean_of_the_largest_numbers_is_a_number(self, tmp_path: Path) -> None:
+        """Their sum is more than a double holds, and was reported as a bug."""
+        frame = pl.DataFrame({"x": [1.797e308, 1.797e308, float("nan")], "y": [1e-300, 3e-300, None]})
+        path = put(tmp_path, "t", "static", frame)
+        x, y = DuckDBStatistician(1).measure(self.survey(path)).current.columns
+        assert (x.mean, x.maximum) == (1.797e308, 1.797e308)
+        assert y.mean == pytest.approx(2e-300, rel=1e-12)
+
+    @pytest.mark.parametrize("empty", [pl.lit(None), pl.lit(None, pl.String)])
+    def test_a_month_without_a_value_breaks_no_contract(self, empty: pl.Expr, room: Validation) -> None:
+        """CSV shows such a column as text, pandas as null: in neither is the type another, and nulls are allowed."""
+        schema = pa.DataFrameSchema({"score": pa.Column(float, pa.Check.ge(0), nullable=True)})
+        room = replace(room, contracts={"visits": Contract(schema, (SchemaDiff(nullable=None),))})
+        for month in ("2020-02", "2020-03"):
+            frame = visits(month=month)
+            put(room.root, "visits", month, frame.with_columns(score=empty) if month == "2020-02" else frame)
+        for month, before in (("2020-02", "2020-01"), ("2020-03", "2020-02")):
+            assert broken(run(room, month, [before])) == {}
+        put(room.root, "visits", "2020-03", visits(month="2020-03").with_columns(score=pl.lit("x")))
+        assert {check for check, _ in broken(run(room, "2020-03", ["2020-01"]))} >= {"type(Float64)", "schema"}
+
     def test_every_type_of_column(self, tmp_path: Path) -> None:
         """Nulls, NaN, infinity, decimals, lists and odd names."""
         frame = pl.DataFrame(

@@ -300,9 +300,9 @@ def numbered(number: int, world: World) -> World:
     return {table: [{"w": number} | row for row in rows] for table, rows in world.items()}
 
 
-def drawn(count: int, kind: st.SearchStrategy[World] | None = None) -> list[World]:
+def drawn(count: int, kind: st.SearchStrategy[Any] | None = None) -> list[Any]:
     """Return as many worlds, of a ``kind`` if one is told, the same in every run."""
-    found: list[World] = []
+    found: list[Any] = []
 
     @settings(
         max_examples=count,
@@ -313,7 +313,7 @@ def drawn(count: int, kind: st.SearchStrategy[World] | None = None) -> list[Worl
         suppress_health_check=list(HealthCheck),
     )
     @given(world=worlds() if kind is None else kind)
-    def keep(world: World) -> None:
+    def keep(world: Any) -> None:
         found.append(world)
 
     keep()

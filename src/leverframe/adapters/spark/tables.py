@@ -49,7 +49,6 @@ _NAMES = {
     pa.string(): "string",
     pa.date32(): "date",
     MOMENT: "timestamp",
-    pa.null(): "string",
 }
 
 
@@ -145,7 +144,8 @@ def needed_types(plan: Plan, inputs: Inputs) -> dict[str, Types]:
     found = {}
     for table, wanted in _used(plan).items():
         types = types_together([*inputs.tables[table], *inputs.labels.get(table, ())])
-        found[table] = {name: dtype for name, dtype in types.items() if name in wanted}
+        shown = {name: pa.string() if pa.types.is_null(dtype) else dtype for name, dtype in types.items()}
+        found[table] = {name: dtype for name, dtype in shown.items() if name in wanted}
         for name, dtype in found[table].items():
             if dtype not in _NAMES or name.casefold() == "_metadata":
                 raise _refused(table, name, "Spark's own" if dtype in _NAMES else str(dtype))

@@ -120,4 +120,4 @@ def _digits(name: str) -> tuple[int, int] | None:
     decimal, whole = _DECIMAL.fullmatch(name), _WHOLE.fullmatch(name)
     if decimal:
         return int(decimal[1]) - int(decimal[2]), int(decimal[2])
-    return (len(str(2 ** int(whole[2]))), 0) if whole else None
+    return (len(str(2 ** (int(whole[2]) - (not whole[1])))), 0) if whole else None

@@ -159,7 +159,7 @@ def _encoded(texts: Sequence[str | None]) -> tuple[Words, Array]:
 
 
 def _key_kind(table: Table, name: str) -> str:
-    values = np.ma.getdata(table.keys[name])
+    values = np.ma.compressed(np.ma.asarray(table.keys[name]))  # what lies behind a mask may be of another type
     known = {"b": "bool", "U": "text", "f": "float"}.get(values.dtype.kind)
     if known:
         return known
