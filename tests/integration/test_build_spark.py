@@ -167,7 +167,7 @@ def test_the_file_is_of_the_form_that_duckdb_writes(spark: SparkEngine, tmp_path
 def test_whole_numbers_texts_and_ties_survive(spark: SparkEngine, tmp_path: Path) -> None:
     """Neighbours above 2**53 stay apart; of events at one moment the last row of the last file counts."""
     world, at = small_world(), datetime(2020, 3, 1, 4, tzinfo=UTC)
-    event = world["events"][0] | {"seen_at": at + timedelta(hours=2)}
+    event = world["events"][0] | dict.fromkeys(("seen_at", "known_at"), at + timedelta(hours=2))
     early = [event | {"n": 2**60 + number, "t": f"t{number}", "event_time": at} for number in range(40)]
     late = [event | {"n": 2**60 + 100 + number, "event_time": at + timedelta(hours=1.5)} for number in range(40)]
     world["events"] = early + late
