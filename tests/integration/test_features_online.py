@@ -174,7 +174,10 @@ def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, ahea
 
 def included() -> dict[str, Any]:
     """Return the star whose rows also see what happened to themselves."""
-    facts = {name: fact | ({} if name == "events" else {"own": "include"}) for name, fact in STAR["facts"].items()}
+    others = ("outcomes", "notes")
+    facts = {
+        name: fact | ({"own": "include"} if fact["table"] in others else {}) for name, fact in STAR["facts"].items()
+    }
     return STAR | {"facts": facts}
 
 
