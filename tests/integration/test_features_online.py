@@ -21,13 +21,15 @@ from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.snapshot_file import SnapshotFile, write
+from leverframe.domain import layout
 from leverframe.domain.features.build import run as build
 from leverframe.domain.features.online import Span, about, microseconds_of, online_files
 from leverframe.domain.features.parity import Parity, refuse
 from leverframe.domain.features.parity import run as compare
-from leverframe.domain.features.plan import Plan, Step, Windows
+from leverframe.domain.features.plan import Plan, Step, Windows, compile_star
 from leverframe.domain.features.request import Requests, moment, parsed, required
 from leverframe.domain.features.snapshot.store import Store
+from leverframe.domain.features.star import Star
 from leverframe.domain.features.vector import answered, vectors
 from leverframe.domain.partition import Partition
 from leverframe.errors import ParityError, RequestError, SnapshotError, SourceError
@@ -42,8 +44,11 @@ from tests.integration.worlds import (
     WORLD,
     ZONE,
     World,
+    batched_star,
+    close,
     corrected_worlds,
     drawn,
+    numbered,
     plan_of,
     small_world,
     stored,
@@ -52,6 +57,7 @@ from tests.integration.worlds import (
 )
 from tests.profiles import examples
 
+MANY = 300 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
 APRIL = Partition.of("2020-04")
 slow = settings(max_examples=examples(0.4), suppress_health_check=list(HealthCheck))
 WHOLE = Span(MARCH.start(ZONE) - timedelta(days=3), APRIL.start(ZONE))
@@ -69,6 +75,28 @@ def parity(plan: Plan, root: Path, online: Plan | None = None) -> Parity:
     """Build March and compare it with what a snapshot gives, by another plan if one is given."""
     build(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
     return compare(online or plan, [MARCH], PolarsTables(root), lambda _: taken(online or plan, root))
+
+
+@pytest.mark.parametrize(("star", "types"), [(STAR, TYPES), (CORRECTED, CORRECTED_TYPES)], ids=["once", "corrected"])
+@pytest.mark.parametrize("ahead", ["0s", "3h"])
+def test_many_worlds_have_the_values_of_the_reference(
+    star: dict[str, Any], types: dict[str, dict[str, Any]], ahead: str, tmp_path: Path
+) -> None:
+    """Late rows, early facts and own events of many worlds in the same tables, at the build and at request time."""
+    batched = batched_star(star)
+    plan = compile_star(Star.model_validate(batched | {"spine": batched["spine"] | {"ahead": ahead}}))
+    many = drawn(MANY // 4, corrected_worlds() if star is CORRECTED else worlds())
+    for number, part in enumerate(many[start : start + 100] for start in range(0, len(many), 100)):
+        root = tmp_path / str(number)
+        apart = [numbered(place, world) for place, world in enumerate(part)]
+        write_world({table: [row for world in apart for row in world[table]] for table in apart[0]}, root, types)
+        assert parity(plan, root).lines()[1:] == []
+        built = {(row["w"], row["id"]): row for row in pl.read_parquet(root / layout.features(str(MARCH))).to_dicts()}
+        expected = [row for world in apart for row in reference(plan, world["visits"], stored(world))]
+        assert len(built) == len(expected)
+        for row in expected:
+            ours = built[row["w"], row["id"]]
+            assert {name: (ours[name], row[name]) for name in row if not close(ours[name], row[name])} == {}
 
 
 @slow
