@@ -111,7 +111,7 @@ def _judged(given: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
         {"first": f"2013-{first:02d}", "last": f"2013-{last:02d}"} for first, last in (scenario.train, scenario.holdout)
     )
     features = {"label": scenario.label, "select": list(scenario.select), "train": train, "holdout": holdout}
-    params = given | {"features": features, "evaluate": {"resamples": 100}}
+    params = given | {"features": features, "evaluate": {}}
     Path("params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     workspace = wiring.workspace()  # anew: the settings of each scenario are others
     training_set(workspace)

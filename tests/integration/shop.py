@@ -243,7 +243,7 @@ train:
 evaluate:
   slices: [product]
   minimum_slice_rows: 50
-  resamples: 100
+  confidence: 0.95
 
 bundle:
   model: shop

@@ -50,7 +50,7 @@ class SmallCase:
 
     def evaluate(self, **changed: Any) -> evaluation.Evaluation:
         """Run the stage, settings changed by name."""
-        chosen: dict[str, Any] = {"slices": ["gate", "month"], "minimum_slice_rows": 50, "resamples": 100}
+        chosen: dict[str, Any] = {"slices": ["gate", "month"], "minimum_slice_rows": 50}
         settings = EvaluateSettings(**(chosen | changed))
         models = SklearnModels(REPOSITORY)
         return evaluation.run(PolarsTables(self.root), Disk(self.root), models, draw, settings, "Europe/Paris")

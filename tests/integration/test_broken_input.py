@@ -112,8 +112,8 @@ def removed(path: str) -> Break:
 
 def conflict(shop: Shop) -> None:
     """Leave the marks of a merge in the parameters."""
-    marked = "<<<<<<< HEAD\n  resamples: 100\n=======\n  resamples: 200\n>>>>>>> b\n"
-    shop.replace("params.yaml", "  resamples: 100\n", marked)
+    marked = "<<<<<<< HEAD\n  confidence: 0.95\n=======\n  confidence: 0.9\n>>>>>>> b\n"
+    shop.replace("params.yaml", "  confidence: 0.95\n", marked)
 
 
 def retyped(shop: Shop) -> None:

@@ -297,7 +297,7 @@ def test_the_commands_train_and_judge(tmp_path: Path, monkeypatch: pytest.Monkey
         "data": {"case": "pipelines.flights", "first": "2024-01", "last": "2024-04", "timezone": "Europe/Paris"},
         "features": {"label": "lateness", "select": ["*"], **months},
         "train": {"estimator": TREES.estimator, "params": TREES.params},
-        "evaluate": {"slices": ["gate", "month"], "resamples": 100},
+        "evaluate": {"slices": ["gate", "month"]},
     }
     (tmp_path / "params.yaml").write_text(json.dumps(settings))  # JSON is YAML
     monkeypatch.chdir(tmp_path)

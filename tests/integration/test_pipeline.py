@@ -100,7 +100,7 @@ def test_fewer_rows_in_the_holdout_do_not_train_again(shop: Shop) -> None:
     ("old", "new", "expected"),
     [
         ("iterations: 5", "iterations: 6", {"train", "evaluate", "bundle"}),
-        ("resamples: 100", "resamples: 101", {"evaluate", "bundle"}),
+        ("confidence: 0.95", "confidence: 0.9", {"evaluate", "bundle"}),
         ('label: late\n  select: ["*"]', 'label: returned\n  select: ["customer_*", item_bulk]', MODEL_STAGES),
         ("# nothing", "", set()),
     ],

@@ -105,7 +105,11 @@ def test_without_dvc_yaml_the_check_fails_and_a_write_makes_it(shop: Shop) -> No
     ("removed", "name", "cure"),
     [
         ("  engine: duckdb\n", "features.engine", "`engine: duckdb`"),
-        ("evaluate:\n  slices: [product]\n  minimum_slice_rows: 50\n  resamples: 100\n", "evaluate", "`evaluate: {}`"),
+        (
+            "evaluate:\n  slices: [product]\n  minimum_slice_rows: 50\n  confidence: 0.95\n",
+            "evaluate",
+            "`evaluate: {}`",
+        ),
     ],
 )
 def test_a_setting_that_dvc_has_to_see_must_be_written_down(removed: str, name: str, cure: str, shop: Shop) -> None:

@@ -104,7 +104,7 @@ def params(case: str, data: dict[str, str], train: tuple[str, str], holdout: tup
         "data": {"case": case, "timezone": ZONE, **data},
         "features": {"engine": "duckdb", "label": "large", "select": ["*"], **splits},
         "train": {"estimator": f"{case}.model:estimator", "params": {"iterations": 5}},
-        "evaluate": {"slices": [], "minimum_slice_rows": 50, "resamples": 100},
+        "evaluate": {"slices": [], "minimum_slice_rows": 50},
         "bundle": {"model": "visits", "golden_rows": 8},
     }
     return yaml.safe_dump(content, sort_keys=False)

@@ -19,16 +19,16 @@ from leverframe.domain.model.train import ModelDescription
 from leverframe.settings.params import EvaluateSettings
 
 GOLDEN = Path(__file__).parents[1] / "golden/evaluate"
-SETTINGS = EvaluateSettings(slices=["gate"], minimum_slice_rows=20, thresholds=[0.25, 0.5], resamples=100)
+SETTINGS = EvaluateSettings(slices=["gate"], minimum_slice_rows=20, thresholds=[0.25, 0.5])
 
 
 def holdout() -> Holdout:
-    """Return 120 rows of 12 days that need no random number."""
+    """Return 120 rows of 20 days that need no random number."""
     rows = np.arange(120)
     scores = (rows * 37 % 101) / 101
     labels = ((rows * 37 % 101) + (rows * 17 % 29) > 75).astype(float)
     gates = np.array(["A", "B", "C|`x`"])[np.minimum(rows // 55, 2)]
-    return Holdout("binary", ("0", "1"), labels, scores, rows // 10, {"gate": gates})
+    return Holdout("binary", ("0", "1"), labels, scores, rows // 6, {"gate": gates})
 
 
 def subject() -> Subject:

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.review.diff.diff_result import Change, Diff
 from leverframe.domain.review.gate.decision import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
-from leverframe.domain.review.gate.paired import Pair, judged_metrics, judged_slices
+from leverframe.domain.review.gate.paired import Pair, judged_metrics
 from leverframe.domain.review.gate.rules import BASE, CHANGE, allowed, rules_in_force
+from leverframe.domain.review.gate.sliced import judged_slices
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import SettingsError
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
@@ -40,7 +41,7 @@ def side(skill: float, seed: int = 0, *, days: int = DAYS, spoilt: str = "") -> 
 
 def gate(**metrics: dict[str, float]) -> GateSettings:
     """Return rules by metric."""
-    return GateSettings(metrics={name: MetricRule(**rule) for name, rule in metrics.items()}, resamples=200)
+    return GateSettings(metrics={name: MetricRule(**rule) for name, rule in metrics.items()})
 
 
 def reasons(violations: list[Violation]) -> list[Reason]:
@@ -122,7 +123,7 @@ def test_a_violation_says_the_change_in_the_direction_of_the_metric(
 
 def test_a_violation_of_a_slice_names_it_and_the_least_change() -> None:
     """The least change is what counts, as all slices share one error."""
-    rules = GateSettings(slices=[SliceRule(columns=["shop"], maximum_drop=0.05, minimum_rows=100)], resamples=200)
+    rules = GateSettings(slices=[SliceRule(columns=["shop"], maximum_drop=0.05, minimum_rows=100)])
     (violation,) = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)[1]
     moved = r"AUC of `shop = north` fell by 0\.\d{4} \(0\.\d{4} to 0\.\d{4}; "
     least = r"by at least (0\.\d{4}), corrected for all slices\)\. Allowed drop: 0\.05\."
@@ -154,7 +155,7 @@ def test_a_rule_about_nothing_fails() -> None:
 
 def test_a_slice_fails_only_when_it_is_surely_worse() -> None:
     """One shop spoilt: that slice, and no other, is refused; the overall rule may still be kept."""
-    rules = GateSettings(slices=[SliceRule(columns=["shop"], maximum_drop=0.05, minimum_rows=100)], resamples=200)
+    rules = GateSettings(slices=[SliceRule(columns=["shop"], maximum_drop=0.05, minimum_rows=100)])
     found, violations = judged_slices(Pair(side(2.0, 3, spoilt="north"), GOOD), rules)
     assert reasons(violations) == [Reason.SLICE_DROPPED]
     assert {each.value: each.passed for each in found} == {"north": False, "south": True}
@@ -164,11 +165,11 @@ def test_a_slice_fails_only_when_it_is_surely_worse() -> None:
 def test_a_slice_below_its_floor_fails_without_a_champion_too() -> None:
     """Absolute demands need no comparison; small slices are not judged; a column that is gone is told."""
     rule = SliceRule(columns=["shop"], floor=0.7, minimum_rows=100)
-    rules = GateSettings(slices=[rule], resamples=200)
+    rules = GateSettings(slices=[rule])
     assert reasons(judged_slices(Pair(side(2.0, 3, spoilt="south"), None), rules)[1]) == [Reason.FLOOR_MISSED]
-    tiny = GateSettings(slices=[rule.model_copy(update={"minimum_rows": 10_000})], resamples=200)
+    tiny = GateSettings(slices=[rule.model_copy(update={"minimum_rows": 10_000})])
     assert judged_slices(Pair(POOR, None), tiny) == ([], [])
-    gone = GateSettings(slices=[rule.model_copy(update={"columns": ["town"]})], resamples=200)
+    gone = GateSettings(slices=[rule.model_copy(update={"columns": ["town"]})])
     assert reasons(judged_slices(Pair(GOOD, None), gone)[1]) == [Reason.METRIC_MISSING]
 
 

@@ -50,6 +50,9 @@ class SliceRule(Document):
     )
     floor: float | None = Field(default=None, description="a slice fails if it is significantly beyond this value")
     minimum_rows: Annotated[int, Field(ge=1)] = Field(default=200, description="smaller slices are skipped")
+    minimum_class_rows: Annotated[int, Field(ge=2)] = Field(
+        default=10, description="a slice with fewer rows of a class is shown and not judged"
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> SliceRule:
@@ -64,8 +67,6 @@ class GateSettings(Document):
     metrics: dict[str, MetricRule] = Field(default_factory=dict, description="rules by metric")
     slices: list[SliceRule] = Field(default_factory=list, description="rules within slices")
     confidence: Share = Field(default=0.95, description="one-sided confidence of every comparison")
-    resamples: Annotated[int, Field(ge=100)] = Field(default=500, description="paired bootstrap, days as blocks")
-    seed: int = Field(default=0, description="seed of the bootstrap")
     maximum_holdout_change: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.001,
         description="share of the hold-out that may be added, removed or relabelled within its period; 1 allows any",

@@ -156,9 +156,7 @@ class EvaluateSettings(Document):
     thresholds: list[Share] = Field(
         default_factory=lambda: [0.1, 0.2, 0.3, 0.4, 0.5], description="decision thresholds of the table"
     )
-    resamples: Annotated[int, Field(ge=100)] = Field(default=500, description="bootstrap resamples, days as blocks")
     confidence: Share = Field(default=0.95, description="coverage of the intervals")
-    seed: int = Field(default=0, description="seed of the bootstrap")
 
 
 class BundleSettings(Document):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.model.evaluate.bootstrap import MINIMUM_DAYS, bounds
-from leverframe.domain.model.evaluate.weighing import ByDay, Floats, Weighing, ratio
+from leverframe.domain.model.evaluate.dependence import Scale, by_day, intervals, uncertainty
+from leverframe.domain.model.evaluate.ranking import Floats
 
 BINS = 10
 
@@ -39,39 +39,38 @@ def bin_starts(ranked: Floats, bins: int = BINS) -> NDArray[np.int64]:
 
 
 class Calibration:
-    """Bins fixed once over all rows; ``scores`` and ``outcomes`` have shape (rows,)."""
+    """Bins over all rows; ``scores`` and ``outcomes`` have shape (rows,)."""
 
     def __init__(self, scores: Floats, outcomes: Floats) -> None:
         order = np.argsort(scores, kind="stable")
         starts = bin_starts(scores[order])
         self._bins = np.split(order, starts[1:]) if len(order) else []
         self._scores, self._outcomes = scores, outcomes
-        self._excess = np.zeros((len(scores), len(self._bins) + 1))
-        self._excess[:, 0] = 1
-        for number, rows in enumerate(self._bins, start=1):
-            self._excess[rows, number] = scores[rows] - outcomes[rows]
 
-    def error(self, weighing: Weighing) -> Floats:
-        """Return the mean distance between prediction and outcome, bins by weight, shape (samples,).
+    def error(self) -> tuple[float, Floats]:
+        """Return the mean distance between prediction and outcome, bins by count, and each row's influence on it.
 
         This is the expected calibration error of Naeini, Cooper and Hauskrecht (2015), with bins
         of equal count.
         """
-        totals = weighing.totals(self._excess)
-        return ratio(np.abs(totals[:, 1:]).sum(axis=1), totals[:, 0])
+        rows = len(self._scores)
+        influence, total = np.zeros(rows), 0.0
+        for each in self._bins:
+            excess = self._scores[each] - self._outcomes[each]
+            influence[each] = np.sign(excess.sum()) * excess
+            total += abs(float(excess.sum()))
+        return (total / rows, (influence - total / rows) / rows) if rows else (math.nan, influence)
 
-    def table(self, days: NDArray[np.int64], draws: NDArray[np.int64], confidence: float) -> list[Bin]:
-        """Return the bins in order of score, with intervals over resampled days.
-
-        ``days`` numbers the day of each row, shape (rows,), as columns of ``draws``, shape
-        (resamples, days).
-        """
+    def table(self, days: NDArray[np.int64], number_of_days: int, confidence: float) -> list[Bin]:
+        """Return the bins in order of score, with intervals; ``days`` numbers the day of each row, shape (rows,)."""
         found = []
+        share: Scale = "share" if ((self._outcomes >= 0) & (self._outcomes <= 1)).all() else "real"
         for rows in self._bins:
             observed = self._outcomes[rows]
-            total, count = ByDay(days[rows], draws).totals(np.stack([observed, np.ones(len(rows))], axis=1)).T
-            low, high = math.nan, math.nan
-            if len(np.unique(days[rows])) >= MINIMUM_DAYS:
-                low, high = bounds(ratio(total, count), confidence)
-            found.append(Bin(float(self._scores[rows].mean()), float(observed.mean()), low, high, len(rows)))
+            mean = float(observed.mean())
+            columns = np.stack([observed - mean, np.ones(len(rows))], axis=1) / len(rows)
+            daily = by_day(columns, days[rows], number_of_days)
+            known = uncertainty(daily[:, :1], daily[:, 1:])
+            ((low, high),) = intervals(np.array([mean]), [share], known, confidence, np.array([len(rows)]))
+            found.append(Bin(float(self._scores[rows].mean()), mean, low, high, len(rows)))
         return found

@@ -29,8 +29,8 @@ from leverframe.domain.model.evaluate.holdout import (
     sliced,
     with_classes,
 )
+from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.model.evaluate.scores import Scores, scored
-from leverframe.domain.model.evaluate.weighing import Floats
 from leverframe.domain.model.table import Table, Tables, column, model_inputs
 from leverframe.domain.model.train import ModelDescription, checked_labels
 from leverframe.errors import EstimatorError

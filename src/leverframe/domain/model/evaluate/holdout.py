@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +13,8 @@ from numpy.typing import NDArray
 from leverframe.domain import layout
 from leverframe.domain.features.reserved import MONTH, in_predictions
 from leverframe.domain.features.training_set import AS_OF, Label, LabelKind
-from leverframe.domain.model.evaluate.bootstrap import local_days
-from leverframe.domain.model.evaluate.metrics import AnyJudge, judge
-from leverframe.domain.model.evaluate.weighing import Floats
+from leverframe.domain.model.evaluate.metrics import Measured, measured
+from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.model.table import Table, column, texts
 from leverframe.errors import DefinitionError, EstimatorError, LabelError, nearest
 
@@ -26,8 +27,8 @@ class Holdout:
 
     ``labels`` are 0/1, numbers, or positions in ``classes``, shape (rows,); ``predictions`` the score
     or number of each row, shape (rows,), or the probability of each class, shape (rows, classes).
-    ``days`` numbers the local day of each row from 0 in order of time; ``slices`` holds the value
-    of each row by slice column.
+    ``days`` numbers the local day of each row from 0 in order of time, a day without rows keeping its number;
+    ``slices`` holds the value of each row by slice column.
     """
 
     kind: LabelKind
@@ -40,11 +41,16 @@ class Holdout:
     @property
     def number_of_days(self) -> int:
         """The number of days that have rows."""
+        return len(np.unique(self.days))
+
+    @property
+    def span(self) -> int:
+        """The number of days from the first to the last."""
         return int(self.days.max()) + 1 if len(self.days) else 0
 
-    def judge(self, rows: NDArray[np.int64] | slice = slice(None)) -> AnyJudge:
-        """Return the judge of some rows, or of all."""
-        return judge(self.kind, self.labels[rows], self.predictions[rows])
+    def measured(self, rows: NDArray[np.int64] | slice = slice(None)) -> Measured:
+        """Return the metrics of some rows, or of all."""
+        return measured(self.kind, self.labels[rows], self.predictions[rows])
 
 
 def sliced(table: Table, names: Sequence[str], days: NDArray[np.datetime64]) -> dict[str, NDArray[np.str_]]:
@@ -81,8 +87,26 @@ def days_of(table: Table, timezone: str) -> NDArray[np.datetime64]:
 
 
 def numbered(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
-    """Return the position of each row's day among the days that occur, in order of time."""
-    return np.unique(days, return_inverse=True)[1].astype(np.int64)
+    """Return the number of each row's day since the first; among the days that occur, where most days do not."""
+    known, position = np.unique(days, return_inverse=True)
+    since = (known - known[:1]).astype(np.int64)
+    sparse = len(known) > 0 and 2 * len(known) < since[-1] + 1
+    return position.astype(np.int64) if sparse else since[position]
+
+
+def local_days(as_of: NDArray[np.datetime64], timezone: str) -> NDArray[np.datetime64]:
+    """Return the calendar day in ``timezone`` of each timestamp in UTC, both of shape (rows,)."""
+    minutes, where = np.unique(as_of.astype("datetime64[m]"), return_inverse=True)
+    zone = ZoneInfo(timezone)
+    moments = (datetime.fromtimestamp(int(each), UTC) for each in minutes.astype("datetime64[s]").astype(np.int64))
+    shifts = np.array([_shift(moment, zone) for moment in moments], dtype=np.int64)
+    days: NDArray[np.datetime64] = (minutes + shifts * np.timedelta64(1, "m")).astype("datetime64[D]")[where]
+    return days
+
+
+def _shift(moment: datetime, zone: ZoneInfo) -> int:
+    offset = moment.astimezone(zone).utcoffset()
+    return round(offset.total_seconds() / 60) if offset else 0
 
 
 def with_classes(

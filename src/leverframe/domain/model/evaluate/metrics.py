@@ -1,7 +1,8 @@
-"""Which metrics a kind of label calls for, and how they are measured under weights.
+"""Which metrics a kind of label calls for, their values, and what each row contributes to them.
 
-Each equals the function of scikit-learn of that name, ties and weights included; where
-scikit-learn warns or fails because a class is missing, the metric is NaN.
+Each value equals the function of scikit-learn of that name, ties included; where scikit-learn warns or fails because
+a class is missing, it is NaN. The influence of a row is the change of the metric for a little more weight of the row
+(Hampel, 1974): influences sum to zero, and over independent rows their squares sum to the variance of the metric.
 """
 
 from __future__ import annotations
@@ -14,149 +15,182 @@ from numpy.typing import NDArray
 
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.evaluate.calibration import Calibration
-from leverframe.domain.model.evaluate.ranking import Ranking
-from leverframe.domain.model.evaluate.weighing import Floats, Weighing, ratio
+from leverframe.domain.model.evaluate.dependence import Scale, by_day
+from leverframe.domain.model.evaluate.ranking import Floats, Ranking
 
 Better = Literal["higher", "lower", "neither"]
 _EPSILON = float(np.finfo(np.float64).eps)  # the probability below which a logarithm is cut
+_Part = tuple[float, Floats]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of quality: its key in files, its name for people, and which direction is good."""
+    """A figure of quality: its key in files, its name for people, which direction is good, and where it can lie.
+
+    ``rests_on`` says which rows decide it: all, or those of the class that has fewest.
+    """
 
     name: str
     title: str
     better: Better
+    scale: Scale
+    rests_on: Literal["rows", "rarest class"] = "rows"
 
 
 # The first of each kind is the one by which slices are compared.
 METRICS: dict[LabelKind, tuple[Metric, ...]] = {
     "binary": (
-        Metric("auc", "AUC", "higher"),
-        Metric("average_precision", "average precision", "higher"),
-        Metric("brier", "Brier score", "lower"),
-        Metric("log_loss", "log loss", "lower"),
-        Metric("calibration_error", "calibration error", "lower"),
-        Metric("base_rate", "base rate", "neither"),
-        Metric("mean_score", "mean score", "neither"),
+        Metric("auc", "AUC", "higher", "share", "rarest class"),
+        Metric("average_precision", "average precision", "higher", "share", "rarest class"),
+        Metric("brier", "Brier score", "lower", "positive"),
+        Metric("log_loss", "log loss", "lower", "positive"),
+        Metric("calibration_error", "calibration error", "lower", "real"),
+        Metric("base_rate", "base rate", "neither", "share"),
+        Metric("mean_score", "mean score", "neither", "share"),
     ),
     "multiclass": (
-        Metric("accuracy", "accuracy", "higher"),
-        Metric("balanced_accuracy", "balanced accuracy", "higher"),
-        Metric("macro_f1", "macro F1", "higher"),
-        Metric("auc", "AUC, one against rest", "higher"),
-        Metric("log_loss", "log loss", "lower"),
-        Metric("calibration_error", "calibration error", "lower"),
+        Metric("accuracy", "accuracy", "higher", "share"),
+        Metric("balanced_accuracy", "balanced accuracy", "higher", "share", "rarest class"),
+        Metric("macro_f1", "macro F1", "higher", "share", "rarest class"),
+        Metric("auc", "AUC, one against rest", "higher", "share", "rarest class"),
+        Metric("log_loss", "log loss", "lower", "positive"),
+        Metric("calibration_error", "calibration error", "lower", "real"),
     ),
     "regression": (
-        Metric("mae", "mean absolute error", "lower"),
-        Metric("rmse", "root mean squared error", "lower"),
-        Metric("median_ae", "median absolute error", "lower"),
-        Metric("r2", "R²", "higher"),
-        Metric("bias", "bias (predicted minus observed)", "neither"),
+        Metric("mae", "mean absolute error", "lower", "positive"),
+        Metric("rmse", "root mean squared error", "lower", "positive"),
+        Metric("median_ae", "median absolute error", "lower", "positive"),
+        Metric("r2", "R²", "higher", "real"),
+        Metric("bias", "bias (predicted minus observed)", "neither", "real"),
     ),
 }
 
 
-class Binary:
-    """Probabilities of the positive class against labels 0 and 1, both of shape (rows,)."""
+@dataclass(frozen=True)
+class Measured:
+    """The metrics of a kind in order: values of shape (metrics,), influences of shape (rows, metrics).
 
-    def __init__(self, labels: Floats, scores: Floats) -> None:
-        self.rows = len(labels)
-        self.ranking = Ranking(scores, labels == 1)
-        self.calibration = Calibration(scores, labels)
-        predicted = np.clip(scores, _EPSILON, 1 - _EPSILON)
-        surprise = -(labels * np.log(predicted) + (1 - labels) * np.log1p(-predicted))
-        self._averaged = np.stack([(scores - labels) ** 2, surprise, labels, scores], axis=1)
+    ``classes`` numbers the class of each row, shape (rows,); a regression has one.
+    """
 
-    def measure(self, weighing: Weighing) -> Floats:
-        """Return the metrics of the kind in order, shape (samples, metrics)."""
-        auc, precision = self.ranking.quality(weighing)
-        brier, log_loss, base_rate, mean_score = _averages(weighing, self._averaged)
-        error = self.calibration.error(weighing)
-        return np.stack([auc, precision, brier, log_loss, error, base_rate, mean_score], axis=1)
+    metrics: tuple[Metric, ...]
+    values: Floats
+    influence: Floats
+    classes: NDArray[np.int64]
 
+    @property
+    def rarest(self) -> NDArray[np.bool_]:
+        """Which rows are of the class that has fewest of those that occur, shape (rows,)."""
+        numbers, counts = np.unique(self.classes, return_counts=True)
+        found: NDArray[np.bool_] = self.classes == (numbers[counts.argmin()] if len(numbers) else 0)
+        return found
 
-class Multiclass:
-    """Probabilities of shape (rows, classes) against the number of the true class, shape (rows,)."""
+    def shares(self, days: NDArray[np.int64], number_of_days: int) -> Floats:
+        """Return the part of the rows that a metric rests on by day, shape (days, metrics)."""
+        rows = np.stack([np.ones(len(days)), self.rarest], axis=1)
+        found = by_day(rows / np.maximum(rows.sum(axis=0), 1), days, number_of_days)
+        return found[:, [int(each.rests_on != "rows") for each in self.metrics]]
 
-    def __init__(self, labels: NDArray[np.int64], probabilities: Floats) -> None:
-        self.rows, classes = len(labels), probabilities.shape[1]
-        chosen = probabilities.argmax(axis=1)
-        self._true = np.eye(classes)[labels]
-        self._chosen = np.eye(classes)[chosen]
-        self._rankings = [Ranking(probabilities[:, each], labels == each) for each in range(classes)]
-        self._hit = (chosen == labels).astype(np.float64)
-        self.calibration = Calibration(probabilities.max(axis=1, initial=0), self._hit)
-        surprise = -np.log(np.clip(probabilities[np.arange(self.rows), labels], _EPSILON, 1 - _EPSILON))
-        self._averaged = np.stack([self._hit, surprise], axis=1)
-
-    def measure(self, weighing: Weighing) -> Floats:
-        """Return the metrics of the kind in order, shape (samples, metrics)."""
-        accuracy, log_loss = _averages(weighing, self._averaged)
-        hits, true, predicted = (
-            weighing.totals(each) for each in (self._true * self._chosen, self._true, self._chosen)
-        )
-        balanced = _mean_where(ratio(hits, true), true > 0)
-        f1 = _mean_where(ratio(2 * hits, true + predicted), true + predicted > 0)
-        # A class that is missing makes its area, and so the mean, NaN: a mean over fewer classes is another figure.
-        auc = np.mean([ranking.quality(weighing)[0] for ranking in self._rankings], axis=0)
-        error = self.calibration.error(weighing)
-        return np.stack([accuracy, balanced, f1, auc, log_loss, error], axis=1)
+    def counts(self) -> NDArray[np.int64]:
+        """Return the number of rows that each metric rests on, shape (metrics,)."""
+        rarest = int(self.rarest.sum())
+        return np.array([rarest if each.rests_on != "rows" else len(self.classes) for each in self.metrics])
 
 
-class Regression:
-    """Predicted numbers against true ones, both of shape (rows,)."""
+def measured(kind: LabelKind, labels: Floats, predictions: Floats) -> Measured:
+    """Return the metrics of a kind of label on some rows.
 
-    def __init__(self, labels: Floats, predictions: Floats) -> None:
-        self.rows = len(labels)
-        self.calibration = Calibration(predictions, labels)
-        excess = predictions - labels
-        absolute = np.abs(excess)
-        self._order = np.argsort(absolute, kind="stable")
-        self._ranked = absolute[self._order]
-        centred = labels - (labels.mean() if self.rows else 0.0)  # else squares would cancel badly
-        self._averaged = np.stack([absolute, excess**2, excess, centred, centred**2], axis=1)
-
-    def measure(self, weighing: Weighing) -> Floats:
-        """Return the metrics of the kind in order, shape (samples, metrics)."""
-        mae, squared, bias, mean, square = _averages(weighing, self._averaged)
-        variance = square - mean**2
-        noise = _EPSILON * max(1, self.rows) * square  # what rounding leaves of labels that are all the same
-        r2 = 1 - ratio(squared, np.where(variance > noise, variance, 0.0))
-        return np.stack([mae, np.sqrt(squared), self._median(weighing), r2, bias], axis=1)
-
-    def _median(self, weighing: Weighing) -> Floats:
-        """Return the weighted median error: halfway between two values where the weight splits evenly."""
-        if self.rows == 0:
-            return np.full(weighing.samples, np.nan)
-        return np.concatenate([self._medians(weights) for weights in weighing.ordered(self._order)])
-
-    def _medians(self, weights: Floats) -> Floats:
-        reached = np.cumsum(weights, axis=1)
-        total = reached[:, -1:]
-        slack = _EPSILON * self.rows * total
-        lower = (reached >= total / 2 - slack).argmax(axis=1)
-        upper = (reached > total / 2 + slack).argmax(axis=1)
-        return np.where(total[:, 0] > 0, (self._ranked[lower] + self._ranked[upper]) / 2, np.nan)
+    ``labels`` have shape (rows,); ``predictions`` (rows, classes) for many classes, else (rows,).
+    """
+    parts = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}[kind](labels, predictions)
+    classes = np.zeros(len(labels), dtype=np.int64) if kind == "regression" else labels.astype(np.int64)
+    values, influence = zip(*parts, strict=True)
+    return Measured(METRICS[kind], np.array(values), np.stack(influence, axis=1), classes)
 
 
-AnyJudge = Binary | Multiclass | Regression
+def calibration(kind: LabelKind, labels: Floats, predictions: Floats) -> Calibration:
+    """Return how predictions match outcomes: of many classes the predicted one, and whether it was right."""
+    if kind != "multiclass":
+        return Calibration(predictions, labels)
+    return Calibration(predictions.max(axis=1, initial=0), (predictions.argmax(axis=1) == labels).astype(np.float64))
 
 
-def judge(kind: LabelKind, labels: NDArray[np.float64] | NDArray[np.int64], predictions: Floats) -> AnyJudge:
-    """Return the judge of a kind of label; ``predictions`` are (rows, classes) for many classes, else (rows,)."""
-    if kind == "multiclass":
-        return Multiclass(labels.astype(np.int64), predictions)
-    return (Binary if kind == "binary" else Regression)(labels.astype(np.float64), predictions)
+def _binary(labels: Floats, scores: Floats) -> list[_Part]:
+    ranking = Ranking(scores, labels == 1)
+    predicted = np.clip(scores, _EPSILON, 1 - _EPSILON)
+    surprise = -(labels * np.log(predicted) + (1 - labels) * np.log1p(-predicted))
+    return [
+        ranking.area(),
+        ranking.precision(),
+        _mean((scores - labels) ** 2),
+        _mean(surprise),
+        calibration("binary", labels, scores).error(),
+        _mean(labels),
+        _mean(scores),
+    ]
 
 
-def _averages(weighing: Weighing, columns: Floats) -> Floats:
-    """Return the weighted means of ``columns``, shape (columns, samples); NaN for a sample without weight."""
-    totals = weighing.totals(np.concatenate([np.ones((len(columns), 1)), columns], axis=1)).T
-    return np.stack([ratio(each, totals[0]) for each in totals[1:]])
+def _multiclass(labels: Floats, probabilities: Floats) -> list[_Part]:
+    rows, classes = probabilities.shape
+    numbers, chosen = labels.astype(np.int64), probabilities.argmax(axis=1)
+    true, predicted = np.eye(classes)[numbers], np.eye(classes)[chosen]
+    surprise = -np.log(np.clip(probabilities[np.arange(rows), numbers], _EPSILON, 1 - _EPSILON))
+    # A class that is missing makes its area, and so the mean, NaN: a mean over fewer classes is another figure.
+    areas = [Ranking(probabilities[:, each], numbers == each).area() for each in range(classes)]
+    auc = float(np.mean([value for value, _ in areas])), np.mean([influence for _, influence in areas], axis=0)
+    return [
+        _mean((chosen == numbers).astype(np.float64)),
+        _mean_of_ratios(true * predicted, true),
+        _mean_of_ratios(2 * true * predicted, true + predicted),
+        auc,
+        _mean(surprise),
+        calibration("multiclass", labels, probabilities).error(),
+    ]
 
 
-def _mean_where(values: Floats, counted: NDArray[np.bool_]) -> Floats:
-    return ratio(np.where(counted, values, 0.0).sum(axis=1), counted.sum(axis=1).astype(np.float64))
+def _regression(labels: Floats, predictions: Floats) -> list[_Part]:
+    excess: Floats = predictions - labels
+    mae, squared = _mean(np.abs(excess)), _mean(excess**2)
+    rmse = float(np.sqrt(squared[0]))
+    root = rmse, squared[1] / (2 * rmse) if rmse > 0 else np.zeros(len(labels))
+    return [mae, root, _median(np.abs(excess)), _explained(labels, squared), _mean(excess)]
+
+
+def _mean(values: Floats) -> _Part:
+    if not len(values):
+        return np.nan, values
+    mean = float(values.mean())
+    return mean, (values - mean) / len(values)
+
+
+def _mean_of_ratios(above: Floats, below: Floats) -> _Part:
+    """Return the mean over columns of a ratio of sums, leaving out columns with nothing below."""
+    totals = below.sum(axis=0)
+    counted = totals > 0
+    if not counted.any():
+        return np.nan, np.zeros(len(above))
+    above, below, totals = above[:, counted], below[:, counted], totals[counted]
+    ratios = above.sum(axis=0) / totals
+    return float(ratios.mean()), ((above - below * ratios) / totals).mean(axis=1)
+
+
+def _median(values: Floats) -> _Part:
+    """Return the median; its influence needs the density there, from quantiles around it (Siddiqui, 1960)."""
+    if not len(values):
+        return np.nan, values
+    median, width = float(np.median(values)), min(0.25, len(values) ** (-1 / 3))
+    low, high = np.quantile(values, [0.5 - width, 0.5 + width])
+    return median, (np.sign(values - median) - np.sign(values - median).mean()) * (high - low) / (
+        4 * width * len(values)
+    )
+
+
+def _explained(labels: Floats, squared: _Part) -> _Part:
+    """Return the share of the variance that is explained; labels that are all the same leave it undefined."""
+    centred: Floats = labels - (labels.mean() if len(labels) else 0.0)  # else squares would cancel badly
+    variance, influence = _mean(np.square(centred))
+    scale = float((labels**2).mean()) if len(labels) else 0.0
+    if not variance > (64 * _EPSILON) ** 2 * scale:  # what rounding leaves of labels that are all the same
+        return np.nan, np.zeros(len(labels))
+    left = squared[0] / variance
+    return 1 - left, (left * influence - squared[1]) / variance

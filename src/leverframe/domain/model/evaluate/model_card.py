@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from leverframe.domain.features.training_set import FeatureKind, TrainingSet
-from leverframe.domain.model.evaluate.bootstrap import MINIMUM_DAYS
+from leverframe.domain.model.evaluate.dependence import MINIMUM_DAYS, method
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS
@@ -49,7 +49,7 @@ def card(subject: Subject, holdout: Holdout, scores: Scores, pictures: Collectio
         _purpose(subject),
         _data(subject, holdout),
         _features(subject),
-        _metrics(subject, scores),
+        _metrics(subject, holdout, scores),
         _slices(subject, judged, metric.title),
         _picture("slices", pictures),
         _calibration(subject, scores),
@@ -114,18 +114,20 @@ def _features(subject: Subject) -> list[str]:
     return lines
 
 
-def _metrics(subject: Subject, scores: Scores) -> list[str]:
+def _metrics(subject: Subject, holdout: Holdout, scores: Scores) -> list[str]:
     figures, percent = scores.figures, _percent(subject)
     rows = [
-        (each.title, short(figures[each.name]), _interval(figures["interval"][each.name]), each.better)
+        (each.title, short(figures[each.name]), _interval(figures["interval"][each.name]),
+         f"{figures['independent_days'][each.name]:.0f}", each.better)
         for each in METRICS[subject.model.label.kind]
-    ]
+    ]  # fmt: skip
     return [
         "## Metrics on the hold-out",
         "",
-        *_table(("metric", "value", f"{percent} interval", "better"), rows),
+        *_table(("metric", "value", f"{percent} interval", "independent days", "better"), rows),
         "",
-        f"Intervals: bootstrap, {subject.settings.resamples:,} resamples of whole days.",
+        f"Intervals: {method(holdout.span)}. Independent days: how many would tell as much as these, which depend on "
+        "each other.",
     ]
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.model.evaluate.bootstrap import day_weights, intervals
 from leverframe.domain.model.evaluate.calibration import Bin
+from leverframe.domain.model.evaluate.dependence import by_day, intervals, uncertainty
 from leverframe.domain.model.evaluate.holdout import Holdout
-from leverframe.domain.model.evaluate.metrics import METRICS, AnyJudge
-from leverframe.domain.model.evaluate.weighing import ByRow, Floats
+from leverframe.domain.model.evaluate.metrics import calibration
+from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.settings.params import EvaluateSettings
 
 Figures = dict[str, Any]
@@ -45,44 +45,41 @@ class Scores:
 
 
 def scored(holdout: Holdout, settings: EvaluateSettings) -> Scores:
-    """Return every figure of the hold-out; one matrix of day weights serves all of them."""
-    draws = day_weights(holdout.number_of_days, settings.resamples, settings.seed)
-    judge = holdout.judge()
-    figures = _figures(holdout, judge, (holdout.days, draws), settings.confidence)
+    """Return every figure of the hold-out."""
+    figures = _figures(holdout, slice(None), settings.confidence)
     figures["rows"] = len(holdout.labels)
     figures["days"] = holdout.number_of_days
-    figures["slices"] = {
-        name: _slices(holdout, values, draws, settings) for name, values in sorted(holdout.slices.items())
-    }
-    bins = judge.calibration.table(holdout.days, draws, settings.confidence)
+    figures["slices"] = {name: _slices(holdout, values, settings) for name, values in sorted(holdout.slices.items())}
+    bins = calibration(holdout.kind, holdout.labels, holdout.predictions)
     binary = holdout.kind == "binary"
     thresholds = threshold_table(holdout.labels, holdout.predictions, settings.thresholds) if binary else []
-    return Scores(figures, bins, thresholds)
+    return Scores(figures, bins.table(holdout.days, holdout.span, settings.confidence), thresholds)
 
 
-def _slices(
-    holdout: Holdout, values: NDArray[np.str_], draws: NDArray[np.int64], settings: EvaluateSettings
-) -> Figures:
+def _slices(holdout: Holdout, values: NDArray[np.str_], settings: EvaluateSettings) -> Figures:
     found: Figures = {}
     for value in np.unique(values).tolist():
         rows = np.flatnonzero(values == value)
         figures: Figures = {"rows": len(rows)}
         if len(rows) >= settings.minimum_slice_rows:
-            figures |= _figures(holdout, holdout.judge(rows), (holdout.days[rows], draws), settings.confidence)
+            figures |= _figures(holdout, rows, settings.confidence)
         found[value] = figures
     return found
 
 
-def _figures(
-    holdout: Holdout, judge: AnyJudge, days: tuple[NDArray[np.int64], NDArray[np.int64]], confidence: float
-) -> Figures:
-    names = [metric.name for metric in METRICS[holdout.kind]]
-    values = judge.measure(ByRow(np.ones((1, judge.rows))))[0]
-    ends = intervals(judge, *days, confidence)
-    figures: Figures = {name: plain(value) for name, value in zip(names, values, strict=True)}
+def _figures(holdout: Holdout, rows: NDArray[np.int64] | slice, confidence: float) -> Figures:
+    """Return each metric, its interval, and how many independent days would tell as much as these."""
+    measured, days = holdout.measured(rows), holdout.days[rows]
+    known = uncertainty(by_day(measured.influence, days, holdout.span), measured.shares(days, holdout.span))
+    scales = [each.scale for each in measured.metrics]
+    ends = intervals(measured.values, scales, known, confidence, measured.counts())
+    names = [each.name for each in measured.metrics]
+    figures: Figures = {name: plain(value) for name, value in zip(names, measured.values, strict=True)}
     figures["interval"] = {
-        name: {"low": plain(low), "high": plain(high)} if math.isfinite(value) else {"low": None, "high": None}
-        for name, value, (low, high) in zip(names, values, ends, strict=True)
+        name: {"low": plain(low), "high": plain(high)} for name, (low, high) in zip(names, ends, strict=True)
+    }
+    figures["independent_days"] = {
+        name: round(float(days), 1) for name, days in zip(names, known.effective, strict=True)
     }
     return figures
 

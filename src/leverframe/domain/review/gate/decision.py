@@ -9,15 +9,17 @@ from typing import Any
 
 from leverframe.domain import layout
 from leverframe.domain.model.artefacts import Artefacts
+from leverframe.domain.model.evaluate.dependence import method
 from leverframe.domain.model.evaluate.evaluation import Predictor
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.gate.gate_result import Compared, Gated
-from leverframe.domain.review.gate.paired import judged_metrics, judged_slices
+from leverframe.domain.review.gate.paired import judged_metrics
 from leverframe.domain.review.gate.pairing import Models, Question, Side
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against
 from leverframe.domain.review.gate.rules import Rules
+from leverframe.domain.review.gate.sliced import judged_slices
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError
 
@@ -63,6 +65,7 @@ def run(
         because="" if ruled else "`gate` in `leverframe.yaml` declares no rule, so nothing could fail",
         rows=len(pair.candidate.labels),
         days=pair.candidate.number_of_days,
+        method=method(pair.candidate.number_of_days),
         how=how,
         confidence=rules.settings.confidence,
         metrics=tuple(metrics),

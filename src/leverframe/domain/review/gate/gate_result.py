@@ -15,7 +15,8 @@ class Compared:
 
     ``gain`` is positive where the candidate is better, whichever direction that is; ``low`` and
     ``high`` are its one-sided bounds. ``rule`` is the rule in words, empty where there is none;
-    ``passed`` whether it holds. None means undefined.
+    ``passed`` whether it holds; ``independent_days`` how many independent days would tell as much of the gain as
+    the hold-out. None means undefined.
     """
 
     metric: str
@@ -28,11 +29,12 @@ class Compared:
     high: float | None
     rule: str = ""
     passed: bool = True
+    independent_days: float | None = None
 
 
 @dataclass(frozen=True)
 class SliceCompared:
-    """One metric within one value of a column; fields as in ``Compared``."""
+    """One metric within one value of a column; fields as in ``Compared``, and a ``note`` where it was not judged."""
 
     column: str
     value: str
@@ -44,6 +46,7 @@ class SliceCompared:
     low: float | None
     high: float | None
     passed: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ class Gated:
 
     ``base`` and ``head`` are commits; ``rules_of`` names the side whose rules are in force, and
     ``rule_changes`` the changes of rules that this change proposes. ``because`` is not empty where
-    the models could not be compared, ``replay`` is None where no log was at hand. ``holdout`` is None without a
-    champion, ``on_base`` where both hold-outs are the same.
+    the models could not be compared, ``method`` says how bounds are made, ``replay`` is None where no log was at hand.
+    ``holdout`` is None without a champion, ``on_base`` where both hold-outs are the same.
     """
 
     base: str
@@ -82,6 +85,7 @@ class Gated:
     replay: ReplayComparison | None = None
     holdout: HoldoutChange | None = None
     on_base: OnBase | None = None
+    method: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -106,7 +110,8 @@ class Gated:
 
 def _line(metric: Compared) -> str:
     mark = ("ok" if metric.passed else "NO") if metric.rule else "  "
-    gain = "" if metric.gain is None else f"gain {metric.gain:+.4f} [{metric.low:+.4f}, {metric.high:+.4f}]"
+    gain = "" if metric.gain is None else f"gain {metric.gain:+.4f}"
+    gain += "" if metric.low is None or metric.high is None else f" [{metric.low:+.4f}, {metric.high:+.4f}]"
     return (
         f"  {mark} {metric.title:<24} {_number(metric.champion)} -> {_number(metric.candidate)}  {gain}  {metric.rule}"
     )

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from leverframe.domain import layout
 from leverframe.domain.features.reserved import MONTH, PROBABILITY
 from leverframe.domain.model.artefacts import Artefacts, read_as
-from leverframe.domain.model.evaluate.bootstrap import MINIMUM_DAYS
+from leverframe.domain.model.evaluate.dependence import MINIMUM_DAYS
 from leverframe.domain.model.evaluate.evaluation import Predictor, assembled, predicted
-from leverframe.domain.model.evaluate.holdout import Holdout, with_classes
-from leverframe.domain.model.evaluate.weighing import Floats
+from leverframe.domain.model.evaluate.holdout import Holdout, days_of, sliced, with_classes
+from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.model.table import Table, Tables, column
 from leverframe.domain.model.train import ModelDescription
 from leverframe.domain.review.gate.gate_result import Compared, OnBase
@@ -125,12 +125,14 @@ class Models:
             return Pair(candidate, None), "no champion"
         _check_same_label(theirs.model, ours.model)
         if not theirs.can_predict(ours):
-            return self._by_key(candidate, theirs)
-        with self.predictor.threads(1):
-            again = theirs.predict(self.predictor, ours.holdout)
-        return Pair(candidate, assembled(theirs.model, ours.holdout, again, settings)), (
-            "both models predicted the same rows"
-        )
+            pair, how = self._by_key(candidate, theirs)
+        else:
+            with self.predictor.threads(1):
+                again = theirs.predict(self.predictor, ours.holdout)
+            pair = Pair(candidate, assembled(theirs.model, ours.holdout, again, settings))
+            how = "both models predicted the same rows"
+        known = [name for name in columns if name in (*theirs.holdout.columns, MONTH)]
+        return replace(pair, before=sliced(theirs.holdout, known, days_of(theirs.holdout, settings[1]))), how
 
     def _by_key(self, candidate: Holdout, champion: Side) -> tuple[Pair, str]:
         """Return both models on the rows that both predicted, where neither has the features of the other."""
@@ -149,7 +151,7 @@ class Models:
             classes, labels, predictions = with_classes(names, predictions, champion.model.classes)
         other = replace(shared, classes=classes, labels=labels, predictions=predictions)
         common = f"{len(rows):,} of {len(candidate.labels):,} rows are in both hold-outs"
-        return Pair(shared, other), f"each model predicted from its own features; {common}"
+        return Pair(shared, other, whole=candidate), f"each model predicted from its own features; {common}"
 
     def on_base(self, already: Sequence[Compared]) -> tuple[OnBase | None, list[Violation]]:
         """Judge both models on the rows and labels of the base, where its hold-out differs and the rules limit that.

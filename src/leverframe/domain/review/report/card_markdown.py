@@ -133,8 +133,12 @@ def _metrics(card: Card, _: Shown) -> str:
     lines = ["| | metric | base | this change | gain [bounds] | rule |", "|---|---|---:|---:|---|---|"]
     lines += [_metric(each) for each in gated.metrics]
     about = [f"Hold-out: {gated.rows:,} rows of {gated.days:,} days; {plain(gated.how, 200)}."]
+    independent = [each.independent_days for each in gated.metrics if each.rule and each.independent_days is not None]
+    if independent:
+        about.append(f"The days depend on each other: they tell as much as {min(independent):.0f} independent ones.")
     if compared:
         about.append(f"A positive gain is an improvement; bounds are one-sided, {100 * gated.confidence:g} % each.")
+        about += [f"Bounds come from {plain(gated.method, 200)}."] if gated.method else []
     if compared and any("allowed" in each.rule for each in gated.metrics):
         about.append(
             "An allowed drop is a non-inferiority margin: even the lower bound of the gain must stay within it."
@@ -179,6 +183,7 @@ def _slice(part: SliceCompared) -> str:
     gain = "" if part.gain is None else f"{part.gain:+.4f}"
     if part.gain is not None and part.low is not None and part.high is not None:
         gain += f" [{part.low:+.4f}, {part.high:+.4f}]"
+    gain += f"{' ' * bool(gain)}({plain(part.note, 100)})" if part.note else ""
     name = f"{code(part.column, 40)} = {code(part.value, 40)}"
     cells = ["" if part.passed else "❌", name, f"{part.rows:,}", short(part.champion), short(part.candidate), gain]
     return f"| {' | '.join(cells)} |"
