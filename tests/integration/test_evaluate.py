@@ -204,7 +204,7 @@ def test_few_days_have_no_interval(tmp_path: Path) -> None:
     metrics = case.evaluate().metrics
     assert metrics["days"] == 5
     assert metrics["interval"]["brier"] == {"low": None, "high": None}
-    assert "fewer than 8 days" in (tmp_path / layout.MODEL_CARD).read_text()
+    assert "fewer than 14 days" in (tmp_path / layout.MODEL_CARD).read_text()
 
 
 def test_hostile_names_stay_text(tmp_path: Path) -> None:

@@ -170,18 +170,35 @@ def test_bins_have_intervals_where_their_days_allow_one() -> None:
     assert all(math.isnan(each.low) for each in Calibration(scores, outcomes).table(one_day, 60, 0.95))
 
 
-@given(st.lists(st.integers(0, 400), min_size=1, max_size=60))
-def test_days_keep_their_distance_unless_most_have_no_row(offsets: list[int]) -> None:
-    """A gap of some days stays one; monthly data are numbered by what there is."""
+def test_gaps_and_clusters_are_not_taken_for_calm() -> None:
+    """A figure whose rows lie in one month of four is as sure as on a hold-out of that month alone."""
+    month = series(30, 500, 0.6) / 30
+    month -= month.mean(axis=0)
+    within = np.zeros((120, 500))
+    within[40:70] = month
+    shares = np.zeros((120, 500))
+    shares[40:70] = 1 / 30
+    alone, among = uncertainty(month, even(month)), uncertainty(within, shares)
+    np.testing.assert_allclose(alone.error, among.error, rtol=0.15)
+    np.testing.assert_allclose(alone.effective, among.effective, rtol=0.3)
+
+
+def test_days_of_different_size_cover_as_well() -> None:
+    """Log-normal numbers of rows a day, and what days have in common: 93 to 98 % of 3,000 intervals."""
+    effects = series(120, 3000, 0.4)
+    sizes = np.exp(np.random.default_rng(5).normal(size=effects.shape))
+    shares = sizes / sizes.sum(axis=0)
+    means = (shares * effects).sum(axis=0)
+    known = uncertainty(shares * (effects - means), shares)
+    assert 0.93 <= (np.abs(means) <= known.margin(0.975)).mean() <= 0.98
+
+
+@given(st.lists(st.integers(0, 400), max_size=60))
+def test_days_are_numbered_in_order_of_time(offsets: list[int]) -> None:
+    """By their position among those that occur."""
     days = np.array([date(2024, 1, 1) + timedelta(each) for each in offsets], dtype="datetime64[D]")
-    found = numbered(days)
-    assert found.min() == 0
-    assert (np.argsort(found, kind="stable") == np.argsort(days, kind="stable")).all()
     known = sorted(set(offsets))
-    dense = 2 * len(known) >= known[-1] - known[0] + 1
-    expected = [each - known[0] if dense else known.index(each) for each in offsets]
-    assert found.tolist() == expected
-    assert numbered(np.array([], dtype="datetime64[D]")).tolist() == []
+    assert numbered(days).tolist() == [known.index(each) for each in offsets]
 
 
 @given(st.lists(st.datetimes(EARLIEST, LATEST), min_size=1, max_size=30))

@@ -26,7 +26,7 @@ Scale = Literal["share", "positive", "real"]
 MINIMUM_DAYS = 14  # two weeks: with fewer nothing is known about how days depend on each other
 LEAST_EFFECTIVE = 4.0  # days, weighed by what the figure rests on: with fewer one day decides it
 # The lag-1 autocorrelation of days that is corrected for. A season, noise of rows and few days hide it, so it is never
-# taken for less than the first; over few slow cosines that costs independent days 7 % of width, not more.
+# taken for less than the first; over few slow cosines that widens intervals of independent days by a tenth.
 _MEMORY = (0.85, 0.95)
 _FOREVER = 1e5  # days
 
@@ -70,44 +70,47 @@ def method(days: int) -> str:
 def uncertainty(daily: Floats, shares: Floats, *, fast: bool = False) -> Uncertainty:
     """Return the uncertainty of sums of daily contributions, both arguments of shape (days, figures).
 
-    ``daily`` holds what each day contributes to the deviation of a figure, days in order of time, 0 for a day without
-    rows; ``shares`` the part of the rows that the figure rests on which the day has. ``fast`` takes every cosine slower
-    than eight days and independent days as a floor: sharper tails for small parts, which depend little on each other.
+    ``daily`` holds what each day contributes to the deviation of a figure, days in order of time; ``shares`` the part
+    of the rows that the figure rests on which the day has. ``fast`` takes every cosine slower than eight days and
+    independent days as a floor: sharper tails for small parts, which depend little on each other.
     """
-    days = len(daily)
-    figures = daily.shape[1:]
-    effective_rows = 1 / np.maximum((shares**2).sum(axis=0), 1 / max(days, 1))
-    enough = ((shares > 0).sum(axis=0) >= MINIMUM_DAYS) & (effective_rows >= LEAST_EFFECTIVE)
-    if not enough.any():
-        return Uncertainty(np.full(figures, np.nan), np.full(figures, np.nan), effective_rows)
+    columns = [_known(*each, fast=fast) for each in zip(daily.T, shares.T, strict=True)]
+    return Uncertainty(*np.array(columns, dtype=np.float64).reshape(-1, 3).T)
+
+
+def _known(daily: Floats, shares: Floats, *, fast: bool) -> tuple[float, float, float]:
+    """Return standard error, degrees of freedom and independent days of one figure; arguments of shape (days,)."""
+    equal = 1 / float((shares**2).sum()) if shares.any() else 0.0  # days of equal size that would be as many
+    days = int((shares > 0).sum())
+    if days < MINIMUM_DAYS or equal < LEAST_EFFECTIVE:
+        return math.nan, math.nan, equal
     # A day that weighs much pulls the figure towards itself, and so hides its own deviation.
     daily = daily / np.sqrt(np.maximum(1 - shares, 1 / days))
-    squares = (daily**2).sum(axis=0)
+    squares = float((daily**2).sum())
+    if squares == 0:
+        return 0.0, float(cosines(days)), equal
     count = max(2, days // 4) if fast else cosines(days)
-    variance = _long_run(daily, squares, count, least=0.0 if fast else _MEMORY[0])
-    if fast:
-        variance = np.maximum(variance, squares)
-    peaked = days * (daily**4).sum(axis=0) / np.where(squares > 0, squares, 1.0) ** 2 - 3
-    degrees = 1 / (1 / count + np.maximum(peaked, 0.0) / (2 * days))
-    degrees = np.minimum(degrees, effective_rows - 1)
-    share = np.divide(squares, variance, out=np.ones_like(squares), where=variance > squares)
-    error = np.where(enough, np.sqrt(variance), np.nan)
-    return Uncertainty(error, np.where(enough, degrees, np.nan), effective_rows * share)
+    variance = _long_run(daily, shares, count, 0.0 if fast else _MEMORY[0])
+    variance = max(variance, squares) if fast else variance
+    peaked = max(0.0, days * float((daily**4).sum()) / squares**2 - 3)
+    degrees = min(1 / (1 / count + peaked / (2 * days)), equal - 1)
+    return math.sqrt(variance), degrees, equal * min(1.0, squares / variance if variance > 0 else 1.0)
 
 
-def _long_run(daily: Floats, squares: Floats, count: int, least: float) -> Floats:
-    """Return the variance of the sum of days: the mean of its slow cosines, each by what memory gives it."""
-    days = len(daily)
-    angles = np.pi * np.arange(1, count + 1) / days
-    waves = np.sqrt(2 / days) * np.cos(np.outer(angles, np.arange(days) + 0.5))
-    centred = daily - daily.mean(axis=0)
-    around = (centred**2).sum(axis=0)
-    memory = (centred[1:] * centred[:-1]).sum(axis=0) / np.where(around > 0, around, 1.0)
-    memory = np.clip(memory + (1 + 3 * memory) / days, least, _MEMORY[1])
-    shape = (1 - memory**2) / (1 + memory**2 - 2 * memory * np.cos(angles)[:, None])
+def _long_run(daily: Floats, shares: Floats, count: int, least: float) -> float:
+    """Return the variance of the sum of days: the mean of its slow cosines, each by what memory gives it.
+
+    Time passes with the rows that a figure rests on, so neither gaps nor small days are taken for calm.
+    """
+    there = shares > 0
+    days, centred = int(there.sum()), daily[there] - daily[there].mean()
+    memory = float((centred[1:] * centred[:-1]).sum()) / max(float((centred**2).sum()), 1e-300)
+    memory = min(max(memory + (1 + 3 * memory) / days, least), _MEMORY[1])
+    steps = np.pi * np.arange(1, count + 1)
+    shape = (1 - memory**2) / (1 + memory**2 - 2 * memory * np.cos(steps / days))
     whole = (1 + memory) / (1 - memory) - 2 * memory * (1 - memory**days) / (days * (1 - memory) ** 2)
-    found: Floats = days * whole * ((waves @ daily) ** 2 / shape).mean(axis=0)
-    return np.where(squares > 0, found, 0.0)
+    waves = np.sqrt(2) * np.cos(np.outer(steps, np.cumsum(shares) - shares / 2))
+    return float(whole * ((waves @ daily) ** 2 / shape).mean())
 
 
 def intervals(

@@ -27,8 +27,8 @@ class Holdout:
 
     ``labels`` are 0/1, numbers, or positions in ``classes``, shape (rows,); ``predictions`` the score
     or number of each row, shape (rows,), or the probability of each class, shape (rows, classes).
-    ``days`` numbers the local day of each row from 0 in order of time, a day without rows keeping its number;
-    ``slices`` holds the value of each row by slice column.
+    ``days`` numbers the local day of each row from 0 in order of time; ``slices`` holds the value
+    of each row by slice column.
     """
 
     kind: LabelKind
@@ -41,11 +41,6 @@ class Holdout:
     @property
     def number_of_days(self) -> int:
         """The number of days that have rows."""
-        return len(np.unique(self.days))
-
-    @property
-    def span(self) -> int:
-        """The number of days from the first to the last."""
         return int(self.days.max()) + 1 if len(self.days) else 0
 
     def measured(self, rows: NDArray[np.int64] | slice = slice(None)) -> Measured:
@@ -87,11 +82,8 @@ def days_of(table: Table, timezone: str) -> NDArray[np.datetime64]:
 
 
 def numbered(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
-    """Return the number of each row's day since the first; among the days that occur, where most days do not."""
-    known, position = np.unique(days, return_inverse=True)
-    since = (known - known[:1]).astype(np.int64)
-    sparse = len(known) > 0 and 2 * len(known) < since[-1] + 1
-    return position.astype(np.int64) if sparse else since[position]
+    """Return the position of each row's day among the days that occur, in order of time."""
+    return np.unique(days, return_inverse=True)[1].astype(np.int64)
 
 
 def local_days(as_of: NDArray[np.datetime64], timezone: str) -> NDArray[np.datetime64]:

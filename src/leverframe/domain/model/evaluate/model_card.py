@@ -126,8 +126,8 @@ def _metrics(subject: Subject, holdout: Holdout, scores: Scores) -> list[str]:
         "",
         *_table(("metric", "value", f"{percent} interval", "independent days", "better"), rows),
         "",
-        f"Intervals: {method(holdout.span)}. Independent days: how many would tell as much as these, which depend on "
-        "each other.",
+        f"Intervals: {method(holdout.number_of_days)}. Independent days: how many would tell as much as these, "
+        "which depend on each other.",
     ]
 
 

@@ -53,7 +53,7 @@ def scored(holdout: Holdout, settings: EvaluateSettings) -> Scores:
     bins = calibration(holdout.kind, holdout.labels, holdout.predictions)
     binary = holdout.kind == "binary"
     thresholds = threshold_table(holdout.labels, holdout.predictions, settings.thresholds) if binary else []
-    return Scores(figures, bins.table(holdout.days, holdout.span, settings.confidence), thresholds)
+    return Scores(figures, bins.table(holdout.days, holdout.number_of_days, settings.confidence), thresholds)
 
 
 def _slices(holdout: Holdout, values: NDArray[np.str_], settings: EvaluateSettings) -> Figures:
@@ -70,7 +70,9 @@ def _slices(holdout: Holdout, values: NDArray[np.str_], settings: EvaluateSettin
 def _figures(holdout: Holdout, rows: NDArray[np.int64] | slice, confidence: float) -> Figures:
     """Return each metric, its interval, and how many independent days would tell as much as these."""
     measured, days = holdout.measured(rows), holdout.days[rows]
-    known = uncertainty(by_day(measured.influence, days, holdout.span), measured.shares(days, holdout.span))
+    known = uncertainty(
+        by_day(measured.influence, days, holdout.number_of_days), measured.shares(days, holdout.number_of_days)
+    )
     scales = [each.scale for each in measured.metrics]
     ends = intervals(measured.values, scales, known, confidence, measured.counts())
     names = [each.name for each in measured.metrics]

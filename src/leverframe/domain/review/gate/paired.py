@@ -79,7 +79,7 @@ class _Gains:
     """The gain of each metric, positive where the candidate is better, and how sure it is."""
 
     def __init__(self, ours: Measured, theirs: Measured, side: Holdout, confidence: float) -> None:
-        sign, span = signs(ours.metrics), side.span
+        sign, span = signs(ours.metrics), side.number_of_days
         daily = by_day(sign * (ours.influence - theirs.influence), side.days, span)
         self._values, self._gain = (theirs.values, ours.values), sign * (ours.values - theirs.values)
         self._known: Uncertainty = uncertainty(daily, ours.shares(side.days, span))

@@ -222,7 +222,7 @@ def _figure(
     gain: bool,
 ) -> _Figure:
     number, side, rows, prior = where
-    days, span = side.days[rows], side.span
+    days, span = side.days[rows], side.number_of_days
     known = uncertainty(by_day(influence[:, None], days, span), ours.shares(days, span)[:, [number]], fast=True)
     pooled = prior.variance(number, ours.classes, gain=gain)
     own, freedom = float((influence**2).sum()), float(ours.counts()[number]) - 1
