@@ -41,7 +41,7 @@ DAYS = (40, 120)
 TARGETS = {"cells_beyond_goal": 0.05, "equal_slices_blocked": 0.05}
 GOALS = {"equal_dropped": 0.05, "exact_passed": 0.05, "twice_passed": 0.05}
 COVERAGE = (0.93, 0.97)
-_TRUTH = 200  # hold-outs of 120 days over which a true loss is measured
+_TRUTH = 100  # hold-outs of 120 days over which a true loss is measured
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,16 @@ def truth(kind: LabelKind, world: World, draws: int) -> Floats:
     return np.stack([(first + second) / 2, worse])
 
 
-def reasons(candidate: Holdout, champion: Holdout, allowed: dict[str, float]) -> dict[str, str]:
-    """Return for each metric with a rule why it fails, empty where it passes."""
+def judged(candidate: Holdout, champion: Holdout, allowed: dict[str, float]) -> dict[str, tuple[str, float]]:
+    """Return for each metric with a rule why it fails, empty where it passes, and the bound of its gain."""
     rules = {name: MetricRule(maximum_drop=drop) for name, drop in allowed.items()}
     compared, violations = judged_metrics(Pair(candidate, champion), GateSettings(metrics=rules))
     said = iter(violations)
-    return {each.metric: "" if each.passed else next(said).reason.value for each in compared if each.rule}
+    return {
+        each.metric: ("" if each.passed else next(said).reason.value, -math.inf if each.low is None else each.low)
+        for each in compared
+        if each.rule
+    }
 
 
 def trial(cell: Cell, truths: Floats, seed: int) -> dict[str, dict[str, float]]:
@@ -83,20 +87,17 @@ def trial(cell: Cell, truths: Floats, seed: int) -> dict[str, dict[str, float]]:
     names = [each.name for each in METRICS[cell.kind]]
     champion, equal, worse = holdouts(cell.kind, draw(cell.world, cell.kind, cell.days, seed))
     allowed = {name: abs(float(np.subtract(*truths[:, names.index(name)]))) for name in JUDGED[cell.kind]}
-    half = {name: drop / 2 for name, drop in allowed.items()}
-    of_equal, exact, twice = (
-        reasons(one, champion, drops) for one, drops in ((equal, allowed), (worse, allowed), (worse, half))
-    )
+    of_equal, of_worse = (judged(one, champion, allowed) for one in (equal, worse))
     stated = scored(champion, EvaluateSettings()).figures["interval"]
     found = {}
     for name in JUDGED[cell.kind]:
         low, high = stated[name]["low"], stated[name]["high"]
         held = math.nan if low is None else float(low <= truths[0, names.index(name)] <= high)
         found[name] = {
-            "equal_dropped": float(of_equal[name] == Reason.METRIC_DROPPED.value),
-            "equal_uncertain": float(of_equal[name] == Reason.METRIC_UNCERTAIN.value),
-            "exact_passed": float(not exact[name]),
-            "twice_passed": float(not twice[name]),
+            "equal_dropped": float(of_equal[name][0] == Reason.METRIC_DROPPED.value),
+            "equal_uncertain": float(of_equal[name][0] == Reason.METRIC_UNCERTAIN.value),
+            "exact_passed": float(not of_worse[name][0]),
+            "twice_passed": float(of_worse[name][1] >= -allowed[name] / 2),  # what the rule would say of half the drop
             "covered": held,
         }
     return found

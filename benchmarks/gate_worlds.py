@@ -24,7 +24,7 @@ class World:
     name: str
     says: str
     memory: float = 0.0
-    rows: int = 150
+    rows: int = 100
     heavy: bool = False
     sizes: float = 0.0
     season: float = 0.0
@@ -131,7 +131,7 @@ class Slices:
 
     name: str
     odds: float
-    slices: int = 100
+    slices: int = 50
     rows: int = 300
     allowed: float = 0.03
     worse: float = OWN
@@ -139,8 +139,8 @@ class Slices:
 
 
 SLICES = (
-    Slices("0.7 % positives", -6.3),
-    Slices("1.6 % positives", -5.3),
+    Slices("0.7 % positives", -6.3, slices=100),
+    Slices("1.6 % positives", -5.3, slices=100),
     Slices("6 % positives", -3.6),
     Slices("16 % positives", -2.2),
     Slices("16 % positives, no drop allowed", -2.2, allowed=0.0),

@@ -44,7 +44,7 @@ class Pair:
     """Candidate and champion on the same rows in the same order; no champion before the first merge.
 
     ``whole`` is the candidate on all rows of its hold-out, None where the pair has them all; ``before`` holds the
-    slice values of the rows of the base's hold-out by column, empty where they are not known.
+    slice values of the base's rows on the days that the candidate covers by column, empty where they are not known.
     """
 
     candidate: Holdout

@@ -131,8 +131,14 @@ class Models:
                 again = theirs.predict(self.predictor, ours.holdout)
             pair = Pair(candidate, assembled(theirs.model, ours.holdout, again, settings))
             how = "both models predicted the same rows"
-        known = [name for name in columns if name in (*theirs.holdout.columns, MONTH)]
-        return replace(pair, before=sliced(theirs.holdout, known, days_of(theirs.holdout, settings[1]))), how
+        return replace(pair, before=self._slices_before(theirs, columns)), how
+
+    def _slices_before(self, champion: Side, columns: Sequence[str]) -> dict[str, NDArray[np.str_]]:
+        """Return the slices of the base's rows on the days that this change still covers."""
+        here, there = (days_of(each.holdout, self.question.timezone) for each in (self.candidate, champion))
+        covered = (there >= here.min()) & (there <= here.max()) if len(here) else np.zeros(len(there), dtype=bool)
+        known = [name for name in columns if name in (*champion.holdout.columns, MONTH)]
+        return {name: values[covered] for name, values in sliced(champion.holdout, known, there).items()}
 
     def _by_key(self, candidate: Holdout, champion: Side) -> tuple[Pair, str]:
         """Return both models on the rows that both predicted, where neither has the features of the other."""
