@@ -130,6 +130,18 @@ def test_the_stages_of_partitions_name_the_digests_of_their_code_and_none_of_its
     assert not [name for name in derived(code=INSTALLED)["stages"] if name.startswith("code-")]
 
 
+@pytest.mark.parametrize(
+    "path", ["odd #1: rates.csv", "- list.csv", "*.csv", "über/é.csv", "a 'b' \"c\".csv", "2024", "true"]
+)
+def test_a_path_of_any_characters_is_listed_as_it_is(path: str) -> None:
+    """Whatever YAML makes of a number sign, a colon or a quote."""
+    plan = compile_star(Star.model_validate(yaml.safe_load(STAR)))
+    content = yaml.safe_load(PARAMS)
+    content["data"]["dependencies"] = [path]
+    text = render(pipeline(Params.model_validate(content), SOURCES, plan, INSTALLED))
+    assert path in map(str, yaml.safe_load(text)["stages"]["train"]["deps"])
+
+
 def test_an_installed_package_counts_by_its_version() -> None:
     """No file of it is a dependency; each stage reads the version, and the one that packs also the extras."""
     stages = {name: stage.get("do") or stage for name, stage in derived(code=INSTALLED)["stages"].items()}

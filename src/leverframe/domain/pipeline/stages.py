@@ -7,6 +7,8 @@ the file to them.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +31,8 @@ from leverframe.settings.params import Params
 
 OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` keeps them."
 
+# What YAML reads as it stands; all else is quoted.
+_PLAIN = re.compile(r"(?!(true|false|null|yes|no|on|off|y|n)$)[a-z./$_][\w./${}=+@, -]*", re.IGNORECASE)
 _PLAN = "leverframe.domain.features.plan"  # what reads and compiles star.yaml
 
 # What `dvc plots` draws for each kind of label: file, column along, column up, template.
@@ -369,7 +373,8 @@ def _plot_lines(name: str, along: str, up: str, template: str) -> list[str]:
 
 def _listed(section: str, entries: Iterable[str]) -> list[str]:
     listed = list(dict.fromkeys(entries))
-    return [f"{section}:", *(f"  - {entry}" for entry in listed)] if listed else []
+    texts = (entry if _PLAIN.fullmatch(entry) else json.dumps(entry, ensure_ascii=False) for entry in listed)
+    return [f"{section}:", *(f"  - {text}" for text in texts)] if listed else []
 
 
 def _raw(table: str, back: str | None = None) -> str:
