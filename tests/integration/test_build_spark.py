@@ -28,6 +28,7 @@ from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
 from pipelines.flights.sources import SOURCES
 from tests.fakes.reference import reference
+from tests.integration.test_build_times import READABLE, REFUSED, retyped
 from tests.integration.typed_worlds import typed_worlds
 from tests.integration.worlds import (
     CORRECTED,
@@ -123,6 +124,27 @@ def test_versions_that_moved_or_came_too_late_are_refused_in_the_same_words(spar
         for engine in (DuckDBEngine(), spark):
             with pytest.raises(SourceError) as caught:
                 built(plan, engine, tmp_path)
+            told.append((caught.value.what, caught.value.why, caught.value.next))
+        assert told[0] == told[1]
+
+
+def test_times_are_read_and_refused_as_by_the_other_engine(spark: SparkEngine, tmp_path: Path) -> None:
+    """Coarser units, other zones and columns without a value; local times, dates, nanoseconds and texts by name."""
+    plan, world = plan_of(), small_world()
+    expected = reference(plan, world["visits"], stored(world))
+    for number, dtype in enumerate([*READABLE.values(), pl.Null(), *REFUSED.values()]):
+        root = tmp_path / str(number)
+        write_world(world, root)
+        for table, column in (("visits", "known_at"), ("events", "seen_at"), ("outcomes", "known_at")):
+            unknown = ("visits", "done_at")  # by anyone: all of it is null
+            retyped(root, *(unknown if dtype == pl.Null() else (table, column)), dtype, WORLD.groups())
+        if dtype in (*READABLE.values(), pl.Null()):
+            equal_everywhere(plan, spark, root, expected)
+            continue
+        told = []
+        for engine in (DuckDBEngine(), spark):
+            with pytest.raises(SourceError, match="`known_at` of table `visits` is") as caught:
+                built(plan, engine, root)
             told.append((caught.value.what, caught.value.why, caught.value.next))
         assert told[0] == told[1]
 

@@ -124,6 +124,24 @@ def test_a_time_is_refused_with_the_line_that_mends_it(kind: str, tmp_path: Path
     assert value == (datetime(2020, 3, 3, 4, 59, tzinfo=UTC) if kind == "date" else NOON)
 
 
+@pytest.mark.parametrize("dtype", [pl.Null(), pl.String(), MOMENT])
+@pytest.mark.parametrize("months", [WORLD.groups(), [MARCH]])
+def test_a_fact_that_nobody_knows_yet_never_counts(dtype: pl.DataType, months: list[Partition], tmp_path: Path) -> None:
+    """A column without any value has no type of its own, in a file of CSV or of pandas, in one month or in all."""
+    world = small_world()
+    for table, column in (("events", "seen_at"), ("outcomes", "settled_at")):
+        world[table] = [row | {column: None} for row in world[table]]
+    write_world(world, tmp_path)
+    for table, column in (("events", "seen_at"), ("outcomes", "settled_at"), ("visits", "done_at")):
+        for month in months:
+            path = tmp_path / layout.raw(table, str(month))
+            pl.read_parquet(path).with_columns(pl.lit(None, dtype).alias(column)).write_parquet(path)
+    actual, expected = built(plan_of(), tmp_path), reference(plan_of(), world["visits"], stored(world))
+    assert [row["place_v_count_2d"] for row in actual] == [0, 0, 0]
+    for ours, theirs in zip(actual, expected, strict=True):
+        assert {name: ours[name] for name in ours if not close(ours[name], theirs[name])} == {}
+
+
 def ingested(root: Path, **columns: pl.Series) -> pl.DataFrame:
     """Ingest March of a table with these columns besides its times, and return what was written."""
     rows = {"at": pl.Series([NOON, NOON], dtype=MOMENT)} | columns

@@ -9,7 +9,7 @@ import duckdb
 
 from leverframe.adapters.duckdb.relations import FILE, PLACE, Relation, relation
 from leverframe.adapters.duckdb.sql import column, microseconds, text
-from leverframe.domain.data.column_types import EXACT, LARGE_KEY, floating, inexact_key
+from leverframe.domain.data.column_types import EXACT, LARGE_KEY, NOTHING, floating, inexact_key
 from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT
 from leverframe.domain.features.plan import AsOfLookup, Plan
 
@@ -49,7 +49,9 @@ def create_view(
     Raises ``SourceError`` for columns that cannot be read as one table, and for a key that is not exact.
     """
     found = relation(connection, paths)
-    columns, keys = found.types, plan.keys_of(table)
+    columns, keys = dict(found.types), plan.keys_of(table)
+    # A time that no row has yet has no type, and counts as never.
+    columns |= {each: "never" for each in plan.times().get(table, ()) if columns.get(each) == NOTHING}
     shown = [
         f"{_key(connection, found, each, table) if each in keys else _value(each, dtype)} AS {column(each)}"
         for each, dtype in columns.items()
@@ -71,6 +73,8 @@ def _value(name: str, dtype: str) -> str:
     Parquet's statistics leave NaN out, and DuckDB 2.0 answers isnan() from them; of a quotient it knows none.
     """
     value = column(name)
+    if dtype == "never":
+        return "NULL::TIMESTAMPTZ"
     if dtype == "int128":  # of signed and unsigned files; a file would hold it as doubles
         return f"{value}::DECIMAL(38, 0)"
     return f"CASE WHEN isfinite({value} / 2) THEN {value} END" if floating(dtype) else value

@@ -141,10 +141,12 @@ def needed_types(plan: Plan, inputs: Inputs) -> dict[str, Types]:
     unsigned number of 64 bits, a moment without a zone or finer than microseconds, a time of
     day, bytes, anything nested, and a column that is called as one of Spark's own.
     """
-    found = {}
+    found, times = {}, plan.times()
     for table, wanted in _used(plan).items():
         types = types_together([*inputs.tables[table], *inputs.labels.get(table, ())])
-        shown = {name: pa.string() if pa.types.is_null(dtype) else dtype for name, dtype in types.items()}
+        # A column without a value has no type: Spark gets a text, or of a time that no row has yet a timestamp.
+        none = {name: MOMENT if name in times.get(table, ()) else pa.string() for name in types}
+        shown = {name: none[name] if pa.types.is_null(dtype) else dtype for name, dtype in types.items()}
         found[table] = {name: dtype for name, dtype in shown.items() if name in wanted}
         for name, dtype in found[table].items():
             if dtype not in _NAMES or name.casefold() == "_metadata":
