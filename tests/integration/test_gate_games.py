@@ -156,7 +156,7 @@ def test_a_moved_period_is_compared_on_the_rows_that_nobody_learnt_from(tmp_path
     assert (found.on_base.rows, found.on_base.days) == (april.height, 63)
     few = gated(change, base, after=Declared((), (micro(1), micro(5, 28)), (micro(5, 28), micro(10))))
     assert few.on_base is not None
-    assert few.on_base.how.endswith("too few days to judge, 8 are needed")
+    assert few.on_base.how.endswith("too few days to judge, 14 are needed")
     assert reasons(few) == []
     worse = gated(retrained(change, POOR), base, after=after, metrics={"auc": {"maximum_drop": 0.001}})
     assert "metric-dropped" in reasons(worse)
