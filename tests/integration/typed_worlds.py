@@ -53,7 +53,6 @@ TYPES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "category": (pl.Categorical(), st.sampled_from(["a", "é"])),
     "date": (pl.Date, st.sampled_from([date(2020, 1, 1), date(1, 1, 1), date(9999, 12, 31)])),
     "time": (pl.Time, st.sampled_from([time(0), time(23, 59, 59, 999999)])),
-    "duration": (pl.Duration("us"), st.sampled_from([timedelta(0), timedelta(days=-1)])),
     "local": (pl.Datetime("us"), st.just(datetime(2020, 1, 1))),  # noqa: DTZ001 - a time without a zone is meant
     "nanoseconds": (pl.Datetime("ns", "UTC"), st.just(datetime(2020, 1, 1, tzinfo=UTC))),
     "bytes": (pl.Binary, st.sampled_from([b"", b"\0a", b"\xff"])),

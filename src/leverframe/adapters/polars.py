@@ -167,8 +167,13 @@ def _inside(moment: pl.Expr, start: datetime, end: datetime) -> pl.Expr:
 
 
 def _narrowed(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the frame, whole numbers of 128 bits in 64: Parquet has none of more. Raises ``SourceError``."""
+    """Return the frame with types that files hold and readers agree on; raises ``SourceError`` where one has no such.
+
+    Whole numbers have at most 64 bits. A duration, which readers take for its number, is one of microseconds.
+    """
     for column, dtype in frame.schema.items():
+        if isinstance(dtype, pl.Duration) and dtype.time_unit != "us":
+            frame = frame.with_columns(pl.col(column).cast(pl.Duration("us")))
         if dtype in _WIDE:
             try:
                 frame = frame.with_columns(pl.col(column).cast(pl.UInt64 if (frame[column] >= 0).all() else pl.Int64))

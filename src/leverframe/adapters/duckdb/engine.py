@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
-import pyarrow as pa
 
 from leverframe.adapters.duckdb.checks import refuse_duplicates, refuse_late, refuse_moved, refuse_orphans
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.relations import relation
-from leverframe.adapters.duckdb.sql import column, files_error, microseconds, parquet, text
+from leverframe.adapters.duckdb.sql import column, fetched, files_error, microseconds, parquet, scale_of, stored, text
 from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, IN_ORDER, KNOWN, PLACE, UNTIL, newest_in_time, versions
 from leverframe.adapters.duckdb.views import ARRIVED, ROW, create_view, in_time, known
 from leverframe.domain.data.column_types import kind
 from leverframe.domain.data.times import EVENT_TIME
 from leverframe.domain.features.build import Inputs
 from leverframe.domain.features.intervals import FOREVER, Own, Versions, over_versions
-from leverframe.domain.features.plan import Aggregate, AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
+from leverframe.domain.features.plan import AsOfLookup, Corrected, Key, LabelStep, Lookup, Plan, Windows
 from leverframe.domain.features.reserved import KNOWN_AT as LABEL_KNOWN_AT
 from leverframe.domain.features.reserved import OURS
 from leverframe.domain.features.values import numbers, shaped
-from leverframe.domain.features.windows import Floats, Ints, Moments, over_events
+from leverframe.domain.features.windows import Ints, Moments, over_events
 from leverframe.files import replacing
 
 _AT = "__at"  # the moment of a row in microseconds
@@ -66,6 +65,7 @@ class _Build:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, plan: Plan, inputs: Inputs) -> None:
         self._sql, self._plan = connection, plan
+        self._described: dict[str, dict[str, str]] = {}
         for prefix, files in (("t_", inputs.tables), ("l_", inputs.labels)):
             for table, paths in files.items():
                 create_view(connection, plan, prefix + table, table, paths)
@@ -85,13 +85,13 @@ class _Build:
             alias = f"j{number}"
             if isinstance(step, Windows):
                 windows |= self._windows(step)
-                selected += [f"w.{column(name)}" for name in step.outputs()]
+                selected += self._window_columns(step)
             else:
                 joins.append(self._lookup(step, alias))
                 selected += self._lookup_columns(step, alias)
         if windows:
             rows = self._column(f"SELECT {ROW} FROM spine ORDER BY {ROW}")
-            self._sql.register("windows", pa.table(windows | {ROW: rows}))
+            self._sql.register("windows", windows | {ROW: rows})
             joins.append(f"LEFT JOIN windows w ON s.{ROW} = w.{ROW}")
         for number, label in enumerate(plan.labels):
             own_row = self._stands_on_spine(label)
@@ -160,7 +160,21 @@ class _Build:
             found = over_versions(step.aggregates, values, seen, rows, own)
         else:
             found = over_events(step.aggregates, values, Moments(events["__code"], events[_AT]), rows)
-        return {each.name: _feature(each, events[each.column], found[each.name]) for each in step.aggregates}
+        return {each.name: shaped(each.function, events[each.column], found[each.name]) for each in step.aggregates}
+
+    def _types(self, table: str) -> dict[str, str]:
+        """Return the columns of a table with the type that DuckDB has them in."""
+        if table not in self._described:
+            found = self._sql.execute(f"DESCRIBE {column(f't_{table}')}").fetchall()
+            self._described[table] = {name: dtype for name, dtype, *_ in found}
+        return self._described[table]
+
+    def _window_columns(self, step: Windows) -> list[str]:
+        """Return the features of a window step in the types of the output: `last` of a decimal is a decimal."""
+        types = self._types(step.table)
+        last = {each.name: types[each.column] for each in step.aggregates if each.function == "last"}
+        casts = {name: f"::{dtype}" for name, dtype in last.items() if scale_of(dtype) is not None}
+        return [f"w.{column(name)}{casts.get(name, '')} AS {column(name)}" for name in step.outputs()]
 
     def _rows(self, key: Key) -> Moments:
         """Number the keys of the spine, keep the numbers as table ``keys``, and return the rows' moments."""
@@ -178,13 +192,18 @@ class _Build:
         """Return the events that any window can reach, sorted by key, moment and row, as arrays."""
         table = column(f"t_{step.table}")
         equal = " AND ".join(f"e.{column(name)} = k.{column(name)}" for name in step.key.table) or "true"
-        values = ", ".join(f"e.{column(name)}" for name in dict.fromkeys(a.column for a in step.aggregates))
+        types = self._types(step.table)
+        values = ", ".join(
+            f"{stored(name, types[name], 'e.')} AS {column(name)}"
+            for name in dict.fromkeys(each.column for each in step.aggregates)
+        )
         first, last = self._span()
         return self._fetched(
             f"SELECT k.__code, e.{_AT}, {values} "
             f"FROM (SELECT *, {known(step.known_at)} AS {_AT} FROM {table}) e JOIN keys k ON {equal} "
             f"WHERE e.{_AT} >= {first - microseconds(step.longest())} AND e.{_AT} < {last} "
-            f"ORDER BY k.__code, e.{_AT}, e.{ROW}"
+            f"ORDER BY k.__code, e.{_AT}, e.{ROW}",
+            types,
         )
 
     def _versions(self, step: Windows) -> dict[str, Any]:
@@ -194,8 +213,9 @@ class _Build:
         """
         made = versions(column(f"t_{step.table}"), step.corrected, step.known_at)
         equal = " AND ".join(f"e.{column(name)} = k.{column(name)}" for name in step.key.table) or "true"
+        types = self._types(step.table)
         values = ", ".join(
-            f"CASE WHEN e.{HAPPENED} THEN e.{column(name)} END AS {column(name)}"
+            f"CASE WHEN e.{HAPPENED} THEN {stored(name, types[name], 'e.')} END AS {column(name)}"
             for name in dict.fromkeys(each.column for each in step.aggregates)
         )
         own, belongs = "", ""
@@ -208,7 +228,8 @@ class _Build:
             f"SELECT k.__code, e.{KNOWN}, coalesce(e.{UNTIL}, {FOREVER}) AS {UNTIL}, e.{PLACE}, {values}{own} "
             f"FROM ({made}) e JOIN keys k ON {equal} {belongs} "
             f"WHERE e.{PLACE} >= {first - microseconds(step.longest())} AND e.{KNOWN} < {last} "
-            f"ORDER BY e.{PLACE}, e.{FIRST}, e.{KNOWN}, e.{ROW}"
+            f"ORDER BY e.{PLACE}, e.{FIRST}, e.{KNOWN}, e.{ROW}",
+            types,
         )
 
     def _label(self, label: LabelStep, alias: str) -> str:
@@ -227,12 +248,12 @@ class _Build:
         first, last = self._one(f"SELECT coalesce(min({_AT}), 0), coalesce(max({_AT}), 0) FROM spine")
         return int(first), int(last)
 
-    def _fetched(self, query: str) -> dict[str, Any]:
-        """Return columns of our own as arrays of integers, and those of a table as Arrow has them, types kept."""
-        table = self._sql.sql(query).to_arrow_table()
+    def _fetched(self, query: str, types: Mapping[str, str]) -> dict[str, Any]:
+        """Return columns of our own as arrays of integers, and those of a table as windows read them."""
+        found = self._sql.execute(query).fetchnumpy()
         return {
-            name: table[name].to_numpy().astype(np.int64) if name.startswith(OURS) else table[name]
-            for name in table.column_names
+            name: each.astype(np.int64) if name.startswith(OURS) else fetched(each, types[name])
+            for name, each in found.items()
         }
 
     def _column(self, query: str) -> Ints:
@@ -241,14 +262,6 @@ class _Build:
     def _one(self, query: str) -> tuple[Any, ...]:
         (row,) = self._sql.execute(query).fetchall()  # an aggregate always gives one row
         return tuple(row)
-
-
-def _feature(each: Aggregate, column: Any, made: Floats) -> Any:
-    """Return what the kernel made in the type of the output; `last` gives values of the column as they are."""
-    if each.function != "last":
-        return pa.array(shaped(each.function, column, made), from_pandas=True)
-    missing = np.isnan(made)
-    return column.take(pa.array(np.where(missing, 0, made).astype(np.int64), mask=missing))
 
 
 def _learnt(label: LabelStep) -> str:

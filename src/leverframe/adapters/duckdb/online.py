@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 
 from leverframe.adapters.duckdb.connection import connect
-from leverframe.adapters.duckdb.sql import column, files_error, kind_of, microseconds
+from leverframe.adapters.duckdb.sql import column, fetched, files_error, kind_of, microseconds, scale_of, stored
 from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, versions
 from leverframe.adapters.duckdb.versions import PLACE as PLACED
 from leverframe.adapters.duckdb.versions import UNTIL as NEXT
@@ -19,8 +19,7 @@ from leverframe.domain.features.build import Files
 from leverframe.domain.features.intervals import FOREVER
 from leverframe.domain.features.online import AT, PLACE, UNTIL, Span, microseconds_of, table_of
 from leverframe.domain.features.plan import AsOfLookup, Plan, Step, Windows
-from leverframe.domain.features.snapshot.store import Decimals, Table
-from leverframe.domain.features.values import refuse_wide
+from leverframe.domain.features.snapshot.store import Table
 
 
 class DuckDBSnapshooter:
@@ -57,14 +56,13 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
     reading, values = _reading(step, view, span), step.reads() if isinstance(step, Windows) else step.columns
     keys = {name: f"{_key(name, types[name])} AS __k{number}" for number, name in enumerate(step.key.table)}
     own = (step.own or ()) if isinstance(step, Windows) else ()
-    scales = {name: _scale(types[name]) for name in values if isinstance(step, Windows) and name not in own}
-    stored = {
-        name: _key(name, types[name]) if name in own else _stored(name, types[name], scales.get(name))
-        for name in values
-    }
+    exact = [
+        name for name in values if isinstance(step, Windows) and name not in own and scale_of(types[name]) is not None
+    ]
+    kept = {name: _key(name, types[name]) if name in own else _stored(name, types[name]) for name in values}
+    kept |= {name: stored(name, types[name]) for name in exact}
     shown = {
-        name: f"CASE WHEN {reading.happened} THEN {stored[name]} END AS __c{number}"
-        for number, name in enumerate(values)
+        name: f"CASE WHEN {reading.happened} THEN {kept[name]} END AS __c{number}" for number, name in enumerate(values)
     }
     moments = {name: f"{moment} AS {name}" for name, moment in reading.moments.items()}
     found = sql.execute(
@@ -74,7 +72,10 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
     return Table(
         table_of(step),
         {name: _whole(found[f"__k{number}"], types[name]) for number, name in enumerate(keys)},
-        {name: _column(found[f"__c{number}"], scales.get(name)) for number, name in enumerate(shown)}
+        {
+            name: fetched(found[f"__c{number}"], types[name] if name in exact else "")
+            for number, name in enumerate(shown)
+        }
         | {name: found[name].astype(np.int64) for name in moments},
     )
 
@@ -98,7 +99,7 @@ def _reading(step: Step, view: str, span: Span) -> _Reading:
 
 def _key(name: str, dtype: str) -> str:
     """Return a key as a snapshot keeps it: the view has whole numbers as such; a date is asked for as text."""
-    return f"{column(name)}::VARCHAR" if dtype in ("DATE", "HUGEINT") else _stored(name, dtype, None)
+    return f"{column(name)}::VARCHAR" if dtype in ("DATE", "HUGEINT") else _stored(name, dtype)
 
 
 def _whole(values: Any, dtype: str) -> Any:
@@ -110,28 +111,11 @@ def _whole(values: Any, dtype: str) -> Any:
     return np.array([None if gone else int(each) for each, gone in zip(listed, missing, strict=True)], object)
 
 
-def _stored(name: str, dtype: str, scale: int | None) -> str:
+def _stored(name: str, dtype: str) -> str:
     """Return a column in one of the types that a snapshot has; whole numbers stay whole."""
-    value = column(name)
-    if scale is not None:  # a decimal as a whole number of its last digit
-        return f"replace({value}::VARCHAR, '.', '')"
-    kind = kind_of(dtype)
+    value, kind = column(name), kind_of(dtype)
     if kind == "number" and dtype not in ("FLOAT", "DOUBLE", "UBIGINT"):
         return f"{value}::{'DOUBLE' if dtype.startswith('DECIMAL') else 'BIGINT'}"
     if kind in ("number", "boolean"):
         return value
     return f"epoch_us({value})" if kind == "moment" else f"{value}::VARCHAR"  # as different as the values
-
-
-def _scale(dtype: str) -> int | None:
-    """Return how many digits of a decimal stand after the point, None for another type."""
-    return int(dtype[:-1].split(",")[1]) if dtype.startswith("DECIMAL") else None
-
-
-def _column(values: Any, scale: int | None) -> Any:
-    if scale is None:
-        return values
-    missing = np.ma.getmaskarray(values)
-    units = [0 if gone else int(each) for each, gone in zip(np.ma.getdata(values).tolist(), missing, strict=True)]
-    refuse_wide(max(map(abs, units), default=0), scale)
-    return Decimals(np.ma.masked_array(np.array(units, np.int64), mask=missing), scale)

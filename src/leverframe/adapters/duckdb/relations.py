@@ -13,10 +13,8 @@ from itertools import combinations
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from leverframe.adapters.duckdb.sql import column, parquet, sql_type, type_of
+from leverframe.adapters.duckdb.sql import column, parquet, sql_type, text, type_of
 from leverframe.domain.data.column_types import (
     EXACT,
     NOTHING,
@@ -29,6 +27,9 @@ from leverframe.domain.data.column_types import (
 )
 
 FILE, PLACE = "__file", "__place"  # which file a row stands in, and at which place, both from 0
+
+_KEPT = 64
+_READ: dict[tuple[tuple[Path, int, int], ...], Relation] = {}  # a build asks for the files of a table several times
 
 Types = dict[str, str]  # column to type, in the order of the file
 
@@ -43,6 +44,24 @@ class Relation:
 
 def relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Relation:
     """Return files as one table; raises ``SourceError`` for columns that differ in case only or have no common type."""
+    key = tuple((file, *_state(file)) for file in files)
+    if key not in _READ:
+        if len(_READ) >= _KEPT:
+            _READ.clear()
+        _READ[key] = _relation(connection, files)
+    return _READ[key]
+
+
+def _state(file: Path) -> tuple[int, int]:
+    """Return what changes with the content of a file; zeros where there is none, which reading it will say."""
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+def _relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Relation:
     found = {file: _types(connection, file) for file in files}
     first, *others = found.values()
     if all(list(first.items()) == list(each.items()) for each in others):
@@ -73,12 +92,24 @@ def where(file: Path) -> str:
 
 def _types(connection: duckdb.DuckDBPyConnection, file: Path) -> Types:
     described = connection.execute(f"DESCRIBE SELECT * FROM {parquet([file])}").fetchall()
-    schema = pq.read_schema(file)  # DuckDB would give a new name to the second of `v` and `V`
-    refuse_same(schema.names, [file])
-    return {
-        field.name: "duration" if pa.types.is_duration(field.type) else type_of(dtype)  # DuckDB takes it for a number
-        for field, (_, dtype, *_) in zip(schema, described, strict=True)
-    }
+    query = f"SELECT name, coalesce(num_children, 0) FROM parquet_schema({text(str(file))})"
+    names = _outer(
+        connection.execute(query).fetchall()[1:]
+    )  # DuckDB would give a new name to the second of `v` and `V`
+    refuse_same(names, [file])
+    return {name: type_of(dtype) for name, (_, dtype, *_) in zip(names, described, strict=True)}
+
+
+def _outer(elements: Sequence[tuple[str, int]]) -> list[str]:
+    """Return the names of columns among the elements of a schema, which has those inside a column right behind it."""
+    names, inside = [], 0
+    for name, children in elements:
+        if inside:
+            inside += children - 1
+        else:
+            names.append(name)
+            inside = children
+    return names
 
 
 def _named(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], types: Types) -> Types:

@@ -8,10 +8,14 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
 
 from leverframe.domain.data.column_types import NOTHING, kind
+from leverframe.domain.features.snapshot.store import Decimals
+from leverframe.domain.features.values import refuse_wide
 from leverframe.errors import LeverframeError, SourceError
 from leverframe.files import disk_error, replaced
 
@@ -24,7 +28,7 @@ _TYPES = {
     "TIMESTAMP_MS": "local time", "TIMESTAMP_NS": "local time", "TIMESTAMPTZ_NS": "nanoseconds",
     "DATE": "date", "TIME": "time of day", "TIME_NS": "time of day", "BLOB": "bytes",
 }  # fmt: skip
-_SQL_TYPES = {each: name for name, each in reversed(_TYPES.items())} | {"duration": "BIGINT", NOTHING: "VARCHAR"}
+_SQL_TYPES = {each: name for name, each in reversed(_TYPES.items())} | {NOTHING: "VARCHAR"}
 _TEMPORARY = re.compile(r'"([^"\\]+\.part)\\?"')  # the quoted name, in words or in the JSON that DuckDB puts into them
 
 
@@ -61,6 +65,35 @@ def parquet(files: Sequence[Path]) -> str:
     """Return the table function that reads Parquet files as one table, columns matched by name."""
     listed = ", ".join(text(str(file)) for file in files)
     return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"
+
+
+def stored(name: str, dtype: str, table: str = "") -> str:
+    """Return a column of a DuckDB type as windows read it.
+
+    What is no number, text or boolean is a text that is equal where values are; a decimal is the text of a
+    whole number of its last digit. ``table`` is an alias with its dot.
+    """
+    value = f"{table}{column(name)}"
+    if scale_of(dtype) is not None:
+        return f"replace({value}::VARCHAR, '.', '')"
+    return value if kind_of(dtype) in ("number", "text", "boolean") else f"{value}::VARCHAR"
+
+
+def scale_of(dtype: str) -> int | None:
+    """Return how many digits of a decimal stand after the point, None for another type."""
+    return int(dtype[:-1].split(",")[1]) if dtype.startswith("DECIMAL") else None
+
+
+def fetched(values: Any, dtype: str) -> Any:
+    """Return what was read of a column as ``stored``; raises ``SourceError`` for decimals of too many digits."""
+    scale = scale_of(dtype)
+    if scale is None:
+        return values
+    missing = np.ma.getmaskarray(values)
+    units = [0 if gone else int(each) for each, gone in zip(np.ma.getdata(values).tolist(), missing, strict=True)]
+    refuse_wide(max(map(abs, units), default=0), scale)
+    whole: Any = np.ma.masked_array(np.array(units, np.int64), mask=missing)
+    return Decimals(whole, scale) if scale else whole
 
 
 def microseconds(length: timedelta) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +35,7 @@ _MEMORY = "300MB"  # of DuckDB: what does not fit goes to the disk
 _TOGETHER = 16  # columns whose frequencies are counted in one query
 _DEPTH = 1_000_000  # of the query, which grows with the columns of the table
 _CHARACTERS = 200  # of a text that leaves the database: enough to tell it apart
-_LARGE, _SMALL = 1e290, 2.0**-100  # values whose sum could be infinite are added in another unit
+_SMALL = 2.0**-100  # the unit in which values are added whose sum no double holds
 _FLOATS = ("FLOAT", "DOUBLE")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _TIMES = ("DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE")
@@ -57,7 +59,7 @@ class DuckDBStatistician:
             try:
                 query = _Query(survey, {path: _columns(sql, path) for path in dict.fromkeys(files)})
                 columns = [each for group, part in query.parts() for each in query.columns(group, _row(sql, part))]
-                return query.statistics(_row(sql, query.sql()), columns)
+                return query.statistics(_row(sql, query.sql()), [_finite(sql, survey.path, each) for each in columns])
             except duckdb.Error as error:
                 raise _told(error, files) from error
 
@@ -70,6 +72,15 @@ def _row(sql: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
         sql.execute("RESET memory_limit")
         found = sql.execute(query).fetchone()
     return tuple(found or ())
+
+
+def _finite(sql: duckdb.DuckDBPyConnection, path: Path, found: ColumnStatistics) -> ColumnStatistics:
+    """Return the statistics with the mean of values whose sum is more than a double holds."""
+    if found.mean is None or math.isfinite(found.mean):
+        return found
+    value = f"{column(found.name)}::DOUBLE"
+    (mean,) = _row(sql, f"SELECT favg({value} * {_SMALL}) FILTER (isfinite({value})) / {_SMALL} FROM {parquet([path])}")
+    return replace(found, mean=mean)
 
 
 def _told(error: duckdb.Error, files: Sequence[Path]) -> Exception:
@@ -212,11 +223,10 @@ def _aggregate(name: str, type_: str) -> str:
         case "number":
             value = f"{name}::DOUBLE" if type_.startswith("DECIMAL") else name
             finite = f"FILTER (isfinite({name}))" if type_ in _FLOATS else ""
-            # favg: a compensated sum, so that the order of threads leaves no trace in 6 digits. The sum of large
-            # values may be more than a double holds, their mean is not.
-            large, plain = f"favg({name}::DOUBLE * {_SMALL}) {finite} / {_SMALL}", f"favg({name}::DOUBLE) {finite}"
-            mean = f"CASE WHEN max(abs({name}::DOUBLE)) {finite} > {_LARGE} THEN {large} ELSE {plain} END"
-            return f"{nulls}, min: min({value}) {finite}, max: max({value}) {finite}, mean: {mean}"
+            # favg: a compensated sum, so that the order of threads leaves no trace in 6 digits
+            return (
+                f"{nulls}, min: min({value}) {finite}, max: max({value}) {finite}, mean: favg({name}::DOUBLE) {finite}"
+            )
         case "time":
             shape, finite = text("%Y-%m-%dT%H:%M:%SZ"), f"FILTER (isfinite({name}))"
             return ", ".join(

@@ -92,8 +92,8 @@ def type_of(dtype: pa.DataType) -> str:
         return f"decimal({dtype.precision},{dtype.scale})"
     if pa.types.is_timestamp(dtype):
         return "local time" if dtype.tz is None else "nanoseconds"
-    if pa.types.is_time(dtype) or pa.types.is_duration(dtype):
-        return "time of day" if pa.types.is_time(dtype) else "duration"
+    if pa.types.is_time(dtype):
+        return "time of day"
     return f"nested {dtype}" if pa.types.is_nested(dtype) else f"other {dtype}"
 
 
@@ -140,6 +140,8 @@ def _plain(dtype: pa.DataType) -> pa.DataType:
     """Return the type of the values, whatever way the writer packed them."""
     if pa.types.is_dictionary(dtype):
         dtype = dtype.value_type
+    if pa.types.is_duration(dtype):
+        return pa.int64()
     if pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
         return pa.string()
     if pa.types.is_timestamp(dtype) and dtype.tz is not None and dtype.unit != "ns":

@@ -17,10 +17,7 @@ from leverframe.errors import SourceError
 
 
 def numbers(values: Any) -> Column:
-    """Return a column as the kernel reads it; what is not a number becomes a code a value.
-
-    Raises ``SourceError`` for decimals of more digits than a double holds.
-    """
+    """Return a column as the kernel reads it; what is not a number becomes a code a value."""
     if isinstance(values, Texts):
         return Column(np.where(values.codes < 0, np.nan, values.codes.astype(np.float64)))
     if isinstance(values, Decimals):
@@ -53,9 +50,6 @@ def _exact(data: Any, missing: Any, scale: int = 0) -> Column:
 def _of_arrow(column: Any) -> Column:
     kind = str(column.type)
     missing = column.is_null().to_numpy()
-    if kind.startswith("decimal128"):
-        units = np.concatenate([np.zeros(0, np.int64), *(_units(chunk, kind) for chunk in column.chunks)])
-        return _exact(units, missing, int(kind[:-1].split(",")[1]))
     if kind == "bool" or kind.startswith(("int", "uint", "float", "double", "halffloat")):
         data = column.fill_null(False if kind == "bool" else 0).to_numpy()
     elif kind == "null" or kind.startswith(("list", "large_list", "struct", "map", "fixed_size_list")):
@@ -63,15 +57,6 @@ def _of_arrow(column: Any) -> Column:
     else:
         data = column.combine_chunks().dictionary_encode().indices.fill_null(0).to_numpy(zero_copy_only=False)
     return _exact(data, missing)
-
-
-def _units(chunk: Any, kind: str) -> Any:
-    """Return decimals as whole numbers of their last digit; a null may be any number."""
-    low, high = np.frombuffer(chunk.buffers()[1], np.int64).reshape(-1, 2)[chunk.offset : chunk.offset + len(chunk)].T
-    known = ~chunk.is_null().to_numpy(zero_copy_only=False)
-    largest = np.where(high == low >> 63, np.abs(low.astype(np.float64)), np.inf)[known].max(initial=0.0)
-    refuse_wide(largest, int(kind[:-1].split(",")[1]))
-    return low
 
 
 def refuse_wide(largest: float, scale: int) -> None:
