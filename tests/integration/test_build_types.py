@@ -173,12 +173,16 @@ def test_keys_of_whole_numbers_and_doubles_are_compared_exactly(tmp_path: Path) 
 def test_a_month_without_a_value_has_no_type(tmp_path: Path) -> None:
     """CSV shows such a column as text, pandas as null: the other month tells what it is, and alone it is null."""
     full = pl.DataFrame({"k": [1], "v": [3]})
-    for empty in (pl.lit(None, pl.String), pl.lit(None)):
+    for dtype in (pl.String, pl.Null):
+        empty = pl.lit(None, dtype)
         months = {"2020-02": full, "2020-03": full.with_columns(v=empty)}
         found = small(tmp_path, months, {"v": ["sum", "last", "count"]})
         assert found.select(pl.col("^m_.*$")).row(0) == (3.0, 3, 1)
         alone = small(tmp_path, {"2020-03": full.with_columns(v=empty)}, {"v": ["sum", "last", "count", "distinct"]})
         assert alone.select(pl.col("^m_.*$")).row(0) == (None, None, 0, 0)
+        labels = {"labels": {"y": {"fact": "visits", "column": "w", "kind": "binary", "at_least": 0.5}}}
+        visits = {"w": pl.Series([None, None], dtype=dtype)}
+        assert small(tmp_path, full, {"v": ["sum"]}, star=labels, visits=visits)["y"].to_list() == [None, None]
 
 
 @pytest.mark.parametrize(

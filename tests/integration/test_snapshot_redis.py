@@ -136,7 +136,7 @@ def test_a_new_generation_is_taken_up_at_once_and_the_old_one_expires(url: str) 
 def test_half_a_generation_is_never_seen(url: str) -> None:
     """A publication that fails leaves the old snapshot in force."""
     publish(url, About("s", 1), tables(1), ttl=60, namespace="half")
-    broken = Table("later", {"k": np.array([1.5])}, {})
+    broken = Table("later", {"k": np.array([1.5j])}, {})
     with pytest.raises(SnapshotError, match="`later` cannot be part"):
         publish(url, About("s", 2), [*tables(2), broken], ttl=60, namespace="half")
     store = RedisStore(url, spec="s", namespace="half")

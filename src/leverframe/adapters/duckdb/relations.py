@@ -65,12 +65,13 @@ def _relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> R
     found = {file: _types(connection, file) for file in files}
     first, *others = found.values()
     if all(list(first.items()) == list(each.items()) for each in others):
+        known = _named(connection, files, first)
         shown = [
-            f"{_cast(f'c{number}', each, each)} AS {column(name)}" for number, (name, each) in enumerate(first.items())
+            f"{_cast(f'c{place}', first[name], known[name])} AS {column(name)}" for place, name in enumerate(first)
         ]
-        place = [f"file_index::BIGINT AS {FILE}", f"file_row_number::BIGINT AS {PLACE}"]
+        own = [f"file_index::BIGINT AS {FILE}", f"file_row_number::BIGINT AS {PLACE}"]
         source = f"{parquet(files)} t({_numbered(first)})"
-        return Relation(_named(connection, files, first), f"SELECT {', '.join([*shown, *place])} FROM {source}")
+        return Relation(known, f"SELECT {', '.join([*shown, *own])} FROM {source}")
     names = dict.fromkeys(name for types in found.values() for name in types)
     refuse_same(names, files)
     together = {name: _common(connection, name, found) for name in names}

@@ -28,7 +28,7 @@ _TYPES = {
     "TIMESTAMP_MS": "local time", "TIMESTAMP_NS": "local time", "TIMESTAMPTZ_NS": "nanoseconds",
     "DATE": "date", "TIME": "time of day", "TIME_NS": "time of day", "BLOB": "bytes",
 }  # fmt: skip
-_SQL_TYPES = {each: name for name, each in reversed(_TYPES.items())} | {NOTHING: "VARCHAR"}
+_SQL_TYPES = {each: name for name, each in reversed(_TYPES.items())}
 _TEMPORARY = re.compile(r'"([^"\\]+\.part)\\?"')  # the quoted name, in words or in the JSON that DuckDB puts into them
 
 
