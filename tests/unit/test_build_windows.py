@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leverframe.domain.features.plan import Aggregate
+from leverframe.domain.features.snapshot.store import Decimals
+from leverframe.domain.features.values import numbers
 from leverframe.domain.features.windows import Column, Moments, Timeline, aggregate, exact_sums
 
 PLAIN: dict[str, Callable[[Sequence[float]], float | None]] = {
@@ -101,3 +104,48 @@ def test_keys_and_times_too_wide_for_one_number_give_the_same_positions(
     narrow, wide = Timeline(Moments(code[:-1], at[:-1]), asked), Timeline(Moments(code, at), asked)
     for back in (timedelta(0), timedelta(microseconds=window)):
         np.testing.assert_array_equal(narrow.before(back), wide.before(back))
+
+
+_doubles = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(_doubles, min_size=1, max_size=40))
+@example([1.797e308, 1.797e308, -1.797e308, 5e-324])
+@example([2.0**60 + 2.0**8, 2.0**-1, 2.0**-60])
+def test_a_sum_is_rounded_once(given: list[float]) -> None:
+    """To the nearest double of the exact sum, as fractions have it; none where no double is near."""
+    end = np.array([len(given)])
+    total = sum(map(Fraction, given))
+    found, mean = (float(each[0]) for each in exact_sums(Column(np.array(given)), end - end, end))
+    try:
+        assert found == float(total)
+        assert mean == float(total) / len(given)
+    except OverflowError:
+        assert math.isnan(found)
+        assert mean == pytest.approx(float(total / len(given)), rel=1e-15)
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=40), st.integers(-(2**63), 2**63 - 1))
+@example([2**53, 2**53 + 1, 2**53 + 2, 2**53 + 1], 2**53)
+@example([2**63 - 1, -(2**63), -2], 0)
+def test_whole_numbers_are_exact(given: list[int], limit: int) -> None:
+    """Beyond 2**53 neighbours are the same double: they stay apart, and add up to what they are."""
+    column, end = numbers(np.array(given)), np.array([len(given)])
+    made = {
+        function: aggregate(Aggregate("a", "v", function, timedelta(0), limit), column, end - end, end)[0]
+        for function in ("sum", "distinct", "share_above", "min", "max")
+    }
+    assert made["sum"] == float(Fraction(sum(given)))
+    assert made["distinct"] == len(set(given))
+    assert made["share_above"] == sum(each > limit for each in given) / len(given)
+    assert (made["min"], made["max"]) == (float(min(given)), float(max(given)))
+
+
+@given(st.lists(st.integers(-(2**53), 2**53), min_size=1, max_size=40), st.integers(1, 25), st.floats(-1e6, 1e6))
+def test_decimals_are_exact(units: list[int], scale: int, limit: float) -> None:
+    """0.1 and 0.2 are 0.3, and a threshold is the number that is written."""
+    column, end = numbers(Decimals(np.ma.masked_array(np.array(units)), scale)), np.array([len(units)])
+    exact = [Fraction(each, 10**scale) for each in units]
+    what = Aggregate("a", "v", "share_above", timedelta(0), limit)
+    assert exact_sums(column, end - end, end)[0][0] == float(sum(exact))
+    assert aggregate(what, column, end - end, end)[0] == sum(each > Fraction(str(limit)) for each in exact) / len(exact)

@@ -8,6 +8,7 @@ import json
 import shlex
 import time
 from collections.abc import MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.schema import Field, Schema
 from leverframe.domain.release.serve import Running, Served, curl, example, request
 from leverframe.errors import RequestError
-from leverframe.serving.check import Checked, Tensor, arrays, checked
+from leverframe.serving.check import FEW, Checked, Tensor, arrays, checked
 from leverframe.serving.guard import Guard
 from leverframe.serving.inference_log import InferenceLog, LogSettings, close_leftovers
 
@@ -154,6 +155,20 @@ def test_anything_at_all_is_answered_or_refused(tensors: list[Tensor]) -> None:
         return
     assert isinstance(found, Checked)
     assert {len(each) for each in found.columns.values()} == {found.rows}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("rows", [1, FEW + 1])
+@pytest.mark.parametrize("value", [2**53 + 1, -(2**63), 2**64 - 1, 7])
+def test_whole_numbers_of_a_key_stay_what_they_are(value: int, rows: int, whole: bool) -> None:
+    """As doubles, identifiers beyond 2**53 would find the row of another; with or without a contract."""
+    field = Field("id", "number", whole=whole)
+    schema = Schema("m", Label("y", "binary"), ("0", "1"), columns=(Field("x", "number"),), keys=(field,))
+    found = checked(schema, [Tensor("id", [rows], "INT64", [value] * (rows - 1) + [None] if rows > 1 else [value])])
+    assert np.ma.asarray(found.columns["id"]).tolist()[0] == value
+    assert rows > FEW or arrays(schema, found)["id"].tolist() == [value]
+    with pytest.raises(RequestError, match="`id` in row 0"):
+        checked(replace(schema, keys=(replace(field, whole=True),)), [Tensor("id", [1], "FP64", [2.0**60])])
 
 
 def _through(guard: Guard, scope: MutableMapping[str, Any], chunks: list[bytes]) -> tuple[int, bytes]:

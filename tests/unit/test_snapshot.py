@@ -222,3 +222,20 @@ def test_wrong_questions_say_why(tmp_path: Path) -> None:
         with pytest.raises(SnapshotError) as caught:
             ask()
         assert words in caught.value.next, caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked", "found"),
+    [
+        ([2**64 - 1, 2**63, 5], [2**63, 2**64 - 1, 5, 2**63 - 1, 2.5, None], [1, 0, 2, None, None, None]),
+        ([2**53, 2**53 + 1, -5], [2**53 + 1, 2**53, -5.0, 0.5], [1, 0, 2, None]),
+        ([0.5, 2.0, -0.0], [2, 0.5, 0.0, float(2**53), None], [1, 0, 2, None, None]),
+        ([None, None, None], [1, "a", None], [None, None, None]),
+    ],
+)
+@pytest.mark.parametrize("through", [through_file, through_values])
+def test_numbers_find_their_own_key(through: Any, keys: Any, asked: Any, found: Any) -> None:
+    """Whole numbers of any size, doubles, and a column without a key; neighbours above 2**53 are not equal."""
+    column = np.array(keys, object) if None in keys or isinstance(keys[0], int) else np.array(keys)
+    table = Table("t", {"k": column}, {"n": np.arange(3)})
+    assert through(table, [asked]).take(["n"])["n"].tolist() == found
