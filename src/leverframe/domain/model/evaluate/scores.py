@@ -46,7 +46,8 @@ class Scores:
 
 def scored(holdout: Holdout, settings: EvaluateSettings) -> Scores:
     """Return every figure of the hold-out."""
-    figures = _figures(holdout, slice(None), settings.confidence)
+    figures, independent = _figures(holdout, slice(None), settings.confidence)
+    figures["independent_days"] = independent
     figures["rows"] = len(holdout.labels)
     figures["days"] = holdout.number_of_days
     figures["slices"] = {name: _slices(holdout, values, settings) for name, values in sorted(holdout.slices.items())}
@@ -62,13 +63,13 @@ def _slices(holdout: Holdout, values: NDArray[np.str_], settings: EvaluateSettin
         rows = np.flatnonzero(values == value)
         figures: Figures = {"rows": len(rows)}
         if len(rows) >= settings.minimum_slice_rows:
-            figures |= _figures(holdout, rows, settings.confidence)
+            figures |= _figures(holdout, rows, settings.confidence)[0]
         found[value] = figures
     return found
 
 
-def _figures(holdout: Holdout, rows: NDArray[np.int64] | slice, confidence: float) -> Figures:
-    """Return each metric, its interval, and how many independent days would tell as much as these."""
+def _figures(holdout: Holdout, rows: NDArray[np.int64] | slice, confidence: float) -> tuple[Figures, Figures]:
+    """Return each metric with its interval, and how many independent days would tell as much of it as these."""
     measured, days = holdout.measured(rows), holdout.days[rows]
     known = uncertainty(
         by_day(measured.influence, days, holdout.number_of_days), measured.shares(days, holdout.number_of_days)
@@ -80,10 +81,8 @@ def _figures(holdout: Holdout, rows: NDArray[np.int64] | slice, confidence: floa
     figures["interval"] = {
         name: {"low": plain(low), "high": plain(high)} for name, (low, high) in zip(names, ends, strict=True)
     }
-    figures["independent_days"] = {
-        name: round(float(days), 1) for name, days in zip(names, known.effective, strict=True)
-    }
-    return figures
+    independent = {name: round(float(days), 1) for name, days in zip(names, known.effective, strict=True)}
+    return figures, independent
 
 
 def plain(value: float) -> float | None:
