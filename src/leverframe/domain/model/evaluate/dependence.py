@@ -26,7 +26,7 @@ Scale = Literal["share", "positive", "real"]
 MINIMUM_DAYS = 14  # two weeks: with fewer nothing is known about how days depend on each other
 LEAST_EFFECTIVE = 4.0  # days, weighed by what the figure rests on: with fewer one day decides it
 # The lag-1 autocorrelation of days that is corrected for. A season, noise of rows and few days hide it, so it is never
-# taken for less than the first; over few slow cosines that widens intervals of independent days by a tenth.
+# taken for less than the first; over few slow cosines that widens independent days by 10 to 15 %.
 _MEMORY = (0.85, 0.95)
 _FOREVER = 1e5  # days
 
