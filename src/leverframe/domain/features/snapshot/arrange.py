@@ -160,6 +160,8 @@ def _encoded(texts: Sequence[str | None]) -> tuple[Words, Array]:
 
 def _key_kind(table: Table, name: str) -> str:
     values = np.ma.compressed(np.ma.asarray(table.keys[name]))  # what lies behind a mask may be of another type
+    if all(map(is_null, values.tolist())):
+        return "nothing"  # a column without a value may be asked for with one of any type
     known = {"b": "bool", "U": "text", "f": "float"}.get(values.dtype.kind)
     if known:
         return known
@@ -167,8 +169,6 @@ def _key_kind(table: Table, name: str) -> str:
         return "int" if int(values.max(initial=0)) < 2**63 else "wide"
     some = [value for value in values.tolist() if not is_null(value)]
     kinds = {type(value) for value in some} if values.dtype.kind == "O" else {None}
-    if not kinds:
-        return "nothing"  # a column of nulls alone may be of any type
     for kind, types in (("text", {str}), ("bool", {bool}), ("int", {int})):
         if kinds <= types:
             return "wide" if kind == "int" and not all(-(2**63) <= value < 2**63 for value in some) else kind
