@@ -288,3 +288,11 @@ def test_names_that_would_hide_one_another_are_refused(columns: Any, words: str,
     with pytest.raises(SourceError, match=words):
         ingested(tmp_path, Function(lambda _: frame))
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("names", [["features"], ["../x"], ["a/b"], [""], ["x" * 101], ["é"], ["a", "A"]])
+def test_a_table_has_a_name_that_files_and_reports_can_have(names: list[str], tmp_path: Path) -> None:
+    """Else it would lie elsewhere, hide another one, or be taken for the features of a build."""
+    sources = {name: Source(Csv("whole.csv")) for name in names}
+    with pytest.raises(DefinitionError, match="a source cannot be called"):
+        run(sources, None, MONTHS, PolarsFrames(tmp_path, arrow_table), tmp_path)

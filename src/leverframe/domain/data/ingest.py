@@ -8,6 +8,7 @@ table. Ingesting a group again, after late or corrected data, simply rewrites it
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ from leverframe.errors import DefinitionError, SourceError, nearest
 from leverframe.settings.periods import Period
 
 TIMES = (EVENT_TIME, KNOWN_AT)  # the columns with the times of a row, whatever the source calls them
+
+_TABLE = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 Frame = Any  # of polars; only the adapter and the case know
 
@@ -211,7 +214,14 @@ def _without_glob(pattern: str) -> str:
 
 def check_sources(sources: Mapping[str, Source]) -> None:
     """Raise ``DefinitionError`` for the first declaration that cannot work."""
+    twice = same_but_case(sources)
     for name, source in sources.items():
+        if not _TABLE.fullmatch(name) or name == layout.FEATURE_TABLE or name in (twice or ()):
+            raise DefinitionError(
+                f"a source cannot be called `{name[:120]}`",
+                why=f"files, reports and SQL name tables so, and `{layout.FEATURE_TABLE}` are those that a build makes",
+                next="choose up to 100 letters, digits, `_` and `-`, which differ from other names not in case only",
+            )
         if (source.event_time is None) != (source.known_at is None):
             raise DefinitionError(
                 f"source `{name}` declares only one of event_time and known_at",
