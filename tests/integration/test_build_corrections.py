@@ -133,6 +133,23 @@ def test_all_versions_of_a_label_are_kept_and_the_newest_is_shown(world: World, 
     assert labels == [((0, 2, 1), []), ((1, 2, 0), [1]), ((1, 2, 0), [1]), ((1, 2, 0), [0])]
 
 
+def test_what_was_taken_back_before_it_happened_is_no_version(world: World, tmp_path: Path) -> None:
+    """A row that does not know its outcome yet, and the one that does, count from one time: there is one version."""
+    pending = corrected(world, "outcomes", -5, settled_at=None)
+    pending["outcomes"] = [pending["outcomes"][1], pending["outcomes"][0] | {"recorded_at": AT}]
+    first, *_ = built(plan_of(CORRECTED), pending, tmp_path)
+    assert first["high_versions"] == [{"known_at": AT, "value": 1}]
+
+
+def test_of_versions_known_at_one_time_the_one_recorded_last_counts(world: World, tmp_path: Path) -> None:
+    """Whatever their order in the file: both were recorded before the event, with which they count."""
+    early = corrected(world, "events", -3, v=50.0)
+    last, before = early["events"][1], early["events"][0] | {"recorded_at": AT - timedelta(hours=5)}
+    for events in ([last, before], [before, last]):
+        rows = built(plan_of(CORRECTED), world | {"events": events}, tmp_path)
+        assert [row["place_v_sum_2d"] for row in rows] == [None, 50.0, 50.0]
+
+
 def test_provenance_counts_newest_versions(world: World, tmp_path: Path) -> None:
     """A person who asks where a feature came from is told one event, and when its newest version came."""
     plan, both = plan_of(CORRECTED), corrected(world, "events", 1.5, v=50.0)

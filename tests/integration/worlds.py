@@ -154,7 +154,9 @@ states = st.lists(
         lambda at, lag, who, level, mode: {
             "who": who, "level": level, "mode": mode, "event_time": at, "known_at": at + lag
         },
-        moments, delays, places, numbers, st.sampled_from(["on", "off", None]),
+        moments | st.integers(0, 40).map(lambda hours: MORNING - timedelta(days=3) + timedelta(hours=hours)),
+        delays | st.just(timedelta(days=3)),  # often later than the tolerance, and then the newest that is known
+        places, numbers, st.sampled_from(["on", "off", None]),
     ),
     max_size=15,
 )  # fmt: skip
