@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,10 @@ from benchmarks.gate_worlds import SLICES, WORLDS, draw
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS
+from leverframe.domain.model.evaluate.scores import scored
+from leverframe.settings.params import EvaluateSettings
 
+GUIDE = Path(__file__).parents[2] / "docs/guides/gate.md"
 BY_NAME = {each.name: each for each in WORLDS}
 
 
@@ -34,6 +39,19 @@ def test_the_difference_of_equal_models_depends_on_the_day_before() -> None:
         found[name] = float(np.corrcoef(gain[1:], gain[:-1])[0, 1])
     assert abs(found["independent"]) < 0.15
     assert found["memory 0.8"] > 0.35
+
+
+@pytest.mark.parametrize("metric", ["brier", "log_loss"])
+def test_stated_intervals_hold_the_truth_although_days_depend_on_each_other(metric: str) -> None:
+    """Base rate and quality remember the day before by 0.8: 54 to 70 % of intervals held, now at least 87 of 100."""
+    world, number = BY_NAME["memory 0.8"], [each.name for each in METRICS["binary"]].index(metric)
+    expected, held = truth("binary", world, 100)[0, number], 0
+    for seed in range(100):
+        drawn = draw(world, "binary", 120, seed)
+        champion = Holdout("binary", ("0", "1"), drawn.labels, drawn.predictions[0], drawn.days, {})
+        stated = scored(champion, EvaluateSettings()).figures["interval"][metric]
+        held += stated["low"] <= expected <= stated["high"]
+    assert held >= 87
 
 
 def test_a_cell_has_every_rate_with_its_bounds() -> None:
@@ -64,3 +82,9 @@ def test_the_tables_of_the_guide_name_each_world() -> None:
     told = markdown({"absolute": {"table": table, "slices": [slices(SLICES[-1], trials=1)]}})
     assert all(f"| {each.name} | {days} | 5.0% |" in told for each in WORLDS for days in (40, 120))
     assert "one worse, 30 slices of 1,000 rows" in told
+    shown = (
+        GUIDE.read_text(encoding="utf-8").split("<!-- python -m benchmarks.gate --markdown -->\n")[1].split("<!--")[0]
+    )
+    named = [[line.split("|")[1:3] for line in text.splitlines() if "%" in line] for text in (shown, told)]
+    assert named[0][: len(WORLDS) * 2] == named[1][: len(WORLDS) * 2]
+    assert all(each.name in shown for each in SLICES)
