@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandera.polars as pa
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -234,3 +235,14 @@ def test_schema_is_a_plain_value() -> None:
     written = plain(SCHEMA, without_none=True)
     assert written == plain(from_json(written), without_none=True)
     assert None not in written["columns"][0].values()
+
+
+def test_a_feature_called_as_a_column_of_the_converter_is_an_error_of_ours() -> None:
+    """The converter gives the input another name, which nobody would find; scikit-learn then serves the model."""
+    numbers = np.random.default_rng(0).normal(size=(200, 2))
+    table = pl.DataFrame(numbers, schema=["variable", "other"])
+    columns = ColumnTransformer([("numbers", "passthrough", ["variable", "other"])], verbose_feature_names_out=False)
+    model = make_pipeline(columns, HistGradientBoostingRegressor(max_iter=3)).fit(table, numbers[:, 0])
+    with pytest.raises(BundleError) as caught:
+        converted(model, [Feature("variable", "numeric"), Feature("other", "numeric")])
+    assert "`variable`" in caught.value.why

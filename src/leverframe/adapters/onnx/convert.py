@@ -38,6 +38,7 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
         found = to_onnx(
             model, initial_types=inputs, options=options, target_opset={"": _OPSET, "ai.onnx.ml": _ML_OPSET}
         )
+        _check_inputs(found, features)
         _correct_types(found)
         _restore_doubles(found, list(_boosted(model, set())))
         found.opset_import.sort(key=lambda each: each.domain)  # it comes from a set: in another order in each process
@@ -50,6 +51,14 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
         ) from error
     data: bytes = found.SerializeToString(deterministic=True)
     return data
+
+
+def _check_inputs(found: Any, features: Sequence[Feature]) -> None:
+    """Raise ``ValueError`` where the converter gave an input another name, as it does with names of its own."""
+    names = {each.name for each in found.graph.input}
+    lost = [each.name for each in features if each.name not in names]
+    if lost:
+        raise ValueError(f"the converter calls a column of its own `{lost[0]}`, as a feature is called")
 
 
 def _correct_types(found: Any) -> None:
