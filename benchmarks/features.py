@@ -34,12 +34,12 @@ TARGETS = {
 KEYS, YEAR = 100_000, 31_536_000_000_000  # microseconds
 
 MAKE = """
-COPY (SELECT (hash(i * 3) % {keys})::INT AS k, {moment} AS event_time, {moment} AS known_at, i AS id,
+COPY (SELECT (hash(i * 3) % {keys})::INT AS k, {timestamp} AS event_time, {timestamp} AS known_at, i AS id,
   (hash(i * 5) % 1000) / 1000::FLOAT AS a, (hash(i * 7) % 1000) / 1000::FLOAT AS b,
   (hash(i * 11) % 1000) / 1000::FLOAT AS c
 FROM range({rows}) t(i)) TO '{path}' (COMPRESSION zstd, ROW_GROUP_SIZE 200000)
 """
-MOMENT = f"make_timestamptz(1356998400000000 + (hash(i * {{salt}}) % {YEAR})::BIGINT)"
+TIMESTAMP = f"make_timestamptz(1356998400000000 + (hash(i * {{salt}}) % {YEAR})::BIGINT)"
 
 STAR = {
     "entities": {"row": ["id"], "key": ["k"]},
@@ -115,8 +115,8 @@ def make(root: Path, spine: int, last: int) -> Work:
 
     def work() -> dict[str, Any]:
         for name, rows, salt in (("spine", spine, 13), ("history", spine * 10, 17)):
-            moment, path = MOMENT.format(salt=salt), root / f"{name}.parquet"
-            duckdb.execute(MAKE.format(keys=KEYS, rows=rows, moment=moment, path=path))
+            timestamp, path = TIMESTAMP.format(salt=salt), root / f"{name}.parquet"
+            duckdb.execute(MAKE.format(keys=KEYS, rows=rows, timestamp=timestamp, path=path))
         workspace = wiring.workspace()
         for month in workspace.partitions.groups(last=f"2013-{last:02d}"):
             frames = PolarsFrames(Path(), lambda *_: None)
@@ -258,7 +258,7 @@ def range_windows(root: Path, spine: int, last: int) -> Work:
             columns = ", ".join(dict.fromkeys(["carrier", "flight", "origin", "event_time", *step.key.table]))
             duckdb.execute(
                 f"CREATE TABLE {step.name}_m AS SELECT {keys}, {', '.join(step.outputs())} FROM (SELECT *, {windows} "
-                f"FROM (SELECT {columns}, epoch_us({step.known_at}) AS moment, {value} AS v, false AS asked FROM f "
+                f"FROM (SELECT {columns}, epoch_us({step.known_at}) AS timestamp, {value} AS v, false AS asked FROM f "
                 f"UNION ALL SELECT {columns}, epoch_us(event_time), NULL, true FROM f)) WHERE asked"
             )
         joins = " ".join(f"JOIN {step.name}_m USING ({keys})" for step in plan.steps)
@@ -297,7 +297,7 @@ def _window(each: Any, partition: str) -> str:
     names = {"mean": "avg(v)", "count": "count(v)", "share_above": f"avg((v > {each.threshold})::INT)"}
     length = int(each.window.total_seconds() * 1_000_000)
     frame = f"RANGE BETWEEN {length} PRECEDING AND 1 PRECEDING"
-    return f"{names[each.function]} OVER ({partition} ORDER BY moment {frame}) AS {each.name}"
+    return f"{names[each.function]} OVER ({partition} ORDER BY timestamp {frame}) AS {each.name}"
 
 
 def _measures_only() -> Any:

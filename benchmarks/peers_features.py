@@ -6,7 +6,7 @@ store on a tenth of the labels. Both answers are joined on the row's id and comp
 Feast looks back without a limit, which costs it less than our tolerance would. Then ten million
 labels are built, which Feast is not asked for.
 
-No label shares its moment with a row of the history: Feast would answer with that row, which the
+No label shares its timestamp with a row of the history: Feast would answer with that row, which the
 star compiler takes for one that was not known yet. Feast runs in an environment of its own under
 ``.leverframe/peers``, made once from ``feast.txt``.
 """
@@ -31,8 +31,8 @@ NAME, PEER = "benchmarks.peers_features", "benchmarks.peers.feast_side"
 VERSION = "0.67.0"
 PLACE = Path(".leverframe/peers/feast-0.67")
 PINS = Path(__file__).with_name("feast.txt")
-# Moments of the spine are odd microseconds, those of the history even ones.
-MOMENT = f"make_timestamptz(1356998400000000 + (hash(i * {{salt}}) % {YEAR // 2})::BIGINT * 2 + {{odd}})"
+# Timestamps of the spine are odd microseconds, those of the history even ones.
+TIMESTAMP = f"make_timestamptz(1356998400000000 + (hash(i * {{salt}}) % {YEAR // 2})::BIGINT * 2 + {{odd}})"
 
 TARGETS = {
     "wall_vs_feast_duckdb": 0.1,  # at least ten times faster
@@ -139,8 +139,8 @@ def make(root: Path, labels: int) -> Work:
     def work() -> dict[str, Any]:
         for name, rows in {**spines, "history": labels * 10}.items():
             salt, odd = (17, 0) if name == "history" else (13, 1)
-            moment, path = MOMENT.format(salt=salt, odd=odd), root / f"{name}.parquet"
-            duckdb.execute(MAKE.format(keys=labels // 10, rows=rows, moment=moment, path=path))
+            timestamp, path = TIMESTAMP.format(salt=salt, odd=odd), root / f"{name}.parquet"
+            duckdb.execute(MAKE.format(keys=labels // 10, rows=rows, timestamp=timestamp, path=path))
         return {}
 
     return work

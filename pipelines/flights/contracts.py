@@ -16,7 +16,7 @@ from pandera.api.polars.types import PolarsData
 
 from leverframe.case import Contract, ForeignKey, Freshness, NullRate, SchemaDiff, UniqueKey, Volume
 
-Moment = Annotated[pl.Datetime, "us", "UTC"]
+Timestamp = Annotated[pl.Datetime, "us", "UTC"]
 ORIGINS = ("EWR", "JFK", "LGA")
 CARRIER = r"^[A-Z0-9]{2}$"
 AIRPORT = r"^[A-Z0-9]{3}$"
@@ -37,16 +37,16 @@ class Flights(pa.DataFrameModel):
     origin: str = pa.Field(isin=ORIGINS)
     dest: str = pa.Field(str_matches=AIRPORT)
     distance: int = pa.Field(in_range=(15, 6000))  # miles
-    sched_dep_at: Moment
-    sched_arr_at: Moment
+    sched_dep_at: Timestamp
+    sched_arr_at: Timestamp
     sched_elapsed: int = pa.Field(in_range=(15, 900))  # minutes
-    departed_at: Moment = pa.Field(nullable=True)
-    arrived_at: Moment = pa.Field(nullable=True)
+    departed_at: Timestamp = pa.Field(nullable=True)
+    arrived_at: Timestamp = pa.Field(nullable=True)
     dep_delay: int = pa.Field(nullable=True, in_range=(-120, 2880))  # minutes
     arr_delay: int = pa.Field(nullable=True, in_range=(-180, 2880))  # minutes
     air_time: int = pa.Field(nullable=True, in_range=(10, 900))  # minutes
-    event_time: Moment
-    known_at: Moment
+    event_time: Timestamp
+    known_at: Timestamp
 
     @pa.dataframe_check(name="known_after_event", description="no row is known before it happens")
     @classmethod
@@ -88,8 +88,8 @@ class Weather(pa.DataFrameModel):
     precip: float = pa.Field(nullable=True, in_range=(0, 10))  # inches
     pressure: float = pa.Field(nullable=True, in_range=(850, 1100))  # millibars
     visib: float = pa.Field(nullable=True, in_range=(0, 100))  # miles
-    event_time: Moment
-    known_at: Moment
+    event_time: Timestamp
+    known_at: Timestamp
 
     @pa.check(
         "wind_speed", "wind_gust", name="usual_wind", description="at most 200 miles per hour", raise_warning=True

@@ -17,7 +17,7 @@ NEW_YORK = -5  # hours from UTC in winter, as the table of airports gives them
 
 
 def flights(flights: pl.LazyFrame, airports: pl.LazyFrame) -> pl.LazyFrame:
-    """Return one row a scheduled flight with its moments in UTC and its outcomes in minutes."""
+    """Return one row a scheduled flight with its timestamps in UTC and its outcomes in minutes."""
     zones = airports.select(
         pl.col("faa").alias("dest"), pl.col("tz").cast(pl.Int64).alias("zone"), (pl.col("dst") == "A").alias("summer")
     )

@@ -99,7 +99,7 @@ def write_json(path: Path, content: Any) -> None:
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     """Replace the folder ``path`` by one that holds ``files`` by name, and nothing else.
 
-    The old folder stands until the new one is whole; between the two there is a moment with none.
+    The old folder stands until the new one is whole; between the two there is a short time with none.
     Raises ``DiskError`` where the file system refuses the write.
     """
     fresh, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("part", "old"))

@@ -22,11 +22,11 @@ Tables = Mapping[str, Sequence[Row]]
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 _PARTS = {
-    "hour": lambda moment: moment.hour,
-    "weekday": lambda moment: moment.weekday(),
-    "day": lambda moment: moment.day,
-    "day_of_year": lambda moment: moment.timetuple().tm_yday,
-    "month": lambda moment: moment.month,
+    "hour": lambda timestamp: timestamp.hour,
+    "weekday": lambda timestamp: timestamp.weekday(),
+    "day": lambda timestamp: timestamp.day,
+    "day_of_year": lambda timestamp: timestamp.timetuple().tm_yday,
+    "month": lambda timestamp: timestamp.month,
 }
 
 
@@ -39,7 +39,7 @@ def reference(plan: Plan, spine: Sequence[Row], tables: Tables) -> list[dict[str
 
 
 def _row(plan: Plan, row: Row, tables: Tables) -> dict[str, Any]:
-    as_of = row["event_time"] - plan.ahead
+    as_of = row["event_time"] - plan.lead_time
     found = {name: _known(row[name]) for name in [*plan.keys, *plan.spine_features, *plan.calendar]}
     for step in plan.steps:
         if isinstance(step, Windows):
@@ -74,11 +74,11 @@ def _since(row: Row, known_at: str) -> datetime | None:
 
 
 def _newest_in_time(plan: Plan, corrected: Corrected, spine: Sequence[Row]) -> list[Row]:
-    """Return of each row the newest version that was recorded before the row's own moment, else the first."""
+    """Return of each row the newest version that was recorded before the row's own timestamp, else the first."""
     chosen: dict[int, Row] = {}
     for rows in _of_one(corrected, spine):
         ordered = sorted(rows, key=lambda at: (_recorded(spine[at], corrected), at))
-        in_time = [at for at in ordered if _recorded(spine[at], corrected) < spine[at]["event_time"] - plan.ahead]
+        in_time = [at for at in ordered if _recorded(spine[at], corrected) < spine[at]["event_time"] - plan.lead_time]
         at = in_time[-1] if in_time else ordered[0]
         chosen[at] = spine[at]
     return [chosen[at] for at in sorted(chosen)]
@@ -100,7 +100,7 @@ def _of_one(corrected: Corrected, table: Sequence[Row]) -> list[list[int]]:
 def _known_versions(
     corrected: Corrected, known_at: str, table: Sequence[Row], before: datetime | None
 ) -> list[tuple[datetime, int, list[tuple[datetime, Row]]]]:
-    """Return each event that happened: its place, its row, and its versions with the moments they became known."""
+    """Return each event that happened: its place, its row, and its versions with the timestamps they became known."""
     found = []
     for rows in _of_one(corrected, table):
         seen = []
@@ -155,7 +155,7 @@ def _windows(step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> 
 
 
 def _events(each: Aggregate, step: Windows, row: Row, as_of: datetime, table: Sequence[Row]) -> list[Row]:
-    """Return the events of the window whose value is known, in the order of moments."""
+    """Return the events of the window whose value is known, in the order of timestamps."""
     events = [
         event
         for event in table

@@ -47,7 +47,7 @@ import polars as pl
 
 from leverframe.case import Csv, Function, Source
 
-MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+TIMESTAMP = "%Y-%m-%dT%H:%M:%SZ"
 HOURS = 3_600_000_000  # microseconds
 
 
@@ -60,14 +60,14 @@ def hold(name):
             time.sleep(0.02)
 
 
-def moments(frame, *names):
-    """Return the frame with the named texts as moments."""
-    return frame.with_columns(pl.col(*names).str.to_datetime(MOMENT, time_zone="UTC", time_unit="us"))
+def timestamps(frame, *names):
+    """Return the frame with the named texts as timestamps."""
+    return frame.with_columns(pl.col(*names).str.to_datetime(TIMESTAMP, time_zone="UTC", time_unit="us"))
 
 
 def orders(frame):
     """Return one row an order, with the hours until it was delivered."""
-    timed = moments(frame, "placed_at", "delivered_at")
+    timed = timestamps(frame, "placed_at", "delivered_at")
     took = (pl.col("delivered_at") - pl.col("placed_at")).dt.total_microseconds() / HOURS
     return timed.with_columns(delay_hours=took, known=pl.coalesce("delivered_at", "placed_at"))
 
@@ -87,7 +87,7 @@ SOURCES = {
     "orders": Source(Csv("raw/orders-{month}.csv"), transform=orders, event_time="placed_at", known_at="known"),
     "returns": Source(
         Csv("raw/returns-{month}.csv"),
-        transform=lambda frame: moments(frame, "placed_at", "settled_at"),
+        transform=lambda frame: timestamps(frame, "placed_at", "settled_at"),
         event_time="placed_at",
         known_at="settled_at",
     ),
@@ -474,16 +474,16 @@ def _raw(busy: int) -> dict[str, str]:
 def _month(number: int, busy: int) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """Return orders and returns of one month; desks and far customers are late."""
     draw = np.random.default_rng(number)
-    moment = datetime(2024, number + 1, 1, 6, tzinfo=UTC)
+    timestamp = datetime(2024, number + 1, 1, 6, tzinfo=UTC)
     end = datetime(2024, number + 2, 1, tzinfo=UTC) - timedelta(hours=6)
     orders: list[dict[str, str]] = []
     returns: list[dict[str, str]] = []
-    while moment < end:
+    while timestamp < end:
         order = (number + 1) * 10_000 + len(orders)
         product, customer = list(PRODUCTS)[draw.integers(4)], int(draw.integers(30))
         quantity, price = int(draw.integers(1, 5)), PRODUCTS[product]
         hours = 12 + 30 * (product == "desk") + customer + float(draw.gamma(2.0, 6.0))
-        delivered = moment + timedelta(hours=min(hours, 160))
+        delivered = timestamp + timedelta(hours=min(hours, 160))
         missing = len(orders) % 40 == 39  # never arrived
         orders.append(
             {
@@ -493,7 +493,7 @@ def _month(number: int, busy: int) -> tuple[list[dict[str, str]], list[dict[str,
                 "quantity": str(quantity),
                 "price": f"{price:.2f}",
                 "amount": f"{quantity * price:.2f}",
-                "placed_at": _text(moment),
+                "placed_at": _text(timestamp),
                 "delivered_at": "" if missing else _text(delivered),
             }
         )
@@ -501,14 +501,14 @@ def _month(number: int, busy: int) -> tuple[list[dict[str, str]], list[dict[str,
             back = int(draw.random() < 0.15 + 0.2 * (product == "lamp"))
             settled = _text(delivered + timedelta(hours=2))
             returns.append(
-                {"order_id": str(order), "placed_at": _text(moment), "settled_at": settled, "returned": str(back)}
+                {"order_id": str(order), "placed_at": _text(timestamp), "settled_at": settled, "returned": str(back)}
             )
-        moment += timedelta(minutes=int(draw.integers(30, 150)) / busy)
+        timestamp += timedelta(minutes=int(draw.integers(30, 150)) / busy)
     return orders, returns
 
 
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _text(timestamp: datetime) -> str:
+    return timestamp.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _csv(names: Sequence[str], rows: Sequence[dict[str, str]]) -> str:

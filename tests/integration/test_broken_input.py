@@ -165,7 +165,7 @@ CASES = [
     Case("text for a number, validate", ingested(lambda rows: rows[0].update(quantity="two")), "validate", 14,
          ("`quantity`", "type")),
     Case("wrong type, validate", retyped, "validate", 14, ("`quantity`", "its type is")),
-    Case("text for a moment", raw(lambda rows: rows[0].update(placed_at="yesterday")), "ingest", 13,
+    Case("text for a timestamp", raw(lambda rows: rows[0].update(placed_at="yesterday")), "ingest", 13,
          ("cannot read table `orders`", "yesterday")),
     Case("missing column", raw(lambda rows: [row.pop("delivered_at") for row in rows]), "ingest", 13,
          ("delivered_at",)),

@@ -23,8 +23,8 @@ from leverframe.errors import DefinitionError, LabelError, LeakError, SourceErro
 from tests.fakes.reference import reference
 from tests.integration.worlds import (
     MARCH,
-    MOMENT,
     STAR,
+    TIMESTAMP,
     TYPES,
     WORLD,
     World,
@@ -51,10 +51,10 @@ slow = settings(max_examples=examples(0.6), suppress_health_check=list(HealthChe
 
 
 @slow
-@given(world=worlds(), ahead=st.sampled_from(["0m", "3h"]))
-def test_engine_equals_the_reference_for_every_verb(world: dict[str, Any], ahead: str) -> None:
+@given(world=worlds(), lead_time=st.sampled_from(["0m", "3h"]))
+def test_engine_equals_the_reference_for_every_verb(world: dict[str, Any], lead_time: str) -> None:
     """Ties, duplicate keys, no history, empty windows, nulls, disorder and time zones included."""
-    plan = plan_of(ahead=ahead)
+    plan = plan_of(lead_time=lead_time)
     expected = reference(plan, world["visits"], stored(world))
     actual = built(plan, world)
     assert len(actual) == len(expected)
@@ -91,10 +91,10 @@ def _features(plan: Plan, world: World, number: int) -> dict[str, Any]:
 
 
 @slow
-@given(world=worlds(), chosen=st.integers(0, 7), ahead=st.sampled_from(["0m", "3h"]))
-def test_a_row_needs_nothing_that_arrived_after_its_timestamp(world: World, chosen: int, ahead: str) -> None:
+@given(world=worlds(), chosen=st.integers(0, 7), lead_time=st.sampled_from(["0m", "3h"]))
+def test_a_row_needs_nothing_that_arrived_after_its_timestamp(world: World, chosen: int, lead_time: str) -> None:
     """All other rows of all tables that arrive at as_of or later are taken away: no feature changes."""
-    plan, chosen = plan_of(ahead=ahead), chosen % len(world["visits"])
+    plan, chosen = plan_of(lead_time=lead_time), chosen % len(world["visits"])
     visit = world["visits"][chosen]
     then = {
         table: [row for row in rows if table == "places" or _counts_before(row, "known_at", as_of(plan, visit))]
@@ -107,15 +107,15 @@ def test_a_row_needs_nothing_that_arrived_after_its_timestamp(world: World, chos
 
 def as_of(plan: Plan, row: dict[str, Any]) -> datetime:
     """Return the timestamp that the features of a row are for."""
-    moment: datetime = row["event_time"] - plan.ahead
-    return moment
+    timestamp: datetime = row["event_time"] - plan.lead_time
+    return timestamp
 
 
 @slow
-@given(world=worlds(), chosen=st.integers(0, 7), ahead=st.sampled_from(["0m", "3h"]))
-def test_a_row_never_sees_what_happened_to_itself(world: World, chosen: int, ahead: str) -> None:
+@given(world=worlds(), chosen=st.integers(0, 7), lead_time=st.sampled_from(["0m", "3h"]))
+def test_a_row_never_sees_what_happened_to_itself(world: World, chosen: int, lead_time: str) -> None:
     """Whatever its own outcome is, and that of rows of other tables with its key, before or after its timestamp."""
-    plan, chosen = plan_of(ahead=ahead), chosen % len(world["visits"])
+    plan, chosen = plan_of(lead_time=lead_time), chosen % len(world["visits"])
     visit = world["visits"][chosen]
     other = dict(world)
     seen = {"z": 777.0, "done_at": visit["event_time"] - timedelta(hours=1)}
@@ -234,7 +234,9 @@ def test_a_column_of_two_kinds_is_refused(world: dict[str, Any], tmp_path: Path)
     """Digits read as numbers in one month and as text in another are not quietly made one kind."""
     write_world(world, tmp_path)
     path = tmp_path / layout.raw("events", "2020-02")
-    earlier = pl.DataFrame([world["events"][0]], schema=TYPES["events"] | {"event_time": MOMENT, "known_at": MOMENT})
+    earlier = pl.DataFrame(
+        [world["events"][0]], schema=TYPES["events"] | {"event_time": TIMESTAMP, "known_at": TIMESTAMP}
+    )
     earlier.with_columns(pl.lit("0012").alias("n")).write_parquet(path)
     with pytest.raises(SourceError, match=r"the column `n` is text in 2020-02.parquet of events and int64 in 2020-03"):
         run(plan_of(), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)

@@ -1,4 +1,4 @@
-"""Rows that come again, corrected: what was built for a past moment is what was known then."""
+"""Rows that come again, corrected: what was built for a past timestamp is what was known then."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def built(plan: Plan, world: World, root: Path) -> list[dict[str, Any]]:
 
 
 @slow
-@given(world=corrected_worlds(), ahead=st.sampled_from(["0m", "3h"]))
-def test_engine_equals_the_reference_for_every_verb(world: World, ahead: str) -> None:
+@given(world=corrected_worlds(), lead_time=st.sampled_from(["0m", "3h"]))
+def test_engine_equals_the_reference_for_every_verb(world: World, lead_time: str) -> None:
     """Versions in any order, late, at once, moved to another key, taken back and given again."""
-    plan = plan_of(CORRECTED, ahead=ahead)
+    plan = plan_of(CORRECTED, lead_time=lead_time)
     expected = reference(plan, world["visits"], stored(world))
     with tempfile.TemporaryDirectory() as folder:
         actual = built(plan, world, Path(folder))
@@ -120,7 +120,7 @@ def test_an_event_can_be_taken_back_and_move_to_another_key(world: World, tmp_pa
 
 
 def test_all_versions_of_a_label_are_kept_and_the_newest_is_shown(world: World, tmp_path: Path) -> None:
-    """What a training set takes of them depends on its moment."""
+    """What a training set takes of them depends on its timestamp."""
     first, *_ = built(plan_of(CORRECTED), corrected(world, "outcomes", 5, y=0.0), tmp_path)
     later = AT + timedelta(hours=5)
     assert (first["high"], first["high_known_at"]) == (0, later)
@@ -203,7 +203,7 @@ def test_versions_need_a_timestamp_to_be_put_in_order(world: World, tmp_path: Pa
 
 
 def trained(plan: Plan, world: World, then: datetime) -> list[dict[str, Any]]:
-    """Return the rows before ``then`` of a training set of that moment, by their key."""
+    """Return the rows before ``then`` of a training set of that timestamp, by their key."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         if not world["visits"]:

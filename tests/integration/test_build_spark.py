@@ -89,11 +89,13 @@ def equal_everywhere(plan: Plan, engine: Engine, root: Path, expected: list[dict
     return ours.height * ours.width
 
 
-@pytest.mark.parametrize("ahead", ["0m", "3h"])
-def test_spark_equals_duckdb_and_the_reference_for_every_verb(spark: SparkEngine, tmp_path: Path, ahead: str) -> None:
+@pytest.mark.parametrize("lead_time", ["0m", "3h"])
+def test_spark_equals_duckdb_and_the_reference_for_every_verb(
+    spark: SparkEngine, tmp_path: Path, lead_time: str
+) -> None:
     """Many worlds in the same tables: ties, nulls, duplicates, empty windows, disorder and time zones included."""
     star = batched_star()
-    plan = compile_star(Star.model_validate(star | {"spine": star["spine"] | {"ahead": ahead}}))
+    plan = compile_star(Star.model_validate(star | {"spine": star["spine"] | {"lead_time": lead_time}}))
     many = [numbered(number, world) for number, world in enumerate(drawn(120))]
     write_world({table: [row for world in many for row in world[table]] for table in many[0]}, tmp_path)
     expected = [row for world in many for row in reference(plan, world["visits"], stored(world))]
@@ -187,7 +189,7 @@ def test_the_file_is_of_the_form_that_duckdb_writes(spark: SparkEngine, tmp_path
 
 
 def test_whole_numbers_texts_and_ties_survive(spark: SparkEngine, tmp_path: Path) -> None:
-    """Neighbours above 2**53 stay apart; of events at one moment the last row of the last file counts."""
+    """Neighbours above 2**53 stay apart; of events at one timestamp the last row of the last file counts."""
     world, at = small_world(), datetime(2020, 3, 1, 4, tzinfo=UTC)
     event = world["events"][0] | dict.fromkeys(("seen_at", "known_at"), at + timedelta(hours=2))
     early = [event | {"n": 2**60 + number, "t": f"t{number}", "event_time": at} for number in range(40)]

@@ -28,8 +28,8 @@ from leverframe.errors import DefinitionError, SourceError
 from tests.fakes.reference import reference
 from tests.integration.worlds import (
     MARCH,
-    MOMENT,
     STAR,
+    TIMESTAMP,
     WORLD,
     ZONE,
     World,
@@ -124,7 +124,7 @@ def test_a_time_is_refused_with_the_line_that_mends_it(kind: str, tmp_path: Path
     assert value == (datetime(2020, 3, 3, 4, 59, tzinfo=UTC) if kind == "date" else NOON)
 
 
-@pytest.mark.parametrize("dtype", [pl.Null(), pl.String(), MOMENT])
+@pytest.mark.parametrize("dtype", [pl.Null(), pl.String(), TIMESTAMP])
 @pytest.mark.parametrize("months", [WORLD.groups(), [MARCH]])
 def test_a_fact_that_nobody_knows_yet_never_counts(dtype: pl.DataType, months: list[Partition], tmp_path: Path) -> None:
     """A column without any value has no type of its own, in a file of CSV or of pandas, in one month or in all."""
@@ -144,7 +144,7 @@ def test_a_fact_that_nobody_knows_yet_never_counts(dtype: pl.DataType, months: l
 
 def ingested(root: Path, **columns: pl.Series) -> pl.DataFrame:
     """Ingest March of a table with these columns besides its times, and return what was written."""
-    rows = {"at": pl.Series([NOON, NOON], dtype=MOMENT)} | columns
+    rows = {"at": pl.Series([NOON, NOON], dtype=TIMESTAMP)} | columns
     source = Source(Function(lambda _: rows), event_time="at", known_at="at")
     ingest({"events": source}, MARCH, WORLD, PolarsFrames(root, arrow_table), root)
     return pl.read_parquet(root / layout.raw("events", str(MARCH)))
@@ -156,7 +156,7 @@ def test_ingest_writes_every_timestamp_in_microseconds_of_utc(unit: Any, zone: s
     """Those of facts too, whatever pandas or a database gives; null stays null."""
     given = pl.Series([NOON, None]).dt.convert_time_zone(zone).dt.cast_time_unit(unit)
     frame = ingested(tmp_path, seen_at=given, at=pl.Series([NOON, NOON]).dt.convert_time_zone(zone).cast(given.dtype))
-    assert {frame.schema[name] for name in ("seen_at", "at", "event_time", "known_at")} == {MOMENT}
+    assert {frame.schema[name] for name in ("seen_at", "at", "event_time", "known_at")} == {TIMESTAMP}
     assert frame["seen_at"].to_list() == [NOON, None]
     assert frame["event_time"].to_list() == [NOON, NOON]
 

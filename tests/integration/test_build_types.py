@@ -31,7 +31,7 @@ from leverframe.errors import DefinitionError, LeverframeError, SourceError
 from leverframe.serving.row import RowByRow
 from tests.fakes.reference import reference
 from tests.integration.typed_worlds import TypedWorld, typed_worlds
-from tests.integration.worlds import MARCH, MOMENT, WORLD, ZONE
+from tests.integration.worlds import MARCH, TIMESTAMP, WORLD, ZONE
 
 MANY = 300 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
 
@@ -97,9 +97,9 @@ def small(
     months = events if isinstance(events, dict) else {"2020-03": events}
     for month in ("2020-01", "2020-02", "2020-03"):
         frame = months.get(month, next(iter(months.values())).clear())
-        at = pl.lit(AT - timedelta(days=3 if month != "2020-03" else 0), MOMENT)
+        at = pl.lit(AT - timedelta(days=3 if month != "2020-03" else 0), TIMESTAMP)
         _write(root / layout.raw("events", month), frame.with_columns(event_time=at, known_at=at))
-        later = pl.lit(AT + timedelta(hours=1), MOMENT)
+        later = pl.lit(AT + timedelta(hours=1), TIMESTAMP)
         _write(root / layout.raw("visits", month), pl.DataFrame(visits).with_columns(event_time=later, known_at=later))
     for name, frame in tables.items():
         _write(root / layout.raw(name, layout.STATIC), frame)

@@ -27,7 +27,7 @@ from leverframe.domain.features.online import Span, about, microseconds_of, onli
 from leverframe.domain.features.parity import Parity, refuse
 from leverframe.domain.features.parity import run as compare
 from leverframe.domain.features.plan import Plan, Step, Windows, compile_star
-from leverframe.domain.features.request import Requests, moment, parsed, required
+from leverframe.domain.features.request import Requests, parsed, required, timestamp
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.star import Star
 from leverframe.domain.features.vector import answered, vectors
@@ -78,13 +78,13 @@ def parity(plan: Plan, root: Path, online: Plan | None = None) -> Parity:
 
 
 @pytest.mark.parametrize(("star", "types"), [(STAR, TYPES), (CORRECTED, CORRECTED_TYPES)], ids=["once", "corrected"])
-@pytest.mark.parametrize("ahead", ["0s", "3h"])
+@pytest.mark.parametrize("lead_time", ["0s", "3h"])
 def test_many_worlds_have_the_values_of_the_reference(
-    star: dict[str, Any], types: dict[str, dict[str, Any]], ahead: str, tmp_path: Path
+    star: dict[str, Any], types: dict[str, dict[str, Any]], lead_time: str, tmp_path: Path
 ) -> None:
     """Late rows, early facts and own events of many worlds in the same tables, at the build and at request time."""
     batched = batched_star(star)
-    plan = compile_star(Star.model_validate(batched | {"spine": batched["spine"] | {"ahead": ahead}}))
+    plan = compile_star(Star.model_validate(batched | {"spine": batched["spine"] | {"lead_time": lead_time}}))
     many = drawn(MANY // 4, corrected_worlds() if star is CORRECTED else worlds())
     for number, part in enumerate(many[start : start + 100] for start in range(0, len(many), 100)):
         root = tmp_path / str(number)
@@ -101,9 +101,9 @@ def test_many_worlds_have_the_values_of_the_reference(
 
 @slow
 @given(worlds(), st.sampled_from(["0s", "45m", "2d"]))
-def test_a_request_gets_what_the_build_gave_to_the_last_bit(world: World, ahead: str) -> None:
-    """Every verb, with nulls, ties, empty windows, text and number keys, and rows known ahead."""
-    plan = plan_of(ahead=ahead)
+def test_a_request_gets_what_the_build_gave_to_the_last_bit(world: World, lead_time: str) -> None:
+    """Every verb, with nulls, ties, empty windows, text and number keys, and rows known lead_time."""
+    plan = plan_of(lead_time=lead_time)
     with TemporaryDirectory() as folder:
         write_world(world, Path(folder))
         found = parity(plan, Path(folder))
@@ -149,9 +149,9 @@ def test_a_request_with_a_key_of_another_type_is_refused(tmp_path: Path) -> None
 
 @slow
 @given(corrected_worlds(), st.sampled_from(["0s", "2d"]))
-def test_a_request_gets_what_the_build_gave_of_events_that_were_corrected(world: World, ahead: str) -> None:
+def test_a_request_gets_what_the_build_gave_of_events_that_were_corrected(world: World, lead_time: str) -> None:
     """Versions that came late, moved to another key, or took an event back."""
-    plan = plan_of(CORRECTED, ahead=ahead)
+    plan = plan_of(CORRECTED, lead_time=lead_time)
     with TemporaryDirectory() as folder:
         write_world(world, Path(folder), CORRECTED_TYPES)
         found = parity(plan, Path(folder))
@@ -162,7 +162,7 @@ def test_a_request_gets_what_the_build_gave_of_events_that_were_corrected(world:
 @slow
 @given(worlds(), st.integers(0, 30))
 def test_a_snapshot_taken_in_between_answers_as_the_whole_one_does_until_then(world: World, day: int) -> None:
-    """What becomes known after the snapshot was taken changes nothing for earlier moments."""
+    """What becomes known after the snapshot was taken changes nothing for earlier timestamps."""
     _in_between(world, day, plan_of(), TYPES)
 
 
@@ -175,9 +175,9 @@ def test_a_correction_after_the_snapshot_changes_nothing_for_earlier_moments(wor
 
 @settings(slow, max_examples=examples(0.25))
 @given(worlds(), st.sampled_from(["0s", "45m", "2d"]))
-def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, ahead: str) -> None:
+def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, lead_time: str) -> None:
     """The way of single requests, over every verb: no value differs, and the same keys are counted as missing."""
-    plan = plan_of(included(), ahead=ahead)
+    plan = plan_of(included(), lead_time=lead_time)
     with TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(world, root)
@@ -189,9 +189,9 @@ def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, ahea
         as_of = np.ma.getdata(rows["as_of"])
         many = vectors(plan, store, Requests({name: rows[name] for name in required(plan)}, as_of))
         plain = {name: np.ma.asarray(rows[name]).tolist() for name in required(plan)}
-        for row, moment_of_row in enumerate(as_of.tolist()):
+        for row, timestamp_of_row in enumerate(as_of.tolist()):
             fields = {name: values[row] for name, values in plain.items()}
-            found = single.vector(fields, moment_of_row, Counter())
+            found = single.vector(fields, timestamp_of_row, Counter())
             assert found is not None
             for name, values in many.items():
                 one, other = found[name], np.ma.asarray(values).tolist()[row]
@@ -287,7 +287,7 @@ def test_a_request_in_text_is_answered_with_provenance(tmp_path: Path) -> None:
     """Values, their table and key, the rows that were read, and where each window opens."""
     plan, store = small(tmp_path)
     fields = {"id": "9", "k": "a", "g": "0", "x": ""}
-    answer = answered(plan, store, parsed(plan, fields, moment("2020-03-02T08:30-05:00"), store.about()))
+    answer = answered(plan, store, parsed(plan, fields, timestamp("2020-03-02T08:30-05:00"), store.about()))
     told = {each.feature: each for each in answer.origins}
     assert list(answer.values) == plan.features()
     assert answer.values["x"] is None
@@ -307,7 +307,7 @@ def test_a_feature_given_by_its_name_goes_before_the_snapshot(tmp_path: Path) ->
     """As a forecast of the weather would be, which no table has yet."""
     plan, store = small(tmp_path)
     fields = {"id": "9", "k": "a", "g": "0", "x": "1.5", "state_level": "7.5", "state_mode": "on"}
-    answer = answered(plan, store, parsed(plan, fields, moment("2020-03-02T12:00Z"), store.about()))
+    answer = answered(plan, store, parsed(plan, fields, timestamp("2020-03-02T12:00Z"), store.about()))
     assert (answer.values["state_level"], answer.values["state_mode"]) == (7.5, "on")
     assert next(each.table for each in answer.origins if each.feature == "state_level") == "request"
 
@@ -321,7 +321,7 @@ def test_a_feature_given_by_its_name_goes_before_the_snapshot(tmp_path: Path) ->
         ({"k": "a", "g": "0", "x": "1", "kk": "1"}, "2020-03-02T12:00Z", "`kk` is no field"),
         ({"k": "a", "g": "zero", "x": "1"}, "2020-03-02T12:00Z", "`g` is a number, not `zero`"),
         ({"k": "a", "g": "0", "x": "1"}, "2020-03-02T12:00", "no time zone"),
-        ({"k": "a", "g": "0", "x": "1"}, "noon", "no moment"),
+        ({"k": "a", "g": "0", "x": "1"}, "noon", "no timestamp"),
         ({"id": "9", "k": "a", "g": "0", "x": "1"}, "2019-03-02T12:00Z", "cannot answer for 2019-03-02"),
     ],
 )
@@ -331,7 +331,7 @@ def test_a_request_that_cannot_be_answered_is_refused(
     """What is lacking or wrong is named; nothing is guessed."""
     plan, store = small(tmp_path)
     with pytest.raises(RequestError) as refused:
-        answered(plan, store, parsed(plan, fields, moment(at), store.about()))
+        answered(plan, store, parsed(plan, fields, timestamp(at), store.about()))
     assert said in refused.value.what
 
 
@@ -339,7 +339,7 @@ def test_another_definition_or_a_missing_month_is_refused(tmp_path: Path) -> Non
     """A snapshot of another star.yaml is not opened; a month that is not there is named."""
     small(tmp_path)
     with pytest.raises(SnapshotError, match="cannot be used"):
-        SnapshotFile(tmp_path / "snapshot.bin", spec=plan_of(ahead="1h").spec)
+        SnapshotFile(tmp_path / "snapshot.bin", spec=plan_of(lead_time="1h").spec)
     (tmp_path / "data/raw/events/2020-02.parquet").unlink()
     with pytest.raises(SourceError, match=r"2020-02\.parquet is missing"):
         taken(plan_of(), tmp_path)

@@ -32,15 +32,15 @@ ROWS: dict[str, list[Any]] = {
 TIMES = {"at": pl.Series([datetime(2021, 3, 1, tzinfo=UTC)]), "told": pl.Series([datetime(2021, 3, 1, tzinfo=UTC)])}
 
 
-def moments(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the frame with its two times as moments."""
+def timestamps(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the frame with its two times as timestamps."""
     texts = pl.col("at", "told").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC", time_unit="ms")
     return frame.with_columns(texts)
 
 
 def source(read: Reader, **changes: Any) -> Source:
     """Return a timed source."""
-    given: dict[str, Any] = {"transform": moments, "event_time": "at", "known_at": "told"} | changes
+    given: dict[str, Any] = {"transform": timestamps, "event_time": "at", "known_at": "told"} | changes
     return Source(read, **given)
 
 

@@ -1,4 +1,4 @@
-"""Killed at any moment, the pipeline leaves nothing running and nothing half written.
+"""Killed at any timestamp, the pipeline leaves nothing running and nothing half written.
 
 Every process that is ended here is one that the test itself started, told by number and start.
 """

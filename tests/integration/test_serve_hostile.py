@@ -203,8 +203,8 @@ def test_a_body_that_is_small_and_holds_too_much(server: Besieged, name: str, pa
 def test_all_columns_and_a_key_are_refused(server: Besieged) -> None:
     """A request that has neither form, but more than one of them, was an error of the server."""
     table = pl.read_parquet(server.shop.root / "data/training/holdout.parquet").head(1)
-    moment = {"name": "as_of", "shape": [1, 1], "datatype": "BYTES", "data": ["2024-05-01T00:00Z"]}
-    found, content = server.ask(json.dumps({"inputs": [*tensors(server.shop, table), moment]}).encode())
+    timestamp = {"name": "as_of", "shape": [1, 1], "datatype": "BYTES", "data": ["2024-05-01T00:00Z"]}
+    found, content = server.ask(json.dumps({"inputs": [*tensors(server.shop, table), timestamp]}).encode())
     assert found == 400
     assert "`as_of` beside all feature columns" in content["error"]
 

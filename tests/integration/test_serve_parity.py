@@ -43,10 +43,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, p
 
 
 def by_keys(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return rows as a request by entity keys, at the moments at which training looked."""
-    moments = table["as_of"].dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+    """Return rows as a request by entity keys, at the timestamps at which training looked."""
+    timestamps = table["as_of"].dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
     columns = {"customer": table["customer"], "product": table["product"], "quantity": table["quantity"],
-               "amount": table["amount"], "as_of": moments}  # fmt: skip
+               "amount": table["amount"], "as_of": timestamps}  # fmt: skip
     return [
         {
             "name": name,

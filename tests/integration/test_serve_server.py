@@ -138,7 +138,7 @@ def test_only_the_outputs_that_are_wanted_come(server: Server) -> None:
 
 
 def test_entity_keys_are_answered_as_their_columns(server: Server) -> None:
-    """By keys at the moment of the snapshot: the golden rows, whose answers scikit-learn gave, by REST and gRPC."""
+    """By keys at the timestamp of the snapshot: the golden rows, whose answers scikit-learn gave, by REST and gRPC."""
     lines = (server.shop.root / "models/bundle/golden.jsonl").read_text().splitlines()
     rows = [each for each in map(json.loads, lines) if each["form"] == "keys"]
     client = server.triton()
@@ -218,9 +218,9 @@ def hostile(server: Server) -> Iterator[tuple[str, bytes, dict[str, str]]]:
         "data null": body({**text, "data": None}, *rest),
         "data an object": body({**text, "data": {"0": "lamp"}}, *rest),
         "nothing for a column that is never missing": body({**text, "data": [None]}, *rest),
-        "a moment that is none": body(*[each for each in good if each["name"] != "as_of"],
+        "a timestamp that is none": body(*[each for each in good if each["name"] != "as_of"],
                                       {"name": "as_of", "shape": [1], "datatype": "BYTES", "data": ["tomorrow"]}),
-        "a moment before the snapshot": body(*[each for each in good if each["name"] != "as_of"],
+        "a timestamp before the snapshot": body(*[each for each in good if each["name"] != "as_of"],
             {"name": "as_of", "shape": [1], "datatype": "BYTES", "data": ["1999-01-01T00:00Z"]}),
     }.items():  # fmt: skip
         yield name, data, {}

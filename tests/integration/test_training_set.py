@@ -25,7 +25,7 @@ from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, LabelError, LeverframeError, SourceError
 from leverframe.settings.params import FeaturesSettings, PartitionRange
 
-MOMENT = pl.Datetime("us", "UTC")
+TIMESTAMP = pl.Datetime("us", "UTC")
 FIRST, SECOND = Partition.of("2021-01"), Partition.of("2021-02")
 MONTHS = Partitions(Partition.of("2020-12"), SECOND, "month", "UTC")
 BUILT = Partitions(FIRST, SECOND, "month", "UTC")
@@ -65,11 +65,11 @@ def root(tmp_path: Path) -> Path:
                 "shop": ["a" if day % 2 else "b" for day in range(days)],
                 "size": [float(day) if day % 5 else None for day in range(days)],
                 "sold_at": sold,
-                "amount": [day % 10 if moment else None for day, moment in enumerate(sold)],
+                "amount": [day % 10 if timestamp else None for day, timestamp in enumerate(sold)],
                 "event_time": at,
-                "known_at": [moment or each for moment, each in zip(sold, at, strict=True)],
+                "known_at": [timestamp or each for timestamp, each in zip(sold, at, strict=True)],
             },
-            schema_overrides={"sold_at": MOMENT, "event_time": MOMENT, "known_at": MOMENT},
+            schema_overrides={"sold_at": TIMESTAMP, "event_time": TIMESTAMP, "known_at": TIMESTAMP},
         )
         path = tmp_path / layout.raw("visits", str(month))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def test_rows_are_split_by_time_and_counted(root: Path) -> None:
 
 
 def test_the_same_twice_is_the_same_bytes(root: Path) -> None:
-    """Nothing of the run, its threads or its moment shows in the files."""
+    """Nothing of the run, its threads or its timestamp shows in the files."""
     split(plan(), features(), MONTHS, DuckDBSplitter(), Disk(root).exists, root)
     before = (root / layout.TRAIN).read_bytes(), (root / layout.features("2021-02")).read_bytes()
     run(plan(), SECOND, BUILT, DuckDBEngine(threads=1), Disk(root).exists, root)

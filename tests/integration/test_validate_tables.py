@@ -442,11 +442,11 @@ class TestStatistics:
 
     def test_days_begin_in_the_zone(self, tmp_path: Path) -> None:
         """Midnight in New York is not midnight UTC."""
-        moments = [datetime(2020, 1, 2, 4, 59, tzinfo=UTC), datetime(2020, 1, 2, 5, tzinfo=UTC)]
-        frame = pl.DataFrame({"event_time": moments})
+        timestamps = [datetime(2020, 1, 2, 4, 59, tzinfo=UTC), datetime(2020, 1, 2, 5, tzinfo=UTC)]
+        frame = pl.DataFrame({"event_time": timestamps})
         found = DuckDBStatistician(1).measure(self.survey(put(tmp_path, "t", "static", frame))).current
         assert [(str(day), rows) for day, rows in found.daily] == [("2020-01-01", 1), ("2020-01-02", 1)]
-        assert found.newest == moments[1]
+        assert found.newest == timestamps[1]
 
     def test_keys_with_nulls_are_not_judged(self, tmp_path: Path) -> None:
         """And a question about a column that is not there has no answer."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan, compile_star
 from leverframe.domain.features.star import Star
-from tests.integration.worlds import MOMENT, WORLD, in_month
+from tests.integration.worlds import TIMESTAMP, WORLD, in_month
 
 FUNCTIONS = ["count", "distinct", "last", "sum", "mean", "min", "max", "share_above"]
 NAMES = [
@@ -147,7 +147,7 @@ def typed_worlds(draw: Any) -> TypedWorld:
             settled = {"id": row["id"], "y": _value(draw, label), "seen_at": at + timedelta(hours=1)}
             tables["outcomes"].append(settled | _times(at, month))
         types["visits"][str(month)] = {"id": pl.String, k: TYPES[own][0], x: TYPES[kinds[x]][0]} | _TIMES
-        types["outcomes"][str(month)] = {"id": pl.String, "y": TYPES[label][0], "seen_at": MOMENT} | _TIMES
+        types["outcomes"][str(month)] = {"id": pl.String, "y": TYPES[label][0], "seen_at": TIMESTAMP} | _TIMES
         key, value = _month_type(draw, theirs), _month_type(draw, fact)
         for number in range(draw(st.integers(0, 4))):
             at = (
@@ -155,7 +155,7 @@ def typed_worlds(draw: Any) -> TypedWorld:
             )
             event = {k: _value(draw, key), w: _value(draw, value), "seen_at": at} | _times(at, month)
             tables["events"].append(event)
-        types["events"][str(month)] = {k: TYPES[key][0], w: TYPES[value][0], "seen_at": MOMENT} | _TIMES
+        types["events"][str(month)] = {k: TYPES[key][0], w: TYPES[value][0], "seen_at": TIMESTAMP} | _TIMES
     held = draw(st.lists(TYPES[theirs][1], max_size=4))
     unique = [each for number, each in enumerate(held) if each not in held[:number]]
     tables["places"] = [{g: each, size: _value(draw, kinds[size]), "__month": layout.STATIC} for each in unique]
@@ -163,7 +163,7 @@ def typed_worlds(draw: Any) -> TypedWorld:
     return TypedWorld(star, tables, types)
 
 
-_TIMES = {"event_time": MOMENT, "known_at": MOMENT}
+_TIMES = {"event_time": TIMESTAMP, "known_at": TIMESTAMP}
 
 
 def _times(at: datetime, month: Any) -> dict[str, Any]:

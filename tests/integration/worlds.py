@@ -20,14 +20,14 @@ World = dict[str, list[dict[str, Any]]]
 DECEMBER, JANUARY, MARCH = (Partition.of(key) for key in ("2019-12", "2020-01", "2020-03"))
 ZONE = "America/New_York"
 WORLD = Partitions(DECEMBER, MARCH, "month", ZONE)  # the months of every world
-MOMENT = pl.Datetime("us", "UTC")
+TIMESTAMP = pl.Datetime("us", "UTC")
 TYPES: dict[str, dict[str, Any]] = {
-    "visits": {"id": pl.Int64, "k": pl.String, "g": pl.Int64, "x": pl.Float64, "z": pl.Float64, "done_at": MOMENT},
-    "events": {"k": pl.String, "g": pl.Int64, "v": pl.Float64, "n": pl.Int64, "t": pl.String, "seen_at": MOMENT},
+    "visits": {"id": pl.Int64, "k": pl.String, "g": pl.Int64, "x": pl.Float64, "z": pl.Float64, "done_at": TIMESTAMP},
+    "events": {"k": pl.String, "g": pl.Int64, "v": pl.Float64, "n": pl.Int64, "t": pl.String, "seen_at": TIMESTAMP},
     "states": {"who": pl.String, "level": pl.Float64, "mode": pl.String},
     "places": {"k": pl.String, "size": pl.Int64},
-    "outcomes": {"id": pl.Int64, "y": pl.Float64, "settled_at": MOMENT},
-    "notes": {"id": pl.Int64, "k": pl.String, "v": pl.Float64, "t": pl.String, "read_at": MOMENT},
+    "outcomes": {"id": pl.Int64, "y": pl.Float64, "settled_at": TIMESTAMP},
+    "notes": {"id": pl.Int64, "k": pl.String, "v": pl.Float64, "t": pl.String, "read_at": TIMESTAMP},
 }
 STAR: dict[str, Any] = {
     "entities": {"visit": ["id"], "place": ["k"], "pair": ["k", "g"], "slot": ["k", "hour"]},
@@ -88,7 +88,7 @@ STAR: dict[str, Any] = {
 }
 
 # The same star, of whose tables three come again corrected.
-_RECORDED = {"recorded_at": MOMENT}
+_RECORDED = {"recorded_at": TIMESTAMP}
 CORRECTED_TYPES: dict[str, dict[str, Any]] = TYPES | {
     "visits": TYPES["visits"] | _RECORDED,
     "events": TYPES["events"] | {"e": pl.Int64} | _RECORDED,
@@ -106,10 +106,10 @@ CORRECTED: dict[str, Any] = STAR | {
     },
 }
 
-# Few places, few moments on a coarse grid: ties, duplicates and empty windows are the common case.
+# Few places, few timestamps on a coarse grid: ties, duplicates and empty windows are the common case.
 start = datetime(2020, 2, 28, tzinfo=UTC)
 MORNING = datetime(2020, 3, 1, 5, tzinfo=UTC)  # at which March begins in New York
-moments = st.one_of(
+timestamps = st.one_of(
     st.integers(0, 40).map(lambda step: start + timedelta(hours=step * 2)),
     st.integers(0, 400).map(lambda step: start + timedelta(minutes=step * 15)),
     st.integers(0, 60).map(lambda day: datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=day)),
@@ -127,7 +127,7 @@ numbers = st.one_of(
 
 @st.composite
 def visits(draw: Any) -> list[dict[str, Any]]:
-    """Draw visits of March, in no order, two of them maybe at one moment."""
+    """Draw visits of March, in no order, two of them maybe at one timestamp."""
     steps = draw(st.lists(st.integers(0, 70), min_size=1, max_size=8))
     at = [MORNING + timedelta(minutes=step * 30) for step in steps]
     rows = [
@@ -144,7 +144,8 @@ events = st.lists(
             "k": k, "g": g, "v": v, "n": n, "t": t, "event_time": at, "known_at": at + late,
             "seen_at": at + lag if seen else None,
         },
-        moments, delays, delays, places, st.integers(0, 1), numbers, st.one_of(st.none(), st.integers(-(2**60), 2**60)),
+        timestamps, delays, delays, places, st.integers(0, 1), numbers,
+        st.one_of(st.none(), st.integers(-(2**60), 2**60)),
         st.sampled_from(["p", "q", None]), st.integers(0, 9).map(bool),
     ),
     max_size=30,
@@ -154,7 +155,7 @@ states = st.lists(
         lambda at, lag, who, level, mode: {
             "who": who, "level": level, "mode": mode, "event_time": at, "known_at": at + lag
         },
-        moments | st.integers(0, 40).map(lambda hours: MORNING - timedelta(days=3) + timedelta(hours=hours)),
+        timestamps | st.integers(0, 40).map(lambda hours: MORNING - timedelta(days=3) + timedelta(hours=hours)),
         delays | st.just(timedelta(days=3)),  # often later than the tolerance, and then the newest that is known
         places, numbers, st.sampled_from(["on", "off", None]),
     ),
@@ -166,7 +167,7 @@ notes = st.lists(
             "id": id_, "k": k, "v": v, "t": t, "event_time": at, "known_at": at + late,
             "read_at": at + lag if seen else None,
         },
-        moments, delays, delays, st.none() | st.integers(0, 8), places, numbers,
+        timestamps, delays, delays, st.none() | st.integers(0, 8), places, numbers,
         st.sampled_from(["p", "q", None]), st.integers(0, 9).map(bool),
     ),
     max_size=20,
@@ -183,7 +184,7 @@ def worlds(draw: Any) -> World:
     ]  # maybe before the visit
     outcomes = [
         {"id": each, "y": draw(numbers), "event_time": at, "known_at": at + draw(delays)}
-        | {"settled_at": draw(st.one_of(st.none(), moments))}
+        | {"settled_at": draw(st.one_of(st.none(), timestamps))}
         for each, at in zip(settled, happened, strict=True)
     ]
     return {
@@ -209,7 +210,7 @@ def corrected_worlds(draw: Any) -> World:
         "notes": ["id", "k", "v", "t"],
     }
     for table, columns in change.items():
-        rows = [row | {"recorded_at": draw(st.none() | moments)} for row in world[table]]
+        rows = [row | {"recorded_at": draw(st.none() | timestamps)} for row in world[table]]
         again = draw(st.lists(st.sampled_from(rows), max_size=10)) if rows else []
         rows += [_corrected(draw, row, draw(st.sets(st.sampled_from(columns)))) for row in again]
         world[table] = draw(st.permutations(rows))
@@ -217,12 +218,12 @@ def corrected_worlds(draw: Any) -> World:
 
 
 def _corrected(draw: Any, row: dict[str, Any], columns: set[str]) -> dict[str, Any]:
-    """Draw another version of a row; what it says of the moment may be new, or that nothing happened."""
+    """Draw another version of a row; what it says of the timestamp may be new, or that nothing happened."""
     drawn = {
         "k": places, "x": numbers, "v": numbers, "y": numbers, "z": numbers, "t": st.sampled_from(["p", "q", None]),
         "n": st.none() | st.integers(-3, 3), "id": st.none() | st.integers(0, 8),
     }  # fmt: skip
-    new = {name: draw(drawn[name]) for name in sorted(columns)} | {"recorded_at": draw(st.none() | moments)}
+    new = {name: draw(drawn[name]) for name in sorted(columns)} | {"recorded_at": draw(st.none() | timestamps)}
     for known in ("done_at", "seen_at", "settled_at", "read_at"):
         if known in row and draw(st.booleans()):
             new[known] = draw(st.none() | st.just(row["event_time"] + draw(delays)))
@@ -239,7 +240,7 @@ def plan_of(star: dict[str, Any] = STAR, **spine: Any) -> Plan:
 def write_world(world: World, root: Path, types: dict[str, dict[str, Any]] = TYPES) -> None:
     """Write every table as the ingest stage would: months by event_time in New York, rows as they stand."""
     for table, rows in world.items():
-        timed = {} if table == "places" else {"event_time": MOMENT, "known_at": MOMENT}
+        timed = {} if table == "places" else {"event_time": TIMESTAMP, "known_at": TIMESTAMP}
         number = {"w": pl.Int64} if rows and "w" in rows[0] else {}
         schema = number | types[table] | timed
         for month in [None] if table == "places" else WORLD.groups():
@@ -249,9 +250,9 @@ def write_world(world: World, root: Path, types: dict[str, dict[str, Any]] = TYP
             pl.DataFrame(inside, schema=schema, orient="row").write_parquet(path)
 
 
-def in_month(moment: datetime, month: Partition) -> bool:
-    """Tell whether a moment lies in a month of New York."""
-    return month.start(ZONE) <= moment < month.plus(1).start(ZONE)
+def in_month(timestamp: datetime, month: Partition) -> bool:
+    """Tell whether a timestamp lies in a month of New York."""
+    return month.start(ZONE) <= timestamp < month.plus(1).start(ZONE)
 
 
 def stored(world: World) -> World:
@@ -262,8 +263,8 @@ def stored(world: World) -> World:
     }
 
 
-def _month_of(moment: datetime) -> str:
-    return next(str(month) for month in WORLD.groups() if in_month(moment, month))
+def _month_of(timestamp: datetime) -> str:
+    return next(str(month) for month in WORLD.groups() if in_month(timestamp, month))
 
 
 def close(ours: Any, theirs: Any) -> bool:

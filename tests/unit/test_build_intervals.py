@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from leverframe.domain.features.intervals import FOREVER, Own, Versions, over_versions
 from leverframe.domain.features.plan import Aggregate
-from leverframe.domain.features.windows import Column, Moments, over_events
+from leverframe.domain.features.windows import Column, Timestamps, over_events
 from tests.unit.test_build_windows import PLAIN, rows, values
 
 # An event: its place, and for each version the time until it became known, its key and its value.
@@ -49,9 +49,9 @@ def test_each_function_equals_plain_python(
     """Versions known at once, moved to another key, without a value, or a row's own, and rows in no order included."""
     versions, column = _laid_out(events)
     own = Own(_numbers(data, len(asking)), _numbers(data, len(column))) if data.draw(st.booleans()) else None
-    moments = Moments(np.array([r[0] for r in asking], np.int64), np.array([r[1] for r in asking], np.int64))
+    timestamps = Timestamps(np.array([r[0] for r in asking], np.int64), np.array([r[1] for r in asking], np.int64))
     what = Aggregate("a", "v", function, timedelta(microseconds=window), 0.5)
-    made = over_versions([what], {"v": Column(column)}, versions, moments, own)["a"]
+    made = over_versions([what], {"v": Column(column)}, versions, timestamps, own)["a"]
     finest = float(np.nan_to_num(np.abs(column)).max(initial=0.0)) * 2.0**-140
     for number, ((code, at), value) in enumerate(zip(asking, made, strict=True)):
         seen = [
@@ -81,15 +81,15 @@ def test_without_corrections_it_is_the_other_kernel_to_the_last_bit(
     function: str, events: list[tuple[int, int, float]], asking: list[tuple[int, int]], window: int
 ) -> None:
     """A table that is declared to be corrected and never was gives the features it gave before."""
-    moments = Moments(np.array([r[0] for r in asking], np.int64), np.array([r[1] for r in asking], np.int64))
+    timestamps = Timestamps(np.array([r[0] for r in asking], np.int64), np.array([r[1] for r in asking], np.int64))
     what = Aggregate("a", "v", function, timedelta(microseconds=window), 0.5)
     ordered = sorted(events, key=lambda event: event[:2])
     code, at = (np.array([each[n] for each in ordered], np.int64) for n in range(2))
     column = np.array([each[2] for each in ordered], np.float64)
-    before = over_events([what], {"v": Column(column)}, Moments(code, at), moments)["a"]
+    before = over_events([what], {"v": Column(column)}, Timestamps(code, at), timestamps)["a"]
     by_place = np.argsort(at, kind="stable")
     once = Versions(code[by_place], at[by_place], np.full(len(at), FOREVER), at[by_place])
-    after = over_versions([what], {"v": Column(column[by_place])}, once, moments)["a"]
+    after = over_versions([what], {"v": Column(column[by_place])}, once, timestamps)["a"]
     if function == "last":
         before, after = (
             np.array([np.nan if math.isnan(each) else held[int(each)] for each in made])

@@ -34,7 +34,7 @@ def shop(**changes: Any) -> Star:
 
 @pytest.mark.parametrize("column", ["amount", "basket", "paid_at"])
 def test_an_outcome_cannot_be_selected_on_the_spine(column: str) -> None:
-    """Whether revealed by name, used by a measure or label, or the moment itself: refused with the reason."""
+    """Whether revealed by name, used by a measure or label, or the timestamp itself: refused with the reason."""
     with pytest.raises(LeakError) as caught:
         shop(spine=SHOP["spine"] | {"columns": ["device", column]})
     assert f"`{column}` cannot be selected on the spine: it is an outcome" in caught.value.what
@@ -90,7 +90,7 @@ def test_a_row_never_sees_its_own_label() -> None:
 
 
 def test_an_outcome_cannot_be_part_of_a_key() -> None:
-    """A key is read from the spine too, so it must be known at the moment as well."""
+    """A key is read from the spine too, so it must be known at the timestamp as well."""
     with pytest.raises(LeakError, match="`basket` cannot be selected on the spine"):
         shop(entities=SHOP["entities"] | {"customer": ["basket"]})
 
@@ -137,7 +137,7 @@ def test_the_digest_changes_with_the_meaning_only() -> None:
 
 def test_reach_is_window_and_lag_and_ahead() -> None:
     """The furthest row that a feature can depend on decides which months are read."""
-    plan = compile_star(shop(spine=SHOP["spine"] | {"ahead": "12h"}))
+    plan = compile_star(shop(spine=SHOP["spine"] | {"lead_time": "12h"}))
     assert plan.reach() == {"visits": timedelta(days=8, hours=12)}
 
 
@@ -215,7 +215,7 @@ def test_no_other_door_lets_an_outcome_in(door: str) -> None:
 
 
 def test_names_that_the_compiler_makes_are_refused() -> None:
-    """A feature or label cannot take the place of the moment, nor of a label's moment."""
+    """A feature or label cannot take the place of the timestamp, nor of a label's timestamp."""
     with pytest.raises(DefinitionError, match="`as_of` is a reserved name"):
         compile_star(shop(spine=SHOP["spine"] | {"columns": ["as_of"]}))
     labels = SHOP["labels"] | {"big_known_at": SHOP["labels"]["big"]}

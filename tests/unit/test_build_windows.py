@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from leverframe.domain.features.plan import Aggregate
 from leverframe.domain.features.snapshot.store import Decimals
 from leverframe.domain.features.values import numbers
-from leverframe.domain.features.windows import Column, Moments, Timeline, aggregate, exact_sums
+from leverframe.domain.features.windows import Column, Timeline, Timestamps, aggregate, exact_sums
 
 PLAIN: dict[str, Callable[[Sequence[float]], float | None]] = {
     "count": len,
@@ -45,10 +45,10 @@ def test_each_function_equals_plain_python(
 ) -> None:
     """Ties, empty windows, nulls, unknown keys and rows in no order included."""
     ordered = sorted(events, key=lambda event: event[:2])  # stable, as rows are
-    moments = Moments(np.array([e[0] for e in ordered], np.int64), np.array([e[1] for e in ordered], np.int64))
+    timestamps = Timestamps(np.array([e[0] for e in ordered], np.int64), np.array([e[1] for e in ordered], np.int64))
     column = np.array([e[2] for e in ordered], np.float64)
-    asked = Moments(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.int64))
-    timeline = Timeline(moments, asked)
+    asked = Timestamps(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.int64))
+    timeline = Timeline(timestamps, asked)
     low, high = timeline.before(timedelta(microseconds=window)), timeline.before()
     made = aggregate(Aggregate("a", "v", function, timedelta(0), 0.5), Column(column), low, high)
     finest = float(np.nan_to_num(np.abs(column)).max(initial=0.0)) * 2.0**-140
@@ -97,11 +97,11 @@ def test_wide_windows_use_blocks() -> None:
 def test_keys_and_times_too_wide_for_one_number_give_the_same_positions(
     events: list[tuple[int, int, float]], rows: list[tuple[int, int]], window: int
 ) -> None:
-    """A far key and a far moment make the kernel count moments instead of time; positions stay."""
+    """A far key and a far timestamp make the kernel count timestamps instead of time; positions stay."""
     ordered = sorted([*events, (2**30, 2**40, 0.0)], key=lambda event: event[:2])
     code, at = (np.array([event[part] for event in ordered], np.int64) for part in (0, 1))
-    asked = Moments(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.int64))
-    narrow, wide = Timeline(Moments(code[:-1], at[:-1]), asked), Timeline(Moments(code, at), asked)
+    asked = Timestamps(np.array([r[0] for r in rows], np.int64), np.array([r[1] for r in rows], np.int64))
+    narrow, wide = Timeline(Timestamps(code[:-1], at[:-1]), asked), Timeline(Timestamps(code, at), asked)
     for back in (timedelta(0), timedelta(microseconds=window)):
         np.testing.assert_array_equal(narrow.before(back), wide.before(back))
 

@@ -63,7 +63,7 @@ def test_a_contract_becomes_fields() -> None:
 
 
 def test_a_schema_has_both_forms_and_survives_json() -> None:
-    """Features as columns, what they are looked up by as keys, and the moment beside the keys."""
+    """Features as columns, what they are looked up by as keys, and the timestamp beside the keys."""
     assert [each.name for each in SCHEMA.columns] == ["place", "size", "fresh"]
     assert [each.name for each in SCHEMA.keys] == ["place", "customer", "as_of"]
     assert SCHEMA.columns[0].allowed == ("a", "b")

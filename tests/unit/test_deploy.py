@@ -193,7 +193,7 @@ def test_a_replay_counts_labels_that_change() -> None:
 
 
 def test_a_logged_request_is_asked_again_as_it_was() -> None:
-    """Names, types and moments are those of the log; a column that is gone is left out; now is what it was then."""
+    """Names, types and timestamps are those of the log; a column that is gone is left out; now is what it was then."""
     then = datetime(2024, 1, 1, tzinfo=UTC)
     logged = LoggedRequest("1", "shop", then, "keys", {"place": ["a"], "as_of": ["2023-01-01T00:00Z"], "gone": [1]})
     inputs = json.loads(body(SCHEMA, logged))["inputs"]

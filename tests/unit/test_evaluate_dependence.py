@@ -203,8 +203,8 @@ def test_days_are_numbered_in_order_of_time(offsets: list[int]) -> None:
 
 @given(st.lists(st.datetimes(EARLIEST, LATEST), min_size=1, max_size=30))
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kathmandu", "Pacific/Apia", "UTC"])
-def test_days_are_those_of_the_time_zone(zone: str, moments: list[datetime]) -> None:
+def test_days_are_those_of_the_time_zone(zone: str, timestamps: list[datetime]) -> None:
     """Clock changes, odd offsets and a skipped day included."""
-    found = local_days(np.array(moments, dtype="datetime64[us]"), zone)
-    expected = [moment.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date() for moment in moments]
+    found = local_days(np.array(timestamps, dtype="datetime64[us]"), zone)
+    expected = [timestamp.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).date() for timestamp in timestamps]
     assert found.astype(object).tolist() == expected

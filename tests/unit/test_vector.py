@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 from leverframe.domain.features.vector import positions
 
-moments = st.lists(st.integers(0, 50).map(float), max_size=12).map(sorted)
+timestamps = st.lists(st.integers(0, 50).map(float), max_size=12).map(sorted)
 
 
 @pytest.mark.parametrize("times", [1, 40], ids=["few", "many"])
-@given(st.lists(st.tuples(moments, st.integers(-1, 51)), min_size=2, max_size=10))
+@given(st.lists(st.tuples(timestamps, st.integers(-1, 51)), min_size=2, max_size=10))
 def test_the_first_event_that_is_not_before_a_moment(times: int, asked: list[tuple[list[float], int]]) -> None:
     """Within the events of one's own key alone, whatever others have; none of them is the end."""
     ends = list(accumulate((len(own) for own, _ in asked), initial=0))
-    at = np.array([moment for own, _ in asked for moment in own] or [0.0])
+    at = np.array([timestamp for own, _ in asked for timestamp in own] or [0.0])
     start, stop = np.tile(ends[:-1], times), np.tile(ends[1:], times)
-    expected = [begin + sum(each < moment for each in own) for begin, (own, moment) in zip(ends, asked, strict=False)]
-    found = positions(at, start, stop, np.tile([float(moment) for _, moment in asked], times))
+    expected = [
+        begin + sum(each < timestamp for each in own) for begin, (own, timestamp) in zip(ends, asked, strict=False)
+    ]
+    found = positions(at, start, stop, np.tile([float(timestamp) for _, timestamp in asked], times))
     assert found.tolist() == expected * times

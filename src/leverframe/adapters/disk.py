@@ -1,4 +1,4 @@
-"""The disk: whole files read with errors that tell what to do, and replaced without a half-written moment."""
+"""The disk: whole files read with errors that tell what to do, and replaced without a half-written state."""
 
 from __future__ import annotations
 

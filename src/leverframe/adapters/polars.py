@@ -19,7 +19,7 @@ from leverframe.domain import layout
 from leverframe.domain.data.column_types import EXACT, two_types
 from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader
 from leverframe.domain.data.placeholders import path_of
-from leverframe.domain.data.times import DATE, EVENT_TIME, KNOWN_AT, LOCAL, MOMENT, NANOSECONDS
+from leverframe.domain.data.times import DATE, EVENT_TIME, KNOWN_AT, LOCAL, NANOSECONDS, TIMESTAMP
 from leverframe.domain.model.table import column as table_column
 from leverframe.domain.partition import Partition
 from leverframe.errors import SourceError
@@ -74,7 +74,7 @@ class PolarsFrames:
             raise _unreadable(f"table `{name}`", error, _MEND_SOURCE) from error
         kept = {each for each, digits in zip(finer, lost, strict=True) if digits}
         # A timestamp too far away for microseconds is null: never.
-        zoned = [each for each, kind in kinds.items() if kind in (MOMENT, NANOSECONDS) and each not in kept]
+        zoned = [each for each, kind in kinds.items() if kind in (TIMESTAMP, NANOSECONDS) and each not in kept]
         return frame.with_columns(pl.col(zoned).cast(_UTC, strict=False))
 
     def cut(self, frame: pl.LazyFrame, times: tuple[str, str], start: datetime, end: datetime) -> pl.LazyFrame:
@@ -83,8 +83,8 @@ class PolarsFrames:
         # Null stays null: a row that never became known is counted and refused, not guessed.
         no_earlier = pl.when(known.is_not_null()).then(pl.max_horizontal(happened, known))
         timed = frame.with_columns(happened.alias(EVENT_TIME), no_earlier.alias(KNOWN_AT))
-        moment = pl.col(EVENT_TIME)
-        return timed.filter(moment.is_null() | _inside(moment, start, end)).sort(EVENT_TIME, maintain_order=True)
+        timestamp = pl.col(EVENT_TIME)
+        return timed.filter(timestamp.is_null() | _inside(timestamp, start, end)).sort(EVENT_TIME, maintain_order=True)
 
     def outside(self, name: str, frame: pl.LazyFrame, times: tuple[str, str], start: datetime, end: datetime) -> int:
         """Return how many rows happened at a known time outside of ``[start, end)``."""
@@ -140,11 +140,11 @@ class PolarsTables:
             raise _unreadable(str(path), error, _MAKE_AGAIN) from error
 
     def arrays(self, group: Partition, columns: Sequence[str]) -> dict[str, Any]:
-        """Return columns of a built group as arrays, nulls masked; moments as microseconds since the epoch."""
+        """Return columns of a built group as arrays, nulls masked; timestamps as microseconds since the epoch."""
         return self.masked(layout.features(str(group)), columns)
 
     def masked(self, path: Path, columns: Sequence[str]) -> dict[str, Any]:
-        """Return columns of a file as arrays, nulls masked; moments as microseconds since the epoch."""
+        """Return columns of a file as arrays, nulls masked; timestamps as microseconds since the epoch."""
         table = self.read(path)
         return {name: _array(table_column(table, name, file=path)) for name in columns}
 
@@ -162,8 +162,8 @@ class PolarsTables:
         _write(pl.DataFrame(dict(columns)), self._root / path)
 
 
-def _inside(moment: pl.Expr, start: datetime, end: datetime) -> pl.Expr:
-    return (moment >= start.astimezone(UTC)) & (moment < end.astimezone(UTC))
+def _inside(timestamp: pl.Expr, start: datetime, end: datetime) -> pl.Expr:
+    return (timestamp >= start.astimezone(UTC)) & (timestamp < end.astimezone(UTC))
 
 
 def _narrowed(name: str, frame: pl.DataFrame) -> pl.DataFrame:
@@ -258,7 +258,7 @@ def _lazy(given: Any) -> pl.LazyFrame:
 
 def _kind(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.Datetime):
-        return LOCAL if dtype.time_zone is None else NANOSECONDS if dtype.time_unit == "ns" else MOMENT
+        return LOCAL if dtype.time_zone is None else NANOSECONDS if dtype.time_unit == "ns" else TIMESTAMP
     return DATE if dtype == pl.Date else "text" if dtype == pl.String else str(dtype)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.application.workspace import Workspace
-from leverframe.domain.features.request import moment, parsed
+from leverframe.domain.features.request import parsed, timestamp
 from leverframe.domain.features.vector import Answer, answered
 
 
@@ -18,7 +18,7 @@ def features(workspace: Workspace, fields: Mapping[str, str], as_of: str, path: 
     plan = workspace.plan
     store: Any = SnapshotFile(path, spec=plan.spec) if url is None else _redis(url, plan.spec)
     try:
-        return answered(plan, store, parsed(plan, fields, moment(as_of), store.about()))
+        return answered(plan, store, parsed(plan, fields, timestamp(as_of), store.about()))
     finally:
         store.close()
 

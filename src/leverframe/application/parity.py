@@ -25,7 +25,7 @@ def parity(workspace: Workspace, partitions: Sequence[str] = ()) -> Parity:
 
         def opened(group: Partition) -> SnapshotFile:
             path, (start, end) = Path(folder, f"{group}.bin"), every.bounds(group)
-            write(path, *described(workspace, Span(start - plan.ahead, end)))
+            write(path, *described(workspace, Span(start - plan.lead_time, end)))
             return SnapshotFile(path, spec=plan.spec)
 
         result = run(plan, groups, PolarsTables(root), opened)

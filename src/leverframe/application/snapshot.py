@@ -14,7 +14,7 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.build import check_times
 from leverframe.domain.features.online import Span, about, online_files
-from leverframe.domain.features.request import moment, required
+from leverframe.domain.features.request import required, timestamp
 from leverframe.domain.features.snapshot.store import About, Table
 
 _REDIS = "leverframe.adapters.redis"  # an extra that no stage needs: an import would make it a dependency
@@ -25,8 +25,8 @@ def snapshot(workspace: Workspace, as_of: str | None, since: str | None, out: Pa
 
     It is as of a timestamp, by default the end of the data. Redis keeps it for ``ttl`` seconds.
     """
-    until = moment(as_of) if as_of else workspace.partitions.end
-    description, tables = described(workspace, Span(moment(since) if since else until, until))
+    until = timestamp(as_of) if as_of else workspace.partitions.end
+    description, tables = described(workspace, Span(timestamp(since) if since else until, until))
     if url:
         redis = importlib.import_module(_REDIS)
         generation = redis.publish(url, description, tables, ttl=ttl)

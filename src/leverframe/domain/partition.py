@@ -187,9 +187,9 @@ class Partitions:
             )
         return Partition.of(key)
 
-    def group_at(self, moment: datetime) -> Partition:
+    def group_at(self, timestamp: datetime) -> Partition:
         """Return the group in which a timestamp lies, or would lie."""
-        local = moment.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None)
+        local = timestamp.astimezone(ZoneInfo(self.timezone)).replace(tzinfo=None)
         return Partition.at(local, self.first.period).within(self.group)
 
     def parts(self, group: Partition) -> list[Partition]:

@@ -17,7 +17,7 @@ from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.documents import parse, parsed, validated
 from leverframe.domain.features.online import microseconds_of
 from leverframe.domain.features.plan import compile_star
-from leverframe.domain.features.request import Requests, moment
+from leverframe.domain.features.request import Requests, timestamp
 from leverframe.domain.features.snapshot.store import About, Found, Keys
 from leverframe.domain.features.star import Star
 from leverframe.domain.features.training_set import Feature
@@ -73,7 +73,7 @@ class OpenBundle:
     def predict(self, request: Checked, now: datetime) -> tuple[Predictions, Counter[str]]:
         """Return what the model says to each row, and how many rows each table of the snapshot did not have.
 
-        A request by keys without a moment asks for ``now``. Raises ``RequestError``.
+        A request by keys without a timestamp asks for ``now``. Raises ``RequestError``.
         """
         if request.form == "columns":
             return self._model.predict(request.columns), Counter()
@@ -83,19 +83,19 @@ class OpenBundle:
                 return self._model.predict(found[0]), found[1]
             request = replace(request, columns=arrays(self.schema, request))
         fields = dict(request.columns)
-        moments = _moments(fields.pop(AS_OF, None), request.rows, now)
+        timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now)
         store = _Counting(self._store)
-        values = vectors(self._plan, store, Requests(fields, moments))
+        values = vectors(self._plan, store, Requests(fields, timestamps))
         return self._model.predict(as_inputs(values, self._features)), store.missed
 
     def _row_by_row(self, request: Checked, now: datetime) -> tuple[dict[str, Any], Counter[str]] | None:
         """Return the model's inputs of a few rows, None where only the batch path can predict."""
         fields = dict(request.columns)
-        moments = _moments(fields.pop(AS_OF, None), request.rows, now).tolist()
+        timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now).tolist()
         missed: Counter[str] = Counter()
         found = []
-        for row, moment_of_row in enumerate(moments):
-            vector = self._rows.vector({name: fields[name][row] for name in fields}, moment_of_row, missed)
+        for row, timestamp_of_row in enumerate(timestamps):
+            vector = self._rows.vector({name: fields[name][row] for name in fields}, timestamp_of_row, missed)
             if vector is None:
                 return None
             found.append(vector)
@@ -235,13 +235,13 @@ def _model(manifest: Manifest, files: dict[str, bytes], estimator: str) -> Serve
     return TrainedModel(files[names.SKOPS], estimator, PolarsTables(Path()).frame)
 
 
-def _moments(texts: Any, rows: int, now: datetime) -> NDArray[np.int64]:
+def _timestamps(texts: Any, rows: int, now: datetime) -> NDArray[np.int64]:
     if texts is None:
         return np.full(rows, microseconds_of(now), np.int64)
     found = []
     for row, text in enumerate(np.ma.asarray(texts).tolist()):
         try:
-            found.append(microseconds_of(now if text is None else moment(text)))
+            found.append(microseconds_of(now if text is None else timestamp(text)))
         except (RequestError, OverflowError) as error:
             raise RequestError(
                 f"`{AS_OF}` in row {row} is {str(text)[:60]!r}",

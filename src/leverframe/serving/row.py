@@ -1,7 +1,7 @@
 """Features of one row at a time, without arrays: for a single request they would take longer than the model.
 
 What `domain.features.vectors` computes for many rows at once is read here from prefixes that are made
-when the bundle is opened: two searches in a key's moments, then a difference a window. The numbers are the
+when the bundle is opened: two searches in a key's timestamps, then a difference a window. The numbers are the
 same to the last bit (property tests over every verb); steps that have no short way take the long one.
 """
 
@@ -43,7 +43,7 @@ class _Step:
     key: tuple[str, ...]
     outputs: tuple[str, ...]
     find: Callable[[Sequence[Any]], tuple[int, int]]
-    read: Callable[[int, int, int], list[Value]]  # start, stop and moment to the features
+    read: Callable[[int, int, int], list[Value]]  # start, stop and timestamp to the features
 
 
 class RowByRow:
@@ -68,7 +68,7 @@ class RowByRow:
             return None
         made: dict[str, Value] = {**fields}
         if self._zone is not None:
-            local = (EPOCH + timedelta(microseconds=as_of) + self._plan.ahead).astimezone(self._zone)
+            local = (EPOCH + timedelta(microseconds=as_of) + self._plan.lead_time).astimezone(self._zone)
             made |= {part: PARTS[part](local) for part in self._plan.calendar}
         known = dict(made)
         for step in self._steps:

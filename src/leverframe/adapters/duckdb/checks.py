@@ -27,7 +27,7 @@ def refuse_duplicates(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[
 
 
 def refuse_moved(sql: duckdb.DuckDBPyConnection, view: str, table: str, corrected: Corrected) -> None:
-    """Raise ``SourceError`` for versions of one row that happened at two moments: they may lie in two partitions."""
+    """Raise ``SourceError`` for versions of one row that happened at two timestamps: they may lie in two partitions."""
     moved = _first(sql, view, corrected.key, f"count(DISTINCT {EVENT_TIME})")
     if moved:
         raise SourceError(

@@ -24,12 +24,12 @@ from leverframe.domain.features.plan import AsOfLookup, Corrected, Key, LabelSte
 from leverframe.domain.features.reserved import KNOWN_AT as LABEL_KNOWN_AT
 from leverframe.domain.features.reserved import OURS
 from leverframe.domain.features.values import numbers, shaped
-from leverframe.domain.features.windows import Ints, Moments, over_events
+from leverframe.domain.features.windows import Ints, Timestamps, over_events
 from leverframe.files import replacing
 
-_AT = "__at"  # the moment of a row in microseconds
+_AT = "__at"  # the timestamp of a row in microseconds
 _OWN = "__own"  # which row of the spine an event belongs to
-_SHIFT = 2**60  # a moment and a row in one number, so that ties are broken inside the join
+_SHIFT = 2**60  # a timestamp and a row in one number, so that ties are broken inside the join
 _ROW_GROUP = 200_000
 
 
@@ -114,12 +114,12 @@ class _Build:
         plan = self._plan
         own = [column(name) for name in dict.fromkeys([*plan.keys, *plan.spine_features, *plan.calendar])]
         labels = [each for label in plan.labels if self._stands_on_spine(label) for each in _label_columns(label)]
-        ahead = f"to_microseconds({microseconds(plan.ahead)})"
-        moment = f"{EVENT_TIME} - {ahead} AS as_of, epoch_us({EVENT_TIME} - {ahead}) AS {_AT}"
-        corrected, ahead_by = plan.corrected, microseconds(plan.ahead)
-        rows = f"({newest_in_time('spine_rows', corrected, ahead_by)})" if corrected else "spine_rows"
+        lead_time = f"to_microseconds({microseconds(plan.lead_time)})"
+        timestamp = f"{EVENT_TIME} - {lead_time} AS as_of, epoch_us({EVENT_TIME} - {lead_time}) AS {_AT}"
+        corrected, lead_by = plan.corrected, microseconds(plan.lead_time)
+        rows = f"({newest_in_time('spine_rows', corrected, lead_by)})" if corrected else "spine_rows"
         recorded = f"greatest({ARRIVED}, epoch_us({column(corrected.recorded_at)}))" if corrected else ARRIVED
-        selected = ", ".join([*own, *labels, moment, f"{recorded} AS {ARRIVED}", ROW])
+        selected = ", ".join([*own, *labels, timestamp, f"{recorded} AS {ARRIVED}", ROW])
         self._sql.execute(f"CREATE TEMP TABLE spine AS SELECT {selected} FROM {rows}")
         refuse_duplicates(self._sql, "spine", plan.spine_key, f"the spine `{plan.spine}`")
 
@@ -135,16 +135,16 @@ class _Build:
         if not isinstance(step, AsOfLookup):
             refuse_duplicates(self._sql, table, step.key.table, f"the dimension `{step.name}`")
             return f"LEFT JOIN (SELECT {names} FROM {table}) {alias} ON {' AND '.join(equal)}"
-        moment = f"({ARRIVED} + {microseconds(step.lag)})::HUGEINT * {_SHIFT} + {ROW} AS __moment"
+        timestamp = f"({ARRIVED} + {microseconds(step.lag)})::HUGEINT * {_SHIFT} + {ROW} AS __timestamp"
         return (
-            f"ASOF LEFT JOIN (SELECT {names}, {moment} FROM {table} WHERE {in_time(step)}) {alias} "
-            f"ON {' AND '.join([*equal, f's.{_AT}::HUGEINT * {_SHIFT} > {alias}.__moment'])}"
+            f"ASOF LEFT JOIN (SELECT {names}, {timestamp} FROM {table} WHERE {in_time(step)}) {alias} "
+            f"ON {' AND '.join([*equal, f's.{_AT}::HUGEINT * {_SHIFT} > {alias}.__timestamp'])}"
         )
 
     def _lookup_columns(self, step: Lookup, alias: str) -> list[str]:
         shown = {name: f"{alias}.{column(name)}" for name in step.columns}
         if isinstance(step, AsOfLookup):
-            fresh = f"{alias}.__moment >= (s.{_AT} - {microseconds(step.tolerance)})::HUGEINT * {_SHIFT}"
+            fresh = f"{alias}.__timestamp >= (s.{_AT} - {microseconds(step.tolerance)})::HUGEINT * {_SHIFT}"
             shown = {name: f"CASE WHEN {fresh} THEN {value} END" for name, value in shown.items()}
         return [f"{value} AS {column(f'{step.name}_{name}')}" for name, value in shown.items()]
 
@@ -159,7 +159,7 @@ class _Build:
             own = Own(np.arange(len(rows.code)), events[_OWN]) if step.own else None
             found = over_versions(step.aggregates, values, seen, rows, own)
         else:
-            found = over_events(step.aggregates, values, Moments(events["__code"], events[_AT]), rows)
+            found = over_events(step.aggregates, values, Timestamps(events["__code"], events[_AT]), rows)
         return {each.name: shaped(each.function, events[each.column], found[each.name]) for each in step.aggregates}
 
     def _types(self, table: str) -> dict[str, str]:
@@ -176,8 +176,8 @@ class _Build:
         casts = {name: f"::{dtype}" for name, dtype in last.items() if scale_of(dtype) is not None}
         return [f"w.{column(name)}{casts.get(name, '')} AS {column(name)}" for name in step.outputs()]
 
-    def _rows(self, key: Key) -> Moments:
-        """Number the keys of the spine, keep the numbers as table ``keys``, and return the rows' moments."""
+    def _rows(self, key: Key) -> Timestamps:
+        """Number the keys of the spine, keep the numbers as table ``keys``, and return the rows' timestamps."""
         names = [column(name) for name in key.spine]
         known = " AND ".join(f"{name} IS NOT NULL" for name in names) or "true"
         distinct = f"SELECT DISTINCT {', '.join(names)} FROM spine WHERE {known}" if names else "SELECT 1"
@@ -186,10 +186,10 @@ class _Build:
         equal = " AND ".join(f"s.{name} = k.{name}" for name in names) or "true"
         query = f"SELECT coalesce(k.__code, -1) AS code, s.{_AT} AS at FROM spine s LEFT JOIN keys k ON {equal}"
         found = self._sql.execute(f"{query} ORDER BY s.{ROW}").fetchnumpy()
-        return Moments(found["code"].astype(np.int64), found["at"].astype(np.int64))
+        return Timestamps(found["code"].astype(np.int64), found["at"].astype(np.int64))
 
     def _events(self, step: Windows) -> dict[str, Any]:
-        """Return the events that any window can reach, sorted by key, moment and row, as arrays."""
+        """Return the events that any window can reach, sorted by key, timestamp and row, as arrays."""
         table = column(f"t_{step.table}")
         equal = " AND ".join(f"e.{column(name)} = k.{column(name)}" for name in step.key.table) or "true"
         types = self._types(step.table)

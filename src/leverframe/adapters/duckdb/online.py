@@ -41,12 +41,12 @@ class DuckDBSnapshooter:
 
 @dataclass(frozen=True)
 class _Reading:
-    """How the rows of a step are read: from where, which of them, in which order, with which moments."""
+    """How the rows of a step are read: from where, which of them, in which order, with which timestamps."""
 
     source: str
     where: str = "true"
     order: tuple[str, ...] = (ROW,)
-    moments: Mapping[str, str] = field(default_factory=dict)
+    timestamps: Mapping[str, str] = field(default_factory=dict)
     happened: str = "true"  # whether a row's values count
 
 
@@ -64,9 +64,9 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
     shown = {
         name: f"CASE WHEN {reading.happened} THEN {kept[name]} END AS __c{number}" for number, name in enumerate(values)
     }
-    moments = {name: f"{moment} AS {name}" for name, moment in reading.moments.items()}
+    timestamps = {name: f"{timestamp} AS {name}" for name, timestamp in reading.timestamps.items()}
     found = sql.execute(
-        f"SELECT {', '.join([*keys.values(), *shown.values(), *moments.values()])} FROM {reading.source} "
+        f"SELECT {', '.join([*keys.values(), *shown.values(), *timestamps.values()])} FROM {reading.source} "
         f"WHERE {reading.where} ORDER BY {', '.join(reading.order)}"
     ).fetchnumpy()
     return Table(
@@ -76,7 +76,7 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
             name: fetched(found[f"__c{number}"], types[name] if name in exact else "")
             for number, name in enumerate(shown)
         }
-        | {name: found[name].astype(np.int64) for name in moments},
+        | {name: found[name].astype(np.int64) for name in timestamps},
     )
 
 
@@ -86,8 +86,8 @@ def _reading(step: Step, view: str, span: Span) -> _Reading:
         first = since - microseconds(step.longest())
         if step.by_version:
             made = f"({versions(view, step.corrected, step.known_at, until)})"
-            moments = {AT: KNOWN, UNTIL: f"coalesce({NEXT}, {FOREVER})", PLACE: PLACED}
-            return _Reading(made, f"{PLACED} >= {first}", (PLACED, FIRST, KNOWN, ROW), moments, HAPPENED)
+            timestamps = {AT: KNOWN, UNTIL: f"coalesce({NEXT}, {FOREVER})", PLACE: PLACED}
+            return _Reading(made, f"{PLACED} >= {first}", (PLACED, FIRST, KNOWN, ROW), timestamps, HAPPENED)
         at = known(step.known_at)
         return _Reading(view, f"{at} < {until} AND {at} >= {first}", (at, ROW), {AT: at})
     if isinstance(step, AsOfLookup):
@@ -118,4 +118,4 @@ def _stored(name: str, dtype: str) -> str:
         return f"{value}::{'DOUBLE' if dtype.startswith('DECIMAL') else 'BIGINT'}"
     if kind in ("number", "boolean"):
         return value
-    return f"epoch_us({value})" if kind == "moment" else f"{value}::VARCHAR"  # as different as the values
+    return f"epoch_us({value})" if kind == "timestamp" else f"{value}::VARCHAR"  # as different as the values

@@ -59,18 +59,18 @@ def _origins(connection: duckdb.DuckDBPyConnection, step: Step, values: dict[str
     key, at = ", ".join(_shown(each) for each in keys), int(values["__at"])
     found = []
     for name, read, opens in _reads(step, at):
-        table, moment, bounds, given = column(f"t_{step.table}"), "NULL::BIGINT", [], keys
+        table, timestamp, bounds, given = column(f"t_{step.table}"), "NULL::BIGINT", [], keys
         if isinstance(step, Windows):
-            table, moment = f"({versions(table, step.corrected, step.known_at, before=at)})", KNOWN
+            table, timestamp = f"({versions(table, step.corrected, step.known_at, before=at)})", KNOWN
             bounds = [f"{PLACE} >= {opens}", f"{UNTIL} IS NULL", HAPPENED, f"{column(read)} IS NOT NULL"]
             if step.own:
                 same = " AND ".join(f"{column(each)} = ?" for each in step.own)
                 bounds, given = [*bounds, f"NOT coalesce({same}, false)"], [*keys, *(values[each] for each in step.own)]
         elif isinstance(step, AsOfLookup):
-            moment = ARRIVED
-            bounds = [f"{moment} >= {opens}", f"{moment} + {microseconds(step.lag)} < {at}", in_time(step)]
+            timestamp = ARRIVED
+            bounds = [f"{timestamp} >= {opens}", f"{timestamp} + {microseconds(step.lag)} < {at}", in_time(step)]
         query = (
-            f"SELECT count(*), make_timestamp(max({moment}))::VARCHAR, make_timestamp({opens})::VARCHAR "
+            f"SELECT count(*), make_timestamp(max({timestamp}))::VARCHAR, make_timestamp({opens})::VARCHAR "
             f"FROM {table} WHERE {' AND '.join([*where, *bounds]) or 'true'}"
         )
         rows, newest, opened = connection.execute(query, given).fetchone() or (0, None, None)

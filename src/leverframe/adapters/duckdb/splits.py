@@ -74,19 +74,19 @@ def _where(cut: Cut) -> str:
     """Return what keeps the rows of the side, nothing where all rows of its files are."""
     if cut.within is None:
         return ""
-    first, end = (f"TIMESTAMPTZ {text(moment.isoformat())}" for moment in cut.within)
+    first, end = (f"TIMESTAMPTZ {text(timestamp.isoformat())}" for timestamp in cut.within)
     return f" WHERE {AS_OF} >= {first} AND {AS_OF} < {end}"
 
 
 def _known(cut: Cut, columns: set[str]) -> str:
-    """Return the label as far as it was known before the moment of the cut, null where it was not."""
+    """Return the label as far as it was known before the timestamp of the cut, null where it was not."""
     label = column(cut.label)
     if cut.known_before is None:
         return label
-    moment = f"TIMESTAMPTZ {text(cut.known_before.isoformat())}"
+    timestamp = f"TIMESTAMPTZ {text(cut.known_before.isoformat())}"
     versions = f"{cut.label}{VERSIONS}"
     if versions in columns:
-        value = f"list_filter({column(versions)}, lambda each: each.known_at < {moment})[-1].value"
+        value = f"list_filter({column(versions)}, lambda each: each.known_at < {timestamp})[-1].value"
     else:
-        value = f"CASE WHEN {column(f'{cut.label}{KNOWN_AT}')} < {moment} THEN {label} END"
+        value = f"CASE WHEN {column(f'{cut.label}{KNOWN_AT}')} < {timestamp} THEN {label} END"
     return value

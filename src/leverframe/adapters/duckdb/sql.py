@@ -24,7 +24,7 @@ _TYPES = {
     "TINYINT": "int8", "SMALLINT": "int16", "INTEGER": "int32", "BIGINT": "int64", "HUGEINT": "int128",
     "UTINYINT": "uint8", "USMALLINT": "uint16", "UINTEGER": "uint32", "UBIGINT": "uint64",
     "FLOAT": "float32", "DOUBLE": "float64", "VARCHAR": "text", "BOOLEAN": "boolean", '"NULL"': NOTHING,
-    "TIMESTAMP WITH TIME ZONE": "moment", "TIMESTAMP": "local time", "TIMESTAMP_S": "local time",
+    "TIMESTAMP WITH TIME ZONE": "timestamp", "TIMESTAMP": "local time", "TIMESTAMP_S": "local time",
     "TIMESTAMP_MS": "local time", "TIMESTAMP_NS": "local time", "TIMESTAMPTZ_NS": "nanoseconds",
     "DATE": "date", "TIME": "time of day", "TIME_NS": "time of day", "BLOB": "bytes",
 }  # fmt: skip
@@ -47,7 +47,7 @@ def sql_type(name: str) -> str:
 
 
 def kind_of(dtype: str) -> str:
-    """Return what a DuckDB type is to a star schema: number, text, boolean, moment or another word."""
+    """Return what a DuckDB type is to a star schema: number, text, boolean, timestamp or another word."""
     return kind(type_of(dtype))
 
 

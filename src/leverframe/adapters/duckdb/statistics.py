@@ -180,7 +180,7 @@ class _Query:
             )
             history.append(PartitionStatistics(partition, nulls["rows"], columns, _days(days)))
         answers = {question: _count(found) for question, found in zip(self._questions, values, strict=True)}
-        newest = _moment(aggregates["newest"])
+        newest = _timestamp(aggregates["newest"])
         current = PartitionStatistics(self._survey.partition, aggregates["rows"], tuple(found), _days(daily), newest)
         return TableStatistics(self._survey.table, current, tuple(history), answers)
 
@@ -210,10 +210,10 @@ def _kind(type_: str) -> Kind:
 
 
 def _aggregates(table: str, columns: Columns, group: Sequence[str]) -> str:
-    """Return the subquery with the rows, the newest moment and a struct a column of the group."""
+    """Return the subquery with the rows, the newest timestamp and a struct a column of the group."""
     parts = [f"c{number}: {{{_aggregate(column(name), columns[name])}}}" for number, name in enumerate(group)]
-    moment = _event_time(columns)
-    newest = f"epoch_us(max({moment}) FILTER (isfinite({moment})))" if moment else "NULL"
+    timestamp = _event_time(columns)
+    newest = f"epoch_us(max({timestamp}) FILTER (isfinite({timestamp})))" if timestamp else "NULL"
     return f"(SELECT {{{', '.join(['rows: count(*)', f'newest: {newest}', *parts])}}} FROM {table})"
 
 
@@ -258,11 +258,11 @@ def _event_time(columns: Columns) -> str | None:
 
 def _daily(table: str, columns: Columns, timezone: str) -> str:
     """Return the subquery with the list of days and their rows."""
-    moment = _event_time(columns)
-    if moment is None:
+    timestamp = _event_time(columns)
+    if timestamp is None:
         return "[]"
-    day = f"timezone({text(timezone)}, {moment})::DATE"
-    counts = f"SELECT {day} AS day, count(*) AS n FROM {table} WHERE isfinite({moment}) GROUP BY ALL"
+    day = f"timezone({text(timezone)}, {timestamp})::DATE"
+    counts = f"SELECT {day} AS day, count(*) AS n FROM {table} WHERE isfinite({timestamp}) GROUP BY ALL"
     return f"(SELECT list([day::VARCHAR, n::VARCHAR] ORDER BY day) FROM ({counts}))"
 
 
@@ -330,8 +330,8 @@ def _days(found: Iterable[Sequence[str]] | None) -> tuple[tuple[Any, int], ...]:
     return tuple((datetime.fromisoformat(day).date(), int(rows)) for day, rows in found or ())
 
 
-def _moment(microseconds: int | None) -> datetime | None:
-    """Return a moment, or the last one that Python knows for a later one."""
+def _timestamp(microseconds: int | None) -> datetime | None:
+    """Return a timestamp, or the last one that Python knows for a later one."""
     if microseconds is None:
         return None
     try:

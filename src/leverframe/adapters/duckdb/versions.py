@@ -17,7 +17,7 @@ _EVER = -(2**62)
 def versions(view: str, corrected: Corrected | None, known_at: str, before: int | None = None) -> str:
     """Return a SELECT of the versions of every event, from the first that happened on.
 
-    ``before`` leaves out what was not known before that moment, in microseconds. ``UNTIL`` is
+    ``before`` leaves out what was not known before that timestamp, in microseconds. ``UNTIL`` is
     null for the newest version. ``FIRST`` is the row of the first version that happened. An event
     that is not ``corrected`` has one version.
     """
@@ -41,13 +41,13 @@ def versions(view: str, corrected: Corrected | None, known_at: str, before: int 
     )
 
 
-def newest_in_time(view: str, corrected: Corrected, ahead: int) -> str:
-    """Return a SELECT of one version a row of the spine: the newest known at its own moment, else the first.
+def newest_in_time(view: str, corrected: Corrected, lead_time: int) -> str:
+    """Return a SELECT of one version a row of the spine: the newest known at its own timestamp, else the first.
 
-    ``ahead`` are the microseconds from that moment to the row's event_time.
+    ``lead_time`` are the microseconds from that timestamp to the row's event_time.
     """
-    recorded, moment = f"epoch_us({column(corrected.recorded_at)})", f"epoch_us({EVENT_TIME}) - {ahead}"
-    in_time = f"coalesce({recorded} < {moment}, true)"
+    recorded, timestamp = f"epoch_us({column(corrected.recorded_at)})", f"epoch_us({EVENT_TIME}) - {lead_time}"
+    in_time = f"coalesce({recorded} < {timestamp}, true)"
     rank = (
         f"ORDER BY {in_time} DESC, CASE WHEN {in_time} THEN {recorded} END DESC NULLS LAST, {recorded}, "
         f"CASE WHEN {in_time} THEN -{ROW} ELSE {ROW} END"

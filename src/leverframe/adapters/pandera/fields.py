@@ -25,7 +25,7 @@ def fields(schema: object) -> dict[str, Field]:
     """Return the columns of a schema whose values can stand in a request, by name.
 
     A check that only warns restricts nothing, and neither does one of another kind than those that
-    a field can say; moments are left out.
+    a field can say; timestamps are left out.
     """
     if isinstance(schema, type) and issubclass(schema, pa.DataFrameModel):
         schema = schema.to_schema()

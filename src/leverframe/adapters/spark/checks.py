@@ -29,7 +29,7 @@ def refuse_duplicates(table: Table, key: Sequence[str], what: str) -> None:
 
 
 def refuse_moved(table: Table, name: str, corrected: Corrected) -> None:
-    """Raise ``SourceError`` for versions of one row that happened at two moments: they may lie in two partitions."""
+    """Raise ``SourceError`` for versions of one row that happened at two timestamps: they may lie in two partitions."""
     moved = _first(table, corrected.key, F.countDistinct(EVENT_TIME))
     if moved:
         raise SourceError(

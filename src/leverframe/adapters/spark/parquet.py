@@ -14,13 +14,13 @@ from leverframe.errors import SourceError
 
 Types = dict[str, pa.DataType]
 
-MOMENT = pa.timestamp("us", "UTC")
+TIMESTAMP = pa.timestamp("us", "UTC")
 _ROW_GROUP = 200_000
 _TYPES = {
     **{str(each): each for each in (pa.int8(), pa.int16(), pa.int32(), pa.int64())},
     **{str(each): each for each in (pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())},
     "float32": pa.float32(), "float64": pa.float64(), "text": pa.string(), "boolean": pa.bool_(),
-    "moment": MOMENT, "date": pa.date32(), NOTHING: pa.null(), "bytes": pa.binary(),
+    "timestamp": TIMESTAMP, "date": pa.date32(), NOTHING: pa.null(), "bytes": pa.binary(),
 }  # fmt: skip
 _NAMES = {each: name for name, each in _TYPES.items()}
 
@@ -145,7 +145,7 @@ def _plain(dtype: pa.DataType) -> pa.DataType:
     if pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype):
         return pa.string()
     if pa.types.is_timestamp(dtype) and dtype.tz is not None and dtype.unit != "ns":
-        return MOMENT
+        return TIMESTAMP
     return dtype
 
 

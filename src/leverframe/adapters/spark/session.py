@@ -24,7 +24,7 @@ _ALWAYS = {
     "spark.sql.caseSensitive": "true",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # Moments are those of today's calendar at any age, as every other reader of the files has it.
+    # Timestamps are those of today's calendar at any age, as every other reader of the files has it.
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
 }

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
 
 from leverframe.adapters.spark.checks import refuse_duplicates, refuse_late, refuse_moved, refuse_orphans
-from leverframe.adapters.spark.parquet import MOMENT, Types, rows_of
+from leverframe.adapters.spark.parquet import TIMESTAMP, Types, rows_of
 from leverframe.adapters.spark.tables import ARRIVED, ROW, Table, in_time, named, read_table, since
 from leverframe.adapters.spark.timelines import AT, Meeting, aggregated, aggregated_versions, newest
 from leverframe.adapters.spark.versions import (
@@ -112,20 +112,20 @@ class Steps:
     def _with_moment(self, rows: Table) -> Table:
         plan = self._plan
         own = list(dict.fromkeys([*plan.keys, *plan.spine_features, *plan.calendar]))
-        at = F.unix_micros(EVENT_TIME) - F.lit(_microseconds(plan.ahead))
+        at = F.unix_micros(EVENT_TIME) - F.lit(_microseconds(plan.lead_time))
         learnt = [
             value.alias(name)
             for label in plan.labels
             if self._stands_on_spine(label)
             for name, value in _learnt(label).items()
         ]
-        moment = [at.alias(AT), F.timestamp_micros(at).alias("as_of"), F.col(ROW)]
-        self._made |= {name: rows.types[name] for name in own} | {"as_of": MOMENT}
+        timestamp = [at.alias(AT), F.timestamp_micros(at).alias("as_of"), F.col(ROW)]
+        self._made |= {name: rows.types[name] for name in own} | {"as_of": TIMESTAMP}
         frame, arrived = rows.frame, F.col(ARRIVED)
         if plan.corrected:
-            frame = newest_in_time(frame, plan.corrected, _microseconds(plan.ahead))
+            frame = newest_in_time(frame, plan.corrected, _microseconds(plan.lead_time))
             arrived = F.greatest(arrived, F.unix_micros(named(plan.corrected.recorded_at)))
-        return Table(frame.select(*map(named, own), *learnt, *moment, arrived.alias(ARRIVED)), rows.types)
+        return Table(frame.select(*map(named, own), *learnt, *timestamp, arrived.alias(ARRIVED)), rows.types)
 
     def _looked_up(self, made: DataFrame, table: Table, key: Key, shown: dict[str, Column], prefix: str) -> DataFrame:
         """Return ``made`` with columns of the one row of ``table`` that has the key."""
@@ -207,7 +207,7 @@ class Steps:
 def _label_types(label: LabelStep, table: Table | None) -> Types:
     assert table is not None  # noqa: S101 - every table of a label is read
     value = table.types[label.column] if label.at_least is None else pa.int8()
-    types = (value, MOMENT, pa.list_(pa.struct([("known_at", MOMENT), ("value", value)])))
+    types = (value, TIMESTAMP, pa.list_(pa.struct([("known_at", TIMESTAMP), ("value", value)])))
     return dict(zip(label.outputs(), types, strict=False))  # versions only of a label that is corrected
 
 

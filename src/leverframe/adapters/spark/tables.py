@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812 - the name that every reader of Spark knows
 from pyspark.sql.types import DataType, StructField, StructType, _parse_datatype_string
 
-from leverframe.adapters.spark.parquet import MOMENT, Types, common, types_of, types_together
+from leverframe.adapters.spark.parquet import TIMESTAMP, Types, common, types_of, types_together
 from leverframe.domain.data.column_types import EXACT, LARGE_KEY, inexact_key
 from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT
 from leverframe.domain.features.build import Inputs
@@ -48,7 +48,7 @@ _NAMES = {
     pa.float64(): "double",
     pa.string(): "string",
     pa.date32(): "date",
-    MOMENT: "timestamp",
+    TIMESTAMP: "timestamp",
 }
 
 
@@ -138,14 +138,14 @@ def needed_types(plan: Plan, inputs: Inputs) -> dict[str, Types]:
     """Return for each table the columns that the plan reads and their types.
 
     Raises ``DefinitionError`` for a type that Spark would not give back as it is: a decimal, an
-    unsigned number of 64 bits, a moment without a zone or finer than microseconds, a time of
+    unsigned number of 64 bits, a timestamp without a zone or finer than microseconds, a time of
     day, bytes, anything nested, and a column that is called as one of Spark's own.
     """
     found, times = {}, plan.times()
     for table, wanted in _used(plan).items():
         types = types_together([*inputs.tables[table], *inputs.labels.get(table, ())])
         # A column without a value has no type: Spark gets a text, or of a time that no row has yet a timestamp.
-        none = {name: MOMENT if name in times.get(table, ()) else pa.string() for name in types}
+        none = {name: TIMESTAMP if name in times.get(table, ()) else pa.string() for name in types}
         shown = {name: none[name] if pa.types.is_null(dtype) else dtype for name, dtype in types.items()}
         found[table] = {name: dtype for name, dtype in shown.items() if name in wanted}
         for name, dtype in found[table].items():

@@ -25,25 +25,25 @@ from leverframe.adapters.spark.versions import FIRST, KNOWN, UNTIL
 from leverframe.domain.features.intervals import FOREVER, Own, Versions, over_versions
 from leverframe.domain.features.plan import Aggregate
 from leverframe.domain.features.values import numbers
-from leverframe.domain.features.windows import Column, Floats, Ints, Moments, Timeline, over_events
+from leverframe.domain.features.windows import Column, Floats, Ints, Timeline, Timestamps, over_events
 
 Work = Callable[[pa.Table, pa.Table], pa.Table]  # rows and events in, features of the rows out
 
-AT = "__at"  # the moment of a row in microseconds
+AT = "__at"  # the timestamp of a row in microseconds
 _BUCKET, _PART = "__bucket", "__part"
 _EVENTS = 500_000  # that many events of one bucket are split by key, where there is one
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """Rows and events with columns of one name: ``keys``, ``own``, place and moment; values of events besides."""
+    """Rows and events with columns of one name: ``keys``, ``own``, place and timestamp; values of events besides."""
 
     rows: DataFrame
     events: DataFrame
     keys: tuple[str, ...]
     own: tuple[str, ...]
     back: timedelta
-    span: tuple[int, int]  # the moments of the first and the last row
+    span: tuple[int, int]  # the timestamps of the first and the last row
     count: int  # events in all, as far as the footers tell
 
     def each(self, work: Work, schema: pa.Schema) -> DataFrame:
@@ -90,7 +90,7 @@ def aggregated(asked: Sequence[Aggregate], keys: Sequence[str]) -> Work:
         at = events[AT].to_numpy()
         order = np.lexsort((events[ROW].to_numpy(), at, theirs))
         values = _values(asked, events := events.take(pa.array(order)))
-        found = over_events(asked, values, Moments(theirs[order], at[order]), Moments(ours, rows[AT].to_numpy()))
+        found = over_events(asked, values, Timestamps(theirs[order], at[order]), Timestamps(ours, rows[AT].to_numpy()))
         return _features(rows, events, asked, found)
 
     return work
@@ -111,7 +111,7 @@ def aggregated_versions(asked: Sequence[Aggregate], keys: Sequence[str], own: Se
         values = _values(asked, events := events.take(pa.array(order)))
         laid_out = Versions(theirs[order], known[order], until[order], at[order])
         left_out = Own(*_shared_codes(rows, events, own)) if own else None
-        found = over_versions(asked, values, laid_out, Moments(ours, rows[AT].to_numpy()), left_out)
+        found = over_versions(asked, values, laid_out, Timestamps(ours, rows[AT].to_numpy()), left_out)
         return _features(rows, events, asked, found)
 
     return work
@@ -138,12 +138,12 @@ def _feature(each: Aggregate, column: pa.ChunkedArray, made: Floats) -> pa.Array
 
 
 def _timeline(rows: pa.Table, events: pa.Table, keys: Sequence[str]) -> tuple[pa.Table, Timeline]:
-    """Return the events by key, moment and row, and the timeline that answers the rows."""
+    """Return the events by key, timestamp and row, and the timeline that answers the rows."""
     ours, theirs = _shared_codes(rows, events, keys)
     at = events[AT].to_numpy()
     order = np.lexsort((events[ROW].to_numpy(), at, theirs))
-    sorted_events = Moments(theirs[order], at[order])
-    return events.take(pa.array(order)), Timeline(sorted_events, Moments(ours, rows[AT].to_numpy()))
+    sorted_events = Timestamps(theirs[order], at[order])
+    return events.take(pa.array(order)), Timeline(sorted_events, Timestamps(ours, rows[AT].to_numpy()))
 
 
 def _shared_codes(rows: pa.Table, events: pa.Table, keys: Sequence[str]) -> tuple[Ints, Ints]:

@@ -48,13 +48,13 @@ def versions(frame: DataFrame, corrected: Corrected | None, known_at: str) -> Da
     return placed.where("__begun")
 
 
-def newest_in_time(frame: DataFrame, corrected: Corrected, ahead: int) -> DataFrame:
-    """Return one version a row of the spine: the newest known at its own moment, else the first.
+def newest_in_time(frame: DataFrame, corrected: Corrected, lead_time: int) -> DataFrame:
+    """Return one version a row of the spine: the newest known at its own timestamp, else the first.
 
-    ``ahead`` are the microseconds from that moment to the row's event_time.
+    ``lead_time`` are the microseconds from that timestamp to the row's event_time.
     """
     recorded = F.unix_micros(named(corrected.recorded_at))
-    in_time = F.coalesce(recorded < F.unix_micros(EVENT_TIME) - F.lit(ahead), F.lit(True))
+    in_time = F.coalesce(recorded < F.unix_micros(EVENT_TIME) - F.lit(lead_time), F.lit(True))
     order = [
         in_time.desc(),
         F.when(in_time, recorded).desc_nulls_last(),

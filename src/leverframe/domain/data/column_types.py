@@ -15,7 +15,7 @@ from leverframe.errors import SourceError
 
 NOTHING = "nothing"
 FEATURES = ("number", "text", "boolean", NOTHING)  # kinds that a model can learn from
-KEYS = ("number", "text", "boolean", "date", "moment", NOTHING)  # kinds that a key may have
+KEYS = ("number", "text", "boolean", "date", "timestamp", NOTHING)  # kinds that a key may have
 EXACT = 2**53  # up to which a double holds each whole number
 
 _WHOLE = re.compile(r"(u?)int(8|16|32|64|128)")

@@ -225,7 +225,7 @@ def check_sources(sources: Mapping[str, Source]) -> None:
         if (source.event_time is None) != (source.known_at is None):
             raise DefinitionError(
                 f"source `{name}` declares only one of event_time and known_at",
-                why="a row that happened at a moment also became known at one, and features need both",
+                why="a row that happened at a timestamp also became known at one, and features need both",
                 next="declare both columns, or neither for a static lookup table",
             )
         for used in source.uses:

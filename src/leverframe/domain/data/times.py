@@ -1,7 +1,7 @@
 """The timestamps that decide what was known: how they are called, and which types they may have.
 
 A wrong reading of one moves what a feature sees, and no value looks wrong. So ingest and every
-build ask here, by the kind that the engine gives a column: ``moment`` is a timestamp with a time
+build ask here, by the kind that the engine gives a column: ``timestamp`` is a timestamp with a time
 zone in microseconds or coarser.
 """
 
@@ -11,7 +11,7 @@ from leverframe.domain.data.column_types import NOTHING
 from leverframe.errors import SourceError
 
 EVENT_TIME, KNOWN_AT = "event_time", "known_at"
-MOMENT, LOCAL, DATE, NANOSECONDS = "moment", "local time", "date", "nanoseconds"
+TIMESTAMP, LOCAL, DATE, NANOSECONDS = "timestamp", "local time", "date", "nanoseconds"
 
 _REASONS = {
     LOCAL: "its hours are those of some clock: read as UTC they would lie hours early or late",
@@ -33,7 +33,7 @@ def refuse_untimed(table: str, column: str, kind: str, zone: str) -> None:
     ``kind`` is what an engine calls its type, ``zone`` the time zone of the data. A column without any value
     tells that nothing was known, but a row needs an event and an arrival.
     """
-    if kind == MOMENT or (kind == NOTHING and column not in (EVENT_TIME, KNOWN_AT)):
+    if kind == TIMESTAMP or (kind == NOTHING and column not in (EVENT_TIME, KNOWN_AT)):
         return
     line = f'pl.col("{column}")' + _LINES[kind].format(zone=zone) if kind in _LINES else ""
     raise SourceError(

@@ -228,7 +228,7 @@ def _check_keys(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def _a(kind: str) -> str:
-    return {"moment": "a moment", "date": "a date"}.get(kind, kind)
+    return {"timestamp": "a timestamp", "date": "a date"}.get(kind, kind)
 
 
 def _refuse_reserved(plan: Plan, table: str, known: Mapping[str, str]) -> None:
@@ -258,7 +258,7 @@ def _same_kinds(plan: Plan, table: str, what: str, key: Key, columns: Mapping[st
 def _changes_over_time(name: str, table: str) -> DefinitionError:
     return DefinitionError(
         f"dimension `{name}` looks up `{table}`, which changes over time",
-        why="the table has partitions; without as_of a row could show that was not known at the moment",
+        why="the table has partitions; without as_of a row could show that was not known at the timestamp",
         next=f"give the dimension `{name}` as_of with a lag and a tolerance",
     )
 

@@ -1,8 +1,8 @@
 """How windows are computed over events that were corrected: each version counts for an interval of rows.
 
-A version is in a row's window from the moment it is known until the next version is, or until
+A version is in a row's window from the timestamp it is known until the next version is, or until
 the place of its event falls out of the window. With the rows of the spine in the order of key
-and moment that is a range of them, so every function is an update of ranges instead of a query
+and timestamp that is a range of them, so every function is an update of ranges instead of a query
 of ranges. All are O((versions + rows) log) in time, a pass a window. An event that does not count
 for the rows it belongs to counts for the ranges before, between and after them.
 """
@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from leverframe.domain.features.plan import Aggregate
-from leverframe.domain.features.windows import Column, Floats, Ints, Moments, Timeline, ratio, sums_and_means
+from leverframe.domain.features.windows import Column, Floats, Ints, Timeline, Timestamps, ratio, sums_and_means
 
 FOREVER = 2**62  # microseconds: the newest version is known until then
 _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
@@ -26,10 +26,10 @@ _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 @dataclass(frozen=True)
 class Versions:
-    """Versions of events, in the order of their events' places; moments in microseconds.
+    """Versions of events, in the order of their events' places; timestamps in microseconds.
 
     ``code`` >= 0 names the key of a version, which may differ from that of the one before. It
-    counts at moments in ``(known, until]``, for windows that ``place`` is in.
+    counts at timestamps in ``(known, until]``, for windows that ``place`` is in.
     """
 
     code: Ints
@@ -59,7 +59,7 @@ def over_versions(
     asked: Sequence[Aggregate],
     values: Mapping[str, Column],
     versions: Versions,
-    rows: Moments,
+    rows: Timestamps,
     own: Own | None = None,
 ) -> dict[str, Floats]:
     """Return every feature asked for, a number a row; ``values`` are columns of ``versions``.
@@ -74,12 +74,12 @@ def over_versions(
 class Intervals:
     """Which rows of the spine see each version."""
 
-    def __init__(self, versions: Versions, rows: Moments, own: Own | None = None) -> None:
+    def __init__(self, versions: Versions, rows: Timestamps, own: Own | None = None) -> None:
         """Prepare for ``rows``, in any order."""
         self._versions, self._rows = versions, len(rows.code)
         order = np.lexsort((rows.at, rows.code))
         self._order = order[rows.code[order] >= 0]
-        self._sorted = Moments(rows.code[self._order], rows.at[self._order])
+        self._sorted = Timestamps(rows.code[self._order], rows.at[self._order])
         self._own = own.pairs() if own else None
 
     def of(self, window: timedelta) -> Spans:
@@ -103,9 +103,9 @@ class Intervals:
         by_start = np.lexsort((start, version))
         return version[by_start], start[by_start], stop[np.lexsort((stop, version))]
 
-    def _after(self, moments: Ints) -> Ints:
-        """Return for each version the first row of its key that is later than its moment."""
-        return Timeline(self._sorted, Moments(self._versions.code, moments + 1)).before()
+    def _after(self, timestamps: Ints) -> Ints:
+        """Return for each version the first row of its key that is later than its timestamp."""
+        return Timeline(self._sorted, Timestamps(self._versions.code, timestamps + 1)).before()
 
 
 @dataclass(frozen=True)

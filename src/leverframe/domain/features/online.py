@@ -1,8 +1,8 @@
-"""What a snapshot of a plan holds: for each step the rows that any later moment can ask for.
+"""What a snapshot of a plan holds: for each step the rows that any later timestamp can ask for.
 
 A lookup keeps the row of each key. An as-of lookup and a window keep, for each key, every row
-that is still in reach, with the moment from which it counts: windows slide on after the snapshot
-was taken, and a row leaves each of them at its own moment. So a vector is right for any moment
+that is still in reach, with the timestamp from which it counts: windows slide on after the snapshot
+was taken, and a row leaves each of them at its own timestamp. So a vector is right for any timestamp
 from ``since`` on, as far as things were known before ``until``.
 """
 
@@ -22,7 +22,7 @@ from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import SnapshotError
 
 AT = "__at"  # microseconds since the epoch at which a row begins to count
-# Of an event that was corrected: when the next version begins to count, and the moment of the event itself.
+# Of an event that was corrected: when the next version begins to count, and the timestamp of the event itself.
 UNTIL, PLACE = "__until", "__place"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,7 +30,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Span:
-    """The moments a snapshot answers for: from ``since`` on, with what was known before ``until``."""
+    """The timestamps a snapshot answers for: from ``since`` on, with what was known before ``until``."""
 
     since: datetime
     until: datetime
@@ -40,7 +40,7 @@ class Span:
         if self.since > self.until:
             raise SnapshotError(
                 f"a snapshot as of {self.until.isoformat()} cannot answer from {self.since.isoformat()} on",
-                why="the first moment asked for is later than what is known",
+                why="the first timestamp asked for is later than what is known",
                 next="choose --since before --as-of, or leave it out",
             )
 
@@ -49,7 +49,7 @@ class Snapshooter(Protocol):
     """Reads the rows of every step of a plan."""
 
     def tables(self, plan: Plan, files: Files, span: Span) -> Iterator[Table]:
-        """Return a table a step, named after it; rows of a key by moment, then by their order in the files.
+        """Return a table a step, named after it; rows of a key by timestamp, then by their order in the files.
 
         Versions of events that were corrected come in the order of their events.
         """
@@ -85,11 +85,11 @@ def online_groups(reach: timedelta, span: Span, partitions: Partitions) -> list[
     return [start.plus(count) for count in range(end.ordinal - start.ordinal + 1)]
 
 
-def microseconds_of(moment: datetime) -> int:
-    """Return an aware moment in whole microseconds since the epoch."""
-    return (moment - EPOCH) // timedelta(microseconds=1)
+def microseconds_of(timestamp: datetime) -> int:
+    """Return an aware timestamp in whole microseconds since the epoch."""
+    return (timestamp - EPOCH) // timedelta(microseconds=1)
 
 
 def attribute_since(attributes: Mapping[str, Any]) -> int:
-    """Return the first moment a snapshot answers for, in microseconds since the epoch."""
+    """Return the first timestamp a snapshot answers for, in microseconds since the epoch."""
     return int(attributes["since"])

@@ -82,7 +82,7 @@ class BuiltGroups(Protocol):
     """Reads columns of a built group of partitions."""
 
     def arrays(self, group: Partition, columns: Sequence[str]) -> Mapping[str, Any]:
-        """Return the columns as arrays, nulls masked; moments as microseconds since the epoch."""
+        """Return the columns as arrays, nulls masked; timestamps as microseconds since the epoch."""
 
 
 def run(plan: Plan, groups: Sequence[Partition], built: BuiltGroups, opened: Callable[[Partition], Store]) -> Parity:

@@ -120,7 +120,7 @@ class LabelStep:
     """Take the label of each row and since when row and label are known; null where the label never was.
 
     Of a label that was ``corrected`` the newest version counts, and all are kept beside it: what a
-    training set may know of it depends on the moment of training.
+    training set may know of it depends on the timestamp of training.
     """
 
     name: str
@@ -148,7 +148,7 @@ class Plan:
     ``spine_features`` and ``calendar`` are columns of the spine itself, ``keys`` further columns
     of it that only name things. ``revealed`` are pairs of table and column that a fact declares to
     reveal. Of a spine whose rows were ``corrected`` the newest version that was known at its own
-    moment counts, else the first. Features come in the order of ``features()``.
+    timestamp counts, else the first. Features come in the order of ``features()``.
     """
 
     spec: str
@@ -158,7 +158,7 @@ class Plan:
     spine_features: tuple[str, ...]
     calendar: tuple[str, ...]
     timezone: str | None
-    ahead: timedelta
+    lead_time: timedelta
     steps: tuple[Step, ...]
     labels: tuple[LabelStep, ...]
     revealed: tuple[tuple[str, str], ...] = ()
@@ -203,13 +203,13 @@ class Plan:
         return {table: list(dict.fromkeys(columns)) for table, columns in found.items()}
 
     def reach(self) -> dict[str, timedelta]:
-        """Return how far before a row's moment each table is read; lookup tables without time are absent."""
+        """Return how far before a row's timestamp each table is read; lookup tables without time are absent."""
         found: dict[str, timedelta] = {self.spine: timedelta(0)}
         for step in self.steps:
             if isinstance(step, Windows):
-                back = step.longest() + step.max_lag + self.ahead
+                back = step.longest() + step.max_lag + self.lead_time
             elif isinstance(step, AsOfLookup):
-                back = 2 * step.tolerance + step.lag + self.ahead  # a row may be late by its tolerance
+                back = 2 * step.tolerance + step.lag + self.lead_time  # a row may be late by its tolerance
             else:
                 continue
             found[step.table] = max(back, found.get(step.table, timedelta(0)))
@@ -235,7 +235,7 @@ def compile_star(star: Star) -> Plan:
         spine_features=tuple(spine.columns),
         calendar=calendar,
         timezone=spine.calendar.timezone if spine.calendar else None,
-        ahead=spine.ahead,
+        lead_time=spine.lead_time,
         steps=tuple(steps),
         labels=tuple(_label(star, name, each) for name, each in star.labels.items()),
         revealed=tuple((fact.table, column) for fact in star.facts.values() for column in fact.reveals),

@@ -1,4 +1,4 @@
-"""What a request for features says: raw fields a row, and the moment they are asked for."""
+"""What a request for features says: raw fields a row, and the timestamp they are asked for."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from leverframe.domain.features.windows import Ints
 from leverframe.errors import RequestError, nearest
 
 PARTS: Mapping[str, Callable[[datetime], int]] = {
-    "hour": lambda moment: moment.hour,
-    "weekday": lambda moment: moment.weekday(),
-    "day": lambda moment: moment.day,
-    "day_of_year": lambda moment: moment.timetuple().tm_yday,
-    "month": lambda moment: moment.month,
+    "hour": lambda timestamp: timestamp.hour,
+    "weekday": lambda timestamp: timestamp.weekday(),
+    "day": lambda timestamp: timestamp.day,
+    "day_of_year": lambda timestamp: timestamp.timetuple().tm_yday,
+    "month": lambda timestamp: timestamp.month,
 }
 
 
 @dataclass(frozen=True)
 class Requests:
-    """Rows that want features: ``fields`` by name, n values each, and the moments ``as_of`` in microseconds."""
+    """Rows that want features: ``fields`` by name, n values each, and the timestamps ``as_of`` in microseconds."""
 
     fields: Mapping[str, Any]
     as_of: Ints
 
 
-def moment(text: str) -> datetime:
-    """Return a moment written in ISO 8601 with a zone; raises ``RequestError`` for anything else."""
+def timestamp(text: str) -> datetime:
+    """Return a timestamp written in ISO 8601 with a zone; raises ``RequestError`` for anything else."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:
         raise RequestError(
-            f"`{text}` is no moment", why=str(error), next="write it as 2014-01-01T08:00-05:00 or 2014-01-01T13:00Z"
+            f"`{text}` is no timestamp", why=str(error), next="write it as 2014-01-01T08:00-05:00 or 2014-01-01T13:00Z"
         ) from error
     if found.tzinfo is None:
         raise RequestError(
-            f"the moment {text} has no time zone",
-            why="the same wall clock is another moment elsewhere",
+            f"the timestamp {text} has no time zone",
+            why="the same wall clock is another timestamp elsewhere",
             next=f"write it as {text}Z, or with an offset such as -05:00",
         )
     return found
@@ -78,7 +78,7 @@ def parsed(plan: Plan, fields: Mapping[str, str], as_of: datetime, about: About)
 
 
 def checked(plan: Plan, requests: Requests, about: About) -> None:
-    """Raise ``RequestError`` for a lacking field, or a moment that the snapshot cannot answer for."""
+    """Raise ``RequestError`` for a lacking field, or a timestamp that the snapshot cannot answer for."""
     lacking = [name for name in required(plan) if name not in requests.fields]
     if lacking:
         raise RequestError(
@@ -91,8 +91,8 @@ def checked(plan: Plan, requests: Requests, about: About) -> None:
     if early.any():
         raise RequestError(
             f"the snapshot cannot answer for {_written(int(requests.as_of[early][0]))}",
-            why=f"it keeps what moments from {_written(since)} on can see",
-            next="ask for a later moment, or build a snapshot with an earlier --since",
+            why=f"it keeps what timestamps from {_written(since)} on can see",
+            next="ask for a later timestamp, or build a snapshot with an earlier --since",
         )
 
 
@@ -102,7 +102,9 @@ def calendar(plan: Plan, as_of: Ints) -> dict[str, Ints]:
         return {}
     zone = ZoneInfo(plan.timezone)
     distinct, where = np.unique(as_of, return_inverse=True)
-    local = [(EPOCH + timedelta(microseconds=int(each)) + plan.ahead).astimezone(zone) for each in distinct.tolist()]
+    local = [
+        (EPOCH + timedelta(microseconds=int(each)) + plan.lead_time).astimezone(zone) for each in distinct.tolist()
+    ]
     return {part: np.array([PARTS[part](each) for each in local], np.int64)[where] for part in plan.calendar}
 
 
@@ -132,5 +134,5 @@ def _value(name: str, text: str, kinds: Mapping[str, str]) -> Any:
     return text
 
 
-def _written(moment: int) -> str:
-    return (EPOCH + timedelta(microseconds=moment)).isoformat()
+def _written(timestamp: int) -> str:
+    return (EPOCH + timedelta(microseconds=timestamp)).isoformat()

@@ -22,7 +22,7 @@ _FEATURE_KINDS: dict[str, FeatureKind] = {"number": "numeric", "text": "categori
 class Cut:
     """What one side of the split is made of.
 
-    ``known_before`` drops rows whose label became known only at or after that moment: at the
+    ``known_before`` drops rows whose label became known only at or after that timestamp: at the
     time of training nobody had it. ``within`` keeps the rows whose ``as_of`` lies from its first
     timestamp to before its second; None where all rows of the files do.
     """
@@ -73,7 +73,7 @@ def run(
         ("holdout", features.holdout, holdout, layout.HOLDOUT, None),
     ):
         rows, without, late = splitter.cut(
-            Cut(files, label.name, columns, before, _within(split, partitions, plan.ahead)), root / out
+            Cut(files, label.name, columns, before, _within(split, partitions, plan.lead_time)), root / out
         )
         if rows == 0:
             raise LabelError(
@@ -102,13 +102,13 @@ def _files(split: PartitionRange, partitions: Partitions, exists: layout.Exists,
     return tuple(root / path for path in paths)
 
 
-def _within(split: PartitionRange, partitions: Partitions, ahead: timedelta) -> tuple[datetime, datetime] | None:
+def _within(split: PartitionRange, partitions: Partitions, lead_time: timedelta) -> tuple[datetime, datetime] | None:
     """Return between which timestamps the rows of a split lie, None where its files hold no others."""
     groups = partitions.groups(split.first, split.last)
     held = partitions.bounds(groups[0])[0], partitions.bounds(groups[-1])[1]
     first, last = (Partition.of(key, partitions.first.period) for key in (split.first, split.last))
     asked = first.start(partitions.timezone), last.plus(1).start(partitions.timezone)
-    return None if asked == held else (asked[0].astimezone(UTC) - ahead, asked[1].astimezone(UTC) - ahead)
+    return None if asked == held else (asked[0].astimezone(UTC) - lead_time, asked[1].astimezone(UTC) - lead_time)
 
 
 def _kinds(chosen: Sequence[str], splitter: Splitter, files: Sequence[Path]) -> tuple[Feature, ...]:

@@ -75,12 +75,12 @@ class Calendar(Document):
 
 
 class Spine(Document):
-    """The rows that get features: one a row of ``table``, seen ``ahead`` of its ``event_time``."""
+    """The rows that get features: one a row of ``table``, seen ``lead_time`` before its ``event_time``."""
 
     table: Name
     key: Name = Field(description="entity that names each row once")
-    ahead: Duration = Field(default=timedelta(0), description="how long before event_time the answer is needed")
-    columns: list[Column] = Field(default_factory=list, description="columns that are known at that moment")
+    lead_time: Duration = Field(default=timedelta(0), description="how long before event_time the prediction is needed")
+    columns: list[Column] = Field(default_factory=list, description="columns that are known by then")
     calendar: Calendar | None = None
 
 
@@ -100,7 +100,7 @@ class Correction(Document):
     """A table whose rows may come again, corrected: rows with an equal key are versions of one."""
 
     key: Name = Field(description="entity that names each row of the table")
-    recorded_at: Column = Field(description="column with the moment a version arrived; null for as soon as it happened")
+    recorded_at: Column = Field(description="column with the arrival of a version; null for as soon as it happened")
 
 
 class AsOf(Document):
@@ -111,7 +111,7 @@ class AsOf(Document):
 
 
 class Dimension(Document):
-    """A lookup table; with ``as_of`` the newest row known at the moment, else the one row of the key."""
+    """A lookup table; with ``as_of`` the newest row known by then, else the one row of the key."""
 
     table: Name
     key: Name
@@ -123,7 +123,7 @@ class Dimension(Document):
 
 
 class Measure(Document):
-    """Aggregates of a fact's columns for one entity over windows that end at the moment."""
+    """Aggregates of a fact's columns for one entity over windows that end at ``as_of``."""
 
     fact: Name
     key: Name | None = Field(default=None, description="entity to aggregate by; all rows together without one")

@@ -13,7 +13,7 @@ from leverframe.domain.features.plan import AsOfLookup, Lookup, Plan, Step, Wind
 class Origin:
     """Where one feature of one row came from.
 
-    ``rows`` counts what was read; ``newest`` is the moment the newest of them became known, and
+    ``rows`` counts what was read; ``newest`` is the timestamp the newest of them became known, and
     ``opens`` where the window begins; both None for a lookup without time.
     """
 
@@ -43,8 +43,8 @@ def mermaid(plan: Plan) -> str:
 def plan_lines(plan: Plan) -> list[str]:
     """Return the plan in words, a line a step and a line a feature."""
     lines = [f"plan {plan.spec}: {len(plan.features())} features for each row of `{plan.spine}`"]
-    if plan.ahead:
-        lines.append(f"  each row is seen {short(plan.ahead)} before its event_time")
+    if plan.lead_time:
+        lines.append(f"  each row is seen {short(plan.lead_time)} before its event_time")
     lines.append(f"  spine: {', '.join([*plan.spine_features, *plan.calendar])}")
     for step in plan.steps:
         lines.append(f"  {_sentence(step)}")

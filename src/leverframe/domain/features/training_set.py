@@ -8,7 +8,7 @@ from typing import Literal
 LabelKind = Literal["binary", "multiclass", "regression"]
 FeatureKind = Literal["numeric", "categorical", "boolean"]
 
-AS_OF = "as_of"  # column with the moment of each row, UTC
+AS_OF = "as_of"  # column with the timestamp of each row, UTC
 LABEL = "label"  # column with the label: 0/1, a class name, or a number
 
 

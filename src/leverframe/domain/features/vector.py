@@ -18,7 +18,7 @@ from leverframe.domain.features.snapshot.store import Found, Store
 from leverframe.domain.features.star_picture import Origin, origin_lines
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.features.values import numbers, shaped, taken
-from leverframe.domain.features.windows import Ints, Moments, aggregate
+from leverframe.domain.features.windows import Ints, Timestamps, aggregate
 
 _FEW = 64  # rows up to which only the events of their own windows are looked at
 
@@ -27,7 +27,7 @@ def vectors(plan: Plan, store: Store, requests: Requests) -> dict[str, Any]:
     """Return every feature of ``plan`` for n requests, n values each; nulls are NaN or masked.
 
     The same kernels as in training run over the rows that the snapshot keeps a key, so a value
-    equals to the last bit what a build gives for that moment from what was known before the snapshot.
+    equals to the last bit what a build gives for that timestamp from what was known before the snapshot.
     A request's own value for a feature goes before that of the snapshot. Raises ``RequestError``
     for a request that cannot be answered.
     """
@@ -96,19 +96,20 @@ def answered(plan: Plan, store: Store, requests: Requests) -> Answer:
                 told[name] = Origin(name, _shown(values[name]), step.table, key, rows, opens, newest)
     about = store.about()
     plain = {name: _plain(each) for name, each in values.items()}
-    return Answer(about.spec, f"{_moment(about.as_of)} UTC", plain, tuple(told.values()))
+    return Answer(about.spec, f"{_timestamp(about.as_of)} UTC", plain, tuple(told.values()))
 
 
-def positions(at: Any, start: Ints, stop: Ints, moments: Ints) -> Ints:
-    """Return for each row the first position in ``[start, stop)`` whose moment is not before the given one."""
+def positions(at: Any, start: Ints, stop: Ints, timestamps: Ints) -> Ints:
+    """Return for each row the first position in ``[start, stop)`` whose timestamp is not before the given one."""
     if len(start) <= _FEW:
         return np.array(
-            [a + np.searchsorted(at[a:b], moment) for a, b, moment in zip(start, stop, moments, strict=True)], np.int64
+            [a + np.searchsorted(at[a:b], timestamp) for a, b, timestamp in zip(start, stop, timestamps, strict=True)],
+            np.int64,
         )
     low, high = start.copy(), stop.copy()
     while (undecided := low < high).any():
         middle = (low + high) // 2
-        before = undecided & (at[np.where(undecided, middle, 0)] < moments)
+        before = undecided & (at[np.where(undecided, middle, 0)] < timestamps)
         low = np.where(before, middle + 1, low)
         high = np.where(undecided & ~before, middle, high)
     return low
@@ -167,7 +168,7 @@ def _by_version(step: Windows, found: Found, as_of: Ints, own: Sequence[Any]) ->
     read = {each.column: taken_of[each.column] for each in step.aggregates}
     values = {name: numbers(each) for name, each in read.items()}
     left_out = Own(*codes(step.own, own, [taken_of[name] for name in step.own])) if step.own else None
-    made = over_versions(step.aggregates, values, versions, Moments(code, as_of), left_out)
+    made = over_versions(step.aggregates, values, versions, Timestamps(code, as_of), left_out)
     return {each.name: shaped(each.function, read[each.column], made[each.name]) for each in step.aggregates}
 
 
@@ -186,7 +187,7 @@ def _aggregated(step: Windows, found: Found, lows: dict[timedelta, Ints], high: 
 
 
 def _read(step: Any, name: str, found: Found, as_of: int, own: Sequence[Any]) -> tuple[int, str | None, str | None]:
-    """Return how many rows one feature of the first request read, where its window opens, and the newest moment."""
+    """Return how many rows one feature of the first request read, where its window opens, and the newest timestamp."""
     if isinstance(step, Lookup) and not isinstance(step, AsOfLookup):
         return int(found.stop[0] - found.start[0]), None, None
     at = found.column(AT)
@@ -200,14 +201,14 @@ def _read(step: Any, name: str, found: Found, as_of: int, own: Sequence[Any]) ->
         if step.own:
             ours, theirs = codes(step.own, own, [found.column(each)[where] for each in step.own])
             where = where[(theirs < 0) | (theirs != ours[0])]
-        return len(where), _moment(opens), _moment(int(at[where].max())) if len(where) else None
+        return len(where), _timestamp(opens), _timestamp(int(at[where].max())) if len(where) else None
     low, high = (
-        int(positions(at, found.start[:1], found.stop[:1], np.array([moment]))[0]) for moment in (opens, as_of)
+        int(positions(at, found.start[:1], found.stop[:1], np.array([timestamp]))[0]) for timestamp in (opens, as_of)
     )
     where = np.arange(low, high)
     if known is not None:
         where = where[numbers(found.column(known)[low:high]).known]
-    return len(where), _moment(opens), _moment(int(at[where[-1]])) if len(where) else None
+    return len(where), _timestamp(opens), _timestamp(int(at[where[-1]])) if len(where) else None
 
 
 def _newest_versions(found: Found, opens: int, as_of: int, known: str) -> Ints:
@@ -222,7 +223,7 @@ def _microseconds(length: timedelta) -> int:
     return length // timedelta(microseconds=1)
 
 
-def _moment(at: int) -> str:
+def _timestamp(at: int) -> str:
     return (EPOCH + timedelta(microseconds=at)).strftime("%Y-%m-%d %H:%M:%S")
 
 

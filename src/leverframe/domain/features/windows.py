@@ -1,6 +1,6 @@
 """How windows over events are computed: positions once, then one pass an aggregate.
 
-Events are sorted by key, moment and row; the events of a window are then the range ``[low,
+Events are sorted by key, timestamp and row; the events of a window are then the range ``[low,
 high)`` of positions, found for every row at once. Sums come from exact prefix sums, minimum and
 maximum from a table of blocks, the last value from a running index, distinct counts from a
 wavelet matrix. All are O(n log n) or better in time and O(n) in memory, whatever the windows.
@@ -32,23 +32,23 @@ _BLOCK = 64  # positions summarised together: short ends are read directly, the 
 
 
 @dataclass(frozen=True)
-class Moments:
-    """Keys and moments of the same length: ``code`` >= 0 names a key, -1 none; ``at`` in microseconds."""
+class Timestamps:
+    """Keys and timestamps of the same length: ``code`` >= 0 names a key, -1 none; ``at`` in microseconds."""
 
     code: Ints
     at: Ints
 
 
 class Timeline:
-    """Events sorted by key, moment and row, ready to be asked for ranges by the rows of the spine."""
+    """Events sorted by key, timestamp and row, ready to be asked for ranges by the rows of the spine."""
 
-    def __init__(self, events: Moments, rows: Moments) -> None:
+    def __init__(self, events: Timestamps, rows: Timestamps) -> None:
         """Prepare for ``rows``; ``events`` must be sorted by ``code``, then ``at``, then row."""
         self._start = int(events.at.min()) if len(events.at) else 0
         self._span = int(events.at.max(initial=self._start)) - self._start + 2
         self._grid: Ints | None = None
         if (int(events.code.max(initial=0)) + 1) * self._span >= 2**62:
-            # Keys and microseconds do not fit into one number: count moments instead of time.
+            # Keys and microseconds do not fit into one number: count timestamps instead of time.
             self._grid = np.unique(events.at)
             self._span = len(self._grid) + 1
         self._events = events.code * self._span + self._ticks(events.at)
@@ -57,7 +57,7 @@ class Timeline:
         self._order = np.lexsort((rows.at, rows.code))
 
     def before(self, back: timedelta = timedelta(0)) -> Ints:
-        """Return for each row the position of the first event at or after its moment less ``back``."""
+        """Return for each row the position of the first event at or after its timestamp less ``back``."""
         shift = back // timedelta(microseconds=1)
         code, at = self._rows.code[self._order], self._rows.at[self._order]
         wanted = code * self._span + self._ticks(at - shift)
@@ -66,7 +66,7 @@ class Timeline:
         return np.where(self._rows.code < 0, 0, found)
 
     def _ticks(self, at: Ints) -> Ints:
-        """Return moments as small numbers in the same order, equal only where no event lies between."""
+        """Return timestamps as small numbers in the same order, equal only where no event lies between."""
         if self._grid is not None:
             return np.searchsorted(self._grid, at)
         return np.clip(at - self._start, 0, self._span - 1)
@@ -142,7 +142,7 @@ class Limbs:
 
 
 def over_events(
-    asked: Sequence[Aggregate], columns: Mapping[str, Column], events: Moments, rows: Moments
+    asked: Sequence[Aggregate], columns: Mapping[str, Column], events: Timestamps, rows: Timestamps
 ) -> dict[str, Floats]:
     """Return every feature asked for, a number a row; ``columns`` are those of ``events``, sorted as those."""
     timeline = Timeline(events, rows)

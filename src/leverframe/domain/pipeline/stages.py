@@ -328,7 +328,7 @@ def _online_stages(case: _Case) -> tuple[StageDefinition, ...]:
             (
                 case.star,
                 *case.code("parity", _PLAN),
-                *_seen(case, Span(start - case.plan.ahead, end)),
+                *_seen(case, Span(start - case.plan.lead_time, end)),
                 *(_path(layout.features(str(group))) for group in compared),
             ),
             ("data", "features.holdout"),

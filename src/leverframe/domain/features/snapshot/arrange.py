@@ -134,7 +134,9 @@ def _column(table: Table, name: str, given: Any) -> tuple[str, Any, Array | None
         return "text", _texts(table, name, values, mask), None
     if kind not in DTYPES:
         why = f"its column `{name}` is of type {kind}"
-        raise _refused(table, why, f"convert it to one of {', '.join(DTYPES)} or text; a moment to int64 microseconds")
+        raise _refused(
+            table, why, f"convert it to one of {', '.join(DTYPES)} or text; a timestamp to int64 microseconds"
+        )
     if values.dtype.kind == "f":
         return kind, values if mask is None else np.where(mask, np.nan, values), None
     if mask is None or not mask.any():

@@ -25,7 +25,7 @@ class About:
     """What a snapshot is of.
 
     ``spec`` is the hash of star.yaml and compiler. ``as_of`` is in microseconds since the epoch:
-    what became known before that moment is inside. ``attributes`` is small JSON of the caller.
+    what became known before that timestamp is inside. ``attributes`` is small JSON of the caller.
     """
 
     spec: str

@@ -194,11 +194,11 @@ def _golden_columns(
 
 def _golden_keys(trained: _Trained, store: Store, plan: Plan, settings: BundleSettings) -> list[dict[str, Any]]:
     """Return the newest rows of the hold-out by their entity keys, with the timestamp of the snapshot."""
-    rows, moment = max(1, settings.golden_rows // 4), store.about().as_of
+    rows, timestamp = max(1, settings.golden_rows // 4), store.about().as_of
     fields = {name: each[-rows:] for name, each in trained.tables.masked(layout.HOLDOUT, required(plan)).items()}
     rows = len(next(iter(fields.values()), ()))
-    vector = vectors(plan, store, Requests(fields, np.full(rows, moment, np.int64)))
-    at = np.full(rows, f"{np.datetime64(moment, 'us')}Z", object)
+    vector = vectors(plan, store, Requests(fields, np.full(rows, timestamp, np.int64)))
+    at = np.full(rows, f"{np.datetime64(timestamp, 'us')}Z", object)
     return _golden("keys", {**fields, AS_OF: at}, trained.predict(as_inputs(vector, trained.description.features)))
 
 

@@ -77,7 +77,7 @@ def sliced(table: Table, names: Sequence[str], days: NDArray[np.datetime64]) -> 
 
 
 def days_of(table: Table, timezone: str) -> NDArray[np.datetime64]:
-    """Return the local day of each row; raises ``SourceError`` for a file without moments."""
+    """Return the local day of each row; raises ``SourceError`` for a file without timestamps."""
     return local_days(column(table, AS_OF, file=layout.HOLDOUT).to_numpy(), timezone)
 
 
@@ -90,14 +90,14 @@ def local_days(as_of: NDArray[np.datetime64], timezone: str) -> NDArray[np.datet
     """Return the calendar day in ``timezone`` of each timestamp in UTC, both of shape (rows,)."""
     minutes, where = np.unique(as_of.astype("datetime64[m]"), return_inverse=True)
     zone = ZoneInfo(timezone)
-    moments = (datetime.fromtimestamp(int(each), UTC) for each in minutes.astype("datetime64[s]").astype(np.int64))
-    shifts = np.array([_shift(moment, zone) for moment in moments], dtype=np.int64)
+    timestamps = (datetime.fromtimestamp(int(each), UTC) for each in minutes.astype("datetime64[s]").astype(np.int64))
+    shifts = np.array([_shift(timestamp, zone) for timestamp in timestamps], dtype=np.int64)
     days: NDArray[np.datetime64] = (minutes + shifts * np.timedelta64(1, "m")).astype("datetime64[D]")[where]
     return days
 
 
-def _shift(moment: datetime, zone: ZoneInfo) -> int:
-    offset = moment.astimezone(zone).utcoffset()
+def _shift(timestamp: datetime, zone: ZoneInfo) -> int:
+    offset = timestamp.astimezone(zone).utcoffset()
     return round(offset.total_seconds() / 60) if offset else 0
 
 

@@ -44,7 +44,7 @@ def _changes(what: str, before: Mapping[str, str], after: Mapping[str, str]) -> 
 
 def _features(plan: Plan) -> dict[str, str]:
     """Return every feature with a description that differs whenever its meaning does."""
-    seen = f", {short(plan.ahead)} lead time" if plan.ahead else ""
+    seen = f", {short(plan.lead_time)} lead time" if plan.lead_time else ""
     found = {name: f"`{name}` of `{plan.spine}`" for name in plan.spine_features}
     found |= {part: f"{part} in `{plan.timezone}`" for part in plan.calendar}
     for step in plan.steps:
@@ -74,7 +74,7 @@ def _spine(plan: Plan) -> dict[str, str]:
     return {
         "table": plan.spine,
         "key": ", ".join(plan.spine_key),
-        "ahead": short(plan.ahead),
+        "lead_time": short(plan.lead_time),
         "corrections": _versions(plan.corrected).removeprefix(", corrected ").replace("`", "") or "none",
     }
 

@@ -126,7 +126,7 @@ def declared(params: Params, plan: Plan) -> Declared:
     partitions = Partitions.of(params.data)
 
     def start(partition: Partition) -> int:
-        return _microseconds(partition.start(params.data.timezone) - plan.ahead)
+        return _microseconds(partition.start(params.data.timezone) - plan.lead_time)
 
     def span(split: PartitionRange) -> Span:
         first, last = (Partition.of(key, partitions.first.period) for key in (split.first, split.last))
