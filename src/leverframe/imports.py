@@ -20,7 +20,7 @@ def load(path: str, root: Path, *, said_by: str) -> Any:
     module_name, _, name = path.partition(":")
     module = module_of(path, root, said_by=said_by)
     if not hasattr(module, name):
-        public = [each for each in vars(module) if not each.startswith("_")]
+        public = [var for var in vars(module) if not var.startswith("_")]
         raise DefinitionError(
             f"`{module_name}` has no `{name}`", why=f"{said_by} names {path}", next=nearest(name, public)
         )
@@ -52,4 +52,4 @@ def _neighbours(name: str) -> list[str]:
         folder = importlib.import_module(package).__path__ if package else None
     except (ImportError, AttributeError):
         return []
-    return [f"{package}.{each.name}" for each in pkgutil.iter_modules(folder)] if folder else []
+    return [f"{package}.{module.name}" for module in pkgutil.iter_modules(folder)] if folder else []

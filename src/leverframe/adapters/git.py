@@ -199,7 +199,7 @@ class Git:
         form = "%(refname:strip=2)%00%(*objectname)%00%(contents)%00%00"
         told = self._run("for-each-ref", f"--format={form}", f"refs/tags/{model}[@#]*", f"refs/tags/{model}[@#]*/**")
         parts = (each.strip("\n").split("\0", 2) for each in told.stdout.decode(errors="replace").split("\0\0"))
-        return [Tag(*each) for each in parts if len(each) == 3 and each[1]]
+        return [Tag(*part) for part in parts if len(part) == 3 and part[1]]
 
     def tag(self, tag: Tag) -> None:
         """Add an annotated tag, in the name of who is configured here, else in ours."""

@@ -79,7 +79,7 @@ class PolarsFrames:
 
     def cut(self, frame: pl.LazyFrame, times: tuple[str, str], start: datetime, end: datetime) -> pl.LazyFrame:
         """Return the rows of ``[start, end)``, and those of no known time, ordered by event time."""
-        happened, known = (pl.col(each).cast(_UTC) for each in times)
+        happened, known = (pl.col(time).cast(_UTC) for time in times)
         # Null stays null: a row that never became known is counted and refused, not guessed.
         no_earlier = pl.when(known.is_not_null()).then(pl.max_horizontal(happened, known))
         timed = frame.with_columns(happened.alias(EVENT_TIME), no_earlier.alias(KNOWN_AT))
@@ -152,8 +152,10 @@ class PolarsTables:
         """Return a table of columns of equal length; arrays of objects hold texts, or None."""
         return pl.DataFrame(
             {
-                name: pl.Series(name, each.tolist(), dtype=pl.String) if each.dtype == object else pl.Series(name, each)
-                for name, each in columns.items()
+                name: pl.Series(name, column.tolist(), dtype=pl.String)
+                if column.dtype == object
+                else pl.Series(name, column)
+                for name, column in columns.items()
             }
         )
 
@@ -205,7 +207,7 @@ def _common(parts: Sequence[pl.DataFrame], column: str) -> pl.DataType | None:
     whole, doubles = ([each for each in filled if each.dtype == dtype] for dtype in (pl.Int64, pl.Float64))
     if not any(bool((each.abs() > EXACT).any()) for each in whole):
         return pl.Float64()
-    if not any(bool(((each != each.floor()) | (each.abs() > EXACT)).any()) for each in doubles):
+    if not any(bool(((double != double.floor()) | (double.abs() > EXACT)).any()) for double in doubles):
         return pl.Int64()
     raise two_types(column, ("int64", "one file"), ("float64", "another"))
 

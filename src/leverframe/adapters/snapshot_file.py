@@ -76,9 +76,9 @@ class _Content:
             "keys": dict(table.keys),
             "index": self._index(table.index),
             "columns": {
-                name: {"kind": each.kind, "at": each.at, "nulls": each.nulls}
-                | ({} if each.scale is None else {"scale": each.scale})
-                for name, each in rows.columns.items()
+                name: {"kind": column.kind, "at": column.at, "nulls": column.nulls}
+                | ({} if column.scale is None else {"scale": column.scale})
+                for name, column in rows.columns.items()
             },
             "blocks": {kind: self._number(block) for kind, block in rows.blocks.items()},
             "words": {

@@ -22,7 +22,7 @@ def demo(workspace: Workspace, tell: Callable[[str], None]) -> list[str]:
     root = workspace.root
     found = status(root)
     total, ended = len(found.stages), 0
-    to_run = sum(each.state is not State.FRESH for each in found.stages)
+    to_run = sum(stage.state is not State.FRESH for stage in found.stages)
     tell(f"{total} stages, {to_run} of them to run; the full output goes to {LOG}")
 
     def on_event(event: object) -> None:

@@ -47,7 +47,7 @@ class PipelineRun:
         """Return the text files at or below some paths, by path; what a suffix does not call a text is none."""
         places = [self._root / path for path in paths]
         files = [each for place in places for each in ([place] if place.is_file() else place.rglob("*"))]
-        found = [each.relative_to(self._root).as_posix() for each in files if each.suffix in _TEXTS and each.is_file()]
+        found = [file.relative_to(self._root).as_posix() for file in files if file.suffix in _TEXTS and file.is_file()]
         return {path: self.text(path) for path in sorted(found)}
 
     def runs(self) -> list[StageRun]:

@@ -40,13 +40,13 @@ def validate(workspace: Workspace, partition: str, history: Sequence[str] = (), 
     write_json(root / layout.contract_report(partition), report.to_json())
     write_json(root / layout.profile(partition), report.profile())
     sketches = {
-        each.table: summed(
+        table.table: summed(
             DuckDBSketcher(),
-            root / layout.raw(each.table, partition),
-            key_of(validation.contracts.get(each.table)),
-            each.current.columns,
+            root / layout.raw(table.table, partition),
+            key_of(validation.contracts.get(table.table)),
+            table.current.columns,
         )
-        for each in report.tables
+        for table in report.tables
     }
     write_json(root / layout.sketch(partition), {"partition": partition, "tables": sketches})
     return report

@@ -23,7 +23,7 @@ def validate(partition: str, history: tuple[str, ...], through: str | None, as_j
 
     with wiring.stage("validate", partition) as (workspace, record):
         report = run(workspace, partition, history, through)
-        record.rows(sum(each.current.rows for each in report.tables))
+        record.rows(sum(table.current.rows for table in report.tables))
     if as_json:
         output.product_json(report.to_json())
     else:

@@ -101,8 +101,8 @@ class Showing:
         """Return it for a terminal."""
         pulls = [
             line
-            for each in self.pulls
-            for line in (f"  {each.verdict:<7} {each.title}", f"          {each.address}", f"          {each.copy}")
+            for pull in self.pulls
+            for line in (f"  {pull.verdict:<7} {pull.title}", f"          {pull.address}", f"          {pull.copy}")
         ]
         return ["", "Pull requests, on the local forge", *pulls, *(self.live.lines() if self.live else [])]
 

@@ -20,7 +20,7 @@ def code(text: str, limit: int) -> str:
     shown = [_visible(each) for each in whole[:limit]]
     fenced = not {"`", "|"} & set(shown)
     pieces = shown if fenced else [_entity(each) for each in shown]
-    while sum(len(each.encode()) for each in pieces) > limit:
+    while sum(len(piece.encode()) for piece in pieces) > limit:
         pieces.pop()
     hidden += len(whole) - len(pieces)
     code = f"`{''.join(pieces)}`" if fenced else f"<code>{''.join(pieces)}</code>"
@@ -30,7 +30,7 @@ def code(text: str, limit: int) -> str:
 def plain(text: str, limit: int) -> str:
     """Return a sentence as text of at most ``limit`` bytes; values from data form no markup."""
     pieces = [each if each in "%;.'" else _entity(each) for each in map(_visible, text[:limit].replace("`", "'"))]
-    while sum(len(each.encode()) for each in pieces) > limit:
+    while sum(len(piece.encode()) for piece in pieces) > limit:
         pieces.pop()
     return "".join(pieces).replace("www.", "www&#46;") + ("…" if len(pieces) < len(text) else "")
 
@@ -38,7 +38,9 @@ def plain(text: str, limit: int) -> str:
 def sentence(text: str) -> str:
     """Return a sentence in which names stand between backticks, each as a code span of its own."""
     pieces = text.split("`")
-    return "".join(code(each, 200) if number % 2 else plain(each, 400) for number, each in enumerate(pieces) if each)
+    return "".join(
+        code(piece, 200) if number % 2 else plain(piece, 400) for number, piece in enumerate(pieces) if piece
+    )
 
 
 def _visible(character: str) -> str:

@@ -97,7 +97,7 @@ def judged(violations: Iterable[Violation], unless: str = "") -> Verdict:
 
     If ``unless`` says why nothing could be decided, the verdict without violations is skipped.
     """
-    reasons = tuple(dict.fromkeys(each.reason for each in violations))
+    reasons = tuple(dict.fromkeys(violation.reason for violation in violations))
     if reasons:
         return Failed(reasons)
     return Skipped(unless) if unless else Passed()

@@ -37,7 +37,7 @@ class Times:
     @classmethod
     def of(cls, responses: Sequence[Asked]) -> Times:
         """Return the response times of at least two requests."""
-        took = [each.seconds * 1000 for each in responses]
+        took = [response.seconds * 1000 for response in responses]
         cuts = quantiles(took, n=100, method="inclusive")
         return cls(len(took), round(cuts[49], 2), round(cuts[98], 2), round(max(took), 2))
 
@@ -63,8 +63,8 @@ class Traffic:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Send requests until the block ends; then wait for those still running."""
-        for each in self._threads:
-            each.start()
+        for thread in self._threads:
+            thread.start()
         try:
             yield
         finally:
@@ -75,7 +75,7 @@ class Traffic:
     @property
     def failed(self) -> list[Asked]:
         """Every response other than 200."""
-        return [each for each in self.responses if each.status != 200]
+        return [response for response in self.responses if response.status != 200]
 
     def _ask(self) -> None:
         connection = self._connect()

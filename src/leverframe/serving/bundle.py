@@ -99,7 +99,9 @@ class OpenBundle:
             if vector is None:
                 return None
             found.append(vector)
-        return {each.name: _input(each, [vector[each.name] for vector in found]) for each in self._features}, missed
+        return {
+            feature.name: _input(feature, [vector[feature.name] for vector in found]) for feature in self._features
+        }, missed
 
     def outputs(self, predictions: Predictions, wanted: Set[str] = frozenset()) -> list[dict[str, Any]]:
         """Return predictions as tensors, values row by row; of ``wanted`` names only, where there are any.
@@ -124,7 +126,7 @@ class OpenBundle:
         best = predictions.argmax(axis=1).tolist()
         classes = self.schema.classes
         if label.kind == "binary":
-            whole = [int(each) for each in classes]
+            whole = [int(class_) for class_ in classes]
             return [
                 _tensor("label", "INT64", [rows, 1], [whole[each] for each in best]),
                 _tensor("probability", "FP64", [rows, 1], predictions[:, classes.index("1")].tolist()),
@@ -149,7 +151,7 @@ class OpenBundle:
 
     def _prove_rows(self, folder: str, form: str, rows: Sequence[dict[str, Any]]) -> None:
         fields = self.schema.columns if form == "columns" else self.schema.keys
-        types = {each.name: datatype(each) for each in fields}
+        types = {field.name: datatype(field) for field in fields}
         tensors = [
             Tensor(name, [len(rows)], types[name], [each["inputs"][name] for each in rows])
             for name in rows[0]["inputs"]

@@ -64,19 +64,19 @@ class Checked:
 
 def checked(schema: Schema, tensors: Sequence[Tensor]) -> Checked:
     """Return the values of a request; raises ``RequestError`` for the first thing that does not fit."""
-    given = {each.name: each for each in tensors}
+    given = {tensor.name: tensor for tensor in tensors}
     if len(given) < len(tensors):
-        twice = next(each.name for each in tensors if sum(other.name == each.name for other in tensors) > 1)
+        twice = next(tensor.name for tensor in tensors if sum(other.name == tensor.name for other in tensors) > 1)
         raise _wrong(f"the request has `{_cut(twice)}` twice", "a column may occur once", "send it once")
     form, fields = _form(schema, given)
     rows = _rows(schema, tensors)
     decode = _doubles if form == "columns" else _plain if rows <= FEW else _typed
-    return Checked(form, rows, {each.name: decode(each, _values(each, given[each.name], rows)) for each in fields})
+    return Checked(form, rows, {field.name: decode(field, _values(field, given[field.name], rows)) for field in fields})
 
 
 def _form(schema: Schema, given: Mapping[str, Tensor]) -> tuple[Form, list[Field]]:
     """Return which form a request has, and the fields that stand in it."""
-    columns, keys = ({each.name: each for each in fields} for fields in (schema.columns, schema.keys))
+    columns, keys = ({field.name: field for field in fields} for fields in (schema.columns, schema.keys))
     if given.keys() == columns.keys():
         return "columns", list(schema.columns)
     known = {**columns, **keys}
@@ -155,7 +155,7 @@ def _doubles(field: Field, values: list[Any]) -> NDArray[Any]:
     try:
         found = np.array(values, np.float64)  # None becomes NaN
     except OverflowError:  # a whole number beyond every double
-        found = np.array([_within(each) for each in values], np.float64)
+        found = np.array([_within(value) for value in values], np.float64)
     _refuse(field, values, ~np.isfinite(found) & ~np.isnan(found), "must be finite")
     _limits(field, values, found)
     return found
@@ -167,12 +167,12 @@ def _fine(field: Field, values: list[Any]) -> bool:
         return False
     least = -_LARGEST if field.minimum is None else field.minimum
     most = _LARGEST if field.maximum is None else field.maximum
-    return all(field.nullable if each is None else least <= each <= most for each in values)
+    return all(field.nullable if value is None else least <= value <= most for value in values)
 
 
 def arrays(schema: Schema, request: Checked) -> dict[str, Any]:
     """Return the keys of few rows as those of many."""
-    fields = {each.name: each for each in (*schema.columns, *schema.keys)}
+    fields = {column.name: column for column in (*schema.columns, *schema.keys)}
     return {name: _typed(fields[name], values) for name, values in request.columns.items()}
 
 
@@ -184,9 +184,9 @@ def _plain(field: Field, values: list[Any]) -> list[Any]:
         found: list[Any] = _typed(field, values).tolist()  # says what is wrong, unless a rare rule is kept after all
         return found
     if field.kind == "boolean":
-        return [None if each is None else bool(each) for each in values]
+        return [None if value is None else bool(value) for value in values]
     # Whole numbers stay what they are: as doubles, keys beyond 2**53 would be those of their neighbours.
-    return [int(each) if field.whole and each is not None else each for each in values]
+    return [int(value) if field.whole and value is not None else value for value in values]
 
 
 def _whole(value: Any) -> bool:
@@ -196,12 +196,12 @@ def _whole(value: Any) -> bool:
 def _typed(field: Field, values: list[Any]) -> Any:
     if field.kind == "text":
         texts = _texts(field, values)
-        return np.ma.masked_array(texts, mask=[each is None for each in texts.tolist()])
+        return np.ma.masked_array(texts, mask=[text is None for text in texts.tolist()])
     doubles = _doubles(field, values)
     missing = np.isnan(doubles)
     if field.kind == "boolean":
         return np.ma.masked_array(np.where(missing, 0, doubles).astype(bool), mask=missing)
-    if all(each is None or type(each) is int for each in values):
+    if all(value is None or type(value) is int for value in values):
         return _integers(values, missing)
     if field.whole:
         whole = np.where(missing, 0, doubles)
@@ -215,7 +215,7 @@ def _typed(field: Field, values: list[Any]) -> Any:
 
 def _integers(values: list[Any], missing: NDArray[np.bool_]) -> Any:
     """Return whole numbers as such, whatever their size."""
-    whole = [0 if each is None else each for each in values]
+    whole = [0 if value is None else value for value in values]
     fits = all(-(2**63) <= each < 2**63 for each in whole)
     return np.ma.masked_array(np.array(whole, np.int64 if fits else object), mask=missing)
 
@@ -229,11 +229,13 @@ def _texts(field: Field, values: list[Any]) -> NDArray[Any]:
 def _checked_texts(field: Field, values: list[Any]) -> list[str | None]:
     raw = bytes in set(map(type, values))  # as gRPC has texts
     texts = (
-        [_text(field, row, each) if type(each) is bytes else each for row, each in enumerate(values)] if raw else values
+        [_text(field, row, value) if type(value) is bytes else value for row, value in enumerate(values)]
+        if raw
+        else values
     )
-    wrong = {each: why for each in set(texts) if (why := _text_fault(field, each))}  # a text that comes often, once
+    wrong = {text: why for text in set(texts) if (why := _text_fault(field, text))}  # a text that comes often, once
     if wrong:
-        row = next(row for row, each in enumerate(texts) if each in wrong)
+        row = next(row for row, text in enumerate(texts) if text in wrong)
         raise _bad(field, row, texts[row], wrong[texts[row]])
     return texts
 

@@ -49,18 +49,18 @@ async def sweep(connections: Callable[[], Iterable[Any]]) -> None:
     while True:
         await asyncio.sleep(_SWEEP)
         now, waiting, total = time.monotonic(), [], 0
-        for each in list(connections()):
+        for connection in list(connections()):
             total += 1
-            cycle = each.cycle
+            cycle = connection.cycle
             idle = cycle is None or cycle.response_complete
             state = (id(cycle), idle)
-            if each not in began or began[each][0] != state:
-                began[each] = (state, now)
-            since = now - began[each][1]
+            if connection not in began or began[connection][0] != state:
+                began[connection] = (state, now)
+            since = now - began[connection][1]
             if since > (HEAD_SECONDS if idle else WHOLE_SECONDS):
-                _close(each)
+                _close(connection)
             elif idle:
-                waiting.append((since, id(each), each))
+                waiting.append((since, id(connection), connection))
         for _, _, each in sorted(waiting, reverse=True)[: max(0, total - MOST)]:
             _close(each)
 

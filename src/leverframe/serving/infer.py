@@ -113,15 +113,15 @@ def _few_and_plain(parameters: Any) -> bool:
         return True
     if not isinstance(parameters, dict) or len(parameters) > PARAMETERS:
         return False
-    return not any(isinstance(each, list | dict) for each in parameters.values())
+    return not any(isinstance(parameter, list | dict) for parameter in parameters.values())
 
 
 def _wanted(outputs: Any) -> frozenset[str]:
     try:
-        names = [each["name"] for each in outputs or ()]
+        names = [output["name"] for output in outputs or ()]
     except (TypeError, KeyError):
         names = [None]
-    if any(type(each) is not str for each in names):
+    if any(type(name) is not str for name in names):
         raise _unreadable("`outputs` is no list of objects with a name")
     return frozenset(names)
 

@@ -43,9 +43,9 @@ def logged_request(line: bytes) -> LoggedRequest | None:
         texts = [record[name] for name in ("id", "model", "form")]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    if not isinstance(columns, dict) or not all(isinstance(each, list) for each in columns.values()):
+    if not isinstance(columns, dict) or not all(isinstance(column, list) for column in columns.values()):
         return None
-    if at.tzinfo is None or not all(isinstance(each, str) for each in texts) or texts[2] not in _FORMS:
+    if at.tzinfo is None or not all(isinstance(text, str) for text in texts) or texts[2] not in _FORMS:
         return None
     # JSON may hold halves of characters, which no file of ours can.
     return LoggedRequest(texts[0][:_ID].encode(errors="replace").decode(), texts[1], at, texts[2], columns)

@@ -111,7 +111,9 @@ def register(servicer: Any, server: Any) -> None:
     """Register the inference service; bytes that are no message are refused as an argument, not as an unknown error."""
     found = _Handlers()
     add_GRPCInferenceServiceServicer_to_server(servicer, found)
-    handlers = {name: each if each.request_streaming else _tolerant(each) for name, each in found.handlers.items()}
+    handlers = {
+        name: handler if handler.request_streaming else _tolerant(handler) for name, handler in found.handlers.items()
+    }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(found.service, handlers),))
 
 

@@ -104,7 +104,7 @@ def _lookup(step: Lookup, rows: Rows) -> Callable[[int, int, int], list[Value]]:
     nothing: list[Value] = [None] * len(readers)
 
     def read(start: int, stop: int, _: int) -> list[Value]:
-        return nothing if start == stop else [each(start) for each in readers]
+        return nothing if start == stop else [reader(start) for reader in readers]
 
     return read
 
@@ -118,17 +118,20 @@ def _as_of(step: AsOfLookup, rows: Rows) -> Callable[[int, int, int], list[Value
         where = bisect_left(at, as_of, start, stop) - 1
         if where < start or at[where] < as_of - tolerance:
             return nothing
-        return [each(where) for each in readers]
+        return [reader(where) for reader in readers]
 
     return read
 
 
 def _windows(step: Windows, rows: Rows) -> Callable[[int, int, int], list[Value]]:
     at = _view(rows.column(AT))
-    columns = {name: numbers(rows.column(name)) for name in {each.column for each in step.aggregates}}
-    backs = sorted({each.window for each in step.aggregates})
-    lengths = [_microseconds(each) for each in backs]
-    asked = [(backs.index(each.window), _window(each, columns[each.column], rows)) for each in step.aggregates]
+    columns = {name: numbers(rows.column(name)) for name in {aggregate.column for aggregate in step.aggregates}}
+    backs = sorted({aggregate.window for aggregate in step.aggregates})
+    lengths = [_microseconds(back) for back in backs]
+    asked = [
+        (backs.index(aggregate.window), _window(aggregate, columns[aggregate.column], rows))
+        for aggregate in step.aggregates
+    ]
 
     def read(start: int, stop: int, as_of: int) -> list[Value]:
         high = bisect_left(at, as_of, start, stop)

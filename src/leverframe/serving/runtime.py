@@ -59,7 +59,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Return the response to a request over gRPC; raises ``MLServerError`` 400 for one that does not fit."""
         tensors = [Tensor(each.name, each.shape, each.datatype, each.data.root) for each in payload.inputs]
-        wanted = frozenset(each.name for each in payload.outputs or ())
+        wanted = frozenset(output.name for output in payload.outputs or ())
         reply = await self.reply(Asked(payload.id, tensors, wanted))
         return InferenceResponse(
             **{

@@ -77,8 +77,8 @@ async def serve(config: ServerConfig) -> None:
     try:
         await server.start([])
     finally:
-        for each in tasks:
-            each.cancel()
+        for task in tasks:
+            task.cancel()
         if log is not None:
             log.close()
 
@@ -108,16 +108,16 @@ def _put_together(settings: Settings, config: ServerConfig) -> Any:
 def _connections(server: Any) -> list[Any]:
     """Return the connections of REST and of the metrics."""
     servers = [getattr(each, "_server", None) for each in (server._rest_server, server._metrics_server)]
-    return [each for found in servers if found is not None for each in found.server_state.connections]
+    return [connection for found in servers if found is not None for connection in found.server_state.connections]
 
 
 async def _load(server: Any, models: list[Any]) -> None:
     """Load the releases in order; MLServer itself would end because of one that cannot be loaded."""
-    for each in sorted(models, key=lambda each: int(each.parameters.version or 0)):
+    for model in sorted(models, key=lambda each: int(each.parameters.version or 0)):
         try:
-            await server._model_registry.load(each)
+            await server._model_registry.load(model)
         except Exception:
-            _log.exception(f"release {each.parameters.version} of {each.name} cannot be loaded; the others serve")
+            _log.exception(f"release {model.parameters.version} of {model.name} cannot be loaded; the others serve")
 
 
 async def _unreadable(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAPI hands it over

@@ -225,8 +225,8 @@ class DeploySettings(Document):
 
     @model_validator(mode="after")
     def _order_exists(self) -> DeploySettings:
-        for name, each in self.environments.items():
-            seen, before = [name], each.after
+        for name, environment in self.environments.items():
+            seen, before = [name], environment.after
             while before is not None:
                 if before not in self.environments:
                     raise ValueError(f"`{name}` comes after `{before}`, which is not an environment")

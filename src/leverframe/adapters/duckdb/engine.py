@@ -113,7 +113,12 @@ class _Build:
     def _spine(self) -> None:
         plan = self._plan
         own = [column(name) for name in dict.fromkeys([*plan.keys, *plan.spine_features, *plan.calendar])]
-        labels = [each for label in plan.labels if self._stands_on_spine(label) for each in _label_columns(label)]
+        labels = [
+            label_column
+            for label in plan.labels
+            if self._stands_on_spine(label)
+            for label_column in _label_columns(label)
+        ]
         lead_time = f"to_microseconds({microseconds(plan.lead_time)})"
         timestamp = f"{EVENT_TIME} - {lead_time} AS as_of, epoch_us({EVENT_TIME} - {lead_time}) AS {_AT}"
         corrected, lead_by = plan.corrected, microseconds(plan.lead_time)
@@ -153,14 +158,17 @@ class _Build:
         rows = self._rows(step.key)
         refuse_late(self._sql, step)
         events = self._versions(step) if step.by_version else self._events(step)
-        values = {name: numbers(events[name]) for name in {each.column for each in step.aggregates}}
+        values = {name: numbers(events[name]) for name in {aggregate.column for aggregate in step.aggregates}}
         if step.by_version:
             seen = Versions(events["__code"], events[KNOWN], events[UNTIL], events[PLACE])
             own = Own(np.arange(len(rows.code)), events[_OWN]) if step.own else None
             found = over_versions(step.aggregates, values, seen, rows, own)
         else:
             found = over_events(step.aggregates, values, Timestamps(events["__code"], events[_AT]), rows)
-        return {each.name: shaped(each.function, events[each.column], found[each.name]) for each in step.aggregates}
+        return {
+            aggregate.name: shaped(aggregate.function, events[aggregate.column], found[aggregate.name])
+            for aggregate in step.aggregates
+        }
 
     def _types(self, table: str) -> dict[str, str]:
         """Return the columns of a table with the type that DuckDB has them in."""
@@ -172,7 +180,9 @@ class _Build:
     def _window_columns(self, step: Windows) -> list[str]:
         """Return the features of a window step in the types of the output: `last` of a decimal is a decimal."""
         types = self._types(step.table)
-        last = {each.name: types[each.column] for each in step.aggregates if each.function == "last"}
+        last = {
+            aggregate.name: types[aggregate.column] for aggregate in step.aggregates if aggregate.function == "last"
+        }
         casts = {name: f"::{dtype}" for name, dtype in last.items() if scale_of(dtype) is not None}
         return [f"w.{column(name)}{casts.get(name, '')} AS {column(name)}" for name in step.outputs()]
 
@@ -195,7 +205,7 @@ class _Build:
         types = self._types(step.table)
         values = ", ".join(
             f"{stored(name, types[name], 'e.')} AS {column(name)}"
-            for name in dict.fromkeys(each.column for each in step.aggregates)
+            for name in dict.fromkeys(aggregate.column for aggregate in step.aggregates)
         )
         first, last = self._span()
         return self._fetched(
@@ -216,7 +226,7 @@ class _Build:
         types = self._types(step.table)
         values = ", ".join(
             f"CASE WHEN e.{HAPPENED} THEN {stored(name, types[name], 'e.')} END AS {column(name)}"
-            for name in dict.fromkeys(each.column for each in step.aggregates)
+            for name in dict.fromkeys(aggregate.column for aggregate in step.aggregates)
         )
         own, belongs = "", ""
         if step.own:

@@ -32,7 +32,7 @@ def provenance(plan: Plan, built: Path, files: Files, row: int) -> list[Origin]:
         values = _row(connection, built, row)
         own = [*plan.spine_features, *plan.calendar]
         origins = [Origin(name, _shown(values[name]), plan.spine, "", 1, None, None) for name in own]
-        return origins + [each for step in plan.steps for each in _origins(connection, step, values)]
+        return origins + [origin for step in plan.steps for origin in _origins(connection, step, values)]
     except duckdb.Error as error:
         raise (files_error(error, [built, *(path for paths in files.values() for path in paths)]) or error) from error
     finally:
@@ -85,7 +85,7 @@ def _reads(step: Step, at: int) -> list[tuple[str, str, str]]:
         return str(at - microseconds(length))
 
     if isinstance(step, Windows):
-        return [(each.name, each.column, before(each.window)) for each in step.aggregates]
+        return [(aggregate.name, aggregate.column, before(aggregate.window)) for aggregate in step.aggregates]
     assert isinstance(step, Lookup)  # noqa: S101 - the plan has no other step
     if isinstance(step, AsOfLookup):
         opens = before(step.tolerance + step.lag)

@@ -64,7 +64,7 @@ def _state(file: Path) -> tuple[int, int]:
 def _relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Relation:
     found = {file: _types(connection, file) for file in files}
     first, *others = found.values()
-    if all(list(first.items()) == list(each.items()) for each in others):
+    if all(list(first.items()) == list(other.items()) for other in others):
         known = _named(connection, files, first)
         shown = [
             f"{_cast(f'c{place}', first[name], known[name])} AS {column(name)}" for place, name in enumerate(first)

@@ -103,7 +103,7 @@ class _Query:
         self._survey = survey
         self._schemas = schemas
         self._columns = schemas[survey.path]
-        self._questions = [each for each in survey.questions if set(each.columns) <= set(self._columns)]
+        self._questions = [question for question in survey.questions if set(question.columns) <= set(self._columns)]
 
     def sql(self) -> str:
         """Return the query."""
@@ -158,8 +158,8 @@ class _Query:
         if isinstance(question, Duplicates):
             return [keys, f"{name}_broken AS (FROM {name} WHERE n > 1)"]
         path = self._survey.others[question.table]
-        for each in question.references:
-            _require(each, self._schemas[path], path)
+        for reference in question.references:
+            _require(reference, self._schemas[path], path)
         # Compared as text, so that a key of another type is an orphan and not a crash.
         equal = " AND ".join(
             f"{name}.k{number}::VARCHAR = other.{column(each)}::VARCHAR"
@@ -292,7 +292,7 @@ _FREQUENCIES = {"text": _texts, "number": _quantiles}
 def _answer(name: str, question: Question) -> str:
     keys = [f"k{number}" for number in range(len(question.columns))]
     order = ", ".join(["n DESC", *keys])
-    shown = " || ', ' || ".join(_short(each) for each in keys)
+    shown = " || ', ' || ".join(_short(key) for key in keys)
     samples = f"(FROM {name}_broken ORDER BY {order} LIMIT {SAMPLES})"
     return (
         f"{{of: (SELECT coalesce(sum(n), 0)::BIGINT FROM {name}), "
@@ -319,7 +319,11 @@ def _column(name: str, type_: str, found: Mapping[str, Any], frequency: Mapping[
         minimum=found.get("min"),
         maximum=found.get("max"),
         mean=found.get("mean"),
-        quantiles=tuple(float(each) if isinstance(each, Decimal) else each for each in quantiles if each is not None),
+        quantiles=tuple(
+            float(quantile) if isinstance(quantile, Decimal) else quantile
+            for quantile in quantiles
+            if quantile is not None
+        ),
         distinct=frequency.get("distinct"),
         top=tuple((each["v"], each["n"]) for each in frequency.get("top") or ()),
         trues=found.get("trues"),

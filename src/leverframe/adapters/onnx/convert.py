@@ -32,7 +32,7 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
     is another question, for the caller.
     """
     text, number = StringTensorType([None, 1]), DoubleTensorType([None, 1])
-    inputs = [(each.name, text if each.kind == "categorical" else number) for each in features]
+    inputs = [(feature.name, text if feature.kind == "categorical" else number) for feature in features]
     options = {"zipmap": False} if hasattr(model, "classes_") else None
     try:
         found = to_onnx(
@@ -56,7 +56,7 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
 def _check_inputs(found: Any, features: Sequence[Feature]) -> None:
     """Raise ``ValueError`` where the converter gave an input another name, as it does with names of its own."""
     names = {each.name for each in found.graph.input}
-    lost = [each.name for each in features if each.name not in names]
+    lost = [feature.name for feature in features if feature.name not in names]
     if lost:
         raise ValueError(f"the converter calls a column of its own `{lost[0]}`, as a feature is called")
 
@@ -119,7 +119,7 @@ def _write_doubles(node: Any, trees: list[Any]) -> None:
 
 def _inner(node: Any) -> NDArray[np.bool_]:
     modes = next(each.strings for each in node.attribute if each.name == "nodes_modes")
-    return np.array([each != b"LEAF" for each in modes])
+    return np.array([mode != b"LEAF" for mode in modes])
 
 
 def _looked_up(trees: list[Any], column: str, tree: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.float64]:

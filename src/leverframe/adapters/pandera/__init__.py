@@ -206,7 +206,7 @@ def _samples(result: Any, columns: list[str]) -> tuple[str, ...]:
     """Return a few different broken values, or rows, in the order of the file."""
     failures = result.failure_cases.select(columns or pl.exclude(CHECK_OUTPUT_KEY)).head(_LOOKED_AT)
     texts = [pl.col(name) for name, type_ in failures.collect_schema().items() if type_ == pl.String]
-    rows = failures.with_columns(_short(each) for each in texts).collect().rows(named=True)
+    rows = failures.with_columns(_short(text) for text in texts).collect().rows(named=True)
     return tuple(dict.fromkeys(_shown(row) for row in rows))[:SAMPLES]
 
 
@@ -290,7 +290,7 @@ def _counting(declared: pa.DataFrameSchema, patterns: dict[str, bool], tallies: 
 
 def _types(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError], known: list[str]) -> Iterator[Constraint]:
     """Return a constraint a declared column: it is there, with its type."""
-    wrong = {each.column_name: each.failure_cases for each in errors if each.reason_code is _WRONG_TYPE}
+    wrong = {error.column_name: error.failure_cases for error in errors if error.reason_code is _WRONG_TYPE}
     for name, column in schema.columns.items():
         constraint = Constraint(table, f"type({column.dtype})" if column.dtype else "present", column=name)
         if name in wrong:

@@ -30,7 +30,7 @@ def fields(schema: object) -> dict[str, Field]:
     if isinstance(schema, type) and issubclass(schema, pa.DataFrameModel):
         schema = schema.to_schema()
     columns = getattr(schema, "columns", {})
-    found = {name: _field(name, each) for name, each in columns.items() if not each.regex}
+    found = {name: _field(name, column) for name, column in columns.items() if not column.regex}
     return {name: each for name, each in found.items() if each is not None}
 
 

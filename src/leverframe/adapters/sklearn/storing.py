@@ -171,7 +171,7 @@ def check_trees(model: Any) -> None:
             fits = True
         at = np.flatnonzero(inner)
         # Children come after their parent in every tree that was grown, so no walk can be endless.
-        fits = fits and all(bool(((each > at) & (each < len(inner))).all()) for each in children)
+        fits = fits and all(bool(((child > at) & (child < len(inner))).all()) for child in children)
         if not fits or len(inner) == 0 or not bool(((asked >= 0) & (asked < width)).all()):
             raise _damaged(ValueError("a tree points outside of itself"))
 

@@ -72,8 +72,8 @@ def _is_empty(file: Path, name: str) -> bool:
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     if footer.num_columns == len(footer.schema.to_arrow_schema()):
         counts = [group.column(place).statistics for group in groups]
-        if all(each is not None and each.has_null_count for each in counts):
-            return bool(sum(each.null_count for each in counts) == footer.num_rows)
+        if all(count is not None and count.has_null_count for count in counts):
+            return bool(sum(count.null_count for count in counts) == footer.num_rows)
     return bool(pq.read_table(file, columns=[name])[name].null_count == footer.num_rows)
 
 

@@ -75,7 +75,7 @@ class Steps:
             else:
                 table = self._tables[step.table]
                 shown = {name: named(column) for name, column in zip(step.outputs(), step.columns, strict=True)}
-                self._made |= {f"{step.name}_{each}": table.types[each] for each in step.columns}
+                self._made |= {f"{step.name}_{column}": table.types[column] for column in step.columns}
                 made = self._looked_up(made, table, step.key, shown, f"__j{number}_")
         for number, label in enumerate(plan.labels):
             self._made |= _label_types(label, self._labels.get(label.table, self._tables.get(label.table)))
@@ -152,14 +152,16 @@ class Steps:
 
     def _windows(self, step: Windows) -> DataFrame:
         table, outputs = self._tables[step.table], step.outputs()
-        columns = list(dict.fromkeys(each.column for each in step.aggregates))
+        columns = list(dict.fromkeys(aggregate.column for aggregate in step.aggregates))
         places = {column: f"__v{number}" for number, column in enumerate(columns)}
         values = {place: named(column) for column, place in places.items()}
         types = {
-            each.name: _MADE.get(each.function, pa.float64()) if each.function != "last" else table.types[each.column]
-            for each in step.aggregates
+            aggregate.name: _MADE.get(aggregate.function, pa.float64())
+            if aggregate.function != "last"
+            else table.types[aggregate.column]
+            for aggregate in step.aggregates
         }
-        asked = [replace(each, column=places[each.column]) for each in step.aggregates]
+        asked = [replace(aggregate, column=places[aggregate.column]) for aggregate in step.aggregates]
         if step.by_version:
             frame = versions(table.frame, step.corrected, step.known_at)
             values = {place: F.when(F.col(HAPPENED), value) for place, value in values.items()}

@@ -28,8 +28,8 @@ class Ignore:
 
     def hides(self, path: str) -> bool:
         """Tell whether a file is left out, itself or through a folder above it."""
-        folders = [str(each) for each in PurePosixPath(path).parents if str(each) != "."]
-        return any(self.leaves_out(each, folder=True) for each in reversed(folders)) or self.leaves_out(
+        folders = [str(parent) for parent in PurePosixPath(path).parents if str(parent) != "."]
+        return any(self.leaves_out(folder, folder=True) for folder in reversed(folders)) or self.leaves_out(
             path, folder=False
         )
 
@@ -53,7 +53,7 @@ class Ignore:
                 lines = []
             patterns = [*(_ALWAYS if folder == "." else ()), *map(str.strip, lines)]
             self._rules[folder] = [
-                rule for each in patterns if each and not each.startswith("#") for rule in _rule(each)
+                rule for pattern in patterns if pattern and not pattern.startswith("#") for rule in _rule(pattern)
             ]
         return self._rules[folder]
 

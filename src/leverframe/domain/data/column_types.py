@@ -111,7 +111,7 @@ def _common_decimal(one: str, other: str) -> str | None:
     parts = [_digits(each) for each in (one, other)]
     if None in parts:
         return None
-    before, after = (max(each[place] for each in parts if each) for place in (0, 1))
+    before, after = (max(part[place] for part in parts if part) for place in (0, 1))
     return f"decimal({before + after},{after})" if before + after <= _WIDEST_DECIMAL else None
 
 

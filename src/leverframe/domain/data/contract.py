@@ -28,7 +28,7 @@ class Contract:
 def key_of(contract: Contract | None) -> tuple[str, ...]:
     """Return the columns that a contract declares as the key, none where it does not."""
     monitors = contract.monitors if contract else ()
-    return next((each.columns for each in monitors if isinstance(each, UniqueKey)), ())
+    return next((monitor.columns for monitor in monitors if isinstance(monitor, UniqueKey)), ())
 
 
 class Checker(Protocol):

@@ -48,7 +48,7 @@ def _rows(failed: Sequence[Constraint], room: int) -> list[str]:
 def _row(constraint: Constraint, samples: int) -> str:
     count = f"{constraint.count:,}" if constraint.count is not None else ""
     share = f"{constraint.share:.2%}" if constraint.share is not None else ""
-    shown = ", ".join(code(each, _SAMPLE) for each in constraint.samples[:samples])
+    shown = ", ".join(code(sample, _SAMPLE) for sample in constraint.samples[:samples])
     more = f" and {len(constraint.samples) - samples} more" if len(constraint.samples) > samples else ""
     colon = ": " if constraint.detail and shown else ""
     cells = [
@@ -73,7 +73,11 @@ def _cut_off(report: Report, left: Sequence[Constraint]) -> str:
 
 def _skipped(report: Report) -> str:
     """Return the skipped constraints as one line, cut after a few."""
-    skipped = [(each, each.verdict.because) for each in report.constraints if isinstance(each.verdict, Skipped)]
+    skipped = [
+        (constraint, constraint.verdict.because)
+        for constraint in report.constraints
+        if isinstance(constraint.verdict, Skipped)
+    ]
     if not skipped:
         return ""
     reasons = [f"{code(f'{each.table}: {each.check}', 60)} ({code(because, 70)})" for each, because in skipped[:3]]

@@ -32,13 +32,14 @@ class Report:
 
     def failed(self) -> list[Constraint]:
         """Return the failed constraints, errors first, otherwise in their order."""
-        failed = [each for each in self.constraints if each.failed]
+        failed = [constraint for constraint in self.constraints if constraint.failed]
         return sorted(failed, key=lambda each: each.severity is Severity.WARN)
 
     def summary(self) -> str:
         """Return one line that counts the results of the checks."""
         results = Counter(
-            "warned" if each.failed and not each.fatal else word(each.verdict) for each in self.constraints
+            "warned" if constraint.failed and not constraint.fatal else word(constraint.verdict)
+            for constraint in self.constraints
         )
         return counts(*(results[each] for each in ("passed", "failed", "warned", "skipped")))
 
@@ -50,7 +51,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain values, the same for the same data."""
-        tables = dict.fromkeys(each.table for each in self.constraints)
+        tables = dict.fromkeys(constraint.table for constraint in self.constraints)
         return {
             "partition": self.partition,
             **_verdict_json(self.verdict),
@@ -59,11 +60,11 @@ class Report:
 
     def profile(self) -> dict[str, Any]:
         """Return the statistics of the tables as nested values; aggregates only."""
-        return {"partition": self.partition, "tables": {each.table: table_profile(each) for each in self.tables}}
+        return {"partition": self.partition, "tables": {table.table: table_profile(table) for table in self.tables}}
 
     def raise_if_failed(self) -> None:
         """Raise ``ContractError`` that names the first failed constraints, if the verdict is failed."""
-        fatal = [each for each in self.constraints if each.fatal]
+        fatal = [constraint for constraint in self.constraints if constraint.fatal]
         if not fatal:
             return
         more = f"; and {len(fatal) - _NAMED} more" if len(fatal) > _NAMED else ""
@@ -75,12 +76,12 @@ class Report:
         )
 
     def _table(self, name: str) -> dict[str, Any]:
-        constraints = [each for each in self.constraints if each.table == name]
-        rows = next((each.current.rows for each in self.tables if each.table == name), None)
+        constraints = [constraint for constraint in self.constraints if constraint.table == name]
+        rows = next((table.current.rows for table in self.tables if table.table == name), None)
         return {
             **_verdict_json(_verdict(constraints)),
             "rows": rows,
-            "checks": [_constraint_json(each) for each in constraints],
+            "checks": [_constraint_json(constraint) for constraint in constraints],
         }
 
 
@@ -107,13 +108,15 @@ def counted(constraint: Constraint) -> str:
 
 
 def _verdict(constraints: tuple[Constraint, ...] | list[Constraint]) -> Verdict:
-    return together(each.verdict if each.fatal or not each.failed else Passed() for each in constraints)
+    return together(
+        constraint.verdict if constraint.fatal or not constraint.failed else Passed() for constraint in constraints
+    )
 
 
 def _verdict_json(verdict: Verdict) -> dict[str, Any]:
     content: dict[str, Any] = {"verdict": word(verdict)}
     if isinstance(verdict, Failed):
-        content["reasons"] = [str(each) for each in verdict.reasons]
+        content["reasons"] = [str(reason) for reason in verdict.reasons]
     if isinstance(verdict, Skipped):
         content["because"] = verdict.because
     return content

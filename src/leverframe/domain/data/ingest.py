@@ -293,7 +293,7 @@ class _Reading:
         source = self.sources[name]
         frame = self.frames.read(source.read, unit)
         if source.transform is not None:
-            used = {each: self.frames.read(self.sources[each].read, unit) for each in source.uses}
+            used = {use: self.frames.read(self.sources[use].read, unit) for use in source.uses}
             frame = _transformed(name, source, frame, used)
         return self.frames.in_microseconds(name, frame)
 

@@ -15,7 +15,7 @@ def table_profile(table: TableStatistics) -> dict[str, Any]:
     current = table.current
     profile: dict[str, Any] = {
         "rows": current.rows,
-        "columns": {each.name: _column(each, current.rows) for each in current.columns},
+        "columns": {column.name: _column(column, current.rows) for column in current.columns},
     }
     if current.daily:
         profile["daily"] = {str(day): rows for day, rows in current.daily}

@@ -30,8 +30,8 @@ class SchemaDiff:
         if not found.history:
             return (constraint.skipped(NO_HISTORY),)
         before, now = found.history[0], found.current
-        gone = [each for each in before.columns if now.column(each.name) is None]
-        new = [each for each in now.columns if before.column(each.name) is None]
+        gone = [column for column in before.columns if now.column(column.name) is None]
+        new = [column for column in now.columns if before.column(column.name) is None]
         changed = Reason.SCHEMA_CHANGED
         differences = [
             *(constraint.failed_by(changed, column=each.name, detail=f"removed; it was {each.type}") for each in gone),
@@ -122,11 +122,11 @@ class UniqueKey:
 
 
 def _failed(constraint: Constraint, reason: Reason, severity: Severity, count: Count, detail: str) -> Constraint:
-    samples = tuple(cut(each) for each in count.samples[:SAMPLES])
+    samples = tuple(cut(sample) for sample in count.samples[:SAMPLES])
     fields = {"count": count.rows, "share": significant(count.share), "samples": samples}
     return constraint.failed_by(reason, severity=severity, detail=detail, **fields)
 
 
 def _missing(constraint: Constraint, columns: Sequence[str], found: TableStatistics) -> tuple[Constraint, ...]:
-    known = [each.name for each in found.current.columns]
-    return tuple(constraint.without_column(each, known) for each in columns if each not in known)
+    known = [column.name for column in found.current.columns]
+    return tuple(constraint.without_column(column, known) for column in columns if column not in known)

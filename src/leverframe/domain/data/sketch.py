@@ -73,7 +73,7 @@ class Sketch:
             "version": VERSION,
             "key": list(self.key),
             "strata": " ".join(map(str, self.sizes)),
-            "keys": " ".join(f"{each:x}" for each in self.keys),
+            "keys": " ".join(f"{key:x}" for key in self.keys),
             "cells": base64.b85encode(cells).decode(),
         }
 
@@ -195,6 +195,6 @@ class Sketcher(Protocol):
 
 def summed(sketcher: Sketcher, path: Path, key: Sequence[str], columns: Sequence[ColumnStatistics]) -> dict[str, Any]:
     """Return what git keeps of a table beside its profile, as plain values."""
-    grids = {each.name: found for each in columns if (found := grid(each)) is not None}
+    grids = {column.name: found for column in columns if (found := grid(column)) is not None}
     counted = sketcher.distributions(path, grids)
     return sketcher.sketch(path, key).to_json() | {"columns": {name: counted[name].to_json() for name in grids}}

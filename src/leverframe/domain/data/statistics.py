@@ -47,7 +47,7 @@ class PartitionStatistics:
 
     def column(self, name: str) -> ColumnStatistics | None:
         """Return the column of that name, if there is one."""
-        return next((each for each in self.columns if each.name == name), None)
+        return next((column for column in self.columns if column.name == name), None)
 
     def null_rate(self, name: str) -> float | None:
         """Return the share of rows without a value in a column; None without the column or any row."""

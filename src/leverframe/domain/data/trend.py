@@ -111,7 +111,7 @@ class NullRate:
 
     def judge(self, found: TableStatistics) -> tuple[Constraint, ...]:
         """Return one constraint about empty columns and one about changes, or one per failed column."""
-        known = {each.name: each for each in found.current.columns}
+        known = {column.name: column for column in found.current.columns}
         named = self.columns or tuple(known)
         meant = [known[name] for name in named if name in known and name not in self.except_columns]
         empty = [each.name for each in meant if found.current.rows and each.nulls == found.current.rows]
@@ -133,14 +133,14 @@ class NullRate:
         if not found.history:
             return (constraint.skipped(NO_HISTORY),)
         failed = []
-        for each in columns:
-            rates = [rate for earlier in found.history if (rate := earlier.null_rate(each.name)) is not None]
-            now = found.current.null_rate(each.name)
+        for column in columns:
+            rates = [rate for earlier in found.history if (rate := earlier.null_rate(column.name)) is not None]
+            now = found.current.null_rate(column.name)
             usual = math.fsum(rates) / len(rates) if rates else now
             if now is None or usual is None or abs(now - usual) <= self.tolerance:
                 continue
             detail = f"{now:.1%} of the rows are null, before it was {usual:.1%}"
-            fields = {"column": each.name, "count": each.nulls, "share": significant(now), "detail": detail}
+            fields = {"column": column.name, "count": column.nulls, "share": significant(now), "detail": detail}
             failed.append(constraint.failed_by(Reason.NULL_RATE_CHANGED, **fields))
         return tuple(failed) or (constraint,)
 

@@ -68,15 +68,15 @@ def _constraints(validation: Validation, table: str, found: TableStatistics) -> 
 
 def _measured(validation: Validation, table: str, partition: str, earlier: Sequence[str]) -> TableStatistics:
     contract = validation.contracts.get(table)
-    keys = [each for each in contract.monitors if isinstance(each, ForeignKey | UniqueKey)] if contract else []
-    foreign = {each.table for each in keys if isinstance(each, ForeignKey)}
+    keys = [monitor for monitor in contract.monitors if isinstance(monitor, ForeignKey | UniqueKey)] if contract else []
+    foreign = {key.table for key in keys if isinstance(key, ForeignKey)}
     survey = Survey(
         table=table,
         partition=partition,
         path=_file(validation, table, partition),
         timezone=validation.partitions.timezone,
         history=tuple((each, _file(validation, table, each)) for each in earlier),
-        questions=tuple(dict.fromkeys(each.question for each in keys)),
+        questions=tuple(dict.fromkeys(key.question for key in keys)),
         others={each: _file(validation, each, partition) for each in sorted(foreign)},
     )
     found = validation.statistician.measure(survey)
@@ -116,7 +116,7 @@ def _earlier(partitions: Partitions, partition: str, history: Sequence[str]) -> 
 def _check_tables(validation: Validation) -> None:
     """Raise ``DefinitionError`` for a contract or foreign key that names a table nobody ingests."""
     for table, contract in validation.contracts.items():
-        others = [each.table for each in contract.monitors if isinstance(each, ForeignKey)]
+        others = [monitor.table for monitor in contract.monitors if isinstance(monitor, ForeignKey)]
         for name in (table, *others):
             if name not in validation.tables:
                 raise DefinitionError(
@@ -124,7 +124,7 @@ def _check_tables(validation: Validation) -> None:
                     why="a constraint about a table that is never ingested is never checked",
                     next=nearest(name, validation.tables),
                 )
-        if any(not validation.tables[each] and validation.tables[table] for each in others):
+        if any(not validation.tables[other] and validation.tables[table] for other in others):
             raise DefinitionError(
                 f"the contract of the static table `{table}` refers to a table that has partitions",
                 why="a static table is validated once, without knowing which partition is meant",

@@ -88,10 +88,10 @@ def refuse_unknown(plan: Plan) -> None:
     """Raise ``DefinitionError`` for the first part of a plan that no engine can run; no file is read."""
     asked = [("step", type(step).__name__, _VERBS) for step in plan.steps]
     asked += [
-        ("function", each.function, _FUNCTIONS)
+        ("function", aggregate.function, _FUNCTIONS)
         for step in plan.steps
         if isinstance(step, Windows)
-        for each in step.aggregates
+        for aggregate in step.aggregates
     ]
     asked += [("calendar part", part, _CALENDAR) for part in plan.calendar]
     for what, name, known in asked:
@@ -150,9 +150,9 @@ def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
         if isinstance(step, Windows):
             _require(step.table, what, [step.known_at], columns)
             _own_is_told(plan, step, columns)
-            for each in step.aggregates:
-                _require(step.table, what, [each.column], columns)
-                _fits(step.table, each.column, each.function, columns)
+            for aggregate in step.aggregates:
+                _require(step.table, what, [aggregate.column], columns)
+                _fits(step.table, aggregate.column, aggregate.function, columns)
         else:
             _check_lookup(step, columns)
     for label in plan.labels:

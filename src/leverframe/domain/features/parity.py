@@ -58,12 +58,17 @@ class Parity:
 
     def broken(self) -> list[Difference]:
         """Return the features that differ, those with most rows first."""
-        return sorted((each for each in self.features if each.count), key=lambda each: (-each.count, each.feature))
+        return sorted(
+            (feature for feature in self.features if feature.count), key=lambda each: (-each.count, each.feature)
+        )
 
     def lines(self) -> list[str]:
         """Return the result for a person."""
         head = f"{word(self.verdict)}: {self.rows:,} rows of {len(self.features)} features through the snapshot"
-        return [f"{head}, {sum(each.count for each in self.features):,} values differ", *map(sentence, self.broken())]
+        return [
+            f"{head}, {sum(feature.count for feature in self.features):,} values differ",
+            *map(sentence, self.broken()),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain values; features without a difference are counted only."""
@@ -71,9 +76,9 @@ class Parity:
             "verdict": word(self.verdict),
             "rows": self.rows,
             "features": len(self.features),
-            "mismatch": sum(each.mismatch for each in self.features),
-            "missing": sum(each.missing for each in self.features),
-            "extra": sum(each.extra for each in self.features),
+            "mismatch": sum(feature.mismatch for feature in self.features),
+            "missing": sum(feature.missing for feature in self.features),
+            "extra": sum(feature.extra for feature in self.features),
             "broken": [asdict(each) for each in self.broken()],
         }
 
@@ -140,6 +145,6 @@ def _null(values: Any) -> Any:
 
 
 def _together(parts: Sequence[Difference]) -> Difference:
-    far = [each.largest for each in parts if each.largest is not None]
-    total = {name: sum(getattr(each, name) for each in parts) for name in ("rows", "mismatch", "missing", "extra")}
+    far = [part.largest for part in parts if part.largest is not None]
+    total = {name: sum(getattr(part, name) for part in parts) for name in ("rows", "mismatch", "missing", "extra")}
     return Difference(parts[0].feature, **total, largest=max(far, default=None))

@@ -104,15 +104,15 @@ class Windows:
 
     def outputs(self) -> list[str]:
         """Return the names of the features this step makes."""
-        return [each.name for each in self.aggregates]
+        return [aggregate.name for aggregate in self.aggregates]
 
     def reads(self) -> tuple[str, ...]:
         """Return the columns that are read of each event beside its key and times, once."""
-        return tuple(dict.fromkeys([*(each.column for each in self.aggregates), *(self.own or ())]))
+        return tuple(dict.fromkeys([*(aggregate.column for aggregate in self.aggregates), *(self.own or ())]))
 
     def longest(self) -> timedelta:
         """Return the longest window."""
-        return max(each.window for each in self.aggregates)
+        return max(aggregate.window for aggregate in self.aggregates)
 
 
 @dataclass(frozen=True)
@@ -221,23 +221,23 @@ class Plan:
 def compile_star(star: Star) -> Plan:
     """Return the plan of a star schema; raises ``DefinitionError`` when two features get one name."""
     spine = star.spine
-    steps: list[Step] = [_lookup(star, name, each) for name, each in star.dimensions.items()]
-    steps += [_windows(star, name, each) for name, each in star.measures.items()]
-    keyed = [spine.key, *(each.key for each in star.dimensions.values())]
-    keyed += [each.key for each in star.measures.values() if each.key]
+    steps: list[Step] = [_lookup(star, name, dimension) for name, dimension in star.dimensions.items()]
+    steps += [_windows(star, name, measure) for name, measure in star.measures.items()]
+    keyed = [spine.key, *(dimension.key for dimension in star.dimensions.values())]
+    keyed += [measure.key for measure in star.measures.values() if measure.key]
     calendar = tuple(spine.calendar.parts) if spine.calendar else ()
     columns = dict.fromkeys(column for key in keyed for column in star.entities[key])
     plan = Plan(
         spec=star.digest(),
         spine=spine.table,
         spine_key=tuple(star.entities[spine.key]),
-        keys=tuple(each for each in columns if each not in spine.columns and each not in calendar),
+        keys=tuple(column for column in columns if column not in spine.columns and column not in calendar),
         spine_features=tuple(spine.columns),
         calendar=calendar,
         timezone=spine.calendar.timezone if spine.calendar else None,
         lead_time=spine.lead_time,
         steps=tuple(steps),
-        labels=tuple(_label(star, name, each) for name, each in star.labels.items()),
+        labels=tuple(_label(star, name, label) for name, label in star.labels.items()),
         revealed=tuple((fact.table, column) for fact in star.facts.values() for column in fact.reveals),
         corrected=_corrected(star, spine.table, rows_of_spine=True),
     )

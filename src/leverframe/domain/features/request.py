@@ -54,7 +54,7 @@ def required(plan: Plan) -> list[str]:
     """Return the fields that a request must have."""
     keys = [column for step in plan.steps for column in step.key.spine]
     keys += [column for step in plan.steps if isinstance(step, Windows) for column in step.own or ()]
-    return [each for each in dict.fromkeys([*plan.spine_features, *keys]) if each not in plan.calendar]
+    return [name for name in dict.fromkeys([*plan.spine_features, *keys]) if name not in plan.calendar]
 
 
 def parsed(plan: Plan, fields: Mapping[str, str], as_of: datetime, about: About) -> Requests:

@@ -232,8 +232,12 @@ class Star(Document):
 
     @model_validator(mode="after")
     def _measures_wait_for_their_fact(self) -> Star:
-        used = [(f"measure `{name}`", each.fact, column) for name, each in self.measures.items() for column in each.of]
-        used += [(f"label `{name}`", each.fact, each.column) for name, each in self.labels.items()]
+        used = [
+            (f"measure `{name}`", measure.fact, column)
+            for name, measure in self.measures.items()
+            for column in measure.of
+        ]
+        used += [(f"label `{name}`", label.fact, label.column) for name, label in self.labels.items()]
         for what, fact, column in used:
             revealing = self._revealed(self.facts[fact].table).get(column, set())
             declared = {each for each in revealing if column in self.facts[each].reveals}
@@ -251,8 +255,8 @@ class Star(Document):
         found: dict[str, set[str]] = {}
         for name, fact in self.facts.items():
             if fact.table == table:
-                used = {column for each in self.measures.values() if each.fact == name for column in each.of}
-                used |= {each.column for each in self.labels.values() if each.fact == name}
+                used = {column for measure in self.measures.values() if measure.fact == name for column in measure.of}
+                used |= {label.column for label in self.labels.values() if label.fact == name}
                 for column in {*fact.reveals, *used, fact.known_at}:
                     found.setdefault(column, set()).add(name)
         return found
@@ -274,7 +278,7 @@ class Star(Document):
 
     def _arrival(self, table: str) -> set[str]:
         """Return the columns that tell when a row of a table arrived."""
-        return {KNOWN_AT, *(each.recorded_at for name, each in self.corrections.items() if name == table)}
+        return {KNOWN_AT, *(correction.recorded_at for name, correction in self.corrections.items() if name == table)}
 
     def own(self, fact: Fact) -> tuple[str, ...] | None:
         """Return the columns of the spine's key by which a row's own events are left out; () where none can count.
@@ -290,8 +294,8 @@ class Star(Document):
         return tuple(key) if labelled or fact.own == "exclude" else None
 
     def _spine_entities(self) -> set[str]:
-        keyed = {each.key for each in self.dimensions.values()}
-        return {self.spine.key} | keyed | {each.key for each in self.measures.values() if each.key}
+        keyed = {dimension.key for dimension in self.dimensions.values()}
+        return {self.spine.key} | keyed | {measure.key for measure in self.measures.values() if measure.key}
 
     def digest(self) -> str:
         """Return the hash of this definition and of the compiler that reads it."""

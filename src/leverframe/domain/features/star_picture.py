@@ -90,10 +90,10 @@ def _shown(step: Step) -> list[str]:
     if not isinstance(step, Windows):
         return list(step.columns)
     windows: dict[str, list[str]] = {}
-    for each in step.aggregates:
-        above = f" above {each.threshold:g}" if each.threshold is not None else ""
-        function = "share" if each.function == "share_above" else each.function
-        windows.setdefault(f"{function} of {each.column}{above}", []).append(each.name.rpartition("_")[2])
+    for aggregate in step.aggregates:
+        above = f" above {aggregate.threshold:g}" if aggregate.threshold is not None else ""
+        function = "share" if aggregate.function == "share_above" else aggregate.function
+        windows.setdefault(f"{function} of {aggregate.column}{above}", []).append(aggregate.name.rpartition("_")[2])
     return [f"{what}: {', '.join(lengths)}" for what, lengths in windows.items()]
 
 

@@ -51,14 +51,14 @@ def vectors(plan: Plan, store: Store, requests: Requests) -> dict[str, Any]:
 def as_inputs(values: Mapping[str, Any], features: Sequence[Feature]) -> dict[str, Any]:
     """Return vectors in the form that a model is given: doubles with NaN, and texts with None for a missing one."""
     made = {}
-    for each in features:
-        column = np.ma.asarray(values[each.name])
+    for feature in features:
+        column = np.ma.asarray(values[feature.name])
         data, missing = np.ma.getdata(column), np.ma.getmaskarray(column)
-        if each.kind == "categorical":
-            made[each.name] = data.astype(object)
-            made[each.name][missing] = None
+        if feature.kind == "categorical":
+            made[feature.name] = data.astype(object)
+            made[feature.name][missing] = None
         else:
-            made[each.name] = np.where(missing, np.nan, data.astype(np.float64))
+            made[feature.name] = np.where(missing, np.nan, data.astype(np.float64))
     return made
 
 
@@ -77,7 +77,7 @@ class Answer:
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as plain values."""
-        told = {each.feature: {k: v for k, v in asdict(each).items() if k != "feature"} for each in self.origins}
+        told = {origin.feature: {k: v for k, v in asdict(origin).items() if k != "feature"} for origin in self.origins}
         return {"spec": self.spec, "known_before": self.known_before, "features": self.values, "origins": told}
 
 
@@ -95,7 +95,7 @@ def answered(plan: Plan, store: Store, requests: Requests) -> Answer:
                 rows, opens, newest = _read(step, name, found, int(requests.as_of[0]), own)
                 told[name] = Origin(name, _shown(values[name]), step.table, key, rows, opens, newest)
     about = store.about()
-    plain = {name: _plain(each) for name, each in values.items()}
+    plain = {name: _plain(value) for name, value in values.items()}
     return Answer(about.spec, f"{_timestamp(about.as_of)} UTC", plain, tuple(told.values()))
 
 
@@ -175,7 +175,7 @@ def _by_version(step: Windows, found: Found, as_of: Ints, own: Sequence[Any]) ->
 def _aggregated(step: Windows, found: Found, lows: dict[timedelta, Ints], high: Ints, part: slice) -> dict[str, Any]:
     """Return the features of some rows, of whose events only ``part`` is looked at."""
     values = {name: found.column(name)[part] for name in {each.column for each in step.aggregates}}
-    columns = {name: numbers(each) for name, each in values.items()}
+    columns = {name: numbers(value) for name, value in values.items()}
     return {
         each.name: shaped(
             each.function,

@@ -224,7 +224,7 @@ def divided(numbers: Floats, by: int) -> Floats:
     """Return quotients of whole numbers that are exact as doubles, each rounded once."""
     if by <= 10**22:  # the largest power of ten that is exact as a double
         return numbers / float(by)
-    return np.array([each if math.isnan(each) else _nearest(Fraction(each) / by) for each in numbers.tolist()])
+    return np.array([number if math.isnan(number) else _nearest(Fraction(number) / by) for number in numbers.tolist()])
 
 
 def together(exponent: int, sums: list[Ints]) -> Floats:
@@ -277,7 +277,7 @@ def _limbs(parts: Sequence[Floats]) -> Limbs:
     """Return the prefix sums of the sums of ``parts``, the first of which has the largest values."""
     _, bits = np.frexp(np.abs(parts[0]).max(initial=0.0))
     exponent = -(-int(bits) // _LIMB) * _LIMB
-    split = [_whole_parts(each, exponent) for each in parts]
+    split = [_whole_parts(part, exponent) for part in parts]
     levels = [[each[level] for each in split if level < len(each)] for level in range(max(map(len, split)))]
     return Limbs(exponent, tuple(_prefix(sum(level[1:], level[0])) for level in levels))
 

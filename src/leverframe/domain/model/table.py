@@ -105,4 +105,4 @@ def _holds_numbers(found: Column) -> bool:
 def texts(found: Column) -> NDArray[np.str_]:
     """Return the values as text; a null one is ``(missing)``."""
     values = found.cast(str).to_numpy()
-    return np.array(["(missing)" if each is None else each for each in values.tolist()], dtype=np.str_)
+    return np.array(["(missing)" if value is None else value for value in values.tolist()], dtype=np.str_)

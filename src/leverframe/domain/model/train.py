@@ -178,7 +178,7 @@ def _classes(values: NDArray[Any], label: Label) -> NDArray[Any]:
         return values.astype(np.int64)
     if values.dtype.kind == "f" and bool(np.all(np.isfinite(values) & (values == np.floor(values)))):
         return values.astype(np.int64)
-    if values.dtype.kind in "OU" and all(isinstance(each, str) for each in values.tolist()):
+    if values.dtype.kind in "OU" and all(isinstance(value, str) for value in values.tolist()):
         return values.astype(np.str_)
     raise _label_error(label, "its values are not classes", f"a class is text or an integer, found {_some(values)}")
 
@@ -198,7 +198,7 @@ _OF_KIND: Mapping[LabelKind, Callable[[NDArray[Any], Label], NDArray[Any]]] = {
 
 def _some(values: NDArray[Any]) -> str:
     # In order of appearance: hash order would differ from run to run.
-    seen = list(dict.fromkeys(str(each)[:24] for each in values[:10_000].tolist()))
+    seen = list(dict.fromkeys(str(value)[:24] for value in values[:10_000].tolist()))
     return ", ".join(seen[:5]) + (" ..." if len(seen) > 5 else "")
 
 

@@ -171,7 +171,7 @@ def _imports(nodes: Sequence[ast.AST], package: str) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)
         elif isinstance(node, ast.Call) and _name(node.func) in importers:
             around = [
-                *_texts([*node.args[1:2], *(each.value for each in node.keywords if each.arg == "package")]),
+                *_texts([*node.args[1:2], *(keyword.value for keyword in node.keywords if keyword.arg == "package")]),
                 package,
             ]
             yield from (_absolute(name, around[0]).partition(":")[0] for name in _texts(node.args[:1]))

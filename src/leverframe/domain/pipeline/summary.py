@@ -66,7 +66,7 @@ def _contracts(contracts: Mapping[str, Mapping[str, Any]]) -> list[str]:
         for table, found in report["tables"].items()
         for check in found["checks"]
     ]
-    warned = [each for each in checks if each[2]["verdict"] == "failed" and each[2]["severity"] == "warn"]
+    warned = [check for check in checks if check[2]["verdict"] == "failed" and check[2]["severity"] == "warn"]
     failed = sum(check["verdict"] == "failed" for *_, check in checks) - len(warned)
     passed = sum(check["verdict"] == "passed" for *_, check in checks)
     lines = [counts(passed, failed, len(warned), len(checks) - passed - failed - len(warned))]

@@ -50,7 +50,9 @@ class Deployed:
             return [f"{head}; it did already, so there was nothing to do", *recorded]
         steps = [f"  {result.line()}" for result in self.steps]
         steps += [f"  {self.replayed.line()}"] if self.replayed else []
-        violations = [f"{each.reason}: {each.what}\n  next: {each.next}" for each in self.violations]
+        violations = [
+            f"{violation.reason}: {violation.what}\n  next: {violation.next}" for violation in self.violations
+        ]
         back = ["the release before it serves again"] if self.rolled_back and self.before else []
         return [head, *steps, *violations, *back, *recorded]
 

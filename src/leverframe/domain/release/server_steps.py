@@ -229,7 +229,7 @@ class ServerExecutor:
     def _go_back(self, action: GoBack) -> Violation | None:
         state = self._state
         self._store.record(state.back_to(action.number, action.why))
-        return _loaded(self._withdraw([each.number for each in state.releases if each.number > action.number]))
+        return _loaded(self._withdraw([release.number for release in state.releases if release.number > action.number]))
 
     def _withdraw(self, numbers: Sequence[int]) -> str:
         """Let the server serve without some releases; return why it cannot.

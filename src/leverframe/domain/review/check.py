@@ -120,7 +120,11 @@ def _questions(change: Change) -> list[Callable[[], None]]:
 
 def violation_lines(violations: Sequence[Violation]) -> list[str]:
     """Return violations for a terminal, two lines each."""
-    return [line for each in violations for line in (f"{each.reason.value}: {each.what}", f"  next: {each.next}")]
+    return [
+        line
+        for violation in violations
+        for line in (f"{violation.reason.value}: {violation.what}", f"  next: {violation.next}")
+    ]
 
 
 def defines(path: str, status: str) -> bool:
@@ -143,10 +147,10 @@ def refused(error: LeverframeError) -> Violation:
 def lock_violations(status: PipelineStatus) -> list[Violation]:
     """Return the violations of the lock: reports that differ from what it recorded, and stale stages."""
     edited = [
-        (each.stage.name, finding.subject)
-        for each in status.stages
-        for finding in each.findings
-        if finding.reason is StaleReason.OUTPUT_CHANGED and finding.subject in _in_git(each.stage.outputs)
+        (stage.stage.name, finding.subject)
+        for stage in status.stages
+        for finding in stage.findings
+        if finding.reason is StaleReason.OUTPUT_CHANGED and finding.subject in _in_git(stage.stage.outputs)
     ]
     violations = []
     if edited:
@@ -160,11 +164,11 @@ def lock_violations(status: PipelineStatus) -> list[Violation]:
             )
         )
     stale = [
-        (each.stage.name, finding)
-        for each in status.stages
-        if each.state in STALE
-        for finding in each.findings
-        if finding.reason not in _NO_CAUSE and (each.stage.name, finding.subject) not in edited
+        (stage.stage.name, finding)
+        for stage in status.stages
+        if stage.state in STALE
+        for finding in stage.findings
+        if finding.reason not in _NO_CAUSE and (stage.stage.name, finding.subject) not in edited
     ]
     if stale:
         names = list(dict.fromkeys(name for name, _ in stale))
@@ -173,7 +177,7 @@ def lock_violations(status: PipelineStatus) -> list[Violation]:
 
 
 def _in_git(outputs: Sequence[Any]) -> set[str]:
-    return {each.path for each in outputs if not each.cached}
+    return {output.path for output in outputs if not output.cached}
 
 
 def _phrases(stale: Sequence[tuple[str, Finding]]) -> str:
@@ -204,7 +208,7 @@ def _odd(before: Locked, after: Locked) -> bool:
 
 def kept_elsewhere(status: PipelineStatus, recorded: Mapping[str, Recorded]) -> dict[str, Recorded]:
     """Return what the remote must hold: each cached output with its record, by path."""
-    wanted = [each.path for status in status.stages for each in status.stage.outputs if each.cached]
+    wanted = [output.path for status in status.stages for output in status.stage.outputs if output.cached]
     return {path: recorded[path] for path in wanted if path in recorded}
 
 

@@ -55,13 +55,13 @@ class Reproduced:
 
     def lines(self) -> list[str]:
         """Return the verdict, the stages that ran with their time, and the violations."""
-        ran = [each for each in self.stages if each.how in ("ran", "verified", "failed")]
+        ran = [stage for stage in self.stages if stage.how in ("ran", "verified", "failed")]
         seconds = sum(each.seconds for each in ran)
         return [
             f"reproduce {word(self.verdict)}: {len(ran)} of {len(self.stages)} stages ran, {seconds:.1f} s",
             *(f"  {each.stage:<24} {each.how:<9} {each.seconds:6.1f} s" for each in ran),
             *violation_lines(self.violations),
-            *(f"note: {each}" for each in self.notes),
+            *(f"note: {note}" for note in self.notes),
         ]
 
 
@@ -115,7 +115,7 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
         order.tell("running the stale stages" if not order.full else "running every stage")
         pipeline.repro("--no-run-cache", *fetching, *(("--force",) if order.full else ()))
         stages = pipeline.runs()
-        again = _verifying(before.lock, order.suspects, {each.stage for each in stages if each.how == "ran"})
+        again = _verifying(before.lock, order.suspects, {stage.stage for stage in stages if stage.how == "ran"})
         if again:
             order.tell(f"verifying {', '.join(again)}")
             if order.pull:
@@ -126,7 +126,7 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
         raise
     except PipelineError as error:
         stages = _merged(stages, pipeline.runs())
-        failures = [_failure(error, next((each.stage for each in stages if each.how == "failed"), ""))]
+        failures = [_failure(error, next((stage.stage for stage in stages if stage.how == "failed"), ""))]
     violations, notes = _compared(before, _state(pipeline), stages, order)
     if failures and not order.full:
         violations, notes = [], []
@@ -175,7 +175,7 @@ def _compared(
 
     Of stages whose inputs changed on purpose, which a stale lock claims nothing about, only ``full`` compares.
     """
-    ran = {each.stage for each in stages if each.how in ("ran", "verified")}
+    ran = {stage.stage for stage in stages if stage.how in ("ran", "verified")}
     found = differences(before, after, ran, order.tolerance)
     found = [each for each in found if order.full or each.same_inputs]
     path = str(layout.METRICS)

@@ -28,9 +28,9 @@ def _deployments(call: Call, repository: Repository) -> Response:
     asked = {"commit": call.query.get("sha"), "environment": call.query.get("environment"),
              "task": call.query.get("task")}  # fmt: skip
     found = [
-        each
-        for each in reversed(repository.deployments)
-        if all(wanted in (None, getattr(each, name)) for name, wanted in asked.items())
+        deployment
+        for deployment in reversed(repository.deployments)
+        if all(wanted in (None, getattr(deployment, name)) for name, wanted in asked.items())
     ]
     return page(call, [_deployment_body(call, repository, each) for each in found])
 
@@ -50,7 +50,7 @@ def _new_deployment(call: Call, repository: Repository) -> Response:
 
 def _known_deployment(call: Call, repository: Repository) -> Deployment:
     wanted = call.variables["deployment_id"]
-    found = next((each for each in repository.deployments if str(each.number) == wanted), None)
+    found = next((deployment for deployment in repository.deployments if str(deployment.number) == wanted), None)
     if found is None:
         raise Refused(404, "Not Found")
     return found

@@ -41,15 +41,15 @@ def picture(path: str, repositories: Mapping[str, Repository]) -> str | None:
 
 def _list(repository: Repository) -> str:
     rows = [
-        f'<li>{_mark(repository, each)} <a href="/{repository.full_name}/pull/{each.number}">'
-        f"#{each.number} {html.escape(each.title)}</a></li>"
-        for each in repository.pulls.values()
+        f'<li>{_mark(repository, pull)} <a href="/{repository.full_name}/pull/{pull.number}">'
+        f"#{pull.number} {html.escape(pull.title)}</a></li>"
+        for pull in repository.pulls.values()
     ]
     return framed(repository.full_name, f"<h1>{html.escape(repository.full_name)}</h1><ul>{''.join(rows)}</ul>")
 
 
 def _mark(repository: Repository, pull: PullRequest) -> str:
-    found = [each.conclusion or "" for each in repository.latest_checks(pull.head).values()]
+    found = [check.conclusion or "" for check in repository.latest_checks(pull.head).values()]
     worst = next((each for each in ("failure", "neutral", "success") if each in found), "")
     return f'<span class="{worst}">{_MARKS.get(worst, "·")}</span>'
 
@@ -57,7 +57,7 @@ def _mark(repository: Repository, pull: PullRequest) -> str:
 def pull_page(repository: Repository, pull: PullRequest) -> str:
     """Return the page of a pull request: conversation, checks, commits and the diff against its base."""
     said = [_box(pull.author, fragment(pull.body))] if pull.body else []
-    said += [_box(each.author, fragment(each.body), edited=each.edits > 0) for each in pull.comments]
+    said += [_box(comment.author, fragment(comment.body), edited=comment.edits > 0) for comment in pull.comments]
     texts = {
         "title": pull.title, "number": pull.number, "state": "merged" if pull.merged else pull.state,
         "author": pull.author, "branch": pull.branch, "base": pull.base,
@@ -79,9 +79,9 @@ def _box(author: str, body: str, *, edited: bool = False) -> str:
 
 def _checks(repository: Repository, pull: PullRequest) -> str:
     rows = [
-        f'<tr><td class="{each.conclusion}">{_MARKS.get(each.conclusion or "", "·")} {html.escape(each.name)}</td>'
-        f"<td>{html.escape(each.title)}</td></tr>"
-        for each in repository.latest_checks(pull.head).values()
+        f'<tr><td class="{check.conclusion}">{_MARKS.get(check.conclusion or "", "·")} {html.escape(check.name)}</td>'
+        f"<td>{html.escape(check.title)}</td></tr>"
+        for check in repository.latest_checks(pull.head).values()
     ]
     return "".join(rows) or "<tr><td>none yet</td></tr>"
 

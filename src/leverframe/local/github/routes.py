@@ -49,7 +49,7 @@ def _comment_body(call: Call, repository: Repository, pull: PullRequest, comment
 
 def _comments(call: Call, repository: Repository) -> Response:
     pull = _pull(call, repository)
-    return page(call, [_comment_body(call, repository, pull, each) for each in pull.comments])
+    return page(call, [_comment_body(call, repository, pull, comment) for comment in pull.comments])
 
 
 def _text(call: Call) -> str:
@@ -123,7 +123,7 @@ def _new_check(call: Call, repository: Repository) -> Response:
 
 
 def _known_check(call: Call, repository: Repository) -> Check:
-    found = next((each for each in repository.checks if str(each.number) == call.variables["check_run_id"]), None)
+    found = next((check for check in repository.checks if str(check.number) == call.variables["check_run_id"]), None)
     if found is None:
         raise Refused(404, "Not Found")
     return found
@@ -150,7 +150,7 @@ def _edit_check(call: Call, repository: Repository) -> Response:
 
 
 def _checks(call: Call, repository: Repository) -> Response:
-    found = [each for each in repository.checks if each.head == repository.commit(call.variables["ref"])]
+    found = [check for check in repository.checks if check.head == repository.commit(call.variables["ref"])]
     single = f"{REPOSITORY}/check-runs/{{check_run_id}}"
     runs = [schema.response(single, "get", 200, _check_body(call, repository, each)) for each in found]
     return Response(200, {"total_count": len(runs), "check_runs": runs})
@@ -189,15 +189,15 @@ def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[s
 def _pulls(call: Call, repository: Repository) -> Response:
     state, head = call.query.get("state", "open"), call.query.get("head")
     found = [
-        each
-        for each in repository.pulls.values()
-        if state in (each.state, "all") and head in (None, f"{each.source.owner}:{each.branch}")
+        pull
+        for pull in repository.pulls.values()
+        if state in (pull.state, "all") and head in (None, f"{pull.source.owner}:{pull.branch}")
     ]
     return page(call, [pull_body(call.address, repository, each) for each in reversed(found)])
 
 
 def _pulls_of_commit(call: Call, repository: Repository) -> Response:
-    found = [each for each in repository.pulls.values() if each.head == call.variables["commit_sha"]]
+    found = [pull for pull in repository.pulls.values() if pull.head == call.variables["commit_sha"]]
     return page(call, [pull_body(call.address, repository, each) for each in found])
 
 

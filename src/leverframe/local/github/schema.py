@@ -148,11 +148,11 @@ def _least(schema: Schema, document: Schema, given: Any = None) -> Any:
     options = [_resolved(each, document) for each in (*schema.get("oneOf", ()), *schema.get("anyOf", ()))]
     kind = schema.get("type", "object" if "properties" in schema else None)
     kinds = kind if isinstance(kind, list) else [kind]
-    if given is None and ("null" in kinds or any(each.get("type") == "null" for each in options)):
+    if given is None and ("null" in kinds or any(option.get("type") == "null" for option in options)):
         return None
     if "properties" in schema:
         given = _of_kind("object", schema, document, given)
-    rest = [each for each in options if each.get("type") != "null"]
+    rest = [option for option in options if option.get("type") != "null"]
     if rest:
         return _least(rest[0], document, given)
     return given if "properties" in schema else _of_kind(kinds[0], schema, document, given)

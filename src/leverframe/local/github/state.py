@@ -103,7 +103,7 @@ class Repository:
 
     def tree(self, index: Path, entries: list[str]) -> str:
         """Write a tree of ``mode blob TAB path`` entries, through an index file of its own, and return its name."""
-        given = "".join(f"{each}\n" for each in entries)
+        given = "".join(f"{entry}\n" for entry in entries)
         try:
             self._with_index(index, "update-index", "--add", "--index-info", given=given)
             return self._with_index(index, "write-tree").strip()
@@ -155,7 +155,7 @@ class Repository:
 
     def latest_checks(self, head: str) -> dict[str, Check]:
         """Return the newest check of each name on a commit, which GitHub shows and branch rules read."""
-        return {each.name: each for each in self.checks if each.head == head}
+        return {check.name: check for check in self.checks if check.head == head}
 
 
 @dataclass(frozen=True)

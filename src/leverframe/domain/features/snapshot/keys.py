@@ -176,9 +176,9 @@ def ranges(at: Array, found: Array, starts: Array | None) -> Ranges:
 
 def checked(keys: Keys, names: Sequence[str]) -> None:
     """Raise ``SnapshotError`` unless there is one sequence a key column, all of one length."""
-    if len(keys) != len(names) or len({len(each) for each in keys}) > 1:
+    if len(keys) != len(names) or len({len(key) for key in keys}) > 1:
         raise SnapshotError(
-            f"{len(keys)} sequences of keys of length {[len(each) for each in keys]} were asked for",
+            f"{len(keys)} sequences of keys of length {[len(key) for key in keys]} were asked for",
             why=f"the table has the key columns {list(names)}, and each needs as many values as the others",
             next="give one sequence a key column, in that order",
         )

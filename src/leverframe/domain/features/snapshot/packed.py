@@ -38,7 +38,7 @@ class Form:
 
     def texts(self) -> list[str]:
         """Return the columns of texts."""
-        return [name for name, each in self.columns.items() if each.kind == "text"]
+        return [name for name, column in self.columns.items() if column.kind == "text"]
 
 
 def packed(form: Form, rows: Rows, start: int, stop: int) -> bytes:
@@ -72,9 +72,9 @@ def unpacked(form: Form, values: Sequence[bytes | None]) -> Found:
     if texts:
         blocks["int32"] = blocks["int32"].copy()  # of the joined bytes, which cannot be written
     counts = (stop - start)[[value is not None for value in values]]
-    for name, each in texts.items():
+    for name, text in texts.items():
         codes = blocks["int32"][:, form.columns[name].at]
-        before = np.repeat(np.array(each.before, np.int32), counts)
+        before = np.repeat(np.array(text.before, np.int32), counts)
         np.add(codes, before, out=codes, where=codes >= 0)
     words = {name: dictionary(each.words) for name, each in texts.items()}
     return Found(start, stop, Rows(form.name, total, form.unique, form.columns, blocks, words))
@@ -94,13 +94,13 @@ def _read(form: Form, value: bytes, count: int, pieces: dict[str, list[bytes]], 
         length = count * width * np.dtype(DTYPES[kind]).itemsize
         pieces[kind].append(value[at : at + length])
         at += length
-    for each in texts.values():
-        each.before.append(len(each.words))
+    for text in texts.values():
+        text.before.append(len(text.words))
         (number,) = _COUNT.unpack_from(value, at)
         lengths = struct.unpack_from(f"<{number}I", value, at + _COUNT.size)
         at += _COUNT.size * (1 + number)
         for length in lengths:
-            each.words.append(value[at : at + length].decode("utf-8", "surrogatepass"))
+            text.words.append(value[at : at + length].decode("utf-8", "surrogatepass"))
             at += length
 
 

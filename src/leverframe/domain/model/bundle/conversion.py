@@ -65,10 +65,10 @@ def hard_rows(columns: Columns, features: Sequence[Feature], rows: int = 32) -> 
 
     They are made of the first ``rows`` rows of ``columns``, as the model takes them.
     """
-    few = {each.name: columns[each.name][:rows] for each in features}
-    changes: list[dict[str, Any]] = [{each.name: _missing(each)} for each in features]
-    changes += [{each.name: UNSEEN} for each in features if each.kind == "categorical"]
-    changes.append({each.name: _missing(each) for each in features})
+    few = {feature.name: columns[feature.name][:rows] for feature in features}
+    changes: list[dict[str, Any]] = [{feature.name: _missing(feature)} for feature in features]
+    changes += [{feature.name: UNSEEN} for feature in features if feature.kind == "categorical"]
+    changes.append({feature.name: _missing(feature) for feature in features})
     return {
         name: np.concatenate([np.full_like(values, change[name]) if name in change else values for change in changes])
         for name, values in few.items()

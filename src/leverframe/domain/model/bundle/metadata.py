@@ -14,8 +14,8 @@ def model_settings(schema: Schema, name: str, platform: str, versions: dict[str,
     """Return the content of ``model-settings.json``: every input of either form, and the outputs."""
     forms: dict[str, tuple[Field, list[str]]] = {}
     for form, fields in (("columns", schema.columns), ("keys", schema.keys)):
-        for each in fields:
-            forms.setdefault(each.name, (each, []))[1].append(form)
+        for field in fields:
+            forms.setdefault(field.name, (field, []))[1].append(form)
     return {
         "name": name,
         "implementation": RUNTIME,

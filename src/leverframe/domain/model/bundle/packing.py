@@ -122,7 +122,7 @@ def run(
     data = artefacts.read_bytes(layout.MODEL)
     trained = _Trained(predictor, predictor.load(data, model.estimator), model, tables)
     inputs = model_inputs(tables.read(layout.HOLDOUT), model.features, file=layout.HOLDOUT)
-    columns = {each.name: inputs.get_column(each.name).to_numpy() for each in model.features}
+    columns = {feature.name: inputs.get_column(feature.name).to_numpy() for feature in model.features}
     with predictor.threads(1):
         onnx, conversion = _converted(trained, converter, columns, settings.tolerance)
         golden = [*_golden_columns(trained, columns, settings), *_golden_keys(trained, store, packed.plan, settings)]
@@ -142,7 +142,7 @@ def run(
         names.SETTINGS: _json(model_settings(schema, settings.model, conversion.engine, versions)),
         **({names.ONNX: onnx} if onnx is not None else {}),
     }
-    digests = {name: sha256(each) for name, each in sorted(files.items())}
+    digests = {name: sha256(file) for name, file in sorted(files.items())}
     manifest = Manifest(
         settings.model, model.label.name, conversion.engine, settings.tolerance, model.spec, versions, digests
     )
@@ -188,7 +188,7 @@ def _golden_columns(
     """Return rows spread over the hold-out, as raw columns, with the predictions of the trained model."""
     rows = len(next(iter(columns.values())))
     chosen = np.unique(np.linspace(0, rows - 1, min(rows, settings.golden_rows)).astype(np.int64))
-    few = {name: each[chosen] for name, each in columns.items()}
+    few = {name: column[chosen] for name, column in columns.items()}
     return _golden("columns", few, trained.predict(few))
 
 
@@ -203,7 +203,7 @@ def _golden_keys(trained: _Trained, store: Store, plan: Plan, settings: BundleSe
 
 
 def _golden(form: str, columns: Mapping[str, Any], predictions: NDArray[np.float64]) -> list[dict[str, Any]]:
-    rows = zip(*(each.tolist() for each in columns.values()), strict=True)
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return [
         {"form": form, "inputs": dict(zip(columns, map(_plain, row), strict=True)), "prediction": prediction}
         for row, prediction in zip(rows, predictions.tolist(), strict=True)

@@ -64,8 +64,8 @@ def derived(
     computed has no contract of its own: any finite number will do, and a missing one.
     """
     label, classes = learnt
-    columns = tuple(_column(each, constraints.get(each.name)) for each in features)
-    fields = tuple(_key(each, constraints.get(each.name)) for each in keys)
+    columns = tuple(_column(feature, constraints.get(feature.name)) for feature in features)
+    fields = tuple(_key(key, constraints.get(key.name)) for key in keys)
     return Schema(model, label, tuple(classes), columns, (*fields, Field(AS_OF, "text", longest=40)))
 
 

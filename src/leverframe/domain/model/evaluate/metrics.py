@@ -89,12 +89,12 @@ class Measured:
         """Return the part of the rows that a metric rests on by day, shape (days, metrics)."""
         rows = np.stack([np.ones(len(days)), self.rarest], axis=1)
         found = by_day(rows / np.maximum(rows.sum(axis=0), 1), days, number_of_days)
-        return found[:, [int(each.rests_on != "rows") for each in self.metrics]]
+        return found[:, [int(metric.rests_on != "rows") for metric in self.metrics]]
 
     def counts(self) -> NDArray[np.int64]:
         """Return the number of rows that each metric rests on, shape (metrics,)."""
         rarest = int(self.rarest.sum())
-        return np.array([rarest if each.rests_on != "rows" else len(self.classes) for each in self.metrics])
+        return np.array([rarest if metric.rests_on != "rows" else len(self.classes) for metric in self.metrics])
 
 
 def measured(kind: LabelKind, labels: Floats, predictions: Floats) -> Measured:

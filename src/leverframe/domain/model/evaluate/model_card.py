@@ -56,7 +56,7 @@ def card(subject: Subject, holdout: Holdout, scores: Scores, pictures: Collectio
         _picture("calibration", pictures),
         _picture("precision-recall", pictures),
         _thresholds(scores),
-        ["## Limits", "", *(f"- {each}" for each in _limits(subject, holdout, scores, small))],
+        ["## Limits", "", *(f"- {limit}" for limit in _limits(subject, holdout, scores, small))],
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
@@ -72,7 +72,7 @@ def code(text: str) -> str:
 def _purpose(subject: Subject) -> list[str]:
     model = subject.model
     params = [(code(name), code(json.dumps(value, default=str))) for name, value in model.params.items()]
-    classes = f" Classes: {', '.join(code(each) for each in model.classes)}." if model.classes else ""
+    classes = f" Classes: {', '.join(code(class_) for class_ in model.classes)}." if model.classes else ""
     return [
         "## What it predicts",
         "",
@@ -108,7 +108,7 @@ def _data(subject: Subject, holdout: Holdout) -> list[str]:
 def _features(subject: Subject) -> list[str]:
     lines = ["## Features", ""]
     for kind in _KINDS:
-        names = [code(each.name) for each in subject.model.features if each.kind == kind]
+        names = [code(feature.name) for feature in subject.model.features if feature.kind == kind]
         if names:
             lines.append(f"- {len(names)} {kind}: {', '.join(names)}")
     return lines
@@ -161,9 +161,9 @@ def _thresholds(scores: Scores) -> list[str]:
     if not scores.thresholds:
         return []
     rows = [
-        (f"{each.threshold:g}", *(short(_none(value)) for value in (each.precision, each.recall, each.f1)),
-         f"{each.alert_share:.1%}", f"{each.tp:,}", f"{each.fp:,}", f"{each.fn:,}")
-        for each in scores.thresholds
+        (f"{line.threshold:g}", *(short(_none(value)) for value in (line.precision, line.recall, line.f1)),
+         f"{line.alert_share:.1%}", f"{line.tp:,}", f"{line.fp:,}", f"{line.fn:,}")
+        for line in scores.thresholds
     ]  # fmt: skip
     return ["## Thresholds", "", *_table(_THRESHOLD_HEAD, rows)]
 

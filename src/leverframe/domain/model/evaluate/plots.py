@@ -28,14 +28,14 @@ def plots(holdout: Holdout, scores: Scores) -> dict[str, str]:
     leading = METRICS[holdout.kind][0]
     judged, _ = slice_lines(scores.figures, leading.name, leading.better)
     tables: dict[str, tuple[Sequence[str], Iterable[Sequence[Any]]]] = {
-        "calibration": ([each.name for each in fields(Bin)], [astuple(each) for each in scores.bins]),
+        "calibration": ([field.name for field in fields(Bin)], [astuple(each) for each in scores.bins]),
         "slices": (
             ("slice", "rows", leading.name, "low", "high"),
             [(each.name, each.rows, each.metric, each.low, each.high) for each in judged],
         ),
     }
     if holdout.kind == "binary":
-        tables["thresholds"] = ([each.name for each in fields(Threshold)], [astuple(e) for e in scores.thresholds])
+        tables["thresholds"] = ([field.name for field in fields(Threshold)], [astuple(e) for e in scores.thresholds])
         tables["precision-recall"] = (("recall", "precision", "threshold"), precision_recall(holdout))
         tables["roc"] = (("fpr", "tpr", "threshold"), roc(holdout))
     if holdout.kind == "multiclass":

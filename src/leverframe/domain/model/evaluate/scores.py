@@ -74,9 +74,9 @@ def _figures(holdout: Holdout, rows: NDArray[np.int64] | slice, confidence: floa
     known = uncertainty(
         by_day(measured.influence, days, holdout.number_of_days), measured.shares(days, holdout.number_of_days)
     )
-    scales = [each.scale for each in measured.metrics]
+    scales = [metric.scale for metric in measured.metrics]
     ends = intervals(measured.values, scales, known, confidence, measured.counts())
-    names = [each.name for each in measured.metrics]
+    names = [metric.name for metric in measured.metrics]
     figures: Figures = {name: plain(value) for name, value in zip(names, measured.values, strict=True)}
     figures["interval"] = {
         name: {"low": plain(low), "high": plain(high)} for name, (low, high) in zip(names, ends, strict=True)

@@ -120,7 +120,7 @@ class Definition:
 
     def _matrix(self, name: str, body: Mapping[str, Any], scope: Scope) -> Iterator[_Declared]:
         axes = scope.resolve(body["matrix"])
-        if not isinstance(axes, dict) or not all(isinstance(each, list) for each in axes.values()):
+        if not isinstance(axes, dict) or not all(isinstance(ax, list) for ax in axes.values()):
             raise _wrong(f"`matrix` in {scope.where}", "a mapping of names to lists", axes)
         template = {field: value for field, value in body.items() if field != "matrix"}
         labelled = [

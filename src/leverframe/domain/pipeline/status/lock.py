@@ -82,8 +82,8 @@ def source(content: Mapping[str, Any], file: str) -> tuple[Stage, Locked]:
     folder = located(content.get("wdir") or ".", file.rpartition("/")[0] or ".", file)
     entries = [each for each in content.get("outs") or [] if isinstance(each, dict)]
     outputs = tuple(
-        Artefact(located(each.get("path"), folder, file), str(each["path"]), cached=each.get("cache", True))
-        for each in entries
+        Artefact(located(entry.get("path"), folder, file), str(entry["path"]), cached=entry.get("cache", True))
+        for entry in entries
     )
     return Stage(file, file, outputs=outputs, frozen=True), Locked(None, {}, {}, _recorded(entries, file))
 

@@ -104,8 +104,8 @@ class PipelineStatus:
     @property
     def stale(self) -> bool:
         """Tell whether `dvc repro` has a stage to run."""
-        return any(each.state in STALE for each in self.stages)
+        return any(stage.state in STALE for stage in self.stages)
 
     def count(self, state: State) -> int:
         """Return how many stages are in ``state``."""
-        return sum(each.state is state for each in self.stages)
+        return sum(stage.state is state for stage in self.stages)

@@ -170,10 +170,12 @@ def _explained(statuses: list[StageStatus], reading: _Reading) -> list[StageStat
     folders: dict[str, list[str]] = {}
     for status in statuses:
         entry = reading.entries[status.stage.name]
-        changed_paths = {each.subject for each in status.findings if each.reason is StaleReason.DEPENDENCY_CHANGED}
-        for each in status.stage.dependencies:
-            if each.path in changed_paths and entry and entry.dependencies[each.entry].md5.endswith(".dir"):
-                folders.setdefault(_lock_of(status.stage.file), []).append(each.path)
+        changed_paths = {
+            finding.subject for finding in status.findings if finding.reason is StaleReason.DEPENDENCY_CHANGED
+        }
+        for dependency in status.stage.dependencies:
+            if dependency.path in changed_paths and entry and entry.dependencies[dependency.entry].md5.endswith(".dir"):
+                folders.setdefault(_lock_of(status.stage.file), []).append(dependency.path)
     changed = {
         lock: reading.repository.changed_since_commit_of(lock, list(dict.fromkeys(paths)))
         for lock, paths in folders.items()
@@ -209,13 +211,13 @@ def _propagated(statuses: list[StageStatus], pairs: Sequence[tuple[str, str]]) -
         known = status.below({writer: stale[writer] for writer in writers.get(name, []) if writer in stale})
         found.append(known)
         if known.state in STALE and not known.stage.is_source:  # no stage writes data added by `dvc add`
-            stale[name] = _few([each.subject for each in known.findings]) if _of_code(known.stage) else ""
+            stale[name] = _few([finding.subject for finding in known.findings]) if _of_code(known.stage) else ""
     return tuple(found)
 
 
 def _of_code(stage: Stage) -> bool:
     """Tell whether a stage only writes the digests of code, so that the files are what others are stale for."""
-    return bool(stage.outputs) and all(each.path.startswith(f"{layout.CODE}/") for each in stage.outputs)
+    return bool(stage.outputs) and all(output.path.startswith(f"{layout.CODE}/") for output in stage.outputs)
 
 
 def selected(status: PipelineStatus, pattern: str) -> PipelineStatus:
@@ -224,15 +226,15 @@ def selected(status: PipelineStatus, pattern: str) -> PipelineStatus:
     Raises ``DefinitionError`` when none does.
     """
     stages = tuple(
-        each
-        for each in status.stages
-        if fnmatchcase(each.stage.name, pattern) or fnmatchcase(each.stage.group or each.stage.name, pattern)
+        stage
+        for stage in status.stages
+        if fnmatchcase(stage.stage.name, pattern) or fnmatchcase(stage.stage.group or stage.stage.name, pattern)
     )
     if not stages:
         raise DefinitionError(
             f"no stage matches `{pattern}`",
             why="a pattern is the name of a stage or stage group, with `*` for any text",
-            next=nearest(pattern, [each.stage.group or each.stage.name for each in status.stages]),
+            next=nearest(pattern, [stage.stage.group or stage.stage.name for stage in status.stages]),
         )
-    names = {each.stage.name for each in stages}
+    names = {stage.stage.name for stage in stages}
     return replace(status, stages=stages, edges=tuple(pair for pair in status.edges if names.issuperset(pair)))

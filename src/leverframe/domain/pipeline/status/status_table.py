@@ -86,8 +86,8 @@ def _caused(finding: Finding) -> str:
 def _alike(stages: Sequence[StageStatus]) -> list[list[StageStatus]]:
     """Return the stages in lines of the table: a group stands where its first stage stands."""
     place: dict[tuple[object, ...], int] = {}
-    for i, each in enumerate(stages):
-        place.setdefault(_line_of(each), i)
+    for i, stage in enumerate(stages):
+        place.setdefault(_line_of(stage), i)
     by_line = sorted(stages, key=lambda each: place[_line_of(each)])
     return [list(members) for _, members in groupby(by_line, key=_line_of)]
 
@@ -130,7 +130,7 @@ def _sum(status: PipelineStatus) -> str:
 
 def next_step(status: PipelineStatus) -> str:
     """Return the next step, as a command if one suffices."""
-    findings = [(each, finding) for each in status.stages for finding in each.findings]
+    findings = [(stage, finding) for stage in status.stages for finding in stage.findings]
     reasons = {finding.reason: finding.subject for _, finding in findings}
     for reason, advice in (
         (StaleReason.PARAMETER_MISSING, "add `{}` to the parameter file, or remove it from dvc.yaml"),
@@ -176,8 +176,8 @@ def document(status: PipelineStatus) -> dict[str, Any]:
         "notes": list(status.notes),
         "stages": [
             {
-                "stage": each.stage.name,
-                "state": each.state.value,
+                "stage": stage.stage.name,
+                "state": stage.state.value,
                 "findings": [
                     {
                         "reason": finding.reason.value,
@@ -187,10 +187,10 @@ def document(status: PipelineStatus) -> dict[str, Any]:
                         "detail": finding.detail,
                         "text": phrase(finding),
                     }
-                    for finding in each.findings
+                    for finding in stage.findings
                 ],
             }
-            for each in status.stages
+            for stage in status.stages
         ],
     }
 
@@ -199,10 +199,10 @@ def mermaid(status: PipelineStatus) -> str:
     """Return the stages as a Mermaid flowchart in the colours of their states; a group is one node with counts."""
     groups: dict[str, list[StageStatus]] = {}
     node: dict[str, str] = {}
-    for each in status.stages:
-        group = each.stage.group or each.stage.name
-        groups.setdefault(group, []).append(each)
-        node[each.stage.name] = group
+    for stage in status.stages:
+        group = stage.stage.group or stage.stage.name
+        groups.setdefault(group, []).append(stage)
+        node[stage.stage.name] = group
     number = {group: f"s{i}" for i, group in enumerate(groups)}
     lines = ["flowchart LR"]
     lines += [f'  {number[group]}["{_node(group, members)}"]' for group, members in groups.items()]
@@ -226,4 +226,4 @@ def _node(group: str, members: Sequence[StageStatus]) -> str:
 def _worst(members: Sequence[StageStatus]) -> State:
     """Return the state that colours a group: stale before missing before fresh."""
     order = list(State)
-    return max((each.state for each in members), key=lambda state: (state in STALE, order.index(state)))
+    return max((member.state for member in members), key=lambda state: (state in STALE, order.index(state)))

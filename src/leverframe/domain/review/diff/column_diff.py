@@ -28,7 +28,7 @@ def psi(base: Distribution, head: Distribution, rows: tuple[int, int]) -> float:
 
 
 def _share_of(base: Sequence[int], head: Sequence[int]) -> float:
-    shares = [[max(each / sum(counts), _LEAST) for each in counts] for counts in (base, head)]
+    shares = [[max(count / sum(counts), _LEAST) for count in counts] for counts in (base, head)]
     return math.fsum((q - p) * math.log(q / p) for p, q in zip(*shares, strict=True))
 
 
@@ -95,7 +95,7 @@ def renamed(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping
     return {
         old: name
         for old, name in pairs
-        if sum(each[0] == old for each in pairs) == sum(each[1] == name for each in pairs) == 1
+        if sum(pair[0] == old for pair in pairs) == sum(pair[1] == name for pair in pairs) == 1
     }
 
 

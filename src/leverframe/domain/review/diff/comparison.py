@@ -26,7 +26,7 @@ def compared(base: Revision, head: Revision) -> Diff:
 
     Raises ``RepositoryError`` for a sketch that is damaged.
     """
-    tables, notes = [], [*base.notes, *(each for each in head.notes if each not in base.notes)]
+    tables, notes = [], [*base.notes, *(note for note in head.notes if note not in base.notes)]
     changes: list[Change] = []
     if base.profiles:
         names = dict.fromkeys([*_names(base), *_names(head)])
@@ -42,7 +42,7 @@ def compared(base: Revision, head: Revision) -> Diff:
         changes += definition_changes(base.plan, head.plan)
     if base.settings and head.settings:
         changes += settings_changes(base.settings, head.settings)
-    differing = tuple(each for each in tables if each.differs)
+    differing = tuple(table for table in tables if table.differs)
     return Diff(base.name, head.name, differing, tuple(dict.fromkeys(changes)), tuple(dict.fromkeys(notes)))
 
 
@@ -68,9 +68,7 @@ def _table(table: str, base: Revision, head: Revision, notes: list[str]) -> Tabl
         rows[each] = _one_sided(_of(table, [each], base)[each], 0, counted=not regrouped)
     for each in new:
         rows[each] = _one_sided(0, _of(table, [each], head)[each], counted=not regrouped)
-    differing = {
-        each: rows[each] for each in sorted(rows) if rows[each] != _same(rows[each].before) or each not in both
-    }
+    differing = {row: rows[row] for row in sorted(rows) if rows[row] != _same(rows[row].before) or row not in both}
     columns: dict[str, list[ColumnDiff]] = {}
     for each in both:
         for found in _columns(table, each, base, head):
@@ -81,7 +79,7 @@ def _table(table: str, base: Revision, head: Revision, notes: list[str]) -> Tabl
 
 def _of(table: str, partitions: Iterable[str], revision: Revision) -> dict[str, int]:
     """Return the rows of some partitions of a table."""
-    return {each: int(revision.profiles[each][table]["rows"]) for each in partitions}
+    return {partition: int(revision.profiles[partition][table]["rows"]) for partition in partitions}
 
 
 def _regrouped(gone: Mapping[str, int], new: Mapping[str, int]) -> bool:
@@ -123,7 +121,7 @@ def _by_key(
 ) -> RowsDiff:
     """Return how the rows differ by key, as far as keys and columns are the same ones."""
     key = sketches[0].key
-    before, after = (_types(each.profiles[partition][table]) for each in sides)
+    before, after = (_types(side.profiles[partition][table]) for side in sides)
     if key != sketches[1].key or (before != after and not key) or any(before[each] != after[each] for each in key):
         notes.append(f"the key of `{table}` is another one, so its rows are not compared by key")
         return RowsDiff(sketches[0].rows, sketches[1].rows)
@@ -160,7 +158,7 @@ def _summed(rows: Iterable[RowsDiff]) -> RowsDiff:
 
 def _columns_of(estimates: Sequence[Estimate]) -> Iterator[list[int]]:
     for name in ("value", "low", "high"):
-        yield [getattr(each, name) for each in estimates]
+        yield [getattr(estimate, name) for estimate in estimates]
 
 
 def _columns(table: str, partition: str, base: Revision, head: Revision) -> Iterator[ColumnDiff]:
@@ -243,7 +241,7 @@ def _partition_changes(table: str, base: Revision, head: Revision) -> Iterator[C
 
 
 def _named(partitions: Mapping[str, int]) -> str:
-    names = [f"`{each}`" for each in partitions]
+    names = [f"`{partition}`" for partition in partitions]
     if len(names) > 3:
         return f"{len(names)} partitions from {names[0]} to {names[-1]}"
     return f"partition{'s' if len(names) > 1 else ''} {', '.join(names)}"
@@ -256,7 +254,7 @@ def _rows_in(partitions: Mapping[str, int]) -> str:
 
 def _schema_changes(table: str, partitions: Sequence[str], base: Revision, head: Revision) -> Iterator[Change]:
     """Yield each change of columns once, with the rows of the partitions that it concerns."""
-    sides = {each: tuple(_described(table, each, side) for side in (base, head)) for each in partitions}
+    sides = {partition: tuple(_described(table, partition, side) for side in (base, head)) for partition in partitions}
     named = [set(renamed(*pair).items()) for pair in sides.values()]
     same = dict(set.intersection(*named)) if named else {}
     concerned: dict[Change, dict[str, int]] = {}
@@ -276,8 +274,8 @@ def _described(table: str, partition: str, revision: Revision) -> dict[str, Mapp
 
 
 def _key(table: str, revision: Revision, partitions: Sequence[str]) -> list[str] | None:
-    for each in reversed(partitions):
-        sketch: Mapping[str, Any] | None = revision.sketches.get(each, {}).get(table)
+    for partition in reversed(partitions):
+        sketch: Mapping[str, Any] | None = revision.sketches.get(partition, {}).get(table)
         if sketch is not None:
             return list(sketch.get("key", []))
     return None

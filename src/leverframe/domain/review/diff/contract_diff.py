@@ -38,10 +38,10 @@ def contract_changes(table: str, before: Sequence[Check], after: Sequence[Check]
 def _by_name(checks: Sequence[Check]) -> dict[tuple[str, str], Check]:
     """Return the checks by column and kind; the results of a monitor for single columns count as one check."""
     found: dict[tuple[str, str], Check] = {}
-    for each in checks:
-        kind = str(each["check"]).partition("(")[0]
-        column = "" if kind == "schema" else str(each.get("column", ""))
-        found.setdefault((column, kind), each)
+    for check in checks:
+        kind = str(check["check"]).partition("(")[0]
+        column = "" if kind == "schema" else str(check.get("column", ""))
+        found.setdefault((column, kind), check)
     return found
 
 

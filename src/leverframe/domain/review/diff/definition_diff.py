@@ -51,7 +51,10 @@ def _features(plan: Plan) -> dict[str, str]:
         if isinstance(step, Windows):
             of = f"of `{step.table}` {_by(step.key)}, known at `{step.known_at}`"
             of += f"{_versions(step.corrected)}{_own(step)}{seen}"
-            found |= {each.name: f"{_aggregate(each)} {of}, {short(each.window)}" for each in step.aggregates}
+            found |= {
+                aggregate.name: f"{_aggregate(aggregate)} {of}, {short(aggregate.window)}"
+                for aggregate in step.aggregates
+            }
             continue
         when = seen
         if isinstance(step, AsOfLookup):
@@ -63,10 +66,10 @@ def _features(plan: Plan) -> dict[str, str]:
 
 def _labels(plan: Plan) -> dict[str, str]:
     return {
-        each.name: f"{each.kind} `{each.column}`"
-        + (f" at least {each.at_least:g}" if each.at_least is not None else "")
-        + f" of `{each.table}`, known at `{each.known_at}`{_versions(each.corrected)}"
-        for each in plan.labels
+        label.name: f"{label.kind} `{label.column}`"
+        + (f" at least {label.at_least:g}" if label.at_least is not None else "")
+        + f" of `{label.table}`, known at `{label.known_at}`{_versions(label.corrected)}"
+        for label in plan.labels
     }
 
 

@@ -31,7 +31,7 @@ def _page(diff: Diff, room: int) -> str:
     parts += _columns(diff.tables, room)
     parts += _changes("Additive", diff.additive, room)
     if diff.notes:
-        told = [f"- {_sentence(each)}" for each in diff.notes[:room]]
+        told = [f"- {_sentence(note)}" for note in diff.notes[:room]]
         parts.append("\n".join(["Not compared:", *told, *_more(len(diff.notes) - len(told))]))
     return "\n\n".join(parts) + "\n"
 
@@ -39,8 +39,8 @@ def _page(diff: Diff, room: int) -> str:
 def _verdict(diff: Diff) -> str:
     if not (diff.tables or diff.changes):
         return "no change in the part that can be compared" if diff.notes else "no change"
-    tables = sum(each.table != FEATURE_TABLE for each in diff.tables)
-    features = sum(len(each.columns) for each in diff.tables if each.table == FEATURE_TABLE)
+    tables = sum(table.table != FEATURE_TABLE for table in diff.tables)
+    features = sum(len(table.columns) for table in diff.tables if table.table == FEATURE_TABLE)
     told = [
         _counted(tables, "table differs", "tables differ"),
         _counted(features, "feature differs", "features differ"),
@@ -57,14 +57,14 @@ def _counted(number: int, one: str, many: str) -> str:
 def _changes(title: str, changes: Sequence[Change], room: int) -> list[str]:
     if not changes:
         return []
-    told = [f"- {code(each.where, 60)}: {_sentence(each.what)}" for each in changes[:room]]
+    told = [f"- {code(change.where, 60)}: {_sentence(change.what)}" for change in changes[:room]]
     return ["\n".join([f"**{title}**", *told, *_more(len(changes) - len(told))])]
 
 
 def _sentence(text: str) -> str:
     """Return a sentence in which names stand between backticks, each as a code span of its own."""
     pieces = text.split("`")
-    return "".join(code(each, 80) if number % 2 else plain(each, 120) for number, each in enumerate(pieces) if each)
+    return "".join(code(piece, 80) if number % 2 else plain(piece, 120) for number, piece in enumerate(pieces) if piece)
 
 
 def _more(left: int) -> list[str]:
@@ -73,7 +73,7 @@ def _more(left: int) -> list[str]:
 
 def _rows(tables: Sequence[TableDiff], room: int) -> list[str]:
     lines = ["| table | rows | added | removed | changed | partitions that differ |", "|---|---:|---:|---:|---:|---|"]
-    told = [each for each in tables if each.partitions]
+    told = [table for table in tables if table.partitions]
     lines += [_row(each) for each in told[:room]]
     return ["\n".join([*lines, *_cut(len(told) - room)])] if told else []
 
@@ -100,14 +100,17 @@ def _estimate(number: Estimate | None) -> str:
 
 def _partitions(table: TableDiff) -> str:
     ends = dict.fromkeys(table.new, " new") | dict.fromkeys(table.gone, " gone")
-    told = sorted((f"{each}{ends.get(each, '')}" for each in table.partitions), key=lambda each: each[-5:] != " gone")
+    told = sorted(
+        (f"{partition}{ends.get(partition, '')}" for partition in table.partitions),
+        key=lambda each: each[-5:] != " gone",
+    )
     more = f" and {len(told) - 4} more" if len(told) > 4 else ""
     return ", ".join(plain(each, 40) for each in told[:4]) + more
 
 
 def _columns(tables: Sequence[TableDiff], room: int) -> list[str]:
     lines = ["| column | PSI | where | null rate | 5 % / median / 95 % | range |", "|---|---:|---|---:|---:|---:|"]
-    found = [(table.table, each) for table in tables for each in table.columns]
+    found = [(table.table, column) for table in tables for column in table.columns]
     found.sort(key=lambda pair: -(pair[1].psi or 0.0))
     lines += [_column(table, each) for table, each in found[:room]]
     return ["\n".join([*lines, *_cut(len(found) - room)])] if found else []
@@ -137,7 +140,7 @@ def _percent(entry: Mapping[str, Any]) -> str:
 
 def _joined(entry: Mapping[str, Any], names: Sequence[str]) -> str:
     values = [entry.get(name) for name in names]
-    return "" if all(each is None for each in values) else " / ".join(map(_number, values))
+    return "" if all(value is None for value in values) else " / ".join(map(_number, values))
 
 
 def _number(value: Any) -> str:

@@ -97,12 +97,12 @@ class Diff:
     @property
     def breaking(self) -> tuple[Change, ...]:
         """Return the breaking changes."""
-        return tuple(each for each in self.changes if each.breaking)
+        return tuple(change for change in self.changes if change.breaking)
 
     @property
     def additive(self) -> tuple[Change, ...]:
         """Return the additive changes."""
-        return tuple(each for each in self.changes if not each.breaking)
+        return tuple(change for change in self.changes if not change.breaking)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values: base, head, breaking, additive, tables and notes."""
@@ -111,6 +111,6 @@ class Diff:
             "head": self.head,
             "breaking": [{"where": each.where, "what": each.what} for each in self.breaking],
             "additive": [{"where": each.where, "what": each.what} for each in self.additive],
-            "tables": {each.table: {k: v for k, v in asdict(each).items() if k != "table"} for each in self.tables},
+            "tables": {table.table: {k: v for k, v in asdict(table).items() if k != "table"} for table in self.tables},
             "notes": list(self.notes),
         }

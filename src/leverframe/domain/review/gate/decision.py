@@ -81,7 +81,7 @@ def _forged(artefacts: Artefacts, metrics: Sequence[Compared]) -> list[Violation
         written = artefacts.read_json(layout.METRICS)
     except LeverframeError as error:
         return [Violation(Reason.METRIC_MISSING, f"{error.what}: {error.why}", "`dvc repro evaluate`")]
-    odd = [each for each in metrics if not _agrees(written.get(each.metric), each.candidate)]
+    odd = [metric for metric in metrics if not _agrees(written.get(metric.metric), metric.candidate)]
     if not odd:
         return []
     differences = ", ".join(

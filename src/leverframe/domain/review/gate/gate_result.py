@@ -98,14 +98,14 @@ class Gated:
 
         lines = [f"gate {word(self.verdict)}" + (f": {self.because}" if self.because else "")]
         lines += violation_lines(self.violations)
-        lines += [_line(each) for each in self.metrics]
+        lines += [_line(metric) for metric in self.metrics]
         if self.holdout and self.holdout.differs:
             lines.append(f"hold-out: {self.holdout.line()}")
         if self.on_base:
             lines.append(f"on the hold-out of the base: {self.on_base.rows:,} rows; {self.on_base.how}")
-            lines += [_line(each) for each in self.on_base.metrics if each.rule]
+            lines += [_line(metric) for metric in self.on_base.metrics if metric.rule]
         lines += [f"replay: {self.replay.line()}"] if self.replay else []
-        return [*lines, *(f"note: {each}" for each in self.notes)]
+        return [*lines, *(f"note: {note}" for note in self.notes)]
 
 
 def _line(metric: Compared) -> str:

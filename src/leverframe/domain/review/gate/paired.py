@@ -72,7 +72,7 @@ def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], 
 
 def signs(metrics: tuple[Metric, ...]) -> Floats:
     """Return -1 for each metric of which less is better, else 1."""
-    return np.array([-1.0 if each.better == "lower" else 1.0 for each in metrics])
+    return np.array([-1.0 if metric.better == "lower" else 1.0 for metric in metrics])
 
 
 class _Gains:
@@ -87,7 +87,7 @@ class _Gains:
         self._metrics, self._days, self._confidence = ours.metrics, side.number_of_days, confidence
 
     def change(self, number: int) -> _Change:
-        before, after = (float(each[number]) for each in self._values)
+        before, after = (float(value[number]) for value in self._values)
         gain, margin = float(self._gain[number]), float(self._margin[number])
         limits = (gain, gain - margin, gain + margin)
         sure = (float(self._known.error[number]), float(self._known.effective[number]), self._days)

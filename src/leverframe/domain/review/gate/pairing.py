@@ -63,7 +63,7 @@ class Side:
 
     def can_predict(self, other: Side) -> bool:
         """Tell whether the features of the other mean what those of its model mean, and are there."""
-        names = {each.name for each in self.model.features}
+        names = {feature.name for feature in self.model.features}
         return self.model.spec == other.model.spec and names <= set(other.holdout.columns)
 
 
@@ -182,10 +182,14 @@ class Models:
         if change.moved_in or change.moved_out:
             enough = ours.number_of_days >= MINIMUM_DAYS
             how += "" if enough else f"; too few days to judge, {MINIMUM_DAYS} are needed"
-            missed = {each.metric: _surely_missed(each, rules.get(each.metric)) if enough else [] for each in metrics}
-            metrics = [replace(each, passed=not missed[each.metric]) for each in metrics]
+            missed = {
+                metric.metric: _surely_missed(metric, rules.get(metric.metric)) if enough else [] for metric in metrics
+            }
+            metrics = [replace(metric, passed=not missed[metric.metric]) for metric in metrics]
             violations = [violation for each in missed.values() for violation in each]
-        violations = [replace(each, what=f"on the hold-out of the base branch: {each.what}") for each in violations]
+        violations = [
+            replace(violation, what=f"on the hold-out of the base branch: {violation.what}") for violation in violations
+        ]
         return OnBase(len(rows), ours.number_of_days, how, tuple(metrics)), violations
 
     def _for_base(self, base: Side) -> tuple[Floats, Ints, str]:
@@ -220,7 +224,7 @@ def _written_predictions(side: Side) -> Floats:
     """Return what the stage `evaluate` wrote, for each row of the side's hold-out."""
     written, model = side.tables.read(layout.PREDICTIONS), side.model
     names = {"binary": ["score"], "regression": ["prediction"]}.get(
-        model.label.kind, [f"{PROBABILITY}{each}" for each in model.classes]
+        model.label.kind, [f"{PROBABILITY}{class_}" for class_ in model.classes]
     )
     columns: list[NDArray[Any]] = [column(written, name, file=layout.PREDICTIONS).to_numpy() for name in names]
     predictions: Floats = np.stack(columns, axis=1).astype(np.float64)

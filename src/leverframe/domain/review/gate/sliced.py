@@ -80,11 +80,11 @@ def _weighed(figures: Sequence[_Figure]) -> list[_Judged]:
     total = sum(each.own for each in figures)
     common = max(1.0, sum(each.daily for each in figures) / total) if total > 0 else 1.0
     found = []
-    for each in figures:
-        weight = prior + each.freedom
-        variance = common * (prior * each.pooled + each.freedom * each.own) / weight
+    for figure in figures:
+        weight = prior + figure.freedom
+        variance = common * (prior * figure.pooled + figure.freedom * figure.own) / weight
         known = (np.array([number]) for number in (math.sqrt(variance), weight, math.nan))
-        found.append(_Judged(each, Uncertainty(*known)))
+        found.append(_Judged(figure, Uncertainty(*known)))
     return found
 
 
@@ -133,14 +133,14 @@ def _gone(pair: Pair, rule: SliceRule, column: str) -> tuple[list[SliceCompared]
 
 def _metric(side: Holdout, rule: SliceRule) -> Metric:
     metrics = METRICS[side.kind]
-    return next((each for each in metrics if each.name == rule.metric), metrics[0])
+    return next((metric for metric in metrics if metric.name == rule.metric), metrics[0])
 
 
 def _judged(slices: Sequence[_Slice], drop: float | None, floor: float | None) -> list[_Slice]:
     """Return the slices of one rule with what is judged of them."""
     found = [list[_Judged]() for _ in slices]
     for limit, figures in ((drop, [each.gain for each in slices]), (floor, [each.level for each in slices])):
-        known = [n for n, each in enumerate(figures) if each is not None and math.isfinite(each.daily)]
+        known = [n for n, figure in enumerate(figures) if figure is not None and math.isfinite(figure.daily)]
         if limit is not None:
             for number, one in zip(known, _weighed([each for n in known if (each := figures[n])]), strict=True):
                 found[number].append(one)
@@ -171,10 +171,10 @@ class _Prior:
             influences.append(ours.influence - pair.champion.measured().influence)
         self._of_row = [
             {
-                number: (ours.classes == number).sum() * (each[ours.classes == number] ** 2).sum(axis=0)
+                number: (ours.classes == number).sum() * (influence[ours.classes == number] ** 2).sum(axis=0)
                 for number in np.unique(ours.classes).tolist()
             }
-            for each in influences
+            for influence in influences
         ]
 
     def variance(self, column: int, classes: NDArray[np.int64], *, gain: bool) -> float:

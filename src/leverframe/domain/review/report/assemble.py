@@ -141,8 +141,8 @@ def _points(content: bytes, x: str, y: str) -> tuple[tuple[float, float], ...]:
 
 
 def _at(points: Sequence[tuple[float, float]], x: float) -> float:
-    before = [each for each in points if each[0] <= x] or points[:1]
-    after = [each for each in points if each[0] >= x] or points[-1:]
+    before = [point for point in points if point[0] <= x] or points[:1]
+    after = [point for point in points if point[0] >= x] or points[-1:]
     (x0, y0), (x1, y1) = before[-1], after[0]
     return y0 if x1 == x0 else y0 + (y1 - y0) * (x - x0) / (x1 - x0)
 
@@ -150,21 +150,21 @@ def _at(points: Sequence[tuple[float, float]], x: float) -> float:
 def _graph(
     status: PipelineStatus, runs: Sequence[StageRun]
 ) -> tuple[tuple[StageNode, ...], tuple[tuple[str, str], ...]]:
-    ran = {each.stage: each for each in runs}
+    ran = {run.stage: run for run in runs}
     groups: dict[str, list[str]] = {}
     group_of = {}
-    for each in status.stages:
-        group = each.stage.group or each.stage.name
-        groups.setdefault(group, []).append(each.stage.name)
-        group_of[each.stage.name] = group
+    for stage in status.stages:
+        group = stage.stage.group or stage.stage.name
+        groups.setdefault(group, []).append(stage.stage.name)
+        group_of[stage.stage.name] = group
     nodes = tuple(_node(name, members, ran) for name, members in groups.items())
     pairs = dict.fromkeys((group_of[a], group_of[b]) for a, b in status.edges if group_of[a] != group_of[b])
     return nodes, tuple(pairs)
 
 
 def _node(name: str, members: Sequence[str], ran: Mapping[str, StageRun]) -> StageNode:
-    runs = [ran[each] for each in members if each in ran]
-    count = {how: sum(each.how == how for each in runs) for how in ("ran", "verified", "failed")}
+    runs = [ran[member] for member in members if member in ran]
+    count = {how: sum(run.how == how for run in runs) for how in ("ran", "verified", "failed")}
     return StageNode(
-        name, len(members), count["ran"], count["verified"], count["failed"], sum(each.seconds for each in runs)
+        name, len(members), count["ran"], count["verified"], count["failed"], sum(run.seconds for run in runs)
     )

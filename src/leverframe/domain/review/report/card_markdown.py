@@ -62,7 +62,7 @@ def render(card: Card, shown: Shown = Shown(), *, limit: int = LIMIT) -> str:
     """Return the card as Markdown of at most ``limit`` characters; the verdict is never cut."""
     head = f"{_headline(card)}\n\n{_reasons(card, shown.rows)}".strip()
     parts = [_drawn(title, section, card, shown, limit) for title, section in _SECTIONS]
-    parts = [each for each in parts if each]
+    parts = [part for part in parts if part]
     foot = _foot(card)
     cut = "\n\n_Some sections are left out here: the artifact of the run has them._"
     while parts and len("\n\n".join([head, *parts, foot])) > limit - len(cut):
@@ -86,14 +86,14 @@ def _headline(card: Card) -> str:
     if isinstance(verdict, Passed):
         return f"## {_HEADS['passed']}\n\n{_gist(card)}"
     if isinstance(verdict, Failed):
-        reasons = ", ".join(f"`{each.value}`" for each in verdict.reasons)
+        reasons = ", ".join(f"`{reason.value}`" for reason in verdict.reasons)
         return f"## {_HEADS['failed']}\n\n{reasons}"
     return f"## ⚪ Leverframe: no verdict\n\n{sentence(verdict.because)}"
 
 
 def _gist(card: Card) -> str:
     gated = card.gated
-    judged = [each for each in gated.metrics if each.rule] if gated else []
+    judged = [metric for metric in gated.metrics if metric.rule] if gated else []
     changes = [f"{plain(each.title, 60)} {short(each.candidate)}{_by(each)}" for each in judged[:3]]
     if gated and judged and all(each.gain == 0 for each in judged):
         return "No metric with a rule changed."
@@ -106,8 +106,8 @@ def _by(metric: Compared) -> str:
 
 def _reasons(card: Card, room: int) -> str:
     violations = card.violations[:room]
-    following = [each.next for each in violations[1:]] + [""]
-    lines = [_violation(each, then) for each, then in zip(violations, following, strict=False)]
+    following = [violation.next for violation in violations[1:]] + [""]
+    lines = [_violation(violation, then) for violation, then in zip(violations, following, strict=False)]
     return "\n".join([*lines, *_more(len(card.violations) - room)])
 
 
@@ -129,21 +129,23 @@ def _metrics(card: Card, _: Shown) -> str:
     gated = card.gated
     if gated is None or not gated.metrics:
         return ""
-    compared = any(each.gain is not None for each in gated.metrics)
+    compared = any(metric.gain is not None for metric in gated.metrics)
     lines = ["| | metric | base | this change | gain [bounds] | rule |", "|---|---|---:|---:|---|---|"]
-    lines += [_metric(each) for each in gated.metrics]
+    lines += [_metric(metric) for metric in gated.metrics]
     about = [f"Hold-out: {gated.rows:,} rows of {gated.days:,} days; {plain(gated.how, 200)}."]
-    independent = [each.independent_days for each in gated.metrics if each.rule and each.independent_days is not None]
+    independent = [
+        metric.independent_days for metric in gated.metrics if metric.rule and metric.independent_days is not None
+    ]
     if independent:
         about.append(f"The days depend on each other: they tell as much as {min(independent):.0f} independent ones.")
     if compared:
         about.append(f"A positive gain is an improvement; bounds are one-sided, {100 * gated.confidence:g} % each.")
         about += [f"Bounds come from {plain(gated.method, 200)}."] if gated.method else []
-    if compared and any("allowed" in each.rule for each in gated.metrics):
+    if compared and any("allowed" in metric.rule for metric in gated.metrics):
         about.append(
             "An allowed drop is a non-inferiority margin: even the lower bound of the gain must stay within it."
         )
-    about += [f"The rules come from {plain(gated.rules_of, 80)}.", *(sentence(each) for each in gated.notes)]
+    about += [f"The rules come from {plain(gated.rules_of, 80)}.", *(sentence(note) for note in gated.notes)]
     return "\n".join(["### Metrics", "", *lines, "", " ".join(about)])
 
 
@@ -202,14 +204,14 @@ def _parameters(card: Card, shown: Shown) -> str:
     if not card.parameters and not rules:
         return ""
     lines = ["| parameter | base | this change |", "|---|---|---|"] if card.parameters else []
-    for each in card.parameters[: shown.rows]:
-        lines.append(f"| {code(each.name, 80)} | {_value(each.before)} | {_value(each.after)} |")  # noqa: PERF401
+    for parameter in card.parameters[: shown.rows]:
+        lines.append(f"| {code(parameter.name, 80)} | {_value(parameter.before)} | {_value(parameter.after)} |")  # noqa: PERF401
     if len(card.parameters) > shown.rows:
         lines += ["", f"… and {len(card.parameters) - shown.rows:,} more; {_FULL}"]
     if rules:
         head = "⚠️ **This change edits the gate. The rules of the base branch judge it**; these apply once it is merged:"
         lines += ["", head, ""]
-        lines += _listed([f"- {sentence(each)}" for each in rules], shown.rows)
+        lines += _listed([f"- {sentence(rule)}" for rule in rules], shown.rows)
     return "\n".join(["### Parameters", "", *lines])
 
 
@@ -228,15 +230,15 @@ def _data(card: Card, shown: Shown) -> str:
         verdict, _, rest = diff_page(card.diff).removeprefix("### Data: ").partition("\n\n")
         parts.append(f"Against the base: {verdict.strip()}.")
         parts.append(rest.partition("\n\n")[2].strip())  # what is compared stands at the foot of the card
-    page = "\n\n".join(each for each in parts if each)
+    page = "\n\n".join(part for part in parts if part)
     return f"### Data\n\n{page}" if page else ""
 
 
 def _curves(card: Card, shown: Shown) -> str:
     drawn = [
-        f"![{_mermaid(each.title)}]({shown.pictures[each.title]})" if each.title in shown.pictures else _curve(each)
-        for each in card.curves
-        if each.head
+        f"![{_mermaid(curve.title)}]({shown.pictures[curve.title]})" if curve.title in shown.pictures else _curve(curve)
+        for curve in card.curves
+        if curve.head
     ]
     return _folded("Curves", "this change and the base", "\n\n".join(drawn)) if drawn else ""
 
@@ -268,10 +270,10 @@ def _mermaid(text: str) -> str:
 def _stages(card: Card, _: Shown) -> str:
     if not card.nodes:
         return ""
-    ran = sum(each.ran for each in card.nodes)
-    verified = sum(each.verified for each in card.nodes)
-    seconds = sum(each.seconds for each in card.nodes)
-    total = sum(each.members for each in card.nodes)
+    ran = sum(node.ran for node in card.nodes)
+    verified = sum(node.verified for node in card.nodes)
+    seconds = sum(node.seconds for node in card.nodes)
+    total = sum(node.members for node in card.nodes)
     summary = f"{total} stages: {ran} ran, {verified} verified, {seconds:.1f} s"
     return _folded("Stages", summary, _graph(card))
 
@@ -326,7 +328,7 @@ def _notes(card: Card) -> list[str]:
         card.reproduced.notes if card.reproduced else (),
         card.notes,
     )
-    return _listed([f"- {sentence(each)}" for notes in levers for each in notes], 6)
+    return _listed([f"- {sentence(note)}" for notes in levers for note in notes], 6)
 
 
 _SECTIONS: tuple[tuple[str, Section], ...] = (

@@ -16,7 +16,7 @@ def holdout_section(gated: Gated) -> str:
     lines = ["### Hold-out", "", f"{mark} {sentence(change.line())}."]
     if on_base is not None:
         lines += ["", sentence(f"On the hold-out of the base ({on_base.rows:,} rows): {on_base.how}") + "."]
-        ruled = [each for each in on_base.metrics if each.rule]
+        ruled = [metric for metric in on_base.metrics if metric.rule]
         if ruled:
             lines += ["", "| | metric | base | this change | gain |", "|---|---|---:|---:|---:|"]
             lines += [_metric(each) for each in ruled]

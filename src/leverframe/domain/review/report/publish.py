@@ -165,7 +165,7 @@ def step(comments: Sequence[Comment], author: str, key: str, body: str) -> Step:
 
 def ours(comments: Sequence[Comment], author: str, key: str) -> list[Comment]:
     """Return the comments with our marker that we wrote, oldest first."""
-    return [each for each in comments if each.author == author and _known(each.body, key) is not None]
+    return [comment for comment in comments if comment.author == author and _known(comment.body, key) is not None]
 
 
 def _same(there: str, body: str) -> bool:
@@ -193,7 +193,7 @@ def conclusion(verdict: Verdict) -> Conclusion:
 def title(verdict: Verdict) -> str:
     """Return the one line that GitHub shows beside the check."""
     if isinstance(verdict, Failed):
-        return f"do not merge: {', '.join(each.value for each in verdict.reasons)}"[:250]
+        return f"do not merge: {', '.join(reason.value for reason in verdict.reasons)}"[:250]
     return "ready to merge" if isinstance(verdict, Passed) else "no verdict"
 
 
