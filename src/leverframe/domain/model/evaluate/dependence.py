@@ -21,7 +21,7 @@ from scipy.special import stdtr, stdtrit
 
 from leverframe.domain.model.evaluate.ranking import Floats
 
-Scale = Literal["share", "positive", "real"]
+Scale = Literal["share", "positive", "real", "distance"]
 
 MINIMUM_DAYS = 14  # two weeks: with fewer nothing is known about how days depend on each other
 LEAST_EFFECTIVE = 4.0  # days, weighed by what the figure rests on: with fewer one day decides it
@@ -119,6 +119,7 @@ def intervals(
     """Return the two-sided interval of each figure, NaN where there are too few independent periods.
 
     ``scales`` say where a figure can lie: a share in [0, 1] has its interval in log odds, a positive figure in logs.
+    A distance, the mean of what has lost its sign, has none: near 0 it is mostly noise, and too large by that noise.
     ``counts`` are the rows that each figure rests on: they keep a share of exactly 0 or 1 from looking certain.
     """
     quantiles = stdtrit(np.nan_to_num(known.degrees, nan=1.0), (1 + confidence) / 2)
@@ -126,7 +127,7 @@ def intervals(
 
 
 def _interval(value: float, error: float, quantile: float, scale: Scale, count: int) -> tuple[float, float]:
-    if not (math.isfinite(value) and math.isfinite(error)):
+    if scale == "distance" or not (math.isfinite(value) and math.isfinite(error)):
         return math.nan, math.nan
     if scale == "positive" and value > 0:
         factor = math.exp(min(quantile * error / value, 500.0))

@@ -44,7 +44,7 @@ METRICS: dict[LabelKind, tuple[Metric, ...]] = {
         Metric("average_precision", "average precision", "higher", "share", "rarest class"),
         Metric("brier", "Brier score", "lower", "positive"),
         Metric("log_loss", "log loss", "lower", "positive"),
-        Metric("calibration_error", "calibration error", "lower", "share"),
+        Metric("calibration_error", "calibration error", "lower", "distance"),
         Metric("base_rate", "base rate", "neither", "share"),
         Metric("mean_score", "mean score", "neither", "share"),
     ),
@@ -54,7 +54,7 @@ METRICS: dict[LabelKind, tuple[Metric, ...]] = {
         Metric("macro_f1", "macro F1", "higher", "share", "rarest class"),
         Metric("auc", "AUC, one against rest", "higher", "share", "rarest class"),
         Metric("log_loss", "log loss", "lower", "positive"),
-        Metric("calibration_error", "calibration error", "lower", "share"),
+        Metric("calibration_error", "calibration error", "lower", "distance"),
     ),
     "regression": (
         Metric("mae", "mean absolute error", "lower", "positive"),
