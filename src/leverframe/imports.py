@@ -35,7 +35,7 @@ def module_of(path: str, root: Path, *, said_by: str) -> Any:
         sys.path.insert(0, folder)
     try:
         return importlib.import_module(name)
-    except Exception as error:  # whatever a person's module raises is theirs to fix
+    except (Exception, SystemExit) as error:  # whatever a person's module raises is theirs to fix
         missing = isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}.")
         cause = (str(error).splitlines() or [""])[0]
         raise DefinitionError(

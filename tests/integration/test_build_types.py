@@ -82,17 +82,22 @@ def same(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs) and (isinstance(ours, bool) == isinstance(theirs, bool))
 
 
-def small(
-    root: Path, events: pl.DataFrame | dict[str, pl.DataFrame], of: dict[str, Any], **tables: Any
-) -> pl.DataFrame:
-    """Return the features of two visits to the place 1, of events of one month or of several."""
-    star = {
+def star_of(of: dict[str, Any]) -> dict[str, Any]:
+    """Return a star with one measure of events by place."""
+    return {
         "entities": {"visit": ["id"], "place": ["k"]},
         "spine": {"table": "visits", "key": "visit"},
         "facts": {name: {"table": name, "known_at": "known_at", "max_lag": "3d"} for name in ("events", "visits")},
         "measures": {"m": {"fact": "events", "key": "place", "of": of, "windows": ["20d"]}},
         "labels": {"y": {"fact": "visits", "column": "w", "kind": "regression"}},
-    } | tables.pop("star", {})
+    }
+
+
+def small(
+    root: Path, events: pl.DataFrame | dict[str, pl.DataFrame], of: dict[str, Any], **tables: Any
+) -> pl.DataFrame:
+    """Return the features of two visits to the place 1, of events of one month or of several."""
+    star = star_of(of) | tables.pop("star", {})
     visits = {"id": [1, 2], "k": [1, 2], "w": [1.0, 2.0]} | tables.pop("visits", {})
     months = events if isinstance(events, dict) else {"2020-03": events}
     for month in ("2020-01", "2020-02", "2020-03"):
@@ -159,6 +164,21 @@ def test_ids_of_two_types_are_joined_exactly_or_refused(tmp_path: Path) -> None:
     ) as caught:
         small(tmp_path, large, {"v": ["count"]})
     assert "rounded" in caught.value.why
+
+
+@pytest.mark.parametrize("dtype", [pl.Float64(), pl.Int64(), pl.Null(), pl.String()])
+@pytest.mark.parametrize("key", ["a", 1])
+def test_a_key_without_a_value_in_the_newest_month_matches_nothing(dtype: Any, key: Any, tmp_path: Path) -> None:
+    """As pandas writes it, its type is another than that of the months before."""
+    events = {month: pl.DataFrame({"k": [key], "v": [1.0]}) for month in ("2020-02", "2020-03")}
+    small(tmp_path, events, {"v": ["count"]}, visits={"k": [key, key]})
+    path = tmp_path / layout.raw("visits", "2020-03")
+    _write(path, pl.read_parquet(path).with_columns(k=pl.lit(None, dtype)))
+    star = star_of({"v": ["count"]})
+    star["measures"]["w"] = {"fact": "visits", "key": "place", "of": {"w": ["count"]}, "windows": ["20d"]}
+    plan = compile_star(Star.model_validate(star))
+    run(plan, MARCH, WORLD, DuckDBEngine(2), Disk(tmp_path).exists, tmp_path)
+    assert pl.read_parquet(tmp_path / layout.features(str(MARCH)))["m_v_count_20d"].to_list() == [0, 0]
 
 
 def test_keys_of_whole_numbers_and_doubles_are_compared_exactly(tmp_path: Path) -> None:

@@ -296,3 +296,32 @@ def test_a_table_has_a_name_that_files_and_reports_can_have(names: list[str], tm
     sources = {name: Source(Csv("whole.csv")) for name in names}
     with pytest.raises(DefinitionError, match="a source cannot be called"):
         run(sources, None, MONTHS, PolarsFrames(tmp_path, arrow_table), tmp_path)
+
+
+def divided(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Fail when it is collected, as a function of a person on each value may."""
+    return frame.with_columns(x=pl.col("k").map_elements(lambda value: 1 / (value - value), return_dtype=pl.Float64))
+
+
+@pytest.mark.parametrize(
+    ("transform", "words"),
+    [
+        (divided, "reading or transforming it failed: ZeroDivisionError"),
+        (lambda frame: frame.select("nope"), "reading or transforming it failed: ColumnNotFoundError"),
+        (lambda frame: frame.collect().to_dict(), "returned builtins.dict"),
+        (lambda frame: frame.rename({"k": ""}), "a column without a name"),
+    ],
+)
+def test_a_frame_that_cannot_be_collected_is_named(transform: Any, words: str, tmp_path: Path) -> None:
+    """Polars is lazy: what a transform asks for fails later, and is told with the table all the same."""
+    source = Source(Function(lambda _: pl.LazyFrame({"k": [1, 2]})), transform=transform)
+    with pytest.raises(SourceError, match="table") as caught:
+        run({"table": source}, None, MONTHS, PolarsFrames(tmp_path, arrow_table), tmp_path)
+    assert words in f"{caught.value.what} {caught.value.why}"
+
+
+def test_a_transform_may_return_a_frame_in_memory(tmp_path: Path) -> None:
+    """Not everybody writes lazily."""
+    source = Source(Function(lambda _: pl.LazyFrame({"k": [1, 2]})), transform=lambda frame: frame.collect())
+    run({"table": source}, None, MONTHS, PolarsFrames(tmp_path, arrow_table), tmp_path)
+    assert pl.read_parquet(tmp_path / layout.raw("table", layout.STATIC))["k"].to_list() == [1, 2]

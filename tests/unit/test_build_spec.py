@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from leverframe.documents import validated
+from leverframe.domain.features.build import check_columns
 from leverframe.domain.features.plan import Windows, compile_star, select
 from leverframe.domain.features.star import Star, duration, read_star
 from leverframe.domain.features.star_picture import mermaid, plan_lines, short
@@ -74,6 +75,33 @@ def test_own_events_of_other_tables_are_left_out_as_the_star_says() -> None:
     assert "`own: include` at the fact `refunds`" in caught.value.next
     with pytest.raises(DefinitionError, match="says `own: include`, and its table is that of the spine"):
         shop(facts={"orders": SHOP["facts"]["orders"] | {"own": "include"}})
+
+
+TIMES = dict.fromkeys(("event_time", "known_at"), "timestamp")
+VISITS = {"visit_id": "number", "customer_id": "number", "device": "text", "amount": "number", "basket": "text",
+          "paid_at": "timestamp"} | TIMES  # fmt: skip
+
+
+@pytest.mark.parametrize("key", ["visit_id", "Visit_ID"])
+@pytest.mark.parametrize("by", ["measure", "dimension"])
+def test_a_table_with_the_key_of_the_spine_in_any_case_needs_a_word(key: str, by: str) -> None:
+    """Its rows may be a row's own, whether they are aggregated or looked up."""
+
+    def checked(**word: str) -> None:
+        lookup = {"table": "notes", "key": "customer", "columns": ["flag"], "as_of": {"tolerance": "1d"} | word}
+        fact = {"table": "notes", "known_at": "known_at", "max_lag": "1d"} | word
+        measure = {"fact": "notes", "key": "customer", "of": {"flag": ["last"]}, "windows": ["7d"]}
+        parts = {"dimensions": {"d": lookup}, "measures": {}} if by == "dimension" else {
+            "facts": SHOP["facts"] | {"notes": fact}, "measures": {"m": measure}}  # fmt: skip
+        plan = compile_star(shop(**parts))
+        check_columns(
+            plan, {"visits": VISITS, "notes": {key: "number", "customer_id": "number", "flag": "text"} | TIMES}
+        )
+
+    with pytest.raises(DefinitionError, match="rows of `notes` may belong to a row of the spine") as refused:
+        checked()
+    assert "`own: include`" in refused.value.next
+    checked(own="include")
 
 
 def test_a_row_never_sees_its_own_label() -> None:

@@ -17,15 +17,15 @@ class Disk:
         self._root = root
 
     def read_json(self, path: Path) -> Any:
-        """Return the content of a JSON file; raises ``SourceError`` when it is missing or damaged."""
+        """Return the object in a JSON file; raises ``SourceError`` when it is missing or damaged."""
+        remedy = "`dvc repro` makes it again; a merge may have left marks in it"
         try:
-            return json.loads(self.read_bytes(path).decode("utf-8"))
+            content = json.loads(self.read_bytes(path).decode("utf-8"))
         except ValueError as error:
-            raise SourceError(
-                f"{path} is not JSON",
-                why=str(error),
-                next="`dvc repro` makes it again; a merge may have left marks in it",
-            ) from error
+            raise SourceError(f"{path} is not JSON", why=str(error), next=remedy) from error
+        if not isinstance(content, dict):
+            raise SourceError(f"{path} is damaged", why=f"it holds no object but {str(content)[:40]}", next=remedy)
+        return content
 
     def read_bytes(self, path: Path) -> bytes:
         """Return the content of a file; raises ``SourceError`` when it cannot be read."""

@@ -60,18 +60,26 @@ class PolarsFrames:
     def columns(self, name: str, frame: pl.LazyFrame) -> Mapping[str, str]:
         """Return the columns with their kinds as ``times`` calls them; of others the type's own name."""
         try:
-            return {column: _kind(dtype) for column, dtype in frame.collect_schema().items()}
-        except _UNREADABLE as error:
-            raise _unreadable(f"table `{name}`", error, _MEND_SOURCE) from error
+            kinds = {column: _kind(dtype) for column, dtype in frame.collect_schema().items()}
+        except Exception as error:  # what runs here is the case's, and Polars passes on what it raises
+            raise _failed(name, error) from error
+        if "" in kinds:
+            raise SourceError(
+                f"table `{name}` has a column without a name",
+                why="nothing could refer to it; pandas writes its index so",
+                next="write the file with `index=False`, or drop or rename the column in the transform of the source",
+            )
+        return kinds
 
     def in_microseconds(self, name: str, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Return the frame with its timestamps that have a zone in microseconds of UTC, where that loses nothing."""
+        frame = _shaped(name, frame)
+        kinds = self.columns(name, frame)
         try:
-            kinds = self.columns(name, frame)
             finer = [each for each, kind in kinds.items() if kind == NANOSECONDS]
             lost = frame.select((pl.col(finer).dt.nanosecond() % 1000 != 0).any()).collect().row(0) if finer else ()
-        except _UNREADABLE as error:
-            raise _unreadable(f"table `{name}`", error, _MEND_SOURCE) from error
+        except Exception as error:  # as above
+            raise _failed(name, error) from error
         kept = {each for each, digits in zip(finer, lost, strict=True) if digits}
         # A timestamp too far away for microseconds is null: never.
         zoned = [each for each, kind in kinds.items() if kind in (TIMESTAMP, NANOSECONDS) and each not in kept]
@@ -104,9 +112,10 @@ class PolarsFrames:
     def collect(self, name: str, frame: pl.LazyFrame) -> tuple[pl.DataFrame, int, dict[str, int]]:
         """Return the frame in memory, its rows, and the nulls of its time columns; ``name`` is for errors."""
         try:
-            collected = _narrowed(name, frame.collect())
-        except _UNREADABLE as error:
-            raise _unreadable(f"table `{name}`", error, _MEND_SOURCE) from error
+            collected = frame.collect()
+        except Exception as error:  # as above
+            raise _failed(name, error) from error
+        collected = _narrowed(name, collected)
         times = [name for name in (EVENT_TIME, KNOWN_AT) if name in collected.columns]
         return collected, collected.height, {name: collected[name].null_count() for name in times}
 
@@ -294,6 +303,24 @@ def _refused(error: Exception) -> OSError | None:
 
 def _shown(reader: Reader) -> str:
     return f"`{reader.path}`" if isinstance(reader, Csv | Parquet) else "the source"
+
+
+def _shaped(name: str, frame: Any) -> pl.LazyFrame:
+    """Return what a transform gave as a lazy frame; raises ``SourceError`` for what is none of Polars."""
+    if isinstance(frame, pl.DataFrame | pl.LazyFrame):
+        return frame.lazy()
+    raise SourceError(
+        f"the transform of source `{name}` returned {type(frame).__module__.partition('.')[0]}.{type(frame).__name__}",
+        why="tables are frames of Polars",
+        next="return a polars.LazyFrame; `pl.from_pandas(frame).lazy()` makes one",
+    )
+
+
+def _failed(name: str, error: Exception) -> SourceError:
+    """Return the error for a table whose file, or whose transform when it runs, fails."""
+    words = (str(error).splitlines() or [""])[0][:200]
+    why = f"reading or transforming it failed: {type(error).__name__}: {words}"
+    return SourceError(f"cannot read table `{name}`", why=why, next=_MEND_SOURCE)
 
 
 def _unreadable(what: str, error: Exception, fix: str) -> SourceError:

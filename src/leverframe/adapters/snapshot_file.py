@@ -137,7 +137,7 @@ class SnapshotFile:
                 mapped, header, first = self._opened(file, verify=verify)
         except FileNotFoundError as error:
             raise self._unusable(
-                "there is no such file", "`leverframe build` makes it, `dvc pull` fetches it"
+                "there is no such file", "`leverframe snapshot` makes it, `dvc pull` fetches it"
             ) from error
         except OSError as error:
             raise self._unusable(error.strerror or str(error), "fix that, then open it again") from error
@@ -203,7 +203,7 @@ class SnapshotFile:
             )
 
     def _damaged(self, why: str) -> SnapshotError:
-        return self._unusable(why, "`dvc pull` fetches it again, `leverframe build` makes it again")
+        return self._unusable(why, "`dvc pull` fetches it again, `leverframe snapshot` makes it again")
 
     def _unusable(self, why: str, next: str) -> SnapshotError:
         return SnapshotError(f"the snapshot {self._path} cannot be used", why=why, next=next)

@@ -9,8 +9,8 @@ import duckdb
 
 from leverframe.adapters.duckdb.relations import FILE, PLACE, Relation, relation
 from leverframe.adapters.duckdb.sql import column, microseconds, text
-from leverframe.domain.data.column_types import EXACT, LARGE_KEY, NOTHING, floating, inexact_key
-from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT
+from leverframe.domain.data.column_types import EXACT, LARGE_KEY, floating, inexact_key, kind
+from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT, TIMESTAMP
 from leverframe.domain.features.plan import AsOfLookup, Plan
 
 ROW = "__row"  # place of a row in its table: the tie-breaker, and the order of the spine
@@ -50,8 +50,9 @@ def create_view(
     """
     found = relation(connection, paths)
     columns, keys = dict(found.types), plan.keys_of(table)
-    # A time that no row has yet has no type, and counts as never.
-    columns |= {each: "never" for each in plan.times().get(table, ()) if columns.get(each) == NOTHING}
+    # A time that no row of these files has counts as never, whatever its type: others of the table were checked.
+    times = plan.times().get(table, ())
+    columns |= {each: "never" for each in times if each in columns and kind(columns[each]) != TIMESTAMP}
     shown = [
         f"{_key(connection, found, each, table) if each in keys else _value(each, dtype)} AS {column(each)}"
         for each, dtype in columns.items()
@@ -87,6 +88,10 @@ def _key(connection: duckdb.DuckDBPyConnection, found: Relation, name: str, tabl
     """
     value, dtype = column(name), found.types[name]
     shown = _value(name, dtype)
+    if dtype == "text":
+        return value
+    if connection.execute(f"SELECT count({shown}) FROM ({found.sql})").fetchone() == (0,):
+        return "NULL::VARCHAR"  # it matches nothing, and compares with keys of any type
     if not floating(dtype) and not dtype.startswith("decimal"):
         return value
     counts = f"count(*) FILTER (v <> trunc(v)), count(*) FILTER (abs(v) >= {EXACT}), min(v), max(v)"
@@ -96,7 +101,7 @@ def _key(connection: duckdb.DuckDBPyConnection, found: Relation, name: str, tabl
         raise inexact_key(name, table, dtype, LARGE_KEY)
     if fractions and not floating(dtype):
         raise inexact_key(name, table, dtype, "decimals with a fraction are not equal to doubles of the same digits")
-    if fractions or least is None:
+    if fractions:
         return shown
     return f"({shown})::{_whole(int(least), int(most), name, table)}"
 

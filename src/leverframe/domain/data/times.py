@@ -17,13 +17,13 @@ _REASONS = {
     LOCAL: "its hours are those of some clock: read as UTC they would lie hours early or late",
     DATE: "a date names no time of day, and at its first midnight nobody knew what the day would bring",
     NANOSECONDS: "timestamps are compared in microseconds, and its values have digits beyond them",
-    "text": "a text is no timestamp until its form and zone are told",
+    "text": "a text is no timestamp until its form and zone are told; a date needs its time of day besides",
 }
 _LINES = {
     LOCAL: '.dt.replace_time_zone("{zone}", ambiguous="latest")',
     DATE: '.dt.combine(pl.time(23, 59)).dt.replace_time_zone("{zone}", ambiguous="latest")',
     NANOSECONDS: '.dt.truncate("1us")',
-    "text": '.str.to_datetime(time_zone="UTC")',
+    "text": '.str.to_datetime("%Y-%m-%dT%H:%M:%S").dt.replace_time_zone("{zone}", ambiguous="latest")',
 }
 
 

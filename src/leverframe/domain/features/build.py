@@ -154,7 +154,7 @@ def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:
                 _require(step.table, what, [aggregate.column], columns)
                 _fits(step.table, aggregate.column, aggregate.function, columns)
         else:
-            _check_lookup(step, columns)
+            _check_lookup(plan, step, columns)
     for label in plan.labels:
         _check_label(plan, label, columns)
     _check_keys(plan, columns)
@@ -184,8 +184,7 @@ def known_too_late(step: Windows, rows: int, worst: int) -> SourceError:
 
 def _own_is_told(plan: Plan, step: Windows, columns: Mapping[str, Mapping[str, str]]) -> None:
     """Raise ``DefinitionError`` for rows that may belong to a row of the spine, and the star does not say what then."""
-    known = columns[step.table]
-    if step.own is None and {*plan.spine_key} <= {*known, *plan.calendar}:
+    if step.own is None and _has_key(plan, columns[step.table]):
         raise DefinitionError(
             f"rows of `{step.table}` may belong to a row of the spine: the table has its key",
             why=f"measure `{step.name}` could then show a row what happened to itself",
@@ -197,9 +196,22 @@ def _own_is_told(plan: Plan, step: Windows, columns: Mapping[str, Mapping[str, s
     _same_kinds(plan, step.table, what, own, columns)
 
 
-def _check_lookup(step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> None:
+def _has_key(plan: Plan, known: Mapping[str, str]) -> bool:
+    """Tell whether a table has the spine's key, in any case: its rows may belong to a row of the spine."""
+    there = {name.casefold() for name in (*known, *plan.calendar)}
+    return {name.casefold() for name in plan.spine_key} <= there
+
+
+def _check_lookup(plan: Plan, step: Lookup, columns: Mapping[str, Mapping[str, str]]) -> None:
     known = columns[step.table]
     _require(step.table, f"dimension `{step.name}`", step.columns, columns)
+    if isinstance(step, AsOfLookup) and step.own_may_show is False and _has_key(plan, known):
+        raise DefinitionError(
+            f"rows of `{step.table}` may belong to a row of the spine: the table has its key",
+            why=f"dimension `{step.name}` could then show a row what happened to itself",
+            next=f"use a measure with `last` of a fact of `{step.table}` with `own: exclude`; or write `own: include` "
+            f"in as_of of `{step.name}` in star.yaml, so that such rows do show",
+        )
     if not isinstance(step, AsOfLookup) and EVENT_TIME in known:
         raise _changes_over_time(step.name, step.table)
     for column in step.columns:

@@ -58,11 +58,13 @@ class AsOfLookup(Lookup):
 
     ``known`` is the later of its event_time and known_at; a row that arrived more than ``tolerance``
     after its event was too old from the start. Null where there is none. Among rows known at the
-    same time the one that stands last in its file counts.
+    same time the one that stands last in its file counts. ``own_may_show`` tells that a row may see one
+    that belongs to itself, or that none can be known before it.
     """
 
     lag: timedelta
     tolerance: timedelta
+    own_may_show: bool = False
 
 
 @dataclass(frozen=True)
@@ -275,7 +277,8 @@ def _lookup(star: Star, name: str, dimension: Dimension) -> Step:
     if dimension.as_of is None:
         return Lookup(name, dimension.table, key, columns)
     as_of = dimension.as_of
-    return AsOfLookup(name, dimension.table, key, columns, lag=as_of.lag, tolerance=as_of.tolerance)
+    shown = as_of.own == "include" or dimension.table == star.spine.table or EVENT_TIME in star.entities[star.spine.key]
+    return AsOfLookup(name, dimension.table, key, columns, lag=as_of.lag, tolerance=as_of.tolerance, own_may_show=shown)
 
 
 def _windows(star: Star, name: str, measure: Measure) -> Windows:

@@ -108,6 +108,9 @@ class AsOf(Document):
 
     lag: Duration = timedelta(0)
     tolerance: Duration
+    own: Literal["include"] | None = Field(
+        default=None, description="include: a row may see one with its own key, which happened before it"
+    )
 
 
 class Dimension(Document):

@@ -64,7 +64,9 @@ def cosines(days: int) -> int:
 def method(days: int) -> str:
     """Return in words how bounds over that many days are made."""
     count = cosines(days)
-    return f"{count} cosines of {days:,} days, the fastest of {2 * days // count} days; {count} degrees of freedom"
+    return (
+        f"long-run variance of {days:,} days (HAR, {count} equal-weighted cosines), t with {count} degrees of freedom"
+    )
 
 
 def uncertainty(daily: Floats, shares: Floats, *, fast: bool = False) -> Uncertainty:

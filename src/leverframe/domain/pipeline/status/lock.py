@@ -21,8 +21,10 @@ def locked_stages(content: Mapping[str, Any], file: str) -> Mapping[str, Any]:
     if content.get("schema") != "2.0" or not isinstance(stages, dict):
         raise RepositoryError(
             f"{file} is not a lock of schema 2.0",
-            why=f"its schema is {content.get('schema')!r}",
-            next="run `dvc repro`, which writes a new one",
+            why="its `stages` are no mapping"
+            if content.get("schema") == "2.0"
+            else f"its schema is {content.get('schema')!r}",
+            next="restore the file from the base branch, then run `dvc repro`, which refuses another one, too",
         )
     return stages
 

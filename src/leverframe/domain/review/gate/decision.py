@@ -104,13 +104,18 @@ def _agrees(written: Any, computed: float | None) -> bool:
 
 
 def _contracts(evidence: Evidence) -> Iterator[Violation]:
-    failed = [
-        f"`{partition} {table}`: `{check['check']}`" + (f" of `{check['column']}`" if check.get("column") else "")
-        for partition, report in sorted(evidence.contracts.items())
-        for table, content in report.get("tables", {}).items()
-        for check in content.get("checks", [])
-        if check.get("verdict") == "failed" and check.get("severity") != "warn"
-    ]
+    try:
+        failed = [
+            f"`{partition} {table}`: `{check['check']}`" + (f" of `{check['column']}`" if check.get("column") else "")
+            for partition, report in sorted(evidence.contracts.items())
+            for table, content in report.get("tables", {}).items()
+            for check in content.get("checks", [])
+            if check.get("verdict") == "failed" and check.get("severity") != "warn"
+        ]
+    except (AttributeError, KeyError, TypeError):
+        why = f"a file in `{layout.CONTRACTS}` is no contract report, so nobody knows whether the data are right"
+        yield Violation(Reason.CONTRACT_BROKEN, why, "`dvc repro` writes it again")
+        return
     if failed:
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
         yield Violation(

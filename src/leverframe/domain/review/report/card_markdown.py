@@ -140,7 +140,7 @@ def _metrics(card: Card, _: Shown) -> str:
         about.append(f"The days depend on each other: they tell as much as {min(independent):.0f} independent ones.")
     if compared:
         about.append(f"A positive gain is an improvement; bounds are one-sided, {100 * gated.confidence:g} % each.")
-        about += [f"Bounds come from {plain(gated.method, 200)}."] if gated.method else []
+        about += [f"Bounds: {plain(gated.method, 200)}."] if gated.method else []
     if compared and any("allowed" in metric.rule for metric in gated.metrics):
         about.append(
             "An allowed drop is a non-inferiority margin: even the lower bound of the gain must stay within it."
