@@ -105,6 +105,11 @@ def truncated(path: str) -> Break:
     return broken
 
 
+def whole(path: str, content: str) -> Break:
+    """Return another content of a file."""
+    return lambda shop: (shop.root / path).write_text(content)
+
+
 def removed(path: str) -> Break:
     """Return the loss of a file."""
     return lambda shop: (shop.root / path).unlink()
@@ -186,6 +191,10 @@ CASES = [
     Case("unknown fact", text(STAR, "fact: returns", "fact: retorns"), "build", 11, ("`retorns`", "`returns`")),
     Case("syntax error in sources.py", text("pipelines/shop/sources.py", "import os", "import (os"), "ingest", 11,
          ("the module `pipelines.shop.sources` cannot be imported", "SyntaxError")),
+    Case("an exit in sources.py", text("pipelines/shop/sources.py", "import os", "raise SystemExit(0)"), "ingest", 11,
+         ("the module `pipelines.shop.sources` cannot be imported", "SystemExit")),
+    Case("a list for a description", whole("reports/learning-set.json", "[1, 2]"), "train", 13,
+         ("learning-set.json is damaged", "it holds no object")),
     Case("syntax error in contracts.py", text("pipelines/shop/contracts.py", "import polars", "import (polars"),
          "validate", 11, ("the module `pipelines.shop.contracts` cannot be imported", "SyntaxError")),
     Case("syntax error in model.py", text("pipelines/shop/model.py", "def estimator(", "def estimator(("), "train", 11,

@@ -79,8 +79,21 @@ def test_an_unchanged_holdout_is_compared_once(tmp_path: Path) -> None:
     found = gated(copied(base, tmp_path / "change"), base)
     assert reasons(found) == []
     assert found.on_base is None
+    assert found.notes == ()
     assert found.holdout is not None
     assert not found.holdout.differs
+
+
+def test_a_column_that_reveals_the_label_is_pointed_out(tmp_path: Path) -> None:
+    """Rows and labels stay, so no rule sees it: both models look good, and the card says what to read."""
+    base = champion(tmp_path / "base")
+    change = copied(base, tmp_path / "change")
+    for path in (layout.TRAIN, layout.HOLDOUT):
+        change.replace(path, wind=10 * pl.col("label").cast(pl.Float64))
+    found = gated(retrained(change), base)
+    assert found.holdout is not None
+    assert not found.holdout.differs
+    assert "The same rows have other features in this change" in found.notes[0]
 
 
 def test_rewritten_outcomes_do_not_pass(tmp_path: Path) -> None:

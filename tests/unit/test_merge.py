@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leverframe.domain.pipeline.merge import Record, merged, record
+from leverframe.domain.pipeline.status.lock import entries
 from leverframe.errors import RepositoryError
 
 Stages = dict[str, int]
@@ -90,6 +91,13 @@ def test_what_is_no_lock_is_refused(text: str) -> None:
     """Nothing is guessed."""
     with pytest.raises(RepositoryError, match="not a lock of schema"):
         merged(lock({}), text, lock({"a": 1}))
+
+
+def test_a_lock_whose_stages_are_a_list_is_refused() -> None:
+    """The schema is right, so the reason is another."""
+    with pytest.raises(RepositoryError, match="not a lock of schema") as refused:
+        entries("schema: '2.0'\nstages: [a, b]\n", "dvc.lock")
+    assert "`stages` are no mapping" in refused.value.why
 
 
 @given(base=STAGES, ours=STAGES, theirs=STAGES)

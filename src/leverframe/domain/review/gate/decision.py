@@ -55,6 +55,7 @@ def run(
         metrics, missed = judged_metrics(pair, rules.settings)
         slices, within = judged_slices(pair, rules.settings)
         on_base, lost = models.on_base(metrics)
+        notes = models.notes()
     except LeverframeError as error:
         violation = Violation(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next)
         return replace(gated, violations=(*around, violation))
@@ -71,7 +72,7 @@ def run(
         metrics=tuple(metrics),
         slices=tuple(slices),
         on_base=on_base,
-        notes=() if sides[1] else ("The base branch has no model, so there is no champion: only floors apply.",),
+        notes=notes,
     )
 
 

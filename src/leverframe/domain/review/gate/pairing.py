@@ -114,6 +114,31 @@ class Models:
         with self.predictor.threads(1):
             return self.candidate.predict(self.predictor, self.candidate.holdout)
 
+    @cached_property
+    def _again(self) -> Floats:
+        """What the champion predicts for the candidate's rows."""
+        assert self.champion is not None  # noqa: S101 - nobody asks without one
+        with self.predictor.threads(1):
+            return self.champion.predict(self.predictor, self.candidate.holdout)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reviewer has to know of the comparison, and no rule sees.
+
+        A feature that reveals the label, put into a column that both models use, makes both look good.
+        """
+        if self.champion is None:
+            return ("The base branch has no model, so there is no champion: only floors apply.",)
+        if not self.champion.can_predict(self.candidate):
+            return ()
+        ours, theirs = self._rows.candidate, self._rows.base
+        if not len(ours) or _alike(self._again[ours], _written_predictions(self.champion)[theirs]):
+            return ()
+        return (
+            "The same rows have other features in this change: the champion predicts otherwise from them than on the "
+            "base branch. Both models are judged by the features of this change; a column that reveals the label would "
+            "look the same, so read what the sources changed.",
+        )
+
     def pair(self) -> tuple[Pair, str]:
         """Return both models on the candidate's hold-out, and in words how the champion predicted it."""
         ours, theirs = self.candidate, self.champion
@@ -127,8 +152,7 @@ class Models:
         if not theirs.can_predict(ours):
             pair, how = self._by_key(candidate, theirs)
         else:
-            with self.predictor.threads(1):
-                again = theirs.predict(self.predictor, ours.holdout)
+            again = self._again
             pair = Pair(candidate, assembled(theirs.model, ours.holdout, again, settings))
             how = "both models predicted the same rows"
         return replace(pair, before=self._slices_before(theirs, columns)), how
@@ -201,13 +225,18 @@ class Models:
         if self.candidate.can_predict(base):
             with self.predictor.threads(1):
                 again = self.candidate.predict(self.predictor, base.holdout)
-            apart = again[same.base] - self._predictions[same.candidate]
-            if np.square(apart).sum() <= _ALIKE * np.var(self._predictions, axis=0).sum() * len(apart):
+            if _alike(again[same.base], self._predictions[same.candidate]):
                 return again, np.arange(height), "both models predicted the same rows"
         predictions: Floats = np.full((height, *self._predictions.shape[1:]), np.nan)
         predictions[same.base] = self._predictions[same.candidate]
         common = f"{len(same.base):,} of {height:,} rows are in both hold-outs"
         return predictions, same.base, f"each model predicted from its own features; {common}"
+
+
+def _alike(ours: Floats, theirs: Floats) -> bool:
+    """Tell whether predictions of the same rows come from features that mean the same."""
+    apart = np.square(ours - theirs).sum()
+    return bool(apart <= _ALIKE * np.var(theirs, axis=0).sum() * len(theirs))
 
 
 def _check_same_label(champion: ModelDescription, candidate: ModelDescription) -> None:
