@@ -33,7 +33,7 @@ NO_MEASURES = ["carrier", "origin", "dest", "distance", "sched_elapsed", "hour",
 # Lower bounds, and for the two champions a band: better would be as odd as worse.
 TARGETS = {
     "late15_auc": (0.77, 1.0),
-    "late15_average_precision": (0.53, 1.0),
+    "late15_average_precision": (0.52, 1.0),  # without the own delay of flights that left early
     "september_champion_auc": (0.70, 0.73),
     "september_retrained_auc": (0.74, 0.77),
     "september_gain_auc": (0.03, 1.0),

@@ -244,7 +244,7 @@ def test_a_page_that_cannot_be_decoded_is_found_by_its_file(spark: SparkEngine, 
     """The footer is whole, a page is not: the error names the file, and the old result stays."""
     world = small_world()
     world["events"] = [world["events"][0] | {"event_time": datetime(2020, 2, 20, tzinfo=UTC)}] * 50
-    world["events"] = [row | {"seen_at": row["event_time"]} for row in world["events"]]
+    world["events"] = [row | dict.fromkeys(("seen_at", "known_at"), row["event_time"]) for row in world["events"]]
     write_world(world, tmp_path)
     run(plan_of(), MARCH, WORLD, spark, Disk(tmp_path).exists, tmp_path)
     good = (tmp_path / layout.features(str(MARCH))).read_bytes()
