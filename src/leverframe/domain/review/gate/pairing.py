@@ -57,6 +57,24 @@ class Side:
         """The rows of its hold-out."""
         return self.tables.read(layout.HOLDOUT)
 
+    @cached_property
+    def written(self) -> Floats:
+        """What the stage `evaluate` wrote, for each row of its hold-out; raises ``DefinitionError`` for other rows."""
+        table, model = self.tables.read(layout.PREDICTIONS), self.model
+        names = {"binary": ["score"], "regression": ["prediction"]}.get(
+            model.label.kind, [f"{PROBABILITY}{class_}" for class_ in model.classes]
+        )
+        columns: list[NDArray[Any]] = [column(table, name, file=layout.PREDICTIONS).to_numpy() for name in names]
+        predictions: Floats = np.stack(columns, axis=1).astype(np.float64)
+        if len(predictions) != self.holdout.height:
+            raise DefinitionError(
+                f"{layout.PREDICTIONS} has {len(predictions):,} rows, {layout.HOLDOUT} {self.holdout.height:,}",
+                why="the base branch was not reproduced as a whole",
+                next="run `dvc repro` on the base branch and commit what it writes",
+            )
+        alone: Floats = predictions[:, 0]
+        return predictions if model.label.kind == "multiclass" else alone
+
     def predict(self, predictor: Predictor, table: Table) -> Floats:
         """Return what its model predicts for rows of either hold-out."""
         return predicted(predictor, self.model, table, self.artefacts.read_bytes(layout.MODEL))
@@ -131,7 +149,7 @@ class Models:
         if not self.champion.can_predict(self.candidate):
             return ()
         ours, theirs = self._rows.candidate, self._rows.base
-        if not len(ours) or _alike(self._again[ours], _written_predictions(self.champion)[theirs]):
+        if not len(ours) or _alike(self._again[ours], self.champion.written[theirs]):
             return ()
         return (
             "The same rows have other features in this change: the champion predicts otherwise from them than on the "
@@ -152,8 +170,7 @@ class Models:
         if not theirs.can_predict(ours):
             pair, how = self._by_key(candidate, theirs)
         else:
-            again = self._again
-            pair = Pair(candidate, assembled(theirs.model, ours.holdout, again, settings))
+            pair = Pair(candidate, assembled(theirs.model, ours.holdout, self._again, settings))
             how = "both models predicted the same rows"
         return replace(pair, before=self._slices_before(theirs, columns)), how
 
@@ -174,7 +191,7 @@ class Models:
                 next="change one of the two, merge it, then change the other",
             )
         shared = _some(candidate, rows)
-        predictions = _written_predictions(champion)[there]
+        predictions = champion.written[there]
         labels, classes = shared.labels, champion.model.classes
         if candidate.kind == "multiclass":
             names = np.array(candidate.classes)[labels.astype(np.int64)]
@@ -198,7 +215,7 @@ class Models:
         if not len(rows):
             return OnBase(how="no row of it can be compared: the candidate learnt from them, or has other rows"), []
         settings = (EvaluateSettings(slices=[]), self.question.timezone)
-        sides = ((self.candidate.model, predictions), (base.model, _written_predictions(base)))
+        sides = ((self.candidate.model, predictions), (base.model, base.written))
         ours, theirs = (_some(assembled(model, base.holdout, given, settings), rows) for model, given in sides)
         passed = {each.metric for each in already if each.passed}
         rules = {name: rule for name, rule in self.settings.metrics.items() if name in passed}
@@ -247,24 +264,6 @@ def _check_same_label(champion: ModelDescription, candidate: ModelDescription) -
             why="models of different labels predict different things",
             next="change the label in a pull request of its own, approved by those who use the model",
         )
-
-
-def _written_predictions(side: Side) -> Floats:
-    """Return what the stage `evaluate` wrote, for each row of the side's hold-out."""
-    written, model = side.tables.read(layout.PREDICTIONS), side.model
-    names = {"binary": ["score"], "regression": ["prediction"]}.get(
-        model.label.kind, [f"{PROBABILITY}{class_}" for class_ in model.classes]
-    )
-    columns: list[NDArray[Any]] = [column(written, name, file=layout.PREDICTIONS).to_numpy() for name in names]
-    predictions: Floats = np.stack(columns, axis=1).astype(np.float64)
-    if len(predictions) != side.holdout.height:
-        raise DefinitionError(
-            f"{layout.PREDICTIONS} has {len(predictions):,} rows, {layout.HOLDOUT} {side.holdout.height:,}",
-            why="the base branch was not reproduced as a whole",
-            next="run `dvc repro` on the base branch and commit what it writes",
-        )
-    alone: Floats = predictions[:, 0]
-    return predictions if model.label.kind == "multiclass" else alone
 
 
 def _some(holdout: Holdout, rows: Ints) -> Holdout:
