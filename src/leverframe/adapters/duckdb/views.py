@@ -15,6 +15,7 @@ from leverframe.domain.features.plan import AsOfLookup, Plan
 
 ROW = "__row"  # place of a row in its table: the tie-breaker, and the order of the spine
 ARRIVED = "__arrived"  # microseconds: the later of event_time and known_at, null where either is
+_NEVER = "NULL::VARCHAR"  # of a key without a value: it matches nothing, and compares with keys of any type
 _FILE = 2**36  # rows that a file may have before its numbers run into those of the next
 
 _CALENDAR = {
@@ -90,10 +91,9 @@ def _key(connection: duckdb.DuckDBPyConnection, found: Relation, name: str, tabl
     shown = _value(name, dtype)
     if dtype == "text":
         return value
-    if connection.execute(f"SELECT count({shown}) FROM ({found.sql})").fetchone() == (0,):
-        return "NULL::VARCHAR"  # it matches nothing, and compares with keys of any type
     if not floating(dtype) and not dtype.startswith("decimal"):
-        return value
+        known = connection.execute(f"SELECT count({value}) FROM ({found.sql})").fetchone()
+        return _NEVER if known == (0,) else value
     counts = f"count(*) FILTER (v <> trunc(v)), count(*) FILTER (abs(v) >= {EXACT}), min(v), max(v)"
     query = f"SELECT {counts} FROM (SELECT {shown} AS v FROM ({found.sql}))"
     fractions, large, least, most = connection.execute(query).fetchone() or (0, 0, None, None)
@@ -101,6 +101,8 @@ def _key(connection: duckdb.DuckDBPyConnection, found: Relation, name: str, tabl
         raise inexact_key(name, table, dtype, LARGE_KEY)
     if fractions and not floating(dtype):
         raise inexact_key(name, table, dtype, "decimals with a fraction are not equal to doubles of the same digits")
+    if least is None:
+        return _NEVER
     if fractions:
         return shown
     return f"({shown})::{_whole(int(least), int(most), name, table)}"

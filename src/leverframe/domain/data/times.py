@@ -28,7 +28,7 @@ _LINES = {
 
 
 def refuse_untimed(table: str, column: str, kind: str, zone: str) -> None:
-    """Raise ``SourceError`` with the line that mends it for a column that cannot tell when something was known.
+    """Raise ``SourceError`` with the line that fixes it for a column that cannot tell when something was known.
 
     ``kind`` is what an engine calls its type, ``zone`` the time zone of the data. A column without any value
     tells that nothing was known, but a row needs an event and an arrival.
