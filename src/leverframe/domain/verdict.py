@@ -47,6 +47,11 @@ class Reason(StrEnum):
     VERIFY_FAILED = "verify-failed"
     REFUSED_BEFORE = "refused-before"
     NOTHING_TO_RESTORE = "nothing-to-restore"
+    DATA_QUALITY = "data-quality"
+    DRIFT_FOUND = "drift-found"
+    PERFORMANCE_DROPPED = "performance-dropped"
+    CONCEPT_DRIFTED = "concept-drifted"
+    SERVER_DEGRADED = "server-degraded"
     TOOL_BROKE = "tool-broke"
 
 

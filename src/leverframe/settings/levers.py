@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from leverframe.documents import Document, validated
 from leverframe.errors import SettingsError
 from leverframe.settings import LEVERS
+from leverframe.settings.monitor import AlertSettings, MonitorSettings
 from leverframe.yaml_files import load, parse
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -244,6 +245,8 @@ class Levers(Document):
     report: ReportSettings = Field(default_factory=ReportSettings)
     deploy: DeploySettings = Field(default_factory=DeploySettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
+    monitor: MonitorSettings = Field(default_factory=MonitorSettings)
+    alerts: AlertSettings = Field(default_factory=AlertSettings)
 
 
 def check_names(levers: Levers, model: str) -> None:
