@@ -1,0 +1,124 @@
+"""The rows of the reference, read from a table: the hold-out with its predictions, or files that settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leverframe.domain.features.reserved import PROBABILITY
+from leverframe.domain.features.training_set import Label
+from leverframe.domain.model.evaluate.holdout import with_classes
+from leverframe.domain.model.table import Column, Table
+from leverframe.domain.model.train import checked_labels
+from leverframe.domain.monitoring.batch import NO_TIME, Batch, Floats, Ints, LabelledRows, Levels, Numbers, Values
+from leverframe.domain.monitoring.monitored_column import MonitoredColumn
+from leverframe.errors import SettingsError, SourceError, nearest
+
+
+@dataclass(frozen=True)
+class ReferenceTable:
+    """A table of rows that the model did not learn from, and which columns have which role.
+
+    ``label`` is empty where there are no labels; ``classes`` are those of the model, empty for a regression.
+    """
+
+    table: Table
+    time: str
+    prediction: str
+    label: str
+    classes: tuple[str, ...]
+    file: str
+
+    def column(self, name: str) -> Column:
+        """Return a column; raises ``SettingsError`` where the table has none of that name."""
+        if name not in self.table.columns:
+            raise SettingsError(
+                f"{self.file} has no column `{name}`",
+                why="the monitor compares live traffic with it",
+                next=f"under `monitor.reference` in leverframe.yaml, {nearest(name, self.table.columns)}",
+            )
+        found: Column = self.table.get_column(name)
+        return found
+
+
+def reference_batch(rows: ReferenceTable, columns: Sequence[MonitoredColumn], label: Label) -> Batch:
+    """Return the rows as if they were live traffic of the model; a column that the table lacks is left out."""
+    table = rows.table
+    at = timestamps(rows.column(rows.time), rows.time, rows.file)
+    count = table.height
+    return Batch(
+        at=at,
+        row=np.zeros(count, np.uint64),
+        columns={
+            each.name: values(table.get_column(each.name), each) for each in columns if each.name in table.columns
+        },
+        predictions=predictions(rows, label),
+        release=Levels(np.zeros(count, np.int32), ("reference",)),
+        milliseconds=np.full(count, np.nan),
+        snapshot=np.full(count, NO_TIME),
+    )
+
+
+def labelled(rows: ReferenceTable, at: Ints, label: Label) -> LabelledRows | None:
+    """Return the rows that have a label; None where the table has no labels."""
+    if not rows.label:
+        return None
+    given = rows.column(rows.label)
+    there = np.array([value is not None and value == value for value in given.to_numpy().tolist()], bool)  # noqa: PLR0124
+    frame: Any = rows.table
+    kept = frame if there.all() else frame.filter(there)
+    numbers = checked_labels(kept.get_column(rows.label), label)
+    predicted = predictions(rows, label)[there]
+    if label.kind == "multiclass":
+        _, coded, predicted = with_classes(numbers, predicted, rows.classes)
+        return LabelledRows(at[there], coded, predicted, np.full(len(coded), np.nan))
+    return LabelledRows(at[there], numbers.astype(np.float64), predicted, np.full(len(numbers), np.nan))
+
+
+def predictions(rows: ReferenceTable, label: Label) -> Floats:
+    """Return the predictions: shape (rows, classes) of probabilities for many classes, else (rows,)."""
+    if label.kind != "multiclass":
+        return _numbers(rows.column(rows.prediction))
+    parts: list[Floats] = [_numbers(rows.column(f"{PROBABILITY}{name}")) for name in rows.classes]
+    return np.stack(parts, axis=1)
+
+
+def values(column: Column, monitored: MonitoredColumn) -> Values:
+    """Return a column as the monitor looks at it: numbers, or texts as codes."""
+    if monitored.kind in ("numeric", "discrete"):
+        return Numbers(_numbers(column))
+    return levels(column.cast(str).to_numpy())
+
+
+def levels(texts: NDArray[np.object_]) -> Levels:
+    """Return texts as codes; None and NaN are missing."""
+    missing = np.array([text is None or text != text for text in texts.tolist()], bool)  # noqa: PLR0124
+    known = np.where(missing, "", texts).astype(str)
+    names, codes = np.unique(known[~missing], return_inverse=True)
+    coded = np.full(len(texts), -1, np.int32)
+    coded[~missing] = codes
+    return Levels(coded, tuple(names.tolist()))
+
+
+def timestamps(column: Column, name: str, file: str) -> Ints:
+    """Return timestamps as microseconds since the epoch; raises ``SourceError`` for a column of another type."""
+    given = column.to_numpy()
+    if given.dtype.kind != "M":
+        raise SourceError(
+            f"`{name}` in {file} holds no timestamps but {column.dtype}",
+            why="rows of the reference are told apart by when they were predicted",
+            next="store it as timestamps, or name another column as `monitor.reference.time` in leverframe.yaml",
+        )
+    found: Ints = given.astype("datetime64[us]").astype(np.int64)
+    return found  # that of a missing timestamp is NO_TIME
+
+
+def _numbers(column: Column) -> Floats:
+    if not (column.dtype.is_numeric() or str(column.dtype) == "Boolean"):
+        return np.full(len(column.to_numpy()), np.nan)
+    found: Floats = column.cast(float).to_numpy().astype(np.float64)
+    return found

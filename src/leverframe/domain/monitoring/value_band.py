@@ -1,0 +1,86 @@
+"""In which band a figure of a new window is expected, given the windows of the reference and the noise of rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+Side = str  # "lower" or "higher", where the figure is bad; "both"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A figure with its standard error."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
+class ValueBand:
+    """Windows have ``centre`` on average and vary by ``spread`` beyond the noise of their rows, on ``scale``.
+
+    Shares are compared in log odds and positive figures in logarithms, so that a band never leaves what is possible.
+    ``spread`` is by moments: the variance of the values less the mean of their squared errors (DerSimonian and
+    Laird, 1986, with equal weights).
+    """
+
+    centre: float
+    spread: float
+    windows: int
+    scale: str
+
+    @classmethod
+    def of(cls, values: Sequence[Value], scale: str) -> ValueBand:
+        """Return the band of at least two values."""
+        scaled = [_scaled(each, scale) for each in values]
+        numbers = np.array([each.value for each in scaled])
+        noise = float(np.mean([each.error**2 for each in scaled]))
+        spread = math.sqrt(max(0.0, float(numbers.var(ddof=1)) - noise))
+        return cls(float(numbers.mean()), spread, len(numbers), scale)
+
+    def error(self, noise: float) -> float:
+        """Return the standard error of the distance of a window with that noise of its rows."""
+        return math.sqrt(self.spread**2 * (1 + 1 / self.windows) + noise**2)
+
+    def tail(self, given: Value, side: Side) -> float:
+        """Return the probability of a value at least this bad without any change; 1 where it is on the good side."""
+        scaled = _scaled(given, self.scale)
+        error = self.error(scaled.error)
+        if not math.isfinite(scaled.value) or error == 0:
+            return 1.0 if not math.isfinite(scaled.value) or scaled.value == self.centre else 0.0
+        ratio = (scaled.value - self.centre) / error
+        low, high = (float(stdtr(self.windows - 1, sign * ratio)) for sign in (1, -1))
+        return {"lower": low, "higher": high, "both": min(1.0, 2 * min(low, high))}[side]
+
+    def ends(self, noise: float, alpha: float) -> tuple[float, float]:
+        """Return between which values a window stays with probability 1 - ``alpha``, given the noise of its rows.
+
+        ``noise`` is the standard error of the window on the figure's own scale.
+        """
+        middle = _unscaled(self.centre, self.scale)
+        wide = float(stdtrit(self.windows - 1, 1 - alpha / 2)) * self.error(
+            _scaled(Value(middle, noise), self.scale).error
+        )
+        return _unscaled(self.centre - wide, self.scale), _unscaled(self.centre + wide, self.scale)
+
+
+def _scaled(given: Value, scale: str) -> Value:
+    value = given.value
+    if scale == "share":
+        inside = min(max(value, 1e-6), 1 - 1e-6)
+        return Value(math.log(inside / (1 - inside)), given.error / (inside * (1 - inside)))
+    if scale == "positive":
+        above = max(value, 1e-12)
+        return Value(math.log(above), given.error / above)
+    return given
+
+
+def _unscaled(value: float, scale: str) -> float:
+    if scale == "share":
+        return 1 / (1 + math.exp(-min(max(value, -500.0), 500.0)))
+    return math.exp(min(value, 500.0)) if scale == "positive" else value
