@@ -14,6 +14,7 @@ from leverframe.documents import Document, validated
 from leverframe.errors import SettingsError
 from leverframe.settings import LEVERS
 from leverframe.settings.monitor import AlertSettings, MonitorSettings
+from leverframe.settings.pipeline import PipelineSettings
 from leverframe.yaml_files import load, parse
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -245,6 +246,7 @@ class Levers(Document):
     report: ReportSettings = Field(default_factory=ReportSettings)
     deploy: DeploySettings = Field(default_factory=DeploySettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
+    pipeline: PipelineSettings = Field(default_factory=PipelineSettings)
     monitor: MonitorSettings = Field(default_factory=MonitorSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
 

@@ -39,16 +39,10 @@ class LabelSettings(Document):
 
 
 class ReferenceSettings(Document):
-    """The rows that live traffic is compared with, which the model did not learn from."""
+    """Which rows live traffic is compared with: those of the hold-out, or of `pipeline.predictions`."""
 
-    path: str | None = Field(
-        default=None, description="files of the reference; by default the hold-out and its predictions"
-    )
-    time: str = Field(default="as_of", description="column with the timestamp of a row")
-    label: str | None = Field(default="label", description="column with the label; null where there is none")
-    prediction: str = Field(default="score", description="column with the predicted probability, class or number")
-    first: str | None = Field(default=None, description="first day of the reference; by default that of the files")
-    last: str | None = Field(default=None, description="last day of the reference; by default that of the files")
+    first: str | None = Field(default=None, description="first day of the reference; by default that of the rows")
+    last: str | None = Field(default=None, description="last day of the reference; by default that of the rows")
 
 
 class ColumnSettings(Document):
