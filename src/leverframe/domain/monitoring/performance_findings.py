@@ -138,15 +138,15 @@ def _realised_findings(
     better = "fell" if metric.better == "higher" else "rose"
     tail = judged.tails[names.index(newest)] or 0.0
     what = f"{metric.title} {better} to {now:.3f} in {newest} (reference {usual:.3f}, p = {tail:.2g})"
-    next = "see whether data quality or drift explain it; if not, train on newer data in a pull request"
-    return [Finding(Kind.PERFORMANCE, metric.name, _graded(Severity.CRITICAL, rule), newest, since, what, next)]
+    advice = "see whether data quality or drift explain it; if not, train on newer data in a pull request"
+    return [Finding(Kind.PERFORMANCE, metric.name, _graded(Severity.CRITICAL, rule), newest, since, what, advice)]
 
 
 def _calibration_finding(gap: float, since: str, newest: str, rule: AlarmRule) -> Finding:
     direction = "fewer" if gap < 0 else "more"
     what = f"labels come true {abs(gap):.3f} {direction} than predicted on average in {newest}"
-    next = "look at the base rate of the labels; where it changed for good, train again, which calibrates anew"
-    return Finding(Kind.CALIBRATION, GAP, _graded(Severity.WARNING, rule), newest, since, what, next)
+    advice = "look at the base rate of the labels; where it changed for good, train again, which calibrates anew"
+    return Finding(Kind.CALIBRATION, GAP, _graded(Severity.WARNING, rule), newest, since, what, advice)
 
 
 def _estimate_findings(
@@ -169,9 +169,9 @@ def _estimate_findings(
         f"{metric.title} is estimated at {windows[newest].estimated[name]:.3f} in {newest}, whose labels are not known "
         f"yet (reference {reference.whole.get(name) or 0:.3f})"
     )
-    next = "the traffic has other rows than the reference: see which columns moved; labels will say whether it holds"
+    advice = "the traffic has other rows than the reference: see which columns moved; labels will say whether it holds"
     severity = _graded(Severity.WARNING, rule)
-    return [Finding(Kind.PERFORMANCE, f"estimated {name}", severity, newest, since, what, next)]
+    return [Finding(Kind.PERFORMANCE, f"estimated {name}", severity, newest, since, what, advice)]
 
 
 def _gap_findings(
@@ -191,8 +191,8 @@ def _gap_findings(
         f"{metric.title} is {abs(windows[newest].gaps[name].value):.3f} worse in {newest} than these rows let expect: "
         "the same rows have other labels than they used to"
     )
-    next = "train on rows from after the change; more rows from before it do not help"
-    return [Finding(Kind.CONCEPT, name, _graded(Severity.WARNING, rule), newest, since, what, next)]
+    advice = "train on rows from after the change; more rows from before it do not help"
+    return [Finding(Kind.CONCEPT, name, _graded(Severity.WARNING, rule), newest, since, what, advice)]
 
 
 def _alarm(judged: _Judged | None, names: Sequence[str], rule: AlarmRule) -> tuple[str, str] | None:
