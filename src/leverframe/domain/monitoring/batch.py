@@ -17,10 +17,14 @@ NO_TIME = np.iinfo(np.int64).min  # a timestamp that is missing or cannot be rea
 
 @dataclass(frozen=True)
 class Numbers:
-    """Values of shape (rows,), NaN where missing; ``unreadable`` of them were there and no number, also NaN."""
+    """Values of shape (rows,), NaN where missing; ``unreadable`` of them were there and no number, also NaN.
+
+    ``strange`` tells which those are; None where there are none, or where nobody will ask.
+    """
 
     values: Floats
     unreadable: int = 0
+    strange: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Batch:
     ``at`` and ``snapshot`` are microseconds since the epoch, ``NO_TIME`` where unknown; ``snapshot`` is the end of
     the data that features were looked up in. ``row`` is a hash of request id and row, 0 where there is no id.
     ``columns`` lacks what the log lacks. ``release`` names the bundle that predicted, ``milliseconds`` are NaN where
-    unknown, and ``missed`` tells per table of the snapshot which rows were not found in it.
+    unknown, and ``missed`` tells per table of the snapshot which rows were not found in it. ``place`` is the number of
+    a row in its request, from 0; None where every row is a request.
     """
 
     at: Ints
@@ -52,6 +57,7 @@ class Batch:
     milliseconds: Floats
     snapshot: Ints
     missed: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    place: NDArray[np.int64] | None = None
 
     @property
     def rows(self) -> int:
@@ -64,7 +70,9 @@ class LogFacts:
     """What can be said of a log only after it was read: what could not be read, and what was refused.
 
     ``malformed`` counts lines by file, ``unreadable`` names files with the reason; ``refused`` and ``failed`` count
-    requests of an hour (microseconds since the epoch at its start) that were refused or failed.
+    requests of an hour (microseconds since the epoch at its start) that were refused or failed. ``untimed`` rows have
+    no readable timestamp, ``later`` ones are of after the time that was asked for, ``earlier`` ones of more than a day
+    before the day of the folder that they stand in: clocks differ.
     """
 
     files: int = 0
@@ -73,6 +81,9 @@ class LogFacts:
     refused: Mapping[int, int] = field(default_factory=dict)
     failed: Mapping[int, int] = field(default_factory=dict)
     other_models: Mapping[str, int] = field(default_factory=dict)  # rows by the name of a model that is not ours
+    untimed: int = 0
+    later: int = 0
+    earlier: int = 0
 
 
 class RequestLog(Protocol):
