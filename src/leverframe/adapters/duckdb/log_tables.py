@@ -1,0 +1,177 @@
+"""Tables of requests, a row each, in SQL: Parquet, CSV, and flat JSON of servers that are not Leverframe's.
+
+Which column is what is a setting. A type decides how a value is read: a column of texts in Parquet is never taken for
+numbers, in CSV everything is text and is read as what it says.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+import duckdb
+import pyarrow as pa
+
+from leverframe.adapters.duckdb.log_records import row_hash
+from leverframe.adapters.duckdb.request_batches import (
+    OURS,
+    LogFile,
+    Tally,
+    number,
+    places,
+    timestamp,
+    truth,
+    what_of_time,
+)
+from leverframe.adapters.duckdb.sql import column, kind_of, text
+from leverframe.domain.monitoring.log_query import LogQuery
+from leverframe.domain.monitoring.monitored_column import MonitoredColumn
+
+ROWS = 122_880  # of a batch: a row group of DuckDB
+_TEXT = "VARCHAR"  # of CSV and JSON, where a text may be a number
+
+
+def flat(query: LogQuery, held: Mapping[str, str], source: str, *, loose: bool) -> str:
+    """Return the SELECT of rows of requests out of ``source``, whose columns have the types ``held``.
+
+    ``loose`` tells that texts may be numbers.
+    """
+    names = query.names
+    since, _ = query.bounds
+    shown = [
+        f"{_time(names.time, held, loose=loose)} AS us",
+        "0 AS i",
+        text("".join("1" if each.name in held else "0" for each in query.columns)) + " AS present",
+        f"left({_level(names.release, held)}, 100) AS release",
+        f"{_number(names.milliseconds, held, loose=loose)} AS milliseconds",
+        "NULL::BIGINT AS snapshot",
+        "NULL::VARCHAR AS missed",
+        row_hash(_level(names.id, held), "0"),
+        *_predictions(query, held, loose=loose),
+        *(f"{_asked_value(each, query, held, loose=loose)} AS {places(query)[each.name]}" for each in query.columns),
+    ]
+    what = f"CASE {what_of_time('us', query)} WHEN us >= {since} THEN {OURS} END AS what"
+    inner = f"SELECT {', '.join(shown)} FROM {source}"
+    read = f"SELECT * EXCLUDE (us), CASE WHEN what = {OURS} THEN us END AS us, '' AS name, 1::BIGINT AS n"
+    return f"{read} FROM (SELECT *, {what} FROM ({inner})) WHERE what IS NOT NULL"
+
+
+def structure(query: LogQuery, keys: set[str]) -> dict[str, str]:
+    """Return the types in which members of a flat object are read: numbers and times stay JSON."""
+    names = query.names
+    texts = {each.name for each in query.columns if each.name not in query.numbers} | {names.id, names.release}
+    return {key: _TEXT if key in texts else "JSON" for key in sorted(_asked(query) & keys)}
+
+
+def flat_lines(query: LogQuery, keys: set[str]) -> str:
+    """Return the SELECT of rows of requests over ``lines`` of flat JSON objects with ``keys``."""
+    types = structure(query, keys)
+    shown = ", ".join(f"r.{column(key)} AS {column(key)}" for key in types)
+    parsed = f"SELECT from_json(line, {text(json.dumps(types))}) AS r FROM lines WHERE json_type(line) = 'OBJECT'"
+    return flat(query, types, f"(SELECT {shown} FROM ({parsed}))", loose=False)
+
+
+def parquet_rows(connection: duckdb.DuckDBPyConnection, query: LogQuery, file: LogFile) -> Iterator[pa.Table]:
+    """Yield the rows of a Parquet file; raises ``duckdb.Error`` for one that is damaged, ``KeyError`` without time."""
+    source = f"read_parquet({text(str(file.path))}, hive_partitioning = false)"
+    held = _described(connection, source)
+    yield from _streamed(connection, flat(query, held, source, loose=False))
+
+
+def csv_rows(connection: duckdb.DuckDBPyConnection, query: LogQuery, file: LogFile, tally: Tally) -> Iterator[pa.Table]:
+    """Yield the rows of a CSV file, whatever its delimiter; lines that do not fit its header are counted."""
+    source = (
+        f"read_csv({text(str(file.path))}, header = true, all_varchar = true, ignore_errors = true, "
+        "store_rejects = true, rejects_limit = 0, hive_partitioning = false, max_line_size = 4000000)"
+    )
+    held = _described(connection, source)
+    yield from _streamed(connection, flat(query, held, source, loose=True))
+    (count,) = connection.execute("SELECT count(DISTINCT line) FROM reject_errors").fetchone() or (0,)
+    if count:
+        tally.malformed[file.name] += count
+    connection.execute("DROP TABLE IF EXISTS reject_errors")
+    connection.execute("DROP TABLE IF EXISTS reject_scans")
+
+
+def _streamed(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.Table]:
+    for batch in connection.sql(sql).to_arrow_reader(ROWS):
+        if batch.num_rows:
+            yield pa.Table.from_batches([batch])
+
+
+def _described(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
+    found = connection.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()
+    return {name: dtype for name, dtype, *_ in found}
+
+
+def _asked(query: LogQuery) -> set[str]:
+    names = query.names
+    predictions = {names.prediction, *(f"{names.probabilities}{each}" for each in query.classes)}
+    roles = {names.time, names.id, names.release, names.milliseconds} - {None}
+    return {str(each) for each in roles} | predictions | {each.name for each in query.columns}
+
+
+def _time(name: str, held: Mapping[str, str], *, loose: bool) -> str:
+    """Return SQL of a time in microseconds: timestamps, texts in ISO 8601, or seconds to nanoseconds since 1970."""
+    value, dtype = column(name), held[name]
+    if dtype.startswith(("TIMESTAMP", "DATE")):
+        return f"CASE WHEN isfinite({value}) THEN epoch_us({value}::TIMESTAMPTZ) END"
+    if dtype == "JSON":
+        words, digits = timestamp(f"({value}->>'$')"), _epoch(f"TRY_CAST({value}::VARCHAR AS DOUBLE)")
+        return f"coalesce({words}, {digits})"
+    if dtype == _TEXT:
+        digits = _epoch(f"TRY_CAST({value} AS DOUBLE)") if loose else "NULL"
+        return f"coalesce({timestamp(value)}, {digits})"
+    return _epoch(f"{value}::DOUBLE") if kind_of(dtype) == "number" else "NULL::BIGINT"
+
+
+def _epoch(value: str) -> str:
+    size = f"CASE WHEN abs({value}) < 1e11 THEN 1e6 WHEN abs({value}) < 1e14 THEN 1e3 " \
+           f"WHEN abs({value}) < 1e17 THEN 1 ELSE 1e-3 END"  # fmt: skip
+    return f"TRY_CAST({value} * {size} AS BIGINT)"
+
+
+def _predictions(query: LogQuery, held: Mapping[str, str], *, loose: bool) -> list[str]:
+    names = query.names
+    given = [f"{names.probabilities}{each}" for each in query.classes]
+    if query.label == "multiclass":
+        if any(name in held for name in given):
+            return [f"{_number(name, held, loose=loose)} AS p{place}" for place, name in enumerate(given)]
+        said = _level(names.prediction, held)
+        return [
+            f"CASE WHEN {said} IS NOT NULL THEN ({said} = {text(each)})::DOUBLE END AS p{place}"
+            for place, each in enumerate(query.classes)
+        ]
+    one = f"{names.probabilities}1"
+    name = one if query.label == "binary" and one in held else names.prediction
+    if held.get(name) == "BOOLEAN":
+        return [f"{column(name)}::DOUBLE AS p0"]
+    return [f"{_number(name, held, loose=loose)} AS p0"]
+
+
+def _asked_value(each: MonitoredColumn, query: LogQuery, held: Mapping[str, str], *, loose: bool) -> str:
+    if each.name in query.numbers:
+        return _number(each.name, held, loose=loose)
+    level = _level(each.name, held)
+    return truth(level) if each.kind == "boolean" else level
+
+
+def _number(name: str | None, held: Mapping[str, str], *, loose: bool) -> str:
+    if name is None or name not in held:
+        return "NULL::DOUBLE"
+    dtype, value = held[name], column(name)
+    if dtype == "JSON":
+        return number(f"{value}::VARCHAR")
+    if dtype == _TEXT and loose:
+        return number(value)
+    return f"{value}::DOUBLE" if kind_of(dtype) == "number" else _impossible(value)
+
+
+def _impossible(value: str) -> str:
+    return f"CASE WHEN {value} IS NOT NULL THEN 'infinity'::DOUBLE END"
+
+
+def _level(name: str | None, held: Mapping[str, str]) -> str:
+    if name is None or name not in held:
+        return "NULL::VARCHAR"
+    return f"({column(name)}->>'$')" if held[name] == "JSON" else f"{column(name)}::VARCHAR"

@@ -1,0 +1,196 @@
+"""Rows of requests as DuckDB gives them, in Arrow, become batches of numpy; what is no row of the model is counted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from leverframe.domain.monitoring.batch import NO_TIME, Batch, Levels, LogFacts, Numbers, Values
+from leverframe.domain.monitoring.log_query import LogQuery
+
+OURS, MALFORMED, OTHER_MODEL, OUTCOME, UNTIMED, LATER, EARLIER = range(7)  # what a row of the relation is
+_HOUR = 3_600_000_000
+_NAMES = 20  # names of models of others that are kept
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """A closed file of a log, what it is called, and the first microsecond of the day of its folder, if it has one."""
+
+    path: Path
+    name: str
+    day: int | None = None
+
+
+@dataclass
+class Tally:
+    """What is counted beside the rows while a log is read."""
+
+    files: int = 0
+    malformed: Counter[str] = field(default_factory=Counter)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    outcomes: dict[str, Counter[int]] = field(default_factory=lambda: {"refused": Counter(), "failed": Counter()})
+    others: Counter[str] = field(default_factory=Counter)
+    clocks: Counter[int] = field(default_factory=Counter)
+
+    def facts(self) -> LogFacts:
+        """Return it as the domain has it."""
+        return LogFacts(
+            files=self.files,
+            malformed=dict(self.malformed),
+            unreadable=dict(self.unreadable),
+            refused=dict(self.outcomes["refused"]),
+            failed=dict(self.outcomes["failed"]),
+            other_models=dict(self.others),
+            untimed=self.clocks[UNTIMED],
+            later=self.clocks[LATER],
+            earlier=self.clocks[EARLIER],
+        )
+
+    def take(self, rows: pa.Table, files: Sequence[LogFile]) -> None:
+        """Count rows that are none of the model, summed up by what they are; malformed ones name a number of a file."""
+        sums = rows.select(["what", "name", "us", "n"]).group_by(["what", "name", "us"]).aggregate([("n", "sum")])
+        for each in sums.to_pylist():
+            what, name, count = each["what"], str(each["name"]), int(each["n_sum"] or 0)
+            if what == MALFORMED:
+                self.malformed[files[int(name)].name] += count
+            elif what == OTHER_MODEL:
+                kept = name in self.others or len(self.others) < _NAMES
+                self.others[name[:100] if kept else "others"] += count
+            elif what == OUTCOME:
+                self.outcomes[name][each["us"] // _HOUR * _HOUR] += count
+            else:
+                self.clocks[what] += count
+
+
+def timestamp(value: str) -> str:
+    """Return SQL that reads a text as microseconds since the epoch, in UTC where it names no zone, else null."""
+    return f"epoch_us(TRY_CAST({value} AS TIMESTAMPTZ))"
+
+
+def number(value: str) -> str:
+    """Return SQL that reads a text as a number; what is there and is none becomes infinite, as infinite values do."""
+    return f"CASE WHEN {value} IS NOT NULL THEN coalesce(TRY_CAST({value} AS DOUBLE), 'infinity'::DOUBLE) END"
+
+
+def truth(value: str) -> str:
+    """Return SQL that reads a text as true or false, however it is written; any other stays as it is."""
+    return f"CASE WHEN lower({value}) IN ('true', '1', '1.0') THEN 'true' " \
+           f"WHEN lower({value}) IN ('false', '0', '0.0') THEN 'false' ELSE {value} END"  # fmt: skip
+
+
+def prediction_columns(query: LogQuery) -> list[str]:
+    """Return the names that the relation has for the numbers of a prediction."""
+    return [f"p{place}" for place in range(len(query.classes) if query.label == "multiclass" else 1)]
+
+
+def places(query: LogQuery) -> dict[str, str]:
+    """Return the columns that are asked for and the names that the relation has for them."""
+    return {each.name: f"x{place}" for place, each in enumerate(query.columns)}
+
+
+def mask(flags: list[str]) -> str:
+    """Return SQL of a text with a 1 for each flag that holds, else 0."""
+    if not flags:
+        return "''"
+    return "concat(" + ", ".join(f"CASE WHEN {flag} THEN '1' ELSE '0' END" for flag in flags) + ")"
+
+
+def what_of_time(at: str, query: LogQuery) -> str:
+    """Return the branches of a CASE that tell rows apart whose time is not asked for."""
+    _, until = query.bounds
+    return f"WHEN {at} IS NULL THEN {UNTIMED} WHEN {at} >= {until} THEN {LATER}"
+
+
+def batches(rows: pa.Table, query: LogQuery, tally: Tally, files: Sequence[LogFile]) -> Iterator[Batch]:
+    """Yield the rows of the model, those with the same columns together; what else stands there is counted."""
+    strange = pc.not_equal(rows["what"], OURS)
+    if pc.any(strange).as_py():
+        tally.take(rows.filter(strange), files)
+        rows = rows.filter(pc.invert(strange))
+    if not rows.num_rows:
+        return
+    present = pc.dictionary_encode(rows["present"].combine_chunks())
+    masks = present.dictionary.to_pylist()
+    for code, held in enumerate(masks):
+        part = rows if len(masks) == 1 else rows.filter(pc.equal(present.indices, code))
+        yield _batch(part, query, held)
+
+
+def _batch(rows: pa.Table, query: LogQuery, held: str) -> Batch:
+    names = [name for (name, _), flag in zip(places(query).items(), held, strict=True) if flag == "1"]
+    predictions = np.column_stack([_doubles(rows[name]) for name in prediction_columns(query)])
+    predictions[~np.isfinite(predictions)] = np.nan
+    return Batch(
+        at=_integers(rows["us"], NO_TIME),
+        row=rows["row"].combine_chunks().fill_null(0).to_numpy(zero_copy_only=False).astype(np.uint64),
+        columns={name: _values(rows[places(query)[name]], name in query.numbers) for name in names},
+        predictions=predictions if query.label == "multiclass" else predictions[:, 0],
+        release=_levels(rows["release"]),
+        milliseconds=_doubles(rows["milliseconds"]),
+        snapshot=_integers(rows["snapshot"], NO_TIME),
+        missed=_missed(rows["missed"], rows["i"]),
+        place=_integers(rows["i"], 0),
+    )
+
+
+def _values(found: Any, is_number: bool) -> Values:
+    if not is_number:
+        return _levels(found)
+    values = _doubles(found)
+    strange = np.isinf(values)
+    if not strange.any():
+        return Numbers(values)
+    values[strange] = np.nan
+    return Numbers(values, int(strange.sum()), strange)
+
+
+def _doubles(found: Any) -> NDArray[np.float64]:
+    """Return doubles that may be written to, NaN for null."""
+    return np.array(found.combine_chunks().to_numpy(zero_copy_only=False), np.float64)
+
+
+def _integers(found: Any, missing: int) -> NDArray[np.int64]:
+    return np.asarray(found.combine_chunks().fill_null(missing).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _levels(found: Any) -> Levels:
+    coded = pc.dictionary_encode(found.combine_chunks())
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return Levels(np.asarray(codes, np.int32), tuple(coded.dictionary.to_pylist()))
+
+
+def _missed(texts: Any, place: Any) -> dict[str, NDArray[np.bool_]]:
+    """Return which rows a table lacked, from texts such as {"dimension plane":[0,2]}, the rows of their request."""
+    coded = pc.dictionary_encode(texts.combine_chunks())
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    rows = _integers(place, 0)
+    found: dict[str, NDArray[np.bool_]] = {}
+    for code, told in enumerate(coded.dictionary.to_pylist()):
+        for table, lacking in _tables(told).items():
+            flags = found.setdefault(table, np.zeros(len(rows), np.bool_))
+            flags |= (codes == code) & np.isin(rows, lacking)
+    return found
+
+
+def _tables(told: str) -> dict[str, list[int]]:
+    try:
+        found = json.loads(told)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {
+        table[:100]: [each for each in rows if type(each) is int and 0 <= each < 2**31]
+        for table, rows in found.items()
+        if isinstance(rows, list)
+    }

@@ -1,0 +1,93 @@
+"""A log of requests in closed files, read in bounded memory: Leverframe's own, Parquet, CSV, or a JSON object a line.
+
+Logs come from outside: whatever cannot be read is counted by file, and nothing of it ends the reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import duckdb
+
+from leverframe.adapters.duckdb.connection import connect
+from leverframe.adapters.duckdb.log_lines import chunks, openable
+from leverframe.adapters.duckdb.log_records import is_leverframe, objects, records, valid
+from leverframe.adapters.duckdb.log_tables import csv_rows, flat_lines, parquet_rows
+from leverframe.adapters.duckdb.request_batches import LogFile, Tally, batches
+from leverframe.domain.monitoring.batch import Batch, LogFacts
+from leverframe.domain.monitoring.log_query import LogQuery
+
+MEMORY = "512MB"
+_FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".txt": "csv"}
+
+
+class Requests:
+    """The rows of a model in ``files``, as ``query`` asks for them."""
+
+    def __init__(self, files: Sequence[LogFile], query: LogQuery) -> None:
+        self._files, self._query = files, query
+        self._tally = Tally()
+
+    @property
+    def facts(self) -> LogFacts:
+        """What came out beside the rows; complete once ``batches`` ended."""
+        return self._tally.facts()
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield every readable row of the model once, in bounded memory and no particular order."""
+        self._tally = Tally()
+        connection = connect()
+        connection.execute(f"SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC'")
+        try:
+            lines = [file for file in self._files if self._format(file) not in ("parquet", "csv")]
+            yield from self._of_lines(connection, lines)
+            for file in self._files:
+                if self._format(file) in ("parquet", "csv") and openable(file, self._tally):
+                    yield from self._of_table(connection, file)
+        finally:
+            connection.close()
+
+    def _format(self, file: LogFile) -> str:
+        asked = self._query.format
+        return _FORMATS.get(_suffix(file), "lines") if asked == "auto" else asked
+
+    def _of_lines(self, connection: duckdb.DuckDBPyConnection, files: Sequence[LogFile]) -> Iterator[Batch]:
+        ours = None if self._query.format == "auto" else self._query.format == "leverframe"
+        for chunk in chunks(files, self._tally):
+            lines = valid(connection, chunk, files, self._tally)
+            if not lines.num_rows:
+                continue
+            ours = is_leverframe(lines) if ours is None else ours
+            sql = records(self._query)
+            if ours is False:
+                keys = objects(connection, lines, files, self._tally)
+                if self._query.names.time not in keys:
+                    self._lacks_time(files[number] for number in lines["file"].unique().to_pylist())
+                    continue
+                sql = flat_lines(self._query, keys)
+            connection.register("lines", lines)
+            yield from batches(connection.sql(sql).to_arrow_table(), self._query, self._tally, files)
+
+    def _lacks_time(self, files: Iterable[LogFile]) -> None:
+        for file in files:
+            self._tally.unreadable[file.name] = f"it has no column `{self._query.names.time}`, the time of a prediction"
+
+    def _of_table(self, connection: duckdb.DuckDBPyConnection, file: LogFile) -> Iterator[Batch]:
+        read = self._format(file)
+        try:
+            rows = (
+                parquet_rows(connection, self._query, file)
+                if read == "parquet"
+                else csv_rows(connection, self._query, file, self._tally)
+            )
+            for each in rows:
+                yield from batches(each, self._query, self._tally, [file])
+        except KeyError:
+            self._lacks_time([file])
+        except duckdb.Error as error:
+            self._tally.unreadable[file.name] = str(error).splitlines()[0].replace(str(file.path), file.name)[:200]
+
+
+def _suffix(file: LogFile) -> str:
+    suffixes = [each for each in file.path.suffixes if each != ".gz"]
+    return suffixes[-1].lower() if suffixes else ""
