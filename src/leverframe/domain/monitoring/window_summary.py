@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.domain.features.online import microseconds_of
+from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.monitoring.batch import NO_TIME, Batch, Ints, Levels, Numbers, Values
 from leverframe.domain.monitoring.log_histogram import LogHistogram
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
+from leverframe.domain.monitoring.score_histogram import BINS, certainty, score_counts
 from leverframe.domain.partition import Partition
 
 SHARED = 10  # rows from which a level may be named
@@ -179,7 +181,8 @@ class WindowSummary:
     """A window: rows and requests, what was asked twice, columns, predictions, durations, lookups, releases.
 
     ``future`` rows have a timestamp after the clock of the monitor. ``looked_up`` rows had their features looked up;
-    ``missed`` of them had a key that a table lacks. ``first`` and ``last`` are timestamps of rows in microseconds.
+    ``missed`` of them had a key that a table lacks. ``scores`` are those of `score_counts`. ``first`` and ``last`` are
+    timestamps of rows in microseconds.
     """
 
     span: WindowSpan
@@ -188,6 +191,7 @@ class WindowSummary:
     future: int = 0
     columns: dict[str, ColumnSummary] = field(default_factory=dict)
     prediction: ColumnSummary = field(default_factory=ColumnSummary)
+    scores: Ints = field(default_factory=lambda: np.zeros(BINS, np.int64), repr=False)
     latency: LogHistogram = field(default_factory=LogHistogram)
     age: LogHistogram = field(default_factory=LogHistogram)  # hours from the end of the snapshot to the prediction
     looked_up: int = 0
@@ -214,6 +218,7 @@ class WindowSummary:
         for name, column in other.columns.items():
             self.columns.setdefault(name, ColumnSummary()).merge(column)
         self.prediction.merge(other.prediction)
+        self.scores = self.scores + other.scores
         self.latency.merge(other.latency)
         self.age.merge(other.age)
         self.missed.update(other.missed)
@@ -234,6 +239,9 @@ class WindowSummary:
             else:
                 found.absent += batch.rows
         self.prediction.add(predictions_of(batch, setting.classes), None, setting.prediction)
+        sure = certainty(setting.kind, batch.predictions)
+        if sure is not None:
+            self.scores = self.scores + score_counts(sure)
         self.latency.add(batch.milliseconds)
         self._add_lookups(batch)
         self._add_releases(batch)
@@ -273,7 +281,7 @@ class WindowSummary:
 class SummarySetting:
     """How rows are summed up: columns, the bins of those that are compared, and of the prediction.
 
-    ``classes`` are those of a model of many classes, else empty. ``now`` is the clock of the monitor.
+    ``classes`` are those of a model of many classes, else empty; ``kind`` is that of its label. ``now`` is the clock of the monitor.
     """
 
     columns: tuple[MonitoredColumn, ...]
@@ -281,6 +289,7 @@ class SummarySetting:
     bins: Mapping[str, Bins] = field(default_factory=dict)
     prediction: Bins | None = None
     classes: tuple[str, ...] = ()
+    kind: LabelKind = "binary"
 
     @property
     def now_us(self) -> int:
