@@ -1,0 +1,44 @@
+"""When distances are an alarm: at which level each is tested, and how many in a row it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leverframe.domain.monitoring.monitor_result import Rule
+from leverframe.settings.monitor import MonitorSettings, Window
+
+MANY, FEW = 20, 7  # windows of the reference from which two of three are asked for, and one is judged at all
+PER_MONTH: dict[Window, float] = {"hour": 720, "day": 30, "week": 30 / 7, "month": 1}
+AMONG = 3  # windows of which two must be beyond
+
+
+@dataclass(frozen=True)
+class DriftRule:
+    """``K``: two of the last three windows of the same column are beyond ``alpha``; ``L`` and ``uncalibrated``: one.
+
+    A window whose distance is below ``smallest`` is never beyond.
+    """
+
+    rule: Rule
+    alpha: float
+    smallest: float
+
+    @classmethod
+    def of(cls, settings: MonitorSettings, *, windows: int, columns: int) -> DriftRule:
+        """Return the rule for a reference of that many windows and that many columns."""
+        columns, a_month = max(1, columns), PER_MONTH[settings.window]
+        if windows >= MANY:
+            return cls("K", settings.false_alarms_per_month / columns, settings.smallest_effect)
+        alpha = settings.false_alarms_per_month / (a_month * columns)
+        return cls("L" if windows >= FEW else "uncalibrated", alpha, settings.smallest_effect)
+
+    def beyond(self, statistic: float, p: float) -> bool:
+        """Tell whether a window is beyond the band."""
+        return p < self.alpha and statistic >= self.smallest
+
+    def fires(self, beyond: Sequence[bool]) -> list[bool]:
+        """Tell of each of consecutive windows whether the rule raises an alarm in it."""
+        if self.rule != "K":
+            return list(beyond)
+        return [sum(beyond[max(0, at - AMONG + 1) : at + 1]) > 1 for at in range(len(beyond))]
