@@ -281,7 +281,8 @@ class WindowSummary:
 class SummarySetting:
     """How rows are summed up: columns, the bins of those that are compared, and of the prediction.
 
-    ``classes`` are those of a model of many classes, else empty; ``kind`` is that of its label. ``now`` is the clock of the monitor.
+    ``classes`` are those of a model of many classes, else empty; ``kind`` is that of its label. ``now`` is the clock
+    of the monitor.
     """
 
     columns: tuple[MonitoredColumn, ...]
