@@ -4,30 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from leverframe.domain.model.evaluate.metrics import Metric
+from leverframe.domain.monitoring.drift_rule import AMONG, DriftRule
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Performance, PerformancePoint, Range
 from leverframe.domain.monitoring.performance import GAP, PerformanceReference, WindowPerformance, titled
 from leverframe.domain.monitoring.value_band import Side, Value, ValueBand
-from leverframe.settings.monitor import PerformanceSettings
+from leverframe.settings.monitor import MonitorSettings, PerformanceSettings
 
 _WORSE: Mapping[str, Side] = {"higher": "lower", "lower": "higher", "neither": "both"}
-
-
-class AlarmRule(Protocol):
-    """When windows beyond their band are an alarm, so that months without a change seldom raise one."""
-
-    @property
-    def calibrated(self) -> bool:
-        """Whether the reference has enough windows for an alarm to mean something."""
-
-    def level(self, series: int) -> float:
-        """Return the probability below which a window is beyond its band, where so many series are watched."""
-
-    def since(self, beyond: Sequence[bool]) -> int | None:
-        """Return the window in which the alarm that still holds in the last one began; None where none does."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +31,18 @@ class _Judged:
 
 
 def performance_facts(
-    reference: PerformanceReference, windows: Mapping[str, WindowPerformance], settings: PerformanceSettings,
-    rule: AlarmRule,
+    reference: PerformanceReference, windows: Mapping[str, WindowPerformance], given: MonitorSettings
 ) -> tuple[tuple[Performance, ...], tuple[Finding, ...]]:  # fmt: skip
     """Return every followed metric over ``windows``, oldest first, and the findings.
 
     A realised value is judged where enough labels are known: early labels are of other rows than late ones.
     """
+    settings = given.performance
     followed = [name for name in titled(reference.kind) if _followed(name, reference, settings)]
     estimates = [series.name for series in reference.estimates if series.name in followed]
     count = len(followed) + len(estimates) + len(reference.gaps)
-    level = rule.level(max(1, count))
+    rule = DriftRule.of(given, windows=len(reference.windows), columns=count)
+    level = rule.alpha
     names = list(windows)
     listed: list[Performance] = []
     findings: list[Finding] = []
@@ -124,7 +111,7 @@ def _finite(value: float | None) -> float | None:
 
 def _realised_findings(
     judged: _Judged | None, metric: Metric, names: Sequence[str], values: Sequence[Value | None],
-    reference: PerformanceReference, rule: AlarmRule,
+    reference: PerformanceReference, rule: DriftRule,
 ) -> list[Finding]:  # fmt: skip
     """Return a finding where the alarm of the newest judged windows still holds."""
     alarm = _alarm(judged, names, rule)
@@ -142,7 +129,7 @@ def _realised_findings(
     return [Finding(Kind.PERFORMANCE, metric.name, _graded(Severity.CRITICAL, rule), newest, since, what, advice)]
 
 
-def _calibration_finding(gap: float, since: str, newest: str, rule: AlarmRule) -> Finding:
+def _calibration_finding(gap: float, since: str, newest: str, rule: DriftRule) -> Finding:
     direction = "fewer" if gap < 0 else "more"
     what = f"labels come true {abs(gap):.3f} {direction} than predicted on average in {newest}"
     advice = "look at the base rate of the labels; where it changed for good, train again, which calibrates anew"
@@ -151,7 +138,7 @@ def _calibration_finding(gap: float, since: str, newest: str, rule: AlarmRule) -
 
 def _estimate_findings(
     name: str, reference: PerformanceReference, windows: Mapping[str, WindowPerformance],
-    settings: PerformanceSettings, of: tuple[AlarmRule, float],
+    settings: PerformanceSettings, of: tuple[DriftRule, float],
 ) -> list[Finding]:  # fmt: skip
     """Return a finding where the estimate leaves its band in windows whose labels are not known yet."""
     rule, level = of
@@ -176,7 +163,7 @@ def _estimate_findings(
 
 def _gap_findings(
     name: str, reference: PerformanceReference, windows: Mapping[str, WindowPerformance],
-    settings: PerformanceSettings, of: tuple[AlarmRule, float],
+    settings: PerformanceSettings, of: tuple[DriftRule, float],
 ) -> list[Finding]:  # fmt: skip
     """Return a finding where the realised metric is worse than its estimate on the same rows."""
     rule, level = of
@@ -195,15 +182,22 @@ def _gap_findings(
     return [Finding(Kind.CONCEPT, name, _graded(Severity.WARNING, rule), newest, since, what, advice)]
 
 
-def _alarm(judged: _Judged | None, names: Sequence[str], rule: AlarmRule) -> tuple[str, str] | None:
-    """Return since when the alarm of the newest judged windows holds, and the newest of them; None without one."""
+def _alarm(judged: _Judged | None, names: Sequence[str], rule: DriftRule) -> tuple[str, str] | None:
+    """Return since when the alarm of the newest judged window holds, and that window; None without one."""
     if judged is None:
         return None
     known = [number for number, tail in enumerate(judged.tails) if tail is not None]
-    since = rule.since([judged.beyond[number] for number in known])
-    return None if since is None else (names[known[since]], names[known[-1]])
+    beyond = [judged.beyond[number] for number in known]
+    fires = rule.fires(beyond)
+    if not known or not fires[-1]:
+        return None
+    start = len(fires) - 1
+    while start > 0 and fires[start - 1]:
+        start -= 1
+    first = next(number for number in range(max(0, start - AMONG + 1), len(beyond)) if beyond[number])
+    return names[known[first]], names[known[-1]]
 
 
-def _graded(severity: Severity, rule: AlarmRule) -> Severity:
+def _graded(severity: Severity, rule: DriftRule) -> Severity:
     """Return the severity; an alarm of a reference with too few windows is only shown."""
-    return severity if rule.calibrated else Severity.INFO
+    return severity if rule.rule != "uncalibrated" else Severity.INFO
