@@ -18,6 +18,7 @@ from leverframe.errors import BundleError, PipelineBusyError, PipelineError, Rem
 from leverframe.files import private_folder
 
 LOG = Path(".leverframe/repro.log")
+_SECRET = re.compile(r"(?<=://)[^/@\s]*@|[?][^\s'\"]*")  # who asks, and what a signed address has behind its path
 _KEPT = 200  # lines of the running stage that an error may be found in
 
 _RUNNING = re.compile(r"Running stage '(.+)':$")
@@ -211,18 +212,8 @@ class RemoteContents:
     """
 
     def __init__(self, url: str) -> None:
-        from dvc.fs import get_cloud_fs  # noqa: PLC0415 - a second, for the one command that needs it
-
-        self._url = url
-        try:
-            kind, config, self._base = get_cloud_fs({}, url=url)
-            self._fs: Any = kind(**config)
-        except Exception as error:  # a package that is missing, a scheme that is none: each has a class of its own
-            raise BundleError(
-                f"the remote {url} cannot be read",
-                why=(str(error).splitlines() or [type(error).__name__])[0].removeprefix("config file error: ")[:300],
-                next="install DVC's package for it, such as dvc-s3, beside Leverframe, or name another address",
-            ) from error
+        self._url = without_secrets(url)
+        self._fs, self._base = _file_system(url)
 
     def read(self, md5: str) -> bytes | None:
         """Return what has that MD5, of a folder its listing, None where the remote lacks it.
@@ -236,12 +227,74 @@ class RemoteContents:
         except Exception as error:  # every cloud has its own
             if _is_missing(error):
                 return None
-            raise RemoteUnreachableError(
-                f"the remote {self._url} does not answer",
-                why=f"{type(_first(error)).__name__}: {_first(error)}"[:300],
-                next="check address, network and who may read it, then run the same command again",
-            ) from error
+            raise _unreachable(self._url, error) from error
         return found
+
+
+class RemoteFiles:
+    """The files below an address such as s3://bucket/folder, listed and fetched through DVC's own file systems.
+
+    What the cloud needs to know of who asks comes from its own environment variables. Raises ``BundleError`` for an
+    address that the installed DVC cannot read from, ``RemoteUnreachableError`` where nobody answers.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = without_secrets(url)
+        self._fs, self._base = _file_system(url)
+
+    def sizes(self) -> dict[str, int]:
+        """Return the files by their paths below the address, and their bytes; of a file itself, by its name."""
+        base = self._fs.fs._strip_protocol(self._base)
+        try:
+            found = self._fs.fs.find(base, detail=True)
+        except FileNotFoundError:
+            found = {}
+        except Exception as error:  # every cloud has its own
+            raise _unreachable(self._url, error) from error
+        return {
+            path[len(base) :].strip("/") or path.rpartition("/")[2]: int(about.get("size") or 0)
+            for path, about in found.items()
+        }
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Write one of the files to ``target``."""
+        base = self._fs.fs._strip_protocol(self._base)
+        path = base if base.rpartition("/")[2] == name else f"{base.rstrip('/')}/{name}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._fs.fs.get_file(path, str(target))
+        except Exception as error:  # every cloud has its own
+            raise _unreachable(self._url, error) from error
+
+
+def without_secrets(url: str) -> str:
+    """Return an address without what stands in it for a password or a token."""
+    return re.sub(r"[?#].*$", "", re.sub(r"(?<=://)[^/@]*@", "", url))
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    """Return DVC's file system for an address, and its path there."""
+    from dvc.fs import get_cloud_fs  # noqa: PLC0415 - a second, for the few commands that need it
+
+    try:
+        kind, config, base = get_cloud_fs({}, url=url)
+        return kind(**config), base
+    except Exception as error:  # a package that is missing, a scheme that is none: each has a class of its own
+        why = (str(error).splitlines() or [type(error).__name__])[0].removeprefix("config file error: ")
+        raise BundleError(
+            f"the remote {without_secrets(url)} cannot be read",
+            why=why.replace(url, without_secrets(url))[:300],
+            next="install DVC's package for it, such as dvc-s3, beside Leverframe, or name another address",
+        ) from error
+
+
+def _unreachable(url: str, error: Exception) -> RemoteUnreachableError:
+    first = _first(error)
+    return RemoteUnreachableError(
+        f"the remote {url} does not answer",
+        why=f"{type(first).__name__}: {_SECRET.sub('', str(first))}"[:300],
+        next="check address, network and who may read it, then run the same command again",
+    )
 
 
 def _is_missing(error: BaseException) -> bool:

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pyarrow as pa
 
-from leverframe.adapters.duckdb.request_batches import LogFile, Tally
+from leverframe.adapters.duckdb.request_batches import Tally
+from leverframe.domain.monitoring.log_query import LogFile
 
 CHUNK = 16_000_000  # bytes
 LONGEST = 4_000_000  # bytes of a line; a record of a hundred rows has some ten thousand

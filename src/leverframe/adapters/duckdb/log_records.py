@@ -17,8 +17,8 @@ from leverframe.adapters.duckdb.request_batches import (
     OTHER_MODEL,
     OURS,
     OUTCOME,
-    LogFile,
     Tally,
+    key,
     mask,
     number,
     places,
@@ -27,10 +27,11 @@ from leverframe.adapters.duckdb.request_batches import (
     what_of_time,
 )
 from leverframe.adapters.duckdb.sql import column, text
-from leverframe.domain.monitoring.log_query import LogQuery
+from leverframe.domain.monitoring.log_query import LogFile, LogQuery
 
 _DAY = 86_400_000_000
 _LISTED = ("columns", "features")
+_OWN = {"id": "id", "row": "i::VARCHAR"}  # keys that are no columns
 
 
 def valid(connection: duckdb.DuckDBPyConnection, lines: pa.Table, files: Sequence[LogFile], tally: Tally) -> pa.Table:
@@ -63,7 +64,9 @@ def records(query: LogQuery) -> str:
         "outcome": "VARCHAR", "count": "BIGINT", "milliseconds": "DOUBLE", "snapshot": "VARCHAR", "missed": "JSON",
         "predictions": ["DOUBLE"] if query.label == "regression" else [["DOUBLE"]],
     }  # fmt: skip
-    inner = {each.name: ["JSON" if each.name in query.numbers else "VARCHAR"] for each in query.columns}
+    inner = {name: ["VARCHAR"] for name in query.keys if name not in _OWN} | {
+        each.name: ["JSON" if each.name in query.numbers else "VARCHAR"] for each in query.columns
+    }
     structure = outer | {name: inner or {"_": ["JSON"]} for name in _LISTED}
     parsed = f"SELECT file, day, from_json(line, {text(json.dumps(structure))}) AS r FROM lines"
     return f"WITH parsed AS ({parsed}), judged AS ({_judged(query)}) {_unnested(query)}"
@@ -108,12 +111,21 @@ def _unnested(query: LogQuery) -> str:
         "nullif(nullif(r.missed::VARCHAR, '{}'), 'null') AS missed",
         "r.id AS id",
     ]
-    for name, place in places(query).items():
+    for name, called in places(query).items():
         quoted = column(name)
-        shown.append(f"unnest(CASE WHEN {ours} THEN coalesce(r.features.{quoted}, r.columns.{quoted}) END) AS {place}")
+        shown.append(f"unnest(CASE WHEN {ours} THEN coalesce(r.features.{quoted}, r.columns.{quoted}) END) AS {called}")
+    for place, name in enumerate(query.keys):
+        if name not in _OWN:
+            quoted = column(name)
+            shown.append(
+                f"unnest(CASE WHEN {ours} THEN coalesce(r.columns.{quoted}, r.features.{quoted}) END) AS k{place}"
+            )
     shown.append(f"unnest(CASE WHEN {ours} THEN r.predictions END) AS p")
     inner = f"SELECT {', '.join(shown)} FROM judged WHERE what IS NOT NULL"
-    return f"SELECT * EXCLUDE (id, p){_read(query)}, {row_hash('id', 'i')}, {_predictions(query)} FROM ({inner})"
+    made = [row_hash("id", "i"), _predictions(query)]
+    if query.keys:
+        made.append(key([_OWN.get(name, f"k{place}::VARCHAR") for place, name in enumerate(query.keys)]))
+    return f"SELECT * EXCLUDE (id, p){_read(query)}, {', '.join(made)} FROM ({inner})"
 
 
 def _predictions(query: LogQuery) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -15,8 +16,8 @@ import pyarrow as pa
 from leverframe.adapters.duckdb.log_records import row_hash
 from leverframe.adapters.duckdb.request_batches import (
     OURS,
-    LogFile,
     Tally,
+    key,
     number,
     places,
     timestamp,
@@ -24,7 +25,7 @@ from leverframe.adapters.duckdb.request_batches import (
     what_of_time,
 )
 from leverframe.adapters.duckdb.sql import column, kind_of, text
-from leverframe.domain.monitoring.log_query import LogQuery
+from leverframe.domain.monitoring.log_query import LogFile, LogQuery
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
 
 ROWS = 122_880  # of a batch: a row group of DuckDB
@@ -39,15 +40,16 @@ def flat(query: LogQuery, held: Mapping[str, str], source: str, *, loose: bool) 
     names = query.names
     since, _ = query.bounds
     shown = [
-        f"{_time(names.time, held, loose=loose)} AS us",
+        f"{moment(names.time, held, loose=loose)} AS us",
         "0 AS i",
         text("".join("1" if each.name in held else "0" for each in query.columns)) + " AS present",
-        f"left({_level(names.release, held)}, 100) AS release",
+        f"left({level(names.release, held)}, 100) AS release",
         f"{_number(names.milliseconds, held, loose=loose)} AS milliseconds",
         "NULL::BIGINT AS snapshot",
         "NULL::VARCHAR AS missed",
-        row_hash(_level(names.id, held), "0"),
+        row_hash(level(names.id, held), "0"),
         *_predictions(query, held, loose=loose),
+        *([key([level(names.id if name == "id" else name, held) for name in query.keys])] if query.keys else []),
         *(f"{_asked_value(each, query, held, loose=loose)} AS {places(query)[each.name]}" for each in query.columns),
     ]
     what = f"CASE {what_of_time('us', query)} WHEN us >= {since} THEN {OURS} END AS what"
@@ -60,6 +62,7 @@ def structure(query: LogQuery, keys: set[str]) -> dict[str, str]:
     """Return the types in which members of a flat object are read: numbers and times stay JSON."""
     names = query.names
     texts = {each.name for each in query.columns if each.name not in query.numbers} | {names.id, names.release}
+    texts |= set(query.keys) - query.numbers
     return {key: _TEXT if key in texts else "JSON" for key in sorted(_asked(query) & keys)}
 
 
@@ -71,35 +74,41 @@ def flat_lines(query: LogQuery, keys: set[str]) -> str:
     return flat(query, types, f"(SELECT {shown} FROM ({parsed}))", loose=False)
 
 
-def parquet_rows(connection: duckdb.DuckDBPyConnection, query: LogQuery, file: LogFile) -> Iterator[pa.Table]:
-    """Yield the rows of a Parquet file; raises ``duckdb.Error`` for one that is damaged, ``KeyError`` without time."""
-    source = f"read_parquet({text(str(file.path))}, hive_partitioning = false)"
-    held = _described(connection, source)
-    yield from _streamed(connection, flat(query, held, source, loose=False))
+def parquet_source(file: LogFile) -> str:
+    """Return the table function of a Parquet file."""
+    return f"read_parquet({text(str(file.path))}, hive_partitioning = false)"
 
 
-def csv_rows(connection: duckdb.DuckDBPyConnection, query: LogQuery, file: LogFile, tally: Tally) -> Iterator[pa.Table]:
-    """Yield the rows of a CSV file, whatever its delimiter; lines that do not fit its header are counted."""
-    source = (
+def csv_source(file: LogFile) -> str:
+    """Return the table function of a CSV file, whatever its delimiter; see ``rejected``."""
+    return (
         f"read_csv({text(str(file.path))}, header = true, all_varchar = true, ignore_errors = true, "
         "store_rejects = true, rejects_limit = 0, hive_partitioning = false, max_line_size = 4000000)"
     )
-    held = _described(connection, source)
-    yield from _streamed(connection, flat(query, held, source, loose=True))
-    (count,) = connection.execute("SELECT count(DISTINCT line) FROM reject_errors").fetchone() or (0,)
+
+
+def rejected(connection: duckdb.DuckDBPyConnection, file: LogFile, tally: Tally) -> None:
+    """Count the lines of the CSV file read last that do not fit its header."""
+    try:
+        (count,) = connection.execute("SELECT count(DISTINCT line) FROM reject_errors").fetchall()[0]
+    except duckdb.CatalogException:  # the file was refused before its first line
+        return
     if count:
         tally.malformed[file.name] += count
-    connection.execute("DROP TABLE IF EXISTS reject_errors")
-    connection.execute("DROP TABLE IF EXISTS reject_scans")
+    connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
 
 
-def _streamed(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.Table]:
-    for batch in connection.sql(sql).to_arrow_reader(ROWS):
+def table_rows(connection: duckdb.DuckDBPyConnection, query: LogQuery, file: LogFile, *, csv: bool) -> Iterator[Any]:
+    """Yield the rows of a file; raises ``duckdb.Error`` for one that is damaged, ``KeyError`` for one without time."""
+    source = csv_source(file) if csv else parquet_source(file)
+    held = described(connection, source)
+    for batch in connection.sql(flat(query, held, source, loose=csv)).to_arrow_reader(ROWS):
         if batch.num_rows:
             yield pa.Table.from_batches([batch])
 
 
-def _described(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
+def described(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
+    """Return the types of columns."""
     found = connection.sql(f"DESCRIBE SELECT * FROM {source}").fetchall()
     return {name: dtype for name, dtype, *_ in found}
 
@@ -107,11 +116,11 @@ def _described(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, 
 def _asked(query: LogQuery) -> set[str]:
     names = query.names
     predictions = {names.prediction, *(f"{names.probabilities}{each}" for each in query.classes)}
-    roles = {names.time, names.id, names.release, names.milliseconds} - {None}
+    roles = {names.time, names.id, names.release, names.milliseconds, *query.keys} - {None}
     return {str(each) for each in roles} | predictions | {each.name for each in query.columns}
 
 
-def _time(name: str, held: Mapping[str, str], *, loose: bool) -> str:
+def moment(name: str, held: Mapping[str, str], *, loose: bool) -> str:
     """Return SQL of a time in microseconds: timestamps, texts in ISO 8601, or seconds to nanoseconds since 1970."""
     value, dtype = column(name), held[name]
     if dtype.startswith(("TIMESTAMP", "DATE")):
@@ -137,7 +146,7 @@ def _predictions(query: LogQuery, held: Mapping[str, str], *, loose: bool) -> li
     if query.label == "multiclass":
         if any(name in held for name in given):
             return [f"{_number(name, held, loose=loose)} AS p{place}" for place, name in enumerate(given)]
-        said = _level(names.prediction, held)
+        said = level(names.prediction, held)
         return [
             f"CASE WHEN {said} IS NOT NULL THEN ({said} = {text(each)})::DOUBLE END AS p{place}"
             for place, each in enumerate(query.classes)
@@ -152,8 +161,8 @@ def _predictions(query: LogQuery, held: Mapping[str, str], *, loose: bool) -> li
 def _asked_value(each: MonitoredColumn, query: LogQuery, held: Mapping[str, str], *, loose: bool) -> str:
     if each.name in query.numbers:
         return _number(each.name, held, loose=loose)
-    level = _level(each.name, held)
-    return truth(level) if each.kind == "boolean" else level
+    read = level(each.name, held)
+    return truth(read) if each.kind == "boolean" else read
 
 
 def _number(name: str | None, held: Mapping[str, str], *, loose: bool) -> str:
@@ -171,7 +180,8 @@ def _impossible(value: str) -> str:
     return f"CASE WHEN {value} IS NOT NULL THEN 'infinity'::DOUBLE END"
 
 
-def _level(name: str | None, held: Mapping[str, str]) -> str:
+def level(name: str | None, held: Mapping[str, str]) -> str:
+    """Return SQL of a column as text, null where there is no such column."""
     if name is None or name not in held:
         return "NULL::VARCHAR"
     return f"({column(name)}->>'$')" if held[name] == "JSON" else f"{column(name)}::VARCHAR"

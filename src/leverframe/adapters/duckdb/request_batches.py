@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,20 +15,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from leverframe.domain.monitoring.batch import NO_TIME, Batch, Levels, LogFacts, Numbers, Values
-from leverframe.domain.monitoring.log_query import LogQuery
+from leverframe.domain.monitoring.log_query import LogFile, LogQuery
 
 OURS, MALFORMED, OTHER_MODEL, OUTCOME, UNTIMED, LATER, EARLIER = range(7)  # what a row of the relation is
 _HOUR = 3_600_000_000
+_FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
 _NAMES = 20  # names of models of others that are kept
-
-
-@dataclass(frozen=True)
-class LogFile:
-    """A closed file of a log, what it is called, and the first microsecond of the day of its folder, if it has one."""
-
-    path: Path
-    name: str
-    day: int | None = None
 
 
 @dataclass
@@ -56,6 +48,11 @@ class Tally:
             earlier=self.clocks[EARLIER],
         )
 
+    def note(self, file: LogFile, error: Exception) -> None:
+        """Remember why a file cannot be read, or no further."""
+        why = (str(error).splitlines() or [""])[0].replace(str(file.path), file.name)
+        self.unreadable[file.name] = re.sub(r"^[A-Za-z ]*Error: ", "", why)[:200]
+
     def take(self, rows: pa.Table, files: Sequence[LogFile]) -> None:
         """Count rows that are none of the model, summed up by what they are; malformed ones name a number of a file."""
         sums = rows.select(["what", "name", "us", "n"]).group_by(["what", "name", "us"]).aggregate([("n", "sum")])
@@ -72,6 +69,14 @@ class Tally:
                 self.clocks[what] += count
 
 
+def format_of(file: LogFile, asked: str) -> str:
+    """Return `parquet`, `csv` or what else is read line by line; ``asked`` goes before the ending, unless `auto`."""
+    if asked != "auto":
+        return asked
+    endings = [each for each in file.path.suffixes if each != ".gz"]
+    return _FORMATS.get(endings[-1].lower() if endings else "", "lines")
+
+
 def timestamp(value: str) -> str:
     """Return SQL that reads a text as microseconds since the epoch, in UTC where it names no zone, else null."""
     return f"epoch_us(TRY_CAST({value} AS TIMESTAMPTZ))"
@@ -86,6 +91,17 @@ def truth(value: str) -> str:
     """Return SQL that reads a text as true or false, however it is written; any other stays as it is."""
     return f"CASE WHEN lower({value}) IN ('true', '1', '1.0') THEN 'true' " \
            f"WHEN lower({value}) IN ('false', '0', '0.0') THEN 'false' ELSE {value} END"  # fmt: skip
+
+
+def key(values: Sequence[str]) -> str:
+    """Return SQL of a hash of texts, 0 where one is missing; 5 is the same as 5.0, a timestamp the same in any zone."""
+    made = []
+    for value in values:
+        moment = f"regexp_matches({value}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]')"
+        plain = f"regexp_replace({value}, '[.]0+$', '')"
+        made.append(f"CASE WHEN {moment} THEN coalesce({timestamp(value)}::VARCHAR, {value}) ELSE {plain} END")
+    lacking = " OR ".join(f"{value} IS NULL" for value in values) or "true"
+    return f"CASE WHEN {lacking} THEN 0::UBIGINT ELSE greatest(hash({', '.join(made)}), 1::UBIGINT) END AS key"
 
 
 def prediction_columns(query: LogQuery) -> list[str]:
@@ -132,7 +148,7 @@ def _batch(rows: pa.Table, query: LogQuery, held: str) -> Batch:
     predictions[~np.isfinite(predictions)] = np.nan
     return Batch(
         at=_integers(rows["us"], NO_TIME),
-        row=rows["row"].combine_chunks().fill_null(0).to_numpy(zero_copy_only=False).astype(np.uint64),
+        row=_hashes(rows["row"]),
         columns={name: _values(rows[places(query)[name]], name in query.numbers) for name in names},
         predictions=predictions if query.label == "multiclass" else predictions[:, 0],
         release=_levels(rows["release"]),
@@ -140,6 +156,7 @@ def _batch(rows: pa.Table, query: LogQuery, held: str) -> Batch:
         snapshot=_integers(rows["snapshot"], NO_TIME),
         missed=_missed(rows["missed"], rows["i"]),
         place=_integers(rows["i"], 0),
+        key=_hashes(rows["key"]) if query.keys else None,
     )
 
 
@@ -161,6 +178,10 @@ def _doubles(found: Any) -> NDArray[np.float64]:
 
 def _integers(found: Any, missing: int) -> NDArray[np.int64]:
     return np.asarray(found.combine_chunks().fill_null(missing).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _hashes(found: Any) -> NDArray[np.uint64]:
+    return np.asarray(found.combine_chunks().fill_null(0).to_numpy(zero_copy_only=False), np.uint64)
 
 
 def _levels(found: Any) -> Levels:

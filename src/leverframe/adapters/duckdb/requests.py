@@ -12,13 +12,12 @@ import duckdb
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.log_lines import chunks, openable
 from leverframe.adapters.duckdb.log_records import is_leverframe, objects, records, valid
-from leverframe.adapters.duckdb.log_tables import csv_rows, flat_lines, parquet_rows
-from leverframe.adapters.duckdb.request_batches import LogFile, Tally, batches
+from leverframe.adapters.duckdb.log_tables import flat_lines, rejected, table_rows
+from leverframe.adapters.duckdb.request_batches import Tally, batches, format_of
 from leverframe.domain.monitoring.batch import Batch, LogFacts
-from leverframe.domain.monitoring.log_query import LogQuery
+from leverframe.domain.monitoring.log_query import LogFile, LogQuery
 
 MEMORY = "512MB"
-_FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".txt": "csv"}
 
 
 class Requests:
@@ -39,17 +38,16 @@ class Requests:
         connection = connect()
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC'")
         try:
-            lines = [file for file in self._files if self._format(file) not in ("parquet", "csv")]
-            yield from self._of_lines(connection, lines)
-            for file in self._files:
-                if self._format(file) in ("parquet", "csv") and openable(file, self._tally):
-                    yield from self._of_table(connection, file)
+            formats = [format_of(file, self._query.format) for file in self._files]
+            tables = [each in ("parquet", "csv") for each in formats]
+            yield from self._of_lines(
+                connection, [f for f, table in zip(self._files, tables, strict=True) if not table]
+            )
+            for file, read in zip(self._files, formats, strict=True):
+                if read in ("parquet", "csv") and openable(file, self._tally):
+                    yield from self._of_table(connection, file, csv=read == "csv")
         finally:
             connection.close()
-
-    def _format(self, file: LogFile) -> str:
-        asked = self._query.format
-        return _FORMATS.get(_suffix(file), "lines") if asked == "auto" else asked
 
     def _of_lines(self, connection: duckdb.DuckDBPyConnection, files: Sequence[LogFile]) -> Iterator[Batch]:
         ours = None if self._query.format == "auto" else self._query.format == "leverframe"
@@ -72,22 +70,14 @@ class Requests:
         for file in files:
             self._tally.unreadable[file.name] = f"it has no column `{self._query.names.time}`, the time of a prediction"
 
-    def _of_table(self, connection: duckdb.DuckDBPyConnection, file: LogFile) -> Iterator[Batch]:
-        read = self._format(file)
+    def _of_table(self, connection: duckdb.DuckDBPyConnection, file: LogFile, *, csv: bool) -> Iterator[Batch]:
         try:
-            rows = (
-                parquet_rows(connection, self._query, file)
-                if read == "parquet"
-                else csv_rows(connection, self._query, file, self._tally)
-            )
-            for each in rows:
-                yield from batches(each, self._query, self._tally, [file])
+            for rows in table_rows(connection, self._query, file, csv=csv):
+                yield from batches(rows, self._query, self._tally, [file])
         except KeyError:
             self._lacks_time([file])
         except duckdb.Error as error:
-            self._tally.unreadable[file.name] = str(error).splitlines()[0].replace(str(file.path), file.name)[:200]
-
-
-def _suffix(file: LogFile) -> str:
-    suffixes = [each for each in file.path.suffixes if each != ".gz"]
-    return suffixes[-1].lower() if suffixes else ""
+            self._tally.note(file, error)
+        finally:
+            if csv:
+                rejected(connection, file, self._tally)

@@ -46,7 +46,8 @@ class Batch:
     the data that features were looked up in. ``row`` is a hash of request id and row, 0 where there is no id.
     ``columns`` lacks what the log lacks. ``release`` names the bundle that predicted, ``milliseconds`` are NaN where
     unknown, and ``missed`` tells per table of the snapshot which rows were not found in it. ``place`` is the number of
-    a row in its request, from 0; None where every row is a request.
+    a row in its request, from 0; None where every row is a request. ``key`` is a hash of what labels are joined on, 0
+    where part of it is missing; None where it is not asked for.
     """
 
     at: Ints
@@ -58,6 +59,7 @@ class Batch:
     snapshot: Ints
     missed: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     place: NDArray[np.int64] | None = None
+    key: NDArray[np.uint64] | None = None
 
     @property
     def rows(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from leverframe.domain.features.online import microseconds_of
@@ -14,11 +15,21 @@ _FIRST, _LAST = -(2**62), 2**62  # microseconds: no timestamp is outside
 
 
 @dataclass(frozen=True)
+class LogFile:
+    """A closed file of a log, what it is called, and the first microsecond of the day of its folder, if it has one."""
+
+    path: Path
+    name: str
+    day: int | None = None
+
+
+@dataclass(frozen=True)
 class LogQuery:
     """Rows of ``model`` in ``[since, until)``, both without end where they are None.
 
     ``columns`` name and type what is read, ``label`` and ``classes`` say what a prediction is: the probability of
     class "1", of each of the classes, or a number. ``names`` are the columns of tables that are not Leverframe's log.
+    ``keys`` are columns that labels are joined on, such as ``id`` and, of Leverframe's log, ``row``, a number from 0.
     """
 
     model: str
@@ -29,6 +40,7 @@ class LogQuery:
     until: datetime | None = None
     names: RequestColumns = field(default_factory=RequestColumns)
     format: Format = "auto"
+    keys: tuple[str, ...] = ()
 
     @property
     def bounds(self) -> tuple[int, int]:

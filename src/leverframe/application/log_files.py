@@ -1,0 +1,82 @@
+"""The closed files of a log: in a folder, by a pattern, or behind an address, from which they are fetched first."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from leverframe.domain.monitoring.log_names import day_of, is_closed, matches, may_hold, split_pattern
+from leverframe.domain.monitoring.log_query import LogFile
+from leverframe.errors import SourceError
+
+LIMIT = 20_000_000_000  # bytes that are fetched at most
+
+
+class Remote(Protocol):
+    """The files behind an address."""
+
+    def sizes(self) -> dict[str, int]:
+        """Return their paths below the address, and their bytes."""
+
+    def fetch(self, name: str, target: Path) -> None:
+        """Write one of them to ``target``."""
+
+
+@contextmanager
+def log_files(
+    source: str,
+    root: Path,
+    remote: Callable[[str], Remote],
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int = LIMIT,
+) -> Iterator[list[LogFile]]:
+    """Yield the files of ``source`` that may hold rows in ``[since, until)``, in order of their names.
+
+    ``source`` is a file, a folder or a pattern, relative to ``root``, or an address whose files are fetched into a
+    folder that is gone afterwards. Raises ``SourceError`` where there is nothing, and
+    for more than ``limit`` bytes to fetch.
+    """
+    base, pattern = split_pattern(source)
+
+    def wanted(name: str) -> bool:
+        return is_closed(name) and matches(name, pattern) and may_hold(name, since, until)
+
+    if "://" not in source:
+        yield _local(root / base, source, wanted)
+        return
+    files = remote(base)
+    sizes = {name: size for name, size in sorted(files.sizes().items()) if wanted(name)}
+    if sum(sizes.values()) > limit:
+        raise SourceError(
+            f"the log has {sum(sizes.values()) / 1e9:,.0f} GB of the windows that are looked at",
+            why=f"at most {limit / 1e9:,.0f} GB are fetched",
+            next="set a smaller `monitor.lookback`, or name a pattern that fits fewer files in `monitor.log`",
+        )
+    with tempfile.TemporaryDirectory(prefix="leverframe-log-") as folder:
+        for name in sizes:
+            files.fetch(name, Path(folder, name))
+        yield [LogFile(Path(folder, name), name, day_of(name)) for name in sizes]
+
+
+def _local(base: Path, source: str, wanted: Callable[[str], bool]) -> list[LogFile]:
+    if not base.exists():
+        raise SourceError(
+            f"there is no log at {source}",
+            why="neither a file nor a folder is there",
+            next="set `monitor.log` to the folder that the server writes to, or start the server that writes it",
+        )
+    if not base.is_dir():
+        return [LogFile(base, base.name, day_of(base.as_posix()))]
+    found = []
+    for folder, folders, names in os.walk(base):
+        below = Path(folder).relative_to(base)
+        # A folder that is called like a file is looked at, so that it is named as unreadable.
+        named = [*names, *(each for each in folders if is_closed(each))]
+        found += [(below / name).as_posix() for name in named]
+    return [LogFile(base / name, name, day_of(name)) for name in sorted(found) if wanted(name)]
