@@ -189,6 +189,13 @@ class ClusterUnreachableError(ClusterError):
     transient = True
 
 
+class MonitorBusyError(LeverframeError):
+    """Another run of the monitor writes into the same folder; the same call may succeed later."""
+
+    exit_code = 39
+    transient = True
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
     import difflib  # noqa: PLC0415 - only needed for a misspelt name

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -44,17 +44,28 @@ def product_json(content: Any) -> None:
     click.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
 
 
-def verdict(found: Any, *, as_json: bool, report: str = "") -> None:
-    """Print the result of a lever as text or JSON, and set verdict and reason as outputs of a GitHub job."""
+def verdict(found: Any, *, as_json: bool, report: str = "", lines: Sequence[str] | None = None) -> None:
+    """Print the result of a lever as text or JSON, and set verdict and reason as outputs of a GitHub job.
+
+    The text is that of the result itself where no ``lines`` are given.
+    """
     from leverframe.domain.verdict import Failed, word  # noqa: PLC0415
 
     decided = found.verdict
     if as_json:
         product_json({"verdict": word(decided), **asdict(found)})
     else:
-        product("\n".join(found.lines()))
+        product("\n".join(found.lines() if lines is None else lines))
     reasons = [reason.value for reason in decided.reasons] if isinstance(decided, Failed) else []
     set_outputs({"verdict": word(decided), "reason": " ".join(reasons), "report": report})
+
+
+def result(found: Any, lines: Sequence[str], *, as_json: bool) -> None:
+    """Print a result without a verdict, a dataclass, as text or JSON."""
+    if as_json:
+        product_json(asdict(found))
+    else:
+        product("\n".join(lines))
 
 
 def steps(planned: Iterable[object], manifests: list[Any], *, as_json: bool) -> None:

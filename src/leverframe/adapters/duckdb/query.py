@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -31,3 +32,10 @@ def arrow_table(sql: str, database: str | None) -> Any:
         ) from error
     finally:
         connection.close()
+
+
+def select_of(path: Path) -> str:
+    """Return the SELECT that reads a file, or all that a pattern fits, by its ending: Parquet, CSV or JSON lines."""
+    name = path.name.lower().removesuffix(".gz")
+    readers = {".parquet": "read_parquet", ".csv": "read_csv", ".tsv": "read_csv"}
+    return f"SELECT * FROM {readers.get(Path(name).suffix, 'read_json')}({text(str(path))})"

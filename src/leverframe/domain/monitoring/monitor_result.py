@@ -11,7 +11,7 @@ from typing import Literal
 from leverframe.domain.model.evaluate.metrics import Better
 from leverframe.domain.monitoring.finding import RANK, Finding, Severity, reason_of
 from leverframe.domain.monitoring.monitored_column import ColumnKind
-from leverframe.domain.verdict import Failed, Passed, Skipped, Verdict
+from leverframe.domain.verdict import Failed, Passed, Skipped, Verdict, word
 
 VERSION = 1
 
@@ -42,6 +42,11 @@ class RuleFacts:
     alarms: int
     replayed: int
     words: str
+
+    def lines(self) -> list[str]:
+        """Return the rule for a terminal."""
+        share = f"{self.alarms} of {self.replayed} windows of the reference raise an alarm, where nothing changed"
+        return [f"rule {self.rule}: {self.words}", share]
 
 
 @dataclass(frozen=True)
@@ -244,6 +249,14 @@ class Monitored:
         if not any(window.whole and window.requests for window in self.windows):
             return Skipped("no window with requests is over yet")
         return Passed()
+
+    def lines(self) -> list[str]:
+        """Return the verdict and the findings that nothing explains for a terminal."""
+        live = f"{self.live.rows:,} rows in {self.live.windows} windows of `{self.environment}`"
+        shown = [
+            f"  {each.severity}: {each.what}\n    next: {each.next}" for each in self.findings if not each.explained_by
+        ]
+        return [f"{word(self.verdict)}: {live}", *shown]
 
     def worst(self) -> Severity | None:
         """Return the worst severity of all findings; None where there is none."""

@@ -1,0 +1,175 @@
+"""Look at live traffic: data quality, drift and performance, with everything that is written of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from leverframe import __version__
+from leverframe.adapters.disk import Disk
+from leverframe.adapters.duckdb.labels import Labels
+from leverframe.adapters.duckdb.requests import Requests
+from leverframe.adapters.dvc import RemoteFiles
+from leverframe.application.log_files import log_files
+from leverframe.application.monitor_results import DASHBOARD, Results
+from leverframe.application.reference import reference
+from leverframe.application.servers import server_folder
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.features.request import timestamp
+from leverframe.domain.model.bundle.bundle_manifest import sha256
+from leverframe.domain.monitoring.drift import judged
+from leverframe.domain.monitoring.engine import BuiltinEngine, Engine
+from leverframe.domain.monitoring.log_query import LogQuery
+from leverframe.domain.monitoring.monitor import Run, Upstream
+from leverframe.domain.monitoring.monitor import run as monitor_run
+from leverframe.domain.monitoring.monitor_result import Monitored, Provenance, RuleFacts
+from leverframe.domain.monitoring.reference import Reference
+from leverframe.domain.monitoring.upstream_tables import lineage, upstream_tables
+from leverframe.domain.monitoring.window_summary import WindowSpan
+from leverframe.domain.partition import Partition
+from leverframe.domain.release.ledger import versions
+from leverframe.errors import SettingsError, nearest
+from leverframe.files import private_folder
+from leverframe.settings.monitor import LabelSettings, MonitorSettings
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for; what is None is as the settings say."""
+
+    environment: str | None = None
+    log: str | None = None
+    labels: str | None = None
+    engine: str | None = None
+    as_of: str | None = None
+    out: Path | None = None
+    alerts: bool = True
+    dry_run: bool = False
+
+
+def monitor(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Monitored, Path]:
+    """Return what is found in the newest windows, and the page of it, written into the folder of results.
+
+    Raises ``MonitorBusyError`` while another run writes there.
+    """
+    settings = _settings(workspace, asked)
+    now = datetime.now(UTC) if asked.as_of is None else timestamp(asked.as_of)
+    results, engine = Results(_folder(workspace, asked)), engine_of(settings.engine)
+    with results.lock(), ExitStack() as stack:
+        known = reference(workspace, engine, results.profile(), tell)
+        run = _run(workspace, (settings, _environment(workspace, asked)), known, now)
+        query = _query(run, known, settings)
+        files = stack.enter_context(log_files(_log(workspace, asked), workspace.root, RemoteFiles, query.since, now))
+        log, labels = Requests(files, query), None
+        if settings.labels is not None:
+            late = stack.enter_context(log_files(settings.labels.path, workspace.root, RemoteFiles))
+            labels = Labels(late, settings.labels, Requests(files, query), query, run.spans)
+        monitored = monitor_run(run, log, labels, engine, _upstream(workspace, known), tell)
+        if not asked.dry_run:
+            results.write(known, monitored)
+        return monitored, results.folder / DASHBOARD
+
+
+def tested(workspace: Workspace, asked: Asked, tell: Tell) -> RuleFacts:
+    """Return the rule of drift for the reference, and how often it raises an alarm on the reference itself."""
+    settings, results = _settings(workspace, asked), Results(_folder(workspace, asked))
+    engine = engine_of(settings.engine)
+    with results.lock():
+        known = reference(workspace, engine, results.profile(), tell)
+    return judged(known.profile, (), settings, engine).rule
+
+
+def engine_of(name: str) -> Engine:
+    """Return who computes the statistics."""
+    return {"builtin": BuiltinEngine}.get(name, BuiltinEngine)()
+
+
+def _settings(workspace: Workspace, asked: Asked) -> MonitorSettings:
+    """Return the settings in force: those of the file, and what the command line says otherwise."""
+    settings = workspace.levers.monitor
+    if asked.engine is not None:
+        settings = settings.model_copy(update={"engine": asked.engine})
+    if asked.labels is not None:
+        known = settings.labels or LabelSettings(path=asked.labels)
+        settings = settings.model_copy(update={"labels": known.model_copy(update={"path": asked.labels})})
+    return settings
+
+
+def _environment(workspace: Workspace, asked: Asked) -> str:
+    environments = workspace.levers.deploy.environments
+    name = asked.environment or workspace.levers.monitor.environment or [*environments][-1]
+    if name not in environments:
+        raise SettingsError(
+            f"no environment `{name}` is declared",
+            why="the monitor watches the traffic of one environment",
+            next=nearest(name, environments),
+        )
+    return name
+
+
+def _folder(workspace: Workspace, asked: Asked) -> Path:
+    private_folder(workspace.root / layout.PRIVATE)
+    return asked.out or workspace.root / layout.MONITOR / _environment(workspace, asked)
+
+
+def _log(workspace: Workspace, asked: Asked) -> str:
+    """Return where the log is: as asked, as set, or that of the server of this machine."""
+    given = asked.log or workspace.levers.monitor.log
+    return given or str(server_folder(workspace, _environment(workspace, asked)).folder / "log")
+
+
+def _run(workspace: Workspace, of: tuple[MonitorSettings, str], known: Reference, now: datetime) -> Run:
+    settings, environment = of
+    local = now.astimezone(ZoneInfo(known.timezone)).replace(tzinfo=None)
+    newest = Partition.at(local, settings.window)
+    spans = [WindowSpan.of(newest.plus(back), known.timezone) for back in range(-settings.lookback, 1)]
+    lock, git = workspace.root / "dvc.lock", workspace.git
+    provenance = Provenance(
+        commit=git.named("HEAD"),
+        lock=sha256(lock.read_bytes()) if lock.is_file() else "",
+        reference=known.profile.digest,
+        leverframe=__version__,
+        engine=settings.engine,
+        log=settings.log or "the log of the server",
+        labels=settings.labels.path if settings.labels else "",
+    )
+    return Run(environment, known, settings, spans, now, provenance)
+
+
+def _query(run: Run, known: Reference, settings: MonitorSettings) -> LogQuery:
+    return LogQuery(
+        known.model,
+        known.columns,
+        known.label.kind,
+        known.classes,
+        since=run.spans[0].start,
+        until=run.now,
+        names=settings.columns,
+        format=settings.format,
+        keys=tuple(settings.labels.on) if settings.labels else (),
+    )
+
+
+def _upstream(workspace: Workspace, known: Reference) -> Upstream:
+    """Return what contracts and tags of the repository say beside the log; without a case there are no tables."""
+    releases = {
+        version.manifest.bundle: (version.manifest.commit, version.name)
+        for version in versions(workspace.git.tags(known.model), known.model)
+        if version.manifest is not None
+    }
+    if workspace.levers.pipeline.predictions is not None:
+        return Upstream(versions=releases)
+    disk, folder = Disk(workspace.root), workspace.root / layout.CONTRACTS
+    reports = {path.stem: disk.read_json(path.relative_to(workspace.root)) for path in sorted(folder.glob("*.json"))}
+    try:
+        tables, findings = upstream_tables(reports, lineage(workspace.plan))
+    except ValueError as error:
+        return Upstream(versions=releases, notes=(f"the tables were not looked at: {error}",))
+    return Upstream(tables, findings=findings, versions=releases)

@@ -1,0 +1,58 @@
+"""The folder with what the monitor wrote last: each file is replaced whole, and the history is only added to."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from leverframe.documents import plain
+from leverframe.domain.monitoring.history import added_to, lines_of
+from leverframe.domain.monitoring.monitor_result import Monitored
+from leverframe.domain.monitoring.reference import Reference
+from leverframe.errors import MonitorBusyError
+from leverframe.files import write_json, write_text
+
+PROFILE, RESULT, HISTORY = "profile.json", "monitor.json", "history.jsonl"
+SUMMARY, METRICS, DASHBOARD = "summary.md", "metrics.prom", "dashboard.html"
+
+
+class Results:
+    """The results of one environment in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one run; the lock ends with the process. Raises ``MonitorBusyError``."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise MonitorBusyError(
+                    "another run of the monitor is under way",
+                    why=f"it holds {self.folder / 'lock'}",
+                    next="wait until it has ended; its results are those of this run",
+                ) from error
+            yield
+
+    def profile(self) -> str:
+        """Return the text of the reference that an earlier run left; empty where there is none."""
+        return self._text(PROFILE)
+
+    def write(self, reference: Reference, monitored: Monitored) -> None:
+        """Write everything; a run that is killed in between leaves whole files, and the next one the rest.
+
+        The history comes first, so that a page never shows what the history lacks.
+        """
+        write_text(self.folder / PROFILE, json.dumps(plain(reference), separators=(",", ":")) + "\n")
+        write_text(self.folder / HISTORY, added_to(self._text(HISTORY), lines_of(monitored)))
+        write_json(self.folder / RESULT, plain(monitored))
+
+    def _text(self, name: str) -> str:
+        path = self.folder / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

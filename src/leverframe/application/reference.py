@@ -1,0 +1,170 @@
+"""The reference that live traffic is compared with: read from earlier results, or made of the rows of the hold-out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leverframe.adapters.duckdb.query import arrow_table, select_of
+from leverframe.adapters.pandera.fields import fields
+from leverframe.adapters.polars import PolarsFrames, PolarsTables
+from leverframe.adapters.sklearn import SklearnModels
+from leverframe.application.pipeline import PipelineRun
+from leverframe.application.workspace import Workspace
+from leverframe.documents import loaded, parsed
+from leverframe.domain import layout
+from leverframe.domain.data.ingest import Query
+from leverframe.domain.features.training_set import AS_OF, LABEL, Label
+from leverframe.domain.model.bundle.schema import Field
+from leverframe.domain.model.evaluate.holdout import positive_column
+from leverframe.domain.model.table import Table, model_inputs
+from leverframe.domain.model.train import ModelDescription
+from leverframe.domain.monitoring.batch import Floats, LabelledRows
+from leverframe.domain.monitoring.engine import Engine
+from leverframe.domain.monitoring.importance import importances
+from leverframe.domain.monitoring.reference import VERSION, Reference, made
+from leverframe.domain.monitoring.reference_rows import ReferenceTable, labelled, reference_batch
+from leverframe.domain.monitoring.subject import Subject, as_text_where_all_differ, features_of, monitored_columns
+from leverframe.errors import LeverframeError, SourceError
+from leverframe.files import md5
+from leverframe.package import source_folder
+from leverframe.settings.pipeline import PredictionsRole
+
+Tell = Callable[[str], None]
+_OF_CASE = (layout.MODEL_DESCRIPTION, layout.METRICS, layout.TRAINING_SET)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    subject: Subject
+    table: ReferenceTable
+    importances: Callable[[Table, Floats], dict[str, float]]
+
+
+def reference(workspace: Workspace, engine: Engine, earlier: str, tell: Tell) -> Reference:
+    """Return the reference; ``earlier`` is the text of one that a run left, used if it is of the same model and rows.
+
+    Rows that are not here are pulled. Raises ``SourceError`` where that fails.
+    """
+    wanted = made_of(workspace)
+    try:
+        known = parsed(Reference, earlier)
+    except ValueError:
+        known = None
+    if known is not None and known.version == VERSION and known.made_of == wanted:
+        return known
+    tell("the reference is made of the rows that the model did not learn from")
+    role = workspace.levers.pipeline.predictions
+    rows = _of_case(workspace, tell) if role is None else _of_role(workspace, role)
+    batch = reference_batch(rows.table, rows.subject.columns, rows.subject.label)
+    labels = labelled(rows.table, batch.at, rows.subject.label)
+    subject = rows.subject
+    if labels is not None:
+        subject = subject.rated(_importances(rows, labels, tell))
+    return made(subject, batch, labels, workspace.levers.monitor, engine, wanted)
+
+
+def made_of(workspace: Workspace) -> str:
+    """Return the digest of everything that the reference is made of, without reading its rows where DVC has them."""
+    settings, role = workspace.levers.monitor, workspace.levers.pipeline.predictions
+    chosen = settings.model_dump(
+        mode="json", include={"reference", "window", "match", "minimum_rows", "features", "performance"}
+    )
+    digest = hashlib.sha256(json.dumps([VERSION, chosen], sort_keys=True).encode())
+    if role is None:
+        paths = [workspace.root / path for path in _OF_CASE]
+    else:
+        paths = sorted(workspace.root.glob(role.path))
+        digest.update(role.model_dump_json().encode())
+    for path in paths:
+        digest.update(md5(path).encode() if path.is_file() else b"")
+    return digest.hexdigest()
+
+
+def _of_case(workspace: Workspace, tell: Tell) -> _Rows:
+    root = workspace.root
+    path = root / layout.MODEL_DESCRIPTION
+    if not path.is_file():
+        raise SourceError(
+            f"there is no {path}",
+            why="the monitor compares traffic with what the model was evaluated on, and none was trained here",
+            next="`dvc repro` trains it; a repository with a pipeline of its own names its rows as "
+            "`pipeline.predictions` in leverframe.yaml",
+        )
+    model = loaded(ModelDescription, path.read_bytes(), name=str(path))
+    _pull(workspace, (layout.HOLDOUT, layout.PREDICTIONS, layout.MODEL), tell)
+    layout.require(
+        (layout.HOLDOUT, layout.PREDICTIONS),
+        lambda wanted: (root / wanted).exists(),
+        why="the monitor compares with it",
+    )
+    table = _beside(PolarsTables(root).read(layout.HOLDOUT), PolarsTables(root).read(layout.PREDICTIONS))
+    columns = monitored_columns(model.features, _constraints(workspace), workspace.levers.monitor.features)
+    columns = as_text_where_all_differ(columns, table, workspace.levers.monitor.features)
+    subject = Subject(
+        workspace.params.bundle.model, model.label, model.classes, columns, workspace.params.data.timezone
+    )
+    prediction = "score" if model.label.kind == "binary" else "prediction"
+    rows = ReferenceTable(table, AS_OF, prediction, LABEL, model.classes, str(layout.HOLDOUT))
+    return _Rows(subject, rows, lambda rows, labels: _rated(workspace, model, rows, labels))
+
+
+def _beside(table: Table, predictions: Table) -> Table:
+    """Return the rows with their predictions; both files have the same rows in the same order."""
+    new = [predictions.get_column(name) for name in predictions.columns if name not in table.columns]
+    frame: Any = table
+    joined: Table = frame.with_columns(new)
+    return joined
+
+
+def _of_role(workspace: Workspace, role: PredictionsRole) -> _Rows:
+    frames = PolarsFrames(workspace.root, arrow_table)
+    table: Table = frames.read(Query(select_of(workspace.root / role.path)), None).collect()
+    label = Label(role.label or "label", role.kind)
+    classes = tuple(role.classes) or (("0", "1") if role.kind == "binary" else ())
+    columns = monitored_columns(features_of(table, role, role.path), {}, workspace.levers.monitor.features)
+    columns = as_text_where_all_differ(columns, table, workspace.levers.monitor.features)
+    rows = ReferenceTable(table, role.time, role.score, role.label or "", classes, role.path)
+    return _Rows(Subject(role.model, label, classes, columns, role.timezone), rows, lambda *_: {})
+
+
+def _constraints(workspace: Workspace) -> dict[str, Field]:
+    contract = workspace.declared("contracts", "CONTRACTS").get(workspace.plan.spine)
+    return fields(contract.schema) if contract else {}
+
+
+def _pull(workspace: Workspace, paths: tuple[Path, ...], tell: Tell) -> None:
+    lacking = [path.as_posix() for path in paths if not (workspace.root / path).exists()]
+    if lacking:
+        tell(f"pulling {', '.join(lacking)}")
+        PipelineRun(workspace.root, source_folder(workspace.root), tell).data("pull", *lacking)
+
+
+def _importances(rows: _Rows, labels: LabelledRows, tell: Tell) -> dict[str, float]:
+    try:
+        return rows.importances(rows.table.table, labels.labels)
+    except LeverframeError as error:  # a model that cannot be opened here is no reason to look away
+        tell(f"the importance of columns is not known: {error.what}")
+        return {}
+
+
+def _rated(workspace: Workspace, model: ModelDescription, table: Table, labels: Floats) -> dict[str, float]:
+    """Return the importance of each feature of the model of a case."""
+    models, path = SklearnModels(workspace.root), workspace.root / layout.MODEL
+    if not path.is_file() or len(labels) != table.height:
+        return {}
+    opened = models.load(path.read_bytes(), model.estimator)
+
+    def predict(rows: Table) -> Floats:
+        inputs = model_inputs(rows, model.features, file=layout.HOLDOUT)
+        if model.label.kind == "regression":
+            return models.predictions(opened, inputs)
+        found = models.probabilities(opened, inputs)
+        return found if model.label.kind == "multiclass" else found[:, positive_column(model.classes, model.label)]
+
+    with models.threads(1):
+        return importances(model.label.kind, table, labels, predict, [feature.name for feature in model.features])
