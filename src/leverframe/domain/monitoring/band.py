@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from leverframe.domain.monitoring.batch import Floats, Ints
+from leverframe.domain.monitoring.dependence import effective, inflation
 
 _DRAWS = 1000
 
@@ -38,7 +39,8 @@ class Distance:
 class Band:
     """Roots of standardised distances have ``centre`` and ``spread`` over ``windows``, fewer where they depend.
 
-    ``between`` is b, ``noise`` is c; ``ahead`` is by how much b is larger for a window that is not of the reference.
+    ``between`` is b, ``noise`` is c. ``repeat`` is the correlation of one window with the next, noise included, and
+    ``ahead`` by how much b is larger for a window that is not of the reference.
     """
 
     between: float
@@ -46,22 +48,39 @@ class Band:
     centre: float
     spread: float
     windows: float
+    repeat: float = 0.0
     ahead: float = 1.0
 
     @classmethod
-    def of(cls, distances: Sequence[Distance], noise: float, windows: float | None = None, ahead: float = 1.0) -> Band:
-        """Return the band of at least two distances of windows of the reference from the others."""
+    def of(
+        cls,
+        distances: Sequence[Distance],
+        noise: float,
+        persistence: float = 0.0,
+        *,
+        seasons: int = 1,
+        ahead: bool = True,
+    ) -> Band:
+        """Return the band of at least two distances of windows of the reference from the others of their season.
+
+        ``persistence`` is the correlation of one window with the next beyond ``noise``. A window of the reference
+        itself is judged without ``ahead``.
+        """
         squares = np.array([each.value**2 for each in distances])
         inverse = np.array([each.inverse for each in distances])
         between = max(0.0, float((squares - noise * inverse).mean()))
         roots = np.array([_root(each, between, noise) for each in distances])
+        expected = between + noise * float(inverse.mean())
+        repeat = persistence * between / expected if expected else 0.0
+        many = max(3, len(distances) // seasons)
         return cls(
             between,
             noise,
             float(roots.mean()),
             float(roots.std(ddof=1)),
-            len(distances) if windows is None else windows,
-            ahead,
+            effective(len(distances), repeat**2),
+            repeat,
+            inflation(many, persistence**seasons) if ahead else 1.0,
         )
 
     def p(self, given: Distance) -> float:

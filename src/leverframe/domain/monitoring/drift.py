@@ -35,6 +35,22 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What is said of a column in a window; ``distance`` and ``p`` are None where it was not compared or judged."""
+
+    distance: Distance | None
+    p: float | None
+    beyond: bool = False
+    fires: bool = False
+
+    def severity(self, rule: DriftRule) -> Severity | None:
+        """Return how much it matters: a reference of few windows never warns."""
+        if self.fires and rule.rule != "uncalibrated":
+            return Severity.WARNING
+        return Severity.INFO if self.beyond else None
+
+
+@dataclass(frozen=True)
 class _Judged:
     facts: ColumnFacts
     finding: Finding | None
@@ -47,8 +63,8 @@ def judged(
     """Return what is said of whole windows of live traffic, oldest first."""
     ordered = sorted(windows, key=lambda window: window.start)
     rule = rule_of(profile, settings)
-    statistics = _statistics(profile, ordered, settings.minimum_rows, engine)
-    found = [_column(profile, each, ordered, statistics[each.column.name], rule) for each in profile.columns]
+    decided = decisions(profile, ordered, settings, engine)
+    found = [_column(profile, each, ordered, decided[each.column.name], rule) for each in profile.columns]
     found.sort(key=_order)
     alarms, replayed = self_test(profile, settings)
     facts = RuleFacts(
@@ -68,7 +84,30 @@ def judged(
     )
 
 
-def _statistics(
+def decisions(
+    profile: ReferenceProfile, windows: Sequence[WindowCounts], settings: MonitorSettings, engine: Engine
+) -> dict[str, list[Decision]]:
+    """Return the decision on each column in each of the windows, which are in the order of time."""
+    rule, found = rule_of(profile, settings), dict[str, list[Decision]]()
+    distances = _distances(profile, windows, settings.minimum_rows, engine)
+    for column in profile.columns:
+        band, name = column_band(profile, column), column.column.name
+        tails = [None if each is None or band is None else (each, band.p(each)) for each in distances[name]]
+        judged = [each for each in tails if each is not None]
+        beyond = [rule.beyond(distance.value, p) for distance, p in judged]
+        fires = iter(zip(judged, beyond, rule.fires(beyond), strict=True))
+        found[name] = [
+            Decision(distance, None) if each is None else _decision(*next(fires))
+            for each, distance in zip(tails, distances[name], strict=True)
+        ]
+    return found
+
+
+def _decision(judged: tuple[Distance, float], beyond: bool, fires: bool) -> Decision:
+    return Decision(*judged, beyond, fires)
+
+
+def _distances(
     profile: ReferenceProfile, windows: Sequence[WindowCounts], minimum: int, engine: Engine
 ) -> Mapping[str, list[Distance | None]]:
     """Return the distance of each column in each window, None where there are too few rows; all in one call."""
@@ -92,62 +131,41 @@ def _column(
     profile: ReferenceProfile,
     column: ProfiledColumn,
     windows: Sequence[WindowCounts],
-    distances: Sequence[Distance | None],
+    decided: Sequence[Decision],
     rule: DriftRule,
 ) -> _Judged:
-    band = column_band(profile, column)
-    p = [None if each is None or band is None else band.p(each) for each in distances]
-    judgeable = [number for number, each in enumerate(p) if each is not None]
-    beyond = [False] * len(windows)
-    for number in judgeable:
-        distance, tail = distances[number], p[number]
-        beyond[number] = distance is not None and tail is not None and rule.beyond(distance.value, tail)
-    fires = dict(zip(judgeable, rule.fires([beyond[number] for number in judgeable]), strict=True))
-    severity = {number: _severity(rule, fired=fires[number], beyond=beyond[number]) for number in judgeable}
+    name = column.column.name
     cells = tuple(
-        _cell(window, window.columns.get(column.column.name), distances[at], p[at], severity.get(at), beyond=beyond[at])
-        for at, window in enumerate(windows)
+        _cell(window, window.columns.get(name), each, each.severity(rule))
+        for window, each in zip(windows, decided, strict=True)
     )
-    facts = column_facts(profile, column, windows, cells, band, rule)
-    newest = len(windows) - 1
-    tail = p[newest] if windows else None
-    worst = severity.get(newest)
-    if worst is None:
-        return _Judged(facts, None, 1.0 if tail is None else tail)
-    since = windows[_since(judgeable, fires, beyond)].name
-    pool = profile.pool(column, windows[newest].start)
-    finding = drift_finding(column, facts, windows[newest], pool, since, worst)
-    return _Judged(facts, finding, 1.0 if tail is None else tail)
+    facts = column_facts(profile, column, windows, cells, rule)
+    newest = decided[-1] if decided else Decision(None, None)
+    least, severity = 1.0 if newest.p is None else newest.p, newest.severity(rule)
+    if severity is None:
+        return _Judged(facts, None, least)
+    since = windows[_since(decided)].name
+    pool = profile.pool(column, windows[-1].start)
+    return _Judged(facts, drift_finding(column, facts, windows[-1], pool, since, severity), least)
 
 
-def _since(judged: Sequence[int], fires: Mapping[int, bool], beyond: Sequence[bool]) -> int:
+def _since(decided: Sequence[Decision]) -> int:
     """Return the first window of the unbroken run of alarms that the newest ends; the newest where it is no alarm."""
+    judged = [number for number, each in enumerate(decided) if each.p is not None]
     start = len(judged) - 1
-    while start > 0 and fires[judged[start]] and fires[judged[start - 1]]:
+    if not decided[judged[start]].fires:
+        return judged[start]
+    while start > 0 and decided[judged[start - 1]].fires:
         start -= 1
-    among = judged[max(0, start - AMONG + 1) : start + 1] if fires[judged[start]] else judged[start:]
-    return next(number for number in among if beyond[number])
+    return next(number for number in judged[max(0, start - AMONG + 1) :] if decided[number].beyond)
 
 
-def _severity(rule: DriftRule, *, fired: bool, beyond: bool) -> Severity | None:
-    if fired and rule.rule != "uncalibrated":
-        return Severity.WARNING
-    return Severity.INFO if beyond else None
-
-
-def _cell(
-    window: WindowCounts,
-    counts: Counts | None,
-    distance: Distance | None,
-    p: float | None,
-    severity: Severity | None,
-    *,
-    beyond: bool,
-) -> Cell:
+def _cell(window: WindowCounts, counts: Counts | None, decision: Decision, severity: Severity | None) -> Cell:
     rows = max(1, window.rows)
     missing = 1.0 if counts is None else counts.missing / rows
     new = 0.0 if counts is None else counts.new / rows
-    return Cell(window.name, None if distance is None else distance.value, p, beyond, missing, new, severity)
+    value = None if decision.distance is None else decision.distance.value
+    return Cell(window.name, value, decision.p, decision.beyond, missing, new, severity)
 
 
 def _order(each: _Judged) -> tuple[float, float, str]:

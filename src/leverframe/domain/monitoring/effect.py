@@ -14,6 +14,7 @@ from leverframe.domain.monitoring.distances import js, psi, shares, wasserstein
 from leverframe.domain.monitoring.drift_rule import DriftRule
 from leverframe.domain.monitoring.monitor_result import Cell, ColumnFacts, Histogram
 from leverframe.domain.monitoring.reference_profile import ProfiledColumn, ReferenceProfile, WindowCounts
+from leverframe.domain.monitoring.self_test import column_band
 
 KS, CRAMERS_V = "KS", "Cramér's V"
 _GROUPS, _BARS, _LEVELS = 10, 20, 12
@@ -25,7 +26,6 @@ def column_facts(
     column: ProfiledColumn,
     windows: Sequence[WindowCounts],
     cells: tuple[Cell, ...],
-    band: Band | None,
     rule: DriftRule,
 ) -> ColumnFacts:
     """Return everything that is shown of a column; effect sizes are those of the newest window that has values."""
@@ -43,7 +43,7 @@ def column_facts(
         kind=column.column.kind,
         importance=column.column.importance,
         statistic=KS if binning.ordered else CRAMERS_V,
-        band=_limit(band, rule, counts, pool) if there else None,
+        band=_limit(column_band(profile, column), rule, counts, pool) if there else None,
         wasserstein=_plain(wasserstein(pool, counts.bins, binning.places())) if there and binning.ordered else None,
         psi=_plain(psi(merged(pool, groups), merged(counts.bins, groups))) if there else None,
         js=_plain(js(merged(pool, groups), merged(counts.bins, groups))) if there else None,

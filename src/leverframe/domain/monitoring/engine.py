@@ -44,11 +44,12 @@ class BuiltinEngine:
 
     def statistics(self, pairs: Sequence[Pair]) -> Floats:
         """Return the statistic of each pair, shape (pairs,), NaN where a side has no row."""
-        return np.array([statistic(pair) for pair in pairs], np.float64)
-
-
-def statistic(pair: Pair) -> float:
-    """Return the statistic of one pair, NaN where a side has no row."""
-    if not pair.reference.any() or not pair.window.any():
-        return float("nan")
-    return float((ks if pair.ordered else cramers_v)(pair.reference, pair.window))
+        found = np.full(len(pairs), np.nan)
+        alike: dict[tuple[bool, int], list[int]] = {}
+        for number, pair in enumerate(pairs):
+            if pair.reference.any() and pair.window.any():
+                alike.setdefault((pair.ordered, len(pair.window)), []).append(number)
+        for (ordered, _), numbers in alike.items():
+            sides = (np.stack([getattr(pairs[at], side) for at in numbers]) for side in ("reference", "window"))
+            found[numbers] = (ks if ordered else cramers_v)(*sides)
+        return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
@@ -17,6 +17,7 @@ import numpy as np
 from leverframe.domain.monitoring.band import Distance, noise_of
 from leverframe.domain.monitoring.batch import Ints, Values
 from leverframe.domain.monitoring.binning import Binning, Counts
+from leverframe.domain.monitoring.dependence import persistences
 from leverframe.domain.monitoring.engine import Engine, Pair
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
 
@@ -134,6 +135,7 @@ def reference_profile(
         _column(column, role, binnings[column.name], (ordered, season, seasons), (engine, minimum_rows))
         for column, role in columns
     )
+    known = _with_persistence(known, ordered, np.array([season_of(each.start, season) for each in ordered], np.int64))
     return ReferenceProfile(
         tuple(ReferenceWindow(each.name, each.start, each.rows) for each in ordered),
         known,
@@ -170,6 +172,34 @@ def _column(
         tuple(each.new for each in counts),
         tuple(_mean(each) for each in counts) if role == "prediction" else (),
         noise_of(bins.sum(axis=0), ordered=binning.ordered),
+    )
+
+
+def _with_persistence(
+    columns: Sequence[ProfiledColumn], windows: Sequence[WindowCounts], seasons: Ints
+) -> tuple[ProfiledColumn, ...]:
+    """Return the columns with the dependence of their windows."""
+    counts = [
+        (
+            np.stack(
+                [
+                    window.columns[each.column.name].bins
+                    if each.column.name in window.columns
+                    else each.binning.empty().bins
+                    for window in windows
+                ]
+            ),
+            each.binning.ordered,
+        )
+        for each in columns
+        if windows
+    ]
+    return (
+        tuple(
+            replace(each, persistence=found) for each, found in zip(columns, persistences(counts, seasons), strict=True)
+        )
+        if windows
+        else tuple(columns)
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from leverframe.domain.monitoring.band import Band, Distance
 from leverframe.domain.monitoring.drift_rule import DriftRule
 from leverframe.domain.monitoring.reference_profile import ProfiledColumn, ReferenceProfile
@@ -14,12 +16,13 @@ def rule_of(profile: ReferenceProfile, settings: MonitorSettings) -> DriftRule:
     """Return the rule that the reference allows for."""
     tested = [each for each in profile.columns if each.column.kind != "text"]
     windows = min((sum(value is not None for value in each.statistics) for each in tested), default=0)
-    return DriftRule.of(settings, windows=windows, columns=len(tested))
+    bands = [column_band(profile, each) for each in tested]
+    return DriftRule.of(settings, windows=windows, repeats=[0.0 if each is None else each.repeat for each in bands])
 
 
 def column_band(profile: ReferenceProfile, column: ProfiledColumn) -> Band | None:
     """Return the band of a column; None where the reference has too few windows of it."""
-    return _band([each for each in profile.distances(column) if each is not None], column.noise)
+    return _band(profile, column, [each for each in profile.distances(column) if each is not None])
 
 
 def self_test(profile: ReferenceProfile, settings: MonitorSettings) -> tuple[int, int]:
@@ -27,10 +30,10 @@ def self_test(profile: ReferenceProfile, settings: MonitorSettings) -> tuple[int
     rule = rule_of(profile, settings)
     alarmed = [False] * len(profile.windows)
     for column in profile.columns:
-        distances = profile.distances(column)
-        known = [number for number, each in enumerate(distances) if each is not None]
-        beyond = [_beyond(rule, column, [distances[number] for number in known], at) for at in range(len(known))]
-        for number, fired in zip(known, rule.fires(beyond), strict=True):
+        distances = [(number, each) for number, each in enumerate(profile.distances(column)) if each is not None]
+        known = [each for _, each in distances]
+        beyond = [_beyond(rule, profile, column, known, at) for at in range(len(known))]
+        for (number, _), fired in zip(distances, rule.fires(beyond), strict=True):
             alarmed[number] |= fired
     return sum(alarmed), len(profile.windows)
 
@@ -47,11 +50,16 @@ def rule_words(rule: DriftRule, profile: ReferenceProfile) -> str:
     )
 
 
-def _beyond(rule: DriftRule, column: ProfiledColumn, distances: list[Distance | None], at: int) -> bool:
-    known = [each for each in distances if each is not None]
-    band = _band(known[:at] + known[at + 1 :], column.noise)
+def _beyond(
+    rule: DriftRule, profile: ReferenceProfile, column: ProfiledColumn, known: Sequence[Distance], at: int
+) -> bool:
+    band = _band(profile, column, [*known[:at], *known[at + 1 :]], ahead=False)
     return band is not None and rule.beyond(known[at].value, band.p(known[at]))
 
 
-def _band(distances: list[Distance], noise: float) -> Band | None:
-    return Band.of(distances, noise) if len(distances) >= _LEAST else None
+def _band(
+    profile: ReferenceProfile, column: ProfiledColumn, distances: Sequence[Distance], *, ahead: bool = True
+) -> Band | None:
+    if len(distances) < _LEAST:
+        return None
+    return Band.of(distances, column.noise, column.persistence, seasons=len(profile.seasons), ahead=ahead)
