@@ -1,0 +1,57 @@
+"""Which findings are explained by others: a broken source silences the drift behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from leverframe.domain.monitoring.finding import DRIFT, QUALITY, RANK, Finding, Kind, Severity
+
+_OF_COLUMN = frozenset({Kind.SCHEMA, Kind.MISSING, Kind.NEW_CATEGORY, Kind.OUT_OF_RANGE, Kind.SKEW})
+_OF_SOURCE = frozenset({Kind.TABLE, Kind.LOOKUP})
+_OF_MODEL = frozenset({
+    Kind.PREDICTION_DRIFT, Kind.MULTIVARIATE_DRIFT, Kind.PERFORMANCE, Kind.CALIBRATION, Kind.CONCEPT,
+})  # fmt: skip
+_STRENGTH = (Kind.LOG, Kind.VOLUME, Kind.TABLE, Kind.LOOKUP, Kind.SCHEMA, Kind.SKEW, Kind.MISSING, Kind.OUT_OF_RANGE,
+             Kind.NEW_CATEGORY)  # fmt: skip
+
+
+def inhibited(findings: Sequence[Finding], built: Mapping[str, Sequence[str]] | None = None) -> tuple[Finding, ...]:
+    """Return the findings with what explains them; ``built`` are the features behind each table or step of a lookup.
+
+    Where the whole log is broken or nothing arrives, that explains everything else. A table explains what is found of
+    the features built from it, a finding of a column's values what else is found of the column, and any of them what
+    is found of predictions and performance. What is only shown explains nothing.
+    """
+    causes = [each for each in findings if each.kind in QUALITY and RANK[each.severity] >= RANK[Severity.WARNING]]
+    order = {kind: place for place, kind in enumerate(_STRENGTH)}
+    causes.sort(key=lambda each: (order.get(each.kind, len(order)), -RANK[each.severity], each.subject))
+    return tuple(replace(each, explained_by=_cause(each, causes, built or {})) for each in findings)
+
+
+def _cause(finding: Finding, causes: Sequence[Finding], built: Mapping[str, Sequence[str]]) -> str:
+    for cause in causes:
+        if cause.key == finding.key:
+            return ""  # what is stronger came before
+        if _explains(cause, finding, built):
+            return cause.key
+    return ""
+
+
+def _explains(cause: Finding, finding: Finding, built: Mapping[str, Sequence[str]]) -> bool:
+    if cause.kind in (Kind.LOG, Kind.VOLUME):
+        whole = cause.severity is Severity.CRITICAL
+        return whole and (finding.kind not in (Kind.LOG, Kind.TABLE))
+    if cause.kind in _OF_SOURCE:
+        behind = finding.kind in _OF_COLUMN | DRIFT and finding.subject in built.get(cause.subject, ())
+        return behind or finding.kind in _OF_MODEL or _same_source(cause, finding)
+    if cause.kind in _OF_COLUMN and cause.subject:
+        same = finding.subject == cause.subject and finding.kind in _OF_COLUMN | {Kind.DRIFT}
+        return same or finding.kind in _OF_MODEL
+    return False
+
+
+def _same_source(cause: Finding, finding: Finding) -> bool:
+    """Tell whether lookups in a table find nothing because the table itself is broken."""
+    step = finding.subject.partition(" ")[2]
+    return cause.kind is Kind.TABLE and finding.kind is Kind.LOOKUP and step == cause.subject

@@ -1,0 +1,72 @@
+"""When a share of rows is too large: by what the windows of the reference vary, and never by chance of few rows.
+
+Two tests must agree. The exact binomial one knows how few rows there are; the band of the reference, as for drift,
+knows by how much windows differ of themselves. A share at or below the floor, or below that of the reference, is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scipy.special import bdtrc
+
+from leverframe.domain.monitoring.band import Band, Distance
+
+
+@dataclass(frozen=True)
+class Share:
+    """``count`` of ``rows``."""
+
+    count: int
+    rows: int
+
+    @property
+    def value(self) -> float:
+        """The share itself, 0 of no rows."""
+        return self.count / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True)
+class ShareRule:
+    """What share is usual: ``pool`` of the whole reference, and the ``band`` of its windows; None with too few."""
+
+    pool: Share
+    band: Band | None
+    alpha: float
+    floor: float
+
+    @classmethod
+    def of(cls, windows: Sequence[Share], alpha: float, floor: float) -> ShareRule:
+        """Return the rule for the shares of the windows of the reference."""
+        pool = Share(sum(each.count for each in windows), sum(each.rows for each in windows))
+        distances = [_distance(each, Share(pool.count - each.count, pool.rows - each.rows)) for each in windows]
+        judged = [each for each in distances if each is not None]
+        noise = _expected(pool) * (1 - _expected(pool))
+        varies = len(judged) > 1 and any(each.value for each in judged)
+        return cls(pool, Band.of(judged, noise) if varies else None, alpha, floor)
+
+    def exceeded(self, given: Share) -> bool:
+        """Tell whether a share is too large."""
+        if given.value <= self.floor or given.value <= self.pool.value:
+            return False
+        if at_least(given, _expected(self.pool)) >= self.alpha:
+            return False
+        distance = _distance(given, self.pool)
+        return self.band is None or distance is None or self.band.p(distance) < self.alpha
+
+
+def at_least(given: Share, expected: float) -> float:
+    """Return the probability of as many or more, where each row counts with that probability."""
+    return float(bdtrc(given.count - 1, given.rows, expected)) if given.count else 1.0
+
+
+def _expected(pool: Share) -> float:
+    """Return the share of a new row: that of none among n is not 0 (Jeffreys)."""
+    return (pool.count + 0.5) / (pool.rows + 1)
+
+
+def _distance(given: Share, rest: Share) -> Distance | None:
+    if not given.rows or not rest.rows:
+        return None
+    return Distance(abs(given.value - rest.value), given.rows, rest.rows)

@@ -1,0 +1,148 @@
+"""How many rows a window should have: as many as earlier ones of live traffic, of the same weekday where there are.
+
+The rows of the reference may be a sample of the traffic, so they are only asked while live traffic is young.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from leverframe.domain.features.online import EPOCH
+from leverframe.domain.monitoring.finding import Finding, Kind, Severity
+from leverframe.domain.monitoring.monitor_result import Range
+from leverframe.domain.monitoring.quality_columns import Hit, of_run
+from leverframe.domain.monitoring.reference_profile import ReferenceProfile
+from leverframe.domain.monitoring.value_band import Value, ValueBand
+from leverframe.domain.monitoring.window_summary import WindowSummary
+from leverframe.settings.monitor import MonitorSettings
+
+_LEAST = 1.5  # a factor below it is never odd
+_MUCH = 10
+_LIVE = 6  # earlier windows, of the same weekday or any, from which they are asked
+_WHERE = "look at the server, its clients and the job that ships the log"
+
+
+def volume_findings(
+    profile: ReferenceProfile, windows: Sequence[WindowSummary], settings: MonitorSettings, alpha: float
+) -> tuple[Finding, ...]:
+    """Return what the newest of the windows, which are all over, shows of how many rows there are."""
+    if not windows:
+        return ()
+    newest = windows[-1].span.name
+    if not any(window.rows for window in windows):
+        words = f"there is no traffic at all: none of {len(windows)} windows since {windows[0].span.name} has a row."
+        return (
+            Finding(Kind.VOLUME, "", Severity.CRITICAL, newest, windows[0].span.name, words,
+                    f"is `monitor.log` the right place, and does the server log? {_WHERE}"),
+        )  # fmt: skip
+    if not windows[-1].rows:
+        return (_empty(windows, settings),)
+    finding = of_run(Kind.VOLUME, "", windows, lambda window: _odd(profile, windows, window, settings, alpha))
+    few = windows[-1].rows < settings.minimum_rows
+    if finding is None and few:
+        rows = windows[-1].rows
+        return (
+            Finding(Kind.VOLUME, "", Severity.INFO, newest, newest,
+                    f"{newest} has {rows:,} rows; from {settings.minimum_rows:,} on a window is judged for drift.",
+                    "choose a longer `monitor.window`, or a smaller `monitor.minimum_rows`"),
+        )  # fmt: skip
+    return () if finding is None else (finding,)
+
+
+def expected_rows(
+    profile: ReferenceProfile, windows: Sequence[WindowSummary], window: WindowSummary, settings: MonitorSettings,
+    alpha: float,
+) -> Range:  # fmt: skip
+    """Return the rows of a window, and between which ends they are usual; ends are None where too little is known."""
+    values, _ = _history(profile, windows, window, settings)
+    if len(values) < 2:
+        return Range(window.rows)
+    band = ValueBand.of(values, "positive")
+    low, high = band.ends(math.sqrt(max(1.0, math.exp(band.centre))), alpha)
+    return Range(window.rows, float(math.floor(low)), float(math.ceil(high)))
+
+
+def _empty(windows: Sequence[WindowSummary], settings: MonitorSettings) -> Finding:
+    """Return the finding of a newest window without a row; where that weekday never has any, it is only shown."""
+    newest = windows[-1]
+    since = newest
+    for window in reversed(windows[:-1]):
+        if window.rows:
+            break
+        since = window
+    same = [each for each in windows[:-1] if _weekday(each) == _weekday(newest)]
+    usual = settings.window == "day" and len(same) > 1 and not any(each.rows for each in same)
+    last = max((each.last for each in windows if each.last is not None), default=None)
+    ago = "" if last is None else f"; the last row before is of {_moment(last)}"
+    return Finding(
+        Kind.VOLUME,
+        "",
+        Severity.INFO if usual else Severity.CRITICAL,
+        newest.span.name,
+        since.span.name,
+        f"{newest.span.name} is empty: no row was logged{ago}.{' No such weekday had any.' if usual else ''}",
+        "nothing, if that is usual" if usual else _WHERE,
+    )
+
+
+def _odd(
+    profile: ReferenceProfile, windows: Sequence[WindowSummary], window: WindowSummary, settings: MonitorSettings,
+    alpha: float,
+) -> Hit | None:  # fmt: skip
+    values, live = _history(profile, windows, window, settings)
+    if not window.rows or len(values) < 2:
+        return None
+    band = ValueBand.of(values, "positive")
+    usual = math.exp(band.centre)
+    factor = window.rows / usual
+    known = [each.value for each in values]
+    much = (factor >= _MUCH and window.rows > 2 * max(known)) or (factor <= 1 / _MUCH and window.rows < min(known) / 2)
+    likely = band.tail(_value(window.rows), "both") >= alpha
+    if not much and (likely or max(factor, 1 / factor) < _LEAST):
+        return None
+    base = "earlier windows" if live else "windows of the reference, which may be a sample of the traffic,"
+    times = f"{factor:.1f} times" if factor >= 1 else f"{factor:.2f} times"
+    return Hit(
+        Severity.WARNING if live or much else Severity.INFO,
+        f"{window.span.name} has {window.rows:,} rows, {times} the {usual:,.0f} that {base} have.",
+        f"was traffic sent twice, to other servers, or by a new client? {_WHERE}"
+        if factor > 1
+        else f"do clients fail, or does part of the log not arrive? {_WHERE}",
+    )
+
+
+def _history(
+    profile: ReferenceProfile, windows: Sequence[WindowSummary], window: WindowSummary, settings: MonitorSettings
+) -> tuple[list[Value], bool]:
+    """Return the rows of windows to compare one with, and whether they are live ones."""
+    earlier = [each for each in windows if each.span.end <= window.span.start and each.rows]
+    same = [each for each in earlier if settings.window == "day" and _weekday(each) == _weekday(window)]
+    chosen = same if len(same) >= _LIVE else earlier
+    if len(chosen) >= _LIVE:
+        return [_value(each.rows) for each in chosen], True
+    start = window.span.start.isoformat()
+    alike = [each.rows for each in profile.windows if _same_season(profile, each.start, start) and each.rows]
+    return [_value(rows) for rows in alike], False
+
+
+def _same_season(profile: ReferenceProfile, one: str, other: str) -> bool:
+    if profile.match == "none":
+        return True
+    days = [datetime.fromisoformat(each) for each in (one, other)]
+    if profile.match == "weekday":
+        return days[0].weekday() == days[1].weekday()
+    return days[0].month == days[1].month
+
+
+def _value(rows: int) -> Value:
+    return Value(float(rows), math.sqrt(rows))
+
+
+def _weekday(window: WindowSummary) -> int:
+    return window.span.start.weekday()
+
+
+def _moment(microseconds: int) -> str:
+    return f"{EPOCH + timedelta(microseconds=microseconds):%Y-%m-%d %H:%M} UTC"
