@@ -15,6 +15,8 @@ from leverframe.errors import ForgeUnreachableError, PublishError
 
 _RETRIES = 5
 _TIMEOUT = 30  # seconds a request
+_GONE = 410
+_DISABLED = "switch issues on in the settings of the repository, or set `alerts: {issues: false}` in leverframe.yaml"
 
 Result = TypeVar("Result")
 
@@ -61,10 +63,11 @@ def refused(error: GithubException, what: str, permission: str) -> PublishError:
     said = error.data.get("message", "") if isinstance(error.data, dict) else ""
     kind = ForgeUnreachableError if error.status >= 500 or error.status == 429 else PublishError
     lacks = permission and error.status in (401, 403, 404)
+    off = error.status == _GONE
     return kind(
         f"GitHub refused to {what}",
         why=f"it answered {error.status}" + (f": {str(said)[:200]}" if said else ""),
-        next=f"give the job `permissions: {{{permission}}}`" if lacks else "run the job again",
+        next=_DISABLED if off else f"give the job `permissions: {{{permission}}}`" if lacks else "run the job again",
     )
 
 

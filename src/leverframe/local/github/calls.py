@@ -10,6 +10,7 @@ from leverframe.local.github import schema
 from leverframe.local.github.state import Repository, Token
 
 REPOSITORY = "/repos/{owner}/{repo}"
+LONGEST = 65_536  # characters of a comment, or of the body of an issue
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,16 @@ def may(call: Call, permission: str) -> None:
 def person(login: str) -> dict[str, Any]:
     """Return the response for an account."""
     return {"login": login, "id": sum(map(ord, login)), "type": "Bot" if login.endswith("[bot]") else "User"}
+
+
+def text(call: Call) -> str:
+    """Return the body that a call gives; raises ``Refused`` for one that is too long or blank."""
+    given = str(call.body["body"])
+    if len(given) > LONGEST:
+        raise Refused(422, f"Validation Failed: body is too long (maximum is {LONGEST} characters)")
+    if not given.strip():
+        raise Refused(422, "Validation Failed: body can't be blank")
+    return given
 
 
 def path(repository: Repository) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from leverframe.local.github import schema
@@ -33,9 +34,14 @@ def _new_ref(call: Call, repository: Repository) -> Response:
 
 def _move_ref(call: Call, repository: Repository) -> Response:
     may(call, "contents")
-    name = f"refs/{call.variables['ref']}"
-    repository.git("update-ref", name, call.body["sha"])
-    return Response(200, schema.response(call.template, "patch", 200, _ref_body(name, call.body["sha"])))
+    name, new = f"refs/{call.variables['ref']}", call.body["sha"]
+    old = repository.commit(name)
+    if not old:
+        raise Refused(422, "Reference does not exist")
+    if not call.body.get("force") and old not in repository.git("rev-list", new).split():
+        raise Refused(422, "Update is not a fast forward")
+    repository.git("update-ref", name, new)
+    return Response(200, schema.response(call.template, "patch", 200, _ref_body(name, new)))
 
 
 def _commit_body(call: Call, repository: Repository, commit: str) -> dict[str, Any]:
@@ -77,6 +83,25 @@ def _new_tree(call: Call, repository: Repository) -> Response:
     return Response(201, schema.response(call.template, "post", 201, {"sha": tree, "truncated": False, "tree": []}))
 
 
+def _one_tree(call: Call, repository: Repository) -> Response:
+    lines = repository.git("ls-tree", "--long", call.variables["tree_sha"]).splitlines()
+    entries = []
+    for line in lines:
+        (mode, kind, name, size), place = line.partition("\t")[0].split(), line.partition("\t")[2]
+        url = f"{call.address}{path(repository)}/git/{kind}s/{name}"
+        entries.append({"path": place, "mode": mode, "type": kind, "sha": name, "url": url}
+                       | ({"size": int(size)} if kind == "blob" else {}))  # fmt: skip
+    values = {"sha": call.variables["tree_sha"], "truncated": False, "tree": entries}
+    return Response(200, schema.response(call.template, "get", 200, values))
+
+
+def _one_blob(call: Call, repository: Repository) -> Response:
+    name = call.variables["file_sha"]
+    content = repository.git("cat-file", "blob", name).encode()
+    values = {"sha": name, "size": len(content), "encoding": "base64", "content": base64.b64encode(content).decode()}
+    return Response(200, schema.response(call.template, "get", 200, values))
+
+
 def _one_tag(call: Call, repository: Repository) -> Response:
     text = repository.git("cat-file", "tag", call.variables["tag_sha"])
     head, _, message = text.partition("\n\n")
@@ -104,6 +129,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", f"{REPOSITORY}/git/commits/{{commit_sha}}"): _one_commit,
     ("POST", f"{REPOSITORY}/git/commits"): _new_commit,
     ("POST", f"{REPOSITORY}/git/trees"): _new_tree,
+    ("GET", f"{REPOSITORY}/git/trees/{{tree_sha}}"): _one_tree,
+    ("GET", f"{REPOSITORY}/git/blobs/{{file_sha}}"): _one_blob,
     ("POST", f"{REPOSITORY}/git/tags"): _new_tag,
     ("GET", f"{REPOSITORY}/git/tags/{{tag_sha}}"): _one_tag,
 }

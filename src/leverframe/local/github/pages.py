@@ -1,4 +1,4 @@
-"""The web pages of the local forge: the pull requests of a repository, and one page for each."""
+"""The web pages of the local forge: pull requests and issues of a repository, and one page for each."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from string import Template
 
 from leverframe.adapters.markdown_it import fragment, framed
-from leverframe.local.github.state import PullRequest, Repository
+from leverframe.local.github.state import Issue, PullRequest, Repository
 from leverframe.package import template
 
 _MARKS = {"success": "✓", "failure": "✗", "neutral": "○"}
+_ISSUE_MARKS = {"open": "○", "closed": "✓"}
 _DIFF = 200_000  # characters shown of a diff
 
 
 def page(path: str, repositories: Mapping[str, Repository]) -> str | None:
     """Return the page of a path; None for any other path."""
-    found = re.fullmatch(r"/([^/]+/[^/]+?)(?:/pull/(\d+))?/?", path)
+    found = re.fullmatch(r"/([^/]+/[^/]+?)(?:/(pull|issues)/(\d+))?/?", path)
     if path == "/":
         links = [f'<li><a href="/{each}">{html.escape(each)}</a></li>' for each in repositories]
         return framed("Repositories", f"<h1>Repositories</h1><ul>{''.join(links)}</ul>")
@@ -26,7 +27,10 @@ def page(path: str, repositories: Mapping[str, Repository]) -> str | None:
         return None
     if found[2] is None:
         return _list(repository)
-    pull = repository.pulls.get(int(found[2]))
+    if found[2] == "issues":
+        issue = repository.issues.get(int(found[3]))
+        return issue_page(issue) if issue else None
+    pull = repository.pulls.get(int(found[3]))
     return pull_page(repository, pull) if pull else None
 
 
@@ -45,7 +49,23 @@ def _list(repository: Repository) -> str:
         f"#{pull.number} {html.escape(pull.title)}</a></li>"
         for pull in repository.pulls.values()
     ]
-    return framed(repository.full_name, f"<h1>{html.escape(repository.full_name)}</h1><ul>{''.join(rows)}</ul>")
+    issues = [
+        f'<li>{_ISSUE_MARKS[issue.state]} <a href="/{repository.full_name}/issues/{issue.number}">'
+        f"#{issue.number} {html.escape(issue.title)}</a></li>"
+        for issue in sorted(repository.issues.values(), key=lambda issue: issue.state, reverse=True)
+    ]
+    shown = f"<h2>Issues</h2><ul>{''.join(issues)}</ul>" if issues else ""
+    return framed(repository.full_name, f"<h1>{html.escape(repository.full_name)}</h1><ul>{''.join(rows)}</ul>{shown}")
+
+
+def issue_page(issue: Issue) -> str:
+    """Return the page of an issue: its conversation, labels and assignees."""
+    said = [_box(issue.author, fragment(issue.body))]
+    said += [_box(comment.author, fragment(comment.body), edited=comment.edits > 0) for comment in issue.comments]
+    state = f"{issue.state} as {issue.reason.replace('_', ' ')}" if issue.reason else issue.state
+    facts = [state, *issue.labels, *(f"@{login}" for login in issue.assignees)]
+    title = f"{html.escape(issue.title)} <small>#{issue.number}</small>"
+    return framed(issue.title, f"<h1>{title}</h1><p>{html.escape(' · '.join(facts))}</p>{''.join(said)}")
 
 
 def _mark(repository: Repository, pull: PullRequest) -> str:

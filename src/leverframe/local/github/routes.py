@@ -1,4 +1,4 @@
-"""The REST API of the local forge: accounts, comments, checks and pull requests."""
+"""The REST API of the local forge: accounts, checks and pull requests."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from leverframe.local.github import deployments, git_data, schema
+from leverframe.local.github import comments, deployments, git_data, issues, schema
 from leverframe.local.github.calls import REPOSITORY, Call, Refused, Response, Route, may, page, path, person
-from leverframe.local.github.state import Check, Comment, PullRequest, Repository
-
-LONGEST = 65_536  # characters of a comment
+from leverframe.local.github.state import Check, PullRequest, Repository
 
 
 def respond(call: Call, repositories: Mapping[str, Repository]) -> Response:
@@ -30,69 +28,11 @@ def _user(call: Call) -> Response:
 
 
 def _pull(call: Call, repository: Repository) -> PullRequest:
-    number = call.variables.get("issue_number") or call.variables.get("pull_number") or ""
+    number = call.variables.get("pull_number") or ""
     found = repository.pulls.get(int(number)) if number.isdigit() else None
     if found is None:
         raise Refused(404, "Not Found")
     return found
-
-
-def _comment_body(call: Call, repository: Repository, pull: PullRequest, comment: Comment) -> dict[str, Any]:
-    return {
-        "id": comment.number,
-        "body": comment.body,
-        "user": person(comment.author),
-        "html_url": f"{call.address}/{repository.full_name}/pull/{pull.number}#issuecomment-{comment.number}",
-        "url": f"{call.address}{path(repository)}/issues/comments/{comment.number}",
-    }
-
-
-def _comments(call: Call, repository: Repository) -> Response:
-    pull = _pull(call, repository)
-    return page(call, [_comment_body(call, repository, pull, comment) for comment in pull.comments])
-
-
-def _text(call: Call) -> str:
-    text = str(call.body["body"])
-    if len(text) > LONGEST:
-        raise Refused(422, f"Validation Failed: body is too long (maximum is {LONGEST} characters)")
-    if not text.strip():
-        raise Refused(422, "Validation Failed: body can't be blank")
-    return text
-
-
-def _new_comment(call: Call, repository: Repository) -> Response:
-    may(call, "pull-requests")
-    pull = _pull(call, repository)
-    comment = repository.say(pull, call.token.login, _text(call))
-    return Response(201, schema.response(call.template, "post", 201, _comment_body(call, repository, pull, comment)))
-
-
-def _known_comment(call: Call, repository: Repository) -> tuple[PullRequest, Comment]:
-    for pull in repository.pulls.values():
-        for comment in pull.comments:
-            if str(comment.number) == call.variables["comment_id"]:
-                return pull, comment
-    raise Refused(404, "Not Found")
-
-
-def _edit_comment(call: Call, repository: Repository) -> Response:
-    may(call, "pull-requests")
-    pull, comment = _known_comment(call, repository)
-    comment.body, comment.edits = _text(call), comment.edits + 1
-    return Response(200, schema.response(call.template, "patch", 200, _comment_body(call, repository, pull, comment)))
-
-
-def _delete_comment(call: Call, repository: Repository) -> Response:
-    may(call, "pull-requests")
-    pull, comment = _known_comment(call, repository)
-    pull.comments.remove(comment)
-    return Response(204, None)
-
-
-def _one_comment(call: Call, repository: Repository) -> Response:
-    pull, comment = _known_comment(call, repository)
-    return Response(200, schema.response(call.template, "get", 200, _comment_body(call, repository, pull, comment)))
 
 
 def _check_body(call: Call, repository: Repository, check: Check) -> dict[str, Any]:
@@ -249,11 +189,6 @@ def _unknown_user(call: Call, _: Repository) -> Response:
 
 _ROUTES: dict[tuple[str, str], Route] = {
     ("GET", REPOSITORY): _repository,
-    ("GET", f"{REPOSITORY}/issues/{{issue_number}}/comments"): _comments,
-    ("POST", f"{REPOSITORY}/issues/{{issue_number}}/comments"): _new_comment,
-    ("GET", f"{REPOSITORY}/issues/comments/{{comment_id}}"): _one_comment,
-    ("PATCH", f"{REPOSITORY}/issues/comments/{{comment_id}}"): _edit_comment,
-    ("DELETE", f"{REPOSITORY}/issues/comments/{{comment_id}}"): _delete_comment,
     ("POST", f"{REPOSITORY}/check-runs"): _new_check,
     ("GET", f"{REPOSITORY}/check-runs/{{check_run_id}}"): _one_check,
     ("PATCH", f"{REPOSITORY}/check-runs/{{check_run_id}}"): _edit_check,
@@ -267,4 +202,6 @@ _ROUTES: dict[tuple[str, str], Route] = {
     ("PUT", f"{REPOSITORY}/pulls/{{pull_number}}/merge"): _merge,
     **git_data.ROUTES,
     **deployments.ROUTES,
+    **comments.ROUTES,
+    **issues.ROUTES,
 }

@@ -9,6 +9,7 @@ import re
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ from leverframe.local.github.state import Repository, Token
 class Fault:
     """A planted error response, for the next ``times`` requests that match.
 
-    ``stale`` lets the right response through with its newest entry missing, as a lagging replica gives.
+    ``stale`` lets the right response through with its newest entry missing, as a lagging replica gives. ``late`` does
+    what was asked before the error, as a gateway that gave up too early. The response comes after ``seconds``.
     """
 
     method: str
@@ -36,6 +38,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] = field(default_factory=lambda: {"message": "Server Error"})
     stale: bool = False
+    late: bool = False
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.state.requests.append(Request(self.command, path, scheme, body))
         path = path.removeprefix("/api/v3") or "/"  # where servers of one's own have the interface
         fault = self._fault(path)
-        if fault and not fault.stale:
+        time.sleep(fault.seconds if fault else 0)
+        if fault and not (fault.stale or fault.late):
             self._send_json(fault.status, fault.body, fault.headers)
             return
         found = schema.route(self.command, path)
@@ -178,6 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
             response = routes.respond(call, self.state.repositories)
         except Refused as refused:
             response = refused.response
+        if fault and fault.late:
+            self._send_json(fault.status, fault.body, fault.headers)
+            return
         if fault and fault.stale and isinstance(response.body, list):
             response = Response(response.status, response.body[:-1], response.pages)
         if response.status not in (401, 403):  # any call may be refused so; the description does not repeat it

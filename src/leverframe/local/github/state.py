@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PERMISSIONS = ("contents", "pull-requests", "checks", "deployments")
+PERMISSIONS = ("contents", "pull-requests", "checks", "deployments", "issues")
 
 
 @dataclass
@@ -49,6 +49,22 @@ class Deployment:
 
 
 @dataclass
+class Issue:
+    """An issue; ``reason`` is why its state last changed, ``updated`` an ISO 8601 timestamp."""
+
+    number: int
+    title: str
+    author: str
+    body: str = ""
+    labels: list[str] = field(default_factory=list)
+    assignees: list[str] = field(default_factory=list)
+    state: str = "open"
+    reason: str | None = None
+    updated: str = ""
+    comments: list[Comment] = field(default_factory=list)
+
+
+@dataclass
 class PullRequest:
     """A pull request; ``source`` is the repository of its head, a fork perhaps."""
 
@@ -71,7 +87,7 @@ class PullRequest:
 
 @dataclass
 class Repository:
-    """A repository ``owner/name`` whose git lies bare in ``path``."""
+    """A repository ``owner/name`` whose git lies bare in ``path``; issues can be assigned to ``members``."""
 
     owner: str
     name: str
@@ -80,6 +96,9 @@ class Repository:
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
+    issues: dict[int, Issue] = field(default_factory=dict)
+    has_issues: bool = True
+    members: set[str] = field(default_factory=set)
     identifiers: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
 
     @property
@@ -147,7 +166,7 @@ class Repository:
         pull.state, pull.merged = "closed", True
         return commit
 
-    def say(self, pull: PullRequest, author: str, body: str) -> Comment:
+    def say(self, pull: PullRequest | Issue, author: str, body: str) -> Comment:
         """Add a comment."""
         comment = Comment(next(self.identifiers), author, body)
         pull.comments.append(comment)
@@ -160,11 +179,15 @@ class Repository:
 
 @dataclass(frozen=True)
 class Token:
-    """The account of a token and its permissions; a workflow's token may not read its own account."""
+    """The account of a token and its permissions; a workflow's token may not read its own account.
+
+    Labels and assignees of somebody who may not ``push`` are dropped without a word, as GitHub does.
+    """
 
     login: str
     writes: tuple[str, ...] = PERMISSIONS
     of_workflow: bool = True
+    push: bool = True
 
 
 def _git(*arguments: str, given: str | None = None, index: Path | None = None) -> str:

@@ -1,0 +1,123 @@
+"""The text of an issue: what, since when, figures, what to do, who owns it, how to silence it. At most 40 kB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from leverframe.domain.markdown import code, plain, sentence
+from leverframe.domain.monitoring.alerts.alert import Alert
+from leverframe.domain.monitoring.alerts.alert_record import AlertRecord
+from leverframe.domain.monitoring.alerts.alert_windows import table
+from leverframe.domain.monitoring.finding import Finding, Kind
+from leverframe.domain.monitoring.monitor_result import Monitored
+
+_SENTENCE = 1500  # characters of one that are read
+_SHARE = 6_000  # bytes of a section
+_NAME = 200  # bytes of a name
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What stands in an issue beside its findings.
+
+    ``mentions`` are owners as GitHub mentions them, ``refused`` those that it cannot assign; ``wrong`` are labels that
+    should snooze and name no day.
+    """
+
+    dashboard: str = ""
+    mentions: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+
+
+def text(alert: Alert, monitored: Monitored, around: Surroundings) -> str:
+    """Return the text; the same findings give the same text, so that nothing is rewritten without need."""
+    parts = [
+        _head(alert),
+        *_fitting(_found(finding) for finding in alert.findings),
+        *_section("What to do", [f"- {_words(step)}" for step in dict.fromkeys(each.next for each in alert.findings)]),
+        *_section("Windows", table(alert, monitored)),
+        *_behind(alert, monitored),
+        *_section("Explained by this", [_found(finding) for finding in alert.effects]),
+        *_foot(around),
+    ]
+    return "\n".join(parts)
+
+
+def closed(record: AlertRecord, why: str) -> str:
+    """Return the text of an issue whose finding is gone."""
+    last = f"It was {record.severity} from {code(record.since, _NAME)} to {code(record.seen, _NAME)}."
+    return f"**Resolved**: {plain(why, 400)}.\n\n{last} The same issue opens again if it comes back."
+
+
+def comment(alert: Alert, why: str) -> str:
+    """Return the text of a comment."""
+    lines = [f"**{plain(why, 200).capitalize()}.**", "", *_fitting(_found(finding) for finding in alert.findings)]
+    return "\n".join(lines)
+
+
+def _head(alert: Alert) -> str:
+    where = f"{code(alert.model, _NAME)} in {code(alert.environment, _NAME)}"
+    when = f"since {code(alert.since, _NAME)}, last in {code(alert.window, _NAME)}"
+    reason = "\n\nAnother alert explains it: nobody is told of it until that one is closed." if alert.inhibited else ""
+    return f"**{str(alert.severity).capitalize()}** · {where} · {when}{reason}\n"
+
+
+def _found(finding: Finding) -> str:
+    return f"- **{finding.severity}**: {_words(finding.what)}"
+
+
+def _words(text: str) -> str:
+    """Return a sentence with names in code spans; a backtick that is cut off from its other forms none."""
+    cut = text if len(text) <= _SENTENCE else f"{text[:_SENTENCE].replace('`', chr(39))}…"
+    return sentence(cut)
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", f"### {title}", "", *_fitting(lines)] if lines else []
+
+
+def _fitting(lines: Iterable[str]) -> list[str]:
+    """Return as many lines as a section holds, and how many do not fit."""
+    given, kept, room = list(lines), [], _SHARE
+    for line in given:
+        room -= len(line.encode()) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return kept if len(kept) == len(given) else [*kept, "", f"… and {len(given) - len(kept)} more."]
+
+
+def _behind(alert: Alert, monitored: Monitored) -> list[str]:
+    """Return what is built from a broken table: features, and the model."""
+    if alert.kind not in (Kind.TABLE, Kind.FRESHNESS, Kind.LOOKUP):
+        return []
+    subjects = {part for finding in alert.findings for part in (finding.subject, finding.subject.partition(".")[0])}
+    tables = [each for each in monitored.tables if each.table in subjects]
+    lines = []
+    for each in tables:
+        names = ", ".join(_fitting_names(each.features)) or "no feature"
+        lines.append(f"- {code(each.table, _NAME)}, partition {code(each.partition, _NAME)}: {names}")
+    return _section(f"Features of {code(monitored.model, _NAME)} behind it", lines)
+
+
+def _fitting_names(names: Sequence[str]) -> list[str]:
+    shown = [code(name, 80) for name in names[:40]]
+    return [*shown, f"and {len(names) - len(shown)} more"] if len(names) > len(shown) else shown
+
+
+def _foot(around: Surroundings) -> list[str]:
+    owners = f"Owners: {' '.join(around.mentions)}." if around.mentions else ""
+    refused = ", ".join(code(each, 80) for each in around.refused)
+    nobody = f"GitHub cannot assign {refused}: give them access to the repository, or correct the list." * bool(refused)
+    wrong = ", ".join(code(each, 80) for each in around.wrong)
+    labels = f"{wrong} names no day, so it silences nothing: write `snooze-until:2030-12-31`." * bool(wrong)
+    link = f"[Dashboard](<{around.dashboard}>)" if around.dashboard else ""
+    lines = [line for line in (owners, nobody, labels, link) if line]
+    help_ = (
+        "<sub>Leverframe keeps the text between its hidden markers up to date and closes this issue once the finding "
+        "is gone. The label `snooze-until:YYYY-MM-DD` silences it until that day. Once you close it, it stays closed "
+        "until it gets worse or comes back.</sub>"
+    )
+    return ["", *(part for line in lines for part in (line, "")), help_]

@@ -1,0 +1,147 @@
+"""What an issue says of its own alert, between hidden markers: what was told to whom, so that nothing is told twice.
+
+The block between the markers is ours and is rewritten in place; text around it belongs to people. An issue is ours if
+it carries our label, which strangers cannot set, and the marker. The digest in the marker is that of the block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Literal
+
+from leverframe.documents import parsed, plain
+from leverframe.domain.monitoring.finding import Kind, Severity
+
+EventKind = Literal["opened", "changed", "closed", "reopened"]
+
+_START = re.compile(r"<!-- leverframe-alert ([0-9a-f]{16}) ([0-9a-f]{16}) -->")
+_END = "<!-- leverframe-alert-end -->"
+_RECORD = re.compile(r"<!-- leverframe-alert-record (\{.*\}) -->")
+_SNOOZE = "snooze-until:"
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An issue as it stands on the forge; ``reason`` is why it was closed, such as ``completed`` or ``duplicate``."""
+
+    number: int
+    title: str
+    body: str
+    labels: tuple[str, ...] = ()
+    assignees: tuple[str, ...] = ()
+    open: bool = True
+    reason: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class AlertRecord:
+    """What was told of an alert.
+
+    ``severity`` is what was told last, ``told`` when, in an event or a comment; times are ISO 8601. ``seen`` is the
+    newest window of the finding, ``run`` the newest window that any run looked at. ``number`` counts the events,
+    ``event`` is the last of them, which happened ``at``; ``before`` is the severity until then. ``sent`` has the number
+    of the last event that each webhook was sent. ``closed`` says that we closed the issue, ``gone`` that the finding
+    was gone since somebody else did.
+    """
+
+    model: str
+    environment: str
+    kind: Kind
+    subjects: tuple[str, ...]
+    severity: Severity
+    told: str
+    since: str
+    seen: str
+    run: str
+    at: str
+    number: int = 1
+    event: EventKind = "opened"
+    before: str = ""
+    sent: Mapping[str, int] = field(default_factory=dict)
+    closed: bool = False
+    gone: bool = False
+
+    def after(self, event: EventKind, severity: Severity, at: str) -> AlertRecord:
+        """Return the record once an event has happened."""
+        before, number = str(self.severity), self.number + 1
+        return replace(self, event=event, severity=severity, before=before, number=number, at=at, told=at)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """An issue of ours with its key and record; None where somebody damaged it."""
+
+    issue: Issue
+    key: str
+    record: AlertRecord | None
+
+
+def standing(issues: Iterable[Issue]) -> list[Standing]:
+    """Return those issues that are ours, by number."""
+    found = []
+    for issue in sorted(issues, key=lambda issue: issue.number):
+        marker = _START.search(issue.body)
+        if marker:
+            found.append(Standing(issue, marker[1], _record(issue.body)))
+    return found
+
+
+def _record(body: str) -> AlertRecord | None:
+    text = _RECORD.search(body)
+    try:
+        record = parsed(AlertRecord, text[1]) if text else None
+        return record if record and datetime.fromisoformat(record.told) and datetime.fromisoformat(record.at) else None
+    except ValueError:
+        return None
+
+
+def block(key: str, text: str, record: AlertRecord) -> str:
+    """Return our part of a body: marker with digest, text, record and the marker of the end."""
+    # Two dashes end a comment, and names from data may have them.
+    written = json.dumps(plain(record), ensure_ascii=True, separators=(",", ":")).replace("-", "\\u002d")
+    written = written.replace(">", "\\u003e")
+    content = f"{text.strip()}\n\n<!-- leverframe-alert-record {written} -->"
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+    return f"<!-- leverframe-alert {key} {digest} -->\n{content}\n{_END}"
+
+
+def merged(body: str, ours: str) -> str:
+    """Return a body with our part replaced; the text around it stays. Without our part in it, ours comes last."""
+    lines = body.replace("\r\n", "\n")
+    start = _START.search(lines)
+    if start is None:
+        return f"{lines.rstrip()}\n\n{ours}" if lines.strip() else ours
+    end = lines.find(_END, start.end())
+    rest = lines[end + len(_END) :] if end >= 0 else ""
+    return lines[: start.start()] + ours + rest
+
+
+def same(there: str, body: str) -> bool:
+    """Tell whether a body on the forge is this one; browsers write line ends of their own."""
+    return there.replace("\r\n", "\n").rstrip() == body.replace("\r\n", "\n").rstrip()
+
+
+def noted(body: str, key: str, record: AlertRecord) -> str:
+    """Return a body in which the record alone is another one."""
+    lines = body.replace("\r\n", "\n")
+    start, end = _START.search(lines), lines.find(_END)
+    inside = lines[start.end() : end] if start and end >= 0 else lines
+    return merged(lines, block(key, _RECORD.sub("", inside), record))
+
+
+def snoozed_until(labels: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the last day of the labels ``snooze-until:YYYY-MM-DD``, empty without one, and the labels with no day."""
+    days, wrong = [], []
+    for label in labels:
+        if label.startswith(_SNOOZE):
+            try:
+                days.append(date.fromisoformat(label.removeprefix(_SNOOZE).strip()).isoformat())
+            except ValueError:
+                wrong.append(label)
+    return max(days, default=""), tuple(wrong)
