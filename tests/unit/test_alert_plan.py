@@ -171,7 +171,7 @@ def test_windows_that_say_nothing_close_nothing(quiet: dict[str, bool]) -> None:
     """A window without traffic, or one that goes on, is not quiet."""
     place = Place()
     place.run(monitored(9, finding(MISSING, "age", 9)))
-    shown = [window(each) for each in range(10)] + [window(each, **quiet) for each in range(10, 20)]  # type: ignore[arg-type]
+    shown = [window(each) for each in range(10)] + [window(each, **quiet) for each in range(10, 20)]
     assert place.run(monitored(19, windows=shown)) == []
 
 

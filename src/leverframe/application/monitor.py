@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from leverframe import __version__
+from leverframe.adapters.alibi_detect import AlibiDetectEngine
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.labels import Labels
 from leverframe.adapters.duckdb.requests import Requests
@@ -63,10 +64,14 @@ def monitor(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Monitored, 
     now = datetime.now(UTC) if asked.as_of is None else timestamp(asked.as_of)
     results, engine = Results(_folder(workspace, asked)), engine_of(settings.engine)
     with results.lock(), ExitStack() as stack:
+        if engine.notice and not results.profile():
+            tell(engine.notice)
         known = reference(workspace, engine, results.profile(), tell)
         run = _run(workspace, (settings, _environment(workspace, asked)), known, now)
         query = _query(run, known, settings)
-        files = stack.enter_context(log_files(_log(workspace, asked), workspace.root, RemoteFiles, query.since, now))
+        files = stack.enter_context(
+            log_files(_log(workspace, asked), workspace.root, RemoteFiles, query.since, run.clock)
+        )
         log, labels = Requests(files, query), None
         if settings.labels is not None:
             late = stack.enter_context(log_files(settings.labels.path, workspace.root, RemoteFiles))
@@ -88,7 +93,7 @@ def tested(workspace: Workspace, asked: Asked, tell: Tell) -> RuleFacts:
 
 def engine_of(name: str) -> Engine:
     """Return who computes the statistics."""
-    return {"builtin": BuiltinEngine}.get(name, BuiltinEngine)()
+    return AlibiDetectEngine() if name == AlibiDetectEngine.name else BuiltinEngine()
 
 
 def _settings(workspace: Workspace, asked: Asked) -> MonitorSettings:
@@ -140,7 +145,7 @@ def _run(workspace: Workspace, of: tuple[MonitorSettings, str], known: Reference
         log=settings.log or "the log of the server",
         labels=settings.labels.path if settings.labels else "",
     )
-    return Run(environment, known, settings, spans, now, provenance)
+    return Run(environment, known, settings, spans, now, max(now, datetime.now(UTC)), provenance)
 
 
 def _query(run: Run, known: Reference, settings: MonitorSettings) -> LogQuery:
@@ -150,7 +155,7 @@ def _query(run: Run, known: Reference, settings: MonitorSettings) -> LogQuery:
         known.label.kind,
         known.classes,
         since=run.spans[0].start,
-        until=run.now,
+        until=run.clock,
         names=settings.columns,
         format=settings.format,
         keys=tuple(settings.labels.on) if settings.labels else (),
@@ -166,10 +171,11 @@ def _upstream(workspace: Workspace, known: Reference) -> Upstream:
     }
     if workspace.levers.pipeline.predictions is not None:
         return Upstream(versions=releases)
+    built = lineage(workspace.plan)
     disk, folder = Disk(workspace.root), workspace.root / layout.CONTRACTS
     reports = {path.stem: disk.read_json(path.relative_to(workspace.root)) for path in sorted(folder.glob("*.json"))}
     try:
-        tables, findings = upstream_tables(reports, lineage(workspace.plan))
+        tables, findings = upstream_tables(reports, built)
     except ValueError as error:
         return Upstream(versions=releases, notes=(f"the tables were not looked at: {error}",))
-    return Upstream(tables, findings=findings, versions=releases)
+    return Upstream(tables, findings=findings, built=built, versions=releases)

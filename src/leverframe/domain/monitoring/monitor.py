@@ -11,10 +11,12 @@ import numpy as np
 from leverframe.domain.model.evaluate.scores import plain
 from leverframe.domain.monitoring.batch import RequestLog
 from leverframe.domain.monitoring.drift import Drift, judged
-from leverframe.domain.monitoring.drift_rule import FEW
+from leverframe.domain.monitoring.drift_rule import FEW, PER_MONTH
 from leverframe.domain.monitoring.engine import Engine
 from leverframe.domain.monitoring.finding import RANK, Finding, Kind
+from leverframe.domain.monitoring.inhibition import inhibited
 from leverframe.domain.monitoring.label_join import LabelFacts, LabelJoin
+from leverframe.domain.monitoring.label_quality import label_findings
 from leverframe.domain.monitoring.monitor_result import (
     Cell,
     ColumnFacts,
@@ -28,6 +30,8 @@ from leverframe.domain.monitoring.monitor_result import (
 )
 from leverframe.domain.monitoring.performance import WindowPerformance, window_performance
 from leverframe.domain.monitoring.performance_findings import performance_facts
+from leverframe.domain.monitoring.quality import found
+from leverframe.domain.monitoring.quality_volume import expected_rows
 from leverframe.domain.monitoring.reference import PREDICTION, Reference, window_counts
 from leverframe.domain.monitoring.window_facts import markers, window_facts
 from leverframe.domain.monitoring.window_summary import Summaries, WindowSpan
@@ -40,24 +44,32 @@ _TOLD = 1_000_000  # rows between two lines of progress
 
 @dataclass(frozen=True)
 class Upstream:
-    """What is known beside the log: tables behind the features, skew of features, versions of releases by digest."""
+    """What is known beside the log: tables, skew of features, commit and version of releases by digest.
+
+    ``built`` are the features behind each table and each step of a lookup.
+    """
 
     tables: tuple[TableFacts, ...] = ()
     skew: tuple[Skew, ...] = ()
     findings: tuple[Finding, ...] = ()
+    built: Mapping[str, Sequence[str]] = field(default_factory=dict)
     versions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run is about: whose traffic, against what, in which windows, oldest first, at which time."""
+    """What a run is about: whose traffic, against what, in which windows, oldest first, as of which time.
+
+    ``clock`` is the time now: no row can be of after it. It is later than ``now`` where the past is looked at.
+    """
 
     environment: str
     reference: Reference
     settings: MonitorSettings
     spans: Sequence[WindowSpan]
     now: datetime
+    clock: datetime
     provenance: Provenance
 
 
@@ -70,12 +82,14 @@ def run(
     """
     reference, settings = asked.reference, asked.settings
     summaries = _summed(asked, log, tell)
-    performances, _ = _performances(asked, summaries, labels)
-    whole = [window for window in summaries.windows if window.span.end <= asked.now]
-    drift = judged(reference.profile, [window_counts(window) for window in whole if window.rows], settings, engine)
-    over = {window.span.name: performances[window.span.name] for window in whole if window.rows}
-    performance, dropped = performance_facts(reference.performance, over, settings)
-    findings = (*upstream.findings, *drift.findings, *dropped)
+    performances, label_facts = _performances(asked, summaries, labels)
+    over = [window for window in summaries.windows if window.span.end <= asked.now and window.rows]
+    quality = found(reference.profile, summaries.windows, log.facts, settings, asked.now)
+    late = _label_findings(asked, performances, label_facts)
+    drift = judged(reference.profile, [window_counts(window) for window in over], settings, engine)
+    followed = {window.span.name: performances[window.span.name] for window in over}
+    performance, dropped = performance_facts(reference.performance, followed, settings)
+    findings = inhibited((*quality, *late, *upstream.findings, *drift.findings, *dropped), upstream.built)
     profile = reference.profile
     return Monitored(
         model=reference.model,
@@ -99,7 +113,7 @@ def run(
 
 
 def _summed(asked: Run, log: RequestLog, tell: Tell) -> Summaries:
-    summaries = Summaries(asked.spans, asked.reference.setting(asked.now))
+    summaries = Summaries(asked.spans, asked.reference.setting(asked.clock))
     rows, told = 0, _TOLD
     for batch in log.batches():
         summaries.add(batch)
@@ -126,6 +140,15 @@ def _performances(
     return known, labels.facts
 
 
+def _label_findings(
+    asked: Run, performances: Mapping[str, WindowPerformance], facts: LabelFacts | None
+) -> tuple[Finding, ...]:
+    if facts is None:
+        return ()
+    coverage = {name: known.coverage if known.rows else None for name, known in performances.items()}
+    return label_findings(coverage, asked.spans, facts, asked.settings, asked.now)
+
+
 def _live(summaries: Summaries) -> Span:
     there = [window for window in summaries.windows if window.rows]
     first, last = (there[0].span.start, there[-1].span.end) if there else (None, None)
@@ -143,13 +166,15 @@ def _facts(
 ) -> tuple[WindowFacts, ...]:  # fmt: skip
     means = asked.reference.profile.column(PREDICTION)
     expected = _expected([mean for mean in means.means if mean is not None] if means else [])
-    found = []
+    shown = []
+    alpha = asked.settings.false_alarms_per_month / PER_MONTH[asked.settings.window]
     for window in summaries.windows:
         name = window.span.name
         prediction = replace(expected, value=None if window.prediction.mean is None else plain(window.prediction.mean))
-        of = (Range(window.rows), prediction, performances[name] if window.rows else None)
-        found.append(window_facts(window, log.facts, of, findings, asked.now))
-    return tuple(found)
+        rows = expected_rows(asked.reference.profile, summaries.windows, window, asked.settings, alpha)
+        of = (rows, prediction, performances[name] if window.rows else None)
+        shown.append(window_facts(window, log.facts, of, findings, asked.now))
+    return tuple(shown)
 
 
 def _expected(means: Sequence[float]) -> Range:

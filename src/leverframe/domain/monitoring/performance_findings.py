@@ -40,8 +40,7 @@ def performance_facts(
     settings = given.performance
     followed = [name for name in titled(reference.kind) if _followed(name, reference, settings)]
     estimates = [series.name for series in reference.estimates if series.name in followed]
-    count = len(followed) + len(estimates) + len(reference.gaps)
-    rule = DriftRule.of(given, windows=len(reference.windows), columns=count)
+    rule = _rule(reference, followed, estimates, given)
     level = rule.alpha
     names = list(windows)
     listed: list[Performance] = []
@@ -56,6 +55,17 @@ def performance_facts(
         findings += _estimate_findings(name, reference, windows, settings, (rule, level))
         findings += _gap_findings(name, reference, windows, settings, (rule, level))
     return tuple(listed), tuple(findings)
+
+
+def _rule(
+    reference: PerformanceReference, followed: Sequence[str], estimates: Sequence[str], settings: MonitorSettings
+) -> DriftRule:
+    """Return the rule for as many figures as are watched together."""
+    watched = [("realised", name) for name in followed]
+    watched += [(kind, name) for kind in ("estimates", "gaps") for name in estimates]
+    bands = [reference.band(kind, name) for kind, name in watched]
+    repeats = [0.0 if band is None else band.repeat for band in bands]
+    return DriftRule.of(settings, windows=len(reference.windows), repeats=repeats)
 
 
 def _followed(name: str, reference: PerformanceReference, settings: PerformanceSettings) -> bool:

@@ -9,6 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from leverframe.domain.monitoring.batch import Floats
+from leverframe.domain.monitoring.dependence import effective
+
+_LEAST = 7  # values from which a correlation is looked for
+_MOST = 0.95
+
 Side = str  # "lower" or "higher", where the figure is bad; "both"
 
 
@@ -26,22 +32,25 @@ class ValueBand:
 
     Shares are compared in log odds and positive figures in logarithms, so that a band never leaves what is possible.
     ``spread`` is by moments: the variance of the values less the mean of their squared errors (DerSimonian and
-    Laird, 1986, with equal weights).
+    Laird, 1986, with equal weights). ``repeat`` is the correlation of one window with the next, and ``windows`` how
+    many independent ones would tell as much.
     """
 
     centre: float
     spread: float
-    windows: int
+    windows: float
     scale: str
+    repeat: float = 0.0
 
     @classmethod
     def of(cls, values: Sequence[Value], scale: str) -> ValueBand:
-        """Return the band of at least two values."""
+        """Return the band of at least two values, in order of time."""
         scaled = [_scaled(each, scale) for each in values]
         numbers = np.array([each.value for each in scaled])
         noise = float(np.mean([each.error**2 for each in scaled]))
         spread = math.sqrt(max(0.0, float(numbers.var(ddof=1)) - noise))
-        return cls(float(numbers.mean()), spread, len(numbers), scale)
+        repeat = _repeat(numbers)
+        return cls(float(numbers.mean()), spread, effective(len(numbers), repeat), scale, repeat)
 
     def error(self, noise: float) -> float:
         """Return the standard error of the distance of a window with that noise of its rows."""
@@ -67,6 +76,16 @@ class ValueBand:
             _scaled(Value(middle, noise), self.scale).error
         )
         return _unscaled(self.centre - wide, self.scale), _unscaled(self.centre + wide, self.scale)
+
+
+def _repeat(values: Floats) -> float:
+    """Return the correlation of a value with the next, what too few values hide of it given back (Kendall, 1954)."""
+    rest = values - values.mean()
+    total = float((rest**2).sum())
+    if len(values) < _LEAST or total == 0:
+        return 0.0
+    found = float((rest[1:] * rest[:-1]).sum()) / total
+    return min(_MOST, max(0.0, found + (1 + 3 * found) / len(values)))
 
 
 def _scaled(given: Value, scale: str) -> Value:
