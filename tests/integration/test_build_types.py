@@ -59,7 +59,7 @@ def served(plan: Plan, root: Path) -> None:
         assert compared(name, rows[name], many[name]).count == 0, (name, rows[name], many[name])
     plain = {name: np.ma.asarray(rows[name]).tolist() for name in required(plan)}
     for row, at in enumerate(as_of.tolist()):
-        found = single.vector({name: values[row] for name, values in plain.items()}, at, Counter())
+        found = single.vector({name: values[row] for name, values in plain.items()}, at, [])
         assert found is not None
         for name, values in many.items():
             one, other = found[name], np.ma.asarray(values)[row : row + 1]

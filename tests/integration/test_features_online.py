@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -191,12 +190,12 @@ def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, lead
         plain = {name: np.ma.asarray(rows[name]).tolist() for name in required(plan)}
         for row, timestamp_of_row in enumerate(as_of.tolist()):
             fields = {name: values[row] for name, values in plain.items()}
-            found = single.vector(fields, timestamp_of_row, Counter())
+            found = single.vector(fields, timestamp_of_row, [])
             assert found is not None
             for name, values in many.items():
                 one, other = found[name], np.ma.asarray(values).tolist()[row]
                 assert one == other or (_null(one) and _null(other)), name
-        assert single.vector(fields, 0, Counter()) is None if len(as_of) else True  # before the snapshot
+        assert single.vector(fields, 0, []) is None if len(as_of) else True  # before the snapshot
         store.close()
 
 

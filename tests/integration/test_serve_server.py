@@ -359,6 +359,54 @@ def test_the_log_survives_a_kill(tmp_path: Path, tmp_path_factory: pytest.TempPa
     assert again.shop.run("serve", "--stop").code == 0
 
 
+def test_the_log_says_what_was_looked_up_and_counts_what_was_not_answered(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Of a request by keys what the model was given, rows without a key and the end of the data; else a number."""
+    server = Server(copied(finished(tmp_path_factory), tmp_path))
+    good = server.told["example"]
+    twice = {"inputs": [{**each, "shape": [2, 1], "data": each["data"] * 2} for each in good["inputs"]]}
+    strange = {
+        "inputs": [
+            {**each, "data": [each["data"][0], "no such product"]} if each["name"] == "product" else each
+            for each in twice["inputs"]
+        ]
+    }
+    answers = [server.ask(json.dumps(body).encode())[1] for body in (good, twice, strange)]
+    for _ in range(40):
+        assert server.ask(b'{"inputs": [{"name": "?", "shape": [1], "datatype": "FP64", "data": [1]}]}')[0] == 400
+    wait_for(lambda: sum(each.get("count", 0) for each in server.log()) == 40)
+    records = {each["id"]: each for each in server.log() if "id" in each}
+    counts = [each for each in server.log() if "outcome" in each]
+    assert {each["outcome"] for each in counts} == {"refused"}
+    assert len(counts) < 20  # a line a flush, not a request
+    assert {each["bundle"] for each in counts} == {each["bundle"] for each in records.values()}
+    first = records[answers[0]["id"]]
+    named = [each["name"] for each in features(server.shop)]
+    assert list(first["features"]) == named
+    assert all(len(values) == 1 for values in first["features"].values())
+    assert first["missed"] == {}
+    assert first["snapshot"].endswith("+00:00")
+    by_columns = {
+        "inputs": [
+            {
+                "name": each["name"],
+                "shape": [1, 1],
+                "datatype": "BYTES" if each["kind"] == "categorical" else "FP64",
+                "data": first["features"][each["name"]],
+            }
+            for each in features(server.shop)
+        ]
+    }
+    status, content = server.ask(json.dumps(by_columns).encode())
+    assert status == 200
+    assert probabilities(content)[0] == probabilities(answers[0])[0]  # what was logged is what the model was given
+    assert any(rows == [1] for rows in records[answers[2]["id"]]["missed"].values())
+    wait_for(lambda: content["id"] in {each.get("id") for each in server.log()})
+    assert not {"features", "missed", "snapshot"} & next(e for e in server.log() if e.get("id") == content["id"]).keys()
+    assert server.shop.run("serve", "--stop").code == 0
+
+
 def test_a_model_repository_is_served(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Releases as MLServer lays them out: one is a whole bundle, one says where its bundle lies; the newest answers."""
     shop = copied(finished(tmp_path_factory), tmp_path)

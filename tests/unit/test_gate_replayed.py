@@ -171,6 +171,15 @@ def test_what_the_server_writes_is_read(tmp_path: Path) -> None:
     assert newest(tmp_path, "shop", 3).requests[0].columns == RECORD["columns"]
 
 
+def test_counts_of_unanswered_requests_are_no_requests(tmp_path: Path) -> None:
+    """They stand in the same files, and are neither requests nor malformed; what only looks like one is."""
+    count = b'{"at":"2024-05-01T10:00:00+00:00","model":"shop","outcome":"refused","count":7}'
+    log(tmp_path, "dt=2024-05-01/100000-1-0001.jsonl", record(id="a"), count, record(id="b"), count[:-1], b'"outcome"')
+    found = newest(tmp_path, "shop", 10)
+    assert [each.id for each in found.requests] == ["a", "b"]
+    assert found.malformed == 2
+
+
 def test_a_huge_log_is_read_from_its_end(tmp_path: Path) -> None:
     """Its size does not matter: what is older than the last megabytes is left alone, a line that is cut is no line."""
     folder = log(tmp_path, "dt=2024-05-01/100000-1-0001.jsonl", b"x" * 70_000_000, record(id="last"))

@@ -6,9 +6,11 @@ import asyncio
 import fcntl
 import json
 import shlex
+import threading
 import time
 from collections.abc import MutableMapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from leverframe.domain.release.serve import Running, Served, curl, example, requ
 from leverframe.errors import RequestError
 from leverframe.serving.check import FEW, Checked, Tensor, arrays, checked
 from leverframe.serving.guard import Guard
-from leverframe.serving.inference_log import InferenceLog, LogSettings, close_leftovers
+from leverframe.serving.inference_log import InferenceLog, LogSettings, Outcome, close_leftovers
 
 SCHEMA = Schema(
     "shop",
@@ -315,6 +317,41 @@ def test_a_full_queue_drops_and_counts(tmp_path: Path) -> None:
     log.close()
     assert dropped
     assert len(dropped) + len(_closed(tmp_path)) == 5000
+
+
+def test_a_flood_of_refused_requests_is_a_few_lines(tmp_path: Path) -> None:
+    """They are counted a release and outcome, with the time of the first, and the sum is exact."""
+    log = InferenceLog(LogSettings(str(tmp_path)))
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    refused, failed = (Outcome("shop", "3", "b" * 64, outcome) for outcome in ("refused", "failed"))
+
+    def flood() -> None:
+        for _ in range(5000):
+            log.count(refused, at)
+
+    threads = [threading.Thread(target=flood) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    log.put({"id": 1})
+    log.count(failed, at)
+    for thread in threads:
+        thread.join()
+    log.close()
+    lines = _closed(tmp_path)
+    counts = [each for each in lines if "outcome" in each]
+    assert len(counts) < 50
+    assert sum(each["count"] for each in counts if each["outcome"] == "refused") == 20_000
+    assert [each["count"] for each in counts if each["outcome"] == "failed"] == [1]
+    assert {each["at"] for each in counts} == {"2026-01-31T12:00:00+00:00"}
+    assert [each["id"] for each in lines if "id" in each] == [1]
+
+
+def test_a_number_that_is_none_is_null_in_the_log(tmp_path: Path) -> None:
+    """NaN and infinite values, also of predictions for several classes: other readers take no such words."""
+    log = InferenceLog(LogSettings(str(tmp_path)))
+    log.put({"a": np.array([1.0, np.nan, np.inf]), "b": np.array([[0.5, np.nan]]), "c": np.array(["x", None], object)})
+    log.close()
+    assert _closed(tmp_path) == [{"a": [1.0, None, None], "b": [[0.5, None]], "c": ["x", None]}]
 
 
 def test_a_share_is_chosen_by_the_request(tmp_path: Path) -> None:

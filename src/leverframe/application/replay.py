@@ -88,7 +88,7 @@ class _Model:
                 Tensor(tensor["name"], tensor["shape"], tensor["datatype"], tensor["data"])
                 for tensor in inputs(schema, request)
             ]
-            predictions, _ = self.bundle.predict(checked(schema, tensors), request.at)
+            predictions = self.bundle.predict(checked(schema, tensors), request.at).predictions
             rows = numbers(schema, {"outputs": self.bundle.outputs(predictions)})
         except Exception:  # refused with 400, or the 500 of a model that cannot: no prediction either way
             rows = None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence, Set
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.documents import parse, parsed, validated
-from leverframe.domain.features.online import microseconds_of
+from leverframe.domain.features.online import EPOCH, microseconds_of
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.request import Requests, timestamp
 from leverframe.domain.features.snapshot.store import About, Found, Keys
@@ -38,6 +37,18 @@ class ServedModel(Protocol):
 
     def predict(self, columns: Any) -> Predictions:
         """Return (n, classes) probabilities, or (n,) numbers of a regression."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What the model says to each row; of a request by keys also the inputs that were looked up for it.
+
+    ``missed`` names the rows whose key a table of the snapshot did not have, by table.
+    """
+
+    predictions: Predictions
+    features: Mapping[str, Any] = field(default_factory=dict)
+    missed: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 class OpenBundle:
@@ -67,38 +78,42 @@ class OpenBundle:
                                         f"the model was trained on {self.manifest.spec[:16]}")  # fmt: skip
         self._store = SnapshotFile(folder / names.SNAPSHOT, spec=self._plan.spec)
         self._rows = RowByRow(self._plan, self._store)
+        self.snapshot = (EPOCH + timedelta(microseconds=self._store.about().as_of)).isoformat()
         self._model = _model(self.manifest, files, description["estimator"])
         self._prove(str(folder), golden)
 
-    def predict(self, request: Checked, now: datetime) -> tuple[Predictions, Counter[str]]:
-        """Return what the model says to each row, and how many rows each table of the snapshot did not have.
+    def predict(self, request: Checked, now: datetime) -> Predicted:
+        """Return what the model says to each row; a request by keys without a timestamp asks for ``now``.
 
-        A request by keys without a timestamp asks for ``now``. Raises ``RequestError``.
+        Raises ``RequestError``.
         """
         if request.form == "columns":
-            return self._model.predict(request.columns), Counter()
+            return Predicted(self._model.predict(request.columns))
         if request.rows <= FEW:
             found = self._row_by_row(request, now)
             if found is not None:
-                return self._model.predict(found[0]), found[1]
+                return Predicted(self._model.predict(found[0]), *found)
             request = replace(request, columns=arrays(self.schema, request))
         fields = dict(request.columns)
         timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now)
-        store = _Counting(self._store)
-        values = vectors(self._plan, store, Requests(fields, timestamps))
-        return self._model.predict(as_inputs(values, self._features)), store.missed
+        store = _Watching(self._store, request.rows)
+        made = as_inputs(vectors(self._plan, store, Requests(fields, timestamps)), self._features)
+        return Predicted(self._model.predict(made), made, store.missed)
 
-    def _row_by_row(self, request: Checked, now: datetime) -> tuple[dict[str, Any], Counter[str]] | None:
+    def _row_by_row(self, request: Checked, now: datetime) -> tuple[dict[str, Any], dict[str, list[int]]] | None:
         """Return the model's inputs of a few rows, None where only the batch path can predict."""
         fields = dict(request.columns)
         timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now).tolist()
-        missed: Counter[str] = Counter()
+        missed: dict[str, list[int]] = {}
         found = []
         for row, timestamp_of_row in enumerate(timestamps):
-            vector = self._rows.vector({name: fields[name][row] for name in fields}, timestamp_of_row, missed)
+            lacking: list[str] = []
+            vector = self._rows.vector({name: fields[name][row] for name in fields}, timestamp_of_row, lacking)
             if vector is None:
                 return None
             found.append(vector)
+            for table in lacking:
+                missed.setdefault(table, []).append(row)
         return {
             feature.name: _input(feature, [vector[feature.name] for vector in found]) for feature in self._features
         }, missed
@@ -157,7 +172,7 @@ class OpenBundle:
             for name in rows[0]["inputs"]
         ]
         try:
-            found, _ = self.predict(checked(self.schema, tensors), datetime.now().astimezone())
+            found = self.predict(checked(self.schema, tensors), datetime.now().astimezone()).predictions
         except LeverframeError as error:
             raise unusable(folder, f"a golden row by {form} is refused: {error.what}") from error
         except Exception as error:  # what a model raises of itself has no common class
@@ -185,21 +200,21 @@ def _tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict
     return {"name": name, "datatype": datatype, "shape": shape, "data": data}
 
 
-class _Counting:
-    """A store that remembers how many keys it did not have."""
+class _Watching:
+    """A store that remembers which of the asked rows have a key that it did not have."""
 
-    def __init__(self, store: SnapshotFile) -> None:
-        self._store = store
-        self.missed: Counter[str] = Counter()
+    def __init__(self, store: SnapshotFile, rows: int) -> None:
+        self._store, self._every = store, list(range(rows))
+        self.missed: dict[str, list[int]] = {}
 
     def about(self) -> About:
         return self._store.about()
 
     def find(self, table: str, keys: Keys) -> Found:
         found = self._store.find(table, keys)
-        lacking = int((found.start == found.stop).sum())
-        if lacking:
-            self.missed[table] += lacking
+        lacking = np.flatnonzero(found.start == found.stop).tolist()
+        if lacking:  # one key may stand for all rows
+            self.missed[table] = lacking if len(found.start) == len(self._every) else self._every
         return found
 
     def close(self) -> None:

@@ -3,7 +3,8 @@
 Requests never wait: they put a record into a bounded queue, and one that is full drops it and
 counts. A thread writes and flushes; a file is closed by size or age, and only then loses the
 ending ``.part``, so that who reads ``*.jsonl`` reads whole files. A record is chosen by the hash
-of its request, so that a retry is chosen alike.
+of its request, so that a retry is chosen alike. Requests that were refused or failed are only
+counted: a line tells how many there were since the flush before, so that a flood fills no disk.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import atexit
 import fcntl
 import hashlib
 import json
+import math
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -43,6 +45,16 @@ class LogSettings:
     queue: int = 10_000
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How requests to a release ended that were not answered: ``outcome`` is `refused` or `failed`."""
+
+    model: str
+    version: str
+    bundle: str
+    outcome: str
+
+
 class InferenceLog:
     """Writes records into ``settings.folder`` until it is closed, at the latest when the process ends."""
 
@@ -51,6 +63,8 @@ class InferenceLog:
         self._folder = Path(settings.folder)
         self._on_drop = on_drop
         self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue(settings.queue)
+        self._counts: dict[Outcome, tuple[datetime, int]] = {}  # since the flush before: the first time, and how many
+        self._counting = threading.Lock()
         self._sequence = 0
         self._file: BinaryIO | None = None
         self._path = Path()
@@ -74,6 +88,12 @@ class InferenceLog:
         except queue.Full:
             self._on_drop()
 
+    def count(self, outcome: Outcome, at: datetime) -> None:
+        """Count a request that was not answered."""
+        with self._counting:
+            first, count = self._counts.get(outcome, (at, 0))
+            self._counts[outcome] = first, count + 1
+
     def close(self) -> None:
         """Write what is left and close the file."""
         if self._thread.is_alive():
@@ -87,7 +107,7 @@ class InferenceLog:
             waited = self._next()
             if waited is None:
                 break
-            for record in waited:
+            for record in [*waited, *self._counted()]:
                 self._append(record)
             with suppress(OSError):
                 if self._file is not None:
@@ -106,11 +126,17 @@ class InferenceLog:
             except queue.Empty:
                 break
             if record is None:
-                for each in found:
+                for each in [*found, *self._counted()]:
                     self._append(each)
                 return None
             found.append(record)
         return found
+
+    def _counted(self) -> list[Mapping[str, Any]]:
+        """Return a record for each way in which requests ended unanswered since the flush before."""
+        with self._counting:
+            counts, self._counts = self._counts, {}
+        return [{"at": at.isoformat(), **asdict(each), "count": count} for each, (at, count) in counts.items()]
 
     def _append(self, record: Mapping[str, Any]) -> None:
         line = json.dumps(record, separators=(",", ":"), default=_plain).encode() + b"\n"
@@ -146,12 +172,16 @@ class InferenceLog:
 
 
 def _plain(values: Any) -> Any:
-    """Return an array as JSON has it: NaN and masked are null."""
+    """Return an array as JSON has it: NaN, infinite and masked are null."""
     if not hasattr(values, "tolist"):
         return str(values)
-    found = values.tolist()
-    flat = not found or not isinstance(found[0], list)
-    return [None if each != each else each for each in found] if flat else found  # noqa: PLR0124 - NaN alone differs
+    return _finite(values.tolist())
+
+
+def _finite(found: Any) -> Any:
+    if isinstance(found, list):
+        return [_finite(each) for each in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def close_leftovers(folder: Path) -> None:

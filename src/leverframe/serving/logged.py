@@ -14,6 +14,7 @@ from leverframe.domain.release.replay import LoggedRequest, RequestLog
 _LINE = 4_000_000  # bytes; a record of a hundred rows has some ten thousand
 _WHOLE = 64_000_000  # bytes that are looked at, newest first: four files of the usual size
 _LINES = 200_000  # that are looked at
+_COUNT = 2_000  # bytes; such a line has no columns
 _ID = 100  # characters that are kept
 _FORMS = ("columns", "keys")
 
@@ -25,12 +26,25 @@ def newest(folder: Path, model: str, count: int) -> RequestLog:
     for line in islice(_backwards(folder), _LINES):
         if len(found) >= count:
             break
+        if line is not None and is_count(line):
+            continue
         request = None if line is None else logged_request(line)
         if request is None:
             malformed += 1
         elif request.model == model:
             found.append(request)
     return RequestLog(tuple(reversed(found)), malformed)
+
+
+def is_count(line: bytes) -> bool:
+    """Tell whether a line counts requests that were not answered; it holds none of them."""
+    if b'"outcome"' not in line or len(line) > _COUNT:
+        return False
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and record.get("outcome") in ("refused", "failed")
 
 
 def logged_request(line: bytes) -> LoggedRequest | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -58,11 +57,11 @@ class RowByRow:
         self.fits = all(_short(step, store) for step in plan.steps)
         self._steps = [_ready(step, store) for step in plan.steps] if self.fits else []
 
-    def vector(self, fields: Mapping[str, Any], as_of: int, missed: Counter[str]) -> dict[str, Value] | None:
+    def vector(self, fields: Mapping[str, Any], as_of: int, missed: list[str]) -> dict[str, Value] | None:
         """Return the features of one row, None where only the batch path can predict, or say why it cannot.
 
-        ``fields`` are plain values, None for null, ``as_of`` microseconds since the epoch; keys that a
-        table does not have are counted in ``missed``.
+        ``fields`` are plain values, None for null, ``as_of`` microseconds since the epoch; tables that do not
+        have the key are added to ``missed``.
         """
         if not self.fits or as_of < self._since or not self._required <= fields.keys():
             return None
@@ -76,7 +75,7 @@ class RowByRow:
                 continue
             start, stop = step.find([known[name] for name in step.key])
             if start == stop:
-                missed[step.table] += 1
+                missed.append(step.table)
             made.update(zip(step.outputs, step.read(start, stop, as_of), strict=True))
         made.update((name, value) for name, value in fields.items() if name in made)
         return {name: made[name] for name in self._features}

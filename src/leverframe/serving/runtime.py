@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from bisect import bisect_left
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from mlserver.utils import generate_uuid, get_model_uri
 
 from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving import cache, metrics, process
-from leverframe.serving.bundle import OpenBundle, Predictions
+from leverframe.serving.bundle import OpenBundle, Predicted
 from leverframe.serving.check import Checked, Tensor, checked
 from leverframe.serving.infer import Asked
+from leverframe.serving.inference_log import Outcome
 
 _IN_THREAD = 256  # rows from which a prediction would keep other requests waiting
 
@@ -76,19 +77,19 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         try:
             request = checked(bundle.schema, asked.tensors)
             if request.rows > _IN_THREAD:
-                predictions, missed = await asyncio.to_thread(bundle.predict, request, now)
+                predicted = await asyncio.to_thread(bundle.predict, request, now)
             else:
-                predictions, missed = bundle.predict(request, now)
-            outputs = bundle.outputs(predictions, asked.outputs)
+                predicted = bundle.predict(request, now)
+            outputs = bundle.outputs(predicted.predictions, asked.outputs)
         except RequestError as error:
-            metrics.REQUESTS.labels(*self._labels, "refused").inc()
+            self._not_answered("refused", name, now)
             raise MLServerError(f"{error.what}: {error.why}; {error.next}", 400) from error
         except Exception:
-            metrics.REQUESTS.labels(*self._labels, "failed").inc()
+            self._not_answered("failed", name, now)
             raise
         took = time.perf_counter() - began
-        self._count(request, missed, took)
-        self._log(name, request, predictions, now, took)
+        self._count(request, predicted, took)
+        self._log(name, request, predicted, now, took)
         return {
             "model_name": self.name,
             "model_version": self._version,
@@ -97,30 +98,39 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             "outputs": outputs,
         }
 
-    def _count(self, request: Checked, missed: Counter[str], took: float) -> None:
+    def _count(self, request: Checked, predicted: Predicted, took: float) -> None:
         self._answered.inc()
         self._rows.inc(request.rows)
         self._seconds.observe(took)
-        for table, rows in missed.items():
-            metrics.MISSES.labels(self.name, table).inc(rows)
+        for table, rows in predicted.missed.items():
+            metrics.MISSES.labels(self.name, table).inc(len(rows))
 
-    def _log(self, id: str, request: Checked, predictions: Predictions, now: datetime, took: float) -> None:
+    def _not_answered(self, outcome: str, id: str, now: datetime) -> None:
+        """Count a request that was refused or that failed; the log gets their number, as a flood must not fill it."""
+        metrics.REQUESTS.labels(*self._labels, outcome).inc()
+        log = process.log()
+        if log is not None and process.is_traffic(self.name, id) and log.wants(id):
+            log.count(Outcome(self.name, self._version, self._told["bundle"], outcome), now)
+
+    def _log(self, id: str, request: Checked, predicted: Predicted, now: datetime, took: float) -> None:
         log = process.log()
         if log is None or not process.is_traffic(self.name, id) or not log.wants(id):
             return
         kept, deny = min(request.rows, log.settings.rows), log.settings.deny
-        columns = {name: values[:kept] for name, values in request.columns.items() if name not in deny}
-        log.put(
-            {
-                "at": now.isoformat(),
-                "id": id,
-                "model": self.name,
-                "version": self._version,
-                **self._told,
-                "form": request.form,
-                "rows": request.rows,
-                "columns": columns,
-                "predictions": predictions[:kept],
-                "milliseconds": round(took * 1000, 3),
-            }
-        )
+        record = {
+            "at": now.isoformat(),
+            "id": id,
+            "model": self.name,
+            "version": self._version,
+            **self._told,
+            "form": request.form,
+            "rows": request.rows,
+            "columns": {name: values[:kept] for name, values in request.columns.items() if name not in deny},
+            "predictions": predicted.predictions[:kept],
+            "milliseconds": round(took * 1000, 3),
+        }
+        if request.form == "keys":
+            record["features"] = {name: each[:kept] for name, each in predicted.features.items() if name not in deny}
+            record["missed"] = {table: rows[: bisect_left(rows, kept)] for table, rows in predicted.missed.items()}
+            record["snapshot"] = self._bundle.snapshot
+        log.put(record)
