@@ -82,7 +82,7 @@ def monitor(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Monitored, 
         return monitored, results.folder / DASHBOARD
 
 
-def tested(workspace: Workspace, asked: Asked, tell: Tell) -> RuleFacts:
+def self_tested(workspace: Workspace, asked: Asked, tell: Tell) -> RuleFacts:
     """Return the rule of drift for the reference, and how often it raises an alarm on the reference itself."""
     settings, results = _settings(workspace, asked), Results(_folder(workspace, asked))
     engine = engine_of(settings.engine)

@@ -32,11 +32,11 @@ def monitor(context: click.Context, /, as_json: bool, by_code: bool, self_test: 
     Data quality comes first: broken data explain drift and drops. Then drift of each column and of the predictions,
     then performance: realised where labels are known, estimated where they are late.
     """
-    from leverframe.application.monitor import Asked, tested
+    from leverframe.application.monitor import Asked, self_tested
     from leverframe.application.monitor import monitor as run
 
     if self_test:
-        rule = tested(wiring.workspace(), Asked(**asked), output.progress)
+        rule = self_tested(wiring.workspace(), Asked(**asked), output.progress)
         output.result(rule, rule.lines(), as_json=as_json)
         return
     monitored, page = run(wiring.workspace(), Asked(**asked), output.progress)

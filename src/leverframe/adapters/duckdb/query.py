@@ -23,7 +23,7 @@ def arrow_table(sql: str, database: str | None) -> Any:
             connection.execute(f"ATTACH {text(database)} AS source (READ_ONLY)")
             connection.execute("USE source")
         select = sql if " " in sql.strip() else f"SELECT * FROM {column(sql.strip())}"
-        return connection.execute(select).to_arrow_table()
+        return connection.sql(select).to_arrow_table()
     except duckdb.Error as error:
         raise SourceError(
             f"cannot read `{sql[:80]}`" + (f" from {database}" if database else ""),

@@ -19,7 +19,8 @@ _STRENGTH = (Kind.LOG, Kind.VOLUME, Kind.TABLE, Kind.LOOKUP, Kind.SCHEMA, Kind.S
 def inhibited(findings: Sequence[Finding], built: Mapping[str, Sequence[str]] | None = None) -> tuple[Finding, ...]:
     """Return the findings with what explains them; ``built`` are the features behind each table or step of a lookup.
 
-    Where the whole log is broken or nothing arrives, that explains everything else. A table explains what is found of
+    Where the whole log is broken or nothing arrives, that explains everything else; rows that came again explain drift
+    and performance. A table explains what is found of
     the features built from it, a finding of a column's values what else is found of the column, and any of them what
     is found of predictions and performance. What is only shown explains nothing.
     """
@@ -45,6 +46,8 @@ def _explains(cause: Finding, finding: Finding, built: Mapping[str, Sequence[str
     if cause.kind in _OF_SOURCE:
         behind = finding.kind in _OF_COLUMN | DRIFT and finding.subject in built.get(cause.subject, ())
         return behind or finding.kind in _OF_MODEL or _same_source(cause, finding)
+    if cause.kind is Kind.DUPLICATES:  # rows that come again look like more evidence than there is
+        return finding.kind in DRIFT or finding.kind in _OF_MODEL
     if cause.kind in _OF_COLUMN and cause.subject:
         same = finding.subject == cause.subject and finding.kind in _OF_COLUMN | {Kind.DRIFT}
         return same or finding.kind in _OF_MODEL

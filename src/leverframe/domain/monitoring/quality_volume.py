@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from statistics import median
 
 from leverframe.domain.features.online import EPOCH
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
@@ -21,6 +22,7 @@ from leverframe.settings.monitor import MonitorSettings
 _LEAST = 1.5  # a factor below it is never odd
 _MUCH = 10
 _LIVE = 6  # earlier windows, of the same weekday or any, from which they are asked
+_FAR = 7.4  # median deviations: five standard deviations of normal logarithms
 _WHERE = "look at the server, its clients and the job that ships the log"
 
 
@@ -121,10 +123,20 @@ def _history(
     same = [each for each in earlier if settings.window == "day" and _weekday(each) == _weekday(window)]
     chosen = same if len(same) >= _LIVE else earlier
     if len(chosen) >= _LIVE:
-        return [_value(each.rows) for each in chosen], True
+        return _without_outliers([_value(each.rows) for each in chosen]), True
     start = window.span.start.isoformat()
     alike = [each.rows for each in profile.windows if _same_season(profile, each.start, start) and each.rows]
-    return [_value(rows) for rows in alike], False
+    return _without_outliers([_value(rows) for rows in alike]), False
+
+
+def _without_outliers(values: list[Value]) -> list[Value]:
+    """Return the values that are not far from the median: an odd window must not make the next one usual."""
+    if len(values) < 3:
+        return values
+    logs = [math.log(each.value) for each in values]
+    middle = median(logs)
+    far = max(math.log(_LEAST), _FAR * median(abs(each - middle) for each in logs))
+    return [value for value, log in zip(values, logs, strict=True) if abs(log - middle) <= far]
 
 
 def _same_season(profile: ReferenceProfile, one: str, other: str) -> bool:

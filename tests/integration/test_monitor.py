@@ -1,0 +1,360 @@
+"""The monitor over real logs: quiet where nothing changed, and every way in which traffic breaks reported by name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe.application.monitor import Asked, monitor, self_tested
+from leverframe.domain.monitoring.finding import DRIFT, Finding, Kind, Severity
+from leverframe.domain.monitoring.monitor_result import Monitored
+from leverframe.domain.verdict import Failed, Passed, Reason, Skipped
+from leverframe.errors import MonitorBusyError, SourceError
+from tests.integration.watched import (
+    LIVE_DAYS,
+    NOW,
+    START,
+    Traffic,
+    place,
+    repository,
+    traffic,
+    write_labels,
+    write_log,
+    write_settings,
+)
+
+Change = Callable[[Traffic], None]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose reference is made already."""
+    root = repository(tmp_path_factory.mktemp("watched"), labels={"path": "labels.csv"})
+    write_log(root, traffic())
+    write_labels(root, traffic().labels)
+    run(root)
+    shutil.rmtree(root / "log")
+    return root
+
+
+@pytest.fixture
+def root(prepared: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(prepared, tmp_path / "repository"))
+
+
+def run(root: Path, **asked: Any) -> Monitored:
+    """Return what the monitor finds."""
+    given: dict[str, Any] = {"as_of": NOW.isoformat(), "alerts": False}
+    return monitor(place(root), Asked(**given | asked), lambda _: None)[0]
+
+
+def watched(root: Path, change: Change = lambda _: None) -> Monitored:
+    """Return what the monitor finds in changed traffic."""
+    found = traffic()
+    change(found)
+    write_log(root, found)
+    write_labels(root, found.labels)
+    return run(root)
+
+
+def loud(monitored: Monitored) -> list[Finding]:
+    """Return the findings that open an alert."""
+    return [each for each in monitored.findings if each.severity is not Severity.INFO and not each.explained_by]
+
+
+def named(monitored: Monitored, kind: Kind, subject: str) -> Finding:
+    """Return the finding of a kind about a subject, which must be there."""
+    found = [each for each in monitored.findings if each.kind is kind and subject in each.subject]
+    assert found, [each.key for each in monitored.findings]
+    return found[0]
+
+
+def test_quiet_traffic_is_quiet(root: Path) -> None:
+    """Nothing changed: no alert, every window judged, realised and estimated performance known."""
+    monitored = watched(root)
+    assert loud(monitored) == []
+    assert monitored.verdict == Passed()
+    assert (monitored.rule.rule, monitored.live.windows, monitored.live.rows) == ("K", LIVE_DAYS, 3000)
+    auc = next(series for series in monitored.performance if series.metric == "auc")
+    assert len(auc.points) == LIVE_DAYS
+    assert all(point.judged and point.coverage == 1 for point in auc.points)
+    for point in auc.points:
+        assert point.realised.value is not None
+        assert point.estimated == pytest.approx(point.realised.value, abs=0.15)
+    assert {column.name for column in monitored.columns} == {"amount", "visits", "plan", "country", "prediction"}
+
+
+def _add(record: dict[str, Any]) -> None:
+    record["columns"]["amount"][0] += 10
+
+
+def _empty(record: dict[str, Any]) -> None:
+    record["columns"]["amount"][0] = None
+
+
+def _constant(record: dict[str, Any]) -> None:
+    record["columns"]["amount"][0] = 50.0
+
+
+def _unseen(record: dict[str, Any]) -> None:
+    record["columns"]["plan"][0] = "trial"
+
+
+def _text(record: dict[str, Any]) -> None:
+    record["columns"]["amount"][0] = f"about {record['columns']['amount'][0]:.0f}"
+
+
+def _gone(record: dict[str, Any]) -> None:
+    del record["columns"]["visits"]
+
+
+def _late_clock(record: dict[str, Any]) -> None:
+    record["at"] = "2031-01-01T00:00:00+00:00"
+
+
+def _other_release(record: dict[str, Any]) -> None:
+    record["bundle"], record["version"] = "d" * 64, "2"
+
+
+def _other_model(record: dict[str, Any]) -> None:
+    record["model"] = "revenue"
+
+
+def _times_ten(found: Traffic) -> None:
+    """Ten times the clients, whose requests are their own."""
+    for seed in range(1, 10):
+        more = traffic(seed)
+        for day in (8, 9):
+            for record in more.days[day]:
+                label, record["id"] = more.labels[record["id"]], f"{seed}-{record['id']}"
+                found.labels[record["id"]] = label
+                found.days[day].append(record)
+
+
+def _five_rows(found: Traffic) -> None:
+    found.days[9] = found.days[9][:5]
+
+
+def _no_rows(found: Traffic) -> None:
+    found.days[9] = []
+
+
+def _twice(found: Traffic) -> None:
+    for day in (7, 8, 9):
+        found.days[day] += found.days[day]
+
+
+BROKEN: dict[str, tuple[Change, Kind, str]] = {
+    "shifted": (lambda found: found.each(_add), Kind.DRIFT, "amount"),
+    "all missing": (lambda found: found.each(_empty), Kind.MISSING, "amount"),
+    "constant": (lambda found: found.each(_constant), Kind.DRIFT, "amount"),
+    "unseen level": (lambda found: found.each(_unseen), Kind.NEW_CATEGORY, "plan"),
+    "type changed": (lambda found: found.each(_text), Kind.SCHEMA, "amount"),
+    "column vanished": (lambda found: found.each(_gone), Kind.SCHEMA, "visits"),
+    "clock skew": (lambda found: found.each(_late_clock, (9,)), Kind.LOG, ""),
+    "ten times the volume": (_times_ten, Kind.VOLUME, ""),
+    "empty window": (_no_rows, Kind.VOLUME, ""),
+    "rows twice": (_twice, Kind.DUPLICATES, ""),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_breaks_is_reported_by_name(root: Path, name: str) -> None:
+    """Each kind of break opens an alert that names what broke, and no alert about anything else that it explains."""
+    change, kind, subject = BROKEN[name]
+    monitored = watched(root, change)
+    finding = named(monitored, kind, subject)
+    assert finding.severity is not Severity.INFO
+    assert not finding.explained_by
+    assert not subject or f"`{subject}`" in finding.what
+    if kind not in DRIFT:
+        assert [each.key for each in loud(monitored) if each.kind in DRIFT] == []
+
+
+def test_few_rows_are_shown_and_not_judged(root: Path) -> None:
+    """Five rows raise no drift, and say why they were not judged."""
+    monitored = watched(root, _five_rows)
+    named(monitored, Kind.VOLUME, "")
+    assert all(column.cells[-1].statistic is None for column in monitored.columns)
+    assert [each for each in monitored.findings if each.kind in DRIFT] == []
+
+
+@pytest.mark.parametrize("change", [_other_release, _other_model])
+def test_a_log_of_another_release_or_model_is_said(root: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Rows of another model are never taken for those of ours; two releases are told apart by when they began."""
+    monitored = watched(root, lambda found: found.each(change))
+    if change is _other_model:
+        assert "revenue" in " ".join(each.what for each in monitored.findings)
+        assert monitored.live.rows == 2100
+    else:
+        assert [marker.release[0] for marker in monitored.releases] == ["a", "d"]
+        assert monitored.live.rows == 3000
+
+
+def test_damaged_files_are_named_and_the_rest_is_judged(root: Path) -> None:
+    """A corrupt file, half a line, a folder with the name of a file: all named, and nothing of the rest is lost."""
+    write_log(root, traffic())
+    write_labels(root, traffic().labels)
+    day = root / f"log/dt={START + timedelta(days=49):%Y-%m-%d}"
+    (day / "000001-1-0001.jsonl").write_bytes(b'\xff\xfe\x00garbage\n{"at": \n')
+    (day / "000002-1-0001.jsonl").mkdir()
+    (day / "000003-1-0001.parquet").write_bytes(b"PAR1 no parquet")
+    (day / "000004-1-0001.jsonl.part").write_text("never read", encoding="utf-8")
+    monitored = run(root)
+    words = " ".join(each.what for each in monitored.findings if each.kind is Kind.LOG)
+    assert all(name in words for name in ("000002-1-0001.jsonl", "000003-1-0001.parquet"))
+    assert "malformed" in words or "000001-1-0001.jsonl" in words
+    assert monitored.live.rows == 3000
+
+
+def test_a_model_that_got_worse_fails_the_run(root: Path) -> None:
+    """Labels that no longer follow the predictions: a realised drop is critical, and concept drift says what it is."""
+
+    def unrelated(found: Traffic) -> None:
+        for day in (6, 7, 8, 9):
+            for number, record in enumerate(found.days[day]):
+                found.labels[record["id"]] = number % 3 == 0
+
+    monitored = watched(root, unrelated)
+    assert named(monitored, Kind.PERFORMANCE, "auc").severity is Severity.CRITICAL
+    named(monitored, Kind.CONCEPT, "auc")
+    assert isinstance(monitored.verdict, Failed)
+    assert Reason.PERFORMANCE_DROPPED in monitored.verdict.reasons
+    assert [each for each in loud(monitored) if each.kind in DRIFT] == []
+
+
+def test_labels_that_are_late_leave_performance_unjudged_and_estimated(root: Path) -> None:
+    """A tenth of the labels of the newest days judges nothing; the estimate is there, and overdue labels are said."""
+
+    def late(found: Traffic) -> None:
+        kept = {record["id"] for day in found.days[:7] for record in day}
+        kept |= {record["id"] for day in found.days[7:] for record in day[::10]}
+        found.labels = {name: label for name, label in found.labels.items() if name in kept}
+
+    monitored = watched(root, late)
+    auc = next(series for series in monitored.performance if series.metric == "auc")
+    assert [point.judged for point in auc.points] == [True] * 7 + [False] * 3
+    assert all(point.estimated is not None for point in auc.points)
+    assert "overdue" in named(monitored, Kind.FRESHNESS, "labels").what
+    assert not [each for each in monitored.findings if each.kind is Kind.PERFORMANCE]
+
+
+def test_contradicting_and_repeated_labels_are_counted(root: Path) -> None:
+    """A label that comes twice counts once; two that contradict are said."""
+    found = traffic()
+    write_log(root, found)
+    names = list(found.labels)[:500]
+    rows = [f"{name},{label}" for name, label in found.labels.items()]
+    rows += [f"{name},{found.labels[name]}" for name in names[:300]]
+    rows += [f"{name},{1 - found.labels[name]}" for name in names[300:]]
+    (root / "labels.csv").write_text("id,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    monitored = run(root)
+    assert any("contradict" in each.what for each in monitored.findings)
+    auc = next(series for series in monitored.performance if series.metric == "auc")
+    assert all(point.coverage == 1 for point in auc.points)
+
+
+def test_without_any_traffic_the_run_is_skipped_and_says_so(root: Path) -> None:
+    """An empty log is critical: a monitor that sees nothing must not look quiet. No log at all is an error."""
+    write_labels(root, {})
+    (root / "log").mkdir()
+    monitored = run(root)
+    assert named(monitored, Kind.VOLUME, "").severity is Severity.CRITICAL
+    assert isinstance(monitored.verdict, Failed | Skipped)
+    with pytest.raises(SourceError, match="no log"):
+        run(root, log="elsewhere")
+
+
+def test_a_second_run_adds_nothing_to_the_history_and_a_killed_one_loses_nothing(root: Path) -> None:
+    """The same day twice leaves the same lines; half a line that a killed run left stays and harms nothing."""
+    watched(root)
+    history = next((root / ".leverframe").rglob("history.jsonl"))
+    before = history.read_text(encoding="utf-8")
+    run(root)
+    assert history.read_text(encoding="utf-8") == before
+    history.write_text(before[: len(before) // 2], encoding="utf-8")
+    run(root)
+    lines = [json.loads(line) for line in history.read_text(encoding="utf-8").splitlines() if _whole(line)]
+    keys = [(line["window"], line["part"]) for line in lines]
+    assert len(keys) == len(set(keys))
+    assert {json.dumps(line) for line in lines} == {json.dumps(json.loads(line)) for line in before.splitlines()}
+
+
+def _whole(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def test_two_runs_at_once_do_not_write_into_each_other(root: Path) -> None:
+    """The second leaves with an error that says what to do; the lock ends with the process that held it."""
+    write_log(root, traffic())
+    write_labels(root, traffic().labels)
+    folder = next((root / ".leverframe/monitor").iterdir())
+    script = (
+        "import fcntl, sys, time\n"
+        f"handle = open({str(folder / 'lock')!r}, 'a')\n"
+        "fcntl.flock(handle, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(MonitorBusyError, match="under way"):
+            run(root)
+        holder.kill()
+    assert run(root).live.rows == 3000
+
+
+def test_both_engines_find_the_same(root: Path) -> None:
+    """alibi-detect and the builtin engine compute the same statistics, and so find the same."""
+    builtin = watched(root, lambda found: found.each(_add))
+    detected = run(root, engine="alibi-detect")
+    assert [each.key for each in detected.findings] == [each.key for each in builtin.findings]
+    ours = {column.name: column.cells[-1].statistic for column in builtin.columns}
+    theirs = {column.name: column.cells[-1].statistic for column in detected.columns}
+    assert theirs == pytest.approx(ours, abs=1e-4)
+
+
+def test_the_rule_is_tried_on_the_reference(root: Path) -> None:
+    """The self-test needs no log, and says how often the rule alarms where nothing changed."""
+    rule = self_tested(place(root), Asked(as_of=NOW.isoformat()), lambda _: None)
+    assert (rule.rule, rule.replayed) == ("K", 40)
+    assert rule.alarms <= 2
+    assert "40 windows" in " ".join(rule.lines())
+
+
+def test_what_is_stored_of_the_reference_has_no_row_and_is_small(root: Path) -> None:
+    """The profile holds counts and no value that fewer than ten rows share."""
+    profile = next((root / ".leverframe").rglob("profile.json"))
+    assert profile.stat().st_size < 60_000
+    assert '"basic"' in profile.read_text(encoding="utf-8")
+
+
+def test_a_dry_run_writes_nothing(root: Path) -> None:
+    """What would be found is returned, and no file changes."""
+    write_log(root, traffic())
+    write_labels(root, traffic().labels)
+    folder = next((root / ".leverframe/monitor").iterdir())
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    run(root, dry_run=True, as_of=(NOW - timedelta(days=2)).isoformat())
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_unknown_feature_in_the_settings_is_refused(root: Path) -> None:
+    """A setting that nothing reads would silently change nothing."""
+    write_settings(root, features={"amuont": {"kind": "ignore"}})
+    with pytest.raises(Exception, match="amuont"):
+        run(root)
