@@ -99,6 +99,9 @@ def engine_of(name: str) -> Engine:
 def _settings(workspace: Workspace, asked: Asked) -> MonitorSettings:
     """Return the settings in force: those of the file, and what the command line says otherwise."""
     settings = workspace.levers.monitor
+    if not settings.performance.metrics:  # those that decide in a pull request decide here
+        metrics = settings.performance.model_copy(update={"metrics": list(workspace.levers.gate.metrics)})
+        settings = settings.model_copy(update={"performance": metrics})
     if asked.engine is not None:
         settings = settings.model_copy(update={"engine": asked.engine})
     if asked.labels is not None:

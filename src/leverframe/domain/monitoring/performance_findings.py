@@ -1,114 +1,190 @@
-"""Which windows are worse than the reference makes likely: realised, estimated, and by the gap between the two."""
+"""Which windows are worse than the reference makes likely: realised, estimated, and by the gap between the two.
+
+Two rules share the allowed false alarms. One looks at single windows as the rule of drift does; the other at the mean
+of the realised values of the last ``MEAN_OF`` windows, which finds a decay that no single window shows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from leverframe.domain.model.evaluate.metrics import Metric
-from leverframe.domain.monitoring.drift_rule import AMONG, DriftRule
+from leverframe.domain.monitoring.drift_rule import AMONG, PER_MONTH, DriftRule
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Performance, PerformancePoint, Range
 from leverframe.domain.monitoring.performance import GAP, PerformanceReference, WindowPerformance, titled
 from leverframe.domain.monitoring.value_band import Side, Value, ValueBand
 from leverframe.settings.monitor import MonitorSettings, PerformanceSettings
 
+MEAN_OF, _LEAST = 28, 7  # windows whose mean is judged, at most and at least
+_LOOKS = 5  # means of overlapping windows in a month are as many independent ones, by simulation
 _WORSE: Mapping[str, Side] = {"higher": "lower", "lower": "higher", "neither": "both"}
+
+_Part = Literal["realised", "estimates", "gaps"]
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """One figure over the windows: what its band says of each, None where a window is not judged."""
+class _Alarm:
+    """An alarm that holds in the newest judged window: since when, its value there, or the mean since then."""
 
-    name: str
-    band: ValueBand
-    tails: tuple[float | None, ...]
-    level: float
+    since: str
+    newest: str
+    value: float
+    tail: float
+    mean_of: int = 1
 
     @property
-    def beyond(self) -> list[bool]:
-        return [tail is not None and tail < self.level for tail in self.tails]
+    def when(self) -> str:
+        """The windows that it is about, in words."""
+        return f"in {self.newest}" if self.mean_of == 1 else f"on average over {self.mean_of} windows to {self.newest}"
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """One figure over the windows, None where it is not judged, with its band; None where the reference has none."""
+
+    part: _Part
+    metric: Metric
+    band: ValueBand | None
+    values: Mapping[str, Value | None]
+
+    @property
+    def side(self) -> Side:
+        """On which side it is bad."""
+        return _WORSE[self.metric.better]
+
+    def tails(self) -> dict[str, float | None]:
+        """Return how likely each window is without a change."""
+        band = self.band
+        return {
+            name: None if value is None or band is None else band.tail(value, self.side)
+            for name, value in self.values.items()
+        }
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """The rule for single windows, and the level for their mean."""
+
+    single: DriftRule
+    of_mean: float
+
+    @classmethod
+    def of(cls, settings: MonitorSettings, windows: int, figures: Sequence[_Figure]) -> _Rule:
+        """Return the rule for as many figures as are watched together; each half may alarm as often as the other."""
+        half = settings.false_alarms_per_month / 2
+        repeats = [0.0 if figure.band is None else figure.band.repeat for figure in figures]
+        settings = settings.model_copy(update={"false_alarms_per_month": half})
+        single = DriftRule.of(settings, windows=windows, repeats=repeats)
+        looks = max(1.0, _LOOKS * PER_MONTH[settings.window] / PER_MONTH["day"])
+        followed = sum(figure.part == "realised" for figure in figures)
+        return cls(single, half / (looks * max(1, followed)))
+
+    def graded(self, severity: Severity) -> Severity:
+        """Return the severity; an alarm of a reference with too few windows is only shown."""
+        return severity if self.single.rule != "uncalibrated" else Severity.INFO
+
+    def alarm(self, figure: _Figure) -> _Alarm | None:
+        """Return the alarm that holds in the newest judged window, of single windows before that of their mean."""
+        known = [(name, tail) for name, tail in figure.tails().items() if tail is not None]
+        if not known:
+            return None
+        newest, tail = known[-1]
+        value = figure.values[newest]
+        since = self._since([tail < self.single.alpha for _, tail in known])
+        if since is not None and value is not None:
+            return _Alarm(known[since][0], newest, value.value, tail)
+        return self._decay(figure, [name for name, _ in known][-MEAN_OF:]) if figure.part == "realised" else None
+
+    def _since(self, beyond: Sequence[bool]) -> int | None:
+        fires = self.single.fires(beyond)
+        if not fires[-1]:
+            return None
+        start = len(fires) - 1
+        while start > 0 and fires[start - 1]:
+            start -= 1
+        return next(number for number in range(max(0, start - AMONG + 1), len(beyond)) if beyond[number])
+
+    def _decay(self, figure: _Figure, names: Sequence[str]) -> _Alarm | None:
+        values = [value for name in names if (value := figure.values[name]) is not None]
+        if figure.band is None or len(values) < _LEAST:
+            return None
+        tail = figure.band.tail_of_mean(values, figure.side)
+        mean = sum(each.value for each in values) / len(values)
+        return _Alarm(names[0], names[-1], mean, tail, len(values)) if tail < self.of_mean else None
 
 
 def performance_facts(
-    reference: PerformanceReference, windows: Mapping[str, WindowPerformance], given: MonitorSettings
-) -> tuple[tuple[Performance, ...], tuple[Finding, ...]]:  # fmt: skip
+    reference: PerformanceReference, windows: Mapping[str, WindowPerformance], settings: MonitorSettings
+) -> tuple[tuple[Performance, ...], tuple[Finding, ...]]:
     """Return every followed metric over ``windows``, oldest first, and the findings.
 
     A realised value is judged where enough labels are known: early labels are of other rows than late ones.
     """
-    settings = given.performance
-    followed = [name for name in titled(reference.kind) if _followed(name, reference, settings)]
-    estimates = [series.name for series in reference.estimates if series.name in followed]
-    rule = _rule(reference, followed, estimates, given)
-    level = rule.alpha
-    names = list(windows)
-    listed: list[Performance] = []
-    findings: list[Finding] = []
-    for name in followed:
-        metric, band = titled(reference.kind)[name], reference.band("realised", name)
-        values = [_judged_value(window, name, settings) for window in windows.values()]
-        judged = None if band is None else _tails(name, band, values, metric, level)
-        listed.append(_series(metric, reference, windows, settings, (judged, band, level)))
-        findings += _realised_findings(judged, metric, names, values, reference, rule)
-    for name in estimates:
-        findings += _estimate_findings(name, reference, windows, settings, (rule, level))
-        findings += _gap_findings(name, reference, windows, settings, (rule, level))
-    return tuple(listed), tuple(findings)
+    figures = _figures(reference, windows, settings.performance)
+    rule = _Rule.of(settings, len(reference.windows), figures)
+    realised = [figure for figure in figures if figure.part == "realised"]
+    listed = tuple(_series(figure, reference, windows, settings.performance, rule) for figure in realised)
+    findings = (_finding(figure, rule) for figure in figures)
+    return listed, tuple(finding for finding in findings if finding is not None)
 
 
-def _rule(
-    reference: PerformanceReference, followed: Sequence[str], estimates: Sequence[str], settings: MonitorSettings
-) -> DriftRule:
-    """Return the rule for as many figures as are watched together."""
-    watched = [("realised", name) for name in followed]
-    watched += [(kind, name) for kind in ("estimates", "gaps") for name in estimates]
-    bands = [reference.band(kind, name) for kind, name in watched]
-    repeats = [0.0 if band is None else band.repeat for band in bands]
-    return DriftRule.of(settings, windows=len(reference.windows), repeats=repeats)
-
-
-def _followed(name: str, reference: PerformanceReference, settings: PerformanceSettings) -> bool:
-    there = any(series.name == name for series in reference.realised)
-    return there and (name == GAP or not settings.metrics or name in settings.metrics)
+def _figures(
+    reference: PerformanceReference, windows: Mapping[str, WindowPerformance], settings: PerformanceSettings
+) -> list[_Figure]:
+    found = []
+    enough = {name: _enough(window, settings) for name, window in windows.items()}
+    metrics = titled(reference.kind)
+    chosen = [name for name in metrics if not settings.metrics or name in (*settings.metrics, GAP)]
+    there = {part: {series.name for series in getattr(reference, part)} for part in ("realised", "estimates", "gaps")}
+    for name in chosen:
+        values: dict[_Part, dict[str, Value | None]] = {
+            "realised": {key: each.realised.get(name) if enough[key] else None for key, each in windows.items()},
+            # Where labels are known they say more than an estimate.
+            "estimates": {key: None if enough[key] else _estimated(each, name) for key, each in windows.items()},
+            "gaps": {key: each.gaps.get(name) if enough[key] else None for key, each in windows.items()},
+        }
+        found += [
+            _Figure(part, metrics[name], reference.band(part, name), given)
+            for part, given in values.items()
+            if name in there[part]
+        ]
+    return found
 
 
 def _enough(window: WindowPerformance, settings: PerformanceSettings) -> bool:
     return window.coverage >= settings.minimum_coverage and window.labelled >= settings.minimum_rows
 
 
-def _judged_value(window: WindowPerformance, name: str, settings: PerformanceSettings) -> Value | None:
-    return window.realised.get(name) if _enough(window, settings) else None
-
-
-def _tails(name: str, band: ValueBand, values: Sequence[Value | None], metric: Metric, level: float) -> _Judged:
-    side = _WORSE[metric.better]
-    return _Judged(name, band, tuple(None if value is None else band.tail(value, side) for value in values), level)
+def _estimated(window: WindowPerformance, name: str) -> Value | None:
+    return Value(window.estimated[name], 0.0) if name in window.estimated else None
 
 
 def _series(
-    metric: Metric, reference: PerformanceReference, windows: Mapping[str, WindowPerformance],
-    settings: PerformanceSettings, judged: tuple[_Judged | None, ValueBand | None, float],
+    figure: _Figure, reference: PerformanceReference, windows: Mapping[str, WindowPerformance],
+    settings: PerformanceSettings, rule: _Rule,
 ) -> Performance:  # fmt: skip
-    found, band, level = judged
-    beyond = found.beyond if found else [False] * len(windows)
-    points = [
-        PerformancePoint(
-            name, _range(window.realised.get(metric.name)), _finite(window.estimated.get(metric.name)),
-            round(window.coverage, 4), _enough(window, settings), over,
-        )
-        for (name, window), over in zip(windows.items(), beyond, strict=True)
-    ]  # fmt: skip
-    noise = [window.realised[metric.name].error for window in windows.values() if metric.name in window.realised]
-    typical = sorted(noise)[len(noise) // 2] if noise else 0.0
-    low, high = band.ends(typical, 2 * level) if band else (None, None)
-    value = reference.whole.get(metric.name)
-    return Performance(
-        metric.name, metric.title, metric.better, Range(value, _finite(low), _finite(high)), tuple(points)
-    )
+    metric, tails = figure.metric, figure.tails()
+    points = []
+    for name, window in windows.items():
+        tail = tails[name]
+        points.append(
+            PerformancePoint(
+                name, _range(window.realised.get(metric.name)), _finite(window.estimated.get(metric.name)),
+                round(window.coverage, 4), _enough(window, settings), tail is not None and tail < rule.single.alpha,
+            )
+        )  # fmt: skip
+    noise = sorted(window.realised[metric.name].error for window in windows.values() if metric.name in window.realised)
+    typical = noise[len(noise) // 2] if noise else 0.0
+    low, high = figure.band.ends(typical, 2 * rule.single.alpha) if figure.band else (None, None)
+    expected = Range(reference.whole.get(metric.name), _finite(low), _finite(high))
+    return Performance(metric.name, metric.title, metric.better, expected, tuple(points))
 
 
 def _range(value: Value | None) -> Range:
+    """Return a value with its 95 % interval."""
     if value is None:
         return Range(None)
     wide = 1.96 * value.error
@@ -119,95 +195,43 @@ def _finite(value: float | None) -> float | None:
     return float(f"{value:.6g}") if value is not None and abs(value) < float("inf") else None
 
 
-def _realised_findings(
-    judged: _Judged | None, metric: Metric, names: Sequence[str], values: Sequence[Value | None],
-    reference: PerformanceReference, rule: DriftRule,
-) -> list[Finding]:  # fmt: skip
-    """Return a finding where the alarm of the newest judged windows still holds."""
-    alarm = _alarm(judged, names, rule)
-    if judged is None or alarm is None:
-        return []
-    since, newest, value = alarm[0], alarm[1], values[names.index(alarm[1])]
-    now = 0.0 if value is None else value.value
-    if metric.name == GAP:
-        return [_calibration_finding(now, since, newest, rule)]
-    usual = reference.whole.get(metric.name) or 0.0
-    better = "fell" if metric.better == "higher" else "rose"
-    tail = judged.tails[names.index(newest)] or 0.0
-    what = f"{metric.title} {better} to {now:.3f} in {newest} (reference {usual:.3f}, p = {tail:.2g})"
-    advice = "see whether data quality or drift explain it; if not, train on newer data in a pull request"
-    return [Finding(Kind.PERFORMANCE, metric.name, _graded(Severity.CRITICAL, rule), newest, since, what, advice)]
-
-
-def _calibration_finding(gap: float, since: str, newest: str, rule: DriftRule) -> Finding:
-    direction = "fewer" if gap < 0 else "more"
-    what = f"labels come true {abs(gap):.3f} {direction} than predicted on average in {newest}"
-    advice = "look at the base rate of the labels; where it changed for good, train again, which calibrates anew"
-    return Finding(Kind.CALIBRATION, GAP, _graded(Severity.WARNING, rule), newest, since, what, advice)
-
-
-def _estimate_findings(
-    name: str, reference: PerformanceReference, windows: Mapping[str, WindowPerformance],
-    settings: PerformanceSettings, of: tuple[DriftRule, float],
-) -> list[Finding]:  # fmt: skip
-    """Return a finding where the estimate leaves its band in windows whose labels are not known yet."""
-    rule, level = of
-    band, metric, names = reference.band("estimates", name), titled(reference.kind)[name], list(windows)
-    values = [
-        None if name not in window.estimated or _enough(window, settings) else Value(window.estimated[name], 0.0)
-        for window in windows.values()
-    ]
-    judged = None if band is None else _tails(name, band, values, metric, level)
-    alarm = _alarm(judged, names, rule)
+def _finding(figure: _Figure, rule: _Rule) -> Finding | None:
+    alarm = rule.alarm(figure)
     if alarm is None:
-        return []
-    since, newest = alarm
-    what = (
-        f"{metric.title} is estimated at {windows[newest].estimated[name]:.3f} in {newest}, whose labels are not known "
-        f"yet (reference {reference.whole.get(name) or 0:.3f})"
-    )
-    advice = "the traffic has other rows than the reference: see which columns moved; labels will say whether it holds"
-    severity = _graded(Severity.WARNING, rule)
-    return [Finding(Kind.PERFORMANCE, f"estimated {name}", severity, newest, since, what, advice)]
-
-
-def _gap_findings(
-    name: str, reference: PerformanceReference, windows: Mapping[str, WindowPerformance],
-    settings: PerformanceSettings, of: tuple[DriftRule, float],
-) -> list[Finding]:  # fmt: skip
-    """Return a finding where the realised metric is worse than its estimate on the same rows."""
-    rule, level = of
-    band, metric, names = reference.band("gaps", name), titled(reference.kind)[name], list(windows)
-    values = [window.gaps.get(name) if _enough(window, settings) else None for window in windows.values()]
-    judged = None if band is None else _tails(name, band, values, metric, level)
-    alarm = _alarm(judged, names, rule)
-    if alarm is None:
-        return []
-    since, newest = alarm
-    what = (
-        f"{metric.title} is {abs(windows[newest].gaps[name].value):.3f} worse in {newest} than these rows let expect: "
-        "the same rows have other labels than they used to"
-    )
-    advice = "train on rows from after the change; more rows from before it do not help"
-    return [Finding(Kind.CONCEPT, name, _graded(Severity.WARNING, rule), newest, since, what, advice)]
-
-
-def _alarm(judged: _Judged | None, names: Sequence[str], rule: DriftRule) -> tuple[str, str] | None:
-    """Return since when the alarm of the newest judged window holds, and that window; None without one."""
-    if judged is None:
         return None
-    known = [number for number, tail in enumerate(judged.tails) if tail is not None]
-    beyond = [judged.beyond[number] for number in known]
-    fires = rule.fires(beyond)
-    if not known or not fires[-1]:
-        return None
-    start = len(fires) - 1
-    while start > 0 and fires[start - 1]:
-        start -= 1
-    first = next(number for number in range(max(0, start - AMONG + 1), len(beyond)) if beyond[number])
-    return names[known[first]], names[known[-1]]
+    kind, subject, severity, what, advice = _words(figure, alarm)
+    return Finding(kind, subject, rule.graded(severity), alarm.newest, alarm.since, what, advice)
 
 
-def _graded(severity: Severity, rule: DriftRule) -> Severity:
-    """Return the severity; an alarm of a reference with too few windows is only shown."""
-    return severity if rule.rule != "uncalibrated" else Severity.INFO
+def _words(figure: _Figure, alarm: _Alarm) -> tuple[Kind, str, Severity, str, str]:
+    """Return what a finding of a figure says: kind, subject, severity, what and what to do."""
+    name, title = figure.metric.name, figure.metric.title
+    reference = "" if figure.band is None else f"{figure.band.usual:.3f} is usual, "
+    if figure.part == "gaps":
+        return (
+            Kind.CONCEPT, name, Severity.WARNING,
+            f"{title} is {abs(alarm.value):.3f} worse {alarm.when} than these rows let expect (p = {alarm.tail:.2g}): "
+            "the same rows have other labels than they used to",
+            "train on rows from after the change; more rows from before it do not help",
+        )  # fmt: skip
+    if figure.part == "estimates":
+        return (
+            Kind.PERFORMANCE, f"estimated {name}", Severity.WARNING,
+            f"{title} is estimated at {alarm.value:.3f} {alarm.when}, where labels are not known yet "
+            f"({reference}p = {alarm.tail:.2g})",
+            "the traffic has other rows than the reference: see which columns moved; labels will say whether it holds",
+        )  # fmt: skip
+    if name == GAP:
+        direction = "less" if alarm.value < 0 else "more"
+        return (
+            Kind.CALIBRATION, GAP, Severity.WARNING,
+            f"labels come true {abs(alarm.value):.3f} {direction} often than predicted {alarm.when} "
+            f"(p = {alarm.tail:.2g})",
+            "look at the base rate of the labels; where it changed for good, train again, which calibrates anew",
+        )  # fmt: skip
+    moved = "fell" if figure.metric.better == "higher" else "rose"
+    return (
+        Kind.PERFORMANCE, name, Severity.CRITICAL,
+        f"{title} {moved} to {alarm.value:.3f} {alarm.when} ({reference}p = {alarm.tail:.2g})",
+        "see whether data quality or drift explain it; if not, train on newer data in a pull request",
+    )  # fmt: skip

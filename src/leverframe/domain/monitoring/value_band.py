@@ -32,8 +32,8 @@ class ValueBand:
 
     Shares are compared in log odds and positive figures in logarithms, so that a band never leaves what is possible.
     ``spread`` is by moments: the variance of the values less the mean of their squared errors (DerSimonian and
-    Laird, 1986, with equal weights). ``repeat`` is the correlation of one window with the next, and ``windows`` how
-    many independent ones would tell as much.
+    Laird, 1986, with equal weights). ``repeat`` is the correlation of one window with the next, ``windows`` how
+    many independent ones would tell as much, and ``variance`` that of the values, noise included.
     """
 
     centre: float
@@ -41,6 +41,7 @@ class ValueBand:
     windows: float
     scale: str
     repeat: float = 0.0
+    variance: float = 0.0
 
     @classmethod
     def of(cls, values: Sequence[Value], scale: str) -> ValueBand:
@@ -49,12 +50,17 @@ class ValueBand:
         numbers = np.array([each.value for each in scaled])
         noise = float(np.mean([each.error**2 for each in scaled]))
         spread = math.sqrt(max(0.0, float(numbers.var(ddof=1)) - noise))
-        repeat = _repeat(numbers)
-        return cls(float(numbers.mean()), spread, effective(len(numbers), repeat), scale, repeat)
+        repeat, variance = _repeat(numbers), float(numbers.var(ddof=1))
+        return cls(float(numbers.mean()), spread, effective(len(numbers), repeat), scale, repeat, variance)
+
+    @property
+    def usual(self) -> float:
+        """What a window has on average, on the figure's own scale."""
+        return _unscaled(self.centre, self.scale)
 
     def error(self, noise: float) -> float:
         """Return the standard error of the distance of a window with that noise of its rows."""
-        return math.sqrt(self.spread**2 * (1 + 1 / self.windows) + noise**2)
+        return math.sqrt(self.spread**2 + noise**2 + self.variance / self.windows)
 
     def tail(self, given: Value, side: Side) -> float:
         """Return the probability of a value at least this bad without any change; 1 where it is on the good side."""
@@ -62,9 +68,20 @@ class ValueBand:
         error = self.error(scaled.error)
         if not math.isfinite(scaled.value) or error == 0:
             return 1.0 if not math.isfinite(scaled.value) or scaled.value == self.centre else 0.0
-        ratio = (scaled.value - self.centre) / error
-        low, high = (float(stdtr(self.windows - 1, sign * ratio)) for sign in (1, -1))
-        return {"lower": low, "higher": high, "both": min(1.0, 2 * min(low, high))}[side]
+        return self._chance((scaled.value - self.centre) / error, side)
+
+    def tail_of_mean(self, given: Sequence[Value], side: Side) -> float:
+        """Return the probability of windows that are this bad on average without any change; at least one window."""
+        scaled = [_scaled(each, self.scale) for each in given]
+        mean = float(np.mean([each.value for each in scaled]))
+        noise = float(np.mean([each.error**2 for each in scaled])) / len(scaled)
+        # Rows are independent: what one window tells of the next is all in what windows vary by beyond them.
+        persistence = min(_MOST, self.repeat * self.variance / self.spread**2) if self.spread else 0.0
+        between = self.spread**2 / effective(len(scaled), persistence)
+        error = math.sqrt(between + noise + self.variance / self.windows)
+        if error == 0 or not math.isfinite(mean):
+            return 1.0 if not math.isfinite(mean) or mean == self.centre else 0.0
+        return self._chance((mean - self.centre) / error, side)
 
     def ends(self, noise: float, alpha: float) -> tuple[float, float]:
         """Return between which values a window stays with probability 1 - ``alpha``, given the noise of its rows.
@@ -76,6 +93,10 @@ class ValueBand:
             _scaled(Value(middle, noise), self.scale).error
         )
         return _unscaled(self.centre - wide, self.scale), _unscaled(self.centre + wide, self.scale)
+
+    def _chance(self, ratio: float, side: Side) -> float:
+        low, high = (float(stdtr(self.windows - 1, sign * ratio)) for sign in (1, -1))
+        return {"lower": low, "higher": high, "both": min(1.0, 2 * min(low, high))}[side]
 
 
 def _repeat(values: Floats) -> float:
