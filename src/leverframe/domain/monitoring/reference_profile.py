@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from leverframe.domain.monitoring.band import Distance, noise_of
+from leverframe.domain.monitoring.band import Distance, Noise
 from leverframe.domain.monitoring.batch import Ints, Values
 from leverframe.domain.monitoring.binning import Binning, Counts
 from leverframe.domain.monitoring.dependence import persistences
@@ -50,7 +50,7 @@ class ProfiledColumn:
 
     ``pools`` have a tuple of counts a season, in the order of ``ReferenceProfile.seasons``. ``statistics`` are None
     where a window has too few rows; ``missing`` and ``new`` are rows, ``means`` those of the numbers, for the
-    prediction only. ``noise`` is that of ``band.noise_of``, ``persistence`` the correlation of one window with the
+    prediction only. ``persistence`` is the correlation of one window with the
     next beyond the noise of rows.
     """
 
@@ -62,7 +62,7 @@ class ProfiledColumn:
     missing: tuple[int, ...]
     new: tuple[int, ...]
     means: tuple[float | None, ...]
-    noise: float
+    noise: Noise
     persistence: float = 0.0
 
     @cached_property
@@ -171,7 +171,7 @@ def _column(
         tuple(window.rows - each.known for window, each in zip(windows, counts, strict=True)),
         tuple(each.new for each in counts),
         tuple(_mean(each) for each in counts) if role == "prediction" else (),
-        noise_of(bins.sum(axis=0), ordered=binning.ordered),
+        Noise.of(bins.sum(axis=0), ordered=binning.ordered),
     )
 
 
