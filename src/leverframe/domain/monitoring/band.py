@@ -96,13 +96,13 @@ class Band:
         noise: Noise,
         persistence: float = 0.0,
         *,
-        seasons: int = 1,
+        stride: int = 1,
         ahead: bool = True,
     ) -> Band:
         """Return the band of at least two distances of windows of the reference from the others of their season.
 
         ``persistence`` is the correlation of one window with the next beyond ``noise``. A window of the reference
-        itself is judged without ``ahead``.
+        itself is judged without ``ahead``, and ``stride`` windows lie from one to the next of its season.
         """
         many = len(distances)
         squares = np.array([each.value**2 for each in distances])
@@ -120,7 +120,7 @@ class Band:
             float(roots.std(ddof=1)),
             many,
             persistence * between / (between + usual) if between else 0.0,
-            inflation(max(3, many // seasons), persistence**seasons) if ahead else 1.0,
+            inflation(max(3, many // stride), persistence**stride) if ahead else 1.0,
         )
 
     def p(self, given: Distance) -> float:

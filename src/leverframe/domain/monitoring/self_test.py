@@ -62,4 +62,4 @@ def _band(
 ) -> Band | None:
     if len(distances) < _LEAST:
         return None
-    return Band.of(distances, column.noise, column.persistence, seasons=len(profile.seasons), ahead=ahead)
+    return Band.of(distances, column.noise, column.persistence, stride=profile.stride, ahead=ahead)
