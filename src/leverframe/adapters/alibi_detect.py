@@ -44,7 +44,7 @@ class AlibiDetectEngine:
             if pair.reference.any() and pair.window.any():
                 alike.setdefault((pair.ordered, *_sizes(pair)), []).append(number)
         with _quiet():
-            detector = _tabular() if alike else None
+            detector = tabular_drift() if alike else None
             for (_, *sizes), numbers in alike.items():
                 found[numbers] = _computed(detector, [pairs[number] for number in numbers], sizes)
         return found
@@ -83,7 +83,8 @@ def _codes(counts: Ints, size: int, *, ordered: bool) -> Ints:
     return found if ordered else np.concatenate([found, [len(counts)]])
 
 
-def _tabular() -> Any:
+def tabular_drift() -> Any:
+    """Return the class `TabularDrift`; raises ``InstallationError`` where alibi-detect is not installed."""
     try:
         from alibi_detect.cd import TabularDrift  # noqa: PLC0415 - takes seconds and has a licence of its own
     except ImportError as error:

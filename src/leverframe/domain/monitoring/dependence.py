@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import gammaincinv, ndtr, stdtrit
 
 from leverframe.domain.monitoring.batch import Floats, Ints
 
 _MOST = 0.95
 _STEPS = 20
+_ENDS = np.concatenate([[0.0], np.geomspace(1e-4, 0.1, 10), np.linspace(0.2, 1.0, 9)])
+_SCALES, _WEIGHTS = (_ENDS[1:] + _ENDS[:-1]) / 2, np.diff(_ENDS)  # quantiles of the scale, finer where it is small
+_GRID = np.linspace(0, 5, 60)
 _OWN = 20  # windows at which a column's own correlation counts as much as that of all columns
 
 
@@ -79,13 +83,19 @@ def inflation(windows: int, correlation: float) -> float:
     return max(1.0, (1 + (1 + (windows - 1) * mean) / windows) / max(0.1, within))
 
 
-def again(p: float, correlation: float) -> float:
-    """Return the chance that a window is beyond a level if one with that correlation is, for two-sided normal ones."""
-    if correlation <= 0:
-        return p
-    level = -float(ndtri(p / 2))
-    grid = np.linspace(level, level + 6, 200)
+@cache
+def again(p: float, correlation: float, freedom: float) -> float:
+    """Return the chance that a window is beyond a level of chance ``p``, where one with that correlation is.
+
+    Both are t variables on ``freedom`` degrees that share their scale: where the reference looks steadier than it is,
+    every window is beyond more often.
+    """
+    level = -float(stdtrit(freedom, p / 2))
+    scale = np.sqrt(gammaincinv(freedom / 2, _SCALES) * 2 / freedom)
+    start = level * scale[:, None]
+    grid = start + _GRID
     density = np.exp(-(grid**2) / 2)
     root = math.sqrt(1 - correlation**2)
-    other = ndtr((correlation * grid - level) / root) + ndtr((-correlation * grid - level) / root)
-    return float((density * other).sum() / density.sum())
+    other = ndtr((correlation * grid - start) / root) + ndtr((-correlation * grid - start) / root)
+    weight = _WEIGHTS[:, None] * density
+    return float((weight * other).sum() / weight.sum())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from leverframe.domain.monitoring.band import Band
 from leverframe.domain.monitoring.dependence import again
 from leverframe.domain.monitoring.monitor_result import Rule
 from leverframe.settings.monitor import MonitorSettings, Window
 
 MANY, FEW = 20, 7  # windows of the reference from which two of three are asked for, and one is judged at all
 PER_MONTH: dict[Window, float] = {"hour": 720, "day": 30, "week": 30 / 7, "month": 1}
-_STEPS = 40
+_STEPS = 16
 AMONG = 3  # windows of which two must be beyond
 
 
@@ -28,11 +30,12 @@ class DriftRule:
     smallest: float
 
     @classmethod
-    def of(cls, settings: MonitorSettings, *, windows: int, repeats: Sequence[float]) -> DriftRule:
-        """Return the rule for a reference of that many windows; ``repeats`` has the ``Band.repeat`` of each column."""
-        columns, a_month = max(1, len(repeats)), PER_MONTH[settings.window]
+    def of(cls, settings: MonitorSettings, bands: Sequence[Band]) -> DriftRule:
+        """Return the rule for columns with these bands; the fewest windows of any of them count."""
+        columns, a_month = max(1, len(bands)), PER_MONTH[settings.window]
+        windows = min((band.windows for band in bands), default=0)
         if windows >= MANY:
-            return cls("K", _level(settings.false_alarms_per_month, a_month, repeats), settings.smallest_effect)
+            return cls("K", _level(settings.false_alarms_per_month, a_month, bands), settings.smallest_effect)
         alpha = settings.false_alarms_per_month / (a_month * columns)
         return cls("L" if windows >= FEW else "uncalibrated", alpha, settings.smallest_effect)
 
@@ -47,20 +50,22 @@ class DriftRule:
         return [sum(beyond[max(0, at - AMONG + 1) : at + 1]) > 1 for at in range(len(beyond))]
 
 
-def _level(a_month: float, windows: float, repeats: Sequence[float]) -> float:
-    """Return the level at which two of three windows are beyond in at most the share ``a_month`` of months.
+def _level(share: float, windows: float, bands: Sequence[Band]) -> float:
+    """Return the level at which two of three windows are beyond in at most that share of months.
 
     Never above that share over the number of columns, which leaves room for what is estimated.
     """
-    low, high = 1e-9, a_month / max(1, len(repeats))
-    if _alarms(high, windows, repeats) <= a_month:
+    kinds = Counter((round(band.repeat, 1), round(band.freedom)) for band in bands)
+    low, high = 1e-9, share / max(1, len(bands))
+    if _alarms(high, windows, kinds) <= share:
         return high
     for _ in range(_STEPS):
         middle = math.sqrt(low * high)
-        low, high = (middle, high) if _alarms(middle, windows, repeats) <= a_month else (low, middle)
+        low, high = (middle, high) if _alarms(middle, windows, kinds) <= share else (low, middle)
     return low
 
 
-def _alarms(level: float, windows: float, repeats: Sequence[float]) -> float:
+def _alarms(level: float, windows: float, kinds: Mapping[tuple[float, int], int]) -> float:
     """Return how many alarms a month without a change has on average."""
-    return sum(windows * level * (again(level, each) + again(level, each**2)) for each in repeats)
+    each = (many * (again(level, r, freedom) + again(level, r**2, freedom)) for (r, freedom), many in kinds.items())
+    return windows * level * sum(each)

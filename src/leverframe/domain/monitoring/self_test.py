@@ -14,10 +14,8 @@ _LEAST = 3  # distances from which there is a band
 
 def rule_of(profile: ReferenceProfile, settings: MonitorSettings) -> DriftRule:
     """Return the rule that the reference allows for."""
-    tested = [each for each in profile.columns if each.column.kind != "text"]
-    windows = min((sum(value is not None for value in each.statistics) for each in tested), default=0)
-    bands = [column_band(profile, each) for each in tested]
-    return DriftRule.of(settings, windows=windows, repeats=[0.0 if each is None else each.repeat for each in bands])
+    bands = [column_band(profile, each) for each in profile.columns if each.column.kind != "text"]
+    return DriftRule.of(settings, [band for band in bands if band is not None])
 
 
 def column_band(profile: ReferenceProfile, column: ProfiledColumn) -> Band | None:
