@@ -42,6 +42,7 @@ def log_files(
     folder that is gone afterwards. Raises ``SourceError`` where there is nothing, and
     for more than ``limit`` bytes to fetch.
     """
+    source = source.removeprefix("file://")
     base, pattern = split_pattern(source)
 
     def wanted(name: str) -> bool:
