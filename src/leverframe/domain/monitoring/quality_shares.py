@@ -1,13 +1,15 @@
 """When a share of rows is too large: by what the windows of the reference vary, and never by chance of few rows.
 
 Two tests must agree. The exact binomial one knows how few rows there are; the band of the reference, as for drift,
-knows by how much windows differ of themselves. A share at or below the floor, or below that of the reference, is none.
+knows by how much windows differ of themselves. A share that the floor allows, or that a window of the reference had,
+is never too large, so that none of many windows alike is, whatever their distribution.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from scipy.special import bdtrc
 
@@ -29,10 +31,14 @@ class Share:
 
 @dataclass(frozen=True)
 class ShareRule:
-    """What share is usual: ``pool`` of the whole reference, and the ``band`` of its windows; None with too few."""
+    """What share is usual: ``pool`` of the whole reference, and the ``band`` of its windows; None with too few.
+
+    ``most`` is the largest share of a window that is no smaller than half of a usual one.
+    """
 
     pool: Share
     band: Band | None
+    most: float
     alpha: float
     floor: float
 
@@ -44,11 +50,13 @@ class ShareRule:
         judged = [each for each in distances if each is not None]
         noise = _expected(pool) * (1 - _expected(pool))
         varies = len(judged) > 1 and any(each.value for each in judged)
-        return cls(pool, Band.of(judged, noise) if varies else None, alpha, floor)
+        usual = median([each.rows for each in windows if each.rows] or [0])
+        most = max((each.value for each in windows if 2 * each.rows >= usual), default=0.0)
+        return cls(pool, Band.of(judged, noise) if varies else None, most, alpha, floor)
 
     def exceeded(self, given: Share) -> bool:
         """Tell whether a share is too large."""
-        if given.value <= self.floor or given.value <= self.pool.value:
+        if given.value <= max(self.floor, self.pool.value, self.most):
             return False
         if at_least(given, _expected(self.pool)) >= self.alpha:
             return False

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,40 +16,14 @@ from numpy.typing import NDArray
 from leverframe.domain.features.online import microseconds_of
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.monitoring.batch import NO_TIME, Batch, Ints, Levels, Numbers, Values
+from leverframe.domain.monitoring.binning import SHARED, Binning, Counts
 from leverframe.domain.monitoring.log_histogram import LogHistogram
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
 from leverframe.domain.monitoring.score_histogram import BINS, certainty, score_counts
 from leverframe.domain.partition import Partition
 
-SHARED = 10  # rows from which a level may be named
 _SHOWN, _KEPT = 5, 2000  # new levels that are named, and that are counted one by one
 _HOUR = 3.6e9  # microseconds
-
-
-class Counted(Protocol):
-    """Rows of a column in bins; ``new`` of them have a value that the reference does not name."""
-
-    @property
-    def bins(self) -> Ints:
-        """The rows in each bin."""
-
-    @property
-    def new(self) -> int:
-        """The rows with a value that is new."""
-
-    def __add__(self, other: Any) -> Any:
-        """Return both together."""
-
-
-class Bins(Protocol):
-    """How the values of a column are counted; ``names`` are the levels of the reference."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The levels that the reference names."""
-
-    def counts(self, values: Values) -> Counted:
-        """Return the rows in each bin."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +60,7 @@ class ColumnSummary:
     total: float = 0.0
     minimum: float = np.inf
     maximum: float = -np.inf
-    counts: Counted | None = None
+    counts: Counts | None = None
     new_levels: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -105,7 +78,7 @@ class ColumnSummary:
         shared = [(level, rows) for level, rows in self.new_levels.items() if rows >= SHARED]
         return tuple(sorted(shared, key=lambda each: (-each[1], each[0]))[:_SHOWN])
 
-    def add(self, values: Values, column: MonitoredColumn | None, bins: Bins | None) -> None:
+    def add(self, values: Values, column: MonitoredColumn | None, bins: Binning | None) -> None:
         """Take in the values of a column; ``column`` says what is possible."""
         if isinstance(values, Numbers):
             self._add_numbers(values, column)
@@ -142,7 +115,7 @@ class ColumnSummary:
             if self.minimum < least or self.maximum > most:
                 self.outside += int(((known < least) | (known > most)).sum())
 
-    def _add_levels(self, values: Levels, column: MonitoredColumn | None, bins: Bins | None) -> None:
+    def _add_levels(self, values: Levels, column: MonitoredColumn | None, bins: Binning | None) -> None:
         self.rows += len(values.codes)
         known = values.codes[values.codes >= 0]
         self.missing += len(values.codes) - len(known)
@@ -287,8 +260,8 @@ class SummarySetting:
 
     columns: tuple[MonitoredColumn, ...]
     now: datetime
-    bins: Mapping[str, Bins] = field(default_factory=dict)
-    prediction: Bins | None = None
+    bins: Mapping[str, Binning] = field(default_factory=dict)
+    prediction: Binning | None = None
     classes: tuple[str, ...] = ()
     kind: LabelKind = "binary"
 
