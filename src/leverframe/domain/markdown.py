@@ -17,7 +17,7 @@ def code(text: str, limit: int) -> str:
     whole, hidden = (text[: told.start()], int(told[1])) if told else (text, 0)
     if not whole.strip():
         return f"({len(whole):,} blanks)" if whole else "(empty)"
-    shown = [_visible(each) for each in whole[:limit]]
+    shown = [visible(each) for each in whole[:limit]]
     fenced = not {"`", "|"} & set(shown)
     pieces = shown if fenced else [_entity(each) for each in shown]
     while sum(len(piece.encode()) for piece in pieces) > limit:
@@ -29,7 +29,7 @@ def code(text: str, limit: int) -> str:
 
 def plain(text: str, limit: int) -> str:
     """Return a sentence as text of at most ``limit`` bytes; values from data form no markup."""
-    pieces = [each if each in "%;.'" else _entity(each) for each in map(_visible, text[:limit].replace("`", "'"))]
+    pieces = [each if each in "%;.'" else _entity(each) for each in map(visible, text[:limit].replace("`", "'"))]
     while sum(len(piece.encode()) for piece in pieces) > limit:
         pieces.pop()
     return "".join(pieces).replace("www.", "www&#46;") + ("…" if len(pieces) < len(text) else "")
@@ -43,7 +43,7 @@ def sentence(text: str) -> str:
     )
 
 
-def _visible(character: str) -> str:
+def visible(character: str) -> str:
     """Return a visible character: no line break, control character or change of direction."""
     category = unicodedata.category(character)
     if character in "\n\r" or category in ("Zl", "Zp"):

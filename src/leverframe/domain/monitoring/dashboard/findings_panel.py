@@ -1,0 +1,61 @@
+"""What is wrong and what to do, worst first; what another finding explains is folded under it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, link, section, sentence, table, text
+from leverframe.domain.monitoring.finding import Finding
+from leverframe.domain.monitoring.monitor_result import OpenAlert
+from leverframe.domain.monitoring.monitor_words import KINDS, WORDS, Cause, State, causes, stamp
+
+
+def findings_panel(findings: Sequence[Finding], most: int, limit: int) -> str:
+    """Return the list of findings, at most ``most``, each sentence of at most about ``limit`` bytes."""
+    listed = causes(findings)
+    if not listed:
+        return ""
+    shown = "".join(_cause(cause, most, limit) for cause in listed[:most])
+    rest = left_out(len(listed) - most, "findings")
+    return section("findings", "Findings", f'<ol class="findings">{shown}</ol>{rest}')
+
+
+def _cause(cause: Cause, most: int, limit: int) -> str:
+    finding = cause.finding
+    folded = ""
+    if cause.explains:
+        inner = "".join(f"<li>{_head(each)} {sentence(each.what, limit)}</li>" for each in cause.explains[:most])
+        rest = len(cause.explains) - most
+        more = f"<li>and {rest:,} more</li>" if rest > 0 else ""
+        title = f"explains {len(cause.explains)} more finding{'s' if len(cause.explains) > 1 else ''}"
+        folded = f"<details><summary>{title}</summary><ul>{inner}{more}</ul></details>"
+    return (
+        f'<li class="{finding.severity.value}">{_head(finding)}<p>{sentence(finding.what, limit)}</p>'
+        f'<p class="next"><b>Do:</b> {sentence(finding.next, limit)}</p>{folded}</li>'
+    )
+
+
+def _head(finding: Finding) -> str:
+    state: State = finding.severity.value
+    since = text(finding.since, 30)
+    when = f"since {since}" if finding.since != finding.window else f"in {since}"
+    return f'<span class="kind">{icon(state)}<b>{WORDS[state]}</b> · {KINDS[finding.kind]} · {when}</span>'
+
+
+def alerts_panel(alerts: Sequence[OpenAlert], most: int) -> str:
+    """Return the alerts and pull requests that are open on the forge."""
+    if not alerts:
+        return ""
+    rows = [
+        [
+            link(alert.url, text(alert.title, 160) or "(no title)"),
+            "pull request" if "/pull/" in alert.url else "issue",
+            f"{icon(alert.severity.value)} {WORDS[alert.severity.value]}",
+            text(stamp(alert.since), 40),
+            f"until {text(alert.snoozed_until, 20)}" if alert.snoozed_until else "-",
+        ]
+        for alert in alerts[:most]
+    ]
+    heads = ["title", "what", "severity", "open since", "snoozed"]
+    shown = table(heads, rows, "open alerts") + left_out(len(alerts) - most, "alerts")
+    return section("alerts", "Open alerts and pull requests", shown)

@@ -1,0 +1,63 @@
+"""What earlier runs found in windows that this run no longer looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leverframe.domain.monitoring.dashboard.cell_grid import GridCell, GridRow, cell_grid
+from leverframe.domain.monitoring.dashboard.html_text import card, cards, section, text
+from leverframe.domain.monitoring.dashboard.window_axis import WindowAxis
+from leverframe.domain.monitoring.dashboard.window_chart import Line, WindowChart, window_chart
+from leverframe.domain.monitoring.finding import RANK, Severity
+from leverframe.domain.monitoring.history import HistoryLine
+from leverframe.domain.monitoring.monitor_result import Monitored
+from leverframe.domain.monitoring.monitor_words import figure
+
+_METRICS = 2  # that are drawn
+
+
+def history_panel(monitored: Monitored, history: Sequence[HistoryLine], most: int) -> str:
+    """Return the last ``most`` windows of this model and environment: a strip of findings, and what was realised."""
+    own = [line for line in history if (line.model, line.environment) == (monitored.model, monitored.environment)]
+    names = list(dict.fromkeys(line.window for line in sorted(own, key=lambda line: line.start)))[-most:]
+    if len(names) <= len(monitored.windows):
+        return ""
+    axis = WindowAxis(tuple(names))
+    traffic = {line.window: line for line in own if line.part == "traffic"}
+    realised = {line.window: line for line in own if line.part == "performance"}
+    cells = [_cell([line for line in (traffic.get(each), realised.get(each)) if line]) for each in names]
+    strip = cell_grid([GridRow("findings", cells)], axis, f"findings in {len(names)} windows")
+    charts = [
+        _chart("rows", [float(traffic[each].rows) if each in traffic else None for each in names], axis, bars=True)
+    ]
+    for series in monitored.performance[:_METRICS]:
+        values = [realised[each].metrics.get(series.metric) if each in realised else None for each in names]
+        if any(value is not None for value in values):
+            charts.append(_chart(text(series.title, 60), values, axis, bars=False))
+    words = f"<p>{len(names):,} windows, each as it was judged then.</p>"
+    return section("history", "Longer view", words + strip + cards(charts))
+
+
+def _cell(lines: Sequence[HistoryLine]) -> GridCell:
+    found = {key: Severity(value) for line in lines for key, value in line.findings.items() if value in set(Severity)}
+    if not found:
+        return GridCell("ok", "no finding", calm=True)
+    worst = max(found.values(), key=RANK.__getitem__)
+    named = ", ".join(text(key, 40) for key in list(found)[:3])
+    mark = {Severity.WARNING: "dot", Severity.CRITICAL: "cross"}.get(worst, "")
+    return GridCell(
+        worst.value, f"{worst.value}: {named}{f' and {len(found) - 3} more' if len(found) > 3 else ''}", mark
+    )
+
+
+def _chart(title: str, values: Sequence[float | None], axis: WindowAxis, *, bars: bool) -> str:
+    newest = next((value for value in reversed(values) if value is not None), None)
+    line = [Line("c1", values)]
+    chart = WindowChart(
+        f"{title} in {len(axis)} windows, newest {figure(newest)}",
+        figure,
+        () if bars else line,
+        line if bars else (),
+        zero=bars,
+    )
+    return card(title, f"newest {figure(newest)}", window_chart(chart, axis))

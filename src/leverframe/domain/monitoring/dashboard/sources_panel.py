@@ -1,0 +1,50 @@
+"""What the features come from: upstream tables with their contracts, and features that were recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, name, sentence, table
+from leverframe.domain.monitoring.monitor_result import Skew, TableFacts
+from leverframe.domain.monitoring.monitor_words import State, figure, percent
+
+_NAMED = 4  # checks or features that a row names
+_STATES: dict[str, State] = {"passed": "ok", "failed": "critical", "skipped": "unknown"}
+
+
+def tables_table(tables: Sequence[TableFacts], most: int) -> str:
+    """Return upstream tables with the verdict of their contracts and what is built from them."""
+    if not tables:
+        return "<p>No contract report of an upstream table was found.</p>"
+    rows = []
+    for facts in tables[:most]:
+        state = "warning" if facts.warned and facts.verdict == "passed" else _STATES[facts.verdict]
+        broken = _some([sentence(check, 200) for check in (*facts.failed, *facts.warned)])
+        built = _some([name(feature, 40) for feature in facts.features])
+        rows.append([
+            name(facts.table, 60), name(facts.partition, 24), f"{icon(state)} {facts.verdict}", broken or "-",
+            f"{facts.rows:,}", built or "none",
+        ])  # fmt: skip
+    heads = ["table", "partition", "contract", "violated", "#rows", "features built from it"]
+    return table(heads, rows, "upstream tables") + left_out(len(tables) - most, "tables")
+
+
+def skew_table(skew: Sequence[Skew], most: int) -> str:
+    """Return the features that were recomputed for logged requests; those that differ first."""
+    if not skew:
+        return ""
+    ordered = sorted(skew, key=lambda each: -(each.different / each.rows if each.rows else 0))
+    rows = [
+        [
+            name(each.feature, 60), f"{each.rows:,}", f"{each.different:,}",
+            percent(each.different / each.rows if each.rows else None), figure(each.largest),
+        ]
+        for each in ordered[:most]
+    ]  # fmt: skip
+    heads = ["feature", "#recomputed", "#differ", "#share", "#largest difference"]
+    return table(heads, rows, "training-serving skew") + left_out(len(skew) - most, "features")
+
+
+def _some(parts: Sequence[str]) -> str:
+    more = f" and {len(parts) - _NAMED:,} more" if len(parts) > _NAMED else ""
+    return ", ".join(parts[:_NAMED]) + more
