@@ -57,7 +57,7 @@ _DETAILS = (
 
 
 def page(monitored: Monitored, history: Sequence[HistoryLine] = ()) -> str:
-    """Return the dashboard of a run, the same bytes for the same input; ``history`` is that of this and earlier runs."""
+    """Return the dashboard of a run, the same bytes for the same input; ``history`` are lines of any runs."""
     for detail in _DETAILS:
         whole = _page(monitored, history, detail)
         if len(whole.encode()) <= LIMIT:
