@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from leverframe.domain.monitoring.finding import DRIFT, QUALITY, RANK, Finding, Kind, Severity
-from leverframe.domain.monitoring.monitor_result import Monitored
+from leverframe.domain.monitoring.monitor_result import ColumnFacts, Monitored
 from leverframe.domain.verdict import Skipped
 
 State = Literal["ok", "info", "warning", "critical", "unknown"]
@@ -96,22 +96,34 @@ _NAMED = {Severity.CRITICAL: "critical finding", Severity.WARNING: "warning", Se
 def areas(monitored: Monitored) -> list[Area]:
     """Return the state of data, drift, performance, server and tables, each with what was looked at."""
     windows = f"{len(monitored.windows):,} window{_s(len(monitored.windows))}"
-    columns = f"{len(monitored.columns):,} column{_s(len(monitored.columns))}"
+    calm = sum(window.quality is None for window in monitored.windows)
+    inside = sum(not _beyond(column) for column in monitored.columns)
     judged = sum(any(series.points[number].judged for series in monitored.performance if number < len(series.points))
                  for number in range(len(monitored.windows)))  # fmt: skip
-    drift = f"{columns} within their bands" if monitored.rule.rule != "uncalibrated" else "shown, but not judged"
+    calibrated = monitored.rule.rule != "uncalibrated"
+    drift = (
+        f"{inside:,} of {len(monitored.columns):,} columns within their bands"
+        if calibrated
+        else "shown, but not judged"
+    )
     passed = sum(table.verdict == "passed" for table in monitored.tables)
     requests = sum(window.requests for window in monitored.windows)
     return [
-        _area(monitored, "Data quality", QUALITY - {Kind.TABLE}, f"{windows} without a finding" if requests else ""),
+        _area(monitored, "Data quality", QUALITY - {Kind.TABLE},
+              f"{calm:,} of {windows} without a finding" if requests else ""),
         _area(monitored, "Drift", DRIFT, drift if monitored.columns and requests else "",
-              known=monitored.rule.rule != "uncalibrated"),
+              known=calibrated),
         _area(monitored, "Performance", {Kind.PERFORMANCE, Kind.CALIBRATION, Kind.CONCEPT},
               f"{judged:,} of {windows} judged" if monitored.performance else "", known=judged > 0),
         _area(monitored, "Server", {Kind.SERVER}, f"{requests:,} requests" if requests else ""),
         _area(monitored, "Upstream tables", {Kind.TABLE},
               f"{passed:,} of {len(monitored.tables):,} passed" if monitored.tables else "", known=passed > 0),
     ]  # fmt: skip
+
+
+def _beyond(column: ColumnFacts) -> bool:
+    """Tell whether a column is beyond its band in the newest window in which it was compared."""
+    return next((cell.beyond for cell in reversed(column.cells) if cell.statistic is not None), False)
 
 
 def _area(
