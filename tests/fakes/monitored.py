@@ -43,6 +43,7 @@ HOSTILE = (
     "`code` | pipe\nline\r\n# head",
     "\x00\x07\x1b[31mred\x1b[0m",
     "W" * 400, "{{ template }} ${dollar} %s %(x)s {0}", "javascript:alert(1)", "@media{}*{display:none}", "",
+    "https://e.x/\"onmouseover=\"alert(1)", "https://e.x/)[a](javascript:alert(1)",
 )  # fmt: skip
 
 
@@ -185,32 +186,35 @@ def first_run() -> Monitored:
     )  # fmt: skip
 
 
-def hostile() -> Monitored:
-    """Every text that comes from data or names tries to be something else."""
-    base = quiet(12, HOSTILE)
-    base = _moved(base, {HOSTILE[0]: 3.0, HOSTILE[10]: 2.0}, 4)
+def hostile(texts: tuple[str, ...] = HOSTILE) -> Monitored:
+    """Every text that comes from data or names tries to be something else; there are at least 12 of them."""
+    base = quiet(12, texts)
+    base = _moved(base, {texts[0]: 3.0, texts[10]: 2.0}, 4)
     drifted = (
         Finding(Kind.DRIFT, name, Severity.WARNING, "2013-12-30", "2013-12-27",
                 f"`{name}` drifted: {name}", f"fix `{name}`, {name}")
-        for name in HOSTILE
+        for name in texts
     )  # fmt: skip
-    explained = Finding(Kind.NEW_CATEGORY, HOSTILE[0], Severity.CRITICAL, *HOSTILE[1:5], f"drift:{HOSTILE[0]}")
+    window, since, what, following = texts[1:5]
+    cause = f"drift:{texts[0]}"
+    explained = Finding(Kind.NEW_CATEGORY, texts[0], Severity.CRITICAL, window, since, what, following, cause)
     findings = (*drifted, explained)
     windows = tuple(
-        replace(window, missed={HOSTILE[0]: 0.9, HOSTILE[5]: 0.8}, releases=(HOSTILE[1],)) for window in base.windows
+        replace(window, missed={texts[0]: 0.9, texts[5]: 0.8}, releases=(texts[1],)) for window in base.windows
     )
-    histogram = Histogram(HOSTILE, tuple(1 / 15 for _ in HOSTILE), tuple(number / 105 for number in range(15)))
+    count = len(texts)
+    histogram = Histogram(texts, (1 / count,) * count, tuple(number / 105 for number in range(count)))
     columns = tuple(
         replace(column, histogram=histogram) if number % 2 else column for number, column in enumerate(base.columns)
     )
     return replace(
-        base, model=HOSTILE[0], environment=HOSTILE[1], findings=findings, windows=windows, columns=columns,
-        tables=tuple(TableFacts(name, name, "failed", (name,), (name,), 3, (name, name)) for name in HOSTILE),
-        skew=tuple(Skew(name, 5, 2, None) for name in HOSTILE),
-        releases=tuple(ReleaseMarker(base.releases[1].at, name, name, name) for name in HOSTILE),
-        alerts=tuple(OpenAlert(name, name, Severity.WARNING, name, name, name) for name in HOSTILE),
-        provenance=Provenance(*HOSTILE[:7]), notes=HOSTILE,
-        performance=tuple(replace(series, title=HOSTILE[0]) for series in base.performance),
+        base, model=texts[0], environment=texts[1], findings=findings, windows=windows, columns=columns,
+        tables=tuple(TableFacts(name, name, "failed", (name,), (name,), 3, (name, name)) for name in texts),
+        skew=tuple(Skew(name, 5, 2, None) for name in texts),
+        releases=tuple(ReleaseMarker(base.releases[1].at, name, name, name) for name in texts),
+        alerts=tuple(OpenAlert(name, name, Severity.WARNING, name, name, name) for name in texts),
+        provenance=Provenance(*texts[:7]), notes=texts,
+        performance=tuple(replace(series, title=texts[0]) for series in base.performance),
     )  # fmt: skip
 
 

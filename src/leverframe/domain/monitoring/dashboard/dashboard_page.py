@@ -32,7 +32,11 @@ LIMIT = 150_000  # bytes
 
 @dataclass(frozen=True)
 class _Detail:
-    """How much is shown of each kind; ``tips`` tells whether charts have a text a window for the pointer."""
+    """How much is shown of each kind.
+
+    ``tips`` tells whether charts have a text a window for the pointer, ``told`` how many metrics have one, and
+    ``merged`` whether cells of the heat map that look the same share one.
+    """
 
     windows: int
     map_rows: int
@@ -42,17 +46,19 @@ class _Detail:
     findings: int
     words: int
     history: int
+    told: int
     tips: bool
     merged: bool
 
 
 _DETAILS = (
-    _Detail(120, 60, 60, 9, 8, 40, 900, 400, tips=True, merged=False),
-    _Detail(120, 60, 40, 6, 8, 40, 900, 400, tips=False, merged=False),
-    _Detail(90, 40, 20, 6, 6, 20, 600, 180, tips=False, merged=False),
-    _Detail(90, 30, 15, 4, 6, 15, 500, 120, tips=False, merged=True),
-    _Detail(45, 15, 8, 3, 4, 10, 400, 0, tips=False, merged=True),
-    _Detail(20, 8, 5, 2, 3, 6, 300, 0, tips=False, merged=True),
+    _Detail(120, 60, 60, 9, 8, 40, 900, 400, 8, tips=True, merged=False),
+    _Detail(120, 60, 40, 6, 8, 40, 900, 400, 2, tips=True, merged=False),
+    _Detail(120, 60, 40, 6, 8, 40, 900, 400, 0, tips=False, merged=False),
+    _Detail(120, 60, 40, 6, 8, 30, 600, 180, 0, tips=False, merged=True),
+    _Detail(90, 30, 15, 4, 6, 15, 500, 120, 0, tips=False, merged=True),
+    _Detail(45, 15, 8, 3, 4, 10, 400, 0, 0, tips=False, merged=True),
+    _Detail(20, 8, 5, 2, 3, 6, 300, 0, 0, tips=False, merged=True),
 )
 
 
@@ -110,7 +116,7 @@ def _nothing(monitored: Monitored) -> str:
 
 
 def _performance(monitored: Monitored, axis: WindowAxis, detail: _Detail) -> str:
-    charts = performance_charts(monitored.performance[: detail.metrics], axis, tips=detail.tips)
+    charts = performance_charts(monitored.performance[: detail.metrics], axis, told=detail.told)
     if not charts:
         charts = (
             "<p>Neither labels nor estimates: set <code>monitor.labels</code> in leverframe.yaml to see them here.</p>"
@@ -157,8 +163,9 @@ def _left_out(monitored: Monitored, history: Sequence[HistoryLine], detail: _Det
         (len(monitored.performance) - detail.metrics, "metrics"),
     ]
     notes = [f"{count:,} {words} are left out to keep this page small" for count, words in counts if count > 0]
-    if not detail.tips:
-        notes.append("figures of single windows are left out of the charts to keep this page small")
+    if detail.told < min(detail.metrics, len(monitored.performance)):
+        where = "some charts" if detail.tips else "the charts"
+        notes.append(f"figures of single windows are left out of {where} to keep this page small")
     notes = [f"{note}; monitor.json has them" for note in notes]
     if history and not detail.history:
         notes.append("the longer view is left out to keep this page small; history.jsonl has it")

@@ -79,7 +79,7 @@ path.deployed{stroke:var(--soft);stroke-dasharray:2 2;fill:var(--soft)}
 .line.c3,.dot.c3{stroke:var(--c3)}
 .bar.c1{fill:var(--c1);opacity:.75}.odd.c1{fill:var(--critical)}.reference{fill:var(--reference)}
 .line.now{stroke:var(--c2)}
-.hit path{stroke:transparent;pointer-events:stroke}.hit path:hover{stroke:var(--ink);stroke-opacity:.08}
+.hit path{stroke:transparent;stroke-width:1;pointer-events:stroke}.hit path:hover{stroke:var(--ink);stroke-opacity:.08}
 .grid{display:flex;align-items:flex-start}.grid ol{list-style:none;flex:0 1 13rem;min-width:6.5rem;
 padding:18px .6rem 0 0}
 .grid li{height:20px;line-height:20px;font-size:.8125rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}

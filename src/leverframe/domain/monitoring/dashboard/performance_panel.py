@@ -22,9 +22,9 @@ _LEGEND = "".join([
 _DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither": "should not move"}
 
 
-def performance_charts(performance: Sequence[Performance], axis: WindowAxis, *, tips: bool) -> str:
-    """Return a chart for each metric, in order."""
-    return cards([_chart(series, axis, tips) for series in performance], _LEGEND)
+def performance_charts(performance: Sequence[Performance], axis: WindowAxis, *, told: int) -> str:
+    """Return a chart for each metric, in order; the first ``told`` have a text a window for the pointer."""
+    return cards([_chart(series, axis, number < told) for number, series in enumerate(performance)], _LEGEND)
 
 
 def _chart(series: Performance, axis: WindowAxis, tips: bool) -> str:
@@ -50,7 +50,7 @@ def _chart(series: Performance, axis: WindowAxis, tips: bool) -> str:
     chart = WindowChart(
         title=f"{title} by window: {len(known)} of {len(axis)} windows judged, {odd} outside of the band",
         unit=figure, lines=[estimated, realised], expected=[band] * len(axis),
-        tips=[_tip(axis.full(number), point) for number, point in enumerate(points)] if tips else (),
+        tips=[_tip(axis.short(number), point) for number, point in enumerate(points)] if tips else (),
     )  # fmt: skip
     return card(f"{title} <small>{_DIRECTION[series.better]}</small>", said, window_chart(chart, axis))
 
@@ -65,6 +65,6 @@ def _tip(window: str, point: PerformancePoint | None) -> str:
     realised = point.realised
     spread = f" ({_ends(realised.low, realised.high)})" if realised.low is not None else ""
     return (
-        f"{window}: {figure(realised.value)}{spread}, estimated {figure(point.estimated)}, "
-        f"labels {percent(point.coverage)}{'' if point.judged else ', not judged'}"
+        f"{window}: {figure(realised.value)}{spread}, estimated {figure(point.estimated)}"
+        f"{'' if point.judged else f', not judged: labels of {percent(point.coverage)}'}"
     )

@@ -88,10 +88,12 @@ def _figure(shown: _Shown, axis: WindowAxis, tips: bool) -> str:
 
 
 def _tip(shown: _Shown, axis: WindowAxis, number: int) -> str:
+    named = len(shown.lines) > 1  # the title says what a single line is
     values = ", ".join(
-        f"{words} {shown.unit(line.values[number])}" for line, words in zip(shown.lines, shown.names, strict=True)
+        f"{f'{words} ' if named else ''}{shown.unit(line.values[number])}"
+        for line, words in zip(shown.lines, shown.names, strict=True)
     )
-    return f"{axis.full(number)}: {values}"
+    return f"{axis.short(number)}: {values}"
 
 
 def _latency(windows: Sequence[WindowFacts]) -> list[Line]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from leverframe.domain.monitoring.dashboard.inline_svg import (
     Scale,
@@ -69,17 +70,15 @@ def window_chart(chart: WindowChart, axis: WindowAxis) -> str:
         heights = Scale(heights.low, chart.top, BOTTOM, TOP) if chart.top > heights.low else heights
     canvas = _Canvas(axis, heights)
     slot = (RIGHT - LEFT) / max(1, len(axis))
-    hits = "".join(
-        drawn("", f"M{place(canvas.x(number))} {place(TOP)}V{place(BOTTOM)}", tip)
-        for number, tip in enumerate(chart.tips)
-    )
+    hits = "".join(drawn("", f"M{number} 0v1", tip) for number, tip in enumerate(chart.tips))
+    where = f"translate({place(canvas.x(0))} {place(TOP)}) scale({slot:.3f} {place(BOTTOM - TOP)})"
     content = [
         drawn("band", area(canvas.spans(chart.expected))),
         _grid(heights, chart.unit),
         *(drawn(f"bar {line.look}", canvas.bars(line.values)) for line in chart.bars),
         *(shape for line in chart.lines for shape in canvas.line(line)),
         axis.labels(LEFT, RIGHT - LEFT, HEIGHT - 6, 74),
-        f'<g class="hit" stroke-width="{place(slot)}">{hits}</g>' if hits else "",
+        f'<g class="hit" transform="{where}">{hits}</g>' if hits else "",
         *_markers(axis),
     ]
     return picture(WIDTH, HEIGHT, chart.title, "".join(content))
@@ -102,12 +101,15 @@ class _Canvas:
         """Return intervals as places on the picture, the whole slot wide where they are alone."""
         half = (RIGHT - LEFT) / max(1, len(self.axis)) / 2
         found: list[tuple[float, float, float] | None] = []
-        for number, (low, high) in enumerate(ends):
+        first = 0
+        for (low, high), run in groupby(ends):
+            last = first + sum(1 for _ in run) - 1
             bottom, top = self.y(low), self.y(high)
             if bottom is None or top is None:
                 found.append(None)
             else:
-                found += [(self.x(number) - half, bottom, top), (self.x(number) + half, bottom, top)]
+                found += [(self.x(first) - half, bottom, top), (self.x(last) + half, bottom, top)]
+            first = last + 1
         return found
 
     def bars(self, values: Values) -> str:

@@ -1,0 +1,344 @@
+"""The dashboard: small, safe, the same every time, and it says what a run found before anything else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from leverframe.domain.monitoring.dashboard.dashboard_page import LIMIT, page
+from leverframe.domain.monitoring.dashboard.dashboard_style import STYLE, SYMBOLS
+from leverframe.domain.monitoring.dashboard.html_text import link, name, sentence, text
+from leverframe.domain.monitoring.dashboard.inline_svg import area, path, scale, ticks
+from leverframe.domain.monitoring.finding import Finding, Kind, Severity
+from leverframe.domain.monitoring.monitor_result import Histogram, Range
+from tests.fakes.monitored import CASES, HOSTILE, broken, drifted, first_run, history, hostile, quiet, wide
+from tests.profiles import examples
+
+GOLDEN = Path(__file__).parents[1] / "golden/monitor"
+TAGS = (
+    "html head meta title link style body svg symbol circle path use g text header main section nav p h1 h2 h3 div dl "
+    "dt dd a b i code small span strong ol ul li details summary figure figcaption table thead tbody tr th td"
+)
+VOID = {"meta", "link"}
+ATTRIBUTES = (
+    "lang charset http-equiv content name rel href class id d width height viewbox role aria-label aria-hidden cx cy r "
+    "x y tabindex scope preserveaspectratio transform"
+)
+FLOATS = st.none() | st.floats() | st.sampled_from([0.0, -0.0, 1e308, -1e308, 5e-324, 1.0])
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page: its tags in order, attributes, and the text in each tag."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.open: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+        self.feed(content)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep a tag, and that it is open."""
+        self.tags.append(tag)
+        self.attributes += [(tag, key, value) for key, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep a tag that ends at once."""
+        self.tags.append(tag)
+        self.attributes += [(tag, key, value) for key, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        """Each tag ends in the order in which tags began."""
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Keep the text."""
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+    def values(self, key: str) -> list[str]:
+        """Return the values of an attribute."""
+        return [value or "" for _, known, value in self.attributes if known == key]
+
+
+def harmless(content: str) -> Page:
+    """Return a page that consists of the tags and attributes we write, whatever was in the data."""
+    found = Page(content)
+    assert set(found.tags) <= set(TAGS.split())
+    assert {key for _, key, _ in found.attributes} <= set(ATTRIBUTES.split())
+    assert all(value.startswith(("#", "https://", "http://", "data:image/svg+xml,")) for value in found.values("href"))
+    assert len(found.values("id")) == len(set(found.values("id")))
+    for picture in re.findall(r"<svg.*?</svg>", content, re.DOTALL):
+        ET.fromstring(picture)  # noqa: S314 - our own file
+        assert not re.search(r'"[^"]*\b(nan|inf)\b', " ".join(re.findall(r' (?:d|x|y|width|viewBox)="[^"]*"', picture)))
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_page_is_small_and_needs_nothing(case: str) -> None:
+    """No script, nothing from elsewhere, at most 150 kB; what it may do is only what its own style needs."""
+    monitored = CASES[case]()
+    content = page(monitored, history(monitored))
+    found = harmless(content)
+    assert len(content.encode()) <= LIMIT == 150_000
+    digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    assert ("meta", "content", policy) in found.attributes
+    assert [words for tag, words in found.texts if tag == "style"] == [STYLE]
+    assert "url(" not in STYLE
+    assert "@import" not in STYLE
+
+
+def test_fifteen_columns_and_ninety_windows_fit_with_the_figures_of_each_window() -> None:
+    """The size that the page is made for: nothing is left out of it."""
+    content = page(quiet(90))
+    assert len(content.encode()) <= LIMIT
+    assert "left out" not in content
+    assert content.count("<title>2 Oct: ") == 11
+
+
+def test_a_large_page_says_what_it_leaves_out() -> None:
+    """What is shown and what is said to be missing is all there is."""
+    content = page(wide())
+    shown = content.count("<li><code>", content.index('id="drift"'), content.index("Columns beyond their band"))
+    told = re.search(r"(\d+) columns that are less beyond their band are left out", content)
+    assert told is not None
+    assert shown + int(told[1]) == 101
+    assert shown >= 60
+
+
+@pytest.mark.parametrize(
+    ("columns", "windows", "words"), [(100, 400, "x"), (300, 90, "<&\U0001f469" * 50), (3, 400, "'")]
+)
+def test_no_input_makes_a_page_too_large(columns: int, windows: int, words: str) -> None:
+    """However many columns, windows, findings, metrics, tables and letters there are."""
+    base = wide(columns, windows)
+    worst = [
+        replace(column, name=words + column.name, cells=tuple(
+            replace(cell, beyond=number % 2 == 0, severity=Severity.WARNING) for number, cell in enumerate(column.cells)
+        ))
+        for column in base.columns
+    ]  # fmt: skip
+    finding = Finding(Kind.DRIFT, words, Severity.WARNING, "2013-12-30", "2013-01-01", words * 30, words * 30)
+    whole = replace(
+        base, columns=tuple(worst), performance=base.performance * 20, alerts=hostile().alerts * 20,
+        findings=tuple(replace(finding, subject=f"{words}{number}") for number in range(300)),
+        tables=hostile().tables * 20, skew=hostile().skew * 20, notes=(words * 30,) * 100, releases=base.releases * 30,
+    )  # fmt: skip
+    content = page(whole, history(whole, 400))
+    assert len(content.encode()) <= LIMIT
+    assert "300" in content[: content.index("<main>")]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples(0.3))
+@given(st.lists(st.sampled_from(HOSTILE) | st.text(max_size=40), min_size=12, max_size=20).map(tuple))
+def test_no_text_becomes_markup(texts: tuple[str, ...]) -> None:
+    """Names of columns, levels, tables, releases and the like stay text, whatever is in them."""
+    monitored = hostile(texts)
+    found = harmless(page(monitored))
+    assert [tag for tag in found.tags if tag in ("style", "header", "main")] == ["style", "header", "main"]
+    said = "".join(words for tag, words in found.texts if tag != "style")
+    assert not re.search("[\x00-\x09\x0b-\x1f\u202a-\u202e\u2066-\u2069\u200b-\u200f\ud800-\udfff]", said)
+
+
+@settings(deadline=None, max_examples=examples(1))
+@given(st.text(), st.integers(1, 60))
+def test_text_is_cut_by_bytes_and_says_how_much_is_missing(words: str, limit: int) -> None:
+    """What is left is a beginning of the text, and what follows is counted."""
+    shown = text(words, limit)
+    told = re.search(r"… \+([\d,]+) characters\Z", shown)
+    kept = shown[: told.start()] if told else shown
+    hidden = int(told[1].replace(",", "")) if told else 0
+    assert len(kept.encode()) <= limit
+    assert hidden + len(Page(f"<p>{kept}</p>").texts[0][1] if kept else "") == len(words)
+
+
+def test_a_link_leads_to_the_web_or_nowhere() -> None:
+    """An address of another scheme is shown as text; one that tries to leave its attribute stays in it."""
+    assert link("javascript:alert(1)", "title") == "title"
+    assert link("//example.com", "title") == "title"
+    assert Page(link('https://e.x/"onload="x', "t")).values("href") == ['https://e.x/"onload="x']
+
+
+def test_names_in_sentences_are_code() -> None:
+    """Backticks mark names; a blank name says that it is one."""
+    assert sentence("`a<b` drifted & `c`") == "<code>a&lt;b</code> drifted &amp; <code>c</code>"
+    assert name("") == "<i>(empty)</i>"
+    assert name("  ") == "<i>(2 blanks)</i>"
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples(0.3))
+@given(st.lists(FLOATS, min_size=7, max_size=7))
+def test_no_figure_breaks_a_chart(values: list[float | None]) -> None:
+    """What is missing, not a number or beyond all bounds leaves a gap or the edge, never a broken picture."""
+    base = drifted()
+    a, b, c, d, e, f, g = values
+    window = replace(base.windows[-1], rows=Range(a, b, c), prediction=Range(d, e, f), coverage=g, snapshot_hours=a,
+                     latency_ms=(b or 0.0, c or 0.0), missed={"x": d or 0.0})  # fmt: skip
+    column = base.columns[0]
+    cell = replace(column.cells[-1], statistic=a, p=b, missing=c or 0.0, new=d or 0.0)
+    histogram = Histogram(("a", "1e308", "3"), (e or 0.0, f or 0.0), (g or 0.0, a or 0.0))
+    series = base.performance[0]
+    point = replace(series.points[-1], realised=Range(a, b, c), estimated=d, coverage=e or 0.0, judged=True)
+    odd = replace(
+        base, windows=(*base.windows[:-1], window),
+        columns=(replace(column, band=f, psi=g, wasserstein=a, js=b, importance=c, cells=(*column.cells[:-1], cell),
+                         histogram=histogram),),
+        performance=(replace(series, reference=Range(e, f, g), points=(*series.points[:-1], point)),),
+    )  # fmt: skip
+    harmless(page(odd))
+
+
+def test_the_worst_comes_first_and_what_it_explains_is_folded_under_it() -> None:
+    """The cause stands with its next step; the drift behind it is no finding of its own."""
+    content = page(broken())
+    head = content[: content.index("<nav")]
+    assert "<strong>Critical.</strong> 2 critical findings; 2 more are explained by them." in head
+    assert "lies outside of what its schema allows" in head
+    findings = content[content.index('id="findings"') : content.index('id="alerts"')]
+    listed = re.findall(r'<li class="(\w+)">', findings)
+    assert listed == ["critical", "critical"]
+    folded = re.search(r"<details>.*?</details>", findings)
+    assert folded is not None
+    assert "predictions drifted" in folded[0]
+    assert findings.count("predictions drifted") == 1
+    assert "<b>Do:</b> fix the unit of <code>distance</code>" in findings
+    assert content.index('id="findings"') < content.index('id="performance"') < content.index('id="drift"')
+
+
+def test_a_circle_of_explanations_hides_nothing() -> None:
+    """Two findings that explain each other are both shown, and one whose cause is unknown too."""
+    a, b, c = (replace(finding, explained_by=cause) for finding, cause in
+               zip(drifted().findings, ("drift:carrier", "drift:wind_speed", "missing:gone"), strict=True))  # fmt: skip
+    content = page(replace(drifted(), findings=(a, b, c)))
+    assert content.count('<p class="next">') == 3
+
+
+def test_it_says_when_it_is_out_of_date_and_when_traffic_stopped() -> None:
+    """A page cannot know what time it is, but it knows until when it counts, and how old the traffic was."""
+    assert "Is it later than 2014-01-02 06:00 UTC?" in page(quiet())
+    stopped = replace(quiet(), live=replace(quiet().live, last="2013-12-20T10:00:00+00:00"))
+    assert "The newest request is 11 days older than this run" in page(stopped)
+    assert "No new requests" not in page(quiet())
+    assert "Is it later" not in page(replace(quiet(), next_run=""))
+
+
+def test_a_first_run_says_what_is_missing() -> None:
+    """Nothing was logged: no chart, no green light, but what to wait for and what was not looked at."""
+    content = page(first_run())
+    assert "<strong>Not judged.</strong> Nothing is judged yet: no window with requests is over yet." in content
+    assert "no closed files with requests of this model in <code>log/dt=*</code>" in content
+    assert 'class="ok"' not in content[content.index("<nav") :]
+    assert "set <code>monitor.labels</code> in leverframe.yaml" in content
+
+
+def test_the_heat_map_tells_each_exceedance() -> None:
+    """A cell beyond its band has its own figures; neighbours within it share one text with the greatest of them."""
+    monitored = drifted()
+    content = page(monitored)
+    drift = content[content.index('id="drift"') : content.index("Columns beyond")]
+    worst = next(column for column in monitored.columns if column.name == "wind_speed")
+    told = re.findall(r"<title>(2013-12-\d\d): KS [\d.]+, band ([\d.]+), p", drift)
+    assert [window for window, _ in told] == [cell.window for cell in worst.cells if cell.beyond]
+    assert {band for _, band in told} == {f"{worst.band:.3f}"}
+    calm = re.search(r"<title>(\S+) to (\S+): at most KS ([\d.]+)</title>", drift)
+    assert calm is not None
+    within = [cell.statistic for column in monitored.columns for cell in column.cells
+              if calm[1] <= cell.window <= calm[2] and cell.statistic]  # fmt: skip
+    assert any(f"{value:.3f}" == calm[3] or f"{value:.2g}" == calm[3] for value in within)
+
+
+def test_a_column_that_was_beyond_is_never_shaded_as_within() -> None:
+    """The rule decides, not the ratio to the band: windows of other sizes have other bounds."""
+    base = quiet(3)
+    column = base.columns[0]
+    for beyond, ratio in [(True, 0.1), (False, 9.0)]:
+        cells = tuple(replace(cell, statistic=ratio * (column.band or 1), beyond=beyond) for cell in column.cells)
+        content = page(replace(base, columns=(replace(column, cells=cells),)))
+        looks = re.findall(r'class="(h\d)" d="M\d+ 28h', content[content.index('id="drift"') :])
+        assert looks
+        assert all((look in ("h3", "h4", "h5")) is beyond for look in looks)
+
+
+def test_the_page_is_the_same_in_another_process() -> None:
+    """Another hash seed, time zone and locale: the same bytes."""
+    code = (
+        "import hashlib\nfrom tests.fakes.monitored import CASES\n"
+        "from leverframe.domain.monitoring.dashboard.dashboard_page import page\n"
+        "print(hashlib.sha256(''.join(page(case()) for case in CASES.values()).encode()).hexdigest())"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
+    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == hashlib.sha256("".join(page(case()) for case in CASES.values()).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("theme", [0, 1])
+def test_text_can_be_read_on_its_ground(theme: int) -> None:
+    """WCAG 2.1 AA: text and signs of states have a contrast of 4.5 to 1, in light and in dark."""
+    colors = dict(re.findall(r"--(\w+):(#\w+)", re.findall(r":root\{(.*?)\}", STYLE, re.DOTALL)[theme]))
+    for ink in ("ink", "soft", "ok", "info", "warning", "critical", "unknown"):
+        for ground in ("card", "page"):
+            assert contrast(colors[ink], colors[ground]) >= 4.5, (ink, ground)
+    assert contrast(colors["ink"], colors["faint"]) >= 4.5
+    for line in ("c1", "c2", "c3"):
+        assert contrast(colors[line], colors["card"]) >= 3, line
+
+
+def contrast(first: str, second: str) -> float:
+    """Return the ratio of two relative luminances."""
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(color: str) -> float:
+    digits = color[1:] if len(color) == 7 else "".join(2 * digit for digit in color[1:])
+    parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_states_differ_by_more_than_colour() -> None:
+    """Each state has a sign of its own shape, and a word beside it."""
+    shapes = re.findall(r'<symbol id="(\w+)"[^>]*>(.*?)</symbol>', SYMBOLS)
+    assert len({shape for _, shape in shapes}) == len(shapes) == 5
+    content = page(broken())
+    for sign in re.findall(r'<svg class="i \w+"[^>]*><use[^>]*/></svg>(.{0,60})', content):
+        assert re.search(
+            "OK|Information|Warning|Critical|Not judged|passed|failed|skipped|quality|Drift|tables|Server|Perf", sign
+        )
+
+
+def test_scales_paths_and_ticks() -> None:
+    """Values have their place between the ends; a gap breaks a line, and a lone point is a dot."""
+    made = scale([0.0, 10.0, None, math.nan], 100, 0, zero=True)
+    assert (made.low, made.at(0), made.at(1e9), made.at(-5)) == (0, 100, 0, 100)
+    assert made.at(5) == pytest.approx(100 - 100 * 5 / 10.8)
+    assert scale([], 0, 1, zero=False).at(0.5) == pytest.approx(0.5, abs=0.1)
+    assert scale([3.0, 3.0], 0, 1, zero=False).at(3.0) == pytest.approx(0.5)
+    assert path([(0, 0), (1.25, 2), None, (3, 3), None]) == "M0 0L1.2 2M3 3h0"
+    assert area([(0, 1, 2), (5, 1, 3), None]) == "M0 2L5 3L5 1L0 1Z"
+    assert ticks(0, 1) == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+    assert ticks(0.704, 0.768) == pytest.approx([0.72, 0.74, 0.76])
+    assert ticks(3, 3) == ticks(math.nan, 1) == []
+
+
+def test_the_page_is_the_golden_one() -> None:
+    """The whole page of a broken source, so that every change is looked at: in a browser, too."""
+    assert page(broken()) == (GOLDEN / "broken.html").read_text(encoding="utf-8")
