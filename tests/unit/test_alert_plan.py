@@ -196,6 +196,16 @@ def test_a_finding_of_windows_long_over_opens_nothing() -> None:
     assert place.run(monitored(12, finding(MISSING, "age", 9)))[0].startswith("close #1")
 
 
+def test_a_broken_table_is_of_now() -> None:
+    """Its partition is no window of traffic: it stays open while its contract is violated, and closes afterwards."""
+    place = Place()
+    table = replace(finding(Kind.TABLE, "visits", 0, CRITICAL), window="2013-03", since="2013-03")
+    place.run(monitored(9, table))
+    assert "since `2013-03`" in place.only().body
+    assert place.run(monitored(15, table)) == ["update #1: [shop/production] table: visits"]
+    assert place.run(monitored(18))[0].startswith("close #1")
+
+
 def test_a_snoozed_alert_is_silent_until_its_day() -> None:
     """No comment, no webhook, and it stays open; on that day it speaks again, and a label without a day is named."""
     place = Place()

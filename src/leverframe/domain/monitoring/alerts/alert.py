@@ -39,8 +39,10 @@ _COMPARED = frozenset({Kind.DRIFT, Kind.PREDICTION_DRIFT})
 class Alert:
     """Findings that one issue tells: of one kind, worst first; ``subject`` is empty where they are several.
 
-    ``window`` is the newest window concerned, ``since`` the first of the longest run. ``inhibited`` says that other
-    alerts explain every finding: the alert opens no issue and sends nothing. ``effects`` are what it explains.
+    ``window`` is the newest window concerned, ``since`` the first of the longest run; those of a table are partitions.
+    ``seen`` is the newest window of traffic that counts as concerned: a finding that is of none is of now.
+    ``inhibited`` says that other alerts explain every finding: the alert opens no issue and sends nothing.
+    ``effects`` are what it explains.
     """
 
     model: str
@@ -51,6 +53,7 @@ class Alert:
     severity: Severity
     window: str
     since: str
+    seen: str
     findings: tuple[Finding, ...]
     effects: tuple[Finding, ...] = ()
     inhibited: bool = False
@@ -111,7 +114,8 @@ def _alert(
     causes = [finding for finding in findings if not finding.explained_by or finding.explained_by in infos]
     ordered = tuple(sorted(causes or findings, key=lambda finding: -RANK[finding.severity]))
     keys = {finding.key for finding in ordered}
-    latest = [finding.window or (windows[-1] if windows else "") for finding in ordered]
+    now = windows[-1] if windows else ""
+    latest = [finding.window or now for finding in ordered]
     since = [finding.since or window for finding, window in zip(ordered, latest, strict=True)]
     return Alert(
         monitored.model,
@@ -122,6 +126,7 @@ def _alert(
         ordered[0].severity,
         max(latest),
         min(since),
+        max(window if window in windows else now for window in latest),
         ordered,
         tuple(finding for finding in monitored.findings if finding.explained_by in keys - {""}),
         inhibited=not causes,

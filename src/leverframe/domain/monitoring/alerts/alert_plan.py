@@ -117,10 +117,7 @@ class _Planner:
         if there and record and record.run > self._run:
             self.notes.append(f"#{there.issue.number} is left alone: a run that looked at {record.run} wrote it")
             return
-        if (
-            alert
-            and self._quiet(alert.findings[0].kind, _subjects(alert), alert.window) >= self._settings.resolve_after
-        ):
+        if alert and self._quiet(alert.findings[0].kind, _subjects(alert), alert.seen) >= self._settings.resolve_after:
             alert = None  # it is of windows that are long over
         if there is None:
             if alert and not alert.inhibited:
@@ -145,14 +142,14 @@ class _Planner:
         at = self._monitored.at
         return AlertRecord(
             alert.model, alert.environment, alert.kind, _subjects(alert), alert.severity, at, alert.since,
-            alert.window, self._run, at,
+            alert.seen, self._run, at,
         )  # fmt: skip
 
     def _standing(self, alert: Alert, there: Standing) -> Iterator[AlertStep]:
         """Bring an issue up to date whose finding is there."""
         issue, known = there.issue, there.record or self._fresh(alert)
         record = replace(
-            known, kind=alert.kind, subjects=_subjects(alert), since=alert.since, seen=alert.window, run=self._run
+            known, kind=alert.kind, subjects=_subjects(alert), since=alert.since, seen=alert.seen, run=self._run
         )
         silent = self._snoozed(issue) or alert.inhibited
         if not issue.open:
