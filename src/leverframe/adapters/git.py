@@ -47,6 +47,11 @@ class Git:
         result = self._run("cat-file", "blob", f"{revision}:./{path}")
         return result.stdout if result.returncode == 0 else None
 
+    def prefix(self) -> str:
+        """Return the path of ``root`` in the repository, with a slash at its end; empty where it is the whole of it."""
+        done = self._run("rev-parse", "--show-prefix")
+        return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""
+
     def named(self, revision: str) -> str:
         """Return the full name of the commit that a revision names; raises ``RepositoryError`` where there is none."""
         found = self._commit(revision)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from leverframe.application.bundles import bundle_of, recorded_bundle
 from leverframe.application.environments import Environment
 from leverframe.application.record import ledger
 from leverframe.application.results import forget, kept
+from leverframe.application.silence import silence_of_monitor
 from leverframe.application.targets import releases_of, target_of
 from leverframe.application.workspace import Workspace
 from leverframe.domain.model.bundle import bundle_manifest as names
@@ -57,7 +58,9 @@ def deploy(workspace: Workspace, asked: Asked, tell: Tell) -> Deployed:
     _check_promotion(workspace, environment, candidate.manifest)  # first: what is refused starts no server
     target = target_of(workspace, environment, tell, asked.target)
     with releases_of(workspace, environment).lock():
-        return kept(workspace.root, "deploy", deployment.deploy(target, candidate, book, again=asked.again))
+        result = deployment.deploy(target, candidate, book, again=asked.again)
+        silent = silence_of_monitor(workspace)
+        return kept(workspace.root, "deploy", replace(result, notes=(silent,) if silent else ()))
 
 
 def plan(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Sequence[object], list[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,8 +15,10 @@ from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.labels import Labels
 from leverframe.adapters.duckdb.requests import Requests
 from leverframe.adapters.dvc import RemoteFiles
+from leverframe.application.alerts import alert
 from leverframe.application.log_files import log_files
 from leverframe.application.monitor_results import DASHBOARD, Results
+from leverframe.application.monitor_state import KeptState
 from leverframe.application.reference import reference
 from leverframe.application.servers import server_folder
 from leverframe.application.workspace import Workspace
@@ -34,7 +36,7 @@ from leverframe.domain.monitoring.upstream_tables import lineage, upstream_table
 from leverframe.domain.monitoring.window_summary import WindowSpan
 from leverframe.domain.partition import Partition
 from leverframe.domain.release.ledger import versions
-from leverframe.errors import SettingsError, nearest
+from leverframe.errors import LeverframeError, SettingsError, nearest
 from leverframe.files import private_folder
 from leverframe.settings.monitor import LabelSettings, MonitorSettings
 
@@ -55,15 +57,19 @@ class Asked:
     dry_run: bool = False
 
 
-def monitor(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Monitored, Path]:
+def monitor(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple[Monitored, Path]:
     """Return what is found in the newest windows, and the page of it, written into the folder of results.
 
-    Raises ``MonitorBusyError`` while another run writes there.
+    ``mask`` hides a secret from the log of a runner. Raises ``MonitorBusyError`` while another run writes there, and
+    ``PublishError`` where the forge refuses alerts or results, once everything is written here.
     """
     settings = _settings(workspace, asked)
     now = datetime.now(UTC) if asked.as_of is None else timestamp(asked.as_of)
     results, engine = Results(_folder(workspace, asked)), engine_of(settings.engine)
+    state = KeptState(workspace, _environment(workspace, asked), results.folder)
     with results.lock(), ExitStack() as stack:
+        if not asked.dry_run:
+            state.fetch()
         if engine.notice and not results.profile():
             tell(engine.notice)
         known = reference(workspace, engine, results.profile(), tell)
@@ -77,9 +83,30 @@ def monitor(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Monitored, 
             late = stack.enter_context(log_files(settings.labels.path, workspace.root, RemoteFiles))
             labels = Labels(late, settings.labels, Requests(files, query), query, run.spans)
         monitored = monitor_run(run, log, labels, engine, _upstream(workspace, known), tell)
+        monitored, failure = _alerted(workspace, asked, (monitored, results, known), (tell, mask))
         if not asked.dry_run:
-            results.write(known, monitored)
+            state.push()
+        if failure:
+            raise failure
         return monitored, results.folder / DASHBOARD
+
+
+def _alerted(
+    workspace: Workspace, asked: Asked, of: tuple[Monitored, Results, Reference], how: tuple[Tell, Tell]
+) -> tuple[Monitored, LeverframeError | None]:
+    """Write what was found, bring alerts up to date, and write it again with them and with what was not told."""
+    (monitored, results, known), (tell, mask) = of, how
+    if not asked.dry_run:
+        results.write(known, monitored)
+    if not asked.alerts:
+        return monitored, None
+    told = alert(workspace, monitored, results.folder, dry_run=asked.dry_run, mask=mask)
+    for step in told.steps:
+        tell(step)
+    monitored = replace(monitored, alerts=told.standing, notes=(*monitored.notes, *told.notes))
+    if not asked.dry_run:
+        results.write(known, monitored)
+    return monitored, told.failure
 
 
 def self_tested(workspace: Workspace, asked: Asked, tell: Tell) -> RuleFacts:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from leverframe.adapters import cml, runner
 from leverframe.adapters.markdown_it import page
 from leverframe.application.diff import diff
+from leverframe.application.silence import silence_of_monitor
 from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, plain
@@ -98,6 +99,7 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
         (before, after),
         (_parameters(before), _parameters(after)),
         (lambda: status(root), lambda: diff(workspace, fork, None)),
+        silence_of_monitor(workspace),
     )
 
 

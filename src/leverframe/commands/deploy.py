@@ -40,4 +40,6 @@ def deploy(
         return
     result = application.deploy(place, asked, output.progress)
     output.verdict(result, as_json=as_json, report=str(layout.lever("deploy")))
+    if result.notes:
+        output.step_summary("\n".join(result.notes))
     context.exit(REFUSED if isinstance(result.verdict, Failed) else 0)

@@ -39,6 +39,6 @@ def monitor(context: click.Context, /, as_json: bool, by_code: bool, self_test: 
         rule = self_tested(wiring.workspace(), Asked(**asked), output.progress)
         output.result(rule, rule.lines(), as_json=as_json)
         return
-    monitored, page = run(wiring.workspace(), Asked(**asked), output.progress)
+    monitored, page = run(wiring.workspace(), Asked(**asked), output.progress, output.mask)
     output.verdict(monitored, as_json=as_json, report=str(page), lines=monitored.lines())
     context.exit(REFUSED if by_code and isinstance(monitored.verdict, Failed) else 0)

@@ -156,9 +156,15 @@ class AlertSettings(Document):
 
     issues: bool = Field(default=True, description="one GitHub issue an alert, where there is a token")
     owners: list[str] = Field(
-        default_factory=list, description="logins to assign; by default those of CODEOWNERS for the case"
+        default_factory=list,
+        description="logins to assign, and teams as org/team to mention; by default those of CODEOWNERS for the case",
     )
-    labels: list[str] = Field(default_factory=lambda: ["leverframe-alert"], description="labels of the issues")
+    labels: list[str] = Field(
+        default_factory=lambda: ["leverframe-alert"], description="labels of the issues; by the first they are found"
+    )
+    dashboard: str | None = Field(
+        default=None, description="address of the published dashboard, for links; by default the summary on the branch"
+    )
     resolve_after: Annotated[int, Field(ge=1)] = Field(
         default=3, description="windows in a row without the finding after which an alert closes"
     )

@@ -17,9 +17,9 @@ from github.GitTree import GitTree
 from github.Repository import Repository
 
 from leverframe.adapters.github.calls import Calls, reference
+from leverframe.domain.monitoring.silence import BRANCH
 from leverframe.errors import ForgeUnreachableError
 
-BRANCH = "leverframe-monitor"
 LONGEST = 100  # commits, some 10 MB
 _TRIES = 4
 _MOVED = (409, 422)  # not a fast-forward, or created meanwhile

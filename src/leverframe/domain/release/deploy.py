@@ -34,6 +34,7 @@ class Deployed:
     replayed: Replayed | None = None
     rolled_back: bool = False
     recorded: Recorded | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -47,14 +48,14 @@ class Deployed:
         head = f"{word(self.verdict)}: `{self.environment}` serves {now}"
         recorded = [f"  {line}" for line in self.recorded.lines()] if self.recorded else []
         if not self.steps and not self.violations:
-            return [f"{head}; it did already, so there was nothing to do", *recorded]
+            return [f"{head}; it did already, so there was nothing to do", *recorded, *self.notes]
         steps = [f"  {result.line()}" for result in self.steps]
         steps += [f"  {self.replayed.line()}"] if self.replayed else []
         violations = [
             f"{violation.reason}: {violation.what}\n  next: {violation.next}" for violation in self.violations
         ]
         back = ["the release before it serves again"] if self.rolled_back and self.before else []
-        return [head, *steps, *violations, *back, *recorded]
+        return [head, *steps, *violations, *back, *recorded, *self.notes]
 
 
 def planned(target: Target[ActionT], candidate: Candidate) -> Plan[ActionT]:

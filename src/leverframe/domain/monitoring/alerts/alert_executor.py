@@ -70,6 +70,11 @@ class AlertExecutor:
         self.failures: dict[str, LeverframeError] = {}
         self.notes: list[str] = []
 
+    @property
+    def known(self) -> list[Issue]:
+        """The issues as they are after the steps that ran."""
+        return list(self._known.values())
+
     def run(self, action: AlertAction) -> Violation | None:
         """Execute an action; raises transient errors of the forge, after which the next run plans again."""
         if action.key in self.failures:

@@ -33,13 +33,14 @@ def assembled(
     sides: tuple[Files, Files],
     parameters: tuple[Mapping[str, Any], Mapping[str, Any]],
     ask: tuple[Read[PipelineStatus], Read[Diff]],
+    silence: str = "",
 ) -> Card:
     """Return the card of a change; ``sides`` are the files of base and head below ``reports``.
 
-    Results of levers that belong to another commit are left out.
+    Results of levers that belong to another commit are left out. ``silence`` says that the monitor has been silent.
     """
     base, head = commits
-    notes: list[str] = []
+    notes: list[str] = [silence] if silence else []
     checked, reproduced, gated = levers
     status, diff = _or_note(ask[0], "the stages", notes), _or_note(ask[1], "the data diff", notes)
     nodes, edges = (

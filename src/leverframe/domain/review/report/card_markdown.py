@@ -324,9 +324,9 @@ def _foot(card: Card) -> str:
 
 def _notes(card: Card) -> list[str]:
     levers: Iterable[tuple[str, ...]] = (
+        card.notes,
         card.checked.notes if card.checked else (),
         card.reproduced.notes if card.reproduced else (),
-        card.notes,
     )
     return _listed([f"- {sentence(note)}" for notes in levers for note in notes], 6)
 

@@ -1,0 +1,140 @@
+"""Alerts of what the monitor found: issues where there is a token of the forge, else a file, and webhooks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from leverframe.adapters import runner
+from leverframe.adapters.alert_file import AlertFile
+from leverframe.adapters.webhook import Webhook
+from leverframe.application.workspace import Workspace
+from leverframe.domain.monitoring.alerts import codeowners, notification
+from leverframe.domain.monitoring.alerts.alert import alerts_of
+from leverframe.domain.monitoring.alerts.alert_executor import AlertExecutor, Issues
+from leverframe.domain.monitoring.alerts.alert_plan import Around, open_alerts, planned
+from leverframe.domain.monitoring.alerts.notification import Event
+from leverframe.domain.monitoring.monitor_result import Monitored, OpenAlert
+from leverframe.domain.monitoring.silence import BRANCH
+from leverframe.domain.plan_engine import Progress, execute
+from leverframe.errors import LeverframeError
+from leverframe.settings.monitor import AlertSettings, WebhookSettings
+
+FILE = "alerts.json"
+_ASSIGNEES = 10  # of an issue on GitHub
+
+
+@dataclass(frozen=True)
+class Alerted:
+    """The steps in words, what was not told, the alerts as they stand now, and what the forge refused."""
+
+    steps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    standing: tuple[OpenAlert, ...] = ()
+    failure: LeverframeError | None = None
+
+
+def alert(
+    workspace: Workspace, monitored: Monitored, folder: Path, *, dry_run: bool, mask: Callable[[str], None]
+) -> Alerted:
+    """Bring issues and webhooks up to date; a dry run returns the same steps and takes none.
+
+    ``mask`` hides a secret from the log of a runner. Errors of the forge are in the result: what was found is written
+    in any case.
+    """
+    settings = workspace.levers.alerts
+    issues, notes = _issues(settings, folder)
+    known = []
+    try:
+        known = issues.listed(settings.labels[0])
+        around, missing = _around(workspace, monitored, issues)
+        plan = planned(monitored, known, settings, around)
+        notes += [*missing, *plan.notes]
+        steps = tuple(str(step) for step in plan.steps)
+        if dry_run or not steps:
+            return Alerted(steps, tuple(notes), open_alerts(known, monitored))
+        send = _Sender({each.url: each for each in settings.webhooks}, mask)
+        executor = AlertExecutor(issues, known, settings.labels[0], send)
+        execute(plan.steps, executor, Progress(time.monotonic))
+        failure = next(iter(executor.failures.values()), None)
+        return Alerted(steps, (*notes, *executor.notes), open_alerts(executor.known, monitored), failure)
+    except LeverframeError as error:
+        return Alerted((), tuple(notes), open_alerts(known, monitored), error)
+
+
+def _issues(settings: AlertSettings, folder: Path) -> tuple[Issues, list[str]]:
+    """Return where alerts are kept, and why it is not where they should be."""
+    if settings.issues and runner.repository() and runner.token():
+        from leverframe.adapters.github.issues import GithubIssues  # noqa: PLC0415 - of an extra
+
+        return GithubIssues(runner.api(), runner.repository(), runner.token()), []
+    where = f"alerts are kept in {FILE} alone: GITHUB_REPOSITORY and GITHUB_TOKEN tell no forge to open issues on"
+    return AlertFile(folder / FILE), [where] if settings.issues else []
+
+
+def _around(workspace: Workspace, monitored: Monitored, issues: Issues) -> tuple[Around, list[str]]:
+    """Return owners, dashboard and webhooks, and which webhooks have no address."""
+    settings = workspace.levers.alerts
+    hooks, missing = {}, []
+    for hook in settings.webhooks:
+        if os.environ.get(hook.url):
+            hooks[hook.url] = hook.minimum
+        else:
+            missing.append(f"the webhook {hook.url} is told nothing: the environment variable is not set")
+    logins, mentions = _owners(workspace, settings)
+    raised = bool(alerts_of(monitored, ())) and not isinstance(issues, AlertFile)
+    able = [login for login in logins[:_ASSIGNEES] if raised and issues.assignable(login)]
+    refused = [login for login in logins if raised and login not in able]
+    dashboard = settings.dashboard or _state_page(workspace, monitored)
+    return Around(tuple(able), tuple(mentions), tuple(refused), dashboard, hooks), missing
+
+
+def _state_page(workspace: Workspace, monitored: Monitored) -> str:
+    """Return the address of the summary on the branch of the monitor, which stays the same; empty without a forge."""
+    if not (runner.repository() and runner.token()):
+        return ""
+    folder = workspace.git.prefix() + monitored.environment
+    return f"{runner.server()}/{runner.repository()}/blob/{BRANCH}/{folder}/summary.md"
+
+
+def _owners(workspace: Workspace, settings: AlertSettings) -> tuple[list[str], list[str]]:
+    """Return logins to assign, and everybody to mention: as set, or of the CODEOWNERS file of the repository."""
+    named = [each.removeprefix("@") for each in settings.owners]
+    if not named:
+        prefix = workspace.git.prefix()
+        top = workspace.root / Path(*[".."] * len(Path(prefix).parts))
+        text = next((_text(top / place) for place in codeowners.PLACES if (top / place).is_file()), "")
+        owners = codeowners.owners(text, prefix + _owned(workspace))
+        named = [*owners.logins, *owners.teams]
+    return [each for each in named if "/" not in each], [f"@{each}" for each in named]
+
+
+def _owned(workspace: Workspace) -> str:
+    """Return the file whose owners are those of the model: the star schema of a case, or the settings."""
+    star = workspace.star if workspace.levers.pipeline.predictions is None else None
+    return star.relative_to(workspace.root).as_posix() if star and star.is_file() else "leverframe.yaml"
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+class _Sender:
+    """Sends an event to a webhook: the address and the key are read of the environment when they are needed."""
+
+    def __init__(self, hooks: Mapping[str, WebhookSettings], mask: Callable[[str], None]) -> None:
+        self._hooks, self._mask, self._webhook = hooks, mask, Webhook()
+
+    def __call__(self, name: str, event: Event) -> str:
+        """Send it; return why it was not delivered, empty where it was."""
+        hook = self._hooks[name]
+        address, secret = os.environ.get(name, ""), os.environ.get(hook.secret or "", "")
+        if hook.secret and not secret:
+            return f"the environment variable {hook.secret} with its key is not set"
+        self._mask(address)
+        self._mask(secret)
+        content = notification.body(event, hook.format)
+        return self._webhook.post(address, content, lambda at: notification.headers(event, content, secret, at))
