@@ -77,7 +77,8 @@ def _month(workspace: Workspace, number: int, *, celsius: bool = False) -> Month
     validate(workspace, key)
     end = Partition.of(key).plus(1).start(workspace.params.data.timezone).astimezone(UTC)
     _write_traffic(workspace, key, end, celsius=celsius)
-    return _said(key, monitor(workspace, Asked(as_of=end.isoformat(), alerts=False), lambda _: None)[0])
+    quiet = Asked(as_of=end.isoformat(), alerts=False)
+    return _said(key, monitor(workspace, quiet, lambda _: None, lambda _: None)[0])
 
 
 def _said(key: str, monitored: Monitored) -> Month:

@@ -16,7 +16,8 @@ from leverframe.domain.monitoring.finding import Finding
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
 from leverframe.domain.monitoring.quality import found
 from leverframe.domain.monitoring.reference import window_counts
-from leverframe.domain.monitoring.reference_profile import ReferenceProfile, reference_profile
+from leverframe.domain.monitoring.reference_counts import reference_profile
+from leverframe.domain.monitoring.reference_profile import ReferenceProfile
 from leverframe.domain.monitoring.window_summary import Summaries, SummarySetting, WindowSpan, WindowSummary
 from leverframe.domain.partition import Partition
 from leverframe.settings.monitor import MonitorSettings

@@ -54,7 +54,7 @@ def root(prepared: Path, tmp_path: Path) -> Path:
 def run(root: Path, **asked: Any) -> Monitored:
     """Return what the monitor finds."""
     given: dict[str, Any] = {"as_of": NOW.isoformat(), "alerts": False}
-    return monitor(place(root), Asked(**given | asked), lambda _: None)[0]
+    return monitor(place(root), Asked(**given | asked), lambda _: None, lambda _: None)[0]
 
 
 def watched(root: Path, change: Change = lambda _: None) -> Monitored:

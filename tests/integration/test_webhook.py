@@ -43,7 +43,9 @@ def sent(receiver: Receiver, address: str | None = None, waits: list[float] | No
     """Send an event; ``waits`` get the seconds between the attempts."""
     content = body(event(), "generic")
     webhook = Webhook((waits if waits is not None else []).append, lambda: NOW, timeout=2.0)
-    return webhook.post(receiver.address if address is None else address, content, lambda at: headers(event(), content, KEY, at))
+    return webhook.post(
+        receiver.address if address is None else address, content, lambda at: headers(event(), content, KEY, at)
+    )
 
 
 def test_a_receiver_can_check_the_signature(receiver: Receiver) -> None:

@@ -65,7 +65,9 @@ class Webhook:
             # Words of such an error may hold the address.
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             kind = type(reason).__name__ if isinstance(reason, Exception) else "URLError"
-            return f"it did not answer ({kind})", None if isinstance(error, ValueError | http.client.InvalidURL) else 0.0
+            return f"it did not answer ({kind})", None if isinstance(
+                error, ValueError | http.client.InvalidURL
+            ) else 0.0
 
     def _refused(self, error: urllib.error.HTTPError, now: float) -> tuple[str, float | None]:
         if 300 <= error.code < 400:

@@ -6,8 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from leverframe.domain.monitoring.band import Band
 from leverframe.domain.monitoring.dependence import again
 from leverframe.domain.monitoring.monitor_result import Rule
 from leverframe.settings.monitor import MonitorSettings, Window
@@ -16,6 +16,22 @@ MANY, FEW = 20, 7  # windows of the reference from which two of three are asked 
 PER_MONTH: dict[Window, float] = {"hour": 720, "day": 30, "week": 30 / 7, "month": 1}
 _STEPS = 16
 AMONG = 3  # windows of which two must be beyond
+
+
+class Judging(Protocol):
+    """What is known of a figure of the reference: over how many windows, and how much one tells of the next."""
+
+    @property
+    def windows(self) -> int:
+        """The windows of the reference."""
+
+    @property
+    def repeat(self) -> float:
+        """The correlation of one window with the next, noise included."""
+
+    @property
+    def freedom(self) -> float:
+        """The degrees of freedom of what windows vary by."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +46,8 @@ class DriftRule:
     smallest: float
 
     @classmethod
-    def of(cls, settings: MonitorSettings, bands: Sequence[Band]) -> DriftRule:
-        """Return the rule for columns with these bands; the fewest windows of any of them count."""
+    def of(cls, settings: MonitorSettings, bands: Sequence[Judging]) -> DriftRule:
+        """Return the rule for figures with these bands; the fewest windows of any of them count."""
         columns, a_month = max(1, len(bands)), PER_MONTH[settings.window]
         windows = min((band.windows for band in bands), default=0)
         if windows >= MANY:
@@ -50,7 +66,7 @@ class DriftRule:
         return [sum(beyond[max(0, at - AMONG + 1) : at + 1]) > 1 for at in range(len(beyond))]
 
 
-def _level(share: float, windows: float, bands: Sequence[Band]) -> float:
+def _level(share: float, windows: float, bands: Sequence[Judging]) -> float:
     """Return the level at which two of three windows are beyond in at most that share of months.
 
     Never above that share over the number of columns, which leaves room for what is estimated.

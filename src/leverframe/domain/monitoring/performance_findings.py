@@ -72,12 +72,11 @@ class _Rule:
     of_mean: float
 
     @classmethod
-    def of(cls, settings: MonitorSettings, windows: int, figures: Sequence[_Figure]) -> _Rule:
+    def of(cls, settings: MonitorSettings, figures: Sequence[_Figure]) -> _Rule:
         """Return the rule for as many figures as are watched together; each half may alarm as often as the other."""
         half = settings.false_alarms_per_month / 2
-        repeats = [0.0 if figure.band is None else figure.band.repeat for figure in figures]
-        settings = settings.model_copy(update={"false_alarms_per_month": half})
-        single = DriftRule.of(settings, windows=windows, repeats=repeats)
+        bands = [figure.band for figure in figures if figure.band is not None]
+        single = DriftRule.of(settings.model_copy(update={"false_alarms_per_month": half}), bands)
         looks = max(1.0, _LOOKS * PER_MONTH[settings.window] / PER_MONTH["day"])
         followed = sum(figure.part == "realised" for figure in figures)
         return cls(single, half / (looks * max(1, followed)))
@@ -124,7 +123,7 @@ def performance_facts(
     A realised value is judged where enough labels are known: early labels are of other rows than late ones.
     """
     figures = _figures(reference, windows, settings.performance)
-    rule = _Rule.of(settings, len(reference.windows), figures)
+    rule = _Rule.of(settings, figures)
     realised = [figure for figure in figures if figure.part == "realised"]
     listed = tuple(_series(figure, reference, windows, settings.performance, rule) for figure in realised)
     findings = (_finding(figure, rule) for figure in figures)

@@ -13,7 +13,7 @@ from statistics import median
 
 from scipy.special import bdtrc
 
-from leverframe.domain.monitoring.band import Band, Distance
+from leverframe.domain.monitoring.band import Band, Distance, Noise
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class ShareRule:
         varies = len(judged) > 1 and any(each.value for each in judged)
         usual = median([each.rows for each in windows if each.rows] or [0])
         most = max((each.value for each in windows if 2 * each.rows >= usual), default=0.0)
-        return cls(pool, Band.of(judged, noise) if varies else None, most, alpha, floor)
+        return cls(pool, Band.of(judged, Noise(noise, 1.0)) if varies else None, most, alpha, floor)
 
     def exceeded(self, given: Share) -> bool:
         """Tell whether a share is too large."""

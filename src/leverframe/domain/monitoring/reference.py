@@ -20,7 +20,8 @@ from leverframe.domain.monitoring.binning import Binning, Counts, binning, binni
 from leverframe.domain.monitoring.engine import Engine
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
 from leverframe.domain.monitoring.performance import PerformanceReference, performance_reference
-from leverframe.domain.monitoring.reference_profile import ReferenceProfile, Role, WindowCounts, reference_profile
+from leverframe.domain.monitoring.reference_counts import reference_profile
+from leverframe.domain.monitoring.reference_profile import ReferenceProfile, Role, WindowCounts
 from leverframe.domain.monitoring.subject import Subject
 from leverframe.domain.monitoring.window_summary import (
     Summaries,

@@ -32,16 +32,17 @@ class ValueBand:
 
     Shares are compared in log odds and positive figures in logarithms, so that a band never leaves what is possible.
     ``spread`` is by moments: the variance of the values less the mean of their squared errors (DerSimonian and
-    Laird, 1986, with equal weights). ``repeat`` is the correlation of one window with the next, ``windows`` how
-    many independent ones would tell as much, and ``variance`` that of the values, noise included.
+    Laird, 1986, with equal weights). ``repeat`` is the correlation of one window with the next, ``variance`` that of
+    the values, noise included, and ``freedom`` its degrees, fewer than ``windows`` where they depend.
     """
 
     centre: float
     spread: float
-    windows: float
+    windows: int
     scale: str
-    repeat: float = 0.0
-    variance: float = 0.0
+    repeat: float
+    variance: float
+    freedom: float
 
     @classmethod
     def of(cls, values: Sequence[Value], scale: str) -> ValueBand:
@@ -51,7 +52,8 @@ class ValueBand:
         noise = float(np.mean([each.error**2 for each in scaled]))
         spread = math.sqrt(max(0.0, float(numbers.var(ddof=1)) - noise))
         repeat, variance = _repeat(numbers), float(numbers.var(ddof=1))
-        return cls(float(numbers.mean()), spread, effective(len(numbers), repeat), scale, repeat, variance)
+        freedom = effective(len(numbers), repeat) - 1
+        return cls(float(numbers.mean()), spread, len(numbers), scale, repeat, variance, freedom)
 
     @property
     def usual(self) -> float:
@@ -60,7 +62,7 @@ class ValueBand:
 
     def error(self, noise: float) -> float:
         """Return the standard error of the distance of a window with that noise of its rows."""
-        return math.sqrt(self.spread**2 + noise**2 + self.variance / self.windows)
+        return math.sqrt(self.spread**2 + noise**2 + self.variance / (self.freedom + 1))
 
     def tail(self, given: Value, side: Side) -> float:
         """Return the probability of a value at least this bad without any change; 1 where it is on the good side."""
@@ -78,7 +80,7 @@ class ValueBand:
         # Rows are independent: what one window tells of the next is all in what windows vary by beyond them.
         persistence = min(_MOST, self.repeat * self.variance / self.spread**2) if self.spread else 0.0
         between = self.spread**2 / effective(len(scaled), persistence)
-        error = math.sqrt(between + noise + self.variance / self.windows)
+        error = math.sqrt(between + noise + self.variance / (self.freedom + 1))
         if error == 0 or not math.isfinite(mean):
             return 1.0 if not math.isfinite(mean) or mean == self.centre else 0.0
         return self._chance((mean - self.centre) / error, side)
@@ -89,13 +91,11 @@ class ValueBand:
         ``noise`` is the standard error of the window on the figure's own scale.
         """
         middle = _unscaled(self.centre, self.scale)
-        wide = float(stdtrit(self.windows - 1, 1 - alpha / 2)) * self.error(
-            _scaled(Value(middle, noise), self.scale).error
-        )
+        wide = float(stdtrit(self.freedom, 1 - alpha / 2)) * self.error(_scaled(Value(middle, noise), self.scale).error)
         return _unscaled(self.centre - wide, self.scale), _unscaled(self.centre + wide, self.scale)
 
     def _chance(self, ratio: float, side: Side) -> float:
-        low, high = (float(stdtr(self.windows - 1, sign * ratio)) for sign in (1, -1))
+        low, high = (float(stdtr(self.freedom, sign * ratio)) for sign in (1, -1))
         return {"lower": low, "higher": high, "both": min(1.0, 2 * min(low, high))}[side]
 
 
