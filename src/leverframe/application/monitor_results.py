@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from leverframe.documents import plain
-from leverframe.domain.monitoring.history import added_to, lines_of
+from leverframe.domain.monitoring.dashboard.dashboard_page import page
+from leverframe.domain.monitoring.history import added_to, lines_of, read_history
 from leverframe.domain.monitoring.monitor_result import Monitored
+from leverframe.domain.monitoring.monitor_summary import summary
+from leverframe.domain.monitoring.prometheus_text import metrics
 from leverframe.domain.monitoring.reference import Reference
 from leverframe.errors import MonitorBusyError
 from leverframe.files import write_json, write_text
@@ -50,8 +53,12 @@ class Results:
         The history comes first, so that a page never shows what the history lacks.
         """
         write_text(self.folder / PROFILE, json.dumps(plain(reference), separators=(",", ":")) + "\n")
-        write_text(self.folder / HISTORY, added_to(self._text(HISTORY), lines_of(monitored)))
+        history = added_to(self._text(HISTORY), lines_of(monitored))
+        write_text(self.folder / HISTORY, history)
         write_json(self.folder / RESULT, plain(monitored))
+        write_text(self.folder / SUMMARY, summary(monitored))
+        write_text(self.folder / METRICS, metrics(monitored))
+        write_text(self.folder / DASHBOARD, page(monitored, read_history(history)))
 
     def _text(self, name: str) -> str:
         path = self.folder / name

@@ -34,11 +34,13 @@ def monitor(context: click.Context, /, as_json: bool, by_code: bool, self_test: 
     """
     from leverframe.application.monitor import Asked, self_tested
     from leverframe.application.monitor import monitor as run
+    from leverframe.domain.monitoring.monitor_summary import lines, summary
 
     if self_test:
         rule = self_tested(wiring.workspace(), Asked(**asked), output.progress)
         output.result(rule, rule.lines(), as_json=as_json)
         return
     monitored, page = run(wiring.workspace(), Asked(**asked), output.progress, output.mask)
-    output.verdict(monitored, as_json=as_json, report=str(page), lines=monitored.lines())
+    output.step_summary(summary(monitored))
+    output.verdict(monitored, as_json=as_json, report=str(page), lines=lines(monitored))
     context.exit(REFUSED if by_code and isinstance(monitored.verdict, Failed) else 0)

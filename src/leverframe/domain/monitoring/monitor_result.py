@@ -11,7 +11,7 @@ from typing import Literal
 from leverframe.domain.model.evaluate.metrics import Better
 from leverframe.domain.monitoring.finding import RANK, Finding, Severity, reason_of
 from leverframe.domain.monitoring.monitored_column import ColumnKind
-from leverframe.domain.verdict import Failed, Passed, Skipped, Verdict, word
+from leverframe.domain.verdict import Failed, Passed, Skipped, Verdict
 
 VERSION = 1
 
@@ -249,14 +249,6 @@ class Monitored:
         if not any(window.whole and window.requests for window in self.windows):
             return Skipped("no window with requests is over yet")
         return Passed()
-
-    def lines(self) -> list[str]:
-        """Return the verdict and the findings that nothing explains for a terminal."""
-        live = f"{self.live.rows:,} rows in {self.live.windows} windows of `{self.environment}`"
-        shown = [
-            f"  {each.severity}: {each.what}\n    next: {each.next}" for each in self.findings if not each.explained_by
-        ]
-        return [f"{word(self.verdict)}: {live}", *shown]
 
     def worst(self) -> Severity | None:
         """Return the worst severity of all findings; None where there is none."""
