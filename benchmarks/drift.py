@@ -53,6 +53,7 @@ from leverframe.domain.monitoring.engine import BuiltinEngine
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
 from leverframe.domain.monitoring.reference_counts import reference_profile
 from leverframe.domain.monitoring.reference_profile import ReferenceProfile, WindowCounts
+from leverframe.domain.monitoring.self_test import bands_of
 from leverframe.settings.monitor import MonitorSettings
 
 TARGETS = {
@@ -87,7 +88,7 @@ def _ours(world: DriftWorld, days: Drawn, parts: list[list[Ints]]) -> tuple[bool
     columns = [(MonitoredColumn(name, "numeric" if name[0] == "x" else "categorical"), "feature") for name in names]
     profile = reference_profile(columns, binnings(world), reference, BuiltinEngine())  # type: ignore[arg-type]
     live = [_fitting(profile, window) for window in (*quiet, *moved)]
-    decided = decisions(profile, live, _SETTINGS, BuiltinEngine())
+    decided = decisions(profile, bands_of(profile), live, _SETTINGS, BuiltinEngine())
     fires = np.array([[each.fires for each in decided[name]] for name in names])
     return bool(fires[:, :MONTH].any()), bool(fires[list(world.moved), MONTH:].any())
 
@@ -165,7 +166,7 @@ def _psi(pool: Ints, day: Ints) -> float:
 
 def alibi_differs(world: DriftWorld, seed: int) -> tuple[int, int]:
     """Return on how many days ``TabularDrift`` on rows says otherwise than on their counts, and how many there are."""
-    from leverframe.adapters.alibi_detect import tabular_drift  # noqa: PLC0415 - takes seconds
+    from alibi_detect.cd import TabularDrift  # noqa: PLC0415 - takes seconds
 
     draw = np.random.default_rng(seed)
     days = drawn(world, draw)
@@ -173,7 +174,7 @@ def alibi_differs(world: DriftWorld, seed: int) -> tuple[int, int]:
     pool: Floats = np.concatenate(reference)
     live = [np.stack(day, axis=1) for day in rows(world, days.effects[1], days.sizes[1], draw)]
     texts = dict.fromkeys(range(world.numeric, world.columns))
-    drift = tabular_drift()(pool, p_val=0.05, categories_per_feature=texts)
+    drift = TabularDrift(pool, p_val=0.05, categories_per_feature=texts)
     inside = edges(world)
 
     def binned(table: Floats, at: int) -> Ints:

@@ -10,15 +10,17 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from leverframe.domain.monitoring.batch import Floats, Ints
 from leverframe.domain.monitoring.engine import Pair
 from leverframe.errors import InstallationError
 
+_FOLDS = 3
 MOST = 20_000  # rows of a side that are handed over; more are thinned in proportion
 _NOTICE = (
     "alibi-detect is under the Business Source License 1.1: its use in production needs a licence of Seldon "
@@ -44,10 +46,30 @@ class AlibiDetectEngine:
             if pair.reference.any() and pair.window.any():
                 alike.setdefault((pair.ordered, *_sizes(pair)), []).append(number)
         with _quiet():
-            detector = tabular_drift() if alike else None
+            detector = _detectors().TabularDrift if alike else None
             for (_, *sizes), numbers in alike.items():
                 found[numbers] = _computed(detector, [pairs[number] for number in numbers], sizes)
         return found
+
+
+class AlibiDetectDiscriminator:
+    """The ``ClassifierDrift`` of alibi-detect with the classifier, and the weights of features, that are handed in."""
+
+    def __init__(self, model: Any, weights: Callable[[Floats, Floats], Floats]) -> None:
+        self._model = model
+        self.weights = weights
+
+    def auc(self, reference: Floats, live: Floats) -> float:
+        """Return the area under ROC over all rows, each scored by a model that did not learn from it.
+
+        Raises ``InstallationError`` where alibi-detect is not installed.
+        """
+        with _quiet():
+            drift = _detectors().ClassifierDrift(reference, self._model, backend="sklearn", n_folds=_FOLDS, seed=0)
+            found = drift.predict(live, return_model=False)["data"]
+        sides = [np.asarray(found[side]) for side in ("probs_ref", "probs_test")]
+        order = rankdata(np.concatenate(sides))[len(sides[0]) :]
+        return float((order.mean() - (len(sides[1]) + 1) / 2) / len(sides[0]))
 
 
 def _computed(detector: Any, pairs: Sequence[Pair], sizes: Sequence[int]) -> Floats:
@@ -83,17 +105,16 @@ def _codes(counts: Ints, size: int, *, ordered: bool) -> Ints:
     return found if ordered else np.concatenate([found, [len(counts)]])
 
 
-def tabular_drift() -> Any:
-    """Return the class `TabularDrift`; raises ``InstallationError`` where alibi-detect is not installed."""
+def _detectors() -> Any:
     try:
-        from alibi_detect.cd import TabularDrift  # noqa: PLC0415 - takes seconds and has a licence of its own
+        import alibi_detect.cd  # noqa: PLC0415 - takes seconds and has a licence of its own
     except ImportError as error:
         raise InstallationError(
             "alibi-detect cannot be imported",
             why=str(error),
             next="install leverframe[monitoring], or set `monitor.engine: builtin` in leverframe.yaml",
         ) from error
-    return TabularDrift
+    return alibi_detect.cd
 
 
 @contextlib.contextmanager

@@ -1,11 +1,11 @@
 """How far a window may be from the reference, as the windows of the reference are from one another.
 
-What is expected of a distance is E[D^2] = b + c (1/n + 1/N): c (1/n + 1/N) is the noise of n and N rows, and b is what
-windows vary by beyond it, by moments (DerSimonian and Laird, 1986). So volume alone raises no alarm. Two tails are
-computed, and the larger counts. One is a t interval for one new window on cube roots of standardised distances, which
-are nearly normal (Wilson and Hilferty, 1931). The other says what the square is made of: windows move in one direction,
-by a t variable, and noise adds a gamma variable in all others; it holds where a window has other noise than those of
-the reference, or far more bins than directions.
+The squared distance of a window has two parts. Windows differ: they move in one direction, by a normal variable whose
+variance b is estimated from the reference. Rows are drawn: n of them, compared with N, add noise c (1/n + 1/N) in every
+direction, which is known. So E[D^2] = b + c (1/n + 1/N), and b is what the distances of the reference, each window from
+all others, leave above the noise (moments as of DerSimonian and Laird, 1986). The tail of a new window follows: a t
+variable in the direction of windows, for b is estimated, and a gamma variable in all others. Volume alone raises no
+alarm, be it ten times as much or a tenth.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 
 import numpy as np
 from scipy.special import gammaincinv, stdtr
@@ -22,14 +22,17 @@ from leverframe.domain.monitoring.batch import Floats, Ints
 from leverframe.domain.monitoring.dependence import effective, inflation
 
 _DRAWS = 1000
-_POINTS = (np.arange(32) + 0.5) / 32  # of the noise, over which a tail is averaged
+_ENDS = np.concatenate([np.linspace(0, 0.9, 19), 1 - np.geomspace(0.08, 1e-4, 10), [1.0]])
+_POINTS, _WEIGHTS = (_ENDS[1:] + _ENDS[:-1]) / 2, np.diff(_ENDS)  # quantiles of the noise, finer in its tail
+_FEW = 3  # distances below which nothing is known of how windows differ
+_SURE = 1e6  # degrees of freedom of what is not estimated
 
 
 @dataclass(frozen=True)
 class Noise:
     """The squared distance of n rows from N of the same kind, over 1/n + 1/N: its mean, and degrees of freedom.
 
-    ``freedom`` is twice the squared mean over the variance, as of a chi-square.
+    With these, a gamma variable has the mean and the tail of it.
     """
 
     mean: float
@@ -39,8 +42,8 @@ class Noise:
     def of(cls, pool: Ints, *, ordered: bool) -> Noise:
         """Return the noise of rows that fall into bins like those of ``pool``, shape (bins,).
 
-        For Cramér's V it is a quarter of a chi-square; for D it is the largest square of a Brownian bridge at the
-        bins, drawn by a fixed seed.
+        For Cramér's V it is a quarter of a chi-square. For D it is the largest square of a Brownian bridge at the
+        bins: its mean is over draws by a fixed seed, its tail that of the bin which varies most.
         """
         there = pool[pool > 0]
         if len(there) < 2:  # one bin holds every row
@@ -48,10 +51,11 @@ class Noise:
         if not ordered:
             return cls((len(there) - 1) / 4, len(there) - 1)
         share: Floats = there / there.sum()
-        draws = np.random.default_rng(0).standard_normal((_DRAWS, len(share))) * np.sqrt(share)
-        bridges = np.cumsum(draws, axis=1) - np.cumsum(share) * draws.sum(axis=1, keepdims=True)
-        squares = (bridges**2).max(axis=1)
-        return cls(_short(squares.mean()), _short(2 * squares.mean() ** 2 / squares.var()))
+        below = np.cumsum(share)[:-1]
+        draws = _normals(len(share)) * np.sqrt(share)
+        bridges = np.cumsum(draws, axis=1)[:, :-1] - below * draws.sum(axis=1, keepdims=True)
+        mean = float((bridges**2).max(axis=1).mean())
+        return cls(_short(mean), _short(max(1.0, mean / float((below * (1 - below)).max()))))
 
 
 @dataclass(frozen=True)
@@ -69,46 +73,67 @@ class Distance:
 
 
 @dataclass(frozen=True)
-class Band:
-    """Roots of standardised distances have ``centre`` and ``spread`` over ``windows``.
+class Tail:
+    """How tails that were computed compare with those that windows of the reference had, each judged by the others.
 
-    ``between`` is b with standard error ``doubt``, ``freedom`` are its degrees of freedom, fewer than windows where
-    they depend, and ``usual`` is the noise of the reference, c (1/n + 1/N). ``repeat`` is the correlation of one
-    window with the next, noise included, and ``ahead`` by how much b is larger for a window that is not of the
-    reference.
+    Of them, ``share`` had a p below ``_START``, and it went on as a power ``slope`` of what was computed: 1 where the
+    model holds, less where windows have heavier tails (Hill, 1975).
+    """
+
+    share: float = 0.05
+    slope: float = 1.0
+
+    @classmethod
+    def of(cls, replayed: Floats) -> Tail:
+        """Return the tail of p values of windows of the reference, shape (windows,), of all columns together."""
+        if not len(replayed):
+            return cls()
+        beyond = np.maximum(replayed[replayed < cls.share], 1e-12)
+        share = (len(beyond) + _PRIOR) / (len(replayed) + _PRIOR / cls.share)
+        slope = (len(beyond) + _PRIOR) / (float(np.log(cls.share / beyond).sum()) + _PRIOR)
+        return cls(max(cls.share, share), min(1.0, slope))
+
+    def corrected(self, p: float) -> float:
+        """Return the p that windows of the reference suggest; never a smaller one."""
+        start = Tail.share
+        return p if p >= start else max(p, self.share * (p / start) ** self.slope)
+
+
+_PRIOR = 10  # windows beyond that the model counts for
+
+
+@dataclass(frozen=True)
+class Band:
+    """What is expected of the distance of a window.
+
+    ``between`` is b with standard error ``doubt`` and ``freedom`` degrees of freedom, fewer than windows where they
+    depend; ``usual`` is the noise of the reference, c (1/n + 1/N). ``repeat`` is the correlation of one window with
+    the next, noise included, and ``ahead`` by how much b is larger for a window that is not of the reference.
     """
 
     noise: Noise
-    between: float
-    doubt: float
-    freedom: float
-    usual: float
-    centre: float
-    spread: float
-    windows: int
+    between: float = 0.0
+    doubt: float = 0.0
+    freedom: float = _SURE
+    usual: float = 0.0
+    windows: int = 0
     repeat: float = 0.0
     ahead: float = 1.0
+    tail: Tail = Tail()
 
     @classmethod
-    def of(
-        cls,
-        distances: Sequence[Distance],
-        noise: Noise,
-        persistence: float = 0.0,
-        *,
-        stride: int = 1,
-        ahead: bool = True,
-    ) -> Band:
-        """Return the band of at least two distances of windows of the reference from the others of their season.
+    def of(cls, distances: Sequence[Distance], noise: Noise, persistence: float = 0.0, *, stride: int = 1) -> Band:
+        """Return the band of distances of windows of the reference from the others of their season.
 
-        ``persistence`` is the correlation of one window with the next beyond ``noise``. A window of the reference
-        itself is judged without ``ahead``, and ``stride`` windows lie from one to the next of its season.
+        ``persistence`` is the correlation of one window with the next beyond ``noise``, and ``stride`` windows lie
+        from one to the next of its season. Of fewer than three windows nothing but noise is expected.
         """
         many = len(distances)
+        if many < _FEW:
+            return cls(noise, windows=many)
         squares = np.array([each.value**2 for each in distances])
         expected = noise.mean * np.array([each.inverse for each in distances])
         between, usual = max(0.0, float((squares - expected).mean())), float(expected.mean())
-        roots = np.array([_root(each.value, between + noise.mean * each.inverse) for each in distances])
         freedom = max(2.0, effective(many, persistence**2) - 1)
         return cls(
             noise,
@@ -116,53 +141,64 @@ class Band:
             float(squares.std(ddof=1)) / math.sqrt(freedom + 1),
             freedom,
             usual,
-            float(roots.mean()),
-            float(roots.std(ddof=1)),
             many,
             persistence * between / (between + usual) if between else 0.0,
-            inflation(max(3, many // stride), persistence**stride) if ahead else 1.0,
+            inflation(max(3, many // stride), persistence**stride),
         )
 
     def p(self, given: Distance) -> float:
         """Return the probability of a distance at least as large without any change."""
         here = self.noise.mean * given.inverse
-        if self.between + here == 0:
-            return 1.0 if given.value == 0 else 0.0
-        return max(self._by_root(given.value, here), self._by_parts(given.value, here))
+        # Where rows are less noisy than usual, what windows differ by is all there is, and in doubt.
+        doubt = self.doubt * max(0.0, 1 - here / self.usual) if self.usual else 0.0
+        between = np.array([self.between * self.ahead + doubt])
+        found = tails(np.array([given.value]), np.array([here]), between, self.noise.freedom, self.freedom)
+        return self.tail.corrected(float(found[0]))
 
     def limit(self, alpha: float, rows: int, pool: int) -> float:
         """Return the distance that a window of ``rows`` exceeds with probability ``alpha``."""
         low, high = 0.0, 1.0
-        for _ in range(20):
+        for _ in range(16):
             middle = (low + high) / 2
             low, high = (low, middle) if self.p(Distance(middle, rows, pool)) < alpha else (middle, high)
         return high
 
-    def _ahead(self, here: float) -> float:
-        """Return b for a window with this noise; where it is less than usual, b is all there is, and in doubt."""
-        return self.between * self.ahead + self.doubt * max(0.0, 1 - here / self.usual if self.usual else 0.0)
 
-    def _by_root(self, value: float, here: float) -> float:
-        error = self.spread * math.sqrt(1 + 1 / self.windows)
-        away = _root(value, self._ahead(here) + here) - self.centre
-        if error == 0:
-            return 1.0 if away <= 0 else 0.0
-        return float(stdtr(self.windows - 1, -away / error))
-
-    def _by_parts(self, value: float, here: float) -> float:
-        one = self._ahead(here) + here / self.noise.freedom  # the direction in which windows move
-        rest = np.maximum(0.0, value**2 - here * self._others)
-        return float(2 * stdtr(self.freedom, -np.sqrt(rest / one)).mean())
-
-    @cached_property
-    def _others(self) -> Floats:
-        """Return quantiles of the noise in all other directions, over the whole noise."""
-        others = max(self.noise.freedom - 1, 1e-3) / 2
-        return np.asarray(gammaincinv(others, _POINTS) * 2 / self.noise.freedom)
+def replayed(distances: Sequence[Distance], noise: Noise) -> Floats:
+    """Return the p of each window of the reference, judged by the others, shape (windows,)."""
+    many = len(distances)
+    if many < _FEW + 1:
+        return np.ones(many)
+    squares = np.array([each.value**2 for each in distances])
+    here = noise.mean * np.array([each.inverse for each in distances])
+    left = squares - here
+    between = np.maximum(0.0, (left.sum() - left) / (many - 1))
+    return tails(np.sqrt(squares), here, between, noise.freedom, many - 2)
 
 
-def _root(value: float, expected: float) -> float:
-    return float(np.cbrt(value / math.sqrt(expected))) if expected else 0.0
+def tails(values: Floats, here: Floats, between: Floats, directions: float, freedom: float) -> Floats:
+    """Return the probability of each distance or a larger one, shape (windows,), given noise and b of each.
+
+    ``directions`` are the degrees of freedom of the noise, of which one is that in which windows move.
+    """
+    one = between + here / directions
+    rest = values[:, None] ** 2 - here[:, None] * _others(directions)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = np.sqrt(np.maximum(0.0, rest) / one[:, None])
+    away = np.where(one[:, None] > 0, away, np.where(rest > 0, np.inf, 0.0))
+    return np.asarray((2 * stdtr(freedom, -away)) @ _WEIGHTS)
+
+
+@cache
+def _others(directions: float) -> Floats:
+    """Return quantiles of the noise in all directions but one, over the mean of the whole noise."""
+    others = directions - 1
+    return np.zeros(len(_POINTS)) if others <= 0 else np.asarray(gammaincinv(others / 2, _POINTS) * 2 / directions)
+
+
+@cache
+def _normals(bins: int) -> Floats:
+    return np.random.default_rng(0).standard_normal((_DRAWS, bins))
 
 
 def _short(value: float) -> float:

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leverframe.domain.monitoring.band import Distance
+from leverframe.domain.monitoring.band import Band, Distance
 from leverframe.domain.monitoring.binning import Counts
 from leverframe.domain.monitoring.drift_rule import AMONG, DriftRule
 from leverframe.domain.monitoring.drift_words import drift_finding
-from leverframe.domain.monitoring.effect import column_facts
+from leverframe.domain.monitoring.effect import Subject, column_facts
 from leverframe.domain.monitoring.engine import Engine, Pair
 from leverframe.domain.monitoring.finding import Finding, Severity
 from leverframe.domain.monitoring.monitor_result import Cell, ColumnFacts, RuleFacts
-from leverframe.domain.monitoring.reference_profile import ProfiledColumn, ReferenceProfile, WindowCounts
-from leverframe.domain.monitoring.self_test import column_band, rule_of, rule_words, self_test
+from leverframe.domain.monitoring.reference_profile import ReferenceProfile, WindowCounts
+from leverframe.domain.monitoring.self_test import bands_of, rule_words, self_test
 from leverframe.settings.monitor import MonitorSettings
 
 
@@ -62,11 +62,15 @@ def judged(
 ) -> Drift:
     """Return what is said of whole windows of live traffic, oldest first."""
     ordered = sorted(windows, key=lambda window: window.start)
-    rule = rule_of(profile, settings)
-    decided = decisions(profile, ordered, settings, engine)
-    found = [_column(profile, each, ordered, decided[each.column.name], rule) for each in profile.columns]
+    bands = bands_of(profile)
+    rule = DriftRule.of(settings, bands.values())
+    decided = decisions(profile, bands, ordered, settings, engine)
+    found = [
+        _column(Subject(profile, each, bands.get(each.column.name), rule), ordered, decided[each.column.name])
+        for each in profile.columns
+    ]
     found.sort(key=_order)
-    alarms, replayed = self_test(profile, settings)
+    alarms, replayed = self_test(profile, bands, settings)
     facts = RuleFacts(
         rule.rule,
         rule.alpha,
@@ -85,13 +89,17 @@ def judged(
 
 
 def decisions(
-    profile: ReferenceProfile, windows: Sequence[WindowCounts], settings: MonitorSettings, engine: Engine
+    profile: ReferenceProfile,
+    bands: Mapping[str, Band],
+    windows: Sequence[WindowCounts],
+    settings: MonitorSettings,
+    engine: Engine,
 ) -> dict[str, list[Decision]]:
     """Return the decision on each column in each of the windows, which are in the order of time."""
-    rule, found = rule_of(profile, settings), dict[str, list[Decision]]()
+    rule, found = DriftRule.of(settings, bands.values()), dict[str, list[Decision]]()
     distances = _distances(profile, windows, settings.minimum_rows, engine)
     for column in profile.columns:
-        band, name = column_band(profile, column), column.column.name
+        name, band = column.column.name, bands.get(column.column.name)
         tails = [None if each is None or band is None else (each, band.p(each)) for each in distances[name]]
         judged = [each for each in tails if each is not None]
         beyond = [rule.beyond(distance.value, p) for distance, p in judged]
@@ -127,25 +135,19 @@ def _distances(
     return found
 
 
-def _column(
-    profile: ReferenceProfile,
-    column: ProfiledColumn,
-    windows: Sequence[WindowCounts],
-    decided: Sequence[Decision],
-    rule: DriftRule,
-) -> _Judged:
-    name = column.column.name
+def _column(subject: Subject, windows: Sequence[WindowCounts], decided: Sequence[Decision]) -> _Judged:
+    column, name, rule = subject.column, subject.column.column.name, subject.rule
     cells = tuple(
         _cell(window, window.columns.get(name), each, each.severity(rule))
         for window, each in zip(windows, decided, strict=True)
     )
-    facts = column_facts(profile, column, windows, cells, rule)
+    facts = column_facts(subject, windows, cells)
     newest = decided[-1] if decided else Decision(None, None)
     least, severity = 1.0 if newest.p is None else newest.p, newest.severity(rule)
     if severity is None:
         return _Judged(facts, None, least)
     since = windows[_since(decided)].name
-    pool = profile.pool(column, windows[-1].start)
+    pool = subject.profile.pool(column, windows[-1].start)
     return _Judged(facts, drift_finding(column, facts, windows[-1], pool, since, severity), least)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class DriftRule:
     smallest: float
 
     @classmethod
-    def of(cls, settings: MonitorSettings, bands: Sequence[Judging]) -> DriftRule:
+    def of(cls, settings: MonitorSettings, bands: Collection[Judging]) -> DriftRule:
         """Return the rule for figures with these bands; the fewest windows of any of them count."""
         columns, a_month = max(1, len(bands)), PER_MONTH[settings.window]
         windows = min((band.windows for band in bands), default=0)
@@ -66,7 +66,7 @@ class DriftRule:
         return [sum(beyond[max(0, at - AMONG + 1) : at + 1]) > 1 for at in range(len(beyond))]
 
 
-def _level(share: float, windows: float, bands: Sequence[Judging]) -> float:
+def _level(share: float, windows: float, bands: Collection[Judging]) -> float:
     """Return the level at which two of three windows are beyond in at most that share of months.
 
     Never above that share over the number of columns, which leaves room for what is estimated.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,21 +15,25 @@ from leverframe.domain.monitoring.distances import js, psi, shares, wasserstein
 from leverframe.domain.monitoring.drift_rule import DriftRule
 from leverframe.domain.monitoring.monitor_result import Cell, ColumnFacts, Histogram
 from leverframe.domain.monitoring.reference_profile import ProfiledColumn, ReferenceProfile, WindowCounts
-from leverframe.domain.monitoring.self_test import column_band
 
 KS, CRAMERS_V = "KS", "Cramér's V"
 _GROUPS, _BARS, _LEVELS = 10, 20, 12
 REST = "other"
 
 
-def column_facts(
-    profile: ReferenceProfile,
-    column: ProfiledColumn,
-    windows: Sequence[WindowCounts],
-    cells: tuple[Cell, ...],
-    rule: DriftRule,
-) -> ColumnFacts:
+@dataclass(frozen=True)
+class Subject:
+    """A column of a reference, its band, None where it is not compared, and the rule."""
+
+    profile: ReferenceProfile
+    column: ProfiledColumn
+    band: Band | None
+    rule: DriftRule
+
+
+def column_facts(subject: Subject, windows: Sequence[WindowCounts], cells: tuple[Cell, ...]) -> ColumnFacts:
     """Return everything that is shown of a column; effect sizes are those of the newest window that has values."""
+    profile, column = subject.profile, subject.column
     name, binning = column.column.name, column.binning
     newest = next((each for each in reversed(windows) if (counts := each.columns.get(name)) and counts.known), None)
     counts = newest.columns[name] if newest else binning.empty()
@@ -43,7 +48,7 @@ def column_facts(
         kind=column.column.kind,
         importance=column.column.importance,
         statistic=KS if binning.ordered else CRAMERS_V,
-        band=_limit(column_band(profile, column), rule, counts, pool) if there else None,
+        band=_limit(subject, counts, pool) if there else None,
         wasserstein=_plain(wasserstein(pool, counts.bins, binning.places())) if there and binning.ordered else None,
         psi=_plain(psi(merged(pool, groups), merged(counts.bins, groups))) if there else None,
         js=_plain(js(merged(pool, groups), merged(counts.bins, groups))) if there else None,
@@ -93,10 +98,11 @@ def _named(binning: Binning) -> tuple[tuple[str, ...], Ints]:
     return (*binning.names[:shown], REST), np.minimum(np.arange(binning.size), shown)
 
 
-def _limit(band: Band | None, rule: DriftRule, counts: Counts, pool: Ints) -> float | None:
-    if band is None:
+def _limit(subject: Subject, counts: Counts, pool: Ints) -> float | None:
+    if subject.band is None:
         return None
-    return _plain(max(rule.smallest, band.limit(rule.alpha, counts.known, int(pool.sum()))))
+    limit = subject.band.limit(subject.rule.alpha, counts.known, int(pool.sum()))
+    return _plain(max(subject.rule.smallest, limit))
 
 
 def _plain(value: float | None) -> float | None:

@@ -1,39 +1,42 @@
-"""The rule of a reference, and how often it raises an alarm on the reference itself, where nothing changed."""
+"""The bands and the rule of a reference, and how often it fires on the reference itself, where nothing changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 
-from leverframe.domain.monitoring.band import Band, Distance
+import numpy as np
+
+from leverframe.domain.monitoring.band import Band, Tail, replayed
+from leverframe.domain.monitoring.batch import Floats
 from leverframe.domain.monitoring.drift_rule import DriftRule
-from leverframe.domain.monitoring.reference_profile import ProfiledColumn, ReferenceProfile
+from leverframe.domain.monitoring.reference_profile import ReferenceProfile
 from leverframe.settings.monitor import MonitorSettings
 
-_LEAST = 3  # distances from which there is a band
 
-
-def rule_of(profile: ReferenceProfile, settings: MonitorSettings) -> DriftRule:
-    """Return the rule that the reference allows for."""
-    bands = [column_band(profile, each) for each in profile.columns if each.column.kind != "text"]
-    return DriftRule.of(settings, [band for band in bands if band is not None])
-
-
-def column_band(profile: ReferenceProfile, column: ProfiledColumn) -> Band | None:
-    """Return the band of a column; None where the reference has too few windows of it."""
-    return _band(profile, column, [each for each in profile.distances(column) if each is not None])
-
-
-def self_test(profile: ReferenceProfile, settings: MonitorSettings) -> tuple[int, int]:
-    """Return in how many windows of the reference the rule fires, each judged by the others, and how many there are."""
-    rule = rule_of(profile, settings)
-    alarmed = [False] * len(profile.windows)
+def bands_of(profile: ReferenceProfile) -> dict[str, Band]:
+    """Return the band of each column that is compared, their tails corrected by what the reference itself did."""
+    again = _replayed(profile)
+    tail = Tail.of(np.concatenate([p[~np.isnan(p)] for _, p in again.values()])) if again else Tail()
+    found = {}
     for column in profile.columns:
-        distances = [(number, each) for number, each in enumerate(profile.distances(column)) if each is not None]
-        known = [each for _, each in distances]
-        beyond = [_beyond(rule, profile, column, known, at) for at in range(len(known))]
-        for (number, _), fired in zip(distances, rule.fires(beyond), strict=True):
-            alarmed[number] |= fired
-    return sum(alarmed), len(profile.windows)
+        if column.column.kind != "text":
+            distances = [each for each in profile.distances(column) if each is not None]
+            band = Band.of(distances, column.noise, column.persistence, stride=profile.stride)
+            found[column.column.name] = replace(band, tail=tail)
+    return found
+
+
+def self_test(profile: ReferenceProfile, bands: Mapping[str, Band], settings: MonitorSettings) -> tuple[int, int]:
+    """Return in how many windows of the reference the rule fires, each judged by the others, and how many there are."""
+    rule = DriftRule.of(settings, bands.values())
+    alarmed = np.zeros(len(profile.windows), bool)
+    for name, (values, p) in _replayed(profile).items():
+        tail = bands[name].tail
+        known = np.flatnonzero(~np.isnan(p))
+        beyond = [rule.beyond(values[at], tail.corrected(float(p[at]))) for at in known]
+        alarmed[known] |= np.array(rule.fires(beyond), bool)
+    return int(alarmed.sum()), len(profile.windows)
 
 
 def rule_words(rule: DriftRule, profile: ReferenceProfile) -> str:
@@ -48,16 +51,14 @@ def rule_words(rule: DriftRule, profile: ReferenceProfile) -> str:
     )
 
 
-def _beyond(
-    rule: DriftRule, profile: ReferenceProfile, column: ProfiledColumn, known: Sequence[Distance], at: int
-) -> bool:
-    band = _band(profile, column, [*known[:at], *known[at + 1 :]], ahead=False)
-    return band is not None and rule.beyond(known[at].value, band.p(known[at]))
-
-
-def _band(
-    profile: ReferenceProfile, column: ProfiledColumn, distances: Sequence[Distance], *, ahead: bool = True
-) -> Band | None:
-    if len(distances) < _LEAST:
-        return None
-    return Band.of(distances, column.noise, column.persistence, stride=profile.stride, ahead=ahead)
+def _replayed(profile: ReferenceProfile) -> dict[str, tuple[Floats, Floats]]:
+    """Return the distance and p of each window of each column, judged by the others; NaN where not compared."""
+    found = {}
+    for column in profile.columns:
+        if column.column.kind != "text":
+            distances = profile.distances(column)
+            values = np.array([np.nan if each is None else each.value for each in distances])
+            p = np.full(len(distances), np.nan)
+            p[~np.isnan(values)] = replayed([each for each in distances if each is not None], column.noise)
+            found[column.column.name] = values, p
+    return found
