@@ -306,8 +306,8 @@ def test_what_is_only_shown_explains_nothing() -> None:
     """And a lookup that finds nothing is explained by its table only."""
     shown = (finding(Kind.MISSING, "temp", Severity.INFO), finding(Kind.DRIFT, "temp"))
     assert [each.explained_by for each in inhibited(shown)] == ["", ""]
-    lookup = (finding(Kind.LOOKUP, "dimension planes"), finding(Kind.TABLE, "planes"), finding(Kind.MISSING, "seats"))
-    built = {"dimension planes": ("seats",), "planes": ("seats",)}
+    lookup = (finding(Kind.LOOKUP, "dimension plane"), finding(Kind.TABLE, "planes"), finding(Kind.MISSING, "seats"))
+    built = {"dimension plane": ("seats",), "planes": ("seats", "year")}
     assert [each.explained_by for each in inhibited(lookup, built)] == ["table:planes", "", "table:planes"]
 
 

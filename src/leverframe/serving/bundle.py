@@ -65,7 +65,7 @@ class OpenBundle:
         try:
             self.schema: Schema = parsed(Schema, files[names.SCHEMA])
             description = json.loads(files[names.DESCRIPTION])
-            self._features = tuple(Feature(**each) for each in description["features"])
+            self.features = tuple(Feature(**each) for each in description["features"])
             golden = [json.loads(line) for line in files[names.GOLDEN].splitlines()]
         except (ValueError, KeyError, TypeError) as error:
             raise unusable(str(folder), f"a file in it is invalid: {error!r}") from error
@@ -78,6 +78,7 @@ class OpenBundle:
                                         f"the model was trained on {self.manifest.spec[:16]}")  # fmt: skip
         self._store = SnapshotFile(folder / names.SNAPSHOT, spec=self._plan.spec)
         self._rows = RowByRow(self._plan, self._store)
+        self.spec = self._plan.spec
         self.snapshot = (EPOCH + timedelta(microseconds=self._store.about().as_of)).isoformat()
         self._model = _model(self.manifest, files, description["estimator"])
         self._prove(str(folder), golden)
@@ -97,7 +98,7 @@ class OpenBundle:
         fields = dict(request.columns)
         timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now)
         store = _Watching(self._store, request.rows)
-        made = as_inputs(vectors(self._plan, store, Requests(fields, timestamps)), self._features)
+        made = as_inputs(vectors(self._plan, store, Requests(fields, timestamps)), self.features)
         return Predicted(self._model.predict(made), made, store.missed)
 
     def _row_by_row(self, request: Checked, now: datetime) -> tuple[dict[str, Any], dict[str, list[int]]] | None:
@@ -115,7 +116,7 @@ class OpenBundle:
             for table in lacking:
                 missed.setdefault(table, []).append(row)
         return {
-            feature.name: _input(feature, [vector[feature.name] for vector in found]) for feature in self._features
+            feature.name: _input(feature, [vector[feature.name] for vector in found]) for feature in self.features
         }, missed
 
     def outputs(self, predictions: Predictions, wanted: Set[str] = frozenset()) -> list[dict[str, Any]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
+from leverframe.domain.monitoring.serving_skew import LookedUp
 from leverframe.domain.release.replay import LoggedRequest, RequestLog
 
 _LINE = 4_000_000  # bytes; a record of a hundred rows has some ten thousand
@@ -23,7 +24,7 @@ def newest(folder: Path, model: str, count: int) -> RequestLog:
     """Return the newest ``count`` requests of a model in ``dt=*/*.jsonl``, which are the files that are closed."""
     found: list[LoggedRequest] = []
     malformed = 0
-    for line in islice(_backwards(folder), _LINES):
+    for line in islice(_backwards(folder.glob("dt=*/*.jsonl")), _LINES):
         if len(found) >= count:
             break
         if line is not None and is_count(line):
@@ -65,10 +66,43 @@ def logged_request(line: bytes) -> LoggedRequest | None:
     return LoggedRequest(texts[0][:_ID].encode(errors="replace").decode(), texts[1], at, texts[2], columns)
 
 
-def _backwards(folder: Path) -> Iterator[bytes | None]:
-    """Yield lines, the newest first; None for a file that cannot be read."""
+def newest_lookups(files: Iterable[Path], model: str, rows: int) -> tuple[LookedUp, ...]:
+    """Return the newest requests by keys to a model that say what was looked up, up to so many rows."""
+    found: list[LookedUp] = []
+    for line in islice(_backwards(files), _LINES):
+        if sum(request.rows for request in found) >= rows:
+            break
+        request = None if line is None or b'"features"' not in line else looked_up(line, model)
+        if request is not None:
+            found.append(request)
+    return tuple(reversed(found))
+
+
+def looked_up(line: bytes, model: str) -> LookedUp | None:
+    """Return what a line says of a lookup for a model; None for a line that says nothing of one."""
+    request = logged_request(line)
+    if request is None or request.model != model or request.form != "keys":
+        return None
+    record = json.loads(line)
+    features, predictions, bundle = (record.get(name) for name in ("features", "predictions", "bundle"))
+    if not isinstance(features, dict) or not isinstance(predictions, list) or not isinstance(bundle, str):
+        return None
+    columns = [*features.values(), *request.columns.values()]
+    if not all(isinstance(each, list) and len(each) == len(predictions) for each in columns):
+        return None
+    try:
+        snapshot = datetime.fromisoformat(record["snapshot"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    if snapshot.tzinfo is None or not predictions:
+        return None
+    return LookedUp(request.id, request.at, bundle, request.columns, features, snapshot, predictions)
+
+
+def _backwards(files: Iterable[Path]) -> Iterator[bytes | None]:
+    """Yield lines of files, the newest first; None for a file that cannot be read."""
     room = _WHOLE
-    for file in sorted(folder.glob("dt=*/*.jsonl"), reverse=True):
+    for file in sorted(files, reverse=True):
         if room <= 0:
             return
         if not file.is_file():  # a pipe would keep us waiting

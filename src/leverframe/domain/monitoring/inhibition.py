@@ -45,16 +45,15 @@ def _explains(cause: Finding, finding: Finding, built: Mapping[str, Sequence[str
         return whole and (finding.kind not in (Kind.LOG, Kind.TABLE))
     if cause.kind in _OF_SOURCE:
         behind = finding.kind in _OF_COLUMN | DRIFT and finding.subject in built.get(cause.subject, ())
-        return behind or finding.kind in _OF_MODEL or _same_source(cause, finding)
-    if cause.kind is Kind.DUPLICATES:  # rows that come again look like more evidence than there is
-        return finding.kind in DRIFT or finding.kind in _OF_MODEL
+        return behind or finding.kind in _OF_MODEL or _same_source(cause, finding, built)
     if cause.kind in _OF_COLUMN and cause.subject:
         same = finding.subject == cause.subject and finding.kind in _OF_COLUMN | {Kind.DRIFT}
         return same or finding.kind in _OF_MODEL
     return False
 
 
-def _same_source(cause: Finding, finding: Finding) -> bool:
-    """Tell whether lookups in a table find nothing because the table itself is broken."""
-    step = finding.subject.partition(" ")[2]
-    return cause.kind is Kind.TABLE and finding.kind is Kind.LOOKUP and step == cause.subject
+def _same_source(cause: Finding, finding: Finding, built: Mapping[str, Sequence[str]]) -> bool:
+    """Tell whether lookups find nothing because the table is broken that they look into."""
+    looked_up = set(built.get(finding.subject, ()))
+    within = bool(looked_up) and looked_up <= set(built.get(cause.subject, ()))
+    return cause.kind is Kind.TABLE and finding.kind is Kind.LOOKUP and within

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leverframe.domain import layout
+from leverframe.domain.features.online import table_of
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import TableFacts
@@ -14,12 +15,16 @@ _NAMED = 3  # checks that a finding names
 
 
 def lineage(plan: Plan | None) -> Mapping[str, tuple[str, ...]]:
-    """Return the features that are built from each table; those of the spine are its own columns."""
+    """Return the features that are built from each table, and by each step of a lookup, by its name in a snapshot.
+
+    Those of the spine are its own columns.
+    """
     if plan is None:
         return {}
     found: dict[str, list[str]] = {plan.spine: list(plan.spine_features)}
     for step in plan.steps:
         found.setdefault(step.table, []).extend(step.outputs())
+        found.setdefault(table_of(step), []).extend(step.outputs())
     return {table: tuple(dict.fromkeys(features)) for table, features in found.items()}
 
 
