@@ -60,7 +60,10 @@ def _found(monitored: Monitored) -> Iterator[Gauge]:
     alerts = Counter(alert.severity for alert in monitored.alerts)
     opened: list[Sample] = [({"severity": severity.value}, float(alerts[severity])) for severity in Severity]
     yield Gauge("open_alerts", "alerts that are open on the forge", opened)
-    tables: list[Sample] = [({"table": each.table}, float(each.verdict == "failed")) for each in monitored.tables]
+    failed: dict[str, bool] = {}
+    for facts in monitored.tables:
+        failed[facts.table] = failed.get(facts.table, False) or facts.verdict == "failed"
+    tables: list[Sample] = [({"table": table}, float(broken)) for table, broken in failed.items()]
     yield Gauge("table_failed", "1 where the newest partition of an upstream table violates its contract", tables)
 
 
