@@ -57,9 +57,7 @@ def test_teams_are_no_logins_and_mail_addresses_neither() -> None:
     assert found == Owners(("ann",), ("org/ml-team",))
 
 
-@pytest.mark.parametrize(
-    "line", ["!x @bob", "[Section] @bob", "x[0-9] @bob", "* bob", "* @-bob", "\\#x @bob", "* @a@b"]
-)
+@pytest.mark.parametrize("line", ["!x @bob", "[Section] @bob", "x[0-9] @bob", "* bob", "* @-bob", "\\#x @bob"])
 def test_what_github_does_not_read_counts_for_nothing(line: str) -> None:
     """Such a line is skipped, and the one before it holds."""
     assert owners(f"* @ann\n{line}\n", "x1").logins == ("ann",)

@@ -15,6 +15,7 @@ from leverframe.errors import ForgeUnreachableError, PublishError
 
 _RETRIES = 5
 _TIMEOUT = 30  # seconds a request
+_METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})  # all may be asked again: callers look for duplicates
 _GONE = 410
 _DISABLED = "switch issues on in the settings of the repository, or set `alerts: {issues: false}` in leverframe.yaml"
 
@@ -26,7 +27,7 @@ class Calls:
 
     def __init__(self, api: str, repository: str, token: str, *, retries: int = _RETRIES, patience: int = 60) -> None:
         logging.getLogger("github").setLevel(logging.ERROR)  # it tells every retry with its address
-        retry = GithubRetry(total=retries, backoff_factor=0.5, secondary_rate_wait=patience)
+        retry = GithubRetry(total=retries, backoff_factor=0.5, secondary_rate_wait=patience, allowed_methods=_METHODS)
         self._github = Github(
             base_url=api,
             auth=Auth.Token(token),

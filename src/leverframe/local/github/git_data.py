@@ -15,12 +15,12 @@ def _one_ref(call: Call, repository: Repository) -> Response:
     if not repository.commit(name):
         raise Refused(404, "Not Found")
     kind, found = repository.git("for-each-ref", "--format=%(objecttype) %(objectname)", name).split()
-    body = {"ref": name, "object": {"sha": found, "type": kind}}
-    return Response(200, schema.response(call.template, "get", 200, body))
+    return Response(200, schema.response(call.template, "get", 200, _ref_body(call, repository, name, found, kind)))
 
 
-def _ref_body(name: str, commit: str) -> dict[str, Any]:
-    return {"ref": name, "object": {"sha": commit, "type": "commit"}}
+def _ref_body(call: Call, repository: Repository, name: str, found: str, kind: str = "commit") -> dict[str, Any]:
+    here = f"{call.address}{path(repository)}/git/{name}"  # clients follow it
+    return {"ref": name, "url": here, "object": {"sha": found, "type": kind}}
 
 
 def _new_ref(call: Call, repository: Repository) -> Response:
@@ -28,7 +28,7 @@ def _new_ref(call: Call, repository: Repository) -> Response:
     if repository.commit(call.body["ref"]):
         raise Refused(422, "Reference already exists")
     repository.git("update-ref", call.body["ref"], call.body["sha"])
-    body = _ref_body(call.body["ref"], call.body["sha"])
+    body = _ref_body(call, repository, call.body["ref"], call.body["sha"])
     return Response(201, schema.response(call.template, "post", 201, body))
 
 
@@ -41,7 +41,7 @@ def _move_ref(call: Call, repository: Repository) -> Response:
     if not call.body.get("force") and old not in repository.git("rev-list", new).split():
         raise Refused(422, "Update is not a fast forward")
     repository.git("update-ref", name, new)
-    return Response(200, schema.response(call.template, "patch", 200, _ref_body(name, new)))
+    return Response(200, schema.response(call.template, "patch", 200, _ref_body(call, repository, name, new)))
 
 
 def _commit_body(call: Call, repository: Repository, commit: str) -> dict[str, Any]:

@@ -40,7 +40,6 @@ def _body(call: Call, repository: Repository, issue: Issue | PullRequest) -> dic
 
 
 def _issues(call: Call, repository: Repository) -> Response:
-    _must_have_issues(repository)
     state, since = call.query.get("state", "open"), call.query.get("since", "")
     labels = {name for name in call.query.get("labels", "").split(",") if name}
     found: list[Issue | PullRequest] = [
@@ -53,14 +52,10 @@ def _issues(call: Call, repository: Repository) -> Response:
     return page(call, [_body(call, repository, each) for each in found])
 
 
-def _must_have_issues(repository: Repository) -> None:
-    if not repository.has_issues:
-        raise Refused(410, "Issues are disabled for this repo")
-
-
 def _new_issue(call: Call, repository: Repository) -> Response:
     may(call, "issues")
-    _must_have_issues(repository)
+    if not repository.has_issues:
+        raise Refused(410, "Issues are disabled for this repo")
     issue = Issue(0, "", call.token.login)
     _change(call, repository, issue)
     issue.number = next(repository.numbers)

@@ -136,6 +136,9 @@ def _resolved(schema: Schema, document: Schema) -> Schema:
 def _least(schema: Schema, document: Schema, given: Any = None) -> Any:
     """Return ``given`` with minimal values for the other fields that ``schema`` requires."""
     schema = _resolved(schema, document)
+    if isinstance(given, list):
+        items = schema.get("items", {})
+        return [_least(items, document, each) if isinstance(each, dict) else each for each in given]
     if given is not None and not isinstance(given, dict):
         return given
     if given is None and ("const" in schema or "enum" in schema):
@@ -154,7 +157,8 @@ def _least(schema: Schema, document: Schema, given: Any = None) -> Any:
         given = _of_kind("object", schema, document, given)
     rest = [option for option in options if option.get("type") != "null"]
     if rest:
-        return _least(rest[0], document, given)
+        fitting = [option for option in rest if isinstance(given, dict) and "properties" in option]
+        return _least((fitting or rest)[0], document, given)
     return given if "properties" in schema else _of_kind(kinds[0], schema, document, given)
 
 

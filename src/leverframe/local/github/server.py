@@ -160,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.state.requests.append(Request(self.command, path, scheme, body))
         path = path.removeprefix("/api/v3") or "/"  # where servers of one's own have the interface
         fault = self._fault(path)
-        time.sleep(fault.seconds if fault else 0)
+        time.sleep(fault.seconds if fault and not fault.late else 0)
         if fault and not (fault.stale or fault.late):
             self._send_json(fault.status, fault.body, fault.headers)
             return
@@ -184,6 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         except Refused as refused:
             response = refused.response
         if fault and fault.late:
+            time.sleep(fault.seconds)
             self._send_json(fault.status, fault.body, fault.headers)
             return
         if fault and fault.stale and isinstance(response.body, list):

@@ -1,0 +1,373 @@
+"""`leverframe monitor` with issues, webhooks and its branch on the local forge: faults, kills, and two at once."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from leverframe.adapters.github import state_branch
+from leverframe.adapters.github.issues import GithubIssues
+from leverframe.adapters.github.state_branch import GithubState
+from leverframe.domain.monitoring.alerts.alert_executor import Edit
+from leverframe.errors import LeverframeError, PublishError
+from leverframe.local.github import Fault, LocalForge, Repository, Token, serving
+from leverframe.local.github.state import Issue
+from leverframe.local.repository import TemporaryRepository
+from tests.fakes.receiver import Receiver, receiving
+from tests.warm import warm
+
+NAME, SECRET, KEY = "acme/shop", "ghs_not_to_be_seen_anywhere", "k3y"
+BOT, LABEL, BRANCH = "github-actions[bot]", "leverframe-alert", "leverframe-monitor"
+FIRST = datetime(2026, 3, 1, tzinfo=UTC)
+SETTINGS = """
+pipeline:
+  predictions: {path: eval.csv, kind: binary, model: shop, features: [amount, product]}
+monitor:
+  log: live/*.csv
+  engine: builtin
+  minimum_rows: 50
+  classifier: {every: never}
+alerts:
+  webhooks: [{url: HOOK, secret: HOOK_KEY}]
+"""
+
+
+def rows(day: int, missing: float = 0.0) -> list[list[object]]:
+    """Return rows of a day: time, id, two features, a prediction and a label."""
+    random = Random(day)  # noqa: S311 - rows of a test
+    found: list[list[object]] = []
+    for number in range(120):
+        amount, chance = random.gauss(0, 1), random.random()
+        at = FIRST + timedelta(days=day, minutes=10 * number)
+        shown = "" if random.random() < missing else f"{amount:.4f}"
+        found.append([at.isoformat(), f"{day}-{number}", shown, random.choice("xyz"), f"{chance:.4f}",
+                      int(random.random() < chance)])  # fmt: skip
+    return found
+
+
+def write(path: Path, head: list[str], lines: list[list[object]]) -> None:
+    """Write a table."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([head, *lines])
+
+
+@dataclass
+class Place:
+    """A repository with a pipeline of its own, its log, the forge, and a receiver."""
+
+    server: LocalForge
+    repository: TemporaryRepository
+    receiver: Receiver
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def forge(self) -> Repository:
+        """The repository on the forge."""
+        return self.server.repositories[NAME]
+
+    @property
+    def issues(self) -> list[Issue]:
+        """The issues, oldest first."""
+        return list(self.forge.issues.values())
+
+    def serve(self, last: int, missing: Mapping[int, float]) -> None:
+        """Let the log hold the days until ``last``."""
+        for day in range(last + 1):
+            lines = [line[:5] for line in rows(day, missing.get(day, 0.0))]
+            head = ["at", "id", "amount", "product", "prediction"]
+            write(self.repository.root / f"live/{day:02d}.csv", head, lines)
+
+    def variables(self) -> dict[str, str]:
+        """Return the environment of a job."""
+        return {
+            **{name: value for name, value in self.repository.environment.items() if not name.startswith("GITHUB_")},
+            "GITHUB_REPOSITORY": NAME,
+            "GITHUB_API_URL": self.server.address,
+            "GITHUB_SERVER_URL": self.server.address,
+            "GITHUB_TOKEN": SECRET,
+            "HOOK": self.receiver.address,
+            "HOOK_KEY": KEY,
+            **self.environment,
+        }
+
+    def run(self, last: int, *arguments: str, code: int = 0) -> str:
+        """Run the monitor one hour after a day is over, on a machine without results of earlier runs."""
+        subprocess.run(["rm", "-rf", ".leverframe"], cwd=self.repository.root, check=True)
+        done = warm().run("leverframe", ["monitor", "--as-of", as_of(last), *arguments], self.repository.root,
+                          self.variables())  # fmt: skip
+        assert done.returncode == code, done.stderr + done.stdout
+        assert "Traceback" not in done.stderr
+        for secret in (SECRET, KEY, "s3cret"):
+            assert secret not in done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def writes(self) -> int:
+        """Return how many requests changed an issue."""
+        return sum(each.method in ("POST", "PATCH") and "/issues" in each.path for each in self.server.requests)
+
+    def kept(self, name: str) -> str:
+        """Return a file of the branch."""
+        return self.forge.git("show", f"{BRANCH}:local/{name}")
+
+
+def as_of(last: int) -> str:
+    """Return the timestamp an hour after a day is over."""
+    return (FIRST + timedelta(days=last + 1, hours=1)).strftime("%Y-%m-%dT%H:%MZ")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A repository with 30 days of evaluated rows; no call may violate the description of GitHub's API."""
+    repository = TemporaryRepository.create(tmp_path / "author", dvc=False)
+    lines = [[line[0], *line[2:]] for day in range(-30, 0) for line in rows(day)]
+    write(repository.root / "eval.csv", ["at", "amount", "product", "score", "label"], lines)
+    repository.write("leverframe.yaml", SETTINGS)
+    repository.write(".github/CODEOWNERS", "* @nobody\nleverframe.yaml @ann @gone @acme/ml\n")
+    repository.write(".gitignore", ".leverframe\nlive\n")
+    repository.commit("Start")
+    with serving(tmp_path / "forge") as server, receiving() as receiver:
+        server.tokens[SECRET] = Token(BOT)
+        server.repository(NAME).members |= {"ann"}
+        repository.git("push", "--quiet", str(server.repository(NAME).path), "HEAD:main")
+        yield Place(server, repository, receiver)
+        assert server.violations == []
+
+
+def test_an_alert_from_its_opening_to_its_end(place: Place) -> None:
+    """Opened with owners, told once, silent while nothing changes, closed after quiet windows, opened again."""
+    place.serve(13, {3: 0.5, 4: 0.5, 9: 0.5})
+    before = place.run(3, "--dry-run")
+    assert "open an issue: [shop/local] missing values: amount" in before
+    assert (place.issues, place.receiver.received, place.forge.commit(BRANCH)) == ([], [], "")
+    told = place.run(3)
+    assert [line for line in told.splitlines() if "issue" in line or "notify" in line] == [
+        line for line in before.splitlines() if "issue" in line or "notify" in line
+    ]
+    (issue,) = place.issues
+    assert (issue.title, issue.labels, issue.assignees) == (
+        "[shop/local] missing values: amount", [LABEL], ["ann"],
+    )  # fmt: skip
+    assert "Owners: @ann @gone @acme/ml." in issue.body
+    assert "GitHub cannot assign `gone`" in issue.body
+    assert f"[Dashboard](<{place.server.address}/{NAME}/blob/{BRANCH}/local/summary.md>)" in issue.body
+    (delivery,) = place.receiver.received
+    stamp = delivery.headers["X-Leverframe-Timestamp"]
+    signed = hmac.new(KEY.encode(), f"{stamp}.".encode() + delivery.body, hashlib.sha256).hexdigest()
+    assert delivery.headers["X-Leverframe-Signature"] == f"sha256={signed}"
+    assert json.loads(delivery.body)["url"] == f"{place.server.address}/{NAME}/issues/1"
+    (open_alert,) = json.loads(place.kept("monitor.json"))["alerts"]
+    assert open_alert["url"] == f"{place.server.address}/{NAME}/issues/1"
+    writes = place.writes()
+    place.run(3)
+    assert place.writes() == writes
+    place.run(4)
+    assert issue.comments == []
+    place.run(7)
+    assert (issue.state, issue.reason) == ("closed", "completed")
+    place.run(9)
+    assert (issue.state, issue.reason) == ("open", "reopened")
+    events = [json.loads(each.body)["event"] for each in place.receiver.received]
+    assert events == ["opened", "closed", "reopened"]
+    lines = [json.loads(line) for line in place.kept("history.jsonl").splitlines()]
+    keys = [(line["window"], line["part"]) for line in lines]
+    assert len(keys) == len(set(keys))
+    assert {(f"2026-03-{day:02d}", "traffic") for day in range(1, 11)} <= set(keys)
+
+
+@pytest.mark.parametrize("at", [("POST", "/issues$"), ("PATCH", "/issues/1$"), ("POST", "/git/refs$")])
+def test_a_run_that_was_killed_is_finished_by_the_next(place: Place, at: tuple[str, str]) -> None:
+    """The forge did what was asked, and nobody heard: no second issue, no second delivery, no second line."""
+    place.serve(3, {3: 0.5})
+    place.server.faults.append(Fault(*at, late=True, seconds=20.0))
+    command = [sys.executable, "-m", "leverframe", "monitor", "--as-of", as_of(3)]
+    running = subprocess.Popen(command, cwd=place.repository.root, env=place.variables(), stderr=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL)  # fmt: skip
+    _until(lambda: place.server.faults[0].times == 0)
+    running.kill()
+    running.wait()
+    _until(lambda: bool(place.issues))
+    place.run(3)
+    assert [issue.state for issue in place.issues] == ["open"]
+    assert place.issues[0].comments == []
+    deliveries = [each.headers["X-Leverframe-Delivery"] for each in place.receiver.received]
+    assert len(set(deliveries)) == 1
+    assert len(deliveries) == (2 if at[0] == "PATCH" else 1)  # sent, and killed before that was written down
+    lines = place.kept("history.jsonl").splitlines()
+    assert len(lines) == len(set(lines)) > 3
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("POST", "/issues$", 502),
+        Fault("POST", "/issues$", 502, late=True),
+        Fault("GET", "/issues$", 403, headers={"Retry-After": "1"}, body={"message": "You have exceeded a secondary "
+              "rate limit. Please wait."}),
+        Fault("GET", "/issues$", stale=True, times=2),
+        Fault("PATCH", "/issues/1$", 500),
+        Fault("GET", "/git/ref/", 503),
+    ],
+    ids=["502", "502-late", "403-secondary", "stale", "500", "503"],
+)  # fmt: skip
+def test_passing_faults_leave_one_issue(place: Place, fault: Fault) -> None:
+    """A gateway that gives up after the issue was made lets the client ask again: the second is closed at once."""
+    place.serve(3, {3: 0.5})
+    place.server.faults.append(fault)
+    place.run(3)
+    if fault.stale:
+        place.run(3)
+    assert [issue.number for issue in place.issues if issue.state == "open"] == [1]
+    assert all(issue.reason == "duplicate" for issue in place.issues[1:])
+    assert [json.loads(each.body)["event"] for each in place.receiver.received] == ["opened"]
+
+
+def test_what_github_refuses_is_named_and_the_results_are_kept(place: Place) -> None:
+    """A token without the permission, and a repository without issues; webhooks wait for the issue."""
+    place.serve(3, {3: 0.5})
+    place.server.tokens[SECRET] = Token(BOT, ("contents",))
+    assert "give the job `permissions: {issues: write}`" in place.run(3, code=26)
+    assert json.loads(place.kept("monitor.json"))["findings"]
+    place.server.tokens[SECRET] = Token(BOT)
+    place.forge.has_issues = False
+    assert "alerts: {issues: false}" in place.run(3, code=26)
+    assert place.receiver.received == []
+
+
+def test_without_issues_alerts_are_kept_in_a_file(place: Place) -> None:
+    """Webhooks are told each event once all the same, and the branch remembers that."""
+    place.serve(7, {3: 0.5})
+    settings = SETTINGS.replace("alerts:", "alerts:\n  issues: false")
+    place.repository.write("leverframe.yaml", settings)
+    for last in (3, 3, 7, 7):
+        place.run(last)
+    assert place.issues == []
+    assert [json.loads(each.body)["event"] for each in place.receiver.received] == ["opened", "closed"]
+    assert json.loads(place.kept("alerts.json"))["issues"][0]["open"] is False
+
+
+def test_a_webhook_that_is_down_fails_nothing(place: Place) -> None:
+    """It is a note of the result, and the next run delivers."""
+    place.serve(3, {3: 0.5})
+    place.receiver.answers = [(410, {})]
+    place.run(3)
+    notes = json.loads(place.kept("monitor.json"))["notes"]
+    assert [note for note in notes if "HOOK" in note] == [
+        "HOOK was not told that [shop/local] missing values: amount opened (warning): it answered 410; the next run "
+        "tries again"
+    ]
+    place.run(3)
+    assert len(place.receiver.received) == 2
+    place.environment = {"HOOK_KEY": ""}
+    place.serve(9, {3: 0.5, 9: 0.9})
+    place.run(6)
+    assert "HOOK_KEY with its key is not set" in place.kept("monitor.json")
+
+
+def test_an_issue_of_somebody_else_is_never_taken_for_ours(place: Place) -> None:
+    """Pull requests in the list, an issue with our label and no marker, one with our marker and no label."""
+    place.serve(3, {3: 0.5})
+    place.forge.open_pull("A change", "main")
+    place.forge.issues[2] = Issue(2, "Mine", "ann", "text", [LABEL])
+    next(place.forge.numbers)
+    place.run(3)
+    ours = place.forge.issues[3]
+    place.forge.issues[4] = Issue(4, "Copied", "mallory", ours.body)
+    next(place.forge.numbers)
+    place.run(3)
+    assert place.forge.issues[2].body == "text"
+    assert place.forge.issues[4].state == "open"
+    assert len(place.forge.issues) == 3
+
+
+def test_somebody_who_cannot_be_assigned_any_more_is_left_out(place: Place) -> None:
+    """GitHub answers 422 for the whole issue; it is opened without, and people without push lose label and issue."""
+    issues = GithubIssues(place.server.address, NAME, SECRET)
+    made = issues.opened("Title", "text", (LABEL,), ("ann", "left"))
+    assert (made.assignees, made.labels) == ((), (LABEL,))
+    assert [issues.assignable(login) for login in ("ann", "left")] == [True, False]
+    place.server.tokens["of-a-reader"] = Token("reader", of_workflow=False, push=False)
+    with pytest.raises(PublishError, match="did not give the issue"):
+        GithubIssues(place.server.address, NAME, "of-a-reader").opened("Title", "text", (LABEL,), ())
+    with pytest.raises(LeverframeError, match="GitHub refused to change issue"):
+        issues.edited(made.number, Edit("x" * 70_000))
+
+
+def test_more_than_a_page_of_issues(place: Place) -> None:
+    """The one that is asked for is on the second hundred."""
+    issues = GithubIssues(place.server.address, NAME, SECRET)
+    for number in range(1, 131):
+        place.forge.issues[number] = Issue(number, f"Issue {number}", BOT, "", [LABEL], state="closed")
+    assert [issue.number for issue in issues.listed(LABEL)] == list(range(1, 131))
+    assert issues.listed("other") == []
+
+
+def test_two_writers_of_the_branch_lose_nothing(place: Place) -> None:
+    """The second is refused, reads again and merges; one that is overtaken again and again says so."""
+    here, there = (GithubState(place.server.address, NAME, SECRET, "production") for _ in range(2))
+    here.update(lambda _: {"history.jsonl": "1\n"})
+    tries = []
+
+    def slow(files: Mapping[str, str]) -> dict[str, str]:
+        if not tries:
+            there.update(lambda kept: {"history.jsonl": kept["history.jsonl"] + "2\n"})
+        tries.append(files["history.jsonl"])
+        return {"history.jsonl": files["history.jsonl"] + "3\n"}
+
+    here.update(slow)
+    assert here.read() == {"history.jsonl": "1\n2\n3\n"}
+    assert len(tries) == 2
+
+    def overtaken(_: Mapping[str, str]) -> dict[str, str]:
+        there.update(lambda kept: {"n": kept.get("n", "") + "x"})
+        return {"mine": "1"}
+
+    with pytest.raises(LeverframeError, match="could not be written"):
+        here.update(overtaken)
+    GithubState(place.server.address, NAME, SECRET, "staging").update(lambda _: {"monitor.json": "{}"})
+    assert here.read()["history.jsonl"] == "1\n2\n3\n"
+
+
+def test_two_first_writers_of_the_branch(place: Place) -> None:
+    """Both find no branch; the second finds it made, and adds to it."""
+    here, there = (GithubState(place.server.address, NAME, SECRET, "production") for _ in range(2))
+    tries = []
+
+    def slow(files: Mapping[str, str]) -> dict[str, str]:
+        if not tries:
+            there.update(lambda _: {"a": "1"})
+        tries.append(dict(files))
+        return {"b": "2"}
+
+    here.update(slow)
+    assert here.read() == {"a": "1", "b": "2"}
+
+
+def test_the_branch_does_not_grow_for_ever(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many commits it begins anew with all of its files; what changes nothing makes no commit."""
+    monkeypatch.setattr(state_branch, "LONGEST", 3)
+    state = GithubState(place.server.address, NAME, SECRET, "production")
+    for number in range(5):
+        state.update(lambda files, number=number: {"h": files.get("h", "") + f"{number}\n"})  # type: ignore[misc]
+        state.update(dict)
+    assert state.read() == {"h": "0\n1\n2\n3\n4\n"}
+    assert place.forge.git("rev-list", "--count", BRANCH).strip() == "2"
