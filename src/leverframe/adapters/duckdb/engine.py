@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ class DuckDBEngine:
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads
 
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """Opened once a run: each look at a table would pay for it again."""
+        return connect(self._threads, finite=True)
+
     def columns(self, files: Sequence[Path]) -> dict[str, str]:
         """Return the columns of a table with their kind; raises ``SourceError`` for files that do not fit together."""
         with self._connected(files) as connection:
@@ -51,7 +57,7 @@ class DuckDBEngine:
 
     @contextmanager
     def _connected(self, files: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
-        connection = connect(self._threads, finite=True)
+        connection = self._database.cursor()  # temporary tables and views are its own
         try:
             yield connection
         except duckdb.Error as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,22 +54,27 @@ class DuckDBSplitter:
         return int(kept), int(without), int(too_late)
 
     def _relation(self, files: Sequence[Path]) -> Relation:
-        connection = connect()
-        try:
+        with self._connected(files) as connection:
             return relation(connection, files)
+
+    def _all(self, query: str, files: Sequence[Path]) -> list[tuple[Any, ...]]:
+        with self._connected(files) as connection:
+            return connection.execute(query).fetchall()
+
+    @contextmanager
+    def _connected(self, files: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = self._database.cursor()
+        try:
+            yield connection
         except duckdb.Error as error:
             raise (files_error(error, files) or error) from error
         finally:
             connection.close()
 
-    def _all(self, query: str, files: Sequence[Path]) -> list[tuple[Any, ...]]:
-        connection = connect()
-        try:
-            return connection.execute(query).fetchall()
-        except duckdb.Error as error:
-            raise (files_error(error, files) or error) from error
-        finally:
-            connection.close()
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """Opened once a run: each query would pay for it again."""
+        return connect()
 
 
 def _where(cut: Cut) -> str:
