@@ -25,12 +25,12 @@ from leverframe.domain.features.star import read_star
 from leverframe.domain.partition import Partition
 from leverframe.domain.pipeline.items import grouping_of
 from leverframe.errors import DefinitionError, SettingsError, SourceError
-from leverframe.local.repository import TemporaryRepository
 from leverframe.settings.levers import Levers
 from leverframe.settings.params import read_params
 from leverframe.settings.periods import Period
 from tests.integration.shop import Shop
 from tests.integration.visits import ZONE, params, visits, write_case, write_rows
+from tests.warm import WarmRepository
 
 PARIS = ZoneInfo(ZONE)
 # From a Monday to a Sunday, from the first of a month to the last of one, with a change of clocks.
@@ -239,7 +239,7 @@ def test_a_default_grouping_that_changes_is_told(tmp_path: Path) -> None:
 
 def test_a_day_more_of_400_runs_its_group_and_what_is_behind_it(tmp_path: Path) -> None:
     """Daily files over fifteen months: few stages, one day adds the stages of its quarter, and the levers work."""
-    repository = TemporaryRepository.create(tmp_path)
+    repository = WarmRepository.create(tmp_path)
     first, days = datetime(2023, 1, 31, tzinfo=PARIS), 400
     write_case(repository.root, "daily", "raw/visits/{day}.csv")
     rows = visits(first, first + timedelta(days=days + 1), 180)
