@@ -109,7 +109,7 @@ def repository(folder: Path, **settings: Any) -> Path:
 def write_settings(root: Path, alerts: dict[str, Any] | None = None, **settings: Any) -> None:
     """Write what the monitor reads."""
     role = {"path": "eval/test.parquet", "kind": "binary", "label": "label", "model": "churn"}
-    monitor = {"log": "log", "lookback": LIVE_DAYS, "engine": "builtin"} | settings
+    monitor = {"log": "log", "lookback": LIVE_DAYS, "engine": "builtin", "classifier": {"every": "never"}} | settings
     levers = {"pipeline": {"predictions": role}, "monitor": monitor} | ({"alerts": alerts} if alerts else {})
     (root / "leverframe.yaml").write_text(yaml.safe_dump(levers), encoding="utf-8")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -325,7 +326,7 @@ def test_two_writers_of_the_branch_lose_nothing(place: Place) -> None:
     """The second is refused, reads again and merges; one that is overtaken again and again says so."""
     here, there = (GithubState(place.server.address, NAME, SECRET, "production") for _ in range(2))
     here.update(lambda _: {"history.jsonl": "1\n"})
-    tries = []
+    tries: list[Any] = []
 
     def slow(files: Mapping[str, str]) -> dict[str, str]:
         if not tries:
@@ -350,7 +351,7 @@ def test_two_writers_of_the_branch_lose_nothing(place: Place) -> None:
 def test_two_first_writers_of_the_branch(place: Place) -> None:
     """Both find no branch; the second finds it made, and adds to it."""
     here, there = (GithubState(place.server.address, NAME, SECRET, "production") for _ in range(2))
-    tries = []
+    tries: list[Any] = []
 
     def slow(files: Mapping[str, str]) -> dict[str, str]:
         if not tries:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,14 +21,17 @@ from leverframe.application.monitor_results import DASHBOARD, Results
 from leverframe.application.monitor_state import KeptState
 from leverframe.application.reference import reference
 from leverframe.application.servers import server_folder
+from leverframe.application.serving_skew import serving_skew
+from leverframe.application.weekly import classifier_of_weeks, is_due
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.request import timestamp
 from leverframe.domain.model.bundle.bundle_manifest import sha256
 from leverframe.domain.monitoring.drift import judged
 from leverframe.domain.monitoring.engine import BuiltinEngine, Engine
-from leverframe.domain.monitoring.log_query import LogQuery
-from leverframe.domain.monitoring.monitor import Run, Upstream
+from leverframe.domain.monitoring.finding import Kind
+from leverframe.domain.monitoring.log_query import LogFile, LogQuery
+from leverframe.domain.monitoring.monitor import Run, Sources, Upstream
 from leverframe.domain.monitoring.monitor import run as monitor_run
 from leverframe.domain.monitoring.monitor_result import Monitored, Provenance, RuleFacts
 from leverframe.domain.monitoring.reference import Reference
@@ -67,28 +70,46 @@ def monitor(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple
     now = datetime.now(UTC) if asked.as_of is None else timestamp(asked.as_of)
     results, engine = Results(_folder(workspace, asked)), engine_of(settings.engine)
     state = KeptState(workspace, _environment(workspace, asked), results.folder)
-    with results.lock(), ExitStack() as stack:
+    with results.lock():
         if not asked.dry_run:
             state.fetch()
         if engine.notice and not results.profile():
             tell(engine.notice)
         known = reference(workspace, engine, results.profile(), tell)
         run = _run(workspace, (settings, _environment(workspace, asked)), known, now)
-        query = _query(run, known, settings)
-        files = stack.enter_context(
-            log_files(_log(workspace, asked), workspace.root, RemoteFiles, query.since, run.clock)
-        )
-        log, labels = Requests(files, query), None
-        if settings.labels is not None:
-            late = stack.enter_context(log_files(settings.labels.path, workspace.root, RemoteFiles))
-            labels = Labels(late, settings.labels, Requests(files, query), query, run.spans)
-        monitored = monitor_run(run, log, labels, engine, _upstream(workspace, known), tell)
+        monitored, known = _observed(workspace, asked, (run, engine), results.previous(), tell)
         monitored, failure = _alerted(workspace, asked, (monitored, results, known), (tell, mask))
         if not asked.dry_run:
             state.push()
         if failure:
             raise failure
         return monitored, results.folder / DASHBOARD
+
+
+def _observed(
+    workspace: Workspace, asked: Asked, of: tuple[Run, Engine], before: Monitored | None, tell: Tell
+) -> tuple[Monitored, Reference]:
+    """Return what the log and the labels show, and the reference with what was learned of its weeks."""
+    (run, engine), known, settings = of, of[0].reference, of[0].settings
+    query = _query(run, known, settings)
+    with ExitStack() as stack:
+        files = stack.enter_context(
+            log_files(_log(workspace, asked), workspace.root, RemoteFiles, query.since, run.clock)
+        )
+        labels = None
+        if settings.labels is not None:
+            late = stack.enter_context(log_files(settings.labels.path, workspace.root, RemoteFiles))
+            labels = Labels(late, settings.labels, Requests(files, query), query, run.spans)
+        upstream = _upstream(workspace, run, files)
+        classifier = None
+        if is_due(settings, known.timezone, before.at if before else "", run.now):
+            classifier, known, why = classifier_of_weeks(workspace, known, settings, tell)
+            upstream = replace(upstream, notes=(*upstream.notes, *([why] if why else [])))
+        elif before is not None:  # until the next week is over, what was said of the last one holds
+            said = [each for each in before.findings if each.kind is Kind.MULTIVARIATE_DRIFT]
+            upstream = replace(upstream, findings=(*upstream.findings, *said))
+        sources = Sources(Requests(files, query), labels, engine, upstream, classifier)
+        return monitor_run(run, sources, tell), known
 
 
 def _alerted(
@@ -192,20 +213,22 @@ def _query(run: Run, known: Reference, settings: MonitorSettings) -> LogQuery:
     )
 
 
-def _upstream(workspace: Workspace, known: Reference) -> Upstream:
-    """Return what contracts and tags of the repository say beside the log; without a case there are no tables."""
+def _upstream(workspace: Workspace, run: Run, files: Sequence[LogFile]) -> Upstream:
+    """Return what is known beside the log: contracts, recomputed features and versions. Without a case, the last."""
+    model = run.reference.model
     releases = {
         version.manifest.bundle: (version.manifest.commit, version.name)
-        for version in versions(workspace.git.tags(known.model), known.model)
+        for version in versions(workspace.git.tags(model), model)
         if version.manifest is not None
     }
     if workspace.levers.pipeline.predictions is not None:
         return Upstream(versions=releases)
-    built = lineage(workspace.plan)
-    disk, folder = Disk(workspace.root), workspace.root / layout.CONTRACTS
+    skew = serving_skew(workspace, model, files, run.settings, (run.spans[0].name, run.spans[-1].name))
+    built, disk, folder = lineage(workspace.plan), Disk(workspace.root), workspace.root / layout.CONTRACTS
     reports = {path.stem: disk.read_json(path.relative_to(workspace.root)) for path in sorted(folder.glob("*.json"))}
     try:
         tables, findings = upstream_tables(reports, built)
     except ValueError as error:
-        return Upstream(versions=releases, notes=(f"the tables were not looked at: {error}",))
-    return Upstream(tables, findings=findings, built=built, versions=releases)
+        notes = (*skew.notes, f"the tables were not looked at: {error}")
+        return Upstream(skew=skew.skew, findings=skew.findings, versions=releases, notes=notes)
+    return Upstream(tables, skew.skew, (*findings, *skew.findings), built, releases, skew.notes)

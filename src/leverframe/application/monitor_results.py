@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from leverframe.documents import plain
+from leverframe.documents import parsed, plain
 from leverframe.domain.monitoring.dashboard.dashboard_page import page
 from leverframe.domain.monitoring.history import added_to, lines_of, read_history
 from leverframe.domain.monitoring.monitor_result import Monitored
@@ -46,6 +46,13 @@ class Results:
     def profile(self) -> str:
         """Return the text of the reference that an earlier run left; empty where there is none."""
         return self._text(PROFILE)
+
+    def previous(self) -> Monitored | None:
+        """Return what the run before found; None where there was none, or one of another version of Leverframe."""
+        try:
+            return parsed(Monitored, self._text(RESULT))
+        except ValueError:
+            return None
 
     def write(self, reference: Reference, monitored: Monitored) -> None:
         """Write everything; a run that is killed in between leaves whole files, and the next one the rest.

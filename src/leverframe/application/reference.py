@@ -29,6 +29,7 @@ from leverframe.domain.monitoring.importance import importances
 from leverframe.domain.monitoring.reference import VERSION, Reference, made
 from leverframe.domain.monitoring.reference_rows import ReferenceTable, labelled, reference_batch
 from leverframe.domain.monitoring.subject import Subject, as_text_where_all_differ, features_of, monitored_columns
+from leverframe.domain.monitoring.weekly import Weeks
 from leverframe.errors import LeverframeError, SourceError
 from leverframe.files import md5
 from leverframe.package import source_folder
@@ -58,14 +59,25 @@ def reference(workspace: Workspace, engine: Engine, earlier: str, tell: Tell) ->
     if known is not None and known.version == VERSION and known.made_of == wanted:
         return known
     tell("the reference is made of the rows that the model did not learn from")
-    role = workspace.levers.pipeline.predictions
-    rows = _of_case(workspace, tell) if role is None else _of_role(workspace, role)
+    rows = _rows(workspace, tell)
     batch = reference_batch(rows.table, rows.subject.columns, rows.subject.label)
     labels = labelled(rows.table, batch.at, rows.subject.label)
     subject = rows.subject
     if labels is not None:
         subject = subject.rated(_importances(rows, labels, tell))
     return made(subject, batch, labels, workspace.levers.monitor, engine, wanted)
+
+
+def reference_weeks(workspace: Workspace, known: Reference, tell: Tell) -> Weeks:
+    """Return rows of the reference by week, read again: none is stored."""
+    rows, weeks = _rows(workspace, tell), Weeks.of(known, workspace.levers.monitor)
+    weeks.add(reference_batch(rows.table, known.columns, known.label))
+    return weeks
+
+
+def _rows(workspace: Workspace, tell: Tell) -> _Rows:
+    role = workspace.levers.pipeline.predictions
+    return _of_case(workspace, tell) if role is None else _of_role(workspace, role)
 
 
 def made_of(workspace: Workspace) -> str:

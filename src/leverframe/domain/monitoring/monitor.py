@@ -10,6 +10,7 @@ import numpy as np
 
 from leverframe.domain.model.evaluate.scores import plain
 from leverframe.domain.monitoring.batch import RequestLog
+from leverframe.domain.monitoring.domain_classifier import Separated
 from leverframe.domain.monitoring.drift import Drift, judged
 from leverframe.domain.monitoring.drift_rule import FEW, PER_MONTH
 from leverframe.domain.monitoring.engine import Engine
@@ -33,6 +34,7 @@ from leverframe.domain.monitoring.performance_findings import performance_facts
 from leverframe.domain.monitoring.quality import found
 from leverframe.domain.monitoring.quality_volume import expected_rows
 from leverframe.domain.monitoring.reference import PREDICTION, Reference, window_counts
+from leverframe.domain.monitoring.weekly import WeeklyClassifier, Weeks, in_words
 from leverframe.domain.monitoring.window_facts import markers, window_facts
 from leverframe.domain.monitoring.window_summary import Summaries, WindowSpan
 from leverframe.settings.monitor import MonitorSettings
@@ -73,23 +75,35 @@ class Run:
     provenance: Provenance
 
 
-def run(
-    asked: Run, log: RequestLog, labels: LabelJoin | None, engine: Engine, upstream: Upstream, tell: Tell
-) -> Monitored:
+@dataclass(frozen=True)
+class Sources:
+    """Where a run gets everything from; there may be no labels, and no classifier of weeks."""
+
+    log: RequestLog
+    labels: LabelJoin | None
+    engine: Engine
+    upstream: Upstream
+    classifier: WeeklyClassifier | None = None
+
+
+def run(asked: Run, sources: Sources, tell: Tell) -> Monitored:
     """Return everything that is found; ``tell`` gets progress for a person.
 
     Windows that are not over yet are shown and not judged.
     """
     reference, settings = asked.reference, asked.settings
-    summaries = _summed(asked, log, tell)
-    performances, label_facts = _performances(asked, summaries, labels)
+    upstream, log = sources.upstream, sources.log
+    summaries, separated = _summed(asked, sources, tell)
+    performances, label_facts = _performances(asked, summaries, sources.labels)
     over = [window for window in summaries.windows if window.span.end <= asked.now and window.rows]
     quality = found(reference.profile, summaries.windows, log.facts, settings, asked.now)
     late = _label_findings(asked, performances, label_facts)
-    drift = judged(reference.profile, [window_counts(window) for window in over], settings, engine)
+    drift = judged(reference.profile, [window_counts(window) for window in over], settings, sources.engine)
     followed = {window.span.name: performances[window.span.name] for window in over}
     performance, dropped = performance_facts(reference.performance, followed, settings)
-    findings = inhibited((*quality, *late, *upstream.findings, *drift.findings, *dropped), upstream.built)
+    together = separated.findings if separated else ()
+    listed = (*quality, *late, *upstream.findings, *drift.findings, *together, *dropped)
+    findings = inhibited(listed, upstream.built)
     profile = reference.profile
     return Monitored(
         model=reference.model,
@@ -108,20 +122,26 @@ def run(
         releases=markers(summaries.windows, upstream.versions),
         alerts=(),
         provenance=asked.provenance,
-        notes=(*upstream.notes, *drift.notes),
+        notes=(*upstream.notes, *drift.notes, *([in_words(separated)] if separated else [])),
     )
 
 
-def _summed(asked: Run, log: RequestLog, tell: Tell) -> Summaries:
+def _summed(asked: Run, sources: Sources, tell: Tell) -> tuple[Summaries, Separated | None]:
+    """Read the log once; return its windows, and what the classifier says of its weeks."""
     summaries = Summaries(asked.spans, asked.reference.setting(asked.clock))
+    weeks = Weeks.of(asked.reference, asked.settings) if sources.classifier else None
     rows, told = 0, _TOLD
-    for batch in log.batches():
+    for batch in sources.log.batches():
         summaries.add(batch)
+        if weeks is not None:
+            weeks.add(batch)
         rows += batch.rows
         if rows >= told:
             tell(f"{rows:,} rows of the log are read")
             told += _TOLD
-    return summaries
+    if sources.classifier is None or weeks is None:
+        return summaries, None
+    return summaries, sources.classifier.judged(weeks, asked.settings, asked.now)
 
 
 def _performances(

@@ -41,7 +41,10 @@ PREDICTION = "prediction"
 
 @dataclass(frozen=True)
 class Reference:
-    """The reference of a model; ``made_of`` is the digest of all that it was made from."""
+    """The reference of a model; ``made_of`` is the digest of all that it was made from.
+
+    ``weeks`` are how well a classifier tells each of its weeks from the others; None where none has tried yet.
+    """
 
     version: int
     model: str
@@ -51,6 +54,7 @@ class Reference:
     made_of: str
     profile: ReferenceProfile
     performance: PerformanceReference
+    weeks: tuple[float, ...] | None = None
 
     @property
     def columns(self) -> tuple[MonitoredColumn, ...]:
