@@ -277,6 +277,44 @@ def test_a_column_that_was_beyond_is_never_shaded_as_within() -> None:
         assert all((look in ("h3", "h4", "h5")) is beyond for look in looks)
 
 
+def test_a_band_that_is_much_wider_than_the_figures_does_not_flatten_them() -> None:
+    """The figures keep a quarter of the height; what the band is stands above the chart."""
+    base = quiet(20)
+    series = replace(base.performance[0], reference=Range(0.736, -50.0, 90.0))
+    drawing = page(replace(base, performance=(series,)))
+    drawing = drawing[drawing.index('id="performance"') : drawing.index('id="quality"')]
+    assert "expected -50 to 90" in drawing
+    intervals = re.search(r'class="whisker c1" d="([^"]+)"', drawing)
+    assert intervals is not None
+    heights = [float(end) for pair in re.findall(r"M\S+ (\S+?)V([\d.]+)", intervals[1]) for end in pair]
+    assert max(heights) - min(heights) > 30  # of 136
+
+
+def test_a_window_that_is_not_over_is_drawn_lighter_and_is_not_the_newest_figure() -> None:
+    """A day that has just begun is no drop in volume."""
+    base = quiet(5)
+    begun = replace(base.windows[-1], whole=False, rows=Range(3.0, 760.0, 1_040.0))
+    content = page(replace(base, windows=(*base.windows[:-1], begun)))
+    before = base.windows[-2].rows.value or 0
+    assert f"rows {before:,.0f} · " in content
+    assert re.search(r'class="bar c1 part" d="M[^M"]+"', content)
+    assert "30 Dec: 3, not over yet" in content
+
+
+def test_many_values_are_told_by_those_of_the_most_rows() -> None:
+    """The others are one line; open bins are told by their inner edge."""
+    base = quiet(3)
+    shares = tuple(number / 210 for number in range(21))
+    many = replace(base.columns[0], histogram=Histogram(tuple(f"level{n}" for n in range(21)), shares, shares[::-1]))
+    content = page(replace(base, columns=(many,)))
+    assert re.findall(r"<code>level(\d+)</code>", content) == ["0", "1", "2", "3", "17", "18", "19", "20"]
+    assert "<i>13 others</i><span></span><span>61.9% → 61.9%</span>" in content
+    open_ends = replace(many, histogram=Histogram(("-inf", "1.5", "2.5", "inf"), (0.3, 0.4, 0.3), (0.1, 0.1, 0.8)))
+    content = page(replace(base, columns=(open_ends,)))
+    assert ">&lt; 1.5</text>" in content
+    assert ">≥ 2.5</text>" in content
+
+
 def test_the_page_is_the_same_in_another_process() -> None:
     """Another hash seed, time zone and locale: the same bytes."""
     code = (

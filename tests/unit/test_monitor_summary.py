@@ -180,7 +180,7 @@ def test_times_and_figures_are_written_for_people() -> None:
     written = [figure(value) for value in (None, math.nan, 0.0, 0.70449, 12345.6, -0.000012, 3.14159, 31.4159, 314.159)]
     assert written == ["-", "-", "0", "0.704", "12,346", "-1.20e-05", "3.14", "31.42", "314.2"]
     assert [percent(value) for value in (0, 0.123, 1, None)] == ["0%", "12.3%", "100%", "-"]
-    assert (serving(quiet()), serving(first_run())) == ("flights-late30@v1.2.0", "not known")
+    assert (serving(quiet()), serving(first_run())) == ("flights-late30@v1.2.0", "")
     assert serving(replace(quiet(), releases=())) == "flights-late30@v1.2.0"
     assert silence(quiet()) == ""
     assert silence(replace(quiet(), live=replace(quiet().live, last="2013-12-28T05:00:00+00:00"))) == "3 days"

@@ -64,9 +64,8 @@ def lines(monitored: Monitored) -> list[str]:
         told.append(f"  and {len(listed) - _TOLD:,} more findings")
     told += [f"  {area.title:<15} {WORDS[area.state]:<12} {area.words}" for area in areas(monitored)]
     told.append(_clean(rule_in_words(monitored), 500))
-    told.append(
-        f"serving {_clean(serving(monitored), 80)}; next run {_clean(stamp(monitored.next_run), 40) or 'not scheduled'}"
-    )
+    following = _clean(stamp(monitored.next_run), 40) or "not scheduled"
+    told.append(f"serving {_clean(serving(monitored), 80) or 'not known'}; next run {following}")
     return told
 
 
@@ -182,11 +181,12 @@ def _tables(monitored: Monitored) -> list[str]:
 
 
 def _about(monitored: Monitored) -> str:
-    made, late = monitored.provenance, stale_after(monitored)
+    made, late, release = monitored.provenance, stale_after(monitored), serving(monitored)
+    release = code(release, 80) if release else "not known"
     listed = "; ".join(sentence(note[:300]) for note in monitored.notes[:_FOLDED])
     notes = f" Not looked at: {listed}." if listed else ""
     return (
-        f"<sub>{sentence(rule_in_words(monitored)[:900])}{notes} Serving {code(serving(monitored), 80)}. "
+        f"<sub>{sentence(rule_in_words(monitored)[:900])}{notes} Serving {release}. "
         f"Run at {plain(stamp(monitored.at), 40)}, next at {plain(stamp(monitored.next_run), 40) or 'no time'}"
         f"{f'; out of date after {plain(late, 40)}' if late else ''}. Commit {code(made.commit, 60)}, "
         f"reference {code(made.reference, 80)}, {plain(made.engine, 60)}, Leverframe {plain(made.leverframe, 20)}."

@@ -149,11 +149,11 @@ def _worst(findings: Sequence[Finding]) -> Severity | None:
 
 
 def serving(monitored: Monitored) -> str:
-    """Return the release that predicts, as far as it is known."""
+    """Return the release that predicts; empty where it is not known."""
     if monitored.releases:
         return max(monitored.releases, key=lambda marker: (instant(marker.at) or _LONG_AGO, marker.at)).release
     seen = [release for window in monitored.windows for release in window.releases]
-    return seen[-1] if seen else "not known"
+    return seen[-1] if seen else ""
 
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -221,7 +221,7 @@ def figure(value: float | None) -> str:
     size = abs(value)
     if size >= 1e15 or size < 1e-4:
         return f"{value:.2e}"
-    if size >= 1000:
+    if size >= 1000 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.{3 if size < 1 else 2 if size < 100 else 1}f}" if size >= 0.01 else f"{value:.2g}"
 

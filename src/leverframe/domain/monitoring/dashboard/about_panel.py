@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from leverframe.domain.monitoring.dashboard.html_text import name, sentence, text
 from leverframe.domain.monitoring.monitor_result import Monitored
-from leverframe.domain.monitoring.monitor_words import figure, rule_in_words
+from leverframe.domain.monitoring.monitor_words import rule_in_words
 
 
 def about_panel(monitored: Monitored, left_out: Sequence[str], most: int) -> str:
@@ -15,10 +15,7 @@ def about_panel(monitored: Monitored, left_out: Sequence[str], most: int) -> str
     matched = (
         "" if rule.match in ("none", "") else f" A window is compared with those of the same {text(rule.match, 40)}."
     )
-    words = (
-        f"<p>{sentence(rule_in_words(monitored), 900)}{matched} The level of a single test is {figure(rule.alpha)}; "
-        f"the reference has {rule.windows:,} windows.</p>"
-    )
+    words = f"<p>{sentence(rule_in_words(monitored), 900)}{matched}</p>"
     notes = [sentence(note, 400) for note in monitored.notes[:most]]
     if len(monitored.notes) > most:
         notes.append(f"and {len(monitored.notes) - most:,} more notes")

@@ -14,7 +14,7 @@ from leverframe.domain.monitoring.monitor_words import figure, percent
 _LEGEND = key(drawn("bar reference", "M1 1h14v12H1z"), "reference") + key(
     drawn("line now", "M1 7h14"), "newest window with rows"
 )
-_LEVELS = 8  # of a categorical column, in its order
+_LEVELS = 8  # of a categorical column: those of the most rows
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 336.0, 8.0, 124.0
 
 
@@ -77,14 +77,22 @@ def _edges(shown: Histogram, column: ColumnFacts) -> str:
 
 
 def _edge_labels(labels: Sequence[str], edges: Sequence[float]) -> str:
-    chosen = sorted({0, len(labels) // 2, len(labels) - 1})
+    last = len(labels) - 1
     parts = []
-    for number in chosen:
-        x = _LEFT + number * (_RIGHT - _LEFT) / max(1, len(labels) - 1)
-        anchor = "" if number == 0 else "e" if number == len(labels) - 1 else "m"
-        words = _edge(edges[number]) if math.isfinite(edges[number]) else text(labels[number], 14)
-        parts.append(label(x, 140, words, anchor))
+    for number in sorted({0, last // 2, last}):
+        x = _LEFT + number * (_RIGHT - _LEFT) / max(1, last)
+        parts.append(label(x, 140, _edge(labels, edges, number), "" if number == 0 else "e" if number == last else "m"))
     return "".join(parts)
+
+
+def _edge(labels: Sequence[str], edges: Sequence[float], number: int) -> str:
+    """Return the words of an edge; an open bin is told by its other end."""
+    value = edges[number]
+    if value == -math.inf and len(edges) > 2:
+        return f"&lt; {_short(edges[1])}"
+    if value == math.inf and len(edges) > 2:
+        return f"≥ {_short(edges[-2])}"
+    return _short(value) if math.isfinite(value) else text(labels[number], 14)
 
 
 def _shares(heights: Scale) -> str:
@@ -95,10 +103,15 @@ def _shares(heights: Scale) -> str:
 
 def _levels(shown: Histogram) -> str:
     listed = list(zip(shown.labels, shown.reference, shown.current, strict=False))
+    largest = sorted(range(len(listed)), key=lambda number: (-max(listed[number][1:]), number))[:_LEVELS]
+    shown_ones = [listed[number] for number in sorted(largest)]
     top = max((max(old, new) for _, old, new in listed), default=0) or 1.0
-    rows = "".join(_level(words, old, new, top) for words, old, new in listed[:_LEVELS])
-    rest = f"<small>and {len(listed) - _LEVELS:,} more values</small>" if len(listed) > _LEVELS else ""
-    return f'<ul class="levels">{rows}</ul>{rest}'
+    rows = "".join(_level(words, old, new, top) for words, old, new in shown_ones)
+    rest = [pair[1:] for number, pair in enumerate(listed) if number not in largest]
+    if rest:
+        old, new = (sum(shares) for shares in zip(*rest, strict=True))
+        rows += f"<li><i>{len(rest):,} others</i><span></span><span>{percent(old)} → {percent(new)}</span></li>"
+    return f'<ul class="levels">{rows}</ul>'
 
 
 def _level(words: str, old: float, new: float, top: float) -> str:
@@ -117,7 +130,7 @@ def _even(edges: Sequence[float]) -> bool:
     return all(math.isfinite(width) for width in widths) and (not widths or max(widths) <= 1.05 * min(widths))
 
 
-def _edge(value: float) -> str:
+def _short(value: float) -> str:
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"
 
 

@@ -28,6 +28,7 @@ from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.monitoring.monitor_words import WORDS, state
 
 LIMIT = 150_000  # bytes
+_NEWEST = 3  # windows; columns beyond their band in them are shown before those that were earlier
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def _drift(monitored: Monitored, axis: WindowAxis, detail: _Detail) -> str:
     if not monitored.columns:
         return section("drift", "Drift", "<p>No column was compared.</p>")
     odd = [column for column in monitored.columns if any(cell.beyond for cell in column.cells[-len(axis) :])]
+    odd.sort(key=lambda column: not any(cell.beyond for cell in column.cells[-_NEWEST:]))
     moved = odd[: detail.cards] or monitored.columns[: min(3, detail.cards)]
     heading = "Columns beyond their band" if odd else "No column is beyond its band; the three closest to it"
     figures = monitored.columns[: detail.table_rows]

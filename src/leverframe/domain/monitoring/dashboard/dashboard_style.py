@@ -61,7 +61,7 @@ nav a:hover,nav a:focus-visible{border-color:var(--info)}nav span{grid-column:2}
 details ul{padding:.3rem 0 0 1.1rem}
 summary{cursor:pointer;color:var(--info)}section>ul{padding-left:1.1rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,19.5rem),1fr));gap:1.1rem 1.4rem}
-.grid+.legend,.charts+.legend{margin-top:.8rem}
+.grid+.legend,.charts+.legend,.grid+.charts,p+.grid{margin-top:.8rem}
 figure{min-width:0}figure>svg{display:block;width:100%;height:auto;max-width:25rem}
 figcaption{font-weight:600;margin-bottom:.3rem}figcaption span{display:block;font-weight:400;min-height:1.2em}
 figcaption small{font-weight:400}figcaption span span{display:inline-flex;align-items:center;gap:.3rem}
@@ -77,9 +77,11 @@ path.deployed{stroke:var(--soft);stroke-dasharray:2 2;fill:var(--soft)}
 .odd{stroke:var(--card)!important;stroke-width:.75}
 .line.c1,.whisker.c1,.dot.c1,.ring.c1{stroke:var(--c1)}.line.c2,.dot.c2{stroke:var(--c2)}
 .line.c3,.dot.c3{stroke:var(--c3)}
-.bar.c1{fill:var(--c1);opacity:.75}.odd.c1{fill:var(--critical)}.reference{fill:var(--reference)}
+.bar.c1{fill:var(--c1);opacity:.75}.bar.c1.part{opacity:.35}.odd.c1{fill:var(--critical)}
+.reference{fill:var(--reference)}
 .line.now{stroke:var(--c2)}
-.hit path{stroke:transparent;stroke-width:1;pointer-events:stroke}.hit path:hover{stroke:var(--ink);stroke-opacity:.08}
+.hit path{stroke:transparent;stroke-width:1;pointer-events:stroke}
+.hit path:hover{stroke:var(--ink);stroke-opacity:.08}
 .grid{display:flex;align-items:flex-start}.grid ol{list-style:none;flex:0 1 13rem;min-width:6.5rem;
 padding:18px .6rem 0 0}
 .grid li{height:20px;line-height:20px;font-size:.8125rem;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
@@ -98,6 +100,7 @@ path.mark.cross{stroke:var(--page)}
 table{border-collapse:collapse;font-size:.875rem;min-width:38rem}td:has(.i){white-space:nowrap}
 th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--rule);
 font-weight:400}
+th,td{overflow-wrap:break-word;max-width:30rem}.n{white-space:nowrap}
 thead th{color:var(--soft);font-size:.8125rem;white-space:nowrap}.n{text-align:right}
 .levels{list-style:none;font-size:.8125rem}.levels li{display:grid;grid-template-columns:5.5rem 1fr 7.2rem;gap:.5rem;
 align-items:center;height:1.5rem}

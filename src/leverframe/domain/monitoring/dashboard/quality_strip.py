@@ -26,7 +26,7 @@ def quality_strip(
 ) -> str:
     """Return the strip: what this run found, and where it says nothing of a window, what earlier runs found there."""
     found = _found(windows, findings, history)
-    rows = [GridRow("all kinds", [_overall(window) for window in windows])]
+    rows = [GridRow("all kinds", [_overall(window, found) for window in windows])]
     rows += [GridRow(KINDS[kind], [_cell(found.get((kind.value, window.name), {}), window) for window in windows])
              for kind in SHOWN]  # fmt: skip
     odd = sum(window.quality is not None for window in windows)
@@ -55,10 +55,13 @@ def _found(windows: Sequence[WindowFacts], findings: Sequence[Finding], history:
     return found
 
 
-def _overall(window: WindowFacts) -> GridCell:
-    if window.quality is None:
+def _overall(window: WindowFacts, found: _Found) -> GridCell:
+    kinds = [severity for kind in SHOWN for severity in found.get((kind.value, window.name), {}).values()]
+    known = [*kinds, *([window.quality] if window.quality else [])]
+    if not known:
         return _calm(window)
-    return GridCell(window.quality.value, f"{window.quality.value}", _MARK.get(window.quality, ""))
+    worst = max(known, key=RANK.__getitem__)
+    return GridCell(worst.value, worst.value, _MARK.get(worst, ""))
 
 
 def _cell(subjects: Mapping[str, Severity], window: WindowFacts) -> GridCell:

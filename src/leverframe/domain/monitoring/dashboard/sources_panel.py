@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, name, sentence, table
+from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, name, sentence, table, text
 from leverframe.domain.monitoring.monitor_result import Skew, TableFacts
 from leverframe.domain.monitoring.monitor_words import State, figure, percent
 
@@ -22,7 +22,7 @@ def tables_table(tables: Sequence[TableFacts], most: int) -> str:
         broken = _some([sentence(check, 200) for check in (*facts.failed, *facts.warned)])
         built = _some([name(feature, 40) for feature in facts.features])
         rows.append([
-            name(facts.table, 60), name(facts.partition, 24), f"{icon(state)} {facts.verdict}", broken or "-",
+            name(facts.table, 60), text(facts.partition, 24), f"{icon(state)} {facts.verdict}", broken or "-",
             f"{facts.rows:,}", built or "none",
         ])  # fmt: skip
     heads = ["table", "partition", "contract", "violated", "#rows", "features built from it"]

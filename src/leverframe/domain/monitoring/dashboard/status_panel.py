@@ -45,11 +45,11 @@ def _stale(monitored: Monitored) -> str:
 
 
 def _facts(monitored: Monitored) -> str:
-    late = stale_after(monitored)
+    late, release = stale_after(monitored), serving(monitored)
     facts = [
         ("last run", text(stamp(monitored.at), 60)),
         ("next run", text(stamp(monitored.next_run), 60) if monitored.next_run else "not scheduled"),
-        ("serving", name(serving(monitored), 60)),
+        ("serving", name(release, 60) if release else "not known"),
         ("live", _span(monitored.live)),
         ("reference", _span(monitored.reference)),
     ]

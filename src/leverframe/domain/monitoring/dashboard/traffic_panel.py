@@ -40,7 +40,7 @@ def traffic_charts(windows: Sequence[WindowFacts], axis: WindowAxis, *, tips: bo
         _Shown("refused and failed requests", percent, _errors(windows), ["refused", "failed"]),
     ]
     calm = sum(window.requests for window in windows) and not any(window.refused or window.failed for window in windows)
-    return _charts(shown, axis, tips) + ("<p>No request was refused, and none failed.</p>" if calm else "")
+    return _charts(shown, windows, axis, tips) + ("<p>No request was refused, and none failed.</p>" if calm else "")
 
 
 def source_charts(windows: Sequence[WindowFacts], axis: WindowAxis, *, tips: bool) -> str:
@@ -59,41 +59,58 @@ def source_charts(windows: Sequence[WindowFacts], axis: WindowAxis, *, tips: boo
         _Shown("age of looked-up features", _hours, ages, ["median"]),
         _Shown("rows whose keys were found", percent, found, names, top=1.0, zero=False),
     ]
-    return _charts(shown, axis, tips)
+    return _charts(shown, windows, axis, tips)
 
 
 def _dotted(values: Sequence[float | None]) -> Line:
     return Line("c1", values, dots=True)
 
 
-def _charts(shown: Sequence[_Shown], axis: WindowAxis, tips: bool) -> str:
+def _charts(shown: Sequence[_Shown], windows: Sequence[WindowFacts], axis: WindowAxis, tips: bool) -> str:
+    over = [window.whole for window in windows]
     known = [each for each in shown if any(value is not None for line in each.lines for value in line.values)]
-    return cards([_figure(each, axis, tips) for each in known])
+    return cards([_figure(each, over, axis, tips) for each in known])
 
 
-def _figure(shown: _Shown, axis: WindowAxis, tips: bool) -> str:
+def _figure(shown: _Shown, over: Sequence[bool], axis: WindowAxis, tips: bool) -> str:
     expected = [(each.low, each.high) for each in shown.expected]
     ends = next((each for each in reversed(shown.expected) if each.low is not None and each.high is not None), None)
-    newest = [next((value for value in reversed(line.values) if value is not None), None) for line in shown.lines]
+    newest = [_newest(line.values, over) for line in shown.lines]
     figures = [f"{words} {shown.unit(value)}" for words, value in zip(shown.names, newest, strict=True)]
     keys = [drawn(f"line {line.look}", "M1 5h16") if len(shown.lines) > 1 else "" for line in shown.lines]
     said = " · ".join(key(sign, words, 18) if sign else words for sign, words in zip(keys, figures, strict=True))
     around = f" · <small>expected {shown.unit(ends.low)} to {shown.unit(ends.high)}</small>" if ends else ""
+    texts = [_tip(shown, over[number], axis, number) for number in range(len(axis))] if tips else ()
     chart = WindowChart(
         title=f"{shown.title} by window, newest: {', '.join(figures)}", unit=shown.unit,
-        lines=() if shown.bars else shown.lines, bars=shown.lines if shown.bars else (), expected=expected,
-        zero=shown.zero, top=shown.top, tips=[_tip(shown, axis, number) for number in range(len(axis))] if tips else (),
+        lines=() if shown.bars else shown.lines, bars=_bars(shown.lines, over) if shown.bars else (), expected=expected,
+        zero=shown.zero, top=shown.top, tips=texts,
     )  # fmt: skip
     return card(shown.title, said + around, window_chart(chart, axis))
 
 
-def _tip(shown: _Shown, axis: WindowAxis, number: int) -> str:
+def _newest(values: Sequence[float | None], over: Sequence[bool]) -> float | None:
+    """Return the newest value of a window that is over."""
+    known = [value for value, whole in zip(values, over, strict=True) if whole and value is not None]
+    return known[-1] if known else None
+
+
+def _bars(lines: Sequence[Line], over: Sequence[bool]) -> list[Line]:
+    """Return bars, those of windows that are not over in a lighter look."""
+    return [
+        Line(look, [value if whole is wanted else None for value, whole in zip(line.values, over, strict=True)])
+        for line in lines
+        for look, wanted in ((line.look, True), (f"{line.look} part", False))
+    ]
+
+
+def _tip(shown: _Shown, whole: bool, axis: WindowAxis, number: int) -> str:
     named = len(shown.lines) > 1  # the title says what a single line is
     values = ", ".join(
         f"{f'{words} ' if named else ''}{shown.unit(line.values[number])}"
         for line, words in zip(shown.lines, shown.names, strict=True)
     )
-    return f"{axis.short(number)}: {values}"
+    return f"{axis.short(number)}: {values}{'' if whole else ', not over yet'}"
 
 
 def _latency(windows: Sequence[WindowFacts]) -> list[Line]:

@@ -64,8 +64,9 @@ class WindowChart:
 def window_chart(chart: WindowChart, axis: WindowAxis) -> str:
     """Return the picture of a chart over the windows of the axis."""
     values = [value for line in (*chart.lines, *chart.bars) for value in line.values]
-    ends = [end for span in (*chart.expected, *(end for line in chart.lines for end in line.spread)) for end in span]
-    heights = scale([*values, *ends, chart.top], BOTTOM, TOP, zero=chart.zero)
+    ends = [end for line in chart.lines for span in line.spread for end in span]
+    around = _within_reach([*values, *ends], [end for span in chart.expected for end in span])
+    heights = scale([*values, *ends, *around, chart.top], BOTTOM, TOP, zero=chart.zero)
     if chart.top is not None:
         heights = Scale(heights.low, chart.top, BOTTOM, TOP) if chart.top > heights.low else heights
     canvas = _Canvas(axis, heights)
@@ -82,6 +83,16 @@ def window_chart(chart: WindowChart, axis: WindowAxis) -> str:
         *_markers(axis),
     ]
     return picture(WIDTH, HEIGHT, chart.title, "".join(content))
+
+
+def _within_reach(values: Values, ends: Values) -> list[float]:
+    """Return the ends of intervals that leave the values a quarter of the height at least; others are cut off."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if not known:
+        return [end for end in ends if end is not None]
+    low, high = min(known), max(known)
+    reach = 1.5 * (high - low) or abs(high) or 1.0
+    return [min(max(end, low - reach), high + reach) for end in ends if end is not None and math.isfinite(end)]
 
 
 @dataclass(frozen=True)
