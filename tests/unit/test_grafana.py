@@ -99,3 +99,10 @@ def test_every_rule_says_what_to_do() -> None:
     for rule in yaml.safe_load(RULES)["groups"][0]["rules"]:
         assert set(rule["annotations"]) == {"summary", "next"}, rule["alert"]
         assert set(re.findall("page|ticket", rule["labels"]["severity"]))
+
+
+def test_the_guide_names_every_rule() -> None:
+    """Each with the condition that it fires on, and no other."""
+    guide = (GUIDES.parent / "monitor-dashboard.md").read_text(encoding="utf-8")
+    rules = {rule["alert"] for rule in yaml.safe_load(RULES)["groups"][0]["rules"]}
+    assert set(re.findall(r"`(Leverframe[A-Za-z]+)`", guide)) == rules

@@ -91,7 +91,7 @@ def _within_reach(values: Values, ends: Values) -> list[float]:
     if not known:
         return [end for end in ends if end is not None]
     low, high = min(known), max(known)
-    reach = 1.5 * (high - low) or abs(high) or 1.0
+    reach = 1.25 * (high - low) or abs(high) or 1.0
     return [min(max(end, low - reach), high + reach) for end in ends if end is not None and math.isfinite(end)]
 
 
