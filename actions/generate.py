@@ -16,7 +16,7 @@ import click
 from leverframe.cli import leverframe
 
 HERE = Path(__file__).parent
-LEVERS = ("check", "reproduce", "gate", "report", "deploy")
+LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor")
 OUTPUTS = {
     "verdict": "`passed`, `failed` or `skipped`",
     "reason": "reasons of a failed verdict, separated by spaces; a closed list, see docs/guides/gate.md",
@@ -26,6 +26,8 @@ TOKENS = {
     "report": "token that may comment and add check runs; the built-in token is enough",
     "deploy": "token that may push tags, add deployments and open a revert pull request; without one the action "
     "writes only local tags",
+    "monitor": "token that may open issues and write the branch with the results; without one alerts and results "
+    "stay in a folder, which a runner of GitHub's does not keep",
 }
 _NOT_INPUTS = ("json", "help")
 _PINS = {
@@ -61,6 +63,10 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         Permission("contents", "write", "to push the tags of version and deployment"),
         Permission("deployments", "write", "to report the deployment and its status"),
         Permission("pull-requests", "write", "to open a revert pull request after a failed deployment"),
+    ),
+    "monitor": (
+        Permission("contents", "write", "to keep the results of the last run on the branch leverframe-monitor"),
+        Permission("issues", "write", "to open, update and close the issues of alerts"),
     ),
     "setup": (Permission("contents", "read", "to check out the repository"),),
 }
@@ -196,10 +202,47 @@ def _after_merge() -> Iterator[str]:
     )
 
 
+def _scheduled() -> Iterator[str]:
+    """Yield a whole workflow that looks at the traffic of the day before."""
+    yield from (
+        "name: monitor",
+        "on:",
+        "  schedule:",
+        '    - cron: "23 5 * * *" # not on the full hour, when many start',
+        "  workflow_dispatch: {}",
+        "permissions: {}",
+        "concurrency:",
+        "  group: monitor",
+        "  cancel-in-progress: false # a run that was begun tells what it found",
+        "jobs:",
+        "  monitor:",
+        "    runs-on: ubuntu-24.04 # a log in a folder needs the machine of the server",
+        "    timeout-minutes: 30",
+        "    permissions:",
+    )
+    for each in PERMISSIONS["monitor"]:
+        yield f"      {each.name}: {each.level} # {each.reason}"
+    yield from (
+        "    steps:",
+        f"      - uses: {pinned('actions/checkout')}",
+        "        with:",
+        "          fetch-depth: 0 # tags tell which release served when",
+        "          persist-credentials: false",
+        "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
+        "      - uses: OWNER/leverframe/actions/monitor@COMMIT # vX.Y.Z",
+        f"      - uses: {pinned('actions/upload-artifact')}",
+        "        with:",
+        "          name: leverframe-monitor",
+        "          path: .leverframe/monitor",
+        "          include-hidden-files: true",
+    )
+
+
 def _workflow(name: str) -> Iterator[str]:
-    """Yield a whole workflow that uses the action: after a merge, or for a pull request."""
-    if name == "deploy":
-        yield from _after_merge()
+    """Yield a whole workflow that uses the action: after a merge, on a schedule, or for a pull request."""
+    other = {"deploy": _after_merge, "monitor": _scheduled}
+    if name in other:
+        yield from other[name]()
         return
     yield from (
         "name: pull request",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import hmac
 import json
@@ -10,11 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
 
@@ -23,128 +18,16 @@ from leverframe.adapters.github.issues import GithubIssues
 from leverframe.adapters.github.state_branch import GithubState
 from leverframe.domain.monitoring.alerts.alert_executor import Edit
 from leverframe.errors import LeverframeError, PublishError
-from leverframe.local.github import Fault, LocalForge, Repository, Token, serving
+from leverframe.local.github import Fault, Token
 from leverframe.local.github.state import Issue
-from leverframe.local.repository import TemporaryRepository
-from tests.fakes.receiver import Receiver, receiving
-from tests.warm import warm
-
-NAME, SECRET, KEY = "acme/shop", "ghs_not_to_be_seen_anywhere", "k3y"
-BOT, LABEL, BRANCH = "github-actions[bot]", "leverframe-alert", "leverframe-monitor"
-FIRST = datetime(2026, 3, 1, tzinfo=UTC)
-SETTINGS = """
-pipeline:
-  predictions: {path: eval.csv, kind: binary, model: shop, features: [amount, product]}
-monitor:
-  log: live/*.csv
-  engine: builtin
-  minimum_rows: 50
-  classifier: {every: never}
-alerts:
-  webhooks: [{url: HOOK, secret: HOOK_KEY}]
-"""
-
-
-def rows(day: int, missing: float = 0.0) -> list[list[object]]:
-    """Return rows of a day: time, id, two features, a prediction and a label."""
-    random = Random(day)  # noqa: S311 - rows of a test
-    found: list[list[object]] = []
-    for number in range(120):
-        amount, chance = random.gauss(0, 1), random.random()
-        at = FIRST + timedelta(days=day, minutes=10 * number)
-        shown = "" if random.random() < missing else f"{amount:.4f}"
-        found.append([at.isoformat(), f"{day}-{number}", shown, random.choice("xyz"), f"{chance:.4f}",
-                      int(random.random() < chance)])  # fmt: skip
-    return found
-
-
-def write(path: Path, head: list[str], lines: list[list[object]]) -> None:
-    """Write a table."""
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as handle:
-        csv.writer(handle).writerows([head, *lines])
-
-
-@dataclass
-class Place:
-    """A repository with a pipeline of its own, its log, the forge, and a receiver."""
-
-    server: LocalForge
-    repository: TemporaryRepository
-    receiver: Receiver
-    environment: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def forge(self) -> Repository:
-        """The repository on the forge."""
-        return self.server.repositories[NAME]
-
-    @property
-    def issues(self) -> list[Issue]:
-        """The issues, oldest first."""
-        return list(self.forge.issues.values())
-
-    def serve(self, last: int, missing: Mapping[int, float]) -> None:
-        """Let the log hold the days until ``last``."""
-        for day in range(last + 1):
-            lines = [line[:5] for line in rows(day, missing.get(day, 0.0))]
-            head = ["at", "id", "amount", "product", "prediction"]
-            write(self.repository.root / f"live/{day:02d}.csv", head, lines)
-
-    def variables(self) -> dict[str, str]:
-        """Return the environment of a job."""
-        return {
-            **{name: value for name, value in self.repository.environment.items() if not name.startswith("GITHUB_")},
-            "GITHUB_REPOSITORY": NAME,
-            "GITHUB_API_URL": self.server.address,
-            "GITHUB_SERVER_URL": self.server.address,
-            "GITHUB_TOKEN": SECRET,
-            "HOOK": self.receiver.address,
-            "HOOK_KEY": KEY,
-            **self.environment,
-        }
-
-    def run(self, last: int, *arguments: str, code: int = 0) -> str:
-        """Run the monitor one hour after a day is over, on a machine without results of earlier runs."""
-        subprocess.run(["rm", "-rf", ".leverframe"], cwd=self.repository.root, check=True)
-        done = warm().run("leverframe", ["monitor", "--as-of", as_of(last), *arguments], self.repository.root,
-                          self.variables())  # fmt: skip
-        assert done.returncode == code, done.stderr + done.stdout
-        assert "Traceback" not in done.stderr
-        for secret in (SECRET, KEY, "s3cret"):
-            assert secret not in done.stdout + done.stderr
-        return done.stdout + done.stderr
-
-    def writes(self) -> int:
-        """Return how many requests changed an issue."""
-        return sum(each.method in ("POST", "PATCH") and "/issues" in each.path for each in self.server.requests)
-
-    def kept(self, name: str) -> str:
-        """Return a file of the branch."""
-        return self.forge.git("show", f"{BRANCH}:local/{name}")
-
-
-def as_of(last: int) -> str:
-    """Return the timestamp an hour after a day is over."""
-    return (FIRST + timedelta(days=last + 1, hours=1)).strftime("%Y-%m-%dT%H:%MZ")
+from tests.loop.monitored_repository import BOT, BRANCH, KEY, LABEL, NAME, SECRET, SETTINGS, Place, as_of, monitored
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     """A repository with 30 days of evaluated rows; no call may violate the description of GitHub's API."""
-    repository = TemporaryRepository.create(tmp_path / "author", dvc=False)
-    lines = [[line[0], *line[2:]] for day in range(-30, 0) for line in rows(day)]
-    write(repository.root / "eval.csv", ["at", "amount", "product", "score", "label"], lines)
-    repository.write("leverframe.yaml", SETTINGS)
-    repository.write(".github/CODEOWNERS", "* @nobody\nleverframe.yaml @ann @gone @acme/ml\n")
-    repository.write(".gitignore", ".leverframe\nlive\n")
-    repository.commit("Start")
-    with serving(tmp_path / "forge") as server, receiving() as receiver:
-        server.tokens[SECRET] = Token(BOT)
-        server.repository(NAME).members |= {"ann"}
-        repository.git("push", "--quiet", str(server.repository(NAME).path), "HEAD:main")
-        yield Place(server, repository, receiver)
-        assert server.violations == []
+    with monitored(tmp_path) as found:
+        yield found
 
 
 def test_an_alert_from_its_opening_to_its_end(place: Place) -> None:
@@ -188,24 +71,28 @@ def test_an_alert_from_its_opening_to_its_end(place: Place) -> None:
     assert {(f"2026-03-{day:02d}", "traffic") for day in range(1, 11)} <= set(keys)
 
 
-@pytest.mark.parametrize("at", [("POST", "/issues$"), ("PATCH", "/issues/1$"), ("POST", "/git/refs$")])
-def test_a_run_that_was_killed_is_finished_by_the_next(place: Place, at: tuple[str, str]) -> None:
-    """The forge did what was asked, and nobody heard: no second issue, no second delivery, no second line."""
+@pytest.mark.parametrize(
+    ("method", "path", "late"),
+    [("POST", "/issues$", True), ("PATCH", "/issues/1$", False), ("POST", "/git/refs$", True)],
+)
+def test_a_run_that_was_killed_is_finished_by_the_next(place: Place, method: str, path: str, *, late: bool) -> None:
+    """Whether the forge did what was asked or not: no second issue, no second event, no second line."""
     place.serve(3, {3: 0.5})
-    place.server.faults.append(Fault(*at, late=True, seconds=20.0))
+    fault = Fault(method, path, late=late, seconds=90.0)
+    place.server.faults.append(fault)
     command = [sys.executable, "-m", "leverframe", "monitor", "--as-of", as_of(3)]
     running = subprocess.Popen(command, cwd=place.repository.root, env=place.variables(), stderr=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL)  # fmt: skip
-    _until(lambda: place.server.faults[0].times == 0)
+    _until(lambda: fault.times == 0 and bool(place.issues))
     running.kill()
     running.wait()
-    _until(lambda: bool(place.issues))
     place.run(3)
     assert [issue.state for issue in place.issues] == ["open"]
     assert place.issues[0].comments == []
     deliveries = [each.headers["X-Leverframe-Delivery"] for each in place.receiver.received]
     assert len(set(deliveries)) == 1
-    assert len(deliveries) == (2 if at[0] == "PATCH" else 1)  # sent, and killed before that was written down
+    # Killed after it was sent and before that was written down: the receiver knows the delivery by its id.
+    assert len(deliveries) == (2 if method == "PATCH" else 1)
     lines = place.kept("history.jsonl").splitlines()
     assert len(lines) == len(set(lines)) > 3
 
@@ -326,7 +213,7 @@ def test_two_writers_of_the_branch_lose_nothing(place: Place) -> None:
     """The second is refused, reads again and merges; one that is overtaken again and again says so."""
     here, there = (GithubState(place.server.address, NAME, SECRET, "production") for _ in range(2))
     here.update(lambda _: {"history.jsonl": "1\n"})
-    tries: list[Any] = []
+    tries: list[object] = []
 
     def slow(files: Mapping[str, str]) -> dict[str, str]:
         if not tries:
@@ -351,7 +238,7 @@ def test_two_writers_of_the_branch_lose_nothing(place: Place) -> None:
 def test_two_first_writers_of_the_branch(place: Place) -> None:
     """Both find no branch; the second finds it made, and adds to it."""
     here, there = (GithubState(place.server.address, NAME, SECRET, "production") for _ in range(2))
-    tries: list[Any] = []
+    tries: list[object] = []
 
     def slow(files: Mapping[str, str]) -> dict[str, str]:
         if not tries:

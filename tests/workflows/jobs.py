@@ -19,6 +19,8 @@ STUBS = {
     "iterative/setup-cml": "nothing",
     "hashicorp/setup-terraform": "nothing",
     "actions/upload-artifact": "upload",
+    "actions/upload-pages-artifact": "upload",
+    "actions/deploy-pages": "nothing",
     "actions/download-artifact": "download",
 }
 
@@ -60,6 +62,7 @@ def run(
         "job": job,
         "github": github,
         "vars": variables or {},
+        "inputs": github["event"].get("inputs", {}),
         "env": environment,
         "stubs": STUBS,
         "artifacts": str(folder / "artifacts"),

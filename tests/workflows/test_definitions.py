@@ -20,7 +20,8 @@ from tests.workflows.jobs import HERE, ROOT, WORKFLOWS
 
 ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))
 FILES = sorted(WORKFLOWS.glob("*.yml"))
-MAY_WRITE = {("publish-report", "publish"), ("merge", "deploy")}  # neither runs anything of a pull request
+# None of them runs anything of a pull request.
+MAY_WRITE = {("publish-report", "publish"), ("merge", "deploy"), ("monitor", "monitor"), ("monitor", "pages")}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -95,8 +96,9 @@ def test_an_edited_action_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_every_name_refers_to_something(path: Path) -> None:
     """`inputs.x`, `steps.x.outputs.y` and each key of `with:` exist where they are looked for."""
     content, text = _read(path), path.read_text(encoding="utf-8")
+    dispatched = content.get("on", {}).get("workflow_dispatch") or {}
     for name in re.findall(r"\$\{\{[^}]*\binputs\.(\w+)", text):
-        assert name in content.get("inputs", {}), name
+        assert name in content.get("inputs", {}) or name in dispatched.get("inputs", {}), name
     ids = {step["id"]: step for step in _steps(content) if "id" in step}
     for step, output in re.findall(r"steps\.(\w+)\.outputs\.(\w+)", text):
         assert step in ids, step

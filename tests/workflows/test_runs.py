@@ -14,6 +14,7 @@ from leverframe.local.github.events import pull_request_event, workflow_run_even
 from leverframe.local.github.state import PullRequest
 from leverframe.local.repository import TemporaryRepository
 from tests.loop.forge import NAME, SECRET, Forge, opened
+from tests.loop.monitored_repository import as_of, monitored
 from tests.workflows.jobs import Job, run
 
 HOSTILE = "x$(touch${IFS}INJECTED)"
@@ -167,6 +168,35 @@ def test_a_merge_is_deployed_where_the_repository_names_an_environment(forge: Fo
         assert SECRET not in ended.log
     finally:
         job.run("leverframe", "serve", "--stop", "--name", "live")
+
+
+def test_the_monitor_alerts_and_leaves_a_site(tmp_path: Path) -> None:
+    """The built-in token opens the issue and keeps the results; the site is the dashboard, where Pages is asked for."""
+    with monitored(tmp_path) as place:
+        place.serve(3, {3: 0.5})
+        environment = place.variables() | {
+            "GITHUB_ACTIONS": "true", "PATH": f"{_uv(tmp_path)}:{place.repository.environment['PATH']}",
+        }  # fmt: skip
+        del environment["GITHUB_TOKEN"]  # comes from the action
+
+        def ended(job: str, **variables: str) -> Job:
+            return run(
+                "monitor.yml", job, workspace=place.repository.root, folder=tmp_path, environment=environment,
+                github=_github("workflow_dispatch", {"inputs": {"as_of": as_of(3)}}, ref="refs/heads/main"),
+                variables=variables,
+            )  # fmt: skip
+
+        assert ended("monitor").status == "skipped"
+        found = ended("monitor", ENVIRONMENT="local", PAGES="true")
+        assert found.status == "success", found.log
+        assert SECRET not in found.log
+        (issue,) = place.issues
+        assert issue.title == "[shop/local] missing values: amount"
+        assert place.kept("monitor.json")
+        page = (tmp_path / "artifacts/github-pages/site/index.html").read_text(encoding="utf-8")
+        assert page.startswith("<!doctype html>")
+        assert (tmp_path / "artifacts/leverframe-monitor/monitor/local/monitor.json").is_file()
+        assert ended("pages", PAGES="true").status == "success"
 
 
 def test_names_and_texts_of_others_do_nothing(forge: Forge, tmp_path: Path) -> None:
