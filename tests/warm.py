@@ -9,6 +9,7 @@ measure or watch they start for real.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import importlib
 import json
@@ -41,13 +42,19 @@ SOCKET = "WARM_SOCKET"  # the variable of the environment that tells where the s
 CLIENT = f"""\
 #!{sys.executable} -SE
 import json, os, socket, sys
+program, arguments = os.path.basename(sys.argv[0]), sys.argv[1:]
+if program == "python":
+    known = arguments[:1] == ["-m"] and arguments[1:2] in (["dvc"], ["leverframe"])
+    if not known or "PYTHONPATH" in os.environ or "{SOCKET}" not in os.environ:
+        os.execv({sys.executable!r}, [{sys.executable!r}, *arguments])
+    program, arguments = arguments[1], arguments[2:]
 connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 connection.connect(os.environ["{SOCKET}"])
-request = {{"program": os.path.basename(sys.argv[0]), "arguments": sys.argv[1:], "folder": os.getcwd(), "limit": None}}
+request = {{"program": program, "arguments": arguments, "folder": os.getcwd(), "limit": None}}
 socket.send_fds(connection, [json.dumps(request | {{"environment": dict(os.environ)}}).encode()], [0, 1, 2])
 code = int(connection.recv(64) or 1)
 sys.exit(code if code >= 0 else 128 - code)
-"""
+"""  # what a warm program starts by its `sys.executable` is warm, too, where it is one of the two
 
 
 class Warm:
@@ -59,9 +66,10 @@ class Warm:
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         self.programs = self.folder / "bin"
         self.programs.mkdir()
-        client = self.programs / "leverframe"
-        client.write_text(CLIENT, encoding="utf-8")
-        client.chmod(0o755)
+        for name in ("leverframe", "python"):
+            client = self.programs / name
+            client.write_text(CLIENT, encoding="utf-8")
+            client.chmod(0o755)
         self.address = str(self.folder / "socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
             listening.bind(self.address)
@@ -175,8 +183,15 @@ def _request(connection: socket.socket) -> Callable[[], object]:
         return _become(json.loads(message), files)
     for number in (0, 1, 2, *files):
         os.close(number)
+    ended = os.pidfd_open(child)
+    with selectors.DefaultSelector() as selector:
+        selector.register(ended, selectors.EVENT_READ)
+        selector.register(connection, selectors.EVENT_READ)
+        if all(key.fileobj is connection for key, _ in selector.select()):  # who asked was killed
+            os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+    with contextlib.suppress(OSError):
+        connection.send(str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
 
 
@@ -195,6 +210,7 @@ def _become(request: Mapping[str, object], files: Sequence[int]) -> Callable[[],
     binaries = Path(sys.executable).parent
     sys.argv = [str(binaries / program), *arguments]
     sys.path[0] = str(binaries)
+    sys.executable = str(Path(os.environ[SOCKET]).parent / "bin" / "python")
     if isinstance(limit, int):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     main: Callable[[], object] = importlib.import_module(f"{program}.cli").main
