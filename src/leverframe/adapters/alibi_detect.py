@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
+from leverframe.domain.model.evaluate.ranking import Ranking
 from leverframe.domain.monitoring.batch import Floats, Ints
 from leverframe.domain.monitoring.engine import Pair
 from leverframe.errors import InstallationError
@@ -67,9 +67,9 @@ class AlibiDetectDiscriminator:
         with _quiet():
             drift = _detectors().ClassifierDrift(reference, self._model, backend="sklearn", n_folds=_FOLDS, seed=0)
             found = drift.predict(live, return_model=False)["data"]
-        sides = [np.asarray(found[side]) for side in ("probs_ref", "probs_test")]
-        order = rankdata(np.concatenate(sides))[len(sides[0]) :]
-        return float((order.mean() - (len(sides[1]) + 1) / 2) / len(sides[0]))
+        sides = [np.asarray(found[side], np.float64) for side in ("probs_ref", "probs_test")]
+        scores, is_live = np.concatenate(sides), np.repeat([False, True], [len(side) for side in sides])
+        return Ranking(scores, is_live).area()[0]
 
 
 def _computed(detector: Any, pairs: Sequence[Pair], sizes: Sequence[int]) -> Floats:

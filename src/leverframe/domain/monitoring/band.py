@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import gammaincinv, stdtr
 
 from leverframe.domain.monitoring.batch import Floats, Ints
-from leverframe.domain.monitoring.dependence import effective, inflation
+from leverframe.domain.monitoring.persistence import effective, inflation
 
 _DRAWS = 1000
 _ENDS = np.concatenate([np.linspace(0, 0.9, 19), 1 - np.geomspace(0.08, 1e-4, 10), [1.0]])

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from leverframe.domain.monitoring.dependence import again
 from leverframe.domain.monitoring.monitor_result import Rule
+from leverframe.domain.monitoring.persistence import again
 from leverframe.settings.monitor import MonitorSettings, Window
 
 MANY, FEW = 20, 7  # windows of the reference from which two of three are asked for, and one is judged at all

@@ -12,9 +12,9 @@ import numpy as np
 from leverframe.domain.monitoring.band import Noise
 from leverframe.domain.monitoring.batch import Ints, Values
 from leverframe.domain.monitoring.binning import Binning, Counts
-from leverframe.domain.monitoring.dependence import persistences
 from leverframe.domain.monitoring.engine import Engine, Pair
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
+from leverframe.domain.monitoring.persistence import persistences
 from leverframe.domain.monitoring.reference_profile import (
     ProfiledColumn,
     ReferenceProfile,

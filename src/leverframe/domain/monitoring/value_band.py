@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from leverframe.domain.monitoring.batch import Floats
-from leverframe.domain.monitoring.dependence import effective
+from leverframe.domain.monitoring.persistence import effective
 
 _LEAST = 7  # values from which a correlation is looked for
 _MOST = 0.95

@@ -141,6 +141,11 @@ def _least(schema: Schema, document: Schema, given: Any = None) -> Any:
         return [_least(items, document, each) if isinstance(each, dict) else each for each in given]
     if given is not None and not isinstance(given, dict):
         return given
+    return _made(schema, document, given)
+
+
+def _made(schema: Schema, document: Schema, given: Any) -> Any:
+    """Return an object, or where nothing is given any value, that fits a schema which was looked up already."""
     if given is None and ("const" in schema or "enum" in schema):
         choices = [schema["const"]] if "const" in schema else schema["enum"]
         return None if None in choices else choices[0]
