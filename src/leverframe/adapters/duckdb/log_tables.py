@@ -41,7 +41,7 @@ def flat(query: LogQuery, held: Mapping[str, str], source: str, *, loose: bool) 
     since, _ = query.bounds
     shown = [
         f"{moment(names.time, held, loose=loose)} AS us",
-        "0 AS i",
+        "0::BIGINT AS i",
         text("".join("1" if each.name in held else "0" for each in query.columns)) + " AS present",
         f"left({level(names.release, held)}, 100) AS release",
         f"{_number(names.milliseconds, held, loose=loose)} AS milliseconds",

@@ -129,16 +129,15 @@ def what_of_time(at: str, query: LogQuery) -> str:
 
 def batches(rows: pa.Table, query: LogQuery, tally: Tally, files: Sequence[LogFile]) -> Iterator[Batch]:
     """Yield the rows of the model, those with the same columns together; what else stands there is counted."""
-    strange = pc.not_equal(rows["what"], OURS)
-    if pc.any(strange).as_py():
-        tally.take(rows.filter(strange), files)
-        rows = rows.filter(pc.invert(strange))
+    ours = _read(rows["what"], np.int32, -1) == OURS
+    if not ours.all():
+        tally.take(rows.filter(pa.array(~ours)), files)
+        rows = rows.filter(pa.array(ours))
     if not rows.num_rows:
         return
-    present = pc.dictionary_encode(rows["present"].combine_chunks())
-    masks = present.dictionary.to_pylist()
+    codes, masks = _coded(rows["present"])
     for code, held in enumerate(masks):
-        part = rows if len(masks) == 1 else rows.filter(pc.equal(present.indices, code))
+        part = rows if len(masks) == 1 else rows.filter(pa.array(codes == code))
         yield _batch(part, query, held)
 
 
@@ -173,30 +172,49 @@ def _values(found: Any, is_number: bool) -> Values:
 
 def _doubles(found: Any) -> NDArray[np.float64]:
     """Return doubles that may be written to, NaN for null."""
-    return np.array(found.combine_chunks().to_numpy(zero_copy_only=False), np.float64)
+    return np.array(_read(found, np.float64, np.nan))
 
 
 def _integers(found: Any, missing: int) -> NDArray[np.int64]:
-    return np.asarray(found.combine_chunks().fill_null(missing).to_numpy(zero_copy_only=False), np.int64)
+    return _read(found, np.int64, missing)
 
 
 def _hashes(found: Any) -> NDArray[np.uint64]:
-    return np.asarray(found.combine_chunks().fill_null(0).to_numpy(zero_copy_only=False), np.uint64)
+    return _read(found, np.uint64, 0)
+
+
+def _read(found: Any, dtype: Any, missing: float) -> NDArray[Any]:
+    """Return numbers to the last digit, ``missing`` for null, without the ways of pyarrow: they import pandas."""
+    array = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    valid, values = array.buffers()
+    read = np.frombuffer(values, dtype, len(array), array.offset * np.dtype(dtype).itemsize)
+    if not array.null_count:
+        return read
+    bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
+    return np.where(bits[array.offset : array.offset + len(array)], read, dtype(missing))
 
 
 def _levels(found: Any) -> Levels:
-    coded = pc.dictionary_encode(found.combine_chunks())
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return Levels(np.asarray(codes, np.int32), tuple(coded.dictionary.to_pylist()))
+    return Levels(*_coded(found))
+
+
+def _coded(found: Any) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """Return texts as codes, -1 for null, and the texts."""
+    coded = pc.dictionary_encode(found.combine_chunks(), null_encoding="encode")
+    codes, names = _read(coded.indices, np.int32, -1), coded.dictionary.to_pylist()
+    if None not in names:
+        return codes, tuple(names)
+    gap = names.index(None)
+    moved = np.where(codes > gap, codes - 1, codes)
+    return np.where(codes == gap, -1, moved).astype(np.int32), tuple(name for name in names if name is not None)
 
 
 def _missed(texts: Any, place: Any) -> dict[str, NDArray[np.bool_]]:
     """Return which rows a table lacked, from texts such as {"dimension plane":[0,2]}, the rows of their request."""
-    coded = pc.dictionary_encode(texts.combine_chunks())
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    codes, words = _coded(texts)
     rows = _integers(place, 0)
     found: dict[str, NDArray[np.bool_]] = {}
-    for code, told in enumerate(coded.dictionary.to_pylist()):
+    for code, told in enumerate(words):
         for table, lacking in _tables(told).items():
             flags = found.setdefault(table, np.zeros(len(rows), np.bool_))
             flags |= (codes == code) & np.isin(rows, lacking)
