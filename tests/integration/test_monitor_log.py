@@ -356,6 +356,16 @@ def test_a_file_without_a_time_is_named(tmp_path: Path, suffix: str) -> None:
     assert facts.unreadable == {f"a.{suffix}": "it has no column `at`, the time of a prediction"}
 
 
+def test_columns_that_nobody_knows_are_named(tmp_path: Path) -> None:
+    """By the number of files that have them; a column under a new name is found so."""
+    for number in range(2):
+        (tmp_path / f"{number}.csv").write_text("at,prediction,Weight,place\n2026-01-02,0.5,1,x\n")
+    written(tmp_path, b'{"at": "2026-01-02", "more": 1}', name="a.jsonl")
+    batches, facts = read(tmp_path)
+    assert facts.unexpected == {"Weight": 2, "more": 1}
+    assert all("weight" not in batch.columns for batch in batches)
+
+
 def test_lines_of_a_table_that_do_not_fit_are_counted(tmp_path: Path) -> None:
     """Too many fields, other bytes; the rest of the file is read."""
     lines = [b"at,prediction,weight,place,early", b"2026-01-02,0.5,1,x,true", b"2026-01-02,0.5,1,x,true,1,2,3",

@@ -208,10 +208,18 @@ def test_what_is_wrong_with_the_log_is_named() -> None:
     """Files, lines, clocks, rows of others: each by its name, and a whole log that is broken is critical."""
     facts = LogFacts(
         files=9, malformed={"a.jsonl": 400, "b.jsonl": 2}, unreadable={"c.jsonl": "permission denied"},
-        other_models={"other": 5}, untimed=3, later=2, earlier=1,
+        other_models={"other": 5}, untimed=3, later=2, earlier=1, unexpected={"Amount": 1},
     )  # fmt: skip
     findings = {each.subject: each for each in looked_at(KNOWN, {}, LAST, None, facts)}
-    assert set(findings) == {"malformed-lines", "unreadable-files", "other-models", "untimed", "clock"}
+    assert set(findings) == {
+        "malformed-lines",
+        "unreadable-files",
+        "other-models",
+        "untimed",
+        "clock",
+        "unexpected-columns",
+    }
+    assert "`Amount`" in findings["unexpected-columns"].what
     assert "402 lines" in findings["malformed-lines"].what
     assert "`a.jsonl` (400)" in findings["malformed-lines"].what
     assert findings["malformed-lines"].severity is Severity.WARNING

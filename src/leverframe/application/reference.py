@@ -86,6 +86,7 @@ def made_of(workspace: Workspace) -> str:
     chosen = settings.model_dump(
         mode="json", include={"reference", "window", "match", "minimum_rows", "features", "performance"}
     )
+    chosen["deny"] = workspace.levers.serve.log.deny
     digest = hashlib.sha256(json.dumps([VERSION, chosen], sort_keys=True).encode())
     if role is None:
         paths = [workspace.root / path for path in _OF_CASE]
@@ -117,6 +118,8 @@ def _of_case(workspace: Workspace, tell: Tell) -> _Rows:
     table = _beside(PolarsTables(root).read(layout.HOLDOUT), PolarsTables(root).read(layout.PREDICTIONS))
     columns = monitored_columns(model.features, _constraints(workspace), workspace.levers.monitor.features)
     columns = as_text_where_all_differ(columns, table, workspace.levers.monitor.features)
+    denied = workspace.levers.serve.log.deny  # what no log holds would look as if it had vanished
+    columns = tuple(column for column in columns if column.name not in denied)
     subject = Subject(
         workspace.params.bundle.model, model.label, model.classes, columns, workspace.params.data.timezone
     )

@@ -63,7 +63,7 @@ def structure(query: LogQuery, keys: set[str]) -> dict[str, str]:
     names = query.names
     texts = {each.name for each in query.columns if each.name not in query.numbers} | {names.id, names.release}
     texts |= set(query.keys) - query.numbers
-    return {key: _TEXT if key in texts else "JSON" for key in sorted(_asked(query) & keys)}
+    return {key: _TEXT if key in texts else "JSON" for key in sorted(asked(query) & keys)}
 
 
 def flat_lines(query: LogQuery, keys: set[str]) -> str:
@@ -98,10 +98,13 @@ def rejected(connection: duckdb.DuckDBPyConnection, file: LogFile, tally: Tally)
     connection.execute("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
 
 
-def table_rows(connection: duckdb.DuckDBPyConnection, query: LogQuery, file: LogFile, *, csv: bool) -> Iterator[Any]:
+def table_rows(
+    connection: duckdb.DuckDBPyConnection, query: LogQuery, file: LogFile, tally: Tally, *, csv: bool
+) -> Iterator[Any]:
     """Yield the rows of a file; raises ``duckdb.Error`` for one that is damaged, ``KeyError`` for one without time."""
     source = csv_source(file) if csv else parquet_source(file)
     held = described(connection, source)
+    tally.see(held, asked(query))
     for batch in connection.sql(flat(query, held, source, loose=csv)).to_arrow_reader(ROWS):
         if batch.num_rows:
             yield pa.Table.from_batches([batch])
@@ -113,7 +116,8 @@ def described(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, s
     return {name: dtype for name, dtype, *_ in found}
 
 
-def _asked(query: LogQuery) -> set[str]:
+def asked(query: LogQuery) -> set[str]:
+    """Return the columns that are read of a table."""
     names = query.names
     predictions = {names.prediction, *(f"{names.probabilities}{each}" for each in query.classes)}
     roles = {names.time, names.id, names.release, names.milliseconds, *query.keys} - {None}

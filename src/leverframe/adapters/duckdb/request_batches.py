@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from leverframe.domain.monitoring.log_query import LogFile, LogQuery
 OURS, MALFORMED, OTHER_MODEL, OUTCOME, UNTIMED, LATER, EARLIER = range(7)  # what a row of the relation is
 _HOUR = 3_600_000_000
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
-_NAMES = 20  # names of models of others that are kept
+_NAMES = 20  # names of models of others, and of columns, that are kept
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Tally:
     unreadable: dict[str, str] = field(default_factory=dict)
     outcomes: dict[str, Counter[int]] = field(default_factory=lambda: {"refused": Counter(), "failed": Counter()})
     others: Counter[str] = field(default_factory=Counter)
+    unexpected: Counter[str] = field(default_factory=Counter)
     clocks: Counter[int] = field(default_factory=Counter)
 
     def facts(self) -> LogFacts:
@@ -43,6 +44,7 @@ class Tally:
             refused=dict(self.outcomes["refused"]),
             failed=dict(self.outcomes["failed"]),
             other_models=dict(self.others),
+            unexpected=dict(self.unexpected),
             untimed=self.clocks[UNTIMED],
             later=self.clocks[LATER],
             earlier=self.clocks[EARLIER],
@@ -52,6 +54,12 @@ class Tally:
         """Remember why a file cannot be read, or no further."""
         why = (str(error).splitlines() or [""])[0].replace(str(file.path), file.name)
         self.unreadable[file.name] = re.sub(r"^[A-Za-z ]*Error: ", "", why)[:200]
+
+    def see(self, columns: Iterable[str], asked: Set[str]) -> None:
+        """Count the columns of a file, or of a part of one, that nobody asked for."""
+        for name in sorted(set(columns) - asked):
+            if name in self.unexpected or len(self.unexpected) < _NAMES:
+                self.unexpected[name[:100]] += 1
 
     def take(self, rows: pa.Table, files: Sequence[LogFile]) -> None:
         """Count rows that are none of the model, summed up by what they are; malformed ones name a number of a file."""

@@ -12,7 +12,7 @@ import duckdb
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.log_lines import chunks, openable
 from leverframe.adapters.duckdb.log_records import is_leverframe, objects, records, valid
-from leverframe.adapters.duckdb.log_tables import flat_lines, rejected, table_rows
+from leverframe.adapters.duckdb.log_tables import asked, flat_lines, rejected, table_rows
 from leverframe.adapters.duckdb.request_batches import Tally, batches, format_of
 from leverframe.domain.monitoring.batch import Batch, LogFacts
 from leverframe.domain.monitoring.log_query import LogFile, LogQuery
@@ -62,6 +62,7 @@ class Requests:
                 if self._query.names.time not in keys:
                     self._lacks_time(files[number] for number in lines["file"].unique().to_pylist())
                     continue
+                self._tally.see(keys, asked(self._query))
                 sql = flat_lines(self._query, keys)
             connection.register("lines", lines)
             yield from batches(connection.sql(sql).to_arrow_table(), self._query, self._tally, files)
@@ -72,7 +73,7 @@ class Requests:
 
     def _of_table(self, connection: duckdb.DuckDBPyConnection, file: LogFile, *, csv: bool) -> Iterator[Batch]:
         try:
-            for rows in table_rows(connection, self._query, file, csv=csv):
+            for rows in table_rows(connection, self._query, file, self._tally, csv=csv):
                 yield from batches(rows, self._query, self._tally, [file])
         except KeyError:
             self._lacks_time([file])

@@ -74,7 +74,8 @@ class LogFacts:
     ``malformed`` counts lines by file, ``unreadable`` names files with the reason; ``refused`` and ``failed`` count
     requests of an hour (microseconds since the epoch at its start) that were refused or failed. ``untimed`` rows have
     no readable timestamp, ``later`` ones are of after the time that was asked for, ``earlier`` ones of more than a day
-    before the day of the folder that they stand in: clocks differ.
+    before the day of the folder that they stand in: clocks differ. ``unexpected`` counts the files with a column that
+    neither the model nor a role has.
     """
 
     files: int = 0
@@ -83,6 +84,7 @@ class LogFacts:
     refused: Mapping[int, int] = field(default_factory=dict)
     failed: Mapping[int, int] = field(default_factory=dict)
     other_models: Mapping[str, int] = field(default_factory=dict)  # rows by the name of a model that is not ours
+    unexpected: Mapping[str, int] = field(default_factory=dict)
     untimed: int = 0
     later: int = 0
     earlier: int = 0

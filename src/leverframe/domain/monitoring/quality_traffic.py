@@ -60,6 +60,13 @@ def log_findings(
             f"{_listed({_cut(name): f'{count:,}' for name, count in facts.other_models.items()})}.",
             "nothing, if several models share the folder; otherwise correct `monitor.log`",
         )
+    if facts.unexpected:
+        names = ", ".join(f"`{_cut(name)}`" for name in facts.unexpected)
+        yield Finding(
+            Kind.SCHEMA, "unexpected-columns", Severity.INFO, newest, first,
+            f"the log has columns that the model does not know: {names}.",
+            "nothing, unless one of them is a column of the model under a new name",
+        )  # fmt: skip
     yield from _silent(windows, settings, now)
 
 
