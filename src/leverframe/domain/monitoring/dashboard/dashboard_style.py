@@ -109,7 +109,8 @@ align-items:center;height:1.5rem}
 .left{margin-top:.5rem}
 @media(max-width:40rem){body{padding:.5rem}section,header{padding:.8rem .75rem}nav{grid-template-columns:1fr 1fr}
 .grid ol{flex-basis:7.5rem}dl{grid-template-columns:1fr 1fr}.levels li{grid-template-columns:4.5rem 1fr 7rem}}
-@media print{body{max-width:none}section{break-inside:avoid-page}.scroll{overflow:visible}}
+@media print{body{max-width:none;zoom:.62}
+section{break-inside:avoid-page}.scroll{overflow:visible}.newest{overflow:hidden}}
 """
 )
 

@@ -90,9 +90,9 @@ def _figure(shown: _Shown, over: Sequence[bool], axis: WindowAxis, tips: bool) -
 
 
 def _newest(values: Sequence[float | None], over: Sequence[bool]) -> float | None:
-    """Return the newest value of a window that is over."""
-    known = [value for value, whole in zip(values, over, strict=True) if whole and value is not None]
-    return known[-1] if known else None
+    """Return the newest value of a window that is over; where none is, that of the first one so far."""
+    known = [(whole, value) for value, whole in zip(values, over, strict=True) if value is not None]
+    return next((value for whole, value in reversed(known) if whole), known[-1][1] if known else None)
 
 
 def _bars(lines: Sequence[Line], over: Sequence[bool]) -> list[Line]:
