@@ -223,6 +223,30 @@ def test_the_worst_comes_first_and_what_it_explains_is_folded_under_it() -> None
     assert content.index('id="findings"') < content.index('id="performance"') < content.index('id="drift"')
 
 
+<<<<<<< HEAD
+=======
+def test_many_findings_leave_room_for_the_charts() -> None:
+    """Five are seen at once, the others are folded; all of them are there."""
+    content = page(wide())
+    findings = content[content.index('id="findings"') : content.index('id="performance"')]
+    seen, folded = findings.split("<details>")
+    assert (seen.count("<b>Do:</b>"), folded.count("<b>Do:</b>")) == (5, 15)
+    assert "<summary>15 more findings</summary>" in folded
+    assert "<details>" not in page(drifted()).split('id="performance"')[0]
+
+
+def test_deployments_stand_in_every_chart_and_in_words() -> None:
+    """A marker where the release began to serve, and its name also for those who have no pointer."""
+    content = page(quiet())
+    performance = content[content.index('id="performance"') : content.index('id="quality"')]
+    assert performance.count("<title>flights-late30@v1.2.0 serves since 2013-12-21 10:00 UTC</title>") == 5
+    assert "flights-late30@v1.2.0 serves since 2013-12-21 10:00 UTC.</p>" in performance
+    marker = re.search(r'class="deployed" d="M([\d.]+) 146V10[^"]*"><title>flights-late30@v1.2', performance)
+    assert marker is not None
+    assert float(marker[1]) == pytest.approx(44 + (20 + 10 / 24) * 292 / 30, abs=0.1)
+
+
+>>>>>>> 6bed56f (Fold findings after the fifth)
 def test_a_circle_of_explanations_hides_nothing() -> None:
     """Two findings that explain each other are both shown, and one whose cause is unknown too."""
     a, b, c = (replace(finding, explained_by=cause) for finding, cause in

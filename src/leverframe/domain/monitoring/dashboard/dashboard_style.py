@@ -58,7 +58,7 @@ nav a:hover,nav a:focus-visible{border-color:var(--info)}nav span{grid-column:2}
 .findings>li:last-child{margin:0}.findings>.warning{border-color:var(--warning)}
 .findings>.critical{border-color:var(--critical)}
 .kind .i{margin-right:.35em}.kind b{color:var(--ink)}.next{color:var(--ink)}details{margin-top:.4rem}
-details ul{padding:.3rem 0 0 1.1rem}
+details ol{margin-top:.8rem}details ul{padding:.3rem 0 0 1.1rem}
 summary{cursor:pointer;color:var(--info)}section>ul{padding-left:1.1rem}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,19.5rem),1fr));gap:1.1rem 1.4rem}
 .grid+.legend,.charts+.legend,.grid+.charts,p+.grid{margin-top:.8rem}

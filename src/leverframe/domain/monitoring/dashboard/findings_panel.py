@@ -9,15 +9,24 @@ from leverframe.domain.monitoring.finding import Finding
 from leverframe.domain.monitoring.monitor_result import OpenAlert
 from leverframe.domain.monitoring.monitor_words import KINDS, WORDS, Cause, State, causes, stamp
 
+_OPEN = 5  # findings that are seen at once
+
 
 def findings_panel(findings: Sequence[Finding], most: int, limit: int) -> str:
     """Return the list of findings, at most ``most``, each sentence of at most about ``limit`` bytes."""
     listed = causes(findings)
     if not listed:
         return ""
-    shown = "".join(_cause(cause, most, limit) for cause in listed[:most])
-    rest = left_out(len(listed) - most, "findings")
-    return section("findings", "Findings", f'<ol class="findings">{shown}</ol>{rest}')
+    shown = [_cause(cause, most, limit) for cause in listed[:most]]
+    content = _listed(shown[:_OPEN])
+    if len(shown) > _OPEN:
+        rest = _listed(shown[_OPEN:]) + left_out(len(listed) - most, "findings")
+        content += f"<details><summary>{len(listed) - _OPEN:,} more findings</summary>{rest}</details>"
+    return section("findings", "Findings", content)
+
+
+def _listed(shown: Sequence[str]) -> str:
+    return f'<ol class="findings">{"".join(shown)}</ol>'
 
 
 def _cause(cause: Cause, most: int, limit: int) -> str:
