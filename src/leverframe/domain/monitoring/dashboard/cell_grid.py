@@ -30,10 +30,11 @@ class GridCell:
 
 @dataclass(frozen=True)
 class GridRow:
-    """A row: its name as HTML, and a cell for each window."""
+    """A row: its name as HTML, a cell for each window, and the whole name as escaped text where it may be cut off."""
 
     name: str
     cells: Sequence[GridCell]
+    whole: str = ""
 
 
 def cell_grid(rows: Sequence[GridRow], axis: WindowAxis, title: str) -> str:
@@ -43,7 +44,7 @@ def cell_grid(rows: Sequence[GridRow], axis: WindowAxis, title: str) -> str:
     """
     wide = min(28.0, max(9.0, round(900 / max(1, len(axis)))))
     width, height = wide * max(1, len(axis)), HEAD + PITCH * len(rows)
-    names = "".join(f"<li>{row.name}</li>" for row in rows)
+    names = "".join(f"<li{_title(row.whole)}>{row.name}</li>" for row in rows)
     content = [axis.labels(0, width, 12, 66)]
     for number, row in enumerate(rows):
         content.append(_row(row.cells, axis, HEAD + PITCH * (number + 0.5), wide))
@@ -54,6 +55,10 @@ def cell_grid(rows: Sequence[GridRow], axis: WindowAxis, title: str) -> str:
     drawing = picture(width, height, title, "".join(content))
     scroll = f'<div class="scroll newest" tabindex="0" role="region" aria-label="{title}">{drawing}</div>'
     return f'<div class="grid"><ol>{names}</ol>{scroll}</div>'
+
+
+def _title(words: str) -> str:
+    return f' title="{words}"' if words else ""
 
 
 def _row(cells: Sequence[GridCell], axis: WindowAxis, y: float, wide: float) -> str:

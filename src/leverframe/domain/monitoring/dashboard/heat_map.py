@@ -11,6 +11,7 @@ from leverframe.domain.monitoring.finding import Severity
 from leverframe.domain.monitoring.monitor_result import Cell, ColumnFacts
 from leverframe.domain.monitoring.monitor_words import figure, percent
 
+_ROOM = 12  # letters that stand beside the map of a phone
 MARKS = {Severity.CRITICAL: "cross", Severity.WARNING: "dot"}
 LEGEND = (
     '<p class="legend">'
@@ -28,7 +29,7 @@ LEGEND = (
 
 def heat_map(columns: Sequence[ColumnFacts], axis: WindowAxis, *, merged: bool) -> str:
     """Return the map of columns in their order; ``merged`` draws neighbours of one shade as one cell."""
-    rows = [GridRow(_named(column), _cells(column, axis, merged)) for column in columns]
+    rows = [GridRow(_named(column), _cells(column, axis, merged), _whole(column)) for column in columns]
     odd = sum(any(cell.beyond for cell in column.cells) for column in columns)
     title = f"{len(columns)} columns by {len(axis)} windows; {odd} columns were beyond their band at least once"
     return cell_grid(rows, axis, title) + LEGEND
@@ -37,6 +38,11 @@ def heat_map(columns: Sequence[ColumnFacts], axis: WindowAxis, *, merged: bool) 
 def _named(column: ColumnFacts) -> str:
     sign = "" if column.role == "feature" else " <small>prediction</small>"
     return name(column.name, 60) + sign
+
+
+def _whole(column: ColumnFacts) -> str:
+    """Return the name of a column that a phone has no room for."""
+    return text(column.name, 120) if len(column.name) > _ROOM else ""
 
 
 def _cells(column: ColumnFacts, axis: WindowAxis, merged: bool) -> list[GridCell]:
