@@ -46,6 +46,7 @@ def _strictly(manifest: Mapping[str, Any], version: str) -> None:
         raise AssertionError(f"nobody describes {kind}") from error
 
 
+JOB_IMAGE = "registry.example.org:5000/ml/monitor@sha256:" + "c" * 64
 IMAGE = "registry.example.org:5000/ml/leverframe@sha256:" + "a" * 64
 
 
@@ -91,8 +92,12 @@ def _targets() -> st.SearchStrategy[ClusterRelease]:
                 max_size=2,
             ),
             "timeout_seconds": st.integers(60, 7200),
+            "monitor": st.none() | st.fixed_dictionaries(
+                {"image": st.just(JOB_IMAGE), "repository": st.sampled_from(["https://x/y.git", "http://forge:3000/a%20b"]),
+                 "secret": st.none() | namespace, "schedule": st.sampled_from(["7 4 * * *", "*/30 0-5 1,15 * MON-FRI"])}
+            ),
         }
-    )  # fmt: skip
+    ).map(lambda said: said if said["log_claim"] else {**said, "monitor": None})  # fmt: skip
     serve = st.builds(
         lambda deny, share, size: ServeSettings(maximum_bytes=size, log=LogSettings(share=share, deny=deny)),
         st.lists(st.text(max_size=8), max_size=3), st.floats(0, 1), st.integers(1024, 10**9),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,11 +22,12 @@ from leverframe.application import deploy as application
 from leverframe.application.rollback import rollback
 from leverframe.domain.release.kubernetes.manifests import BUNDLE, RELEASE, ClusterRelease, overlay
 from leverframe.errors import ClusterError, ClusterUnreachableError, ServerBusyError
+from leverframe.local.repository import TemporaryRepository
 from tests.fakes.kubernetes.server import ClusterServer, kubeconfig
 from tests.fakes.kubernetes.state import Objects
 from tests.integration.served import two_models
 from tests.integration.shop import Shop, built_once, copied
-from tests.manifests import IMAGE, TARGETS, cluster, fits, target
+from tests.manifests import IMAGE, JOB_IMAGE, TARGETS, cluster, fits, target
 from tests.profiles import examples
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no `kubectl` on PATH")
@@ -57,8 +60,12 @@ def test_whatever_the_settings_allow_is_valid(to: ClusterRelease) -> None:
     objects = rendered(to)
     all_fit(objects)
     for each in objects:
-        assert (each["metadata"]["name"], each["metadata"]["namespace"]) == (to.name, to.cluster.namespace)
-        assert f"'{to.cluster.image}'" in str(each) or "image" not in str(each)
+        of_job = each["kind"] == "NetworkPolicy" and "leverframe-monitor" in str(each)
+        name = f"{to.name}-monitor" if of_job else to.name
+        assert (each["metadata"]["name"], each["metadata"]["namespace"]) == (name, to.cluster.namespace)
+        image = JOB_IMAGE if each["kind"] == "CronJob" else to.cluster.image
+        assert f"'{image}'" in str(each) or "image" not in str(each)
+    assert ("CronJob" in {each["kind"] for each in objects}) == (to.cluster.monitor is not None)
 
 
 @pytest.mark.parametrize("flavour", ["deployment", "kserve"])
@@ -117,6 +124,69 @@ def test_pods_are_locked_down_and_take_over_without_a_gap(flavour: str) -> None:
         assert locked["seccompProfile"] == {"type": "RuntimeDefault"}
         mounted = {mount["name"] for mount in each["volumeMounts"]}
         assert mounted == {"release", "tmp", "log"} == {volume["name"] for volume in pod["volumes"]}
+
+
+@pytest.mark.parametrize("flavour", ["deployment", "kserve"])
+def test_the_monitor_runs_beside_the_log_and_gets_no_traffic(flavour: str) -> None:
+    """Locked down like the others, one at a time, with what differs as arguments; no Service selects its pods."""
+    job = {"image": JOB_IMAGE, "repository": "https://forge.example.org/acme/shop.git", "secret": "alerts"}
+    to = target(cluster(flavour=flavour, log_claim="logs", secret="remote", monitor=job), environment="production")  # noqa: S106
+    objects = rendered(to)
+    all_fit(objects)
+    cron = next(each for each in objects if each["kind"] == "CronJob")
+    assert (cron["spec"]["concurrencyPolicy"], cron["spec"]["timeZone"]) == ("Forbid", "Etc/UTC")
+    template = cron["spec"]["jobTemplate"]["spec"]["template"]
+    pod, (container,) = template["spec"], template["spec"]["containers"]
+    assert container["args"][1:] == [
+        "monitor", "https://forge.example.org/acme/shop.git", "d" * 40, "production", "/var/log/leverframe/shop",
+        "/var/log/leverframe/.monitor/shop",
+    ]  # fmt: skip
+    assert [each["secretRef"]["name"] for each in container["envFrom"]] == ["remote", "alerts"]
+    assert pod["serviceAccountName"] == "shop"
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    locked = container["securityContext"]
+    assert (locked["readOnlyRootFilesystem"], locked["allowPrivilegeEscalation"]) == (True, False)
+    assert locked["capabilities"] == {"drop": ["ALL"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert {"name": "log", "persistentVolumeClaim": {"claimName": "logs"}} in pod["volumes"]
+    labels = template["metadata"]["labels"]
+    for each in objects:
+        if each["kind"] in ("Service", "PodDisruptionBudget"):
+            wanted = each["spec"]["selector"]
+            assert not (wanted.get("matchLabels", wanted).items() <= labels.items()), each["kind"]
+    policy = next(each for each in objects if each["metadata"]["name"] == "shop-monitor")
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    assert "ingress" not in policy["spec"]
+    with pytest.raises(ValueError, match="log_claim"):
+        cluster(monitor=job)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no `git` on PATH")
+def test_the_script_of_the_job_clones_the_commit_and_runs_the_monitor(tmp_path: Path) -> None:
+    """The shell of the container with its arguments: names and addresses are never part of the script."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/leverframe").write_text(
+        f"#!/bin/sh\npwd > {tmp_path}/told\nprintf '%s\\n' \"$@\" >> {tmp_path}/told\n"
+    )
+    (tmp_path / "bin/leverframe").chmod(0o755)
+    author = TemporaryRepository.create(tmp_path / "author", dvc=False)
+    author.write("a", "1")
+    commit = author.commit("Start")
+    job = {"image": JOB_IMAGE, "repository": "https://x/y"}
+    to = target(cluster(log_claim="logs", monitor=job), environment="production", commit=commit)
+    cron = next(each for each in rendered(to) if each["kind"] == "CronJob")
+    (container,) = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    script, *words = [*container["command"], *container["args"]][2:]
+    words[1] = str(author.root)
+    (tmp_path / "work $(touch INJECTED)").mkdir()
+    environment = {**author.environment, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    place = tmp_path / "work $(touch INJECTED)"
+    subprocess.run(["sh", "-euc", script, *words], cwd=place, env=environment, check=True)
+    told = (tmp_path / "told").read_text(encoding="utf-8").splitlines()
+    assert told[0].endswith("/repository")
+    assert told[1:] == ["monitor", "--environment", "production", "--log", "/var/log/leverframe/shop", "--out",
+                        "/var/log/leverframe/.monitor/shop"]  # fmt: skip
 
 
 @pytest.fixture
@@ -427,7 +497,7 @@ def test_nothing_secret_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_the_package_builds_by_itself() -> None:
     """Who has an overlay of their own can lay it over the same base."""
     with tempfile.TemporaryDirectory() as place:
-        for name in ("base", "kserve"):
+        for name in ("base", "kserve", "monitor"):
             shutil.copytree(Path(__file__).parents[2] / "src/leverframe/kubernetes" / name, Path(place, name))
             text = Kubectl("c", "n")._run("kustomize", str(Path(place, name)))
             assert list(yaml.safe_load_all(text))

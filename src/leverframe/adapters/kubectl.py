@@ -37,7 +37,7 @@ class Kubectl:
     def render(self, overlay: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the objects that an overlay over the manifests of the package comes to; no cluster is needed."""
         with TemporaryDirectory(prefix="leverframe-") as place, as_file(files("leverframe") / "kubernetes") as package:
-            for name in ("base", "kserve"):
+            for name in ("base", "kserve", "monitor"):
                 shutil.copytree(package / name, Path(place, name))
             Path(place, "overlay").mkdir()
             Path(place, "overlay", "kustomization.yaml").write_text(json.dumps(overlay), encoding="utf-8")

@@ -31,7 +31,7 @@ def target_of(workspace: Workspace, environment: Environment, tell: Tell, kind: 
         return _server(workspace, environment, context)
     cluster = environment.settings.kubernetes
     assert cluster is not None  # noqa: S101 - `in_cluster` looked
-    template = ClusterRelease(environment.model, 0, "", "", "", cluster, environment.serve)
+    template = ClusterRelease(environment.model, 0, "", "", "", cluster, environment.serve, environment.name)
     return ClusterTarget(context, ClusterReleases(Kubectl(cluster.context, cluster.namespace), template))
 
 

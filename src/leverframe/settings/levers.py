@@ -158,6 +158,26 @@ class ReplicaSettings(Document):
         return self
 
 
+class MonitorJobSettings(Document):
+    """A CronJob that runs the monitor beside the log of the pods."""
+
+    image: Annotated[str, AfterValidator(_an_image)] = Field(
+        description="image by digest, with git and with Leverframe and the extras of the repository"
+    )
+    repository: Annotated[str, AfterValidator(_an_address)] = Field(
+        description="address that the job clones, without a password; it checks the deployed commit out"
+    )
+    schedule: Annotated[str, Field(pattern=r"^[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}$")] = Field(
+        default="23 5 * * *", description="when it runs, as cron in UTC"
+    )
+    secret: Namespace | None = Field(
+        default=None, description="Secret whose keys are its environment: GITHUB_TOKEN, GITHUB_REPOSITORY, webhooks"
+    )
+    memory: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}(Mi|Gi)$")] = Field(
+        default="2Gi", description="memory of the job"
+    )
+
+
 class KubernetesSettings(Document):
     """A cluster that serves the model; it contains no secret."""
 
@@ -185,9 +205,18 @@ class KubernetesSettings(Document):
     log_claim: Namespace | None = Field(
         default=None, description="PersistentVolumeClaim of the inference log; without one pods do not log"
     )
+    monitor: MonitorJobSettings | None = Field(
+        default=None, description="a CronJob that runs the monitor on the log of `log_claim`"
+    )
     timeout_seconds: Annotated[int, Field(ge=60, le=7200)] = Field(
         default=600, description="how long a rollout may make no progress"
     )
+
+    @model_validator(mode="after")
+    def _has_a_log(self) -> KubernetesSettings:
+        if self.monitor is not None and self.log_claim is None:
+            raise ValueError("`monitor` reads the log of `log_claim`: set that, or run the monitor elsewhere")
+        return self
 
 
 class EnvironmentSettings(Document):

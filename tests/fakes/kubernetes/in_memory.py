@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from leverframe.domain.release.kubernetes.manifests import BUNDLE, COMMIT, INSTANCE, Manifest
+from leverframe.domain.release.kubernetes.kustomize_patches import Manifest
+from leverframe.domain.release.kubernetes.manifests import BUNDLE, COMMIT, INSTANCE
 from leverframe.errors import ServerBusyError
 from tests.fakes.kubernetes.state import Objects, RefusedError
 from tests.manifests import IMAGE

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leverframe.domain.plan_engine import Action, Plan, Step
-from leverframe.domain.release.kubernetes.manifests import ClusterRelease, Live, Manifest
+from leverframe.domain.release.kubernetes.kustomize_patches import Manifest
+from leverframe.domain.release.kubernetes.manifests import ClusterRelease, Live
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
 from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record, TrafficBack

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leverframe.documents import parsed, plain
-from leverframe.domain.release.kubernetes.manifests import INSTANCE, OWNER, Manifest
+from leverframe.domain.release.kubernetes.kustomize_patches import Manifest
+from leverframe.domain.release.kubernetes.manifests import INSTANCE, OWNER
 from leverframe.domain.release.release_state import State
 from leverframe.errors import ClusterError
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from leverframe.domain.release.kubernetes.cluster_record import KIND, ClusterRecord, Kept, read_record, record_name
-from leverframe.domain.release.kubernetes.manifests import ClusterRelease, Manifest
+from leverframe.domain.release.kubernetes.kustomize_patches import Manifest
+from leverframe.domain.release.kubernetes.manifests import ClusterRelease
 from leverframe.domain.release.kubernetes.pods import Pod
 from leverframe.domain.release.release_state import State
 

@@ -20,7 +20,8 @@ from leverframe.domain.release.kubernetes.cluster_plan import (
 )
 from leverframe.domain.release.kubernetes.cluster_record import Kept
 from leverframe.domain.release.kubernetes.cluster_releases import ClusterReleases
-from leverframe.domain.release.kubernetes.manifests import INSTANCE, RELEASE, Manifest
+from leverframe.domain.release.kubernetes.kustomize_patches import Manifest
+from leverframe.domain.release.kubernetes.manifests import INSTANCE, RELEASE
 from leverframe.domain.release.kubernetes.pods import Fault, Pod, Watch, fault
 from leverframe.domain.release.refusals import damaged, incompatible
 from leverframe.domain.release.release_manifest import unlike

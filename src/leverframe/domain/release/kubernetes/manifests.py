@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from leverframe.domain.release.kubernetes.kustomize_patches import BASE, Manifest, named, patch, steps
+from leverframe.domain.release.kubernetes.monitor_job import monitor_patches
 from leverframe.settings.levers import KubernetesSettings, ServeSettings
-
-Manifest = dict[str, Any]
 
 BUNDLE = "leverframe.dev/bundle"
 COMMIT = "leverframe.dev/commit"
@@ -27,7 +27,6 @@ OWNER = "app.kubernetes.io/managed-by"
 WORKLOAD = {"deployment": "Deployment", "kserve": "InferenceService"}
 FOLDER = "/var/lib/leverframe"
 _LOG = "/var/log/leverframe"
-_BASE = "model"  # the name of every object in the package
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -36,6 +35,7 @@ class ClusterRelease:
     """One release as it should be in the cluster.
 
     ``content`` is the MD5 by which DVC knows the folder of the bundle, ``bundle`` the SHA-256 of its manifest.
+    ``environment`` is the one whose traffic a monitor beside the pods looks at.
     """
 
     model: str
@@ -45,6 +45,7 @@ class ClusterRelease:
     commit: str
     cluster: KubernetesSettings
     serve: ServeSettings
+    environment: str = ""
 
     @property
     def name(self) -> str:
@@ -74,18 +75,19 @@ def overlay(release: ClusterRelease) -> Manifest:
     flavour = release.cluster.flavour
     labels = {RELEASE: str(release.number), OWNER: "leverframe"}
     image, _, digest = release.cluster.image.partition("@")
+    beside = ["../monitor"] if release.cluster.monitor else []
     patches = _deployment(release) if flavour == "deployment" else _kserve(release)
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "namespace": release.cluster.namespace,
-        "resources": [f"../{'base' if flavour == 'deployment' else 'kserve'}"],
+        "resources": [f"../{'base' if flavour == 'deployment' else 'kserve'}", *beside],
         "images": [{"name": "leverframe", "newName": image, "digest": digest}],
         "labels": [
             {"pairs": {INSTANCE: release.name}, "includeSelectors": flavour == "deployment"},
             {"pairs": labels, "includeTemplates": flavour == "deployment"},
         ],
-        "patches": [*patches, _annotated(release), _named(release.name)],
+        "patches": [*patches, *_monitored(release), _annotated(release), named(BASE, release.name)],
     }
 
 
@@ -146,7 +148,7 @@ def _annotated(release: ClusterRelease) -> Manifest:
     else:
         labels = {RELEASE: str(release.number), INSTANCE: release.name}
         spec = {"predictor": {"annotations": annotations, "labels": labels}}
-    return _patch(release.workload, {"metadata": {"annotations": annotations}, "spec": spec})
+    return patch(release.workload, {"metadata": {"annotations": annotations}, "spec": spec})
 
 
 def _deployment(release: ClusterRelease) -> list[Manifest]:
@@ -155,8 +157,8 @@ def _deployment(release: ClusterRelease) -> list[Manifest]:
            **_volumes(release)}  # fmt: skip
     spec = {"progressDeadlineSeconds": cluster.timeout_seconds, "template": {"spec": pod}}
     return [
-        _patch("Deployment", {"spec": spec}),
-        _patch("HorizontalPodAutoscaler", {"spec": _between(cluster, "minReplicas", "maxReplicas")}),
+        patch("Deployment", {"spec": spec}),
+        patch("HorizontalPodAutoscaler", {"spec": _between(cluster, "minReplicas", "maxReplicas")}),
         *_account(cluster),
         *_reached(cluster),
     ]
@@ -189,7 +191,7 @@ def _kserve(release: ClusterRelease) -> list[Manifest]:
         if name != "volumeMounts"
     ]
     runtime += [{"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": mount} for mount in mounts]
-    return [_steps("InferenceService", predictor), _steps("ServingRuntime", runtime), *_account(cluster)]
+    return [steps("InferenceService", predictor), steps("ServingRuntime", runtime), *_account(cluster)]
 
 
 def _fetch(release: ClusterRelease) -> Manifest:
@@ -234,12 +236,27 @@ def _between(cluster: KubernetesSettings, least: str, most: str) -> Manifest:
 
 def _account(cluster: KubernetesSettings) -> list[Manifest]:
     annotations = dict(cluster.service_account)
-    return [_patch("ServiceAccount", {"metadata": {"annotations": annotations}})] if annotations else []
+    return [patch("ServiceAccount", {"metadata": {"annotations": annotations}})] if annotations else []
+
+
+def _monitored(release: ClusterRelease) -> list[Manifest]:
+    """Return the patches of the job that looks at the log of the pods; none where there is no such job."""
+    cluster = release.cluster
+    if cluster.monitor is None or cluster.log_claim is None:
+        return []
+    arguments = (release.commit, release.environment, f"{_LOG}/{release.name}", f"{_LOG}/.monitor/{release.name}")
+    mount = {"name": "log", "mountPath": _LOG}
+    return monitor_patches(release.name, cluster, arguments, (mount, *_volumes(release)["volumes"]), _port(cluster))
+
+
+def _port(cluster: KubernetesSettings) -> int:
+    at = urlsplit(cluster.remote)
+    return at.port or _PORTS.get(at.scheme, 443)
 
 
 def _reached(cluster: KubernetesSettings) -> list[Manifest]:
     """Return the patches of the policy: namespaces whose pods may send requests, and the port of the remote."""
-    steps: list[Manifest] = [
+    rules: list[Manifest] = [
         {
             "op": "add",
             "path": "/spec/ingress/0/from/-",
@@ -247,25 +264,5 @@ def _reached(cluster: KubernetesSettings) -> list[Manifest]:
         }
         for client in cluster.clients
     ]
-    at = urlsplit(cluster.remote)
-    port = at.port or _PORTS.get(at.scheme, 443)
-    steps += [{"op": "replace", "path": "/spec/egress/1/ports/0/port", "value": port}]
-    return [_steps("NetworkPolicy", steps)]
-
-
-def _named(name: str) -> Manifest:
-    return {
-        "target": {"name": _BASE},
-        "options": {"allowNameChange": True},
-        "patch": json.dumps([{"op": "replace", "path": "/metadata/name", "value": name}]),
-    }
-
-
-def _patch(kind: str, content: Manifest) -> Manifest:
-    """Return a patch of the one object of a kind, which does not have its own name yet."""
-    whole = {**content, "kind": kind, "metadata": {"name": _BASE, **content.get("metadata", {})}}
-    return {"target": {"kind": kind}, "patch": json.dumps(whole)}
-
-
-def _steps(kind: str, steps: list[Manifest]) -> Manifest:
-    return {"target": {"kind": kind}, "patch": json.dumps(steps)}
+    rules += [{"op": "replace", "path": "/spec/egress/1/ports/0/port", "value": _port(cluster)}]
+    return [steps("NetworkPolicy", rules)]
