@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from leverframe.domain.markdown import code, plain, sentence
 from leverframe.domain.monitoring.alerts.alert import Alert
@@ -11,6 +12,8 @@ from leverframe.domain.monitoring.alerts.alert_record import AlertRecord
 from leverframe.domain.monitoring.alerts.alert_windows import table
 from leverframe.domain.monitoring.finding import Finding, Kind
 from leverframe.domain.monitoring.monitor_result import Monitored
+
+Item = TypeVar("Item")
 
 _SENTENCE = 1500  # characters of one that are read
 _SHARE = 6_000  # bytes of a section
@@ -35,11 +38,11 @@ def text(alert: Alert, monitored: Monitored, around: Surroundings) -> str:
     """Return the text; the same findings give the same text, so that nothing is rewritten without need."""
     parts = [
         _head(alert),
-        *_fitting(_found(finding) for finding in alert.findings),
-        *_section("What to do", [f"- {_words(step)}" for step in dict.fromkeys(each.next for each in alert.findings)]),
-        *_section("Windows", table(alert, monitored)),
+        *_fitting(alert.findings, _found),
+        *_section("What to do", list(dict.fromkeys(each.next for each in alert.findings)), _listed),
+        *_section("Windows", table(alert, monitored), str),
         *_behind(alert, monitored),
-        *_section("Explained by this", [_found(finding) for finding in alert.effects]),
+        *_section("Explained by this", alert.effects, _found),
         *_foot(around),
     ]
     return "\n".join(parts)
@@ -53,7 +56,7 @@ def closed(record: AlertRecord, why: str) -> str:
 
 def comment(alert: Alert, why: str) -> str:
     """Return the text of a comment."""
-    lines = [f"**{plain(why, 200).capitalize()}.**", "", *_fitting(_found(finding) for finding in alert.findings)]
+    lines = [f"**{plain(why, 200).capitalize()}.**", "", *_fitting(alert.findings, _found)]
     return "\n".join(lines)
 
 
@@ -74,19 +77,25 @@ def _words(text: str) -> str:
     return sentence(cut)
 
 
-def _section(title: str, lines: Sequence[str]) -> list[str]:
-    return ["", f"### {title}", "", *_fitting(lines)] if lines else []
+def _listed(text: str) -> str:
+    return f"- {_words(text)}"
 
 
-def _fitting(lines: Iterable[str]) -> list[str]:
-    """Return as many lines as a section holds, and how many do not fit."""
-    given, kept, room = list(lines), [], _SHARE
-    for line in given:
-        room -= len(line.encode()) + 1
+def _section(title: str, items: Sequence[Item], line: Callable[[Item], str]) -> list[str]:
+    return ["", f"### {title}", "", *_fitting(items, line)] if items else []
+
+
+def _fitting(items: Sequence[Item], line: Callable[[Item], str]) -> list[str]:
+    """Return the lines of as many items as a section holds, and how many do not fit."""
+    kept: list[str] = []
+    room = _SHARE
+    for item in items:
+        kept.append(line(item))
+        room -= len(kept[-1].encode()) + 1
         if room < 0:
+            kept.pop()
             break
-        kept.append(line)
-    return kept if len(kept) == len(given) else [*kept, "", f"… and {len(given) - len(kept)} more."]
+    return kept if len(kept) == len(items) else [*kept, "", f"… and {len(items) - len(kept)} more."]
 
 
 def _behind(alert: Alert, monitored: Monitored) -> list[str]:
@@ -99,7 +108,7 @@ def _behind(alert: Alert, monitored: Monitored) -> list[str]:
     for each in tables:
         names = ", ".join(_fitting_names(each.features)) or "no feature"
         lines.append(f"- {code(each.table, _NAME)}, partition {code(each.partition, _NAME)}: {names}")
-    return _section(f"Features of {code(monitored.model, _NAME)} behind it", lines)
+    return _section(f"Features of {code(monitored.model, _NAME)} behind it", lines, str)
 
 
 def _fitting_names(names: Sequence[str]) -> list[str]:

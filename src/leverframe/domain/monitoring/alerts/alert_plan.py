@@ -257,5 +257,5 @@ def _comment(alert: Alert, issue: Issue, event: str, why: str) -> AlertStep:
 
 
 def _subjects(alert: Alert) -> tuple[str, ...]:
-    """Return what the findings are about, at most 50: a record has to fit into an issue."""
-    return tuple(finding.subject for finding in alert.findings)[:50]
+    """Return the beginning of what the findings are about: a record has to fit into an issue."""
+    return tuple(finding.subject[:80] for finding in alert.findings[:30])
