@@ -39,7 +39,7 @@ check: $(READY) ## linters, types, imports, docstrings, derived files
 	@echo "== docstrings";    interrogate src pipelines benchmarks actions docs
 	@echo "== dvc.yaml";      leverframe stages --check
 	@echo "== actions";       python -m actions.generate --check
-	@echo "== architecture";  python -m docs.picture --check
+	@echo "== pictures";      python -m docs.picture --check && python -m docs.band --check
 	@echo "== workflows";     zizmor --quiet --offline --strict-collection --persona auditor . \
 	  && check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml \
 	  && check-jsonschema --quiet --builtin-schema vendor.github-actions actions/*/action.yml

@@ -85,6 +85,7 @@ def harmless(content: str) -> Page:
     assert {key for _, key, _ in found.attributes} <= set(ATTRIBUTES.split())
     assert all(value.startswith(("#", "https://", "http://", "data:image/svg+xml,")) for value in found.values("href"))
     assert len(found.values("id")) == len(set(found.values("id")))
+    assert {value[1:] for value in found.values("href") if value.startswith("#")} <= set(found.values("id"))
     for picture in re.findall(r"<svg.*?</svg>", content, re.DOTALL):
         ET.fromstring(picture)  # noqa: S314 - our own file
         assert not re.search(r'"[^"]*\b(nan|inf)\b', " ".join(re.findall(r' (?:d|x|y|width|viewBox)="[^"]*"', picture)))
@@ -223,8 +224,6 @@ def test_the_worst_comes_first_and_what_it_explains_is_folded_under_it() -> None
     assert content.index('id="findings"') < content.index('id="performance"') < content.index('id="drift"')
 
 
-<<<<<<< HEAD
-=======
 def test_many_findings_leave_room_for_the_charts() -> None:
     """Five are seen at once, the others are folded; all of them are there."""
     content = page(wide())
@@ -246,7 +245,6 @@ def test_deployments_stand_in_every_chart_and_in_words() -> None:
     assert float(marker[1]) == pytest.approx(44 + (20 + 10 / 24) * 292 / 30, abs=0.1)
 
 
->>>>>>> 6bed56f (Fold findings after the fifth)
 def test_a_circle_of_explanations_hides_nothing() -> None:
     """Two findings that explain each other are both shown, and one whose cause is unknown too."""
     a, b, c = (replace(finding, explained_by=cause) for finding, cause in
@@ -325,6 +323,54 @@ def test_a_window_that_is_not_over_is_drawn_lighter_and_is_not_the_newest_figure
     assert "30 Dec: 3, not over yet" in content
 
 
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["2013-12-30T05", "2013-12-30T06"], ["30 Dec 05h", "30 Dec 06h"]),
+        (["2013-W51", "2013-W52"], ["2013-W51", "2013-W52"]),
+        (["2013-11", "2013-12"], ["2013-11", "2013-12"]),
+        (["2013-13-77", "<all>"], ["2013-13-77", "&lt;all&gt;"]),
+    ],
+)
+def test_windows_of_every_period_are_named_below_charts(names: list[str], labels: list[str]) -> None:
+    """A day by day and month, an hour with its day, weeks and months as they are."""
+    base = quiet(2)
+    windows = tuple(replace(window, name=given) for window, given in zip(base.windows, names, strict=True))
+    content = page(replace(base, windows=windows))
+    traffic = content[content.index('id="traffic"') : content.index('id="labels"')]
+    assert [words for words in labels if f">{words}</text>" not in traffic] == []
+
+
+def test_windows_before_the_first_request_are_not_shown() -> None:
+    """A model that serves since a week has a week of charts, not three empty ones before it."""
+    base = quiet(30)
+    before = tuple(replace(window, requests=0, rows=Range(0.0), latency_ms=None) for window in base.windows[:23])
+    content = page(replace(base, windows=(*before, *base.windows[23:])))
+    assert "23 windows before the first request are not shown" in content
+    assert "2013-12-23" not in content
+    assert ">24 Dec</text>" in content
+    assert "7 of 7 windows without a finding" in content
+    assert "before the first request" not in page(base)
+
+
+def test_coverage_is_only_shown_where_there_are_labels() -> None:
+    """Without a source of labels no row has one, which is no finding."""
+    base = quiet(5)
+    covered = replace(base, windows=tuple(replace(window, coverage=0.0) for window in base.windows))
+    assert "rows with a label" in page(covered)
+    assert "rows with a label" not in page(replace(covered, provenance=replace(base.provenance, labels="")))
+
+
+def test_a_column_that_vanished_is_seen_in_the_map() -> None:
+    """No statistic can be computed, but its finding stands where the cell would be."""
+    base = quiet(5)
+    cells = tuple(replace(cell, statistic=None, severity=Severity.CRITICAL) for cell in base.columns[0].cells)
+    content = page(replace(base, columns=(replace(base.columns[0], cells=cells),)))
+    drift = content[content.index('id="drift"') : content.index('class="legend"', content.index('id="drift"'))]
+    assert drift.count('class="critical"') == 5
+    assert 'class="mark cross"' in drift
+
+
 def test_many_values_are_told_by_those_of_the_most_rows() -> None:
     """The others are one line; open bins are told by their inner edge."""
     base = quiet(3)
@@ -361,6 +407,9 @@ def test_text_can_be_read_on_its_ground(theme: int) -> None:
     assert contrast(colors["ink"], colors["faint"]) >= 4.5
     for line in ("c1", "c2", "c3"):
         assert contrast(colors[line], colors["card"]) >= 3, line
+    for cell in ("h4", "h5"):
+        assert contrast(colors[cell], colors["card"]) >= 3, cell
+    assert contrast(colors["h3"], colors["card"]) > contrast(colors["h2"], colors["card"]) + 0.5  # it is taller, too
 
 
 def contrast(first: str, second: str) -> float:
@@ -383,7 +432,7 @@ def test_states_differ_by_more_than_colour() -> None:
     content = page(broken())
     for sign in re.findall(r'<svg class="i \w+"[^>]*><use[^>]*/></svg>(.{0,60})', content):
         assert re.search(
-            "OK|Information|Warning|Critical|Not judged|passed|failed|skipped|quality|Drift|tables|Server|Perf", sign
+            "OK|Info|Warning|Critical|Not judged|passed|failed|skipped|quality|Drift|tables|Server|Perf", sign
         )
 
 
