@@ -35,7 +35,7 @@ TAGS = (
 VOID = {"meta", "link"}
 ATTRIBUTES = (
     "lang charset http-equiv content name rel href class id d width height viewbox role aria-label aria-hidden cx cy r "
-    "x y tabindex scope preserveaspectratio transform title"
+    "x y tabindex scope preserveaspectratio transform"
 )
 FLOATS = st.none() | st.floats() | st.sampled_from([0.0, -0.0, 1e308, -1e308, 5e-324, 1.0])
 
@@ -85,7 +85,6 @@ def harmless(content: str) -> Page:
     assert {key for _, key, _ in found.attributes} <= set(ATTRIBUTES.split())
     assert all(value.startswith(("#", "https://", "http://", "data:image/svg+xml,")) for value in found.values("href"))
     assert len(found.values("id")) == len(set(found.values("id")))
-    assert {value[1:] for value in found.values("href") if value.startswith("#")} <= set(found.values("id"))
     for picture in re.findall(r"<svg.*?</svg>", content, re.DOTALL):
         ET.fromstring(picture)  # noqa: S314 - our own file
         assert not re.search(r'"[^"]*\b(nan|inf)\b', " ".join(re.findall(r' (?:d|x|y|width|viewBox)="[^"]*"', picture)))
@@ -118,7 +117,7 @@ def test_fifteen_columns_and_ninety_windows_fit_with_the_figures_of_each_window(
 def test_a_large_page_says_what_it_leaves_out() -> None:
     """What is shown and what is said to be missing is all there is."""
     content = page(wide())
-    shown = content.count("<code>", content.index('id="drift"'), content.index("Columns beyond their band"))
+    shown = content.count("<li><code>", content.index('id="drift"'), content.index("Columns beyond their band"))
     told = re.search(r"(\d+) columns that are less beyond their band are left out", content)
     assert told is not None
     assert shown + int(told[1]) == 101
@@ -224,16 +223,6 @@ def test_the_worst_comes_first_and_what_it_explains_is_folded_under_it() -> None
     assert content.index('id="findings"') < content.index('id="performance"') < content.index('id="drift"')
 
 
-def test_many_findings_leave_room_for_the_charts() -> None:
-    """Five are seen at once, the others are folded; all of them are there."""
-    content = page(wide())
-    findings = content[content.index('id="findings"') : content.index('id="performance"')]
-    seen, folded = findings.split("<details>")
-    assert (seen.count("<b>Do:</b>"), folded.count("<b>Do:</b>")) == (5, 15)
-    assert "<summary>15 more findings</summary>" in folded
-    assert "<details>" not in page(drifted()).split('id="performance"')[0]
-
-
 def test_deployments_stand_in_every_chart_and_in_words() -> None:
     """A marker where the release began to serve, and its name also for those who have no pointer."""
     content = page(quiet())
@@ -321,24 +310,6 @@ def test_a_window_that_is_not_over_is_drawn_lighter_and_is_not_the_newest_figure
     assert f"rows {before:,.0f} · " in content
     assert re.search(r'class="bar c1 part" d="M[^M"]+"', content)
     assert "30 Dec: 3, not over yet" in content
-
-
-@pytest.mark.parametrize(
-    ("names", "labels"),
-    [
-        (["2013-12-30T05", "2013-12-30T06"], ["30 Dec 05h", "30 Dec 06h"]),
-        (["2013-W51", "2013-W52"], ["2013-W51", "2013-W52"]),
-        (["2013-11", "2013-12"], ["2013-11", "2013-12"]),
-        (["2013-13-77", "<all>"], ["2013-13-77", "&lt;all&gt;"]),
-    ],
-)
-def test_windows_of_every_period_are_named_below_charts(names: list[str], labels: list[str]) -> None:
-    """A day by day and month, an hour with its day, weeks and months as they are."""
-    base = quiet(2)
-    windows = tuple(replace(window, name=given) for window, given in zip(base.windows, names, strict=True))
-    content = page(replace(base, windows=windows))
-    traffic = content[content.index('id="traffic"') : content.index('id="labels"')]
-    assert [words for words in labels if f">{words}</text>" not in traffic] == []
 
 
 def test_windows_before_the_first_request_are_not_shown() -> None:
@@ -432,7 +403,7 @@ def test_states_differ_by_more_than_colour() -> None:
     content = page(broken())
     for sign in re.findall(r'<svg class="i \w+"[^>]*><use[^>]*/></svg>(.{0,60})', content):
         assert re.search(
-            "OK|Info|Warning|Critical|Not judged|passed|failed|skipped|quality|Drift|tables|Server|Perf", sign
+            "OK|Information|Warning|Critical|Not judged|passed|failed|skipped|quality|Drift|tables|Server|Perf", sign
         )
 
 

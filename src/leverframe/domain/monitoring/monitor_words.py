@@ -95,8 +95,9 @@ _NAMED = {Severity.CRITICAL: "critical finding", Severity.WARNING: "warning", Se
 
 def areas(monitored: Monitored) -> list[Area]:
     """Return the state of data, drift, performance, server and tables, each with what was looked at."""
-    windows = f"{len(monitored.windows):,} window{_s(len(monitored.windows))}"
-    calm = sum(window.quality is None for window in monitored.windows)
+    seen = [window for window in monitored.windows if window.requests]
+    windows = f"{len(seen):,} window{_s(len(seen))}"
+    calm = sum(window.quality is None for window in seen)
     inside = sum(not _beyond(column) for column in monitored.columns)
     judged = sum(any(series.points[number].judged for series in monitored.performance if number < len(series.points))
                  for number in range(len(monitored.windows)))  # fmt: skip

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from leverframe.domain.monitoring.dashboard.html_text import name, sentence, text
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.monitoring.monitor_words import rule_in_words
+
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
 
 
 def about_panel(monitored: Monitored, left_out: Sequence[str], most: int) -> str:
@@ -26,5 +29,12 @@ def about_panel(monitored: Monitored, left_out: Sequence[str], most: int) -> str
     made = monitored.provenance
     facts = [("commit", made.commit), ("lock", made.lock), ("reference", made.reference), ("engine", made.engine),
              ("Leverframe", made.leverframe), ("log", made.log), ("labels", made.labels)]  # fmt: skip
-    terms = "".join(f"<div><dt>{term}</dt><dd>{name(value, 120) if value else '-'}</dd></div>" for term, value in facts)
+    terms = "".join(
+        f"<div><dt>{term}</dt><dd>{name(_short(value), 120) if value else '-'}</dd></div>" for term, value in facts
+    )
     return f'<section id="about"><h2>How this was judged</h2>{words}{listed}<h3>Made of</h3><dl>{terms}</dl></section>'
+
+
+def _short(value: str) -> str:
+    """Return the beginning of a digest, and any other text as it is."""
+    return _DIGEST.sub(r"\1…", value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leverframe.domain.monitoring.dashboard.about_panel import about_panel
 from leverframe.domain.monitoring.dashboard.column_panel import column_cards, column_table
@@ -17,7 +17,7 @@ from leverframe.domain.monitoring.dashboard.findings_panel import alerts_panel, 
 from leverframe.domain.monitoring.dashboard.heat_map import heat_map
 from leverframe.domain.monitoring.dashboard.history_panel import history_panel
 from leverframe.domain.monitoring.dashboard.html_text import name, section, text
-from leverframe.domain.monitoring.dashboard.performance_panel import performance_charts
+from leverframe.domain.monitoring.dashboard.performance_panel import deployments, performance_charts
 from leverframe.domain.monitoring.dashboard.quality_strip import quality_strip
 from leverframe.domain.monitoring.dashboard.sources_panel import skew_table, tables_table
 from leverframe.domain.monitoring.dashboard.status_panel import status_panel
@@ -65,8 +65,13 @@ _DETAILS = (
 
 def page(monitored: Monitored, history: Sequence[HistoryLine] = ()) -> str:
     """Return the dashboard of a run, the same bytes for the same input; ``history`` are lines of any runs."""
+    asked = [number for number, window in enumerate(monitored.windows) if window.requests]
+    first = asked[0] if asked else 0
+    begun = replace(monitored, windows=monitored.windows[first:])
+    if first:
+        begun = replace(begun, notes=(*begun.notes, f"{first:,} windows before the first request are not shown"))
     for detail in _DETAILS:
-        whole = _page(monitored, history, detail)
+        whole = _page(begun, history, detail)
         if len(whole.encode()) <= LIMIT:
             break
     return whole
@@ -122,7 +127,7 @@ def _performance(monitored: Monitored, axis: WindowAxis, detail: _Detail) -> str
         charts = (
             "<p>Neither labels nor estimates: set <code>monitor.labels</code> in leverframe.yaml to see them here.</p>"
         )
-    return section("performance", "Performance", charts)
+    return section("performance", "Performance", charts + deployments(axis))
 
 
 def _quality(monitored: Monitored, history: Sequence[HistoryLine], axis: WindowAxis, detail: _Detail) -> str:
@@ -150,7 +155,9 @@ def _traffic(monitored: Monitored, axis: WindowAxis, detail: _Detail) -> str:
 
 
 def _sources(monitored: Monitored, axis: WindowAxis, detail: _Detail) -> str:
-    charts = source_charts(monitored.windows[-detail.windows :], axis, tips=detail.tips)
+    charts = source_charts(
+        monitored.windows[-detail.windows :], axis, tips=detail.tips, labels=bool(monitored.provenance.labels)
+    )
     skew = skew_table(monitored.skew, detail.table_rows)
     recomputed = f"<h3>Training-serving skew</h3>{skew}" if skew else ""
     labels = section("labels", "Labels and features", charts + recomputed)

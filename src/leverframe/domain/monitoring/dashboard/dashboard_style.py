@@ -11,7 +11,7 @@ ICON_COLORS = {"ok": "00795a", "info": "0b62a8", "warning": "b26a00", "critical"
 _LIGHT = """color-scheme:light;--page:#fbfbfa;--card:#fff;--ink:#1c2128;--soft:#59626e;--rule:#dfe2e6;--faint:#eef0f2;
 --ok:#00795a;--info:#0b62a8;--warning:#8f5600;--critical:#b83205;--unknown:#59626e;
 --c1:#0b62a8;--c2:#b8500a;--c3:#8a3b7c;--band:#dbe8f3;--reference:#c9ced6;
---h0:#c9ced6;--h1:#dce7f1;--h2:#a9c6e0;--h3:#f3b562;--h4:#dc7519;--h5:#a83a05;--calm:#cfe5dc;--mark:#14181d"""
+--h0:#c9ced6;--h1:#dce7f1;--h2:#a9c6e0;--h3:#d68f27;--h4:#b95a0c;--h5:#7d2703;--calm:#cfe5dc;--mark:#14181d"""
 _DARK = """color-scheme:dark;--page:#0f1216;--card:#171b21;--ink:#e6e9ed;--soft:#9ba5b1;--rule:#2c333c;--faint:#20262e;
 --ok:#45c79b;--info:#6db3f2;--warning:#f0b04a;--critical:#ff8660;--unknown:#9ba5b1;
 --c1:#6db3f2;--c2:#f0a05a;--c3:#d58fc8;--band:#1e3145;--reference:#3d4652;
@@ -97,7 +97,7 @@ path.none{stroke:transparent;stroke-width:15;pointer-events:stroke}
 path.mark{stroke:var(--mark);pointer-events:none;stroke-width:1.5}path.mark.dot{stroke-width:4}
 path.mark.cross{stroke:var(--page)}
 .grid path.deployed{stroke-width:1}
-table{border-collapse:collapse;font-size:.875rem;min-width:38rem}td:has(.i){white-space:nowrap}
+table{border-collapse:collapse;font-size:.875rem;min-width:38rem}td:has(.i),td>span{white-space:nowrap}
 th,td{text-align:left;vertical-align:top;padding:.3rem .8rem .3rem 0;border-bottom:1px solid var(--rule);
 font-weight:400}
 th,td{overflow-wrap:break-word;max-width:30rem}.n{white-space:nowrap}

@@ -36,7 +36,7 @@ def heat_map(columns: Sequence[ColumnFacts], axis: WindowAxis, *, merged: bool) 
 
 
 def _named(column: ColumnFacts) -> str:
-    sign = "" if column.role == "feature" else " <small>prediction</small>"
+    sign = "" if column.role in ("feature", column.name) else " <small>prediction</small>"
     return name(column.name, 60) + sign
 
 
@@ -55,7 +55,7 @@ def _cell(column: ColumnFacts, cell: Cell | None, merged: bool) -> GridCell:
         return GridCell("none", "not computed", calm=True)
     mark = MARKS.get(cell.severity, "") if cell.severity else ""
     if cell.statistic is None:
-        return GridCell("none", f"not computed{_more(cell)}", mark)
+        return GridCell(cell.severity.value if cell.severity else "none", f"not computed{_more(cell)}", mark)
     look = shade(cell.statistic, column.band, beyond=cell.beyond)
     band = f", band {figure(column.band)}" if column.band is not None and cell.beyond else ""
     chance = f", p {figure(cell.p)}" if cell.p is not None and cell.beyond else ""

@@ -19,12 +19,19 @@ _LEGEND = "".join([
     key(drawn("band", "M1 2h20v10H1z"), "expected", 22),
     key(drawn("deployed", "M7 14V6m-3.5-5h7l-3.5 5z"), "deployment"),
 ])  # fmt: skip
+_NAMED = 4  # deployments
 _DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither": "should not move"}
 
 
 def performance_charts(performance: Sequence[Performance], axis: WindowAxis, *, told: int) -> str:
     """Return a chart for each metric, in order; the first ``told`` have a text a window for the pointer."""
     return cards([_chart(series, axis, number < told) for number, series in enumerate(performance)], _LEGEND)
+
+
+def deployments(axis: WindowAxis) -> str:
+    """Return the newest deployments in words, for those who have no pointer."""
+    named = "; ".join(marker.words for marker in axis.markers[-_NAMED:])
+    return f'<p class="left">Deployments: {named}.</p>' if named else ""
 
 
 def _chart(series: Performance, axis: WindowAxis, tips: bool) -> str:

@@ -22,7 +22,8 @@ def tables_table(tables: Sequence[TableFacts], most: int) -> str:
         broken = _some([sentence(check, 200) for check in (*facts.failed, *facts.warned)])
         built = _some([name(feature, 40) for feature in facts.features])
         rows.append([
-            name(facts.table, 60), text(facts.partition, 24), f"{icon(state)} {facts.verdict}", broken or "-",
+            name(facts.table, 60),
+            f"<span>{text(facts.partition, 24)}</span>", f"{icon(state)} {facts.verdict}", broken or "-",
             f"{facts.rows:,}", built or "none",
         ])  # fmt: skip
     heads = ["table", "partition", "contract", "violated", "#rows", "features built from it"]

@@ -43,8 +43,8 @@ def traffic_charts(windows: Sequence[WindowFacts], axis: WindowAxis, *, tips: bo
     return _charts(shown, windows, axis, tips) + ("<p>No request was refused, and none failed.</p>" if calm else "")
 
 
-def source_charts(windows: Sequence[WindowFacts], axis: WindowAxis, *, tips: bool) -> str:
-    """Return the charts of label coverage, of the age of looked-up features, and of keys found in tables."""
+def source_charts(windows: Sequence[WindowFacts], axis: WindowAxis, *, tips: bool, labels: bool) -> str:
+    """Return the charts of label coverage where there are ``labels``, of the age of features, and of keys found."""
     lowest = {table: min(window.missed.get(table, 1.0) for window in windows)
               for table in sorted({table for window in windows for table in window.missed})}  # fmt: skip
     tables = sorted(lowest, key=lowest.__getitem__)[:_TABLES]
@@ -52,7 +52,7 @@ def source_charts(windows: Sequence[WindowFacts], axis: WindowAxis, *, tips: boo
         Line(f"c{number + 1}", [each.missed.get(table) for each in windows]) for number, table in enumerate(tables)
     ]
     names = [text(table, 30) for table in tables]
-    known = [Line("c1", [window.coverage for window in windows])]
+    known = [Line("c1", [window.coverage if labels else None for window in windows])]
     ages = [_dotted([window.snapshot_hours for window in windows])]
     shown = [
         _Shown("rows with a label", percent, known, ["labelled"], bars=True, top=1.0),
