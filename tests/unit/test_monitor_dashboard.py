@@ -85,6 +85,7 @@ def harmless(content: str) -> Page:
     assert {key for _, key, _ in found.attributes} <= set(ATTRIBUTES.split())
     assert all(value.startswith(("#", "https://", "http://", "data:image/svg+xml,")) for value in found.values("href"))
     assert len(found.values("id")) == len(set(found.values("id")))
+    assert {value[1:] for value in found.values("href") if value.startswith("#")} <= set(found.values("id"))
     for picture in re.findall(r"<svg.*?</svg>", content, re.DOTALL):
         ET.fromstring(picture)  # noqa: S314 - our own file
         assert not re.search(r'"[^"]*\b(nan|inf)\b', " ".join(re.findall(r' (?:d|x|y|width|viewBox)="[^"]*"', picture)))
@@ -312,6 +313,24 @@ def test_a_window_that_is_not_over_is_drawn_lighter_and_is_not_the_newest_figure
     assert "30 Dec: 3, not over yet" in content
 
 
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["2013-12-30T05", "2013-12-30T06"], ["30 Dec 05h", "30 Dec 06h"]),
+        (["2013-W51", "2013-W52"], ["2013-W51", "2013-W52"]),
+        (["2013-11", "2013-12"], ["2013-11", "2013-12"]),
+        (["2013-13-77", "<all>"], ["2013-13-77", "&lt;all&gt;"]),
+    ],
+)
+def test_windows_of_every_period_are_named_below_charts(names: list[str], labels: list[str]) -> None:
+    """A day by day and month, an hour with its day, weeks and months as they are."""
+    base = quiet(2)
+    windows = tuple(replace(window, name=given) for window, given in zip(base.windows, names, strict=True))
+    content = page(replace(base, windows=windows))
+    traffic = content[content.index('id="traffic"') : content.index('id="labels"')]
+    assert [words for words in labels if f">{words}</text>" not in traffic] == []
+
+
 def test_windows_before_the_first_request_are_not_shown() -> None:
     """A model that serves since a week has a week of charts, not three empty ones before it."""
     base = quiet(30)
@@ -403,7 +422,7 @@ def test_states_differ_by_more_than_colour() -> None:
     content = page(broken())
     for sign in re.findall(r'<svg class="i \w+"[^>]*><use[^>]*/></svg>(.{0,60})', content):
         assert re.search(
-            "OK|Information|Warning|Critical|Not judged|passed|failed|skipped|quality|Drift|tables|Server|Perf", sign
+            "OK|Info|Warning|Critical|Not judged|passed|failed|skipped|quality|Drift|tables|Server|Perf", sign
         )
 
 

@@ -112,7 +112,7 @@ def test_the_lines_of_a_terminal_are_few(case: str) -> None:
 def test_the_headline_counts_what_nothing_explains() -> None:
     """Findings that another one explains are no reason of their own, however grave they are."""
     assert headline(broken()) == "2 critical findings; 2 more are explained by them."
-    assert headline(drifted()) == "2 warnings, 1 remark."
+    assert headline(drifted()) == "2 warnings, 1 info finding."
     assert headline(quiet()) == "Nothing is wrong."
     assert headline(first_run()) == "Nothing is judged yet: no window with requests is over yet."
     cause, *_, behind = broken().findings

@@ -23,7 +23,7 @@ KINDS = {
     Kind.CONCEPT: "concept drift",
 }  # fmt: skip
 WORDS: dict[State, str] = {
-    "ok": "OK", "info": "Information", "warning": "Warning", "critical": "Critical", "unknown": "Not judged",
+    "ok": "OK", "info": "Info", "warning": "Warning", "critical": "Critical", "unknown": "Not judged",
 }  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def headline(monitored: Monitored) -> str:
     return f"{', '.join(parts)}{more if hidden else ''}."
 
 
-_NAMED = {Severity.CRITICAL: "critical finding", Severity.WARNING: "warning", Severity.INFO: "remark"}
+_NAMED = {Severity.CRITICAL: "critical finding", Severity.WARNING: "warning", Severity.INFO: "info finding"}
 
 
 def areas(monitored: Monitored) -> list[Area]:

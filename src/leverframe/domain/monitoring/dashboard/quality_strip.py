@@ -14,7 +14,7 @@ from leverframe.domain.monitoring.monitor_words import KINDS
 
 SHOWN = tuple(kind for kind in Kind if (kind in QUALITY and kind is not Kind.TABLE) or kind is Kind.SERVER)
 LEGEND = (
-    '<p class="legend">' + swatch("ok", "no finding") + swatch("info", "remark") + swatch("warning", "warning", "dot")
+    '<p class="legend">' + swatch("ok", "no finding") + swatch("info", "info") + swatch("warning", "warning", "dot")
     + swatch("critical", "critical", "cross") + "<span>blank: no requests</span></p>"
 )  # fmt: skip
 _MARK = {Severity.WARNING: "dot", Severity.CRITICAL: "cross"}

@@ -68,8 +68,10 @@ def _span(span: Span) -> str:
 
 
 def _tiles(monitored: Monitored) -> str:
+    # Without a window there is one section for what needs one.
+    there = _ANCHORS if monitored.windows else {**dict.fromkeys(_ANCHORS, "quality"), "Upstream tables": "tables"}
     tiles = "".join(
-        f'<a class="{area.state}" href="#{_ANCHORS[area.title]}">{icon(area.state)}<b>{area.title}</b>'
+        f'<a class="{area.state}" href="#{there[area.title]}">{icon(area.state)}<b>{area.title}</b>'
         f"<span>{WORDS[area.state]} · {text(area.words, 120)}</span></a>"
         for area in areas(monitored)
     )
