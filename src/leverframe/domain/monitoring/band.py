@@ -91,7 +91,8 @@ class Tail:
         beyond = np.maximum(replayed[replayed < cls.share], 1e-12)
         share = (len(beyond) + _PRIOR) / (len(replayed) + _PRIOR / cls.share)
         slope = (len(beyond) + _PRIOR) / (float(np.log(cls.share / beyond).sum()) + _PRIOR)
-        return cls(max(cls.share, share), min(1.0, slope))
+        sure = slope * (1 + 1 / math.sqrt(len(beyond) + _PRIOR))  # a standard error: only what the windows show
+        return cls(max(cls.share, share), min(1.0, sure))
 
     def corrected(self, p: float) -> float:
         """Return the p that windows of the reference suggest; never a smaller one."""

@@ -21,6 +21,7 @@ from leverframe.domain.monitoring.finding import Finding, Severity
 from leverframe.domain.monitoring.monitor_result import Cell, ColumnFacts, RuleFacts
 from leverframe.domain.monitoring.reference_profile import ReferenceProfile, WindowCounts
 from leverframe.domain.monitoring.self_test import bands_of, rule_words, self_test
+from leverframe.domain.monitoring.season import season_of
 from leverframe.settings.monitor import MonitorSettings
 
 
@@ -178,14 +179,19 @@ def _order(each: _Judged) -> tuple[float, float, str]:
 
 
 def _notes(profile: ReferenceProfile, windows: Sequence[WindowCounts]) -> tuple[str, ...]:
-    strange = [window.name for window in windows if not any(_has(profile, window) for _ in (0,))]
-    if not strange:
-        return ()
-    return (
-        f"{len(strange)} windows were not compared, {strange[-1]} the newest: the reference has no window of the same "
-        f"{profile.match}",
-    )
-
-
-def _has(profile: ReferenceProfile, window: WindowCounts) -> bool:
-    return not profile.columns or profile.pool(profile.columns[0], window.start) is not None
+    """Say what was not compared, and why."""
+    seasons = {season_of(window.start, profile.match) for window in windows} - set(profile.seasons)
+    strange = [window.name for window in windows if season_of(window.start, profile.match) in seasons]
+    texts = [f"`{each.column.name}`" for each in profile.columns if each.column.kind == "text"]
+    empty = [f"`{each.column.name}`" for each in profile.columns if not each.pool.any()]
+    found = []
+    if strange and profile.windows:
+        found.append(
+            f"{len(strange)} windows, {strange[-1]} the newest, were not compared: the reference has none of the same "
+            f"{profile.match}"
+        )
+    if texts:
+        found.append(f"{', '.join(texts)}: too many values to compare; only missing and new ones count")
+    if empty:
+        found.append(f"{', '.join(empty)}: not compared, for the reference has no value")
+    return tuple(found)

@@ -88,6 +88,11 @@ class ReferenceProfile:
         """The number of rows."""
         return sum(window.rows for window in self.windows)
 
+    @property
+    def binnings(self) -> dict[str, Binning]:
+        """The bins that rows of live traffic are counted in; those of the reference may have been finer."""
+        return {each.column.name: each.binning for each in self.columns}
+
     def column(self, name: str) -> ProfiledColumn | None:
         """Return a column by name."""
         return next((each for each in self.columns if each.column.name == name), None)
