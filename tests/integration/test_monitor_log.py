@@ -356,6 +356,45 @@ def test_a_file_without_a_time_is_named(tmp_path: Path, suffix: str) -> None:
     assert facts.unreadable == {f"a.{suffix}": "it has no column `at`, the time of a prediction"}
 
 
+@pytest.mark.parametrize("name", ["a[1]", "a*", "a?", "it's", 'say "hi"', "a b;c", "é"])
+def test_a_name_of_a_file_is_only_a_name(tmp_path: Path, name: str) -> None:
+    """Not a pattern, and not SQL: beside it stands a file that a pattern would find."""
+    for each in (name, "a1"):
+        (tmp_path / f"{each}.csv").write_text("at,prediction\n2026-01-02,0.5\n")
+        pq.write_table(pa.table(TABLE), tmp_path / f"{each}.parquet")
+    for suffix, rows in (("csv", 1), ("parquet", 2)):
+        log = Requests([LogFile(tmp_path / f"{name}.{suffix}", "named")], QUERY)
+        assert (rows_of(list(log.batches())), log.facts.unreadable) == (rows, {})
+
+
+@given(st.binary(max_size=300), st.sampled_from(["csv", "tsv", "parquet", "jsonl", "csv.gz", "jsonl.gz"]))
+@settings(deadline=None, max_examples=100)
+def test_a_file_of_any_bytes_ends_nothing(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str
+) -> None:
+    """It has rows, malformed lines, or a reason why it has none; the file after it is read."""
+    folder = tmp_path_factory.mktemp("log")
+    (folder / f"a.{suffix}").write_bytes(content)
+    (folder / "b.csv").write_text("at,prediction\n2026-01-02,0.5\n")
+    batches, facts = read(folder)
+    assert rows_of(batches) >= 1
+    assert facts.files == 2
+
+
+@given(st.lists(st.binary(max_size=30).filter(lambda each: b"\n" not in each and b"\r" not in each), max_size=5))
+@settings(deadline=None, max_examples=60)
+def test_lines_of_any_bytes_in_a_csv_are_no_rows_that_are_not_there(
+    tmp_path_factory: pytest.TempPathFactory, noise: list[bytes]
+) -> None:
+    """A quote that is never closed may swallow what follows, but never ends the reading, nor makes rows up."""
+    folder = tmp_path_factory.mktemp("log")
+    good = b"2026-01-02,0.5,1,x,true"
+    written(folder, b"at,prediction,weight,place,early", good, *noise, good, name="a.csv")
+    batches, facts = read(folder)
+    assert rows_of(batches) <= 2 + len(noise)
+    assert rows_of(batches) + sum(facts.malformed.values()) + facts.untimed + len(facts.unreadable) >= 1
+
+
 def test_columns_that_nobody_knows_are_named(tmp_path: Path) -> None:
     """By the number of files that have them; a column under a new name is found so."""
     for number in range(2):

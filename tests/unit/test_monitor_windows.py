@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -136,6 +137,17 @@ def test_only_levels_that_ten_rows_share_are_named() -> None:
     assert plan.named() == (("a", 12), ("b", 10))
     assert plan.new == len(names)
     assert len(plan.new_levels) <= 4000
+
+
+def test_numbers_whose_sum_no_double_holds_have_no_mean() -> None:
+    """And no warning that a person would see."""
+    live = batch(SPANS[0], 2, 1)
+    live = replace(live, columns={**live.columns, "amount": Numbers(np.array([1.7e308, 1.7e308]))})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (window, *_) = summed(SPANS, [live], SETTING)
+    assert window.columns["amount"].mean is None
+    assert window.columns["amount"].maximum == 1.7e308
 
 
 def test_duplicates_are_counted_across_batches() -> None:

@@ -256,15 +256,18 @@ class RemoteFiles:
             for path, about in found.items()
         }
 
-    def fetch(self, name: str, target: Path) -> None:
-        """Write one of the files to ``target``."""
+    def fetch(self, name: str, target: Path) -> bool:
+        """Write one of the files to ``target``; tell whether it was still there."""
         base = self._fs.fs._strip_protocol(self._base)
         path = base if base.rpartition("/")[2] == name else f"{base.rstrip('/')}/{name}"
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._fs.fs.get_file(path, str(target))
         except Exception as error:  # every cloud has its own
+            if _is_missing(error):
+                return False
             raise _unreachable(self._url, error) from error
+        return True
 
 
 def without_secrets(url: str) -> str:

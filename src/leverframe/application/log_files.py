@@ -23,8 +23,8 @@ class Remote(Protocol):
     def sizes(self) -> dict[str, int]:
         """Return their paths below the address, and their bytes."""
 
-    def fetch(self, name: str, target: Path) -> None:
-        """Write one of them to ``target``."""
+    def fetch(self, name: str, target: Path) -> bool:
+        """Write one of them to ``target``; tell whether it was still there."""
 
 
 @contextmanager
@@ -60,9 +60,8 @@ def log_files(
             next="set a smaller `monitor.lookback`, or name a pattern that fits fewer files in `monitor.log`",
         )
     with tempfile.TemporaryDirectory(prefix="leverframe-log-") as folder:
-        for name in sizes:
-            files.fetch(name, Path(folder, name))
-        yield [LogFile(Path(folder, name), name, day_of(name)) for name in sizes]
+        kept = [name for name in sizes if files.fetch(name, Path(folder, name))]
+        yield [LogFile(Path(folder, name), name, day_of(name)) for name in kept]
 
 
 def _local(base: Path, source: str, wanted: Callable[[str], bool]) -> list[LogFile]:

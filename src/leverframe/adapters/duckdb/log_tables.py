@@ -7,6 +7,7 @@ numbers, in CSV everything is text and is read as what it says.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -74,15 +75,20 @@ def flat_lines(query: LogQuery, keys: set[str]) -> str:
     return flat(query, types, f"(SELECT {shown} FROM ({parsed}))", loose=False)
 
 
+def _path(file: LogFile) -> str:
+    """Return a path in SQL as that of one file: DuckDB would take [1] in a name for a pattern."""
+    return text(re.sub(r"([*?[])", r"[\1]", str(file.path)))
+
+
 def parquet_source(file: LogFile) -> str:
     """Return the table function of a Parquet file."""
-    return f"read_parquet({text(str(file.path))}, hive_partitioning = false)"
+    return f"read_parquet({_path(file)}, hive_partitioning = false)"
 
 
 def csv_source(file: LogFile) -> str:
     """Return the table function of a CSV file, whatever its delimiter; see ``rejected``."""
     return (
-        f"read_csv({text(str(file.path))}, header = true, all_varchar = true, ignore_errors = true, "
+        f"read_csv({_path(file)}, header = true, all_varchar = true, ignore_errors = true, "
         "store_rejects = true, rejects_limit = 0, hive_partitioning = false, max_line_size = 4000000)"
     )
 

@@ -71,7 +71,8 @@ class ColumnSummary:
     @property
     def mean(self) -> float | None:
         """The mean of the numbers; None where there is none."""
-        return self.total / self.known if self.known and self.minimum <= self.maximum else None
+        numbers = self.known and self.minimum <= self.maximum and np.isfinite(self.total)
+        return self.total / self.known if numbers else None
 
     def named(self) -> tuple[tuple[str, int], ...]:
         """Return the most frequent new levels that enough rows share to be named, and their rows."""
@@ -106,7 +107,8 @@ class ColumnSummary:
         self.unreadable += values.unreadable
         if not len(known):
             return
-        self.total += float(known.sum())
+        with np.errstate(over="ignore"):  # a sum that no double holds has no mean
+            self.total += float(known.sum())
         self.minimum = min(self.minimum, float(known.min()))
         self.maximum = max(self.maximum, float(known.max()))
         if column is not None and (column.minimum is not None or column.maximum is not None):
