@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from leverframe.adapters.webhook import Webhook
+from leverframe.domain.monitoring.alerts.alert import WORDS
 from leverframe.domain.monitoring.alerts.notification import Event, body, headers
-from leverframe.domain.monitoring.finding import Severity
+from leverframe.domain.monitoring.finding import Kind, Severity
 from tests.fakes.receiver import Receiver, receiving
 
 KEY = "k3y"
@@ -141,3 +145,30 @@ def test_slack_reads_no_mention_out_of_data() -> None:
     assert len(text) <= 3000
     assert message["text"] == "[shop/production] missing values: age opened: critical"
     assert "<https://example.org/1|issue>" in json.loads(body(event(), "slack"))["blocks"][0]["text"]["text"]
+
+
+GUIDE = (Path(__file__).parents[2] / "docs/guides/monitor-alerts.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_shows_the_body_and_a_check_that_works(receiver: Receiver) -> None:
+    """The fields are those that are sent, and its function takes what is ours, and nothing else."""
+    shown = json.loads(re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)[0])
+    assert sent(receiver) == ""
+    (got,) = receiver.received
+    real = json.loads(got.body)
+    assert (list(shown), list(shown["alert"])) == (list(real), list(real["alert"]))
+    namespace: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)[0], namespace)  # noqa: S102 - of the guide
+    ours = namespace["is_ours"]
+    assert ours(got.headers, got.body, KEY, NOW + 10)
+    assert not ours(got.headers, got.body + b" ", KEY, NOW)
+    assert not ours(got.headers, got.body, "another", NOW)
+    assert not ours(got.headers, got.body, KEY, NOW + 3600)
+    assert not ours({**got.headers, "X-Leverframe-Timestamp": str(int(NOW) + 1)}, got.body, KEY, NOW)
+
+
+def test_the_guide_says_what_to_do_about_every_kind() -> None:
+    """A row for each kind of finding, under the words that stand in the title of its issue."""
+    rows = re.findall(r"^\| ([a-z -]+) \| ", GUIDE, re.MULTILINE)
+    assert set(Kind) == set(WORDS)
+    assert [words for words in WORDS.values() if words not in rows] == []
