@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 FOLDERS = ("loop", "workflows", "integration", "unit")
+# Before all: a test of a minute, and the tests of one Spark: no other worker takes some of them and starts another.
+FIRST = ("test_build_spark.py", "test_replay.py")
 
 # No example has a deadline: a machine may be busy. `ci` draws the same in every run, `deep` anew in each.
 settings.register_profile(
@@ -19,4 +21,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort by folder; within one the order stays."""
-    items.sort(key=lambda item: FOLDERS.index(item.path.parent.name) if item.path.parent.name in FOLDERS else 0)
+    items.sort(key=lambda item: (item.path.name not in FIRST, _folder(item.path.parent.name)))
+
+
+def _folder(name: str) -> int:
+    return FOLDERS.index(name) if name in FOLDERS else 0
