@@ -33,21 +33,9 @@ test-deep: export HYPOTHESIS_PROFILE := deep
 test-deep: test ## run make test with ten times as many random examples; nightly in CI
 
 # The longest first: two run at a time, and each tells what it said when it is over.
-CHECKS := mypy imports workflows ruff docstrings dvc.yaml actions architecture
+CHECKS := mypy imports workflows ruff docstrings dvc.yaml actions pictures
 
 check: $(READY) ## linters, types, imports, docstrings, derived files
-<<<<<<< HEAD
-	@echo "== ruff";          ruff check . && ruff format --check .
-	@echo "== mypy";          mypy
-	@echo "== imports";  lint-imports
-	@echo "== docstrings";    interrogate src pipelines benchmarks actions docs
-	@echo "== dvc.yaml";      leverframe stages --check
-	@echo "== actions";       python -m actions.generate --check
-	@echo "== pictures";      python -m docs.picture --check && python -m docs.band --check
-	@echo "== workflows";     zizmor --quiet --offline --strict-collection --persona auditor . \
-	  && check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml \
-	  && check-jsonschema --quiet --builtin-schema vendor.github-actions actions/*/action.yml
-=======
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(CHECKS:%=check-%)
 
 check-%:
@@ -60,11 +48,10 @@ CHECK_imports      = lint-imports
 CHECK_docstrings   = interrogate src pipelines benchmarks actions docs
 CHECK_dvc.yaml     = leverframe stages --check
 CHECK_actions      = python -m actions.generate --check
-CHECK_architecture = python -m docs.picture --check
+CHECK_pictures     = python -m docs.picture --check && python -m docs.band --check
 CHECK_workflows    = zizmor --quiet --offline --strict-collection --persona auditor . \
   && check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml \
   && check-jsonschema --quiet --builtin-schema vendor.github-actions actions/*/action.yml
->>>>>>> 22b9ff0 (Run two checks at a time)
 
 format: $(READY) ## let ruff write the code's layout
 	@ruff check --fix . && ruff format .

@@ -35,7 +35,7 @@ TAGS = (
 VOID = {"meta", "link"}
 ATTRIBUTES = (
     "lang charset http-equiv content name rel href class id d width height viewbox role aria-label aria-hidden cx cy r "
-    "x y tabindex scope preserveaspectratio transform"
+    "x y tabindex scope preserveaspectratio transform title"
 )
 FLOATS = st.none() | st.floats() | st.sampled_from([0.0, -0.0, 1e308, -1e308, 5e-324, 1.0])
 
@@ -118,7 +118,7 @@ def test_fifteen_columns_and_ninety_windows_fit_with_the_figures_of_each_window(
 def test_a_large_page_says_what_it_leaves_out() -> None:
     """What is shown and what is said to be missing is all there is."""
     content = page(wide())
-    shown = content.count("<li><code>", content.index('id="drift"'), content.index("Columns beyond their band"))
+    shown = content.count("<code>", content.index('id="drift"'), content.index("Columns beyond their band"))
     told = re.search(r"(\d+) columns that are less beyond their band are left out", content)
     assert told is not None
     assert shown + int(told[1]) == 101
@@ -222,6 +222,16 @@ def test_the_worst_comes_first_and_what_it_explains_is_folded_under_it() -> None
     assert findings.count("predictions drifted") == 1
     assert "<b>Do:</b> fix the unit of <code>distance</code>" in findings
     assert content.index('id="findings"') < content.index('id="performance"') < content.index('id="drift"')
+
+
+def test_many_findings_leave_room_for_the_charts() -> None:
+    """Five are seen at once, the others are folded; all of them are there."""
+    content = page(wide())
+    findings = content[content.index('id="findings"') : content.index('id="performance"')]
+    seen, folded = findings.split("<details>")
+    assert (seen.count("<b>Do:</b>"), folded.count("<b>Do:</b>")) == (5, 15)
+    assert "<summary>15 more findings</summary>" in folded
+    assert "<details>" not in page(drifted()).split('id="performance"')[0]
 
 
 def test_deployments_stand_in_every_chart_and_in_words() -> None:

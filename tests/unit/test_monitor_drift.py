@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from leverframe.documents import parsed, plain
 from leverframe.domain.monitoring.band import Band, Distance, Noise, Tail
 from leverframe.domain.monitoring.batch import Levels, Numbers, Values
-from leverframe.domain.monitoring.dependence import again, effective, inflation
 from leverframe.domain.monitoring.drift import Drift, judged
 from leverframe.domain.monitoring.drift_rule import DriftRule
 from leverframe.domain.monitoring.engine import BuiltinEngine
 from leverframe.domain.monitoring.finding import Kind, Severity
 from leverframe.domain.monitoring.monitored_column import ColumnKind
+from leverframe.domain.monitoring.persistence import again, effective, inflation
 from leverframe.domain.monitoring.reference_profile import ReferenceProfile
 from leverframe.settings.monitor import MonitorSettings
 from tests.unit.monitored import day, numbers, reference, texts, window

@@ -20,8 +20,8 @@ from leverframe.domain.monitoring.engine import Engine, Pair
 from leverframe.domain.monitoring.finding import Finding, Severity
 from leverframe.domain.monitoring.monitor_result import Cell, ColumnFacts, RuleFacts
 from leverframe.domain.monitoring.reference_profile import ReferenceProfile, WindowCounts
-from leverframe.domain.monitoring.self_test import bands_of, rule_words, self_test
 from leverframe.domain.monitoring.season import season_of
+from leverframe.domain.monitoring.self_test import bands_of, rule_words, self_test
 from leverframe.settings.monitor import MonitorSettings
 
 
