@@ -371,6 +371,36 @@ def test_a_column_that_vanished_is_seen_in_the_map() -> None:
     assert 'class="mark cross"' in drift
 
 
+def test_without_a_band_nothing_is_expected() -> None:
+    """A reference without labels has no band, and one end alone is none."""
+    base = quiet(5)
+    for low, high in [(None, None), (0.7, None), (None, 0.8)]:
+        series = replace(base.performance[0], reference=Range(0.736, low, high))
+        performance = page(replace(base, performance=(series,))).split('id="performance"')[1].split("</figure>")[0]
+        assert "expected" not in performance
+        assert 'class="band"' not in performance
+
+
+def test_what_earlier_runs_found_is_seen() -> None:
+    """In the strip for windows that are shown, in the longer view for all; of this model and environment only."""
+    monitored = quiet(90)
+    lines = history(monitored, 10)
+    content = page(monitored, lines)
+    quality = content[content.index('id="quality"') : content.index('id="drift"')]
+    assert re.findall(r"<title>(2013-10-\d\d): warning: wind_speed</title>", quality) == [
+        f"2013-10-{d:02d}" for d in range(8, 12)
+    ]
+    longer = content[content.index('id="history"') :]
+    assert "100 windows, each as it was judged then" in longer
+    assert "<title>2013-10-08: warning: missing:wind_speed</title>" in longer
+    assert longer.count("<figure>") == 3
+    others = [replace(line, environment="staging") for line in lines]
+    assert 'id="history"' not in page(monitored, others)
+    assert "wind_speed</title>" not in page(monitored, others)
+    odd = [replace(line, findings={"missing:x": "grave"}) for line in lines]
+    assert "grave" not in page(monitored, odd)
+
+
 def test_many_values_are_told_by_those_of_the_most_rows() -> None:
     """The others are one line; open bins are told by their inner edge."""
     base = quiet(3)
@@ -451,5 +481,5 @@ def test_scales_paths_and_ticks() -> None:
 
 
 def test_the_page_is_the_golden_one() -> None:
-    """The whole page of a broken source, so that every change is looked at: in a browser, too."""
-    assert page(broken()) == (GOLDEN / "broken.html").read_text(encoding="utf-8")
+    """The whole page of a broken source with its history, so that every change is looked at: in a browser, too."""
+    assert page(broken(), history(broken(), 20)) == (GOLDEN / "broken.html").read_text(encoding="utf-8")

@@ -41,7 +41,7 @@ def _chart(series: Performance, axis: WindowAxis, tips: bool) -> str:
     band = (series.reference.low, series.reference.high)
     newest = known[-1] if known else None
     said = (
-        f"{figure(newest.realised.value)} <small>in {text(newest.window, 24)}, expected {_ends(*band)}</small>"
+        f"{figure(newest.realised.value)} <small>in {text(newest.window, 24)}{_between(', expected ', *band)}</small>"
         if newest
         else "<small>no window has enough labels</small>"
     )
@@ -62,15 +62,17 @@ def _chart(series: Performance, axis: WindowAxis, tips: bool) -> str:
     return card(f"{title} <small>{_DIRECTION[series.better]}</small>", said, window_chart(chart, axis))
 
 
-def _ends(low: float | None, high: float | None) -> str:
-    return f"{figure(low)} to {figure(high)}" if low is not None and high is not None else "where it was"
+def _between(words: str, low: float | None, high: float | None) -> str:
+    """Return both ends of an interval after some words; nothing where one is not known."""
+    return f"{words}{figure(low)} to {figure(high)}" if low is not None and high is not None else ""
 
 
 def _tip(window: str, point: PerformancePoint | None) -> str:
     if point is None:
         return f"{window}: not computed"
     realised = point.realised
-    spread = f" ({_ends(realised.low, realised.high)})" if realised.low is not None else ""
+    ends = _between("", realised.low, realised.high)
+    spread = f" ({ends})" if ends else ""
     return (
         f"{window}: {figure(realised.value)}{spread}, estimated {figure(point.estimated)}"
         f"{'' if point.judged else f', not judged: labels of {percent(point.coverage)}'}"
