@@ -57,15 +57,32 @@ if not shutil.which("java"):
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
 
 ROOT = Path(__file__).parents[2]
+FEW = STAR | {  # a star with few steps, where Spark's work for each step is not the point
+    "dimensions": {"place": STAR["dimensions"]["place"]},
+    "measures": {"all": STAR["measures"]["all"]},
+    "labels": {"amount": STAR["labels"]["amount"]},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly_compiled() -> Iterator[None]:
+    """Let Java compile fast and optimise little: what runs for seconds does not earn more."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SPARK_SUBMIT_OPTS", "SPARK_LAUNCHER_OPTS"):
+            patch.setenv(name, "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        yield
 
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[SparkEngine]:
-    """Give an engine whose session serves all tests: a start takes seconds."""
+    """Give an engine whose session serves all tests: a start takes seconds.
+
+    Spark keeps the small tables of all of them, which fill one gigabyte.
+    """
     from leverframe.adapters.spark.engine import SparkEngine  # noqa: PLC0415 - after a look for Java
     from leverframe.adapters.spark.session import session  # noqa: PLC0415
 
-    with session("local[2]", "1g") as running:
+    with session("local[2]", "3g") as running:
         yield SparkEngine("local[2]", "1g", running=running)
 
 
@@ -108,7 +125,8 @@ def test_rows_that_were_corrected_are_equal_everywhere(spark: SparkEngine, tmp_p
     many = [numbered(number, world) for number, world in enumerate(drawn(80, corrected_worlds()))]
     world = {table: [row for world in many for row in world[table]] for table in many[0]}
     write_world(world, tmp_path, CORRECTED_TYPES)
-    assert equal_everywhere(plan, spark, tmp_path, reference(plan, world["visits"], stored(world))) > 10_000
+    expected = [row for one in many for row in reference(plan, one["visits"], stored(one))]  # its work grows with rows²
+    assert equal_everywhere(plan, spark, tmp_path, expected) > 10_000
 
 
 def test_versions_that_moved_or_came_too_late_are_refused_in_the_same_words(spark: SparkEngine, tmp_path: Path) -> None:
@@ -199,10 +217,8 @@ def test_whole_numbers_texts_and_ties_survive(spark: SparkEngine, tmp_path: Path
     for month, rows in (("2020-02", early), ("2020-03", late)):  # many small row groups
         path = tmp_path / layout.raw("events", month)
         pl.DataFrame(rows, schema=pl.read_parquet_schema(path)).write_parquet(path, row_group_size=7)
-    changed = STAR["measures"] | {
-        "big": {"fact": "events", "of": {"n": ["last", "distinct"], "t": ["distinct"]}, "windows": ["2d"]}
-    }
-    plan = compile_star(Star.model_validate(STAR | {"measures": changed}))
+    big = {"fact": "events", "of": {"n": ["last", "distinct"], "t": ["distinct"]}, "windows": ["2d"]}
+    plan = compile_star(Star.model_validate(FEW | {"measures": {"big": big}}))
     row = built(plan, spark, tmp_path).to_dicts()[0]
     assert (row["big_n_last_2d"], row["big_n_distinct_2d"], row["big_t_distinct_2d"]) == (2**60 + 139, 80, 41)
 
@@ -242,15 +258,16 @@ def test_what_duckdb_refuses_spark_refuses_in_the_same_words(change: str, spark:
 
 def test_a_page_that_cannot_be_decoded_is_found_by_its_file(spark: SparkEngine, tmp_path: Path) -> None:
     """The footer is whole, a page is not: the error names the file, and the old result stays."""
-    world = small_world()
+    sums = {"fact": "events", "key": "place", "of": {"v": ["sum"]}, "windows": ["1h"]}
+    plan, world = plan_of(FEW | {"measures": {"place": sums}}), small_world()
     world["events"] = [world["events"][0] | {"event_time": datetime(2020, 2, 20, tzinfo=UTC)}] * 50
     world["events"] = [row | dict.fromkeys(("seen_at", "known_at"), row["event_time"]) for row in world["events"]]
     write_world(world, tmp_path)
-    run(plan_of(), MARCH, WORLD, spark, Disk(tmp_path).exists, tmp_path)
+    run(plan, MARCH, WORLD, spark, Disk(tmp_path).exists, tmp_path)
     good = (tmp_path / layout.features(str(MARCH))).read_bytes()
     _spoilt("page", world, tmp_path)
     with pytest.raises(SourceError, match=r"cannot read .*events/2020-02\.parquet"):
-        run(plan_of(), MARCH, WORLD, spark, Disk(tmp_path).exists, tmp_path)
+        run(plan, MARCH, WORLD, spark, Disk(tmp_path).exists, tmp_path)
     assert (tmp_path / layout.features(str(MARCH))).read_bytes() == good
 
 
@@ -305,11 +322,11 @@ def test_columns_that_spark_makes_itself_are_refused(spark: SparkEngine, tmp_pat
     path = tmp_path / layout.raw("places", layout.STATIC)
     pl.read_parquet(path).with_columns(pl.lit(1).alias("_metadata")).write_parquet(path)
     place = STAR["dimensions"]["place"] | {"columns": ["size", "_metadata"]}
-    plan = compile_star(Star.model_validate(STAR | {"dimensions": {"place": place}}))
+    plan = compile_star(Star.model_validate(FEW | {"dimensions": {"place": place}}))
     assert built(plan, DuckDBEngine(), tmp_path)["place__metadata"].to_list() == [1, 1, 1]
     with pytest.raises(DefinitionError, match="`_metadata` of `places` is Spark's own"):
         built(plan, spark, tmp_path)
-    assert built(plan_of(), spark, tmp_path).height == 3  # one that nobody reads is in nobody's way
+    assert built(plan_of(FEW), spark, tmp_path).height == 3  # one that nobody reads is in nobody's way
 
 
 def _stage(folder: Path, path: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
