@@ -74,7 +74,9 @@ def main() -> None:
         shutil.copytree(repository / CASE, Path(root, CASE))
         shutil.copy(repository / "params.yaml", root)
         os.chdir(root)  # the stages work on the folder they stand in
-        TemporaryRepository(Path(), Path(root, "home")).git("init", "--quiet", "--initial-branch=main")
+        repository_of_year = TemporaryRepository(Path(root), Path(root, "home"))
+        repository_of_year.git("init", "--quiet", "--initial-branch=main")
+        repository_of_year.git("commit", "--quiet", "--allow-empty", "--message", "Begin")
         try:
             found = figures()
             print("\n".join(lines(found["absolute"]["year"])) if asked.markdown else json.dumps(found, indent=2))
