@@ -72,7 +72,7 @@ def test_a_record_becomes_its_rows(tmp_path: Path) -> None:
     assert texts(batch, "place") == ["x", None]
     assert texts(batch, "early") == ["false", "true"]
     assert batch.predictions.tolist() == [0.1, 0.5]
-    assert batch.release.names == ("b" * 16,)
+    assert batch.release.names == ("b" * 64,)
     assert batch.milliseconds.tolist() == [1.5, 1.5]
     assert batch.snapshot.tolist() == [microseconds("2026-01-02T00:00:00+00:00")] * 2
     assert {table: rows.tolist() for table, rows in batch.missed.items()} == {"dimension plane": [False, True]}
@@ -236,7 +236,7 @@ def test_rows_of_other_models_and_releases_are_told_apart(tmp_path: Path) -> Non
     )
     batches, facts = read(tmp_path)
     assert facts.other_models == {"other": 3}
-    assert {name for batch in batches for name in batch.release.names} == {"b" * 16, "c" * 16, "7"}
+    assert {name for batch in batches for name in batch.release.names} == {"b" * 64, "c" * 64, "7"}
 
 
 def test_counts_of_unanswered_requests_are_summed_by_hour(tmp_path: Path) -> None:

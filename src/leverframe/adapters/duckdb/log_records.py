@@ -105,7 +105,7 @@ def _unnested(query: LogQuery) -> str:
         f"CASE what WHEN {OUTCOME} THEN r.count WHEN {MALFORMED} THEN 1 ELSE held END AS n",
         f"unnest(range(CASE WHEN {ours} THEN held ELSE 1 END)) AS i",
         f"CASE WHEN {ours} THEN present END AS present",
-        "left(coalesce(r.bundle, r.version), 16) AS release",
+        "left(coalesce(r.bundle, r.version), 100) AS release",
         "r.milliseconds AS milliseconds",
         f"{timestamp('r.snapshot')} AS snapshot",
         "nullif(nullif(r.missed::VARCHAR, '{}'), 'null') AS missed",

@@ -14,6 +14,7 @@ from leverframe.domain.monitoring.window_facts import counted_in
 from leverframe.domain.monitoring.window_summary import WindowSummary
 from leverframe.settings.monitor import MonitorSettings, QualitySettings
 
+_DIGEST = 16  # characters of a digest that tell releases apart
 _NAMED = 3  # files, models or releases that a finding names
 _HOUR = 3_600_000_000  # microseconds
 _Finding = Callable[[str, Severity, str, str], Finding]
@@ -182,13 +183,13 @@ def _releases(windows: Sequence[WindowSummary], finding: _Finding) -> Iterator[F
         return
     newest = max(spans, key=lambda name: spans[name][0])
     since = spans[newest][0]
-    old = {name: last for name, (_, last) in spans.items() if name != newest and last > since + _HOUR}
+    old = {name[:_DIGEST]: last for name, (_, last) in spans.items() if name != newest and last > since + _HOUR}
     if old:
         yield finding(
             "old-release",
             Severity.WARNING,
             f"an old release still serves: {_listed({name: _moment(last) for name, last in sorted(old.items())})} are "
-            f"their last rows, though `{newest}` has served since {_moment(since)}.",
+            f"their last rows, though `{newest[:_DIGEST]}` has served since {_moment(since)}.",
             "look at each server behind the proxy: one did not take the deployment; `leverframe deploy` again",
         )
 
