@@ -18,8 +18,9 @@ from leverframe.domain.monitoring.inhibition import inhibited
 from leverframe.domain.monitoring.label_join import LabelFacts
 from leverframe.domain.monitoring.label_quality import label_findings
 from leverframe.domain.monitoring.quality_shares import Share, ShareRule, at_least
+from leverframe.domain.monitoring.quality_traffic import release_findings
 from leverframe.settings.monitor import MonitorSettings, PerformanceSettings, QualitySettings
-from tests.fakes.traffic import LIVE, ROWS, batch, day, levels, looked_at, numbers, profile, unreadable
+from tests.fakes.traffic import LIVE, ROWS, batch, day, levels, looked_at, numbers, profile, summed, unreadable
 
 KNOWN = profile()
 LAST = 9
@@ -254,6 +255,18 @@ def test_an_old_release_that_still_serves_is_named() -> None:
     assert (found.kind, found.subject) == (Kind.LOG, "old-release")
     assert "`old` (" in found.what
     assert "`new` has served since" in found.what
+
+
+def test_another_release_than_that_of_the_reference_is_shown() -> None:
+    """Where it is known which one that is; as long as the deployment is under way it is no alarm."""
+    spans = [day(LIVE, number) for number in range(LAST + 1)]
+    windows = summed(spans, [batch(span, ROWS, number) for number, span in enumerate(spans)], KNOWN[1])
+    (shown,) = release_findings(windows, "r2")
+    assert (shown.kind, shown.subject, shown.severity) == (Kind.LOG, "other-release", Severity.INFO)
+    assert "`r2`: `r1` (until 2026-03-11" in shown.what
+    assert list(release_findings(windows, "r1")) == []
+    assert list(release_findings(windows, "")) == []
+    assert list(release_findings(summed(spans, [], KNOWN[1]), "r1")) == []
 
 
 SPANS = [day(LIVE, number) for number in range(5)]

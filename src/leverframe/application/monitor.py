@@ -26,7 +26,7 @@ from leverframe.application.weekly import classifier_of_weeks, is_due
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.request import timestamp
-from leverframe.domain.model.bundle.bundle_manifest import sha256
+from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, sha256
 from leverframe.domain.monitoring.drift import judged
 from leverframe.domain.monitoring.engine import BuiltinEngine, Engine
 from leverframe.domain.monitoring.finding import Kind
@@ -99,7 +99,8 @@ def _observed(
         labels = None
         if settings.labels is not None:
             late = stack.enter_context(log_files(settings.labels.path, workspace.root, RemoteFiles))
-            labels = Labels(late, settings.labels, Requests(files, query), query, run.spans)
+            keys = replace(query, columns=())  # a second look at the log, for what labels are joined on
+            labels = Labels(late, settings.labels, Requests(files, keys), keys, run.spans)
         upstream = _upstream(workspace, run, files)
         classifier = None
         if is_due(settings, known.timezone, before.at if before else "", run.now):
@@ -108,7 +109,7 @@ def _observed(
         elif before is not None:  # until the next week is over, what was said of the last one holds
             said = [each for each in before.findings if each.kind is Kind.MULTIVARIATE_DRIFT]
             upstream = replace(upstream, findings=(*upstream.findings, *said))
-        sources = Sources(Requests(files, query), labels, engine, upstream, classifier)
+        sources = Sources(Requests(files, replace(query, keys=())), labels, engine, upstream, classifier)
         return monitor_run(run, sources, tell), known
 
 
@@ -196,7 +197,10 @@ def _run(workspace: Workspace, of: tuple[MonitorSettings, str], known: Reference
         log=settings.log or "the log of the server",
         labels=settings.labels.path if settings.labels else "",
     )
-    return Run(environment, known, settings, spans, now, max(now, datetime.now(UTC)), provenance)
+    manifest = workspace.root / layout.BUNDLE / MANIFEST
+    own = manifest.is_file() and workspace.levers.pipeline.predictions is None
+    bundle = sha256(manifest.read_bytes()) if own else ""
+    return Run(environment, known, settings, spans, now, max(now, datetime.now(UTC)), provenance, bundle)
 
 
 def _query(run: Run, known: Reference, settings: MonitorSettings) -> LogQuery:

@@ -64,6 +64,7 @@ class Run:
     """What a run is about: whose traffic, against what, in which windows, oldest first, as of which time.
 
     ``clock`` is the time now: no row can be of after it. It is later than ``now`` where the past is looked at.
+    ``bundle`` is the digest of that of the reference, empty where there is none.
     """
 
     environment: str
@@ -73,6 +74,7 @@ class Run:
     now: datetime
     clock: datetime
     provenance: Provenance
+    bundle: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def run(asked: Run, sources: Sources, tell: Tell) -> Monitored:
     summaries, separated = _summed(asked, sources, tell)
     performances, label_facts = _performances(asked, summaries, sources.labels)
     over = [window for window in summaries.windows if window.span.end <= asked.now and window.rows]
-    quality = found(reference.profile, summaries.windows, log.facts, settings, asked.now)
+    quality = found(reference.profile, summaries.windows, log.facts, settings, asked.now, asked.bundle)
     late = _label_findings(asked, performances, label_facts)
     drift = judged(reference.profile, [window_counts(window) for window in over], settings, sources.engine)
     followed = {window.span.name: performances[window.span.name] for window in over}

@@ -9,7 +9,7 @@ from leverframe.domain.monitoring.batch import LogFacts
 from leverframe.domain.monitoring.drift_rule import PER_MONTH
 from leverframe.domain.monitoring.finding import RANK, Finding, Kind
 from leverframe.domain.monitoring.quality_columns import column_findings, tests
-from leverframe.domain.monitoring.quality_traffic import log_findings, row_findings, server_findings
+from leverframe.domain.monitoring.quality_traffic import log_findings, release_findings, row_findings, server_findings
 from leverframe.domain.monitoring.quality_volume import volume_findings
 from leverframe.domain.monitoring.reference_profile import ReferenceProfile
 from leverframe.domain.monitoring.window_summary import WindowSummary
@@ -20,17 +20,18 @@ _ORDER = {kind: place for place, kind in enumerate(Kind)}
 
 def found(
     profile: ReferenceProfile, windows: Sequence[WindowSummary], facts: LogFacts, settings: MonitorSettings,
-    now: datetime,
+    now: datetime, bundle: str = "",
 ) -> tuple[Finding, ...]:  # fmt: skip
     """Return what is wrong with the data of live traffic, in the order of kinds, worst first.
 
     ``windows`` are all, oldest first. The newest one that is over is judged, and since when it has been so; the log
-    itself is judged as a whole.
+    itself is judged as a whole. ``bundle`` is the digest of the one that the reference belongs to, empty if unknown.
     """
     over = [window for window in windows if window.span.end <= now]
     month = settings.false_alarms_per_month / PER_MONTH[settings.window]
     findings = [
         *log_findings(windows, facts, settings, now),
+        *release_findings(windows, bundle),
         *volume_findings(profile, over, settings, month),
         *column_findings(profile, over, month / tests(profile), settings.quality.floor),
         *row_findings(over, settings.quality),

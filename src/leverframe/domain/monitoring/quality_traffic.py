@@ -71,6 +71,36 @@ def log_findings(
     yield from _silent(windows, settings, now)
 
 
+def release_findings(windows: Sequence[WindowSummary], bundle: str) -> Iterator[Finding]:
+    """Yield what is odd about who predicts: an old release that still serves, or another than that of the reference."""
+    spans: dict[str, tuple[int, int]] = {}
+    for window in windows:
+        for name, rows in window.releases.items():
+            first, last = spans.get(name, (rows.first, rows.last))
+            spans[name] = (min(first, rows.first), max(last, rows.last))
+    spans.pop("", None)
+    if not spans:
+        return
+    begins = (windows[-1].span.name, windows[0].span.name)
+    newest = max(spans, key=lambda name: spans[name][0])
+    since = spans[newest][0]
+    old = {name[:_DIGEST]: last for name, (_, last) in spans.items() if name != newest and last > since + _HOUR}
+    if old:
+        yield Finding(
+            Kind.LOG, "old-release", Severity.WARNING, *begins,
+            f"an old release still serves: {_listed({name: _moment(last) for name, last in sorted(old.items())})} are "
+            f"their last rows, though `{newest[:_DIGEST]}` has served since {_moment(since)}.",
+            "look at each server behind the proxy: one did not take the deployment; `leverframe deploy` again",
+        )  # fmt: skip
+    if bundle and bundle not in spans:
+        names = {name[:_DIGEST]: f"until {_moment(last)}" for name, (_, last) in sorted(spans.items())}
+        yield Finding(
+            Kind.LOG, "other-release", Severity.INFO, *begins,
+            f"another release serves than that of the reference, `{bundle[:_DIGEST]}`: {_listed(names)}.",
+            "deploy the newest release, or look at the environment from a checkout of the commit that it serves",
+        )  # fmt: skip
+
+
 def server_findings(windows: Sequence[WindowSummary], facts: LogFacts, settings: QualitySettings) -> Iterator[Finding]:
     """Yield what the newest of the windows shows of response times, and of requests that failed or were refused."""
     if not windows:
@@ -167,30 +197,6 @@ def _clocks(
             Severity.WARNING if given.value > settings.quality.floor else Severity.INFO,
             f"{_of(given)} have no timestamp that can be read.",
             "write timestamps as 2026-01-31T13:00:00+00:00, or correct `monitor.columns.time`",
-        )
-    yield from _releases(windows, finding)
-
-
-def _releases(windows: Sequence[WindowSummary], finding: _Finding) -> Iterator[Finding]:
-    """Yield a finding where an old release still serves: more than an hour after a newer one began."""
-    spans: dict[str, tuple[int, int]] = {}
-    for window in windows:
-        for name, rows in window.releases.items():
-            first, last = spans.get(name, (rows.first, rows.last))
-            spans[name] = (min(first, rows.first), max(last, rows.last))
-    spans.pop("", None)
-    if len(spans) < 2:
-        return
-    newest = max(spans, key=lambda name: spans[name][0])
-    since = spans[newest][0]
-    old = {name[:_DIGEST]: last for name, (_, last) in spans.items() if name != newest and last > since + _HOUR}
-    if old:
-        yield finding(
-            "old-release",
-            Severity.WARNING,
-            f"an old release still serves: {_listed({name: _moment(last) for name, last in sorted(old.items())})} are "
-            f"their last rows, though `{newest[:_DIGEST]}` has served since {_moment(since)}.",
-            "look at each server behind the proxy: one did not take the deployment; `leverframe deploy` again",
         )
 
 
