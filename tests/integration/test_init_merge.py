@@ -40,6 +40,17 @@ def test_a_workflow_that_is_there_is_kept(shop: Shop) -> None:
     assert shop.repository.read(".github/workflows/leverframe.yml") == "name: mine\n"
 
 
+def test_a_repository_that_is_monitored_gets_a_second_workflow(shop: Shop) -> None:
+    """Where leverframe.yaml has a section for it; the file is written once, and never without."""
+    path = ".github/workflows/leverframe-monitor.yml"
+    shop.run("init")
+    assert not (shop.root / path).exists()
+    shop.repository.write("leverframe.yaml", shop.repository.read("leverframe.yaml") + "\nmonitor: {every_hours: 24}\n")
+    assert shop.run("init").stdout == f"write {path}: the traffic is looked at every morning\n"
+    assert "actions/monitor@" in shop.repository.read(path)
+    assert shop.run("init").stdout == "nothing to do\n"
+
+
 def test_init_outside_of_git_is_one_clear_error(tmp_path: Path, shop: Shop) -> None:
     """No traceback, and nothing written."""
     elsewhere = tmp_path / "elsewhere"

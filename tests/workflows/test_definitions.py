@@ -43,14 +43,15 @@ def test_github_accepts_every_file() -> None:
     assert json.loads(done.stdout) == []
 
 
-def test_the_file_that_init_writes_is_as_strict_as_ours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["workflow.yml", "workflow-monitor.yml"])
+def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, name: str) -> None:
     """With actions pinned by commit nothing is left to find; an unpinned one is found."""
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
     written = folder / "leverframe.yml"
     command = ["zizmor", "--offline", "--strict-collection", "--persona", "auditor", "--quiet", str(tmp_path)]
     for pin, code in ((f"{'a' * 40} # v0.1.0", 0), ("main", 14)):
-        written.write_text(workflow(template("workflow.yml"), f"leverframe/leverframe/actions@{pin}"), encoding="utf-8")
+        written.write_text(workflow(template(name), f"leverframe/leverframe/actions@{pin}"), encoding="utf-8")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         parsed = subprocess.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leverframe import __version__
 from leverframe.application.workspace import Workspace
-from leverframe.domain.pipeline.init import WORKFLOW, SetConfig, Step, WriteFile, steps, workflow
+from leverframe.domain.pipeline.init import MONITOR, WORKFLOW, SetConfig, Step, WriteFile, steps, workflow
 from leverframe.files import write_text
 from leverframe.package import template
 
@@ -19,9 +19,13 @@ def init(workspace: Workspace, actions: str, *, dry_run: bool) -> list[Step]:
     """Return what had to be done to make this repository ready, done unless ``dry_run``."""
     root, git = workspace.root, workspace.git
     git.named("HEAD")
-    files = {path: _text(root / path) for path in (".gitattributes", WORKFLOW)}
+    templates = {WORKFLOW: "workflow.yml"}
+    if "monitor" in workspace.levers.model_fields_set:
+        templates[MONITOR] = "workflow-monitor.yml"
+    files = {path: _text(root / path) for path in (".gitattributes", *templates)}
     program = f"{shlex.quote(sys.executable)} -m leverframe"
-    wanted = steps(files, git.config("merge."), program, workflow(template("workflow.yml"), actions))
+    workflows = {path: workflow(template(name), actions) for path, name in templates.items()}
+    wanted = steps(files, git.config("merge."), program, workflows)
     for step in [] if dry_run else wanted:
         if isinstance(step, WriteFile):
             write_text(root / step.path, step.content)

@@ -17,7 +17,10 @@ from leverframe.domain.pipeline.init import described
 @click.option("--dry-run", is_flag=True, help="Print what it would do, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def init(actions: str, dry_run: bool, as_json: bool) -> None:
-    """Write one workflow file, and make git merge dvc.lock stage by stage in this clone; safe to run again."""
+    """Write one workflow file, and make git merge dvc.lock stage by stage in this clone; safe to run again.
+
+    With a section `monitor` in leverframe.yaml it also writes the workflow of the monitor.
+    """
     done = run(wiring.workspace(), actions, dry_run=dry_run)
     if as_json:
         output.product_json([dataclasses.asdict(each) for each in done])

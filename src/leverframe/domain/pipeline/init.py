@@ -17,6 +17,8 @@ _MERGED = (
 ATTRIBUTES = tuple(f"{path if isinstance(path, str) else path.as_posix()} merge={DRIVER}" for path in _MERGED)
 _FORMER = (f"reports/** merge={DRIVER}", f"models/*.json merge={DRIVER}")  # took files of people, too
 WORKFLOW = ".github/workflows/leverframe.yml"
+MONITOR = ".github/workflows/leverframe-monitor.yml"
+WHY = {WORKFLOW: "every pull request gets a card", MONITOR: "the traffic is looked at every morning"}
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,13 @@ class SetConfig:
 Step = WriteFile | SetConfig
 
 
-def steps(files: Mapping[str, str | None], config: Mapping[str, str], program: str, workflow: str) -> list[Step]:
+def steps(
+    files: Mapping[str, str | None], config: Mapping[str, str], program: str, workflows: Mapping[str, str]
+) -> list[Step]:
     """Return the missing steps, none if the repository is set up.
 
     ``files`` holds the text of each file, None for a missing one; ``program`` is the command by which
-    git starts Leverframe; ``workflow`` is the text of the workflow file.
+    git starts Leverframe; ``workflows`` are the texts of the workflow files that it should have.
     """
     found: list[Step] = []
     attributes = files.get(".gitattributes") or ""
@@ -60,8 +64,7 @@ def steps(files: Mapping[str, str | None], config: Mapping[str, str], program: s
     ):
         if config.get(key) != value:
             found.append(SetConfig(key, value, "git in this clone calls the merge driver"))
-    if files.get(WORKFLOW) is None:
-        found.append(WriteFile(WORKFLOW, workflow, "every pull request gets a card"))
+    found += [WriteFile(path, text, WHY[path]) for path, text in workflows.items() if files.get(path) is None]
     return found
 
 
@@ -73,7 +76,7 @@ def described(step: Step) -> str:
 
 
 def workflow(template: str, actions: str) -> str:
-    """Return the one workflow file of a repository; ``actions`` as in ``OWNER/NAME/actions@COMMIT # vX.Y.Z``."""
+    """Return a workflow file of a repository; ``actions`` as in ``OWNER/NAME/actions@COMMIT # vX.Y.Z``."""
     place, _, version = actions.partition("@")
     return _Workflow(template).substitute(place=place, version=version)
 
