@@ -35,6 +35,7 @@ from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.partition import Partition
 
 MONTHS = range(5, 13)
+_SHOWN = 2  # findings of a month in the table
 SETTINGS = {
     "log": "log",
     "engine": "builtin",
@@ -133,7 +134,9 @@ def lines(found: dict[str, Any]) -> Sequence[str]:
     """Return the table of the guide."""
     rows = ["| month | verdict | mean daily AUC | what is said |", "| --- | --- | --- | --- |"]
     for month in (*found["months"], {**found["celsius"], "month": "2013-09 in °C"}):
-        said = "<br>".join(words.partition(": ")[2] for words in month["said"]) or "nothing"
+        told = [words.partition(": ")[2] for words in month["said"]]
+        more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
+        said = "<br>".join([*told[:_SHOWN], *more]) or "nothing"
         rows.append(f"| {month['month']} | {month['verdict']} | {month['auc']} | {said} |")
     return rows
 

@@ -116,7 +116,7 @@ def _missing(name: str, found: ColumnSummary, rule: ShareRule) -> Hit | None:
     whole = given.count == given.rows
     return Hit(
         Severity.CRITICAL if whole else Severity.WARNING,
-        f"`{name}` is missing in {'every one of ' if whole else ''}{_against(given, rule)}.",
+        f"`{name}` is missing in {_against(given, rule)}.",
         "look at where the value comes from: a join that finds nothing, a field that is no longer filled",
     )
 
@@ -161,6 +161,8 @@ def _against(given: Share, rule: ShareRule) -> str:
 
 
 def _of(given: Share) -> str:
+    if given.count == given.rows:
+        return f"all {given.rows:,} rows"
     return f"{given.count:,} of {given.rows:,} rows ({given.value:.1%})"
 
 
