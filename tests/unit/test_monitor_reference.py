@@ -111,7 +111,7 @@ def test_settings_and_contracts_say_what_columns_are() -> None:
     assert [(column.name, column.kind) for column in columns] == [("amount", "numeric"), ("plan", "text")]
     assert (columns[0].minimum, columns[0].maximum, columns[0].nullable) == (0, 99, False)
     assert monitored_columns(FEATURES, constraints, {"amount": ColumnSettings(maximum=10)})[0].maximum == 10
-    with pytest.raises(SettingsError, match="`monitor.features.amuont`"):
+    with pytest.raises(SettingsError, match=r"`monitor\.features\.amuont`"):
         monitored_columns(FEATURES, {}, {"amuont": ColumnSettings()})
 
 
