@@ -126,6 +126,43 @@ def test_a_large_page_says_what_it_leaves_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("columns", "windows", "longer"), [(3, 5, 1), (15, 30, 1), (15, 90, 1), (60, 121, 2), (100, 90, 9), (300, 400, 40)]
+)
+def test_what_is_shown_and_what_is_said_to_be_missing_is_all_there_is(columns: int, windows: int, longer: int) -> None:
+    """For columns, windows, metrics, their figures, and the longer view: nothing is left out in silence."""
+    base = wide(columns, windows)
+    large = [replace(finding, subject=f"{finding.subject}{number}", next="x" * 800)
+             for number in range(longer) for finding in base.findings]  # fmt: skip
+    monitored = replace(base, findings=tuple(large), performance=base.performance * min(longer, 3))
+    content = page(monitored, history(monitored, 9))
+    about = content[content.index('id="about"') :]
+
+    def missing(words: str) -> int:
+        told = re.search(
+            rf"<li>([\d,]+) {words} are left out to keep this page small; monitor.json has them</li>", about
+        )
+        return int(told[1].replace(",", "")) if told else 0
+
+    performance = content[content.index('id="performance"') : content.index('id="quality"')]
+    drift = content[content.index('id="drift"') : content.index("Columns beyond their band")]
+    metrics, told = performance.count("<figure>"), performance.count('class="hit"')
+    rows = drift[: drift.index("</ol>")].count("<li")
+    left = windows - missing("older windows")
+    calm = re.search(r'class="ok" d="M0 48h([\d.]+)"', content)  # the second row of the strip is one cell
+    assert calm is not None
+    assert float(calm[1]) == left * min(28, max(9, round(900 / left))) - 1
+    assert rows + missing("columns that are less beyond their band") == columns + 1
+    assert metrics + missing("metrics") == len(monitored.performance)
+    assert ("figures of single windows are left out of some charts" in about) is (0 < told < metrics)
+    assert ("figures of single windows are left out of the charts" in about) is (told == 0)
+    view = re.search(r"<p>([\d,]+) windows, each as it was judged then", content)
+    older = re.search(r"([\d,]+) older windows of the longer view are left out to keep this page small", about)
+    assert ("the longer view is left out to keep this page small; history.jsonl has all" in about) is (view is None)
+    if view is not None:
+        assert int(view[1]) + (int(older[1]) if older else 0) == windows + 9
+
+
+@pytest.mark.parametrize(
     ("columns", "windows", "words"), [(100, 400, "x"), (300, 90, "<&\U0001f469" * 50), (3, 400, "'")]
 )
 def test_no_input_makes_a_page_too_large(columns: int, windows: int, words: str) -> None:

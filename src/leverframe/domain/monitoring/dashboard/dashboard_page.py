@@ -65,13 +65,14 @@ _DETAILS = (
 
 def page(monitored: Monitored, history: Sequence[HistoryLine] = ()) -> str:
     """Return the dashboard of a run, the same bytes for the same input; ``history`` are lines of any runs."""
+    own = [line for line in history if (line.model, line.environment) == (monitored.model, monitored.environment)]
     asked = [number for number, window in enumerate(monitored.windows) if window.requests]
     first = asked[0] if asked else 0
     begun = replace(monitored, windows=monitored.windows[first:])
     if first:
         begun = replace(begun, notes=(*begun.notes, f"{first:,} windows before the first request are not shown"))
     for detail in _DETAILS:
-        whole = _page(begun, history, detail)
+        whole = _page(begun, own, detail)
         if len(whole.encode()) <= LIMIT:
             break
     return whole
@@ -86,7 +87,7 @@ def _page(monitored: Monitored, history: Sequence[HistoryLine], detail: _Detail)
         *([_performance(monitored, axis, detail), _quality(monitored, history, axis, detail),
            _drift(monitored, axis, detail), _traffic(monitored, axis, detail)] if windows else [_nothing(monitored)]),
         _sources(monitored, axis, detail),
-        history_panel(monitored, history, detail.history) if detail.history else "",
+        history_panel(monitored, history, _longer(monitored, history, detail)),
         about_panel(monitored, _left_out(monitored, history, detail), detail.table_rows),
     ]  # fmt: skip
     title = f"{WORDS[state(monitored)]}: {text(monitored.model, 100)} in {text(monitored.environment, 60)}"
@@ -132,8 +133,7 @@ def _performance(monitored: Monitored, axis: WindowAxis, detail: _Detail) -> str
 
 def _quality(monitored: Monitored, history: Sequence[HistoryLine], axis: WindowAxis, detail: _Detail) -> str:
     windows = monitored.windows[-detail.windows :]
-    own = [line for line in history if (line.model, line.environment) == (monitored.model, monitored.environment)]
-    return section("quality", "Data quality", quality_strip(windows, axis, monitored.findings, own))
+    return section("quality", "Data quality", quality_strip(windows, axis, monitored.findings, history))
 
 
 def _drift(monitored: Monitored, axis: WindowAxis, detail: _Detail) -> str:
@@ -176,6 +176,15 @@ def _left_out(monitored: Monitored, history: Sequence[HistoryLine], detail: _Det
         where = "some charts" if detail.tips else "the charts"
         notes.append(f"figures of single windows are left out of {where} to keep this page small")
     notes = [f"{note}; monitor.json has them" for note in notes]
-    if history and not detail.history:
-        notes.append("the longer view is left out to keep this page small; history.jsonl has it")
+    known, shown = len({line.window for line in history}), _longer(monitored, history, detail)
+    if known > max(shown, len(monitored.windows)):
+        what = f"{known - shown:,} older windows of the longer view are" if shown else "the longer view is"
+        notes.append(f"{what} left out to keep this page small; history.jsonl has all")
     return notes
+
+
+def _longer(monitored: Monitored, history: Sequence[HistoryLine], detail: _Detail) -> int:
+    """Return how many windows the longer view has; 0 where it would show no more than the charts above it."""
+    known = len({line.window for line in history})
+    shown = min(known, detail.history)
+    return shown if known > len(monitored.windows) and shown > min(len(monitored.windows), detail.windows) else 0

@@ -17,14 +17,13 @@ _METRICS = 2  # that are drawn
 
 
 def history_panel(monitored: Monitored, history: Sequence[HistoryLine], most: int) -> str:
-    """Return the last ``most`` windows of this model and environment: a strip of findings, and what was realised."""
-    own = [line for line in history if (line.model, line.environment) == (monitored.model, monitored.environment)]
-    names = list(dict.fromkeys(line.window for line in sorted(own, key=lambda line: line.start)))[-most:]
-    if len(names) <= len(monitored.windows):
+    """Return the last ``most`` windows of the history: a strip of findings, and what was realised."""
+    if not most:
         return ""
+    names = list(dict.fromkeys(line.window for line in sorted(history, key=lambda line: line.start)))[-most:]
     axis = WindowAxis(tuple(names))
-    traffic = {line.window: line for line in own if line.part == "traffic"}
-    realised = {line.window: line for line in own if line.part == "performance"}
+    traffic = {line.window: line for line in history if line.part == "traffic"}
+    realised = {line.window: line for line in history if line.part == "performance"}
     cells = [_cell([line for line in (traffic.get(each), realised.get(each)) if line]) for each in names]
     strip = cell_grid([GridRow("findings", cells)], axis, f"findings in {len(names)} windows")
     charts = [
