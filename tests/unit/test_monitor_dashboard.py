@@ -390,6 +390,28 @@ def test_windows_before_the_first_request_are_not_shown() -> None:
     assert "before the first request" not in page(base)
 
 
+def test_refused_and_failed_requests_are_shares_of_all_that_came() -> None:
+    """Of those that were answered, refused and failed together."""
+    base = quiet(3)
+    content = page(replace(base, windows=tuple(replace(w, requests=90, refused=4, failed=6) for w in base.windows)))
+    assert "</svg>refused 4.0%</span> · <span>" in content
+    assert "</svg>failed 6.0%</span>" in content
+    calm = page(replace(base, windows=tuple(replace(w, refused=0, failed=0) for w in base.windows)))
+    assert "No request was refused, and none failed." in calm
+    assert "refused and failed requests" not in calm
+
+
+def test_a_finding_within_the_band_keeps_a_cell_of_its_own() -> None:
+    """A warning that two earlier windows raised is told in each window, not for a run of them."""
+    base = quiet(6)
+    cells = tuple(
+        replace(cell, severity=Severity.WARNING if n > 3 else None) for n, cell in enumerate(base.columns[0].cells)
+    )
+    content = page(replace(base, columns=(replace(base.columns[0], cells=cells),)))
+    drift = content[content.index('id="drift"') : content.index('class="legend"', content.index('id="drift"'))]
+    assert len(re.findall("<title>2013-12-(?:29|30): ", drift)) == 2
+
+
 def test_coverage_is_only_shown_where_there_are_labels() -> None:
     """Without a source of labels no row has one, which is no finding."""
     base = quiet(5)
