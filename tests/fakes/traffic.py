@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from leverframe.domain.monitoring.binning import binning, binnings
 from leverframe.domain.monitoring.engine import BuiltinEngine
 from leverframe.domain.monitoring.finding import Finding
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
+from leverframe.domain.monitoring.new_levels import judged_by_others
 from leverframe.domain.monitoring.quality import found
 from leverframe.domain.monitoring.reference import window_counts
 from leverframe.domain.monitoring.reference_counts import reference_profile
@@ -97,7 +99,7 @@ def profile(
     known = reference_profile(
         [*((column, "feature") for column in COLUMNS), (predicted, "prediction")],
         {**bins, "prediction": score},
-        [window_counts(window) for window in windows],
+        judged_by_others([window_counts(window) for window in windows], together(batches), spans, bins),
         BuiltinEngine(),
     )
     return known, setting
@@ -121,6 +123,12 @@ def looked_at(
     now = spans[-1].end + timedelta(hours=1)
     windows = summed(spans, [each for each in given if each is not None], known[1])
     return found(known[0], windows, facts or LogFacts(files=1), settings or MonitorSettings(), now)
+
+
+def together(batches: Sequence[Batch]) -> Batch:
+    """Return batches as one, as far as a reference needs them."""
+    columns = {name: _together([each.columns[name] for each in batches]) for name in batches[0].columns}
+    return replace(batches[0], at=np.concatenate([each.at for each in batches]), columns=columns)
 
 
 def _together(values: Sequence[Values]) -> Values:

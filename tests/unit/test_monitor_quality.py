@@ -17,6 +17,7 @@ from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.inhibition import inhibited
 from leverframe.domain.monitoring.label_join import LabelFacts
 from leverframe.domain.monitoring.label_quality import label_findings
+from leverframe.domain.monitoring.new_levels import new_by_window
 from leverframe.domain.monitoring.quality_shares import Share, ShareRule, at_least
 from leverframe.domain.monitoring.quality_traffic import release_findings
 from leverframe.settings.monitor import MonitorSettings, PerformanceSettings, QualitySettings
@@ -128,6 +129,33 @@ def test_constant_columns_and_texts_are_no_finding() -> None:
     """Another constant is drift, not bad data; of texts that hardly repeat nearly all are new, as in the reference."""
     live = changed("constant", lambda *_: numbers(np.full(ROWS, 8.0)))
     assert [each for each in looked_at(KNOWN, {LAST: live}, LAST) if each.subject != "constant"] == []
+
+
+def test_levels_that_every_window_brings_anew_are_usual() -> None:
+    """Such as campaigns: the reference knows all of its own, but each of its windows had one that the others lack."""
+
+    def campaign(columns: dict[str, Values], draw: np.random.Generator) -> None:
+        share = max(0.0, 0.05 + 0.03 * draw.standard_normal())
+        name = f"campaign {draw.integers(0, 10**9)}"
+        columns["plan"] = levels(np.where(draw.random(ROWS) < share, name, draw.choice(["basic", "plus"], ROWS)))
+
+    known = profile(change=campaign)
+    days = {number: batch(day(LIVE, number), ROWS, 300 + number, campaign) for number in range(10)}
+    assert looked_at(known, days, LAST) == ()
+
+    def more(columns: dict[str, Values], draw: np.random.Generator) -> None:
+        columns["plan"] = levels(np.where(draw.random(ROWS) < 0.5, "campaign", draw.choice(["basic", "plus"], ROWS)))
+
+    found = only(looked_at(known, days | {LAST: batch(day(LIVE, LAST), ROWS, 400, more)}, LAST))
+    assert (found.kind, found.subject) == (Kind.NEW_CATEGORY, "plan")
+
+
+def test_new_levels_of_a_window_are_those_that_the_others_do_not_name() -> None:
+    """A level needs ten rows in the others; one that is missing is none."""
+    texts = ["a"] * 12 + ["b"] * 12 + ["c"] * 5 + [""] * 3
+    window = np.array([0] * 6 + [1] * 6 + [0] * 12 + [1] * 5 + [0] * 3)
+    found = new_by_window(levels(np.array(texts), np.array(texts) == ""), window, 2, ("a", "b"))
+    assert found.tolist() == [6 + 12, 6 + 5]  # of `a` six rows stand in either, of `b` none in the other
 
 
 def test_an_unbroken_run_has_one_finding_since_its_first_window() -> None:

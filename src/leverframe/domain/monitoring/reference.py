@@ -19,6 +19,7 @@ from leverframe.domain.monitoring.batch import NO_TIME, Batch, Ints, LabelledRow
 from leverframe.domain.monitoring.binning import Binning, Counts, binning, binnings
 from leverframe.domain.monitoring.engine import Engine
 from leverframe.domain.monitoring.monitored_column import MonitoredColumn
+from leverframe.domain.monitoring.new_levels import judged_by_others
 from leverframe.domain.monitoring.performance import PerformanceReference, performance_reference
 from leverframe.domain.monitoring.reference_counts import reference_profile
 from leverframe.domain.monitoring.reference_profile import ReferenceProfile, Role, WindowCounts
@@ -90,11 +91,12 @@ def made(
     far = _at(int(rows.at.max())) + timedelta(days=1)  # no row of the reference is of the future
     summaries = Summaries(spans, SummarySetting(subject.columns, far, bins, predicted, many, subject.label.kind))
     summaries.add(batch)
+    counted = [window_counts(summary, prediction.name) if summary.rows else None for summary in summaries.windows]
     roles: list[tuple[MonitoredColumn, Role]] = [(column, "feature") for column in subject.columns]
     profile = reference_profile(
         [*roles, (prediction, "prediction")],
         {**bins, prediction.name: predicted},
-        [window_counts(summary, prediction.name) for summary in summaries.windows if summary.rows],
+        judged_by_others(counted, batch, spans, bins),
         engine,
         match=settings.match,
         minimum_rows=settings.minimum_rows,
