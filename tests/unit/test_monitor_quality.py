@@ -20,6 +20,9 @@ from leverframe.domain.monitoring.label_quality import label_findings
 from leverframe.domain.monitoring.new_levels import new_by_window
 from leverframe.domain.monitoring.quality_shares import Share, ShareRule, at_least
 from leverframe.domain.monitoring.quality_traffic import release_findings
+from leverframe.domain.monitoring.quality_volume import volume_findings
+from leverframe.domain.monitoring.window_summary import WindowSpan
+from leverframe.domain.partition import Partition
 from leverframe.settings.monitor import MonitorSettings, PerformanceSettings, QualitySettings
 from tests.fakes.traffic import LIVE, ROWS, batch, day, levels, looked_at, numbers, profile, summed, unreadable
 
@@ -200,7 +203,22 @@ def test_a_day_that_never_has_traffic_is_only_shown() -> None:
     sundays = dict.fromkeys((6, 13, 20))
     found = only(looked_at(KNOWN, sundays, 20))
     assert found.severity is Severity.INFO
-    assert "No such weekday had any" in found.what
+    assert "No window of that weekday or hour had any" in found.what
+    young = only(looked_at(KNOWN, dict.fromkeys((0, 1, 2, 3, 4, 5, 6, 13)), 13, QUIET))  # it began after last Sunday
+    assert young.severity is Severity.CRITICAL
+
+
+def test_an_hour_that_never_has_traffic_is_only_shown() -> None:
+    """The nights of an office, of which a day has many; an hour in which there was some yesterday is critical."""
+    hours = [WindowSpan.of(Partition.of("2026-03-02T00").plus(number), "UTC") for number in range(30)]
+    hourly = MonitorSettings(window="hour", minimum_rows=1)
+
+    def found(empty: set[int]) -> Finding:
+        given = [batch(span, 100, number) for number, span in enumerate(hours) if number not in empty]
+        return only(volume_findings(KNOWN[0], summed(hours, given, KNOWN[1]), hourly, 1e-6))
+
+    assert found({3, 4, 5, 27, 28, 29}).severity is Severity.INFO
+    assert found({29}).severity is Severity.CRITICAL
 
 
 def test_repeated_rows_lookups_and_old_features_are_named() -> None:

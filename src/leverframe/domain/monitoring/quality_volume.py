@@ -21,6 +21,7 @@ from leverframe.settings.monitor import MonitorSettings
 
 _LEAST = 1.5  # a factor below it is never odd
 _MUCH = 10
+_ENOUGH = {"day": 2, "hour": 1}  # empty windows of the same weekday or hour from which another is usual
 _LIVE = 6  # earlier windows, of the same weekday or any, from which they are asked
 _FAR = 7.4  # median deviations: five standard deviations of normal logarithms
 _WHERE = "look at the server, its clients and the job that ships the log"
@@ -67,16 +68,18 @@ def expected_rows(
 
 
 def _empty(windows: Sequence[WindowSummary], settings: MonitorSettings) -> Finding:
-    """Return the finding of a newest window without a row; where that weekday never has any, it is only shown."""
+    """Return the finding of a newest window without a row; where that weekday or hour never has any, it is shown."""
     newest = windows[-1]
     since = newest
     for window in reversed(windows[:-1]):
         if window.rows:
             break
         since = window
-    same = [each for each in windows[:-1] if _weekday(each) == _weekday(newest)]
-    usual = settings.window == "day" and len(same) > 1 and not any(each.rows for each in same)
+    begun = next((number for number, window in enumerate(windows) if window.rows), len(windows))
+    same = [each for each in windows[begun:-1] if _season(each, settings) == _season(newest, settings)]
+    usual = len(same) >= _ENOUGH.get(settings.window, len(windows)) and not any(each.rows for each in same)
     last = max((each.last for each in windows if each.last is not None), default=None)
+    never = " No window of that weekday or hour had any." if usual else ""
     ago = "" if last is None else f"; the last row before is of {_moment(last)}"
     return Finding(
         Kind.VOLUME,
@@ -84,7 +87,7 @@ def _empty(windows: Sequence[WindowSummary], settings: MonitorSettings) -> Findi
         Severity.INFO if usual else Severity.CRITICAL,
         newest.span.name,
         since.span.name,
-        f"{newest.span.name} is empty: no row was logged{ago}.{' No such weekday had any.' if usual else ''}",
+        f"{newest.span.name} is empty: no row was logged{ago}.{never}",
         "nothing, if that is usual" if usual else _WHERE,
     )
 
@@ -120,7 +123,7 @@ def _history(
 ) -> tuple[list[Value], bool]:
     """Return the rows of windows to compare one with, and whether they are live ones."""
     earlier = [each for each in windows if each.span.end <= window.span.start and each.rows]
-    same = [each for each in earlier if settings.window == "day" and _weekday(each) == _weekday(window)]
+    same = [each for each in earlier if _season(each, settings) == _season(window, settings)]
     chosen = same if len(same) >= _LIVE else earlier
     if len(chosen) >= _LIVE:
         return _without_outliers([_value(each.rows) for each in chosen]), True
@@ -152,8 +155,10 @@ def _value(rows: int) -> Value:
     return Value(float(rows), math.sqrt(rows))
 
 
-def _weekday(window: WindowSummary) -> int:
-    return window.span.start.weekday()
+def _season(window: WindowSummary, settings: MonitorSettings) -> int:
+    """Return the weekday of a day, or the hour of an hour; 0 for longer windows."""
+    start = window.span.start
+    return {"day": start.weekday(), "hour": start.hour}.get(settings.window, 0)
 
 
 def _moment(microseconds: int) -> str:
