@@ -349,9 +349,16 @@ def test_a_flood_of_refused_requests_is_a_few_lines(tmp_path: Path) -> None:
 def test_a_number_that_is_none_is_null_in_the_log(tmp_path: Path) -> None:
     """NaN and infinite values, also of predictions for several classes: other readers take no such words."""
     log = InferenceLog(LogSettings(str(tmp_path)))
-    log.put({"a": np.array([1.0, np.nan, np.inf]), "b": np.array([[0.5, np.nan]]), "c": np.array(["x", None], object)})
+    record = {
+        "a": np.array([1.0, np.nan, np.inf]), "b": np.array([[0.5, np.nan]]), "c": np.array(["x", None], object),
+        "d": np.ma.masked_array([1, 2], mask=[True, False]), "e": np.arange(6.0)[::2],
+    }  # fmt: skip
+    plain = {"a": [1.0, None, None], "b": [[0.5, None]], "c": ["x", None], "d": [None, 2], "e": [0.0, 2.0, 4.0]}
+    log.put(record)
+    log.put({**record, "f": [2**70]})  # beyond what the quick writer knows
+    log.put({**record, "f": ["\ud800"]})
     log.close()
-    assert _closed(tmp_path) == [{"a": [1.0, None, None], "b": [[0.5, None]], "c": ["x", None]}]
+    assert _closed(tmp_path) == [plain, {**plain, "f": [2**70]}, {**plain, "f": ["\ud800"]}]
 
 
 def test_a_share_is_chosen_by_the_request(tmp_path: Path) -> None:
