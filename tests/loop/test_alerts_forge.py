@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def test_an_alert_from_its_opening_to_its_end(place: Place) -> None:
     assert place.writes() == writes
     place.run(4)
     assert issue.comments == []
+    with urllib.request.urlopen(f"{place.server.address}/{NAME}/issues/1") as page:  # noqa: S310 - the loopback
+        assert "[shop/local] missing values: amount" in page.read().decode()
     place.run(7)
     assert (issue.state, issue.reason) == ("closed", "completed")
     place.run(9)
@@ -198,6 +201,19 @@ def test_somebody_who_cannot_be_assigned_any_more_is_left_out(place: Place) -> N
         GithubIssues(place.server.address, NAME, "of-a-reader").opened("Title", "text", (LABEL,), ())
     with pytest.raises(LeverframeError, match="GitHub refused to change issue"):
         issues.edited(made.number, Edit("x" * 70_000))
+
+
+def test_a_comment_that_was_made_before_a_bad_gateway_stands_once(place: Place) -> None:
+    """The client asked again, so there are two: the first stays, and so do those of people."""
+    issues = GithubIssues(place.server.address, NAME, SECRET)
+    number = issues.opened("Title", "text", (LABEL,), ()).number
+    place.forge.say(place.forge.issues[number], "ann", "I look at it.")
+    place.server.faults.append(Fault("POST", "/comments$", 502, late=True))
+    issues.comment(number, "<!-- marker 1 -->\nstill there")
+    issues.comment(number, "<!-- marker 2 -->\nstill there")
+    bodies = [comment.body for comment in place.forge.issues[number].comments]
+    assert bodies == ["I look at it.", "<!-- marker 1 -->\nstill there", "<!-- marker 2 -->\nstill there"]
+    assert issues.comments(number) == bodies
 
 
 def test_more_than_a_page_of_issues(place: Place) -> None:

@@ -354,6 +354,17 @@ def test_what_the_forge_refuses_of_one_alert_does_not_stop_others() -> None:
         execute(plan.steps, AlertExecutor(issues, [], LABEL, MemoryHooks()), Progress(lambda: 0.0))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"owners": ["<b>"]}, {"owners": ["a b"]}, {"labels": ["a,b"]}, {"labels": []}, {"labels": ["x" * 51]},
+     {"dashboard": "javascript:alert(1)"}, {"dashboard": "https://x/> [a"}, {"webhooks": [{"url": "https://x/"}]}],
+)  # fmt: skip
+def test_settings_that_no_issue_could_take_are_refused(wrong: dict[str, object]) -> None:
+    """They stand in issues as they are, or name the variable that holds a secret."""
+    with pytest.raises(ValueError, match="|".join(wrong) + "|label"):
+        AlertSettings.model_validate(wrong)
+
+
 KEYS = [(Kind.DRIFT, "a"), (Kind.DRIFT, "b"), (MISSING, "a"), (Kind.TABLE, "visits")]
 SEVERITIES = st.sampled_from([WARNING, CRITICAL, INFO])
 FOUND = st.dictionaries(st.sampled_from(KEYS), SEVERITIES)

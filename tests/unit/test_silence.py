@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from leverframe import wiring
 from leverframe.application.silence import silence_of_monitor
 from leverframe.domain.monitoring.silence import BRANCH, silence
+from leverframe.domain.plan_engine import StepResult
+from leverframe.domain.release.deploy import Deployed
 from leverframe.domain.review.report.assemble import assembled
 from leverframe.domain.review.report.card_markdown import render
 from leverframe.errors import RepositoryError
@@ -92,3 +95,10 @@ def test_the_card_says_it_before_other_notes_and_fails_for_nothing() -> None:
     assert card.verdict == plain.verdict
     page = render(card)
     assert "no result of the monitor of `@all <b>` is known here" in page
+
+
+def test_what_deploys_says_it_last() -> None:
+    """Whether it did anything or not."""
+    quiet = Deployed("shop", "production", None, None, notes=("the monitor is silent",))
+    busy = replace(quiet, steps=(StepResult("switch", 0.1),))
+    assert quiet.lines()[-1] == busy.lines()[-1] == "the monitor is silent"

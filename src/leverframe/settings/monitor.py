@@ -11,6 +11,8 @@ from leverframe.documents import Document
 Format = Literal["auto", "leverframe", "parquet", "csv", "jsonl"]
 Window = Literal["hour", "day", "week", "month"]
 Kind = Literal["numeric", "discrete", "categorical", "boolean", "text", "ignore"]
+Owner = Annotated[str, Field(pattern=r"^@?[A-Za-z0-9][A-Za-z0-9_-]{0,99}(/[A-Za-z0-9._-]{1,100})?$")]
+LabelName = Annotated[str, Field(pattern=r"^[^,\n]{1,50}$")]  # a comma separates labels where they are looked up
 VariableName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 
 
@@ -155,14 +157,14 @@ class AlertSettings(Document):
     """Who is told of findings, and how often."""
 
     issues: bool = Field(default=True, description="one GitHub issue an alert, where there is a token")
-    owners: list[str] = Field(
+    owners: list[Owner] = Field(
         default_factory=list,
         description="logins to assign, and teams as org/team to mention; by default those of CODEOWNERS for the case",
     )
-    labels: list[str] = Field(
+    labels: list[LabelName] = Field(
         default_factory=lambda: ["leverframe-alert"], description="labels of the issues; by the first they are found"
     )
-    dashboard: str | None = Field(
+    dashboard: Annotated[str, Field(pattern=r"^https?://[^\s<>]+$")] | None = Field(
         default=None, description="address of the published dashboard, for links; by default the summary on the branch"
     )
     resolve_after: Annotated[int, Field(ge=1)] = Field(
