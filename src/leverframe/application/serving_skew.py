@@ -91,12 +91,12 @@ def _asked(workspace: Workspace, bundle: OpenBundle, logged: Sequence[LookedUp])
     skipped: Counter[str] = Counter()
     asked = []
     for request in logged:
-        moments = _moments(request)
+        timestamps = _timestamps(request)
         if request.bundle != bundle.digest or bundle.spec != workspace.plan.spec:
             skipped["were served by another bundle than that of the workspace"] += 1
-        elif moments is None:
+        elif timestamps is None:
             skipped["lack what the log may not hold, or do not fit the schema"] += 1
-        elif min(moments) < first or max(moments) > last:
+        elif min(timestamps) < first or max(timestamps) > last:
             skipped[
                 f"ask for a time that the data of the workspace, which end at {last.isoformat()}, do not cover"
             ] += 1
@@ -105,7 +105,7 @@ def _asked(workspace: Workspace, bundle: OpenBundle, logged: Sequence[LookedUp])
     return asked, skipped
 
 
-def _moments(request: LookedUp) -> list[datetime] | None:
+def _timestamps(request: LookedUp) -> list[datetime] | None:
     """Return the timestamps that the rows of a request ask for; None where one is no timestamp."""
     try:
         texts = request.columns.get(AS_OF, [None] * request.rows)
@@ -116,8 +116,8 @@ def _moments(request: LookedUp) -> list[datetime] | None:
 
 def _recomputed(workspace: Workspace, bundle: OpenBundle, asked: Sequence[LookedUp]) -> Iterator[Recomputed]:
     """Yield the requests with the features that a snapshot of today's data gives for their timestamps."""
-    moments = {request.id: _moments(request) or [] for request in asked}
-    every = [moment for each in moments.values() for moment in each]
+    timestamps = {request.id: _timestamps(request) or [] for request in asked}
+    every = [timestamp_of_row for each in timestamps.values() for timestamp_of_row in each]
     with TemporaryDirectory(prefix="leverframe-skew-") as folder:
         path = Path(folder, "snapshot.bin")
         write(path, *described(workspace, Span(min(every), max(every))))
@@ -127,7 +127,7 @@ def _recomputed(workspace: Workspace, bundle: OpenBundle, asked: Sequence[Looked
                 fields = _fields(bundle, requests)
                 if fields is None:
                     continue
-                at = np.array([microseconds_of(each) for one in requests for each in moments[one.id]], np.int64)
+                at = np.array([microseconds_of(each) for one in requests for each in timestamps[one.id]], np.int64)
                 made = vectors(workspace.plan, store, Requests(fields, at))
                 yield Recomputed(requests, as_inputs(made, bundle.features))
         finally:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.log_lines import chunks, openable
 from leverframe.adapters.duckdb.log_records import objects, valid
-from leverframe.adapters.duckdb.log_tables import csv_source, described, level, moment, parquet_source, rejected
+from leverframe.adapters.duckdb.log_tables import csv_source, described, level, microseconds, parquet_source, rejected
 from leverframe.adapters.duckdb.request_batches import Tally, format_of, key
 from leverframe.adapters.duckdb.sql import column, text
 from leverframe.domain.features.online import microseconds_of
@@ -109,7 +109,7 @@ class Labels:
             key([level(name, held) for name in settings.on]),
             f"{self._label(level(settings.label, held))} AS label",
             f"{level(settings.label, held)} IS NULL AS empty",
-            f"{moment(known, held, loose=True) if known is not None and known in held else 'NULL::BIGINT'} AS known",
+            f"{microseconds(known, held, loose=True) if known is not None and known in held else 'NULL::BIGINT'} AS known",
         ]
         (first,) = connection.execute("SELECT coalesce(max(place) + 1, 0) FROM arrived").fetchall()[0]
         connection.execute(

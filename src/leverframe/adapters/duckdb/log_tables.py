@@ -41,7 +41,7 @@ def flat(query: LogQuery, held: Mapping[str, str], source: str, *, loose: bool) 
     names = query.names
     since, _ = query.bounds
     shown = [
-        f"{moment(names.time, held, loose=loose)} AS us",
+        f"{microseconds(names.time, held, loose=loose)} AS us",
         "0::BIGINT AS i",
         text("".join("1" if each.name in held else "0" for each in query.columns)) + " AS present",
         f"left({level(names.release, held)}, 100) AS release",
@@ -130,7 +130,7 @@ def asked(query: LogQuery) -> set[str]:
     return {str(each) for each in roles} | predictions | {each.name for each in query.columns}
 
 
-def moment(name: str, held: Mapping[str, str], *, loose: bool) -> str:
+def microseconds(name: str, held: Mapping[str, str], *, loose: bool) -> str:
     """Return SQL of a time in microseconds: timestamps, texts in ISO 8601, or seconds to nanoseconds since 1970."""
     value, dtype = column(name), held[name]
     if dtype.startswith(("TIMESTAMP", "DATE")):

@@ -105,9 +105,9 @@ def key(values: Sequence[str]) -> str:
     """Return SQL of a hash of texts, 0 where one is missing; 5 is the same as 5.0, a timestamp the same in any zone."""
     made = []
     for value in values:
-        moment = f"regexp_matches({value}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]')"
+        is_timestamp = f"regexp_matches({value}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]')"
         plain = f"regexp_replace({value}, '[.]0+$', '')"
-        made.append(f"CASE WHEN {moment} THEN coalesce({timestamp(value)}::VARCHAR, {value}) ELSE {plain} END")
+        made.append(f"CASE WHEN {is_timestamp} THEN coalesce({timestamp(value)}::VARCHAR, {value}) ELSE {plain} END")
     lacking = " OR ".join(f"{value} IS NULL" for value in values) or "true"
     return f"CASE WHEN {lacking} THEN 0::UBIGINT ELSE greatest(hash({', '.join(made)}), 1::UBIGINT) END AS key"
 
