@@ -105,11 +105,12 @@ class Labels:
     def _insert(self, connection: duckdb.DuckDBPyConnection, source: str, held: dict[str, str]) -> None:
         settings = self._settings
         known = settings.known_at
+        time = microseconds(known, held, loose=True) if known is not None and known in held else "NULL::BIGINT"
         shown = [
             key([level(name, held) for name in settings.on]),
             f"{self._label(level(settings.label, held))} AS label",
             f"{level(settings.label, held)} IS NULL AS empty",
-            f"{microseconds(known, held, loose=True) if known is not None and known in held else 'NULL::BIGINT'} AS known",
+            f"{time} AS known",
         ]
         (first,) = connection.execute("SELECT coalesce(max(place) + 1, 0) FROM arrived").fetchall()[0]
         connection.execute(
