@@ -30,7 +30,8 @@ class DriftWorld:
 
     ``noise`` is the standard deviation of the effect of a day, ``memory`` its correlation with that of the day
     before, ``week`` by how much weekends differ, ``tails`` the degrees of freedom of the effect (0: normal).
-    ``heavy`` rows are Student's t. A live day has ``volume`` times the rows.
+    ``heavy`` rows are Student's t. A live day has ``volume`` times the rows. In the last week two columns are moved by
+    ``moves`` standard deviations.
     """
 
     name: str
@@ -43,6 +44,7 @@ class DriftWorld:
     tails: int = 0
     heavy: bool = False
     volume: float = 1.0
+    moves: float = 0.2
 
     @property
     def numeric(self) -> int:
@@ -80,6 +82,7 @@ OTHERS = (
     replace(BASE, name="a tenth of the volume", volume=0.1),
     replace(BASE, name="500 rows a day", rows=500),
     replace(BASE, name="50,000 rows a day", rows=50_000),
+    replace(BASE, name="two columns move by 0.1 sd", moves=0.1),
 )
 WORLDS = (
     *(replace(BASE, reference=days) for days in (7, 14, 20, 30, 60)),
@@ -88,8 +91,8 @@ WORLDS = (
 )
 
 
-def drawn(world: DriftWorld, draw: np.random.Generator, by: float = 0.2) -> Drawn:
-    """Return a trial; in its last week two columns are moved ``by`` standard deviations."""
+def drawn(world: DriftWorld, draw: np.random.Generator) -> Drawn:
+    """Return a trial."""
     parts = (0, world.reference), (_APART, MONTH), (0, WEEK)
     days = sum(skipped + kept for skipped, kept in parts)
     effect, rows, at = _effects(world, days, draw), _sizes(world, days, draw), 0
@@ -98,7 +101,7 @@ def drawn(world: DriftWorld, draw: np.random.Generator, by: float = 0.2) -> Draw
         at += skipped
         found.append((effect[at : at + kept], rows[at : at + kept], at))
         at += kept
-    found[2][0][:, world.moved] += by
+    found[2][0][:, world.moved] += world.moves
     one, two, three = zip(*found, strict=True)
     return Drawn(one, two, three)
 
