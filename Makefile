@@ -36,7 +36,7 @@ test-deep: test ## run make test with ten times as many random examples; nightly
 CHECKS := mypy imports workflows ruff docstrings dvc.yaml actions pictures
 
 check: $(READY) ## linters, types, imports, docstrings, derived files
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(CHECKS:%=check-%)
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS:%=check-%)
 
 check-%:
 	@echo "== $*"
