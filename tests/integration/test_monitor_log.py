@@ -35,6 +35,7 @@ from leverframe.settings.monitor import LabelSettings, RequestColumns
 from tests.fakes.request_log import COLUMNS, DAY, MODEL, QUERY, files_of, line, microseconds, read, rows_of, written
 
 NAME = "dt=2026-01-02/100000-1-0001.jsonl"
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
 SPANS = [WindowSpan.of(Partition.of("2026-01-01").plus(days), "UTC") for days in range(3)]
 
 
@@ -442,7 +443,7 @@ LABELS = LabelSettings(path="labels", on=["id", "row"], known_at="known")
 def joined(folder: Path, labels: LabelSettings = LABELS, query: LogQuery = QUERY) -> Labels:
     """Return labels of a folder joined to its log."""
     keyed = replace(query, columns=(), keys=tuple(labels.on))
-    return Labels(files_of(folder / "labels"), labels, Requests(files_of(folder / "log"), keyed), keyed, SPANS)
+    return Labels(files_of(folder / "labels"), labels, Requests(files_of(folder / "log"), keyed), keyed, SPANS, FAR)
 
 
 def test_labels_find_their_rows(tmp_path: Path) -> None:
@@ -557,7 +558,7 @@ def test_a_log_may_be_a_folder_a_pattern_a_file_or_an_address(tmp_path: Path, bu
     near = ["dt=2026-01-01/1.jsonl", "dt=2026-01-02/1.jsonl"]
 
     def names(source: str, since: datetime | None = None, until: datetime | None = None) -> list[str]:
-        with log_files(source, tmp_path, RemoteFiles, since, until) as files:
+        with log_files(source, tmp_path, RemoteFiles, (since, until)) as files:
             assert all(file.path.is_file() for file in files)
             kept = [file.path for file in files]
             found = [file.name for file in files]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from leverframe.documents import loaded, plain
+from leverframe.documents import parsed, plain
 from leverframe.domain.monitoring.alerts.alert_executor import Edit
 from leverframe.domain.monitoring.alerts.alert_record import Issue
 from leverframe.files import write_json
@@ -20,11 +20,14 @@ class _Kept:
 
 
 class AlertFile:
-    """The ``Issues`` port on one JSON file; whoever uses it holds the lock of its folder."""
+    """The ``Issues`` port on one JSON file; whoever uses it holds the lock of its folder.
+
+    A file that cannot be read is put aside, and ``note`` says where; it is empty otherwise.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._kept = loaded(_Kept, path.read_bytes(), name=str(path)) if path.is_file() else _Kept()
+        self._kept, self.note = _read(path)
 
     def listed(self, label: str) -> list[Issue]:
         """Return every alert; all of them are ours, whatever the label."""
@@ -62,3 +65,14 @@ class AlertFile:
     def _write(self, kept: _Kept) -> None:
         write_json(self._path, plain(kept))
         self._kept = kept
+
+
+def _read(path: Path) -> tuple[_Kept, str]:
+    if not path.is_file():
+        return _Kept(), ""
+    try:
+        return parsed(_Kept, path.read_bytes()), ""
+    except ValueError:
+        aside = path.with_name(f"{path.name}.damaged")
+        path.replace(aside)
+        return _Kept(), f"{path.name} cannot be read and is now {aside.name}: alerts are sent anew"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import queue
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,7 +15,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 _RETRIES = 3
-_TIMEOUT = 10.0  # seconds an attempt
+_TIMEOUT = 10.0  # seconds to connect, and between two bytes
+_TIMES = 2  # as many of them an attempt may take as a whole
 _LONGEST = 30.0  # seconds between two attempts, whatever the receiver asks for
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _AGAIN = frozenset({429, 500, 502, 503, 504})
@@ -43,12 +46,23 @@ class Webhook:
             return wrong
         failed = ""
         for attempt in range(_RETRIES + 1):
-            failed, wait = self._attempt(address, content, signed)
+            failed, wait = self._in_time(address, content, signed)
             if wait is None:
                 return failed
             if attempt < _RETRIES:
                 self.sleep(min(max(wait, 2.0**attempt), _LONGEST))
         return f"{failed}, {_RETRIES + 1} times"
+
+    def _in_time(self, address: str, content: bytes, signed: Signed) -> tuple[str, float | None]:
+        """Return the outcome of an attempt that ends in time: a receiver that drips its answer holds up nothing."""
+        outcome: queue.SimpleQueue[tuple[str, float | None]] = queue.SimpleQueue()
+        threading.Thread(
+            target=lambda: outcome.put(self._attempt(address, content, signed)), name="webhook", daemon=True
+        ).start()
+        try:
+            return outcome.get(timeout=_TIMES * self.timeout)
+        except queue.Empty:
+            return "it did not answer in time", None  # again it would take as long
 
     def _attempt(self, address: str, content: bytes, signed: Signed) -> tuple[str, float | None]:
         """Return what failed, and after how many seconds another attempt may succeed; None where none will."""
@@ -93,10 +107,10 @@ def _wrong(address: str) -> str:
 
 def _seconds(header: str, now: float) -> float:
     """Return the seconds that a ``Retry-After`` asks for, given as a number or as a date; 0 for anything else."""
-    if header.strip().isdigit():
-        return float(header)
     try:
+        if header.strip().isdecimal():
+            return float(header)
         at = parsedate_to_datetime(header)
-    except ValueError:
+        return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError):
         return 0.0
-    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)

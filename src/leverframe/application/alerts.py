@@ -72,7 +72,8 @@ def _issues(settings: AlertSettings, folder: Path) -> tuple[Issues, list[str]]:
 
         return GithubIssues(runner.api(), runner.repository(), runner.token()), []
     where = f"alerts are kept in {FILE} alone: GITHUB_REPOSITORY and GITHUB_TOKEN tell no forge to open issues on"
-    return AlertFile(folder / FILE), [where] if settings.issues else []
+    kept = AlertFile(folder / FILE)
+    return kept, [note for note in (where if settings.issues else "", kept.note) if note]
 
 
 def _around(workspace: Workspace, monitored: Monitored, issues: Issues) -> tuple[Around, list[str]]:

@@ -14,7 +14,13 @@ from leverframe.domain.monitoring.log_names import day_of, is_closed, matches, m
 from leverframe.domain.monitoring.log_query import LogFile
 from leverframe.errors import SourceError
 
+Within = tuple[datetime | None, datetime | None]  # without an end where it is None
 LIMIT = 20_000_000_000  # bytes that are fetched at most
+NO_LOG = (
+    "there is no log",
+    "set `monitor.log` to the folder that the server writes to, or start the server that writes it",
+)
+NO_LABELS = "there are no labels", "set `monitor.labels.path` to the files with labels, or remove `monitor.labels`"
 
 
 class Remote(Protocol):
@@ -32,24 +38,24 @@ def log_files(
     source: str,
     root: Path,
     remote: Callable[[str], Remote],
-    since: datetime | None = None,
-    until: datetime | None = None,
+    within: Within = (None, None),
     limit: int = LIMIT,
+    nothing: tuple[str, str] = NO_LOG,
 ) -> Iterator[list[LogFile]]:
-    """Yield the files of ``source`` that may hold rows in ``[since, until)``, in order of their names.
+    """Yield the files of ``source`` that may hold rows from the first time of ``within`` to before the second.
 
     ``source`` is a file, a folder or a pattern, relative to ``root``, or an address whose files are fetched into a
-    folder that is gone afterwards. Raises ``SourceError`` where there is nothing, and
-    for more than ``limit`` bytes to fetch.
+    folder that is gone afterwards. Raises ``SourceError`` where there is nothing, which
+    ``nothing`` tells of, and for more than ``limit`` bytes to fetch.
     """
     source = source.removeprefix("file://")
     base, pattern = split_pattern(source)
 
     def wanted(name: str) -> bool:
-        return is_closed(name) and matches(name, pattern) and may_hold(name, since, until)
+        return is_closed(name) and matches(name, pattern) and may_hold(name, *within)
 
     if "://" not in source:
-        yield _local(root / base, source, wanted)
+        yield _local(root / base, source, wanted, nothing)
         return
     files = remote(base)
     sizes = {name: size for name, size in sorted(files.sizes().items()) if wanted(name)}
@@ -64,12 +70,12 @@ def log_files(
         yield [LogFile(Path(folder, name), name, day_of(name)) for name in kept]
 
 
-def _local(base: Path, source: str, wanted: Callable[[str], bool]) -> list[LogFile]:
+def _local(base: Path, source: str, wanted: Callable[[str], bool], nothing: tuple[str, str]) -> list[LogFile]:
     if not base.exists():
         raise SourceError(
-            f"there is no log at {source}",
+            f"{nothing[0]} at {source}",
             why="neither a file nor a folder is there",
-            next="set `monitor.log` to the folder that the server writes to, or start the server that writes it",
+            next=nothing[1],
         )
     if not base.is_dir():
         return [LogFile(base, base.name, day_of(base.as_posix()))]

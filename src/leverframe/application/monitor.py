@@ -16,7 +16,7 @@ from leverframe.adapters.duckdb.labels import Labels
 from leverframe.adapters.duckdb.requests import Requests
 from leverframe.adapters.dvc import RemoteFiles
 from leverframe.application.alerts import alert
-from leverframe.application.log_files import log_files
+from leverframe.application.log_files import NO_LABELS, log_files
 from leverframe.application.monitor_results import DASHBOARD, Results
 from leverframe.application.monitor_state import KeptState
 from leverframe.application.reference import reference
@@ -39,9 +39,11 @@ from leverframe.domain.monitoring.upstream_tables import lineage, upstream_table
 from leverframe.domain.monitoring.window_summary import WindowSpan
 from leverframe.domain.partition import Partition
 from leverframe.domain.release.ledger import versions
-from leverframe.errors import LeverframeError, SettingsError, nearest
+from leverframe.errors import LeverframeError, RequestError, SettingsError, nearest
 from leverframe.files import private_folder
 from leverframe.settings.monitor import LabelSettings, MonitorSettings
+
+_YEARS = (1900, 9000)
 
 Tell = Callable[[str], None]
 
@@ -67,7 +69,7 @@ def monitor(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple
     ``PublishError`` where the forge refuses alerts or results, once everything is written here.
     """
     settings = _settings(workspace, asked)
-    now = datetime.now(UTC) if asked.as_of is None else timestamp(asked.as_of)
+    now = _now(asked)
     results, engine = Results(_folder(workspace, asked)), engine_of(settings.engine)
     state = KeptState(workspace, _environment(workspace, asked), results.folder)
     with results.lock():
@@ -94,13 +96,13 @@ def _observed(
     query = _query(run, known, settings)
     with ExitStack() as stack:
         files = stack.enter_context(
-            log_files(_log(workspace, asked), workspace.root, RemoteFiles, query.since, run.clock)
+            log_files(_log(workspace, asked), workspace.root, RemoteFiles, (query.since, run.clock))
         )
         labels = None
         if settings.labels is not None:
-            late = stack.enter_context(log_files(settings.labels.path, workspace.root, RemoteFiles))
+            late = stack.enter_context(log_files(settings.labels.path, workspace.root, RemoteFiles, nothing=NO_LABELS))
             keys = replace(query, columns=())  # a second look at the log, for what labels are joined on
-            labels = Labels(late, settings.labels, Requests(files, keys), keys, run.spans)
+            labels = Labels(late, settings.labels, Requests(files, keys), keys, run.spans, run.now)
         upstream = _upstream(workspace, run, files)
         classifier = None
         if is_due(settings, known.timezone, before.at if before else "", run.now):
@@ -157,6 +159,20 @@ def _settings(workspace: Workspace, asked: Asked) -> MonitorSettings:
         known = settings.labels or LabelSettings(path=asked.labels)
         settings = settings.model_copy(update={"labels": known.model_copy(update={"path": asked.labels})})
     return settings
+
+
+def _now(asked: Asked) -> datetime:
+    """Return as of when to look; raises ``RequestError`` for a time around which there is no calendar."""
+    if asked.as_of is None:
+        return datetime.now(UTC)
+    now = timestamp(asked.as_of)
+    if not _YEARS[0] <= now.year <= _YEARS[1]:
+        raise RequestError(
+            f"`--as-of {asked.as_of}` is no time that a log could be of",
+            why=f"its year is not between {_YEARS[0]} and {_YEARS[1]}",
+            next="name the time whose windows before it you want to see, such as 2026-11-02T06:00Z",
+        )
+    return now
 
 
 def _environment(workspace: Workspace, asked: Asked) -> str:

@@ -6,6 +6,7 @@ import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from leverframe.documents import parsed, plain
@@ -50,7 +51,9 @@ class Results:
     def previous(self) -> Monitored | None:
         """Return what the run before found; None where there was none, or one of another version of Leverframe."""
         try:
-            return parsed(Monitored, self._text(RESULT))
+            found = parsed(Monitored, self._text(RESULT))
+            datetime.fromisoformat(found.at)
+            return found
         except ValueError:
             return None
 

@@ -56,7 +56,7 @@ def reference(workspace: Workspace, engine: Engine, earlier: str, tell: Tell) ->
         known = parsed(Reference, earlier)
     except ValueError:
         known = None
-    if known is not None and known.version == VERSION and known.made_of == wanted:
+    if known is not None and known.version == VERSION and known.made_of == wanted and known.consistent:
         return known
     tell("the reference is made of the rows that the model did not learn from")
     rows = _rows(workspace, tell)

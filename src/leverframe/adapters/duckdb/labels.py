@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import duckdb
 import numpy as np
@@ -29,13 +30,17 @@ _HOUR = 3.6e9  # microseconds
 
 
 class Labels:
-    """The labels in ``files`` and the requests of ``log``, whose batches must have the key of ``settings.on``."""
+    """The labels in ``files`` and the requests of ``log``, whose batches must have the key of ``settings.on``.
+
+    What became known after ``now`` does not count: a run as of an earlier time sees what that run would have seen.
+    """
 
     def __init__(
         self, files: Sequence[LogFile], settings: LabelSettings, log: RequestLog, query: LogQuery,
-        spans: Sequence[WindowSpan],
+        spans: Sequence[WindowSpan], now: datetime,
     ) -> None:  # fmt: skip
         self._files, self._settings, self._log, self._query, self._spans = files, settings, log, query, spans
+        self._now = microseconds_of(now)
         self._tally = Tally()
         self._counts: Counter[str] = Counter()
 
@@ -132,7 +137,7 @@ class Labels:
         query = self._query
         if query.label == "regression":
             return f"CASE WHEN isfinite(TRY_CAST({value} AS DOUBLE)) THEN TRY_CAST({value} AS DOUBLE) END"
-        plain = f"regexp_replace({value}, '[.]0+$', '')"
+        plain = f"regexp_replace({value}, '^(-?[0-9]+)[.]0+$', '\\1')"
         if query.label == "multiclass":
             branches = " ".join(f"WHEN {text(each)} THEN {place}" for place, each in enumerate(query.classes))
             return f"(CASE {plain} {branches} END)::DOUBLE"
@@ -141,7 +146,10 @@ class Labels:
         )
 
     def _settle(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Keep one label a key: the one that was known last, of several the one that stands last."""
+        """Keep one label a key: the one that was known last by now, of several the one that stands last."""
+        (later,) = connection.execute(f"SELECT count(*) FROM arrived WHERE known > {self._now}").fetchall()[0]
+        self._counts["later"] = later
+        connection.execute(f"DELETE FROM arrived WHERE known > {self._now}")
         connection.execute(
             "CREATE TABLE labels AS SELECT key, arg_max(label, (coalesce(known, -9e18::BIGINT), place)) AS label, "
             "arg_max(coalesce(known, -9e18::BIGINT), (coalesce(known, -9e18::BIGINT), place)) AS known, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -68,7 +69,7 @@ def _blocks(file: LogFile, tally: Tally) -> Iterator[bytes]:
                 if len(rest) > LONGEST:
                     tally.malformed[file.name] += 1
                     rest, skipping = b"", True
-    except (OSError, EOFError) as error:  # a damaged archive is one, too
+    except (OSError, EOFError, zlib.error) as error:  # of a damaged archive, too
         tally.unreadable[file.name] = (getattr(error, "strerror", None) or str(error)).lower()
     if rest:
         yield rest + b"\n"

@@ -106,7 +106,7 @@ def key(values: Sequence[str]) -> str:
     made = []
     for value in values:
         is_timestamp = f"regexp_matches({value}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]')"
-        plain = f"regexp_replace({value}, '[.]0+$', '')"
+        plain = f"regexp_replace({value}, '^(-?[0-9]+)[.]0+$', '\\1')"
         made.append(f"CASE WHEN {is_timestamp} THEN coalesce({timestamp(value)}::VARCHAR, {value}) ELSE {plain} END")
     lacking = " OR ".join(f"{value} IS NULL" for value in values) or "true"
     return f"CASE WHEN {lacking} THEN 0::UBIGINT ELSE greatest(hash({', '.join(made)}), 1::UBIGINT) END AS key"

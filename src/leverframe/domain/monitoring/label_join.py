@@ -16,7 +16,8 @@ class LabelFacts:
     Of ``labels`` rows, ``strange`` have no label that the model knows, ``keyless`` lack a column to join on,
     ``repeated`` say again what another one said, and ``contradicting`` keys have different labels, of which the one
     that was known last counts. ``unmatched`` keys have no request in the windows that are looked at, ``untimed`` labels
-    no readable time. ``early`` rows have a label that was known before their prediction: clocks differ.
+    no readable time, ``later`` ones became known after the run. ``early`` rows have a label that was known
+    before their prediction: clocks differ.
     """
 
     files: int = 0
@@ -29,6 +30,7 @@ class LabelFacts:
     contradicting: int = 0
     unmatched: int = 0
     untimed: int = 0
+    later: int = 0
     early: int = 0
 
 

@@ -39,6 +39,11 @@ def _of_files(facts: LabelFacts, write: _Writer, floor: float) -> Iterator[Findi
         named = ", ".join(f"`{name}` ({why})" for name, why in list(facts.unreadable.items())[:_NAMED])
         words = f"{len(facts.unreadable):,} of {facts.files:,} files of labels cannot be read: {named}."
         yield write(Kind.LOG, "unreadable-labels", Severity.WARNING, words, "correct the files, or `monitor.labels`")
+    if facts.later:
+        words = f"{facts.later:,} labels became known after this run, and do not count."
+        yield write(
+            Kind.LOG, "later-labels", Severity.INFO, words, "nothing, if you look at the past; else set the clocks"
+        )
     told = {
         "are no records": sum(facts.malformed.values()),
         "have a label that the model does not know": facts.strange,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,17 @@ class Reference:
     def columns(self) -> tuple[MonitoredColumn, ...]:
         """The features that are looked at."""
         return tuple(column.column for column in self.profile.columns if column.role == "feature")
+
+    @property
+    def consistent(self) -> bool:
+        """Whether every figure is there for every window, and the time zone is one: a file may have been edited."""
+        many, of_labels = len(self.profile.windows), len(self.performance.windows)
+        columns = (
+            len(part) == many for each in self.profile.columns for part in (each.statistics, each.missing, each.new)
+        )
+        figures = (*self.performance.realised, *self.performance.estimates, *self.performance.gaps)
+        series = (len(part) == of_labels for each in figures for part in (each.values, each.errors))
+        return many > 0 and self.timezone in available_timezones() and all(columns) and all(series)
 
     def setting(self, now: datetime) -> SummarySetting:
         """Return how live traffic is summed up, so that it can be compared."""

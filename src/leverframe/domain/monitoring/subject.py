@@ -77,6 +77,12 @@ def features_of(table: Table, role: PredictionsRole, path: str) -> tuple[Feature
 
     Raises ``SettingsError`` where a pattern names no column.
     """
+    if "" in table.columns:
+        raise SettingsError(
+            f"{path} has a column without a name",
+            why="no log could be compared with it; pandas writes its index so",
+            next="write the file with `index=False`, or give the column a name",
+        )
     roles = {role.time, role.label or "", *(f"{role.score}{name}" for name in role.classes or ("",))}
     rest = [name for name in table.columns if name not in roles]
     chosen: list[str] = []
