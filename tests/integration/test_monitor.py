@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from leverframe.application.monitor import Asked, monitor, self_tested
 from leverframe.domain.monitoring.finding import DRIFT, Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped
-from leverframe.errors import MonitorBusyError, SourceError
+from leverframe.errors import MonitorBusyError, RequestError, SourceError
 from tests.integration.watched import (
     LIVE_DAYS,
     NOW,
@@ -351,6 +354,115 @@ def test_a_dry_run_writes_nothing(root: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     run(root, dry_run=True, as_of=(NOW - timedelta(days=2)).isoformat())
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_an_archive_with_any_wrong_byte_is_named_and_ends_nothing(root: Path) -> None:
+    """Whatever byte is wrong, the file is named or read, and every other day is judged."""
+    write_log(root, traffic())
+    write_labels(root, traffic().labels)
+    plain = root / f"log/dt={START + timedelta(days=49):%Y-%m-%d}/000000-1-0001.jsonl"
+    packed = gzip.compress(plain.read_bytes())
+    plain.unlink()
+    for number in range(12, len(packed), len(packed) // 12):
+        damaged = bytearray(packed)
+        damaged[number] ^= 0x55
+        plain.with_suffix(".jsonl.gz").write_bytes(bytes(damaged))
+        monitored = run(root, dry_run=True)
+        assert monitored.live.rows >= 2700
+        if monitored.live.rows < 3000:
+            assert "000000-1-0001.jsonl.gz" in named(monitored, Kind.LOG, "").what
+
+
+def test_ids_that_look_like_numbers_in_part_stay_apart(root: Path) -> None:
+    """`v2` and `v2.0` are two requests, each with its own label."""
+    found = traffic()
+    for day in found.days:
+        for record, other in zip(day[::2], day[1::2], strict=True):
+            label = found.labels.pop(other["id"])
+            other["id"] = f"{record['id']}.0"
+            found.labels[other["id"]] = label
+    write_log(root, found)
+    write_labels(root, found.labels)
+    assert loud(run(root)) == []
+
+
+def test_labels_of_after_the_run_do_not_count(root: Path) -> None:
+    """A look at the past sees what was known then, and says how many labels were not."""
+    found = traffic()
+    write_log(root, found)
+    days = {record["id"]: datetime.fromisoformat(record["at"]) for day in found.days for record in day}
+    rows = [f"{name},{label},{(days[name] + timedelta(days=4)).isoformat()}" for name, label in found.labels.items()]
+    (root / "labels.csv").write_text("id,label,known\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    write_settings(
+        root,
+        labels={"path": "labels.csv", "known_at": "known"},
+        performance={"label_delay_days": 5, "minimum_coverage": 0.8},
+    )
+    monitored = run(root)
+    auc = next(series for series in monitored.performance if series.metric == "auc")
+    assert [point.judged for point in auc.points] == [True] * 6 + [False] * 4
+    assert "became known after this run" in named(monitored, Kind.LOG, "later-labels").what
+    assert loud(monitored) == []
+
+
+def test_a_clock_that_is_wrong_explains_the_day_that_looks_empty(root: Path) -> None:
+    """The clock is the cause; that its day has no rows is what it causes."""
+    monitored = watched(root, lambda found: found.each(_late_clock, (9,)))
+    assert named(monitored, Kind.VOLUME, "").explained_by == named(monitored, Kind.LOG, "clock").key
+    assert isinstance(monitored.verdict, Failed)
+
+
+@pytest.mark.parametrize("name", ["profile.json", "monitor.json", "history.jsonl", "alerts.json"])
+@pytest.mark.parametrize("edit", ["garbage", "emptied", "other"])
+def test_results_that_somebody_edited_end_nothing(root: Path, name: str, edit: str) -> None:
+    """What an earlier run left is read with care: a file that makes no sense is made anew, or put aside."""
+    write_log(root, traffic())
+    write_labels(root, traffic().labels)
+    folder = next((root / ".leverframe/monitor").iterdir())
+    path = folder / name
+    text = path.read_text(encoding="utf-8") if path.is_file() else "{}"
+    edits = {
+        "garbage": "{{{",
+        "emptied": re.sub(r'"windows":\s*\[.*?\]', '"windows":[]', text, count=1, flags=re.DOTALL),
+        "other": text.replace('"UTC"', '"Mars/Olympus"').replace('"at": "', '"at": "yesterday'),
+    }
+    path.write_text(edits[edit], encoding="utf-8")
+    assert run(root, alerts=True).live.rows == 3000
+    assert run(root, alerts=True).live.rows == 3000
+
+
+@pytest.mark.parametrize("year", ["0001-01-01T00:00Z", "9999-12-31T23:59Z"])
+def test_a_time_without_a_calendar_around_it_is_refused(root: Path, year: str) -> None:
+    """The error says which years there are."""
+    with pytest.raises(RequestError, match="as-of"):
+        run(root, as_of=year)
+
+
+def test_what_is_not_there_is_said_by_its_setting(root: Path) -> None:
+    """Labels, the file of predictions and its columns are told apart, each with the key that names it."""
+    write_log(root, traffic())
+    with pytest.raises(SourceError, match="there are no labels"):
+        run(root, labels="nowhere/*.csv")
+    (root / "eval/test.parquet").rename(root / "eval/other.parquet")
+    with pytest.raises(SourceError, match=r"there is no eval/test\.parquet"):
+        run(root)
+
+
+def test_nanoseconds_with_a_zone_are_read(root: Path) -> None:
+    """As pandas writes them into Parquet, in logs as in labels."""
+    found = traffic()
+    rows = [{"id": r["id"], "at": r["at"], "score": r["predictions"][0][1]} | {n: v[0] for n, v in r["columns"].items()}
+            for day in found.days for r in day]  # fmt: skip
+    frame = pl.DataFrame(rows).with_columns(pl.col("at").str.to_datetime(time_unit="ns", time_zone="UTC"))
+    (root / "log").mkdir()
+    frame.write_parquet(root / "log/all.parquet")
+    known = frame.select("id", known=pl.col("at"))
+    labels = pl.DataFrame({"id": list(found.labels), "label": list(found.labels.values())}).join(known, on="id")
+    labels.write_parquet(root / "labels.parquet")
+    write_settings(root, columns={"prediction": "score"}, labels={"path": "labels.parquet", "known_at": "known"})
+    monitored = run(root)
+    assert monitored.live.rows == 3000
+    assert loud(monitored) == []
 
 
 def test_an_unknown_feature_in_the_settings_is_refused(root: Path) -> None:

@@ -7,7 +7,9 @@ import hmac
 import json
 import re
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -172,3 +174,33 @@ def test_the_guide_says_what_to_do_about_every_kind() -> None:
     rows = re.findall(r"^\| ([a-z -]+) \| ", GUIDE, re.MULTILINE)
     assert set(Kind) == set(WORDS)
     assert [words for words in WORDS.values() if words not in rows] == []
+
+
+@pytest.mark.parametrize("header", ["\u00b2", "1e999", "-3", "soon", "9" * 400])
+def test_a_header_that_makes_no_sense_is_no_reason_to_fail(receiver: Receiver, header: str) -> None:
+    """A receiver asks for a time that is none: it is asked again as if it had said nothing."""
+    receiver.answers = [(503, {"Retry-After": header}), (204, {})]
+    assert Webhook(sleep=lambda _: None).post(receiver.address, b"{}", lambda _: {}) == ""
+
+
+def test_a_receiver_that_drips_its_answer_holds_nothing_up() -> None:
+    """An attempt ends although no single byte is late; it is not tried again, as it would take as long."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(8)
+        ended = threading.Event()
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                while not ended.wait(0.02):
+                    connection.send(b"H")
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/hooks/s3cret"
+        assert Webhook(lambda _: None, lambda: NOW, timeout=0.2).post(address, b"{}", lambda _: {}) == (
+            "it did not answer in time"
+        )
+        ended.set()
+        thread.join(5)

@@ -17,14 +17,17 @@ from leverframe.documents import parsed, plain
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.monitoring.batch import Floats, LabelledRows
 from leverframe.domain.monitoring.estimate import Calibrator, estimated
+from leverframe.domain.monitoring.finding import Severity
 from leverframe.domain.monitoring.performance import (
     GAP,
     PerformanceReference,
     performance_reference,
     window_performance,
 )
+from leverframe.domain.monitoring.performance_findings import performance_facts
 from leverframe.domain.monitoring.score_histogram import BINS, middles, score_bins, score_counts
 from leverframe.domain.monitoring.value_band import Value, ValueBand
+from leverframe.settings.monitor import MonitorSettings
 
 
 def world(seed: int, rows: int, *, tilt: float = 1.0, base: float = -2.0) -> tuple[Floats, Floats]:
@@ -144,3 +147,29 @@ def test_a_model_that_is_too_sure_shows_in_the_mean_of_its_labels() -> None:
     labels, scores = world(3, 5_000)
     window = window_performance("binary", rows_of(labels, np.clip(scores + 0.1, 0, 1)), None, Calibrator(()))
     assert window.realised[GAP].value == pytest.approx(-0.1, abs=4 * window.realised[GAP].error)
+
+
+@pytest.mark.parametrize(("base", "rows"), [(-6.0, 300), (-6.0, 2500), (-4.0, 1000), (-2.0, 300)])
+def test_rare_labels_raise_no_alarm_without_a_change(base: float, rows: int) -> None:
+    """Days with two or twenty positives are far from normal: they are not judged, or not by what they make noisy."""
+    alarms = 0
+    for seed in range(8):
+        days = [world(100 * seed + day, rows, base=base) for day in range(68)]
+        known = performance_reference("binary", {f"r{day:03}": rows_of(*days[day]) for day in range(40)})
+        live = {
+            f"w{day:03}": window_performance("binary", rows_of(*days[day]), None, known.calibrator)
+            for day in range(40, 68)
+        }
+        _, findings = performance_facts(known, live, MonitorSettings())
+        alarms += any(finding.severity is not Severity.INFO for finding in findings)
+    assert alarms <= 1
+
+
+def test_a_window_with_few_rows_of_a_class_has_no_metric_but_may_be_off_at_large() -> None:
+    """Labels that all came false are a gap where ten were expected, although no metric can be told."""
+    _, scores = world(1, 2000)
+    window = window_performance("binary", rows_of(np.zeros(2000), scores), None, Calibrator(()))
+    assert set(window.realised) == {GAP}
+    assert window.realised[GAP].value < -10 * window.realised[GAP].error
+    rare = window_performance("binary", rows_of(np.zeros(100), np.full(100, 0.01)), None, Calibrator(()))
+    assert rare.realised == {}

@@ -320,11 +320,11 @@ NOW = SPANS[-1].end + timedelta(hours=1)
 
 
 def test_overdue_labels_are_named_since_they_are() -> None:
-    """Only windows whose labels should have come, and whose rows lack them."""
+    """Since the first window whose labels should have come; they are missing in the newest one, too."""
     coverage = {"2026-03-02": 1.0, "2026-03-03": 0.9, "2026-03-04": 0.1, "2026-03-05": 0.0, "2026-03-06": None}
     found = only(label_findings(coverage, SPANS, LabelFacts(files=1, labels=9), MonitorSettings(), NOW))
     assert (found.kind, found.subject, found.since, found.window) == (
-        Kind.FRESHNESS, "labels", "2026-03-04", "2026-03-05",
+        Kind.FRESHNESS, "labels", "2026-03-04", "2026-03-06",
     )  # fmt: skip
     later = MonitorSettings(performance=PerformanceSettings(label_delay_days=3))
     assert label_findings(coverage, SPANS, LabelFacts(files=1, labels=9), later, NOW) == ()

@@ -15,6 +15,7 @@ from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.labels import Labels
 from leverframe.adapters.duckdb.requests import Requests
 from leverframe.adapters.dvc import RemoteFiles
+from leverframe.adapters.git import Git
 from leverframe.application.alerts import alert
 from leverframe.application.log_files import NO_LABELS, log_files
 from leverframe.application.monitor_results import DASHBOARD, Results
@@ -39,7 +40,7 @@ from leverframe.domain.monitoring.upstream_tables import lineage, upstream_table
 from leverframe.domain.monitoring.window_summary import WindowSpan
 from leverframe.domain.partition import Partition
 from leverframe.domain.release.ledger import versions
-from leverframe.errors import LeverframeError, RequestError, SettingsError, nearest
+from leverframe.errors import LeverframeError, RepositoryError, RequestError, SettingsError, nearest
 from leverframe.files import private_folder
 from leverframe.settings.monitor import LabelSettings, MonitorSettings
 
@@ -205,7 +206,7 @@ def _run(workspace: Workspace, of: tuple[MonitorSettings, str], known: Reference
     spans = [WindowSpan.of(newest.plus(back), known.timezone) for back in range(-settings.lookback, 1)]
     lock, git = workspace.root / "dvc.lock", workspace.git
     provenance = Provenance(
-        commit=git.named("HEAD"),
+        commit=_commit(git),
         lock=sha256(lock.read_bytes()) if lock.is_file() else "",
         reference=known.profile.digest,
         leverframe=__version__,
@@ -217,6 +218,14 @@ def _run(workspace: Workspace, of: tuple[MonitorSettings, str], known: Reference
     own = manifest.is_file() and workspace.levers.pipeline.predictions is None
     bundle = sha256(manifest.read_bytes()) if own else ""
     return Run(environment, known, settings, spans, now, max(now, datetime.now(UTC)), provenance, bundle)
+
+
+def _commit(git: Git) -> str:
+    """Return the commit that is checked out; empty in a repository that has none yet."""
+    try:
+        return git.named("HEAD")
+    except RepositoryError:
+        return ""
 
 
 def _query(run: Run, known: Reference, settings: MonitorSettings) -> LogQuery:

@@ -137,6 +137,12 @@ def _beside(table: Table, predictions: Table) -> Table:
 
 
 def _of_role(workspace: Workspace, role: PredictionsRole) -> _Rows:
+    if not any(workspace.root.glob(role.path)):
+        raise SourceError(
+            f"there is no {role.path}",
+            why="`pipeline.predictions.path` in leverframe.yaml names what live traffic is compared with",
+            next="`dvc pull` or `dvc repro` brings an output of DVC; else correct the path",
+        )
     frames = PolarsFrames(workspace.root, arrow_table)
     table: Table = frames.read(Query(select_of(workspace.root / role.path)), None).collect()
     label = Label(role.label or "label", role.kind)

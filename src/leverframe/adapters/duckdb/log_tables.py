@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import duckdb
@@ -107,9 +107,13 @@ def rejected(connection: duckdb.DuckDBPyConnection, file: LogFile, tally: Tally)
 def table_rows(
     connection: duckdb.DuckDBPyConnection, query: LogQuery, file: LogFile, tally: Tally, *, csv: bool
 ) -> Iterator[Any]:
-    """Yield the rows of a file; raises ``duckdb.Error`` for one that is damaged, ``KeyError`` for one without time."""
+    """Yield the rows of a file; one that lacks the time is noted, ``duckdb.Error`` is of a damaged one."""
     source = csv_source(file) if csv else parquet_source(file)
     held = described(connection, source)
+    wrong = lacking(query, held)
+    if wrong:
+        tally.unreadable[file.name] = wrong
+        return
     tally.see(held, asked(query))
     for batch in connection.sql(flat(query, held, source, loose=csv)).to_arrow_reader(ROWS):
         if batch.num_rows:
@@ -130,11 +134,18 @@ def asked(query: LogQuery) -> set[str]:
     return {str(each) for each in roles} | predictions | {each.name for each in query.columns}
 
 
+def lacking(query: LogQuery, held: Collection[str]) -> str:
+    """Return why a table with these columns holds no requests: it has no time; empty where it has."""
+    time = query.names.time
+    return "" if time in held else f"it has no column `{time}`, the time of a prediction"
+
+
 def microseconds(name: str, held: Mapping[str, str], *, loose: bool) -> str:
     """Return SQL of a time in microseconds: timestamps, texts in ISO 8601, or seconds to nanoseconds since 1970."""
     value, dtype = column(name), held[name]
     if dtype.startswith(("TIMESTAMP", "DATE")):
-        return f"CASE WHEN isfinite({value}) THEN epoch_us({value}::TIMESTAMPTZ) END"
+        instant = f"{value}::TIMESTAMPTZ"  # which nanoseconds with a zone must be before DuckDB looks at them
+        return f"CASE WHEN isfinite({instant}) THEN epoch_us({instant}) END"
     if dtype == "JSON":
         words, digits = timestamp(f"({value}->>'$')"), _epoch(f"TRY_CAST({value}::VARCHAR AS DOUBLE)")
         return f"coalesce({words}, {digits})"

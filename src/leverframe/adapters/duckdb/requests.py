@@ -5,14 +5,14 @@ Logs come from outside: whatever cannot be read is counted by file, and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import duckdb
 
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.log_lines import chunks, openable
 from leverframe.adapters.duckdb.log_records import is_leverframe, objects, records, valid
-from leverframe.adapters.duckdb.log_tables import asked, flat_lines, rejected, table_rows
+from leverframe.adapters.duckdb.log_tables import asked, flat_lines, lacking, rejected, table_rows
 from leverframe.adapters.duckdb.request_batches import Tally, batches, format_of
 from leverframe.domain.monitoring.batch import Batch, LogFacts
 from leverframe.domain.monitoring.log_query import LogFile, LogQuery
@@ -59,24 +59,20 @@ class Requests:
             sql = records(self._query)
             if ours is False:
                 keys = objects(connection, lines, files, self._tally)
-                if self._query.names.time not in keys:
-                    self._lacks_time(files[number] for number in lines["file"].unique().to_pylist())
+                wrong = lacking(self._query, keys)
+                if wrong:
+                    numbers = lines["file"].unique().to_pylist()
+                    self._tally.unreadable.update({files[number].name: wrong for number in numbers})
                     continue
                 self._tally.see(keys, asked(self._query))
                 sql = flat_lines(self._query, keys)
             connection.register("lines", lines)
             yield from batches(connection.sql(sql).to_arrow_table(), self._query, self._tally, files)
 
-    def _lacks_time(self, files: Iterable[LogFile]) -> None:
-        for file in files:
-            self._tally.unreadable[file.name] = f"it has no column `{self._query.names.time}`, the time of a prediction"
-
     def _of_table(self, connection: duckdb.DuckDBPyConnection, file: LogFile, *, csv: bool) -> Iterator[Batch]:
         try:
             for rows in table_rows(connection, self._query, file, self._tally, csv=csv):
                 yield from batches(rows, self._query, self._tally, [file])
-        except KeyError:
-            self._lacks_time([file])
         except duckdb.Error as error:
             self._tally.note(file, error)
         finally:

@@ -16,6 +16,9 @@ _STRENGTH = (Kind.LOG, Kind.VOLUME, Kind.TABLE, Kind.LOOKUP, Kind.SCHEMA, Kind.S
              Kind.NEW_CATEGORY)  # fmt: skip
 
 
+_CLOCK = f"{Kind.LOG}:clock"  # rows of a wrong time are missing where they belong
+
+
 def inhibited(findings: Sequence[Finding], built: Mapping[str, Sequence[str]] | None = None) -> tuple[Finding, ...]:
     """Return the findings with what explains them; ``built`` are the features behind each table or step of a lookup.
 
@@ -40,7 +43,9 @@ def _cause(finding: Finding, causes: Sequence[Finding], built: Mapping[str, Sequ
 
 
 def _explains(cause: Finding, finding: Finding, built: Mapping[str, Sequence[str]]) -> bool:
-    if cause.kind in (Kind.LOG, Kind.VOLUME):
+    if cause.key == _CLOCK and finding.kind in (Kind.VOLUME, Kind.FRESHNESS):
+        return True
+    if cause.kind in (Kind.LOG, Kind.VOLUME) and cause.key != _CLOCK:
         whole = cause.severity is Severity.CRITICAL
         return whole and (finding.kind not in (Kind.LOG, Kind.TABLE))
     if cause.kind in _OF_SOURCE:

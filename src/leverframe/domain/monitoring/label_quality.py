@@ -99,7 +99,7 @@ def _overdue(
         Kind.FRESHNESS,
         "labels",
         Severity.WARNING,
-        late[0].name,
+        [span.name for span in spans if span.end <= now][-1],  # they are missing now, whenever they were due
         late[-1].name,
         words,
         "look at the job that brings labels, or set a longer `monitor.performance.label_delay_days`",

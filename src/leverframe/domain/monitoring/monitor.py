@@ -173,7 +173,7 @@ def _label_findings(
 
 def _live(summaries: Summaries) -> Span:
     there = [window for window in summaries.windows if window.rows]
-    first, last = (there[0].span.start, there[-1].span.end) if there else (None, None)
+    first, last = (there[0].span.start, there[-1].span.start) if there else (None, None)
     return Span(
         sum(window.rows for window in there),
         len(there),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leverframe.domain.features.training_set import LabelKind
-from leverframe.domain.model.evaluate.metrics import METRICS, Metric, measured
+from leverframe.domain.model.evaluate.metrics import METRICS, Measured, Metric, measured
 from leverframe.domain.model.evaluate.scores import plain
 from leverframe.domain.monitoring.batch import Floats, LabelledRows
 from leverframe.domain.monitoring.estimate import ESTIMATED, Calibrator, estimated
@@ -22,6 +22,8 @@ from leverframe.domain.monitoring.score_histogram import Counts, certainty, scor
 from leverframe.domain.monitoring.value_band import Value, ValueBand
 
 GAP = "calibration_gap"  # mean label minus mean prediction
+_UNSURE = frozenset({"average_precision"})  # its estimate hangs on the calibration of the few highest scores
+FEWEST = 10  # rows of a class from which metrics of a window are judged
 
 
 @dataclass(frozen=True)
@@ -139,21 +141,42 @@ def window_performance(
     gaps = {
         name: Value(realised[name].value - value, realised[name].error)
         for name, value in same.items()
-        if name in realised
+        if name in realised and name not in _UNSURE
     }
     count = 0 if labelled is None else len(labelled.labels)
     return WindowPerformance(rows or count, count, realised, every, gaps)
 
 
 def _realised(kind: LabelKind, labelled: LabelledRows) -> dict[str, Value]:
+    """Return the metrics of rows with a label; none of a class that has too few rows for an error to mean something."""
     whole = measured(kind, labelled.labels, labelled.predictions)
     errors = np.sqrt((whole.influence**2).sum(axis=0))
     listed = zip(whole.metrics, whole.values, errors, strict=True)
     found = {metric.name: Value(float(value), float(error)) for metric, value, error in listed}
+    if kind != "regression" and _fewest(kind, whole) < FEWEST:
+        found = {}
     if kind == "binary":
-        rest = labelled.labels - labelled.predictions
-        found[GAP] = Value(float(rest.mean()), float(rest.std() / math.sqrt(len(rest))))
+        found |= _gap(labelled)
     return {name: value for name, value in found.items() if name in titled(kind)}
+
+
+def _fewest(kind: LabelKind, whole: Measured) -> int:
+    """Return the rows of the class that has fewest: of two classes one may not occur at all."""
+    if kind == "binary" and len(np.unique(whole.classes)) < 2:
+        return 0
+    return int(whole.rarest.sum())
+
+
+def _gap(labelled: LabelledRows) -> dict[str, Value]:
+    """Return labels minus predictions, with the error that true probabilities would have: labels do not decide it.
+
+    Few rows that are expected of a class leave it out, as their number is far from normal.
+    """
+    chance = labelled.predictions
+    if min(float(chance.sum()), float((1 - chance).sum())) < FEWEST:
+        return {}
+    error = math.sqrt(float((chance * (1 - chance)).sum())) / len(chance)
+    return {GAP: Value(float((labelled.labels - chance).mean()), error)}
 
 
 def _came_true(kind: LabelKind, labels: Floats, predictions: Floats) -> Floats:

@@ -172,7 +172,8 @@ def _series(
         points.append(
             PerformancePoint(
                 name, _range(window.realised.get(metric.name)), _finite(window.estimated.get(metric.name)),
-                round(window.coverage, 4), _enough(window, settings), tail is not None and tail < rule.single.alpha,
+                round(window.coverage, 4), _enough(window, settings) and metric.name in window.realised,
+                tail is not None and tail < rule.single.alpha,
             )
         )  # fmt: skip
     noise = sorted(window.realised[metric.name].error for window in windows.values() if metric.name in window.realised)

@@ -80,7 +80,7 @@ def _checks(profile: ReferenceProfile, column: ProfiledColumn, alpha: float, flo
 
     checks = [
         _Check(Kind.SCHEMA, name, lambda window: _schema(column, window, found(window), never)),
-        _Check(Kind.MISSING, name, lambda window: _missing(name, found(window), missing)),
+        _Check(Kind.MISSING, name, lambda window: _missing(column, found(window), missing)),
         _Check(Kind.NEW_CATEGORY, name, lambda window: _new(column, found(window), new)),
         _Check(Kind.OUT_OF_RANGE, name, lambda window: _impossible(column, found(window), never)),
     ]
@@ -109,15 +109,17 @@ def _schema(column: ProfiledColumn, window: WindowSummary, found: ColumnSummary,
     return None
 
 
-def _missing(name: str, found: ColumnSummary, rule: ShareRule) -> Hit | None:
+def _missing(column: ProfiledColumn, found: ColumnSummary, rule: ShareRule) -> Hit | None:
     given = Share(found.missing - found.unreadable, found.rows)
     if not rule.exceeded(given):
         return None
     whole = given.count == given.rows
     return Hit(
         Severity.CRITICAL if whole else Severity.WARNING,
-        f"`{name}` is missing in {_against(given, rule)}.",
-        "look at where the value comes from: a join that finds nothing, a field that is no longer filled",
+        f"`{column.column.name}` is missing in {_against(given, rule)}.",
+        "does the log have the column that `monitor.columns.prediction` names?"
+        if whole and column.role == "prediction"
+        else "look at where the value comes from: a join that finds nothing, a field that is no longer filled",
     )
 
 

@@ -18,6 +18,7 @@ _DIGEST = 16  # characters of a digest that tell releases apart
 _NAMED = 3  # files, models or releases that a finding names
 _HOUR = 3_600_000_000  # microseconds
 _Finding = Callable[[str, Severity, str, str], Finding]
+_MANY = 3  # times the floor of rows with a wrong clock, of a whole month, are windows that look empty
 _SURE = 0.01  # probability below which more failures than are allowed are no chance
 
 
@@ -186,7 +187,7 @@ def _clocks(
         behind = f"{facts.earlier:,} are older than the file that they stand in" if facts.earlier else ""
         yield finding(
             "clock",
-            Severity.WARNING if skewed.value > settings.quality.floor else Severity.INFO,
+            _of_clocks(skewed, settings),
             f"clocks differ: of {skewed.rows:,} rows {' and '.join(filter(None, (ahead, behind)))}.",
             "set the clocks of servers and of the monitor by NTP; rows outside of all windows are not judged",
         )
@@ -198,6 +199,12 @@ def _clocks(
             f"{_of(given)} have no timestamp that can be read.",
             "write timestamps as 2026-01-31T13:00:00+00:00, or correct `monitor.columns.time`",
         )
+
+
+def _of_clocks(skewed: Share, settings: MonitorSettings) -> Severity:
+    if skewed.value <= settings.quality.floor:
+        return Severity.INFO
+    return Severity.CRITICAL if skewed.value > _MANY * settings.quality.floor else Severity.WARNING
 
 
 def _silent(windows: Sequence[WindowSummary], settings: MonitorSettings, now: datetime) -> Iterator[Finding]:

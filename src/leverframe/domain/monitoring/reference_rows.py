@@ -39,7 +39,8 @@ class ReferenceTable:
             raise SettingsError(
                 f"{self.file} has no column `{name}`",
                 why="the monitor compares live traffic with it",
-                next=f"under `monitor.reference` in leverframe.yaml, {nearest(name, self.table.columns)}",
+                next=f"`dvc repro`; of an own pipeline, correct `pipeline.predictions` in leverframe.yaml: "
+                f"{nearest(name, self.table.columns)}",
             )
         found: Column = self.table.get_column(name)
         return found
@@ -111,7 +112,7 @@ def timestamps(column: Column, name: str, file: str) -> Ints:
         raise SourceError(
             f"`{name}` in {file} holds no timestamps but {column.dtype}",
             why="rows of the reference are told apart by when they were predicted",
-            next="store it as timestamps, or name another column as `monitor.reference.time` in leverframe.yaml",
+            next="store it as timestamps, or name another column as `pipeline.predictions.time` in leverframe.yaml",
         )
     found: Ints = given.astype("datetime64[us]").astype(np.int64)
     return found  # that of a missing timestamp is NO_TIME
