@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from leverframe.domain.model.bundle.bundle_manifest import SETTINGS
 from leverframe.domain.release.release_state import State
 from leverframe.errors import ServerBusyError, ServerError
 from leverframe.files import write_folder, write_json
+from leverframe.locks import held
 
 
 class Releases:
@@ -24,20 +24,15 @@ class Releases:
         self._folder, self._models, self._bundles = folder, folder / "models", folder / "bundles"
         self._removed = folder / "removed"  # releases that the server may have loaded still
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> AbstractContextManager[None]:
         """Hold the server for one deployment; the lock ends with the process. Raises ``ServerBusyError``."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("a") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ServerBusyError(
-                    "another deployment to this server is under way",
-                    why=f"it holds {self._folder / 'lock'}",
-                    next="wait until it has ended, then run the same command again",
-                ) from error
-            yield
+        path = self._folder / "lock"
+        busy = ServerBusyError(
+            "another deployment to this server is under way",
+            why=f"it holds {path}",
+            next="wait until it has ended, then run the same command again",
+        )
+        return held(path, busy)
 
     def state(self, model: str) -> State:
         """Return what is recorded; raises ``ServerError`` for a record that cannot be read."""

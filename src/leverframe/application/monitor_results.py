@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from leverframe.domain.monitoring.prometheus_text import metrics
 from leverframe.domain.monitoring.reference import Reference
 from leverframe.errors import MonitorBusyError
 from leverframe.files import write_json, write_text
+from leverframe.locks import held
 
 PROFILE, RESULT, HISTORY = "profile.json", "monitor.json", "history.jsonl"
 SUMMARY, METRICS, DASHBOARD = "summary.md", "metrics.prom", "dashboard.html"
@@ -29,20 +28,15 @@ class Results:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> AbstractContextManager[None]:
         """Hold the folder for one run; the lock ends with the process. Raises ``MonitorBusyError``."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise MonitorBusyError(
-                    "another run of the monitor is under way",
-                    why=f"it holds {self.folder / 'lock'}",
-                    next="wait until it has ended; its results are those of this run",
-                ) from error
-            yield
+        path = self.folder / "lock"
+        busy = MonitorBusyError(
+            "another run of the monitor is under way",
+            why=f"it holds {path}",
+            next="wait until it has ended; its results are those of this run",
+        )
+        return held(path, busy)
 
     def profile(self) -> str:
         """Return the text of the reference that an earlier run left; empty where there is none."""
