@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -149,10 +150,16 @@ def _worst(findings: Sequence[Finding]) -> Severity | None:
     return max(open_ones, key=RANK.__getitem__, default=None)
 
 
+def short(release: str) -> str:
+    """Return the name of a release; of a digest its first 12 digits, as git and the other levers show it."""
+    return release[:12] if re.fullmatch(r"[0-9a-f]{64}", release) else release
+
+
 def serving(monitored: Monitored) -> str:
     """Return the release that predicts; empty where it is not known."""
     if monitored.releases:
-        return max(monitored.releases, key=lambda marker: (instant(marker.at) or _LONG_AGO, marker.at)).release
+        newest = max(monitored.releases, key=lambda marker: (instant(marker.at) or _LONG_AGO, marker.at))
+        return newest.version or short(newest.release)
     seen = [release for window in monitored.windows for release in window.releases]
     return seen[-1] if seen else ""
 

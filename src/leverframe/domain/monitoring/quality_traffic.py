@@ -232,6 +232,8 @@ def _listed(items: Mapping[str, str]) -> str:
 
 
 def _of(given: Share) -> str:
+    if given.count == given.rows:
+        return f"all {given.rows:,} rows"
     return f"{given.count:,} of {given.rows:,} rows ({given.value:.1%})"
 
 

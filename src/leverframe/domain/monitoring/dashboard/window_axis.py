@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from leverframe.domain.monitoring.dashboard.html_text import text
 from leverframe.domain.monitoring.dashboard.inline_svg import label
 from leverframe.domain.monitoring.monitor_result import ReleaseMarker, WindowFacts
-from leverframe.domain.monitoring.monitor_words import instant, stamp
+from leverframe.domain.monitoring.monitor_words import instant, short, stamp
 
 _DAY = re.compile(r"\d{4}-\d\d-(\d\d)(T\d\d)?\Z")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -36,7 +36,10 @@ class WindowAxis:
         found = [(where, release) for release in releases if (where := _where(release.at, windows)) is not None]
         found.sort(key=lambda pair: pair[0])
         markers = tuple(
-            Marker(where, f"{text(release.release, 80)} serves since {text(stamp(release.at), 40)}")
+            Marker(
+                where,
+                f"{text(release.version or short(release.release), 80)} serves since {text(stamp(release.at), 40)}",
+            )
             for where, release in found[-most:]
         )
         return cls(tuple(window.name for window in windows), markers)
