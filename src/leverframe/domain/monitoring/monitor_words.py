@@ -159,7 +159,7 @@ def serving(monitored: Monitored) -> str:
     """Return the release that predicts; empty where it is not known."""
     if monitored.releases:
         newest = max(monitored.releases, key=lambda marker: (instant(marker.at) or _LONG_AGO, marker.at))
-        return newest.version or short(newest.release)
+        return short(newest.release)
     seen = [release for window in monitored.windows for release in window.releases]
     return seen[-1] if seen else ""
 

@@ -38,7 +38,7 @@ class WindowAxis:
         markers = tuple(
             Marker(
                 where,
-                f"{text(release.version or short(release.release), 80)} serves since {text(stamp(release.at), 40)}",
+                f"{text(short(release.release), 80)} serves since {text(stamp(release.at), 40)}",
             )
             for where, release in found[-most:]
         )
