@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from leverframe.adapters.markdown_it import fragment
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
-from leverframe.domain.monitoring.monitor_result import Range, RuleFacts
+from leverframe.domain.monitoring.monitor_result import Range, ReleaseMarker, RuleFacts
 from leverframe.domain.monitoring.monitor_summary import LIMIT, lines, summary
 from leverframe.domain.monitoring.monitor_words import (
     areas,
@@ -257,3 +257,9 @@ def test_labels_are_escaped(words: str) -> None:
     assert found is not None
     read = re.sub(r"\\(.)", lambda escaped: {"n": "\n"}.get(escaped[1], escaped[1]), found[1])
     assert read == words.encode("utf-8", "replace").decode()
+
+
+def test_a_digest_is_shown_by_its_first_digits() -> None:
+    """Sixty-four digits tell nobody more than twelve; a name stays whole."""
+    monitored = replace(quiet(), releases=(ReleaseMarker("2026-01-01T00:00:00+00:00", "a1" * 32, "", ""),))
+    assert f"serving {'a1' * 6};" in lines(monitored)[-1]
