@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -28,6 +29,7 @@ from tests.integration.watched import (
     Traffic,
     place,
     repository,
+    rows,
     traffic,
     write_labels,
     write_log,
@@ -470,3 +472,22 @@ def test_an_unknown_feature_in_the_settings_is_refused(root: Path) -> None:
     write_settings(root, features={"amuont": {"kind": "ignore"}})
     with pytest.raises(Exception, match="amuont"):
         run(root)
+
+
+def test_the_classifier_looks_at_weeks_and_what_it_said_holds_until_the_next(tmp_path: Path) -> None:
+    """Rows that are all of one plan are told apart; between two weeks nobody looks, and the finding stays."""
+    root = repository(tmp_path, classifier={"every": "week", "rows": 500}, lookback=14)
+    eight_weeks = [rows(np.random.default_rng(100 + day), day) for day in range(-16, 40)]
+    pl.concat(eight_weeks).drop("id").write_parquet(root / "eval/test.parquet")
+    found = traffic(days=18)
+    found.each(_constant, range(18))
+    write_log(root, found)
+    told: list[str] = []
+    given = Asked(as_of=(START + timedelta(days=56, hours=6)).isoformat(), alerts=False)
+    first = monitor(place(root), given, told.append, lambda _: None)[0]
+    seen = [each for each in first.findings if each.kind is Kind.MULTIVARIATE_DRIFT]
+    assert seen
+    assert "amount" in seen[0].what
+    assert [line for line in told if "classifier" in line]
+    again = run(root, as_of=(START + timedelta(days=57, hours=6)).isoformat())
+    assert [each for each in again.findings if each.kind is Kind.MULTIVARIATE_DRIFT] == seen

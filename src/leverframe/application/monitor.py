@@ -106,7 +106,9 @@ def _observed(
             labels = Labels(late, settings.labels, Requests(files, keys), keys, run.spans, run.now)
         upstream = _upstream(workspace, run, files)
         classifier = None
-        if is_due(settings, known.timezone, before.at if before else "", run.now):
+        # What was said of weeks is of the reference of that run: another model is looked at anew.
+        same = before is not None and before.provenance.reference == known.profile.digest
+        if is_due(settings, known.timezone, before.at if before and same else "", run.now):
             classifier, known, why = classifier_of_weeks(workspace, known, settings, tell)
             upstream = replace(upstream, notes=(*upstream.notes, *([why] if why else [])))
         elif before is not None:  # until the next week is over, what was said of the last one holds
