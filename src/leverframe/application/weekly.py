@@ -18,7 +18,6 @@ from leverframe.domain.monitoring.weekly import WeeklyClassifier, Weeks, week_ar
 from leverframe.domain.partition import Partition
 from leverframe.errors import LeverframeError
 from leverframe.settings.monitor import MonitorSettings
-from leverframe.settings.periods import Period
 
 Tell = Callable[[str], None]
 
@@ -48,8 +47,7 @@ def is_due(settings: MonitorSettings, timezone: str, before: str, now: datetime)
     """Tell whether a week has ended since the run at ``before``, an ISO 8601 timestamp, empty where there was none."""
     if not before:
         return True
-    period: Period = "month" if settings.classifier.every == "month" else "week"
-    zone = ZoneInfo(timezone)
+    zone, period = ZoneInfo(timezone), settings.classifier.period
     at = [each.astimezone(zone).replace(tzinfo=None) for each in (datetime.fromisoformat(before), now)]
     return Partition.at(at[0], period) != Partition.at(at[1], period)
 

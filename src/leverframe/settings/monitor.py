@@ -99,6 +99,11 @@ class ClassifierSettings(Document):
     every: Literal["week", "month", "never"] = Field(default="week", description="how often it is trained")
     rows: Annotated[int, Field(ge=200, le=20_000)] = Field(default=2000, description="rows of each side")
 
+    @property
+    def period(self) -> Literal["week", "month"]:
+        """The period whose rows are compared."""
+        return "month" if self.every == "month" else "week"
+
 
 class MonitorSettings(Document):
     """What the monitor reads and when it says that something is wrong."""

@@ -16,7 +16,7 @@ from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.log_lines import chunks, openable
 from leverframe.adapters.duckdb.log_records import objects, valid
 from leverframe.adapters.duckdb.log_tables import csv_source, described, level, microseconds, parquet_source, rejected
-from leverframe.adapters.duckdb.request_batches import Tally, format_of, key
+from leverframe.adapters.duckdb.request_batches import Tally, format_of, key, without_fraction
 from leverframe.adapters.duckdb.sql import column, text
 from leverframe.domain.features.online import microseconds_of
 from leverframe.domain.monitoring.batch import Batch, LabelledRows, RequestLog
@@ -137,7 +137,7 @@ class Labels:
         query = self._query
         if query.label == "regression":
             return f"CASE WHEN isfinite(TRY_CAST({value} AS DOUBLE)) THEN TRY_CAST({value} AS DOUBLE) END"
-        plain = f"regexp_replace({value}, '^(-?[0-9]+)[.]0+$', '\\1')"
+        plain = without_fraction(value)
         if query.label == "multiclass":
             branches = " ".join(f"WHEN {text(each)} THEN {place}" for place, each in enumerate(query.classes))
             return f"(CASE {plain} {branches} END)::DOUBLE"

@@ -101,13 +101,18 @@ def truth(value: str) -> str:
            f"WHEN lower({value}) IN ('false', '0', '0.0') THEN 'false' ELSE {value} END"  # fmt: skip
 
 
+def without_fraction(value: str) -> str:
+    """Return SQL of a text that says 5 where it said 5.0; any other text stays as it is."""
+    return f"regexp_replace({value}, '^(-?[0-9]+)[.]0+$', '\\1')"
+
+
 def key(values: Sequence[str]) -> str:
     """Return SQL of a hash of texts, 0 where one is missing; 5 is the same as 5.0, a timestamp the same in any zone."""
     made = []
     for value in values:
         is_timestamp = f"regexp_matches({value}, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ][0-9]')"
-        plain = f"regexp_replace({value}, '^(-?[0-9]+)[.]0+$', '\\1')"
-        made.append(f"CASE WHEN {is_timestamp} THEN coalesce({timestamp(value)}::VARCHAR, {value}) ELSE {plain} END")
+        instant = f"coalesce({timestamp(value)}::VARCHAR, {value})"
+        made.append(f"CASE WHEN {is_timestamp} THEN {instant} ELSE {without_fraction(value)} END")
     lacking = " OR ".join(f"{value} IS NULL" for value in values) or "true"
     return f"CASE WHEN {lacking} THEN 0::UBIGINT ELSE greatest(hash({', '.join(made)}), 1::UBIGINT) END AS key"
 

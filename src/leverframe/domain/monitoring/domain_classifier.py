@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from scipy.special import stdtr
@@ -148,8 +148,7 @@ def _some(weeks: Sequence[Floats], rows: int) -> Floats:
 
 
 def _rule(weeks: int, settings: MonitorSettings) -> DriftRule:
-    period: Literal["week", "month"] = "month" if settings.classifier.every == "month" else "week"
-    of_weeks = settings.model_copy(update={"window": period})
+    of_weeks = settings.model_copy(update={"window": settings.classifier.period})
     return DriftRule.of(of_weeks, [Band(Noise(0.0, 1.0), windows=weeks, freedom=float(max(1, weeks - 1)))])
 
 

@@ -49,6 +49,9 @@ class Severity(StrEnum):
 RANK = {Severity.INFO: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
 
 
+ORDER = {kind: place for place, kind in enumerate(Kind)}
+
+
 @dataclass(frozen=True)
 class Finding:
     """One finding about ``subject``, a column, table or metric, empty for the traffic as a whole.

@@ -14,7 +14,7 @@ from leverframe.domain.monitoring.domain_classifier import Separated
 from leverframe.domain.monitoring.drift import Drift, judged
 from leverframe.domain.monitoring.drift_rule import FEW, PER_MONTH
 from leverframe.domain.monitoring.engine import Engine
-from leverframe.domain.monitoring.finding import RANK, Finding, Kind
+from leverframe.domain.monitoring.finding import ORDER, RANK, Finding
 from leverframe.domain.monitoring.inhibition import inhibited
 from leverframe.domain.monitoring.label_join import LabelFacts, LabelJoin
 from leverframe.domain.monitoring.label_quality import label_findings
@@ -40,7 +40,6 @@ from leverframe.domain.monitoring.window_summary import Summaries, WindowSpan
 from leverframe.settings.monitor import MonitorSettings
 
 Tell = Callable[[str], None]
-_ORDER = {kind: number for number, kind in enumerate(Kind)}
 _TOLD = 1_000_000  # rows between two lines of progress
 
 
@@ -226,4 +225,4 @@ def _graded(cell: Cell, findings: Sequence[Finding]) -> Cell:
 
 def _urgency(finding: Finding) -> tuple[bool, int, int, str]:
     """Sort what nothing explains first, then by severity, then in the order in which the monitor looks."""
-    return bool(finding.explained_by), -RANK[finding.severity], _ORDER[finding.kind], finding.subject
+    return bool(finding.explained_by), -RANK[finding.severity], ORDER[finding.kind], finding.subject

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from leverframe.domain.model.evaluate.metrics import Metric
+from leverframe.domain.model.evaluate.scores import plain
 from leverframe.domain.monitoring.drift_rule import AMONG, PER_MONTH, DriftRule
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Performance, PerformancePoint, Range
@@ -192,7 +193,7 @@ def _range(value: Value | None) -> Range:
 
 
 def _finite(value: float | None) -> float | None:
-    return float(f"{value:.6g}") if value is not None and abs(value) < float("inf") else None
+    return None if value is None else plain(value)
 
 
 def _finding(figure: _Figure, rule: _Rule) -> Finding | None:

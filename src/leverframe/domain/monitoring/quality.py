@@ -7,15 +7,13 @@ from datetime import datetime
 
 from leverframe.domain.monitoring.batch import LogFacts
 from leverframe.domain.monitoring.drift_rule import PER_MONTH
-from leverframe.domain.monitoring.finding import RANK, Finding, Kind
+from leverframe.domain.monitoring.finding import ORDER, RANK, Finding
 from leverframe.domain.monitoring.quality_columns import column_findings, tests
 from leverframe.domain.monitoring.quality_traffic import log_findings, release_findings, row_findings, server_findings
 from leverframe.domain.monitoring.quality_volume import volume_findings
 from leverframe.domain.monitoring.reference_profile import ReferenceProfile
 from leverframe.domain.monitoring.window_summary import WindowSummary
 from leverframe.settings.monitor import MonitorSettings
-
-_ORDER = {kind: place for place, kind in enumerate(Kind)}
 
 
 def found(
@@ -37,4 +35,4 @@ def found(
         *row_findings(over, settings.quality),
         *server_findings(over, facts, settings.quality),
     ]
-    return tuple(sorted(findings, key=lambda each: (_ORDER[each.kind], -RANK[each.severity], each.subject)))
+    return tuple(sorted(findings, key=lambda each: (ORDER[each.kind], -RANK[each.severity], each.subject)))

@@ -99,13 +99,13 @@ def _schema(column: ProfiledColumn, window: WindowSummary, found: ColumnSummary,
     if wrong.value >= _MOST and rule.exceeded(wrong):
         return Hit(
             Severity.CRITICAL,
-            f"the type of `{name}` changed: {_of(wrong)} are {got} where the reference has {wanted}.",
+            f"the type of `{name}` changed: {wrong} are {got} where the reference has {wanted}.",
             _OF_SCHEMA,
         )
     if rule.exceeded(absent):
-        return Hit(Severity.WARNING, f"`{name}` is not in every request: {_of(absent)} lack the column.", _OF_SCHEMA)
+        return Hit(Severity.WARNING, f"`{name}` is not in every request: {absent} lack the column.", _OF_SCHEMA)
     if column.binning.ordered and rule.exceeded(wrong):
-        return Hit(Severity.WARNING, f"`{name}` cannot be read everywhere: {_of(wrong)} are no numbers.", _OF_SCHEMA)
+        return Hit(Severity.WARNING, f"`{name}` cannot be read everywhere: {wrong} are no numbers.", _OF_SCHEMA)
     return None
 
 
@@ -147,7 +147,7 @@ def _impossible(column: ProfiledColumn, found: ColumnSummary, rule: ShareRule) -
         seen = f"allowed are {', '.join(f'`{_cut(each)}`' for each in (limits.allowed or ())[:5])}"
     return Hit(
         Severity.WARNING,
-        f"`{limits.name}` has impossible values in {_of(given)}: {seen}.",
+        f"`{limits.name}` has impossible values in {given}: {seen}.",
         "look for another unit, a default such as -1, or a shifted column in what sends it",
     )
 
@@ -159,13 +159,7 @@ def _names_numbers(column: ProfiledColumn) -> bool:
 
 
 def _against(given: Share, rule: ShareRule) -> str:
-    return f"{_of(given)}, {rule.pool.value:.1%} in the reference"
-
-
-def _of(given: Share) -> str:
-    if given.count == given.rows:
-        return f"all {given.rows:,} rows"
-    return f"{given.count:,} of {given.rows:,} rows ({given.value:.1%})"
+    return f"{given}, {rule.pool.value:.1%} in the reference"
 
 
 def _cut(text: str) -> str:

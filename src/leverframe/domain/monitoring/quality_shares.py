@@ -28,6 +28,12 @@ class Share:
         """The share itself, 0 of no rows."""
         return self.count / self.rows if self.rows else 0.0
 
+    def __str__(self) -> str:
+        """Return how many of how many rows it is, in words."""
+        if self.count == self.rows:
+            return f"all {self.rows:,} rows"
+        return f"{self.count:,} of {self.rows:,} rows ({self.value:.1%})"
+
 
 @dataclass(frozen=True)
 class ShareRule:

@@ -11,7 +11,7 @@ from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.quality_columns import Hit, of_run
 from leverframe.domain.monitoring.quality_shares import Share, at_least
 from leverframe.domain.monitoring.window_facts import counted_in
-from leverframe.domain.monitoring.window_summary import WindowSummary
+from leverframe.domain.monitoring.window_summary import WindowSummary, minute
 from leverframe.settings.monitor import MonitorSettings, QualitySettings
 
 _DIGEST = 16  # characters of a digest that tell releases apart
@@ -89,12 +89,12 @@ def release_findings(windows: Sequence[WindowSummary], bundle: str) -> Iterator[
     if old:
         yield Finding(
             Kind.LOG, "old-release", Severity.WARNING, *begins,
-            f"an old release still serves: {_listed({name: _moment(last) for name, last in sorted(old.items())})} are "
-            f"their last rows, though `{newest[:_DIGEST]}` has served since {_moment(since)}.",
+            f"an old release still serves: {_listed({name: minute(last) for name, last in sorted(old.items())})} are "
+            f"their last rows, though `{newest[:_DIGEST]}` has served since {minute(since)}.",
             "look at each server behind the proxy: one did not take the deployment; `leverframe deploy` again",
         )  # fmt: skip
     if bundle and bundle not in spans:
-        names = {name[:_DIGEST]: f"until {_moment(last)}" for name, (_, last) in sorted(spans.items())}
+        names = {name[:_DIGEST]: f"until {minute(last)}" for name, (_, last) in sorted(spans.items())}
         yield Finding(
             Kind.LOG, "other-release", Severity.INFO, *begins,
             f"another release serves than that of the reference, `{bundle[:_DIGEST]}`: {_listed(names)}.",
@@ -150,7 +150,7 @@ def row_findings(windows: Sequence[WindowSummary], settings: QualitySettings) ->
         given = Share(window.duplicates, window.rows)
         if given.value <= settings.floor:
             return None
-        words = f"{_of(given)} were logged before under the same id."
+        words = f"{given} were logged before under the same id."
         return Hit(Severity.WARNING, words, "does a client send again what was answered, or is a log collected twice?")
 
     def old(window: WindowSummary) -> Hit | None:
@@ -167,7 +167,7 @@ def row_findings(windows: Sequence[WindowSummary], settings: QualitySettings) ->
             most = settings.maximum_misses
             if given.value <= most or at_least(given, most) >= _SURE:
                 return None
-            words = f"`{table}` of the snapshot lacks the key of {_of(given)} that were looked up."
+            words = f"`{table}` of the snapshot lacks the key of {given} that were looked up."
             return Hit(Severity.WARNING, words, f"has `{table}` new keys? Build a new snapshot, and look at its source")
 
         return of_run(Kind.LOOKUP, table, windows, hit)
@@ -196,7 +196,7 @@ def _clocks(
         yield finding(
             "untimed",
             Severity.WARNING if given.value > settings.quality.floor else Severity.INFO,
-            f"{_of(given)} have no timestamp that can be read.",
+            f"{given} have no timestamp that can be read.",
             "write timestamps as 2026-01-31T13:00:00+00:00, or correct `monitor.columns.time`",
         )
 
@@ -220,7 +220,7 @@ def _silent(windows: Sequence[WindowSummary], settings: MonitorSettings, now: da
             Severity.WARNING,
             windows[-1].span.name,
             windows[-1].span.name,
-            f"the log is silent: its newest row is of {_moment(last)}, {quiet / timedelta(hours=1):,.0f} hours ago.",
+            f"the log is silent: its newest row is of {minute(last)}, {quiet / timedelta(hours=1):,.0f} hours ago.",
             "does the server run, and does its log reach the place where `monitor.log` looks?",
         )
 
@@ -231,15 +231,5 @@ def _listed(items: Mapping[str, str]) -> str:
     return ", ".join(shown) + more
 
 
-def _of(given: Share) -> str:
-    if given.count == given.rows:
-        return f"all {given.rows:,} rows"
-    return f"{given.count:,} of {given.rows:,} rows ({given.value:.1%})"
-
-
 def _cut(text: str) -> str:
     return (text if len(text) <= 80 else f"...{text[-77:]}").replace("`", "'")
-
-
-def _moment(microseconds: int) -> str:
-    return f"{EPOCH + timedelta(microseconds=microseconds):%Y-%m-%d %H:%M} UTC"

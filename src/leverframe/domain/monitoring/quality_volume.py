@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import median
 
-from leverframe.domain.features.online import EPOCH
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Range
 from leverframe.domain.monitoring.quality_columns import Hit, of_run
 from leverframe.domain.monitoring.reference_profile import ReferenceProfile
 from leverframe.domain.monitoring.value_band import Value, ValueBand
-from leverframe.domain.monitoring.window_summary import WindowSummary
+from leverframe.domain.monitoring.window_summary import WindowSummary, minute
 from leverframe.settings.monitor import MonitorSettings
 
 _LEAST = 1.5  # a factor below it is never odd
@@ -80,7 +79,7 @@ def _empty(windows: Sequence[WindowSummary], settings: MonitorSettings) -> Findi
     usual = len(same) >= _ENOUGH.get(settings.window, len(windows)) and not any(each.rows for each in same)
     last = max((each.last for each in windows if each.last is not None), default=None)
     never = " No window of that weekday or hour had any." if usual else ""
-    ago = "" if last is None else f"; the last row before is of {_moment(last)}"
+    ago = "" if last is None else f"; the last row before is of {minute(last)}"
     return Finding(
         Kind.VOLUME,
         "",
@@ -159,7 +158,3 @@ def _season(window: WindowSummary, settings: MonitorSettings) -> int:
     """Return the weekday of a day, or the hour of an hour; 0 for longer windows."""
     start = window.span.start
     return {"day": start.weekday(), "hour": start.hour}.get(settings.window, 0)
-
-
-def _moment(microseconds: int) -> str:
-    return f"{EPOCH + timedelta(microseconds=microseconds):%Y-%m-%d %H:%M} UTC"

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from leverframe.domain.model.evaluate.scores import plain
 from leverframe.domain.monitoring.band import Noise
 from leverframe.domain.monitoring.batch import Ints, Values
 from leverframe.domain.monitoring.binning import Binning, Counts
@@ -98,7 +99,7 @@ def _statistics(column: _Counted, seasons: Ints, engine: Engine, minimum_rows: i
     judged = np.flatnonzero((column.bins.sum(axis=1) >= minimum_rows) & (rest.sum(axis=1) > 0))
     pairs = [Pair(column.binning.ordered, rest[number], column.bins[number]) for number in judged]
     for number, value in zip(judged.tolist(), engine.statistics(pairs).tolist(), strict=True):
-        found[number] = _short(value)
+        found[number] = plain(value)
     return tuple(found)
 
 
@@ -125,11 +126,7 @@ def _profiled(
 
 
 def _mean(counts: Counts) -> float | None:
-    return _short(counts.total / counts.known) if counts.known else None
-
-
-def _short(value: float) -> float | None:
-    return float(f"{value:.6g}") if np.isfinite(value) else None
+    return plain(counts.total / counts.known) if counts.known else None
 
 
 def _digest(text: str) -> str:

@@ -44,9 +44,8 @@ class Weeks:
     def of(cls, reference: Reference, settings: MonitorSettings) -> Weeks:
         """Return the weeks of traffic of the model."""
         columns = [each for each in reference.profile.columns if each.role == "feature" and each.column.kind != "text"]
-        period: Period = "month" if settings.classifier.every == "month" else "week"
-        rows = settings.classifier.rows
-        return cls({each.column.name: each.binning for each in columns}, period, reference.timezone, rows)
+        chosen, bins = settings.classifier, {each.column.name: each.binning for each in columns}
+        return cls(bins, chosen.period, reference.timezone, chosen.rows)
 
     def add(self, batch: Batch) -> None:
         """Take the rows of a batch, each into its week."""

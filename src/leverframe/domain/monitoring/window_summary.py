@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.features.online import microseconds_of
+from leverframe.domain.features.online import EPOCH, microseconds_of
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.monitoring.batch import NO_TIME, Batch, Ints, Levels, Numbers, Values
 from leverframe.domain.monitoring.binning import SHARED, Binning, Counts
@@ -271,6 +271,11 @@ class SummarySetting:
     def now_us(self) -> int:
         """The clock in microseconds since the epoch."""
         return microseconds_of(self.now)
+
+
+def minute(microseconds: int) -> str:
+    """Return the timestamp of a row as findings write it."""
+    return f"{EPOCH + timedelta(microseconds=microseconds):%Y-%m-%d %H:%M} UTC"
 
 
 class Summaries:
