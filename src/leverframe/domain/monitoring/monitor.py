@@ -187,14 +187,14 @@ def _facts(
 ) -> tuple[WindowFacts, ...]:  # fmt: skip
     means = asked.reference.profile.column(PREDICTION)
     expected = _expected([mean for mean in means.means if mean is not None] if means else [])
-    shown = []
+    shown, facts = [], log.facts
     alpha = asked.settings.false_alarms_per_month / PER_MONTH[asked.settings.window]
     for window in summaries.windows:
         name = window.span.name
         prediction = replace(expected, value=None if window.prediction.mean is None else plain(window.prediction.mean))
         rows = expected_rows(asked.reference.profile, summaries.windows, window, asked.settings, alpha)
         of = (rows, prediction, performances[name] if window.rows else None)
-        shown.append(window_facts(window, log.facts, of, findings, asked.now))
+        shown.append(window_facts(window, facts, of, findings, asked.now))
     return tuple(shown)
 
 
