@@ -196,6 +196,20 @@ class MonitorBusyError(LeverframeError):
     transient = True
 
 
+class RetrainBusyError(LeverframeError):
+    """Another run of ``retrain`` works in the same folder; the same call may succeed later."""
+
+    exit_code = 40
+    transient = True
+
+
+class MaterializeBusyError(LeverframeError):
+    """Another run brings the same online store up to date; the same call may succeed later."""
+
+    exit_code = 41
+    transient = True
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
     import difflib  # noqa: PLC0415 - only needed for a misspelt name

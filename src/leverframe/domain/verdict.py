@@ -52,6 +52,8 @@ class Reason(StrEnum):
     PERFORMANCE_DROPPED = "performance-dropped"
     CONCEPT_DRIFTED = "concept-drifted"
     SERVER_DEGRADED = "server-degraded"
+    RETRAIN_UNHELPFUL = "retrain-unhelpful"
+    LABELS_MISSING = "labels-missing"
     TOOL_BROKE = "tool-broke"
 
 

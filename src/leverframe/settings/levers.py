@@ -14,7 +14,9 @@ from leverframe.documents import Document, validated
 from leverframe.errors import SettingsError
 from leverframe.settings import LEVERS
 from leverframe.settings.monitor import AlertSettings, MonitorSettings
+from leverframe.settings.online import OnlineSettings
 from leverframe.settings.pipeline import PipelineSettings
+from leverframe.settings.retrain import RetrainSettings
 from leverframe.yaml_files import load, parse
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -278,6 +280,8 @@ class Levers(Document):
     pipeline: PipelineSettings = Field(default_factory=PipelineSettings)
     monitor: MonitorSettings = Field(default_factory=MonitorSettings)
     alerts: AlertSettings = Field(default_factory=AlertSettings)
+    retrain: RetrainSettings = Field(default_factory=RetrainSettings)
+    online: OnlineSettings = Field(default_factory=OnlineSettings)
 
 
 def check_names(levers: Levers, model: str) -> None:

@@ -9,7 +9,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,11 +18,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from leverframe.documents import Document, validated
 from leverframe.errors import SettingsError
 from leverframe.settings import LEVERS, PARAMS
+from leverframe.settings.paths import PathText
 from leverframe.settings.periods import FORMS, ORDER, Arrival, Grouping, period_of, unit
 from leverframe.yaml_files import load
 
 # Sections that people look for here; a test holds them to those of leverframe.yaml.
-_OF_LEVERS = ("gate", "report", "deploy", "serve", "pipeline", "monitor", "alerts")
+_OF_LEVERS = ("gate", "report", "deploy", "serve", "pipeline", "monitor", "alerts", "retrain", "online")
 
 _IMPORT_PATH = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 
@@ -47,17 +48,9 @@ def _an_import_path(text: str) -> str:
     return text
 
 
-def _a_path(text: str) -> str:
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in text:
-        raise ValueError("a path starts from the folder of params.yaml and stays below it")
-    return str(path)
-
-
 KeyText = Annotated[str, BeforeValidator(_a_key)]
 ZoneText = Annotated[str, AfterValidator(_a_zone)]
 ImportPath = Annotated[str, AfterValidator(_an_import_path)]
-PathText = Annotated[str, AfterValidator(_a_path)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 

@@ -1,0 +1,1 @@
+"""When a model is trained anew, whether that helped, and the pull request that proposes the candidate."""

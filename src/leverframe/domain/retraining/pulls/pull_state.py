@@ -1,0 +1,52 @@
+"""The branch and the pull request of a model as they stand on the forge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BRANCH = "leverframe/retrain-{model}"
+REVERT = "leverframe/revert-retrain-{model}"
+
+
+@dataclass(frozen=True)
+class StandingPull:
+    """A pull request on the forge; ``evidence`` is the digest in our part of its body, empty where there is none.
+
+    ``made`` is when the evidence was gathered, ISO 8601. ``author`` is the login that opened it.
+    """
+
+    number: int
+    url: str
+    open: bool
+    merged: bool
+    draft: bool
+    title: str
+    body: str
+    head: str
+    author: str
+    evidence: str
+    made: str
+    auto_merge: bool = False
+    merge_commit: str = ""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StandingBranch:
+    """The branch of a model: its head, empty where it is not there, and whether only our commit stands on it.
+
+    ``base`` is the tip of the branch that pull requests go to, by name ``target``. ``pulls`` are all of the branch,
+    newest first.
+    """
+
+    name: str
+    target: str
+    base: str
+    head: str
+    ours: bool
+    pulls: tuple[StandingPull, ...] = ()
+
+    @property
+    def open(self) -> StandingPull | None:
+        """The open pull request; None where there is none."""
+        return next((pull for pull in self.pulls if pull.open), None)

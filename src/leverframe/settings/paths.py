@@ -1,0 +1,18 @@
+"""How a path is written in settings: below the folder of the settings file."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+
+def _a_path(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in text:
+        raise ValueError("a path starts from the folder of params.yaml and stays below it")
+    return str(path)
+
+
+PathText = Annotated[str, AfterValidator(_a_path)]
