@@ -6,6 +6,7 @@ reads a file that DVC reads as well has to follow it too. Nothing heavy is impor
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -100,6 +101,106 @@ def parse(text: str, *, name: str, what: str) -> dict[str, Any]:
             next="start from the example in docs/guides/settings.md",
         )
     return content
+
+
+def with_values(text: str, values: Mapping[str, str], *, name: str) -> str:
+    """Return YAML text in which the scalars at some keys, such as ``features.train.last``, have other texts.
+
+    Comments, order and quotes stay; a value that was written plain stays so if it remains of its type. Raises
+    ``SettingsError`` for a key that is not there, whose value is no scalar, or is shared through an anchor.
+    """
+    parse(text, name=name, what="a file of parameters")
+    nodes = _places(text, values, name)
+    changed = text
+    for key, node in sorted(nodes.items(), key=lambda place: -place[1].start_mark.index):
+        start, end = node.start_mark.index, node.end_mark.index
+        changed = changed[:start] + _scalar(node, text[start:end], values[key]) + changed[end:]
+    try:
+        moved = {key: node.value for key, node in _places(changed, values, name).items()}
+        whole = moved == dict(values) and _others(changed, values) == _others(text, values)
+    except (SettingsError, yaml.YAMLError):
+        whole = False
+    if not whole:
+        raise SettingsError(
+            f"{name} cannot be changed in place",
+            why=f"{', '.join(f'`{key}`' for key in values)}: not every one is a short text on a line of its own",
+            next="write each as `key: value`, without anchors, tags or blocks of text",
+        )
+    return changed
+
+
+def _places(text: str, values: Mapping[str, str], name: str) -> dict[str, yaml.ScalarNode]:
+    """Return the node of each key, with marks that count characters."""
+    root = yaml.compose(text, yaml.SafeLoader)
+    return {key: _place(root, key, name) for key in values}
+
+
+def _others(text: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Return every value as it is read by its key, but those of ``values``."""
+    return {key: repr(value) for key, value in leaves(_constructed(text, "")) if key not in values}
+
+
+def _place(root: yaml.Node | None, key: str, name: str) -> yaml.ScalarNode:
+    """Return the node of a key whose parts are joined by dots."""
+    node, shared = root, _shared(root)
+    for part in key.split("."):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        inner = [value for given, value in pairs if given.value == part]
+        if not inner:
+            raise SettingsError(
+                f"there is no `{key}` in {name}",
+                why=f"`{part}` of it is missing, so the window cannot be moved there",
+                next="add the key, or correct its name",
+            )
+        node = inner[0]
+        if id(node) in shared:
+            raise SettingsError(
+                f"`{key}` in {name} is shared through an anchor",
+                why="a change of it would change other values as well",
+                next="write the value out instead of `&` and `*`",
+            )
+    if not isinstance(node, yaml.ScalarNode):
+        raise SettingsError(
+            f"`{key}` in {name} is no single value",
+            why="the window is moved by changing one text or number a key",
+            next="name the key below it",
+        )
+    return node
+
+
+def _shared(root: yaml.Node | None) -> set[int]:
+    """Return the nodes that stand in more than one place."""
+    met, shared, waiting = set[int](), set[int](), [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in met:
+            shared.add(id(node))
+            continue
+        met.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            waiting += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return shared
+
+
+def _scalar(node: yaml.ScalarNode, written: str, value: str) -> str:
+    """Return a value in the form in which another was written: in its quotes, or plain where it is read the same."""
+    if node.style == "'" and "\n" not in value:
+        return "'" + value.replace("'", "''") + "'"
+    plain = node.style is None and re.fullmatch(r"[\w.+-]+(:[\w.+-]+)*", value) is not None
+    if plain and _type(value) is _type(node.value):
+        return value if written else f" {value}"
+    quoted = json.dumps(value, ensure_ascii=False)
+    return quoted if written else f" {quoted}"
+
+
+def _type(text: str) -> type | None:
+    """Return the type as which a plain scalar is read."""
+    try:
+        return type(_constructed(text, ""))
+    except (yaml.YAMLError, ValueError):
+        return None
 
 
 def documents(text: str) -> list[Any]:
