@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from leverframe.domain.release.tag import Tag
@@ -89,13 +89,43 @@ class Git:
 
         Submodules come from what this clone has of them; those that it lacks stay empty.
         """
-        place, source = str(folder), str(self.root.resolve())
+        place, source = str(folder), str(self._top())
         self._copy("clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", source, place)
         self._copy("-C", place, "checkout", "--quiet", "--detach", commit)
         settings, paths = self._submodules(folder)
         if paths:
             self._copy("-C", place, *settings, "submodule", "--quiet", "update", "--init", "--", *paths)
         return Git(folder)
+
+    def _top(self) -> Path:
+        """Return the folder of the repository, of which ``root`` may be a part."""
+        told = self._run("rev-parse", "--show-toplevel").stdout
+        return Path(os.fsdecode(told).rstrip("\n")) if told.strip() else self.root.resolve()
+
+    def committed(self, parent: str, message: Callable[[str], str]) -> str:
+        """Commit everything that is not ignored on top of a commit, in our name, and return the new commit.
+
+        It has the time of its parent, so that the same content gives the same commit. ``message`` is given the tree;
+        no branch moves.
+        """
+        self._paths("add", "--all")
+        tree = self._paths("write-tree")[0].strip()
+        time = self._paths("show", "--no-patch", "--format=%ct", parent)[0].strip()
+        dates = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"{time} +0000")
+        arguments = [*_OURSELVES, "commit-tree", tree, "-p", parent, "-F", "-"]
+        made = self._run(*arguments, given=message(tree).encode(), extra=dates)
+        if made.returncode != 0:
+            raise RepositoryError(
+                "git cannot commit the candidate",
+                why=made.stderr.decode(errors="replace").strip()[-200:],
+                next="look whether the disk is full; `git fsck` tells whether objects are missing",
+            )
+        return made.stdout.decode().strip()
+
+    def blobs(self, commit: str, *paths: str) -> dict[str, str]:
+        """Return the ids of the files of a commit at or below ``paths``, by path."""
+        listed = self._paths("ls-tree", "-r", "-z", "--end-of-options", commit, "--", *paths)
+        return {path: head.split()[2] for head, _, path in (line.partition("\t") for line in listed)}
 
     def _copy(self, *arguments: str) -> None:
         result = self._run(*arguments)
@@ -131,8 +161,7 @@ class Git:
 
     def contents(self, commit: str, *paths: str) -> dict[str, bytes]:
         """Return the files of a commit at or below ``paths`` with their content; a path that is not there has none."""
-        listed = self._paths("ls-tree", "-r", "-z", "--end-of-options", commit, "--", *paths)
-        blobs = {path: head.split()[2] for head, _, path in (each.partition("\t") for each in listed)}
+        blobs = self.blobs(commit, *paths)
         told = self._run("cat-file", "--batch", given="".join(f"{blob}\n" for blob in blobs.values()).encode()).stdout
         found, at = {}, 0
         for path in blobs:
@@ -229,9 +258,11 @@ class Git:
             )
         return [os.fsdecode(each) for each in result.stdout.split(b"\0") if each]
 
-    def _run(self, *arguments: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    def _run(
+        self, *arguments: str, given: bytes | None = None, extra: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         environment = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
-        environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+        environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
         try:
             return subprocess.run(
                 ["git", *arguments],

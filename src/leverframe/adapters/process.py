@@ -23,6 +23,8 @@ _WATCH = 0.5  # seconds between two looks at the ancestors
 _GRACE = 3.0  # seconds from a polite end to a forced one
 _DRAIN = 1.0  # seconds to read what a child left in the pipe
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
+# A pipe tells of the end of this process, whatever ended it: a word in it means that the group has ended before.
+_GUARD = "import os, sys; os.read(0, 1) or os.killpg(int(sys.argv[1]), 9)"
 _JITTER = 100  # hundredths of a second between two looks at when a machine started
 
 
@@ -122,15 +124,18 @@ def run_group(
 
     Stdout and stderr arrive together, without line ends. Whatever ends this call (the end of
     the program, an exception of ``on_line``, SIGINT, SIGTERM, SIGHUP, or ``timeout`` seconds)
-    also ends every process of the group. Raises ``PipelineError`` when the time is up or the
-    program cannot be started.
+    also ends every process of the group; so does the end of this process by force. Raises
+    ``PipelineError`` when the time is up or the program cannot be started.
     """
     with _signals_as_exceptions():
-        child = _started(arguments, folder, environment)
+        child, guard = _started(arguments, folder, environment), None
         try:
+            guard = _guarded(child)
             _stream(child, on_line, None if timeout is None else time.monotonic() + timeout)
         finally:
             _end_group(child)
+            if guard:
+                guard.communicate(b".")
     if child.returncode is None:  # pragma: no cover - _end_group waits
         raise AssertionError("a child outlived its group")
     return child.returncode
@@ -156,6 +161,13 @@ def _started(arguments: Sequence[str], folder: Path, environment: Mapping[str, s
             why=f"{error.strerror or error}",
             next="install it, or fix the permission of the file",
         ) from error
+
+
+def _guarded(child: subprocess.Popen[str]) -> subprocess.Popen[bytes]:
+    """Start a process that ends the group once our end of its pipe is closed by our death, and return it."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _GUARD, str(child.pid)], stdin=subprocess.PIPE, start_new_session=True
+    )
 
 
 def _stream(child: subprocess.Popen[str], on_line: Callable[[str], None], deadline: float | None) -> None:
