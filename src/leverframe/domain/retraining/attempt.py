@@ -116,7 +116,7 @@ class Attempt:
     """One attempt; ``at`` is ISO 8601, ``base`` the commit it started from, ``evidence`` a digest of its grounds.
 
     ``window`` and ``comparison`` are None where it did not come to that. ``pull`` is the address of the pull request,
-    ``candidate`` the digest (md5) of the model that was trained.
+    ``candidate`` the digest (md5) of the model that was trained, ``champion`` that of the base, empty where unknown.
     """
 
     model: str
@@ -131,6 +131,7 @@ class Attempt:
     comparison: Comparison | None = None
     cost: Cost | None = None
     candidate: str = ""
+    champion: str = ""
     pull: str = ""
     version: int = VERSION
 
