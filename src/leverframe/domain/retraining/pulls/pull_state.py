@@ -12,7 +12,8 @@ REVERT = "leverframe/revert-retrain-{model}"
 class StandingPull:
     """A pull request on the forge; ``evidence`` is the digest in our part of its body, empty where there is none.
 
-    ``made`` is when the evidence was gathered, ISO 8601. ``author`` is the login that opened it.
+    ``made`` is when the evidence was gathered, ``merged_at`` when it was merged, both ISO 8601. ``author`` is the login
+    that opened it.
     """
 
     number: int
@@ -28,6 +29,7 @@ class StandingPull:
     made: str
     auto_merge: bool = False
     merge_commit: str = ""
+    merged_at: str = ""
     labels: tuple[str, ...] = ()
 
 
@@ -36,7 +38,7 @@ class StandingBranch:
     """The branch of a model: its head, empty where it is not there, and whether only our commit stands on it.
 
     ``base`` is the tip of the branch that pull requests go to, by name ``target``. ``pulls`` are all of the branch,
-    newest first.
+    newest first. ``evidence`` is the digest that the commit of ours on the branch was made from.
     """
 
     name: str
@@ -45,6 +47,7 @@ class StandingBranch:
     head: str
     ours: bool
     pulls: tuple[StandingPull, ...] = ()
+    evidence: str = ""
 
     @property
     def open(self) -> StandingPull | None:

@@ -1,0 +1,36 @@
+"""The one commit of a candidate: its message carries what tells it from a commit of a person.
+
+The trailer ``Leverframe-Retrain`` is the digest of the tree and the parent. Whoever amends the commit, or adds one,
+gets a branch that is not ours any more, and nothing is pushed over it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+_OURS = re.compile(r"^Leverframe-Retrain: ([0-9a-f]{32})$", re.MULTILINE)
+_EVIDENCE = re.compile(r"^Leverframe-Evidence: ([0-9a-f]{8,64})$", re.MULTILINE)
+AUTHOR = ("leverframe", "leverframe@users.noreply.github.com")
+
+
+def signed(subject: str, body: str, *, tree: str, parent: str, evidence: str) -> str:
+    """Return the message of a commit of ours: subject, body, and the trailers with the digests."""
+    words = f"{subject}\n\n{body.strip()}\n\n" if body.strip() else f"{subject}\n\n"
+    return f"{words}Leverframe-Evidence: {evidence}\nLeverframe-Retrain: {_digest(tree, parent)}\n"
+
+
+def is_ours(message: str, *, tree: str, parent: str) -> bool:
+    """Tell whether a commit is the one that we made: of this tree, on this parent."""
+    found = _OURS.findall(message)
+    return found == [_digest(tree, parent)]
+
+
+def evidence_of(message: str) -> str:
+    """Return the digest of the evidence that a commit of ours was made from; empty where there is none."""
+    found = _EVIDENCE.findall(message)
+    return found[-1] if found else ""
+
+
+def _digest(tree: str, parent: str) -> str:
+    return hashlib.sha256(f"{tree}\n{parent}".encode()).hexdigest()[:32]
