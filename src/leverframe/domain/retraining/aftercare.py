@@ -1,0 +1,91 @@
+"""Whether a retrained model that was merged turns out worse than the one before it, on labels that came true since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from leverframe.domain.features.training_set import LabelKind
+from leverframe.domain.model.evaluate.dependence import MINIMUM_DAYS
+from leverframe.domain.model.evaluate.holdout import Holdout
+from leverframe.domain.model.evaluate.metrics import METRICS
+from leverframe.domain.retraining.attempt import Comparison
+from leverframe.domain.retraining.outcome import in_figures
+from leverframe.domain.review.gate.paired import Pair, judged_metrics
+from leverframe.settings.levers import GateSettings
+from leverframe.settings.retrain import RetrainSettings
+
+_WEEK = 7
+
+
+@dataclass(frozen=True)
+class Aftercare:
+    """Whether the model is worse than the one before, and why in a sentence; ``comparison`` is None before a look.
+
+    The candidate of the comparison is the model that is served, its champion the one before.
+    """
+
+    worse: bool
+    why: str
+    comparison: Comparison | None = None
+
+
+def looks(watch_days: float) -> tuple[int, ...]:
+    """Return after how many days since the merge the models are compared: two weeks, then every week of the watch.
+
+    A watch of less than two weeks has none.
+    """
+    return tuple(range(MINIMUM_DAYS, int(watch_days) + 1, _WEEK))
+
+
+def look_confidence(watch_days: float, settings: RetrainSettings) -> float:
+    """Return the one-sided confidence of a look: all of a watch together may be wrong twice as often as one attempt."""
+    return 1 - min(1 - settings.confidence, 2 * (1 - settings.confidence) / max(1, len(looks(watch_days))))
+
+
+def aftercare(pair: Pair, settings: RetrainSettings, metric: str) -> Aftercare:
+    """Compare the model that is served, ``pair.candidate``, with the one before on the same labelled rows.
+
+    ``pair`` has the rows of whole days since the merge whose labels are due. A run a day looks at whole weeks only, so
+    it says the same all week, and the number of looks is known beforehand (Bonferroni over them).
+    """
+    days = max((at for at in looks(settings.watch_days) if at <= pair.candidate.number_of_days), default=0)
+    labelled = int((pair.candidate.days < days).sum())
+    if not days or labelled < settings.minimum_rows or pair.champion is None:
+        return Aftercare(worse=False, why=_waiting(pair.candidate, settings))
+    side, before = _first_days(pair.candidate, days), _first_days(pair.champion, days)
+    confidence = look_confidence(settings.watch_days, settings)
+    metrics, _ = judged_metrics(Pair(side, before), GateSettings(confidence=confidence))
+    comparison = Comparison(metric, confidence, labelled, days, tuple(metrics), 0, "", (), (), ())
+    deciding = next((compared for compared in metrics if compared.metric == metric), None)
+    if deciding is None or deciding.high is None:
+        return Aftercare(worse=False, why=f"`{metric}` has no bound on the rows since the merge", comparison=comparison)
+    worse = deciding.high < 0
+    return Aftercare(worse, in_figures(deciding, comparison), comparison)
+
+
+def deciding_metric(kind: LabelKind, settings: RetrainSettings, gate: GateSettings) -> str:
+    """Return the metric that decides: that of the settings, else the first that the gate judges, else of the kind."""
+    known = [metric.name for metric in METRICS[kind]]
+    judged = [name for name in gate.metrics if name in known]
+    return settings.metric or next(iter(judged or known))
+
+
+def _first_days(side: Holdout, days: int) -> Holdout:
+    rows = np.flatnonzero(side.days < days)
+    return replace(
+        side,
+        labels=side.labels[rows],
+        predictions=side.predictions[rows],
+        days=side.days[rows],
+        slices={name: values[rows] for name, values in side.slices.items()},
+    )
+
+
+def _waiting(side: Holdout, settings: RetrainSettings) -> str:
+    days, rows = side.number_of_days, len(side.labels)
+    return (
+        f"{rows:,} rows of {days} days have a label since the merge; the models are compared from {MINIMUM_DAYS} days "
+        f"and {settings.minimum_rows:,} rows"
+    )

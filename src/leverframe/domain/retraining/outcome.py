@@ -1,0 +1,136 @@
+"""What a comparison says of a candidate: better, not worse, worse, undecided, or too few labels to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from leverframe.domain.model.evaluate.dependence import MINIMUM_DAYS
+from leverframe.domain.model.evaluate.metrics import Metric
+from leverframe.domain.retraining.attempt import Attempt, Comparison, Outcome
+from leverframe.domain.retraining.trigger_rule import timestamp
+from leverframe.domain.review.gate.gate_result import Compared
+from leverframe.domain.review.gate.paired import moved
+from leverframe.domain.review.gate.rules import allowed
+from leverframe.domain.verdict import Reason, Violation
+from leverframe.settings.levers import GateSettings
+from leverframe.settings.retrain import RetrainSettings
+
+MEMORY = timedelta(days=180)  # over which attempts on one champion share the error
+_DROPPED = (Reason.METRIC_DROPPED, Reason.SLICE_DROPPED)
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Violations of the gate: ``here`` of the new hold-out and all around it, ``on_base`` of the old test set."""
+
+    here: tuple[Violation, ...] = ()
+    on_base: tuple[Violation, ...] = ()
+
+
+def confidence_of(attempts: Sequence[Attempt], settings: RetrainSettings, now: datetime) -> float:
+    """Return the one-sided confidence that the next attempt on a champion needs; ``attempts`` are those on it.
+
+    Each attempt is another chance to be better by luck. All of ``MEMORY`` together may be wrong twice as often as one,
+    and each takes half of what those before it left; a better candidate gives it back.
+    Source: Foster and Stine (2008), alpha-investing.
+    """
+    error = 1 - settings.confidence
+    left = 2 * error
+    for attempt in attempts:
+        if attempt.outcome is Outcome.BETTER:
+            left = 2 * error
+        elif attempt.comparison is not None and now - timestamp(attempt.at) < MEMORY:
+            left -= 1 - attempt.comparison.confidence
+    return 1 - min(error, max(left / 2, error / 1024))
+
+
+def outcome(
+    comparison: Comparison, missed: Missed, settings: RetrainSettings, gate: GateSettings
+) -> tuple[Outcome, str]:
+    """Return what the comparison says, and why in sentences with figures.
+
+    The lower bound of the deciding metric must be above 0 for a better model, and no rule of the gate may be violated.
+    A drop on the old test set alone makes a draft: a person weighs whether what is forgotten still matters.
+    """
+    broken = [violation for violation in missed.here if violation.reason is Reason.CONTRACT_BROKEN]
+    if broken:
+        return Outcome.BROKEN_DATA, _sentence(broken[0].what)
+    deciding = next((compared for compared in comparison.metrics if compared.metric == comparison.metric), None)
+    few = _too_few(comparison, deciding, settings)
+    if deciding is None or few:
+        return Outcome.TOO_FEW_LABELS, few
+    says = in_figures(deciding, comparison)
+    dropped = [violation for violation in missed.here if violation.reason in _DROPPED]
+    if dropped or (deciding.high is not None and deciding.high < 0):
+        return Outcome.WORSE, _together(says, dropped)
+    better = deciding.low is not None and deciding.low > 0
+    others = [*missed.here, *missed.on_base]
+    if better and not others and _enough(deciding, settings):
+        return Outcome.BETTER, says
+    if better or (_non_inferior(deciding, gate) and not _uncertain(missed)):
+        gain = "" if not better or _enough(deciding, settings) else _demanded(deciding, settings)
+        return Outcome.NOT_WORSE, " ".join(part for part in (_together(says, others), gain) if part)
+    return Outcome.UNDECIDED, f"{_together(says, others)} Too little evidence that the candidate is better or worse."
+
+
+def in_figures(compared: Compared, comparison: Comparison) -> str:
+    """Return in a sentence how the metric moved, with its bound, rows and days."""
+    metric = Metric(compared.metric, compared.title, "lower" if compared.better == "lower" else "higher", "real")
+    before, after = compared.champion or 0.0, compared.candidate or 0.0
+    rows = f"{comparison.labelled:,} rows of {comparison.days} days that neither model saw"
+    return f"{moved(metric, f' on {rows}', (before, after), _bound(compared, comparison.confidence))}."
+
+
+def _bound(compared: Compared, confidence: float) -> str:
+    """Return the bound that decides, in the direction of the metric: the upper one of a gain where that is below 0."""
+    gain = compared.high if compared.high is not None and compared.high < 0 else compared.low
+    if gain is None:
+        return "no bound"
+    loss = compared.better == "lower"
+    side = "upper" if (gain == compared.high) != loss else "lower"
+    return f"{100 * confidence:.4g} % {side} bound {-gain if loss else gain:+.4f}"
+
+
+def _too_few(comparison: Comparison, deciding: Compared | None, settings: RetrainSettings) -> str:
+    labelled, days = comparison.labelled, comparison.days
+    if labelled < settings.minimum_rows:
+        return f"the hold-out has {labelled:,} rows with a label. Required: {settings.minimum_rows:,}."
+    if days < MINIMUM_DAYS:
+        return f"the hold-out has {days} days with a label. Required: {MINIMUM_DAYS}."
+    if deciding is None:
+        return f"`{comparison.metric}`, which decides, was not computed on the hold-out."
+    if deciding.gain is None:
+        return f"{deciding.title} is undefined on the hold-out: a class has no row."
+    if deciding.low is None:
+        return f"{deciding.title} rests on too few independent days of the hold-out for a bound."
+    return ""
+
+
+def _enough(deciding: Compared, settings: RetrainSettings) -> bool:
+    return deciding.gain is not None and deciding.gain >= settings.minimum_gain
+
+
+def _demanded(deciding: Compared, settings: RetrainSettings) -> str:
+    gain = 0.0 if deciding.gain is None else deciding.gain
+    return f"The gain of {gain:.4f} is below `retrain.minimum_gain` ({settings.minimum_gain:g})."
+
+
+def _non_inferior(deciding: Compared, gate: GateSettings) -> bool:
+    """Tell whether the rule of the gate for the change of the metric holds; without one nothing says how much may."""
+    rule = gate.metrics.get(deciding.metric)
+    return rule is not None and bool(allowed(rule, deciding.better)) and deciding.passed
+
+
+def _uncertain(missed: Missed) -> bool:
+    return any(violation.reason is Reason.METRIC_UNCERTAIN for violation in missed.here)
+
+
+def _together(says: str, violations: Sequence[Violation]) -> str:
+    return " ".join([says, *(_sentence(violation.what) for violation in violations)])
+
+
+def _sentence(text: str) -> str:
+    first = text[:1].upper() + text[1:]
+    return first if first.endswith(".") else f"{first}."
