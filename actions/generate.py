@@ -16,7 +16,7 @@ import click
 from leverframe.cli import leverframe
 
 HERE = Path(__file__).parent
-LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor")
+LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain")
 OUTPUTS = {
     "verdict": "`passed`, `failed` or `skipped`",
     "reason": "reasons of a failed verdict, separated by spaces; a closed list, see docs/guides/gate.md",
@@ -28,6 +28,8 @@ TOKENS = {
     "writes only local tags",
     "monitor": "token that may open issues and write the branch with the results; without one alerts and results "
     "stay in a folder, which a runner of GitHub's does not keep",
+    "retrain": "token that may push the branch of a candidate and open its pull request; that of an App starts the "
+    "checks by itself, the built-in one dispatches them; without one the candidate stays in this clone",
 }
 _NOT_INPUTS = ("json", "help")
 _PINS = {
@@ -67,6 +69,12 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "monitor": (
         Permission("contents", "write", "to keep the results of the last run on the branch leverframe-monitor"),
         Permission("issues", "write", "to open, update and close the issues of alerts"),
+    ),
+    "retrain": (
+        Permission("contents", "write", "to push the branch of a candidate, and to keep the record of attempts"),
+        Permission("pull-requests", "write", "to open, update and close the pull request of a candidate"),
+        Permission("actions", "write", "to dispatch the checks of the pull request, with the built-in token"),
+        Permission("issues", "write", "to ask for a person after three attempts that did not help"),
     ),
     "setup": (Permission("contents", "read", "to check out the repository"),),
 }
@@ -202,10 +210,10 @@ def _after_merge() -> Iterator[str]:
     )
 
 
-def _scheduled() -> Iterator[str]:
-    """Yield a whole workflow that looks at the traffic of the day before."""
+def _scheduled(name: str) -> Iterator[str]:
+    """Yield a whole workflow that looks at the traffic of the day before, and may go on to retrain."""
     yield from (
-        "name: monitor",
+        f"name: {name}",
         "on:",
         "  schedule:",
         '    - cron: "23 5 * * *" # not on the full hour, when many start',
@@ -215,12 +223,12 @@ def _scheduled() -> Iterator[str]:
         "  group: monitor",
         "  cancel-in-progress: false # a run that was begun tells what it found",
         "jobs:",
-        "  monitor:",
+        f"  {name}:",
         "    runs-on: ubuntu-24.04 # a log in a folder needs the machine of the server",
-        "    timeout-minutes: 30",
+        f"    timeout-minutes: {30 if name == 'monitor' else 120}",
         "    permissions:",
     )
-    for each in PERMISSIONS["monitor"]:
+    for each in PERMISSIONS[name]:
         yield f"      {each.name}: {each.level} # {each.reason}"
     yield from (
         "    steps:",
@@ -230,6 +238,7 @@ def _scheduled() -> Iterator[str]:
         "          persist-credentials: false",
         "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
         "      - uses: OWNER/leverframe/actions/monitor@COMMIT # vX.Y.Z",
+        *(["      - uses: OWNER/leverframe/actions/retrain@COMMIT # vX.Y.Z"] if name == "retrain" else []),
         f"      - uses: {pinned('actions/upload-artifact')}",
         "        with:",
         "          name: leverframe-monitor",
@@ -240,9 +249,11 @@ def _scheduled() -> Iterator[str]:
 
 def _workflow(name: str) -> Iterator[str]:
     """Yield a whole workflow that uses the action: after a merge, on a schedule, or for a pull request."""
-    other = {"deploy": _after_merge, "monitor": _scheduled}
-    if name in other:
-        yield from other[name]()
+    if name == "deploy":
+        yield from _after_merge()
+        return
+    if name in ("monitor", "retrain"):
+        yield from _scheduled(name)
         return
     yield from (
         "name: pull request",

@@ -88,9 +88,17 @@ class DiskError(LeverframeError):
 
 
 class PipelineError(LeverframeError):
-    """A stage of the pipeline failed, or the pipeline cannot run."""
+    """A stage of the pipeline failed, or the pipeline cannot run.
+
+    ``stage`` is the one that failed and ``code`` its exit code; empty and 0 where none is to blame.
+    """
 
     exit_code = 18
+
+    def __init__(self, what: str, *, why: str, next: str, stage: str = "", code: int = 0) -> None:
+        super().__init__(what, why=why, next=next)
+        self.stage = stage
+        self.code = code
 
 
 class PipelineBusyError(PipelineError):

@@ -199,7 +199,9 @@ def test_a_program_that_ignores_sigterm_ends_by_force(tmp_path: Path) -> None:
     gone(tmp_path)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 1), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 1), (signal.SIGKILL, -9)]
+)
 def test_a_signal_to_us_ends_the_group(tmp_path: Path, number: signal.Signals, code: int) -> None:
     script = (
         "import os, sys; from pathlib import Path; from leverframe.adapters.process import run_group\n"

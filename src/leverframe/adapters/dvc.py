@@ -25,6 +25,7 @@ _RUNNING = re.compile(r"Running stage '(.+)':$")
 _UNCHANGED = re.compile(r"(?:Stage )?'(.+)' didn't change, skipping$")
 _RESTORED = re.compile(r"Stage '(.+)' is cached - skipping run")
 _FAILED = re.compile(r"ERROR: failed to reproduce '(.+?)': (.*)$")
+_CODE = re.compile(r"exited with (\d+)")
 _BUSY = re.compile(r"ERROR: .*(is busy, it is being blocked by|Unable to acquire lock)")
 _PID = re.compile(r"\(PID (\d+)\)")
 _OUR_ERROR = re.compile(r"^error: (.*)\n\s+why:\s+(.*)\n\s+next:\s+(.*)$", re.MULTILINE)
@@ -123,6 +124,17 @@ class Repro:
                 environment=_environment(self.package),
             )
 
+    def define(self) -> None:
+        """Run `leverframe stages --write` there, with the code there; raises ``PipelineError`` with its own words."""
+        lines: list[str] = []
+        program = [sys.executable, "-m", "leverframe", "stages", "--write"]
+        if self.run_group(program, lines.append, folder=self.root, environment=_environment(self.package)) != 0:
+            own = _OUR_ERROR.search("\n".join(lines))
+            what, why, following = own.groups() if own else ("", " ".join(lines[-1:]), "run it where the code is")
+            raise PipelineError(
+                f"`leverframe stages --write` failed{f': {what}' if what else ''}", why=why, next=following
+            )
+
 
 @dataclass
 class _Listener:
@@ -178,14 +190,15 @@ def _error(listener: _Listener, code: int, root: Path) -> PipelineError:
     said = text.removeprefix("ERROR: ").strip() or f"dvc ended with code {code}"
     if failed is None:
         return PipelineError("`dvc repro` failed", why=said.splitlines()[0], next=f"read {LOG}; fix what it names")
+    ended = _CODE.search(failed[2])
+    how: dict[str, Any] = {"stage": failed[1], "code": int(ended[1]) if ended else 0}
     own = _OUR_ERROR.search("\n".join(listener.lines))
     if own:
-        return PipelineError(f"stage `{failed[1]}` failed: {own[1]}", why=own[2], next=own[3])
+        return PipelineError(f"stage `{failed[1]}` failed: {own[1]}", why=own[2], next=own[3], **how)
     last = next((line.strip() for line in reversed(listener.lines) if line.strip()), "")
     why = failed[2] + (f"; its last words: {last[:200]}" if last else "")
-    return PipelineError(
-        f"stage `{failed[1]}` failed", why=why, next=f"read {LOG}; then `dvc repro {failed[1]}` runs it again"
-    )
+    following = f"read {LOG}; then `dvc repro {failed[1]}` runs it again"
+    return PipelineError(f"stage `{failed[1]}` failed", why=why, next=following, **how)
 
 
 def _busy(text: str, root: Path) -> PipelineBusyError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from leverframe.domain.release.tag import Tag
@@ -102,18 +102,20 @@ class Git:
         told = self._run("rev-parse", "--show-toplevel").stdout
         return Path(os.fsdecode(told).rstrip("\n")) if told.strip() else self.root.resolve()
 
-    def committed(self, parent: str, message: Callable[[str], str]) -> str:
-        """Commit everything that is not ignored on top of a commit, in our name, and return the new commit.
-
-        It has the time of its parent, so that the same content gives the same commit. ``message`` is given the tree;
-        no branch moves.
-        """
+    def staged(self) -> str:
+        """Stage everything that is not ignored, and return the tree."""
         self._paths("add", "--all")
-        tree = self._paths("write-tree")[0].strip()
+        return self._paths("write-tree")[0].strip()
+
+    def committed(self, tree: str, parent: str, message: str) -> str:
+        """Commit a tree on top of a commit, in our name and at the time of the parent, and return the new commit.
+
+        The same content gives the same commit; no branch moves.
+        """
         time = self._paths("show", "--no-patch", "--format=%ct", parent)[0].strip()
         dates = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"{time} +0000")
         arguments = [*_OURSELVES, "commit-tree", tree, "-p", parent, "-F", "-"]
-        made = self._run(*arguments, given=message(tree).encode(), extra=dates)
+        made = self._run(*arguments, given=message.encode(), more=dates)
         if made.returncode != 0:
             raise RepositoryError(
                 "git cannot commit the candidate",
@@ -259,10 +261,10 @@ class Git:
         return [os.fsdecode(each) for each in result.stdout.split(b"\0") if each]
 
     def _run(
-        self, *arguments: str, given: bytes | None = None, extra: Mapping[str, str] | None = None
+        self, *arguments: str, given: bytes | None = None, more: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         environment = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
-        environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(extra or {})}
+        environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(more or {})}
         try:
             return subprocess.run(
                 ["git", *arguments],

@@ -6,9 +6,13 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from leverframe.application.workspace import Workspace
+from leverframe.domain.features.request import timestamp
 from leverframe.domain.release.target import RolloutPolicy
-from leverframe.errors import SettingsError, nearest
+from leverframe.errors import RequestError, SettingsError, nearest
 from leverframe.settings.levers import EnvironmentSettings, Levers, ServeSettings, check_names
+
+_YEARS = (1900, 9000)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,33 @@ class Environment:
                 next="declare context, namespace, image and remote there; docs/guides/kubernetes.md has an example",
             )
         return declared if target is None else target == "kubernetes"
+
+
+def watched(workspace: Workspace, name: str | None) -> str:
+    """Return the environment whose traffic is watched: the one named, else as set, else the last declared."""
+    environments = workspace.levers.deploy.environments
+    name = name or workspace.levers.monitor.environment or [*environments][-1]
+    if name not in environments:
+        raise SettingsError(
+            f"no environment `{name}` is declared",
+            why="the monitor watches the traffic of one environment",
+            next=nearest(name, environments),
+        )
+    return name
+
+
+def as_of(text: str | None) -> datetime:
+    """Return the time to look back from, now for None; raises ``RequestError`` for one around which is no calendar."""
+    if text is None:
+        return datetime.now(UTC)
+    now = timestamp(text)
+    if not _YEARS[0] <= now.year <= _YEARS[1]:
+        raise RequestError(
+            f"`--as-of {text}` is no time that a log could be of",
+            why=f"its year is not between {_YEARS[0]} and {_YEARS[1]}",
+            next="name the time whose windows before it you want to see, such as 2026-11-02T06:00Z",
+        )
+    return now
 
 
 class WallClock:

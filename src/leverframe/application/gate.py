@@ -45,7 +45,7 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     sizes = bundle_sizes(lock.read_bytes() if lock.is_file() else b"")
     replayed = compare(WorkspaceReplay(workspace, fork, log, tell), known[PARAMS] | known[LEVERS], tell)
     evidence = Evidence(contracts, parity, diff(workspace, fork, None), sizes, replayed)
-    question = Question(fork, head, workspace.params.data.timezone, here, _declared(workspace, fork))
+    question = Question(fork, head, workspace.params.data.timezone, here, declared_at(workspace, fork))
     with champion(workspace, fork, tell) as folder:
         theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
         sides = (Side(PolarsTables(root), disk), theirs)
@@ -53,8 +53,8 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
         return kept(root, "gate", run(question, sides, SklearnModels(root), rules, evidence))
 
 
-def _declared(workspace: Workspace, commit: str) -> Declared | None:
-    """Return what a commit declares of its rows; None where it has no settings or plan that can be used."""
+def declared_at(workspace: Workspace, commit: str) -> Declared | None:
+    """Return what a commit, or a tree, declares of its rows; None where it has no settings or plan that can be used."""
     files = workspace.git.contents(commit, str(PARAMS))
     try:
         star = star_path(files)

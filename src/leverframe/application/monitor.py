@@ -17,6 +17,7 @@ from leverframe.adapters.duckdb.requests import Requests
 from leverframe.adapters.dvc import RemoteFiles
 from leverframe.adapters.git import Git
 from leverframe.application.alerts import alert
+from leverframe.application.environments import as_of, watched
 from leverframe.application.log_files import NO_LABELS, log_files
 from leverframe.application.monitor_results import DASHBOARD, Results
 from leverframe.application.monitor_state import KeptState
@@ -26,7 +27,6 @@ from leverframe.application.serving_skew import serving_skew
 from leverframe.application.weekly import classifier_of_weeks, is_due
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
-from leverframe.domain.features.request import timestamp
 from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, sha256
 from leverframe.domain.monitoring.drift import judged
 from leverframe.domain.monitoring.engine import BuiltinEngine, Engine
@@ -40,11 +40,9 @@ from leverframe.domain.monitoring.upstream_tables import lineage, upstream_table
 from leverframe.domain.monitoring.window_summary import WindowSpan
 from leverframe.domain.partition import Partition
 from leverframe.domain.release.ledger import versions
-from leverframe.errors import LeverframeError, RepositoryError, RequestError, SettingsError, nearest
+from leverframe.errors import LeverframeError, RepositoryError
 from leverframe.files import private_folder
 from leverframe.settings.monitor import LabelSettings, MonitorSettings
-
-_YEARS = (1900, 9000)
 
 Tell = Callable[[str], None]
 
@@ -70,7 +68,7 @@ def monitor(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple
     ``PublishError`` where the forge refuses alerts or results, once everything is written here.
     """
     settings = _settings(workspace, asked)
-    now = _now(asked)
+    now = as_of(asked.as_of)
     results, engine = Results(_folder(workspace, asked)), engine_of(settings.engine)
     state = KeptState(workspace, _environment(workspace, asked), results.folder)
     with results.lock():
@@ -164,30 +162,8 @@ def _settings(workspace: Workspace, asked: Asked) -> MonitorSettings:
     return settings
 
 
-def _now(asked: Asked) -> datetime:
-    """Return as of when to look; raises ``RequestError`` for a time around which there is no calendar."""
-    if asked.as_of is None:
-        return datetime.now(UTC)
-    now = timestamp(asked.as_of)
-    if not _YEARS[0] <= now.year <= _YEARS[1]:
-        raise RequestError(
-            f"`--as-of {asked.as_of}` is no time that a log could be of",
-            why=f"its year is not between {_YEARS[0]} and {_YEARS[1]}",
-            next="name the time whose windows before it you want to see, such as 2026-11-02T06:00Z",
-        )
-    return now
-
-
 def _environment(workspace: Workspace, asked: Asked) -> str:
-    environments = workspace.levers.deploy.environments
-    name = asked.environment or workspace.levers.monitor.environment or [*environments][-1]
-    if name not in environments:
-        raise SettingsError(
-            f"no environment `{name}` is declared",
-            why="the monitor watches the traffic of one environment",
-            next=nearest(name, environments),
-        )
-    return name
+    return watched(workspace, asked.environment)
 
 
 def _folder(workspace: Workspace, asked: Asked) -> Path:

@@ -24,6 +24,10 @@ class PipelineRun:
         """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""
         self._repro(*arguments, on_event=self._on_event)
 
+    def define(self) -> None:
+        """Derive the definition of the pipeline again; raises ``PipelineError``."""
+        self._repro.define()
+
     def checkout(self) -> None:
         """Bring back from the cache what is there."""
         self.data("checkout", "--quiet", "--allow-missing")

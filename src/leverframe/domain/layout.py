@@ -38,6 +38,7 @@ PARITY = REPORTS / "parity.json"
 RESULTS = Path(".leverframe/levers")  # the last result of each lever; the card is made of it
 REPORT = Path(".leverframe/report.md")  # the card as it was made last
 MONITOR = Path(".leverframe/monitor")  # what the monitor wrote last, a folder an environment
+RETRAIN = Path(".leverframe/retrain")  # the work folder and the lock of retraining
 PRIVATE = Path(".leverframe")  # of this machine alone
 VALID_SETTINGS = Path(".leverframe/valid-settings")  # digest of settings that were valid
 STAGE_LOGS = Path(".leverframe/stages")  # never an output: times would change hashes

@@ -46,11 +46,11 @@ def run(
     """
     ruled = bool(rules.settings.metrics or rules.settings.slices)
     gated = Gated(question.base, question.head, rules_of=rules.of, rule_changes=rules.changes, replay=evidence.replay)
-    around = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.replay)]
+    beside = around(evidence, rules)
     try:
         models = Models(question, *sides, predictor, rules.settings)
         if models.change is not None:
-            gated, around = replace(gated, holdout=models.change), [*models.change.violations(), *around]
+            gated, beside = replace(gated, holdout=models.change), [*models.change.violations(), *beside]
         pair, how = models.pair()
         metrics, missed = judged_metrics(pair, rules.settings)
         slices, within = judged_slices(pair, rules.settings)
@@ -58,11 +58,11 @@ def run(
         notes = models.notes()
     except LeverframeError as error:
         violation = Violation(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next)
-        return replace(gated, violations=(*around, violation))
+        return replace(gated, violations=(*beside, violation))
     forged = _forged(sides[0].artefacts, metrics)
     return replace(
         gated,
-        violations=(*forged, *missed, *lost, *within, *around),
+        violations=(*forged, *missed, *lost, *within, *beside),
         because="" if ruled else "`gate` in `leverframe.yaml` declares no rule, so nothing could fail",
         rows=len(pair.candidate.labels),
         days=pair.candidate.number_of_days,
@@ -74,6 +74,11 @@ def run(
         on_base=on_base,
         notes=notes,
     )
+
+
+def around(evidence: Evidence, rules: Rules) -> list[Violation]:
+    """Return the violations that no model is needed for: of contracts, parity, the data diff, sizes and the replay."""
+    return [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.replay)]
 
 
 def _forged(artefacts: Artefacts, metrics: Sequence[Compared]) -> list[Violation]:

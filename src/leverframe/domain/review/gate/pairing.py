@@ -251,7 +251,9 @@ class Models:
 
 
 def _alike(ours: Floats, theirs: Floats) -> bool:
-    """Tell whether predictions of the same rows come from features that mean the same."""
+    """Tell whether predictions of the same rows come from features that mean the same; without a row none differ."""
+    if not len(ours):
+        return True
     apart = np.square(ours - theirs).sum()
     return bool(apart <= _ALIKE * np.var(theirs, axis=0).sum() * len(theirs))
 

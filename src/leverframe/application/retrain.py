@@ -1,0 +1,162 @@
+"""Train the model anew where that is due: a candidate in a work folder, a comparison, a pull request, a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+
+from leverframe.application.candidate import CaseTrainer, checkout
+from leverframe.application.environments import as_of, watched
+from leverframe.application.monitor_results import Results
+from leverframe.application.monitor_state import KeptState
+from leverframe.application.retrain_base import Base, base_of
+from leverframe.application.retrain_pulls import CandidateCommit, How, Published, publish, standing
+from leverframe.application.retrain_records import RetrainRecords
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.retraining.attempt import PROPOSED
+from leverframe.domain.retraining.pulls.pull_state import StandingBranch
+from leverframe.domain.retraining.retrain import Due, Known, attempted, due, labelled_since
+from leverframe.domain.retraining.retrain_result import Retrained
+from leverframe.domain.retraining.trigger import NotTriggered
+from leverframe.domain.retraining.trigger_rule import ModelFacts
+from leverframe.errors import RetrainBusyError
+from leverframe.files import private_folder
+from leverframe.locks import held
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for; what is None is as the settings say."""
+
+    environment: str | None = None
+    as_of: str | None = None
+    force: bool = False
+    dry_run: bool = False
+
+
+def retrain(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple[Retrained, str]:
+    """Return what was done, and the address of the pull request, else the path of the result.
+
+    ``mask`` hides a secret from the log of a runner. Raises ``RetrainBusyError`` while another run works here, and
+    ``PublishError`` where the forge refuses the pull request, once the result is written here.
+    """
+    environment = watched(workspace, asked.environment)
+    folder = workspace.root / layout.MONITOR / environment
+    records, state = RetrainRecords(folder), None
+    with ExitStack() as stack:
+        if not asked.dry_run:
+            stack.enter_context(_lock(workspace))
+            state = KeptState(workspace, environment, folder)
+            state.fetch()
+        retrained, published = _retrained(workspace, (asked, environment), records, (tell, mask))
+        if state is not None:
+            records.write(retrained)
+            state.push()
+        if published.failure is not None:
+            raise published.failure
+    address = next((proposal.url for proposal in retrained.proposals if proposal.url), "")
+    return retrained, address or str(records.result)
+
+
+def _retrained(
+    workspace: Workspace, of: tuple[Asked, str], records: RetrainRecords, how: tuple[Tell, Tell]
+) -> tuple[Retrained, Published]:
+    """Train where that is due, and bring the pull request up to date."""
+    (asked, environment), (tell, mask) = of, how
+    model = workspace.params.bundle.model
+    there = _standing(workspace, model)
+    base = base_of(workspace, there.base)
+    known = _known(base, (asked, model, environment), records)
+    at = known.now.isoformat(timespec="seconds")
+    planned = due(known, there)
+    publishing = How(base.levers.retrain, known.attempts[-1] if known.attempts else None, asked.dry_run, mask=mask)
+    retrained = Retrained(model, environment, at, None, planned if isinstance(planned, NotTriggered) else None)
+    if isinstance(planned, Due) and not asked.dry_run:
+        return _trained(workspace, (planned, known, base, there), retrained, publishing, tell)
+    steps = _steps(planned, base) if isinstance(planned, Due) else ()
+    published = _publish(workspace, None, retrained, there, publishing)
+    return _with(replace(retrained, steps=steps), published), published
+
+
+def _trained(
+    workspace: Workspace, of: tuple[Due, Known, Base, StandingBranch], retrained: Retrained, how: How, tell: Tell
+) -> tuple[Retrained, Published]:
+    """Train a candidate in a work folder, and publish it from there."""
+    planned, known, base, there = of
+    with checkout(workspace, base.commit, tell) as work:
+        trainer = CaseTrainer(work, base.levers, base.params.data.timezone)
+        attempt = attempted(planned, known, base.commit, trainer)
+        tell(f"{attempt.outcome}: {attempt.why}")
+        candidate: CandidateCommit | None = work.commit(planned) if attempt.outcome in PROPOSED else None
+        retrained = replace(retrained, attempt=attempt)
+        published = _publish(workspace, candidate, retrained, there, how)
+    retrained = _with(retrained, published)
+    if published.failure is not None:  # without a record the next run proposes it again
+        return replace(retrained, notes=(*retrained.notes, f"not recorded: {published.failure.what}")), published
+    address = next((proposal.url for proposal in published.proposals if not proposal.revert), "")
+    return replace(retrained, attempt=replace(attempt, pull=address)), published
+
+
+def _with(retrained: Retrained, published: Published) -> Retrained:
+    return replace(
+        retrained,
+        proposals=published.proposals,
+        steps=(*retrained.steps, *published.steps),
+        notes=(*retrained.notes, *published.notes),
+    )
+
+
+def _known(base: Base, of: tuple[Asked, str, str], records: RetrainRecords) -> Known:
+    asked, model, environment = of
+    monitored = Results(records.folder).previous()
+    rows, now = base.rows(as_of(asked.as_of)), as_of(asked.as_of)
+    facts = ModelFacts(
+        model,
+        environment,
+        base.champion,
+        base.levers.monitor.every_hours,
+        base.end(rows.current.train_last),
+        labelled_since(monitored, base.end(rows.current.holdout_last)),
+    )
+    levers, attempts = base.levers, records.attempts()
+    return Known(monitored, attempts, levers.retrain, levers.gate, facts, rows, base.blobs, now, asked.force)
+
+
+def _steps(planned: Due, base: Base) -> tuple[str, ...]:
+    """Return what a run would do, for a dry run."""
+    return (
+        f"check {base.commit[:12]} out into a folder of its own",
+        f"run the pipeline there: {planned.window}",
+        "compare the candidate with the champion, and propose it where that speaks for it",
+    )
+
+
+def _lock(workspace: Workspace) -> AbstractContextManager[None]:
+    private_folder(workspace.root / layout.PRIVATE)
+    path = workspace.root / layout.RETRAIN / "lock"
+    busy = RetrainBusyError(
+        "another run trains the model anew",
+        why=f"it holds {path}",
+        next="wait until it has ended; its result is that of this run",
+    )
+    return held(path, busy)
+
+
+def _standing(workspace: Workspace, model: str) -> StandingBranch:
+    try:
+        return standing(workspace, model)
+    except NotImplementedError:  # until the forge is there
+        return StandingBranch("", "main", workspace.git.named("main"), "", ours=True)
+
+
+def _publish(
+    workspace: Workspace, candidate: CandidateCommit | None, retrained: Retrained, there: StandingBranch, how: How
+) -> Published:
+    try:
+        return publish(workspace, candidate, retrained, there, how)
+    except NotImplementedError:
+        return Published()

@@ -1,0 +1,42 @@
+"""Attempts to train a model anew, kept beside the results of the monitor: the last run, and a line an attempt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from leverframe.documents import plain
+from leverframe.domain.retraining.attempt import Attempt, read_attempts, with_attempts
+from leverframe.domain.retraining.retrain_result import Retrained
+from leverframe.files import write_json, write_text
+
+RETRAINED, ATTEMPTS = "retrain.json", "retrain.jsonl"
+
+
+class RetrainRecords:
+    """The records of one environment in ``folder``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def result(self) -> Path:
+        """The file with the last run."""
+        return self.folder / RETRAINED
+
+    def attempts(self) -> list[Attempt]:
+        """Return the attempts that can be read, oldest first."""
+        return read_attempts(self._text())
+
+    def unreadable(self) -> int:
+        """Return how many lines cannot be read."""
+        return sum(bool(line.strip()) for line in self._text().splitlines()) - len(self.attempts())
+
+    def write(self, retrained: Retrained) -> None:
+        """Keep a run; its attempt gets a line, once."""
+        if retrained.attempt is not None:
+            write_text(self.folder / ATTEMPTS, with_attempts(self._text(), [retrained.attempt]))
+        write_json(self.result, plain(retrained))
+
+    def _text(self) -> str:
+        path = self.folder / ATTEMPTS
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

@@ -1,0 +1,91 @@
+"""A run of `leverframe retrain` as a few lines for a terminal, and as Markdown for a job summary."""
+
+from __future__ import annotations
+
+from leverframe.domain.markdown import code, plain, sentence
+from leverframe.domain.retraining.attempt import Attempt, Comparison
+from leverframe.domain.retraining.retrain_result import Retrained
+from leverframe.domain.review.gate.gate_result import Compared
+
+WORDS = {
+    "better": "better", "not-worse": "not worse", "undecided": "undecided", "worse": "worse",
+    "too-few-labels": "too few labels", "broken-data": "broken data", "failed": "failed",
+}  # fmt: skip
+
+
+def lines(retrained: Retrained) -> list[str]:
+    """Return the result: why, on which rows, the figures, and the pull request."""
+    told = [f"{retrained.model} in {retrained.environment}: {_state(retrained)}"]
+    if retrained.attempt is not None:
+        told += _attempt_lines(retrained.attempt)
+    elif retrained.waiting is not None:
+        told.append(f"  {retrained.waiting.why}")
+    told += [f"  step: {step}" for step in retrained.steps]
+    for proposal in retrained.proposals:
+        if proposal.url:
+            told.append(f"  {'revert' if proposal.revert else 'pull request'} ({proposal.state}): {proposal.url}")
+    return [*told, *(f"note: {note}" for note in retrained.notes)]
+
+
+def summary(retrained: Retrained) -> str:
+    """Return Markdown: why, on which rows, the comparison, and the pull request."""
+    head = f"## Retraining: {code(retrained.model, 100)} in {code(retrained.environment, 60)}"
+    blocks = [head, f"**{_state(retrained)}.** {sentence(_why(retrained)[:1000])}"]
+    attempt = retrained.attempt
+    if attempt is not None:
+        blocks.append("\n".join(f"- {cause.cause.value}: {sentence(cause.what[:300])}" for cause in attempt.causes[:8]))
+        blocks += [f"Window: {plain(str(attempt.window), 200)}."] if attempt.window else []
+        blocks += [_table(attempt.comparison)] if attempt.comparison else []
+    links = [
+        f"- {'revert' if one.revert else 'pull request'} ({one.state}): {plain(one.url, 300)}"
+        for one in retrained.proposals
+        if one.url
+    ]
+    blocks += ["\n".join(links)] if links else []
+    blocks += ["\n".join(f"- {sentence(note[:300])}" for note in retrained.notes)] if retrained.notes else []
+    return "\n\n".join(blocks) + "\n"
+
+
+def _state(retrained: Retrained) -> str:
+    if retrained.attempt is not None:
+        return f"a candidate was tried: {WORDS[retrained.attempt.outcome.value]}"
+    if retrained.waiting is not None:
+        return f"nothing was trained: {retrained.waiting.standstill.value.replace('-', ' ')}"
+    return "a candidate is due"
+
+
+def _why(retrained: Retrained) -> str:
+    if retrained.attempt is not None:
+        return retrained.attempt.why
+    return retrained.waiting.why if retrained.waiting else ""
+
+
+def _attempt_lines(attempt: Attempt) -> list[str]:
+    told = [f"  because of {cause.cause.value}: {cause.what}" for cause in attempt.causes[:3]]
+    told += [f"  {attempt.window}"] if attempt.window else []
+    told.append(f"  {attempt.why}")
+    if attempt.comparison is not None:
+        told += [_line(metric, attempt.comparison) for metric in attempt.comparison.metrics]
+    return told
+
+
+def _line(metric: Compared, comparison: Comparison) -> str:
+    mark = "*" if metric.metric == comparison.metric else " "
+    return f"  {mark} {metric.title:<24} {_number(metric.champion)} -> {_number(metric.candidate)}  {_gain(metric)}"
+
+
+def _gain(metric: Compared) -> str:
+    bounds = "" if metric.low is None or metric.high is None else f" [{metric.low:+.4f}, {metric.high:+.4f}]"
+    return "" if metric.gain is None else f"gain {metric.gain:+.4f}{bounds}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _table(comparison: Comparison) -> str:
+    rows = ["| metric | champion | candidate | gain |", "| --- | --- | --- | --- |"]
+    for metric in comparison.metrics:
+        title = f"**{plain(metric.title, 60)}**" if metric.metric == comparison.metric else plain(metric.title, 60)
+        rows.append(f"| {title} | {_number(metric.champion)} | {_number(metric.candidate)} | {_gain(metric)} |")
+    return "\n".join(rows)
