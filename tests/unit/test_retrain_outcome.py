@@ -1,0 +1,228 @@
+"""What a comparison says of a candidate, how sure the next attempt must be, and what is said after a merge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leverframe.domain.model.evaluate.holdout import Holdout
+from leverframe.domain.retraining.aftercare import aftercare, deciding_metric, look_confidence, looks
+from leverframe.domain.retraining.attempt import Attempt, Comparison, Outcome
+from leverframe.domain.retraining.outcome import Missed, confidence_of, outcome
+from leverframe.domain.review.gate.paired import Pair
+from leverframe.domain.verdict import Reason, Violation
+from leverframe.settings.levers import GateSettings, MetricRule
+from leverframe.settings.retrain import RetrainSettings
+from tests.fakes.attempts import NOW, attempt, comparison
+
+SETTINGS = RetrainSettings()
+GATE = GateSettings(metrics={"auc": MetricRule(maximum_drop=0.01), "brier": MetricRule(maximum_drop=0.002)})
+
+
+def violation(reason: Reason) -> Violation:
+    return Violation(reason, f"a rule says {reason}", "improve the model")
+
+
+def judged(
+    compared: Comparison, *here: Reason, on_base: tuple[Reason, ...] = (), gain: float = 0.0
+) -> tuple[Outcome, str]:
+    missed = Missed(tuple(violation(reason) for reason in here), tuple(violation(reason) for reason in on_base))
+    settings = RetrainSettings(minimum_gain=gain)
+    found, why = outcome(compared, missed, settings, GATE)
+    assert why.endswith(".")
+    return found, why
+
+
+def failing(compared: Comparison) -> Comparison:
+    return replace(compared, metrics=tuple(replace(metric, passed=False) for metric in compared.metrics))
+
+
+BETTER, SAME, UNSURE, WORSE = (
+    comparison(0.02, 0.015), comparison(0.001, 0.005), failing(comparison(0.001, 0.03)), comparison(-0.02, 0.015)
+)  # fmt: skip
+
+
+def test_the_lower_bound_decides_what_is_better() -> None:
+    found, why = judged(BETTER)
+    assert found is Outcome.BETTER
+    assert why == (
+        "AUC on 12,345 rows of 28 days that neither model saw rose by 0.0200 (0.7000 to 0.7200; "
+        "97.5 % lower bound +0.0050)."
+    )
+    assert judged(BETTER, gain=0.02)[0] is Outcome.BETTER
+    small = judged(BETTER, gain=0.021)
+    assert small[0] is Outcome.NOT_WORSE
+    assert "The gain of 0.0200 is below `retrain.minimum_gain` (0.021)." in small[1]
+
+
+@pytest.mark.parametrize("reason", [Reason.METRIC_DROPPED, Reason.SLICE_DROPPED])
+def test_a_rule_that_is_significantly_violated_makes_it_worse(reason: Reason) -> None:
+    for compared in (BETTER, SAME, UNSURE):
+        found, why = judged(compared, reason)
+        assert found is Outcome.WORSE
+        assert f"A rule says {reason}." in why
+
+
+@pytest.mark.parametrize("reason", [Reason.FLOOR_MISSED, Reason.METRIC_UNCERTAIN, Reason.BUNDLE_TOO_LARGE])
+def test_another_violation_makes_a_better_model_a_draft_with_the_reason(reason: Reason) -> None:
+    found, why = judged(BETTER, reason)
+    assert found is Outcome.NOT_WORSE
+    assert f"A rule says {reason}." in why
+
+
+def test_a_drop_on_the_old_test_set_makes_a_draft() -> None:
+    found, why = judged(BETTER, on_base=(Reason.METRIC_DROPPED,))
+    assert found is Outcome.NOT_WORSE
+    assert "A rule says metric-dropped." in why
+
+
+def test_not_worse_is_shown_by_the_rule_of_the_gate() -> None:
+    assert judged(SAME)[0] is Outcome.NOT_WORSE
+    assert judged(SAME, Reason.FLOOR_MISSED)[0] is Outcome.NOT_WORSE
+    assert judged(SAME, Reason.METRIC_UNCERTAIN)[0] is Outcome.UNDECIDED
+    assert outcome(SAME, Missed(), SETTINGS, GateSettings())[0] is Outcome.UNDECIDED
+    floor = GateSettings(metrics={"auc": MetricRule(floor=0.6)})
+    assert outcome(SAME, Missed(), SETTINGS, floor)[0] is Outcome.UNDECIDED
+
+
+def test_what_lies_between_is_undecided() -> None:
+    found, why = judged(UNSURE, Reason.METRIC_UNCERTAIN)
+    assert found is Outcome.UNDECIDED
+    assert why.endswith("Too little evidence that the candidate is better or worse.")
+
+
+def test_the_upper_bound_decides_what_is_worse() -> None:
+    found, why = judged(WORSE)
+    assert found is Outcome.WORSE
+    assert "fell by 0.0200 (0.7000 to 0.6800; 97.5 % upper bound -0.0050)" in why
+
+
+@pytest.mark.parametrize(
+    ("gain", "bound"), [(0.02, "97.5 % upper bound -0.0050"), (-0.02, "97.5 % lower bound +0.0050")]
+)
+def test_bounds_of_a_loss_have_its_direction(gain: float, bound: str) -> None:
+    known = comparison(gain, 0.015)
+    metric = replace(known.metrics[0], metric="brier", title="Brier score", better="lower", candidate=0.7 - gain)
+    _, why = outcome(replace(known, metric="brier", metrics=(metric,)), Missed(), SETTINGS, GATE)
+    assert ("fell" if gain > 0 else "rose") in why
+    assert bound in why
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"labelled": 499}, "499 rows with a label. Required: 500."),
+        ({"days": 13}, "13 days with a label. Required: 14."),
+        ({"metric": "brier"}, "`brier`, which decides, was not computed"),
+        ({"metrics": (replace(BETTER.metrics[0], gain=None),)}, "undefined"),
+        ({"metrics": (replace(BETTER.metrics[0], low=None, high=None),)}, "too few independent days"),
+    ],
+)
+def test_too_few_labels_decide_nothing(change: dict[str, object], says: str) -> None:
+    found, why = judged(replace(BETTER, **change), Reason.METRIC_DROPPED)  # type: ignore[arg-type]
+    assert found is Outcome.TOO_FEW_LABELS
+    assert says in why
+
+
+def test_broken_data_come_before_all() -> None:
+    found, why = judged(BETTER, Reason.CONTRACT_BROKEN)
+    assert (found, why) == (Outcome.BROKEN_DATA, "A rule says contract-broken.")
+
+
+OUTCOMES = st.sampled_from([Outcome.BETTER, Outcome.NOT_WORSE, Outcome.UNDECIDED, Outcome.WORSE])
+
+
+def history(outcomes: list[Outcome], settings: RetrainSettings, gap: float = 7.0) -> list[Attempt]:
+    made: list[Attempt] = []
+    for number, found in enumerate(outcomes):
+        days_ago = gap * (len(outcomes) - number)
+        at = attempt(found, days_ago)
+        sure = confidence_of(made, settings, NOW.fromisoformat(at.at))
+        made.append(replace(at, comparison=comparison(0.0, 0.1, confidence=sure)))
+    return made
+
+
+@given(st.lists(OUTCOMES, max_size=30), st.floats(0.8, 0.999))
+def test_attempts_in_a_row_share_the_error_of_two(outcomes: list[Outcome], confidence: float) -> None:
+    settings = RetrainSettings(confidence=confidence)
+    spent = 0.0
+    for at in history(outcomes, settings, gap=180 / 31):
+        assert at.comparison is not None
+        assert at.comparison.confidence >= confidence - 1e-12
+        spent += 1 - at.comparison.confidence
+        # A thousandth of the error is always left, so that a large gain is found after any number of attempts.
+        assert spent <= 2 * (1 - confidence) * (1 + 30 / 2048) + 1e-12
+        spent = 0.0 if at.outcome is Outcome.BETTER else spent
+
+
+def test_the_error_is_given_back_after_half_a_year() -> None:
+    assert confidence_of([], SETTINGS, NOW) == 0.975
+    recent = history([Outcome.UNDECIDED] * 2, SETTINGS)
+    assert confidence_of(recent, SETTINGS, NOW) == pytest.approx(1 - 0.025 / 4)
+    old = [replace(at, at="2013-06-01T00:00:00+00:00") for at in recent]
+    assert confidence_of(old, SETTINGS, NOW) == pytest.approx(0.975)
+    without = [replace(at, comparison=None) for at in recent]
+    assert confidence_of(without, SETTINGS, NOW) == pytest.approx(0.975)
+
+
+def pair(days: int, worse: float, rows: int = 200, seed: int = 0) -> Pair:
+    """Return a served model that errs by ``worse`` more in log odds than the one before it."""
+    draw = np.random.default_rng(seed)
+    of = np.repeat(np.arange(days), rows)
+    signal = draw.normal(-1, 1.5, len(of))
+    labels = (draw.random(len(of)) < 1 / (1 + np.exp(-signal))).astype(np.float64)
+    sides = [
+        Holdout("binary", ("0", "1"), labels, 1 / (1 + np.exp(-signal - noise * draw.standard_normal(len(of)))), of, {})
+        for noise in (0.5 + worse, 0.5)
+    ]
+    return Pair(sides[0], sides[1])
+
+
+def test_a_worse_model_is_found_after_two_weeks_and_not_before() -> None:
+    assert not aftercare(pair(13, 3.0), SETTINGS, "auc").worse
+    found = aftercare(pair(14, 3.0), SETTINGS, "auc")
+    assert found.worse
+    assert "upper bound -" in found.why
+    assert found.comparison is not None
+    assert found.comparison.days == 14
+    assert not aftercare(pair(28, 0.0), SETTINGS, "auc").worse
+    assert (
+        "compared from 14 days and 5,000,000 rows"
+        in aftercare(pair(28, 3.0), RetrainSettings(minimum_rows=5_000_000), "auc").why
+    )
+
+
+@given(st.integers(0, 6), st.integers(0, 3))
+def test_a_run_a_day_says_the_same_all_week(day: int, week: int) -> None:
+    settings = RetrainSettings(watch_days=28, minimum_rows=50)
+    whole = pair(40, 0.3, rows=20)
+    seen = np.flatnonzero(whole.candidate.days < 14 + 7 * week + day)
+    sides = [
+        replace(side, labels=side.labels[seen], predictions=side.predictions[seen], days=side.days[seen])
+        for side in (whole.candidate, whole.champion)
+        if side is not None
+    ]
+    found = aftercare(Pair(sides[0], sides[1]), settings, "auc")
+    assert found.comparison is not None
+    assert found.comparison.days == min(28, 14 + 7 * week)
+
+
+@given(st.floats(0, 400))
+def test_the_looks_of_a_watch_share_the_error_of_two(watch: float) -> None:
+    at = looks(watch)
+    assert all(14 <= day <= watch for day in at)
+    sure = look_confidence(watch, SETTINGS)
+    assert sure >= SETTINGS.confidence
+    assert len(at) * (1 - sure) <= 2 * (1 - SETTINGS.confidence) + 1e-12
+
+
+def test_the_metric_that_decides_is_declared_or_the_first_of_the_gate() -> None:
+    assert deciding_metric("binary", RetrainSettings(metric="log_loss"), GATE) == "log_loss"
+    assert deciding_metric("binary", SETTINGS, GATE) == "auc"
+    brier = GateSettings(metrics={"brier": MetricRule(maximum_drop=0.1)})
+    assert deciding_metric("binary", SETTINGS, brier) == "brier"
+    assert deciding_metric("regression", SETTINGS, brier) == "mae"
