@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.retraining.aftercare import aftercare, deciding_metric, look_confidence, looks
-from leverframe.domain.retraining.attempt import Attempt, Comparison, Outcome
+from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Evidence, Outcome
 from leverframe.domain.retraining.outcome import Missed, confidence_of, outcome
+from leverframe.domain.retraining.trigger_rule import timestamp
 from leverframe.domain.review.gate.paired import Pair
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.levers import GateSettings, MetricRule
@@ -136,37 +137,43 @@ def test_broken_data_come_before_all() -> None:
 OUTCOMES = st.sampled_from([Outcome.BETTER, Outcome.NOT_WORSE, Outcome.UNDECIDED, Outcome.WORSE])
 
 
-def history(outcomes: list[Outcome], settings: RetrainSettings, gap: float = 7.0) -> list[Attempt]:
+FINDING, AGE = (Evidence(cause, "", "", "", "a sentence") for cause in (Cause.CONCEPT, Cause.AGE))
+
+
+def recorded(outcomes: list[tuple[Outcome, bool]], settings: RetrainSettings, gap: float = 7.0) -> list[Attempt]:
+    """Return attempts ``gap`` days apart, each as sure as it must be; those of a finding are marked."""
     made: list[Attempt] = []
-    for number, found in enumerate(outcomes):
-        days_ago = gap * (len(outcomes) - number)
-        at = attempt(found, days_ago)
-        sure = confidence_of(made, settings, NOW.fromisoformat(at.at))
+    for number, (found, speaks) in enumerate(outcomes):
+        causes = (AGE, FINDING) if speaks else (AGE,)
+        at = attempt(found, gap * (len(outcomes) - number), causes=causes)
+        sure = confidence_of(causes, made, settings, timestamp(at.at))
         made.append(replace(at, comparison=comparison(0.0, 0.1, confidence=sure)))
     return made
 
 
-@given(st.lists(OUTCOMES, max_size=30), st.floats(0.8, 0.999))
-def test_attempts_in_a_row_share_the_error_of_two(outcomes: list[Outcome], confidence: float) -> None:
-    settings = RetrainSettings(confidence=confidence)
-    spent = 0.0
-    for at in history(outcomes, settings, gap=180 / 31):
+@given(st.lists(st.tuples(OUTCOMES, st.booleans()), max_size=30), st.floats(0.8, 0.999))
+def test_attempts_until_one_is_better_share_an_error(outcomes: list[tuple[Outcome, bool]], confidence: float) -> None:
+    spent = {True: 0.0, False: 0.0}
+    for at in recorded(outcomes, RetrainSettings(confidence=confidence), gap=180 / 31):
         assert at.comparison is not None
         assert at.comparison.confidence >= confidence - 1e-12
-        spent += 1 - at.comparison.confidence
+        speaks = FINDING in at.causes
+        spent[speaks] += 1 - at.comparison.confidence
         # A thousandth of the error is always left, so that a large gain is found after any number of attempts.
-        assert spent <= 2 * (1 - confidence) * (1 + 30 / 2048) + 1e-12
-        spent = 0.0 if at.outcome is Outcome.BETTER else spent
+        assert spent[speaks] <= (1 + speaks + 30 / 1024) * (1 - confidence) + 1e-12
+        spent = dict.fromkeys(spent, 0.0) if at.outcome is Outcome.BETTER else spent
 
 
-def test_the_error_is_given_back_after_half_a_year() -> None:
-    assert confidence_of([], SETTINGS, NOW) == 0.975
-    recent = history([Outcome.UNDECIDED] * 2, SETTINGS)
-    assert confidence_of(recent, SETTINGS, NOW) == pytest.approx(1 - 0.025 / 4)
+def test_each_attempt_takes_half_of_what_is_left_and_half_a_year_gives_it_back() -> None:
+    assert confidence_of([FINDING], [], SETTINGS, NOW) == pytest.approx(0.975)
+    assert confidence_of([AGE], [], SETTINGS, NOW) == pytest.approx(1 - 0.025 / 2)
+    recent = recorded([(Outcome.UNDECIDED, True)] * 2, SETTINGS)
+    assert confidence_of([FINDING], recent, SETTINGS, NOW) == pytest.approx(1 - 0.025 / 4)
+    assert confidence_of([AGE], recent, SETTINGS, NOW) == pytest.approx(1 - 0.025 / 2)
     old = [replace(at, at="2013-06-01T00:00:00+00:00") for at in recent]
-    assert confidence_of(old, SETTINGS, NOW) == pytest.approx(0.975)
+    assert confidence_of([FINDING], old, SETTINGS, NOW) == pytest.approx(0.975)
     without = [replace(at, comparison=None) for at in recent]
-    assert confidence_of(without, SETTINGS, NOW) == pytest.approx(0.975)
+    assert confidence_of([FINDING], without, SETTINGS, NOW) == pytest.approx(0.975)
 
 
 def pair(days: int, worse: float, rows: int = 200, seed: int = 0) -> Pair:

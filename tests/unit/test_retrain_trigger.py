@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from leverframe.domain.monitoring.finding import DRIFT, QUALITY, Finding, Kind, Severity
+from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.retraining.attempt import PROPOSED, UNHELPFUL, Attempt, Cause, Evidence, Outcome, RetrainWindow
-from leverframe.domain.retraining.evidence import evidence_digest, found_evidence, importance_of, same_grounds
+from leverframe.domain.retraining.evidence import (
+    evidence_digest,
+    found_evidence,
+    importance_of,
+    onset,
+    same_grounds,
+)
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill, Trigger, Triggered
 from leverframe.domain.retraining.trigger_rule import ModelFacts, cooldown, needs_human, trigger
 from leverframe.settings.retrain import RetrainSettings
@@ -237,3 +244,42 @@ def test_the_newest_attempt_on_the_same_grounds_is_known() -> None:
 def test_evidence_names_every_column_that_matters_once() -> None:
     twice = [finding(Kind.DRIFT, name) for name in ("wind_speed", "carrier", "wind_speed")]
     assert [one.subject for one in found_evidence(with_findings(*twice), SETTINGS)] == ["carrier", "wind_speed"]
+
+
+def line(window: str, *keys: str, part: str = "traffic", reference: str = "sha256:77ab02") -> HistoryLine:
+    findings = dict.fromkeys(keys, "warning")
+    return HistoryLine(
+        "flights-late30", "production", window, window, part, reference, 100, 100, None, None, findings, {}, ()  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def days(first: str, count: int) -> list[str]:
+    return [str(date.fromisoformat(first) + timedelta(days=number)) for number in range(count)]
+
+
+def test_the_history_says_since_when() -> None:
+    drift = finding(Kind.DRIFT, "wind_speed")  # since 2013-12-28, as far as the run looks back
+    lines = [line(day, drift.key) for day in days("2013-10-01", 30)]
+    silent = [line(day) for day in days("2013-10-31", 20)]
+    again = [line(day, drift.key) for day in days("2013-11-20", 10)]
+    gap = [line(day) for day in days("2013-11-30", 7)]
+    last = [line(day, drift.key) for day in days("2013-12-07", 21)]
+    assert onset(drift, [*last, *gap, *again, *silent, *lines]) == "2013-11-20"
+    assert onset(drift, [*last, *gap, line("2013-11-29"), *lines]) == "2013-12-07"
+    assert onset(drift, []) == "2013-12-28"
+    assert onset(drift, [line("2013-12-27", "drift:carrier")]) == "2013-12-28"
+    found = trigger(with_findings(drift), (), SETTINGS, replace(FACTS, history=tuple(last)), NOW)
+    assert isinstance(found, Triggered)
+    assert found.evidence[0].since == "2013-12-07"
+    other = tuple(replace(one, reference="of another model") for one in last)
+    found = trigger(with_findings(drift), (), SETTINGS, replace(FACTS, history=other), NOW)
+    assert isinstance(found, Triggered)
+    assert found.evidence[0].since == "2013-12-28"
+
+
+def test_a_window_counts_where_either_of_its_lines_has_the_finding() -> None:
+    concept = finding(Kind.CONCEPT, "auc")
+    lines = [line(day) for day in days("2013-12-01", 27)]
+    lines += [line(day, concept.key, part="performance") for day in days("2013-12-10", 18)]
+    assert onset(concept, lines) == "2013-12-10"
+    assert onset(concept, lines[::-1]) == "2013-12-10"

@@ -130,7 +130,11 @@ def test_monthly_data_are_judged_on_the_newest_month() -> None:
      ("", "2013-01"), ("soon", "2013-01"), ("all", "2013-01"), ("2012-03-01", "2013-01")],
 )  # fmt: skip
 def test_since_change_begins_where_the_monitor_saw_it(of: str, first: str) -> None:
-    evidence = (since(of), since("2013-12-25"), since("", Cause.AGE)) if first != "2013-01" else (since(of),)
+    evidence = (
+        (since(of), since("2013-12-25"), since("2013-02-03", Cause.DRIFT), since("", Cause.AGE))
+        if first != "2013-01"
+        else (since(of),)
+    )
     found = window(MONTHS, "2013-01", Partition.of("2014-01"), evidence, policy("since-change"))
     assert found == RetrainWindow(first, "2013-12", "2014-01", "2014-01")
 
@@ -143,6 +147,22 @@ def test_since_change_waits_for_enough_days() -> None:
     assert "2013-08-01 to 2013-08-27 cover 27 days; a candidate learns from 28" in found.why
     found = window(current, "2013-01-01", Partition.of("2013-09-25"), changed, policy("since-change"))
     assert found == RetrainWindow("2013-08-01", "2013-08-28", "2013-08-29", "2013-09-25")
+
+
+def test_every_policy_waits_for_two_weeks_of_what_has_changed() -> None:
+    current = RetrainWindow("2013-01-01", "2013-06-30", "2013-07-01", "2013-07-28")
+    changed = (since("2013-08-01"), since("2013-07-01", Cause.DRIFT), since("2013-08-05"))
+    for name in ("expanding", "sliding"):
+        found = window(current, "2013-01-01", Partition.of("2013-09-10"), changed, policy(name))
+        assert isinstance(found, NotTriggered)
+        assert "learn from 13 days since the change of 2013-08-01" in found.why
+        found = window(current, "2013-01-01", Partition.of("2013-09-11"), changed, policy(name))
+        assert isinstance(found, RetrainWindow)
+        assert found.train_last == "2013-08-14"
+    undated = (since("", Cause.AGE),)
+    assert isinstance(
+        window(current, "2013-01-01", Partition.of("2013-08-01"), undated, RetrainSettings()), RetrainWindow
+    )
 
 
 @pytest.mark.parametrize(("newest", "says"), [("2013-12", "was judged until"), ("2013-09", "was judged until")])

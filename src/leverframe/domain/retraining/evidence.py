@@ -4,43 +4,65 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from leverframe.documents import plain
 from leverframe.domain.monitoring.finding import RANK, Finding, Kind, Severity
+from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.retraining.attempt import Attempt, Cause, Evidence, RetrainWindow
 from leverframe.settings.retrain import RetrainSettings
 
 STRENGTH = {cause: place for place, cause in enumerate(Cause)}
+FOUND = frozenset({Cause.PERFORMANCE, Cause.CONCEPT, Cause.CALIBRATION, Cause.DRIFT})  # by the monitor
+_GAP = 7  # windows in a row without a finding after which it is another
 _ESTIMATED = "estimated "  # how the monitor names the subject of a figure without labels
 _OF_KIND = {Kind.PERFORMANCE: Cause.PERFORMANCE, Kind.CONCEPT: Cause.CONCEPT, Kind.CALIBRATION: Cause.CALIBRATION}
 
 
-def found_evidence(monitored: Monitored, settings: RetrainSettings) -> tuple[Evidence, ...]:
+def found_evidence(
+    monitored: Monitored, settings: RetrainSettings, history: Sequence[HistoryLine] = ()
+) -> tuple[Evidence, ...]:
     """Return the findings that speak for an attempt, strongest first; none that another one explains, or only shown.
 
-    Drifted columns count where they hold ``minimum_importance`` of the model together, and not one by one.
+    Drifted columns count where they hold ``minimum_importance`` of the model together, and not one by one. ``history``
+    tells since when: a run of the monitor looks back over a few windows only.
     """
     open_findings = [finding for finding in monitored.findings if _counts(finding)]
-    of_model = [_evidence(_cause(finding), finding) for finding in open_findings if finding.kind in _OF_KIND]
+    of_model = [finding for finding in open_findings if finding.kind in _OF_KIND]
     drifted = [finding for finding in open_findings if finding.kind is Kind.DRIFT]
     share = importance_of({finding.subject for finding in drifted}, monitored)
     relied = drifted if share >= settings.minimum_importance else []
-    return in_order([*of_model, *(_evidence(Cause.DRIFT, finding) for finding in relied)])
+    known = [line for line in history if line.reference == monitored.provenance.reference]
+    return in_order([_evidence(finding, onset(finding, known)) for finding in (*of_model, *relied)])
+
+
+def onset(finding: Finding, history: Sequence[HistoryLine]) -> str:
+    """Return the first window of the finding: of its own run, or of one in the history that lacks no week of it."""
+    lines = {line.window: finding.key in line.findings for line in sorted(history, key=_finding_last(finding.key))}
+    first, gap = finding.since, 0
+    for window in sorted((window for window in lines if window < finding.since), reverse=True):
+        gap = 0 if lines[window] else gap + 1
+        if gap > _GAP:
+            break
+        first = window if lines[window] else first
+    return first
+
+
+def _finding_last(key: str) -> Callable[[HistoryLine], bool]:
+    """Return how to sort lines so that of the two of a window one with the finding comes last."""
+    return lambda line: key in line.findings
 
 
 def _counts(finding: Finding) -> bool:
     return not finding.explained_by and RANK[finding.severity] >= RANK[Severity.WARNING]
 
 
-def _cause(finding: Finding) -> Cause:
-    """Return the cause; performance that is only estimated says no more than that other rows arrive."""
-    return Cause.DRIFT if finding.subject.startswith(_ESTIMATED) else _OF_KIND[finding.kind]
-
-
-def _evidence(cause: Cause, finding: Finding) -> Evidence:
-    return Evidence(cause, finding.subject, finding.window, finding.since, finding.what)
+def _evidence(finding: Finding, since: str) -> Evidence:
+    """Return the evidence; performance that is only estimated says no more than that other rows arrive."""
+    drift = finding.kind is Kind.DRIFT or finding.subject.startswith(_ESTIMATED)
+    cause = Cause.DRIFT if drift else _OF_KIND[finding.kind]
+    return Evidence(cause, finding.subject, finding.window, since, finding.what)
 
 
 def importance_of(columns: Collection[str], monitored: Monitored) -> float:

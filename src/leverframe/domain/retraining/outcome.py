@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from leverframe.domain.model.evaluate.dependence import MINIMUM_DAYS
 from leverframe.domain.model.evaluate.metrics import Metric
-from leverframe.domain.retraining.attempt import Attempt, Comparison, Outcome
+from leverframe.domain.retraining.attempt import Attempt, Comparison, Evidence, Outcome
+from leverframe.domain.retraining.evidence import FOUND
 from leverframe.domain.retraining.trigger_rule import timestamp
 from leverframe.domain.review.gate.gate_result import Compared
 from leverframe.domain.review.gate.paired import moved
@@ -29,21 +30,29 @@ class Missed:
     on_base: tuple[Violation, ...] = ()
 
 
-def confidence_of(attempts: Sequence[Attempt], settings: RetrainSettings, now: datetime) -> float:
-    """Return the one-sided confidence that the next attempt on a champion needs; ``attempts`` are those on it.
+def confidence_of(
+    evidence: Sequence[Evidence], attempts: Sequence[Attempt], settings: RetrainSettings, now: datetime
+) -> float:
+    """Return the one-sided confidence that an attempt on this evidence needs; ``attempts`` are those on the champion.
 
-    Each attempt is another chance to be better by luck. All of ``MEMORY`` together may be wrong twice as often as one,
-    and each takes half of what those before it left; a better candidate gives it back.
+    Each attempt is another chance to be better by luck, so those of ``MEMORY`` share an error: each takes half of what
+    is left of it, and a better candidate gives it back. What the monitor finds is rare without a change: such attempts
+    share the error of two, and those by age, new rows or request an error of their own, that of one.
     Source: Foster and Stine (2008), alpha-investing.
     """
-    error = 1 - settings.confidence
-    left = 2 * error
+    error, found = 1 - settings.confidence, _is_found(evidence)
+    whole = 2 * error if found else error
+    left = whole
     for attempt in attempts:
         if attempt.outcome is Outcome.BETTER:
-            left = 2 * error
-        elif attempt.comparison is not None and now - timestamp(attempt.at) < MEMORY:
+            left = whole
+        elif attempt.comparison and _is_found(attempt.causes) is found and now - timestamp(attempt.at) < MEMORY:
             left -= 1 - attempt.comparison.confidence
     return 1 - min(error, max(left / 2, error / 1024))
+
+
+def _is_found(evidence: Sequence[Evidence]) -> bool:
+    return any(one.cause in FOUND for one in evidence)
 
 
 def outcome(

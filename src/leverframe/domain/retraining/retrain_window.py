@@ -8,10 +8,13 @@ from zoneinfo import ZoneInfo
 
 from leverframe.domain.partition import Partition
 from leverframe.domain.retraining.attempt import Evidence, RetrainWindow
+from leverframe.domain.retraining.evidence import STRENGTH
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
 from leverframe.settings.periods import Arrival, period_of, unit
 from leverframe.settings.retrain import RetrainSettings
 
+AFTER_CHANGE = 14  # days since a change that a candidate learns from at least; with fewer an attempt is wasted
+_TIMELESS = (None, "none")
 _DAY = timedelta(days=1)
 
 
@@ -36,7 +39,8 @@ def window(
 
     ``current`` is that of the champion, ``data_first`` the first partition of the data, all keys of the period of
     ``newest``, the newest whole partition with labels. The hold-out is of the newest partitions that cover
-    ``holdout_days``; the champion learnt from none of them, and the candidate from a newer row than the champion.
+    ``holdout_days``; the champion learnt from none of them, and the candidate from newer rows than the champion: where
+    the evidence says since when, from two weeks of what has changed.
     """
     period = newest.period
     first, learnt, judged = (
@@ -54,18 +58,41 @@ def window(
         )
         return NotTriggered(Standstill.NOTHING_NEW, why)
     begin = max(first, min(last, _train_first(current, last, evidence, settings)))
-    days = days_of_range(begin, last)
-    if days < settings.window.minimum_days:
-        why = (
-            f"rows from {begin} to {last} cover {days:.0f} days; a candidate learns from {settings.window.minimum_days}"
-        )
-        return NotTriggered(Standstill.NOTHING_NEW, why)
+    few = _too_short(begin, last, change_of(evidence), settings)
+    if few:
+        return NotTriggered(Standstill.NOTHING_NEW, few)
     return RetrainWindow(str(begin), str(last), str(holdout), str(newest))
 
 
 def days_of_range(first: Partition, last: Partition) -> float:
     """Return how many days partitions cover, both ends included, by the calendar."""
     return (last.plus(1).begins - first.begins) / _DAY
+
+
+def change_of(evidence: Sequence[Evidence]) -> Partition | None:
+    """Return the first window of the strongest evidence that says since when; weaker evidence may be of another cause.
+
+    None where none says.
+    """
+    dated = [one for one in evidence if period_of(one.since) not in _TIMELESS]
+    known = [(STRENGTH[one.cause], Partition.of(one.since)) for one in dated]
+    strongest = min((strength for strength, _ in known), default=None)
+    since = [partition for strength, partition in known if strength == strongest]
+    return min(since, key=lambda partition: partition.begins, default=None)
+
+
+def _too_short(begin: Partition, last: Partition, change: Partition | None, settings: RetrainSettings) -> str:
+    """Return why a candidate would learn too little, empty where it would not: of rows, or of what has changed."""
+    days, least = days_of_range(begin, last), settings.window.minimum_days
+    if days < least:
+        return f"rows from {begin} to {last} cover {days:.0f} days; a candidate learns from {least} at least"
+    after = AFTER_CHANGE if change is None else (last.plus(1).begins - change.begins) / _DAY
+    if after >= AFTER_CHANGE:
+        return ""
+    return (
+        f"a candidate would learn from {max(0.0, after):.0f} days since the change of {change}, and be judged on those "
+        f"after; {AFTER_CHANGE} are needed to tell whether that helps"
+    )
 
 
 def _covering(last: Partition, days: float) -> Partition:
@@ -84,7 +111,6 @@ def _train_first(
             return _covering(last, settings.window.days)
         return last.plus(first.ordinal - Partition.of(current.train_last, last.period).ordinal)
     if policy == "since-change":
-        known = [Partition.of(one.since) for one in evidence if period_of(one.since) not in (None, "none")]
-        begins = min((partition.begins for partition in known), default=None)
-        return first if begins is None else max(first, Partition.at(begins, last.period))
+        change = change_of(evidence)
+        return first if change is None else max(first, Partition.at(change.begins, last.period))
     return first

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from leverframe.domain.monitoring.finding import QUALITY, Finding, Severity
+from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.retraining.attempt import PROPOSED, UNHELPFUL, Attempt, Cause, Evidence
 from leverframe.domain.retraining.evidence import found_evidence, in_order
@@ -24,7 +25,7 @@ class ModelFacts:
 
     ``champion`` is its digest (md5) at the base tip, ``trained_until`` the end of its newest training row, None where
     that is not known; ``new_rows`` counts rows with a label after its hold-out, None where nobody counted.
-    ``every_hours`` is the schedule of the monitor.
+    ``every_hours`` is the schedule of the monitor, ``history`` what it found before, which tells since when.
     """
 
     model: str
@@ -33,6 +34,7 @@ class ModelFacts:
     every_hours: float
     trained_until: datetime | None = None
     new_rows: int | None = None
+    history: tuple[HistoryLine, ...] = ()
 
 
 def trigger(
@@ -49,7 +51,7 @@ def trigger(
     Attempts of another environment, of later than ``now``, or about another champion do not count.
     """
     unknown = _unmonitored(monitored, facts, now)
-    findings = () if monitored is None or unknown else found_evidence(monitored, settings)
+    findings = () if monitored is None or unknown else found_evidence(monitored, settings, facts.history)
     evidence = in_order([*findings, *_of_facts(settings, facts, now)])
     if forced:
         requested = Evidence(Cause.REQUESTED, facts.model, "", "", "a person requested it")
