@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leverframe.adapters.markdown_it import fragment
+from leverframe.domain.hidden_part import same
 from leverframe.domain.monitoring.alerts.alert import alerts_of
 from leverframe.domain.monitoring.alerts.alert_issue import Surroundings, text
 from leverframe.domain.monitoring.alerts.alert_plan import Around, planned
-from leverframe.domain.monitoring.alerts.alert_record import Issue, block, merged, noted, same, snoozed_until, standing
+from leverframe.domain.monitoring.alerts.alert_record import Issue, block, merged, noted, snoozed_until, standing
 from leverframe.domain.monitoring.alerts.alert_steps import OpenIssue
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import TableFacts

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from leverframe.domain.hidden_part import same
 from leverframe.domain.monitoring.alerts import alert_issue
 from leverframe.domain.monitoring.alerts.alert import Alert, alerts_of, judged, quiet
 from leverframe.domain.monitoring.alerts.alert_record import (
@@ -19,7 +20,6 @@ from leverframe.domain.monitoring.alerts.alert_record import (
     Standing,
     block,
     merged,
-    same,
     snoozed_until,
     standing,
 )

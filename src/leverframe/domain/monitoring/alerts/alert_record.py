@@ -6,22 +6,18 @@ it carries our label, which strangers cannot set, and the marker. The digest in 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal
 
-from leverframe.documents import parsed, plain
+from leverframe.documents import parsed
+from leverframe.domain.hidden_part import HiddenPart
 from leverframe.domain.monitoring.finding import Kind, Severity
 
 EventKind = Literal["opened", "changed", "closed", "reopened"]
 
-_START = re.compile(r"<!-- leverframe-alert ([0-9a-f]{16}) ([0-9a-f]{16}) -->")
-_END = "<!-- leverframe-alert-end -->"
-_RECORD = re.compile(r"<!-- leverframe-alert-record (\{.*\}) -->")
+_PART = HiddenPart("leverframe-alert")
 _SNOOZE = "snooze-until:"
 
 
@@ -86,16 +82,16 @@ def standing(issues: Iterable[Issue]) -> list[Standing]:
     """Return those issues that are ours, by number."""
     found = []
     for issue in sorted(issues, key=lambda issue: issue.number):
-        marker = _START.search(issue.body)
-        if marker:
-            found.append(Standing(issue, marker[1], _record(issue.body)))
+        key = _PART.key_in(issue.body)
+        if key:
+            found.append(Standing(issue, key, _record(issue.body)))
     return found
 
 
 def _record(body: str) -> AlertRecord | None:
-    text = _RECORD.search(body)
+    text = _PART.record_in(body)
     try:
-        record = parsed(AlertRecord, text[1]) if text else None
+        record = parsed(AlertRecord, text) if text else None
         return record if record and datetime.fromisoformat(record.told) and datetime.fromisoformat(record.at) else None
     except ValueError:
         return None
@@ -103,36 +99,17 @@ def _record(body: str) -> AlertRecord | None:
 
 def block(key: str, text: str, record: AlertRecord) -> str:
     """Return our part of a body: marker with digest, text, record and the marker of the end."""
-    # Two dashes end a comment, and names from data may have them.
-    written = json.dumps(plain(record), ensure_ascii=True, separators=(",", ":")).replace("-", "\\u002d")
-    written = written.replace(">", "\\u003e")
-    content = f"{text.strip()}\n\n<!-- leverframe-alert-record {written} -->"
-    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-    return f"<!-- leverframe-alert {key} {digest} -->\n{content}\n{_END}"
+    return _PART.block(key, text, record)
 
 
 def merged(body: str, ours: str) -> str:
     """Return a body with our part replaced; the text around it stays. Without our part in it, ours comes last."""
-    lines = body.replace("\r\n", "\n")
-    start = _START.search(lines)
-    if start is None:
-        return f"{lines.rstrip()}\n\n{ours}" if lines.strip() else ours
-    end = lines.find(_END, start.end())
-    rest = lines[end + len(_END) :] if end >= 0 else ""
-    return lines[: start.start()] + ours + rest
-
-
-def same(there: str, body: str) -> bool:
-    """Tell whether a body on the forge is this one; browsers write line ends of their own."""
-    return there.replace("\r\n", "\n").rstrip() == body.replace("\r\n", "\n").rstrip()
+    return _PART.merged(body, ours)
 
 
 def noted(body: str, key: str, record: AlertRecord) -> str:
     """Return a body in which the record alone is another one."""
-    lines = body.replace("\r\n", "\n")
-    start, end = _START.search(lines), lines.find(_END)
-    inside = lines[start.end() : end] if start and end >= 0 else lines
-    return merged(lines, block(key, _RECORD.sub("", inside), record))
+    return merged(body, block(key, _PART.text_in(body), record))
 
 
 def snoozed_until(labels: Iterable[str]) -> tuple[str, tuple[str, ...]]:
