@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import base64
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from leverframe.adapters import runner
+from leverframe.adapters.git.host import Host, HostedGit
+from leverframe.adapters.working_tree.remote import Remote
+from leverframe.application.pipeline import PipelineRun
 from leverframe.application.workspace import Workspace
-from leverframe.domain.retraining.attempt import Attempt, Comparison
-from leverframe.domain.retraining.pulls.pull_state import StandingBranch, StandingPull
+from leverframe.domain import layout
+from leverframe.domain.pipeline.status import lock
+from leverframe.domain.plan_engine import Progress, Step, execute
+from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Outcome
+from leverframe.domain.retraining.pulls import pull_body
+from leverframe.domain.retraining.pulls.pull_commit import own, signed
+from leverframe.domain.retraining.pulls.pull_executor import PullExecutor
+from leverframe.domain.retraining.pulls.pull_moot import moot, proposes
+from leverframe.domain.retraining.pulls.pull_plan import Proposed, PullPlan, planned
+from leverframe.domain.retraining.pulls.pull_ports import LeaseLostError
+from leverframe.domain.retraining.pulls.pull_record import PullRecord, read
+from leverframe.domain.retraining.pulls.pull_state import BRANCH, REVERT, StandingBranch, StandingPull, branch_of
+from leverframe.domain.retraining.pulls.pull_steps import CommentPull, PullStep
 from leverframe.domain.retraining.retrain_result import Proposal, Retrained
-from leverframe.errors import LeverframeError
+from leverframe.errors import LeverframeError, PublishError, RemoteUnreachableError
+from leverframe.package import source_folder
 from leverframe.settings.retrain import RetrainSettings
+
+if TYPE_CHECKING:
+    from leverframe.adapters.github.pulls import GithubPulls
+
+_KEPT = "refs/leverframe/retrain/{model}"  # the candidate in this clone, where there is no forge
+_NOBODY = "GITHUB_REPOSITORY and GITHUB_TOKEN tell no forge to open a pull request on"
+_NO_REMOTE = (
+    "No DVC remote is configured, so nobody else has the outputs of this candidate: whoever checks it trains it again."
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +56,8 @@ class How:
     """How a plan is executed.
 
     ``settings`` are those of the base tip. ``last`` is the newest attempt in the records: it finishes a publication
-    that failed after it was recorded. ``dashboard`` is an address. ``mask`` hides a secret from the log of a runner.
+    that failed after it was recorded. ``dashboard`` is an address. ``mask`` hides a secret from the log of a runner,
+    ``tell`` gets each step when it begins.
     """
 
     settings: RetrainSettings
@@ -36,6 +65,7 @@ class How:
     dry_run: bool = False
     dashboard: str = ""
     mask: Callable[[str], None] = lambda _: None
+    tell: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -62,7 +92,14 @@ def standing(workspace: Workspace, model: str) -> StandingBranch:
 
     Without a token of the forge, they are those of this clone, and there is no pull request.
     """
-    raise NotImplementedError
+    forge = _Forge.of()
+    git = HostedGit(workspace.git.root)
+    if forge is None:
+        name = branch_of(_KEPT, model)
+        base, head = git.named("HEAD"), git.kept(name)
+        ours, evidence = own(git, head, base) if head else (False, "")
+        return StandingBranch(branch_of(BRANCH, model), "HEAD", base, head, ours, evidence=evidence)
+    return forge.standing(git, branch_of(BRANCH, model))
 
 
 def publish(
@@ -72,9 +109,259 @@ def publish(
 
     Without a candidate, what a killed run left is finished, and a pull request that is moot is closed.
     """
-    raise NotImplementedError
+    forge = _Forge.of()
+    if forge is None:
+        return _kept(workspace, candidate, retrained, how)
+    try:
+        git = HostedGit(candidate.root if candidate else workspace.git.root)
+        plan = _plan(workspace, forge, candidate, retrained, there, how)
+        branches = _Branches(git, forge.host, _outputs(workspace, candidate))
+        return forge.executed(plan, there, branches, how)
+    except LeverframeError as error:
+        return Published((), _proposals(there.open), (), error)
 
 
-def revert(workspace: Workspace, model: str, worse: PulledBack, there: StandingBranch, how: How) -> Published:
+def revert(workspace: Workspace, model: str, worse: PulledBack, how: How) -> Published:
     """Open the pull request that takes a merged retraining back, unless somebody closed it or changed the files."""
-    raise NotImplementedError
+    forge = _Forge.of()
+    if forge is None:
+        return Published(notes=(f"no pull request takes #{worse.pull.number} back: {_NOBODY}",))
+    try:
+        git = HostedGit(workspace.git.root)
+        there = forge.standing(git, branch_of(REVERT, model))
+        plan = _revert_plan(git, forge, model, worse, there, how)
+        branches = _Branches(git, forge.host, lambda: "")
+        done = forge.executed(plan, there, branches, how)
+        return replace(done, proposals=tuple(replace(each, revert=True) for each in done.proposals))
+    except LeverframeError as error:
+        return Published(failure=error)
+
+
+@dataclass(frozen=True)
+class _Forge:
+    """The forge of this run: its pull requests, and where its git is."""
+
+    pulls: GithubPulls
+    host: Host
+
+    @classmethod
+    def of(cls) -> _Forge | None:
+        """Return it; None where nobody said which, or gave no token."""
+        if not (runner.repository() and runner.token()):
+            return None
+        from leverframe.adapters.github.pulls import GithubPulls  # noqa: PLC0415 - of an extra
+
+        pulls = GithubPulls(runner.api(), runner.repository(), runner.token())
+        return cls(pulls, Host(f"{runner.server()}/{runner.repository()}.git", runner.token()))
+
+    def standing(self, git: HostedGit, name: str) -> StandingBranch:
+        """Return how a branch stands, and fetch it with the base tip."""
+        target = self.pulls.target()
+        heads = git.heads(self.host, target, name)
+        if target not in heads:
+            raise PublishError(
+                f"{runner.repository()} has no branch {target}", why="it is the default branch there, and is empty",
+                next="push to it first",
+            )  # fmt: skip
+        git.brought(self.host, heads)
+        base, head = heads[target], heads.get(name, "")
+        ours, evidence = own(git, head, base) if head else (False, "")
+        return StandingBranch(name, target, base, head, ours, tuple(self.pulls.pulls(name)), evidence)
+
+    def dispatches(self, settings: RetrainSettings) -> bool:
+        """Tell whether the checks have to be started by us."""
+        return settings.checks == "dispatch" or (settings.checks == "auto" and not self.pulls.starts_checks())
+
+    def executed(self, plan: PullPlan, there: StandingBranch, branches: _Branches, how: How) -> Published:
+        """Execute a plan, unless it is a dry run; an error ends it, and the next run plans again."""
+        executor = PullExecutor(self.pulls, branches, there)
+        if how.dry_run:
+            return Published(tuple(map(str, plan.steps)), _proposals(there.open), plan.notes)
+        how.mask(base64.b64encode(f"x-access-token:{self.host.token}".encode()).decode())
+        steps: list[str] = []
+        failure = None
+
+        def tell(step: str) -> None:
+            steps.append(step)
+            how.tell(step)
+
+        try:
+            execute(plan.steps, executor, Progress(time.monotonic, tell))
+        except LeverframeError as error:
+            failure = error
+        notes = (*plan.notes, *executor.notes)
+        return Published(tuple(steps), _proposals(executor.pull, notes), notes, failure)
+
+
+class _Branches:
+    """The ``PullBranches`` port, over git and DVC."""
+
+    def __init__(self, git: HostedGit, host: Host, outputs: Callable[[], str]) -> None:
+        self._git, self._host, self._outputs = git, host, outputs
+
+    def push_outputs(self) -> str:
+        return self._outputs()
+
+    def push(self, commit: str, branch: str, expected: str) -> None:
+        if not self._git.push(self._host, commit, branch, expected):
+            raise LeaseLostError(
+                f"{branch} was moved since it was read", why="somebody pushed to it, or removed it",
+                next="run it again: it plans from what is there",
+            )  # fmt: skip
+
+    def delete(self, branch: str, expected: str) -> None:
+        if self._git.heads(self._host, branch):
+            self.push("", branch, expected)
+
+
+def _plan(
+    workspace: Workspace,
+    forge: _Forge,
+    candidate: CandidateCommit | None,
+    retrained: Retrained,
+    there: StandingBranch,
+    how: How,
+) -> PullPlan:
+    settings, pull = how.settings, there.open
+    record = read(pull.body) if pull else None
+    attempt = retrained.attempt if candidate and proposes(retrained.attempt) else None
+    commits = (candidate.commit, candidate.parent) if candidate else (there.head, "")
+    last = how.last if proposes(how.last) and there.ours else None
+    if attempt is None and last and last.evidence == there.evidence:  # it was recorded, and its publication failed
+        attempt, commits = last, (there.head, last.base)
+    if attempt and (record is None or record.evidence != attempt.evidence):
+        return planned(there, _proposed(workspace, forge, attempt, commits, there, how), settings.workflow)
+    if record is None:
+        return planned(there, None, settings.workflow)
+    why = moot(record, retrained, _champion(workspace, there.base), settings.close_after_days)
+    same = replace(record, dispatches=forge.dispatches(settings))
+    merges = not record.wants_draft and settings.auto == "merge-when-green"
+    return planned(there, Proposed("", "", same, merges=merges), settings.workflow, why)
+
+
+def _proposed(
+    workspace: Workspace, forge: _Forge, attempt: Attempt, commits: tuple[str, str], there: StandingBranch, how: How
+) -> Proposed:
+    head, base = commits
+    settings, champion = how.settings, _champion(workspace, base)
+    remote = Remote.of(workspace.root.resolve())
+    better = attempt.outcome is Outcome.BETTER
+    facts = pull_body.Facts(
+        branch=there.name,
+        target=there.target,
+        head=head,
+        base=base,
+        champion=champion,
+        dashboard=how.dashboard,
+        data="" if remote else _NO_REMOTE,
+        watch_days=settings.watch_days,
+    )
+    record = PullRecord(
+        model=attempt.model,
+        evidence=attempt.evidence,
+        made=attempt.at,
+        causes=tuple(dict.fromkeys(cause.cause for cause in attempt.causes)),
+        outcome=attempt.outcome,
+        head=head,
+        champion=champion,
+        draft=not better,
+        dispatches=forge.dispatches(settings),
+    )
+    merges = better and settings.auto == "merge-when-green"
+    return Proposed(
+        pull_body.title(attempt.model), pull_body.text(attempt, facts), record, outputs=bool(remote), merges=merges
+    )
+
+
+def _champion(workspace: Workspace, commit: str) -> str:
+    """Return the digest of the model in the lock of a commit, or of its predictions; empty where none is recorded."""
+    declared = workspace.levers.pipeline.predictions
+    path = layout.MODEL.as_posix() if declared is None else str(declared.path)
+    text = (workspace.git.show(commit, "dvc.lock") or b"").decode(errors="replace")
+    try:
+        stages = lock.entries(text, "dvc.lock") if text.strip() else {}
+    except LeverframeError:
+        return ""
+    return next((each.outputs[path].md5 for each in stages.values() if path in each.outputs), "")
+
+
+def _outputs(workspace: Workspace, candidate: CandidateCommit | None) -> Callable[[], str]:
+    """Return what pushes the outputs of a candidate to the remote of this repository."""
+
+    def push() -> str:
+        if candidate is None:
+            return ""
+        run = PipelineRun(candidate.root, source_folder(workspace.root), lambda _: None)
+        if not run.data("push"):
+            raise RemoteUnreachableError(
+                "the outputs of the candidate were not pushed to the DVC remote, so its branch was not pushed either",
+                why="`dvc push` failed",
+                next="check address, credentials and space of the remote, then run the same command again",
+            )
+        return ""
+
+    return push
+
+
+def _kept(workspace: Workspace, candidate: CandidateCommit | None, retrained: Retrained, how: How) -> Published:
+    """Keep a candidate in this clone, where nobody publishes it."""
+    if candidate is None or not proposes(retrained.attempt):
+        return Published(notes=(f"no pull request was looked at: {_NOBODY}",))
+    name, branch = branch_of(_KEPT, retrained.model), branch_of(BRANCH, retrained.model)
+    note = (
+        f"no pull request was opened: {_NOBODY}; `git switch -c {branch} {name} && dvc push`, then "
+        f"`git push origin {branch}`, publish it"
+    )
+    step = f"keep {candidate.commit[:12]} as {name}"
+    if not how.dry_run:
+        how.tell(step)
+        try:
+            HostedGit(candidate.root).hand_over(workspace.git.root, candidate.commit, name)
+        except LeverframeError as error:
+            return Published((step,), (), (), error)
+    return Published((step,), (), (note,))
+
+
+def _revert_plan(
+    git: HostedGit, forge: _Forge, model: str, worse: PulledBack, there: StandingBranch, how: How
+) -> PullPlan:
+    merge = worse.pull.merge_commit
+    before = f"{git.named(merge)}^1"
+    files = git.between(before, merge)
+    known = any(pull.evidence == merge for pull in there.pulls)
+    since = git.between(merge, there.base) if not known else {}
+    moved = sorted(set(files) & set(since))
+    if moved and all(since.get(path, ("", ""))[1] == old for path, (old, _) in files.items()):
+        return PullPlan((), (f"#{worse.pull.number} was taken back already",))
+    if moved:
+        return _moved(worse, merge, moved)
+    tree = git.with_files(there.base, {path: old for path, (old, _) in files.items()})
+    title = pull_body.revert_title(model)
+    message = signed(title, f"This reverts commit {merge}.", tree=tree, parent=there.base, evidence=merge)
+    head = git.committed(tree, there.base, message)
+    facts = pull_body.Facts(there.name, there.target, head, there.base)
+    text = pull_body.revert_text(worse.pull.number, worse.why, worse.comparison, sorted(files), facts)
+    record = PullRecord(
+        model, merge, worse.pull.merged_at, (Cause.PERFORMANCE,), Outcome.BETTER, head, "", draft=False,
+        dispatches=forge.dispatches(how.settings),
+    )  # fmt: skip
+    return planned(there, Proposed(title, text, record, outputs=False), how.settings.workflow)
+
+
+def _moved(worse: PulledBack, merge: str, moved: list[str]) -> PullPlan:
+    """Tell at the merged pull request that it cannot be taken back by us."""
+    why = f"{len(moved)} of its files were changed since, such as {moved[0]}"
+    marker = f"<!-- leverframe-retrain-worse {merge} -->"
+    body = (
+        f"{marker}\nThe model of this pull request is worse on realised labels. {worse.why}\n\nNo pull request takes "
+        f"it back: {why}. Revert it by hand, or `leverframe rollback` at once."
+    )
+    step: PullStep = Step(CommentPull(worse.pull.number, marker, body, "it is worse, and cannot be reverted by itself"))
+    return PullPlan((step,), (f"#{worse.pull.number} is worse, and no pull request takes it back: {why}",))
+
+
+def _proposals(pull: StandingPull | None, notes: tuple[str, ...] = ()) -> tuple[Proposal, ...]:
+    if pull is None:
+        return ()
+    state = ("draft" if pull.draft else "ready") if pull.open else "closed"
+    return (Proposal(pull.url, pull.number, state, why="; ".join(notes)),)  # type: ignore[arg-type]

@@ -7,7 +7,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import requests
-from github import Auth, Github, GithubException, GithubRetry, UnknownObjectException
+from github import (
+    Auth,
+    Github,
+    GithubException,
+    GithubRetry,
+    RateLimitExceededException,
+    UnknownObjectException,
+)
 from github.GitRef import GitRef
 from github.Repository import Repository
 
@@ -18,6 +25,11 @@ _TIMEOUT = 30  # seconds a request
 _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})  # all may be asked again: callers look for duplicates
 _GONE = 410
 _DISABLED = "switch issues on in the settings of the repository, or set `alerts: {issues: false}` in leverframe.yaml"
+_MAY_NOT_OPEN = "not permitted to create or approve pull requests"
+_NO_PULLS = (
+    "switch on `Allow GitHub Actions to create and approve pull requests` in the settings of the repository, under "
+    "Actions, General; or give the action the token of an App"
+)
 
 Result = TypeVar("Result")
 
@@ -38,7 +50,7 @@ class Calls:
             seconds_between_writes=0,
             lazy=True,
         )
-        self._name = repository
+        self._api, self._name, self._token = api, repository, token
 
     def asked(self, ask: Callable[[Repository], Result], what: str, permission: str) -> Result:
         """Return what ``ask`` returns; raises ``PublishError`` that says what was refused, and what would allow it."""
@@ -61,14 +73,15 @@ def reference(repository: Repository, name: str) -> GitRef | None:
 
 def refused(error: GithubException, what: str, permission: str) -> PublishError:
     """Return the error that says what GitHub refused and, where a permission lacks, the line that grants it."""
-    said = error.data.get("message", "") if isinstance(error.data, dict) else ""
-    kind = ForgeUnreachableError if error.status >= 500 or error.status == 429 else PublishError
-    lacks = permission and error.status in (401, 403, 404)
-    off = error.status == _GONE
+    said = str(error.data.get("message", "")) if isinstance(error.data, dict) else ""
+    limited = isinstance(error, RateLimitExceededException)
+    kind = ForgeUnreachableError if error.status >= 500 or error.status == 429 or limited else PublishError
+    lacks = permission and error.status in (401, 403, 404) and not limited
+    step = f"give the job `permissions: {{{permission}}}`" if lacks else "run the job again"
     return kind(
         f"GitHub refused to {what}",
-        why=f"it answered {error.status}" + (f": {str(said)[:200]}" if said else ""),
-        next=_DISABLED if off else f"give the job `permissions: {{{permission}}}`" if lacks else "run the job again",
+        why=f"it answered {error.status}" + (f": {said[:200]}" if said else ""),
+        next=_DISABLED if error.status == _GONE else _NO_PULLS if _MAY_NOT_OPEN in said else step,
     )
 
 

@@ -8,10 +8,51 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
+from typing import Protocol
 
 _OURS = re.compile(r"^Leverframe-Retrain: ([0-9a-f]{32})$", re.MULTILINE)
 _EVIDENCE = re.compile(r"^Leverframe-Evidence: ([0-9a-f]{8,64})$", re.MULTILINE)
 AUTHOR = ("leverframe", "leverframe@users.noreply.github.com")
+
+
+@dataclass(frozen=True)
+class CommitFacts:
+    """A commit: its tree, its parents and its message."""
+
+    tree: str
+    parents: tuple[str, ...]
+    message: str
+
+
+class History(Protocol):
+    """What a branch is looked at with."""
+
+    def commit_facts(self, commit: str) -> CommitFacts:
+        """Return a commit."""
+
+    def merged_tree(self, ours: str, theirs: str) -> str:
+        """Return the tree of a merge without conflict; empty where there is one."""
+
+    def contains(self, tip: str, commit: str) -> bool:
+        """Tell whether a commit is the tip or before it."""
+
+
+def own(history: History, head: str, base: str) -> tuple[bool, str]:
+    """Tell whether a branch has our commit alone, and the evidence of that; ``base`` is the tip it goes to.
+
+    Merges of the base on top, as the button "Update branch" makes them, change nothing of that, unless somebody
+    changed something within the merge.
+    """
+    found = history.commit_facts(head)
+    while len(found.parents) == 2:
+        first, second = found.parents
+        if not history.contains(base, second) or history.merged_tree(first, second) != found.tree:
+            return False, ""
+        found = history.commit_facts(first)
+    if len(found.parents) != 1 or not is_ours(found.message, tree=found.tree, parent=found.parents[0]):
+        return False, ""
+    return True, evidence_of(found.message)
 
 
 def signed(subject: str, body: str, *, tree: str, parent: str, evidence: str) -> str:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 
 BRANCH = "leverframe/retrain-{model}"
 REVERT = "leverframe/revert-retrain-{model}"
+_REFUSED = re.compile(r"[^a-z0-9_-]+")
+
+
+def branch_of(form: str, model: str) -> str:
+    """Return the branch of a model, ``form`` is ``BRANCH`` or ``REVERT``; a name that no branch has gets a hash."""
+    word = _REFUSED.sub("-", model.lower()).strip("-")[:60]
+    return form.format(model=word if word == model else f"{word}-{hashlib.sha256(model.encode()).hexdigest()[:8]}")
 
 
 @dataclass(frozen=True)

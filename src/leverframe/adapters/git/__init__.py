@@ -261,7 +261,11 @@ class Git:
         return [os.fsdecode(each) for each in result.stdout.split(b"\0") if each]
 
     def _run(
-        self, *arguments: str, given: bytes | None = None, more: Mapping[str, str] | None = None
+        self,
+        *arguments: str,
+        given: bytes | None = None,
+        more: Mapping[str, str] | None = None,
+        timeout: float = _TIMEOUT,
     ) -> subprocess.CompletedProcess[bytes]:
         environment = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
         environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(more or {})}
@@ -273,14 +277,14 @@ class Git:
                 stdin=subprocess.DEVNULL if given is None else None,
                 input=given,
                 capture_output=True,
-                timeout=_TIMEOUT,
+                timeout=timeout,
                 check=False,
             )
         except FileNotFoundError as error:
             raise RepositoryError("git was not found", why="it is not on PATH", next="install git") from error
         except subprocess.TimeoutExpired as error:
             raise RepositoryError(
-                f"git did not answer within {_TIMEOUT:.0f} seconds",
+                f"git did not answer within {timeout:.0f} seconds",
                 why=f"`git {arguments[0]}` reads the disk that {self.root} is on",
                 next="look whether that disk answers, then run the command again",
             ) from error

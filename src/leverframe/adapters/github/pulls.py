@@ -1,0 +1,199 @@
+"""Pull requests of retraining on GitHub: opened, kept up to date, drafts, auto-merge, and their checks dispatched."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from github import GithubException
+from github.PullRequest import PullRequest
+from github.Repository import Repository
+from github.Workflow import Workflow
+
+from leverframe.adapters.github.calls import Calls
+from leverframe.domain.retraining.pulls.pull_ports import Opening
+from leverframe.domain.retraining.pulls.pull_record import read
+from leverframe.domain.retraining.pulls.pull_state import StandingPull
+from leverframe.errors import ForgeUnreachableError
+
+BOT = "github-actions[bot]"  # whose pull requests and pushes start no workflow
+_WRITE = "pull-requests: write"
+_BOTH = "contents: write, pull-requests: write"
+_INVALID, _GRAPHQL = 422, 400  # errors of GraphQL come with a status of success, and PyGithub makes this of it
+_TRIES = 3
+
+
+class GithubPulls(Calls):
+    """The ``PullForge`` port; what GitHub did although it said otherwise is looked up, and not done again."""
+
+    def target(self) -> str:
+        """Return the name of the default branch."""
+        return self.asked(lambda repository: str(repository.default_branch), "read the repository", "contents: read")
+
+    def pulls(self, branch: str) -> list[StandingPull]:
+        """Return every pull request from a branch of this repository, newest first."""
+
+        def ask(repository: Repository) -> list[StandingPull]:
+            found = repository.get_pulls(state="all", head=self._head(branch), sort="created", direction="desc")
+            return sorted((_standing(each) for each in found), key=lambda pull: -pull.number)
+
+        return self.asked(ask, "list the pull requests", "pull-requests: read")
+
+    def opened(self, opening: Opening) -> StandingPull:
+        """Open a pull request, or return the open one of the branch."""
+
+        def ask(repository: Repository) -> StandingPull:
+            try:
+                made = _created(repository, opening, draft=opening.draft)
+            except GithubException as error:
+                if error.status != _INVALID:
+                    raise
+                there = self._open(repository, opening.branch)
+                if there is not None:
+                    return _standing(there)  # the response was lost, and asked again
+                if not (opening.draft and "draft" in str(error.data).lower()):
+                    raise
+                made = _created(repository, opening, draft=False)
+            return _standing(made)
+
+        return self.asked(ask, "open the pull request", _WRITE)
+
+    def edited(self, number: int, body: str, *, closed: bool = False) -> None:
+        """Replace the body of a pull request, and close it by the same request where that is asked for."""
+
+        def ask(repository: Repository) -> None:
+            pull = repository.get_pull(number)
+            if closed:
+                pull.edit(body=body, state="closed")
+            else:
+                pull.edit(body=body)
+
+        self.asked(ask, f"{'close' if closed else 'update'} the pull request #{number}", _WRITE)
+
+    def drafted(self, number: int, *, draft: bool) -> None:
+        """Make a pull request a draft, or ready for review: REST cannot, GraphQL can."""
+
+        def ask(repository: Repository) -> None:
+            pull = repository.get_pull(number)
+            if pull.draft != draft:
+                pull.convert_to_draft() if draft else pull.mark_ready_for_review()
+
+        self.asked(ask, f"mark #{number} as {'a draft' if draft else 'ready'}", _WRITE)
+
+    def auto_merge(self, number: int, head: str, *, on: bool) -> str:
+        """Let GitHub merge this head once what is required has passed, or not; return why it refused."""
+
+        def ask(repository: Repository) -> str:
+            pull = repository.get_pull(number)
+            if bool(pull.auto_merge) == on:
+                return ""
+            if not on:
+                pull.disable_automerge()
+                return ""
+            try:
+                pull.enable_automerge(merge_method=_method(repository), expected_head_oid=head)
+            except GithubException as error:
+                if error.status != _GRAPHQL:
+                    raise
+                return _said(error)
+            return ""
+
+        return self.asked(ask, f"switch auto-merge {'on' if on else 'off'} for #{number}", _BOTH)
+
+    def comments(self, number: int) -> list[str]:
+        """Return the bodies of the comments of a pull request."""
+        return self.asked(
+            lambda repository: [each.body or "" for each in repository.get_issue(number).get_comments()],
+            "read the comments of the pull request",
+            _WRITE,
+        )
+
+    def comment(self, number: int, body: str) -> None:
+        """Add a comment."""
+        self.asked(
+            lambda repository: repository.get_issue(number).create_comment(body), f"comment on #{number}", _WRITE
+        )
+
+    @cached_property
+    def _login(self) -> str:
+        def ask(_: Repository) -> str:
+            _headers, answer = self._github.requester.graphql_query("query { viewer { login } }", {})
+            return str(answer["data"]["viewer"]["login"])
+
+        return self.asked(ask, "tell who we are", "")
+
+    def starts_checks(self) -> bool:
+        """Tell whether what this token opens and pushes starts workflows; that of a workflow's own does not."""
+        return self._login != BOT
+
+    def dispatched(self, workflow: str, branch: str, head: str) -> None:
+        """Start a workflow on a branch, unless it was started by hand for this head before."""
+        what = f"start {workflow}, which needs `on: workflow_dispatch`"
+        for number in range(_TRIES):
+            try:
+                self._once.asked(
+                    lambda repository: _dispatch(repository, workflow, branch, head), what, "actions: write"
+                )
+            except ForgeUnreachableError:
+                if number + 1 == _TRIES:
+                    raise
+            else:
+                return
+
+    @cached_property
+    def _once(self) -> Calls:
+        """Calls that are not repeated by themselves: a dispatch whose response was lost may have started a run."""
+        return Calls(self._api, self._name, self._token, retries=0)
+
+    def _head(self, branch: str) -> str:
+        return f"{self._name.partition('/')[0]}:{branch}"
+
+    def _open(self, repository: Repository, branch: str) -> PullRequest | None:
+        return next(iter(repository.get_pulls(state="open", head=self._head(branch))), None)
+
+
+def _created(repository: Repository, opening: Opening, *, draft: bool) -> PullRequest:
+    return repository.create_pull(
+        opening.target, opening.branch, title=opening.title, body=opening.body, draft=draft, maintainer_can_modify=False
+    )
+
+
+def _dispatch(repository: Repository, workflow: str, branch: str, head: str) -> None:
+    found: Workflow = repository.get_workflow(workflow)
+    runs = found.get_runs(event="workflow_dispatch", head_sha=head)
+    if next(iter(runs), None) is None:
+        found.create_dispatch(branch, throw=True)
+
+
+def _method(repository: Repository) -> str:
+    """Return a way to merge that the repository allows; who may not push is told none, and gets a merge commit."""
+    if repository.allow_merge_commit is False:
+        return "REBASE" if repository.allow_squash_merge is False else "SQUASH"
+    return "MERGE"
+
+
+def _said(error: GithubException) -> str:
+    told = error.data.get("errors", []) if isinstance(error.data, dict) else []
+    return "; ".join(str(each.get("message", "")) for each in told)[:300] or "it gave no reason"
+
+
+def _standing(pull: PullRequest) -> StandingPull:
+    """Return what a list tells already: another request for each would be one too many."""
+    record = read(pull.body or "")
+    merged = pull.merged_at is not None
+    return StandingPull(
+        number=pull.number,
+        url=pull.html_url,
+        open=pull.state == "open",
+        merged=merged,
+        draft=bool(pull.draft),
+        title=pull.title,
+        body=pull.body or "",
+        head=pull.head.sha,
+        author=pull.user.login if pull.user else "",
+        evidence=record.evidence if record else "",
+        made=record.made if record else "",
+        auto_merge=bool(pull.auto_merge),
+        merge_commit=(pull.merge_commit_sha or "") if merged else "",
+        merged_at=pull.merged_at.isoformat() if pull.merged_at else "",
+        labels=tuple(label.name for label in pull.labels),
+    )

@@ -1,0 +1,213 @@
+"""What a pull request of a candidate says: evidence, data, comparison, cost, what merging does, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from leverframe.domain.markdown import code, plain, sentence
+from leverframe.domain.retraining.attempt import Attempt, Comparison, Cost, Outcome
+from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
+
+_NAME, _ROWS, _EVIDENCE = 80, 15, 20  # bytes of a name, rows of a table, findings
+_HEADS = {
+    Outcome.BETTER: "The candidate is better on rows that neither model saw.",
+    Outcome.NOT_WORSE: "The candidate is not worse on rows that neither model saw, but no gain is shown. "
+    "So this is a draft.",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the text says beside the attempt.
+
+    ``branch`` is that of the pull request, ``target`` the one it goes to, ``head`` and ``base`` their commits.
+    ``champion`` is the digest of the model that serves, ``dashboard`` an address. ``data`` says where the outputs are
+    where no DVC remote has them. ``watch_days`` counts the days after a merge in which a worse model is reverted.
+    """
+
+    branch: str
+    target: str
+    head: str
+    base: str
+    champion: str = ""
+    dashboard: str = ""
+    data: str = ""
+    watch_days: float = 0.0
+    merges: bool = False
+
+
+def title(model: str) -> str:
+    """Return the title: the same for every candidate of the model, as the pull request is."""
+    return f"Retrain {model[:100]}"
+
+
+def text(attempt: Attempt, facts: Facts) -> str:
+    """Return our part of the body, in Markdown; every list is cut to its beginning."""
+    compared = attempt.comparison
+    parts = [
+        f"**{_HEADS.get(attempt.outcome, attempt.outcome.value)}** {sentence(attempt.why)}",
+        _evidence(attempt, facts),
+        _window(attempt),
+        *([_comparison(compared), _slices(compared.slices)] if compared else []),
+        *([_cost(attempt.cost)] if attempt.cost else []),
+        _merging(attempt, facts),
+        _reproduce(facts),
+        _back(),
+        _hashes(attempt, facts),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def revert_title(model: str) -> str:
+    """Return the title of the pull request that takes a merged candidate back."""
+    return f"Revert the retraining of {model[:100]}"
+
+
+def revert_text(merged: int, why: str, compared: Comparison, files: Sequence[str], facts: Facts) -> str:
+    """Return our part of the body of the pull request that takes a merged candidate, by its number, back."""
+    shown = [f"- {code(path, 200)}" for path in files[:_EVIDENCE]]
+    parts = [
+        f"**The model of #{merged} is worse on realised labels than the one before it.** {sentence(why)}",
+        _comparison(compared),
+        _slices(compared.slices),
+        f"### What merging does\n\nThese files go back to what they were before #{merged}; nobody changed them since. "
+        f"What deploys every merge to `{facts.target}` deploys the model before.",
+        "\n".join([*shown, *_more(files, _EVIDENCE)]),
+        "### Sooner\n\n`leverframe rollback` lets the environment serve the release before at once, without a merge.",
+        f"### Reproduce\n\n```bash\ngit fetch origin && git switch {facts.branch}\ndvc pull\ndvc repro\n```",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _evidence(attempt: Attempt, facts: Facts) -> str:
+    lines = [
+        f"- **{cause.cause}**{f' of {code(cause.subject, _NAME)}' if cause.subject else ''}"
+        f"{f' since {code(cause.since, _NAME)}' if cause.since else ''}: {sentence(cause.what)}"
+        for cause in attempt.causes[:_EVIDENCE]
+    ]
+    lines += _more(attempt.causes, _EVIDENCE)
+    where = f"\n\n[Dashboard of {plain(attempt.environment, _NAME)}]({facts.dashboard})" if facts.dashboard else ""
+    return "### Why now\n\n" + "\n".join(lines or ["- somebody asked for it"]) + where
+
+
+def _window(attempt: Attempt) -> str:
+    window, cost, compared = attempt.window, attempt.cost, attempt.comparison
+    if window is None:
+        return ""
+    labelled = f", {compared.labelled:,} with a label on {compared.days:,} days" if compared else ""
+    rows = [
+        ("trained on", code(window.train_first, _NAME), code(window.train_last, _NAME),
+         f"{cost.train_rows:,}" if cost else ""),
+        ("judged on", code(window.holdout_first, _NAME), code(window.holdout_last, _NAME),
+         (f"{cost.holdout_rows:,}" if cost else "") + labelled),
+    ]  # fmt: skip
+    note = "Neither the model that serves nor the candidate learnt from a row that both are judged on."
+    return "### Data\n\n" + _table(("", "from", "to", "rows"), rows) + f"\n\n{note}"
+
+
+def _comparison(compared: Comparison) -> str:
+    first = [each for each in compared.metrics if each.metric == compared.metric]
+    rest = [each for each in compared.metrics if each.metric != compared.metric]
+    lines = [
+        "### Comparison",
+        f"`{compared.metric[:_NAME].replace('`', '')}` decides. Bounds are one-sided at {compared.confidence:.1%}; a "
+        "gain is positive where the candidate is better.",
+        _metrics([*first, *rest]),
+    ]
+    if compared.old_rows:
+        lines += [f"On the old test set, {compared.old_rows:,} rows ({sentence(compared.old_how)}):",
+                  _metrics(compared.old_metrics)]  # fmt: skip
+    elif compared.old_how:
+        lines.append(f"The old test set was not compared: {sentence(compared.old_how)}.")
+    listed = [*(f"**{plain(each, 300)}**" for each in compared.violations[:10]), *map(sentence, compared.notes[:10])]
+    lines += ["\n".join(f"- {each}" for each in listed)] if listed else []
+    return "\n\n".join(lines)
+
+
+def _metrics(metrics: Sequence[Compared]) -> str:
+    rows = [
+        (code(each.title, _NAME), _number(each.champion), _number(each.candidate), _signed(each.gain),
+         f"{_signed(each.low)} to {_signed(each.high)}" if each.low is not None or each.high is not None else "")
+        for each in metrics[:_ROWS]
+    ]  # fmt: skip
+    return _table(("metric", "serving", "candidate", "gain", "bounds"), rows)
+
+
+def _slices(slices: Sequence[SliceCompared]) -> str:
+    worse = [each for each in slices if each.gain is not None and each.gain < 0]
+    if not worse:
+        return ""
+    rows = [
+        (f"{code(each.column, _NAME)} = {code(each.value, _NAME)}", code(each.metric, _NAME), f"{each.rows:,}",
+         _number(each.champion), _number(each.candidate), _signed(each.gain), "" if each.passed else "beyond the rule")
+        for each in worse[:_ROWS]
+    ]  # fmt: skip
+    table = _table(("slice", "metric", "rows", "serving", "candidate", "gain", ""), rows)
+    return "\n".join(["### Slices that got worse", "", table, *_more(worse, _ROWS)])
+
+
+def _cost(cost: Cost) -> str:
+    size = (
+        f"The bundle has {cost.candidate_bytes:,} bytes, before {cost.champion_bytes:,}."
+        if cost.candidate_bytes
+        else ""
+    )
+    return (
+        f"### Cost\n\nThe pipeline took {cost.seconds:,.0f} seconds for {cost.train_rows:,} rows to learn from and "
+        f"{cost.holdout_rows:,} to be judged on. {size}".strip()
+    )
+
+
+def _merging(attempt: Attempt, facts: Facts) -> str:
+    lines = [
+        "Merging moves the data window in the parameters and records the run: `dvc.lock` and the reports. No code "
+        f"changes. What deploys every merge to `{facts.target}` deploys this one.",
+        "The card of this pull request judges it as any other, by the rules of the base branch.",
+    ]
+    if facts.watch_days and attempt.outcome is Outcome.BETTER:
+        lines.append(
+            f"For {facts.watch_days:g} days after the deployment the monitor compares both models on realised labels. "
+            "If the new one is worse, a pull request with the figures takes this one back."
+        )
+    if facts.data:
+        lines.append(f"**{plain(facts.data, 400)}**")
+    return "### What merging does\n\n" + "\n\n".join(lines)
+
+
+def _reproduce(facts: Facts) -> str:
+    pull = [] if facts.data else ["dvc pull"]
+    commands = [f"git fetch origin && git switch {facts.branch}", *pull, "dvc repro",
+                f"leverframe gate --base origin/{facts.target}"]  # fmt: skip
+    return "### Reproduce\n\n```bash\n" + "\n".join(commands) + "\n```"
+
+
+def _back() -> str:
+    return (
+        "### Roll back\n\nBefore the merge: close this. After it: the button `Revert` of this pull request, or at once "
+        "`leverframe rollback`, which lets the environment serve the release before."
+    )
+
+
+def _hashes(attempt: Attempt, facts: Facts) -> str:
+    rows = [("commit", facts.head), (f"base, `{facts.target}`", facts.base), ("evidence", attempt.evidence),
+            ("model, candidate", attempt.candidate), ("model, serving", facts.champion)]  # fmt: skip
+    shown = [(name, f"`{value[:_NAME]}`") for name, value in rows if value]
+    return f"### Hashes\n\n{_table(('', 'digest'), shown)}\n\nTrained {attempt.at}."
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rule = ["---"] * len(head)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def _more(shown: Sequence[object], limit: int) -> Iterable[str]:
+    return [f"- and {len(shown) - limit:,} more"] if len(shown) > limit else []
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.4f}"

@@ -1,0 +1,114 @@
+"""Runs the steps of a plan of pull requests on a forge and on git: each may be run again and does nothing twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, assert_never
+
+from leverframe.domain.hidden_part import same
+from leverframe.domain.retraining.pulls.pull_ports import PullBranches, PullForge
+from leverframe.domain.retraining.pulls.pull_record import noted, read, written
+from leverframe.domain.retraining.pulls.pull_state import StandingBranch, StandingPull
+from leverframe.domain.retraining.pulls.pull_steps import (
+    ClosePull,
+    CommentPull,
+    DeleteBranch,
+    DispatchChecks,
+    OpenPull,
+    PullAction,
+    PushBranch,
+    PushOutputs,
+    SetDraft,
+    StartAutoMerge,
+    StopAutoMerge,
+    UpdatePull,
+)
+from leverframe.domain.verdict import Violation
+
+
+class PullExecutor:
+    """Executes the steps of one plan.
+
+    Every error ends the plan: what comes later relies on what came before, and the next run plans again from what
+    stands there. ``pull`` is the pull request after the steps that ran, ``notes`` what a person should know.
+    """
+
+    def __init__(self, forge: PullForge, branches: PullBranches, there: StandingBranch) -> None:
+        self._forge, self._branches, self._there = forge, branches, there
+        self.pull: StandingPull | None = there.open
+        self.notes: list[str] = []
+
+    def run(self, action: PullAction) -> Violation | None:
+        """Execute an action; raises ``LeverframeError`` where it was refused or its outcome is unknown."""
+        match action:
+            case PushOutputs():
+                self.notes += [note] if (note := self._branches.push_outputs()) else []
+            case PushBranch():
+                self._branches.push(action.commit, action.branch, action.expected)
+            case DeleteBranch():
+                self._branches.delete(action.branch, action.expected)
+            case CommentPull():
+                if not any(action.marker in body for body in self._forge.comments(action.number)):
+                    self._forge.comment(action.number, action.body)
+            case OpenPull():
+                self._open(action)
+            case _:
+                self._change(action)
+        return None
+
+    def _open(self, action: OpenPull) -> None:
+        self.pull = self._forge.opened(action.opening)
+        if self.pull.draft != action.opening.draft:
+            self.notes.append(f"#{self.pull.number} was opened ready: this repository has no draft pull requests")
+
+    def _change(
+        self, action: UpdatePull | SetDraft | StartAutoMerge | StopAutoMerge | DispatchChecks | ClosePull
+    ) -> None:
+        pull = self._standing()
+        match action:
+            case UpdatePull():
+                body = pull.body
+                self._body(
+                    noted(body, action.record) if action.text is None else written(body, action.text, action.record)
+                )
+            case SetDraft():
+                self._forge.drafted(pull.number, draft=action.draft)
+                self.pull = replace(pull, draft=action.draft)
+                self._record(draft=action.draft)
+            case StopAutoMerge():
+                self._forge.auto_merge(pull.number, action.head, on=False)
+                self._record(auto="none")
+            case StartAutoMerge():
+                self._record(auto="asked")  # before: a run that is killed in between must know that it may be on
+                refused = self._forge.auto_merge(pull.number, action.head, on=True)
+                self._record(auto="refused" if refused else "on", refused=refused)
+            case DispatchChecks():
+                self._forge.dispatched(action.workflow, action.branch, action.head)
+                self._record(checks=action.head)
+            case ClosePull():
+                record = read(pull.body)
+                body = noted(pull.body, replace(record, closed=True)) if record else pull.body
+                self._forge.edited(pull.number, body, closed=True)
+                self.pull = replace(pull, body=body, open=False)
+            case _:
+                assert_never(action)
+
+    def _standing(self) -> StandingPull:
+        """Return the pull request as it is now: a person may have written into it since it was read."""
+        known = self.pull
+        assert known is not None  # noqa: S101 - the plan has these steps after there is one
+        newest = next((each for each in self._forge.pulls(self._there.name) if each.number == known.number), known)
+        self.pull = newest
+        return newest
+
+    def _record(self, **changes: Any) -> None:
+        pull = self.pull
+        record = read(pull.body) if pull else None
+        if pull and record:
+            self._body(noted(pull.body, replace(record, **changes)))
+
+    def _body(self, body: str) -> None:
+        pull = self.pull
+        if pull and not same(pull.body, body):
+            self._forge.edited(pull.number, body)
+            self.pull = replace(pull, body=body)
