@@ -9,7 +9,7 @@ from pathlib import Path
 
 from leverframe.documents import parsed, plain
 from leverframe.domain.monitoring.dashboard.dashboard_page import page
-from leverframe.domain.monitoring.history import added_to, lines_of, read_history
+from leverframe.domain.monitoring.history import HistoryLine, added_to, lines_of, read_history
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.monitoring.monitor_summary import summary
 from leverframe.domain.monitoring.prometheus_text import metrics
@@ -50,6 +50,10 @@ class Results:
             return found
         except ValueError:
             return None
+
+    def history(self) -> list[HistoryLine]:
+        """Return what earlier runs found, as far as it can be read."""
+        return read_history(self._text(HISTORY))
 
     def write(self, reference: Reference, monitored: Monitored) -> None:
         """Write everything; a run that is killed in between leaves whole files, and the next one the rest.

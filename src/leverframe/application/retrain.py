@@ -68,17 +68,18 @@ def _retrained(
     """Train where that is due, and bring the pull request up to date."""
     (asked, environment), (tell, mask) = of, how
     model = workspace.params.bundle.model
-    there = _standing(workspace, model)
+    there = standing(workspace, model)
     base = base_of(workspace, there.base)
     known = _known(base, (asked, model, environment), records)
     at = known.now.isoformat(timespec="seconds")
     planned = due(known, there)
-    publishing = How(base.levers.retrain, known.attempts[-1] if known.attempts else None, asked.dry_run, mask=mask)
+    last = known.attempts[-1] if known.attempts else None
+    publishing = How(base.levers.retrain, last, asked.dry_run, mask=mask, tell=tell)
     retrained = Retrained(model, environment, at, None, planned if isinstance(planned, NotTriggered) else None)
     if isinstance(planned, Due) and not asked.dry_run:
         return _trained(workspace, (planned, known, base, there), retrained, publishing, tell)
     steps = _steps(planned, base) if isinstance(planned, Due) else ()
-    published = _publish(workspace, None, retrained, there, publishing)
+    published = publish(workspace, None, retrained, there, publishing)
     return _with(replace(retrained, steps=steps), published), published
 
 
@@ -93,7 +94,7 @@ def _trained(
         tell(f"{attempt.outcome}: {attempt.why}")
         candidate: CandidateCommit | None = work.commit(planned) if attempt.outcome in PROPOSED else None
         retrained = replace(retrained, attempt=attempt)
-        published = _publish(workspace, candidate, retrained, there, how)
+        published = publish(workspace, candidate, retrained, there, how)
     retrained = _with(retrained, published)
     if published.failure is not None:  # without a record the next run proposes it again
         return replace(retrained, notes=(*retrained.notes, f"not recorded: {published.failure.what}")), published
@@ -112,7 +113,8 @@ def _with(retrained: Retrained, published: Published) -> Retrained:
 
 def _known(base: Base, of: tuple[Asked, str, str], records: RetrainRecords) -> Known:
     asked, model, environment = of
-    monitored = Results(records.folder).previous()
+    results = Results(records.folder)
+    monitored = results.previous()
     rows, now = base.rows(as_of(asked.as_of)), as_of(asked.as_of)
     facts = ModelFacts(
         model,
@@ -121,6 +123,7 @@ def _known(base: Base, of: tuple[Asked, str, str], records: RetrainRecords) -> K
         base.levers.monitor.every_hours,
         base.end(rows.current.train_last),
         labelled_since(monitored, base.end(rows.current.holdout_last)),
+        tuple(results.history()),
     )
     levers, attempts = base.levers, records.attempts()
     return Known(monitored, attempts, levers.retrain, levers.gate, facts, rows, base.blobs, now, asked.force)
@@ -144,19 +147,3 @@ def _lock(workspace: Workspace) -> AbstractContextManager[None]:
         next="wait until it has ended; its result is that of this run",
     )
     return held(path, busy)
-
-
-def _standing(workspace: Workspace, model: str) -> StandingBranch:
-    try:
-        return standing(workspace, model)
-    except NotImplementedError:  # until the forge is there
-        return StandingBranch("", "main", workspace.git.named("main"), "", ours=True)
-
-
-def _publish(
-    workspace: Workspace, candidate: CandidateCommit | None, retrained: Retrained, there: StandingBranch, how: How
-) -> Published:
-    try:
-        return publish(workspace, candidate, retrained, there, how)
-    except NotImplementedError:
-        return Published()

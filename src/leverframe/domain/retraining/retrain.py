@@ -118,7 +118,8 @@ def attempted(planned: Due, known: Known, base: str, trainer: Trainer) -> Attemp
             raise
         return replace(made, outcome=_of_stage(error), why=_words(error))
     made = replace(made, candidate=trained.candidate, champion=trained.champion, cost=trained.cost)
-    confidence = confidence_of(about(known.attempts, known.facts, known.now), known.settings, known.now)
+    before = about(known.attempts, known.facts, known.now)
+    confidence = confidence_of(planned.evidence, before, known.settings, known.now)
     try:
         comparison, missed = trainer.compare(confidence)
     except LeverframeError as error:
