@@ -30,7 +30,8 @@ def test_every_metric_that_is_asked_for_is_written() -> None:
     assert WRITTEN - shown <= {
         f"leverframe_monitor_{name}"
         for name in ("findings_explained", "open_alerts", "prediction_mean", "response_median_seconds",
-                     "response_p95_seconds", "performance_beyond")
+                     "response_p95_seconds", "performance_beyond", "retrain_attempt_timestamp_seconds",
+                     "retrain_outcome", "retrain_needs_human")
     }  # fmt: skip
 
 

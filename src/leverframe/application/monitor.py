@@ -69,7 +69,8 @@ def monitor(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple
     """
     settings = _settings(workspace, asked)
     now = as_of(asked.as_of)
-    results, engine = Results(_folder(workspace, asked)), engine_of(settings.engine)
+    results = Results(_folder(workspace, asked), workspace.levers.retrain)
+    engine = engine_of(settings.engine)
     state = KeptState(workspace, _environment(workspace, asked), results.folder)
     with results.lock():
         if not asked.dry_run:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
+from leverframe.application.retrain_records import RetrainRecords
 from leverframe.documents import parsed, plain
 from leverframe.domain.monitoring.dashboard.dashboard_page import page
 from leverframe.domain.monitoring.history import HistoryLine, added_to, lines_of, read_history
@@ -17,6 +18,7 @@ from leverframe.domain.monitoring.reference import Reference
 from leverframe.errors import MonitorBusyError
 from leverframe.files import write_json, write_text
 from leverframe.locks import held
+from leverframe.settings.retrain import RetrainSettings
 
 PROFILE, RESULT, HISTORY = "profile.json", "monitor.json", "history.jsonl"
 SUMMARY, METRICS, DASHBOARD = "summary.md", "metrics.prom", "dashboard.html"
@@ -25,8 +27,10 @@ SUMMARY, METRICS, DASHBOARD = "summary.md", "metrics.prom", "dashboard.html"
 class Results:
     """The results of one environment in ``folder``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, retrain: RetrainSettings | None = None) -> None:
+        """Keep results in a folder; the settings tell when the next attempt to retrain is possible."""
         self.folder = folder
+        self._retrain = retrain or RetrainSettings()
 
     def lock(self) -> AbstractContextManager[None]:
         """Hold the folder for one run; the lock ends with the process. Raises ``MonitorBusyError``."""
@@ -65,8 +69,13 @@ class Results:
         write_text(self.folder / HISTORY, history)
         write_json(self.folder / RESULT, plain(monitored))
         write_text(self.folder / SUMMARY, summary(monitored))
-        write_text(self.folder / METRICS, metrics(monitored))
-        write_text(self.folder / DASHBOARD, page(monitored, read_history(history)))
+        self.show(monitored)
+
+    def show(self, monitored: Monitored) -> None:
+        """Write the page and the metrics of a run, with what is known of retraining by now."""
+        tried = RetrainRecords(self.folder).facts(self._retrain, monitored.model, monitored.environment)
+        write_text(self.folder / METRICS, metrics(monitored, tried))
+        write_text(self.folder / DASHBOARD, page(monitored, self.history(), tried))
 
     def _text(self, name: str) -> str:
         path = self.folder / name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from leverframe.application.candidate import CaseTrainer, checkout
 from leverframe.application.environments import as_of, watched
@@ -21,7 +22,7 @@ from leverframe.domain.retraining.retrain import Due, Known, attempted, due, lab
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.retraining.trigger import NotTriggered
 from leverframe.domain.retraining.trigger_rule import ModelFacts
-from leverframe.errors import RetrainBusyError
+from leverframe.errors import MonitorBusyError, RetrainBusyError
 from leverframe.files import private_folder
 from leverframe.locks import held
 
@@ -55,6 +56,7 @@ def retrain(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple
         retrained, published = _retrained(workspace, (asked, environment), records, (tell, mask))
         if state is not None:
             records.write(retrained)
+            _shown(workspace, folder, tell)
             state.push()
         if published.failure is not None:
             raise published.failure
@@ -100,6 +102,19 @@ def _trained(
         return replace(retrained, notes=(*retrained.notes, f"not recorded: {published.failure.what}")), published
     address = next((proposal.url for proposal in published.proposals if not proposal.revert), "")
     return replace(retrained, attempt=replace(attempt, pull=address)), published
+
+
+def _shown(workspace: Workspace, folder: Path, tell: Tell) -> None:
+    """Bring page and metrics of the monitor up to date; a run of it that is under way does that itself."""
+    results = Results(folder, workspace.levers.retrain)
+    monitored = results.previous()
+    if monitored is None:
+        return
+    try:
+        with results.lock():
+            results.show(monitored)
+    except MonitorBusyError as error:
+        tell(f"the dashboard is not written again: {error.what}")
 
 
 def _with(retrained: Retrained, published: Published) -> Retrained:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leverframe.documents import plain
+from leverframe.documents import parsed, plain
+from leverframe.domain.monitoring.retrain_facts import RetrainFacts
 from leverframe.domain.retraining.attempt import Attempt, read_attempts, with_attempts
+from leverframe.domain.retraining.retrain_history import history_of
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.files import write_json, write_text
+from leverframe.settings.retrain import RetrainSettings
 
 RETRAINED, ATTEMPTS = "retrain.json", "retrain.jsonl"
 
@@ -30,6 +33,17 @@ class RetrainRecords:
     def unreadable(self) -> int:
         """Return how many lines cannot be read."""
         return sum(bool(line.strip()) for line in self._text().splitlines()) - len(self.attempts())
+
+    def last(self) -> Retrained | None:
+        """Return the last run; None where there was none, or one of another version of Leverframe."""
+        try:
+            return parsed(Retrained, self.result.read_text(encoding="utf-8", errors="replace"))
+        except (OSError, ValueError):
+            return None
+
+    def facts(self, settings: RetrainSettings, model: str, environment: str) -> RetrainFacts:
+        """Return what the dashboard and the metrics show."""
+        return history_of(self.attempts(), self.last(), settings, (model, environment))
 
     def write(self, retrained: Retrained) -> None:
         """Keep a run; its attempt gets a line, once."""

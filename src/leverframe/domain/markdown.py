@@ -9,6 +9,7 @@ import re
 import unicodedata
 
 _ALREADY_CUT = re.compile(r"… \+(\d+) characters\Z")  # as ``constraint.cut`` writes it
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&+,;=%-]{1,400}\Z")
 
 
 def code(text: str, limit: int) -> str:
@@ -54,3 +55,8 @@ def visible(character: str) -> str:
 def _entity(character: str) -> str:
     """Return a character that Markdown and HTML read as text."""
     return character if character.isalnum() or character in " ,=()+-" or character > "\x7f" else f"&#{ord(character)};"
+
+
+def link(words: str, url: str) -> str:
+    """Return a link to an address of the web, its words being Markdown; any other address is no link."""
+    return f"[{words}]({url})" if _ADDRESS.match(url) else words

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
-from leverframe.domain.markdown import code, plain, sentence, visible
+from leverframe.domain.markdown import code, link, plain, sentence, visible
 from leverframe.domain.monitoring.finding import Finding
 from leverframe.domain.monitoring.monitor_result import Monitored, OpenAlert, Performance
 from leverframe.domain.monitoring.monitor_words import (
@@ -30,7 +29,6 @@ LIMIT = 60_000  # bytes; a comment on GitHub holds 65,536 characters
 _FOLDED = 10  # findings that a cause names
 _ROWS = 12  # of each table
 _TOLD = 3  # findings in a terminal
-_ADDRESS = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&+,;=%-]{1,400}\Z")
 
 
 def summary(monitored: Monitored) -> str:
@@ -121,7 +119,7 @@ def _fitting(blocks: Iterator[str], room: int) -> list[str]:
 def _alerts(alerts: Sequence[OpenAlert]) -> list[str]:
     rows = [
         [
-            _link(plain(alert.title, 120) or "(no title)", alert.url),
+            link(plain(alert.title, 120) or "(no title)", alert.url),
             WORDS[alert.severity.value],
             plain(stamp(alert.since), 40),
             f"until {plain(alert.snoozed_until, 20)}" if alert.snoozed_until else "",
@@ -129,10 +127,6 @@ def _alerts(alerts: Sequence[OpenAlert]) -> list[str]:
         for alert in alerts[:_ROWS]
     ]
     return _titled("Open alerts and pull requests", ["", "severity", "open since", "snoozed"], rows, len(alerts))
-
-
-def _link(words: str, url: str) -> str:
-    return f"[{words}]({url})" if _ADDRESS.match(url) else words
 
 
 def _performance(performance: Sequence[Performance]) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from leverframe.domain.monitoring.finding import Kind, Severity
 from leverframe.domain.monitoring.monitor_result import ColumnFacts, Monitored, Performance
 from leverframe.domain.monitoring.monitor_words import causes, instant, serving
+from leverframe.domain.monitoring.retrain_facts import NOTHING_TRIED, RetrainFacts
 
 Sample = tuple[Mapping[str, str], float | None]  # labels, and a value or none
 
@@ -23,16 +24,17 @@ class Gauge:
     samples: Sequence[Sample]
 
 
-def metrics(monitored: Monitored) -> str:
+def metrics(monitored: Monitored, retraining: RetrainFacts = NOTHING_TRIED) -> str:
     """Return every metric of a run; a figure that is not known has no sample, and a metric without one no lines."""
     common = {"model": monitored.model, "environment": monitored.environment}
-    parts = [_written(gauge, common) for gauge in gauges(monitored)]
+    parts = [_written(gauge, common) for gauge in gauges(monitored, retraining)]
     return "".join(part for part in parts if part)
 
 
-def gauges(monitored: Monitored) -> list[Gauge]:
+def gauges(monitored: Monitored, retraining: RetrainFacts = NOTHING_TRIED) -> list[Gauge]:
     """Return every metric there is, also those without a sample."""
-    return [*_run(monitored), *_found(monitored), *_traffic(monitored), *_drift(monitored), *_performance(monitored)]
+    traffic = [*_run(monitored), *_found(monitored), *_traffic(monitored), *_drift(monitored)]
+    return [*traffic, *_performance(monitored), *_retraining(retraining)]
 
 
 def _run(monitored: Monitored) -> Iterator[Gauge]:
@@ -122,6 +124,16 @@ def _performance(monitored: Monitored) -> Iterator[Gauge]:
                 {each.metric: _estimated(each) for each in series})  # fmt: skip
     yield gauge("expected_low", "metric at least expected", {each.metric: each.reference.low for each in series})
     yield gauge("expected_high", "metric at most expected", {each.metric: each.reference.high for each in series})
+
+
+def _retraining(facts: RetrainFacts) -> Iterator[Gauge]:
+    newest = facts.tried[0] if facts.tried else None
+    yield _one("retrain_attempt_timestamp_seconds", "when a candidate was trained last",
+               _seconds(newest.at) if newest else None)  # fmt: skip
+    outcomes: list[Sample] = [({"outcome": name}, float(name == newest.outcome)) for name in facts.outcomes if newest]
+    yield Gauge("retrain_outcome", "1 for the outcome of the last attempt, else 0", outcomes)
+    asks = float(facts.needs_human) if newest else None
+    yield _one("retrain_needs_human", "1 where three attempts in a row did not help, else 0", asks)
 
 
 def _estimated(series: Performance) -> float | None:

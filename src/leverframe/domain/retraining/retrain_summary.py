@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from leverframe.domain.markdown import code, plain, sentence
+from leverframe.domain.markdown import code, link, plain, sentence
 from leverframe.domain.retraining.attempt import Attempt, Comparison
+from leverframe.domain.retraining.retrain_history import TITLES
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.review.gate.gate_result import Compared
-
-WORDS = {
-    "better": "better", "not-worse": "not worse", "undecided": "undecided", "worse": "worse",
-    "too-few-labels": "too few labels", "broken-data": "broken data", "failed": "failed",
-}  # fmt: skip
 
 
 def lines(retrained: Retrained) -> list[str]:
@@ -37,7 +33,7 @@ def summary(retrained: Retrained) -> str:
         blocks += [f"Window: {plain(str(attempt.window), 200)}."] if attempt.window else []
         blocks += [_table(attempt.comparison)] if attempt.comparison else []
     links = [
-        f"- {'revert' if one.revert else 'pull request'} ({one.state}): {plain(one.url, 300)}"
+        f"- {link('revert' if one.revert else f'pull request #{one.number}', one.url)} ({one.state})"
         for one in retrained.proposals
         if one.url
     ]
@@ -48,7 +44,7 @@ def summary(retrained: Retrained) -> str:
 
 def _state(retrained: Retrained) -> str:
     if retrained.attempt is not None:
-        return f"a candidate was tried: {WORDS[retrained.attempt.outcome.value]}"
+        return f"a candidate was tried: {TITLES[retrained.attempt.outcome]}"
     if retrained.waiting is not None:
         return f"nothing was trained: {retrained.waiting.standstill.value.replace('-', ' ')}"
     return "a candidate is due"

@@ -19,6 +19,7 @@ from leverframe.domain.monitoring.dashboard.history_panel import history_panel
 from leverframe.domain.monitoring.dashboard.html_text import name, section, text
 from leverframe.domain.monitoring.dashboard.performance_panel import deployments, performance_charts
 from leverframe.domain.monitoring.dashboard.quality_strip import quality_strip
+from leverframe.domain.monitoring.dashboard.retrain_panel import retrain_panel
 from leverframe.domain.monitoring.dashboard.sources_panel import skew_table, tables_table
 from leverframe.domain.monitoring.dashboard.status_panel import status_panel
 from leverframe.domain.monitoring.dashboard.traffic_panel import source_charts, traffic_charts
@@ -26,6 +27,7 @@ from leverframe.domain.monitoring.dashboard.window_axis import WindowAxis
 from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.monitoring.monitor_words import WORDS, state
+from leverframe.domain.monitoring.retrain_facts import NOTHING_TRIED, RetrainFacts
 
 LIMIT = 150_000  # bytes
 _NEWEST = 3  # windows; columns beyond their band in them are shown before those that were earlier
@@ -63,7 +65,7 @@ _DETAILS = (
 )
 
 
-def page(monitored: Monitored, history: Sequence[HistoryLine] = ()) -> str:
+def page(monitored: Monitored, history: Sequence[HistoryLine] = (), retraining: RetrainFacts = NOTHING_TRIED) -> str:
     """Return the dashboard of a run, the same bytes for the same input; ``history`` are lines of any runs."""
     own = [line for line in history if (line.model, line.environment) == (monitored.model, monitored.environment)]
     asked = [number for number, window in enumerate(monitored.windows) if window.requests]
@@ -72,18 +74,19 @@ def page(monitored: Monitored, history: Sequence[HistoryLine] = ()) -> str:
     if first:
         begun = replace(begun, notes=(*begun.notes, f"{first:,} windows before the first request are not shown"))
     for detail in _DETAILS:
-        whole = _page(begun, own, detail)
+        whole = _page(begun, own, retraining, detail)
         if len(whole.encode()) <= LIMIT:
             break
     return whole
 
 
-def _page(monitored: Monitored, history: Sequence[HistoryLine], detail: _Detail) -> str:
+def _page(monitored: Monitored, history: Sequence[HistoryLine], retraining: RetrainFacts, detail: _Detail) -> str:
     windows = monitored.windows[-detail.windows :]
-    axis = WindowAxis.of(windows, monitored.releases, 12)
+    axis = WindowAxis.of(windows, monitored.releases, 12, retraining.tried)
     sections = [
         findings_panel(monitored.findings, detail.findings, detail.words),
         alerts_panel(monitored.alerts, detail.findings),
+        retrain_panel(retraining, monitored.at, detail.table_rows, detail.words),
         *([_performance(monitored, axis, detail), _quality(monitored, history, axis, detail),
            _drift(monitored, axis, detail), _traffic(monitored, axis, detail)] if windows else [_nothing(monitored)]),
         _sources(monitored, axis, detail),

@@ -19,19 +19,24 @@ _LEGEND = "".join([
     key(drawn("band", "M1 2h20v10H1z"), "expected", 22),
     key(drawn("deployed", "M7 14V6m-3.5-5h7l-3.5 5z"), "deployment"),
 ])  # fmt: skip
+_RETRAINED = key(drawn("deployed", "M7 14V7m-3-3a3 3 0 1 0 6 0a3 3 0 1 0-6 0z"), "retraining")
 _NAMED = 4  # deployments
 _DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither": "should not move"}
 
 
 def performance_charts(performance: Sequence[Performance], axis: WindowAxis, *, told: int) -> str:
     """Return a chart for each metric, in order; the first ``told`` have a text a window for the pointer."""
-    return cards([_chart(series, axis, number < told) for number, series in enumerate(performance)], _LEGEND)
+    tried = any(marker.kind == "retrained" for marker in axis.markers)
+    legend = _LEGEND + (_RETRAINED if tried else "")
+    return cards([_chart(series, axis, number < told) for number, series in enumerate(performance)], legend)
 
 
 def deployments(axis: WindowAxis) -> str:
-    """Return the newest deployments in words, for those who have no pointer."""
-    named = "; ".join(marker.words for marker in axis.markers[-_NAMED:])
-    return f'<p class="left">Deployments: {named}.</p>' if named else ""
+    """Return the newest deployments and attempts to retrain in words, for those who have no pointer."""
+    deployed = [marker.words for marker in axis.markers if marker.kind == "deployed"]
+    tried = [marker.words for marker in axis.markers if marker.kind == "retrained"]
+    named = f'<p class="left">Deployments: {"; ".join(deployed[-_NAMED:])}.</p>' if deployed else ""
+    return named + (f'<p class="left">Attempts: {"; ".join(tried[-_NAMED:])}.</p>' if tried else "")
 
 
 def _chart(series: Performance, axis: WindowAxis, tips: bool) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from leverframe.domain.monitoring.dashboard.html_text import text
 from leverframe.domain.monitoring.dashboard.inline_svg import label
 from leverframe.domain.monitoring.monitor_result import ReleaseMarker, WindowFacts
 from leverframe.domain.monitoring.monitor_words import instant, short, stamp
+from leverframe.domain.monitoring.retrain_facts import TriedCandidate
 
 _DAY = re.compile(r"\d{4}-\d\d-(\d\d)(T\d\d)?\Z")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -17,10 +19,11 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 @dataclass(frozen=True)
 class Marker:
-    """A deployment within the time shown: the window it is in, as a number with a fraction, and its escaped words."""
+    """A deployment or an attempt to retrain: its window as a number with a fraction, and its escaped words."""
 
     where: float
     words: str
+    kind: Literal["deployed", "retrained"] = "deployed"
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,14 @@ class WindowAxis:
     markers: tuple[Marker, ...] = ()
 
     @classmethod
-    def of(cls, windows: Sequence[WindowFacts], releases: Sequence[ReleaseMarker], most: int) -> WindowAxis:
-        """Return the axis of windows with the newest ``most`` deployments that fall into them."""
+    def of(
+        cls,
+        windows: Sequence[WindowFacts],
+        releases: Sequence[ReleaseMarker],
+        most: int,
+        tried: Sequence[TriedCandidate] = (),
+    ) -> WindowAxis:
+        """Return the axis of windows with the newest ``most`` deployments, and attempts, that fall into them."""
         found = [(where, release) for release in releases if (where := _where(release.at, windows)) is not None]
         found.sort(key=lambda pair: pair[0])
         markers = tuple(
@@ -42,7 +51,13 @@ class WindowAxis:
             )
             for where, release in found[-most:]
         )
-        return cls(tuple(window.name for window in windows), markers)
+        attempts = [(where, one) for one in tried if (where := _where(one.at, windows)) is not None]
+        attempts.sort(key=lambda pair: pair[0])
+        retrained = tuple(
+            Marker(where, f"retraining of {text(stamp(one.at), 40)}: {text(one.title, 40)}", "retrained")
+            for where, one in attempts[-most:]
+        )
+        return cls(tuple(window.name for window in windows), markers + retrained)
 
     def __len__(self) -> int:
         """Return the number of windows."""

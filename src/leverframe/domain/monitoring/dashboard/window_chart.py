@@ -22,6 +22,7 @@ from leverframe.domain.monitoring.dashboard.window_axis import WindowAxis
 
 WIDTH, HEIGHT = 340.0, 168.0  # about the room of a phone: the same on every screen
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 336.0, 10.0, 146.0
+_HEADS = {"deployed": "m-3.5-5h7l-3.5 5z", "retrained": "m-3-3a3 3 0 1 0 6 0a3 3 0 1 0-6 0z"}  # told by shape
 _CROWDED = 45  # windows from which a line has no dots but where something is odd
 
 Values = Sequence[float | None]
@@ -172,7 +173,7 @@ def _grid(heights: Scale, unit: Callable[[float], str]) -> str:
 def _markers(axis: WindowAxis) -> list[str]:
     slot = (RIGHT - LEFT) / max(1, len(axis))
     return [
-        drawn("deployed", f"M{place(x)} {place(BOTTOM)}V{place(TOP)}m-3.5-5h7l-3.5 5z", marker.words)
+        drawn("deployed", f"M{place(x)} {place(BOTTOM)}V{place(TOP)}{_HEADS[marker.kind]}", marker.words)
         for marker in axis.markers
         for x in [LEFT + marker.where * slot]
     ]
