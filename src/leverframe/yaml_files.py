@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +129,16 @@ def with_values(text: str, values: Mapping[str, str], *, name: str) -> str:
     return changed
 
 
-def _places(text: str, values: Mapping[str, str], name: str) -> dict[str, yaml.ScalarNode]:
+def values_at(text: str, keys: Iterable[str], *, name: str) -> dict[str, str]:
+    """Return the texts of the scalars at some keys; raises ``SettingsError`` as ``with_values`` does."""
+    parse(text, name=name, what="a file of parameters")
+    return {key: node.value for key, node in _places(text, keys, name).items()}
+
+
+def _places(text: str, keys: Iterable[str], name: str) -> dict[str, yaml.ScalarNode]:
     """Return the node of each key, with marks that count characters."""
     root = yaml.compose(text, yaml.SafeLoader)
-    return {key: _place(root, key, name) for key in values}
+    return {key: _place(root, key, name) for key in keys}
 
 
 def _others(text: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.champion import champion
 from leverframe.application.gate import declared_at
 from leverframe.application.pipeline import PipelineRun
+from leverframe.application.retrain_base import Base, recorded_md5
 from leverframe.application.retrain_pulls import CandidateCommit
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
@@ -28,17 +29,17 @@ from leverframe.domain.retraining.candidate_comparison import compare
 from leverframe.domain.retraining.outcome import Missed
 from leverframe.domain.retraining.pulls.pull_commit import signed
 from leverframe.domain.retraining.retrain import Due, Trained
-from leverframe.domain.review.gate.decision import Evidence, bundle_sizes, champion_files
+from leverframe.domain.review.gate.decision import Evidence, bundle_sizes
 from leverframe.domain.review.gate.pairing import Question, Side
 from leverframe.domain.review.gate.rules import BASE, Rules
 from leverframe.errors import DiskError, PipelineError, RepositoryError
 from leverframe.files import private_folder, write_text
 from leverframe.package import source_folder
 from leverframe.settings import PARAMS
-from leverframe.settings.levers import Levers
 from leverframe.yaml_files import with_values
 
 WORK = layout.RETRAIN / "work"
+_MODEL = layout.MODEL.as_posix()
 _FULL = "No space left on device"
 
 Tell = Callable[[str], None]
@@ -108,15 +109,15 @@ def removed(folder: Path) -> None:
 
 
 class CaseTrainer:
-    """The port of ``domain/retraining/retrain.py`` for a case of Leverframe; ``levers`` are those of the base tip."""
+    """The port of ``domain/retraining/retrain.py`` for a case of Leverframe."""
 
-    def __init__(self, work: Checkout, levers: Levers, timezone: str) -> None:
-        self._work, self._levers, self._timezone = work, levers, timezone
+    def __init__(self, work: Checkout, base: Base) -> None:
+        self._work, self._base = work, base
         self._lock = work.workspace.git.show(work.base, "dvc.lock") or b""
 
     def train(self, window: RetrainWindow) -> Trained:
         """Move the window in ``params.yaml``, derive the pipeline again, and run it."""
-        work = self._work
+        work, base = self._work, self._base
         values = {
             "data.last": window.data_last,
             "features.train.first": window.train_first,
@@ -131,16 +132,16 @@ class CaseTrainer:
         made = read_as(TrainingSet, layout.TRAINING_SET, Disk(work.root))
         before, after = bundle_sizes(self._lock), bundle_sizes(self._lock_now())
         cost = Cost(made.train.rows, made.holdout.rows, round(seconds, 1), sum(before.values()), sum(after.values()))
-        return Trained(model_digest(self._lock_now()), model_digest(self._lock), cost)
+        return Trained(recorded_md5(self._lock_now(), _MODEL), base.champion, cost)
 
     def compare(self, confidence: float) -> tuple[Comparison, Missed]:
         """Compare by the rules of the gate of the base tip; its model comes from cache or remote, or is trained."""
-        work, levers = self._work, self._levers
+        work, levers = self._work, self._base.levers
         here, there = replace(work.workspace, root=work.root, git=work.git), work.workspace
         tree = work.git.staged()
         after, before = declared_at(here, tree), declared_at(there, work.base)
         assert after is not None  # noqa: S101 - the pipeline was run with it
-        question = Question(work.base, tree, self._timezone, after, before)
+        question = Question(work.base, tree, self._base.timezone, after, before)
         disk = Disk(work.root)
         contracts = {
             path.stem: disk.read_json(path.relative_to(work.root))
@@ -162,9 +163,3 @@ class CaseTrainer:
 
     def _lock_now(self) -> bytes:
         return (self._work.root / "dvc.lock").read_bytes()
-
-
-def model_digest(lock: bytes) -> str:
-    """Return the MD5 of the model as a lock records it; empty where it has none."""
-    recorded = champion_files(lock).get(layout.MODEL.as_posix())
-    return recorded.md5 if recorded else ""

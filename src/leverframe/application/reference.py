@@ -136,6 +136,18 @@ def _beside(table: Table, predictions: Table) -> Table:
     return joined
 
 
+def rows_of_role(root: Path, role: PredictionsRole) -> ReferenceTable:
+    """Return the rows that a pipeline of one's own predicted in a folder."""
+    table: Table = PolarsFrames(root, arrow_table).read(Query(select_of(root / role.path)), None).collect()
+    classes = tuple(role.classes) or (("0", "1") if role.kind == "binary" else ())
+    return ReferenceTable(table, role.time, role.score, role.label or "", classes, role.path)
+
+
+def label_of_role(role: PredictionsRole) -> Label:
+    """Return the label of a pipeline of one's own."""
+    return Label(role.label or "label", role.kind)
+
+
 def _of_role(workspace: Workspace, role: PredictionsRole) -> _Rows:
     if not any(workspace.root.glob(role.path)):
         raise SourceError(
@@ -143,13 +155,10 @@ def _of_role(workspace: Workspace, role: PredictionsRole) -> _Rows:
             why="`pipeline.predictions.path` in leverframe.yaml names what live traffic is compared with",
             next="`dvc pull` or `dvc repro` brings an output of DVC; else correct the path",
         )
-    frames = PolarsFrames(workspace.root, arrow_table)
-    table: Table = frames.read(Query(select_of(workspace.root / role.path)), None).collect()
-    label = Label(role.label or "label", role.kind)
-    classes = tuple(role.classes) or (("0", "1") if role.kind == "binary" else ())
+    rows = rows_of_role(workspace.root, role)
+    table, label, classes = rows.table, label_of_role(role), rows.classes
     columns = monitored_columns(features_of(table, role, role.path), {}, workspace.levers.monitor.features)
     columns = as_text_where_all_differ(columns, table, workspace.levers.monitor.features)
-    rows = ReferenceTable(table, role.time, role.score, role.label or "", classes, role.path)
     return _Rows(Subject(role.model, label, classes, columns, role.timezone), rows, lambda *_: {})
 
 

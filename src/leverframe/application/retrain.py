@@ -11,6 +11,7 @@ from leverframe.application.candidate import CaseTrainer, checkout
 from leverframe.application.environments import as_of, watched
 from leverframe.application.monitor_results import Results
 from leverframe.application.monitor_state import KeptState
+from leverframe.application.own_candidate import OwnTrainer
 from leverframe.application.retrain_base import Base, base_of
 from leverframe.application.retrain_pulls import CandidateCommit, How, Published, publish, standing
 from leverframe.application.retrain_records import RetrainRecords
@@ -69,7 +70,8 @@ def _retrained(
 ) -> tuple[Retrained, Published]:
     """Train where that is due, and bring the pull request up to date."""
     (asked, environment), (tell, mask) = of, how
-    model = workspace.params.bundle.model
+    role = workspace.levers.pipeline.predictions
+    model = role.model if role else workspace.params.bundle.model
     there = standing(workspace, model)
     base = base_of(workspace, there.base)
     known = _known(base, (asked, model, environment), records)
@@ -91,7 +93,7 @@ def _trained(
     """Train a candidate in a work folder, and publish it from there."""
     planned, known, base, there = of
     with checkout(workspace, base.commit, tell) as work:
-        trainer = CaseTrainer(work, base.levers, base.params.data.timezone)
+        trainer = CaseTrainer(work, base) if base.own is None else OwnTrainer(work, base, base.own)
         attempt = attempted(planned, known, base.commit, trainer)
         tell(f"{attempt.outcome}: {attempt.why}")
         candidate: CandidateCommit | None = work.commit(planned) if attempt.outcome in PROPOSED else None

@@ -4,60 +4,140 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
-from leverframe.application.candidate import model_digest
 from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
 from leverframe.domain.partition import Partition
+from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.retraining.attempt import RetrainWindow
 from leverframe.domain.retraining.retrain import Rows
 from leverframe.domain.retraining.retrain_window import newest_labelled
 from leverframe.errors import SettingsError
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import Levers, levers_of
-from leverframe.settings.params import Params, params_of
-from leverframe.settings.periods import unit
-from leverframe.yaml_files import parse
+from leverframe.settings.params import params_of
+from leverframe.settings.periods import Arrival, unit
+from leverframe.settings.pipeline import PredictionsRole
+from leverframe.settings.retrain import WindowParameters
+from leverframe.yaml_files import parse, values_at
 
-_DECIDING = ("dvc.lock", "dvc.yaml", str(PARAMS), str(LEVERS))
+
+@dataclass(frozen=True)
+class Own:
+    """A pipeline of one's own: its predictions, and the parameters that move its window."""
+
+    role: PredictionsRole
+    moved: WindowParameters
+
+    def values(self, window: RetrainWindow, *, train: bool) -> dict[str, str]:
+        """Return the values of the parameters that there are; without ``train`` those of the hold-out alone."""
+        moved = self.moved
+        known = {moved.holdout_first: window.holdout_first, moved.holdout_last: window.holdout_last}
+        if train:
+            known |= {moved.train_first: window.train_first, moved.train_last: window.train_last}
+        return {key: value for key, value in known.items() if key is not None}
 
 
 @dataclass(frozen=True)
 class Base:
-    """A commit: its settings, and the ids in git of the files that decide what is trained, by path."""
+    """A commit: its settings, the rows of its model, and the files that decide what is trained.
+
+    ``blobs`` are their ids in git by path; ``champion`` is the digest (md5) of its model, or of what that predicted.
+    ``own`` is None for a case of Leverframe.
+    """
 
     commit: str
     levers: Levers
-    params: Params
+    model: str
+    current: RetrainWindow
+    data_first: str
+    period: Arrival
+    timezone: str
     blobs: dict[str, str]
     champion: str
+    own: Own | None = None
 
     def rows(self, now: datetime) -> Rows:
         """Return which rows the champion has seen, and the newest partition whose labels are due."""
-        data, features = self.params.data, self.params.features
-        current = RetrainWindow(
-            features.train.first, features.train.last, features.holdout.first, features.holdout.last
-        )
         delay = self.levers.monitor.performance.label_delay_days
-        return Rows(current, data.first, newest_labelled(now, data.period, data.timezone, delay))
+        newest = newest_labelled(now, self.period, self.timezone, delay)
+        fixed = self.own is not None and self.own.moved.train_first is None
+        return Rows(self.current, self.data_first, newest, fixed)
+
+    def start(self, key: str) -> datetime:
+        """Return when a partition begins."""
+        return Partition.of(key, unit(self.period)).start(self.timezone)
 
     def end(self, key: str) -> datetime:
         """Return when a partition ends."""
-        data = self.params.data
-        return Partition.of(key, unit(data.period)).plus(1).start(data.timezone)
+        return Partition.of(key, unit(self.period)).plus(1).start(self.timezone)
 
 
 def base_of(workspace: Workspace, commit: str) -> Base:
     """Return what a commit declares; raises ``SettingsError`` for a file that does not fit, or is not there."""
-    git, of = workspace.git, f"of {commit[:12]}"
-    levers = (git.show(commit, str(LEVERS)) or b"").decode(errors="replace")
-    params = git.show(commit, str(PARAMS))
-    if params is None:
+    git = workspace.git
+    text = (git.show(commit, str(LEVERS)) or b"").decode(errors="replace")
+    levers = levers_of(text, name=f"{LEVERS} of {commit[:12]}")
+    role, moved = levers.pipeline.predictions, levers.retrain.params
+    if role is None:
+        return _of_case(workspace, commit, levers)
+    if moved is None:
         raise SettingsError(
-            f"the commit {commit[:12]} has no {PARAMS}",
-            why="it says which rows the model learns from, and a candidate is trained on later ones",
-            next=f"merge {PARAMS}; a pipeline of one's own names its parameters as `retrain.params` in {LEVERS}",
+            f"{LEVERS} of {commit[:12]} does not say how to move the training window",
+            why="a pipeline of one's own is trained anew by changing parameters of it, and `retrain.params` names none",
+            next="name them as in docs/guides/retrain.md, and merge that",
         )
-    known = params_of(parse(params.decode(errors="replace"), name=f"{PARAMS} {of}", what="settings file"),
-                      name=f"{PARAMS} {of}")  # fmt: skip
-    champion = model_digest(git.show(commit, "dvc.lock") or b"")
-    return Base(commit, levers_of(levers, name=f"{LEVERS} {of}"), known, git.blobs(commit, *_DECIDING), champion)
+    return _of_own(workspace, commit, levers, Own(role, moved))
+
+
+def _of_case(workspace: Workspace, commit: str, levers: Levers) -> Base:
+    name = f"{PARAMS} of {commit[:12]}"
+    params = params_of(parse(_text(workspace, commit, PARAMS), name=name, what="settings file"), name=name)
+    data, features = params.data, params.features
+    current = RetrainWindow(features.train.first, features.train.last, features.holdout.first, features.holdout.last)
+    champion = recorded_md5(workspace.git.show(commit, "dvc.lock") or b"", layout.MODEL.as_posix())
+    blobs = workspace.git.blobs(commit, "dvc.lock", "dvc.yaml", str(PARAMS), str(LEVERS))
+    return Base(commit, levers, params.bundle.model, current, data.first, data.period, data.timezone, blobs, champion)
+
+
+def _of_own(workspace: Workspace, commit: str, levers: Levers, own: Own) -> Base:
+    moved, file = own.moved, Path(own.moved.file)
+    if moved.train_first is None and levers.retrain.window.policy != "expanding":
+        raise SettingsError(
+            f"`retrain.window.policy: {levers.retrain.window.policy}` moves the first training row",
+            why="`retrain.params.train_first` is not set, so it never moves",
+            next="name the parameter, or set `policy: expanding`",
+        )
+    keys = [key for key in (moved.train_first, moved.train_last, moved.holdout_first, moved.holdout_last) if key]
+    found = values_at(_text(workspace, commit, file), keys, name=f"{file} of {commit[:12]}")
+    last = Partition.of(found[moved.train_last], unit(moved.period))
+    years = last.plus(-3660 if last.period == "day" else -520)  # what is not known is long ago
+    first = found[moved.train_first] if moved.train_first else str(years)
+    begins = found[moved.holdout_first] if moved.holdout_first else str(last.plus(1))
+    ends = found[moved.holdout_last] if moved.holdout_last else begins
+    for key in (first, begins, ends):
+        Partition.of(key, unit(moved.period))
+    champion = recorded_md5(workspace.git.show(commit, "dvc.lock") or b"", own.role.path)
+    blobs = workspace.git.blobs(commit, "dvc.lock", "dvc.yaml", own.moved.file, str(LEVERS))
+    return Base(
+        commit, levers, own.role.model, RetrainWindow(first, str(last), begins, ends), first, moved.period,
+        own.role.timezone, blobs, champion, own,
+    )  # fmt: skip
+
+
+def recorded_md5(lock: bytes, path: str) -> str:
+    """Return the MD5 of an output as a lock records it; empty where it has none."""
+    known = entries(lock.decode(errors="replace"), "dvc.lock").values()
+    return next((entry.outputs[path].md5 for entry in known if path in entry.outputs), "")
+
+
+def _text(workspace: Workspace, commit: str, path: Path) -> str:
+    found = workspace.git.show(commit, path.as_posix())
+    if found is None:
+        raise SettingsError(
+            f"the commit {commit[:12]} has no {path}",
+            why="it says which rows the model learns from, and a candidate is trained on later ones",
+            next=f"merge {path}; a pipeline of one's own names its parameters as `retrain.params` in {LEVERS}",
+        )
+    return found.decode(errors="replace")

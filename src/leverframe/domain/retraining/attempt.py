@@ -59,7 +59,8 @@ class Evidence:
 class RetrainWindow:
     """Partitions by key, both ends included: those learnt from, and the later ones of the hold-out.
 
-    ``data_last`` is the last partition that the pipeline must have, that of the hold-out.
+    ``data_last`` is the last partition that the pipeline must have, that of the hold-out. ``train_first`` is empty
+    where it never moves.
     """
 
     train_first: str
@@ -74,9 +75,8 @@ class RetrainWindow:
 
     def __str__(self) -> str:
         """Return it in words."""
-        return (
-            f"trained on {self.train_first} to {self.train_last}, judged on {self.holdout_first} to {self.holdout_last}"
-        )
+        learnt = f"on {self.train_first} to {self.train_last}" if self.train_first else f"until {self.train_last}"
+        return f"trained {learnt}, judged on {self.holdout_first} to {self.holdout_last}"
 
 
 @dataclass(frozen=True)

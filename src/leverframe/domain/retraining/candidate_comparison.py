@@ -51,9 +51,12 @@ def compare(
 
 
 def compared(
-    pair: Pair, gate: GateSettings, how: tuple[RetrainSettings, float]
+    pair: Pair, gate: GateSettings, how: tuple[RetrainSettings, float], old: str = ""
 ) -> tuple[Comparison, tuple[Violation, ...]]:
-    """Return both models on the rows of a pair, and the violations of the gate there."""
+    """Return both models on the rows of a pair, and the violations of the gate there.
+
+    ``old`` says why nothing is compared on the old test set.
+    """
     settings, confidence = how
     side = pair.candidate
     metric = deciding_metric(side.kind, settings, gate)
@@ -62,7 +65,7 @@ def compared(
     slices, within = judged_slices(pair, gate)
     comparison = Comparison(
         metric, confidence, len(side.labels), side.number_of_days, _with_bounds(metrics, sure, metric),
-        0, "", (), _worst_first(slices), (),
+        0, old, (), _worst_first(slices), tuple(violation.what for violation in (*missed, *within)),
     )  # fmt: skip
     return comparison, (*missed, *within)
 

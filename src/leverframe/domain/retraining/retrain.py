@@ -29,11 +29,15 @@ _INGEST = "ingest"  # the stage that reads the sources; it has one an item
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows the champion has seen, the first partition of the data, and the newest whose labels are due."""
+    """Which rows the champion has seen, the first partition of the data, and the newest whose labels are due.
+
+    ``fixed`` tells that the first training row never moves, in a pipeline of one's own.
+    """
 
     current: RetrainWindow
     data_first: str
     newest: Partition
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def due(known: Known, there: StandingBranch) -> Due | NotTriggered:
     chosen = window(rows.current, rows.data_first, rows.newest, evidence, known.settings)
     if isinstance(chosen, NotTriggered):
         return chosen
+    chosen = replace(chosen, train_first="") if rows.fixed else chosen
     digest = evidence_digest(chosen, evidence, known.blobs)
     same = None if known.forced else same_grounds(digest, known.attempts)
     if same is not None:
