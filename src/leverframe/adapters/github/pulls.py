@@ -18,7 +18,8 @@ from leverframe.errors import ForgeUnreachableError
 BOT = "github-actions[bot]"  # whose pull requests and pushes start no workflow
 _WRITE = "pull-requests: write"
 _BOTH = "contents: write, pull-requests: write"
-_INVALID, _GRAPHQL = 422, 400  # errors of GraphQL come with a status of success, and PyGithub makes this of it
+_INVALID, _FORBIDDEN, _LIMITED = 422, 403, 429
+_GRAPHQL = 400  # errors of GraphQL come with a status of success, and PyGithub makes this of it
 _TRIES = 3
 
 
@@ -74,8 +75,17 @@ class GithubPulls(Calls):
 
         def ask(repository: Repository) -> None:
             pull = repository.get_pull(number)
-            if pull.draft != draft:
-                pull.convert_to_draft() if draft else pull.mark_ready_for_review()
+            if bool(pull.draft) == draft:
+                return
+            try:
+                if draft:
+                    pull.convert_to_draft()
+                else:
+                    pull.mark_ready_for_review()
+            except GithubException as error:
+                _raise_unless_refused(error)
+                if bool(repository.get_pull(number).draft) != draft:  # else the response was lost, and asked again
+                    raise GithubException(_INVALID, {"message": _said(error)}) from error
 
         self.asked(ask, f"mark #{number} as {'a draft' if draft else 'ready'}", _WRITE)
 
@@ -86,15 +96,17 @@ class GithubPulls(Calls):
             pull = repository.get_pull(number)
             if bool(pull.auto_merge) == on:
                 return ""
-            if not on:
-                pull.disable_automerge()
-                return ""
             try:
-                pull.enable_automerge(merge_method=_method(repository), expected_head_oid=head)
+                if on:
+                    pull.enable_automerge(merge_method=_method(repository), expected_head_oid=head)
+                else:
+                    pull.disable_automerge()
             except GithubException as error:
-                if error.status != _GRAPHQL:
-                    raise
-                return _said(error)
+                _raise_unless_refused(error)
+                done = bool(repository.get_pull(number).auto_merge) == on
+                if not (on or done):
+                    raise GithubException(_INVALID, {"message": _said(error)}) from error
+                return "" if done else _said(error)
             return ""
 
         return self.asked(ask, f"switch auto-merge {'on' if on else 'off'} for #{number}", _BOTH)
@@ -169,6 +181,17 @@ def _method(repository: Repository) -> str:
     if repository.allow_merge_commit is False:
         return "REBASE" if repository.allow_squash_merge is False else "SQUASH"
     return "MERGE"
+
+
+def _raise_unless_refused(error: GithubException) -> None:
+    """Raise an error of GraphQL with the status that REST has for it, unless it says that this may not be done now."""
+    told = error.data.get("errors", []) if isinstance(error.data, dict) else []
+    kinds = {str(each.get("type", "")) for each in told}
+    if error.status != _GRAPHQL:
+        raise error
+    status = _LIMITED if "RATE_LIMITED" in kinds else _FORBIDDEN if kinds & {"FORBIDDEN", "INSUFFICIENT_SCOPES"} else 0
+    if status:
+        raise GithubException(status, {"message": _said(error)}) from error
 
 
 def _said(error: GithubException) -> str:

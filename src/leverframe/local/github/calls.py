@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from leverframe.local.github import schema
-from leverframe.local.github.state import Repository, Token
+from leverframe.local.github.state import PullRequest, Repository, Token
 
 REPOSITORY = "/repos/{owner}/{repo}"
+BOT = "github-actions[bot]"  # who acts with the token of a workflow
 LONGEST = 65_536  # characters of a comment, or of the body of an issue
 
 
@@ -68,6 +69,11 @@ def text(call: Call) -> str:
 def path(repository: Repository) -> str:
     """Return the path of a repository in the API."""
     return f"/repos/{repository.full_name}"
+
+
+def node(repository: Repository, pull: PullRequest) -> str:
+    """Return the name of a pull request in GraphQL."""
+    return f"PR_{repository.full_name}_{pull.number}"
 
 
 def page(call: Call, found: list[dict[str, Any]]) -> Response:

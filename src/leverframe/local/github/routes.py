@@ -6,9 +6,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from leverframe.local.github import comments, deployments, git_data, issues, schema
-from leverframe.local.github.calls import REPOSITORY, Call, Refused, Response, Route, may, page, path, person
+from leverframe.local.github import comments, deployments, git_data, issues, schema, workflow_runs
+from leverframe.local.github.calls import (
+    BOT,
+    LONGEST,
+    REPOSITORY,
+    Call,
+    Refused,
+    Response,
+    Route,
+    may,
+    node,
+    page,
+    path,
+    person,
+)
 from leverframe.local.github.state import Check, PullRequest, Repository
+
+_WHEN = "2013-01-01T00:00:00Z"  # of every merge: nothing here has a clock
 
 
 def respond(call: Call, repositories: Mapping[str, Repository]) -> Response:
@@ -59,6 +74,7 @@ def _new_check(call: Call, repository: Repository) -> Response:
         output.get("title", ""), output.get("summary", ""),
     )  # fmt: skip
     repository.checks.append(check)
+    repository.settle()
     return Response(201, schema.response(call.template, "post", 201, _check_body(call, repository, check)))
 
 
@@ -86,6 +102,7 @@ def _edit_check(call: Call, repository: Repository) -> Response:
         summary=output.get("summary", check.summary),
     )
     repository.checks[repository.checks.index(check)] = changed
+    repository.settle()
     return Response(200, schema.response(call.template, "patch", 200, _check_body(call, repository, changed)))
 
 
@@ -105,6 +122,12 @@ def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[s
         "title": pull.title,
         "state": pull.state,
         "merged": pull.merged,
+        "merged_at": _WHEN if pull.merged else None,
+        "merge_commit_sha": pull.merge_commit or None,
+        "draft": pull.draft,
+        "auto_merge": _auto_merge(pull),
+        "labels": [{"id": sum(map(ord, name)), "name": name, "color": "ededed"} for name in pull.labels],
+        "node_id": node(repository, pull),
         "body": pull.body,
         "user": person(pull.author),
         "url": f"{address}{path(repository)}/pulls/{pull.number}",
@@ -112,7 +135,7 @@ def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[s
         "head": {
             "label": f"{home.owner}:{pull.branch}",
             "ref": pull.branch,
-            "sha": pull.head,
+            "sha": pull.head or pull.last,
             "repo": {"full_name": home.full_name, "name": home.name, "owner": person(home.owner)},
             "user": person(home.owner),
         },
@@ -124,6 +147,13 @@ def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[s
             "user": person(repository.owner),
         },
     }
+
+
+def _auto_merge(pull: PullRequest) -> dict[str, Any] | None:
+    if pull.auto_merge is None:
+        return None
+    told = {"enabled_by": person(pull.auto_merge.by), "merge_method": pull.auto_merge.method}
+    return {**told, "commit_title": pull.title, "commit_message": ""}
 
 
 def _pulls(call: Call, repository: Repository) -> Response:
@@ -148,10 +178,24 @@ def _new_pull(call: Call, repository: Repository) -> Response:
         raise Refused(422, "Validation Failed: head is invalid")
     if any(each.branch == branch and each.state == "open" for each in repository.pulls.values()):
         raise Refused(422, f"Validation Failed: A pull request already exists for {repository.owner}:{branch}.")
+    if call.token.login == BOT and not repository.opens:
+        raise Refused(403, "GitHub Actions is not permitted to create or approve pull requests.")
+    draft = bool(call.body.get("draft"))
+    if draft and not repository.drafts:
+        raise Refused(422, "Validation Failed: Draft pull requests are not supported in this repository.")
     title, base = str(call.body.get("title", branch)), str(call.body["base"])
+    if repository.commit(branch) == repository.commit(base):
+        raise Refused(422, f"Validation Failed: No commits between {base} and {branch}")
+    body = _long(str(call.body.get("body") or ""))
     pull = repository.open_pull(title, branch, base=base, author=call.token.login)
-    pull.body = str(call.body.get("body") or "")
+    pull.body, pull.draft = body, draft
     return Response(201, schema.response(call.template, "post", 201, pull_body(call.address, repository, pull)))
+
+
+def _long(body: str) -> str:
+    if len(body) > LONGEST:
+        raise Refused(422, f"Validation Failed: body is too long (maximum is {LONGEST} characters)")
+    return body
 
 
 def _one_pull(call: Call, repository: Repository) -> Response:
@@ -162,13 +206,18 @@ def _one_pull(call: Call, repository: Repository) -> Response:
 def _edit_pull(call: Call, repository: Repository) -> Response:
     may(call, "pull-requests")
     pull = _pull(call, repository)
-    pull.title, pull.body = str(call.body.get("title", pull.title)), str(call.body.get("body", pull.body))
-    pull.state = str(call.body.get("state", pull.state))
+    state = str(call.body.get("state", pull.state))
+    if state == "open" and pull.state == "closed" and (pull.merged or not pull.head):
+        raise Refused(422, "Validation Failed: state cannot be changed.")
+    pull.title, pull.body = str(call.body.get("title", pull.title)), _long(str(call.body.get("body", pull.body)))
+    pull.state, pull.auto_merge = state, pull.auto_merge if state == "open" else None
     return Response(200, schema.response(call.template, "patch", 200, pull_body(call.address, repository, pull)))
 
 
 def _repository(call: Call, repository: Repository) -> Response:
-    values = {"name": repository.name, "full_name": repository.full_name, "owner": person(repository.owner)}
+    values: dict[str, Any] = {"name": repository.name, "full_name": repository.full_name}
+    values |= {"owner": person(repository.owner)}
+    values |= {"allow_auto_merge": repository.auto_merges, "allow_merge_commit": True}
     values |= {"default_branch": "main", "url": f"{call.address}{path(repository)}"}  # clients follow it
     return Response(200, schema.response(call.template, "get", 200, values))
 
@@ -204,4 +253,5 @@ _ROUTES: dict[tuple[str, str], Route] = {
     **deployments.ROUTES,
     **comments.ROUTES,
     **issues.ROUTES,
+    **workflow_runs.ROUTES,
 }

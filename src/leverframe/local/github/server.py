@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from leverframe.local.github import pages, routes, schema
+from leverframe.local.github import graphql, pages, routes, schema
 from leverframe.local.github.calls import Call, Refused, Response
 from leverframe.local.github.state import Repository, Token
 
@@ -75,8 +75,9 @@ class LocalForge:
         """Update every pull request from a repository with its new commits."""
         for repository in list(self.repositories.values()):
             for pull in list(repository.pulls.values()):
-                if pull.source is source and pull.head:
+                if pull.source is source and not pull.merged:
                     repository.refresh(pull)
+            repository.settle()
 
 
 @contextmanager
@@ -164,6 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and not (fault.stale or fault.late):
             self._send_json(fault.status, fault.body, fault.headers)
             return
+        if (self.command, path.removeprefix("/api")) == ("POST", "/graphql"):
+            self._graphql(given, body, fault)
+            return
         found = schema.route(self.command, path)
         if found is None:
             self.state.violations.append(f"{self.command} {path} is not in the slice of the API description")
@@ -188,12 +192,27 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(fault.status, fault.body, fault.headers)
             return
         if fault and fault.stale and isinstance(response.body, list):
-            response = Response(response.status, response.body[:-1], response.pages)
+            newest = max((int(each.get("id", 0)) for each in response.body), default=0)
+            kept = [each for each in response.body if each.get("id", 0) != newest]
+            response = Response(response.status, kept, response.pages)
         if response.status not in (401, 403):  # any call may be refused so; the description does not repeat it
             wrong = schema.response_fault(self.command, template, response.status, response.body)
             if wrong:
                 self.state.violations.append(f"our response: {wrong}")
         self._send_json(response.status, response.body, _link(self.state.address, path, query, response.pages))
+
+    def _graphql(self, given: str, body: Any, fault: Fault | None) -> None:
+        token = self.state.tokens.get(given)
+        wrong = graphql.fault(body)
+        if token is None or wrong:
+            self.state.violations += [wrong] if wrong else []
+            self._send_json(400 if wrong else 401, {"message": wrong or "Bad credentials"})
+            return
+        answer = graphql.respond(body, token, self.state.repositories)
+        if fault:
+            self._send_json(fault.status, fault.body, fault.headers)
+        else:
+            self._send_json(200, answer)
 
     def _fault(self, path: str) -> Fault | None:
         for fault in self.state.faults:
@@ -209,8 +228,16 @@ class _Handler(BaseHTTPRequestHandler):
         if repository is None:
             self._send(404, b"")
             return
-        if writes and not self._may_push():
+        token = self._git_token()
+        if token is None and (writes or repository.private):
             self._send(401, b"", {"WWW-Authenticate": 'Basic realm="git"'})
+            return
+        if writes and token is not None and "contents" not in token.writes:
+            self._send(403, b"Write access to repository not granted.")
+            return
+        fault = self._fault(path)
+        if fault and not fault.late:
+            self._send(fault.status, b"")
             return
         environment = {
             "PATH": os.environ.get("PATH", ""), "GIT_PROJECT_ROOT": str(self.state.folder), "GIT_HTTP_EXPORT_ALL": "1",
@@ -219,21 +246,23 @@ class _Handler(BaseHTTPRequestHandler):
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""), "REMOTE_USER": "token",
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""), "CONTENT_LENGTH": str(len(data)),
             "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
+            "FORGE_WORKFLOWS": "no" if token and "workflows" not in token.writes else "yes",
         }  # fmt: skip
         done = subprocess.run(["git", "http-backend"], env=environment, input=data, capture_output=True, check=False)
         head, _, content = done.stdout.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
         status = int(headers.pop("Status", "200").split()[0])
-        self._send(status, content, headers)
+        if fault:
+            status, content, headers = fault.status, b"", {}
         if writes and self.command == "POST":
             self.state.pushed(repository)
+        self._send(status, content, headers)
 
-    def _may_push(self) -> bool:
+    def _git_token(self) -> Token | None:
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "basic":
-            return False
-        token = self.state.tokens.get(base64.b64decode(given).decode().partition(":")[2])
-        return token is not None and "contents" in token.writes
+            return None
+        return self.state.tokens.get(base64.b64decode(given).decode().partition(":")[2])
 
     def _send_json(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
         content = b"" if status == 204 else json.dumps(body).encode()

@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PERMISSIONS = ("contents", "pull-requests", "checks", "deployments", "issues")
+PERMISSIONS = ("contents", "pull-requests", "checks", "deployments", "issues", "actions", "workflows")
+_HOOK = r"""#!/bin/sh
+[ "$FORGE_WORKFLOWS" = no ] || exit 0
+case "$3" in 000000*) exit 0 ;; esac
+[ -z "$(git rev-list "$3" --not --all -- .github/workflows)" ] && exit 0
+echo "refusing to allow a GitHub App to create or update workflow without \`workflows\` permission" >&2
+exit 1
+"""
 
 
 @dataclass
@@ -64,9 +71,31 @@ class Issue:
     comments: list[Comment] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class AutoMerge:
+    """That a pull request is merged by itself, who said so, and how: ``merge``, ``squash`` or ``rebase``."""
+
+    by: str
+    method: str
+
+
+@dataclass(frozen=True)
+class WorkflowRun:
+    """A run that somebody started by hand: of a workflow file, on a branch, at a commit."""
+
+    number: int
+    workflow: str
+    branch: str
+    head: str
+    actor: str
+    event: str = "workflow_dispatch"
+
+
 @dataclass
 class PullRequest:
-    """A pull request; ``source`` is the repository of its head, a fork perhaps."""
+    """A pull request; ``source`` is the repository of its head, a fork perhaps. ``last`` is the head of a branch that
+    is gone.
+    """
 
     number: int
     title: str
@@ -78,16 +107,26 @@ class PullRequest:
     merged: bool = False
     body: str = ""
     comments: list[Comment] = field(default_factory=list)
+    draft: bool = False
+    auto_merge: AutoMerge | None = None
+    merge_commit: str = ""
+    labels: list[str] = field(default_factory=list)
+    last: str = ""
 
     @property
     def head(self) -> str:
         """The commit at the head of the branch."""
-        return self.source.commit(self.branch)
+        return self.source.commit(f"refs/heads/{self.branch}")
 
 
 @dataclass
 class Repository:
-    """A repository ``owner/name`` whose git lies bare in ``path``; issues can be assigned to ``members``."""
+    """A repository ``owner/name`` whose git lies bare in ``path``; issues can be assigned to ``members``.
+
+    ``required`` are the checks that the rule of a branch requires, by branch. What the settings allow: ``auto_merges``,
+    ``drafts``, and ``opens``, whether workflows may open pull requests. Of a ``private`` one nobody reads without a
+    token.
+    """
 
     owner: str
     name: str
@@ -99,6 +138,12 @@ class Repository:
     issues: dict[int, Issue] = field(default_factory=dict)
     has_issues: bool = True
     members: set[str] = field(default_factory=set)
+    runs: list[WorkflowRun] = field(default_factory=list)
+    required: dict[str, set[str]] = field(default_factory=dict)
+    auto_merges: bool = True
+    drafts: bool = True
+    opens: bool = True
+    private: bool = False
     identifiers: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
 
     @property
@@ -114,6 +159,10 @@ class Repository:
         _git("init", "--quiet", "--bare", "--initial-branch=main", "--template=", str(path))
         repository = cls(owner, name, path)
         repository.git("config", "http.receivepack", "true")
+        hook = path / "hooks" / "update"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(_HOOK, encoding="utf-8")
+        hook.chmod(0o755)
         return repository
 
     def git(self, *arguments: str, given: str | None = None) -> str:
@@ -150,7 +199,14 @@ class Repository:
         return pull
 
     def refresh(self, pull: PullRequest) -> None:
-        """Fetch the commits of a pull request to `refs/pull/N/head`, as GitHub does after a push."""
+        """Fetch the commits of a pull request to `refs/pull/N/head`, as GitHub does after a push.
+
+        Without its branch an open one is closed.
+        """
+        if not pull.head:
+            pull.state = "closed"
+            return
+        pull.last = pull.head
         self.git("fetch", "--quiet", str(pull.source.path), f"+refs/heads/{pull.branch}:refs/pull/{pull.number}/head")
 
     def merge(self, pull: PullRequest) -> str:
@@ -163,8 +219,19 @@ class Repository:
         words = f"Merge pull request #{pull.number} from {pull.source.owner}/{pull.branch}\n\n{pull.title}"
         commit = self.git("commit-tree", tree, "-p", base, "-p", head, "-m", words).strip()
         self.git("update-ref", f"refs/heads/{pull.base}", commit, base)
-        pull.state, pull.merged = "closed", True
+        pull.state, pull.merged, pull.merge_commit, pull.auto_merge = "closed", True, commit, None
         return commit
+
+    def missing(self, pull: PullRequest) -> set[str]:
+        """Return the required checks that have not passed at the head of a pull request."""
+        passed = {name for name, check in self.latest_checks(pull.head).items() if check.conclusion == "success"}
+        return self.required.get(pull.base, set()) - passed
+
+    def settle(self) -> None:
+        """Merge what is to be merged by itself and may be by now."""
+        for pull in list(self.pulls.values()):
+            if pull.auto_merge and pull.state == "open" and not pull.draft and not self.missing(pull):
+                self.merge(pull)
 
     def say(self, pull: PullRequest | Issue, author: str, body: str) -> Comment:
         """Add a comment."""

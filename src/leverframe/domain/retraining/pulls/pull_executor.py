@@ -84,7 +84,8 @@ class PullExecutor:
                 self._record(auto="refused" if refused else "on", refused=refused)
             case DispatchChecks():
                 self._forge.dispatched(action.workflow, action.branch, action.head)
-                self._record(checks=action.head)
+                record = read(pull.body)
+                self._record(checks=record.head if record else "")
             case ClosePull():
                 record = read(pull.body)
                 body = noted(pull.body, replace(record, closed=True)) if record else pull.body

@@ -127,7 +127,7 @@ class _Planner:
         yield Step(OpenPull(proposed.title, "draft " if record.draft else "", opening))
         if proposed.merges:
             yield Step(StartAutoMerge(record.head))
-        yield from self._checked(record)
+        yield from self._checked(record, record.head)
 
     def _pushed(self, proposed: Proposed) -> Iterator[PullStep]:
         head = proposed.record.head
@@ -154,12 +154,15 @@ class _Planner:
             yield Step(SetDraft("ready for review", draft=False))
         if auto == "asked":
             yield Step(StartAutoMerge(now.head))
-        yield from self._checked(now)
+        yield from self._checked(now, now.head)
 
     def _finished(self, pull: StandingPull, record: PullRecord, proposed: Proposed) -> Iterator[PullStep]:
         """Finish what a killed run left of the same evidence; a person's draft state and auto-merge stay."""
         if record.closed:
             self.notes.append(f"#{pull.number} is left alone: it was opened again after it was closed")
+            return
+        if self._there.evidence not in ("", record.evidence):
+            self.notes.append(f"#{pull.number} speaks of another candidate than its branch has: a run was killed")
             return
         person = record.chosen(draft=pull.draft)
         draft = pull.draft if person else record.wants_draft
@@ -175,11 +178,11 @@ class _Planner:
             yield Step(UpdatePull(pull.number, "its record", None, now))
         if auto == "asked":
             yield Step(StartAutoMerge(pull.head))
-        yield from self._checked(now)
+        yield from self._checked(now, self._there.head)
 
-    def _checked(self, record: PullRecord) -> Iterator[PullStep]:
+    def _checked(self, record: PullRecord, head: str) -> Iterator[PullStep]:
         if record.dispatches and record.checks != record.head:
-            yield Step(DispatchChecks(self._workflow, self._there.name, record.head))
+            yield Step(DispatchChecks(self._workflow, self._there.name, head))
 
 
 def _auto(before: PullRecord, pull: StandingPull, *, merges: bool) -> Auto:

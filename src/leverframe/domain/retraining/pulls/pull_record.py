@@ -26,9 +26,9 @@ class PullRecord:
     """What we proposed and how far that came.
 
     ``evidence`` is the digest of its grounds, gathered at ``made`` (ISO 8601) for ``causes``. ``head`` is the commit
-    that the text speaks of, ``champion`` the digest of the model of the base then. ``draft`` is as we set it; ``person``
-    says that somebody chose another state, which then stays. ``checks`` is the head for which the checks were
-    dispatched. ``refused`` is why GitHub does not merge by itself. ``closed`` says that we closed it, not a person.
+    that the text speaks of, ``champion`` the digest of the model of the base then. ``draft`` is as we set it;
+    ``person`` says that somebody chose another state, which then stays. ``checks`` is the head for which the checks
+    were dispatched. ``refused`` is why GitHub does not merge by itself. ``closed`` says that we closed it.
     """
 
     model: str

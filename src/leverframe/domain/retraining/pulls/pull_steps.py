@@ -77,7 +77,7 @@ class StopAutoMerge(Action):
 
 @dataclass(frozen=True)
 class DispatchChecks(Action):
-    """Start the workflow of the checks on the branch, unless it was started for this head."""
+    """Start the workflow of the checks on the branch, unless it was started for this head of the branch."""
 
     words: ClassVar[str] = "start {workflow} on {branch}"
     workflow: str
