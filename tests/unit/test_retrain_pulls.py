@@ -332,7 +332,7 @@ class Commits:
 
 
 def test_only_our_one_commit_and_pure_merges_of_the_base_are_ours() -> None:
-    """An amended tree, another parent, a second commit, an edited merge and a merge of something else are a person's."""
+    """An amended tree, another parent, a second commit, an edited merge and a foreign merge are of a person."""
     message = signed("Retrain shop", "Why.", tree="t", parent="base", evidence="e" * 32)
     commits = {
         "ours": CommitFacts("t", ("base",), message),
@@ -455,7 +455,8 @@ class Weeks(RuleBasedStateMachine):
         assert pull is not None
         record = read(pull.body)
         if what in ("draft", "ready") and record and pull.draft == (what == "ready"):
-            half = record.draft != pull.draft or record.wants_draft != pull.draft  # a killed run is not finished yet
+            states = {record.draft, record.wants_draft, pull.draft}
+            half = len(states) > 1 or record.turning  # a killed run is not finished yet
             if half and pull.number not in self.drafts:
                 return
             forge.change(pull.number, draft=what == "draft", auto_merge=False if what == "draft" else pull.auto_merge)

@@ -45,7 +45,8 @@ class Host:
         settings += [(f"http.{site}/.extraheader", f"Authorization: Basic {basic}")] if self.token else []
         pairs = {f"GIT_CONFIG_KEY_{at}": key for at, (key, _) in enumerate(settings)}
         pairs |= {f"GIT_CONFIG_VALUE_{at}": value for at, (_, value) in enumerate(settings)}
-        return {"GIT_CONFIG_COUNT": str(len(settings)), **pairs}
+        quiet = {"GIT_TRACE_CURL": "0", "GIT_TRACE_REDACT": "1"}  # else what is sent could be written down
+        return {"GIT_CONFIG_COUNT": str(len(settings)), **pairs, **quiet}
 
 
 class HostedGit(Git):

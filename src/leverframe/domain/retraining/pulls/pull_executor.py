@@ -72,14 +72,16 @@ class PullExecutor:
                     noted(body, action.record) if action.text is None else written(body, action.text, action.record)
                 )
             case SetDraft():
+                self._record(turning=True)  # before, here as below: a run that is killed in between must know
                 self._forge.drafted(pull.number, draft=action.draft)
-                self.pull = replace(pull, draft=action.draft)
-                self._record(draft=action.draft)
+                self._record(draft=action.draft, turning=False)
+                self.pull = replace(self.pull or pull, draft=action.draft)
             case StopAutoMerge():
+                self._record(auto="asked")
                 self._forge.auto_merge(pull.number, action.head, on=False)
                 self._record(auto="none")
             case StartAutoMerge():
-                self._record(auto="asked")  # before: a run that is killed in between must know that it may be on
+                self._record(auto="asked")
                 refused = self._forge.auto_merge(pull.number, action.head, on=True)
                 self._record(auto="refused" if refused else "on", refused=refused)
             case DispatchChecks():

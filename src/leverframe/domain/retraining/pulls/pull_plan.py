@@ -173,7 +173,9 @@ class _Planner:
             yield Step(StopAutoMerge(pull.head))
         if draft != pull.draft:
             yield Step(SetDraft("a draft" if draft else "ready for review", draft))
-        now = replace(record, draft=draft, person=person, auto=auto, dispatches=proposed.record.dispatches)
+        now = replace(
+            record, draft=draft, turning=False, person=person, auto=auto, dispatches=proposed.record.dispatches
+        )
         if now != record:
             yield Step(UpdatePull(pull.number, "its record", None, now))
         if auto == "asked":

@@ -27,8 +27,9 @@ class PullRecord:
 
     ``evidence`` is the digest of its grounds, gathered at ``made`` (ISO 8601) for ``causes``. ``head`` is the commit
     that the text speaks of, ``champion`` the digest of the model of the base then. ``draft`` is as we set it;
-    ``person`` says that somebody chose another state, which then stays. ``checks`` is the head for which the checks
-    were dispatched. ``refused`` is why GitHub does not merge by itself. ``closed`` says that we closed it.
+    ``turning`` says that we were about to change it, ``person`` that somebody chose another state, which then stays.
+    ``checks`` is the head for which the checks were dispatched. ``refused`` is why GitHub does not merge by itself.
+    ``closed`` says that we closed it.
     """
 
     model: str
@@ -39,6 +40,7 @@ class PullRecord:
     head: str
     champion: str
     draft: bool
+    turning: bool = False
     person: bool = False
     checks: str = ""
     dispatches: bool = False
@@ -53,7 +55,7 @@ class PullRecord:
 
     def chosen(self, *, draft: bool) -> bool:
         """Tell whether a person chose the state that the pull request is in."""
-        return self.person or draft not in (self.draft, self.wants_draft)
+        return self.person or not (self.turning or draft in (self.draft, self.wants_draft))
 
 
 def read(body: str) -> PullRecord | None:

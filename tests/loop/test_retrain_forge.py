@@ -1,0 +1,565 @@
+"""The pull request of a candidate on the local forge, over real git: faults, kills, people, and bases that move."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe.adapters.git import Git
+from leverframe.adapters.git.host import Host, HostedGit
+from leverframe.application.retrain_pulls import CandidateCommit, How, Published, PulledBack, publish, revert, standing
+from leverframe.application.workspace import Workspace
+from leverframe.domain.retraining.attempt import Attempt, Outcome
+from leverframe.domain.retraining.pulls.pull_commit import signed
+from leverframe.domain.retraining.pulls.pull_record import read
+from leverframe.domain.retraining.retrain_result import Retrained
+from leverframe.domain.retraining.trigger import NotTriggered, Standstill
+from leverframe.errors import RemoteUnreachableError
+from leverframe.local.github import Fault, LocalForge, PullRequest, Repository, Token, serving
+from leverframe.local.repository import TemporaryRepository
+from leverframe.settings.levers import Levers
+from leverframe.settings.retrain import RetrainSettings
+from tests.fakes.pulls import attempt
+
+SECRET, APP = "ghs_not_to_be_seen_anywhere", "ghs_of_an_app"
+BOT, MODEL, BRANCH = "github-actions[bot]", "shop", "leverframe/retrain-shop"
+WRITES = ("contents", "pull-requests", "issues", "actions")
+BETTER, NOT_WORSE, WORSE = Outcome.BETTER, Outcome.NOT_WORSE, Outcome.WORSE
+WORKFLOW = "name: leverframe\non:\n  pull_request:\n  workflow_dispatch:\njobs: {}\n"
+PARAMS = "split:\n  train: {first: '2025-11-01', last: 'LAST'}\nmodel: {depth: 3}\n"
+LOCK = """schema: '2.0'
+stages:
+  train:
+    cmd: python train.py
+    outs:
+    - path: models/model.skops
+      hash: md5
+      md5: MODEL
+      size: 12
+"""
+QUIET = NotTriggered(Standstill.QUIET, "no finding speaks for it")
+
+
+class KilledError(BaseException):
+    """The run was killed."""
+
+
+@dataclass
+class Place:
+    """A repository on the forge, a clone in which the lever runs, and candidates made in clones of that."""
+
+    server: LocalForge
+    folder: Path
+    author: TemporaryRepository
+    name: str
+    settings: RetrainSettings = field(default_factory=lambda: RetrainSettings(auto="merge-when-green"))
+    clone: Path = Path()
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def forge(self) -> Repository:
+        """The repository on the forge."""
+        return self.server.repositories[self.name]
+
+    @property
+    def only(self) -> PullRequest:
+        """The one pull request."""
+        (pull,) = self.forge.pulls.values()
+        return pull
+
+    @property
+    def workspace(self) -> Workspace:
+        """The clone as a command has it."""
+
+        def unread(*_: object) -> None:
+            raise AssertionError
+
+        return Workspace(self.clone, Git(self.clone), unread, Levers, unread)  # type: ignore[arg-type]
+
+    def candidate(self, last: str, model: str = "") -> CandidateCommit:
+        """Return a commit on the base tip that moves the window and records a run; the same for the same words."""
+        there = standing(self.workspace, MODEL)
+        root = self.folder / f"candidate-{next(self.numbers)}-{self.name.partition('/')[2]}"
+        git = HostedGit(self.workspace.git.copied(there.base, root).root)
+        (root / "params.yaml").write_text(PARAMS.replace("LAST", last), encoding="utf-8")
+        (root / "dvc.lock").write_text(LOCK.replace("MODEL", model or last.replace("-", "") * 4), encoding="utf-8")
+        environment = self.author.environment
+        subprocess.run(["git", "add", "--all"], cwd=root, env=environment, check=True)
+        tree = subprocess.check_output(["git", "write-tree"], cwd=root, env=environment, text=True).strip()
+        message = signed("Retrain shop", "Why.", tree=tree, parent=there.base, evidence=attempt(evidence=last).evidence)
+        return CandidateCommit(root, git.committed(tree, there.base, message), there.base)
+
+    def run(self, outcome: Outcome = BETTER, last: str = "2026-02-01", **how: object) -> Published:
+        """Publish a candidate; one that is worse has none to publish."""
+        of = replace(attempt(outcome, last), base=standing(self.workspace, MODEL).base)
+        candidate = self.candidate(last) if outcome in (BETTER, NOT_WORSE) else None
+        return self.publish(of, candidate, **how)
+
+    def publish(self, of: Attempt | None, candidate: CandidateCommit | None, **how: object) -> Published:
+        """Publish what was made."""
+        there = standing(self.workspace, MODEL)
+        retrained = Retrained(MODEL, "production", "2026-03-11T06:00:00+00:00", of, None if of else QUIET)
+        if of is None and how.pop("waiting", True):
+            retrained = replace(retrained, waiting=replace(QUIET, standstill=Standstill.COOLING_DOWN))
+        return publish(self.workspace, candidate, retrained, there, How(self.settings, **how))  # type: ignore[arg-type]
+
+    def whole(self) -> None:
+        """Hold the pull request to what a better candidate should have, nothing half and nothing twice."""
+        pull = self.only
+        record = read(pull.body)
+        assert record is not None
+        assert (pull.state, pull.draft, pull.author) == ("open", False, BOT)
+        assert record.head == pull.head == record.checks
+        assert pull.auto_merge is not None
+        assert record.auto == "on"
+        assert [run.head for run in self.forge.runs if run.head == pull.head] == [pull.head]
+        branches = self.forge.git("for-each-ref", "--format=%(refname)", "refs/heads").split()
+        assert branches == [f"refs/heads/{BRANCH}", "refs/heads/main"]
+
+    def commit(self, path: str, text: str, branch: str = "main", words: str = "A change") -> str:
+        """Let a person commit a file to a branch of the forge."""
+        self.author.git("fetch", "--quiet", str(self.forge.path), branch)
+        self.author.git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+        self.author.write(path, text)
+        commit = self.author.commit(words)
+        self.author.git("push", "--quiet", str(self.forge.path), f"HEAD:{branch}")
+        self.server.pushed(self.forge)
+        return commit
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalForge, Path, TemporaryRepository]]:
+    """Run the forge, and make the repository of which each test gets a copy."""
+    folder = tmp_path_factory.mktemp("retrain")
+    author = TemporaryRepository.create(folder / "author", dvc=False)
+    author.write("params.yaml", PARAMS.replace("LAST", "2026-01-01"))
+    author.write("dvc.lock", LOCK.replace("MODEL", "0" * 32))
+    author.write(".github/workflows/leverframe.yml", WORKFLOW)
+    author.write(".dvc/config", "")
+    author.commit("Start")
+    with serving(folder / "forge") as server:
+        server.tokens[SECRET] = Token(BOT, WRITES)
+        server.tokens[APP] = Token("shop-retrain[bot]", WRITES)
+        yield server, folder, author
+        assert server.violations == []
+
+
+@pytest.fixture
+def place(started: tuple[LocalForge, Path, TemporaryRepository], monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """Return a repository with one commit, cloned; in no file of the clones is the token."""
+    server, folder, _ = started
+    found = another(started, monkeypatch)
+    yield found
+    server.faults.clear()
+    server.tokens[SECRET] = Token(BOT, WRITES)
+    for root in folder.glob("c*-*"):
+        for path in root.rglob("*"):
+            assert not path.is_file() or SECRET.encode() not in path.read_bytes()
+
+
+def another(
+    started: tuple[LocalForge, Path, TemporaryRepository], monkeypatch: pytest.MonkeyPatch, like: Place | None = None
+) -> Place:
+    """Return one more such repository, private and with a rule for its main branch; the clone may be another's."""
+    server, folder, author = started
+    number = len(server.repositories)
+    found = Place(
+        server, folder, author, f"acme/shop-{number}", clone=like.clone if like else folder / f"clone-{number}"
+    )
+    forge = server.repository(found.name)
+    forge.private, forge.required = True, {"main": {"model"}}
+    start = author.git("rev-list", "--max-parents=0", "HEAD").strip()
+    author.git("push", "--quiet", str(forge.path), f"{start}:refs/heads/main")
+    if like is None:
+        author.git("clone", "--quiet", str(forge.path), str(found.clone))
+    for name, value in {
+        **author.environment, "GITHUB_REPOSITORY": found.name, "GITHUB_TOKEN": SECRET,
+        "GITHUB_API_URL": server.address, "GITHUB_SERVER_URL": server.address,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    return found
+
+
+def test_one_pull_request_from_the_first_candidate_to_the_merge(place: Place) -> None:
+    """Opened with its checks started, left alone, updated in place on a base that moved, and merged by GitHub."""
+    done = place.run()
+    assert done.failure is None, done.failure
+    assert [proposal.state for proposal in done.proposals] == ["ready"]
+    place.whole()
+    assert "No DVC remote is configured" in place.only.body
+    assert place.run().steps == ()
+    assert place.publish(None, None).steps == ()
+    first = place.only.head
+    place.commit("NOTES.md", "Notes.\n")
+    place.commit("dvc.lock", LOCK.replace("MODEL", "1" * 32))  # a conflict with the branch as it stands
+    assert place.run(BETTER, "2026-02-02").failure is None
+    place.whole()
+    assert place.only.head != first
+    assert place.forge.git("rev-list", "--count", f"main..{BRANCH}").strip() == "1"
+    _check(place, "model", place.only.head)
+    assert place.only.merged
+    assert "last: '2026-02-02'" in place.forge.git("show", "main:params.yaml")
+
+
+def _check(place: Place, name: str, head: str) -> None:
+    """Let a check pass at a commit."""
+    body = f'{{"name": "{name}", "head_sha": "{head}", "status": "completed", "conclusion": "success"}}'
+    place.server.tokens["checks"] = Token(BOT, ("checks",))
+    request = urllib.request.Request(  # noqa: S310 - of the local forge
+        f"{place.server.address}/repos/{place.name}/check-runs", body.encode(),
+        {"Authorization": "token checks", "Content-Type": "application/json"},
+    )  # fmt: skip
+    urllib.request.urlopen(request).close()  # noqa: S310
+
+
+LATE: dict[str, Any] = {"late": True, "status": 502}
+LIMIT: dict[str, Any] = {
+    "status": 403,
+    "headers": {"Retry-After": "1"},
+    "body": {"message": "You have exceeded a secondary rate limit"},
+}
+KINDS: dict[str, dict[str, Any]] = {
+    "502": {"status": 502},
+    "late": LATE,
+    "403": {"status": 403, "body": {"message": "Resource not accessible by integration"}},
+    "422": {"status": 422, "body": {"message": "Validation Failed"}},
+    "secondary-limit": LIMIT,
+    "outage": {"status": 503, "times": 40},
+}
+ONCE = ("502", "late", "403", "422")
+SLOW = {  # each waits, where it is asked again
+    "secondary-limit": [("POST", r"/pulls$"), ("POST", "/graphql$")],
+    "outage": [("POST", "/dispatches$"), ("POST", "git-receive-pack$")],
+}
+CALLS = [
+    ("GET", r"/pulls$"), ("GET", r"/pulls/1$"), ("POST", r"/pulls$"), ("PATCH", r"/pulls/1$"), ("POST", "/graphql$"),
+    ("POST", "/dispatches$"), ("GET", "/runs$"), ("GET", "/info/refs$"), ("POST", "git-receive-pack$"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_at_any_call_leaves_nothing_half_after_the_next_run(
+    started: tuple[LocalForge, Path, TemporaryRepository], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """It is passed over, or told with what to do; the next run finishes. Nothing is opened or started twice."""
+    server = started[0]
+    first = another(started, monkeypatch)
+    of, candidate = replace(attempt(BETTER, "2026-02-01"), base="b" * 40), first.candidate("2026-02-01")
+    for method, path in CALLS if kind in ONCE else SLOW[kind]:
+        place = another(started, monkeypatch, first)
+        there = standing(place.workspace, MODEL)
+        fault = Fault(method, path, **KINDS[kind])
+        server.faults.append(fault)
+        retrained = Retrained(MODEL, "production", "2026-03-11T06:00:00+00:00", of, None)
+        done = publish(place.workspace, candidate, retrained, there, How(place.settings))
+        server.faults.clear()
+        if done.failure:
+            assert done.failure.next
+            assert SECRET not in done.failure.render()
+            assert place.publish(of, candidate).failure is None
+        place.whole()
+        assert place.publish(of, candidate).steps == (), (method, path)
+
+
+def test_a_run_killed_before_any_step_is_finished_by_the_next(
+    started: tuple[LocalForge, Path, TemporaryRepository], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a first candidate and of one that updates the pull request, a draft until then."""
+    for first, last in (("", "2026-02-01"), ("2026-02-01", "2026-02-02")):
+        for number in itertools.count():
+            place = another(started, monkeypatch)
+            if first:
+                assert place.run(NOT_WORSE, first).failure is None
+            steps: list[str] = []
+
+            def tell(step: str, steps: list[str] = steps, number: int = number) -> None:
+                if len(steps) == number:
+                    raise KilledError
+                steps.append(step)
+
+            try:
+                place.run(BETTER, last, tell=tell)
+            except KilledError:
+                assert place.run(BETTER, last).failure is None
+                place.whole()
+            else:
+                assert number > 3
+                break
+
+
+def test_an_attempt_that_was_recorded_finishes_its_publication(place: Place) -> None:
+    """GitHub did not let it open the pull request, and says which setting; switched on, nothing is trained again."""
+    place.forge.opens = False
+    done = place.run()
+    assert done.failure is not None
+    assert "Allow GitHub Actions to create and approve pull requests" in done.failure.next
+    assert place.forge.commit(BRANCH)
+    place.forge.opens = True
+    assert place.publish(None, None, last=attempt(BETTER, "2026-02-01")).failure is None
+    place.whole()
+
+
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [("contents", "permissions: {contents: write}"), ("pull-requests", "permissions: {pull-requests: write}"),
+     ("actions", "permissions: {actions: write}")],
+)  # fmt: skip
+def test_a_permission_that_lacks_is_named(place: Place, lacking: str, words: str) -> None:
+    """With the line that grants it."""
+    place.server.tokens[SECRET] = Token(BOT, tuple(each for each in WRITES if each != lacking))
+    done = place.run()
+    assert done.failure is not None
+    assert words in done.failure.next
+
+
+def test_a_branch_that_a_person_pushed_to_is_left_alone(place: Place) -> None:
+    """Also by a candidate that is worse; a merge of the base by the button is no commit of a person."""
+    place.run()
+    place.commit("NOTES.md", "Notes.\n")
+    _update_branch(place)
+    assert standing(place.workspace, MODEL).ours
+    assert place.run(BETTER, "2026-02-02").failure is None
+    place.whole()
+    head = place.commit("params.yaml", PARAMS.replace("LAST", "2026-02-03"), BRANCH, "Wait a day")
+    body = place.only.body
+    for outcome in (BETTER, WORSE):
+        done = place.run(outcome, "2026-02-04")
+        assert done.steps == ()
+        assert done.notes == (f"{BRANCH} is left alone: it has commits that are not ours",)
+    assert (place.only.head, place.only.body, place.only.state) == (head, body, "open")
+
+
+def _update_branch(place: Place) -> None:
+    """Press GitHub's button that merges the base into the branch."""
+    forge = place.forge
+    tree = forge.git("merge-tree", "--write-tree", BRANCH, "main").strip()
+    parents = [part for each in (BRANCH, "main") for part in ("-p", forge.commit(each))]
+    commit = forge.git("commit-tree", tree, *parents, "-m", f"Merge branch 'main' into {BRANCH}").strip()
+    forge.git("update-ref", f"refs/heads/{BRANCH}", commit)
+    place.server.pushed(forge)
+
+
+def test_a_push_in_the_middle_is_not_lost(place: Place) -> None:
+    """Somebody pushes while the plan runs: the lease refuses, and the next run leaves them alone."""
+    place.run()
+
+    def tell(step: str) -> None:
+        if step.startswith("push"):
+            place.commit("NOTES.md", "Mine.\n", BRANCH)
+
+    done = place.run(BETTER, "2026-02-02", tell=tell)
+    assert done.failure is not None
+    assert "was moved since it was read" in done.failure.what
+    assert "NOTES.md" in place.forge.git("ls-tree", "--name-only", BRANCH)
+    assert place.run(BETTER, "2026-02-02").steps == ()
+
+
+def test_what_is_moot_is_closed_with_the_reason(place: Place) -> None:
+    """A later attempt is worse: a comment, closed, the branch removed; the same evidence is not proposed again."""
+    place.run()
+    done = place.run(WORSE, "2026-02-02")
+    assert done.failure is None
+    assert [proposal.state for proposal in done.proposals] == ["closed"]
+    assert (place.only.state, place.forge.commit(BRANCH)) == ("closed", "")
+    (comment,) = place.only.comments
+    assert "gave a model that is worse" in comment.body
+    assert place.run().steps == ()
+    assert len(place.forge.pulls) == 1
+
+
+def test_a_base_with_another_model_closes_it(place: Place) -> None:
+    """Unless the same run brings a new candidate; a base that moved otherwise closes nothing."""
+    place.run()
+    place.commit("NOTES.md", "Notes.\n")
+    assert place.publish(None, None).steps == ()
+    place.commit("dvc.lock", LOCK.replace("MODEL", "1" * 32))
+    assert place.publish(None, None).failure is None
+    assert place.only.state == "closed"
+
+
+def test_github_refuses_to_merge_by_itself(place: Place) -> None:
+    """Without a required check, and where the repository does not allow it: a sentence, and nothing is merged."""
+    for forbid in ("rule", "setting"):
+        place.forge.required = {} if forbid == "rule" else {"main": {"model"}}
+        place.forge.auto_merges = forbid == "rule"
+        assert place.run(BETTER, f"2026-02-0{len(forbid)}").failure is None
+        assert (place.only.state, place.only.auto_merge) == ("open", None)
+        assert "**It does not merge by itself.** GitHub refused to: Pull request" in place.only.body
+
+
+def test_an_app_starts_its_checks_by_itself(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is dispatched, and no permission for that is needed; `checks: dispatch` does so all the same."""
+    monkeypatch.setenv("GITHUB_TOKEN", APP)
+    place.server.tokens[APP] = Token("shop-retrain[bot]", WRITES[:3])
+    assert place.run().failure is None
+    assert place.forge.runs == []
+    assert "starts no workflows" not in place.only.body
+    place.server.tokens[APP] = Token("shop-retrain[bot]", WRITES)
+    place.settings = place.settings.model_copy(update={"checks": "dispatch"})
+    assert place.publish(None, None).failure is None
+    assert [run.actor for run in place.forge.runs] == ["shop-retrain[bot]"]
+
+
+def test_a_repository_without_drafts_gets_a_ready_one_and_a_note(place: Place) -> None:
+    """It is told, and not tried again and again."""
+    place.forge.drafts = False
+    done = place.run(NOT_WORSE)
+    assert done.failure is None
+    assert any("no draft pull requests" in note for note in done.notes)
+    place.publish(None, None)
+    assert place.publish(None, None).steps == ()
+
+
+def test_a_stale_list_opens_no_second_pull_request(place: Place) -> None:
+    """GitHub refuses the second one, and the first is found."""
+    place.run()
+    place.server.faults.append(Fault("GET", "/pulls$", stale=True))
+    done = place.run(BETTER, "2026-02-02")
+    place.server.faults.clear()
+    assert len(place.forge.pulls) == 1
+    assert done.failure is None
+    assert place.run(BETTER, "2026-02-02").failure is None
+    place.whole()
+
+
+def test_a_workflow_in_a_commit_is_refused_in_words(place: Place) -> None:
+    """The built-in token may not change workflows; the permission is named."""
+    candidate = place.candidate("2026-02-01")
+    git, host = HostedGit(candidate.root), Host(f"{place.server.address}/{place.name}.git", SECRET)
+    (candidate.root / ".github/workflows/x.yml").write_text(WORKFLOW, encoding="utf-8")
+    changed = TemporaryRepository(candidate.root, place.author.home)
+    changed.commit("X")
+    with pytest.raises(Exception, match="GitHub refused to push") as told:
+        git.push(host, git.named("HEAD"), BRANCH, "")
+    assert "workflows: write" in told.value.next  # type: ignore[attr-defined]
+
+
+def test_the_token_is_in_no_argument_and_no_output(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A git that notes how it is called sees it in its environment alone, whatever is traced."""
+    folder = place.folder / "noting"
+    folder.mkdir(exist_ok=True)
+    real = subprocess.check_output(["which", "git"], text=True).strip()
+    (folder / "git").write_text(f'#!/bin/sh\necho "$@" >> {folder}/said\nexec {real} "$@"\n', encoding="utf-8")
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("GIT_TRACE_CURL", str(folder / "traced"))
+    monkeypatch.setenv("GIT_TRACE_REDACT", "0")
+    assert place.run().failure is None
+    said = (folder / "said").read_text(encoding="utf-8")
+    assert "push" in said
+    assert SECRET not in said
+    assert "Basic" not in said
+    assert not (folder / "traced").exists()
+
+
+def test_outputs_go_before_the_branch(place: Place) -> None:
+    """To the remote of the repository; where that fails nothing of the branch is published."""
+    remote = place.folder / f"remote-{place.clone.name}"
+    (place.clone / ".dvc/config").write_text(f"[core]\n    remote = store\n['remote \"store\"']\n    url = {remote}\n")
+    blocked = place.folder / f"blocked-{place.clone.name}"
+    candidate = place.candidate("2026-02-01")
+    (candidate.root / ".dvc/config").write_text(f"[core]\n    remote = s\n['remote \"s\"']\n    url = {blocked}/x\n")
+    (candidate.root / "dvc.yaml").write_text("stages:\n  a: {cmd: touch out, outs: [out]}\n", encoding="utf-8")
+    blocked.write_text("A file.", encoding="utf-8")
+    (candidate.root / "dvc.lock").unlink()
+    TemporaryRepository(candidate.root, place.author.home).dvc("repro")
+    of = attempt(BETTER, "2026-02-01")
+    done = place.publish(of, candidate)
+    assert isinstance(done.failure, RemoteUnreachableError)
+    assert (place.forge.commit(BRANCH), place.forge.pulls) == ("", {})
+    (candidate.root / ".dvc/config").write_text((place.clone / ".dvc/config").read_text())
+    assert place.publish(of, candidate).failure is None
+    assert [path for path in remote.rglob("*") if path.is_file()]
+    assert "No DVC remote" not in place.only.body
+
+
+def test_without_a_token_the_candidate_is_kept_in_the_clone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a reference, and a note says the commands that publish it."""
+    candidate = place.candidate("2026-02-01")
+    monkeypatch.delenv("GITHUB_TOKEN")
+    there = standing(place.workspace, MODEL)
+    retrained = Retrained(MODEL, "production", "2026-03-11T06:00:00+00:00", attempt(BETTER, "2026-02-01"), None)
+    done = publish(place.workspace, candidate, retrained, there, How(place.settings))
+    assert "git switch -c leverframe/retrain-shop refs/leverframe/retrain/shop" in done.notes[0]
+    again = standing(place.workspace, MODEL)
+    assert (again.head, again.ours, again.evidence) == (candidate.commit, True, attempt(evidence="2026-02-01").evidence)
+    assert place.forge.pulls == {}
+
+
+def test_a_dry_run_tells_the_same_steps_and_writes_nothing(place: Place) -> None:
+    """Neither on the forge nor in the clone."""
+    done = place.run(dry_run=True)
+    assert [step.split(" ")[0] for step in done.steps] == ["push", "open", "let", "start"]
+    assert (place.forge.pulls, place.forge.commit(BRANCH)) == ({}, "")
+
+
+def merged(place: Place) -> PulledBack:
+    """Merge a candidate, and return that it turned out worse."""
+    place.run()
+    _check(place, "model", place.only.head)
+    pull = standing(place.workspace, MODEL).pulls[0]
+    assert pull.merged
+    comparison = attempt().comparison
+    assert comparison is not None
+    return PulledBack(pull, comparison, "`auc` fell by 0.020 on 900 realised labels.")
+
+
+REVERT = "leverframe/revert-retrain-shop"
+
+
+def test_a_merged_candidate_that_is_worse_opens_its_revert(place: Place) -> None:
+    """The files go back on the tip of the base, with the figures; once, and not where somebody closed it."""
+    worse = merged(place)
+    place.commit("NOTES.md", "Notes.\n")
+    done = revert(place.workspace, MODEL, worse, How(place.settings))
+    assert done.failure is None, done.failure
+    assert [(proposal.number, proposal.revert) for proposal in done.proposals] == [(2, True)]
+    pull = place.forge.pulls[2]
+    assert (pull.draft, pull.auto_merge, pull.title) == (False, None, "Revert the retraining of shop")
+    assert "The model of #1 is worse on realised labels" in pull.body
+    assert "+0.0200" in pull.body
+    assert place.forge.git("diff", "--name-only", f"main...{REVERT}").split() == ["dvc.lock", "params.yaml"]
+    assert "last: '2026-01-01'" in place.forge.git("show", f"{REVERT}:params.yaml")
+    assert [run.branch for run in place.forge.runs] == [BRANCH, REVERT]
+    assert revert(place.workspace, MODEL, worse, How(place.settings)).steps == ()
+    pull.state = "closed"
+    assert revert(place.workspace, MODEL, worse, How(place.settings)).steps == ()
+    assert len(place.forge.pulls) == 2
+
+
+def test_files_that_changed_since_are_not_taken_back(place: Place) -> None:
+    """One comment at the merged pull request says so; what was taken back already is only a note."""
+    worse = merged(place)
+    place.commit("params.yaml", PARAMS.replace("LAST", "2026-02-01").replace("depth: 3", "depth: 4"))
+    for _ in range(2):
+        done = revert(place.workspace, MODEL, worse, How(place.settings))
+        assert "no pull request takes it back: 1 of its files were changed since, such as params.yaml" in done.notes[0]
+    assert len(place.only.comments) == 1
+    place.commit("params.yaml", PARAMS.replace("LAST", "2026-01-01"))
+    place.commit("dvc.lock", LOCK.replace("MODEL", "0" * 32))
+    done = revert(place.workspace, MODEL, worse, How(place.settings))
+    assert done.notes == ("#1 was taken back already",)
+
+
+def test_a_killed_revert_is_finished(place: Place) -> None:
+    """Before any of its steps."""
+    worse = merged(place)
+    for number in (0, 1, 1):
+
+        def tell(_: str, left: Iterator[int] = iter(range(number))) -> None:  # noqa: B008 - of this run
+            if next(left, None) is None:
+                raise KilledError
+
+        with pytest.raises(KilledError):
+            revert(place.workspace, MODEL, worse, How(place.settings, tell=tell))
+    assert revert(place.workspace, MODEL, worse, How(place.settings)).failure is None
+    assert len(place.forge.pulls) == 2
+    assert [run.branch for run in place.forge.runs] == [BRANCH, REVERT]
