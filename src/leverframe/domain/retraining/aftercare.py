@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.evaluate.dependence import MINIMUM_DAYS
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS
+from leverframe.domain.monitoring.finding import Kind, Severity
+from leverframe.domain.monitoring.monitor_result import Monitored
+from leverframe.domain.partition import Partition
 from leverframe.domain.retraining.attempt import Comparison
 from leverframe.domain.retraining.outcome import in_figures
 from leverframe.domain.review.gate.paired import Pair, judged_metrics
@@ -89,3 +93,25 @@ def _waiting(side: Holdout, settings: RetrainSettings) -> str:
         f"{rows:,} rows of {days} days have a label since the merge; the models are compared from {MINIMUM_DAYS} days "
         f"and {settings.minimum_rows:,} rows"
     )
+
+
+def by_band(monitored: Monitored | None, merged: datetime) -> Aftercare:
+    """Judge by the monitor alone, where the model before cannot be asked: a realised finding since the merge is worse.
+
+    That says worse than on the reference, not than the model before, so the sentence names what was compared. Windows
+    of before the merge do not count, as another model predicted in them.
+    """
+    if monitored is None:
+        return Aftercare(worse=False, why="there is no result of the monitor since the merge")
+    realised = [
+        finding
+        for finding in monitored.findings
+        if finding.kind is Kind.PERFORMANCE
+        and finding.severity is Severity.CRITICAL
+        and not finding.explained_by
+        and Partition.of(finding.since).begins.date() > merged.date()
+    ]
+    compared = "compared with the band of the reference, as the model before predicts nothing here"
+    if realised:
+        return Aftercare(worse=True, why=f"{realised[0].what}; {compared}")
+    return Aftercare(worse=False, why=f"no realised metric left its band since {merged.date()}; {compared}")
