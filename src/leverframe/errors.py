@@ -57,9 +57,16 @@ class LeakError(DefinitionError):
 
 
 class SourceError(LeverframeError):
-    """A table or one of its partitions is missing, empty, damaged or of the wrong type."""
+    """A table or one of its partitions is missing, empty, damaged or of the wrong type.
+
+    ``absent`` tells that nothing is there: no file, or no row.
+    """
 
     exit_code = 13
+
+    def __init__(self, what: str, *, why: str, next: str, absent: bool = False) -> None:
+        super().__init__(what, why=why, next=next)
+        self.absent = absent
 
 
 class ContractError(LeverframeError):

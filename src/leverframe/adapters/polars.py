@@ -131,6 +131,7 @@ class PolarsFrames:
                 f"no file matches `{pattern}`",
                 why=f"looked in the package {package}" if package else f"looked in {self._root}",
                 next="check the path in sources.py; data under DVC come with `dvc pull`",
+                absent=True,
             )
         return found
 

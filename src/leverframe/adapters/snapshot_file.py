@@ -37,7 +37,7 @@ _CHUNK = 1 << 22
 _FLAGS = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 
 
-def write(path: Path, about: About, tables: Iterable[Table]) -> None:
+def write(path: Path, about: About, tables: Iterable[Table | Arranged]) -> None:
     """Replace ``path`` with a snapshot of the tables; a reader that has the old file open keeps its content.
 
     Raises ``SnapshotError`` for a table that cannot be stored, ``DiskError`` where the disk refuses.
@@ -45,7 +45,7 @@ def write(path: Path, about: About, tables: Iterable[Table]) -> None:
     content = _Content()
     described = {}
     for table in tables:
-        one = arranged(table)
+        one = table if isinstance(table, Arranged) else arranged(table)
         if one.name in described:
             raise SnapshotError(
                 f"the snapshot has two tables of the name `{one.name}`",
@@ -163,6 +163,14 @@ class SnapshotFile:
                 why="it was not among the tables when the snapshot was built, or the snapshot is closed",
                 next=nearest(table, self._tables),
             ) from None
+
+    def parts(self, table: str) -> list[tuple[Index, Rows]]:
+        """Return the one part that a table has here."""
+        return [self.table(table)]
+
+    def names(self) -> list[str]:
+        """Return the names of the tables."""
+        return list(self._tables)
 
     def find(self, table: str, keys: Keys) -> Found:
         """Return the rows of the asked keys, one sequence a key column; the columns stay in the file."""

@@ -32,7 +32,7 @@ class DuckDBSnapshooter:
             for table, paths in files.items():
                 create_view(sql, plan, f"t_{table}", table, paths)
             for step in plan.steps:
-                yield _table(sql, step, span)
+                yield step_rows(sql, step, span, column(f"t_{step.table}"))
         except duckdb.Error as error:
             raise (files_error(error, [path for paths in files.values() for path in paths]) or error) from error
         finally:
@@ -50,8 +50,8 @@ class _Reading:
     happened: str = "true"  # whether a row's values count
 
 
-def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
-    view = column(f"t_{step.table}")
+def step_rows(sql: duckdb.DuckDBPyConnection, step: Step, span: Span, view: str, only: str = "") -> Table:
+    """Return the rows of a step in a view of its table; ``only`` names a table with the keys that are wanted."""
     types = {name: dtype for name, dtype, *_ in sql.execute(f"DESCRIBE {view}").fetchall()}
     reading, values = _reading(step, view, span), step.reads() if isinstance(step, Windows) else step.columns
     keys = {name: f"{_key(name, types[name])} AS __k{number}" for number, name in enumerate(step.key.table)}
@@ -64,9 +64,10 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
     shown = {
         name: f"CASE WHEN {reading.happened} THEN {kept[name]} END AS __c{number}" for number, name in enumerate(values)
     }
+    among = f" SEMI JOIN {only} USING ({', '.join(map(column, step.key.table))})" if only and step.key.table else ""
     timestamps = {name: f"{timestamp} AS {name}" for name, timestamp in reading.timestamps.items()}
     found = sql.execute(
-        f"SELECT {', '.join([*keys.values(), *shown.values(), *timestamps.values()])} FROM {reading.source} "
+        f"SELECT {', '.join([*keys.values(), *shown.values(), *timestamps.values()])} FROM {reading.source}{among} "
         f"WHERE {reading.where} ORDER BY {', '.join(reading.order)}"
     ).fetchnumpy()
     return Table(
@@ -78,6 +79,17 @@ def _table(sql: duckdb.DuckDBPyConnection, step: Step, span: Span) -> Table:
         }
         | {name: found[name].astype(np.int64) for name in timestamps},
     )
+
+
+def step_keys(sql: duckdb.DuckDBPyConnection, step: Step, view: str, keys: str) -> list[Any]:
+    """Return keys of a step that a table of the database lists, one array a key column, as a store is asked for them.
+
+    The types are those of the step's own ``view``.
+    """
+    types = {name: dtype for name, dtype, *_ in sql.execute(f"DESCRIBE {view}").fetchall()}
+    shown = [f"{_key(name, types[name])} AS __k{number}" for number, name in enumerate(step.key.table)]
+    found = sql.execute(f"SELECT {', '.join(shown)} FROM {keys}").fetchnumpy()
+    return [_whole(found[f"__k{number}"], types[name]) for number, name in enumerate(step.key.table)]
 
 
 def _reading(step: Step, view: str, span: Span) -> _Reading:

@@ -25,8 +25,7 @@ def versions(view: str, corrected: Corrected | None, known_at: str, before: int 
     if corrected is None:
         once = f"true AS {HAPPENED}, {known(known_at)} AS {KNOWN}, {KNOWN} AS {PLACE}, NULL::BIGINT AS {UNTIL}"
         return f"SELECT * FROM (SELECT *, {once}, {ROW} AS {FIRST} FROM {view}) WHERE {limit}"
-    key, recorded = _key(corrected), f"epoch_us({column(corrected.recorded_at)})"
-    seen = f"CASE WHEN {ARRIVED} IS NOT NULL THEN greatest({ARRIVED}, epoch_us({column(known_at)}), {recorded}) END"
+    key, recorded, seen = _key(corrected), _recorded(corrected), version_known(corrected, known_at)
     told = (
         f"{column(known_at)} IS NOT NULL AS {HAPPENED}, {seen} AS {KNOWN}, coalesce({recorded}, {_EVER}) AS {RECORDED}"
     )
@@ -39,6 +38,18 @@ def versions(view: str, corrected: Corrected | None, known_at: str, before: int 
         f"FROM (SELECT *, {told} FROM {view}) WHERE {limit}) "
         f"WHERE __begun"
     )
+
+
+def version_known(corrected: Corrected | None, known_at: str) -> str:
+    """Return since when a version is known, in microseconds; null where it never was."""
+    if corrected is None:
+        return known(known_at)
+    told = f"greatest({ARRIVED}, epoch_us({column(known_at)}), {_recorded(corrected)})"
+    return f"CASE WHEN {ARRIVED} IS NOT NULL THEN {told} END"
+
+
+def _recorded(corrected: Corrected) -> str:
+    return f"epoch_us({column(corrected.recorded_at)})"
 
 
 def newest_in_time(view: str, corrected: Corrected, lead_time: int) -> str:

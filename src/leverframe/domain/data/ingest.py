@@ -168,6 +168,37 @@ def run(
     return [Ingested(name, layout.raw(name, key), rows) for name, (_, rows) in collected.items()]
 
 
+def available(
+    sources: Mapping[str, Source],
+    wanted: Mapping[str, Sequence[Partition]],
+    partitions: Partitions,
+    frames: Frames,
+    root: Path,
+) -> tuple[list[Ingested], dict[str, list[Partition]]]:
+    """Ingest groups of some tables, one file each, and return what was written and the groups without a row.
+
+    A static table is wanted for no group. Raises ``SourceError`` for what is there and cannot be read.
+    """  # fmt: skip
+    check_sources(sources)
+    reading = _Reading(sources, partitions, frames)
+    written: list[Ingested] = []
+    absent: dict[str, list[Partition]] = {}
+    for name, groups in wanted.items():
+        for group in groups or (None,):
+            try:
+                frame, rows = reading.timed(name, group) if group else reading.static(name)
+            except SourceError as error:
+                if group is None or not error.absent:
+                    raise
+                absent.setdefault(name, []).append(group)
+                continue
+            _check_names(name, frames.columns(name, frame))
+            path = layout.raw(name, str(group) if group else layout.STATIC)
+            frames.write(frame, root / path)
+            written.append(Ingested(name, path, rows))
+    return written, absent
+
+
 def inputs(sources: Mapping[str, Source], *, static: bool, placed: bool) -> list[str]:
     """Return the files and folders of this repository that the static, or the other, tables are read from.
 
@@ -357,6 +388,7 @@ def _check_rows(name: str, group: Partition | None, rows: int, nulls: Mapping[st
             f"table `{name}` has no rows" + (f" in {group}" if group else ""),
             why="the source was read, and nothing in it belongs here",
             next="check the source, or `data.first` and `data.last` in params.yaml",
+            absent=True,
         )
     for column, count in nulls.items():
         if count:

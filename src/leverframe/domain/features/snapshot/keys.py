@@ -28,6 +28,14 @@ Owned = tuple[bytes, int, int]  # the canonical bytes of a key, and where its ro
 class Index(Protocol):
     """Finds the ranges of rows of asked keys."""
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kind of each key column."""
+
+    @property
+    def size(self) -> int:
+        """How many keys there are."""
+
     def find(self, keys: Keys) -> Ranges:
         """Return where the rows of each asked key start and stop."""
 
@@ -43,6 +51,8 @@ class Single:
     """The one key of a table without key columns."""
 
     rows: int
+    kinds: tuple[str, ...] = ()
+    size: int = 1
 
     def find(self, keys: Keys) -> Ranges:
         """Return all rows for the one key that there is."""
@@ -66,6 +76,12 @@ class Integers:
     name: str
     values: Array
     starts: Array | None
+    kinds: tuple[str, ...] = ("int",)
+
+    @property
+    def size(self) -> int:
+        """How many keys there are."""
+        return len(self.values)
 
     def find(self, keys: Keys) -> Ranges:
         """Return the ranges by one search over the sorted values."""
@@ -110,6 +126,11 @@ class Hashed:
     ends: Array
     content: Array
     starts: Array | None
+
+    @property
+    def size(self) -> int:
+        """How many keys there are."""
+        return len(self.hashes)
 
     def find(self, keys: Keys) -> Ranges:
         """Return the ranges by a search over the hashes and a comparison of the bytes."""

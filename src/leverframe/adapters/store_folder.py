@@ -1,0 +1,177 @@
+"""The online store of this machine: a folder with immutable files, and one small file that names those in force.
+
+    current.json                      the generation in force; replaced in one step, last of all
+    layers/base-5f0c….bin             snapshot files
+    raw/orders/2024-05-03-1f0c….parquet   the rows that the layers were made from
+    work/                             of the run that is under way; what a killed one left is removed
+    lock
+
+Each star.yaml has a folder of its own, so a model that is rolled back finds the store of its definition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from leverframe.adapters.snapshot_file import SnapshotFile
+from leverframe.documents import parsed, plain
+from leverframe.domain import layout
+from leverframe.domain.features.materialize import FORMAT, Generation, Raw
+from leverframe.domain.features.snapshot.layers import Layered
+from leverframe.domain.features.snapshot.store import About
+from leverframe.errors import MaterializeBusyError, SnapshotError
+from leverframe.files import disk_error, private_folder, write_json
+from leverframe.locks import held
+
+_POINTER, _RAW, _LAYERS, _WORK = "current.json", "raw", "layers", "work"
+_TRIES = 5
+
+
+class StoreFolder:
+    """The store of one spec in ``folder``."""
+
+    def __init__(self, folder: Path, spec: str) -> None:
+        self._base, self.spec = folder, spec
+        self.folder = folder / spec[:16]
+        self.work = self.folder / _WORK
+
+    def stamp(self) -> tuple[int, int]:
+        """Return what changes with the pointer; zeros where there is none."""
+        try:
+            found = (self.folder / _POINTER).stat()
+        except OSError:
+            return 0, 0
+        return found.st_ino, found.st_mtime_ns
+
+    def current(self, *, whatever: bool = False) -> Generation | None:
+        """Return the generation in force, None where there is none of this spec.
+
+        Raises ``SnapshotError`` for one that cannot be read; ``whatever`` it is, it is none then.
+        """
+        try:
+            found = parsed(Generation, (self.folder / _POINTER).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            if whatever:
+                return None
+            raise self._unusable(f"{_POINTER}: {error}") from error
+        if found.format != FORMAT and not whatever:
+            raise self._unusable(f"it has format {found.format}, this version reads {FORMAT}")
+        return found if found.spec == self.spec else None
+
+    def opened(self, known: Mapping[str, SnapshotFile] | None = None, *, verify: bool = True) -> OpenGeneration | None:
+        """Return the generation in force with its files open, those of ``known`` as they are; None where there is none.
+
+        A file that went between two looks was of an old generation: the pointer is read again.
+        """
+        for _ in range(_TRIES):
+            generation = self.current()
+            if generation is None:
+                return None
+            try:
+                return OpenGeneration(generation, self._opened(generation, known or {}, verify=verify))
+            except FileNotFoundError:
+                continue
+        raise self._unusable("its files go faster than they can be opened")
+
+    def _opened(
+        self, generation: Generation, known: Mapping[str, SnapshotFile], *, verify: bool
+    ) -> dict[str, SnapshotFile]:
+        opened = {}
+        for layer in generation.layers():
+            path = self.folder / _LAYERS / layer.file
+            if layer.file not in known and not path.exists():
+                raise FileNotFoundError(path)
+            opened[layer.file] = known.get(layer.file) or SnapshotFile(path, spec=self.spec, verify=verify)
+        return opened
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the store in the block, its work folder fresh; raises ``MaterializeBusyError``."""
+        private_folder(self._base)
+        busy = MaterializeBusyError(
+            f"another run brings {self.folder} up to date",
+            why="it holds the lock of the store",
+            next="wait for it, then run the same command again",
+        )
+        with held(self.folder / "lock", busy):
+            shutil.rmtree(self.work, ignore_errors=True)
+            self.work.mkdir()
+            try:
+                yield
+            finally:
+                shutil.rmtree(self.work, ignore_errors=True)
+
+    def base(self, generation: Generation) -> SnapshotFile:
+        """Return the base of a generation, open."""
+        return SnapshotFile(self.folder / _LAYERS / generation.base.file, spec=self.spec, verify=False)
+
+    def layer(self, kind: str) -> Path:
+        """Return where a layer is written before it is put in force; no two have one name."""
+        return self.work / f"{kind}-{secrets.token_hex(8)}.bin"
+
+    def named(self, table: str, part: str) -> str:
+        """Return the name by which the rows of a partition in the work folder are kept: that of their content."""
+        with (self.work / layout.raw(table, part)).open("rb") as handle:
+            return f"{part}-{hashlib.file_digest(handle, 'sha256').hexdigest()[:32]}.parquet"
+
+    def lend(self, raw: Raw) -> None:
+        """Put the rows of a generation into the work folder where it has none, as `ingest` lays them out."""
+        for table, part, file in _files(raw):
+            path = self.work / layout.raw(table, part)
+            if not path.exists():
+                self._linked(self.raw(table, file), path)
+
+    def raw(self, table: str, file: str) -> Path:
+        """Return where the rows of a partition lie."""
+        return self.folder / _RAW / table / file
+
+    def put(self, generation: Generation, layers: Sequence[Path]) -> None:
+        """Put a generation in force: its files first, then the pointer in one step, then what nobody needs goes.
+
+        Files that are open stay readable.
+        """
+        for table, part, file in _files(generation.raw):
+            if not self.raw(table, file).exists():
+                self._linked(self.work / layout.raw(table, part), self.raw(table, file))
+        for layer in layers:
+            self._linked(layer, self.folder / _LAYERS / layer.name)
+        write_json(self.folder / _POINTER, plain(generation))
+        needed = generation.files()
+        for path in (*(self.folder / _LAYERS).glob("*"), *(self.folder / _RAW).glob("*/*")):
+            if path.name not in needed:
+                path.unlink(missing_ok=True)
+
+    def _linked(self, source: Path, target: Path) -> None:
+        """Give a file a second name; both are never written again."""
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(source, target)
+        except OSError as error:
+            raise disk_error(target, error) from error
+
+    def _unusable(self, why: str) -> SnapshotError:
+        return SnapshotError(
+            f"the online store in {self.folder} cannot be used", why=why, next="`leverframe materialize --full`"
+        )
+
+
+def _files(raw: Raw) -> Iterator[tuple[str, str, str]]:
+    return ((table, part, file) for table, files in raw.items() for part, file in files.items())
+
+
+class OpenGeneration:
+    """A generation whose files are open."""
+
+    def __init__(self, generation: Generation, files: Mapping[str, SnapshotFile]) -> None:
+        self.generation, self.files = generation, files
+        attributes = {"since": generation.since, "fields": dict(generation.fields)}
+        about = About(generation.spec, generation.as_of, attributes)
+        self.store = Layered(about, [(files[layer.file], layer.whole) for layer in generation.layers()])

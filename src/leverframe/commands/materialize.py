@@ -1,0 +1,27 @@
+"""Bring the online store up to date, without a deployment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from leverframe import output, wiring
+
+
+@click.command(epilog="Examples: leverframe materialize; leverframe materialize --as-of 2014-01-02T06:00Z --json")
+@click.option("--as-of", help="Use what was known before this timestamp, as 2014-01-02T06:00Z.  [default: now]")
+@click.option("--full", is_flag=True, help="Build the store anew from everything in reach.")
+@click.option("--dry-run", is_flag=True, help="Read and check, print what would be written, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def materialize(as_json: bool, **asked: Any) -> None:
+    """Read what became known since the last time, and let servers look features up in it within seconds.
+
+    New rows come from the sources, beyond `data.last` too, and are checked against their contracts. Only the rows
+    of keys that changed are written. The data of the repository are not touched, and no model is deployed.
+    """
+    from leverframe.application.materialize import Asked
+    from leverframe.application.materialize import materialize as run
+
+    result = run(wiring.workspace(), Asked(**asked), output.progress)
+    output.result(result, result.lines(), as_json=as_json)
