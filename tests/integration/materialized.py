@@ -30,8 +30,8 @@ class Living:
     def __init__(self, folder: Path, plan: Plan, world: World, types: Types, partitions: Partitions) -> None:
         self.world, self.types = world, types
         levers = Levers(online=OnlineSettings(folder=str(folder)))
-        self.workspace = Workspace(folder, Git(folder), lambda: _no_params(), lambda: levers, lambda _: plan)
-        sources = {table: self._source(table) for table in world}
+        self.workspace = Workspace(folder, Git(folder), _no_params, lambda: levers, lambda _: plan)
+        sources = {table: self._source(table) for table in types}
         self.contracts: dict[str, Contract] = {}
         vars(self.workspace).update(plan=plan, partitions=partitions, sources=sources)
         object.__setattr__(self.workspace, "declared", lambda file, name: self.contracts)  # noqa: ARG005
