@@ -70,8 +70,8 @@ def test_increments_answer_like_one_build(kind: str, tmp_path: Path) -> None:
     for number, until in enumerate(ENDS):
         living.world = filled(
             {
-                table: [_draft(row, chance, last=number == len(ENDS) - 1) for row, at in zip(rows, arrives[table], strict=True)
-                        if at <= number]
+                table: [_draft(row, chance, last=until == ENDS[-1])
+                        for row, at in zip(rows, arrives[table], strict=True) if at <= number]
                 for table, rows in world.items()
             }, types, WORLD,
         )  # fmt: skip

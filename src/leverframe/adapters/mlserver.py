@@ -68,7 +68,9 @@ class ServerFolder:
             return None
         return known if self._processes.alive(known.pid, known.born) else None
 
-    def start(self, ports: Ports, *, log: Mapping[str, Any] | None, limit: int) -> Running:
+    def start(
+        self, ports: Ports, *, log: Mapping[str, Any] | None, limit: int, online: Mapping[str, Any] | None = None
+    ) -> Running:
         """Start a server and wait until it listens; one that lives is returned as it is.
 
         It goes on when this process ends. Raises ``ServerError`` where it does not start.
@@ -85,6 +87,7 @@ class ServerFolder:
             config = {
                 "models": str(self.models), "host": ports.host, "port": rest, "grpc_port": grpc,
                 "metrics_port": metrics, "key_file": str(self._key), "limit": limit, "log": log,
+                "online": online,
             }  # fmt: skip
             write_json(self.folder / "config.json", config)
             running = self._started(ports.host, (rest, grpc, metrics), last=left == 0)

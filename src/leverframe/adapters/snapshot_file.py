@@ -146,6 +146,7 @@ class SnapshotFile:
             self._check(spec)
             arrays = [_array(mapped, first, place) for place in header["arrays"]]
             self._tables = {name: _table(name, each, arrays) for name, each in header["tables"].items()}
+            self._keys: dict[str, dict[str, str]] = {name: each["keys"] for name, each in header["tables"].items()}
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise self._damaged(f"its header makes no sense: {error!r}") from error
 
@@ -167,6 +168,10 @@ class SnapshotFile:
     def parts(self, table: str) -> list[tuple[Index, Rows]]:
         """Return the one part that a table has here."""
         return [self.table(table)]
+
+    def arranged(self) -> list[Arranged]:
+        """Return every table as it was written."""
+        return [Arranged(name, self._keys[name], *self._tables[name]) for name in self._tables]
 
     def names(self) -> list[str]:
         """Return the names of the tables."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.documents import parsed, plain
 from leverframe.domain import layout
-from leverframe.domain.features.materialize import FORMAT, Generation, Raw
+from leverframe.domain.features.materialize import FORMAT, Generation, LayerFile, Raw
 from leverframe.domain.features.snapshot.layers import Layered
 from leverframe.domain.features.snapshot.store import About
 from leverframe.errors import MaterializeBusyError, SnapshotError
@@ -109,9 +109,9 @@ class StoreFolder:
             finally:
                 shutil.rmtree(self.work, ignore_errors=True)
 
-    def base(self, generation: Generation) -> SnapshotFile:
-        """Return the base of a generation, open."""
-        return SnapshotFile(self.folder / _LAYERS / generation.base.file, spec=self.spec, verify=False)
+    def layer_path(self, layer: LayerFile) -> Path:
+        """Return where a layer lies."""
+        return self.folder / _LAYERS / layer.file
 
     def layer(self, kind: str) -> Path:
         """Return where a layer is written before it is put in force; no two have one name."""

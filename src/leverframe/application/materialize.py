@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,17 +28,22 @@ from leverframe.domain.features.request import required, timestamp
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
 from leverframe.domain.features.snapshot.layers import fits
 from leverframe.domain.features.snapshot.store import About, Keys
+from leverframe.errors import SettingsError
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Up to when; ``full`` builds the store anew, ``dry_run`` changes nothing."""
+    """Up to when; ``full`` builds the store anew, ``dry_run`` changes nothing.
+
+    Redis keeps what is written for ``ttl`` seconds.
+    """
 
     as_of: str | None = None
     full: bool = False
     dry_run: bool = False
+    ttl: int = 604_800
 
 
 def store_folder(workspace: Workspace) -> StoreFolder:
@@ -60,13 +68,15 @@ def materialize(workspace: Workspace, asked: Asked, tell: Tell) -> Materialized:
         tell(f"reading the sources up to {until.isoformat()}" + (f", all that is in reach: {why}" if why else ""))
         old = None if why else before
         rows = fresh_rows(workspace, folder, until, old)
+        where = str(folder.folder)
         made = _Making(workspace, folder, rows, before).made(old)
         if not asked.dry_run:
+            where = _pushed(workspace, folder, made, before, asked.ttl, tell) or where
             folder.put(made.generation, (made.layer,) if made.layer else ())
         return Materialized(
             kind="increment" if old else "full", as_of=rules.written(made.generation.as_of),
             since=rules.written(made.generation.since),
-            generation=made.generation.number, where=str(folder.folder), rows=sum(made.rows.values()), keys=made.keys,
+            generation=made.generation.number, where=where, rows=sum(made.rows.values()), keys=made.keys,
             seconds=time.perf_counter() - began, why=why, dry_run=asked.dry_run,
             absent={table: [str(group) for group in groups] for table, groups in rows.absent.items()},
         )  # fmt: skip
@@ -93,7 +103,7 @@ class _Making:
 
     def made(self, old: Generation | None) -> _Made:
         """Return a delta above the base of ``old``, or a new base where there is no old one."""
-        base = self.folder.base(old) if old else None
+        base = SnapshotFile(self.folder.layer_path(old.base), spec=self.folder.spec, verify=False) if old else None
         plan, raw, span = self.workspace.plan, self.rows.raw, self.rows.span
         changed = {table: self._changed(old, table) for table in raw} if old else {}
         engine = DuckDBEngine()
@@ -145,6 +155,39 @@ class _Making:
         path = self.folder.layer(kind)
         write(path, described, counted())
         return (path if rows else None), rows, keys
+
+
+def _pushed(
+    workspace: Workspace, folder: StoreFolder, made: _Made, before: Generation | None, ttl: int, tell: Tell
+) -> str:
+    """Put a generation in force in Redis, where that is the store, before it is here; return where.
+
+    A run that is killed between the two finds the older one here, and pushes again what is lacking.
+    """
+    settings = workspace.levers.online
+    if settings.store != "redis":
+        return ""
+    redis = importlib.import_module("leverframe.adapters.redis")
+    url = os.environ.get(str(settings.redis), "")
+    if not url:
+        raise SettingsError(
+            f"the address of Redis is not known: {settings.redis} is not set",
+            why="`online.redis` of leverframe.yaml names that environment variable",
+            next=f"set {settings.redis} to a URL such as redis://user:password@host:6379/0",
+        )
+    generation = made.generation
+
+    def layer(file: LayerFile) -> Any:
+        path = made.layer if made.layer and made.layer.name == file.file else folder.layer_path(file)
+        opened = SnapshotFile(path, spec=folder.spec, verify=False)
+        return redis.Pushed(file.file.removesuffix(".bin"), opened.arranged(), file.whole)
+
+    layers = [layer(file) for file in generation.layers()]
+    old = layer(before.delta) if before and before.delta and generation.delta else None
+    described = About(generation.spec, generation.as_of, {"since": generation.since, "fields": dict(generation.fields)})
+    written = redis.push(url, described, layers, old, ttl=ttl)
+    tell(f"{written:,} keys written to {redis.redacted(url)}")
+    return str(redis.redacted(url))
 
 
 def _all(steps: tuple[Step, ...], found: DuckDBChanges) -> Iterator[Arranged]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.mlserver import ServerFolder
-from leverframe.application.servers import log_in, server_folder, start_ports
+from leverframe.application.servers import log_in, online_of, server_folder, start_ports
 from leverframe.application.workspace import Workspace
 from leverframe.documents import parsed
 from leverframe.domain import layout
@@ -42,7 +42,10 @@ def serve(
             )
         _put_alone(server, path or workspace.root / layout.BUNDLE)
     started = server.start(
-        start_ports(settings, ports), log=log_in(server.folder / "log", settings), limit=settings.maximum_bytes
+        start_ports(settings, ports),
+        log=log_in(server.folder / "log", settings),
+        limit=settings.maximum_bytes,
+        online=online_of(workspace, workspace.levers.online),
     )
     client = server.client(started)
     for model in _releases(server):

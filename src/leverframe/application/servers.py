@@ -13,7 +13,9 @@ from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.files import private_folder
 from leverframe.serving.inference_log import LogSettings
+from leverframe.serving.online_config import OnlineConfig
 from leverframe.settings.levers import ServeSettings
+from leverframe.settings.online import OnlineSettings
 
 
 def server_folder(workspace: Workspace, name: str) -> ServerFolder:
@@ -28,6 +30,20 @@ def log_in(folder: Path, settings: ServeSettings) -> Mapping[str, Any]:
     log = settings.log
     content: Mapping[str, Any] = plain(
         LogSettings(str(folder), log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds)
+    )
+    return content
+
+
+def online_of(workspace: Workspace, settings: OnlineSettings) -> Mapping[str, Any] | None:
+    """Return what a server is told of the online store, None where its features are those of bundles, however old.
+
+    A URL, which may hold a password, is not told: only the environment variable that has it.
+    """
+    if settings.store == "bundle" and settings.maximum_age_hours is None:
+        return None
+    folder = str((workspace.root / settings.folder).resolve()) if settings.store == "file" else ""
+    content: Mapping[str, Any] = plain(
+        OnlineConfig(settings.store, folder, settings.redis or "", settings.maximum_age_hours, settings.when_stale)
     )
     return content
 

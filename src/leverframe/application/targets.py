@@ -9,7 +9,7 @@ from leverframe.adapters.kubectl import Kubectl
 from leverframe.adapters.mlserver import V2
 from leverframe.adapters.releases import Releases
 from leverframe.application.environments import Environment, WallClock
-from leverframe.application.servers import log_in, server_folder, start_ports
+from leverframe.application.servers import log_in, online_of, server_folder, start_ports
 from leverframe.application.workspace import Workspace
 from leverframe.domain.release.kubernetes.cluster_releases import ClusterReleases
 from leverframe.domain.release.kubernetes.cluster_target import ClusterTarget
@@ -46,7 +46,8 @@ def _server(workspace: Workspace, environment: Environment, context: DeployConte
 
     def start() -> V2:
         ports = start_ports(serve, (settings.port, settings.grpc_port, settings.metrics_port))
-        return server.client(server.start(ports, log=log_in(server.folder / "log", serve), limit=serve.maximum_bytes))
+        log, online = log_in(server.folder / "log", serve), online_of(workspace, environment.levers.online)
+        return server.client(server.start(ports, log=log, limit=serve.maximum_bytes, online=online))
 
     return ServerTarget(
         context,

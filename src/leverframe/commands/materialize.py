@@ -13,6 +13,7 @@ from leverframe import output, wiring
 @click.option("--as-of", help="Use what was known before this timestamp, as 2014-01-02T06:00Z.  [default: now]")
 @click.option("--full", is_flag=True, help="Build the store anew from everything in reach.")
 @click.option("--dry-run", is_flag=True, help="Read and check, print what would be written, and change nothing.")
+@click.option("--ttl", type=click.IntRange(min=60), default=604_800, help="Seconds that Redis keeps what is written.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def materialize(as_json: bool, **asked: Any) -> None:
     """Read what became known since the last time, and let servers look features up in it within seconds.

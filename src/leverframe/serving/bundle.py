@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.documents import parse, parsed, validated
-from leverframe.domain.features.online import EPOCH, microseconds_of
+from leverframe.domain.features.online import microseconds_of
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.request import Requests, timestamp
-from leverframe.domain.features.snapshot.store import About, Found, Keys
+from leverframe.domain.features.snapshot.store import About, Found, Keys, Store
 from leverframe.domain.features.star import Star
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.features.vector import as_inputs, vectors
@@ -27,6 +27,7 @@ from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
 from leverframe.errors import LeverframeError, RequestError, nearest
 from leverframe.serving.check import FEW, Checked, Tensor, arrays, checked
+from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.row import RowByRow
 
 Predictions = NDArray[np.float64]
@@ -72,36 +73,45 @@ class OpenBundle:
         self.digest = self.manifest.digest
         self.schema_digest = self.manifest.files[names.SCHEMA]
         star = validated(Star, parse(files[names.STAR].decode(), name=names.STAR, what="star schema"), name=names.STAR)
-        self._plan = compile_star(star)
-        if self._plan.spec != self.manifest.spec:
-            raise unusable(str(folder), f"this version compiles its {names.STAR} to {self._plan.spec[:16]}, "
+        self.plan = compile_star(star)
+        if self.plan.spec != self.manifest.spec:
+            raise unusable(str(folder), f"this version compiles its {names.STAR} to {self.plan.spec[:16]}, "
                                         f"the model was trained on {self.manifest.spec[:16]}")  # fmt: skip
-        self._store = SnapshotFile(folder / names.SNAPSHOT, spec=self._plan.spec)
-        self._rows = RowByRow(self._plan, self._store)
-        self.spec = self._plan.spec
-        self.snapshot = (EPOCH + timedelta(microseconds=self._store.about().as_of)).isoformat()
+        store = SnapshotFile(folder / names.SNAPSHOT, spec=self.plan.spec)
+        self.spec = self.plan.spec
+        self.source = FeatureSource(store, RowByRow(self.plan, store))
         self._model = _model(self.manifest, files, description["estimator"])
         self._prove(str(folder), golden)
 
-    def predict(self, request: Checked, now: datetime) -> Predicted:
+    def predict(self, request: Checked, now: datetime, source: FeatureSource | None = None) -> Predicted:
         """Return what the model says to each row; a request by keys without a timestamp asks for ``now``.
+
+        Features are looked up in ``source``, by default in the bundle's own snapshot.
 
         Raises ``RequestError``.
         """
         if request.form == "columns":
             return Predicted(self._model.predict(request.columns))
-        if request.rows <= FEW:
-            found = self._row_by_row(request, now)
+        source = source or self.source
+        if request.rows <= FEW and source.rows is not None:
+            found = self._row_by_row(request, now, source.rows)
             if found is not None:
                 return Predicted(self._model.predict(found[0]), *found)
+        if request.rows <= FEW:
             request = replace(request, columns=arrays(self.schema, request))
         fields = dict(request.columns)
         timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now)
-        store = _Watching(self._store, request.rows)
-        made = as_inputs(vectors(self._plan, store, Requests(fields, timestamps)), self.features)
+        store = _Watching(source.store, request.rows)
+        made = as_inputs(vectors(self.plan, store, Requests(fields, timestamps)), self.features)
         return Predicted(self._model.predict(made), made, store.missed)
 
-    def _row_by_row(self, request: Checked, now: datetime) -> tuple[dict[str, Any], dict[str, list[int]]] | None:
+    def timestamps(self, request: Checked, now: datetime) -> NDArray[np.int64]:
+        """Return the timestamp of each row of a request by keys; raises ``RequestError``."""
+        return _timestamps(request.columns.get(AS_OF), request.rows, now)
+
+    def _row_by_row(
+        self, request: Checked, now: datetime, rows: RowByRow
+    ) -> tuple[dict[str, Any], dict[str, list[int]]] | None:
         """Return the model's inputs of a few rows, None where only the batch path can predict."""
         fields = dict(request.columns)
         timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now).tolist()
@@ -109,7 +119,7 @@ class OpenBundle:
         found = []
         for row, timestamp_of_row in enumerate(timestamps):
             lacking: list[str] = []
-            vector = self._rows.vector({name: fields[name][row] for name in fields}, timestamp_of_row, lacking)
+            vector = rows.vector({name: fields[name][row] for name in fields}, timestamp_of_row, lacking)
             if vector is None:
                 return None
             found.append(vector)
@@ -204,7 +214,7 @@ def _tensor(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict
 class _Watching:
     """A store that remembers which of the asked rows have a key that it did not have."""
 
-    def __init__(self, store: SnapshotFile, rows: int) -> None:
+    def __init__(self, store: Store, rows: int) -> None:
         self._store, self._every = store, list(range(rows))
         self.missed: dict[str, list[int]] = {}
 

@@ -1,13 +1,16 @@
-"""What this process serves with, apart from any model: its log. Set once, before the first load."""
+"""What this process serves with, apart from any model: its log, its online store. Set once, before the first load."""
 
 from __future__ import annotations
 
 from leverframe.domain.release.server_plan import CANDIDATE
 from leverframe.domain.release.smoke import OWN
 from leverframe.serving import metrics
+from leverframe.serving.freshness import Freshness
 from leverframe.serving.inference_log import InferenceLog, LogSettings
+from leverframe.serving.online_config import OnlineConfig
 
 _log: InferenceLog | None = None
+_freshness: Freshness | None = None
 
 
 def log() -> InferenceLog | None:
@@ -20,6 +23,18 @@ def start_log(settings: LogSettings) -> InferenceLog:
     global _log  # noqa: PLW0603 - one log a process, and the runtime's module does not outlive a load
     _log = InferenceLog(settings, metrics.DROPPED.inc)
     return _log
+
+
+def freshness() -> Freshness | None:
+    """Return the online store, None where there are no features but those of bundles."""
+    return _freshness
+
+
+def start_freshness(config: OnlineConfig) -> Freshness:
+    """Begin to look after the online store."""
+    global _freshness  # noqa: PLW0603 - as above
+    _freshness = Freshness(config)
+    return _freshness
 
 
 def is_traffic(model: str, request: str) -> bool:

@@ -25,6 +25,7 @@ OPTIONS = {
     "grpc.max_concurrent_streams": 128,
 }
 _UNREADABLE = "the request cannot be read: its bytes are no message of this method"
+_CODES = {**STATUS_CODE_MAPPING, 503: grpc.StatusCode.UNAVAILABLE}
 _log = logging.getLogger("mlserver")
 
 
@@ -35,9 +36,9 @@ def _with_status(method: Method) -> Method:
         try:
             return await method(self, request, context)
         except MLServerError as error:
-            code = STATUS_CODE_MAPPING.get(error.status_code, grpc.StatusCode.UNKNOWN)
+            code = _CODES.get(error.status_code, grpc.StatusCode.UNKNOWN)
             why = str(error)
-            if error.status_code >= 500:
+            if error.status_code >= 500 and code is not grpc.StatusCode.UNAVAILABLE:
                 _log.exception("a request in gRPC failed")
         except Exception:
             _log.exception("a request in gRPC failed")

@@ -12,17 +12,17 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.domain.features.online import AT, EPOCH, attribute_since, table_of
 from leverframe.domain.features.plan import Aggregate, AsOfLookup, Lookup, Plan, Step, Windows
 from leverframe.domain.features.request import PARTS, required
-from leverframe.domain.features.snapshot.store import Decimals, Rows, Texts
+from leverframe.domain.features.snapshot.keys import Index
+from leverframe.domain.features.snapshot.store import About, Decimals, Rows, Texts
 from leverframe.domain.features.values import numbers
 from leverframe.domain.features.windows import Column as Summed
 
@@ -34,6 +34,25 @@ Reader = Callable[[int], Value]  # a row of a table to a value, None or NaN wher
 Window = Callable[[int, int], Value]  # a range of rows to an aggregate
 
 
+class Parts(Protocol):
+    """A snapshot whose tables lie in parts, the newest first."""
+
+    def about(self) -> About:
+        """Return what it is of."""
+
+    def parts(self, table: str) -> list[tuple[Index, Rows]]:
+        """Return how the keys of each part are found, and its rows."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a step's table: how a key is found, and how features are read of its rows: start, stop, timestamp."""
+
+    rows: Rows
+    find: Callable[[Sequence[Any]], tuple[int, int]]
+    read: Callable[[int, int, int], list[Value]]
+
+
 @dataclass(frozen=True)
 class _Step:
     """A step made ready: how its key is found, and how its features are read from the rows of the key."""
@@ -41,21 +60,32 @@ class _Step:
     table: str
     key: tuple[str, ...]
     outputs: tuple[str, ...]
-    find: Callable[[Sequence[Any]], tuple[int, int]]
-    read: Callable[[int, int, int], list[Value]]  # start, stop and timestamp to the features
+    parts: tuple[_Part, ...]  # the newest that has the key has its rows
+
+    def take(self, key: Sequence[Any], as_of: int, missed: list[str]) -> list[Value]:
+        """Return the features of a key; a table that does not have it is added to ``missed``."""
+        for part in self.parts:
+            start, stop = part.find(key)
+            if start < stop:
+                return part.read(start, stop, as_of)
+        missed.append(self.table)
+        return self.parts[-1].read(0, 0, as_of)
 
 
 class RowByRow:
     """Looks up the features of single requests in a snapshot; ``fits`` tells whether every step has the fast path."""
 
-    def __init__(self, plan: Plan, store: SnapshotFile) -> None:
+    def __init__(self, plan: Plan, store: Parts, before: RowByRow | None = None) -> None:
+        """Prepare every part of ``store``, but for those that ``before`` has prepared."""
         self._plan = plan
         self._since = attribute_since(store.about().attributes)
         self._zone = ZoneInfo(plan.timezone) if plan.timezone and plan.calendar else None
         self._required = frozenset(required(plan))
         self._features = plan.features()
         self.fits = all(_short(step, store) for step in plan.steps)
-        self._steps = [_ready(step, store) for step in plan.steps] if self.fits else []
+        known = before._steps if before else []
+        ready = {(step.outputs, id(part.rows)): part for step in known for part in step.parts}
+        self._steps: list[_Step] = [_ready(step, store, ready) for step in plan.steps] if self.fits else []
 
     def vector(self, fields: Mapping[str, Any], as_of: int, missed: list[str]) -> dict[str, Value] | None:
         """Return the features of one row, None where only the batch path can predict, or say why it cannot.
@@ -73,29 +103,32 @@ class RowByRow:
         for step in self._steps:
             if all(name in fields for name in step.outputs):
                 continue
-            start, stop = step.find([known[name] for name in step.key])
-            if start == stop:
-                missed.append(step.table)
-            made.update(zip(step.outputs, step.read(start, stop, as_of), strict=True))
+            values = step.take([known[name] for name in step.key], as_of, missed)
+            made.update(zip(step.outputs, values, strict=True))
         made.update((name, value) for name, value in fields.items() if name in made)
         return {name: made[name] for name in self._features}
 
 
-def _short(step: Step, store: SnapshotFile) -> bool:
+def _short(step: Step, store: Parts) -> bool:
     """Tell whether a step can be read row by row: events that rows see one by one, and huge tables, cannot."""
-    _, rows = store.table(table_of(step))
-    return not isinstance(step, Windows) or (not step.by_version and rows.count <= _SMALL)
+    count = sum(rows.count for _, rows in store.parts(table_of(step)))
+    return not isinstance(step, Windows) or (not step.by_version and count <= _SMALL)
 
 
-def _ready(step: Step, store: SnapshotFile) -> _Step:
-    index, rows = store.table(table_of(step))
+def _ready(step: Step, store: Parts, known: Mapping[tuple[tuple[str, ...], int], _Part]) -> _Step:
+    outputs = tuple(step.outputs())
+    parts = [known.get((outputs, id(rows))) or _part(step, index, rows) for index, rows in store.parts(table_of(step))]
+    return _Step(table_of(step), step.key.spine, outputs, tuple(parts))
+
+
+def _part(step: Step, index: Index, rows: Rows) -> _Part:
     if isinstance(step, Windows):
         read = _windows(step, rows)
     elif isinstance(step, AsOfLookup):
         read = _as_of(step, rows)
     else:
         read = _lookup(step, rows)
-    return _Step(table_of(step), step.key.spine, tuple(step.outputs()), index.one, read)
+    return _Part(rows, index.one, read)
 
 
 def _lookup(step: Lookup, rows: Rows) -> Callable[[int, int, int], list[Value]]:

@@ -6,6 +6,7 @@ MLServer imports this module anew with each load, so nothing is kept here.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from bisect import bisect_left
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving import cache, metrics, process
 from leverframe.serving.bundle import OpenBundle, Predicted
 from leverframe.serving.check import Checked, Tensor, checked
+from leverframe.serving.choice import Choice, RefusedError, chosen, looked_up, newest
+from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.infer import Asked
 from leverframe.serving.inference_log import Outcome
 
@@ -40,6 +43,9 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
                 found = await asyncio.to_thread(cache.opened, folder, extra.get("bundle"))
             except LeverframeError as error:
                 raise MLServerError(f"{error.what}: {error.why}", 422) from error
+        freshness = process.freshness()
+        if freshness is not None and not freshness.watches(found.spec):  # a bundle that is swapped in waits for nothing
+            await asyncio.to_thread(freshness.watch, found.plan)
         self._bundle: OpenBundle = found
         self._version = str(self.version or "1")
         self._labels = (self.name, self._version)
@@ -48,6 +54,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         self._rows, self._seconds = metrics.ROWS.labels(*self._labels), metrics.SECONDS.labels(*self._labels)
         self._release = (*self._labels, found.digest[:16], self._told["commit"])
         metrics.RELEASE.labels(*self._release).inc()  # one that is loaded anew is unloaded after
+        metrics.ages(self._labels, lambda: _seconds_of(found))
         return True
 
     async def unload(self) -> bool:
@@ -55,6 +62,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         release = getattr(self, "_release", None)  # a load that failed is unloaded, too
         if release is not None:
             metrics.RELEASE.labels(*release).dec()
+            metrics.no_ages(self._labels)
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
@@ -65,22 +73,32 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         return InferenceResponse(
             **{
                 **reply,
-                "parameters": Parameters(**self._told),
+                "parameters": Parameters(**reply["parameters"]),
                 "outputs": [ResponseOutput(**each) for each in reply["outputs"]],
             }
         )
 
     async def reply(self, asked: Asked) -> dict[str, Any]:
-        """Return the response in the V2 protocol; raises ``MLServerError`` 400 for what does not fit the schema."""
+        """Return the response in the V2 protocol; raises ``MLServerError`` 400 for what does not fit the schema.
+
+        And 503 for a request by keys whose features are not to be had, or too old.
+        """
         began, now = time.perf_counter(), datetime.now(UTC)
         name, bundle = asked.id or generate_uuid(), self._bundle
         try:
             request = checked(bundle.schema, asked.tensors)
-            if request.rows > _IN_THREAD:
-                predicted = await asyncio.to_thread(bundle.predict, request, now)
+            choice = self._choice(name, request, now)
+            source = choice.source if choice else None
+            if source is not None and source.remote:
+                predicted = await looked_up(bundle, request, now, source)
+            elif request.rows > _IN_THREAD:
+                predicted = await asyncio.to_thread(bundle.predict, request, now, source)
             else:
-                predicted = bundle.predict(request, now)
+                predicted = bundle.predict(request, now, source)
             outputs = bundle.outputs(predicted.predictions, asked.outputs)
+        except RefusedError as error:
+            self._not_answered(error.outcome, name, now)
+            raise
         except RequestError as error:
             self._not_answered("refused", name, now)
             raise MLServerError(f"{error.what}: {error.why}; {error.next}", 400) from error
@@ -89,14 +107,27 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             raise
         took = time.perf_counter() - began
         self._count(request, predicted, took)
-        self._log(name, request, predicted, now, took)
+        self._log(name, request, predicted, now, took, source or bundle.source)
+        if choice and choice.stale:
+            metrics.STALE.labels(*self._labels).inc()
         return {
             "model_name": self.name,
             "model_version": self._version,
             "id": name,
-            "parameters": self._told,
+            "parameters": {**self._told, **choice.told()} if choice else self._told,
             "outputs": outputs,
         }
+
+    def _choice(self, id: str, request: Checked, now: datetime) -> Choice | None:
+        """Return where the features come from; None for a request that brings them.
+
+        What a deployment sends proves the bundle, so it is answered from the bundle's own snapshot.
+        """
+        if request.form == "columns":
+            return None
+        if not process.is_traffic(self.name, id):
+            return Choice(self._bundle.source)
+        return chosen(self._bundle, request, now)
 
     def _count(self, request: Checked, predicted: Predicted, took: float) -> None:
         self._answered.inc()
@@ -110,9 +141,12 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         metrics.REQUESTS.labels(*self._labels, outcome).inc()
         log = process.log()
         if log is not None and process.is_traffic(self.name, id) and log.wants(id):
-            log.count(Outcome(self.name, self._version, self._told["bundle"], outcome), now)
+            logged = outcome if outcome == "refused" else "failed"  # the client's fault, or not
+            log.count(Outcome(self.name, self._version, self._told["bundle"], logged), now)
 
-    def _log(self, id: str, request: Checked, predicted: Predicted, now: datetime, took: float) -> None:
+    def _log(
+        self, id: str, request: Checked, predicted: Predicted, now: datetime, took: float, source: FeatureSource
+    ) -> None:
         log = process.log()
         if log is None or not process.is_traffic(self.name, id) or not log.wants(id):
             return
@@ -132,5 +166,14 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         if request.form == "keys":
             record["features"] = {name: each[:kept] for name, each in predicted.features.items() if name not in deny}
             record["missed"] = {table: rows[: bisect_left(rows, kept)] for table, rows in predicted.missed.items()}
-            record["snapshot"] = self._bundle.snapshot
+            record["snapshot"] = source.written
         log.put(record)
+
+
+def _seconds_of(bundle: OpenBundle) -> tuple[float, bool]:
+    """Return as of when a release has its features, in seconds since the epoch, and whether of the online store."""
+    try:
+        source = newest(bundle)
+    except RefusedError:
+        return math.nan, True
+    return source.as_of / 1e6, source.online

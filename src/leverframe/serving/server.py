@@ -31,6 +31,7 @@ from leverframe.serving.connections import Door, open_files, sweep
 from leverframe.serving.guard import Guard
 from leverframe.serving.infer import Infer
 from leverframe.serving.inference_log import LogSettings
+from leverframe.serving.online_config import OnlineConfig
 
 _log = logging.getLogger("mlserver")
 
@@ -51,6 +52,7 @@ class ServerConfig:
     key_file: str
     limit: int = 4_000_000
     log: LogSettings | None = None
+    online: OnlineConfig | None = None
 
 
 async def serve(config: ServerConfig) -> None:
@@ -73,12 +75,15 @@ async def serve(config: ServerConfig) -> None:
     server = _put_together(settings, config)
     gc.freeze()  # what is imported stays: looking through it again and again would take most of a large request's time
     log = process.start_log(config.log) if config.log else None
+    freshness = process.start_freshness(config.online) if config.online else None
     tasks = [asyncio.create_task(_load(server, models)), asyncio.create_task(sweep(lambda: _connections(server)))]
     try:
         await server.start([])
     finally:
         for task in tasks:
             task.cancel()
+        if freshness is not None:
+            freshness.end()
         if log is not None:
             log.close()
 

@@ -70,7 +70,7 @@ class Layered:
         if len(used) == 1:
             start, stop = ranges[used[0]]
             return Found(start, stop, parts[used[0]][1])
-        return _together([(*ranges[number], taken == number, parts[number][1]) for number in used])
+        return together([(*ranges[number], taken == number, parts[number][1]) for number in used])
 
     def close(self) -> None:
         """Let go of the layers; answers that are in use keep theirs."""
@@ -94,7 +94,7 @@ class _Picked:
     at: Array
 
 
-def _together(pieces: Sequence[tuple[Array, Array, Array, Rows]]) -> Found:
+def together(pieces: Sequence[tuple[Array, Array, Array, Rows]]) -> Found:
     """Return ranges over the rows of several parts, copied one after another; each range once."""
     picked, total = [], 0
     start, stop = np.zeros(len(pieces[0][0]), np.int64), np.zeros(len(pieces[0][0]), np.int64)

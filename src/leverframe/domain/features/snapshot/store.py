@@ -185,6 +185,11 @@ class Found:
         self._rows = rows
 
     @property
+    def rows(self) -> Rows:
+        """Return all rows that the ranges point into."""
+        return self._rows
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Return the names of the columns."""
         return tuple(self._rows.columns)
