@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.domain import layout
 from leverframe.domain.features.build import run
 from leverframe.domain.features.plan import Key, Lookup, Plan, compile_star
@@ -22,6 +21,7 @@ from leverframe.domain.features.star import Star
 from leverframe.errors import DefinitionError, LabelError, LeakError, SourceError
 from tests.fakes.reference import reference
 from tests.integration.worlds import (
+    ENGINE,
     MARCH,
     STAR,
     TIMESTAMP,
@@ -43,7 +43,7 @@ def built(plan: Plan, world: World) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(world, root)
-        run(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
+        run(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
         return pl.read_parquet(root / layout.features(str(MARCH))).to_dicts()
 
 
@@ -151,19 +151,19 @@ def test_a_missing_partition_is_named(world: dict[str, Any], tmp_path: Path) -> 
     gone = tmp_path / layout.raw("events", "2020-02")
     gone.unlink()
     with pytest.raises(SourceError, match=r"data/raw/events/2020-02\.parquet is missing"):
-        run(plan_of(), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+        run(plan_of(), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
     assert not (tmp_path / layout.FEATURES).exists()
 
 
 def test_a_truncated_file_is_named_and_the_old_result_stays(world: dict[str, Any], tmp_path: Path) -> None:
     """Damage is reported with the file; what was built before is still there."""
     write_world(world, tmp_path)
-    run(plan_of(), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+    run(plan_of(), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
     good = (tmp_path / layout.features("2020-03")).read_bytes()
     damaged = tmp_path / layout.raw("events", "2020-03")
     damaged.write_bytes(damaged.read_bytes()[:-30])
     with pytest.raises(SourceError) as caught:
-        run(plan_of(), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+        run(plan_of(), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
     assert "events/2020-03.parquet" in caught.value.what
     assert (tmp_path / layout.features("2020-03")).read_bytes() == good
     assert [each.name for each in (tmp_path / layout.FEATURES).iterdir()] == ["2020-03.parquet"]
@@ -174,7 +174,7 @@ def test_a_duplicated_key_is_refused_on_spine_and_dimension(world: dict[str, Any
     for table in ("visits", "places"):
         write_world(world | {table: [*world[table], world[table][0]]}, tmp_path)
         with pytest.raises(SourceError, match="a key stands more than once"):
-            run(plan_of(), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+            run(plan_of(), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
 
 
 def test_a_label_for_a_row_that_does_not_exist_is_refused(world: dict[str, Any], tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_label_for_a_row_that_does_not_exist_is_refused(world: dict[str, Any],
     world["outcomes"].append(world["outcomes"][0] | {"id": 99})
     write_world(world, tmp_path)
     with pytest.raises(LabelError, match="1 rows of label `high` belong to no row of `visits`"):
-        run(plan_of(), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+        run(plan_of(), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
 
 
 def test_a_row_known_later_than_max_lag_is_refused(world: dict[str, Any], tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_row_known_later_than_max_lag_is_refused(world: dict[str, Any], tmp_pa
     world["events"][0]["seen_at"] += timedelta(days=4)
     write_world(world, tmp_path)
     with pytest.raises(SourceError, match="more than max_lag after they happened"):
-        run(plan_of(), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+        run(plan_of(), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
 
 
 def test_doors_for_outcomes_and_accidents_stay_shut(world: dict[str, Any], tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_doors_for_outcomes_and_accidents_stay_shut(world: dict[str, Any], tmp_p
                 compile_star(Star.model_validate(changed)),
                 MARCH,
                 WORLD,
-                DuckDBEngine(),
+                ENGINE,
                 Disk(tmp_path).exists,
                 tmp_path,
             )
@@ -227,7 +227,7 @@ def test_doors_for_outcomes_and_accidents_stay_shut(world: dict[str, Any], tmp_p
         write_world(world, tmp_path)
         pl.read_parquet(path).with_columns(pl.lit(1).alias(column)).write_parquet(path)
         with pytest.raises(DefinitionError, match=f"has a column `{column}`, which the compiler makes itself"):
-            run(plan_of(), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+            run(plan_of(), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
 
 
 def test_a_column_of_two_kinds_is_refused(world: dict[str, Any], tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_column_of_two_kinds_is_refused(world: dict[str, Any], tmp_path: Path)
     )
     earlier.with_columns(pl.lit("0012").alias("n")).write_parquet(path)
     with pytest.raises(SourceError, match=r"the column `n` is text in 2020-02.parquet of events and int64 in 2020-03"):
-        run(plan_of(), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+        run(plan_of(), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_star_and_data_must_agree(change: dict[str, Any], words: str, world: dic
     write_world(world, tmp_path)
     plan = compile_star(Star.model_validate(STAR | change))
     with pytest.raises(DefinitionError, match=words):
-        run(plan, MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+        run(plan, MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
 
 
 def test_a_step_that_no_engine_knows_is_refused_before_any_file_is_touched(tmp_path: Path) -> None:
@@ -269,5 +269,5 @@ def test_a_step_that_no_engine_knows_is_refused_before_any_file_is_touched(tmp_p
 
     step = Nearby("place", "places", Key(("k",), ("k",)), ("size",))
     with pytest.raises(DefinitionError, match="no engine can run the step `Nearby`"):
-        run(replace(plan_of(), steps=(step,)), MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+        run(replace(plan_of(), steps=(step,)), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.provenance import provenance
 from leverframe.adapters.duckdb.splits import DuckDBSplitter
 from leverframe.domain import layout
@@ -25,6 +24,7 @@ from tests.fakes.reference import reference
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,
+    ENGINE,
     MARCH,
     WORLD,
     World,
@@ -44,7 +44,7 @@ AT = datetime(2020, 3, 2, 12, tzinfo=UTC)
 def built(plan: Plan, world: World, root: Path) -> list[dict[str, Any]]:
     """Return the features of March that the engine builds."""
     write_world(world, root, CORRECTED_TYPES)
-    run(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
+    run(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
     return pl.read_parquet(root / layout.features(str(MARCH))).to_dicts()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,6 @@ import pytest
 import yaml
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.query import arrow_table
 from leverframe.adapters.polars import PolarsFrames
 from leverframe.domain import layout
@@ -33,6 +34,7 @@ from tests.integration.typed_worlds import typed_worlds
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,
+    ENGINE,
     MARCH,
     STAR,
     WORLD,
@@ -50,6 +52,8 @@ from tests.integration.worlds import (
 from tests.profiles import examples
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from leverframe.adapters.spark.engine import SparkEngine
 
 if not shutil.which("java"):
@@ -69,21 +73,25 @@ def quickly_compiled() -> Iterator[None]:
     """Let Java compile fast and optimise little: what runs for seconds does not earn more."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SPARK_SUBMIT_OPTS", "SPARK_LAUNCHER_OPTS"):
-            patch.setenv(name, "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+            patch.setenv(name, "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:NewRatio=1")
         yield
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[SparkEngine]:
-    """Give an engine whose session serves all tests: a start takes seconds.
+def running() -> Iterator[SparkSession]:
+    """Give a session that serves all tests: a start takes seconds."""
+    from leverframe.adapters.spark.session import session  # noqa: PLC0415 - after a look for Java
 
-    Spark keeps the small tables of all of them, which fill one gigabyte.
-    """
+    with session("local[2]", "3g") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def spark(running: SparkSession) -> SparkEngine:
+    """Give the engine of the session."""
     from leverframe.adapters.spark.engine import SparkEngine  # noqa: PLC0415 - after a look for Java
-    from leverframe.adapters.spark.session import session  # noqa: PLC0415
 
-    with session("local[2]", "3g") as running:
-        yield SparkEngine("local[2]", "1g", running=running)
+    return SparkEngine("local[2]", "1g", running=running)
 
 
 def built(
@@ -95,7 +103,11 @@ def built(
 
 def equal_everywhere(plan: Plan, engine: Engine, root: Path, expected: list[dict[str, Any]]) -> int:
     """Hold a build on Spark to DuckDB's, bit by bit, and to the reference; return the values compared."""
-    theirs, ours = built(plan, DuckDBEngine(), root), built(plan, engine, root)
+    return same_everywhere(built(plan, ENGINE, root), built(plan, engine, root), expected)
+
+
+def same_everywhere(theirs: pl.DataFrame, ours: pl.DataFrame, expected: list[dict[str, Any]]) -> int:
+    """Hold the features of Spark to those of DuckDB, bit by bit, and to the reference; return the values compared."""
     assert ours.columns == theirs.columns
     nothing = [name for name in theirs.columns if theirs[name].null_count() == len(theirs)]
     types = [(name, theirs[name].dtype, ours[name].dtype) for name in theirs.columns if name not in nothing]
@@ -104,6 +116,57 @@ def equal_everywhere(plan: Plan, engine: Engine, root: Path, expected: list[dict
     for row, wanted in zip(ours.to_dicts(), expected, strict=True):
         assert {name: (row[name], wanted[name]) for name in row if not close(row[name], wanted[name])} == {}
     return ours.height * ours.width
+
+
+@dataclass(frozen=True)
+class Unusual:
+    """What both engines built, and in which form, of a small world that several tests look at: a build is dear."""
+
+    root: Path
+    plan: Plan
+    theirs: pl.DataFrame
+    ours: pl.DataFrame
+    forms: list[tuple[list[tuple[str, Any]], dict[str, str]]]
+    kept: int  # bytes of the heap that cannot be freed after the build of Spark, beyond those before
+
+    def hold_equal(self) -> None:
+        """Hold the features of Spark to those of DuckDB and to the reference."""
+        world = small_world()
+        same_everywhere(self.theirs, self.ours, reference(self.plan, world["visits"], stored(world)))
+
+
+@pytest.fixture(scope="module")
+def unusual(running: SparkSession, spark: SparkEngine, tmp_path_factory: pytest.TempPathFactory) -> Unusual:
+    """Build all verbs where the folder has signs of its own, times any readable type and numbers any width."""
+    root, plan = tmp_path_factory.mktemp("unusual") / "a b é%20", plan_of()
+    write_world(small_world(), root)
+    columns = [("visits", "known_at"), ("events", "seen_at"), ("outcomes", "known_at")]
+    for (table, column), dtype in zip(columns, READABLE.values(), strict=True):
+        retyped(root, table, column, dtype, WORLD.groups())
+    retyped(root, "visits", "done_at", pl.Null(), WORLD.groups())
+    for month, width in (("2020-02", pl.Int8), ("2020-03", pl.UInt16)):
+        path = root / layout.raw("events", month)
+        pl.read_parquet(path).with_columns(pl.col("n", "g").cast(width)).write_parquet(path)
+    places = root / layout.raw("places", layout.STATIC)
+    pl.read_parquet(places).with_columns(pl.col("size").cast(pl.UInt32)).write_parquet(places)
+    path = root / layout.features(str(MARCH))
+    theirs, form = built(plan, ENGINE, root), _form(path)
+    before = _heap(running)
+    ours = built(plan, spark, root)
+    return Unusual(root, plan, theirs, ours, [form, _form(path)], _heap(running) - before)
+
+
+def _heap(running: SparkSession) -> int:
+    """Return the bytes of Java's heap that cannot be freed."""
+    java: Any = running._jvm  # the only door to Java
+    gc.collect()
+    java.System.gc()
+    runtime = java.java.lang.Runtime.getRuntime()
+    return int(runtime.totalMemory() - runtime.freeMemory())
+
+
+def _form(path: Path) -> tuple[list[tuple[str, Any]], dict[str, str]]:
+    return list(pl.read_parquet_schema(path).items()), pl.read_parquet_metadata(path)
 
 
 @pytest.mark.parametrize("lead_time", ["0m", "3h"])
@@ -141,28 +204,25 @@ def test_versions_that_moved_or_came_too_late_are_refused_in_the_same_words(spar
     for other in ({"event_time": first["event_time"] + timedelta(hours=1)}, {"e": 9}):
         write_world(world | {"events": [first, first | later | other]}, tmp_path, CORRECTED_TYPES)
         told = []
-        for engine in (DuckDBEngine(), spark):
+        for engine in (ENGINE, spark):
             with pytest.raises(SourceError) as caught:
                 built(plan, engine, tmp_path)
             told.append((caught.value.what, caught.value.why, caught.value.next))
         assert told[0] == told[1]
 
 
-def test_times_are_read_and_refused_as_by_the_other_engine(spark: SparkEngine, tmp_path: Path) -> None:
+def test_times_are_read_and_refused_as_by_the_other_engine(
+    unusual: Unusual, spark: SparkEngine, tmp_path: Path
+) -> None:
     """Coarser units, other zones and columns without a value; local times, dates, nanoseconds and texts by name."""
+    unusual.hold_equal()
     plan, world = plan_of(), small_world()
-    write_world(world, tmp_path / "read")
-    columns = [("visits", "known_at"), ("events", "seen_at"), ("outcomes", "known_at")]
-    for (table, column), dtype in zip(columns, READABLE.values(), strict=True):
-        retyped(tmp_path / "read", table, column, dtype, WORLD.groups())
-    retyped(tmp_path / "read", "visits", "done_at", pl.Null(), WORLD.groups())
-    equal_everywhere(plan, spark, tmp_path / "read", reference(plan, world["visits"], stored(world)))
     for number, dtype in enumerate(REFUSED.values()):
         root = tmp_path / str(number)
         write_world(world, root)
         retyped(root, "visits", "known_at", dtype, WORLD.groups())
         told = []
-        for engine in (DuckDBEngine(), spark):
+        for engine in (ENGINE, spark):
             with pytest.raises(SourceError, match="`known_at` of table `visits` is") as caught:
                 built(plan, engine, root)
             told.append((caught.value.what, caught.value.why, caught.value.next))
@@ -186,24 +246,24 @@ def test_a_month_of_flights_is_equal_to_the_last_bit(spark: SparkEngine, tmp_pat
     quarter = Partitions(months[0], months[-1], "month", "America/New_York")
     for month in (None, *months):
         ingest.run(SOURCES, month, quarter, frames, tmp_path)
-    theirs = built(plan, DuckDBEngine(), tmp_path, months[-1], quarter)
+    theirs = built(plan, ENGINE, tmp_path, months[-1], quarter)
     ours = built(plan, spark, tmp_path, months[-1], quarter)
     assert ours.height == 28834
     assert ours.equals(theirs, null_equal=True)
     assert ours.schema == theirs.schema
 
 
-def test_the_file_is_of_the_form_that_duckdb_writes(spark: SparkEngine, tmp_path: Path) -> None:
+def test_the_file_is_of_the_form_that_duckdb_writes(unusual: Unusual) -> None:
     """Types as Parquet names them, the digest of the star among the metadata, nothing left beside the file."""
-    write_world(small_world(), tmp_path)
-    plan, path = plan_of(), tmp_path / layout.features(str(MARCH))
-    forms = []
-    for engine in (DuckDBEngine(), spark):
-        run(plan, MARCH, WORLD, engine, Disk(tmp_path).exists, tmp_path)
-        forms.append((pl.read_parquet_schema(path), pl.read_parquet_metadata(path)))
-    assert forms[0] == forms[1]
-    assert forms[1][1]["spec"] == plan.spec
+    assert unusual.forms[0] == unusual.forms[1]
+    assert unusual.forms[1][1]["spec"] == unusual.plan.spec
+    path = unusual.root / layout.features(str(MARCH))
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_build_keeps_little_of_the_heap(unusual: Unusual) -> None:
+    """Spark keeps the small tables that its joins sent to every task: with pages of its own size each took 64 MB."""
+    assert unusual.kept < 150_000_000
 
 
 def test_whole_numbers_texts_and_ties_survive(spark: SparkEngine, tmp_path: Path) -> None:
@@ -248,7 +308,7 @@ def test_what_duckdb_refuses_spark_refuses_in_the_same_words(change: str, spark:
     """Duplicate keys, labels of no row, late rows, columns of two kinds, damaged files; nothing is written."""
     _spoilt(change, small_world(), tmp_path)
     said = []
-    for engine in (DuckDBEngine(), spark):
+    for engine in (ENGINE, spark):
         with pytest.raises((SourceError, LabelError)) as caught:
             run(plan_of(), MARCH, WORLD, engine, Disk(tmp_path).exists, tmp_path)
         said.append((type(caught.value), caught.value.what, caught.value.next, "cut" in change or caught.value.why))
@@ -287,16 +347,12 @@ def test_a_type_that_spark_would_change_is_refused_before_it_starts(
     assert not (tmp_path / layout.FEATURES).exists()
 
 
-def test_a_folder_with_signs_of_its_own_and_every_width_of_number(spark: SparkEngine, tmp_path: Path) -> None:
+def test_a_folder_with_signs_of_its_own_and_every_width_of_number(unusual: Unusual) -> None:
     """Blanks, accents and percent signs in the path; numbers of other widths in other months."""
-    root, world = tmp_path / "a b é%20", small_world()
-    write_world(world, root)
-    for month, dtype in (("2020-02", pl.Int8), ("2020-03", pl.UInt16)):
-        path = root / layout.raw("events", month)
-        pl.read_parquet(path).with_columns(pl.col("n", "g").cast(dtype)).write_parquet(path)
-    places = root / layout.raw("places", layout.STATIC)
-    pl.read_parquet(places).with_columns(pl.col("size").cast(pl.UInt32)).write_parquet(places)
-    equal_everywhere(plan_of(), spark, root, reference(plan_of(), world["visits"], stored(world)))
+    raw = [unusual.root / layout.raw("events", month) for month in ("2020-02", "2020-03")]
+    assert [pl.read_parquet_schema(path)["n"] for path in raw] == [pl.Int8, pl.UInt16]
+    assert "a b é%20" in str(raw[0])
+    unusual.hold_equal()
 
 
 def test_columns_of_any_type_and_name_are_equal_or_refused(spark: SparkEngine, tmp_path: Path) -> None:
@@ -307,7 +363,7 @@ def test_columns_of_any_type_and_name_are_equal_or_refused(spark: SparkEngine, t
         try:
             plan = world.plan
             world.write(root)
-            theirs, ours = built(plan, DuckDBEngine(2), root), built(plan, spark, root)
+            theirs, ours = built(plan, ENGINE, root), built(plan, spark, root)
         except LeverframeError:
             continue
         assert ours.columns == theirs.columns
@@ -323,7 +379,7 @@ def test_columns_that_spark_makes_itself_are_refused(spark: SparkEngine, tmp_pat
     pl.read_parquet(path).with_columns(pl.lit(1).alias("_metadata")).write_parquet(path)
     place = STAR["dimensions"]["place"] | {"columns": ["size", "_metadata"]}
     plan = compile_star(Star.model_validate(FEW | {"dimensions": {"place": place}}))
-    assert built(plan, DuckDBEngine(), tmp_path)["place__metadata"].to_list() == [1, 1, 1]
+    assert built(plan, ENGINE, tmp_path)["place__metadata"].to_list() == [1, 1, 1]
     with pytest.raises(DefinitionError, match="`_metadata` of `places` is Spark's own"):
         built(plan, spark, tmp_path)
     assert built(plan_of(FEW), spark, tmp_path).height == 3  # one that nobody reads is in nobody's way
@@ -331,7 +387,7 @@ def test_columns_that_spark_makes_itself_are_refused(spark: SparkEngine, tmp_pat
 
 def _stage(folder: Path, path: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the stage in a process of its own, in a small repository whose settings name Spark."""
-    star, case = STAR | {"labels": {"amount": STAR["labels"]["amount"]}}, folder / "case"
+    star, case = FEW, folder / "case"
     case.mkdir(parents=True)
     (case / "star.yaml").write_text(yaml.safe_dump(star))
     months = {"first": "2020-03", "last": "2020-03"}

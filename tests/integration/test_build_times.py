@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.provenance import provenance
 from leverframe.adapters.duckdb.query import arrow_table
 from leverframe.adapters.polars import PolarsFrames
@@ -27,6 +26,7 @@ from leverframe.domain.partition import Partition
 from leverframe.errors import DefinitionError, SourceError
 from tests.fakes.reference import reference
 from tests.integration.worlds import (
+    ENGINE,
     MARCH,
     STAR,
     TIMESTAMP,
@@ -69,7 +69,7 @@ REFUSED: Mapping[str, pl.DataType] = {
 
 def built(plan: Plan, root: Path) -> list[dict[str, Any]]:
     """Return the features of March that the engine builds of the tables below ``root``."""
-    run(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
+    run(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
     return pl.read_parquet(root / layout.features(str(MARCH))).to_dicts()
 
 

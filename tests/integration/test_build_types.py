@@ -15,8 +15,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.duckdb.engine import DuckDBEngine
-from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.snapshot_file import SnapshotFile, write
 from leverframe.domain import layout
@@ -31,7 +29,7 @@ from leverframe.errors import DefinitionError, LeverframeError, SourceError
 from leverframe.serving.row import RowByRow
 from tests.fakes.reference import reference
 from tests.integration.typed_worlds import TypedWorld, typed_worlds
-from tests.integration.worlds import MARCH, TIMESTAMP, WORLD, ZONE
+from tests.integration.worlds import ENGINE, MARCH, SNAPSHOOTER, TIMESTAMP, WORLD, ZONE
 
 MANY = 300 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
 
@@ -42,7 +40,7 @@ AT = datetime(2020, 3, 2, 12, tzinfo=UTC)
 def built(plan: Plan, world: TypedWorld, root: Path) -> list[dict[str, Any]]:
     """Return the features of March that the engine builds."""
     world.write(root)
-    run(plan, MARCH, WORLD, DuckDBEngine(2), Disk(root).exists, root)
+    run(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
     return pl.read_parquet(root / layout.features(str(MARCH))).to_dicts()
 
 
@@ -50,7 +48,7 @@ def served(plan: Plan, root: Path) -> None:
     """Hold what a snapshot gives, for many rows and for one at a time, against the build."""
     span = Span(MARCH.start(ZONE) - timedelta(days=3), MARCH.plus(1).start(ZONE))
     files = online_files(plan, span, WORLD, Disk(root).exists, root)
-    write(root / "snapshot.bin", about(plan, span, {}), DuckDBSnapshooter().tables(plan, files, span))
+    write(root / "snapshot.bin", about(plan, span, {}), SNAPSHOOTER.tables(plan, files, span))
     store = SnapshotFile(root / "snapshot.bin", spec=plan.spec)
     rows = PolarsTables(root).arrays(MARCH, [*required(plan), *plan.features(), "as_of"])
     as_of, single = np.ma.getdata(rows["as_of"]), RowByRow(plan, store)
@@ -109,7 +107,7 @@ def small(
     for name, frame in tables.items():
         _write(root / layout.raw(name, layout.STATIC), frame)
     plan = compile_star(Star.model_validate(star))
-    run(plan, MARCH, WORLD, DuckDBEngine(2), Disk(root).exists, root)
+    run(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
     served(plan, root)
     return pl.read_parquet(root / layout.features(str(MARCH)))
 
@@ -177,7 +175,7 @@ def test_a_key_without_a_value_in_the_newest_month_matches_nothing(dtype: Any, k
     star = star_of({"v": ["count"]})
     star["measures"]["w"] = {"fact": "visits", "key": "place", "of": {"w": ["count"]}, "windows": ["20d"]}
     plan = compile_star(Star.model_validate(star))
-    run(plan, MARCH, WORLD, DuckDBEngine(2), Disk(tmp_path).exists, tmp_path)
+    run(plan, MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
     assert pl.read_parquet(tmp_path / layout.features(str(MARCH)))["m_v_count_20d"].to_list() == [0, 0]
 
 

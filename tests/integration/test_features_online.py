@@ -16,8 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.duckdb.engine import DuckDBEngine
-from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.snapshot_file import SnapshotFile, write
 from leverframe.domain import layout
@@ -37,7 +35,9 @@ from tests.fakes.reference import reference
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,
+    ENGINE,
     MARCH,
+    SNAPSHOOTER,
     STAR,
     TYPES,
     WORLD,
@@ -66,13 +66,13 @@ FIELDS = {"id": "number", "k": "text", "g": "number", "x": "number"}
 def taken(plan: Plan, root: Path, span: Span = WHOLE) -> SnapshotFile:
     """Return a snapshot of the tables under ``root``, opened."""
     files = online_files(plan, span, WORLD, Disk(root).exists, root)
-    write(root / "snapshot.bin", about(plan, span, FIELDS), DuckDBSnapshooter().tables(plan, files, span))
+    write(root / "snapshot.bin", about(plan, span, FIELDS), SNAPSHOOTER.tables(plan, files, span))
     return SnapshotFile(root / "snapshot.bin", spec=plan.spec)
 
 
 def parity(plan: Plan, root: Path, online: Plan | None = None) -> Parity:
     """Build March and compare it with what a snapshot gives, by another plan if one is given."""
-    build(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
+    build(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
     return compare(online or plan, [MARCH], PolarsTables(root), lambda _: taken(online or plan, root))
 
 
@@ -180,7 +180,7 @@ def test_row_by_row_gives_what_many_rows_give_to_the_last_bit(world: World, lead
     with TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(world, root)
-        build(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
+        build(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
         rows = PolarsTables(root).arrays(MARCH, [*required(plan), "as_of"])
         store = taken(plan, root)
         single = RowByRow(plan, store)
@@ -227,7 +227,7 @@ def _in_between(world: World, day: int, plan: Plan, types: dict[str, dict[str, A
     with TemporaryDirectory() as folder:
         root = Path(folder)
         write_world(world, root, types)
-        build(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
+        build(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
         rows = PolarsTables(root).arrays(MARCH, [*required(plan), "as_of"])
         kept = np.flatnonzero(np.ma.getdata(rows["as_of"]) <= microseconds_of(until))
         asked = Requests({name: rows[name][kept] for name in required(plan)}, np.ma.getdata(rows["as_of"])[kept])
@@ -241,7 +241,7 @@ def test_one_row_and_many_rows_give_the_same(tmp_path: Path) -> None:
     """A single request looks only at its own events, many at all of them: no difference to the last bit."""
     plan = plan_of()
     write_world(small_world(), tmp_path)
-    build(plan, MARCH, WORLD, DuckDBEngine(), Disk(tmp_path).exists, tmp_path)
+    build(plan, MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
     rows, store = PolarsTables(tmp_path).arrays(MARCH, [*required(plan), "as_of"]), taken(plan, tmp_path)
     many = {name: np.ma.concatenate([rows[name]] * 40) for name in rows}
     at = np.ma.getdata(many["as_of"])

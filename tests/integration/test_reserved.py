@@ -15,7 +15,6 @@ import polars as pl
 import pytest
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.duckdb.provenance import provenance
 from leverframe.adapters.duckdb.sketch import DuckDBSketcher
 from leverframe.adapters.duckdb.splits import DuckDBSplitter
@@ -32,7 +31,7 @@ from leverframe.domain.features.split import Cut
 from leverframe.domain.features.star import Star
 from leverframe.errors import DefinitionError, SettingsError
 from tests.integration.test_build_types import served
-from tests.integration.worlds import MARCH, WORLD
+from tests.integration.worlds import ENGINE, MARCH, WORLD
 
 OURS = [
     "label", "as_of", "_versions", "y_versions", "y_known_at", "label_known_at", "recorded_at", "event_time",
@@ -95,7 +94,7 @@ def everything(names: Mapping[str, str], *, whole: bool = True) -> list[Any]:
                 path = root / layout.raw(table, month)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 (frame if month in ("static", str(MARCH)) else frame.clear()).write_parquet(path)
-        run(plan, MARCH, WORLD, DuckDBEngine(2), Disk(root).exists, root)
+        run(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
         built = root / layout.features(str(MARCH))
         columns = tuple(dict.fromkeys([*plan.keys, *plan.features()]))
         counted = DuckDBSplitter().cut(Cut((built,), plan.labels[0].name, columns, AT + timedelta(hours=9)), root / "t")
@@ -210,4 +209,4 @@ def test_a_folder_called_like_a_partition_adds_no_column(tmp_path: Path) -> None
     folder = tmp_path / "hour=3" / "visits"
     folder.mkdir(parents=True)
     pl.DataFrame({"x": [1]}).write_parquet(folder / "2020-03.parquet")
-    assert DuckDBEngine().columns([folder / "2020-03.parquet"]) == {"x": "number"}
+    assert ENGINE.columns([folder / "2020-03.parquet"]) == {"x": "number"}

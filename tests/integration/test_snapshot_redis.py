@@ -16,8 +16,6 @@ import pytest
 import redis
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.duckdb.engine import DuckDBEngine
-from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.redis import RedisStore, publish, redacted
 from leverframe.domain.features.build import run as build
@@ -31,7 +29,9 @@ from tests.integration.shop import copied, finished
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,
+    ENGINE,
     MARCH,
+    SNAPSHOOTER,
     TYPES,
     WORLD,
     ZONE,
@@ -198,10 +198,10 @@ def test_requests_get_from_redis_what_the_build_gave(url: str, tmp_path: Path) -
     for number, (plan, types, world) in enumerate((plan, types, each) for plan, types, many in cases for each in many):
         root, namespace = tmp_path / str(number), f"world-{number}"
         write_world(world, root, types)
-        build(plan, MARCH, WORLD, DuckDBEngine(), Disk(root).exists, root)
+        build(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
         files = online_files(plan, span, WORLD, Disk(root).exists, root)
         kinds = {"id": "number", "k": "text", "g": "number", "x": "number"}
-        tables = DuckDBSnapshooter().tables(plan, files, span)
+        tables = SNAPSHOOTER.tables(plan, files, span)
         publish(url, about(plan, span, kinds), tables, ttl=100, namespace=namespace)
 
         def opened(_: Partition, plan: Plan = plan, namespace: str = namespace) -> RedisStore:

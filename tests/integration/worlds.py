@@ -11,6 +11,8 @@ import polars as pl
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from leverframe.adapters.duckdb.engine import DuckDBEngine
+from leverframe.adapters.duckdb.online import DuckDBSnapshooter
 from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan, compile_star
 from leverframe.domain.features.star import Star
@@ -20,6 +22,8 @@ World = dict[str, list[dict[str, Any]]]
 DECEMBER, JANUARY, MARCH = (Partition.of(key) for key in ("2019-12", "2020-01", "2020-03"))
 ZONE = "America/New_York"
 WORLD = Partitions(DECEMBER, MARCH, "month", ZONE)  # the months of every world
+# Of all builds and snapshots in this process: to open a database takes longer than to build a small world.
+ENGINE, SNAPSHOOTER = DuckDBEngine(2), DuckDBSnapshooter()
 TIMESTAMP = pl.Datetime("us", "UTC")
 TYPES: dict[str, dict[str, Any]] = {
     "visits": {"id": pl.Int64, "k": pl.String, "g": pl.Int64, "x": pl.Float64, "z": pl.Float64, "done_at": TIMESTAMP},

@@ -72,6 +72,7 @@ class _Build:
     def __init__(self, connection: duckdb.DuckDBPyConnection, plan: Plan, inputs: Inputs) -> None:
         self._sql, self._plan = connection, plan
         self._described: dict[str, dict[str, str]] = {}
+        self._in_time: set[object] = set()  # the timing of facts that were looked at
         for prefix, files in (("t_", inputs.tables), ("l_", inputs.labels)):
             for table, paths in files.items():
                 create_view(connection, plan, prefix + table, table, paths)
@@ -162,7 +163,9 @@ class _Build:
     def _windows(self, step: Windows) -> dict[str, Any]:
         """Compute a window step with the kernel and return its features, in the order of the spine."""
         rows = self._rows(step.key)
-        refuse_late(self._sql, step)
+        if step.timing not in self._in_time:
+            refuse_late(self._sql, step)
+            self._in_time.add(step.timing)
         events = self._versions(step) if step.by_version else self._events(step)
         values = {name: numbers(events[name]) for name in {aggregate.column for aggregate in step.aggregates}}
         if step.by_version:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -25,9 +26,14 @@ from leverframe.domain.features.snapshot.store import Table
 class DuckDBSnapshooter:
     """The ``Snapshooter`` port."""
 
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """Opened once: that takes longer than to read small tables."""
+        return connect(finite=True)
+
     def tables(self, plan: Plan, files: Files, span: Span) -> Iterator[Table]:
         """Return a table a step; raises ``SourceError`` for a damaged file."""
-        sql = connect(finite=True)
+        sql = self._database.cursor()  # its views are its own
         try:
             for table, paths in files.items():
                 create_view(sql, plan, f"t_{table}", table, paths)

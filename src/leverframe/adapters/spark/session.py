@@ -15,7 +15,13 @@ from pyspark.sql import SparkSession
 
 from leverframe.errors import PipelineError
 
-_LOCAL = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+_LOCAL = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    # A table that a join sends to every task lies in a page of its own for as long as the session, however small it
+    # is. By default a page takes up to 64 MB of the heap, which Spark does not count: 20 joins would fill it.
+    "spark.buffer.pageSize": "2m",
+}
 _ALWAYS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",

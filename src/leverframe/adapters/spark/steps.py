@@ -52,17 +52,22 @@ class Steps:
         for name, corrected in plan.corrections().items():
             refuse_moved(self._tables[name], name, corrected)
         refuse_duplicates(self._spine, plan.spine_key, f"the spine `{plan.spine}`")
+        looked_at: set[object] = set()  # a query takes long here: one serves all measures of a fact, or labels of a key
         for step in plan.steps:
             table = self._tables[step.table]
             if isinstance(step, Windows):
-                refuse_late(step, table)
+                if step.timing not in looked_at:
+                    refuse_late(step, table)
+                    looked_at.add(step.timing)
             elif not isinstance(step, AsOfLookup):
                 refuse_duplicates(table, step.key.table, f"the dimension `{step.name}`")
         for label in plan.labels:
-            if not self._stands_on_spine(label):
+            key = (label.table, label.key, label.corrected)
+            if not self._stands_on_spine(label) and key not in looked_at:
                 if not label.corrected:
                     refuse_duplicates(self._labels[label.table], label.key.table, f"the label `{label.name}`")
                 refuse_orphans(label, self._labels[label.table], self._spine, plan.spine)
+                looked_at.add(key)
 
     def joined(self) -> tuple[DataFrame, pa.Schema]:
         """Return the rows of the spine in their order with all features and labels, and the output's schema."""

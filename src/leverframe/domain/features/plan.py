@@ -100,6 +100,11 @@ class Windows:
     own: tuple[str, ...] | None = ()
 
     @property
+    def timing(self) -> tuple[str, str, timedelta, Corrected | None]:
+        """Return what decides whether its events came in time: one look serves all measures of a fact."""
+        return self.table, self.known_at, self.max_lag, self.corrected
+
+    @property
     def by_version(self) -> bool:
         """Tell whether rows see events one by one: those that were corrected, or not those of their own."""
         return self.corrected is not None or bool(self.own)
