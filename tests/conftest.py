@@ -11,6 +11,9 @@ FOLDERS = ("loop", "workflows", "integration", "unit")
 # Before all: a test of a minute, and the tests of one Spark: no other worker takes some of them and starts another.
 FIRST = ("test_build_spark.py", "test_replay.py")
 
+# Threads of numeric libraries sleep while they wait, here and in whatever is started: two workers share two cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 # No example has a deadline: a machine may be busy. `ci` draws the same in every run, `deep` anew in each.
 settings.register_profile(
     "ci", max_examples=35, derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
