@@ -21,11 +21,13 @@ import yaml
 from benchmarks.alternate import machine
 from benchmarks.monitored_year import lines, targets, year
 from leverframe import wiring
+from leverframe.adapters.duckdb.query import arrow_table
+from leverframe.adapters.polars import PolarsFrames
 from leverframe.application.build import build
 from leverframe.application.evaluate import evaluate
-from leverframe.application.ingest import ingest
 from leverframe.application.train import train as fit
 from leverframe.application.training_set import training_set
+from leverframe.domain.data import ingest
 from leverframe.local.repository import TemporaryRepository
 
 NAME = "benchmarks.replay"
@@ -87,11 +89,12 @@ def main() -> None:
 def figures() -> dict[str, Any]:
     """Build the features of the year, then train and judge every scenario."""
     given = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    groups = [str(group) for group in wiring.workspace().partitions.groups()]
-    for key in ["static", *groups]:
-        ingest(wiring.workspace(), key)
-    for key in groups:
-        build(wiring.workspace(), key)
+    workspace = wiring.workspace()
+    frames = PolarsFrames(workspace.root, arrow_table)  # one of all months: they read one file
+    for group in (None, *workspace.partitions.groups()):
+        ingest.run(workspace.sources, group, workspace.partitions, frames, workspace.root)
+    for group in workspace.partitions.groups():
+        build(wiring.workspace(), str(group))
     found = {name: _judged(given, scenario) for name, scenario in SCENARIOS.items()}
     reached = {
         "late15_auc": found["late15"]["auc"],

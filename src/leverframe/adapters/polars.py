@@ -26,6 +26,7 @@ from leverframe.errors import SourceError
 from leverframe.files import replacing
 
 _ROW_GROUP = 200_000  # rows: small enough to skip by time, large enough to compress
+_KEPT = 128_000_000  # bytes of CSV files that stay in memory, for the next table or partition that reads them
 _WIDE = (pl.Int128, pl.UInt128)
 _UTC = pl.Datetime("us", "UTC")
 _MEND_SOURCE = "look at the source, and at its transform in sources.py"
@@ -35,18 +36,23 @@ _UNREADABLE = (pl.exceptions.PolarsError, OSError, zipfile.BadZipFile)
 
 
 class PolarsFrames:
-    """The ``Frames`` port; ``query`` answers a SELECT, given a database file or None, as an Arrow table."""
+    """The ``Frames`` port; ``query`` answers a SELECT, given a database file or None, as an Arrow table.
+
+    A CSV file that several partitions or tables read is parsed once, while it is small and does not change.
+    """
 
     def __init__(self, root: Path, query: Callable[[str, str | None], Any]) -> None:
         self._root = root
         self._query = query
+        self._kept: dict[tuple[object, ...], pl.DataFrame] = {}
 
     def read(self, reader: Reader, partition: Partition | None) -> pl.LazyFrame:
         """Return the raw frame; raises ``SourceError`` when it is missing or damaged."""
         try:
             match reader:
                 case Csv():
-                    return _csv(self._files(path_of(reader.path, partition), reader.package), reader)
+                    files = self._files(path_of(reader.path, partition), reader.package)
+                    return _together([self._csv(file, reader) for file in files]).lazy()
                 case Parquet():
                     return pl.scan_parquet(self._files(path_of(reader.path, partition), None))
                 case Query():
@@ -122,6 +128,16 @@ class PolarsFrames:
     def write(self, frame: pl.DataFrame, path: Path) -> None:
         """Replace the Parquet file with a collected frame."""
         _write(frame, path)
+
+    def _csv(self, file: str, reader: Csv) -> pl.DataFrame:
+        found, types = Path(file).stat(), dict(reader.types or {})
+        key = (file, found.st_size, found.st_mtime_ns, found.st_ino, reader.null, *types.items())
+        if key in self._kept:
+            return self._kept[key]
+        frame = pl.read_csv(_content(file), null_values=reader.null, infer_schema_length=None, schema_overrides=types)
+        if frame.estimated_size() + sum(each.estimated_size() for each in self._kept.values()) <= _KEPT:
+            self._kept[key] = frame
+        return frame
 
     def _files(self, pattern: str, package: str | None) -> list[str]:
         folder = _package_folder(package) if package else self._root
@@ -233,15 +249,6 @@ def _array(values: Any) -> Any:
         return np.ma.masked_array(np.array(series.to_list(), object), mask=null)
     filled = series.fill_null(False if series.dtype == pl.Boolean else 0)
     return np.ma.masked_array(filled.to_numpy(), mask=null)
-
-
-def _csv(files: list[str], reader: Csv) -> pl.LazyFrame:
-    types = dict(reader.types or {})
-    read = [
-        pl.read_csv(_content(file), null_values=reader.null, infer_schema_length=None, schema_overrides=types)
-        for file in files
-    ]
-    return _together(read).lazy()
 
 
 def _content(file: str) -> str | io.BytesIO:
