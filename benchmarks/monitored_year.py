@@ -33,7 +33,9 @@ from leverframe.domain.model.train import ModelDescription
 from leverframe.domain.monitoring.finding import QUALITY, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.partition import Partition
+from leverframe.domain.retraining.attempt import RetrainWindow
 
+FIRST = RetrainWindow("2013-01", "2013-03", "2013-04", "2013-04")
 MONTHS = range(5, 13)
 _SHOWN = 2  # findings of a month in the table
 SETTINGS = {
@@ -58,31 +60,51 @@ class Month:
     auc: float | None
 
 
-def year(given: dict[str, Any]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Watched:
+    """What the monitor found at the end of each month, by month, and of a September in degrees Celsius."""
+
+    months: dict[str, Monitored]
+    celsius: Monitored
+
+    def content(self) -> dict[str, Any]:
+        """Return it as the benchmark prints it."""
+        months = [vars(said(key, monitored)) for key, monitored in self.months.items()]
+        return {"months": months, "celsius": vars(said("2013-09", self.celsius))}
+
+
+def year(given: dict[str, Any]) -> Watched:
     """Train the model, replay the months in the current folder, whose features are built, and return what was said."""
+    workspace = trained(given, FIRST)
+    evaluate(workspace)
+    validate(workspace, "static")
+    months = {f"2013-{number:02d}": watch(workspace, f"2013-{number:02d}") for number in MONTHS}
+    return Watched(months, _in_celsius(workspace))
+
+
+def trained(given: dict[str, Any], window: RetrainWindow) -> Workspace:
+    """Train a model on the rows of a window, and return the workspace with it."""
     features: dict[str, Any] = {"label": "late30", "select": ["*"]}
-    features |= {"train": {"first": "2013-01", "last": "2013-03"}, "holdout": {"first": "2013-04", "last": "2013-04"}}
+    features["train"] = {"first": window.train_first, "last": window.train_last}
+    features["holdout"] = {"first": window.holdout_first, "last": window.holdout_last}
     Path("params.yaml").write_text(yaml.safe_dump(given | {"features": features, "evaluate": {}}), encoding="utf-8")
     Path("leverframe.yaml").write_text(yaml.safe_dump({"monitor": SETTINGS}), encoding="utf-8")
     workspace = wiring.workspace()
     training_set(workspace)
     fit(workspace)
-    evaluate(workspace)
-    validate(workspace, "static")
-    months = [_month(workspace, number) for number in MONTHS]
-    return {"months": [vars(month) for month in months], "celsius": vars(_in_celsius(workspace))}
+    return workspace
 
 
-def _month(workspace: Workspace, number: int, *, celsius: bool = False) -> Month:
-    key = f"2013-{number:02d}"
+def watch(workspace: Workspace, key: str, *, celsius: bool = False) -> Monitored:
+    """Return what the monitor finds at the end of a month."""
     validate(workspace, key)
     end = Partition.of(key).plus(1).start(workspace.params.data.timezone).astimezone(UTC)
     _write_traffic(workspace, key, end, celsius=celsius)
     quiet = Asked(as_of=end.isoformat(), alerts=False)
-    return _said(key, monitor(workspace, quiet, lambda _: None, lambda _: None)[0])
+    return monitor(workspace, quiet, lambda _: None, lambda _: None)[0]
 
 
-def _said(key: str, monitored: Monitored) -> Month:
+def said(key: str, monitored: Monitored) -> Month:
     loud = [each for each in monitored.findings if each.severity is not Severity.INFO]
     auc = next((series for series in monitored.performance if series.metric == "auc"), None)
     realised = [point.realised.value for point in auc.points if point.realised.value is not None] if auc else []
@@ -116,8 +138,8 @@ def _write_traffic(workspace: Workspace, key: str, end: datetime, *, celsius: bo
     known.select("id", label="late30", known_at="late30_known_at").write_parquet("labels/month.parquet")
 
 
-def _in_celsius(workspace: Workspace) -> Month:
-    """Return what is said of a September whose weather came in degrees Celsius."""
+def _in_celsius(workspace: Workspace) -> Monitored:
+    """Return what is found of a September whose weather came in degrees Celsius."""
     path = layout.raw("weather", "2013-09")
     kept = path.read_bytes()
     for later in (10, 11, 12):
@@ -125,7 +147,7 @@ def _in_celsius(workspace: Workspace) -> Month:
     frame = pl.read_parquet(path)
     frame.with_columns(pl.col("temp", "dewp").sub(32).truediv(1.8)).write_parquet(path)
     try:
-        return _month(workspace, 9, celsius=True)
+        return watch(workspace, "2013-09", celsius=True)
     finally:
         path.write_bytes(kept)
 
