@@ -2,7 +2,8 @@
 
 Every scenario runs the stages as the pipeline does, with its own label, features and months: late
 by 15 minutes with all features; and, without measures, the champion of January to April against
-one retrained on the four months before, judged on September and on December. Then the monitor watches the year.
+one retrained on the four months before, judged on September and on December. Then the monitor
+watches the year, and the rules of retraining decide on what it finds.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any
 
 import yaml
 
+from benchmarks import monitored_year, retrained_year
 from benchmarks.alternate import machine
-from benchmarks.monitored_year import lines, targets, year
 from leverframe import wiring
 from leverframe.adapters.duckdb.query import arrow_table
 from leverframe.adapters.polars import PolarsFrames
@@ -29,6 +30,7 @@ from leverframe.application.train import train as fit
 from leverframe.application.training_set import training_set
 from leverframe.domain.data import ingest
 from leverframe.local.repository import TemporaryRepository
+from leverframe.settings.levers import GateSettings, read_levers
 
 NAME = "benchmarks.replay"
 CASE = "pipelines/flights"
@@ -69,9 +71,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog=f"python -m {NAME}", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON, which is the only form there is")
     parser.add_argument("--quick", action="store_true", help="the same: there is no smaller year")
-    parser.add_argument("--markdown", action="store_true", help="print the table of what the monitor says")
+    parser.add_argument("--markdown", action="store_true", help="print the tables of the guides")
     asked = parser.parse_args()
-    repository = Path.cwd()
+    repository, gate = Path.cwd(), read_levers().gate
     with tempfile.TemporaryDirectory() as root:
         shutil.copytree(repository / CASE, Path(root, CASE))
         shutil.copy(repository / "params.yaml", root)
@@ -80,14 +82,14 @@ def main() -> None:
         repository_of_year.git("init", "--quiet", "--initial-branch=main")
         repository_of_year.git("commit", "--quiet", "--allow-empty", "--message", "Begin")
         try:
-            found = figures()
-            print("\n".join(lines(found["absolute"]["year"])) if asked.markdown else json.dumps(found, indent=2))
+            found, tables = figures(gate)
+            print("\n".join(tables) if asked.markdown else json.dumps(found, indent=2))
         finally:
             os.chdir(repository)
 
 
-def figures() -> dict[str, Any]:
-    """Build the features of the year, then train and judge every scenario."""
+def figures(gate: GateSettings) -> tuple[dict[str, Any], list[str]]:
+    """Build the features of the year, train and judge every scenario; return the figures, and the tables of guides."""
     given = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
     workspace = wiring.workspace()
     frames = PolarsFrames(workspace.root, arrow_table)  # one of all months: they read one file
@@ -104,16 +106,19 @@ def figures() -> dict[str, Any]:
         "september_gain_auc": found["september_retrained"]["auc"] - found["september_champion"]["auc"],
         "december_gain_auc": found["december_retrained"]["auc"] - found["december_champion"]["auc"],
     }
-    watched = year(given)
-    return {
+    watched = monitored_year.year(given)
+    seen, decided = watched.content(), retrained_year.retrained_year(given, gate, watched)
+    held = monitored_year.targets(seen) | retrained_year.targets(decided)
+    content = {
         "name": "replay",
         "machine": machine(),
         "sizes": {name: each["rows"] for name, each in found.items()},
         "ratios": {name: round(value, 4) for name, value in reached.items()},
-        "absolute": found | {"year": watched},
-        "targets": TARGETS | dict.fromkeys(targets(watched), True),
-        "met": {name: low <= reached[name] <= high for name, (low, high) in TARGETS.items()} | targets(watched),
+        "absolute": found | {"year": seen, "retrained": [vars(row) for row in decided]},
+        "targets": TARGETS | dict.fromkeys(held, True),
+        "met": {name: low <= reached[name] <= high for name, (low, high) in TARGETS.items()} | held,
     }
+    return content, [*monitored_year.lines(seen), "", *retrained_year.lines(decided)]
 
 
 def _judged(given: dict[str, Any], scenario: Scenario) -> dict[str, Any]:

@@ -9,6 +9,7 @@ pull request was merged, and is compared with it once more on the month that fol
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.monitored_year import FIRST, said, trained, watch
+from benchmarks.monitored_year import FIRST, Watched, said, trained, watch
 from leverframe import wiring
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.polars import PolarsTables
@@ -31,10 +32,10 @@ from leverframe.domain.model.evaluate.holdout import Holdout, local_days, number
 from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.partition import Partition
-from leverframe.domain.retraining.attempt import Attempt, Comparison, Evidence, Outcome, RetrainWindow
+from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Evidence, Outcome, RetrainWindow
 from leverframe.domain.retraining.outcome import Missed, confidence_of, outcome
 from leverframe.domain.retraining.retrain_window import newest_labelled, window
-from leverframe.domain.retraining.trigger import NotTriggered
+from leverframe.domain.retraining.trigger import NotTriggered, Standstill
 from leverframe.domain.retraining.trigger_rule import ModelFacts, about, trigger
 from leverframe.domain.review.gate.gate_result import Compared
 from leverframe.domain.review.gate.holdout_change import Declared, declared
@@ -43,10 +44,10 @@ from leverframe.domain.review.gate.pairing import Models, Question, Side
 from leverframe.domain.review.gate.sliced import judged_slices
 from leverframe.settings import PARAMS
 from leverframe.settings.levers import GateSettings
-from leverframe.settings.retrain import RetrainSettings
+from leverframe.settings.retrain import RetrainSettings, WindowSettings
 
 METRIC = "average_precision"
-RETRAIN = RetrainSettings.model_validate({"metric": METRIC, "maximum_age_days": 150})
+BY_AGE = RetrainSettings.model_validate({"metric": METRIC, "maximum_age_days": 150})
 ZONE = "America/New_York"
 Figures = Mapping[str, Sequence[float | None]]
 _SHOWN = (METRIC, "auc", "brier")
@@ -96,27 +97,26 @@ class Decided:
     following: Figures = field(default_factory=dict)
 
 
-class RetrainedYear:
-    """Months one after the other, in the current folder, whose champion is that of `monitored_year`."""
+class Retrained:
+    """Months one after the other, from a champion on, in the current folder; ``of`` are the pipeline and the gate."""
 
-    def __init__(self, given: dict[str, Any], gate: GateSettings) -> None:
-        self._given, self._gate = given, gate
+    def __init__(self, of: tuple[dict[str, Any], GateSettings], settings: RetrainSettings, champion: Champion) -> None:
+        (self._given, self._gate), self._settings = of, settings
         self._attempts: list[Attempt] = []
-        self._champion = _stored(wiring.workspace(), FIRST)
+        self.champion = champion
+        _put_back(champion)
 
-    def decided(self, key: str, monitored: Monitored | None) -> Decided:
-        """Return what follows from a month; None lets the monitor look at the champion of that month."""
-        workspace = wiring.workspace()
-        monitored = monitored or watch(workspace, key)
-        zone, current = workspace.params.data.timezone, self._champion.window
-        now = Partition.of(key).plus(1).start(zone) + _DELAY
-        until = Partition.of(current.train_last).plus(1).start(zone)
-        facts = ModelFacts(monitored.model, monitored.environment, self._champion.digest, 24.0, until)
-        due = trigger(monitored, self._attempts, RETRAIN, facts, now)
+    def decided(self, key: str, monitored: Monitored, *, forced: bool = False) -> Decided:
+        """Return what follows from what the monitor found at the end of a month."""
+        current = self.champion.window
+        now = Partition.of(key).plus(1).start(ZONE) + _DELAY
+        until = Partition.of(current.train_last).plus(1).start(ZONE)
+        facts = ModelFacts(monitored.model, monitored.environment, self.champion.digest, 24.0, until)
+        due = trigger(monitored, self._attempts, self._settings, facts, now, forced=forced)
         if isinstance(due, NotTriggered):
             return Decided(key, said(key, monitored).verdict, f"{due.standstill}: {due.why}")
-        newest = newest_labelled(now, "month", zone, _DELAY.days)
-        rows = window(current, self._given["data"]["first"], newest, due.evidence, RETRAIN)
+        newest = newest_labelled(now, "month", ZONE, _DELAY.days)
+        rows = window(current, self._given["data"]["first"], newest, due.evidence, self._settings)
         if isinstance(rows, NotTriggered):
             return Decided(key, said(key, monitored).verdict, f"{rows.standstill}: {rows.why}")
         grounds = "; ".join(f"{one.cause}: {one.what}" for one in due.evidence)
@@ -127,13 +127,13 @@ class RetrainedYear:
         self, known: Decided, evidence: Sequence[Evidence], rows: RetrainWindow, facts: ModelFacts, now: datetime
     ) -> Decided:
         """Train a candidate, judge it, and let it take the champion's place where it is better."""
-        champion = self._champion
+        champion = self.champion
         workspace = trained(self._given, rows)
         evaluate(workspace)
         candidate = _stored(workspace, rows)
-        confidence = confidence_of(about(self._attempts, facts, now), RETRAIN, now)
+        confidence = confidence_of(about(self._attempts, facts, now), self._settings, now)
         comparison, missed = self._compared(candidate, confidence)
-        result, why = outcome(comparison, missed, RETRAIN, self._gate)
+        result, why = outcome(comparison, missed, self._settings, self._gate)
         self._attempts.append(
             Attempt(
                 facts.model, facts.environment, now.isoformat(), "", "", tuple(evidence), result, why, rows, comparison,
@@ -142,7 +142,7 @@ class RetrainedYear:
         )  # fmt: skip
         following: Figures = {}
         if result is Outcome.BETTER:
-            self._champion = candidate
+            self.champion = candidate
             following = _figures(self._following(champion, candidate, rows.data_last))
         else:
             _put_back(champion)
@@ -150,8 +150,8 @@ class RetrainedYear:
 
     def _compared(self, candidate: Champion, confidence: float) -> tuple[Comparison, Missed]:
         """Return both models on the new hold-out and the old one, with the violations of the gate's rules."""
-        question = Question("champion", "candidate", ZONE, candidate.declared, self._champion.declared)
-        models = Models(question, candidate.side, self._champion.side, SklearnModels(Path()), self._gate)
+        question = Question("champion", "candidate", ZONE, candidate.declared, self.champion.declared)
+        models = Models(question, candidate.side, self.champion.side, SklearnModels(Path()), self._gate)
         pair, _ = models.pair()
         judged, missed = judged_metrics(pair, self._gate)
         slices, within = judged_slices(pair, self._gate)
@@ -179,6 +179,62 @@ class RetrainedYear:
             Holdout("binary", ("0", "1"), labels, model.scores(rows), days, {}) for model in (champion, candidate)
         )
         return judged_metrics(Pair(ours, theirs), GateSettings(confidence=self._gate.confidence))[0]
+
+
+def retrained_year(given: dict[str, Any], gate: GateSettings, watched: Watched) -> list[Decided]:
+    """Return what follows from each month of a year, and from three months that went otherwise.
+
+    The files of the champion of `monitored_year` lie in the current folder.
+    """
+    first, of = _stored(wiring.workspace(), FIRST), (given, gate)
+    by_age = Retrained(of, BY_AGE, first)
+    seen, rows = {}, []
+    for key, monitored in watched.months.items():
+        seen[key] = monitored if by_age.champion is first else watch(wiring.workspace(), key)
+        rows.append(by_age.decided(key, seen[key]))
+    sliding = BY_AGE.model_copy(update={"window": WindowSettings(policy="sliding", days=91)})
+    asked = Retrained(of, sliding, by_age.champion).decided("2013-11", seen["2013-11"], forced=True)
+    longer = RetrainSettings.model_validate({"metric": METRIC, "holdout_days": 56})
+    decayed = Retrained(of, longer, first).decided("2013-09", watched.months["2013-09"])
+    celsius = Retrained(of, longer, first).decided("2013-09", watched.celsius)
+    return [
+        *rows,
+        replace(asked, month="2013-11, from three months"),
+        replace(decayed, month="2013-09, nothing merged before"),
+        replace(celsius, month="2013-09, in °C"),
+    ]
+
+
+def lines(rows: Sequence[Decided]) -> Sequence[str]:
+    """Return the table of the guide."""
+    head = ["month", "monitor", "due", "candidate", "average precision", "outcome", "on the following month"]
+    table = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    for row in rows:
+        due = row.due.split(";")[0]
+        told = [_change(row.figures), row.outcome, _change(row.following)]
+        table.append(f"| {' | '.join([row.month, row.monitor, due, row.window, *told])} |")
+    return table
+
+
+def _change(figures: Figures) -> str:
+    if METRIC not in figures:
+        return ""
+    before, after, gain, low, high = (math.nan if value is None else value for value in figures[METRIC])
+    return f"{before:.3f} to {after:.3f}: {gain:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def targets(rows: Sequence[Decided]) -> dict[str, bool]:
+    """Return what must hold: a merged candidate recovers, one is refused, and broken data retrain nothing."""
+    gains = [row.following[METRIC][3] for row in rows if row.following]
+    refused = [row for row in rows if row.outcome == Outcome.WORSE]
+    return {
+        "a_merged_retraining_gains_on_the_following_month": any(low is not None and low > 0 for low in gains),
+        "the_decay_of_september_is_retrained": any(
+            row.outcome == Outcome.BETTER and row.due.startswith(Cause.PERFORMANCE) for row in rows
+        ),
+        "three_months_are_worse_and_refused": [row.figures[METRIC][2] for row in refused if row.figures] != [],
+        "celsius_retrains_nothing": rows[-1].due.startswith(Standstill.BROKEN_DATA),
+    }
 
 
 def _stored(workspace: Workspace, rows: RetrainWindow) -> Champion:

@@ -117,6 +117,27 @@ def test_a_line_that_is_no_record_is_counted_by_file(tmp_path: Path, noise: byte
     assert facts.unreadable == {}
 
 
+def test_a_column_of_requests_may_hold_their_time(tmp_path: Path) -> None:
+    """Each row has its own, whatever the clock of the server; a row or a request without one has the server's."""
+    asked = {"weight": [1.0, 2.0, 3.0, 4.0], "place": ["x"] * 4, "early": [1.0] * 4}
+    times = ["2013-09-01T10:00:00+00:00", "2013-08-30T10:00-05:00", None, "2013-09-02T10:00Z"]
+    late = {"weight": [5.0], "place": ["x"], "early": [0.0], "as_of": ["2027-01-01T00:00Z"]}
+    written(
+        tmp_path,
+        line(columns=asked | {"as_of": times}, predictions=[[0.5, 0.5]] * 4),
+        line(id="b"),
+        line(id="c", columns=late),
+        line(id="d", columns=late | {"as_of": ["2013-09-01T10:00:00+00:00"] * 2}),
+    )
+    names = RequestColumns(time="as_of")
+    bounds = {"since": datetime(2013, 9, 1, tzinfo=UTC), "until": datetime(2026, 6, 1, tzinfo=UTC)}
+    (batch,), facts = read(tmp_path, replace(QUERY, names=names, keys=("as_of",), **bounds))
+    at = [times[0], "2026-01-02T10:00:00+00:00", times[3], "2026-01-02T10:00:00+00:00"]
+    assert batch.at.tolist() == [microseconds(str(each)) for each in at]
+    assert numbers(batch, "weight").values.tolist() == [1.0, 3.0, 4.0, 1.5]
+    assert (facts.later, facts.earlier, sum(facts.malformed.values())) == (1, 0, 1)
+
+
 NOISE = st.binary(max_size=80).filter(lambda each: b"\n" not in each and each.strip() not in {b"", b"\x00"})
 
 

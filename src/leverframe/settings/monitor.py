@@ -19,7 +19,11 @@ VariableName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 class RequestColumns(Document):
     """The columns of a table of requests and predictions; those of Leverframe's own log need no setting."""
 
-    time: str = Field(default="at", description="column with the timestamp of the prediction")
+    time: str = Field(
+        default="at",
+        description="column with the timestamp of the prediction; of Leverframe's own log a column of requests, "
+        "such as as_of, whose time then counts instead of the server's",
+    )
     id: str | None = Field(default="id", description="column with the id of the prediction; null where there is none")
     prediction: str = Field(default="prediction", description="column with the predicted probability, class or number")
     probabilities: str = Field(

@@ -28,6 +28,7 @@ from leverframe.adapters.duckdb.request_batches import (
 )
 from leverframe.adapters.duckdb.sql import column, text
 from leverframe.domain.monitoring.log_query import LogFile, LogQuery
+from leverframe.settings.monitor import RequestColumns
 
 _DAY = 86_400_000_000
 _LISTED = ("columns", "features")
@@ -67,17 +68,34 @@ def records(query: LogQuery) -> str:
     inner = {name: ["VARCHAR"] for name in query.keys if name not in _OWN} | {
         each.name: ["JSON" if each.name in query.numbers else "VARCHAR"] for each in query.columns
     }
+    if time_of_rows(query):
+        inner.setdefault(query.names.time, ["VARCHAR"])
     structure = outer | {name: inner or {"_": ["JSON"]} for name in _LISTED}
     parsed = f"SELECT file, day, from_json(line, {text(json.dumps(structure))}) AS r FROM lines"
     return f"WITH parsed AS ({parsed}), judged AS ({_judged(query)}) {_unnested(query)}"
 
 
+def time_of_rows(query: LogQuery) -> str:
+    """Return SQL of the times of a record's rows, a list; empty where they all have that of the record."""
+    if query.names.time == RequestColumns().time:
+        return ""
+    own, sent = timestamp("value"), timestamp('r."at"')
+    return f"[coalesce({own}, {sent}) FOR value IN r.columns.{column(query.names.time)}]"
+
+
 def _judged(query: LogQuery) -> str:
-    """Return the SELECT that says of each record what it is, and of how many rows."""
+    """Return the SELECT that says of each record what it is, and of how many rows.
+
+    Where each row has a time of its own, the latest says so of all, and the server's clock nothing.
+    """
     lists = {each.name: f"coalesce(r.features.{column(each.name)}, r.columns.{column(each.name)})"
              for each in query.columns}  # fmt: skip
     uneven = [f"len({values}) <> len(r.predictions)" for values in lists.values()]
-    at = timestamp('r."at"')
+    at, times = timestamp('r."at"'), time_of_rows(query)
+    if times:
+        at = f"coalesce(list_max({times}), {at})"
+        uneven.append(f"len(r.columns.{column(query.names.time)}) <> len(r.predictions)")
+    earlier = "" if times else f"WHEN us < day - {_DAY} THEN {EARLIER} "
     since, until = query.bounds
     read = (
         f"SELECT file, day, r, {at} AS us, r.model = {text(query.model)} AS ours, len(r.predictions) AS held, "
@@ -88,20 +106,21 @@ def _judged(query: LogQuery) -> str:
         f"SELECT *, CASE WHEN r.outcome IN ('refused', 'failed') AND r.count > 0 AND us IS NOT NULL "
         f"THEN CASE WHEN ours AND us BETWEEN {since} AND {until - 1} THEN {OUTCOME} END "
         f"WHEN r.model IS NULL OR us IS NULL OR coalesce(held, 0) = 0 OR r.columns IS NULL OR coalesce(uneven, false) "
-        f"THEN {MALFORMED} WHEN NOT ours THEN {OTHER_MODEL} WHEN us < day - {_DAY} THEN {EARLIER} "
-        f"{what_of_time('us', query)} "
+        f"THEN {MALFORMED} WHEN NOT ours THEN {OTHER_MODEL} {earlier}{what_of_time('us', query)} "
         f"WHEN us >= {since} THEN {OURS} END AS what FROM ({read})"
     )
 
 
 def _unnested(query: LogQuery) -> str:
     """Return the SELECT of a row for each of a record's; of what is no record of ours, one row for all."""
-    ours = f"what = {OURS}"
+    ours, times = f"what = {OURS}", time_of_rows(query)
+    of_row = f"unnest(CASE WHEN {ours} THEN {times} END)" if times else "NULL"
     shown = [
         "what",
         f"CASE WHEN what = {MALFORMED} THEN file::VARCHAR WHEN what = {OTHER_MODEL} THEN r.model "
         f"WHEN what = {OUTCOME} THEN r.outcome END AS name",
-        f"CASE WHEN what IN ({OURS}, {OUTCOME}) THEN us END AS us",
+        f"CASE WHEN what IN ({OURS}, {OUTCOME}) THEN us END AS latest",
+        f"{of_row} AS us",
         f"CASE what WHEN {OUTCOME} THEN r.count WHEN {MALFORMED} THEN 1 ELSE held END AS n",
         f"unnest(range(CASE WHEN {ours} THEN held ELSE 1 END)) AS i",
         f"CASE WHEN {ours} THEN present END AS present",
@@ -121,11 +140,13 @@ def _unnested(query: LogQuery) -> str:
                 f"unnest(CASE WHEN {ours} THEN coalesce(r.columns.{quoted}, r.features.{quoted}) END) AS k{place}"
             )
     shown.append(f"unnest(CASE WHEN {ours} THEN r.predictions END) AS p")
-    inner = f"SELECT {', '.join(shown)} FROM judged WHERE what IS NOT NULL"
+    inner = f"SELECT * EXCLUDE (latest) REPLACE (coalesce(us, latest) AS us) FROM " \
+            f"(SELECT {', '.join(shown)} FROM judged WHERE what IS NOT NULL)"  # fmt: skip
     made = [row_hash("id", "i"), _predictions(query)]
     if query.keys:
         made.append(key([_OWN.get(name, f"k{place}::VARCHAR") for place, name in enumerate(query.keys)]))
-    return f"SELECT * EXCLUDE (id, p){_read(query)}, {', '.join(made)} FROM ({inner})"
+    asked = f" WHERE NOT ({ours} AND us < {query.bounds[0]})" if times else ""
+    return f"SELECT * EXCLUDE (id, p){_read(query)}, {', '.join(made)} FROM ({inner}){asked}"
 
 
 def _predictions(query: LogQuery) -> str:
