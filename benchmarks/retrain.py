@@ -72,23 +72,26 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Course:
-    """What came of a history: the day of the watch with the first ready pull request, and the attempts."""
+    """What came of a history: the days of the watch with the first ready one and the first draft, and all outcomes."""
 
     ready: int | None
     outcomes: tuple[str, ...]
+    draft: int | None = None
 
 
 def trial(case: Case, seed: int) -> Course:
     """Return what came of a history."""
-    watch, attempts = Watch(case, seed), list[Attempt]()
+    watch, attempts, days = Watch(case, seed), list[Attempt](), dict[Outcome, int]()
     for day in range(LIVE):
         attempt = attempted(watch, day, attempts)
         if attempt is None:
             continue
         attempts.append(attempt)
+        days.setdefault(attempt.outcome, day)
         if attempt.outcome is Outcome.BETTER:
-            return Course(day, tuple(one.outcome.value for one in attempts))
-    return Course(None, tuple(one.outcome.value for one in attempts))
+            break
+    outcomes = tuple(one.outcome.value for one in attempts)
+    return Course(days.get(Outcome.BETTER), outcomes, days.get(Outcome.NOT_WORSE))
 
 
 def attempted(watch: Watch, day: int, attempts: Sequence[Attempt]) -> Attempt | None:
@@ -152,10 +155,12 @@ def line(case: Case, trials: int) -> dict[str, Any]:
     if not case.world.loss:
         return figures | {"ready": _rate(len(ready), trials)}
     days = sorted(day - case.world.at + 1 for day in ready if day >= case.world.at)
+    drafts = sorted(one.draft - case.world.at + 1 for one in courses if one.draft is not None)
     return figures | {
         "loss": case.world.loss, "within_days": case.within, "ready_before": len(ready) - len(days),
         "ready_within": _rate(sum(day <= case.within for day in days), trials - (len(ready) - len(days))),
         "days_to_half": _quantile(days, trials, 0.5), "days_to_90_percent": _quantile(days, trials, 0.9),
+        "days_to_half_of_drafts": _quantile(drafts, trials, 0.5),
     }  # fmt: skip
 
 
@@ -206,12 +211,14 @@ def _reverted(served: Holdout, before: Holdout, settings: RetrainSettings) -> bo
 def figures(*, trials: int, workers: int, quick: bool = False) -> dict[str, Any]:
     """Return the tables: histories without a change, with one, and watches after a merge."""
     quiet, changed = (QUIET[::4], CHANGED[:1]) if quick else (QUIET, CHANGED)
-    watched = REVERTED[:2] if quick else REVERTED
+    watched = REVERTED[:1] if quick else REVERTED
     with ProcessPoolExecutor(workers) as pool:
         still = pool.map(partial(line, trials=trials), quiet)
         moved = pool.map(partial(line, trials=max(2, trials // 4)), changed)
         after = pool.map(partial(reverts, trials=trials), watched)
+        forgets = pool.submit(line, FORGETS, max(2, trials // 10))
         tables = {"without_change": list(still), "with_change": list(moved), "aftercare": list(after)}
+        tables["forgets"] = forgets.result()  # type: ignore[assignment]
     rates = {
         "ready_without_change": max(one["ready"]["bounds"][0] for one in tables["without_change"]),
         "missed_within_days": max(1 - one["ready_within"]["bounds"][1] for one in tables["with_change"]),
@@ -250,6 +257,13 @@ def markdown(table: dict[str, Any]) -> str:
         f"days | {_days(one['days_to_half'])}, {_days(one['days_to_90_percent'])} |"
         for one in parts["with_change"]
     ]
+    forgets = parts["forgets"]
+    instead = "drafts, as the old test set is forgotten"
+    lines.append(
+        f"| {forgets['world']} | {forgets['case']} | {forgets['histories']} | {_cell(forgets['ready_within'])}: "
+        f"{instead} "
+        f"| {_days(forgets['days_to_half_of_drafts'])} to half of the drafts |"
+    )
     lines += [
         "",
         "| after a merge | rows a day | watches | equal model: reverted | AUC lost: reverted |",

@@ -90,8 +90,8 @@ def history(world: RetrainWorld, seed: int) -> History:
 def fitted(features: Floats, labels: Floats) -> Floats:
     """Return intercept and coefficients of a logistic regression, shape (1 + FEATURES,), by Newton's method."""
     table = np.column_stack([np.ones(len(features)), features])
-    weights = np.concatenate([[_ODDS], _COEFFICIENTS])  # near the end already: four steps are enough
-    for _ in range(4):
+    weights = np.concatenate([[_ODDS], _COEFFICIENTS])  # near the end already: three steps are enough
+    for _ in range(3):
         chance = _share(table @ weights)
         slope = table.T @ (labels - chance) - 1e-3 * weights
         curve = (table * (chance * (1 - chance))[:, None]).T @ table + 1e-3 * np.eye(table.shape[1])

@@ -57,7 +57,17 @@ def test_the_lower_bound_decides_what_is_better() -> None:
     assert judged(BETTER, gain=0.02)[0] is Outcome.BETTER
     small = judged(BETTER, gain=0.021)
     assert small[0] is Outcome.NOT_WORSE
-    assert "The gain of 0.0200 is below `retrain.minimum_gain` (0.021)." in small[1]
+    assert "The gain of 0.0200 is below 0.021, `retrain.minimum_gain`." in small[1]
+
+
+@pytest.mark.parametrize(("gain", "ready"), [(0.0049, False), (0.005, True)])
+def test_a_gain_that_nobody_would_notice_makes_a_draft(gain: float, *, ready: bool) -> None:
+    """The gate allows a drop of 0.01; a gain below half of it is not worth a change, however sure it is."""
+    found, why = judged(comparison(gain, 0.0001))
+    assert found is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
+    assert ("The gain of 0.0049 is below 0.005, half of the drop that the gate allows." in why) is not ready
+    for rules in (GateSettings(), GateSettings(metrics={"auc": MetricRule(floor=0.6)})):
+        assert outcome(comparison(gain, 0.0001), Missed(), SETTINGS, rules)[0] is Outcome.BETTER
 
 
 @pytest.mark.parametrize("reason", [Reason.METRIC_DROPPED, Reason.SLICE_DROPPED])

@@ -68,7 +68,9 @@ class RetrainSettings(Document):
         default=None, description="metric that decides; by default the first that the gate judges"
     )
     minimum_gain: Annotated[float, Field(ge=0)] = Field(
-        default=0.0, description="gain from which a better model is worth a pull request that is ready"
+        default=0.0,
+        description="gain from which a better model is worth a pull request that is ready; 0 for half of the drop that "
+        "the gate allows",
     )
     confidence: Share = Field(default=0.975, description="one-sided confidence that a candidate is better")
     minimum_importance: Share = Field(

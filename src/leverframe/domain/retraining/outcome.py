@@ -60,7 +60,8 @@ def outcome(
 ) -> tuple[Outcome, str]:
     """Return what the comparison says, and why in sentences with figures.
 
-    The lower bound of the deciding metric must be above 0 for a better model, and no rule of the gate may be violated.
+    The lower bound of the deciding metric must be above 0 for a better model, its gain worth a change, and no rule of
+    the gate may be violated: more of the same rows make nearly every candidate better by what nobody would notice.
     A drop on the old test set alone makes a draft: a person weighs whether what is forgotten still matters.
     """
     broken = [violation for violation in missed.here if violation.reason is Reason.CONTRACT_BROKEN]
@@ -75,12 +76,13 @@ def outcome(
     if dropped or (deciding.high is not None and deciding.high < 0):
         return Outcome.WORSE, _together(says, dropped)
     better = deciding.low is not None and deciding.low > 0
+    small = _too_small(deciding, settings, gate)
     others = [*missed.here, *missed.on_base]
-    if better and not others and _enough(deciding, settings):
+    if better and not others and not small:
         return Outcome.BETTER, says
     if better or (_non_inferior(deciding, gate) and not _uncertain(missed)):
-        gain = "" if not better or _enough(deciding, settings) else _demanded(deciding, settings)
-        return Outcome.NOT_WORSE, " ".join(part for part in (_together(says, others), gain) if part)
+        parts = [_together(says, others), small if better else ""]
+        return Outcome.NOT_WORSE, " ".join(part for part in parts if part)
     return Outcome.UNDECIDED, f"{_together(says, others)} Too little evidence that the candidate is better or worse."
 
 
@@ -117,13 +119,16 @@ def _too_few(comparison: Comparison, deciding: Compared | None, settings: Retrai
     return ""
 
 
-def _enough(deciding: Compared, settings: RetrainSettings) -> bool:
-    return deciding.gain is not None and deciding.gain >= settings.minimum_gain
-
-
-def _demanded(deciding: Compared, settings: RetrainSettings) -> str:
+def _too_small(deciding: Compared, settings: RetrainSettings, gate: GateSettings) -> str:
+    """Return in a sentence that the gain is not worth a change, empty where it is."""
+    rule = gate.metrics.get(deciding.metric)
+    half = (rule.maximum_drop or 0.0) / 2 if rule else 0.0
+    demanded, words = settings.minimum_gain or half, "half of the drop that the gate allows"
     gain = 0.0 if deciding.gain is None else deciding.gain
-    return f"The gain of {gain:.4f} is below `retrain.minimum_gain` ({settings.minimum_gain:g})."
+    if gain >= demanded:
+        return ""
+    name = "`retrain.minimum_gain`" if settings.minimum_gain else words
+    return f"The gain of {gain:.4f} is below {demanded:g}, {name}."
 
 
 def _non_inferior(deciding: Compared, gate: GateSettings) -> bool:
