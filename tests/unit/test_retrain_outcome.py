@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leverframe.domain.model.evaluate.holdout import Holdout
-from leverframe.domain.retraining.aftercare import aftercare, deciding_metric, look_confidence, looks
+from leverframe.domain.monitoring.finding import Severity
+from leverframe.domain.retraining.aftercare import aftercare, by_band, deciding_metric, look_confidence, looks
 from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Evidence, Outcome
 from leverframe.domain.retraining.outcome import Missed, confidence_of, outcome
 from leverframe.domain.retraining.trigger_rule import timestamp
@@ -19,6 +21,7 @@ from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.levers import GateSettings, MetricRule
 from leverframe.settings.retrain import RetrainSettings
 from tests.fakes.attempts import NOW, attempt, comparison
+from tests.fakes.monitored import dropped, quiet
 
 SETTINGS = RetrainSettings()
 GATE = GateSettings(metrics={"auc": MetricRule(maximum_drop=0.01), "brier": MetricRule(maximum_drop=0.002)})
@@ -235,6 +238,30 @@ def test_the_looks_of_a_watch_share_the_error_of_two(watch: float) -> None:
     sure = look_confidence(watch, SETTINGS)
     assert sure >= SETTINGS.confidence
     assert len(at) * (1 - sure) <= 2 * (1 - SETTINGS.confidence) + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("since", "worse"),
+    [("2013-12-24", True), ("2013-12-23", False), ("2013-12-24T05", True), ("2013-W52", False), ("2014-W01", True),
+     ("2013-12", False), ("2014-01", True), ("", False)],
+)  # fmt: skip
+def test_where_no_model_can_be_asked_the_monitor_decides_by_windows_since_the_merge(since: str, *, worse: bool) -> None:
+    merged = datetime(2013, 12, 23, 18, tzinfo=UTC)
+    realised = replace(dropped().findings[0], since=since)
+    result = by_band(replace(dropped(), findings=(realised, *dropped().findings[1:])), merged)
+    assert result.worse is worse
+    assert "band of the reference" in result.why
+    assert (realised.what in result.why) is worse
+
+
+def test_the_monitor_decides_by_realised_findings_that_nothing_explains() -> None:
+    merged = datetime(2013, 12, 1, tzinfo=UTC)
+    realised, concept, late = dropped().findings
+    others = [replace(realised, explained_by="table:flights"), replace(realised, severity=Severity.INFO), concept, late]
+    assert not by_band(replace(dropped(), findings=tuple(others)), merged).worse
+    assert by_band(replace(dropped(), findings=(*others, realised)), merged).worse
+    assert not by_band(quiet(), merged).worse
+    assert "no result of the monitor" in by_band(None, merged).why
 
 
 def test_the_metric_that_decides_is_declared_or_the_first_of_the_gate() -> None:

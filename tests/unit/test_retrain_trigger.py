@@ -283,3 +283,16 @@ def test_a_window_counts_where_either_of_its_lines_has_the_finding() -> None:
     lines += [line(day, concept.key, part="performance") for day in days("2013-12-10", 18)]
     assert onset(concept, lines) == "2013-12-10"
     assert onset(concept, lines[::-1]) == "2013-12-10"
+
+
+@pytest.mark.parametrize(
+    ("windows", "since"), [(["2013-09", "2013-11"], "2013-09"), (["2013-08", "2013-11"], "2013-11"),
+                           (["2013-W40", "2013-W42"], "2013-W40"), (["2013-W39", "2013-W42"], "2013-W42")],
+)  # fmt: skip
+def test_of_longer_windows_one_may_lack_the_finding(windows: list[str], since: str) -> None:
+    first = {"2013-11": "2013-12", "2013-W42": "2013-W43"}[windows[-1]]
+    drift = replace(finding(Kind.DRIFT, "wind_speed"), since=first)
+    form = "2013-{:02d}" if "W" not in first else "2013-W{:02d}"
+    number = int(first[-2:])
+    lines = [line(name, *([drift.key] if name in windows else [])) for name in map(form.format, range(1, number))]
+    assert onset(drift, lines) == since

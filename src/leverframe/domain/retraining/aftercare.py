@@ -11,13 +11,14 @@ from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.evaluate.dependence import MINIMUM_DAYS
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS
-from leverframe.domain.monitoring.finding import Kind, Severity
+from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.partition import Partition
 from leverframe.domain.retraining.attempt import Comparison
 from leverframe.domain.retraining.outcome import in_figures
 from leverframe.domain.review.gate.paired import Pair, judged_metrics
 from leverframe.settings.levers import GateSettings
+from leverframe.settings.periods import period_of
 from leverframe.settings.retrain import RetrainSettings
 
 _WEEK = 7
@@ -103,15 +104,18 @@ def by_band(monitored: Monitored | None, merged: datetime) -> Aftercare:
     """
     if monitored is None:
         return Aftercare(worse=False, why="there is no result of the monitor since the merge")
-    realised = [
-        finding
-        for finding in monitored.findings
-        if finding.kind is Kind.PERFORMANCE
-        and finding.severity is Severity.CRITICAL
-        and not finding.explained_by
-        and Partition.of(finding.since).begins.date() > merged.date()
-    ]
+    realised = [finding for finding in monitored.findings if _is_realised(finding) and _begins(finding, merged)]
     compared = "compared with the band of the reference, as the model before predicts nothing here"
     if realised:
         return Aftercare(worse=True, why=f"{realised[0].what}; {compared}")
     return Aftercare(worse=False, why=f"no realised metric left its band since {merged.date()}; {compared}")
+
+
+def _is_realised(finding: Finding) -> bool:
+    performance = finding.kind is Kind.PERFORMANCE and finding.severity is Severity.CRITICAL
+    return performance and not finding.explained_by
+
+
+def _begins(finding: Finding, merged: datetime) -> bool:
+    """Tell whether a finding began in a window that began on a day after the merge."""
+    return period_of(finding.since) is not None and Partition.of(finding.since).begins.date() > merged.date()

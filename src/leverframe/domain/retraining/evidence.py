@@ -11,11 +11,12 @@ from leverframe.domain.monitoring.finding import RANK, Finding, Kind, Severity
 from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.retraining.attempt import Attempt, Cause, Evidence, RetrainWindow
+from leverframe.settings.periods import period_of
 from leverframe.settings.retrain import RetrainSettings
 
 STRENGTH = {cause: place for place, cause in enumerate(Cause)}
 FOUND = frozenset({Cause.PERFORMANCE, Cause.CONCEPT, Cause.CALIBRATION, Cause.DRIFT})  # by the monitor
-_GAP = 7  # windows in a row without a finding after which it is another
+_A_WEEK = {"hour": 168, "day": 7}  # windows; without a finding in more of them in a row the next is another
 _ESTIMATED = "estimated "  # how the monitor names the subject of a figure without labels
 _OF_KIND = {Kind.PERFORMANCE: Cause.PERFORMANCE, Kind.CONCEPT: Cause.CONCEPT, Kind.CALIBRATION: Cause.CALIBRATION}
 
@@ -40,10 +41,10 @@ def found_evidence(
 def onset(finding: Finding, history: Sequence[HistoryLine]) -> str:
     """Return the first window of the finding: of its own run, or of one in the history that lacks no week of it."""
     lines = {line.window: finding.key in line.findings for line in sorted(history, key=_finding_last(finding.key))}
-    first, gap = finding.since, 0
+    first, gap, most = finding.since, 0, _A_WEEK.get(period_of(finding.since) or "", 1)
     for window in sorted((window for window in lines if window < finding.since), reverse=True):
         gap = 0 if lines[window] else gap + 1
-        if gap > _GAP:
+        if gap > most:
             break
         first = window if lines[window] else first
     return first
