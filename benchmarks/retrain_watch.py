@@ -41,6 +41,7 @@ from leverframe.settings.retrain import RetrainSettings
 
 _FIRST = date(2024, 1, 1)  # a Monday
 _MONITOR = MonitorSettings(engine="builtin", performance=PerformanceSettings(metrics=["auc", "brier"]))
+_LOOKED = 7  # windows in which drift is looked at
 _NAMES = [f"x{number}" for number in range(FEATURES)]
 
 
@@ -148,7 +149,7 @@ class Watch:
     def _drift(self, day: int) -> tuple[Finding, ...]:
         if not self._fires[day]:
             return ()
-        live = self._live(max(0, day - _MONITOR.lookback + 1), day)
+        live = self._live(max(0, day - _LOOKED + 1), day)  # the history says since when
         return judged(self._profile, live, _MONITOR, self._engine).findings
 
     def _remember(self, newest: int, labelled: int, found: Sequence[Finding]) -> None:
