@@ -14,7 +14,7 @@ from leverframe.application.monitor_state import KeptState
 from leverframe.application.own_candidate import OwnTrainer
 from leverframe.application.retrain_base import Base, base_of
 from leverframe.application.retrain_pulls import CandidateCommit, How, Published, publish, standing
-from leverframe.application.retrain_records import RetrainRecords
+from leverframe.application.retrain_records import ATTEMPTS, RetrainRecords
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.retraining.attempt import PROPOSED
@@ -79,7 +79,8 @@ def _retrained(
     planned = due(known, there)
     last = known.attempts[-1] if known.attempts else None
     publishing = How(base.levers.retrain, last, asked.dry_run, mask=mask, tell=tell)
-    retrained = Retrained(model, environment, at, None, planned if isinstance(planned, NotTriggered) else None)
+    waiting = planned if isinstance(planned, NotTriggered) else None
+    retrained = Retrained(model, environment, at, None, waiting, notes=_unreadable(records))
     if isinstance(planned, Due) and not asked.dry_run:
         return _trained(workspace, (planned, known, base, there), retrained, publishing, tell)
     steps = _steps(planned, base) if isinstance(planned, Due) else ()
@@ -144,6 +145,12 @@ def _known(base: Base, of: tuple[Asked, str, str], records: RetrainRecords) -> K
     )
     levers, attempts = base.levers, records.attempts()
     return Known(monitored, attempts, levers.retrain, levers.gate, facts, rows, base.blobs, now, asked.force)
+
+
+def _unreadable(records: RetrainRecords) -> tuple[str, ...]:
+    count = records.unreadable()
+    lines = f"{count:,} line{'' if count == 1 else 's'}"
+    return (f"{lines} of {ATTEMPTS} cannot be read, so the attempts in them do not count",) if count else ()
 
 
 def _steps(planned: Due, base: Base) -> tuple[str, ...]:

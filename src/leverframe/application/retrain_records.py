@@ -31,8 +31,8 @@ class RetrainRecords:
         return read_attempts(self._text())
 
     def unreadable(self) -> int:
-        """Return how many lines cannot be read."""
-        return sum(bool(line.strip()) for line in self._text().splitlines()) - len(self.attempts())
+        """Return how many lines cannot be read; they stay where they are."""
+        return sum(bool(line.strip()) and not read_attempts(line) for line in self._text().splitlines())
 
     def last(self) -> Retrained | None:
         """Return the last run; None where there was none, or one of another version of Leverframe."""

@@ -15,7 +15,8 @@ _MAIN = ("origin/main", "main", "origin/master", "master")
 _SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 _SUBMODULE = "160000"  # the mode of one
 _UNDERWAY = ("FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "ORIG_HEAD")
-_OURSELVES = ["-c", "user.name=leverframe", "-c", "user.email=leverframe@users.noreply.github.com"]
+_NAME, _ADDRESS = "leverframe", "leverframe@users.noreply.github.com"
+_OURSELVES = ["-c", f"user.name={_NAME}", "-c", f"user.email={_ADDRESS}"]
 
 
 class Git:
@@ -113,9 +114,9 @@ class Git:
         The same content gives the same commit; no branch moves.
         """
         time = self._paths("show", "--no-patch", "--format=%ct", parent)[0].strip()
-        dates = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), f"{time} +0000")
-        arguments = [*_OURSELVES, "commit-tree", tree, "-p", parent, "-F", "-"]
-        made = self._run(*arguments, given=message.encode(), more=dates)
+        who = {"NAME": _NAME, "EMAIL": _ADDRESS, "DATE": f"{time} +0000"}  # the environment may name somebody else
+        ours = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in who.items()}
+        made = self._run("commit-tree", tree, "-p", parent, "-F", "-", given=message.encode(), more=ours)
         if made.returncode != 0:
             raise RepositoryError(
                 "git cannot commit the candidate",
