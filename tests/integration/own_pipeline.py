@@ -112,7 +112,8 @@ def made(folder: Path, change: date | None = CHANGE) -> Shop:
     repository = shop.repository
     files = {
         "prepare.py": PREPARE, "train.py": TRAIN, "predict.py": PREDICT, "dvc.yaml": PIPELINE,
-        "leverframe.yaml": LEVERS, "config/split.yaml": SPLIT, "rows.csv": rows(change), ".gitignore": "/.leverframe/\n",
+        "leverframe.yaml": LEVERS,
+        "config/split.yaml": SPLIT, "rows.csv": rows(change), ".gitignore": "/.leverframe/\n",
     }  # fmt: skip
     for path, content in files.items():
         repository.write(path, content.lstrip("\n"))
