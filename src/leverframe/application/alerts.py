@@ -89,15 +89,17 @@ def _around(workspace: Workspace, monitored: Monitored, issues: Issues) -> tuple
     raised = bool(alerts_of(monitored, ())) and not isinstance(issues, AlertFile)
     able = [login for login in logins[:_ASSIGNEES] if raised and issues.assignable(login)]
     refused = [login for login in logins if raised and login not in able]
-    dashboard = settings.dashboard or _state_page(workspace, monitored)
+    dashboard = state_page(workspace, monitored.environment)
     return Around(tuple(able), tuple(mentions), tuple(refused), dashboard, hooks), missing
 
 
-def _state_page(workspace: Workspace, monitored: Monitored) -> str:
-    """Return the address of the summary on the branch of the monitor, which stays the same; empty without a forge."""
+def state_page(workspace: Workspace, environment: str) -> str:
+    """Return the address of the dashboard as set, else of the summary on the branch of the monitor; may be empty."""
+    if workspace.levers.alerts.dashboard:
+        return workspace.levers.alerts.dashboard
     if not (runner.repository() and runner.token()):
         return ""
-    folder = workspace.git.prefix() + monitored.environment
+    folder = workspace.git.prefix() + environment
     return f"{runner.server()}/{runner.repository()}/blob/{BRANCH}/{folder}/summary.md"
 
 

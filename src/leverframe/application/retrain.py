@@ -7,21 +7,23 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from leverframe.application.alerts import state_page
 from leverframe.application.candidate import CaseTrainer, checkout
 from leverframe.application.environments import as_of, watched
 from leverframe.application.monitor_results import Results
 from leverframe.application.monitor_state import KeptState
 from leverframe.application.own_candidate import OwnTrainer
 from leverframe.application.retrain_base import Base, base_of
-from leverframe.application.retrain_pulls import CandidateCommit, How, Published, publish, standing
+from leverframe.application.retrain_pulls import CandidateCommit, How, Published, PulledBack, publish, revert, standing
 from leverframe.application.retrain_records import ATTEMPTS, RetrainRecords
+from leverframe.application.retrain_watch import turned_out_worse
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.retraining.attempt import PROPOSED
 from leverframe.domain.retraining.pulls.pull_state import StandingBranch
 from leverframe.domain.retraining.retrain import Due, Known, attempted, due, labelled_since
 from leverframe.domain.retraining.retrain_result import Retrained
-from leverframe.domain.retraining.trigger import NotTriggered
+from leverframe.domain.retraining.trigger import NotTriggered, Standstill
 from leverframe.domain.retraining.trigger_rule import ModelFacts
 from leverframe.errors import MonitorBusyError, RetrainBusyError
 from leverframe.files import private_folder
@@ -76,16 +78,22 @@ def _retrained(
     base = base_of(workspace, there.base)
     known = _known(base, (asked, model, environment), records)
     at = known.now.isoformat(timespec="seconds")
-    planned = due(known, there)
     last = known.attempts[-1] if known.attempts else None
-    publishing = How(base.levers.retrain, last, asked.dry_run, mask=mask, tell=tell)
+    page = state_page(workspace, environment)
+    publishing = How(base.levers.retrain, last, asked.dry_run, dashboard=page, mask=mask, tell=tell)
+    worse = turned_out_worse(workspace, (base, environment), there, known.monitored, known.now, tell)
+    planned = due(known, there) if worse is None else _taken_back(worse)
     waiting = planned if isinstance(planned, NotTriggered) else None
     retrained = Retrained(model, environment, at, None, waiting, notes=_unreadable(records))
     if isinstance(planned, Due) and not asked.dry_run:
         return _trained(workspace, (planned, known, base, there), retrained, publishing, tell)
     steps = _steps(planned, base) if isinstance(planned, Due) else ()
     published = publish(workspace, None, retrained, there, publishing)
-    return _with(replace(retrained, steps=steps), published), published
+    retrained = _with(replace(retrained, steps=steps), published)
+    if worse is not None and published.failure is None:
+        published = revert(workspace, model, worse, publishing)
+        retrained = _with(retrained, published)
+    return retrained, published
 
 
 def _trained(
@@ -123,7 +131,7 @@ def _shown(workspace: Workspace, folder: Path, tell: Tell) -> None:
 def _with(retrained: Retrained, published: Published) -> Retrained:
     return replace(
         retrained,
-        proposals=published.proposals,
+        proposals=(*retrained.proposals, *published.proposals),
         steps=(*retrained.steps, *published.steps),
         notes=(*retrained.notes, *published.notes),
     )
@@ -145,6 +153,11 @@ def _known(base: Base, of: tuple[Asked, str, str], records: RetrainRecords) -> K
     )
     levers, attempts = base.levers, records.attempts()
     return Known(monitored, attempts, levers.retrain, levers.gate, facts, rows, base.blobs, now, asked.force)
+
+
+def _taken_back(worse: PulledBack) -> NotTriggered:
+    why = f"the model of #{worse.pull.number} is worse than the one before it; merge its revert, or look at it"
+    return NotTriggered(Standstill.PERSON, why)
 
 
 def _unreadable(records: RetrainRecords) -> tuple[str, ...]:

@@ -1,0 +1,53 @@
+"""A retraining that was merged, watched on realised labels: it is taken back where it turns out worse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from leverframe.application.aftercare import Merged, watched
+from leverframe.application.retrain_base import Base, recorded_md5
+from leverframe.application.retrain_pulls import PulledBack
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.monitoring.monitor_result import Monitored
+from leverframe.domain.retraining.attempt import Comparison
+from leverframe.domain.retraining.pulls.pull_state import StandingBranch, StandingPull
+from leverframe.domain.retraining.trigger_rule import timestamp
+
+Tell = Callable[[str], None]
+
+
+def turned_out_worse(
+    workspace: Workspace, of: tuple[Base, str], there: StandingBranch, monitored: Monitored | None, now: datetime,
+    tell: Tell,
+) -> PulledBack | None:  # fmt: skip
+    """Return the merged pull request whose model serves and is worse than the one before; None where none is.
+
+    ``of`` is the base tip and the environment whose requests are looked at.
+    """
+    base, environment = of
+    pull = _watched(workspace, base, there, now)
+    if pull is None:
+        return None
+    tell(f"comparing the model of #{pull.number} with the one before it, on labels that came true since")
+    found = watched(workspace, environment, Merged(pull.merge_commit, timestamp(pull.merged_at)), monitored, now, tell)
+    tell(f"#{pull.number}: {found.why}")
+    if not found.worse:
+        return None
+    bare = Comparison("", base.levers.retrain.confidence, 0, 0, (), 0, "", (), (), ())  # where only the monitor judged
+    return PulledBack(pull, found.comparison or bare, found.why)
+
+
+def _watched(workspace: Workspace, base: Base, there: StandingBranch, now: datetime) -> StandingPull | None:
+    """Return the newest merged pull request within its watch, if its model still is that of the base tip."""
+    days = base.levers.retrain.watch_days + base.levers.monitor.performance.label_delay_days + 1
+    merged = [pull for pull in there.pulls if pull.merged and pull.merged_at and pull.merge_commit]
+    newest = max(merged, key=lambda pull: timestamp(pull.merged_at), default=None)
+    if newest is None or not base.levers.retrain.watch_days:
+        return None
+    age = now - timestamp(newest.merged_at)
+    path = layout.MODEL.as_posix() if base.own is None else base.own.role.path
+    lock = workspace.git.show(newest.merge_commit, "dvc.lock") or b""
+    same = recorded_md5(lock, path) == base.champion
+    return newest if same and timedelta(0) <= age <= timedelta(days=days) else None
