@@ -535,6 +535,23 @@ def test_events_without_a_pull_request_have_none() -> None:
     """A push, a schedule, and the end of a workflow that was no pull request's."""
     assert where("push", {}, {}) is None
     assert where("workflow_run", {"workflow_run": {"event": "push"}}, {}) is None
+    assert where("workflow_dispatch", {}, {"GITHUB_REF": "refs/tags/v1", "GITHUB_SHA": HEAD}) is None
+
+
+def test_a_run_that_was_dispatched_belongs_to_the_pull_request_of_its_branch_and_commit() -> None:
+    """Whatever its inputs and its payload say."""
+    surroundings = {
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_REF": "refs/heads/a/b",
+        "GITHUB_SHA": HEAD,
+        "GITHUB_RUN_ID": "6",
+    }
+    payload = {"inputs": {"number": "3"}, "pull_request": {"number": 3}, "ref": "refs/heads/other"}
+    assert where("workflow_dispatch", payload, surroundings) == Where("o/r", None, HEAD, 6, "o", "a/b")
+    home = {"owner": {"login": "o"}, "full_name": "o/r"}
+    run = {"event": "workflow_dispatch", "head_sha": HEAD, "id": 5, "head_branch": "b", "head_repository": home}
+    found = where("workflow_run", {"workflow_run": run | {"pull_requests": [{"number": 3}]}}, surroundings)
+    assert found == Where("o/r", None, HEAD, 5, "o", "b")
 
 
 def test_the_number_never_comes_from_the_payload_of_a_fork() -> None:

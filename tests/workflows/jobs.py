@@ -21,6 +21,7 @@ STUBS = {
     "actions/upload-artifact": "upload",
     "actions/upload-pages-artifact": "upload",
     "actions/deploy-pages": "nothing",
+    "actions/create-github-app-token": "nothing",
     "actions/download-artifact": "download",
 }
 

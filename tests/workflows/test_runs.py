@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from leverframe.local.github.events import pull_request_event, workflow_run_event
+from leverframe.local.github.events import pull_request_event, workflow_dispatch_event, workflow_run_event
 from leverframe.local.github.state import PullRequest
 from leverframe.local.repository import TemporaryRepository
 from tests.loop.forge import NAME, SECRET, Forge, opened
@@ -50,14 +50,23 @@ def _environment(
     }
 
 
-def _computed(forge: Forge, pull: PullRequest, folder: Path) -> tuple[Job, TemporaryRepository]:
+def _computed(
+    forge: Forge, pull: PullRequest, folder: Path, name: str = "pull_request"
+) -> tuple[Job, TemporaryRepository]:
+    """Run the workflow for the head of a pull request: by its event, or started by hand on its branch."""
     job = forge.checkout(pull.head)
-    event = pull_request_event(forge.repository, pull)
-    github = _github("pull_request", event, base_ref="main", head_ref=pull.branch, ref="refs/pull/1/merge")
-    environment = _environment(forge, job, "pull_request", event, 7, folder) | {
-        "PATH": f"{_uv(folder)}:{job.environment['PATH']}"
-    }
-    ended = run("pull-request.yml", "model", workspace=job.root, folder=folder, github=github, environment=environment)
+    if name == "pull_request":
+        event = pull_request_event(forge.repository, pull)
+        more = {"base_ref": "main", "head_ref": pull.branch, "ref": "refs/pull/1/merge"}
+    else:
+        event = workflow_dispatch_event(forge.repository, pull.branch)
+        more = {"ref": f"refs/heads/{pull.branch}", "sha": pull.head}
+    environment = _environment(forge, job, name, event, 7, folder)
+    environment |= {"GITHUB_REF": more["ref"], "GITHUB_SHA": more.get("sha", "")}
+    ended = run(
+        "pull-request.yml", "model", workspace=job.root, folder=folder, github=_github(name, event, **more),
+        environment=environment,
+    )  # fmt: skip
     return ended, job
 
 
@@ -70,12 +79,13 @@ def _uv(folder: Path) -> Path:
     return place
 
 
-def _published(forge: Forge, pull: PullRequest, folder: Path) -> tuple[Job, TemporaryRepository]:
+def _published(
+    forge: Forge, pull: PullRequest, folder: Path, name: str = "pull_request"
+) -> tuple[Job, TemporaryRepository]:
+    """Run the workflow that posts the card after a run that an event of this name started."""
     job = forge.checkout("origin/main")
-    event = workflow_run_event(forge.repository, pull, 7, "failure")
-    environment = _environment(forge, job, "workflow_run", event, 8, folder) | {
-        "PATH": f"{_uv(folder)}:{job.environment['PATH']}"
-    }
+    event = workflow_run_event(forge.repository, pull, 7, "failure", name)
+    environment = _environment(forge, job, "workflow_run", event, 8, folder)
     github = _github("workflow_run", event, ref="refs/heads/main")
     ended = run(
         "publish-report.yml", "publish", workspace=job.root, folder=folder, github=github, environment=environment
@@ -84,12 +94,17 @@ def _published(forge: Forge, pull: PullRequest, folder: Path) -> tuple[Job, Temp
 
 
 def test_a_stale_change_goes_through_both_workflows(forge: Forge, tmp_path: Path) -> None:
-    """The levers run although the first of them refuses, the job is red, and the card is posted as data."""
+    """The levers run although the first of them refuses, the job is red, and the card is posted as data.
+
+    Started by hand on the branch, as `leverframe retrain` does it: branch and commit of the run alone say whose card
+    it is, and after another push it is nobody's.
+    """
     shop = forge.author()
+    other = forge.open(shop, "of-somebody-else")
     shop.replace("params.yaml", "iterations: 12", "iterations: 13")
     shop.repository.commit("Stale")
-    pull = forge.open(shop, "stale-in-a-workflow")
-    computed, _ = _computed(forge, pull, tmp_path)
+    pull = forge.open(shop, "leverframe/retrain-shop")
+    computed, _ = _computed(forge, pull, tmp_path, "workflow_dispatch")
     assert computed.steps["check"]["outcome"] == "failure", computed.log
     assert computed.steps["check"]["outputs"] == {
         "verdict": "failed",
@@ -101,11 +116,15 @@ def test_a_stale_change_goes_through_both_workflows(forge: Forge, tmp_path: Path
     assert computed.steps["report"]["outcome"] == "failure"
     assert computed.status == "failure"
     assert "do not merge" in computed.summary
-    published, _ = _published(forge, pull, tmp_path)
+    published, _ = _published(forge, pull, tmp_path, "workflow_dispatch")
     assert published.status == "success", published.log
     (body,) = forge.ours(pull)
     assert "lock-stale" in body
     assert forge.conclusion(pull) == "failure"
+    assert (forge.ours(other), forge.conclusion(other)) == ([], None)
+    pull.state = "closed"
+    late, _ = _published(forge, pull, tmp_path, "workflow_dispatch")
+    assert "no open pull request has this commit as its head" in late.log
 
 
 def test_the_one_file_that_init_writes_gets_a_repository_its_first_card(forge: Forge, tmp_path: Path) -> None:
@@ -133,6 +152,14 @@ def test_the_one_file_that_init_writes_gets_a_repository_its_first_card(forge: F
     assert forge.conclusion(pull) == "success"
     text = Path(workflow).read_text(encoding="utf-8")
     assert "secrets" not in text
+    pull.comments.clear()  # and by hand on the branch, as `leverframe retrain` starts it
+    job, event = forge.checkout("origin/main"), workflow_dispatch_event(forge.repository, pull.branch)
+    github = _github("workflow_dispatch", event, ref=f"refs/heads/{pull.branch}", sha=pull.head)
+    environment = _environment(forge, job, "workflow_dispatch", event, 10, tmp_path)
+    environment |= {"GITHUB_REF": f"refs/heads/{pull.branch}", "GITHUB_SHA": pull.head}
+    done = run(workflow, "card", workspace=job.root, folder=tmp_path, github=github, environment=environment)
+    assert done.status == "success", done.log
+    assert len(forge.ours(pull)) == 1
 
 
 def test_a_merge_is_deployed_where_the_repository_names_an_environment(forge: Forge, tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ def pull_request_event(repository: Repository, pull: PullRequest, action: str = 
 
 
 def workflow_run_event(
-    repository: Repository, pull: PullRequest, run: int, conclusion: str = "success"
+    repository: Repository, pull: PullRequest, run: int, conclusion: str = "success", event: str = "pull_request"
 ) -> dict[str, Any]:
-    """Return the payload of `workflow_run` after the workflow of a pull request ended.
+    """Return the payload of `workflow_run` after the workflow of a pull request ended; ``event`` started that.
 
-    As on GitHub, it does not name the pull request of a fork.
+    As on GitHub, it does not name the pull request of a fork, nor that of a run that was dispatched.
     """
     home = pull.source
     values = {
@@ -33,7 +33,7 @@ def workflow_run_event(
         "repository": _home(repository),
         "workflow_run": {
             "id": run,
-            "event": "pull_request",
+            "event": event,
             "conclusion": conclusion,
             "status": "completed",
             "head_branch": pull.branch,
@@ -44,6 +44,12 @@ def workflow_run_event(
         },
     }
     return _checked("workflow_run$completed", values)
+
+
+def workflow_dispatch_event(repository: Repository, branch: str) -> dict[str, Any]:
+    """Return the payload of `workflow_dispatch` on a branch, as far as a run reads it."""
+    home = {**_home(repository), "default_branch": "main"}
+    return {"inputs": None, "ref": f"refs/heads/{branch}", "repository": home, "sender": {"login": repository.owner}}
 
 
 def _home(repository: Repository) -> dict[str, Any]:

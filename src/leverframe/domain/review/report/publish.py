@@ -14,6 +14,8 @@ from leverframe.errors import PublishError
 Conclusion = Literal["success", "failure", "neutral"]
 CHECK = "leverframe"  # the name of the check run, which a branch rule may require
 
+_CHECKED = ("pull_request", "workflow_dispatch")  # events of runs whose card is posted; by hand only people and we can
+
 _MARKER = re.compile(r"\A<!-- leverframe:report:([a-z0-9-]{1,60}) (\{.{0,300}?\}) -->")
 _SHA = re.compile(r"\A[0-9a-f]{40}\Z")
 _REPOSITORY = re.compile(r"\A[\w.-]+/[\w.-]+\Z")
@@ -115,7 +117,7 @@ def where(event: str, payload: Mapping[str, Any], environment: Mapping[str, str]
         raise PublishError(
             f"the payload of the event `{event}` cannot be read",
             why=f"it lacks {error}",
-            next="run inside a workflow on `pull_request` or `workflow_run`; `--publisher file` needs no event",
+            next="run in a workflow on a pull request, `workflow_run` or `workflow_dispatch`; or `--publisher file`",
         ) from error
     if found and not (_SHA.match(found.head) and _REPOSITORY.match(found.repository)):
         raise PublishError(
@@ -137,7 +139,7 @@ def _where(event: str, payload: Mapping[str, Any], environment: Mapping[str, str
     if event == "workflow_run":
         # The artifact of a fork is data: who it belongs to is told by the run alone.
         run = payload["workflow_run"]
-        if run["event"] != "pull_request":
+        if run["event"] not in _CHECKED:
             return None
         home = run["head_repository"]
         return Where(
@@ -149,6 +151,10 @@ def _where(event: str, payload: Mapping[str, Any], environment: Mapping[str, str
             str(run["head_branch"]),
             trusted=home["full_name"] == repository,
         )
+    branch = environment.get("GITHUB_REF", "").removeprefix("refs/heads/")
+    if event == "workflow_dispatch" and branch and not branch.startswith("refs/"):
+        head, run = environment.get("GITHUB_SHA", ""), int(environment.get("GITHUB_RUN_ID", "0"))
+        return Where(repository, None, head, run, repository.partition("/")[0], branch)
     return None
 
 
