@@ -27,9 +27,11 @@ Types = dict[str, dict[str, Any]]
 class Living:
     """A world whose tables change while its online store lives in ``folder``."""
 
-    def __init__(self, folder: Path, plan: Plan, world: World, types: Types, partitions: Partitions) -> None:
-        self.world, self.types = world, types
-        levers = Levers(online=OnlineSettings(folder=str(folder)))
+    def __init__(
+        self, folder: Path, plan: Plan, world: World, types: Types, partitions: Partitions, **online: Any
+    ) -> None:
+        self.world, self.types, self.plan = world, types, plan
+        levers = Levers(online=OnlineSettings(**{"folder": str(folder), **online}))
         self.workspace = Workspace(folder, Git(folder), _no_params, lambda: levers, lambda _: plan)
         sources = {table: self._source(table) for table in types}
         self.contracts: dict[str, Contract] = {}
@@ -38,8 +40,8 @@ class Living:
         self.told: list[str] = []
 
     def _source(self, table: str) -> Source:
-        timed = {} if table == "places" else {"event_time": "event_time", "known_at": "known_at"}
-        return Source(Function(lambda _: self.frame(table)), **timed)
+        read = Function(lambda _: self.frame(table))
+        return Source(read) if table == "places" else Source(read, event_time="event_time", known_at="known_at")
 
     def frame(self, table: str) -> pl.DataFrame:
         """Return a table as it is now."""

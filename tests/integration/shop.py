@@ -465,13 +465,13 @@ def _raw(busy: int) -> dict[str, str]:
         "raw/products.csv": "product,room,bulk\nchair,kitchen,40\ndesk,office,210.5\nlamp,office,9\nshelf,hall,88\n"
     }
     for number, month in enumerate(MONTHS):
-        orders, returns = _month(number, busy)
+        orders, returns = month_of(number, busy)
         files[f"raw/orders-{month}.csv"] = _csv(list(orders[0]), orders)
         files[f"raw/returns-{month}.csv"] = _csv(list(returns[0]), returns)
     return files
 
 
-def _month(number: int, busy: int) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+def month_of(number: int, busy: int = 1) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """Return orders and returns of one month; desks and far customers are late."""
     draw = np.random.default_rng(number)
     timestamp = datetime(2024, number + 1, 1, 6, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -12,12 +13,14 @@ import numpy as np
 import polars as pl
 import pytest
 
+from leverframe.adapters.redis import RedisStore
 from leverframe.domain.features.online import microseconds_of
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.request import Requests, required
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.vector import vectors
 from tests.integration.materialized import Living, filled
+from tests.integration.redis_server import needed, running
 from tests.integration.worlds import (
     CORRECTED,
     CORRECTED_TYPES,
@@ -25,6 +28,7 @@ from tests.integration.worlds import (
     STAR,
     TYPES,
     WORLD,
+    World,
     batched_star,
     corrected_worlds,
     drawn,
@@ -56,31 +60,72 @@ def _plain(value: Any) -> Any:
     return None if value is None or value != value else value  # noqa: PLR0124 - only NaN differs from itself
 
 
+def changing(kind: str, living: Living) -> Iterator[datetime]:
+    """Let a living world change, and yield the timestamps up to which its store should be brought."""
+    world: World = {table: [] for table in living.types}
+    for number, each in enumerate(drawn(COUNT, KINDS[kind][2]())):
+        for table, rows in numbered(number, each).items():
+            world[table] += rows
+    chance = random.Random(7)  # noqa: S311 - which rows come late
+    arrives = {table: [chance.choice((0, 0, 1, 2, 3, 4)) for _ in rows] for table, rows in world.items()}
+    for number, until in enumerate(ENDS):
+        here = {
+            table: [_draft(row, chance, last=until == ENDS[-1])
+                    for row, at in zip(rows, arrives[table], strict=True) if at <= number]
+            for table, rows in world.items()
+        }  # fmt: skip
+        living.world = filled(here, living.types, WORLD)
+        yield until
+
+
+def lived(kind: str, folder: Path, **online: Any) -> Living:
+    """Return a store whose tables are those of many worlds."""
+    star, types, _ = KINDS[kind]
+    numbered_types = {name: {"w": pl.Int64, **its} for name, its in types.items()}
+    return Living(folder, plan_of(batched_star(star)), {}, numbered_types, WORLD, **online)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_increments_answer_like_one_build(kind: str, tmp_path: Path) -> None:
     """Rows that come in time, late, corrected, or change, and places that are new: no difference to the last bit."""
-    star, types, strategy = KINDS[kind]
-    plan, types = plan_of(batched_star(star)), {name: {"w": pl.Int64, **its} for name, its in types.items()}
-    some = [numbered(number, world) for number, world in enumerate(drawn(COUNT, strategy()))]
-    world = {table: [row for each in some for row in each[table]] for table in types}
-    chance = random.Random(7)  # noqa: S311 - which rows come late
-    arrives = {table: [chance.choice((0, 0, 1, 2, 3, 4)) for _ in rows] for table, rows in world.items()}
-    living = Living(tmp_path / "steps", plan, {}, types, WORLD)
-    kinds = []
-    for number, until in enumerate(ENDS):
-        living.world = filled(
-            {
-                table: [_draft(row, chance, last=until == ENDS[-1])
-                        for row, at in zip(rows, arrives[table], strict=True) if at <= number]
-                for table, rows in world.items()
-            }, types, WORLD,
-        )  # fmt: skip
+    living, kinds = lived(kind, tmp_path / "steps"), []
+    for until in changing(kind, living):
         kinds.append(living.materialize(until).kind)
-        at = [until + timedelta(minutes=minutes) for minutes in (-47 * 60, -1, 0, 40, 60 * 30)]
-        once = Living(tmp_path / f"once-{number}", plan, living.world, types, WORLD)
+        once = lived(kind, tmp_path / until.strftime("%d-%H"))
+        once.world = living.world
         once.materialize(until)
-        assert answers(plan, living.store(), at) == answers(plan, once.store(), at)
+        at = around(until)
+        assert answers(living.plan, living.store(), at) == answers(living.plan, once.store(), at)
     assert kinds.count("increment") >= 2
+
+
+@needed
+def test_redis_answers_like_the_file_and_gets_only_what_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After each increment; a reader that stays with its generation answers as before."""
+    with running() as (url, _):
+        monkeypatch.setenv("FEATURES", url)
+        living = lived("plain", tmp_path, store="redis", redis="FEATURES")
+        follows, pinned = None, None
+        before: tuple[list[datetime], dict[str, list[Any]]] = ([], {})
+        for until in changing("plain", living):
+            living.materialize(until)
+            follows = follows or RedisStore(url, spec=living.plan.spec)
+            at = around(until)
+            now = answers(living.plan, living.store(), at)
+            assert answers(living.plan, follows, at) == now
+            if pinned is not None:
+                assert answers(living.plan, pinned, before[0]) == before[1]
+            pinned, before = RedisStore(url, spec=living.plan.spec, follow=False), (at, now)
+        living.materialize(ENDS[-1] + timedelta(minutes=10))
+        written = [int(told.split()[0].replace(",", "")) for told in living.told if "keys written" in told]
+    assert written[-1] < max(written) / 10
+
+
+def around(until: datetime) -> list[datetime]:
+    """Return timestamps that a store as of ``until`` can be asked for."""
+    return [until + timedelta(minutes=minutes) for minutes in (-47 * 60, -1, 0, 40, 60 * 30)]
 
 
 def _draft(row: dict[str, Any], chance: random.Random, *, last: bool) -> dict[str, Any]:

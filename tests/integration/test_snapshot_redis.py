@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,6 +23,7 @@ from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.snapshot.store import About, Table
 from leverframe.domain.partition import Partition
 from leverframe.errors import SnapshotError, StoreUnreachableError
+from tests.integration.redis_server import PASSWORD, free_port, needed, running
 from tests.integration.shop import copied, finished
 from tests.integration.worlds import (
     CORRECTED,
@@ -41,49 +40,14 @@ from tests.integration.worlds import (
     write_world,
 )
 
-PASSWORD = "open-sesame"  # noqa: S105 - of a server that lives for one test
-pytestmark = pytest.mark.skipif(
-    shutil.which("redis-server") is None, reason="redis-server is not installed: tests/debian-packages.sh redis-server"
-)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+pytestmark = needed
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """Start a server that keeps nothing on disk, and end it."""
-    port = free_port()
-    options = [
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--appendonly",
-        "no",
-        "--requirepass",
-        PASSWORD,
-    ]
-    server = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-    address = f"redis://:{PASSWORD}@127.0.0.1:{port}/0"
-    client = redis.Redis.from_url(address)
-    for _ in range(100):
-        try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            time.sleep(0.05)
-    client.close()
-    yield address
-    server.terminate()
-    server.wait(timeout=10)
+    """Start a server for this module."""
+    with running() as (address, _):
+        yield address
 
 
 def tables(value: int) -> list[Table]:

@@ -18,11 +18,13 @@ from leverframe.adapters.duckdb.engine import DuckDBEngine
 from leverframe.adapters.snapshot_file import SnapshotFile, write
 from leverframe.adapters.store_folder import StoreFolder
 from leverframe.application.fresh_rows import FreshRows, fresh_rows
+from leverframe.application.served_day import compared
 from leverframe.application.workspace import Workspace
 from leverframe.domain.features import materialize as rules
 from leverframe.domain.features.build import check_times
 from leverframe.domain.features.materialize import FORMAT, Generation, LayerFile, Materialized
 from leverframe.domain.features.online import about, microseconds_of, table_of
+from leverframe.domain.features.parity import Parity, refuse
 from leverframe.domain.features.plan import Step, Windows
 from leverframe.domain.features.request import required, timestamp
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
@@ -80,6 +82,13 @@ def materialize(workspace: Workspace, asked: Asked, tell: Tell) -> Materialized:
             seconds=time.perf_counter() - began, why=why, dry_run=asked.dry_run,
             absent={table: [str(group) for group in groups] for table, groups in rows.absent.items()},
         )  # fmt: skip
+
+
+def refuse_other(workspace: Workspace) -> Parity:
+    """Compare the store with a build of the days that it answers for; raises ``ParityError`` for a difference."""
+    parity = compared(workspace, store_folder(workspace))
+    refuse(parity)
+    return parity
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ def redacted(url: str) -> str:
 
 @contextmanager
 def connected(url: str, timeout: float) -> Iterator[redis.Redis]:
+    """Yield a client, and close it."""
     client = client_of(url, timeout)
     try:
         yield client
@@ -34,6 +35,7 @@ def connected(url: str, timeout: float) -> Iterator[redis.Redis]:
 
 
 def client_of(url: str, timeout: float) -> redis.Redis:
+    """Return a client that waits ``timeout`` seconds; raises ``SnapshotError`` for what is no URL of Redis."""
     try:
         return redis.Redis.from_url(
             url,

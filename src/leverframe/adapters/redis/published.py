@@ -32,8 +32,10 @@ class Published:
 
 
 def marker(namespace: str, layer: str) -> str:
+    """Return the key that is there as long as every value of a layer is."""
     return f"{namespace}:layer:{layer}"
 
 
 def prefix_of(namespace: str, generation: str, table: str) -> bytes:
+    """Return what the keys of a table\'s values begin with."""
     return f"{namespace}:{generation}:{table}:".encode()
