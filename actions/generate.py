@@ -16,7 +16,7 @@ import click
 from leverframe.cli import leverframe
 
 HERE = Path(__file__).parent
-LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain")
+LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain", "materialize")
 OUTPUTS = {
     "verdict": "`passed`, `failed` or `skipped`",
     "reason": "reasons of a failed verdict, separated by spaces; a closed list, see docs/guides/gate.md",
@@ -76,6 +76,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         Permission("actions", "write", "to dispatch the checks of the pull request, with the built-in token"),
         Permission("issues", "write", "to ask for a person after three attempts that did not help"),
     ),
+    "materialize": (Permission("contents", "read", "to check out the repository"),),
     "setup": (Permission("contents", "read", "to check out the repository"),),
 }
 
@@ -247,13 +248,45 @@ def _scheduled(name: str) -> Iterator[str]:
     )
 
 
+def _hourly() -> Iterator[str]:
+    """Yield a whole workflow that brings the online store up to date."""
+    yield from (
+        "name: materialize",
+        "on:",
+        "  schedule:",
+        '    - cron: "41 * * * *" # not on the full hour, when many start',
+        "  workflow_dispatch: {}",
+        "permissions: {}",
+        "concurrency:",
+        "  group: materialize",
+        "  cancel-in-progress: false # the next run waits; a killed one leaves the store as it was",
+        "jobs:",
+        "  materialize:",
+        "    runs-on: [self-hosted, leverframe] # the machine of the server, or one that reaches Redis",
+        "    timeout-minutes: 30",
+        "    permissions:",
+    )
+    for each in PERMISSIONS["materialize"]:
+        yield f"      {each.name}: {each.level} # {each.reason}"
+    yield from (
+        "    steps:",
+        f"      - uses: {pinned('actions/checkout')}",
+        "        with:",
+        "          clean: false # the online store lies in .leverframe/online",
+        "          persist-credentials: false",
+        "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
+        "      - uses: OWNER/leverframe/actions/materialize@COMMIT # vX.Y.Z",
+    )
+
+
 def _workflow(name: str) -> Iterator[str]:
     """Yield a whole workflow that uses the action: after a merge, on a schedule, or for a pull request."""
-    if name == "deploy":
-        yield from _after_merge()
-        return
     if name in ("monitor", "retrain"):
         yield from _scheduled(name)
+        return
+    other = {"deploy": _after_merge, "materialize": _hourly}
+    if name in other:
+        yield from other[name]()
         return
     yield from (
         "name: pull request",

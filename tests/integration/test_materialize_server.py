@@ -158,7 +158,7 @@ def test_features_that_are_too_old_are_refused(shop: Shop) -> None:
     status, content = server.ask(body(at(10.5)))
     assert status == 503
     assert "36.0 hours old" in content["error"]
-    with pytest.raises(InferenceServerException, match="36.0 hours old") as refused:
+    with pytest.raises(InferenceServerException, match=r"36\.0 hours old") as refused:
         server.triton().infer(MODEL, grpc_inputs(at(10.5)))
     assert refused.value.status() == "StatusCode.UNAVAILABLE"
     assert metric(server, 'leverframe_requests_total{model="shop",outcome="stale"') == [2.0]

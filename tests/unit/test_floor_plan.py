@@ -24,7 +24,7 @@ HOME_ELSEWHERE = {
     "explain": "domain/features/star_picture.py",
     "demo": "demo",
 }
-LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain")
+LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain", "materialize")
 HEAVY = (
     "pandera",
     "sklearn",

@@ -5,46 +5,52 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from leverframe.adapters.dvc import RemoteContents
 from leverframe.adapters.releases import Releases
-from leverframe.application.servers import log_in
-from leverframe.documents import validated
+from leverframe.application.servers import log_in, online_of
+from leverframe.documents import Document, validated
 from leverframe.domain.release.fetch import Fetched, Wanted, run
 from leverframe.errors import SettingsError
 from leverframe.files import write_json, write_text
 from leverframe.settings.levers import ServeSettings
+from leverframe.settings.online import OnlineSettings
+
+Section = TypeVar("Section", bound=Document)
 
 
 def fetch(
-    remote: str, release: tuple[str, str, str, int, str], to: Path, serve: str | None, log: Path | None,
-    tell: Callable[[str], None],
+    remote: str, release: tuple[str, str, str, int, str], to: Path, sections: tuple[str | None, str | None],
+    log: Path | None, tell: Callable[[str], None],
 ) -> Fetched:  # fmt: skip
     """Bring a release into a folder, and write the configuration of its server last.
 
-    ``release`` is MD5, bundle, model, number and commit. Nobody has a key to the model repository: it is empty.
+    ``release`` is MD5, bundle, model, number and commit; ``sections`` are `serve` and `online` of leverframe.yaml. Nobody has a key to the model repository: it is empty.
     """
-    settings = _serve(serve)
+    settings = _section(ServeSettings, sections[0], "--serve")
+    store = _section(OnlineSettings, sections[1], "--online")
     fetched = run(Wanted(*release), RemoteContents(remote), Releases(to), tell)
     write_text(to / "key", "")
-    write_json(to / "config.json", _config(to.resolve(), settings, log))
+    write_json(to / "config.json", _config(to.resolve(), settings, log, store))
     return fetched
 
 
-def _config(folder: Path, settings: ServeSettings, log: Path | None) -> dict[str, Any]:
+def _config(folder: Path, settings: ServeSettings, log: Path | None, online: OnlineSettings) -> dict[str, Any]:
     return {
         "models": str(folder / "models"), "host": settings.host, "port": settings.port,
         "grpc_port": settings.grpc_port, "metrics_port": settings.metrics_port, "key_file": str(folder / "key"),
         "limit": settings.maximum_bytes, "log": log_in(log, settings) if log else None,
+        "online": online_of(folder, online),
     }  # fmt: skip
 
 
-def _serve(text: str | None) -> ServeSettings:
+def _section(model: type[Section], text: str | None, option: str) -> Section:
+    """Return a section of leverframe.yaml that was written as JSON; raises ``SettingsError``."""
     try:
         content = json.loads(text or "{}")
     except ValueError as error:
         raise SettingsError(
-            "`--serve` is no JSON", why=str(error), next="""such as --serve '{"port": 8080}'"""
+            f"`{option}` is no JSON", why=str(error), next="""such as --serve '{"port": 8080}'"""
         ) from error
-    return validated(ServeSettings, content if isinstance(content, dict) else {"": content}, name="--serve")
+    return validated(model, content if isinstance(content, dict) else {"": content}, name=option)

@@ -45,7 +45,7 @@ def serve(
         start_ports(settings, ports),
         log=log_in(server.folder / "log", settings),
         limit=settings.maximum_bytes,
-        online=online_of(workspace, workspace.levers.online),
+        online=online_of(workspace.root, workspace.levers.online),
     )
     client = server.client(started)
     for model in _releases(server):

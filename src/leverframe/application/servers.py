@@ -34,14 +34,14 @@ def log_in(folder: Path, settings: ServeSettings) -> Mapping[str, Any]:
     return content
 
 
-def online_of(workspace: Workspace, settings: OnlineSettings) -> Mapping[str, Any] | None:
+def online_of(root: Path, settings: OnlineSettings) -> Mapping[str, Any] | None:
     """Return what a server is told of the online store, None where its features are those of bundles, however old.
 
     A URL, which may hold a password, is not told: only the environment variable that has it.
     """
     if settings.store == "bundle" and settings.maximum_age_hours is None:
         return None
-    folder = str((workspace.root / settings.folder).resolve()) if settings.store == "file" else ""
+    folder = str((root / settings.folder).resolve()) if settings.store == "file" else ""
     content: Mapping[str, Any] = plain(
         OnlineConfig(settings.store, folder, settings.redis or "", settings.maximum_age_hours, settings.when_stale)
     )

@@ -31,7 +31,8 @@ def target_of(workspace: Workspace, environment: Environment, tell: Tell, kind: 
         return _server(workspace, environment, context)
     cluster = environment.settings.kubernetes
     assert cluster is not None  # noqa: S101 - `in_cluster` looked
-    template = ClusterRelease(environment.model, 0, "", "", "", cluster, environment.serve, environment.name)
+    template = ClusterRelease(environment.model, 0, "", "", "", cluster, environment.serve, environment.name,
+                              environment.levers.online)  # fmt: skip
     return ClusterTarget(context, ClusterReleases(Kubectl(cluster.context, cluster.namespace), template))
 
 
@@ -46,7 +47,7 @@ def _server(workspace: Workspace, environment: Environment, context: DeployConte
 
     def start() -> V2:
         ports = start_ports(serve, (settings.port, settings.grpc_port, settings.metrics_port))
-        log, online = log_in(server.folder / "log", serve), online_of(workspace, environment.levers.online)
+        log, online = log_in(server.folder / "log", serve), online_of(workspace.root, environment.levers.online)
         return server.client(server.start(ports, log=log, limit=serve.maximum_bytes, online=online))
 
     return ServerTarget(

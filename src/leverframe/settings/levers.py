@@ -283,6 +283,16 @@ class Levers(Document):
     retrain: RetrainSettings = Field(default_factory=RetrainSettings)
     online: OnlineSettings = Field(default_factory=OnlineSettings)
 
+    @model_validator(mode="after")
+    def _pods_know_redis(self) -> Levers:
+        for name, environment in self.deploy.environments.items():
+            if self.online.store == "redis" and environment.kubernetes and not environment.kubernetes.secret:
+                raise ValueError(
+                    f"`online.store: redis` needs `deploy.environments.{name}.kubernetes.secret`, "
+                    f"a Secret with the key {self.online.redis}"
+                )
+        return self
+
 
 def check_names(levers: Levers, model: str) -> None:
     """Raise ``SettingsError`` where the name of the model cannot name the objects of a declared cluster."""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from leverframe.domain.release.kubernetes.kustomize_patches import BASE, Manifest, named, patch, steps
 from leverframe.domain.release.kubernetes.monitor_job import monitor_patches
 from leverframe.settings.levers import KubernetesSettings, ServeSettings
+from leverframe.settings.online import OnlineSettings
 
 BUNDLE = "leverframe.dev/bundle"
 COMMIT = "leverframe.dev/commit"
@@ -27,6 +28,7 @@ OWNER = "app.kubernetes.io/managed-by"
 WORKLOAD = {"deployment": "Deployment", "kserve": "InferenceService"}
 FOLDER = "/var/lib/leverframe"
 _LOG = "/var/log/leverframe"
+_REDIS = 6379  # its URL is secret, so its port is the usual one
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -46,6 +48,7 @@ class ClusterRelease:
     cluster: KubernetesSettings
     serve: ServeSettings
     environment: str = ""
+    online: OnlineSettings = field(default_factory=OnlineSettings)
 
     @property
     def name(self) -> str:
@@ -67,7 +70,13 @@ class ClusterRelease:
             "serve": json.dumps(serve, sort_keys=True, separators=(",", ":")).replace("$", "$$"),
         }  # fmt: skip
         log = ["--log", f"{_LOG}/{self.name}/$(POD_NAME)"] if self.cluster.log_claim else []
-        return [part for option, value in words.items() for part in (f"--{option}", value)] + log
+        online = ["--online", json.dumps(self._online(), sort_keys=True)] if self.online != OnlineSettings() else []
+        return [part for option, value in words.items() for part in (f"--{option}", value)] + log + online
+
+    def _online(self) -> dict[str, Any]:
+        """Return what pods are told of the online store: a folder of another machine is none of theirs."""
+        content = self.online.model_dump()
+        return {**content, "store": "bundle" if self.online.store == "file" else self.online.store}
 
 
 def overlay(release: ClusterRelease) -> Manifest:
@@ -160,7 +169,7 @@ def _deployment(release: ClusterRelease) -> list[Manifest]:
         patch("Deployment", {"spec": spec}),
         patch("HorizontalPodAutoscaler", {"spec": _between(cluster, "minReplicas", "maxReplicas")}),
         *_account(cluster),
-        *_reached(cluster),
+        *_reached(release),
     ]
 
 
@@ -188,8 +197,10 @@ def _kserve(release: ClusterRelease) -> list[Manifest]:
     runtime += [
         {"op": "add", "path": f"/spec/containers/0/{name}", "value": value}
         for name, value in _server(release, 8080, whole=True).items()
-        if name != "volumeMounts"
+        if name not in ("volumeMounts", "env")
     ]
+    variables = _redis_variable(release).get("env", [])
+    runtime += [{"op": "add", "path": "/spec/containers/0/env/-", "value": variable} for variable in variables]
     runtime += [{"op": "add", "path": "/spec/containers/0/volumeMounts/-", "value": mount} for mount in mounts]
     return [steps("InferenceService", predictor), steps("ServingRuntime", runtime), *_account(cluster)]
 
@@ -213,7 +224,16 @@ def _server(release: ClusterRelease, port: str | int, *, whole: bool = False) ->
         "readinessProbe": {"httpGet": ready, **readiness},
         "resources": _resources(release.cluster),
         **_log_mount(release.cluster),
+        **_redis_variable(release),
     }
+
+
+def _redis_variable(release: ClusterRelease) -> Manifest:
+    """Return the environment variable with the URL of Redis, of the cluster's Secret."""
+    if release.online.store != "redis":
+        return {}
+    key = {"name": release.cluster.secret, "key": release.online.redis}
+    return {"env": [{"name": release.online.redis, "valueFrom": {"secretKeyRef": key}}]}
 
 
 def _resources(cluster: KubernetesSettings) -> Manifest:
@@ -254,8 +274,9 @@ def _port(cluster: KubernetesSettings) -> int:
     return at.port or _PORTS.get(at.scheme, 443)
 
 
-def _reached(cluster: KubernetesSettings) -> list[Manifest]:
-    """Return the patches of the policy: namespaces whose pods may send requests, and the port of the remote."""
+def _reached(release: ClusterRelease) -> list[Manifest]:
+    """Return the patches of the policy: who may send requests, the port of the remote, and that of Redis."""
+    cluster = release.cluster
     rules: list[Manifest] = [
         {
             "op": "add",
@@ -265,4 +286,6 @@ def _reached(cluster: KubernetesSettings) -> list[Manifest]:
         for client in cluster.clients
     ]
     rules += [{"op": "replace", "path": "/spec/egress/1/ports/0/port", "value": _port(cluster)}]
+    if release.online.store == "redis":
+        rules.append({"op": "add", "path": "/spec/egress/-", "value": {"ports": [{"port": _REDIS, "protocol": "TCP"}]}})
     return [steps("NetworkPolicy", rules)]
