@@ -33,8 +33,13 @@ from typing import NoReturn
 from leverframe.local.repository import CommandFailedError, TemporaryRepository
 
 HEAVY = (
-    "dvc.cli", "dvc.cli.parser", "dvc.repo", "dvc.repo.reproduce", "dvc.repo.push", "dvc.stage.run",
-    "pandera.polars", "sklearn.compose", "sklearn.ensemble", "sklearn.preprocessing", "skl2onnx", "onnxruntime",
+    "dvc.cli", "dvc.cli.parser", "dvc.repo", "dvc.repo.reproduce", "dvc.repo.push", "dvc.stage.run", "dvc.cachemgr",
+    "dvc.data_cloud", "dvc.lock", "dvc.repo.artifacts", "dvc.repo.datasets", "dvc.repo.metrics", "dvc.repo.params",
+    "dvc.repo.plots", "dvc.repo.stage", "dvc.repo.index", "dvc.rwlock", "dvc.scm", "dvc.utils.strictyaml",
+    "dulwich.ignore", "dulwich.repo", "networkx", "pyparsing", "ruamel.yaml", "scmrepo.git",
+    "hypothesis.strategies", "pandera.polars", "pandera.strategies", "pydantic.dataclasses", "narwhals.stable.v2",
+    "leverframe.cli", "leverframe.case", "leverframe.adapters.onnx.convert", "leverframe.adapters.onnx.session",
+    "sklearn.compose", "sklearn.ensemble", "sklearn.preprocessing", "skl2onnx", "onnxruntime",
 )  # fmt: skip
 PATIENCE = 240.0  # seconds that a test waits for anything at most
 LONGEST = 1 << 17  # bytes of a request: arguments and environment

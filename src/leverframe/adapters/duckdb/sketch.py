@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -30,10 +31,16 @@ _KEY_BITS = 64 - ROW_BITS
 class DuckDBSketcher:
     """The ``Sketcher`` port: MD5 of the values as text, so that no version of DuckDB changes a hash."""
 
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """Opened once: that takes as long as the sketch of a small table."""
+        database = connect()
+        database.execute("SET TimeZone = 'UTC'; SET max_expression_depth = 1000000")  # the query grows with the columns
+        return database
+
     def sketch(self, path: Path, key: Sequence[str]) -> Sketch:
         """Return the sketch of a table; raises ``SourceError`` for a file that cannot be read."""
-        with connect() as sql:
-            sql.execute("SET TimeZone = 'UTC'; SET max_expression_depth = 1000000")  # the query grows with the columns
+        with self._database.cursor() as sql:
             try:
                 types = _types(sql, path)
                 known = tuple(key) if set(key) <= set(types) else ()
@@ -53,7 +60,7 @@ class DuckDBSketcher:
 
     def distributions(self, path: Path, grids: Mapping[str, Grid]) -> dict[str, Distribution]:
         """Return the counts of every column; raises ``SourceError`` for a file that cannot be read."""
-        with connect() as sql:
+        with self._database.cursor() as sql:
             try:
                 types = _types(sql, path)
                 return {
