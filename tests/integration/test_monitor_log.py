@@ -130,8 +130,8 @@ def test_a_column_of_requests_may_hold_their_time(tmp_path: Path) -> None:
         line(id="d", columns=late | {"as_of": ["2013-09-01T10:00:00+00:00"] * 2}),
     )
     names = RequestColumns(time="as_of")
-    bounds = {"since": datetime(2013, 9, 1, tzinfo=UTC), "until": datetime(2026, 6, 1, tzinfo=UTC)}
-    (batch,), facts = read(tmp_path, replace(QUERY, names=names, keys=("as_of",), **bounds))
+    since, until = datetime(2013, 9, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+    (batch,), facts = read(tmp_path, replace(QUERY, names=names, keys=("as_of",), since=since, until=until))
     at = [times[0], "2026-01-02T10:00:00+00:00", times[3], "2026-01-02T10:00:00+00:00"]
     assert batch.at.tolist() == [microseconds(str(each)) for each in at]
     assert numbers(batch, "weight").values.tolist() == [1.0, 3.0, 4.0, 1.5]
