@@ -71,9 +71,11 @@ FEW = STAR | {  # a star with few steps, where Spark's work for each step is not
 @pytest.fixture(scope="module", autouse=True)
 def quickly_compiled() -> Iterator[None]:
     """Let Java compile fast and optimise little: what runs for seconds does not earn more."""
+    quick = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    roomy = "-XX:NewRatio=1 -XX:MetaspaceSize=256m -XX:InitialRAMPercentage=4"  # so that little is collected
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SPARK_SUBMIT_OPTS", "SPARK_LAUNCHER_OPTS"):
-            patch.setenv(name, "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:NewRatio=1")
+            patch.setenv(name, f"{quick} {roomy}")
         yield
 
 
