@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.git import Git
+from leverframe.adapters.git.host import HostedGit
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.adapters.working_tree import WorkingTree
@@ -52,7 +52,7 @@ class Checkout:
         self.workspace, self.base, self.tell = workspace, base, tell
         workspace.git.copied(base, folder)
         self.root = folder / workspace.git.prefix()
-        self.git = Git(self.root)
+        self.git = HostedGit(self.root)
         WorkingTree.around(workspace.root).lend(self.root)
         self._remote = Remote.of(workspace.root.resolve()) is not None
         self.pipeline = PipelineRun(self.root, source_folder(workspace.root), tell)

@@ -15,8 +15,7 @@ _MAIN = ("origin/main", "main", "origin/master", "master")
 _SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 _SUBMODULE = "160000"  # the mode of one
 _UNDERWAY = ("FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "ORIG_HEAD")
-_NAME, _ADDRESS = "leverframe", "leverframe@users.noreply.github.com"
-_OURSELVES = ["-c", f"user.name={_NAME}", "-c", f"user.email={_ADDRESS}"]
+_OURSELVES = ["-c", "user.name=leverframe", "-c", "user.email=leverframe@users.noreply.github.com"]
 
 
 class Git:
@@ -107,23 +106,6 @@ class Git:
         """Stage everything that is not ignored, and return the tree."""
         self._paths("add", "--all")
         return self._paths("write-tree")[0].strip()
-
-    def committed(self, tree: str, parent: str, message: str) -> str:
-        """Commit a tree on top of a commit, in our name and at the time of the parent, and return the new commit.
-
-        The same content gives the same commit; no branch moves.
-        """
-        time = self._paths("show", "--no-patch", "--format=%ct", parent)[0].strip()
-        who = {"NAME": _NAME, "EMAIL": _ADDRESS, "DATE": f"{time} +0000"}  # the environment may name somebody else
-        ours = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in who.items()}
-        made = self._run("commit-tree", tree, "-p", parent, "-F", "-", given=message.encode(), more=ours)
-        if made.returncode != 0:
-            raise RepositoryError(
-                "git cannot commit the candidate",
-                why=made.stderr.decode(errors="replace").strip()[-200:],
-                next="look whether the disk is full; `git fsck` tells whether objects are missing",
-            )
-        return made.stdout.decode().strip()
 
     def blobs(self, commit: str, *paths: str) -> dict[str, str]:
         """Return the ids of the files of a commit at or below ``paths``, by path."""
