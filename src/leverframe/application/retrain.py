@@ -58,7 +58,7 @@ def retrain(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple
             state.fetch()
         retrained, published = _retrained(workspace, (asked, environment), records, (tell, mask))
         if state is not None:
-            records.write(retrained)
+            records.write(retrained, whole=published.failure is None)
             _shown(workspace, folder, tell)
             state.push()
         if published.failure is not None:

@@ -45,9 +45,9 @@ class RetrainRecords:
         """Return what the dashboard and the metrics show."""
         return history_of(self.attempts(), self.last(), settings, (model, environment))
 
-    def write(self, retrained: Retrained) -> None:
-        """Keep a run; its attempt gets a line, once."""
-        if retrained.attempt is not None:
+    def write(self, retrained: Retrained, *, whole: bool = True) -> None:
+        """Keep a run; its attempt gets a line, once, unless its publication is not ``whole``: it is made again."""
+        if retrained.attempt is not None and whole:
             write_text(self.folder / ATTEMPTS, with_attempts(self._text(), [retrained.attempt]))
         write_json(self.result, plain(retrained))
 
