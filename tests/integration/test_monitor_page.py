@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from leverframe.domain.monitoring.dashboard.dashboard_page import page
+from leverframe.domain.retraining.attempt import Outcome
+from leverframe.domain.retraining.retrain_history import history_of
+from leverframe.settings.retrain import RetrainSettings
+from tests.fakes.attempts import attempt, comparison
 from tests.fakes.monitored import CASES, history
 from tests.integration.chromium import PROGRAM, Tab, tab
 
@@ -52,6 +57,28 @@ def test_a_page_is_quiet_alone_and_as_wide_as_its_window(browser: Tab, tmp_path:
         if monitored.windows:
             assert browser.value(SMALLEST) >= 9.5  # pixels of the letters in charts
     assert len(grounds) == 2
+
+
+def test_attempts_to_retrain_fit_a_phone(browser: Tab, tmp_path: Path) -> None:
+    """The table scrolls inside; a marker of an attempt is told from one of a deployment by its shape."""
+    monitored = CASES["drifted"]()
+    why = {"why": "AUC fell. " * 30, "pull": "https://example.org/pull/1"}
+    of = {"model": monitored.model, "environment": monitored.environment, **why}
+    tried = [attempt(outcome, number) for number, outcome in enumerate(Outcome)]
+    attempts = [
+        replace(one, at=monitored.windows[-2 - number].start, comparison=comparison(0.1, 0.05), **of)  # type: ignore[arg-type]
+        for number, one in enumerate(tried)
+    ]
+    facts = history_of(attempts, None, RetrainSettings(), (monitored.model, monitored.environment))
+    file = tmp_path / "dashboard.html"
+    file.write_text(page(monitored, history(monitored), facts), encoding="utf-8")
+    for width, dark in [(360, False), (360, True), (1280, False), (1280, True)]:
+        complaints, _ = shown(browser, file, width, dark=dark)
+        assert complaints == []
+        assert browser.value("document.documentElement.scrollWidth") == width
+    assert browser.value("document.querySelectorAll('#retraining tbody tr').length") == len(Outcome)
+    drawn = "[...document.querySelectorAll('#performance figure path.deployed')]"
+    assert browser.value(f"new Set({drawn}.map(path => path.getAttribute('d').slice(-8))).size") == 2
 
 
 def test_the_newest_windows_are_seen_first(browser: Tab, tmp_path: Path) -> None:

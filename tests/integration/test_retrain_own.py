@@ -135,6 +135,27 @@ def test_a_worse_candidate_is_recorded_and_not_kept(own: Shop) -> None:
     assert "14 days, as 1 in a row did not help" in waiting.stdout or "unmonitored" in waiting.stdout
 
 
+def test_a_person_is_asked_for_after_three_that_did_not_help(own: Shop) -> None:
+    """On the dashboard, in a note, and where alerts are kept, once."""
+    own.replace("predict.py", "import csv", "raise SystemExit('no memory left')\nimport csv")
+    own.repository.commit("A mistake")
+    told = [retrain_at(own, at) for at in ("2026-04-29T05:00Z", "2026-04-29T06:00Z", "2026-04-29T07:00Z")]
+    assert ["a person should look" in each for each in told] == [False, False, True]
+    (alert,) = json.loads(own.repository.read(str(FOLDER / "alerts.json")))["issues"]
+    assert (alert["title"], alert["labels"]) == ("[churn/local] retraining does not help", ["needs-human"])
+    assert "no memory left" in alert["body"]
+    assert "A person should look at this model." in own.repository.read(str(FOLDER / "dashboard.html"))
+    assert "retrain_needs_human" in own.repository.read(str(FOLDER / "metrics.prom"))
+    retrain_at(own, "2026-04-29T08:00Z")
+    assert len(json.loads(own.repository.read(str(FOLDER / "alerts.json")))["issues"]) == 1
+
+
+def retrain_at(shop: Shop, at: str) -> str:
+    ended = shop.run("retrain", "--as-of", at, "--force")
+    assert ended.code == 0, ended.stderr
+    return ended.stdout
+
+
 def test_too_few_labels_are_no_failure(own: Shop) -> None:
     """Labels of most rows are not known yet."""
 

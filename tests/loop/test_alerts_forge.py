@@ -10,17 +10,26 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from leverframe.adapters.git import Git
 from leverframe.adapters.github import state_branch
 from leverframe.adapters.github.issues import GithubIssues
 from leverframe.adapters.github.state_branch import GithubState
+from leverframe.application.retrain_help import ask_for_a_person
+from leverframe.application.workspace import Workspace
+from leverframe.domain.features.plan import compile_star
 from leverframe.domain.monitoring.alerts.alert_executor import Edit
+from leverframe.domain.retraining.attempt import Outcome
 from leverframe.errors import LeverframeError, PublishError
 from leverframe.local.github import Fault, Token
 from leverframe.local.github.state import Issue
+from leverframe.settings.levers import Levers
+from leverframe.settings.params import Params
+from tests.fakes.attempts import attempt
 from tests.loop.monitored_repository import BOT, BRANCH, KEY, LABEL, NAME, SECRET, SETTINGS, Place, as_of, monitored
 
 
@@ -275,3 +284,27 @@ def test_the_branch_does_not_grow_for_ever(place: Place, monkeypatch: pytest.Mon
         state.update(dict)
     assert state.read() == {"h": "0\n1\n2\n3\n4\n"}
     assert place.forge.git("rev-list", "--count", BRANCH).strip() == "2"
+
+
+def test_a_label_asks_for_a_person(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open alerts of the model get it, beside the labels that they have; without one an issue does, once."""
+    place.serve(3, {3: 0.5})
+    place.run(3)
+    for name, value in place.variables().items():
+        monkeypatch.setenv(name, value)
+    root = place.repository.root
+    levers = Levers()
+    workspace = Workspace(root, Git(root), Params, lambda: levers, compile_star)  # type: ignore[arg-type]
+    worse = attempt(Outcome.WORSE, 0, model="shop", environment="local", why="AUC fell.")
+    for _ in range(2):
+        assert len(ask_for_a_person(workspace, worse, root)) == 1
+    (issue,) = place.issues
+    assert issue.labels == [LABEL, "needs-human"]
+    for _ in range(2):
+        ask_for_a_person(workspace, replace(worse, environment="production"), root)
+    _, other = place.issues
+    assert (other.title, other.labels) == ("[shop/production] retraining does not help", ["needs-human"])
+    assert "AUC fell" in other.body
+    place.server.faults.append(Fault("GET", "/issues$", status=403, times=9))
+    refused = ask_for_a_person(workspace, worse, root)
+    assert refused[1].startswith("nobody was asked on the forge: ")

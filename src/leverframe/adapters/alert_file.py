@@ -43,9 +43,8 @@ class AlertFile:
         """Change an alert."""
         issue = self._kept.issues[number - 1]
         now = issue.open if edit.open is None else edit.open
-        changed = replace(
-            issue, body=issue.body if edit.body is None else edit.body, open=now, reason=edit.reason or issue.reason
-        )
+        body, labels = (issue.body if edit.body is None else edit.body), edit.labels or issue.labels
+        changed = replace(issue, body=body, open=now, reason=edit.reason or issue.reason, labels=labels)
         issues = (*self._kept.issues[: number - 1], changed, *self._kept.issues[number:])
         self._write(replace(self._kept, issues=issues))
 

@@ -46,7 +46,7 @@ def alert(
     in any case.
     """
     settings = workspace.levers.alerts
-    issues, notes = _issues(settings, folder)
+    issues, notes = issues_of(settings, folder)
     known = []
     try:
         known = issues.listed(settings.labels[0])
@@ -65,7 +65,7 @@ def alert(
         return Alerted((), tuple(notes), open_alerts(known, monitored), error)
 
 
-def _issues(settings: AlertSettings, folder: Path) -> tuple[Issues, list[str]]:
+def issues_of(settings: AlertSettings, folder: Path) -> tuple[Issues, list[str]]:
     """Return where alerts are kept, and why it is not where they should be."""
     if settings.issues and runner.repository() and runner.token():
         from leverframe.adapters.github.issues import GithubIssues  # noqa: PLC0415 - of an extra

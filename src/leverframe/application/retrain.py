@@ -14,17 +14,18 @@ from leverframe.application.monitor_results import Results
 from leverframe.application.monitor_state import KeptState
 from leverframe.application.own_candidate import OwnTrainer
 from leverframe.application.retrain_base import Base, base_of
+from leverframe.application.retrain_help import ask_for_a_person
 from leverframe.application.retrain_pulls import CandidateCommit, How, Published, PulledBack, publish, revert, standing
 from leverframe.application.retrain_records import ATTEMPTS, RetrainRecords
 from leverframe.application.retrain_watch import turned_out_worse
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
-from leverframe.domain.retraining.attempt import PROPOSED
+from leverframe.domain.retraining.attempt import PROPOSED, UNHELPFUL
 from leverframe.domain.retraining.pulls.pull_state import StandingBranch
 from leverframe.domain.retraining.retrain import Due, Known, attempted, due, labelled_since
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
-from leverframe.domain.retraining.trigger_rule import ModelFacts
+from leverframe.domain.retraining.trigger_rule import ModelFacts, needs_human
 from leverframe.errors import MonitorBusyError, RetrainBusyError
 from leverframe.files import private_folder
 from leverframe.locks import held
@@ -112,7 +113,10 @@ def _trained(
     if published.failure is not None:  # without a record the next run proposes it again
         return replace(retrained, notes=(*retrained.notes, f"not recorded: {published.failure.what}")), published
     address = next((proposal.url for proposal in published.proposals if not proposal.revert), "")
-    return replace(retrained, attempt=replace(attempt, pull=address)), published
+    attempt = replace(attempt, pull=address)
+    asks = needs_human((*known.attempts, attempt), known.facts, known.now) and attempt.outcome in UNHELPFUL
+    notes = ask_for_a_person(workspace, attempt, workspace.root / layout.MONITOR / attempt.environment) if asks else ()
+    return replace(retrained, attempt=attempt, notes=(*retrained.notes, *notes)), published
 
 
 def _shown(workspace: Workspace, folder: Path, tell: Tell) -> None:

@@ -53,9 +53,10 @@ class GithubIssues(Calls):
         state = NotSet if edit.open is None else "open" if edit.open else "closed"
         reason = NotSet if edit.reason is None else edit.reason
         body = NotSet if edit.body is None else edit.body
+        labels = NotSet if edit.labels is None else list(edit.labels)
 
         def ask(repository: Repository) -> None:
-            repository.get_issue(number).edit(body=body, state=state, state_reason=reason)
+            repository.get_issue(number).edit(body=body, state=state, state_reason=reason, labels=labels)
 
         self.asked(ask, f"change issue #{number}", _PERMISSION)
 

@@ -42,6 +42,16 @@ def summary(retrained: Retrained) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+def asking(attempt: Attempt) -> tuple[str, str]:
+    """Return title and text of the issue that asks for a person after attempts in a row that did not help."""
+    text = (
+        f"Three attempts in a row to retrain {code(attempt.model, 100)} in {code(attempt.environment, 60)} did not "
+        f"help. The last one, of {plain(attempt.at[:10], 20)}: {sentence(attempt.why[:1000])}\n\nLook at what changed "
+        "in the world, at features that could tell, and at the labels. `leverframe retrain --force` tries again now."
+    )
+    return f"[{attempt.model}/{attempt.environment}] retraining does not help", text
+
+
 def _state(retrained: Retrained) -> str:
     if retrained.attempt is not None:
         return f"a candidate was tried: {TITLES[retrained.attempt.outcome]}"

@@ -29,6 +29,7 @@ class Edit:
     body: str | None = None
     open: bool | None = None
     reason: str | None = None
+    labels: tuple[str, ...] | None = None
 
 
 class Issues(Protocol):

@@ -18,7 +18,7 @@ def retrain_panel(facts: RetrainFacts, at: str, most: int, limit: int) -> str:
         return ""
     rows = [_row(tried) for tried in facts.tried[:most]]
     newest = facts.tried[0] if facts.tried else None
-    said = f"<p>{sentence(newest.why, limit)}</p>" if newest else ""
+    said = f"<p><b>Last attempt, {text(newest.title, 40)}:</b> {sentence(newest.why, limit)}</p>" if newest else ""
     listed = table(_HEADS, rows, "attempts to retrain") + left_out(len(facts.tried) - most, "attempts") if rows else ""
     return section("retraining", "Retraining", _asks(facts) + said + _next(facts, at, limit) + listed)
 
@@ -42,7 +42,7 @@ def _next(facts: RetrainFacts, at: str, limit: int) -> str:
 
 def _row(tried: TriedCandidate) -> list[str]:
     return [
-        text(stamp(tried.at), 40),
+        text(tried.at[:10], 40),
         sentence(tried.causes, 120),
         f"<span>{icon(tried.state)} {text(tried.title, 40)}</span>",
         text(tried.figures, 160) or "-",
