@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -331,6 +332,21 @@ def test_a_detached_shallow_clone_will_do(own: Shop, tmp_path: Path) -> None:
     (clone / FOLDER / "monitor.json").write_bytes((own.root / FOLDER / "monitor.json").read_bytes())
     (clone / ".dvc/config.local").write_text(f"[cache]\n    dir = {own.root / '.dvc/cache'}\n")
     assert outcome(shop)[0] == "better"
+
+
+def test_a_folder_of_a_larger_repository_will_do(own: Shop, tmp_path: Path) -> None:
+    """The pipeline is not at the top of its repository; the commit has all of that."""
+    top = tmp_path / "larger"
+    shutil.copytree(own.root, top / "models/churn", symlinks=True)
+    shutil.rmtree(top / "models/churn/.git")
+    whole = replace(own.repository, root=top)
+    (top / "README.md").write_text("A larger one.\n")
+    whole.git("init", "--quiet", "--initial-branch=main", "--template=")
+    whole.commit("All of it")
+    shop = Shop(replace(own.repository, root=top / "models/churn"))
+    assert outcome(shop)[0] == "better"
+    changed = whole.git("diff", "--name-only", "HEAD", BRANCH).split()
+    assert changed == ["models/churn/config/split.yaml", "models/churn/dvc.lock"]
 
 
 def test_a_full_disk_is_no_attempt(own: Shop) -> None:

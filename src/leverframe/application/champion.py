@@ -21,17 +21,18 @@ from leverframe.package import source_folder
 def champion(workspace: Workspace, commit: str, tell: Callable[[str], None]) -> Iterator[Path | None]:
     """Yield a folder with the model of a commit and its predictions; None where it has no model."""
     with TemporaryDirectory(prefix="leverframe-") as place:
-        folder = Path(place, "champion")
-        yield folder if bring(commit, _Source(workspace, folder, tell), tell) else None
+        source = _Source(workspace, Path(place, "champion"), tell)
+        yield source.folder if bring(commit, source, tell) else None
 
 
 class _Source:
     """The port of ``domain/review/gate/champion.py``, over git, the cache and the remote of a workspace."""
 
-    def __init__(self, workspace: Workspace, folder: Path, tell: Callable[[str], None]) -> None:
-        self._workspace, self._folder = workspace, folder
+    def __init__(self, workspace: Workspace, whole: Path, tell: Callable[[str], None]) -> None:
+        self._workspace, self._whole = workspace, whole
+        self.folder = whole / workspace.git.prefix()  # the root may be a folder of the repository
         self._tree = WorkingTree.around(workspace.root)
-        self._pipeline = PipelineRun(folder, source_folder(workspace.root), tell)
+        self._pipeline = PipelineRun(self.folder, source_folder(workspace.root), tell)
 
     def show(self, commit: str, path: str) -> bytes | None:
         return self._workspace.git.show(commit, path)
@@ -41,12 +42,12 @@ class _Source:
 
     def write(self, files: Mapping[str, bytes]) -> None:
         for path, content in files.items():
-            with replacing(self._folder / path) as temporary:
+            with replacing(self.folder / path) as temporary:
                 temporary.write_bytes(content)
 
     def check_out(self, commit: str) -> None:
-        self._workspace.git.copied(commit, self._folder)
-        self._tree.lend(self._folder)
+        self._workspace.git.copied(commit, self._whole)
+        self._tree.lend(self.folder)
 
     def pull(self, paths: Sequence[str]) -> bool:
         return Remote.of(self._workspace.root.resolve()) is not None and self._pipeline.data("pull", "--force", *paths)

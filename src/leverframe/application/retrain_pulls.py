@@ -316,7 +316,7 @@ def _kept(workspace: Workspace, candidate: CandidateCommit | None, retrained: Re
     if not how.dry_run:
         how.tell(step)
         try:
-            HostedGit(candidate.root).hand_over(workspace.git.root, candidate.commit, name)
+            HostedGit(candidate.root).hand_over(workspace.git.top(), candidate.commit, name)
         except LeverframeError as error:
             return Published((step,), (), (), error)
     return Published((step,), (), (note,))

@@ -89,7 +89,7 @@ class Git:
 
         Submodules come from what this clone has of them; those that it lacks stay empty.
         """
-        place, source = str(folder), str(self._top())
+        place, source = str(folder), str(self.top())
         self._copy("clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", source, place)
         self._copy("-C", place, "checkout", "--quiet", "--detach", commit)
         settings, paths = self._submodules(folder)
@@ -97,7 +97,7 @@ class Git:
             self._copy("-C", place, *settings, "submodule", "--quiet", "update", "--init", "--", *paths)
         return Git(folder)
 
-    def _top(self) -> Path:
+    def top(self) -> Path:
         """Return the folder of the repository, of which ``root`` may be a part."""
         told = self._run("rev-parse", "--show-toplevel").stdout
         return Path(os.fsdecode(told).rstrip("\n")) if told.strip() else self.root.resolve()
