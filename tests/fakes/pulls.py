@@ -150,7 +150,7 @@ def attempt(outcome: Outcome = Outcome.BETTER, evidence: str = "e1", at: str = "
     """Return an attempt; the evidence is a word, of which the digest is made."""
     digest = hashlib.sha256(evidence.encode()).hexdigest()[:32]
     compare = Comparison(
-        "auc", 0.975, 1234, 28, (compared("brier"), compared()), 800, "without the rows that the candidate learnt from",
+        "auc", 0.975, 1234, 28, (compared("f1"), compared()), 800, "without the rows that the candidate learnt from",
         (compared("auc", -0.001),),
         (SliceCompared("product", "x", "auc", 90, 0.7, 0.65, -0.05, -0.09, -0.01, passed=False),
          SliceCompared("product", "y", "auc", 90, 0.7, 0.75, 0.05, 0.01, 0.09)), (), ("bounds from 28 days",),

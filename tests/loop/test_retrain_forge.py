@@ -365,6 +365,7 @@ def test_a_push_in_the_middle_is_not_lost(place: Place) -> None:
 def test_what_is_moot_is_closed_with_the_reason(place: Place) -> None:
     """A later attempt is worse: a comment, closed, the branch removed; the same evidence is not proposed again."""
     place.run()
+    place.server.faults.append(Fault("POST", "/comments$", late=True))
     done = place.run(WORSE, "2026-02-02")
     assert done.failure is None
     assert [proposal.state for proposal in done.proposals] == ["closed"]
@@ -393,6 +394,17 @@ def test_github_refuses_to_merge_by_itself(place: Place) -> None:
         assert place.run(BETTER, f"2026-02-0{len(forbid)}").failure is None
         assert (place.only.state, place.only.auto_merge) == ("open", None)
         assert "**It does not merge by itself.** GitHub refused to: Pull request" in place.only.body
+
+
+def test_a_workflow_that_cannot_be_started_is_told(place: Place) -> None:
+    """Because its name is wrong, or it has no `workflow_dispatch`; the pull request is there all the same."""
+    for file in ("missing.yml", "other.yml"):
+        place.commit(".github/workflows/other.yml", "on: pull_request\njobs: {}\n")
+        place.settings = place.settings.model_copy(update={"workflow": file})
+        done = place.run(BETTER, "2026-02-01")
+        assert done.failure is not None
+        assert "`retrain.workflow`" in done.failure.next
+        assert place.only.state == "open"
 
 
 def test_an_app_starts_its_checks_by_itself(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

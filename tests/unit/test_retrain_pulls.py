@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -357,6 +358,16 @@ def test_a_branch_for_any_name_of_a_model() -> None:
     assert branch_of(BRANCH, "shop-2") == "leverframe/retrain-shop-2"
     odd = ["a b", "a~b", "A b", "..", "a/b", "ä", "x" * 200, "a.lock"]
     assert len({branch_of(BRANCH, model) for model in odd}) == len(odd)
+
+
+GOLDEN = Path(__file__).parents[1] / "golden/retrain/pull-request.md"
+
+
+def test_the_text_is_the_golden_one() -> None:
+    """Evidence, data, comparison, slices, cost, what merging does, the way back, and the hashes."""
+    facts = pull_body.Facts(NAME, "main", sha("one"), BASE, "c" * 32, "https://example.org/dashboard", watch_days=28)
+    record = replace(RECORD, auto="on", dispatches=True, checks=sha("one"), causes=(Cause.PERFORMANCE, Cause.DRIFT))
+    assert written("", pull_body.text(attempt(), facts), record) + "\n" == GOLDEN.read_text(encoding="utf-8")
 
 
 HOSTILE = st.text(st.sampled_from("a|`<>@#-\n\\[](){}*_&…é\u202e\0"), max_size=400)

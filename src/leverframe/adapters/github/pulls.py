@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 from github import GithubException
@@ -13,12 +14,12 @@ from leverframe.adapters.github.calls import Calls
 from leverframe.domain.retraining.pulls.pull_ports import Opening
 from leverframe.domain.retraining.pulls.pull_record import read
 from leverframe.domain.retraining.pulls.pull_state import StandingPull
-from leverframe.errors import ForgeUnreachableError
+from leverframe.errors import ForgeUnreachableError, PublishError
 
 BOT = "github-actions[bot]"  # whose pull requests and pushes start no workflow
 _WRITE = "pull-requests: write"
 _BOTH = "contents: write, pull-requests: write"
-_INVALID, _FORBIDDEN, _LIMITED = 422, 403, 429
+_UNKNOWN, _INVALID, _FORBIDDEN, _LIMITED = 404, 422, 403, 429
 _GRAPHQL = 400  # errors of GraphQL come with a status of success, and PyGithub makes this of it
 _TRIES = 3
 
@@ -120,10 +121,12 @@ class GithubPulls(Calls):
         )
 
     def comment(self, number: int, body: str) -> None:
-        """Add a comment."""
-        self.asked(
-            lambda repository: repository.get_issue(number).create_comment(body), f"comment on #{number}", _WRITE
-        )
+        """Add a comment; one whose response was lost is not added again."""
+
+        def ask(repository: Repository) -> None:
+            repository.get_issue(number).create_comment(body)
+
+        self._once(ask, lambda: body in self.comments(number), f"comment on #{number}", _WRITE)
 
     @cached_property
     def _login(self) -> str:
@@ -139,22 +142,25 @@ class GithubPulls(Calls):
 
     def dispatched(self, workflow: str, branch: str, head: str) -> None:
         """Start a workflow on a branch, unless it was started by hand for this head before."""
-        what = f"start {workflow}, which needs `on: workflow_dispatch`"
-        for number in range(_TRIES):
+
+        def ask(repository: Repository) -> None:
+            _dispatch(repository, workflow, branch, head)
+
+        self._once(ask, lambda: False, f"start {workflow}", "actions: write")
+
+    def _once(self, ask: Callable[[Repository], None], done: Callable[[], bool], what: str, permission: str) -> None:
+        """Ask for what must not be done twice: it is asked again only where it was not ``done`` all the same."""
+        calls = Calls(self._api, self._name, self._token, retries=0)
+        for number in range(1, _TRIES + 1):
             try:
-                self._once.asked(
-                    lambda repository: _dispatch(repository, workflow, branch, head), what, "actions: write"
-                )
+                calls.asked(ask, what, permission)
             except ForgeUnreachableError:
-                if number + 1 == _TRIES:
+                if done():
+                    return
+                if number == _TRIES:
                     raise
             else:
                 return
-
-    @cached_property
-    def _once(self) -> Calls:
-        """Calls that are not repeated by themselves: a dispatch whose response was lost may have started a run."""
-        return Calls(self._api, self._name, self._token, retries=0)
 
     def _head(self, branch: str) -> str:
         return f"{self._name.partition('/')[0]}:{branch}"
@@ -171,9 +177,20 @@ def _created(repository: Repository, opening: Opening, *, draft: bool) -> PullRe
 
 def _dispatch(repository: Repository, workflow: str, branch: str, head: str) -> None:
     found: Workflow = repository.get_workflow(workflow)
-    runs = found.get_runs(event="workflow_dispatch", head_sha=head)
-    if next(iter(runs), None) is None:
-        found.create_dispatch(branch, throw=True)
+    try:
+        runs = found.get_runs(event="workflow_dispatch", head_sha=head)
+        if next(iter(runs), None) is None:
+            found.create_dispatch(branch, throw=True)
+    except GithubException as error:
+        if error.status not in (_UNKNOWN, _INVALID):
+            raise
+        told = error.data.get("message", "") if isinstance(error.data, dict) else ""
+        raise PublishError(
+            f"GitHub refused to start {workflow} on {branch}",
+            why=f"it answered {error.status}: {told}"[:200],
+            next=f"let .github/workflows/{workflow} have `on: workflow_dispatch` on the default branch, or name the "
+            "file that checks pull requests in `retrain.workflow`",
+        ) from error
 
 
 def _method(repository: Repository) -> str:
