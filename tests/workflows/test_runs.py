@@ -224,6 +224,16 @@ def test_the_monitor_alerts_and_leaves_a_site(tmp_path: Path) -> None:
         assert page.startswith("<!doctype html>")
         assert (tmp_path / "artifacts/leverframe-monitor/monitor/local/monitor.json").is_file()
         assert ended("pages", PAGES="true").status == "success"
+        place.repository.write("params.yaml", "split: {train_last: '2026-02-28'}\n")
+        levers = place.repository.read("leverframe.yaml")
+        place.repository.write("leverframe.yaml", f"{levers}retrain: {{params: {{train_last: split.train_last}}}}\n")
+        place.repository.commit("Say how the window moves")
+        place.repository.git("push", "--quiet", str(place.forge.path), "HEAD:main")
+        retrained = ended("retrain", ENVIRONMENT="local")
+        assert retrained.status == "success", retrained.log
+        assert retrained.steps["token of the App"]["outcome"] == "skipped"
+        assert retrained.steps["retrain"]["outputs"]["verdict"] == "skipped"  # broken data retrain nothing
+        assert SECRET not in retrained.log
 
 
 def test_names_and_texts_of_others_do_nothing(forge: Forge, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from leverframe.adapters import runner
 from leverframe.adapters.git.host import Host, HostedGit
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.pipeline import PipelineRun
+from leverframe.application.retrain_base import recorded_md5
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
-from leverframe.domain.pipeline.status import lock
 from leverframe.domain.plan_engine import Progress, Step, execute
 from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Outcome
 from leverframe.domain.retraining.pulls import pull_body
@@ -277,12 +277,10 @@ def _champion(workspace: Workspace, commit: str) -> str:
     """Return the digest of the model in the lock of a commit, or of its predictions; empty where none is recorded."""
     declared = workspace.levers.pipeline.predictions
     path = layout.MODEL.as_posix() if declared is None else str(declared.path)
-    text = (workspace.git.show(commit, "dvc.lock") or b"").decode(errors="replace")
     try:
-        stages = lock.entries(text, "dvc.lock") if text.strip() else {}
-    except LeverframeError:
+        return recorded_md5(workspace.git.show(commit, "dvc.lock") or b"", path)
+    except LeverframeError:  # a lock that nobody can read names no model
         return ""
-    return next((each.outputs[path].md5 for each in stages.values() if path in each.outputs), "")
 
 
 def _outputs(workspace: Workspace, candidate: CandidateCommit | None) -> Callable[[], str]:
