@@ -14,7 +14,7 @@ from leverframe.domain.retraining.attempt import (
     Outcome,
     RetrainWindow,
 )
-from leverframe.domain.retraining.pulls.pull_ports import LeaseLostError, Opening
+from leverframe.domain.retraining.pulls.pull_ports import Opening, lease_lost
 from leverframe.domain.retraining.pulls.pull_record import read
 from leverframe.domain.retraining.pulls.pull_state import StandingBranch, StandingPull
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
@@ -128,7 +128,7 @@ class MemoryPulls:
         self._write()
         assert branch == NAME
         if self.head != expected:
-            raise LeaseLostError("moved", why="somebody pushed", next="again")
+            raise lease_lost(branch)
         assert self.outputs, "outputs are pushed before the branch"
         self.head, self.ours = commit, True
 
@@ -136,7 +136,7 @@ class MemoryPulls:
         self._write()
         assert branch == NAME
         if self.head and self.head != expected:
-            raise LeaseLostError("moved", why="somebody pushed", next="again")
+            raise lease_lost(branch)
         self.head = ""
 
 

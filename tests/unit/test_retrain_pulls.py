@@ -17,12 +17,12 @@ from leverframe.domain.retraining.pulls.pull_commit import CommitFacts, own, sig
 from leverframe.domain.retraining.pulls.pull_executor import PullExecutor
 from leverframe.domain.retraining.pulls.pull_moot import moot
 from leverframe.domain.retraining.pulls.pull_plan import Proposed, PullPlan, planned
-from leverframe.domain.retraining.pulls.pull_ports import LeaseLostError
 from leverframe.domain.retraining.pulls.pull_record import LONGEST, PullRecord, read, written
 from leverframe.domain.retraining.pulls.pull_state import BRANCH, StandingPull, branch_of
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
 from leverframe.domain.review.gate.gate_result import Compared
+from leverframe.errors import ForgeUnreachableError
 from tests.fakes.alerts import KilledError
 from tests.fakes.pulls import BASE, NAME, MemoryPulls, attempt, sha
 from tests.profiles import examples
@@ -150,7 +150,7 @@ def test_a_push_between_reading_and_pushing_is_held_off_by_the_lease() -> None:
     there = place.forge.standing()
     place.forge.head = sha("of a person")
     body = place.only.body
-    with pytest.raises(LeaseLostError):
+    with pytest.raises(ForgeUnreachableError, match="was moved"):
         execute(plan.steps, PullExecutor(place.forge, place.forge, there), Progress(lambda: 0.0))
     assert (place.forge.head, place.only.body) == (sha("of a person"), body)
 

@@ -23,7 +23,7 @@ from leverframe.domain.retraining.pulls.pull_commit import own, signed
 from leverframe.domain.retraining.pulls.pull_executor import PullExecutor
 from leverframe.domain.retraining.pulls.pull_moot import moot, proposes
 from leverframe.domain.retraining.pulls.pull_plan import Proposed, PullPlan, planned
-from leverframe.domain.retraining.pulls.pull_ports import LeaseLostError
+from leverframe.domain.retraining.pulls.pull_ports import lease_lost
 from leverframe.domain.retraining.pulls.pull_record import PullRecord, read
 from leverframe.domain.retraining.pulls.pull_state import BRANCH, REVERT, StandingBranch, StandingPull, branch_of
 from leverframe.domain.retraining.pulls.pull_steps import CommentPull, PullStep
@@ -204,10 +204,7 @@ class _Branches:
 
     def push(self, commit: str, branch: str, expected: str) -> None:
         if not self._git.push(self._host, commit, branch, expected):
-            raise LeaseLostError(
-                f"{branch} was moved since it was read", why="somebody pushed to it, or removed it",
-                next="run it again: it plans from what is there",
-            )  # fmt: skip
+            raise lease_lost(branch)
 
     def delete(self, branch: str, expected: str) -> None:
         if self._git.heads(self._host, branch):

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from leverframe.domain.retraining.pulls.pull_state import StandingPull
-from leverframe.errors import PublishError
+from leverframe.errors import ForgeUnreachableError
 
 
-class LeaseLostError(PublishError):
-    """Somebody moved the branch since it was read; the next run plans again from what is there."""
-
-    exit_code = 26
-    transient = True
+def lease_lost(branch: str) -> ForgeUnreachableError:
+    """Return the error for a branch that somebody moved since it was read: the next run plans from what is there."""
+    return ForgeUnreachableError(
+        f"{branch} was moved since it was read", why="somebody pushed to it, or removed it", next="run it again"
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class PullBranches(Protocol):
     def push(self, commit: str, branch: str, expected: str) -> None:
         """Let a branch be at a commit; ``expected`` is its head as it was read, empty where there was no branch.
 
-        Raises ``LeaseLostError`` where it is another by now.
+        Raises ``lease_lost`` where it is another by now.
         """
 
     def delete(self, branch: str, expected: str) -> None:
