@@ -273,22 +273,23 @@ def test_a_run_killed_before_any_step_is_finished_by_the_next(
     started: tuple[LocalForge, Path, TemporaryRepository], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a first candidate and of one that updates the pull request, a draft until then."""
-    for first, last in (("", "2026-02-01"), ("2026-02-01", "2026-02-02")):
+    first = another(started, monkeypatch)
+    draft = attempt(NOT_WORSE, "2026-02-01"), first.candidate("2026-02-01")
+    better = attempt(BETTER, "2026-02-02"), first.candidate("2026-02-02")
+    for before in (None, draft):
         for number in itertools.count():
-            place = another(started, monkeypatch)
-            if first:
-                assert place.run(NOT_WORSE, first).failure is None
-            steps: list[str] = []
+            place = another(started, monkeypatch, first)
+            if before:
+                assert place.publish(*before).failure is None
 
-            def tell(step: str, steps: list[str] = steps, number: int = number) -> None:
-                if len(steps) == number:
+            def tell(_: str, left: Iterator[int] = iter(range(number))) -> None:  # noqa: B008 - of this run
+                if next(left, None) is None:
                     raise KilledError
-                steps.append(step)
 
             try:
-                place.run(BETTER, last, tell=tell)
+                place.publish(*better, tell=tell)
             except KilledError:
-                assert place.run(BETTER, last).failure is None
+                assert place.publish(*better).failure is None
                 place.whole()
             else:
                 assert number > 3

@@ -132,7 +132,7 @@ def revert(workspace: Workspace, model: str, worse: PulledBack, how: How) -> Pub
         plan = _revert_plan(git, forge, model, worse, there, how)
         branches = _Branches(git, forge.host, lambda: "")
         done = forge.executed(plan, there, branches, how)
-        return replace(done, proposals=tuple(replace(each, revert=True) for each in done.proposals))
+        return replace(done, proposals=tuple(replace(proposal, revert=True) for proposal in done.proposals))
     except LeverframeError as error:
         return Published(failure=error)
 

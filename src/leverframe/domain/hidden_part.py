@@ -44,13 +44,13 @@ class HiddenPart:
 
     def key_in(self, body: str) -> str:
         """Return the key of the part in a body; empty where there is none."""
-        found = self._start.search(body)
-        return found[1] if found else ""
+        marker = self._start.search(body)
+        return marker[1] if marker else ""
 
     def record_in(self, body: str) -> str:
         """Return the record in a body as JSON; empty where there is none."""
-        found = self._record.search(body)
-        return found[1] if found else ""
+        record = self._record.search(body)
+        return record[1] if record else ""
 
     def text_in(self, body: str) -> str:
         """Return what stands in the part, without its record; of a damaged one the whole body."""

@@ -54,8 +54,8 @@ class HostedGit(Git):
 
     def commit_facts(self, commit: str) -> CommitFacts:
         """Return tree, parents and message of a commit."""
-        told = self._asked("show", "--no-patch", "--format=%T%x00%P%x00%B", commit).decode(errors="replace")
-        tree, parents, message = told.split("\0", 2)
+        shown = self._asked("show", "--no-patch", "--format=%T%x00%P%x00%B", commit).decode(errors="replace")
+        tree, parents, message = shown.split("\0", 2)
         return CommitFacts(tree, tuple(parents.split()), message)
 
     def contains(self, tip: str, commit: str) -> bool:
@@ -72,9 +72,9 @@ class HostedGit(Git):
 
         The mode of a file that is not there is 000000.
         """
-        told = self._paths("diff-tree", "-r", "-z", "--raw", "--no-renames", before, after)
-        heads = (each.lstrip(":").split() for each in told[::2])
-        return {path: (f"{h[0]} {h[2]}", f"{h[1]} {h[3]}") for h, path in zip(heads, told[1::2], strict=True)}
+        raw = self._paths("diff-tree", "-r", "-z", "--raw", "--no-renames", before, after)
+        heads = (each.lstrip(":").split() for each in raw[::2])
+        return {path: (f"{h[0]} {h[2]}", f"{h[1]} {h[3]}") for h, path in zip(heads, raw[1::2], strict=True)}
 
     def with_files(self, base: str, files: Mapping[str, str]) -> str:
         """Return the tree of a commit with other files: mode and blob by path, mode 000000 for none."""
@@ -107,20 +107,20 @@ class HostedGit(Git):
     def heads(self, host: Host, *branches: str) -> dict[str, str]:
         """Return the commits of branches of a repository on a forge; one that is not there has none."""
         names = [f"refs/heads/{branch}" for branch in branches]
-        told = self._sent(host, "ls-remote", "--quiet", "--", host.address, *names)
-        if told.returncode != 0:
-            raise _refusal(told.stderr, "read the branches", "contents: read")
-        found = dict(line.split("\t")[::-1] for line in told.stdout.decode(errors="replace").splitlines())
-        return {branch: found[f"refs/heads/{branch}"] for branch in branches if f"refs/heads/{branch}" in found}
+        result = self._sent(host, "ls-remote", "--quiet", "--", host.address, *names)
+        if result.returncode != 0:
+            raise _refusal(result.stderr, "read the branches", "contents: read")
+        heads = dict(line.split("\t")[::-1] for line in result.stdout.decode(errors="replace").splitlines())
+        return {branch: heads[f"refs/heads/{branch}"] for branch in branches if f"refs/heads/{branch}" in heads}
 
     def brought(self, host: Host, commits: Mapping[str, str]) -> None:
         """Fetch branches, each at its commit, into this clone; no reference is moved."""
         wanted = [f"refs/heads/{branch}" for branch, commit in commits.items() if not self._commit(commit)]
         if not wanted:
             return
-        told = self._sent(host, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", host.address, *wanted)
-        if told.returncode != 0:
-            raise _refusal(told.stderr, "fetch the branches", "contents: read")
+        result = self._sent(host, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", host.address, *wanted)
+        if result.returncode != 0:
+            raise _refusal(result.stderr, "fetch the branches", "contents: read")
 
     def push(self, host: Host, commit: str, branch: str, expected: str) -> bool:
         """Let a branch on a forge be at a commit, empty for none; false where it is not at ``expected`` any more.
@@ -129,17 +129,17 @@ class HostedGit(Git):
         """
         name = f"refs/heads/{branch}"
         lease = f"--force-with-lease={name}:{expected}"
-        told = self._sent(
+        result = self._sent(
             host, "push", "--quiet", "--no-verify", "--porcelain", lease, "--", host.address, f"{commit}:{name}"
         )
-        if told.returncode == 0:
+        if result.returncode == 0:
             return True
         there = self.heads(host, branch).get(branch, "")
         if there == commit:
             return True
         if there != expected:
             return False
-        raise _refusal(told.stderr + told.stdout, f"push to {branch}", "contents: write")
+        raise _refusal(result.stderr + result.stdout, f"push to {branch}", "contents: write")
 
     def _sent(self, host: Host, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         return self._run(*arguments, more=host.environment, timeout=_TRANSFER)
@@ -155,9 +155,9 @@ class HostedGit(Git):
         return result.stdout
 
 
-def _refusal(told: bytes, what: str, permission: str) -> PublishError:
+def _refusal(output: bytes, what: str, permission: str) -> PublishError:
     """Return the error of a transfer that failed, with the permission where one lacks."""
-    text = told.decode(errors="replace").strip()
+    text = output.decode(errors="replace").strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     why = next((line for line in lines if "refus" in line or "error" in line or "fatal" in line), "no reason given")[
         :300

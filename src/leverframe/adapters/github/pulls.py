@@ -35,8 +35,8 @@ class GithubPulls(Calls):
         """Return every pull request from a branch of this repository, newest first."""
 
         def ask(repository: Repository) -> list[StandingPull]:
-            found = repository.get_pulls(state="all", head=self._head(branch), sort="created", direction="desc")
-            return sorted((_standing(each) for each in found), key=lambda pull: -pull.number)
+            listed = repository.get_pulls(state="all", head=self._head(branch), sort="created", direction="desc")
+            return sorted((_standing(pull) for pull in listed), key=lambda pull: -pull.number)
 
         return self.asked(ask, "list the pull requests", "pull-requests: read")
 
@@ -115,7 +115,7 @@ class GithubPulls(Calls):
     def comments(self, number: int) -> list[str]:
         """Return the bodies of the comments of a pull request."""
         return self.asked(
-            lambda repository: [each.body or "" for each in repository.get_issue(number).get_comments()],
+            lambda repository: [comment.body or "" for comment in repository.get_issue(number).get_comments()],
             "read the comments of the pull request",
             _WRITE,
         )
@@ -176,18 +176,18 @@ def _created(repository: Repository, opening: Opening, *, draft: bool) -> PullRe
 
 
 def _dispatch(repository: Repository, workflow: str, branch: str, head: str) -> None:
-    found: Workflow = repository.get_workflow(workflow)
+    started: Workflow = repository.get_workflow(workflow)
     try:
-        runs = found.get_runs(event="workflow_dispatch", head_sha=head)
+        runs = started.get_runs(event="workflow_dispatch", head_sha=head)
         if next(iter(runs), None) is None:
-            found.create_dispatch(branch, throw=True)
+            started.create_dispatch(branch, throw=True)
     except GithubException as error:
         if error.status not in (_UNKNOWN, _INVALID):
             raise
-        told = error.data.get("message", "") if isinstance(error.data, dict) else ""
+        words = error.data.get("message", "") if isinstance(error.data, dict) else ""
         raise PublishError(
             f"GitHub refused to start {workflow} on {branch}",
-            why=f"it answered {error.status}: {told}"[:200],
+            why=f"it answered {error.status}: {words}"[:200],
             next=f"let .github/workflows/{workflow} have `on: workflow_dispatch` on the default branch, or name the "
             "file that checks pull requests in `retrain.workflow`",
         ) from error
@@ -202,8 +202,8 @@ def _method(repository: Repository) -> str:
 
 def _raise_unless_refused(error: GithubException) -> None:
     """Raise an error of GraphQL with the status that REST has for it, unless it says that this may not be done now."""
-    told = error.data.get("errors", []) if isinstance(error.data, dict) else []
-    kinds = {str(each.get("type", "")) for each in told}
+    errors = error.data.get("errors", []) if isinstance(error.data, dict) else []
+    kinds = {str(fault.get("type", "")) for fault in errors}
     if error.status != _GRAPHQL:
         raise error
     status = _LIMITED if "RATE_LIMITED" in kinds else _FORBIDDEN if kinds & {"FORBIDDEN", "INSUFFICIENT_SCOPES"} else 0
@@ -212,8 +212,8 @@ def _raise_unless_refused(error: GithubException) -> None:
 
 
 def _said(error: GithubException) -> str:
-    told = error.data.get("errors", []) if isinstance(error.data, dict) else []
-    return "; ".join(str(each.get("message", "")) for each in told)[:300] or "it gave no reason"
+    errors = error.data.get("errors", []) if isinstance(error.data, dict) else []
+    return "; ".join(str(fault.get("message", "")) for fault in errors)[:300] or "it gave no reason"
 
 
 def _standing(pull: PullRequest) -> StandingPull:

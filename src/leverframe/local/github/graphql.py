@@ -38,11 +38,11 @@ def fault(body: Any) -> str:
     query, given = str(body.get("query", "")).strip(), body.get("variables", {}).get("input", {})
     if _VIEWER.match(query):
         return ""
-    found = _MUTATION.match(query)
-    if not found or found[2] not in INPUTS or found[1] != f"{found[2][:1].upper()}{found[2][1:]}Input":
+    asked = _MUTATION.match(query)
+    if not asked or asked[2] not in INPUTS or asked[1] != f"{asked[2][:1].upper()}{asked[2][1:]}Input":
         return f"POST /graphql: nothing is known of {query[:100]!r}"
-    unknown = set(given) - INPUTS[found[2]]
-    return f"POST /graphql: {found[2]} has no input {sorted(unknown)}" if unknown else ""
+    unknown = set(given) - INPUTS[asked[2]]
+    return f"POST /graphql: {asked[2]} has no input {sorted(unknown)}" if unknown else ""
 
 
 def respond(body: Any, token: Token, repositories: Mapping[str, Repository]) -> dict[str, Any]:

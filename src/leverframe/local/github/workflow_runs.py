@@ -47,7 +47,7 @@ def _text(repository: Repository, revision: str, file: str) -> str:
 
 def _runs(call: Call, repository: Repository) -> Response:
     wanted = {"event": call.query.get("event"), "head": call.query.get("head_sha"), "branch": call.query.get("branch")}
-    found = [
+    runs = [
         run
         for run in reversed(repository.runs)
         if run.workflow == call.variables["workflow_id"]
@@ -55,7 +55,7 @@ def _runs(call: Call, repository: Repository) -> Response:
     ]
     listed = schema.api()["paths"][call.template]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     items = listed["properties"]["workflow_runs"]["items"]
-    bodies = [schema.filled(items, _body(call, repository, run), schema.api()) for run in found]
+    bodies = [schema.filled(items, _body(call, repository, run), schema.api()) for run in runs]
     return Response(200, {"total_count": len(bodies), "workflow_runs": bodies})
 
 

@@ -107,11 +107,11 @@ def _window(attempt: Attempt) -> str:
 
 
 def _comparison(compared: Comparison) -> str:
-    first = [each for each in compared.metrics if each.metric == compared.metric]
-    rest = [each for each in compared.metrics if each.metric != compared.metric]
+    first = [metric for metric in compared.metrics if metric.metric == compared.metric]
+    rest = [metric for metric in compared.metrics if metric.metric != compared.metric]
     lines = [
         "### Comparison",
-        f"`{compared.metric[:_NAME].replace('`', '')}` decides. Bounds are one-sided at {compared.confidence:.1%}; a "
+        f"{code(compared.metric, _NAME)} decides. Bounds are one-sided at {compared.confidence:.1%}; a "
         "gain is positive where the candidate is better.",
         _metrics([*first, *rest]),
     ]
@@ -120,28 +120,31 @@ def _comparison(compared: Comparison) -> str:
                   _metrics(compared.old_metrics)]  # fmt: skip
     elif compared.old_how:
         lines.append(f"The old test set was not compared: {sentence(compared.old_how)}.")
-    listed = [*(f"**{plain(each, 300)}**" for each in compared.violations[:10]), *map(sentence, compared.notes[:10])]
-    lines += ["\n".join(f"- {each}" for each in listed)] if listed else []
+    listed = [
+        *(f"**{plain(violation, 300)}**" for violation in compared.violations[:10]),
+        *map(sentence, compared.notes[:10]),
+    ]
+    lines += ["\n".join(f"- {line}" for line in listed)] if listed else []
     return "\n\n".join(lines)
 
 
 def _metrics(metrics: Sequence[Compared]) -> str:
     rows = [
-        (code(each.title, _NAME), _number(each.champion), _number(each.candidate), _signed(each.gain),
-         f"{_signed(each.low)} to {_signed(each.high)}" if each.low is not None or each.high is not None else "")
-        for each in metrics[:_ROWS]
+        (code(metric.title, _NAME), _number(metric.champion), _number(metric.candidate), _signed(metric.gain),
+         "" if metric.low is None and metric.high is None else f"{_signed(metric.low)} to {_signed(metric.high)}")
+        for metric in metrics[:_ROWS]
     ]  # fmt: skip
     return _table(("metric", "serving", "candidate", "gain", "bounds"), rows)
 
 
 def _slices(slices: Sequence[SliceCompared]) -> str:
-    worse = [each for each in slices if each.gain is not None and each.gain < 0]
+    worse = [part for part in slices if part.gain is not None and part.gain < 0]
     if not worse:
         return ""
     rows = [
-        (f"{code(each.column, _NAME)} = {code(each.value, _NAME)}", code(each.metric, _NAME), f"{each.rows:,}",
-         _number(each.champion), _number(each.candidate), _signed(each.gain), "" if each.passed else "beyond the rule")
-        for each in worse[:_ROWS]
+        (f"{code(part.column, _NAME)} = {code(part.value, _NAME)}", code(part.metric, _NAME), f"{part.rows:,}",
+         _number(part.champion), _number(part.candidate), _signed(part.gain), "" if part.passed else "beyond the rule")
+        for part in worse[:_ROWS]
     ]  # fmt: skip
     table = _table(("slice", "metric", "rows", "serving", "candidate", "gain", ""), rows)
     return "\n".join(["### Slices that got worse", "", table, *_more(worse, _ROWS)])

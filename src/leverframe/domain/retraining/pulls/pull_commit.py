@@ -44,15 +44,15 @@ def own(history: History, head: str, base: str) -> tuple[bool, str]:
     Merges of the base on top, as the button "Update branch" makes them, change nothing of that, unless somebody
     changed something within the merge.
     """
-    found = history.commit_facts(head)
-    while len(found.parents) == 2:
-        first, second = found.parents
-        if not history.contains(base, second) or history.merged_tree(first, second) != found.tree:
+    commit = history.commit_facts(head)
+    while len(commit.parents) == 2:
+        first, second = commit.parents
+        if not history.contains(base, second) or history.merged_tree(first, second) != commit.tree:
             return False, ""
-        found = history.commit_facts(first)
-    if len(found.parents) != 1 or not is_ours(found.message, tree=found.tree, parent=found.parents[0]):
+        commit = history.commit_facts(first)
+    if len(commit.parents) != 1 or not is_ours(commit.message, tree=commit.tree, parent=commit.parents[0]):
         return False, ""
-    return True, evidence_of(found.message)
+    return True, evidence_of(commit.message)
 
 
 def signed(subject: str, body: str, *, tree: str, parent: str, evidence: str) -> str:
@@ -63,14 +63,13 @@ def signed(subject: str, body: str, *, tree: str, parent: str, evidence: str) ->
 
 def is_ours(message: str, *, tree: str, parent: str) -> bool:
     """Tell whether a commit is the one that we made: of this tree, on this parent."""
-    found = _OURS.findall(message)
-    return found == [_digest(tree, parent)]
+    return _OURS.findall(message) == [_digest(tree, parent)]
 
 
 def evidence_of(message: str) -> str:
     """Return the digest of the evidence that a commit of ours was made from; empty where there is none."""
-    found = _EVIDENCE.findall(message)
-    return found[-1] if found else ""
+    digests = _EVIDENCE.findall(message)
+    return digests[-1] if digests else ""
 
 
 def _digest(tree: str, parent: str) -> str:

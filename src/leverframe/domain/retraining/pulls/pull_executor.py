@@ -100,7 +100,7 @@ class PullExecutor:
         """Return the pull request as it is now: a person may have written into it since it was read."""
         known = self.pull
         assert known is not None  # noqa: S101 - the plan has these steps after there is one
-        newest = next((each for each in self._forge.pulls(self._there.name) if each.number == known.number), known)
+        newest = next((pull for pull in self._forge.pulls(self._there.name) if pull.number == known.number), known)
         self.pull = newest
         return newest
 
