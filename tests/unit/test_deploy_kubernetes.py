@@ -29,6 +29,7 @@ from leverframe.domain.release.release_state import Release, State
 from leverframe.domain.release.steps import Adopt
 from leverframe.errors import ClusterError, SettingsError
 from leverframe.settings.levers import KubernetesSettings, Levers, check_names
+from leverframe.settings.online import OnlineSettings
 from tests.manifests import IMAGE, TARGETS, cluster, target
 
 
@@ -214,3 +215,23 @@ def test_a_model_whose_name_is_no_name_of_objects_needs_another() -> None:
 def test_every_key_has_a_meaning() -> None:
     """It is what `leverframe settings --schema` prints."""
     assert all(field.description for field in KubernetesSettings.model_fields.values())
+
+
+@pytest.mark.parametrize("flavour", ["deployment", "kserve"])
+def test_pods_read_the_url_of_redis_from_the_secret(flavour: str) -> None:
+    """No manifest holds it; a folder of this machine is no store of a pod; without a Secret it is refused."""
+    online = OnlineSettings(store="redis", redis="FEATURES", maximum_age_hours=6)
+    to = target(online=online, settings=cluster(secret="keys", flavour=flavour))  # noqa: S106 - a name
+    text = json.dumps(overlay(to))
+    assert '{"name": "FEATURES", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "FEATURES"}}}' in text.replace(
+        '\\"', '"'
+    )
+    assert ("6379" in text) == (flavour == "deployment")
+    told = json.loads(to.arguments()[to.arguments().index("--online") + 1])
+    assert (told["store"], told["redis"], told["maximum_age_hours"]) == ("redis", "FEATURES", 6)
+    beside = target(online=OnlineSettings(store="file", maximum_age_hours=6)).arguments()
+    assert json.loads(beside[beside.index("--online") + 1])["store"] == "bundle"
+    assert "--online" not in target().arguments()
+    environment = {"kubernetes": cluster().model_dump(exclude={"monitor"}) | {"secret": None}}
+    with pytest.raises(ValueError, match=r"online\.store: redis"):
+        Levers.model_validate({"online": online.model_dump(), "deploy": {"environments": {"local": environment}}})
