@@ -152,13 +152,16 @@ def prepared(root: Path, *, full: bool, until: datetime = LATER) -> Callable[[],
     """Return the work of bringing the store up to a timestamp, imports done."""
     import os
 
+    from pandera.backends.polars.register import register_polars_backends
+
     from leverframe import wiring
     from leverframe.application.materialize import Asked, materialize, store_folder
 
     os.chdir(root)
     sys.path.insert(0, str(root))
     workspace = wiring.workspace()
-    _ = workspace.plan, workspace.sources, workspace.declared("contracts", "CONTRACTS")
+    _ = workspace.plan, workspace.sources, workspace.levers, workspace.declared("contracts", "CONTRACTS")
+    register_polars_backends()  # what pandera imports at its first check
 
     def work() -> dict[str, Any]:
         result = materialize(workspace, Asked(until.isoformat(), full=full), lambda _: None)

@@ -126,7 +126,7 @@ rows = st.lists(st.tuples(keys, st.none() | st.integers(-3, 3), st.none() | st.s
 def table(content: list[Any]) -> Arranged:
     """Return rows as a table with a composite key, whole numbers and texts."""
     names = np.array([k for (k, _), *_ in content], object)
-    whole = np.ma.MaskedArray(
+    whole: Any = np.ma.MaskedArray(
         np.array([n or 0 for _, n, _ in content], np.int64), mask=[n is None for _, n, _ in content]
     )
     texts = np.array([t for *_, t in content], object)
@@ -138,15 +138,14 @@ def table(content: list[Any]) -> Arranged:
 def test_a_key_has_its_rows_of_the_newest_layer(below: Any, above: Any, asked: list[Key], whole: bool) -> None:
     """Also where keys of both layers are asked for at once, some of them twice; a whole table hides the other."""
     layers = [Memory(table(above)), Memory(table(below))]
-    if not fits(table(above), layers[1].table("t")):
-        whole = True
+    whole = whole or not fits(table(above), layers[1].table("t"))
     store = Layered(About("s", 1), [(layers[0], ["t"] if whole else []), (layers[1], [])])
     found = store.find("t", [[k for k, _ in asked], [g for _, g in asked]]) if asked else None
     for number, key in enumerate(asked):
         of_key: list[list[Any]] = [
             [row[1:] for row in some if row[0] == key and None not in key] for some in (above, below)
         ]
-        expected = of_key[0] if whole or of_key[0] else of_key[1]
+        expected: list[Any] = of_key[0] if whole or of_key[0] else of_key[1]
         assert found is not None
         place = slice(int(found.start[number]), int(found.stop[number]))
         numbers = np.ma.asarray(found.column("n")[place]).tolist()

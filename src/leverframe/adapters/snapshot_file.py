@@ -222,6 +222,11 @@ class SnapshotFile:
         return SnapshotError(f"the snapshot {self._path} cannot be used", why=why, next=next)
 
 
+def opened_layer(path: Path, spec: str) -> SnapshotFile:
+    """Return an open snapshot of ``spec`` whose content was verified."""
+    return SnapshotFile(path, spec=spec)
+
+
 def _array(mapped: mmap.mmap, first: int, place: Mapping[str, Any]) -> Array:
     shape, dtype = tuple(place["shape"]), np.dtype(place["dtype"])
     if 0 in shape:

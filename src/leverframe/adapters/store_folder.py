@@ -15,15 +15,14 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.documents import parsed, plain
 from leverframe.domain import layout
 from leverframe.domain.features.materialize import FORMAT, Generation, LayerFile, Raw
-from leverframe.domain.features.snapshot.layers import Layered
+from leverframe.domain.features.snapshot.layers import Layer, Layered
 from leverframe.domain.features.snapshot.store import About
 from leverframe.errors import MaterializeBusyError, SnapshotError
 from leverframe.files import disk_error, private_folder, write_json
@@ -34,10 +33,10 @@ _TRIES = 5
 
 
 class StoreFolder:
-    """The store of one spec in ``folder``."""
+    """The store of one spec in ``folder``; ``opener`` opens a layer, verified."""
 
-    def __init__(self, folder: Path, spec: str) -> None:
-        self._base, self.spec = folder, spec
+    def __init__(self, folder: Path, spec: str, opener: Callable[[Path, str], Layer]) -> None:
+        self._base, self.spec, self._open = folder, spec, opener
         self.folder = folder / spec[:16]
         self.work = self.folder / _WORK
 
@@ -66,7 +65,7 @@ class StoreFolder:
             raise self._unusable(f"it has format {found.format}, this version reads {FORMAT}")
         return found if found.spec == self.spec else None
 
-    def opened(self, known: Mapping[str, SnapshotFile] | None = None, *, verify: bool = True) -> OpenGeneration | None:
+    def opened(self, known: Mapping[str, Layer] | None = None) -> OpenGeneration | None:
         """Return the generation in force with its files open, those of ``known`` as they are; None where there is none.
 
         A file that went between two looks was of an old generation: the pointer is read again.
@@ -76,20 +75,16 @@ class StoreFolder:
             if generation is None:
                 return None
             try:
-                return OpenGeneration(generation, self._opened(generation, known or {}, verify=verify))
-            except FileNotFoundError:
-                continue
+                return OpenGeneration(generation, self._opened(generation, known or {}))
+            except SnapshotError as error:
+                if not isinstance(error.__cause__, FileNotFoundError):
+                    raise
         raise self._unusable("its files go faster than they can be opened")
 
-    def _opened(
-        self, generation: Generation, known: Mapping[str, SnapshotFile], *, verify: bool
-    ) -> dict[str, SnapshotFile]:
+    def _opened(self, generation: Generation, known: Mapping[str, Layer]) -> dict[str, Layer]:
         opened = {}
         for layer in generation.layers():
-            path = self.folder / _LAYERS / layer.file
-            if layer.file not in known and not path.exists():
-                raise FileNotFoundError(path)
-            opened[layer.file] = known.get(layer.file) or SnapshotFile(path, spec=self.spec, verify=verify)
+            opened[layer.file] = known.get(layer.file) or self._open(self.layer_path(layer), self.spec)
         return opened
 
     @contextmanager
@@ -170,7 +165,7 @@ def _files(raw: Raw) -> Iterator[tuple[str, str, str]]:
 class OpenGeneration:
     """A generation whose files are open."""
 
-    def __init__(self, generation: Generation, files: Mapping[str, SnapshotFile]) -> None:
+    def __init__(self, generation: Generation, files: Mapping[str, Layer]) -> None:
         self.generation, self.files = generation, files
         attributes = {"since": generation.since, "fields": dict(generation.fields)}
         about = About(generation.spec, generation.as_of, attributes)

@@ -15,7 +15,7 @@ import numpy as np
 
 from leverframe.adapters.duckdb.changes import ChangedFiles, DuckDBChanges, changes
 from leverframe.adapters.duckdb.engine import DuckDBEngine
-from leverframe.adapters.snapshot_file import SnapshotFile, write
+from leverframe.adapters.snapshot_file import SnapshotFile, opened_layer, write
 from leverframe.adapters.store_folder import StoreFolder
 from leverframe.application.fresh_rows import FreshRows, fresh_rows
 from leverframe.application.served_day import compared
@@ -51,7 +51,7 @@ class Asked:
 def store_folder(workspace: Workspace) -> StoreFolder:
     """Return the online store of this machine for the star.yaml of the repository."""
     folder = workspace.root / workspace.levers.online.folder
-    return StoreFolder(folder.resolve(), workspace.plan.spec)
+    return StoreFolder(folder.resolve(), workspace.plan.spec, opened_layer)
 
 
 def materialize(workspace: Workspace, asked: Asked, tell: Tell) -> Materialized:
@@ -163,7 +163,7 @@ class _Making:
 
         path = self.folder.layer(kind)
         write(path, described, counted())
-        return (path if rows else None), rows, keys
+        return (path if rows or kind == "base" else None), rows, keys
 
 
 def _pushed(

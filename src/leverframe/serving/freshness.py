@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leverframe.adapters.snapshot_file import SnapshotFile
+from leverframe.adapters.snapshot_file import opened_layer
 from leverframe.adapters.store_folder import StoreFolder
 from leverframe.domain.features.plan import Plan
+from leverframe.domain.features.snapshot.layers import Layer
 from leverframe.errors import LeverframeError, StoreUnreachableError
 from leverframe.serving import metrics
 from leverframe.serving.feature_source import FeatureSource
@@ -36,7 +37,7 @@ class _Watched:
     source: FeatureSource | None = None
     why: str = ""  # the last look failed
     stamp: Any = None
-    files: Mapping[str, SnapshotFile] = field(default_factory=dict)
+    files: Mapping[str, Layer] = field(default_factory=dict)
 
 
 class Freshness:
@@ -98,7 +99,7 @@ class Freshness:
             watched.why = why if isinstance(error, StoreUnreachableError) or watched.source else ""
 
     def _from_folder(self, watched: _Watched) -> None:
-        folder = StoreFolder(Path(self.config.folder), watched.plan.spec)
+        folder = StoreFolder(Path(self.config.folder), watched.plan.spec, opened_layer)
         stamp = folder.stamp()
         if stamp == watched.stamp:
             return

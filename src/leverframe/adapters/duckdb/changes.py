@@ -16,9 +16,10 @@ import duckdb
 from leverframe.adapters.duckdb.checks import refuse_late
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.online import step_keys, step_rows
-from leverframe.adapters.duckdb.sql import column, files_error
+from leverframe.adapters.duckdb.sql import column, files_error, microseconds
 from leverframe.adapters.duckdb.versions import version_known
 from leverframe.adapters.duckdb.views import ARRIVED, ROW, create_view, known
+from leverframe.domain.data.times import EVENT_TIME
 from leverframe.domain.features.build import Files
 from leverframe.domain.features.online import Span, microseconds_of
 from leverframe.domain.features.plan import Plan, Step, Windows
@@ -56,8 +57,11 @@ class DuckDBChanges:
         return step_rows(self._sql, step, self._span, _view(step))
 
     def refuse_late(self, step: Windows) -> None:
-        """Raise ``SourceError`` for events that became known later than the star says."""
-        refuse_late(self._sql, step)
+        """Raise ``SourceError`` for events that became known later than the star says, in files that are new."""
+        if not self._files:
+            refuse_late(self._sql, step)
+        elif self._files[step.table].now:
+            refuse_late(self._sql, step, column(f"now_{step.table}"))
 
     def changed(self, step: Step) -> ChangedRows | None:
         """Return the rows of the keys that changed, None where none did."""
@@ -85,7 +89,13 @@ class DuckDBChanges:
         at = ARRIVED
         if isinstance(step, Windows):
             at = version_known(step.corrected, step.known_at) if step.by_version else known(step.known_at)
-        return f"{at} >= {self._base} AND {at} < {microseconds_of(self._span.until)}"
+        until = microseconds_of(self._span.until)
+        began = f"{at} >= {self._base} AND {at} < {until}"
+        late = step.max_lag if isinstance(step, Windows) and not step.corrected else getattr(step, "tolerance", None)
+        if late is None:  # a version may come however long after its event
+            return began
+        # What counts now cannot have happened long ago: Parquet knows of each file when its rows did.
+        return f"{began} AND {EVENT_TIME} >= make_timestamptz({self._base - microseconds(late)})"
 
     def _others(self, step: Step) -> Iterator[str]:
         """Yield a SELECT of the rows that the changed files have more, or less, than those of the base."""

@@ -37,10 +37,13 @@ def refuse_moved(sql: duckdb.DuckDBPyConnection, view: str, table: str, correcte
         )
 
 
-def refuse_late(sql: duckdb.DuckDBPyConnection, step: Windows) -> None:
-    """Raise ``SourceError`` for events that became known more than ``max_lag`` after they happened."""
+def refuse_late(sql: duckdb.DuckDBPyConnection, step: Windows, view: str = "") -> None:
+    """Raise ``SourceError`` for events that became known more than ``max_lag`` after they happened.
+
+    ``view`` is of the rows that are looked at, by default all of the table.
+    """
     # Only the first version has to come in time: the others add no event.
-    table = f"({versions(column(f't_{step.table}'), step.corrected, step.known_at)})"
+    table = f"({versions(view or column(f't_{step.table}'), step.corrected, step.known_at)})"
     lag = f"{PLACE} - epoch_us({EVENT_TIME})"
     query = f"SELECT count(*), max({lag}) FROM {table} WHERE {lag} > {microseconds(step.max_lag)}"
     late, worst = sql.execute(query).fetchone() or (0, None)
