@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import random
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import product
@@ -14,11 +18,13 @@ import polars as pl
 import pytest
 
 from leverframe.adapters.redis import RedisStore
+from leverframe.application.materialize import store_folder
 from leverframe.domain.features.online import microseconds_of
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.request import Requests, required
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.vector import vectors
+from leverframe.errors import MaterializeBusyError
 from tests.integration.materialized import Living, filled
 from tests.integration.redis_server import needed, running
 from tests.integration.worlds import (
@@ -34,6 +40,7 @@ from tests.integration.worlds import (
     drawn,
     numbered,
     plan_of,
+    small_world,
     worlds,
 )
 
@@ -133,3 +140,80 @@ def _draft(row: dict[str, Any], chance: random.Random, *, last: bool) -> dict[st
     if last or chance.random() < 0.9:
         return row
     return row | {name: None for name in ("v", "level", "size", "k", "who") if name in row and chance.random() < 0.4}
+
+
+KILLED = """
+import os, signal, sys
+from datetime import datetime
+from pathlib import Path
+from tests.integration.test_materialize import small
+
+folder, event, part, until = sys.argv[1:]
+
+
+def hook(name, given):
+    if name == event and any(part in str(path) for path in given[:2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+living = small(Path(folder))
+sys.addaudithook(hook)
+living.materialize(datetime.fromisoformat(until))
+"""
+PLACES = [("os.link", "/raw/"), ("os.link", "/layers/"), ("os.rename", "current.json"), ("os.remove", "/layers/")]
+
+
+HOURS = (30, 32, 36, 48)  # of March, up to which the small store is brought
+
+
+def small(folder: Path) -> Living:
+    """Return a store of the small world, whose events go on into March."""
+    world = small_world()
+    later = [
+        row | {"event_time": at, "known_at": at, "seen_at": at}
+        for row in world["events"]
+        for at in (MORNING + timedelta(hours=hours) for hours in (29, 31, 33, 40))
+    ]
+    return Living(folder, plan_of(), filled(world | {"events": world["events"] + later}, TYPES, WORLD), TYPES, WORLD)
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a small store with some generations."""
+    folder = tmp_path_factory.mktemp("grown")
+    for hours in HOURS[:-1]:
+        small(folder).materialize(MORNING + timedelta(hours=hours))
+    return folder
+
+
+@pytest.mark.parametrize(("event", "part"), PLACES)
+def test_a_killed_run_leaves_the_old_generation_and_the_next_one_finishes(
+    event: str, part: str, tmp_path: Path, grown: Path
+) -> None:
+    """Wherever it is killed: as rows are kept, as the layer is, at the switch, and as old files are removed."""
+    folder, until = tmp_path / "store", MORNING + timedelta(hours=HOURS[-1])
+    shutil.copytree(grown, folder)
+    living = small(folder)
+    before = store_folder(living.workspace).current()
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder), event, part, until.isoformat()], check=False,
+        capture_output=True, text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    after = store_folder(living.workspace).current()
+    assert before is not None
+    assert after is not None
+    assert (after == before) == (event != "os.remove")
+    assert living.store().about().as_of == after.as_of
+    assert living.materialize(until).generation == after.number + 1
+    current = store_folder(living.workspace).current()
+    assert current is not None
+    whole = {path.name for path in store_folder(living.workspace).folder.rglob("*") if path.is_file()}
+    assert whole == current.files() | {"current.json", "lock"}
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    """Another one is told so, with the exit code of its own."""
+    living = small(tmp_path)
+    with store_folder(living.workspace).lock(), pytest.raises(MaterializeBusyError):
+        living.materialize(ENDS[-1])
