@@ -44,8 +44,8 @@ from tests.integration.worlds import (
     worlds,
 )
 
-ENDS = [MORNING + timedelta(hours=hours) for hours in (-30, 0, 5, 29, 75)]
-COUNT = 24  # drawn worlds, which lie in the same tables under keys of their own
+ENDS = [MORNING + timedelta(hours=hours) for hours in (-30, 5, 29, 75)]
+COUNT = 16  # drawn worlds, which lie in the same tables under keys of their own
 KINDS = {"plain": (STAR, TYPES, worlds), "corrected": (CORRECTED, CORRECTED_TYPES, corrected_worlds)}
 
 
@@ -74,7 +74,7 @@ def changing(kind: str, living: Living) -> Iterator[datetime]:
         for table, rows in numbered(number, each).items():
             world[table] += rows
     chance = random.Random(7)  # noqa: S311 - which rows come late
-    arrives = {table: [chance.choice((0, 0, 1, 2, 3, 4)) for _ in rows] for table, rows in world.items()}
+    arrives = {table: [chance.choice((0, 0, 1, 2, 3)) for _ in rows] for table, rows in world.items()}
     for number, until in enumerate(ENDS):
         here = {
             table: [_draft(row, chance, last=until == ENDS[-1])
@@ -98,6 +98,8 @@ def test_increments_answer_like_one_build(kind: str, tmp_path: Path) -> None:
     living, kinds = lived(kind, tmp_path / "steps"), []
     for until in changing(kind, living):
         kinds.append(living.materialize(until).kind)
+        if until not in ENDS[-2:]:
+            continue
         once = lived(kind, tmp_path / until.strftime("%d-%H"))
         once.world = living.world
         once.materialize(until)
@@ -146,7 +148,7 @@ KILLED = """
 import os, signal, sys
 from datetime import datetime
 from pathlib import Path
-from tests.integration.test_materialize import small
+from tests.integration.test_materialize_worlds import small
 
 folder, event, part, until = sys.argv[1:]
 
