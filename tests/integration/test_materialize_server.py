@@ -18,7 +18,7 @@ from tritonclient.utils import InferenceServerException
 from leverframe.local.traffic import Traffic
 from tests.integration.redis_server import needed, running
 from tests.integration.shop import MONTHS, Shop, copied, finished, month_of, wait_for
-from tests.integration.test_serve_server import MODEL, Server
+from tests.integration.test_serve_server import MODEL, Server, tensors
 
 JUNE = datetime(2024, 6, 1, tzinfo=UTC)
 KEYS = {"customer": "c7", "product": "desk", "quantity": 2, "amount": 360.0}
@@ -165,7 +165,6 @@ def test_features_that_are_too_old_are_refused(shop: Shop) -> None:
     shop.replace("pipelines/shop/star.yaml", "windows: [14d]", "windows: [13d]")
     materialized(shop, "--as-of", at(10))
     assert server.ask(body(at(9.9)))[1]["parameters"]["features_as_of"][:13] == at(9)[:13]
-    assert server.ask(b"{}", "/v2/health/live")[0] in (200, 405)
 
 
 @needed
@@ -186,7 +185,14 @@ def test_redis_serves_and_a_redis_that_is_down_is_no_unknown_key(shop: Shop, mon
         status, content = server.ask(body(at(9.6)))
         assert (status, "cannot be reached" in content["error"]) == (503, True)
         assert metric(server, 'leverframe_requests_total{model="shop",outcome="unavailable"') == [1.0]
-        assert server.ask(b"", f"/v2/models/{MODEL}/ready")[0] in (200, 405)
+        row = pl.read_parquet(shop.root / "data/features/2024-05.parquet").head(1)
+        assert server.ask(json.dumps({"inputs": tensors(shop, row)}).encode())[0] == 200
+        assert (
+            urllib.request.urlopen(  # noqa: S310 - of our own server
+                f"http://127.0.0.1:{server.running['port']}/v2/models/{MODEL}/ready", timeout=10
+            ).status
+            == 200
+        )
         assert url.split(":")[2].split("@")[0] not in content["error"]
 
 

@@ -127,8 +127,9 @@ def test_redis_answers_like_the_file_and_gets_only_what_changed(
             if pinned is not None:
                 assert answers(living.plan, pinned, before[0]) == before[1]
             pinned, before = RedisStore(url, spec=living.plan.spec, follow=False), (at, now)
-        living.materialize(ENDS[-1] + timedelta(minutes=10))
+        kinds = [living.materialize(ENDS[-1] + timedelta(minutes=minutes)).kind for minutes in (10, 20)]
         written = [int(told.split()[0].replace(",", "")) for told in living.told if "keys written" in told]
+    assert kinds[-1] == "increment"
     assert written[-1] < max(written) / 10
 
 
