@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks.retrain import CHANGED, QUIET, REVERTED, TARGETS, line, markdown, reverts
 from benchmarks.retrain_worlds import LOST, history, predicted, turn
 from leverframe.domain.model.evaluate.metrics import measured
+
+NOTE = Path(__file__).parents[2] / "docs/decisions/0021-a-retraining-must-be-worth-it.md"
 
 
 def test_a_history_without_a_change_opens_nothing_and_one_with_a_change_does() -> None:
@@ -20,11 +24,18 @@ def test_a_history_without_a_change_opens_nothing_and_one_with_a_change_does() -
     assert after["false"]["rate"] == 0.0
     assert after["reverted"]["rate"] > 0.5
     table = {
-        "absolute": {"without_change": [quiet], "with_change": [changed], "aftercare": [after], "forgets": changed}
+        "absolute": {"without_change": [quiet], "with_change": [changed], "aftercare": [after], "policies": [changed]}
     }
     text = markdown(table)
     assert f"| {quiet['world']} | expanding |" in text
     assert "100.0% in" in text
+    assert _heads(text) == _heads(NOTE.read_text(encoding="utf-8").split("--markdown -->\n")[1].split("<!-- end")[0])
+
+
+def _heads(text: str) -> list[str]:
+    """Return the heads of the tables in a text, with the lines below them."""
+    lines = text.splitlines()
+    return [line for at, head in enumerate(lines) for line in lines[at - 1 : at + 1] if head.startswith("| ---")]
 
 
 def test_a_change_costs_the_champion_what_it_says() -> None:
