@@ -105,7 +105,7 @@ def test_other_kinds_alone_say_nothing_of_the_model(kind: Kind) -> None:
     assert standstill(judged(finding(kind, "wind_speed", Severity.CRITICAL))) is Standstill.QUIET
 
 
-@pytest.mark.parametrize("kind", [Kind.PERFORMANCE, Kind.CONCEPT, Kind.CALIBRATION, *DRIFT])
+@pytest.mark.parametrize("kind", [Kind.PERFORMANCE, Kind.CONCEPT, Kind.CALIBRATION, *sorted(DRIFT)])
 def test_explained_and_shown_findings_never_count(kind: Kind) -> None:
     explained = finding(kind, "wind_speed", Severity.CRITICAL, explained_by="missing:wind_speed")
     shown = finding(kind, "wind_speed", Severity.INFO)
