@@ -124,8 +124,11 @@ class Repro:
                 environment=_environment(self.package),
             )
 
-    def define(self) -> None:
-        """Run `leverframe stages --write` there, with the code there; raises ``PipelineError`` with its own words."""
+    def define(self) -> list[str]:
+        """Run `leverframe stages --write` there, with the code there, and return what it printed.
+
+        Raises ``PipelineError`` with its own words.
+        """
         lines: list[str] = []
         program = [sys.executable, "-m", "leverframe", "stages", "--write"]
         if self.run_group(program, lines.append, folder=self.root, environment=_environment(self.package)) != 0:
@@ -134,6 +137,7 @@ class Repro:
             raise PipelineError(
                 f"`leverframe stages --write` failed{f': {what}' if what else ''}", why=why, next=following
             )
+        return lines
 
 
 @dataclass

@@ -25,8 +25,9 @@ class PipelineRun:
         self._repro(*arguments, on_event=self._on_event)
 
     def define(self) -> None:
-        """Derive the definition of the pipeline again; raises ``PipelineError``."""
-        self._repro.define()
+        """Derive the definition of the pipeline again, and tell what that changed; raises ``PipelineError``."""
+        for line in self._repro.define():
+            self._tell(f"  {line}")
 
     def checkout(self) -> None:
         """Bring back from the cache what is there."""

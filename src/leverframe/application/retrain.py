@@ -145,7 +145,8 @@ def _known(base: Base, of: tuple[Asked, str, str], records: RetrainRecords) -> K
     asked, model, environment = of
     results = Results(records.folder)
     monitored = results.previous()
-    rows, now = base.rows(as_of(asked.as_of)), as_of(asked.as_of)
+    now = as_of(asked.as_of)
+    rows = base.rows(now)
     facts = ModelFacts(
         model,
         environment,

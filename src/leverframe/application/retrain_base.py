@@ -8,12 +8,13 @@ from pathlib import Path
 
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
+from leverframe.domain.model.evaluate.metrics import METRICS
 from leverframe.domain.partition import Partition
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.retraining.attempt import RetrainWindow
 from leverframe.domain.retraining.retrain import Rows
 from leverframe.domain.retraining.retrain_window import newest_labelled
-from leverframe.errors import SettingsError
+from leverframe.errors import SettingsError, nearest
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import Levers, levers_of
 from leverframe.settings.params import params_of
@@ -79,6 +80,7 @@ def base_of(workspace: Workspace, commit: str) -> Base:
     git = workspace.git
     text = (git.show(commit, str(LEVERS)) or b"").decode(errors="replace")
     levers = levers_of(text, name=f"{LEVERS} of {commit[:12]}")
+    _check_metric(levers.retrain.metric)
     role, moved = levers.pipeline.predictions, levers.retrain.params
     if role is None:
         return _of_case(workspace, commit, levers)
@@ -89,6 +91,16 @@ def base_of(workspace: Workspace, commit: str) -> Base:
             next="name them as in docs/guides/retrain.md, and merge that",
         )
     return _of_own(workspace, commit, levers, Own(role, moved))
+
+
+def _check_metric(name: str | None) -> None:
+    known = {metric.name for metrics in METRICS.values() for metric in metrics}
+    if name is not None and name not in known:
+        raise SettingsError(
+            f"`retrain.metric: {name}` is no metric",
+            why="it decides whether a candidate is better, so a whole run would be in vain",
+            next=nearest(name, known),
+        )
 
 
 def _of_case(workspace: Workspace, commit: str, levers: Levers) -> Base:

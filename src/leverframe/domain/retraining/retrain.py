@@ -1,7 +1,7 @@
 """How a model is trained anew: whether an attempt is due, on which rows, and what came of it.
 
 Nothing is trained twice on the same grounds. A run that is killed leaves no record, so the next one begins again, and
-finds in DVC's cache what the killed run had trained.
+takes from DVC's run cache what it can.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def due(known: Known, there: StandingBranch) -> Due | NotTriggered:
     if isinstance(decided, NotTriggered):
         return decided
     if there.head and not there.ours:
-        why = f"somebody works on the branch {there.name}: its commit is not the one that was proposed"
+        why = f"somebody works on the branch {there.name}: merge or remove it, and the next run proposes again"
         return NotTriggered(Standstill.PERSON, why)
     rows, evidence = known.rows, decided.evidence
     chosen = window(rows.current, rows.data_first, rows.newest, evidence, known.settings)
