@@ -6,11 +6,13 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.retraining.pulls.pull_record import read
 from leverframe.local.github import Fault, LocalForge, PullRequest, Repository, Token, serving
 from tests.integration import own_pipeline
@@ -22,6 +24,7 @@ NAME, SECRET, BOT = "acme/churn", "ghs_not_to_be_seen_anywhere", "github-actions
 BRANCH, STATE = "leverframe/retrain-churn", "leverframe-monitor"
 WRITES = ("contents", "pull-requests", "issues", "actions")
 WORKFLOW = "name: leverframe\non:\n  pull_request:\n  workflow_dispatch:\njobs: {}\n"
+MERGED = datetime(2013, 1, 1, tzinfo=UTC)  # the time of every merge on the local forge
 FOLDER = Path(".leverframe/monitor/local")
 
 
@@ -90,6 +93,7 @@ def place(author: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
             monkeypatch.setenv(f"GITHUB_{name}", value)
         yield Place(server, author, tmp_path)
         assert server.violations == []
+    own_pipeline.noticed(author)
 
 
 def test_a_job_proposes_once_and_the_next_leaves_it_alone(place: Place) -> None:
@@ -120,6 +124,26 @@ def test_a_job_proposes_once_and_the_next_leaves_it_alone(place: Place) -> None:
     assert len(place.attempts()) == 1
     page = place.forge.git("show", f"{STATE}:local/dashboard.html")
     assert f"/{NAME}/pull/{pull.number}" in page
+
+
+def test_a_merged_model_that_turns_out_worse_is_taken_back(place: Place) -> None:
+    """The monitor sees a realised drop that began after the merge: a revert is opened, once, and nothing is trained."""
+    assert place.job().code == 0
+    merged = place.only
+    assert place.forge.merge(merged)
+    later = MERGED + timedelta(days=10)
+    since = str(later.date() - timedelta(days=3))
+    drop = Finding(Kind.PERFORMANCE, "auc", Severity.CRITICAL, since, since, "AUC fell to 0.55.", "look")
+    own_pipeline.noticed(place.author, drop, at=later.isoformat(timespec="seconds"))
+    for _ in range(2):
+        ended = place.job(at=later.strftime("%Y-%m-%dT%H:%MZ"))
+        assert ended.code == 0, ended.stderr
+        assert f"the model of #{merged.number} is worse than the one before it" in ended.stdout
+        assert "running the pipeline" not in ended.stderr
+    _, revert = place.forge.pulls.values()
+    assert (revert.branch, revert.state) == ("leverframe/revert-retrain-churn", "open")
+    assert "AUC fell to 0.55" in revert.body
+    assert len(place.attempts()) == 1
 
 
 @pytest.mark.parametrize("path", ["/dispatches$", "/git/trees$"])
