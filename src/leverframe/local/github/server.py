@@ -74,10 +74,11 @@ class LocalForge:
     def pushed(self, source: Repository) -> None:
         """Update every pull request from a repository with its new commits."""
         for repository in list(self.repositories.values()):
-            for pull in list(repository.pulls.values()):
-                if pull.source is source and not pull.merged:
-                    repository.refresh(pull)
-            repository.settle()
+            pulls = [pull for pull in repository.pulls.values() if pull.source is source and not pull.merged]
+            for pull in pulls:
+                repository.refresh(pull)
+            if pulls:
+                repository.settle()
 
 
 @contextmanager
