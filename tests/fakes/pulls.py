@@ -96,10 +96,9 @@ class MemoryPulls:
 
     def auto_merge(self, number: int, head: str, *, on: bool) -> str:
         self._write()
-        if on and self.refuses:
-            return self.refuses
-        assert not (on and self.pulls_[number].draft)
-        assert head == self.head
+        pull = self.pulls_[number]
+        if on and (self.refuses or pull.draft or not pull.open or head != self.head):
+            return self.refuses or "Pull request is in draft state, is closed, or has another head"
         self.change(number, auto_merge=on)
         return ""
 

@@ -22,7 +22,7 @@ from leverframe.domain.retraining.pulls.pull_commit import signed
 from leverframe.domain.retraining.pulls.pull_record import read
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
-from leverframe.errors import RemoteUnreachableError
+from leverframe.errors import ForgeUnreachableError, PublishError, RemoteUnreachableError
 from leverframe.local.github import Fault, LocalForge, PullRequest, Repository, Token, serving
 from leverframe.local.repository import TemporaryRepository
 from leverframe.settings.levers import Levers
@@ -406,6 +406,27 @@ def test_a_workflow_that_cannot_be_started_is_told(place: Place) -> None:
         assert done.failure is not None
         assert "`retrain.workflow`" in done.failure.next
         assert place.only.state == "open"
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "words"),
+    [("FORBIDDEN", PublishError, "permissions: {contents: write, pull-requests: write}"),
+     ("RATE_LIMITED", ForgeUnreachableError, "run the job again")],
+)  # fmt: skip
+def test_an_error_of_graphql_is_read_although_its_status_is_that_of_success(
+    place: Place, kind: str, error: type[PublishError], words: str
+) -> None:
+    """A permission is named, a limit is no refusal that is remembered; the next run switches auto-merge on."""
+    place.settings = place.settings.model_copy(update={"checks": "event"})
+    told = {"data": None, "errors": [{"type": kind, "message": "Resource not accessible by integration"}]}
+    place.server.faults.append(Fault("POST", "/graphql$", 200, body=told))
+    done = place.run()
+    assert done.failure is not None
+    assert type(done.failure) is error
+    assert words in done.failure.next
+    assert place.only.auto_merge is None
+    assert place.publish(None, None).failure is None
+    assert place.only.auto_merge is not None
 
 
 def test_an_app_starts_its_checks_by_itself(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

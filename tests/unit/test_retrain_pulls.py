@@ -488,6 +488,38 @@ class Weeks(RuleBasedStateMachine):
             forge.change(pull.number, auto_merge=False)
             self.off.add(pull.number)
 
+    @rule(first=st.booleans())
+    def two_at_once(self, first: bool) -> None:
+        """Let a run go on from what it read before another one ran: the lease ends it, or it finds the same done."""
+        self.number += first
+        word = f"e{self.number}"
+        of = attempt(Outcome(self.words.setdefault(word, BETTER)), word)
+        place = self.place
+        plan, there = place.plan(of, word), place.forge.standing()
+        self.number += 1
+        other = f"e{self.number}"
+        place.run(attempt(Outcome(self.words.setdefault(other, NOT_WORSE)), other), other)
+        pushes = any(str(step).startswith("push ") for step in plan.steps)
+        try:
+            execute(plan.steps, PullExecutor(place.forge, place.forge, there), Progress(lambda: 0.0))
+        except ForgeUnreachableError:
+            assert pushes
+        now = place.forge.standing().open
+        self.off |= {now.number} if now else set()  # which of the two it was for is not asked here
+
+    @precondition(lambda self: self.place.forge.pulls_ and self.place.forge.head and self.place.forge.ours)
+    @rule()
+    def open_again(self) -> None:
+        """Let a person open the newest pull request again, where it speaks of what stands on the branch."""
+        forge = self.place.forge
+        there = forge.standing()
+        newest = there.pulls[0]
+        if there.open or newest.merged or newest.evidence != there.evidence:
+            return
+        forge.change(newest.number, open=True)
+        self.closed.discard(newest.evidence)
+        self.off.add(newest.number)
+
     @precondition(lambda self: not self.place.forge.ours)
     @rule()
     def take_back(self) -> None:

@@ -131,7 +131,11 @@ class GithubPulls(Calls):
     @cached_property
     def _login(self) -> str:
         def ask(_: Repository) -> str:
-            _headers, answer = self._github.requester.graphql_query("query { viewer { login } }", {})
+            try:
+                _headers, answer = self._github.requester.graphql_query("query { viewer { login } }", {})
+            except GithubException as error:
+                _raise_unless_refused(error)
+                raise
             return str(answer["data"]["viewer"]["login"])
 
         return self.asked(ask, "tell who we are", "")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from leverframe.domain.markdown import sentence
 from leverframe.domain.plan_engine import Plan, Step
 from leverframe.domain.retraining.pulls.pull_ports import Opening
 from leverframe.domain.retraining.pulls.pull_record import Auto, PullRecord, read, written
@@ -96,7 +97,9 @@ class _Planner:
 
     def _closed(self, pull: StandingPull, record: PullRecord, why: str) -> Iterator[PullStep]:
         marker = f"<!-- leverframe-retrain-closed {record.evidence} -->"
-        yield Step(CommentPull(pull.number, marker, f"{marker}\n{_sentence(why)} Leverframe closes this.", why))
+        yield Step(
+            CommentPull(pull.number, marker, f"{marker}\n{sentence(_sentence(why))} Leverframe closes this.", why)
+        )
         yield Step(ClosePull(pull.number, why))
         if self._there.head:
             yield Step(DeleteBranch(self._there.name, self._there.head))
