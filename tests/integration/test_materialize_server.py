@@ -188,7 +188,7 @@ def test_redis_serves_and_a_redis_that_is_down_is_no_unknown_key(shop: Shop, mon
         row = pl.read_parquet(shop.root / "data/features/2024-05.parquet").head(1)
         assert server.ask(json.dumps({"inputs": tensors(shop, row)}).encode())[0] == 200
         assert (
-            urllib.request.urlopen(  # noqa: S310 - of our own server
+            urllib.request.urlopen(
                 f"http://127.0.0.1:{server.running['port']}/v2/models/{MODEL}/ready", timeout=10
             ).status
             == 200

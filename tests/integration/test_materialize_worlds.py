@@ -75,10 +75,11 @@ def changing(kind: str, living: Living) -> Iterator[datetime]:
             world[table] += rows
     chance = random.Random(7)  # noqa: S311 - which rows come late
     arrives = {table: [chance.choice((0, 0, 1, 2, 3)) for _ in rows] for table, rows in world.items()}
+    stays = {table: [chance.choice((9, 9, 9, 2, 3)) for _ in rows] for table, rows in world.items()}
     for number, until in enumerate(ENDS):
         here = {
             table: [_draft(row, chance, last=until == ENDS[-1])
-                    for row, at in zip(rows, arrives[table], strict=True) if at <= number]
+                    for row, at, gone in zip(rows, arrives[table], stays[table], strict=True) if at <= number < gone]
             for table, rows in world.items()
         }  # fmt: skip
         living.world = filled(here, living.types, WORLD)
