@@ -17,6 +17,7 @@ from leverframe.cli import leverframe
 
 HERE = Path(__file__).parent
 LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain", "materialize")
+WITHOUT_VERDICT = ("materialize",)  # it does its work or fails
 OUTPUTS = {
     "verdict": "`passed`, `failed` or `skipped`",
     "reason": "reasons of a failed verdict, separated by spaces; a closed list, see docs/guides/gate.md",
@@ -128,8 +129,9 @@ def action_yml(lever: str) -> str:
     if lever in TOKENS:
         lines += ["  token:", f"    description: {_quoted(TOKENS[lever])}"]
         lines += ["    required: false", "    default: ${{ github.token }}"]
-    lines += ["outputs:"]
-    for name, description in OUTPUTS.items():
+    outputs = {} if lever in WITHOUT_VERDICT else OUTPUTS
+    lines += ["outputs:"] if outputs else []
+    for name, description in outputs.items():
         lines += [f"  {name}:", f"    description: {_quoted(description)}"]
         lines += [f"    value: ${{{{ steps.lever.outputs.{name} }}}}"]
     lines += ["runs:", "  using: composite", "  steps:", "    - id: lever", "      shell: bash", "      env:"]
@@ -152,7 +154,7 @@ def readme(name: str, described: list[Input]) -> str:
         lines += [
             f"| `{i.name}` | {f'`{i.default}`' if i.default else ''} | {_cell(i.description)} |" for i in described
         ]
-    if name in LEVERS:
+    if name in LEVERS and name not in WITHOUT_VERDICT:
         lines += ["", "## Outputs", "", "| output | meaning |", "| --- | --- |"]
         lines += [f"| `{output}` | {meaning} |" for output, meaning in OUTPUTS.items()]
     lines += ["", "## Permissions of the job", "", "| permission | why |", "| --- | --- |"]

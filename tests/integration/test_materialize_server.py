@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -180,11 +182,18 @@ def test_redis_serves_and_a_redis_that_is_down_is_no_unknown_key(shop: Shop, mon
         arrive(shop, 10)
         report = materialized(shop, "--as-of", at(9.5))
         wait_for(lambda: told(server, body(at(9.6)))["features_as_of"] == report["as_of"], 20)
+        redis.send_signal(signal.SIGSTOP)  # it takes requests and never responds
+        began = time.monotonic()
+        assert server.ask(body(at(9.6)))[0] == 503
+        assert time.monotonic() - began < 10
+        redis.send_signal(signal.SIGCONT)
+        wait_for(lambda: server.ask(body(at(9.6)))[0] == 200)
+        (before,) = metric(server, 'leverframe_requests_total{model="shop",outcome="unavailable"')
         redis.kill()
         redis.wait()
         status, content = server.ask(body(at(9.6)))
         assert (status, "cannot be reached" in content["error"]) == (503, True)
-        assert metric(server, 'leverframe_requests_total{model="shop",outcome="unavailable"') == [1.0]
+        assert metric(server, 'leverframe_requests_total{model="shop",outcome="unavailable"') == [before + 1]
         row = pl.read_parquet(shop.root / "data/features/2024-05.parquet").head(1)
         assert server.ask(json.dumps({"inputs": tensors(shop, row)}).encode())[0] == 200
         assert (

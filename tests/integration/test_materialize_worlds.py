@@ -44,7 +44,7 @@ from tests.integration.worlds import (
     worlds,
 )
 
-ENDS = [MORNING + timedelta(hours=hours) for hours in (-30, 5, 29, 75)]
+ENDS = [MORNING + timedelta(hours=hours) for hours in (-29, 5, 29, 75)]  # some at the very time of rows
 COUNT = 16  # drawn worlds, which lie in the same tables under keys of their own
 KINDS = {"plain": (STAR, TYPES, worlds), "corrected": (CORRECTED, CORRECTED_TYPES, corrected_worlds)}
 
