@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from leverframe.documents import Document
+
+Texts = Annotated[dict[str, str], Field(min_length=1)]  # what stands in a file once, and what takes its place
 
 
 class Change(Document):
     """A pull request of the demo: replacements in params.yaml; each old text must occur exactly once."""
 
     title: str
-    replace: dict[str, str] = Field(min_length=1)
+    replace: Texts
 
 
 class GoLive(Document):
@@ -27,8 +31,43 @@ class GoLive(Document):
     slow: int = Field(default=1200, ge=100, le=5000)
 
 
-class Changes(Document):
-    """The pull requests of the demo, by branch, and which of them to deploy."""
+class Fault(Document):
+    """A bug that reaches main in a partition: texts of a file of the case, and what takes their place."""
 
-    changes: dict[str, Change]
+    partition: str
+    title: str
+    file: str
+    replace: Texts
+
+
+class Wish(Document):
+    """A change of leverframe.yaml that a person wants in a partition, who then asks for a retraining."""
+
+    partition: str
+    title: str
+    replace: Texts
+
+
+class Loop(Document):
+    """Partitions one after the other, as they would come: traffic, monitor, retraining, merge, deployment.
+
+    ``params`` and ``levers`` are texts of params.yaml and leverframe.yaml with what takes their place on main, whose
+    model then serves in ``environment``. Of each day of a partition about ``rows`` rows become requests.
+    """
+
+    environment: str
+    params: Texts
+    levers: Texts
+    partitions: list[str] = Field(min_length=1)
+    quick: list[str] = Field(min_length=1)
+    rows: int = Field(default=400, ge=1)
+    fault: Fault | None = None
+    wish: Wish | None = None
+
+
+class Declared(Document):
+    """What the demo shows: pull requests by branch with the one to deploy, and partitions that pass."""
+
+    changes: dict[str, Change] = Field(default_factory=dict)
     live: GoLive | None = None
+    loop: Loop | None = None

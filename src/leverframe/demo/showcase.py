@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from leverframe.application.workspace import Workspace
-from leverframe.demo.declared import Changes
+from leverframe.demo.declared import Declared
 from leverframe.demo.live import leftover, went_live
 from leverframe.demo.pulls import opened
 from leverframe.demo.scene import BOT, NAME, TOKEN, Scene, replaced
@@ -26,7 +26,7 @@ def showing(workspace: Workspace, declared: Path, tell: Callable[[str], None]) -
 
     Everything lies in a folder of its own, made anew.
     """
-    asked = read(declared, Changes, what="the pull requests of the demo")
+    asked = read(declared, Declared, what="the pull requests of the demo")
     folder = (workspace.root / FOLDER).resolve()
     leftover(folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -40,7 +40,7 @@ def showing(workspace: Workspace, declared: Path, tell: Callable[[str], None]) -
             yield Showing(tuple(pulls.values()), live)
 
 
-def _main(scene: Scene, asked: Changes) -> None:
+def _main(scene: Scene, asked: Declared) -> None:
     """Push the head of this folder as main, with the changes that the demo needs."""
     main = scene.clone("main", scene.workspace.git.named("HEAD"), local=True)
     if asked.live:
