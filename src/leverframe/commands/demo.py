@@ -11,9 +11,10 @@ from leverframe import output, wiring
 @click.option(
     "--pull-requests/--no-pull-requests",
     default=True,
-    help="Also open the pull requests of demo.yaml on a local forge.",
+    help="Also show what demo.yaml declares, on a local forge.",
 )
-def demo(pull_requests: bool) -> None:
+@click.option("--quick", is_flag=True, help="Let fewer partitions pass.")
+def demo(pull_requests: bool, quick: bool) -> None:
     """Run the stale stages and print a summary; then open pull requests on a local forge, merge one and deploy it.
 
     In a terminal, pages and server stay up until Ctrl-C; copies of the pages remain as files.
@@ -26,6 +27,6 @@ def demo(pull_requests: bool) -> None:
     if pull_requests and declared.is_file():
         from leverframe.demo.showcase import showing  # the local forge needs an extra
 
-        with showing(workspace, declared, output.progress) as shown:
+        with showing(workspace, declared, output.progress, quick=quick) as shown:
             output.product("\n".join(shown.lines()))
             output.wait_for_person("pages and server are up; press Ctrl-C to stop them")

@@ -21,13 +21,13 @@ from leverframe.local.repository import TemporaryRepository
 from leverframe.local.traffic import Times, Traffic
 
 _CLIENTS = 4
-_MACHINE = "machine"  # the clone beside the server
+MACHINE = "machine"  # the clone beside the server
 
 
 @contextmanager
 def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[Live]:
     """Deploy main, then the merged change, then a bad release; the server runs until the block ends."""
-    machine = scene.clone(_MACHINE, "main")
+    machine = scene.clone(MACHINE, "main")
     try:
         scene.tell(f"deploying main to `{plan.environment}`, a real MLServer on this machine")
         released = [_deployed(scene, machine, plan, "the head of main")]
@@ -64,7 +64,7 @@ def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[L
 
 def leftover(folder: Path) -> None:
     """Stop the server of a demo that was killed."""
-    for place in (folder / _MACHINE / "repository" / layout.PRIVATE / "servers").glob("*"):
+    for place in (folder / MACHINE / "repository" / layout.PRIVATE / "servers").glob("*"):
         ServerFolder(place, Processes()).stop()
 
 

@@ -24,12 +24,12 @@ def opened(scene: Scene, branch: str, change: Change) -> Shown:
     author.commit(change.title)
     scene.push(author, branch)
     pull = scene.forge.open_pull(change.title, branch, author="ada")
-    verdict = _judged(scene, pull)
+    verdict = judged(scene, pull)
     copy = page(scene, pull, branch)
     return Shown(pull.number, change.title, verdict, f"{scene.server.address}/{NAME}/pull/{pull.number}", str(copy))
 
 
-def _judged(scene: Scene, pull: PullRequest) -> str:
+def judged(scene: Scene, pull: PullRequest) -> str:
     """Run the levers in a fresh checkout, as the workflow does, and return the verdict of the card."""
     job = scene.clone(f"job-{pull.number}", "main")
     job.git("fetch", "--quiet", "origin", f"refs/pull/{pull.number}/head")

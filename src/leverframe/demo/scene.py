@@ -61,10 +61,17 @@ class Scene:
         address = self.server.address.replace("http://", f"http://x:{TOKEN}@")
         repository.git("push", "--quiet", f"{address}/{NAME}", f"HEAD:refs/heads/{branch}")
 
-    def leverframe(self, repository: TemporaryRepository, *arguments: str, run: Mapping[str, str] | None = None) -> str:
+    def leverframe(
+        self,
+        repository: TemporaryRepository,
+        *arguments: str,
+        run: Mapping[str, str] | None = None,
+        refused: tuple[int, ...] = (),
+    ) -> str:
         """Run a command in a clone with the environment of a CI job, and return its stdout.
 
-        Raises ``PipelineError`` where it broke; a lever that refuses has not.
+        Raises ``PipelineError`` where it broke; a lever that refuses has not, nor has a command that ends with one of
+        the codes ``refused``.
         """
         environment = {
             **self._environment(repository),
@@ -83,7 +90,7 @@ class Scene:
             text=True,
             check=False,
         )
-        if done.returncode not in (0, REFUSED):
+        if done.returncode not in (0, REFUSED, *refused):
             raise PipelineError(
                 f"`leverframe {arguments[0]}` failed in the demo",
                 why=(done.stderr.strip().splitlines() or ["no word"])[0][:200],

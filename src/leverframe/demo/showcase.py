@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from leverframe.application.workspace import Workspace
-from leverframe.demo.declared import Declared
+from leverframe.demo.declared import Declared, Loop
 from leverframe.demo.live import leftover, went_live
+from leverframe.demo.loop import looped
 from leverframe.demo.pulls import opened
 from leverframe.demo.scene import BOT, NAME, TOKEN, Scene, replaced
-from leverframe.demo.showing import Showing
+from leverframe.demo.showing import Looped, Showing
 from leverframe.documents import read
 from leverframe.local.github.server import serving
 from leverframe.local.github.state import Token
@@ -21,10 +22,12 @@ FOLDER = Path(".leverframe/demo")
 
 
 @contextmanager
-def showing(workspace: Workspace, declared: Path, tell: Callable[[str], None]) -> Iterator[Showing]:
+def showing(
+    workspace: Workspace, declared: Path, tell: Callable[[str], None], *, quick: bool = False
+) -> Iterator[Showing]:
     """Run what ``declared``, a ``demo.yaml``, asks for and yield the results; the server is up until the block ends.
 
-    Everything lies in a folder of its own, made anew.
+    Everything lies in a folder of its own, made anew. ``quick`` lets fewer partitions pass.
     """
     asked = read(declared, Declared, what="the pull requests of the demo")
     folder = (workspace.root / FOLDER).resolve()
@@ -36,8 +39,15 @@ def showing(workspace: Workspace, declared: Path, tell: Callable[[str], None]) -
         scene = Scene(workspace, folder, server, tell)
         _main(scene, asked)
         pulls = {branch: opened(scene, branch, change) for branch, change in asked.changes.items()}
-        with went_live(scene, asked.live, pulls) if asked.live else nullcontext() as live:
-            yield Showing(tuple(pulls.values()), live)
+        with (
+            went_live(scene, asked.live, pulls) if asked.live else nullcontext() as live,
+            _looped(scene, asked.loop, quick=quick) if asked.loop else nullcontext() as passed,
+        ):
+            yield Showing(tuple(pulls.values()), live, passed)
+
+
+def _looped(scene: Scene, plan: Loop, *, quick: bool) -> AbstractContextManager[Looped]:
+    return looped(scene, plan, plan.quick if quick else plan.partitions)
 
 
 def _main(scene: Scene, asked: Declared) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from leverframe.demo.timeline import Step
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -91,11 +93,31 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Looped:
+    """The results of the loop: its steps, its pages as addresses and files, and the traffic during deployments."""
+
+    steps: tuple[Step, ...]
+    pages: tuple[tuple[str, str], ...]
+
+    def lines(self) -> list[str]:
+        """Return it for a terminal."""
+        lines, before = [""], ""
+        for step in self.steps:
+            if step.partition != before:
+                lines.append(step.partition)
+                before = step.partition
+            lines.append(f"  {step.name:<9} {step.said}")
+        width = max(len(name) for name, _ in self.pages)
+        return [*lines, "", "Pages", *(f"  {name:<{width}}  {address}" for name, address in self.pages)]
+
+
+@dataclass(frozen=True)
 class Showing:
     """The results of the demo after the pipeline."""
 
     pulls: tuple[Shown, ...]
     live: Live | None = None
+    loop: Looped | None = None
 
     def lines(self) -> list[str]:
         """Return it for a terminal."""
@@ -104,7 +126,8 @@ class Showing:
             for pull in self.pulls
             for line in (f"  {pull.verdict:<7} {pull.title}", f"          {pull.address}", f"          {pull.copy}")
         ]
-        return ["", "Pull requests, on the local forge", *pulls, *(self.live.lines() if self.live else [])]
+        lines = ["", "Pull requests, on the local forge", *pulls] if pulls else []
+        return [*lines, *(self.live.lines() if self.live else []), *(self.loop.lines() if self.loop else [])]
 
 
 def _inputs(request: Mapping[str, Any]) -> str:

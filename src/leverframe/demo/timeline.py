@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from leverframe.adapters.markdown_it import page
-from leverframe.domain.markdown import cell
+from leverframe.domain.markdown import sentence
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Timeline:
         rows = ["| when | step | what came of it | seconds |", "| --- | --- | --- | ---: |"]
         before = ""
         for step in self.steps:
-            said = f"[{cell(step.said)}]({step.link})" if step.link else cell(step.said)
+            said = f"[{sentence(step.said)}]({step.link})" if step.link else sentence(step.said)
             rows.append(f"| {step.partition if step.partition != before else ''} | {step.name} | {said} "
                         f"| {step.seconds:.1f} |")  # fmt: skip
             before = step.partition

@@ -1,0 +1,212 @@
+"""The loop of the demo: partitions one after the other, each step a command as the workflow runs it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from leverframe.demo.declared import Loop
+from leverframe.demo.live import MACHINE
+from leverframe.demo.loop_traffic import closed, rows_of, sent, write_labels
+from leverframe.demo.pulls import judged
+from leverframe.demo.scene import NAME, Scene, page, replaced
+from leverframe.demo.showing import Looped, Released
+from leverframe.demo.timeline import Timeline
+from leverframe.domain import layout
+from leverframe.domain.partition import Partition
+from leverframe.errors import ContractError, PipelineError
+from leverframe.local.github.pages import issue_page
+from leverframe.local.repository import TemporaryRepository
+from leverframe.local.traffic import Times, Traffic
+from leverframe.settings.levers import Levers, levers_of
+from leverframe.settings.params import Params, params_of
+from leverframe.yaml_files import parse
+
+_START = "start"
+_LABELS = layout.PRIVATE / "labels"
+_DAY = timedelta(days=1)
+
+
+@contextmanager
+def looped(scene: Scene, plan: Loop, partitions: Sequence[str]) -> Iterator[Looped]:
+    """Let main's model serve, and let partitions pass; server and forge are up until the block ends."""
+    director = _Director(scene, plan)
+    try:
+        director.start()
+        for key in partitions:
+            director.passed(key)
+        yield director.result()
+    finally:
+        scene.leverframe(director.machine, "serve", "--stop", "--name", plan.environment)
+
+
+class _Director:
+    """What happens to main, to the machine with the server, and to the forge."""
+
+    def __init__(self, scene: Scene, plan: Loop) -> None:
+        self._scene, self._plan = scene, plan
+        self._line = Timeline(scene.tell)
+        main = scene.clone("author", "main")
+        replaced(main, "params.yaml", plan.params, "`loop.params`")
+        replaced(main, "leverframe.yaml", plan.levers, "`loop.levers`")
+        with self._line.step(_START, "train") as step:
+            scene.leverframe(main, "stages", "--write")
+            main.dvc("checkout", "--quiet", "--allow-missing")
+            main.dvc("repro", "--quiet")
+            main.commit("Begin with the first months")
+            scene.push(main, "main")
+            self._params, self._levers = _settings(main)
+            split = self._params.features
+            step.said = f"main learns from {split.train.first} to {split.train.last}"
+        self.machine = scene.clone(MACHINE, "main")
+        self.machine.dvc("checkout", "--quiet", "--allow-missing")
+        self._port = 0
+
+    def start(self) -> None:
+        """Deploy main."""
+        with self._line.step(_START, "deploy") as step:
+            step.said = self._deployed().line()
+            status = self._scene.json(self.machine, "serve", "--status", "--name", self._plan.environment)
+            self._port, self._body = status["running"]["port"], status["example"]
+
+    def passed(self, key: str) -> None:
+        """Let one partition pass: its data and traffic, what the monitor finds, and what follows from it."""
+        plan, end = self._plan, Partition.of(key).plus(1).start(self._params.data.timezone).astimezone(UTC)
+        fault = plan.fault if plan.fault and plan.fault.partition == key else None
+        wish = plan.wish if plan.wish and plan.wish.partition == key else None
+        if fault:
+            self._pushed(key, f"{self._case}/{fault.file}", fault.replace, fault.title, "`loop.fault`")
+        if wish:
+            self._pushed(key, "leverframe.yaml", wish.replace, wish.title, "`loop.wish`")
+        self._tables(key)
+        self._traffic(key, end, built=fault is not None)
+        self._monitored(key, end)
+        self._retrained(key, end + self._delay, forced=wish is not None)
+        if fault:
+            self._reverted(key)
+
+    @property
+    def _case(self) -> str:
+        return self._scene.workspace.case.relative_to(self._scene.workspace.root).as_posix()
+
+    @property
+    def _delay(self) -> timedelta:
+        return max(_DAY, timedelta(days=self._levers.monitor.performance.label_delay_days))
+
+    def _pushed(self, key: str, file: str, texts: dict[str, str], title: str, where: str) -> None:
+        """Push a change to main without a pull request."""
+        with self._line.step(key, "push") as step:
+            author = self._scene.clone(f"author-{key}", "main")
+            replaced(author, file, texts, where)
+            author.commit(title)
+            self._scene.push(author, "main")
+            step.said = f"a person pushes to main: {title}"
+
+    def _reverted(self, key: str) -> None:
+        """Take what was pushed last back, and check the tables again."""
+        with self._line.step(key, "revert") as step:
+            author = self._scene.clone(f"author-{key}-back", "main")
+            author.git("revert", "--no-edit", "HEAD")
+            self._scene.push(author, "main")
+            step.said = "a person reverts the push"
+        self._tables(key)
+
+    def _tables(self, key: str) -> None:
+        """Let the tables of a partition arrive beside the server, and check their contracts."""
+        with self._line.step(key, "validate") as step:
+            self._update()
+            for command in ("ingest", "validate"):
+                told = self._scene.leverframe(
+                    self.machine, command, "--partition", key, "--through", key, refused=(ContractError.exit_code,)
+                )
+            step.said = told.splitlines()[0]
+
+    def _traffic(self, key: str, end: datetime, *, built: bool) -> None:
+        """Send the rows of a partition to the server, and let their labels arrive."""
+        with self._line.step(key, "traffic") as step:
+            root, label = self._scene.workspace.root, self._params.features.label
+            if built:
+                self._scene.leverframe(self.machine, "build", "--partition", key, "--through", key)
+                root = self.machine.root
+            rows = rows_of(
+                root / layout.features(key), until=end, timezone=self._params.data.timezone, daily=self._plan.rows
+            )
+            step.said = str(sent(self._port, self._params.bundle.model, rows, key))
+            write_labels(self.machine.root / _LABELS / f"{key}.parquet", rows, key, label)
+            closed(self.machine.root / layout.PRIVATE / "servers" / self._plan.environment / "log")
+
+    def _monitored(self, key: str, end: datetime) -> None:
+        with self._line.step(key, "monitor") as step:
+            found = self._scene.json(self.machine, "monitor", "--as-of", end.isoformat())
+            open_findings = [each for each in found["findings"] if not each["explained_by"]]
+            grave = [each for each in open_findings if each["severity"] != "info"]
+            step.said = f"{found['verdict']}: {grave[0]['what'].rstrip('.') if grave else 'nothing changed'}"
+
+    def _retrained(self, key: str, now: datetime, *, forced: bool) -> None:
+        with self._line.step(key, "retrain") as step:
+            asked = ["--as-of", now.isoformat(), *(["--force"] if forced else [])]
+            found = self._scene.json(self.machine, "retrain", *asked)
+            attempt, waiting = found["attempt"], found["waiting"]
+            step.said = f"{attempt['outcome']}: {attempt['why']}" if attempt else f"none: {waiting['why']}"
+            opened = next((each for each in found["proposals"] if each["state"] in ("ready", "draft")), None)
+        if opened:
+            self._merged(key, opened)
+
+    def _merged(self, key: str, opened: dict[str, Any]) -> None:
+        """Run the checks of the pull request of a candidate, merge it where they pass, and deploy it under traffic."""
+        pull = self._scene.forge.pulls[opened["number"]]
+        with self._line.step(key, "card") as step:
+            verdict = judged(self._scene, pull)
+            step.said = f"{verdict}: #{pull.number} {pull.title}"
+            step.link = page(self._scene, pull, f"pull-{pull.number}").name
+        if opened["state"] != "ready" or verdict != "passed":
+            return
+        with self._line.step(key, "merge") as step:
+            if not self._scene.forge.merge(pull):
+                raise PipelineError(
+                    f"#{pull.number} cannot be merged", why="git found a conflict", next="check demo.yaml of the case"
+                )
+            step.said = f"a person merges #{pull.number}"
+            page(self._scene, pull, f"pull-{pull.number}")
+        with self._line.step(key, "deploy") as step:
+            self._update()
+            path = f"/v2/models/{self._params.bundle.model}/infer"
+            traffic = Traffic(self._port, path, json.dumps(self._body).encode(), clients=2)
+            with traffic.running():
+                released = self._deployed()
+            took = Times.of(traffic.responses)
+            step.said = f"{released.line()}; {took.requests:,} requests meanwhile, {len(traffic.failed)} failed"
+
+    def _update(self) -> None:
+        """Check main out beside the server, as a job on that machine does; files of a partition may be in the way."""
+        self.machine.git("fetch", "--quiet", "--tags", "--force", "origin", "main")
+        self.machine.git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
+
+    def _deployed(self) -> Released:
+        report = self._scene.json(self.machine, "deploy", "--environment", self._plan.environment)
+        return Released.of("main", report)
+
+    def result(self) -> Looped:
+        """Store copies of pages, and return the results."""
+        scene, forge = self._scene, self._scene.forge
+        address, pages = f"{scene.server.address}/{NAME}", list[tuple[str, str]]()
+        for pull in forge.pulls.values():
+            page(scene, pull, f"pull-{pull.number}")
+            pages.append((f"#{pull.number} {pull.title}", f"{address}/pull/{pull.number}"))
+        for issue in forge.issues.values():
+            (scene.folder / f"issue-{issue.number}.html").write_text(issue_page(issue), encoding="utf-8")
+            pages.append((f"#{issue.number} {issue.title}", f"{address}/issues/{issue.number}"))
+        dashboard = self.machine.root / layout.MONITOR / self._plan.environment / "dashboard.html"
+        shutil.copy(dashboard, scene.folder / "dashboard.html")
+        (scene.folder / "timeline.html").write_text(self._line.page("The loop"), encoding="utf-8")
+        pages += [(name, str(scene.folder / f"{name}.html")) for name in ("dashboard", "timeline")]
+        return Looped(tuple(self._line.steps), tuple(pages))
+
+
+def _settings(main: TemporaryRepository) -> tuple[Params, Levers]:
+    params = parse(main.read("params.yaml"), name="params.yaml", what="settings file")
+    return params_of(params, name="params.yaml"), levers_of(main.read("leverframe.yaml"), name="leverframe.yaml")
