@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from leverframe.adapters.polars import PolarsTables
 from leverframe.demo.declared import Loop
 from leverframe.demo.live import MACHINE
-from leverframe.demo.loop_traffic import closed, rows_of, sent, write_labels
+from leverframe.demo.loop_traffic import Rows, closed, sent, write_labels
 from leverframe.demo.pulls import judged
 from leverframe.demo.scene import NAME, Scene, page, replaced
 from leverframe.demo.showing import Looped, Released
@@ -132,11 +133,10 @@ class _Director:
             if built:
                 self._scene.leverframe(self.machine, "build", "--partition", key, "--through", key)
                 root = self.machine.root
-            rows = rows_of(
-                root / layout.features(key), until=end, timezone=self._params.data.timezone, daily=self._plan.rows
-            )
+            table, zone = PolarsTables(root).read(layout.features(key)), self._params.data.timezone
+            rows = Rows.of(table, until=end, timezone=zone, daily=self._plan.rows)
             step.said = str(sent(self._port, self._params.bundle.model, rows, key))
-            write_labels(self.machine.root / _LABELS / f"{key}.parquet", rows, key, label)
+            write_labels(self.machine.root / _LABELS / f"{key}.csv", rows, key, label)
             closed(self.machine.root / layout.PRIVATE / "servers" / self._plan.environment / "log")
 
     def _monitored(self, key: str, end: datetime) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 import http.client
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
+import numpy as np
 
 from leverframe.domain.features.training_set import AS_OF
+from leverframe.domain.model.evaluate.holdout import local_days, numbered
+from leverframe.domain.model.table import Table
 from leverframe.errors import PipelineError
 
 _CLIENTS, _ROWS = 2, 20  # at a time, and of a request
@@ -35,22 +38,37 @@ class Sent:
         return f"{self.rows:,} predictions in {self.requests:,} requests, {self.failed} failed"
 
 
-def rows_of(path: Path, *, until: datetime, timezone: str, daily: int) -> pl.DataFrame:
-    """Return about ``daily`` rows of each day of a partition of features, spread evenly, in order of time."""
-    day = pl.col(AS_OF).dt.convert_time_zone(timezone).dt.date()
-    rows, place = pl.col(AS_OF).len().over(day), pl.int_range(pl.len()).over(day)
-    table = pl.read_parquet(path).filter(pl.col(AS_OF) < until).sort(AS_OF)
-    return table.filter(place * daily % rows < daily)
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a partition of features in order of time: their values by column, as JSON has them."""
+
+    values: Mapping[str, Sequence[Any]]
+
+    @classmethod
+    def of(cls, table: Table, *, until: datetime, timezone: str, daily: int) -> Rows:
+        """Return about ``daily`` rows of each day before ``until``, spread evenly."""
+        times = table.get_column(AS_OF).to_numpy().astype("datetime64[us]")
+        order = np.argsort(times, kind="stable")
+        order = order[times[order] < np.datetime64(until.astimezone(UTC).replace(tzinfo=None), "us")]
+        days = numbered(local_days(times[order], timezone))
+        count = np.bincount(days)
+        place = np.arange(len(days)) - (np.cumsum(count) - count)[days]
+        chosen = order[place * daily % count[days] < daily].tolist()
+        found = {}
+        for name in table.columns:
+            values = table.get_column(name).to_list()
+            found[name] = [_plain(values[row]) for row in chosen]
+        return cls(found)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.values[AS_OF])
 
 
-def sent(port: int, model: str, rows: pl.DataFrame, name: str) -> Sent:
+def sent(port: int, model: str, rows: Rows, name: str) -> Sent:
     """Send all rows; the id of a request is ``name`` with its number."""
     inputs = _inputs(port, model)
-    columns = {each: _values(rows[each]) for each in inputs if each in rows.columns}
-    bodies = [
-        json.dumps(_body(f"{name}-{first // _ROWS}", inputs, columns, slice(first, first + _ROWS))).encode()
-        for first in range(0, rows.height, _ROWS)
-    ]
+    bodies = list(_bodies(rows, name, inputs))
     connections = threading.local()
 
     def answered(body: bytes) -> bool:
@@ -63,19 +81,19 @@ def sent(port: int, model: str, rows: pl.DataFrame, name: str) -> Sent:
 
     with ThreadPoolExecutor(_CLIENTS) as clients:
         answers = list(clients.map(answered, bodies))
-    return Sent(rows.height, len(bodies), answers.count(False))
+    return Sent(len(rows), len(bodies), answers.count(False))
 
 
-def write_labels(path: Path, rows: pl.DataFrame, name: str, label: str) -> None:
+def write_labels(path: Path, rows: Rows, name: str, label: str) -> None:
     """Write the labels of rows that were sent, as they arrive late: by request, place in it, and time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    number = pl.int_range(pl.len())
-    rows.select(
-        id=pl.lit(f"{name}-") + (number // _ROWS).cast(pl.String),
-        row=number % _ROWS,
-        label=pl.col(label),
-        known_at=pl.col(f"{label}_known_at"),
-    ).filter(pl.col("label").is_not_null()).write_parquet(path)
+    known = zip(rows.values[label], rows.values[f"{label}_known_at"], strict=True)
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["id", "row", "label", "known_at"])
+        for place, (value, at) in enumerate(known):
+            if value is not None:
+                writer.writerow([f"{name}-{place // _ROWS}", place % _ROWS, value, at])
 
 
 def closed(log: Path) -> None:
@@ -100,17 +118,17 @@ def _inputs(port: int, model: str) -> dict[str, str]:
     return {each["name"]: each["datatype"] for each in found["inputs"]}
 
 
-def _values(column: pl.Series) -> list[Any]:
-    if column.dtype.is_temporal():
-        return [None if value is None else value.isoformat() for value in column.to_list()]
-    if column.dtype.is_float():
-        column = column.fill_nan(None)
-    return column.to_list()
+def _bodies(rows: Rows, name: str, inputs: Mapping[str, str]) -> Iterator[bytes]:
+    for first in range(0, len(rows), _ROWS):
+        parts = {each: rows.values[each][first : first + _ROWS] for each in inputs if each in rows.values}
+        tensors = [
+            {"name": each, "datatype": inputs[each], "shape": [len(part), 1], "data": part}
+            for each, part in parts.items()
+        ]
+        yield json.dumps({"id": f"{name}-{first // _ROWS}", "inputs": tensors}).encode()
 
 
-def _body(id: str, inputs: Mapping[str, str], columns: Mapping[str, Sequence[Any]], rows: slice) -> dict[str, Any]:
-    tensors = [
-        {"name": name, "datatype": inputs[name], "shape": [len(values[rows]), 1], "data": list(values[rows])}
-        for name, values in columns.items()
-    ]
-    return {"id": id, "inputs": tensors}
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
