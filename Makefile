@@ -17,8 +17,8 @@ help: ## list the tasks
 
 setup: $(READY) ## install everything of requirements.lock into .venv
 
-demo: $(READY) ## run the whole pipeline on real data and print what came out
-	@leverframe demo
+demo: $(READY) ## run the pipeline on real data and let a year pass; QUICK=1 lets fewer months pass
+	@leverframe demo $(if $(QUICK),--quick)
 
 repro: $(READY) ## run what is stale, as `dvc repro` does
 	@dvc repro

@@ -1,4 +1,4 @@
-"""Run the whole pipeline, then open example pull requests on a local forge and deploy one."""
+"""Run the whole pipeline, then let months pass on a local forge: traffic, monitor, retraining, deployment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from leverframe import output, wiring
 )
 @click.option("--quick", is_flag=True, help="Let fewer partitions pass.")
 def demo(pull_requests: bool, quick: bool) -> None:
-    """Run the stale stages and print a summary; then open pull requests on a local forge, merge one and deploy it.
+    """Run the stale stages and print a summary; then show on a local forge what demo.yaml of the case declares.
+
+    That is pull requests, a deployment to a real server, and partitions that pass one after the other: their rows are
+    requests, the monitor looks at them, and a model that got worse is trained anew, merged and deployed.
 
     In a terminal, pages and server stay up until Ctrl-C; copies of the pages remain as files.
     """

@@ -48,6 +48,13 @@ class Wish(Document):
     replace: Texts
 
 
+class Slow(Document):
+    """A release of a partition that predicts correctly and slowly, by the size of a matrix that it multiplies."""
+
+    partition: str
+    size: int = Field(default=1200, ge=100, le=5000)
+
+
 class Loop(Document):
     """Partitions one after the other, as they would come: traffic, monitor, retraining, merge, deployment.
 
@@ -63,6 +70,7 @@ class Loop(Document):
     rows: int = Field(default=400, ge=1)
     fault: Fault | None = None
     wish: Wish | None = None
+    slow: Slow | None = None
 
 
 class Declared(Document):

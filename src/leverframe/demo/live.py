@@ -45,7 +45,7 @@ def went_live(scene: Scene, plan: GoLive, pulls: dict[str, Shown]) -> Iterator[L
             released.append(_deployed(scene, machine, plan, f"#{pull.number} {pull.title}"))
             response = _asked(port, path, example)
             scene.tell("pushing to main without a pull request: the same model, made slow")
-            _push_slow(scene, plan)
+            push_slow(scene, plan.slow)
             released.append(_deployed(scene, machine, plan, "a push without a pull request"))
             back = scene.forge.pulls[max(scene.forge.pulls)]
             if back.branch.startswith("leverframe/"):
@@ -86,12 +86,12 @@ def _asked(port: int, path: str, body: dict[str, Any]) -> dict[str, Any]:
     return response
 
 
-def _push_slow(scene: Scene, plan: GoLive) -> None:
+def push_slow(scene: Scene, size: int) -> None:
     """Push a bundle to main that predicts correctly but slowly."""
     author = scene.clone("past", "main")
     folder = author.root / layout.BUNDLE
     author.dvc("checkout", "--quiet", "--allow-missing")  # all of it: `dvc commit` looks at what a stage reads
-    files = slow({each.name: each.read_bytes() for each in folder.iterdir()}, plan.slow)
+    files = slow({each.name: each.read_bytes() for each in folder.iterdir()}, size)
     for name, data in files.items():
         (folder / name).unlink()  # it may be a link into the cache
         (folder / name).write_bytes(data)

@@ -11,7 +11,7 @@ from typing import Any
 
 from leverframe.adapters.polars import PolarsTables
 from leverframe.demo.declared import Loop
-from leverframe.demo.live import MACHINE
+from leverframe.demo.live import MACHINE, push_slow
 from leverframe.demo.loop_traffic import Rows, closed, sent, write_labels
 from leverframe.demo.pulls import judged
 from leverframe.demo.scene import NAME, Scene, page, replaced
@@ -21,6 +21,7 @@ from leverframe.domain import layout
 from leverframe.domain.partition import Partition
 from leverframe.errors import ContractError, PipelineError
 from leverframe.local.github.pages import issue_page
+from leverframe.local.github.state import PullRequest
 from leverframe.local.repository import TemporaryRepository
 from leverframe.local.traffic import Times, Traffic
 from leverframe.settings.levers import Levers, levers_of
@@ -65,6 +66,7 @@ class _Director:
             step.said = f"main learns from {split.train.first} to {split.train.last}"
         self.machine = scene.clone(MACHINE, "main")
         self.machine.dvc("checkout", "--quiet", "--allow-missing")
+        self._lend_earlier()
         self._port = 0
 
     def start(self) -> None:
@@ -81,6 +83,8 @@ class _Director:
         wish = plan.wish if plan.wish and plan.wish.partition == key else None
         if fault:
             self._pushed(key, f"{self._case}/{fault.file}", fault.replace, fault.title, "`loop.fault`")
+        if plan.slow and plan.slow.partition == key:
+            self._slowed(key, plan.slow.size)
         if wish:
             self._pushed(key, "leverframe.yaml", wish.replace, wish.title, "`loop.wish`")
         self._tables(key)
@@ -89,6 +93,15 @@ class _Director:
         self._retrained(key, end + self._delay, forced=wish is not None)
         if fault:
             self._reverted(key)
+
+    def _lend_earlier(self) -> None:
+        """Let the machine have the tables of partitions that are skipped: contracts compare with those before."""
+        here, there = (root / layout.RAW for root in (self._scene.workspace.root, self.machine.root))
+        for path in here.rglob("*.parquet"):
+            target = there / path.relative_to(here)
+            if not target.exists():  # one that is there may be a link into the cache
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target)
 
     @property
     def _case(self) -> str:
@@ -106,6 +119,17 @@ class _Director:
             author.commit(title)
             self._scene.push(author, "main")
             step.said = f"a person pushes to main: {title}"
+
+    def _slowed(self, key: str, size: int) -> None:
+        """Push a slow model to main, whose release is rolled back, and merge the pull request that reverts it."""
+        known = set(self._scene.forge.pulls)
+        with self._line.step(key, "push") as step:
+            push_slow(self._scene, size)
+            step.said = "a person pushes to main: A faster model"
+        self._update()
+        self._deployment(key)
+        for number in sorted(set(self._scene.forge.pulls) - known):
+            self._taken(key, self._scene.forge.pulls[number])
 
     def _reverted(self, key: str) -> None:
         """Take what was pushed last back, and check the tables again."""
@@ -165,15 +189,22 @@ class _Director:
             step.link = page(self._scene, pull, f"pull-{pull.number}").name
         if opened["state"] != "ready" or verdict != "passed":
             return
+        self._taken(key, pull)
+
+    def _taken(self, key: str, pull: PullRequest) -> None:
+        """Merge a pull request, and deploy main."""
         with self._line.step(key, "merge") as step:
             if not self._scene.forge.merge(pull):
                 raise PipelineError(
                     f"#{pull.number} cannot be merged", why="git found a conflict", next="check demo.yaml of the case"
                 )
-            step.said = f"a person merges #{pull.number}"
-            page(self._scene, pull, f"pull-{pull.number}")
+            step.said = f"a person merges #{pull.number} {pull.title}"
+        self._update()
+        self._deployment(key)
+
+    def _deployment(self, key: str) -> None:
+        """Deploy what is checked out, under traffic."""
         with self._line.step(key, "deploy") as step:
-            self._update()
             path = f"/v2/models/{self._params.bundle.model}/infer"
             traffic = Traffic(self._port, path, json.dumps(self._body).encode(), clients=2)
             with traffic.running():
