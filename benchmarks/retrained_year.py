@@ -83,8 +83,8 @@ class Champion:
 class Decided:
     """What followed from a month: why something was due or not, and what came of a candidate.
 
-    ``figures`` are those of the hold-out, ``following`` those of the month after, by metric: champion, candidate, gain,
-    and its bounds.
+    ``against`` are the violations of the gate's rules. ``figures`` are those of the hold-out, ``following`` those of
+    the month after, by metric: champion, candidate, gain, and its bounds.
     """
 
     month: str
@@ -93,6 +93,7 @@ class Decided:
     window: str = ""
     outcome: str = ""
     why: str = ""
+    against: Sequence[str] = ()
     figures: Figures = field(default_factory=dict)
     following: Figures = field(default_factory=dict)
 
@@ -146,7 +147,9 @@ class Retrained:
             following = _figures(self._following(champion, candidate, rows.data_last))
         else:
             _put_back(champion)
-        return replace(known, outcome=result.value, why=why, figures=_figures(comparison.metrics), following=following)
+        figures = _figures(comparison.metrics)
+        against = comparison.violations
+        return replace(known, outcome=result.value, why=why, against=against, figures=figures, following=following)
 
     def _compared(self, candidate: Champion, confidence: float) -> tuple[Comparison, Missed]:
         """Return both models on the new hold-out and the old one, with the violations of the gate's rules."""
@@ -211,7 +214,8 @@ def lines(rows: Sequence[Decided]) -> Sequence[str]:
     table = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for row in rows:
         due = row.due.split(";")[0]
-        told = [_change(row.figures), row.outcome, _change(row.following)]
+        outcome_of = f"{row.outcome}: {row.against[0]}" if row.against else row.outcome
+        told = [_change(row.figures), outcome_of, _change(row.following)]
         table.append(f"| {' | '.join([row.month, row.monitor, due, row.window, *told])} |")
     return table
 
