@@ -38,6 +38,7 @@ loop:
       retrain:
         maximum_age_days: 60
         minimum_rows: 100
+        checks: event
       gate:
   partitions: ["2024-03", "2024-04"]
   quick: ["2024-03"]

@@ -93,7 +93,7 @@ class Scene:
         if done.returncode not in (0, REFUSED, *refused):
             raise PipelineError(
                 f"`leverframe {arguments[0]}` failed in the demo",
-                why=(done.stderr.strip().splitlines() or ["no word"])[0][:200],
+                why=_error(done.stderr)[:300],
                 next=f"run it in {repository.root}",
             )
         return done.stdout
@@ -108,6 +108,14 @@ class Scene:
         source = source_folder(self.workspace.root)
         known = repository.environment | ({"PYTHONPATH": str(repository.root / source)} if source else {})
         return {name: value for name, value in known.items() if not name.startswith(("GITHUB_", "LEVERFRAME_"))}
+
+
+def _error(stderr: str) -> str:
+    """Return the error that a command ended with, else its last line: what it tells of its progress comes before."""
+    lines = stderr.strip().splitlines() or ["no word"]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    reasons = [line.partition("why:")[2].strip() for line in lines if line.startswith("  why:")]
+    return ": ".join([*errors[-1:], *reasons[-1:]]) or lines[-1]
 
 
 def page(scene: Scene, pull: PullRequest, name: str) -> Path:
