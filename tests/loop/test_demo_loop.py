@@ -56,19 +56,20 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A finished shop whose lamps are late from February on, and no longer its desks."""
     shop = copied(finished(tmp_path_factory)[0], tmp_path)
     for month in ("2024-02", "2024-03", "2024-04"):
-        shop.edit("orders", month, lambda rows: [_swap(row) for row in rows])
+        shop.edit("orders", month, _swap)
     shop.repository.write("pipelines/shop/demo.yaml", DEMO)
     shop.repository.commit("A demo")
     return shop
 
 
-def _swap(row: dict[str, str]) -> None:
+def _swap(rows: list[dict[str, str]]) -> None:
     """Let an order of a lamp be one of a desk, and the other way round: what was late arrives in time."""
     names, prices = {"desk": "lamp", "lamp": "desk"}, {"desk": 180.0, "lamp": 25.25}
-    row["product"] = names.get(row["product"], row["product"])
-    if row["product"] in prices:
-        price = prices[row["product"]]
-        row["price"], row["amount"] = f"{price:.2f}", f"{price * int(row['quantity']):.2f}"
+    for row in rows:
+        row["product"] = names.get(row["product"], row["product"])
+        if row["product"] in prices:
+            price = prices[row["product"]]
+            row["price"], row["amount"] = f"{price:.2f}", f"{price * int(row['quantity']):.2f}"
 
 
 def test_partitions_pass_in_the_demo(shop: Shop) -> None:
@@ -78,7 +79,7 @@ def test_partitions_pass_in_the_demo(shop: Shop) -> None:
     _, told = ended.stdout.split("\nstart\n")
     timeline, pages = told.split("\nPages\n")
     assert _without_figures(timeline) == GOLDEN.read_text(encoding="utf-8")
-    assert [line.split("  ")[1].strip() for line in pages.splitlines()][0].startswith("#1 ")
+    assert pages.lstrip().startswith("#1 ")
     folder = shop.root / ".leverframe/demo"
     pull, issue = (folder / name for name in ("pull-1.html", "issue-2.html"))
     assert "merged" in pull.read_text(encoding="utf-8")
