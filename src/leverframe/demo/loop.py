@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.polars import PolarsTables
 from leverframe.demo.declared import Loop
 from leverframe.demo.live import MACHINE, push_slow
-from leverframe.demo.loop_traffic import Rows, closed, sent, write_labels
+from leverframe.demo.loop_traffic import Rows, closed, one, sent, write_labels
 from leverframe.demo.pulls import judged
 from leverframe.demo.scene import NAME, Scene, page, replaced
 from leverframe.demo.showing import Looped, Released
@@ -26,7 +26,7 @@ from leverframe.local.repository import TemporaryRepository
 from leverframe.local.traffic import Times, Traffic
 from leverframe.settings.levers import Levers, levers_of
 from leverframe.settings.params import Params, params_of
-from leverframe.yaml_files import parse
+from leverframe.yaml_files import parse, with_values
 
 _START = "start"
 _LABELS = layout.PRIVATE / "labels"
@@ -67,14 +67,14 @@ class _Director:
         self.machine = scene.clone(MACHINE, "main")
         self.machine.dvc("checkout", "--quiet", "--allow-missing")
         self._lend_earlier()
-        self._port = 0
+        self._port, self._example = 0, b""
 
     def start(self) -> None:
         """Deploy main."""
         with self._line.step(_START, "deploy") as step:
             step.said = self._deployed().line()
             status = self._scene.json(self.machine, "serve", "--status", "--name", self._plan.environment)
-            self._port, self._body = status["running"]["port"], status["example"]
+            self._port = status["running"]["port"]
 
     def passed(self, key: str) -> None:
         """Let one partition pass: its data and traffic, what the monitor finds, and what follows from it."""
@@ -83,8 +83,6 @@ class _Director:
         wish = plan.wish if plan.wish and plan.wish.partition == key else None
         if fault:
             self._pushed(key, f"{self._case}/{fault.file}", fault.replace, fault.title, "`loop.fault`")
-        if plan.slow and plan.slow.partition == key:
-            self._slowed(key, plan.slow.size)
         if wish:
             self._pushed(key, "leverframe.yaml", wish.replace, wish.title, "`loop.wish`")
         self._tables(key)
@@ -93,6 +91,8 @@ class _Director:
         self._retrained(key, end + self._delay, forced=wish is not None)
         if fault:
             self._reverted(key)
+        if plan.slow and plan.slow.partition == key:
+            self._slowed(key, plan.slow.size)
 
     def _lend_earlier(self) -> None:
         """Let the machine have the tables of partitions that are skipped: contracts compare with those before."""
@@ -155,13 +155,21 @@ class _Director:
         with self._line.step(key, "traffic") as step:
             root, label = self._scene.workspace.root, self._params.features.label
             if built:
-                self._scene.leverframe(self.machine, "build", "--partition", key, "--through", key)
-                root = self.machine.root
+                root = self._built(key)
             table, zone = PolarsTables(root).read(layout.features(key)), self._params.data.timezone
             rows = Rows.of(table, until=end, timezone=zone, daily=self._plan.rows)
             step.said = str(sent(self._port, self._params.bundle.model, rows, key))
+            self._example = one(self._port, self._params.bundle.model, rows)
             write_labels(self.machine.root / _LABELS / f"{key}.csv", rows, key, label)
             closed(self.machine.root / layout.PRIVATE / "servers" / self._plan.environment / "log")
+
+    def _built(self, key: str) -> Path:
+        """Build the features of a partition by what main says, and return the root that has them."""
+        moved = with_values(self.machine.read("params.yaml"), {"data.last": key}, name="params.yaml")
+        self.machine.write("params.yaml", moved)
+        self._scene.leverframe(self.machine, "build", "--partition", key)
+        self._update()
+        return self.machine.root
 
     def _monitored(self, key: str, end: datetime) -> None:
         with self._line.step(key, "monitor") as step:
@@ -206,7 +214,7 @@ class _Director:
         """Deploy what is checked out, under traffic."""
         with self._line.step(key, "deploy") as step:
             path = f"/v2/models/{self._params.bundle.model}/infer"
-            traffic = Traffic(self._port, path, json.dumps(self._body).encode(), clients=2)
+            traffic = Traffic(self._port, path, self._example, clients=2)
             with traffic.running():
                 released = self._deployed()
             took = Times.of(traffic.responses)
