@@ -58,6 +58,7 @@ class _Director:
         with self._line.step(_START, "train") as step:
             scene.leverframe(main, "stages", "--write")
             main.dvc("checkout", "--quiet", "--allow-missing")
+            self._forget_later(main)
             main.dvc("repro", "--quiet")
             main.commit("Begin with the first months")
             scene.push(main, "main")
@@ -68,6 +69,13 @@ class _Director:
         self.machine.dvc("checkout", "--quiet", "--allow-missing")
         self._lend_earlier()
         self._port, self._example = 0, b""
+
+    def _forget_later(self, main: TemporaryRepository) -> None:
+        """Remove the reports of partitions that are yet to come: the newest one says how the tables are."""
+        last = Partition.of(_settings(main)[0].data.last)
+        later = [group for group in self._scene.workspace.partitions.groups() if group.begins > last.begins]
+        for path in [path for group in later for path in (main.root / layout.REPORTS).rglob(f"{group}.json")]:
+            path.unlink()
 
     def start(self) -> None:
         """Deploy main."""
