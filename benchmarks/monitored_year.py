@@ -105,6 +105,7 @@ def watch(workspace: Workspace, key: str, *, celsius: bool = False) -> Monitored
 
 
 def said(key: str, monitored: Monitored) -> Month:
+    """Return what was found at the end of a month, as the table shows it."""
     loud = [each for each in monitored.findings if each.severity is not Severity.INFO]
     auc = next((series for series in monitored.performance if series.metric == "auc"), None)
     realised = [point.realised.value for point in auc.points if point.realised.value is not None] if auc else []
