@@ -19,7 +19,7 @@ def test_a_history_without_a_change_opens_nothing_and_one_with_a_change_does() -
     assert quiet["ready"]["rate"] == 0.0
     assert changed["ready_before"] == 0
     assert changed["ready_within"]["rate"] == 1.0
-    assert 14 + 28 + 7 <= changed["days_to_half"] <= changed["days_to_90_percent"] <= CHANGED[0].within
+    assert 28 + 7 <= changed["days_to_half"] <= changed["days_to_90_percent"] <= CHANGED[0].within
     after = reverts(REVERTED[0], 4)
     assert after["false"]["rate"] == 0.0
     assert after["reverted"]["rate"] > 0.5

@@ -165,6 +165,15 @@ def test_every_policy_waits_for_two_weeks_of_what_has_changed() -> None:
     )
 
 
+def test_a_champion_that_missed_a_quarter_does_not_wait() -> None:
+    """Rows from before a change may help a model that has not seen them."""
+    changed = (since("2013-09-20"),)
+    for learnt, due in (("2013-06-10", True), ("2013-06-12", False)):
+        current = RetrainWindow("2013-01-01", learnt, "2013-06-20", "2013-07-17")
+        found = window(current, "2013-01-01", Partition.of("2013-09-30"), changed, RetrainSettings())
+        assert isinstance(found, RetrainWindow) is due, found
+
+
 @pytest.mark.parametrize(("newest", "says"), [("2013-12", "was judged until"), ("2013-09", "was judged until")])
 def test_nothing_is_new_before_the_next_partition_has_labels(newest: str, says: str) -> None:
     found = window(MONTHS, "2013-01", Partition.of(newest), (), RetrainSettings())

@@ -349,8 +349,8 @@ def _moved(worse: PulledBack, merge: str, moved: list[str]) -> PullPlan:
     why = f"{len(moved)} of its files were changed since, such as {moved[0]}"
     marker = f"<!-- leverframe-retrain-worse {merge} -->"
     body = (
-        f"{marker}\nThe model of this pull request is worse on realised labels. {sentence(worse.why)}\n\nNo pull request takes "
-        f"it back: {sentence(why)}. Revert it by hand, or `leverframe rollback` at once."
+        f"{marker}\nThe model of this pull request is worse on realised labels. {sentence(worse.why)}\n\n"
+        f"No pull request takes it back: {sentence(why)}. Revert it by hand, or `leverframe rollback` at once."
     )
     step: PullStep = Step(CommentPull(worse.pull.number, marker, body, "it is worse, and cannot be reverted by itself"))
     return PullPlan((step,), (f"#{worse.pull.number} is worse, and no pull request takes it back: {why}",))

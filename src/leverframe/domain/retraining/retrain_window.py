@@ -14,6 +14,7 @@ from leverframe.settings.periods import Arrival, period_of, unit
 from leverframe.settings.retrain import RetrainSettings
 
 AFTER_CHANGE = 14  # days since a change that a candidate learns from at least; with fewer an attempt is wasted
+STALE = 84  # days of rows from before a change that the champion has not seen; with as many those alone may help
 _TIMELESS = (None, "none")
 _DAY = timedelta(days=1)
 
@@ -40,7 +41,7 @@ def window(
     ``current`` is that of the champion, ``data_first`` the first partition of the data, all keys of the period of
     ``newest``, the newest whole partition with labels. The hold-out is of the newest partitions that cover
     ``holdout_days``; the champion learnt from none of them, and the candidate from newer rows than the champion: where
-    the evidence says since when, from two weeks of what has changed.
+    the evidence says since when, from two weeks of what has changed, or from a quarter that the champion has not seen.
     """
     period = newest.period
     first, learnt, judged = (
@@ -58,7 +59,7 @@ def window(
         )
         return NotTriggered(Standstill.NOTHING_NEW, why)
     begin = max(first, min(last, _train_first(current, last, evidence, settings)))
-    few = _too_short(begin, last, change_of(evidence), settings)
+    few = _too_short((learnt, begin, last), change_of(evidence), settings)
     if few:
         return NotTriggered(Standstill.NOTHING_NEW, few)
     return RetrainWindow(str(begin), str(last), str(holdout), str(newest))
@@ -81,13 +82,19 @@ def change_of(evidence: Sequence[Evidence]) -> Partition | None:
     return min(since, key=lambda partition: partition.begins, default=None)
 
 
-def _too_short(begin: Partition, last: Partition, change: Partition | None, settings: RetrainSettings) -> str:
-    """Return why a candidate would learn too little, empty where it would not: of rows, or of what has changed."""
+def _too_short(
+    rows: tuple[Partition, Partition, Partition], change: Partition | None, settings: RetrainSettings
+) -> str:
+    """Return why a candidate would learn too little, empty where it would not: of rows, or of what has changed.
+
+    ``rows`` are the last partition that the champion learnt from, and the first and last of the candidate.
+    """
+    learnt, begin, last = rows
     days, least = days_of_range(begin, last), settings.window.minimum_days
     if days < least:
         return f"rows from {begin} to {last} cover {days:.0f} days; a candidate learns from {least} at least"
     after = AFTER_CHANGE if change is None else (last.plus(1).begins - change.begins) / _DAY
-    if after >= AFTER_CHANGE:
+    if after >= AFTER_CHANGE or days_of_range(learnt.plus(1), last) >= STALE:
         return ""
     return (
         f"a candidate would learn from {max(0.0, after):.0f} days since the change of {change}, and be judged on those "
