@@ -110,7 +110,7 @@ def attempted(watch: Watch, day: int, attempts: Sequence[Attempt]) -> Attempt | 
     rows = window(current, day_name(0), newest, due.evidence, settings)
     if not isinstance(rows, RetrainWindow):
         return None
-    sure = confidence_of(due.evidence, about(attempts, facts, now), settings, now)
+    sure = confidence_of(due.evidence, about(attempts, facts, now), settings, now, rows)
     comparison, missed = compared(watch, rows, sure)
     says, why = outcome(comparison, missed, settings, _GATE)
     return Attempt(

@@ -132,7 +132,7 @@ class Retrained:
         workspace = trained(self._given, rows)
         evaluate(workspace)
         candidate = _stored(workspace, rows)
-        confidence = confidence_of(evidence, about(self._attempts, facts, now), self._settings, now)
+        confidence = confidence_of(evidence, about(self._attempts, facts, now), self._settings, now, rows)
         comparison, missed = self._compared(candidate, confidence)
         result, why = outcome(comparison, missed, self._settings, self._gate)
         self._attempts.append(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.monitoring.finding import Severity
 from leverframe.domain.retraining.aftercare import aftercare, by_band, deciding_metric, look_confidence, looks
-from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Evidence, Outcome
+from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Evidence, Outcome, RetrainWindow
 from leverframe.domain.retraining.outcome import Missed, confidence_of, outcome
 from leverframe.domain.retraining.trigger_rule import timestamp
 from leverframe.domain.review.gate.paired import Pair
@@ -187,6 +187,18 @@ def test_each_attempt_takes_half_of_what_is_left_and_half_a_year_gives_it_back()
     assert confidence_of([FINDING], old, SETTINGS, NOW) == pytest.approx(0.975)
     without = [replace(at, comparison=None) for at in recent]
     assert confidence_of([FINDING], without, SETTINGS, NOW) == pytest.approx(0.975)
+
+
+def test_an_attempt_that_learnt_nothing_of_the_change_does_not_spend_what_the_change_will_need() -> None:
+    changed = (replace(FINDING, since="2013-11-01"),)
+    before, after = (RetrainWindow("2013-01-01", last, "", "") for last in ("2013-11-13", "2013-11-14"))
+    assert confidence_of(changed, [], SETTINGS, NOW, before) == pytest.approx(1 - 0.025 / 2)
+    unseen = attempt(Outcome.UNDECIDED, 9, causes=changed, window=before)
+    unseen = replace(unseen, comparison=comparison(0.0, 0.1, confidence=1 - 0.025 / 2))
+    assert confidence_of(changed, [unseen], SETTINGS, NOW, before) == pytest.approx(1 - 0.025 / 4)
+    assert confidence_of(changed, [unseen], SETTINGS, NOW, after) == pytest.approx(0.975)
+    seen = replace(unseen, window=after, comparison=comparison(0.0, 0.1, confidence=0.975))
+    assert confidence_of(changed, [unseen, seen], SETTINGS, NOW, after) == pytest.approx(1 - 0.025 / 2)
 
 
 def pair(days: int, worse: float, rows: int = 200, seed: int = 0) -> Pair:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from leverframe.domain.model.evaluate.dependence import MINIMUM_DAYS
 from leverframe.domain.model.evaluate.metrics import Metric
-from leverframe.domain.retraining.attempt import Attempt, Comparison, Evidence, Outcome
+from leverframe.domain.retraining.attempt import Attempt, Comparison, Evidence, Outcome, RetrainWindow
 from leverframe.domain.retraining.evidence import FOUND
+from leverframe.domain.retraining.retrain_window import learns_change
 from leverframe.domain.retraining.trigger_rule import timestamp
 from leverframe.domain.review.gate.gate_result import Compared
 from leverframe.domain.review.gate.paired import moved
@@ -31,28 +32,34 @@ class Missed:
 
 
 def confidence_of(
-    evidence: Sequence[Evidence], attempts: Sequence[Attempt], settings: RetrainSettings, now: datetime
+    evidence: Sequence[Evidence],
+    attempts: Sequence[Attempt],
+    settings: RetrainSettings,
+    now: datetime,
+    window: RetrainWindow | None = None,
 ) -> float:
     """Return the one-sided confidence that an attempt on this evidence needs; ``attempts`` are those on the champion.
 
     Each attempt is another chance to be better by luck, so those of ``MEMORY`` share an error: each takes half of what
     is left of it, and a better candidate gives it back. What the monitor finds is rare without a change: such attempts
-    share the error of two, and those by age, new rows or request an error of their own, that of one.
+    share the error of two. Those by age, new rows or request, and those on a ``window`` that has too little of the
+    change, have an error of their own, that of one: they must not spend what the change will need.
     Source: Foster and Stine (2008), alpha-investing.
     """
-    error, found = 1 - settings.confidence, _is_found(evidence)
+    error, found = 1 - settings.confidence, _is_found(evidence, window)
     whole = 2 * error if found else error
     left = whole
     for attempt in attempts:
+        same = _is_found(attempt.causes, attempt.window) is found
         if attempt.outcome is Outcome.BETTER:
             left = whole
-        elif attempt.comparison and _is_found(attempt.causes) is found and now - timestamp(attempt.at) < MEMORY:
+        elif attempt.comparison and same and now - timestamp(attempt.at) < MEMORY:
             left -= 1 - attempt.comparison.confidence
     return 1 - min(error, max(left / 2, error / 1024))
 
 
-def _is_found(evidence: Sequence[Evidence]) -> bool:
-    return any(one.cause in FOUND for one in evidence)
+def _is_found(evidence: Sequence[Evidence], window: RetrainWindow | None) -> bool:
+    return any(one.cause in FOUND for one in evidence) and (window is None or learns_change(window, evidence))
 
 
 def outcome(

@@ -124,7 +124,7 @@ def attempted(planned: Due, known: Known, base: str, trainer: Trainer) -> Attemp
         return replace(made, outcome=_of_stage(error), why=_words(error))
     made = replace(made, candidate=trained.candidate, champion=trained.champion, cost=trained.cost)
     before = about(known.attempts, known.facts, known.now)
-    confidence = confidence_of(planned.evidence, before, known.settings, known.now)
+    confidence = confidence_of(planned.evidence, before, known.settings, known.now, planned.window)
     try:
         comparison, missed = trainer.compare(confidence)
     except LeverframeError as error:

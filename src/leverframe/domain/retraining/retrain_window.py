@@ -82,6 +82,18 @@ def change_of(evidence: Sequence[Evidence]) -> Partition | None:
     return min(since, key=lambda partition: partition.begins, default=None)
 
 
+def learns_change(chosen: RetrainWindow, evidence: Sequence[Evidence]) -> bool:
+    """Tell whether a candidate learns from two weeks of what has changed; so it does where no evidence says since when.
+
+    A champion that has missed a quarter is retrained without, and such an attempt says nothing of the change.
+    """
+    return _days_after(change_of(evidence), Partition.of(chosen.train_last)) >= AFTER_CHANGE
+
+
+def _days_after(change: Partition | None, last: Partition) -> float:
+    return AFTER_CHANGE if change is None else (last.plus(1).begins - change.begins) / _DAY
+
+
 def _too_short(
     rows: tuple[Partition, Partition, Partition], change: Partition | None, settings: RetrainSettings
 ) -> str:
@@ -93,7 +105,7 @@ def _too_short(
     days, least = days_of_range(begin, last), settings.window.minimum_days
     if days < least:
         return f"rows from {begin} to {last} cover {days:.0f} days; a candidate learns from {least} at least"
-    after = AFTER_CHANGE if change is None else (last.plus(1).begins - change.begins) / _DAY
+    after = _days_after(change, last)
     if after >= AFTER_CHANGE or days_of_range(learnt.plus(1), last) >= STALE:
         return ""
     return (
