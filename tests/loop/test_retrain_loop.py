@@ -143,6 +143,7 @@ def test_a_merged_model_that_turns_out_worse_is_taken_back(place: Place) -> None
     _, revert = place.forge.pulls.values()
     assert (revert.branch, revert.state) == ("leverframe/revert-retrain-churn", "open")
     assert "AUC fell to 0.55" in revert.body
+    assert "### Comparison" not in revert.body
     assert len(place.attempts()) == 1
 
 

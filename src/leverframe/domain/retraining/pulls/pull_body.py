@@ -69,7 +69,7 @@ def revert_text(merged: int, why: str, compared: Comparison, files: Sequence[str
     shown = [f"- {code(path, 200)}" for path in files[:_EVIDENCE]]
     parts = [
         f"**The model of #{merged} is worse on realised labels than the one before it.** {sentence(why)}",
-        _comparison(compared),
+        _comparison(compared) if compared.metrics else "",  # where only the monitor could judge
         _slices(compared.slices),
         f"### What merging does\n\nThese files go back to what they were before #{merged}; nobody changed them since. "
         f"What deploys every merge to `{facts.target}` deploys the model before.",
