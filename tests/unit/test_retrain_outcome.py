@@ -282,3 +282,11 @@ def test_the_metric_that_decides_is_declared_or_the_first_of_the_gate() -> None:
     brier = GateSettings(metrics={"brier": MetricRule(maximum_drop=0.1)})
     assert deciding_metric("binary", SETTINGS, brier) == "brier"
     assert deciding_metric("regression", SETTINGS, brier) == "mae"
+
+
+def test_a_reason_stays_short_however_many_slices_dropped() -> None:
+    """The comparison has every violation; the sentence names three."""
+    dropped = [Violation(Reason.SLICE_DROPPED, f"AUC of `carrier = {number}` fell", "improve") for number in range(30)]
+    found, why = outcome(comparison(-0.1, 0.05), Missed(tuple(dropped)), RetrainSettings(), GateSettings())
+    assert found is Outcome.WORSE
+    assert why.endswith("AUC of `carrier = 2` fell. 27 more rules are violated.")

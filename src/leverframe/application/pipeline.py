@@ -25,9 +25,10 @@ class PipelineRun:
         self._repro(*arguments, on_event=self._on_event)
 
     def define(self) -> None:
-        """Derive the definition of the pipeline again, and tell what that changed; raises ``PipelineError``."""
+        """Derive the definition of the pipeline again, and tell of another grouping; raises ``PipelineError``."""
         for line in self._repro.define():
-            self._tell(f"  {line}")
+            if " " in line:  # a sentence, not the name of a file that was written
+                self._tell(f"  {line}")
 
     def checkout(self) -> None:
         """Bring back from the cache what is there."""

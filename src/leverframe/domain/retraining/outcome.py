@@ -20,6 +20,7 @@ from leverframe.settings.levers import GateSettings
 from leverframe.settings.retrain import RetrainSettings
 
 MEMORY = timedelta(days=180)  # over which attempts on one champion share the error
+_NAMED = 3  # violations
 _DROPPED = (Reason.METRIC_DROPPED, Reason.SLICE_DROPPED)
 
 
@@ -149,7 +150,10 @@ def _uncertain(missed: Missed) -> bool:
 
 
 def _together(says: str, violations: Sequence[Violation]) -> str:
-    return " ".join([says, *(_sentence(violation.what) for violation in violations)])
+    """Return the sentence of the metric with the first violations; the comparison has them all."""
+    more = len(violations) - _NAMED
+    rest = [f"{more:,} more rule{'s are' if more > 1 else ' is'} violated."] if more > 0 else []
+    return " ".join([says, *(_sentence(violation.what) for violation in violations[:_NAMED]), *rest])
 
 
 def _sentence(text: str) -> str:
