@@ -123,6 +123,9 @@ class MemoryPulls:
         self.outputs.append("pushed")
         return ""
 
+    def at(self, branch: str) -> str:
+        return self.head if branch == NAME else ""
+
     def push(self, commit: str, branch: str, expected: str) -> None:
         self._write()
         assert branch == NAME

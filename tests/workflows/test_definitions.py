@@ -64,7 +64,8 @@ def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, name: 
 def test_github_refuses_a_wrong_event(tmp_path: Path) -> None:
     """The parser is one that can fail."""
     wrong = tmp_path / "wrong.yml"
-    wrong.write_text(FILES[0].read_text(encoding="utf-8").replace("push:", "pushed:"), encoding="utf-8")
+    merge = (WORKFLOWS / "merge.yml").read_text(encoding="utf-8")
+    wrong.write_text(merge.replace("push:", "pushed:"), encoding="utf-8")
     done = subprocess.run(["node", str(HERE / "parse.mjs"), str(wrong)], capture_output=True, text=True, check=True)
     assert "pushed" in done.stdout
 

@@ -203,12 +203,15 @@ class _Branches:
     def push_outputs(self) -> str:
         return self._outputs()
 
+    def at(self, branch: str) -> str:
+        return self._git.heads(self._host, branch).get(branch, "")
+
     def push(self, commit: str, branch: str, expected: str) -> None:
         if not self._git.push(self._host, commit, branch, expected):
             raise lease_lost(branch)
 
     def delete(self, branch: str, expected: str) -> None:
-        if self._git.heads(self._host, branch):
+        if self.at(branch):
             self.push("", branch, expected)
 
 

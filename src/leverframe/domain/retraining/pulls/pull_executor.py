@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from leverframe.domain.hidden_part import same
-from leverframe.domain.retraining.pulls.pull_ports import PullBranches, PullForge
+from leverframe.domain.retraining.pulls.pull_ports import PullBranches, PullForge, lease_lost
 from leverframe.domain.retraining.pulls.pull_record import noted, read, written
 from leverframe.domain.retraining.pulls.pull_state import StandingBranch, StandingPull
 from leverframe.domain.retraining.pulls.pull_steps import (
@@ -56,7 +56,13 @@ class PullExecutor:
                 self._change(action)
         return None
 
+    def _held(self, head: str) -> None:
+        """Raise ``lease_lost`` where the branch is not what a text speaks of: another run was here since."""
+        if self._branches.at(self._there.name) != head:
+            raise lease_lost(self._there.name)
+
     def _open(self, action: OpenPull) -> None:
+        self._held(action.head)
         self.pull = self._forge.opened(action.opening)
         if self.pull.draft != action.opening.draft:
             self.notes.append(f"#{self.pull.number} was opened ready: this repository has no draft pull requests")
@@ -68,6 +74,8 @@ class PullExecutor:
         match action:
             case UpdatePull():
                 body = pull.body
+                if action.text is not None:
+                    self._held(action.record.head)
                 self._body(
                     noted(body, action.record) if action.text is None else written(body, action.text, action.record)
                 )

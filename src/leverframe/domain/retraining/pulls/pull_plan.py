@@ -127,7 +127,7 @@ class _Planner:
         record = replace(proposed.record, auto="asked" if proposed.merges else "none")
         body = written("", proposed.text, record)
         opening = Opening(self._there.name, self._there.target, proposed.title, body, record.draft)
-        yield Step(OpenPull(proposed.title, "draft " if record.draft else "", opening))
+        yield Step(OpenPull(proposed.title, "draft " if record.draft else "", record.head, opening))
         if proposed.merges:
             yield Step(StartAutoMerge(record.head))
         yield from self._checked(record, record.head)

@@ -67,6 +67,9 @@ class PullBranches(Protocol):
         Raises ``LeverframeError`` where it failed: nothing of the branch may be published then.
         """
 
+    def at(self, branch: str) -> str:
+        """Return where a branch is now; empty where there is none. Lists of pull requests lag behind it."""
+
     def push(self, commit: str, branch: str, expected: str) -> None:
         """Let a branch be at a commit; ``expected`` is its head as it was read, empty where there was no branch.
 

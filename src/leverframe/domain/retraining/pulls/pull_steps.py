@@ -31,11 +31,12 @@ class PushBranch(Action):
 
 @dataclass(frozen=True)
 class OpenPull(Action):
-    """Open the pull request, unless there is an open one by now."""
+    """Open the pull request for a head of the branch, unless there is an open one by now."""
 
     words: ClassVar[str] = "open a {kind}pull request: {title}"
     title: str
     kind: str
+    head: str
     opening: Opening = field(repr=False)
 
 
