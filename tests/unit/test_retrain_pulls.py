@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -472,6 +473,8 @@ class Weeks(RuleBasedStateMachine):
                 return
             forge.change(pull.number, draft=what == "draft", auto_merge=False if what == "draft" else pull.auto_merge)
             self.drafts[pull.number] = what == "draft"
+            if not record.chosen(draft=what == "draft"):  # back before any run saw it
+                del self.drafts[pull.number]
             self.off.add(pull.number)  # of which nothing is asked any more here
         elif what in ("close", "merge"):
             forge.change(pull.number, open=False, merged=what == "merge", auto_merge=False)
@@ -499,11 +502,8 @@ class Weeks(RuleBasedStateMachine):
         self.number += 1
         other = f"e{self.number}"
         place.run(attempt(Outcome(self.words.setdefault(other, NOT_WORSE)), other), other)
-        held = any(str(step).startswith(("push ", "remove ", "open ", "update ")) for step in plan.steps)
-        try:
+        with contextlib.suppress(ForgeUnreachableError):
             execute(plan.steps, PullExecutor(place.forge, place.forge, there), Progress(lambda: 0.0))
-        except ForgeUnreachableError:
-            assert held
         now = place.forge.standing().open
         self.off |= {now.number} if now else set()  # which of the two it was for is not asked here
 

@@ -36,6 +36,7 @@ class PullExecutor:
     def __init__(self, forge: PullForge, branches: PullBranches, there: StandingBranch) -> None:
         self._forge, self._branches, self._there = forge, branches, there
         self.pull: StandingPull | None = there.open
+        self._read = False
         self.notes: list[str] = []
 
     def run(self, action: PullAction) -> Violation | None:
@@ -48,6 +49,8 @@ class PullExecutor:
             case DeleteBranch():
                 self._branches.delete(action.branch, action.expected)
             case CommentPull():
+                if self.pull and self.pull.number == action.number:
+                    self._standing()
                 if not any(action.marker in body for body in self._forge.comments(action.number)):
                     self._forge.comment(action.number, action.body)
             case OpenPull():
@@ -63,7 +66,7 @@ class PullExecutor:
 
     def _open(self, action: OpenPull) -> None:
         self._held(action.head)
-        self.pull = self._forge.opened(action.opening)
+        self.pull, self._read = self._forge.opened(action.opening), True
         if self.pull.draft != action.opening.draft:
             self.notes.append(f"#{self.pull.number} was opened ready: this repository has no draft pull requests")
 
@@ -105,10 +108,19 @@ class PullExecutor:
                 assert_never(action)
 
     def _standing(self) -> StandingPull:
-        """Return the pull request as it is now: a person may have written into it since it was read."""
+        """Return the pull request, read anew once: a person may have written into it since the plan was made.
+
+        Later it is what we wrote: a list that lags behind would bring an older text back. Raises ``lease_lost`` where
+        another run made it speak of other evidence.
+        """
         known = self.pull
         assert known is not None  # noqa: S101 - the plan has these steps after there is one
+        if self._read:
+            return known
+        self._read = True
         newest = next((pull for pull in self._forge.pulls(self._there.name) if pull.number == known.number), known)
+        if newest.evidence != known.evidence:
+            raise lease_lost(self._there.name)
         self.pull = newest
         return newest
 
