@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import shutil
 import signal
@@ -24,6 +26,7 @@ from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.request import Requests, required
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.vector import vectors
+from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import MaterializeBusyError
 from tests.integration.materialized import Living, filled
 from tests.integration.redis_server import needed, running
@@ -34,6 +37,7 @@ from tests.integration.worlds import (
     STAR,
     TYPES,
     WORLD,
+    ZONE,
     World,
     batched_star,
     corrected_worlds,
@@ -214,6 +218,35 @@ def test_a_killed_run_leaves_the_old_generation_and_the_next_one_finishes(
     assert current is not None
     whole = {path.name for path in store_folder(living.workspace).folder.rglob("*") if path.is_file()}
     assert whole == current.files() | {"current.json", "lock"}
+
+
+def test_data_without_partitions_go_on_beyond_their_declared_end(tmp_path: Path) -> None:
+    """One file holds everything, and what came since is in it."""
+    living = small(tmp_path)
+    declared = Partitions(Partition.of("2019-12-01"), Partition.of("2020-03-01"), "none", ZONE)
+    vars(living.workspace).update(partitions=declared)
+    counts = []
+    for hours in HOURS:
+        until = MORNING + timedelta(hours=hours)
+        living.materialize(until)
+        fields = {"k": ["a"], "g": [0], "id": [0], "x": [1.0]}
+        at = np.array([microseconds_of(until)], np.int64)
+        made = vectors(living.plan, living.store(), Requests({name: np.array(v) for name, v in fields.items()}, at))
+        counts.append(int(made["place_v_count_2d"][0]))
+    assert counts == [1, 3, 4, 5]
+
+
+def test_a_file_system_without_hard_links_gets_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is the same."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    living = small(tmp_path)
+    living.materialize(MORNING + timedelta(hours=HOURS[0]))
+    assert living.materialize(MORNING + timedelta(hours=HOURS[1])).kind == "increment"
+    assert living.store().about().as_of == microseconds_of(MORNING + timedelta(hours=HOURS[1]))
 
 
 def test_one_run_at_a_time(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def test_the_newest_partition_is_the_unfinished_one() -> None:
     for until, last in ((NOON, "2024-03-04"), (datetime(2024, 3, 3, 23, tzinfo=UTC), "2024-03-03")):
         found = rules.through(DAYS, until)
         assert (str(found.first), str(found.last), found.group) == ("2024-01-01", last, "day")
+    whole = rules.through(Partitions(DAYS.first, DAYS.last, "none", DAYS.timezone), NOON)
+    assert ([str(group) for group in whole.groups()], str(whole.last)) == (["all"], "2024-03-04")
     with pytest.raises(SettingsError, match="nothing is known before 2023"):
         rules.span_until(datetime(2023, 12, 31, tzinfo=UTC), DAYS)
 

@@ -11,6 +11,7 @@ Each star.yaml has a folder of its own, so a model that is rolled back finds the
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -25,7 +26,7 @@ from leverframe.domain.features.materialize import FORMAT, Generation, LayerFile
 from leverframe.domain.features.snapshot.layers import Layer, Layered
 from leverframe.domain.features.snapshot.store import About
 from leverframe.errors import MaterializeBusyError, SnapshotError
-from leverframe.files import disk_error, private_folder, write_json
+from leverframe.files import disk_error, private_folder, replacing, write_json
 from leverframe.locks import held
 
 _POINTER, _RAW, _LAYERS, _WORK = "current.json", "raw", "layers", "work"
@@ -145,12 +146,15 @@ class StoreFolder:
                 path.unlink(missing_ok=True)
 
     def _linked(self, source: Path, target: Path) -> None:
-        """Give a file a second name; both are never written again."""
+        """Give a file a second name, or copy it where a file has one name only; both are never written again."""
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(source, target)
         except OSError as error:
-            raise disk_error(target, error) from error
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS):
+                raise disk_error(target, error) from error
+            with replacing(target) as temporary:
+                shutil.copyfile(source, temporary)
 
     def _unusable(self, why: str) -> SnapshotError:
         return SnapshotError(

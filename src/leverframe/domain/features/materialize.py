@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from leverframe.domain import layout
 from leverframe.domain.features.online import EPOCH, Span, microseconds_of, online_groups
@@ -111,12 +112,13 @@ def span_of(old: Generation, until: datetime) -> Span:
 
 
 def through(partitions: Partitions, until: datetime) -> Partitions:
-    """Return single partitions up to the one that is unfinished at ``until``, whether or not `data.last` names it."""
-    if partitions.period == "none":
-        return partitions
-    fine = Partitions(partitions.first, partitions.last, partitions.period, partitions.timezone)
-    newest = fine.group_at(until - timedelta(microseconds=1))
-    return Partitions(fine.first, max(newest, fine.first), fine.period, fine.timezone)
+    """Return single partitions up to the one that is unfinished at ``until``, whether or not `data.last` names it.
+
+    Data without partitions stay in one.
+    """
+    local = (until - timedelta(microseconds=1)).astimezone(ZoneInfo(partitions.timezone)).replace(tzinfo=None)
+    newest = max(Partition.at(local, partitions.first.period), partitions.first)
+    return Partitions(partitions.first, newest, partitions.period, partitions.timezone)
 
 
 def tables_of(plan: Plan) -> list[str]:
