@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.vector import vectors
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import MaterializeBusyError
+from leverframe.serving.row import RowByRow
 from tests.integration.materialized import Living, filled
 from tests.integration.redis_server import needed, running
 from tests.integration.worlds import (
@@ -50,11 +52,17 @@ from tests.integration.worlds import (
 
 ENDS = [MORNING + timedelta(hours=hours) for hours in (-29, 5, 29, 75)]  # some at the very time of rows
 COUNT = 16  # drawn worlds, which lie in the same tables under keys of their own
-KINDS = {"plain": (STAR, TYPES, worlds), "corrected": (CORRECTED, CORRECTED_TYPES, corrected_worlds)}
+SEEN = STAR | {"facts": {name: fact | ({"own": "include"} if fact["table"] in ("outcomes", "notes") else {})
+                         for name, fact in STAR["facts"].items()}}  # fmt: skip
+KINDS = {
+    "seen": (SEEN, TYPES, worlds),
+    "plain": (STAR, TYPES, worlds),
+    "corrected": (CORRECTED, CORRECTED_TYPES, corrected_worlds),
+}
 
 
-def answers(plan: Plan, store: Store, at: list[datetime]) -> dict[str, list[Any]]:
-    """Return every feature for every key at every timestamp, nulls as None."""
+def asked(plan: Plan, at: list[datetime]) -> Requests:
+    """Return requests for every key at every timestamp."""
     rows = list(product(range(COUNT), ("a", "b", "é'\"", "nobody", None), (0, 1), (0, 3), at))
     texts = np.array([k for _, k, *_ in rows], object)
     fields: dict[str, Any] = {
@@ -63,7 +71,12 @@ def answers(plan: Plan, store: Store, at: list[datetime]) -> dict[str, list[Any]
         "x": np.full(len(rows), 1.5),
     }  # fmt: skip
     stamps = np.array([microseconds_of(each) for *_, each in rows], np.int64)
-    made = vectors(plan, store, Requests({name: fields[name] for name in required(plan)}, stamps))
+    return Requests({name: fields[name] for name in required(plan)}, stamps)
+
+
+def answers(plan: Plan, store: Store, at: list[datetime]) -> dict[str, list[Any]]:
+    """Return every feature for every key at every timestamp, nulls as None."""
+    made = vectors(plan, store, asked(plan, at))
     return {name: [_plain(value) for value in np.ma.asarray(values).tolist()] for name, values in made.items()}
 
 
@@ -97,7 +110,27 @@ def lived(kind: str, folder: Path, **online: Any) -> Living:
     return Living(folder, plan_of(batched_star(star)), {}, numbered_types, WORLD, **online)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_the_fast_path_reads_layers_as_the_batch_path_does() -> None:
+    """Prepared part by part as generations come: the same values, to the last bit."""
+    with TemporaryDirectory() as folder:
+        living, rows = lived("seen", Path(folder)), None
+        for until in changing("seen", living):
+            living.materialize(until)
+            store = living.store()
+            rows = RowByRow(living.plan, store, rows)
+            assert rows.fits
+            requests = asked(living.plan, around(until))
+            many = answers(living.plan, store, around(until))
+            fields = {name: np.ma.asarray(values).tolist() for name, values in requests.fields.items()}
+            for row, at in enumerate(requests.as_of.tolist()):
+                one = rows.vector({name: values[row] for name, values in fields.items()}, at, [])
+                assert one is not None
+                assert {name: _plain(value) for name, value in one.items()} == {
+                    name: values[row] for name, values in many.items()
+                }
+
+
+@pytest.mark.parametrize("kind", ["plain", "corrected"])
 def test_increments_answer_like_one_build(kind: str, tmp_path: Path) -> None:
     """Rows that come in time, late, corrected, or change, and places that are new: no difference to the last bit."""
     living, kinds = lived(kind, tmp_path / "steps"), []
