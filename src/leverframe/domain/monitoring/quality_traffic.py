@@ -159,7 +159,8 @@ def row_findings(windows: Sequence[WindowSummary], settings: QualitySettings) ->
             return None
         words = f"features are old: looked up in data that ended {age:,.3g} hours before the prediction, at most " \
                 f"{limit:g} are allowed."  # fmt: skip
-        return Hit(Severity.WARNING, words, "build a new snapshot with `leverframe snapshot`, and deploy it")
+        return Hit(Severity.WARNING, words, "does `leverframe materialize` run? Without an online store, deploy "
+                   "a bundle with a newer snapshot")  # fmt: skip
 
     def lacking(table: str) -> Finding | None:
         def hit(window: WindowSummary) -> Hit | None:
@@ -168,7 +169,8 @@ def row_findings(windows: Sequence[WindowSummary], settings: QualitySettings) ->
             if given.value <= most or at_least(given, most) >= _SURE:
                 return None
             words = f"`{table}` of the snapshot lacks the key of {given} that were looked up."
-            return Hit(Severity.WARNING, words, f"has `{table}` new keys? Build a new snapshot, and look at its source")
+            return Hit(Severity.WARNING, words, f"has `{table}` new keys? Look at its source, and bring the "
+                       "online store up to date with `leverframe materialize`")  # fmt: skip
 
         return of_run(Kind.LOOKUP, table, windows, hit)
 
