@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.integration.shop import Shop, copied, leftovers
 from tests.loop.forge import finished
@@ -66,6 +68,23 @@ def test_the_demo_shows_pull_requests_and_goes_live(shop: Shop) -> None:
     assert (server / "server.log").exists()
     assert not (server / "server.json").exists()  # it ended in order
     assert leftovers(shop.root) == []
+    assert _slow_runs(shop.root / ".dvc/cache") == []
+
+
+def _slow_runs(cache: Path) -> list[str]:
+    """Return what DVC recorded of runs that would give the slow bundle again to who trains the same model."""
+    found = []
+    for path in (each for each in (cache / "runs").rglob("*") if each.is_file()):
+        record = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for out in (each for each in record["outs"] if each["path"] == "models/bundle"):
+            listed = json.loads(_stored(cache, out["md5"]))
+            onnx = [_stored(cache, each["md5"]) for each in listed if each["relpath"] == "model.onnx"]
+            found += [str(path) for content in onnx if b"slow_size" in content]
+    return found
+
+
+def _stored(cache: Path, md5: str) -> bytes:
+    return (cache / "files/md5" / md5[:2] / md5[2:]).read_bytes()
 
 
 def _went_live(told: str) -> None:
