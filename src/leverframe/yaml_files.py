@@ -71,14 +71,27 @@ def load(path: Path, *, what: str) -> dict[str, Any]:
     YAML, repeats a key, or is not a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise SettingsError(
             f"cannot read {what} {path}",
-            why=str(getattr(error, "strerror", None) or error),
+            why=str(error.strerror or error),
             next="run the command in the root of the repository, or name the file",
         ) from error
-    return parse(text, name=str(path), what=what)
+    return parse(decoded(content, name=str(path)), name=str(path), what=what)
+
+
+def decoded(content: bytes, *, name: str) -> str:
+    """Return the text of a YAML file, line ends as they are; raises ``SettingsError`` where it is not UTF-8."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SettingsError(
+            f"{name} is not UTF-8, line {line}",
+            why=f"the byte 0x{content[error.start]:02x} begins no character there",
+            next="save the file as UTF-8; the line may be a comment that was written with another encoding",
+        ) from error
 
 
 def parse(text: str, *, name: str, what: str) -> dict[str, Any]:

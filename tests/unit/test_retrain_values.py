@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leverframe.application.candidate import change
 from leverframe.errors import SettingsError
-from leverframe.yaml_files import leaves, parse, with_values
+from leverframe.yaml_files import leaves, load, parse, with_values
 
 PARAMS = """\
 # what stages read
@@ -112,3 +114,31 @@ def test_what_cannot_be_changed_is_an_error(text: str, key: str, what: str) -> N
     with pytest.raises(SettingsError) as found:
         with_values(text, {key: "2"}, name="params.yaml")
     assert found.value.what == what
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("head", ["", "\ufeff"])
+@pytest.mark.parametrize("last", ["", "END"])
+def test_bytes_of_a_file_stay_but_those_of_the_values(tmp_path: Path, end: str, head: str, last: str) -> None:
+    """Line ends of any system, a byte order mark, no line end at the last line, and the mode of the file."""
+    path = tmp_path / "split.yaml"
+    text = head + PARAMS.rstrip("\n").replace("\n", end) + last.replace("END", end)
+    path.write_bytes(text.encode())
+    path.chmod(0o755)
+    change(path, {"data.last": "2013-09", "features.holdout.first": "2013-08"}, name="split.yaml")
+    wanted = text.replace('last: "2013-08"   #', 'last: "2013-09"   #').replace("first: 2013-07", "first: 2013-08")
+    assert path.read_bytes() == wanted.encode()
+    assert path.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(
+    "content", [b"# one\n# \xfc\na: 1\n", "# one\na: 1\n# \u00fc".encode("utf-16"), b"a: '\xff'\n"]
+)
+def test_a_file_that_is_not_utf_8_is_named_with_the_line(tmp_path: Path, content: bytes) -> None:
+    """By whoever reads YAML: it is neither a bug nor read with other characters."""
+    path = tmp_path / "split.yaml"
+    path.write_bytes(content)
+    for read in (lambda: change(path, {"a": "2"}, name=str(path)), lambda: load(path, what="the settings")):
+        with pytest.raises(SettingsError, match=r"split\.yaml is not UTF-8, line [12]"):
+            read()
+    assert path.read_bytes() == content

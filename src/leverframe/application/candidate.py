@@ -36,7 +36,7 @@ from leverframe.errors import DiskError, PipelineError, RepositoryError
 from leverframe.files import private_folder, write_text
 from leverframe.package import source_folder
 from leverframe.settings import PARAMS
-from leverframe.yaml_files import with_values
+from leverframe.yaml_files import decoded, with_values
 
 WORK = layout.RETRAIN / "work"
 _MODEL = layout.MODEL.as_posix()
@@ -59,8 +59,7 @@ class Checkout:
 
     def move(self, file: Path, values: Mapping[str, str]) -> None:
         """Change parameters in place."""
-        text = (self.root / file).read_text(encoding="utf-8")
-        write_text(self.root / file, with_values(text, values, name=str(file)))
+        change(self.root / file, values, name=str(file))
 
     def run(self) -> float:
         """Run what is stale, the rest comes from cache and remote; return the seconds. Raises ``PipelineError``."""
@@ -87,6 +86,13 @@ class Checkout:
         tree = self.git.staged()
         message = signed(subject, body, tree=tree, parent=self.base, evidence=planned.digest)
         return CandidateCommit(self.root, self.git.committed(tree, self.base, message), self.base)
+
+
+def change(path: Path, values: Mapping[str, str], *, name: str) -> None:
+    """Change values in a YAML file, and nothing else of it: neither line ends nor its mode."""
+    text, mode = decoded(path.read_bytes(), name=name), path.stat().st_mode
+    write_text(path, with_values(text, values, name=name))
+    path.chmod(mode)
 
 
 @contextmanager

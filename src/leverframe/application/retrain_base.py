@@ -21,7 +21,7 @@ from leverframe.settings.params import params_of
 from leverframe.settings.periods import Arrival, unit
 from leverframe.settings.pipeline import PredictionsRole
 from leverframe.settings.retrain import WindowParameters
-from leverframe.yaml_files import parse, values_at
+from leverframe.yaml_files import decoded, parse, values_at
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class Base:
 def base_of(workspace: Workspace, commit: str) -> Base:
     """Return what a commit declares; raises ``SettingsError`` for a file that does not fit, or is not there."""
     git = workspace.git
-    text = (git.show(commit, str(LEVERS)) or b"").decode(errors="replace")
-    levers = levers_of(text, name=f"{LEVERS} of {commit[:12]}")
+    name = f"{LEVERS} of {commit[:12]}"
+    levers = levers_of(decoded(git.show(commit, str(LEVERS)) or b"", name=name), name=name)
     _check_metric(levers.retrain.metric)
     role, moved = levers.pipeline.predictions, levers.retrain.params
     if role is None:
@@ -152,4 +152,4 @@ def _text(workspace: Workspace, commit: str, path: Path) -> str:
             why="it says which rows the model learns from, and a candidate is trained on later ones",
             next=f"merge {path}; a pipeline of one's own names its parameters as `retrain.params` in {LEVERS}",
         )
-    return found.decode(errors="replace")
+    return decoded(found, name=f"{path} of {commit[:12]}")
