@@ -46,6 +46,7 @@ class MemoryPulls:
     app: bool = False
     refuses: str = ""
     evidences: dict[str, str] = field(default_factory=dict)
+    elsewhere: tuple[StandingPull, ...] = ()
 
     def standing(self) -> StandingBranch:
         """Return how it stands."""
@@ -53,7 +54,8 @@ class MemoryPulls:
             self.pulls_[number] = replace(pull, head=self.head) if pull.open else pull
         newest = tuple(self.pulls_[number] for number in sorted(self.pulls_, reverse=True))
         ours = self.ours and bool(self.head)
-        return StandingBranch(NAME, "main", BASE, self.head, ours, newest, self.evidences.get(self.head, "") * ours)
+        evidence = self.evidences.get(self.head, "") * ours
+        return StandingBranch(NAME, "main", BASE, self.head, ours, newest, evidence, self.elsewhere)
 
     def change(self, number: int, **values: object) -> None:
         """Change a pull request."""

@@ -387,6 +387,29 @@ def test_a_base_with_another_model_closes_it(place: Place) -> None:
     assert place.only.state == "closed"
 
 
+def test_pull_requests_to_other_branches_and_from_forks_are_not_ours(place: Place) -> None:
+    """Whatever people open from our branch, or a fork of the same owner from one of that name, is theirs."""
+    forge = place.forge
+    forge.git("branch", "release", "main")
+    fork = place.server.repository(f"{place.name}-fork")
+    forge.git("push", "--quiet", str(fork.path), f"main:refs/heads/{BRANCH}")
+    theirs = [forge.open_pull("From a fork", BRANCH, author="ann", source=fork)]
+    assert standing(place.workspace, MODEL).open is None
+    assert place.run().failure is None
+    theirs.append(forge.open_pull("A back-port", BRANCH, base="release", author="ann"))
+    for last in ("2026-02-01", "2026-02-02"):
+        assert place.run(BETTER, last).failure is None
+    ours = next(pull for pull in forge.pulls.values() if pull not in theirs)
+    record = read(ours.body)
+    assert record is not None
+    assert (ours.base, record.head, ours.auto_merge is not None) == ("main", ours.head, True)
+    assert place.run(WORSE, "2026-02-03").failure is None
+    assert ours.state == "closed"
+    for pull in theirs:
+        assert (pull.state, pull.body, pull.comments, pull.auto_merge) == ("open", "", [], None), pull.title
+    assert len(forge.pulls) == 3
+
+
 def test_github_refuses_to_merge_by_itself(place: Place) -> None:
     """Without a required check, and where the repository does not allow it: a sentence, and nothing is merged."""
     for forbid in ("rule", "setting"):

@@ -192,6 +192,22 @@ def test_a_moot_pull_request_is_closed_with_the_reason_and_its_branch_removed() 
     assert not place.record.closed
 
 
+def test_a_branch_from_which_somebody_opened_another_pull_request_stays() -> None:
+    """Removing it would close theirs; a new commit, which theirs gets as well, is told."""
+    place = Place()
+    place.run(attempt(), "one")
+    theirs = replace(place.only, number=2, target="release", author="ann", body="")
+    place.forge.elsewhere = (theirs,)
+    assert place.run(attempt(BETTER, "e2"), "two")
+    assert place.notes == [f"#2 goes to release from {NAME}, and gets the commit as well"]
+    place.run(None, why="the trigger is over")
+    assert (place.only.open, place.forge.head) == (False, sha("two"))
+    assert place.notes == [f"{NAME} stays: #2 goes to release from it"]
+    assert place.run(None) == []
+    place.forge.elsewhere = ()
+    assert place.run(None) == [f"remove the branch {NAME}"]
+
+
 def test_a_branch_without_a_pull_request_is_finished_or_removed() -> None:
     """A killed run left it: the same attempt opens it, no attempt any more removes it."""
     place = Place()

@@ -167,7 +167,10 @@ class _Forge:
         git.brought(self.host, heads)
         base, head = heads[target], heads.get(name, "")
         ours, evidence = own(git, head, base) if head else (False, "")
-        return StandingBranch(name, target, base, head, ours, tuple(self.pulls.pulls(name)), evidence)
+        known = self.pulls.pulls(name)
+        pulls = tuple(pull for pull in known if pull.target == target)
+        elsewhere = tuple(pull for pull in known if pull.target != target and pull.open)
+        return StandingBranch(name, target, base, head, ours, pulls, evidence, elsewhere)
 
     def dispatches(self, settings: RetrainSettings) -> bool:
         """Tell whether the checks have to be started by us."""

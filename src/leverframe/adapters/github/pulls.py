@@ -32,16 +32,17 @@ class GithubPulls(Calls):
         return self.asked(lambda repository: str(repository.default_branch), "read the repository", "contents: read")
 
     def pulls(self, branch: str) -> list[StandingPull]:
-        """Return every pull request from a branch of this repository, newest first."""
+        """Return every pull request from a branch of this repository, wherever it goes, newest first."""
 
         def ask(repository: Repository) -> list[StandingPull]:
             listed = repository.get_pulls(state="all", head=self._head(branch), sort="created", direction="desc")
-            return sorted((_standing(pull) for pull in listed), key=lambda pull: -pull.number)
+            found = (_standing(pull) for pull in listed if _is_from_here(pull))
+            return sorted(found, key=lambda pull: -pull.number)
 
         return self.asked(ask, "list the pull requests", "pull-requests: read")
 
     def opened(self, opening: Opening) -> StandingPull:
-        """Open a pull request, or return the open one of the branch."""
+        """Open a pull request, or return the open one from its branch to its target."""
 
         def ask(repository: Repository) -> StandingPull:
             try:
@@ -49,7 +50,7 @@ class GithubPulls(Calls):
             except GithubException as error:
                 if error.status != _INVALID:
                     raise
-                there = self._open(repository, opening.branch)
+                there = self._open(repository, opening)
                 if there is not None:
                     return _standing(there)  # the response was lost, and asked again
                 if not (opening.draft and "draft" in str(error.data).lower()):
@@ -169,8 +170,14 @@ class GithubPulls(Calls):
     def _head(self, branch: str) -> str:
         return f"{self._name.partition('/')[0]}:{branch}"
 
-    def _open(self, repository: Repository, branch: str) -> PullRequest | None:
-        return next(iter(repository.get_pulls(state="open", head=self._head(branch))), None)
+    def _open(self, repository: Repository, opening: Opening) -> PullRequest | None:
+        listed = repository.get_pulls(state="open", head=self._head(opening.branch), base=opening.target)
+        return next((pull for pull in listed if _is_from_here(pull)), None)
+
+
+def _is_from_here(pull: PullRequest) -> bool:
+    """Tell whether the branch is of this repository: GitHub filters by owner, who may have a fork of it as well."""
+    return pull.head.repo is not None and pull.head.repo.full_name == pull.base.repo.full_name
 
 
 def _created(repository: Repository, opening: Opening, *, draft: bool) -> PullRequest:
@@ -240,4 +247,5 @@ def _standing(pull: PullRequest) -> StandingPull:
         merge_commit=(pull.merge_commit_sha or "") if merged else "",
         merged_at=pull.merged_at.isoformat() if pull.merged_at else "",
         labels=tuple(label.name for label in pull.labels),
+        target=pull.base.ref,
     )

@@ -157,11 +157,13 @@ def _auto_merge(pull: PullRequest) -> dict[str, Any] | None:
 
 
 def _pulls(call: Call, repository: Repository) -> Response:
-    state, head = call.query.get("state", "open"), call.query.get("head")
+    state, head, base = call.query.get("state", "open"), call.query.get("head"), call.query.get("base")
     found = [
         pull
         for pull in repository.pulls.values()
-        if state in (pull.state, "all") and head in (None, f"{pull.source.owner}:{pull.branch}")
+        if state in (pull.state, "all")
+        and head in (None, f"{pull.source.owner}:{pull.branch}")
+        and base in (None, pull.base)
     ]
     return page(call, [pull_body(call.address, repository, each) for each in reversed(found)])
 
@@ -176,7 +178,8 @@ def _new_pull(call: Call, repository: Repository) -> Response:
     branch = str(call.body["head"]).rpartition(":")[2]
     if not repository.commit(branch):
         raise Refused(422, "Validation Failed: head is invalid")
-    if any(each.branch == branch and each.state == "open" for each in repository.pulls.values()):
+    there = (repository, branch, str(call.body["base"]), "open")
+    if any((each.source, each.branch, each.base, each.state) == there for each in repository.pulls.values()):
         raise Refused(422, f"Validation Failed: A pull request already exists for {repository.owner}:{branch}.")
     if call.token.login == BOT and not repository.opens:
         raise Refused(403, "GitHub Actions is not permitted to create or approve pull requests.")

@@ -6,7 +6,7 @@ closed is not opened again for the same evidence, and titles, labels, draft stat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from leverframe.domain.markdown import sentence
@@ -102,7 +102,7 @@ class _Planner:
         )
         yield Step(ClosePull(pull.number, why))
         if self._there.head:
-            yield Step(DeleteBranch(self._there.name, self._there.head))
+            yield from self._removed()
 
     def _cleared(self) -> Iterator[PullStep]:
         """Remove a branch that proposes nothing: of a pull request that we closed, or of a run that was killed."""
@@ -111,6 +111,13 @@ class _Planner:
         earlier = self._earlier(self._there.evidence)
         record = read(earlier.body) if earlier else None
         if earlier is None or (record is not None and record.closed):
+            yield from self._removed()
+
+    def _removed(self) -> Iterator[PullStep]:
+        """Remove the branch, unless that would close what a person opened from it."""
+        if self._there.elsewhere:
+            self.notes.append(f"{self._there.name} stays: {_named(self._there.elsewhere)} from it")
+        else:
             yield Step(DeleteBranch(self._there.name, self._there.head))
 
     def _earlier(self, evidence: str) -> StandingPull | None:
@@ -136,6 +143,8 @@ class _Planner:
         head = proposed.record.head
         if head == self._there.head:
             return  # its outputs went before it
+        if self._there.elsewhere:
+            self.notes.append(f"{_named(self._there.elsewhere)} from {self._there.name}, and gets the commit as well")
         if proposed.outputs:
             yield Step(PushOutputs(proposed.record.model))
         yield Step(PushBranch(self._there.name, head, self._there.head, head[:12]))
@@ -198,6 +207,10 @@ def _auto(before: PullRecord, pull: StandingPull, *, merges: bool) -> Auto:
     if not merges or (pull.auto_merge and not ours):
         return "none"
     return "on" if pull.auto_merge else "asked"
+
+
+def _named(pulls: Sequence[StandingPull]) -> str:
+    return ", ".join(f"#{pull.number} goes to {pull.target}" for pull in pulls)
 
 
 def _sentence(text: str) -> str:

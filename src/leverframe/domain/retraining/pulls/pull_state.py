@@ -22,7 +22,7 @@ class StandingPull:
     """A pull request on the forge; ``evidence`` is the digest in our part of its body, empty where there is none.
 
     ``made`` is when the evidence was gathered, ``merged_at`` when it was merged, both ISO 8601. ``author`` is the login
-    that opened it.
+    that opened it, ``target`` the branch that it goes to.
     """
 
     number: int
@@ -40,14 +40,16 @@ class StandingPull:
     merge_commit: str = ""
     merged_at: str = ""
     labels: tuple[str, ...] = ()
+    target: str = ""
 
 
 @dataclass(frozen=True)
 class StandingBranch:
     """The branch of a model: its head, empty where it is not there, and whether only our commit stands on it.
 
-    ``base`` is the tip of the branch that pull requests go to, by name ``target``. ``pulls`` are all of the branch,
-    newest first. ``evidence`` is the digest that the commit of ours on the branch was made from.
+    ``base`` is the tip of the branch that pull requests go to, by name ``target``. ``pulls`` are all of the branch
+    that go there, newest first, ``elsewhere`` the open ones that somebody lets go to another branch. ``evidence`` is
+    the digest that the commit of ours on the branch was made from.
     """
 
     name: str
@@ -57,6 +59,7 @@ class StandingBranch:
     ours: bool
     pulls: tuple[StandingPull, ...] = ()
     evidence: str = ""
+    elsewhere: tuple[StandingPull, ...] = ()
 
     @property
     def open(self) -> StandingPull | None:
