@@ -94,6 +94,14 @@ def test_a_column_of_another_type_as_time_is_refused() -> None:
         reference(frame)
 
 
+def test_rows_without_a_prediction_are_no_reference() -> None:
+    """Their place among the scores would be made up; the monitor says how many there are."""
+    for none in (None, float("nan"), 1.5):
+        score = pl.when(pl.int_range(pl.len()) < 7).then(pl.lit(none)).otherwise(pl.col("score"))
+        with pytest.raises(SourceError, match=r"7 of 150 rows in rows have no .* in `score`"):
+            reference(table(3).with_columns(score=score))
+
+
 def test_rows_without_a_label_are_no_part_of_performance() -> None:
     """They count for drift, and for no metric."""
     frame = table(10).with_columns(pl.when(pl.col("amount") > 50).then(None).otherwise(pl.col("label")).alias("label"))

@@ -21,7 +21,6 @@ from leverframe.settings.retrain import RetrainSettings
 
 START = datetime(2026, 4, 1, tzinfo=UTC)
 BINARY = Label("y", "binary")
-WHERE = ("UTC", ["x", "place"], ["place"])
 
 
 def table(rows: int = 960, **columns: Any) -> pl.DataFrame:
@@ -33,8 +32,10 @@ def table(rows: int = 960, **columns: Any) -> pl.DataFrame:
     return pl.DataFrame({**known, "p": 1 / (1 + np.exp(-x)), **columns})
 
 
-def rows_of(frame: pl.DataFrame, *, label: str = "y", classes: tuple[str, ...] = ("0", "1")) -> ReferenceTable:
-    return ReferenceTable(frame, "at", "p", label, classes, "predictions.csv")
+def rows_of(
+    frame: pl.DataFrame, *, label: str = "y", classes: tuple[str, ...] = ("0", "1"), prediction: str = "p"
+) -> ReferenceTable:
+    return ReferenceTable(frame, "at", prediction, label, classes, "predictions.csv")
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -44,7 +45,7 @@ def test_the_order_of_the_files_does_not_matter(seed: int) -> None:
     draw = np.random.default_rng(seed)
     noise = frame.with_columns(p=1 - frame["p"])
     ours, theirs = (side[draw.permutation(96)] for side in (frame, noise))
-    pair = paired(rows_of(ours), rows_of(theirs), BINARY, WHERE)
+    pair = paired(rows_of(ours), rows_of(theirs), BINARY, "UTC", ["place"])
     assert pair.champion is not None
     np.testing.assert_allclose(pair.candidate.predictions, 1 - pair.champion.predictions)
     np.testing.assert_array_equal(pair.candidate.labels, pair.champion.labels)
@@ -56,7 +57,7 @@ def test_rows_without_a_label_are_left_out_of_both() -> None:
     """Labels that are not known yet say nothing."""
     frame = table()
     late = frame.with_columns(y=pl.when(pl.int_range(pl.len()) < 900).then(pl.col("y")))
-    pair = paired(rows_of(late), rows_of(late), BINARY, WHERE)
+    pair = paired(rows_of(late), rows_of(late), BINARY, "UTC", ["place"])
     assert len(pair.candidate.labels) == 900
 
 
@@ -72,14 +73,95 @@ def test_other_rows_are_refused(change: Any, words: str) -> None:
     """A row fewer, other labels, other times."""
     frame = table()
     with pytest.raises(SourceError) as found:
-        paired(rows_of(frame), rows_of(change(frame)), BINARY, WHERE)
+        paired(rows_of(frame), rows_of(change(frame)), BINARY, "UTC", ["place"])
     assert words in found.value.what
+
+
+def dated(seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows of two models, told apart by no time, with outputs of the models before and after the features.
+
+    ``rank`` has another value in each row of a day, ``scaled`` the same in no row.
+    """
+    draw = np.random.default_rng(seed)
+    frame = table(96).with_columns(pl.col("at").dt.truncate("1d"))
+    sides = []
+    for score in (frame["p"], 1 - frame["p"]):
+        found = frame.with_columns(p=score, scaled=score * 3, note=pl.Series([[1.0, value] for value in score]))
+        found = found.with_columns(said=(pl.col("p") > 0.5) * 1, rank=pl.col("p").rank().over("at"))
+        found = found.select("at", "said", "rank", "scaled", "note", "place", "x", "y", "p")
+        sides.append(found[draw.permutation(96)])
+    return sides[0], sides[1]
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_outputs_of_the_models_pair_no_rows(seed: int) -> None:
+    """Columns in which the files differ tell no rows apart, wherever they stand: those of the same features do."""
+    ours, theirs = dated(seed)
+    pair = paired(rows_of(ours), rows_of(theirs), BINARY, "UTC", ["place"])
+    assert pair.champion is not None
+    np.testing.assert_allclose(pair.candidate.predictions, 1 - pair.champion.predictions)
+    np.testing.assert_array_equal(pair.candidate.slices["place"], pair.champion.slices["place"])
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_day_keeps_its_rows_where_no_column_is_the_same(seed: int) -> None:
+    """Features that each run scales by its own rows: days are drawn as a whole, and each has its rows."""
+    ours, theirs = (side.drop("x", "place") for side in dated(seed))
+    pair = paired(rows_of(ours), rows_of(theirs), BINARY, "UTC", [])
+    assert pair.champion is not None
+    np.testing.assert_array_equal(pair.candidate.labels, pair.champion.labels)
+    np.testing.assert_array_equal(pair.candidate.days, pair.champion.days)
+
+
+NOT_WRITTEN: list[tuple[Any, str]] = [
+    (None, "number"), (float("nan"), "number"), (float("inf"), "number"), (-float("inf"), "number"),
+    (1.01, "probability from 0 to 1"), (-0.5, "probability from 0 to 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "words"), NOT_WRITTEN)
+@pytest.mark.parametrize("side", ["candidate", "champion"])
+def test_a_prediction_that_is_none_is_no_score(value: Any, words: str, side: str) -> None:
+    """However few of them: a figure would be made up of how they sort. Side, count and column are told."""
+    frame = table()
+    broken = frame.with_columns(p=pl.when(pl.int_range(pl.len()) % 80 == 0).then(pl.lit(value)).otherwise("p"))
+    sides = {"candidate": rows_of(frame), "champion": rows_of(frame)} | {side: rows_of(broken)}
+    with pytest.raises(SourceError) as found:
+        paired(sides["candidate"], sides["champion"], BINARY, "UTC", ["place"])
+    assert found.value.what == f"12 of 960 rows in predictions.csv of the {side} have no {words} in `p`"
+
+
+def test_a_column_of_texts_holds_no_predictions() -> None:
+    """One `n/a` makes a column of a CSV file text: not one row has a number then. Many classes are told by column."""
+    frame = table().with_columns(p=pl.col("p").cast(str))
+    with pytest.raises(SourceError, match=r"960 of 960 rows .* have no number in `p`") as found:
+        paired(rows_of(frame), rows_of(frame), BINARY, "UTC", [])
+    assert "the column is String" in found.value.why
+    frame = table().with_columns(y=pl.col("y").cast(str), p_0=pl.lit(0.5), p_1=pl.lit(None, pl.Float64))
+    with pytest.raises(SourceError, match="in `p_1`"):
+        paired(rows_of(frame, prediction="p_"), rows_of(frame, prediction="p_"), Label("y", "multiclass"), "UTC", [])
+
+
+def test_numbers_of_a_regression_may_be_any() -> None:
+    """Only those that are not finite are none."""
+    frame = table().with_columns(y=pl.col("x") * 9, p=pl.col("x") * -7)
+    paired(rows_of(frame), rows_of(frame), Label("y", "regression"), "UTC", [])
+    broken = frame.with_columns(p=pl.when(pl.col("place") == "B").then(float("inf")).otherwise("p"))
+    with pytest.raises(SourceError, match="240 of 960 rows"):
+        paired(rows_of(broken), rows_of(frame), Label("y", "regression"), "UTC", [])
+
+
+def test_rows_without_a_label_need_no_prediction() -> None:
+    """Nobody looks at them."""
+    early = pl.when(pl.int_range(pl.len()) < 900)
+    frame = table().with_columns(y=early.then(pl.col("y")), p=early.then(pl.col("p")))
+    assert len(paired(rows_of(frame), rows_of(frame), BINARY, "UTC", []).candidate.labels) == 900
 
 
 def test_without_labels_there_is_nothing_to_compare() -> None:
     """The setting is named."""
     with pytest.raises(SourceError) as found:
-        paired(rows_of(table(), label=""), rows_of(table(), label=""), BINARY, WHERE)
+        paired(rows_of(table(), label=""), rows_of(table(), label=""), BINARY, "UTC", ["place"])
     assert "pipeline.predictions.label" in found.value.why
 
 
@@ -101,12 +183,13 @@ def test_each_kind_of_label_is_compared(kind: LabelKind) -> None:
         frame, classes = frame.with_columns(y=pl.col("x") * 2.0, p=pl.col("x") * 1.9), []
         worse = frame["x"] * 1.2
     if kind == "multiclass":
-        frame = frame.with_columns(y=pl.col("y").cast(str), probability_0=1 - pl.col("p"), probability_1=pl.col("p"))
+        frame = frame.with_columns(y=pl.col("y").cast(str), p_0=1 - pl.col("p"), p_1=pl.col("p"))
     other = frame.with_columns(p=worse)
     if kind == "multiclass":
-        other = other.with_columns(probability_0=1 - pl.col("p"), probability_1=pl.col("p"))
+        other = other.with_columns(p_0=1 - pl.col("p"), p_1=pl.col("p"))
     label = Label("y", kind)
-    pair = paired(rows_of(frame, classes=tuple(classes)), rows_of(other, classes=tuple(classes)), label, WHERE)
+    how: Any = {"classes": tuple(classes), "prediction": "p_" if kind == "multiclass" else "p"}
+    pair = paired(rows_of(frame, **how), rows_of(other, **how), label, "UTC", ["place"])
     metric = {"binary": "brier", "regression": "mae", "multiclass": "log_loss"}[kind]
     gate = GateSettings(
         metrics={metric: MetricRule(maximum_drop=0.01)},

@@ -8,7 +8,6 @@ from leverframe.application.candidate import Checkout
 from leverframe.application.reference import label_of_role, rows_of_role
 from leverframe.application.retrain_base import Base, Own, recorded_md5
 from leverframe.domain.monitoring.reference_rows import ReferenceTable
-from leverframe.domain.monitoring.subject import features_of
 from leverframe.domain.retraining.attempt import Comparison, Cost, RetrainWindow
 from leverframe.domain.retraining.candidate_comparison import compared
 from leverframe.domain.retraining.outcome import Missed
@@ -47,9 +46,8 @@ class OwnTrainer:
         """Compare row by row under the rules of the gate of the base tip."""
         role, gate = self._own.role, self._base.levers.gate
         candidate, champion = self._sides
-        features = [feature.name for feature in features_of(candidate.table, role, role.path)]
         slices = [name for rule in gate.slices for name in rule.columns]
-        pair = paired(candidate, champion, label_of_role(role), (role.timezone, features, slices))
+        pair = paired(candidate, champion, label_of_role(role), role.timezone, slices)
         comparison, missed = compared(pair, gate, (self._base.levers.retrain, confidence), old=_NOT_OLD)
         return comparison, Missed(missed)
 

@@ -18,6 +18,7 @@ from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, parsed
 from leverframe.domain import layout
 from leverframe.domain.data.ingest import Query
+from leverframe.domain.features.reserved import PROBABILITY
 from leverframe.domain.features.training_set import AS_OF, LABEL, Label
 from leverframe.domain.model.bundle.schema import Field
 from leverframe.domain.model.evaluate.holdout import positive_column
@@ -123,7 +124,7 @@ def _of_case(workspace: Workspace, tell: Tell) -> _Rows:
     subject = Subject(
         workspace.params.bundle.model, model.label, model.classes, columns, workspace.params.data.timezone
     )
-    prediction = "score" if model.label.kind == "binary" else "prediction"
+    prediction = {"binary": "score", "multiclass": PROBABILITY}.get(model.label.kind, "prediction")
     rows = ReferenceTable(table, AS_OF, prediction, LABEL, model.classes, str(layout.HOLDOUT))
     return _Rows(subject, rows, lambda rows, labels: _rated(workspace, model, rows, labels))
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.features.reserved import PROBABILITY
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.evaluate.holdout import with_classes
 from leverframe.domain.model.table import Column, Table
@@ -23,7 +22,8 @@ from leverframe.errors import SettingsError, SourceError, nearest
 class ReferenceTable:
     """A table of rows that the model did not learn from, and which columns have which role.
 
-    ``label`` is empty where there are no labels; ``classes`` are those of the model, empty for a regression.
+    ``prediction`` is a column, for many classes the text before the name of each. ``label`` is empty where there are no
+    labels; ``classes`` are those of the model, empty for a regression.
     """
 
     table: Table
@@ -81,11 +81,31 @@ def labelled(rows: ReferenceTable, at: Ints, label: Label) -> LabelledRows | Non
 
 
 def predictions(rows: ReferenceTable, label: Label) -> Floats:
-    """Return the predictions: shape (rows, classes) of probabilities for many classes, else (rows,)."""
+    """Return the predictions: shape (rows, classes) of probabilities for many classes, else (rows,).
+
+    Raises ``SourceError`` where a row has none, or one that cannot be: metrics would be made up of it.
+    """
     if label.kind != "multiclass":
-        return _numbers(rows.column(rows.prediction))
-    parts: list[Floats] = [_numbers(rows.column(f"{PROBABILITY}{name}")) for name in rows.classes]
-    return np.stack(parts, axis=1)
+        return _checked(rows, rows.prediction, label)
+    return np.stack([_checked(rows, f"{rows.prediction}{name}", label) for name in rows.classes], axis=1)
+
+
+def _checked(rows: ReferenceTable, name: str, label: Label) -> Floats:
+    column = rows.column(name)
+    found = _numbers(column)
+    finite = np.isfinite(found)
+    wrong = ~finite if label.kind == "regression" else ~(finite & (found >= 0) & (found <= 1))
+    if wrong.any():
+        what = "number" if label.kind == "regression" or not finite.all() else "probability from 0 to 1"
+        first = column.cast(str).to_numpy()[wrong][0]
+        given = "nothing" if first is None else f"`{first[:60]}`"
+        raise SourceError(
+            f"{int(wrong.sum()):,} of {len(found):,} rows in {rows.file} have no {what} in `{name}`",
+            why=f"the first of them has {given}; the column is {column.dtype}",
+            next="let the pipeline predict every row, or leave rows without a prediction out of the file; another "
+            "column is named by `pipeline.predictions.score` in leverframe.yaml",
+        )
+    return found
 
 
 def values(column: Column, monitored: MonitoredColumn) -> Values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.evaluate.holdout import Holdout, local_days, numbered, sliced
-from leverframe.domain.model.table import texts
+from leverframe.domain.model.table import Column, texts
 from leverframe.domain.monitoring.reference_rows import ReferenceTable, labelled, timestamps
 from leverframe.domain.review.gate.paired import Pair
 from leverframe.errors import SourceError
@@ -20,26 +21,78 @@ Ints = NDArray[np.int64]
 
 
 def paired(
-    candidate: ReferenceTable, champion: ReferenceTable, label: Label, where: tuple[str, Sequence[str], Sequence[str]]
+    candidate: ReferenceTable, champion: ReferenceTable, label: Label, timezone: str, slices: Sequence[str]
 ) -> Pair:
     """Return both sides on the same rows that have a label.
 
-    ``where`` is the zone in which a day begins, the columns that tell rows of one timestamp apart, and those to slice
-    by. Raises ``SourceError`` where the two files have other rows.
+    ``timezone`` is that in which a day begins, ``slices`` are columns to slice by. Rows of one time and label are told
+    apart by every column that both files agree on, and so not by outputs of the models. Raises ``SourceError`` where
+    the two have other rows, or rows without a prediction.
     """
-    timezone, columns, slices = where
-    ours, theirs = (_in_order(_with_label(side), columns) for side in (candidate, champion))
-    for name in (candidate.time, candidate.label):
-        one, other = texts(ours.column(name)), texts(theirs.column(name))
-        if not np.array_equal(one, other):
-            counts = f"{len(one):,} and {len(other):,} in the new hold-out"
-            raise SourceError(
-                f"the two runs predicted other rows: {candidate.file} has {counts}"
-                + ("" if len(one) != len(other) else f", and their `{name}` differs"),
-                why="champion and candidate are compared row by row, on the same rows",
-                next="let the pipeline predict every row of the hold-out, whatever rows it learns from",
-            )
+    ours, theirs = (_with_label(side) for side in (candidate, champion))
+    first, second = _orders(ours, theirs)
+    ours = replace(_taken(ours, first), file=f"{candidate.file} of the candidate")
+    theirs = replace(_taken(theirs, second), file=f"{champion.file} of the champion")
     return Pair(_holdout(ours, label, timezone, slices), _holdout(theirs, label, timezone, slices))
+
+
+def _orders(ours: ReferenceTable, theirs: ReferenceTable) -> tuple[Ints, Ints]:
+    """Return the order of the rows of both files in which they are the same rows."""
+    size = ours.table.height
+    if size != theirs.table.height:
+        raise _other_rows(ours, f"has {size:,} and {theirs.table.height:,} in the new hold-out")
+    known = np.zeros(2 * size, np.int64)  # what tells rows apart so far, of the one file and then of the other
+    for name in (ours.time, ours.label):
+        known = _told_apart(known, _codes(ours.column(name), theirs.column(name)))
+        if not _agree(known):
+            raise _other_rows(ours, f"has {size:,} and {size:,} in the new hold-out, and their `{name}` differs")
+    for codes in _of_columns(ours, theirs):
+        finer = _told_apart(known, codes)
+        known = finer if _agree(finer) else known
+    first, second = (np.argsort(side, kind="stable").astype(np.int64) for side in np.split(known, 2))
+    return first, second
+
+
+def _of_columns(ours: ReferenceTable, theirs: ReferenceTable) -> list[Ints]:
+    """Return the codes of the columns of both files, those of most values first: few outputs of a model are as rare."""
+    roles = {ours.time, ours.label, *(f"{ours.prediction}{name}" for name in ("", *ours.classes))}
+    both = [name for name in ours.table.columns if name in theirs.table.columns and name not in roles]
+    plain = [name for name in both if not ours.column(name).dtype.is_nested()]
+    coded = [_codes(ours.column(name), theirs.column(name)) for name in plain]
+    return sorted(coded, key=lambda codes: -int(codes.max(initial=0)))
+
+
+def _codes(one: Column, other: Column) -> Ints:
+    """Return both columns as numbers, the same for the same value."""
+    if all(each.dtype.is_numeric() or str(each.dtype) == "Boolean" for each in (one, other)):
+        values: Any = np.concatenate([each.cast(float).to_numpy().astype(np.float64) for each in (one, other)])
+    elif one.dtype.is_temporal() and other.dtype.is_temporal():
+        values = np.concatenate([each.to_numpy().astype("datetime64[us]").astype(np.int64) for each in (one, other)])
+    else:
+        values = np.concatenate([texts(one), texts(other)])
+    return _ranked(values)
+
+
+def _told_apart(known: Ints, codes: Ints) -> Ints:
+    return _ranked(known * (int(codes.max(initial=0)) + 1) + codes)
+
+
+def _ranked(values: Any) -> Ints:
+    ranks: Ints = np.unique(values, return_inverse=True)[1].astype(np.int64)
+    return ranks
+
+
+def _agree(known: Ints) -> bool:
+    one, other = np.split(known, 2)
+    return np.array_equal(np.sort(one), np.sort(other))
+
+
+def _other_rows(rows: ReferenceTable, how: str) -> SourceError:
+    return SourceError(
+        f"the two runs predicted other rows: {rows.file} {how}",
+        why="champion and candidate are compared row by row, on the same rows",
+        next="let the pipeline predict every row of the hold-out, whatever rows it learns from",
+    )
 
 
 def within(rows: ReferenceTable, start: datetime, end: datetime) -> ReferenceTable:
@@ -55,7 +108,7 @@ def _utc(at: datetime) -> datetime:
 
 def _taken(rows: ReferenceTable, places: Ints) -> ReferenceTable:
     frame: Any = rows.table
-    return ReferenceTable(frame[places], rows.time, rows.prediction, rows.label, rows.classes, rows.file)
+    return replace(rows, table=frame[places])
 
 
 def _with_label(rows: ReferenceTable) -> ReferenceTable:
@@ -68,13 +121,6 @@ def _with_label(rows: ReferenceTable) -> ReferenceTable:
     given = rows.column(rows.label).to_numpy().tolist()
     there = [value is not None and value == value for value in given]  # noqa: PLR0124 - NaN is no label
     return _taken(rows, np.flatnonzero(np.array(there, bool)))
-
-
-def _in_order(rows: ReferenceTable, columns: Sequence[str]) -> ReferenceTable:
-    """Return the rows in order of time, those of one time by their columns and label."""
-    at = timestamps(rows.column(rows.time), rows.time, rows.file)
-    keys = [texts(rows.column(name)) for name in reversed([*columns, rows.label])]
-    return _taken(rows, np.lexsort([*keys, at]).astype(np.int64))
 
 
 def _holdout(rows: ReferenceTable, label: Label, timezone: str, slices: Sequence[str]) -> Holdout:
