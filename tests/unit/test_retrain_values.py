@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.application.candidate import change
-from leverframe.errors import SettingsError
+from leverframe.application.candidate import change, emptied, removed
+from leverframe.errors import DiskError, SettingsError
 from leverframe.yaml_files import leaves, load, parse, with_values
 
 PARAMS = """\
@@ -142,3 +142,35 @@ def test_a_file_that_is_not_utf_8_is_named_with_the_line(tmp_path: Path, content
         with pytest.raises(SettingsError, match=r"split\.yaml is not UTF-8, line [12]"):
             read()
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ["link", "broken link", "folder", "file"])
+def test_nothing_that_is_not_ours_is_removed_for_a_work_folder(tmp_path: Path, kind: str) -> None:
+    """What a link points to, or somebody put there, stays; it is told where the folder would be."""
+    kept, work = tmp_path / "kept", tmp_path / "retrain/work"
+    work.parent.mkdir()
+    place = work if kind in ("folder", "file") else kept
+    if kind == "file":
+        place.write_text("mine")
+    elif kind != "broken link":
+        place.mkdir()
+        (place / "mine.txt").write_text("mine")
+    if place is kept:
+        work.symlink_to(kept)
+    with pytest.raises(DiskError, match=r"work is (a link|there already)"):
+        emptied(work)
+    assert work.is_symlink() is (place is kept)
+    assert kind == "broken link" or (place if kind == "file" else place / "mine.txt").read_text() == "mine"
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    """Also where the folder around it is a link to a larger disk; what stands beside it stays."""
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large/other.txt").write_text("mine")
+    (tmp_path / "retrain").symlink_to(tmp_path / "large")
+    for _ in range(2):  # the first is killed
+        folder = emptied(tmp_path / "retrain/work")
+        assert not folder.exists()
+        (folder / "sub").mkdir(parents=True)
+    removed(folder)
+    assert [path.name for path in (tmp_path / "large").iterdir()] == ["other.txt"]

@@ -39,6 +39,7 @@ from leverframe.settings import PARAMS
 from leverframe.yaml_files import decoded, with_values
 
 WORK = layout.RETRAIN / "work"
+_MARK = "work.ours"  # beside the work folder, while there is one of ours
 _MODEL = layout.MODEL.as_posix()
 _FULL = "No space left on device"
 
@@ -99,9 +100,7 @@ def change(path: Path, values: Mapping[str, str], *, name: str) -> None:
 def checkout(workspace: Workspace, base: str, tell: Tell) -> Iterator[Checkout]:
     """Yield the base tip in the work folder, which is removed in the end; so is one that a killed run left."""
     private_folder(workspace.root / layout.PRIVATE)
-    folder = (workspace.root / WORK).resolve()
-    removed(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder = emptied(workspace.root / WORK)
     try:
         tell(f"checking {base[:12]} out into {WORK}")
         yield Checkout(workspace, folder, base, tell)
@@ -109,9 +108,29 @@ def checkout(workspace: Workspace, base: str, tell: Tell) -> Iterator[Checkout]:
         removed(folder)
 
 
+def emptied(work: Path) -> Path:
+    """Return the place of a work folder, from which what a killed run of ours left is removed.
+
+    Raises ``DiskError`` for a link, or for a folder that nobody here made: what is in it may be the only copy.
+    """
+    work.parent.mkdir(parents=True, exist_ok=True)
+    folder, mark = work.parent.resolve() / work.name, work.parent / _MARK
+    if folder.is_symlink() or (folder.exists() and not mark.exists()):
+        raise DiskError(
+            f"{work} is {'a link' if folder.is_symlink() else 'there already'}",
+            why="a candidate is trained in a folder of that name, which is removed before and after, with all in it",
+            next=f"move it away; for a larger disk let the folder {work.parent} be a link to an empty one",
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    mark.touch()
+    return folder
+
+
 def removed(folder: Path) -> None:
     """Remove a work folder; files of DVC's cache may be read-only."""
     shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        (folder.parent / _MARK).unlink(missing_ok=True)
 
 
 class CaseTrainer:
