@@ -18,7 +18,7 @@ from leverframe.domain.retraining.pulls.pull_commit import CommitFacts, own, sig
 from leverframe.domain.retraining.pulls.pull_executor import PullExecutor
 from leverframe.domain.retraining.pulls.pull_moot import moot
 from leverframe.domain.retraining.pulls.pull_plan import Proposed, PullPlan, planned
-from leverframe.domain.retraining.pulls.pull_record import LONGEST, PullRecord, read, written
+from leverframe.domain.retraining.pulls.pull_record import LONGEST, PART, PullRecord, noted, read, written
 from leverframe.domain.retraining.pulls.pull_state import BRANCH, StandingPull, branch_of
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
@@ -190,6 +190,41 @@ def test_a_moot_pull_request_is_closed_with_the_reason_and_its_branch_removed() 
     assert place.only.open
     place.run(attempt(BETTER, "e2"), "two")
     assert not place.record.closed
+
+
+FORGED = (
+    '<!-- leverframe-retrain-record {"model":"","evidence":"","made":"2026-01-01","causes":[],"outcome":"better",'
+    '"head":"","champion":"","draft":true,"closed":true} -->'
+)
+MARKERS = (
+    "<!-- leverframe-retrain-end -->", "<!-- leverframe-retrain-state -->", FORGED,
+    f"<!-- leverframe-retrain {'a' * 32} {'b' * 16} -->",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_value_of_the_data_is_no_marker_of_ours(marker: str, quoted: bool) -> None:
+    """Whatever requests hold: the text stays whole however often it is rewritten, and the record is what we wrote."""
+    place = Place()
+    evil = f"AUC fell for `{marker}`." if quoted else f"AUC fell for {marker}."
+    found = attempt()
+    cause = Evidence(Cause.PERFORMANCE, marker, marker, marker, evil)
+    slices = tuple(replace(one, column=marker, value=marker) for one in found.comparison.slices)  # type: ignore[union-attr]
+    compared = replace(found.comparison, slices=slices, violations=(evil,), notes=(evil,))  # type: ignore[type-var]
+    found = replace(found, causes=(cause,), why=evil, comparison=compared)
+    place.run(found, "one")
+    place.forge.change(1, body=f"Mine.\n\n{place.only.body}\n\nMine, too.")
+    for _ in range(2):
+        body = noted(place.only.body, place.record)
+        assert body.count("<!-- leverframe-retrain") == body.count("<!--") == 4
+        assert (body[:7], body[-11:]) == ("Mine.\n\n", "\nMine, too.")
+        assert "### Hashes" in body
+        assert (place.record.head, place.record.closed, place.record.model) == (sha("one"), False, "shop")
+        place.forge.change(1, body=body)
+    raw = PART.block("a" * 32, f"A text {marker} of a card", place.record)  # the part holds itself, too
+    assert PART.record_in(raw) == PART.record_in(place.only.body)
+    assert PART.merged(f"{raw} Mine.", "Ours.") == "Ours. Mine."
 
 
 def test_a_branch_from_which_somebody_opened_another_pull_request_stays() -> None:

@@ -29,16 +29,20 @@ class HiddenPart:
     def _record(self) -> re.Pattern[str]:
         return re.compile(rf"<!-- {self.name}-record (\{{.*\}}) -->")
 
+    @cached_property
+    def _marker(self) -> re.Pattern[str]:
+        return re.compile(f"<!--(?= {self.name}(?:-end|-record)? )")
+
     @property
     def _end(self) -> str:
         return f"<!-- {self.name}-end -->"
 
     def block(self, key: str, text: str, record: object) -> str:
-        """Return the part: marker with digest, text, record and the marker of the end."""
+        """Return the part: marker with digest, text, record and the marker of the end; nothing in the text is one."""
         # Two dashes end a comment, and names from data may have them.
         written = json.dumps(plain(record), ensure_ascii=True, separators=(",", ":")).replace("-", "\\u002d")
         written = written.replace(">", "\\u003e")
-        content = f"{text.strip()}\n\n<!-- {self.name}-record {written} -->"
+        content = f"{self._marker.sub('<!', text.strip())}\n\n<!-- {self.name}-record {written} -->"
         digest = hashlib.sha256(content.encode()).hexdigest()[:16]
         return f"<!-- {self.name} {key} {digest} -->\n{content}\n{self._end}"
 
@@ -48,15 +52,18 @@ class HiddenPart:
         return marker[1] if marker else ""
 
     def record_in(self, body: str) -> str:
-        """Return the record in a body as JSON; empty where there is none."""
-        record = self._record.search(body)
-        return record[1] if record else ""
+        """Return the record in our part of a body as JSON, the one at its end; empty where there is none."""
+        found = self._record.findall(self._inside(body.replace("\r\n", "\n")))
+        return str(found[-1]) if found else ""
 
     def text_in(self, body: str) -> str:
         """Return what stands in the part, without its record; of a damaged one the whole body."""
-        lines = body.replace("\r\n", "\n")
-        start, end = self._start.search(lines), lines.find(self._end)
-        return self._record.sub("", lines[start.end() : end] if start and end >= 0 else lines)
+        return self._record.sub("", self._inside(body.replace("\r\n", "\n")))
+
+    def _inside(self, lines: str) -> str:
+        start = self._start.search(lines)
+        end = lines.find(self._end, start.end()) if start else -1
+        return lines[start.end() : end] if start and end >= 0 else lines
 
     def merged(self, body: str, ours: str) -> str:
         """Return a body with our part replaced; the text around it stays. Without our part in it, ours comes last."""

@@ -1,6 +1,7 @@
 """Untrusted text inside Markdown: it stays text, in its place, and is cut by bytes.
 
-Code spans hold what comes from data and names; what could end a span is written as entities.
+Code spans hold what comes from data and names; what could end a span, or begin a hidden marker, is written as
+entities.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def code(text: str, limit: int) -> str:
     if not whole.strip():
         return f"({len(whole):,} blanks)" if whole else "(empty)"
     shown = [visible(each) for each in whole[:limit]]
-    fenced = not {"`", "|"} & set(shown)
+    fenced = not {"`", "|"} & set(shown) and "<!--" not in whole  # what looks for a marker reads code spans, too
     pieces = shown if fenced else [_entity(each) for each in shown]
     while sum(len(piece.encode()) for piece in pieces) > limit:
         pieces.pop()

@@ -80,7 +80,7 @@ def written(body: str, text: str, record: PullRecord) -> str:
 
 
 def _whole(body: str, text: str, record: PullRecord) -> str:
-    content = f"{text.strip()}\n\n{_STATE}\n{_sentences(record)}"
+    content = f"{text.replace(_STATE, '').strip()}\n\n{_STATE}\n{_sentences(record)}"
     return PART.merged(body, PART.block(record.evidence, content, record))
 
 
