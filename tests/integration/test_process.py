@@ -262,6 +262,28 @@ def test_repro_of_a_stage_without_words(repository: TemporaryRepository) -> None
     assert "dvc repro bad" in caught.value.next
 
 
+LEAKING = """
+import os
+seen = sorted(name for name in os.environ if name.endswith("_TOKEN") or name in ("AWS_ACCESS_KEY_ID", "PAGER_KEY"))
+raise SystemExit(f"{','.join(seen)}; {os.environ['PAGER_KEY']}: postgresql://admin:hunter2@db.internal/x?token=opensesame")
+"""
+
+
+def test_a_stage_gets_no_token_of_the_forge_and_its_secrets_are_not_told(
+    repository: TemporaryRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GITHUB_TOKEN", "REPO_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.setenv(name, "a-token")
+    monkeypatch.setenv("PAGER_KEY", "correct horse")
+    repository.write("leaking.py", LEAKING)
+    repository.write("dvc.yaml", "stages:\n  bad: {cmd: python leaking.py, outs: [x]}\n")
+    with pytest.raises(PipelineError) as caught:
+        Repro(repository.root, run_group)("bad")
+    assert caught.value.why.endswith(
+        "; its last words: AWS_ACCESS_KEY_ID,PAGER_KEY; ***: postgresql://***@db.internal/x?***"
+    )
+
+
 def test_repro_of_a_stage_that_is_not_there(repository: TemporaryRepository) -> None:
     repository.write("dvc.yaml", PIPELINE)
     with pytest.raises(PipelineError, match="failed"):

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from leverframe.domain.review.report.publish import Comment
 from leverframe.errors import PublishError
+from leverframe.redaction import redacted
 
 PAGE = 30  # comments that CML looks at
 _TIMEOUT = 120.0  # seconds
@@ -71,7 +72,7 @@ def comment(server: str, repository: str, number: int, token: str, body: str, *,
                 "`cml` did not answer", why=type(error).__name__, next="use `--publisher github`"
             ) from None
     if done.returncode != 0:
-        last = (done.stderr or done.stdout).replace(token, "***").strip().splitlines()[-1:]
+        last = redacted((done.stderr or done.stdout).replace(token, "***")).strip().splitlines()[-1:]
         raise PublishError(
             "`cml comment update` failed",
             why=f"it ended with {done.returncode}: {last[0][:200] if last else 'no word'}",

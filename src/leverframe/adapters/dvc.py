@@ -16,9 +16,9 @@ from typing import IO, Any, Protocol
 
 from leverframe.errors import BundleError, PipelineBusyError, PipelineError, RemoteUnreachableError
 from leverframe.files import private_folder
+from leverframe.redaction import redacted, without_forge
 
 LOG = Path(".leverframe/repro.log")
-_SECRET = re.compile(r"(?<=://)[^/@\s]*@|[?][^\s'\"]*")  # who asks, and what a signed address has behind its path
 _KEPT = 200  # lines of the running stage that an error may be found in
 
 _RUNNING = re.compile(r"Running stage '(.+)':$")
@@ -132,8 +132,9 @@ class Repro:
         lines: list[str] = []
         program = [sys.executable, "-m", "leverframe", "stages", "--write"]
         if self.run_group(program, lines.append, folder=self.root, environment=_environment(self.package)) != 0:
-            own = _OUR_ERROR.search("\n".join(lines))
-            what, why, following = own.groups() if own else ("", " ".join(lines[-1:]), "run it where the code is")
+            text = redacted("\n".join(lines))
+            own = _OUR_ERROR.search(text)
+            what, why, following = own.groups() if own else ("", text.rpartition("\n")[2], "run it where the code is")
             raise PipelineError(
                 f"`leverframe stages --write` failed{f': {what}' if what else ''}", why=why, next=following
             )
@@ -177,8 +178,10 @@ class _Listener:
 
 
 def _environment(package: Path | None) -> dict[str, str]:
+    """Return what DVC and every stage find in their environment: all of ours but tokens of the forge."""
+    ours = without_forge(os.environ)
     return {
-        **{name: value for name, value in os.environ.items() if name not in ("DVC_STAGE", "DVC_ROOT", "FORCE_COLOR")},
+        **{name: value for name, value in ours.items() if name not in ("DVC_STAGE", "DVC_ROOT", "FORCE_COLOR")},
         "DVC_NO_ANALYTICS": "1",
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",  # lines of DVC and of stages in the order in which they were written
@@ -191,16 +194,16 @@ def _error(listener: _Listener, code: int, root: Path) -> PipelineError:
     if _BUSY.search(text):
         return _busy(text, root)
     failed = _FAILED.search(text)
-    said = text.removeprefix("ERROR: ").strip() or f"dvc ended with code {code}"
+    said = redacted(text.removeprefix("ERROR: ").strip()) or f"dvc ended with code {code}"
     if failed is None:
         return PipelineError("`dvc repro` failed", why=said.splitlines()[0], next=f"read {LOG}; fix what it names")
     ended = _CODE.search(failed[2])
     how: dict[str, Any] = {"stage": failed[1], "code": int(ended[1]) if ended else 0}
-    own = _OUR_ERROR.search("\n".join(listener.lines))
+    own = _OUR_ERROR.search(redacted("\n".join(listener.lines)))
     if own:
         return PipelineError(f"stage `{failed[1]}` failed: {own[1]}", why=own[2], next=own[3], **how)
     last = next((line.strip() for line in reversed(listener.lines) if line.strip()), "")
-    why = failed[2] + (f"; its last words: {last[:200]}" if last else "")
+    why = redacted(failed[2]) + (f"; its last words: {redacted(last)[:200]}" if last else "")
     following = f"read {LOG}; then `dvc repro {failed[1]}` runs it again"
     return PipelineError(f"stage `{failed[1]}` failed", why=why, next=following, **how)
 
@@ -303,7 +306,7 @@ def _file_system(url: str) -> tuple[Any, str]:
         why = (str(error).splitlines() or [type(error).__name__])[0].removeprefix("config file error: ")
         raise BundleError(
             f"the remote {without_secrets(url)} cannot be read",
-            why=why.replace(url, without_secrets(url))[:300],
+            why=redacted(why.replace(url, without_secrets(url)))[:300],
             next="install DVC's package for it, such as dvc-s3, beside Leverframe, or name another address",
         ) from error
 
@@ -312,7 +315,7 @@ def _unreachable(url: str, error: Exception) -> RemoteUnreachableError:
     first = _first(error)
     return RemoteUnreachableError(
         f"the remote {url} does not answer",
-        why=f"{type(first).__name__}: {_SECRET.sub('', str(first))}"[:300],
+        why=f"{type(first).__name__}: {redacted(str(first))}"[:300],
         next="check address, network and who may read it, then run the same command again",
     )
 

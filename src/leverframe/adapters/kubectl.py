@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,12 +14,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from leverframe.errors import ClusterError, ClusterUnreachableError, ServerBusyError
+from leverframe.redaction import redacted, without_forge
 from leverframe.yaml_files import documents
 
 MANAGER = "leverframe"  # field manager: the cluster knows which fields are ours
 _REQUEST = 30  # seconds for one request to the API server
 _CALL = 180.0  # seconds for one call of kubectl, which asks more than once
-_SECRETS = re.compile(r"(?i)(bearer\s+|://[^/\s:@]*:|token[=:]\s*|password[=:]\s*)[^\s@]+")
 _UNREACHABLE = re.compile(
     r"(?i)unable to connect|connection refused|no such host|i/o timeout|deadline exceeded|TLS handshake|"
     r"service unavailable|too many requests|internal error|EOF$|was refused|etcdserver"
@@ -113,7 +114,13 @@ class Kubectl:
             )
         try:
             done = subprocess.run(
-                [program, *words], input=given, capture_output=True, text=True, timeout=timeout, check=False
+                [program, *words],
+                env=without_forge(os.environ),
+                input=given,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return 1, "", f"kubectl did not end within {timeout:.0f} seconds: i/o timeout"
@@ -153,4 +160,4 @@ def _last(output: str) -> str:
     """Return the error that kubectl printed, else its output, on one line and without what may be secret."""
     lines = [_LOG.sub("", line).strip() for line in output.splitlines() if line.strip(" >")]
     errors = [line for line in lines if line.lower().startswith(("error", "the "))]
-    return _SECRETS.sub(r"\1***", "; ".join(errors or lines))[:400] or "it printed nothing"
+    return redacted("; ".join(errors or lines))[:400] or "it printed nothing"

@@ -22,6 +22,7 @@ from leverframe.documents import parsed, plain
 from leverframe.domain.release.serve import Running
 from leverframe.errors import ServerError
 from leverframe.files import private_folder, write_json, write_text
+from leverframe.redaction import redacted, without_clouds
 
 _START = 90.0  # seconds; a machine under load takes long to import what MLServer is made of
 _STOP = 30.0
@@ -137,12 +138,10 @@ class ServerFolder:
         return V2(running.host, running.port, running.metrics_port, key)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLSERVER_")}
-        environment |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, "-m", "leverframe.serving.server", str((self.folder / "config.json").resolve())]
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True
             )
 
     def _write_key(self) -> None:
@@ -243,9 +242,15 @@ def _port(host: str, wanted: int, held: ExitStack) -> int:
     return int(probe.getsockname()[1])
 
 
+def _environment() -> dict[str, str]:
+    """Return what a server finds in its environment: nothing that opens the forge or a remote."""
+    ours = {name: value for name, value in without_clouds(os.environ).items() if not name.startswith("MLSERVER_")}
+    return ours | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
 def _last_lines(log: Path) -> str:
     """Return the last few lines that a server wrote."""
     with suppress(OSError):
         lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-        return "\n".join(line[:300] for line in lines[-20:])
+        return "\n".join(line[:300] for line in redacted("\n".join(lines[-20:])).splitlines())
     return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leverframe.domain.release.tag import Tag
 from leverframe.errors import RepositoryError
+from leverframe.redaction import redacted
 
 _TIMEOUT = 60.0  # seconds; every question asked here is answered from the local disk
 _MAIN = ("origin/main", "main", "origin/master", "master")
@@ -253,7 +254,7 @@ class Git:
         environment = {name: value for name, value in os.environ.items() if name not in _SET_BY_HOOKS}
         environment |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", **(more or {})}
         try:
-            return subprocess.run(
+            done = subprocess.run(
                 ["git", *arguments],
                 cwd=self.root,
                 env=environment,
@@ -263,6 +264,9 @@ class Git:
                 timeout=timeout,
                 check=False,
             )
+            if done.returncode != 0:  # the address of a remote may hold a token
+                done.stderr = redacted(done.stderr.decode(errors="replace")).encode()
+            return done
         except FileNotFoundError as error:
             raise RepositoryError("git was not found", why="it is not on PATH", next="install git") from error
         except subprocess.TimeoutExpired as error:

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from leverframe.adapters.git import Git
 from leverframe.domain.retraining.pulls.pull_commit import AUTHOR, CommitFacts
 from leverframe.errors import ForgeUnreachableError, PublishError, RepositoryError
+from leverframe.redaction import redacted
 
 _TRANSFER = 600.0  # seconds of a fetch or push
 _FAULTS = (
@@ -157,7 +158,7 @@ class HostedGit(Git):
 
 def _refusal(output: bytes, what: str, permission: str) -> PublishError:
     """Return the error of a transfer that failed, with the permission where one lacks."""
-    text = output.decode(errors="replace").strip()
+    text = redacted(output.decode(errors="replace").strip())
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     why = next((line for line in lines if "refus" in line or "error" in line or "fatal" in line), "no reason given")[
         :300

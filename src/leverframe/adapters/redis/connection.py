@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthorizationError, NoPermissionError
 from redis.retry import Retry
 
+from leverframe import redaction
 from leverframe.errors import SnapshotError, StoreUnreachableError
 
 
@@ -72,6 +73,6 @@ def told(url: str) -> Iterator[None]:
     except redis.RedisError as error:
         raise SnapshotError(
             f"Redis at {redacted(url)} failed",
-            why=str(error).splitlines()[0][:300] if str(error) else type(error).__name__,
+            why=redaction.redacted(str(error)).splitlines()[0][:300] if str(error) else type(error).__name__,
             next="fix that on the server, then run the same command again",
         ) from error

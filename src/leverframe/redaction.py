@@ -1,0 +1,113 @@
+"""What no other process is given, and what no text that is kept or published may hold: passwords, keys and tokens.
+
+A stage runs code of many packages. It gets no token of the forge, and what it prints may hold secrets of its own, such
+as the address of a database in the error of a driver. Words of other processes go through ``redacted`` where an error
+takes them: GitHub hides secrets in logs, but neither in git, nor on pages, nor in issues.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote
+
+HIDDEN = "***"
+
+# What lets somebody write to the repository or act as the job. Only this process and the git that it starts need that:
+# stages, DVC and the server do not, and whatever package they import could read it. Names that end in * are prefixes.
+FORGE_TOKENS = (
+    "GITHUB_TOKEN",  # the job's token, or that of an App: contents, pull requests, issues
+    "GH_TOKEN",  # the same, as the program `gh` reads it
+    "GITHUB_ENTERPRISE_TOKEN",
+    "GH_ENTERPRISE_TOKEN",
+    "REPO_TOKEN",  # the same, as CML reads it
+    "CML_TOKEN",
+    "CI_JOB_TOKEN",  # of GitLab
+    "GITLAB_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",  # opens artifacts and caches of the run, which later jobs trust
+    "ACTIONS_ID_TOKEN_REQUEST_*",  # asks for an identity of the job, with which clouds let it in
+)
+_CLOUDS = ("AWS_*", "AZURE_*", "GOOGLE_*")  # what opens a remote; a server reads its bundle from this machine
+
+_LEAST = 6  # characters of a value that is hidden wherever it stands
+_SECRET_NAME = re.compile(r"TOKEN$|TOKEN_|SECRET|PASSW|PASSPHRASE|_PWD$|KEY$|KEY_ID$|CREDENTIAL|WEBHOOK", re.IGNORECASE)
+_USER = re.compile(r"://[^\s/:@'\"]{0,99}:([^\s'\"]{1,999})@")  # the password of an address
+
+# Every repetition is bounded: a stage may print a line of a megabyte.
+_QUOTED = (
+    r"\*{3}(?=[,)\]}]*(?:[\s;&'\"]|$))|"
+    r"\"(?:[^\"\\\r\n]|\\.){0,4000}(?:\"|$)|'(?:[^'\\\r\n]|\\.){0,4000}(?:'|$)|\\+[\"'][^\"'\r\n]{0,4000}[\"']?"
+)
+_VALUE = rf"(?:{_QUOTED}|[^\s;&'\"]+)"
+_NAME = (
+    r"(?:pass(?:word|wd|phrase)|(?<![a-z])pass|pwd|secret|token|credentials?|signature|"
+    r"(?:api|access|account|private|secret|shared|signing|encryption|master|auth|ssh|storage)[_.-]?key(?:[_.-]?id)?)"
+    r"(?:[_.-]?(?:value|\d{1,3}))?"
+)
+_RULES = tuple(
+    (re.compile(pattern, re.IGNORECASE | re.MULTILINE), into)
+    for pattern, into in (
+        # headers, to the end of the line or of the quotes
+        (rf"(authorization|cookie)(\\*[\"']?\s{{0,9}}[:=]\s{{0,9}})(?:{_QUOTED}|[^\r\n'\"]+)", r"\1\2***"),
+        (r"\b(bearer)\s{1,9}[\w.~+/=-]{6,}", r"\1 ***"),
+        # who asks, of an address with or without a scheme, whatever is unescaped in the password
+        (r"://[^\s/:@'\"]{0,99}:[^\s'\"]{0,999}@", "://***@"),
+        (r"://[^\s/@'\"]{0,999}@", "://***@"),
+        (r"(?<![\w.%+/:-])[\w.%+-]{1,99}:[^\s:@'\"/]{1,999}@(?=[\w.-])", "***@"),
+        (r"(?<![\w.%+/:-])[\w.%+-]{1,99}/[^\s:@'\"/]{1,999}@(?=[a-z][\w-]{0,63}\.[a-z])", "***@"),
+        # the query of an address, and what follows it
+        (r"(://[^\s'\"?]{0,999})\?[^\s'\"]+", r"\1?***"),
+        (r"([?&][\w.%\[\]~-]{1,99})=[^\s&'\"]+", r"\1=***"),
+        # values with a name, as settings, JSON, YAML, connection strings and arguments write them
+        (rf"({_NAME}(?:\\*[\"'])?\s{{0,9}}(?:=>|[:=])\s{{0,9}}){_VALUE}", r"\1***"),
+        (rf"((?<![\w-])--?[\w-]{{0,30}}{_NAME})\s{{1,9}}{_VALUE}", r"\1 ***"),
+        (rf"(key=){_VALUE}", r"\1***"),
+        # tokens that say what they are
+        (r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|sk-|hf_|npm_|pypi-)[\w-]{6,}", HIDDEN),
+        (r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b", HIDDEN),
+        (r"\beyJ[\w-]{5,999}\.[\w-]+(?:\.[\w-]*)?", HIDDEN),
+    )
+)
+
+
+def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return words of another process without what is, or looks like, a secret; ``***`` stands for each.
+
+    Hidden are: user and password of an address, the query of an address, values that are called password, token, key
+    and the like, headers that let somebody in, tokens of known forms, and the values (of 6 characters or more) that
+    variables of the environment with such names have.
+    """
+    for value in _values(os.environ if environment is None else environment):
+        text = text.replace(value, HIDDEN)
+    for pattern, into in _RULES:
+        text = pattern.sub(into, text)
+    return text
+
+
+def without_forge(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without ``FORGE_TOKENS``; what opens a remote of DVC stays."""
+    return {name: value for name, value in environment.items() if not _among(name, FORGE_TOKENS)}
+
+
+def without_clouds(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for a process that reads neither the forge nor a remote."""
+    return {name: value for name, value in without_forge(environment).items() if not _among(name, _CLOUDS)}
+
+
+def _among(name: str, names: tuple[str, ...]) -> bool:
+    return any(name.upper().startswith(each[:-1]) if each.endswith("*") else name.upper() == each for each in names)
+
+
+def _values(environment: Mapping[str, str]) -> list[str]:
+    """Return what is secret in an environment, as it stands there, line by line, and as an address writes it."""
+    found = {line.strip() for value in _secrets(environment) for line in (value, *value.splitlines())}
+    found |= {quote(value, safe="") for value in found}
+    return sorted((value for value in found if len(value) >= _LEAST), key=lambda value: (-len(value), value))
+
+
+def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
+    for name, value in environment.items():
+        if _SECRET_NAME.search(name):
+            yield value
+        yield from _USER.findall(value)
