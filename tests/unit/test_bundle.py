@@ -25,9 +25,11 @@ from leverframe.documents import parsed, plain
 from leverframe.domain.features.training_set import Feature, Label
 from leverframe.domain.model.bundle.bundle_manifest import FILES, MANIFEST, ONNX, Manifest, read_manifest, sha256
 from leverframe.domain.model.bundle.conversion import UNSEEN, compared, hard_rows
-from leverframe.domain.model.bundle.metadata import model_settings, released
+from leverframe.domain.model.bundle.metadata import datatype, model_settings, released
+from leverframe.domain.model.bundle.packing import as_sent
 from leverframe.domain.model.bundle.schema import Field, Schema, breaking, derived, from_json
 from leverframe.errors import BundleError
+from leverframe.serving.check import Tensor, checked
 
 FEATURES = (Feature("place", "categorical"), Feature("size", "numeric"), Feature("fresh", "boolean"))
 SCHEMA = derived(
@@ -101,6 +103,15 @@ def test_a_wider_schema_is_compatible() -> None:
 MANIFESTED = Manifest(
     "shop", "late", "onnx", 1e-5, "spec", {"onnx": "1"}, {name: sha256(name.encode()) for name in (*FILES, ONNX)}
 )
+
+
+def test_a_boolean_feature_is_sent_as_the_schema_has_it() -> None:
+    """A model takes it as a number, which no request may hold."""
+    sent = as_sent(np.array([1.0, 0.0, np.nan])).tolist()
+    assert sent == [True, False, None]
+    tensors = [Tensor("place", [3], "BYTES", ["a"] * 3), Tensor("size", [3], "FP64", [1.0] * 3)]
+    tensors.append(Tensor("fresh", [3], datatype(SCHEMA.columns[2]), sent))
+    assert checked(SCHEMA, tensors).rows == 3
 
 
 def test_a_manifest_is_its_bytes() -> None:

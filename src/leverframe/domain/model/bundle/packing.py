@@ -189,7 +189,14 @@ def _golden_columns(
     rows = len(next(iter(columns.values())))
     chosen = np.unique(np.linspace(0, rows - 1, min(rows, settings.golden_rows)).astype(np.int64))
     few = {name: column[chosen] for name, column in columns.items()}
-    return _golden("columns", few, trained.predict(few))
+    booleans = {feature.name for feature in trained.description.features if feature.kind == "boolean"}
+    sent = {name: as_sent(column) if name in booleans else column for name, column in few.items()}
+    return _golden("columns", sent, trained.predict(few))
+
+
+def as_sent(column: NDArray[Any]) -> NDArray[Any]:
+    """Return a boolean feature as a client sends it; a model takes it as a number."""
+    return np.array([None if np.isnan(value) else bool(value) for value in column.astype(np.float64)], object)
 
 
 def _golden_keys(trained: _Trained, store: Store, plan: Plan, settings: BundleSettings) -> list[dict[str, Any]]:
