@@ -387,6 +387,93 @@ def test_a_base_with_another_model_closes_it(place: Place) -> None:
     assert place.only.state == "closed"
 
 
+def test_what_was_removed_from_the_base_is_not_brought_back(place: Place) -> None:
+    """The branch holds it: auto-merge ends, the pull request is closed with the reason, or rebuilt by a candidate."""
+    forge, start = place.forge, place.forge.commit("main")
+
+    def rewrite() -> None:
+        forge.git("update-ref", "refs/heads/main", start)
+        place.commit("NOTES.md", "Other.\n")
+
+    place.commit("secret.txt", "hunter2\n")
+    assert place.run().failure is None
+    assert place.only.auto_merge is not None
+    place.commit("NOTES.md", "Notes.\n")
+    assert place.publish(None, None).steps == ()  # a base that only moved
+    rewrite()
+    done = place.publish(None, None)
+    assert done.failure is None
+    assert done.steps[0] == "stop GitHub from merging it by itself"
+    assert (place.only.state, forge.commit(BRANCH)) == ("closed", "")
+    assert not place.only.auto_merge
+    assert "The base branch was rewritten" in place.only.comments[-1].body
+    place.commit("secret.txt", "hunter2\n")
+    assert place.run(BETTER, "2026-02-02").failure is None
+    rewrite()
+    for last in ("2026-02-02", "2026-02-03"):  # the same evidence, and another
+        assert place.run(BETTER, last).failure is None
+        assert "secret.txt" not in forge.git("ls-tree", "--name-only", BRANCH)
+        assert forge.pulls[2].auto_merge is not None
+
+
+def test_a_shallow_clone_gets_the_history_that_it_needs(place: Place) -> None:
+    """Else a merge of the base by the button would read as the commit of a person."""
+    place.run()
+    place.commit("NOTES.md", "Notes.\n")
+    _update_branch(place)
+    for number in range(2):
+        place.commit("NOTES.md", f"{number}\n")
+    place.clone = place.folder / f"shallow-{next(place.numbers)}-{place.name.partition('/')[2]}"
+    place.author.git("clone", "--quiet", "--depth=1", f"file://{place.forge.path}", str(place.clone))
+    there = standing(place.workspace, MODEL)
+    assert (there.ours, there.rewritten) == (True, False)
+    assert place.publish(None, None).notes == ()
+
+
+@pytest.mark.parametrize("how", ["merge", "squash", "by hand"])
+def test_a_merged_branch_is_nobodys_work(place: Place, how: str) -> None:
+    """A person added a commit and merged it: the next candidate takes the branch over. A closed one stays theirs."""
+    place.run()
+    head = place.commit("NOTES.md", "Mine.\n", BRANCH)
+    assert not standing(place.workspace, MODEL).ours
+    if how == "by hand":
+        place.forge.git("update-ref", "refs/heads/main", head)
+        place.only.state = "closed"
+    else:
+        assert place.forge.merge(place.only)
+    if how == "squash":
+        tree = place.forge.git("rev-parse", "main^{tree}").strip()
+        commit = place.forge.git("commit-tree", tree, "-p", "main^1", "-m", "Squashed").strip()
+        place.forge.git("update-ref", "refs/heads/main", commit)
+    assert standing(place.workspace, MODEL).ours
+    assert place.publish(None, None).failure is None
+    assert place.run(BETTER, "2026-02-02").failure is None
+    assert [pull.state for pull in place.forge.pulls.values()] == ["closed", "open"]
+
+
+def test_what_is_on_its_branch_stands(place: Place) -> None:
+    """Such an attempt is recorded, and the next run finishes it; what was not pushed is trained again."""
+    place.forge.opens = False
+    for _ in range(2):
+        done = place.run()
+        assert (done.failure is not None, done.stands) == (True, True)
+    place.server.tokens[SECRET] = Token(BOT, WRITES[1:])
+    assert not place.run(BETTER, "2026-02-02").stands
+
+
+def test_a_token_and_a_name_that_are_wrong_are_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is cured by a permission."""
+    monkeypatch.setenv("GITHUB_TOKEN", "nonsense")
+    with pytest.raises(PublishError) as found:
+        standing(place.workspace, MODEL)
+    assert "the token is not valid" in found.value.next
+    monkeypatch.setenv("GITHUB_TOKEN", SECRET)
+    monkeypatch.setenv("GITHUB_REPOSITORY", "acme/none")
+    with pytest.raises(PublishError) as found:
+        standing(place.workspace, MODEL)
+    assert "acme/none (GITHUB_REPOSITORY) is not there" in found.value.next
+
+
 def test_pull_requests_to_other_branches_and_from_forks_are_not_ours(place: Place) -> None:
     """Whatever people open from our branch, or a fork of the same owner from one of that name, is theirs."""
     forge = place.forge

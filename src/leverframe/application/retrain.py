@@ -59,7 +59,7 @@ def retrain(workspace: Workspace, asked: Asked, tell: Tell, mask: Tell) -> tuple
             state.fetch()
         retrained, published = _retrained(workspace, (asked, environment), records, (tell, mask))
         if state is not None:
-            records.write(retrained, whole=published.failure is None)
+            records.write(retrained, whole=published.stands)
             _shown(workspace, folder, tell)
             state.push()
         if published.failure is not None:
@@ -110,7 +110,7 @@ def _trained(
         retrained = replace(retrained, attempt=attempt)
         published = publish(workspace, candidate, retrained, there, how)
     retrained = _with(retrained, published)
-    if published.failure is not None:  # without a record the next run proposes it again
+    if published.failure is not None and not published.stands:  # without a record the next run proposes it again
         return replace(retrained, notes=(*retrained.notes, f"not recorded: {published.failure.what}")), published
     address = next((proposal.url for proposal in published.proposals if not proposal.revert), "")
     attempt = replace(attempt, pull=address)

@@ -20,14 +20,14 @@ from leverframe.domain.markdown import sentence
 from leverframe.domain.plan_engine import Progress, Step, execute
 from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Outcome
 from leverframe.domain.retraining.pulls import pull_body
-from leverframe.domain.retraining.pulls.pull_commit import own, signed
+from leverframe.domain.retraining.pulls.pull_commit import own, rewritten, signed
 from leverframe.domain.retraining.pulls.pull_executor import PullExecutor
-from leverframe.domain.retraining.pulls.pull_moot import moot, proposes
+from leverframe.domain.retraining.pulls.pull_moot import REWRITTEN, moot, proposes
 from leverframe.domain.retraining.pulls.pull_plan import Proposed, PullPlan, planned
 from leverframe.domain.retraining.pulls.pull_ports import lease_lost
 from leverframe.domain.retraining.pulls.pull_record import PullRecord, read
 from leverframe.domain.retraining.pulls.pull_state import BRANCH, REVERT, StandingBranch, StandingPull, branch_of
-from leverframe.domain.retraining.pulls.pull_steps import CommentPull, PullStep
+from leverframe.domain.retraining.pulls.pull_steps import CommentPull, PullStep, PushBranch
 from leverframe.domain.retraining.retrain_result import Proposal, Retrained
 from leverframe.errors import LeverframeError, PublishError, RemoteUnreachableError
 from leverframe.package import source_folder
@@ -80,12 +80,16 @@ class PulledBack:
 
 @dataclass(frozen=True)
 class Published:
-    """The steps in words, the pull requests after them, notes, and what ended the plan."""
+    """The steps in words, the pull requests after them, notes, and what ended the plan.
+
+    ``stands`` tells that the candidate is on its branch, so that the next run can finish what is left.
+    """
 
     steps: tuple[str, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     notes: tuple[str, ...] = ()
     failure: LeverframeError | None = None
+    stands: bool = True
 
 
 def standing(workspace: Workspace, model: str) -> StandingBranch:
@@ -119,7 +123,7 @@ def publish(
         branches = _Branches(git, forge.host, _outputs(workspace, candidate))
         return forge.executed(plan, there, branches, how)
     except LeverframeError as error:
-        return Published((), _proposals(there.open), (), error)
+        return Published((), _proposals(there.open), (), error, stands=False)
 
 
 def revert(workspace: Workspace, model: str, worse: PulledBack, how: How) -> Published:
@@ -164,13 +168,19 @@ class _Forge:
                 f"{runner.repository()} has no branch {target}", why="it is the default branch there, and is empty",
                 next="push to it first",
             )  # fmt: skip
-        git.brought(self.host, heads)
-        base, head = heads[target], heads.get(name, "")
-        ours, evidence = own(git, head, base) if head else (False, "")
         known = self.pulls.pulls(name)
         pulls = tuple(pull for pull in known if pull.target == target)
         elsewhere = tuple(pull for pull in known if pull.target != target and pull.open)
-        return StandingBranch(name, target, base, head, ours, pulls, evidence, elsewhere)
+        base, head = heads[target], heads.get(name, "")
+        git.brought(self.host, heads, whole=bool(head or pulls))  # who asks what is before what needs the history
+        ours, evidence = own(git, head, base) if head else (False, "")
+        there = StandingBranch(name, target, base, head, ours, pulls, evidence, elsewhere)
+        if ours:
+            return replace(there, rewritten=rewritten(git, head, base))
+        merged = next((pull for pull in pulls if pull.merged and pull.head == head), None)
+        if head and (merged or git.contains(base, head)):  # what a person did is in the base: nobody works on it
+            return replace(there, ours=True, evidence=merged.evidence if merged else "")
+        return there
 
     def dispatches(self, settings: RetrainSettings) -> bool:
         """Tell whether the checks have to be started by us."""
@@ -194,7 +204,9 @@ class _Forge:
         except LeverframeError as error:
             failure = error
         notes = (*plan.notes, *executor.notes)
-        return Published(tuple(steps), _proposals(executor.pull, notes), notes, failure)
+        pushes = any(isinstance(step.action, PushBranch) for step in plan.steps)
+        stands = failure is None or executor.pushed or not pushes
+        return Published(tuple(steps), _proposals(executor.pull, notes), notes, failure, stands)
 
 
 class _Branches:
@@ -230,14 +242,15 @@ def _plan(
     record = read(pull.body) if pull else None
     attempt = retrained.attempt if candidate and proposes(retrained.attempt) else None
     commits = (candidate.commit, candidate.parent) if candidate else (there.head, "")
-    last = how.last if proposes(how.last) and there.ours else None
+    last = how.last if proposes(how.last) and there.ours and not there.rewritten else None
     if attempt is None and last and last.evidence == there.evidence:  # it was recorded, and its publication failed
         attempt, commits = last, (there.head, last.base)
-    if attempt and (record is None or record.evidence != attempt.evidence):
+    if attempt and (record is None or record.evidence != attempt.evidence or there.rewritten):
         return planned(there, _proposed(workspace, forge, attempt, commits, there, how), settings.workflow)
     if record is None:
         return planned(there, None, settings.workflow)
-    why = moot(record, retrained, _champion(workspace, there.base), settings.close_after_days)
+    why = REWRITTEN if there.rewritten else ""
+    why = why or moot(record, retrained, _champion(workspace, there.base), settings.close_after_days)
     same = replace(record, dispatches=forge.dispatches(settings))
     merges = not record.wants_draft and settings.auto == "merge-when-green"
     return planned(there, Proposed("", "", same, merges=merges), settings.workflow, why)
@@ -320,7 +333,7 @@ def _kept(workspace: Workspace, candidate: CandidateCommit | None, retrained: Re
         try:
             HostedGit(candidate.root).hand_over(workspace.git.top(), candidate.commit, name)
         except LeverframeError as error:
-            return Published((step,), (), (), error)
+            return Published((step,), (), (), error, stands=False)
     return Published((step,), (), (note,))
 
 

@@ -114,12 +114,17 @@ class HostedGit(Git):
         heads = dict(line.split("\t")[::-1] for line in result.stdout.decode(errors="replace").splitlines())
         return {branch: heads[f"refs/heads/{branch}"] for branch in branches if f"refs/heads/{branch}" in heads}
 
-    def brought(self, host: Host, commits: Mapping[str, str]) -> None:
-        """Fetch branches, each at its commit, into this clone; no reference is moved."""
-        wanted = [f"refs/heads/{branch}" for branch, commit in commits.items() if not self._commit(commit)]
+    def brought(self, host: Host, commits: Mapping[str, str], *, whole: bool = False) -> None:
+        """Fetch branches, each at its commit, into this clone; no reference is moved.
+
+        What a shallow clone lacks comes with them where the ``whole`` history is needed.
+        """
+        deepened = ["--unshallow"] if whole and self._shallow() else []
+        wanted = [f"refs/heads/{name}" for name, commit in commits.items() if deepened or not self._commit(commit)]
         if not wanted:
             return
-        result = self._sent(host, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", host.address, *wanted)
+        quietly = ("--quiet", "--no-tags", "--no-write-fetch-head", *deepened)
+        result = self._sent(host, "fetch", *quietly, "--", host.address, *wanted)
         if result.returncode != 0:
             raise _refusal(result.stderr, "fetch the branches", "contents: read")
 
@@ -172,6 +177,11 @@ def _refusal(output: bytes, what: str, permission: str) -> PublishError:
         return PublishError(f"GitHub refused to {what}", why=why, next=f"give the job `permissions: {{{permission}}}`")
     if any(word in text for word in _FAULTS):
         return ForgeUnreachableError(f"GitHub did not {what}", why=why, next="run the job again; nothing was lost")
+    if "cannot lock ref" in text or "exists; cannot create" in text:
+        return PublishError(
+            f"GitHub refused to {what}", why=why,
+            next="a branch has the name of its first part, as `leverframe`: rename or remove that one",
+        )  # fmt: skip
     return PublishError(
         f"GitHub refused to {what}", why=why, next="look at the rules of that branch, then run it again"
     )

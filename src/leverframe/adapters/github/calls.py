@@ -23,7 +23,7 @@ from leverframe.errors import ForgeUnreachableError, PublishError
 _RETRIES = 5
 _TIMEOUT = 30  # seconds a request
 _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})  # all may be asked again: callers look for duplicates
-_GONE = 410
+_GONE, _UNKNOWN_TOKEN, _UNKNOWN = 410, 401, 404
 _DISABLED = "switch issues on in the settings of the repository, or set `alerts: {issues: false}` in leverframe.yaml"
 _MAY_NOT_OPEN = "not permitted to create or approve pull requests"
 _NO_PULLS = (
@@ -57,7 +57,7 @@ class Calls:
         try:
             return ask(self._github.get_repo(self._name))
         except GithubException as error:
-            raise refused(error, what, permission) from error
+            raise refused(error, what, permission, self._name) from error
         except requests.RequestException as error:
             raise unreachable(error) from error
 
@@ -71,13 +71,17 @@ def reference(repository: Repository, name: str) -> GitRef | None:
         return None
 
 
-def refused(error: GithubException, what: str, permission: str) -> PublishError:
+def refused(error: GithubException, what: str, permission: str, repository: str = "") -> PublishError:
     """Return the error that says what GitHub refused and, where a permission lacks, the line that grants it."""
     said = str(error.data.get("message", "")) if isinstance(error.data, dict) else ""
     limited = isinstance(error, RateLimitExceededException)
     kind = ForgeUnreachableError if error.status >= 500 or error.status == 429 or limited else PublishError
-    lacks = permission and error.status in (401, 403, 404) and not limited
+    lacks = permission and error.status in (403, 404) and not limited
     step = f"give the job `permissions: {{{permission}}}`" if lacks else "run the job again"
+    if error.status == _UNKNOWN_TOKEN:
+        step = "the token is not valid, or has expired: give the job another one"
+    elif lacks and error.status == _UNKNOWN and repository:
+        step += f"; or {repository} (GITHUB_REPOSITORY) is not there, or hidden from this token"
     return kind(
         f"GitHub refused to {what}",
         why=f"it answered {error.status}" + (f": {said[:200]}" if said else ""),

@@ -44,15 +44,29 @@ def own(history: History, head: str, base: str) -> tuple[bool, str]:
     Merges of the base on top, as the button "Update branch" makes them, change nothing of that, unless somebody
     changed something within the merge.
     """
+    commit = _below_merges(history, head, base)
+    if commit is None or len(commit.parents) != 1:
+        return False, ""
+    if not is_ours(commit.message, tree=commit.tree, parent=commit.parents[0]):
+        return False, ""
+    return True, evidence_of(commit.message)
+
+
+def rewritten(history: History, head: str, base: str) -> bool:
+    """Tell whether the base lacks what our commit stands on: the branch holds what was removed from the base."""
+    commit = _below_merges(history, head, base)
+    return commit is None or not all(history.contains(base, parent) for parent in commit.parents)
+
+
+def _below_merges(history: History, head: str, base: str) -> CommitFacts | None:
+    """Return the commit below merges of the base; None where somebody changed something within one."""
     commit = history.commit_facts(head)
     while len(commit.parents) == 2:
         first, second = commit.parents
         if not history.contains(base, second) or history.merged_tree(first, second) != commit.tree:
-            return False, ""
+            return None
         commit = history.commit_facts(first)
-    if len(commit.parents) != 1 or not is_ours(commit.message, tree=commit.tree, parent=commit.parents[0]):
-        return False, ""
-    return True, evidence_of(commit.message)
+    return commit
 
 
 def signed(subject: str, body: str, *, tree: str, parent: str, evidence: str) -> str:

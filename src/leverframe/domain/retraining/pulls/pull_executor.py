@@ -30,13 +30,15 @@ class PullExecutor:
     """Executes the steps of one plan.
 
     Every error ends the plan: what comes later relies on what came before, and the next run plans again from what
-    stands there. ``pull`` is the pull request after the steps that ran, ``notes`` what a person should know.
+    stands there. ``pull`` is the pull request after the steps that ran, ``notes`` what a person should know, and
+    ``pushed`` tells whether the commit is on its branch.
     """
 
     def __init__(self, forge: PullForge, branches: PullBranches, there: StandingBranch) -> None:
         self._forge, self._branches, self._there = forge, branches, there
         self.pull: StandingPull | None = there.open
         self._read = False
+        self.pushed = False
         self.notes: list[str] = []
 
     def run(self, action: PullAction) -> Violation | None:
@@ -46,6 +48,7 @@ class PullExecutor:
                 self.notes += [note] if (note := self._branches.push_outputs()) else []
             case PushBranch():
                 self._branches.push(action.commit, action.branch, action.expected)
+                self.pushed = True
             case DeleteBranch():
                 self._branches.delete(action.branch, action.expected)
             case CommentPull():

@@ -10,6 +10,7 @@ from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.retraining.trigger import Standstill
 
 _FOUND = frozenset({Cause.PERFORMANCE, Cause.CONCEPT, Cause.CALIBRATION, Cause.DRIFT})  # by the monitor, and may pass
+REWRITTEN = "the base branch was rewritten, and the branch still holds what was removed from it"
 
 
 def moot(record: PullRecord, retrained: Retrained, champion: str, close_after_days: float) -> str:

@@ -85,7 +85,7 @@ class _Planner:
             yield from self._cleared()
         elif pull is None:
             yield from self._opened(proposed)
-        elif record is None or record.evidence != proposed.record.evidence:
+        elif record is None or record.evidence != proposed.record.evidence or self._there.rewritten:
             yield from self._renewed(pull, record, proposed)
         else:
             yield from self._finished(pull, record, proposed)
@@ -96,6 +96,8 @@ class _Planner:
         return not record.closed
 
     def _closed(self, pull: StandingPull, record: PullRecord, why: str) -> Iterator[PullStep]:
+        if pull.auto_merge:
+            yield Step(StopAutoMerge(pull.head))
         marker = f"<!-- leverframe-retrain-closed {record.evidence} -->"
         yield Step(
             CommentPull(pull.number, marker, f"{marker}\n{sentence(_sentence(why))} Leverframe closes this.", why)

@@ -49,7 +49,8 @@ class StandingBranch:
 
     ``base`` is the tip of the branch that pull requests go to, by name ``target``. ``pulls`` are all of the branch
     that go there, newest first, ``elsewhere`` the open ones that somebody lets go to another branch. ``evidence`` is
-    the digest that the commit of ours on the branch was made from.
+    the digest that the commit of ours on the branch was made from. ``rewritten`` tells that the base does not have the
+    commit that ours stands on any more.
     """
 
     name: str
@@ -60,6 +61,7 @@ class StandingBranch:
     pulls: tuple[StandingPull, ...] = ()
     evidence: str = ""
     elsewhere: tuple[StandingPull, ...] = ()
+    rewritten: bool = False
 
     @property
     def open(self) -> StandingPull | None:
