@@ -11,6 +11,7 @@ import pytest
 
 from leverframe.documents import parsed, plain
 from leverframe.domain.monitoring.dashboard.dashboard_page import LIMIT, page
+from leverframe.domain.monitoring.dashboard.retrain_panel import retrain_panel
 from leverframe.domain.monitoring.prometheus_text import metrics
 from leverframe.domain.retraining.attempt import Attempt, Cause, Comparison, Evidence, Outcome, RetrainWindow
 from leverframe.domain.retraining.retrain_history import TITLES, history_of
@@ -132,3 +133,30 @@ def test_a_run_in_lines_and_in_markdown() -> None:
     ]
     assert "nothing speaks for it" in summary(waiting)
     assert parsed(Retrained, json.dumps(plain(run))) == run
+
+
+def test_a_dry_run_says_why_and_how_many_causes_there_are() -> None:
+    """On a terminal, in the summary of a job and as JSON; what is not shown is counted."""
+    causes = tuple(
+        Evidence(Cause.DRIFT, f"c{number}", "2026-03-01", "", f"`c{number}` drifted.") for number in range(9)
+    )
+    for number, more in ((1, None), (4, "  and of 1 more"), (9, "  and of 6 more")):
+        found = Retrained(*OF, "2026-03-09T05:00:00+00:00", None, None, causes=causes[:number], steps=("train",))
+        told = lines(found)
+        assert told[1] == "  because of drift: `c0` drifted."
+        assert (more in told) is (more is not None)
+        assert "- drift: `c0` drifted" in summary(found)
+        assert ("- and 1 more" in summary(found)) is (number == 9)
+        assert parsed(Retrained, json.dumps(plain(found))) == found
+
+
+def test_every_cause_of_an_attempt_has_its_name_on_the_page() -> None:
+    """Four of them are no more than fit."""
+    kinds = (Cause.PERFORMANCE, Cause.PERFORMANCE, Cause.CONCEPT, Cause.CALIBRATION)
+    subjects = ("auc", "average_precision", "auc", "calibration_gap")
+    causes = tuple(Evidence(*pair, "2026-03-01", "", "x") for pair in zip(kinds, subjects, strict=True))
+    facts = history_of([attempt("2026-03-09T05:00:00+00:00", Outcome.BETTER, causes=causes)], None, SETTINGS, OF)
+    shown = re.sub("<[^>]*>", "", retrain_panel(facts, "2026-03-10T05:00:00+00:00", 5, 600))
+    assert (
+        "performance of auc, performance of average_precision, concept of auc, calibration of calibration_gap" in shown
+    )

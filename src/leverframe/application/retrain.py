@@ -88,9 +88,9 @@ def _retrained(
     retrained = Retrained(model, environment, at, None, waiting, notes=_unreadable(records))
     if isinstance(planned, Due) and not asked.dry_run:
         return _trained(workspace, (planned, known, base, there), retrained, publishing, tell)
-    steps = _steps(planned, base) if isinstance(planned, Due) else ()
+    steps, causes = (_steps(planned, base), planned.evidence) if isinstance(planned, Due) else ((), ())
     published = publish(workspace, None, retrained, there, publishing)
-    retrained = _with(replace(retrained, steps=steps), published)
+    retrained = _with(replace(retrained, steps=steps, causes=causes), published)
     if worse is not None and published.failure is None:
         published = revert(workspace, model, worse, publishing)
         retrained = _with(retrained, published)

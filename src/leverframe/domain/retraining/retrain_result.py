@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from leverframe.domain.retraining.attempt import PROPOSED, Attempt, Outcome
+from leverframe.domain.retraining.attempt import PROPOSED, Attempt, Evidence, Outcome
 from leverframe.domain.retraining.trigger import NotTriggered
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Verdict
 
@@ -36,7 +36,10 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Retrained:
-    """What a run did: the attempt, or why there was none, the steps in words, and the pull requests."""
+    """What a run did: the attempt, or why there was none, the steps in words, and the pull requests.
+
+    ``causes`` are why an attempt is due that a dry run did not make.
+    """
 
     model: str
     environment: str
@@ -46,6 +49,7 @@ class Retrained:
     proposals: tuple[Proposal, ...] = ()
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    causes: tuple[Evidence, ...] = ()
     version: int = VERSION
 
     @property

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from leverframe.domain.markdown import code, link, plain, sentence
-from leverframe.domain.retraining.attempt import Attempt, Comparison
+from leverframe.domain.retraining.attempt import Attempt, Comparison, Evidence
 from leverframe.domain.retraining.retrain_history import TITLES
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.review.gate.gate_result import Compared
+
+_SHOWN = 3  # causes on a terminal
 
 
 def lines(retrained: Retrained) -> list[str]:
@@ -14,6 +18,8 @@ def lines(retrained: Retrained) -> list[str]:
     told = [f"{retrained.model} in {retrained.environment}: {_state(retrained)}"]
     if retrained.attempt is not None:
         told += _attempt_lines(retrained.attempt)
+    elif retrained.causes:
+        told += _because(retrained.causes)
     elif retrained.waiting is not None:
         told.append(f"  {retrained.waiting.why}")
     told += [f"  step: {step}" for step in retrained.steps]
@@ -28,8 +34,11 @@ def summary(retrained: Retrained) -> str:
     head = f"## Retraining: {code(retrained.model, 100)} in {code(retrained.environment, 60)}"
     blocks = [head, f"**{_state(retrained)}.** {sentence(_why(retrained)[:1000])}"]
     attempt = retrained.attempt
+    causes = attempt.causes if attempt is not None else retrained.causes
+    listed = [f"- {cause.cause.value}: {sentence(cause.what[:300])}" for cause in causes[:8]]
+    listed += [f"- and {len(causes) - 8:,} more"] if len(causes) > 8 else []
+    blocks += ["\n".join(listed)] if listed else []
     if attempt is not None:
-        blocks.append("\n".join(f"- {cause.cause.value}: {sentence(cause.what[:300])}" for cause in attempt.causes[:8]))
         blocks += [f"Window: {plain(str(attempt.window), 200)}."] if attempt.window else []
         blocks += [_table(attempt.comparison)] if attempt.comparison else []
     links = [
@@ -67,12 +76,18 @@ def _why(retrained: Retrained) -> str:
 
 
 def _attempt_lines(attempt: Attempt) -> list[str]:
-    told = [f"  because of {cause.cause.value}: {cause.what}" for cause in attempt.causes[:3]]
+    told = _because(attempt.causes)
     told += [f"  {attempt.window}"] if attempt.window else []
     told.append(f"  {attempt.why}")
     if attempt.comparison is not None:
         told += [_line(metric, attempt.comparison) for metric in attempt.comparison.metrics]
     return told
+
+
+def _because(causes: Sequence[Evidence]) -> list[str]:
+    told = [f"  because of {cause.cause.value}: {cause.what}" for cause in causes[:_SHOWN]]
+    more = len(causes) - _SHOWN
+    return [*told, *([f"  and of {more:,} more"] if more > 0 else [])]
 
 
 def _line(metric: Compared, comparison: Comparison) -> str:
