@@ -152,8 +152,12 @@ class _Planner:
         yield Step(PushBranch(self._there.name, head, self._there.head, head[:12]))
 
     def _renewed(self, pull: StandingPull, record: PullRecord | None, proposed: Proposed) -> Iterator[PullStep]:
-        """Bring an open pull request up to date in place; what could merge a worse model is taken off first."""
-        before = record or replace(proposed.record, draft=pull.draft)
+        """Bring an open pull request up to date in place; what could merge a worse model is taken off first.
+
+        Without a record, which somebody took out, its state is theirs.
+        """
+        auto: Auto = "on" if pull.auto_merge else "off"
+        before = record or replace(proposed.record, draft=pull.draft, person=True, auto=auto)
         person = before.chosen(draft=pull.draft)
         draft = pull.draft if person else proposed.record.draft
         auto = _auto(before, pull, merges=proposed.merges and not draft)
