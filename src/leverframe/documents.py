@@ -6,16 +6,17 @@ missing one is an error. Written is what the fields say, in their order.
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from leverframe.errors import LeverframeError, SettingsError, nearest
 from leverframe.yaml_files import load, parse
 
-__all__ = ["Document", "load", "loaded", "parse", "parsed", "plain", "read", "validated"]
+__all__ = ["Document", "Timestamp", "load", "loaded", "parse", "parsed", "plain", "read", "validated"]
 
 
 SCHEMA = "`leverframe settings --schema` prints every setting with its type and meaning"
@@ -27,6 +28,16 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+_YEARS = range(1900, 9000)  # with which times can be added and told in any zone
+
+
+def _timestamp(text: str) -> str:
+    if datetime.fromisoformat(text).year not in _YEARS:
+        raise ValueError("a year from 1900 to 8999 is asked for")
+    return text
+
+
+Timestamp = Annotated[str, AfterValidator(_timestamp)]  # ISO 8601
 Model = TypeVar("Model", bound=Document)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from leverframe.domain.plan_engine import Progress, execute
-from leverframe.domain.retraining.attempt import Attempt, Cause, Evidence, Outcome
+from leverframe.domain.retraining.attempt import Attempt, Cause, Cost, Evidence, Outcome
 from leverframe.domain.retraining.pulls import pull_body
 from leverframe.domain.retraining.pulls.pull_commit import CommitFacts, own, signed
 from leverframe.domain.retraining.pulls.pull_executor import PullExecutor
@@ -131,6 +131,30 @@ def test_a_person_who_chose_draft_or_ready_keeps_it() -> None:
     for number, outcome in enumerate((BETTER, NOT_WORSE)):
         other.run(attempt(outcome, f"n{number}"), f"n{number}")
         assert not other.only.draft
+
+
+@pytest.mark.parametrize("draft", [True, False])
+@pytest.mark.parametrize("auto", [True, False])
+def test_who_replaces_the_whole_body_keeps_what_they_chose(draft: bool, auto: bool) -> None:
+    """Our record is gone: draft or ready, and auto-merge that is off, are theirs; a worse model never merges itself."""
+    for outcome in (BETTER, NOT_WORSE):
+        place = Place(merges=True)
+        place.run(attempt(), "one")
+        place.forge.change(1, body="I wrote this.", draft=draft, auto_merge=auto)
+        place.run(attempt(outcome, "e2"), "two")
+        place.run(None)
+        assert place.only.draft is draft
+        assert place.only.body.startswith("I wrote this.")
+        assert place.only.auto_merge is (auto and not draft and outcome is BETTER)
+
+
+def test_what_nobody_knows_of_the_cost_is_left_out() -> None:
+    """A pipeline of one's own does not say how many rows it learnt from; that is not none."""
+    place = Place()
+    place.run(replace(attempt(), cost=Cost(None, 672, 4.0, None, None)), "one")
+    assert "The pipeline took 4 seconds for 672 rows to be judged on." in place.only.body
+    assert "0 rows to learn" not in place.only.body
+    assert "| trained on | `2025-11-01` | `2026-02-09` |  |" in place.only.body
 
 
 def test_a_commit_of_a_person_is_never_pushed_over() -> None:

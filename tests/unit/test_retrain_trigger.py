@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leverframe.application.monitor_results import Results
+from leverframe.application.retrain_records import ATTEMPTS, RetrainRecords
+from leverframe.documents import plain
 from leverframe.domain.monitoring.finding import DRIFT, QUALITY, Finding, Kind, Severity
 from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
-from leverframe.domain.retraining.attempt import PROPOSED, UNHELPFUL, Attempt, Cause, Evidence, Outcome, RetrainWindow
+from leverframe.domain.retraining.attempt import (
+    PROPOSED,
+    UNHELPFUL,
+    Attempt,
+    Cause,
+    Evidence,
+    Outcome,
+    RetrainWindow,
+    read_attempts,
+    with_attempts,
+)
 from leverframe.domain.retraining.evidence import (
     evidence_digest,
     found_evidence,
@@ -296,3 +311,51 @@ def test_of_longer_windows_one_may_lack_the_finding(windows: list[str], since: s
     number = int(first[-2:])
     lines = [line(name, *([drift.key] if name in windows else [])) for name in map(form.format, range(1, number))]
     assert onset(drift, lines) == since
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=25), timedelta(days=400), timedelta(days=365 * 5000)])
+def test_a_result_of_the_future_is_no_result(ahead: timedelta) -> None:
+    """Of a clock that was wrong: it would never grow old. A clock that is a little ahead does no harm."""
+    later = replace(with_findings(PERFORMANCE), at=(NOW + ahead).isoformat())
+    found = trigger(later, (), SETTINGS, FACTS, NOW)
+    assert standstill(found) is Standstill.UNMONITORED
+    assert "a clock was wrong" in found.why  # type: ignore[union-attr]
+    soon = replace(later, at=(NOW + timedelta(hours=1)).isoformat())
+    assert isinstance(trigger(soon, (), SETTINGS, FACTS, NOW), Triggered)
+
+
+def test_without_labels_nobody_says_that_performance_is_fine() -> None:
+    """It was not judged, and the sentence says so."""
+    for monitored in (replace(quiet(), performance=()), quiet()):
+        found = trigger(monitored, (), SETTINGS, FACTS, NOW)
+        assert standstill(found) is Standstill.QUIET
+        judged = any(point.judged for metric in monitored.performance for point in metric.points)
+        assert ("performance was not judged" in found.why) is not judged  # type: ignore[union-attr]
+        assert ("no finding of performance" in found.why) is judged  # type: ignore[union-attr]
+
+
+BAD_TIMES = ["yesterday", "", "9999-12-31T00:00:00+00:00", "0001-01-01T00:00:00+14:00", "2026-13-01", "1e400"]
+
+
+@pytest.mark.parametrize("time", BAD_TIMES)
+def test_a_line_whose_time_is_none_does_not_count(tmp_path: Path, time: str) -> None:
+    """It cannot be read, as garbage cannot; it is counted, and stays where it is."""
+    good, bad = attempt(Outcome.WORSE, 3), attempt(Outcome.BETTER, 1, at=time)
+    lines = [json.dumps(plain(one)) for one in (good, bad)]
+    records = RetrainRecords(tmp_path)
+    (tmp_path / ATTEMPTS).write_text("\n".join(lines) + "\n")
+    assert (records.attempts(), records.unreadable()) == ([good], 1)
+    facts = records.facts(SETTINGS, good.model, good.environment)
+    assert [one.at for one in facts.tried] == [good.at]
+    (tmp_path / "monitor.json").write_text(json.dumps(plain(replace(quiet(), at=time))))
+    assert Results(tmp_path).previous() is None
+
+
+def test_the_same_time_may_be_asked_for_again() -> None:
+    """With another end, or on another base, it is another attempt; the same one has one line."""
+    first = attempt(Outcome.BROKEN_DATA, 3)
+    others = [replace(first, outcome=Outcome.FAILED), replace(first, base="other"), replace(first, candidate="other")]
+    text = ""
+    for one in (first, *others, first):
+        text = with_attempts(text, [one])
+    assert read_attempts(text) == [first, *others]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path
 
 from leverframe.application.retrain_records import RetrainRecords
@@ -49,9 +48,7 @@ class Results:
     def previous(self) -> Monitored | None:
         """Return what the run before found; None where there was none, or one of another version of Leverframe."""
         try:
-            found = parsed(Monitored, self._text(RESULT))
-            datetime.fromisoformat(found.at)
-            return found
+            return parsed(Monitored, self._text(RESULT))
         except ValueError:
             return None
 

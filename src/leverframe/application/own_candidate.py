@@ -39,7 +39,7 @@ class OwnTrainer:
         self._sides = [candidate, champion]
         lock = work.root / "dvc.lock"
         digest = recorded_md5(lock.read_bytes() if lock.is_file() else b"", self._own.role.path)
-        cost = Cost(0, candidate.table.height, round(seconds, 1), 0, 0)
+        cost = Cost(None, candidate.table.height, round(seconds, 1), None, None)
         return Trained(digest, self._base.champion, cost)
 
     def compare(self, confidence: float) -> tuple[Comparison, Missed]:

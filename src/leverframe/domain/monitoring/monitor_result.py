@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from leverframe.documents import Timestamp
 from leverframe.domain.model.evaluate.metrics import Better
 from leverframe.domain.monitoring.finding import RANK, Finding, Severity, reason_of
 from leverframe.domain.monitoring.monitored_column import ColumnKind
@@ -222,7 +223,7 @@ class Monitored:
 
     model: str
     environment: str
-    at: str
+    at: Timestamp
     next_run: str
     reference: Span
     live: Span

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from leverframe.documents import parsed, plain
+from leverframe.documents import Timestamp, parsed, plain
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
 
 VERSION = 1
@@ -81,13 +81,16 @@ class RetrainWindow:
 
 @dataclass(frozen=True)
 class Cost:
-    """What training cost: rows of both sets, seconds of the pipeline, bytes of model and snapshot before and after."""
+    """What training cost: rows of both sets, seconds of the pipeline, bytes of model and snapshot before and after.
 
-    train_rows: int
+    None is what nobody knows of a pipeline of one's own.
+    """
+
+    train_rows: int | None
     holdout_rows: int
     seconds: float
-    champion_bytes: int
-    candidate_bytes: int
+    champion_bytes: int | None
+    candidate_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Attempt:
 
     model: str
     environment: str
-    at: str
+    at: Timestamp
     base: str
     evidence: str
     causes: tuple[Evidence, ...]
@@ -136,14 +139,14 @@ class Attempt:
     version: int = VERSION
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """What there is one line of."""
-        return self.model, self.evidence, self.at
+    def key(self) -> tuple[str, ...]:
+        """What there is one line of: the same time may be asked for again, on another base or with another end."""
+        return self.model, self.evidence, self.at, self.base, self.outcome, self.candidate
 
 
 def read_attempts(text: str) -> list[Attempt]:
     """Return the attempts that can be read, oldest first, each once; what cannot be read is left where it is."""
-    found: dict[tuple[str, str, str], Attempt] = {}
+    found: dict[tuple[str, ...], Attempt] = {}
     for line in text.splitlines():
         try:
             attempt = parsed(Attempt, line)

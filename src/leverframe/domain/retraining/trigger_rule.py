@@ -61,7 +61,7 @@ def trigger(
         what = f"the monitor found broken data: {broken.what.rstrip('.')}. Fix them at the source first"
         return NotTriggered(Standstill.BROKEN_DATA, f"{what}: a candidate would learn the fault.")
     if not evidence:
-        return NotTriggered(Standstill.UNMONITORED, unknown) if unknown else _quiet(settings)
+        return NotTriggered(Standstill.UNMONITORED, unknown) if unknown else _quiet(settings, monitored)
     return _cooling_down(about(attempts, facts, now), settings, now) or Triggered(evidence)
 
 
@@ -113,6 +113,11 @@ def _unmonitored(monitored: Monitored | None, facts: ModelFacts, now: datetime) 
     if monitored is None or (monitored.model, monitored.environment) != (facts.model, facts.environment):
         return f"no result of the monitor is known of {where}: run `leverframe monitor`"
     age = now - timestamp(monitored.at)
+    if age < -timedelta(hours=facts.every_hours):
+        return (
+            f"the newest result of the monitor of {where} is of {monitored.at[:10]}, later than {now.date()}: a clock "
+            "was wrong; run `leverframe monitor`"
+        )
     if age <= timedelta(hours=_SILENT * facts.every_hours):
         return ""
     return (
@@ -145,9 +150,11 @@ def _of_facts(settings: RetrainSettings, facts: ModelFacts, now: datetime) -> li
     return listed
 
 
-def _quiet(settings: RetrainSettings) -> NotTriggered:
+def _quiet(settings: RetrainSettings, monitored: Monitored | None) -> NotTriggered:
     share = f"{settings.minimum_importance:.0%}"
-    why = f"no finding of performance, and no drift of columns that hold {share} of the model's importance"
+    judged = any(point.judged for metric in monitored.performance for point in metric.points) if monitored else False
+    of_model = "no finding of performance" if judged else "performance was not judged, as too few labels are known"
+    why = f"{of_model}, and no drift of columns that hold {share} of the model's importance"
     return NotTriggered(Standstill.QUIET, why)
 
 

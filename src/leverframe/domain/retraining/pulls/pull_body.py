@@ -98,7 +98,7 @@ def _window(attempt: Attempt) -> str:
     labelled = f", {compared.labelled:,} with a label on {compared.days:,} days" if compared else ""
     rows = [
         ("trained on", code(window.train_first, _NAME), code(window.train_last, _NAME),
-         f"{cost.train_rows:,}" if cost else ""),
+         f"{cost.train_rows:,}" if cost and cost.train_rows is not None else ""),
         ("judged on", code(window.holdout_first, _NAME), code(window.holdout_last, _NAME),
          (f"{cost.holdout_rows:,}" if cost else "") + labelled),
     ]  # fmt: skip
@@ -153,13 +153,12 @@ def _slices(slices: Sequence[SliceCompared]) -> str:
 def _cost(cost: Cost) -> str:
     size = (
         f"The bundle has {cost.candidate_bytes:,} bytes, before {cost.champion_bytes:,}."
-        if cost.candidate_bytes
+        if cost.candidate_bytes and cost.champion_bytes is not None
         else ""
     )
-    return (
-        f"### Cost\n\nThe pipeline took {cost.seconds:,.0f} seconds for {cost.train_rows:,} rows to learn from and "
-        f"{cost.holdout_rows:,} to be judged on. {size}".strip()
-    )
+    learnt = "" if cost.train_rows is None else f"{cost.train_rows:,} rows to learn from and "
+    judged = f"{cost.holdout_rows:,} {'to be judged on' if learnt else 'rows to be judged on'}"
+    return f"### Cost\n\nThe pipeline took {cost.seconds:,.0f} seconds for {learnt}{judged}. {size}".strip()
 
 
 def _merging(attempt: Attempt, facts: Facts) -> str:
