@@ -84,6 +84,7 @@ def test_a_better_candidate_is_kept_and_nothing_is_tried_twice(own: Shop) -> Non
     """One attempt with figures; the working tree, however dirty, is neither read nor changed."""
     own.repository.write("train.py", "raise SystemExit('somebody works on this')\n")
     own.repository.write("notes.txt", "mine")
+    own.replace("leverframe.yaml", "model: churn", "model: other")
     dirty, head = own.repository.git("status", "--porcelain"), own.repository.git("rev-parse", "HEAD")
     ended = retrain(own, "--json")
     assert ended.code == 0, ended.stderr

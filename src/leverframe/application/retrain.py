@@ -15,7 +15,16 @@ from leverframe.application.monitor_state import KeptState
 from leverframe.application.own_candidate import OwnTrainer
 from leverframe.application.retrain_base import Base, base_of
 from leverframe.application.retrain_help import ask_for_a_person
-from leverframe.application.retrain_pulls import CandidateCommit, How, Published, PulledBack, publish, revert, standing
+from leverframe.application.retrain_pulls import (
+    CandidateCommit,
+    How,
+    Published,
+    PulledBack,
+    base_tip,
+    publish,
+    revert,
+    standing,
+)
 from leverframe.application.retrain_records import ATTEMPTS, RetrainRecords
 from leverframe.application.retrain_watch import turned_out_worse
 from leverframe.application.workspace import Workspace
@@ -73,8 +82,7 @@ def _retrained(
 ) -> tuple[Retrained, Published]:
     """Train where that is due, and bring the pull request up to date."""
     (asked, environment), (tell, mask) = of, how
-    role = workspace.levers.pipeline.predictions
-    model = role.model if role else workspace.params.bundle.model
+    model = base_of(workspace, base_tip(workspace)).model  # of the base, as all settings: not of the working copy
     there = standing(workspace, model)
     base = base_of(workspace, there.base)
     known = _known(base, (asked, model, environment), records)

@@ -77,9 +77,7 @@ class Base:
 
 def base_of(workspace: Workspace, commit: str) -> Base:
     """Return what a commit declares; raises ``SettingsError`` for a file that does not fit, or is not there."""
-    git = workspace.git
-    name = f"{LEVERS} of {commit[:12]}"
-    levers = levers_of(decoded(git.show(commit, str(LEVERS)) or b"", name=name), name=name)
+    levers = levers_at(workspace, commit)
     _check_metric(levers.retrain.metric)
     role, moved = levers.pipeline.predictions, levers.retrain.params
     if role is None:
@@ -91,6 +89,12 @@ def base_of(workspace: Workspace, commit: str) -> Base:
             next="name them as in docs/guides/retrain.md, and merge that",
         )
     return _of_own(workspace, commit, levers, Own(role, moved))
+
+
+def levers_at(workspace: Workspace, commit: str) -> Levers:
+    """Return the settings of levers in a commit, whatever the working copy says."""
+    name = f"{LEVERS} of {commit[:12]}"
+    return levers_of(decoded(workspace.git.show(commit, str(LEVERS)) or b"", name=name), name=name)
 
 
 def _check_metric(name: str | None) -> None:

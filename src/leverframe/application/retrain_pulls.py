@@ -13,7 +13,7 @@ from leverframe.adapters import runner
 from leverframe.adapters.git.host import Host, HostedGit
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.pipeline import PipelineRun
-from leverframe.application.retrain_base import recorded_md5
+from leverframe.application.retrain_base import levers_at, recorded_md5
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.markdown import sentence
@@ -92,6 +92,17 @@ class Published:
     stands: bool = True
 
 
+def base_tip(workspace: Workspace) -> str:
+    """Return the tip of the branch that pull requests go to, fetched into this clone; without a token it is HEAD."""
+    forge, git = _Forge.of(), HostedGit(workspace.git.root)
+    if forge is None:
+        return git.named("HEAD")
+    target = forge.pulls.target()
+    heads = git.heads(forge.host, target)
+    git.brought(forge.host, heads)
+    return forge.tip(target, heads)
+
+
 def standing(workspace: Workspace, model: str) -> StandingBranch:
     """Return how the branch and the pull requests of a model stand; fetches both tips into this clone.
 
@@ -163,15 +174,10 @@ class _Forge:
         """Return how a branch stands, and fetch it with the base tip."""
         target = self.pulls.target()
         heads = git.heads(self.host, target, name)
-        if target not in heads:
-            raise PublishError(
-                f"{runner.repository()} has no branch {target}", why="it is the default branch there, and is empty",
-                next="push to it first",
-            )  # fmt: skip
         known = self.pulls.pulls(name)
         pulls = tuple(pull for pull in known if pull.target == target)
         elsewhere = tuple(pull for pull in known if pull.target != target and pull.open)
-        base, head = heads[target], heads.get(name, "")
+        base, head = self.tip(target, heads), heads.get(name, "")
         git.brought(self.host, heads, whole=bool(head or pulls))  # who asks what is before what needs the history
         ours, evidence = own(git, head, base) if head else (False, "")
         there = StandingBranch(name, target, base, head, ours, pulls, evidence, elsewhere)
@@ -181,6 +187,15 @@ class _Forge:
         if head and (merged or git.contains(base, head)):  # what a person did is in the base: nobody works on it
             return replace(there, ours=True, evidence=merged.evidence if merged else "")
         return there
+
+    def tip(self, target: str, heads: dict[str, str]) -> str:
+        """Return the tip of the branch that pull requests go to; raises ``PublishError`` where it is not there."""
+        if target not in heads:
+            raise PublishError(
+                f"{runner.repository()} has no branch {target}", why="it is the default branch there, and is empty",
+                next="push to it first",
+            )  # fmt: skip
+        return heads[target]
 
     def dispatches(self, settings: RetrainSettings) -> bool:
         """Tell whether the checks have to be started by us."""
@@ -292,11 +307,11 @@ def _proposed(
 
 def _champion(workspace: Workspace, commit: str) -> str:
     """Return the digest of the model in the lock of a commit, or of its predictions; empty where none is recorded."""
-    declared = workspace.levers.pipeline.predictions
-    path = layout.MODEL.as_posix() if declared is None else str(declared.path)
     try:
+        declared = levers_at(workspace, commit).pipeline.predictions
+        path = layout.MODEL.as_posix() if declared is None else str(declared.path)
         return recorded_md5(workspace.git.show(commit, "dvc.lock") or b"", path)
-    except LeverframeError:  # a lock that nobody can read names no model
+    except LeverframeError:  # settings or a lock that nobody can read name no model
         return ""
 
 
