@@ -63,6 +63,17 @@ def test_the_lower_bound_decides_what_is_better() -> None:
     assert "The gain of 0.0200 is below 0.021, `retrain.minimum_gain`." in small[1]
 
 
+@pytest.mark.parametrize(("before", "after", "ready"), [(0.37, 0.39, False), (0.48, 0.5, False), (0.49, 0.51, True)])
+def test_a_model_that_ranks_by_chance_is_a_draft(before: float, after: float, *, ready: bool) -> None:
+    """However much better than the champion it is: a person looks, and nothing merges by itself."""
+    metric = replace(BETTER.metrics[0], champion=before, candidate=after)
+    found, why = judged(replace(BETTER, metrics=(metric,)))
+    assert found is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
+    assert (f"But its AUC of {after:.4f} is no better than that of a coin, 0.5." in why) is not ready
+    loss = replace(metric, metric="brier", better="lower")
+    assert judged(replace(BETTER, metric="brier", metrics=(loss,)))[0] is Outcome.BETTER
+
+
 @pytest.mark.parametrize(("gain", "ready"), [(0.0049, False), (0.005, True)])
 def test_a_gain_that_nobody_would_notice_makes_a_draft(gain: float, *, ready: bool) -> None:
     """The gate allows a drop of 0.01; a gain below half of it is not worth a change, however sure it is."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from leverframe.domain.partition import Partition
 from leverframe.domain.retraining.attempt import Cause, Evidence, RetrainWindow
-from leverframe.domain.retraining.retrain_window import days_of_range, newest_labelled, window
+from leverframe.domain.retraining.retrain_window import advice, days_of_range, newest_labelled, window
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
 from leverframe.settings.periods import Arrival, Period
 from leverframe.settings.retrain import Policy, RetrainSettings, WindowSettings
@@ -198,3 +198,23 @@ def test_labels_of_the_newest_partition_are_due_and_those_of_the_next_are_not(
     newest, due = newest_labelled(now, period, zone, delay), now - timedelta(days=delay)
     assert newest.period == ("day" if period == "none" else period)
     assert newest.plus(1).start(zone).astimezone(UTC) <= due < newest.plus(2).start(zone).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("since", "policy", "first", "told"),
+    [("2024-06-03", "expanding", "2024-01-08", True), ("2024-06-03", "sliding", "2024-01-08", True),
+     ("2024-06-03", "since-change", "2024-06-03", False), ("2024-02-01", "expanding", "2024-01-08", False),
+     ("2024-06-03", "expanding", "", False), ("", "expanding", "2024-01-08", False)],
+)  # fmt: skip
+def test_a_window_of_rows_from_before_a_change_of_the_labels_is_told(
+    since: str, policy: Any, first: str, told: bool
+) -> None:
+    """The monitor says that rows from before do not help; so says the attempt, with the setting for that."""
+    chosen = RetrainWindow(first, "2024-06-18", "2024-06-19", "2024-07-02")
+    settings = RetrainSettings(window=WindowSettings(policy=policy))
+    for cause in (Cause.CONCEPT, Cause.PERFORMANCE):
+        found = advice(chosen, (Evidence(cause, "auc", "2024-07-02", since, "x"),), settings)
+        assert ("163 days, of which 16 are from after the change of 2024-06-03" in found) is (
+            told and cause is Cause.CONCEPT
+        )
+        assert bool(found) is (told and cause is Cause.CONCEPT)

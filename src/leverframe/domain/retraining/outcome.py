@@ -21,6 +21,7 @@ from leverframe.settings.retrain import RetrainSettings
 
 MEMORY = timedelta(days=180)  # over which attempts on one champion share the error
 _NAMED = 3  # violations
+_BY_CHANCE = 0.5  # area under the curve of scores that say nothing
 _DROPPED = (Reason.METRIC_DROPPED, Reason.SLICE_DROPPED)
 
 
@@ -70,6 +71,7 @@ def outcome(
 
     The lower bound of the deciding metric must be above 0 for a better model, its gain worth a change, and no rule of
     the gate may be violated: more of the same rows make nearly every candidate better by what nobody would notice.
+    One that ranks no better than by chance, though better than the champion, is for a person to look at: a draft.
     A drop on the old test set alone makes a draft: a person weighs whether what is forgotten still matters.
     """
     broken = [violation for violation in missed.here if violation.reason is Reason.CONTRACT_BROKEN]
@@ -84,7 +86,7 @@ def outcome(
     if dropped or (deciding.high is not None and deciding.high < 0):
         return Outcome.WORSE, _together(says, dropped)
     better = deciding.low is not None and deciding.low > 0
-    small = _too_small(deciding, settings, gate)
+    small = _no_use(deciding) or _too_small(deciding, settings, gate)
     others = [*missed.here, *missed.on_base]
     if better and not others and not small:
         return Outcome.BETTER, says
@@ -125,6 +127,13 @@ def _too_few(comparison: Comparison, deciding: Compared | None, settings: Retrai
     if deciding.low is None:
         return f"{deciding.title} rests on too few independent days of the hold-out for a bound."
     return ""
+
+
+def _no_use(deciding: Compared) -> str:
+    """Return in a sentence that the candidate ranks no better than by chance, empty where it does."""
+    if deciding.metric != "auc" or deciding.candidate is None or deciding.candidate > _BY_CHANCE:
+        return ""
+    return f"But its {deciding.title} of {deciding.candidate:.4f} is no better than that of a coin, {_BY_CHANCE:g}."
 
 
 def _too_small(deciding: Compared, settings: RetrainSettings, gate: GateSettings) -> str:

@@ -17,7 +17,7 @@ from leverframe.domain.retraining.attempt import Attempt, Comparison, Cost, Evid
 from leverframe.domain.retraining.evidence import evidence_digest, same_grounds
 from leverframe.domain.retraining.outcome import Missed, confidence_of, outcome
 from leverframe.domain.retraining.pulls.pull_state import StandingBranch
-from leverframe.domain.retraining.retrain_window import window
+from leverframe.domain.retraining.retrain_window import advice, window
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
 from leverframe.domain.retraining.trigger_rule import ModelFacts, about, timestamp, trigger
 from leverframe.errors import ContractError, LabelError, LeverframeError, PipelineError
@@ -132,7 +132,8 @@ def attempted(planned: Due, known: Known, base: str, trainer: Trainer) -> Attemp
             raise
         return replace(made, why=_words(error))
     found, why = outcome(comparison, missed, known.settings, known.gate)
-    return replace(made, outcome=found, why=why, comparison=comparison)
+    hint = advice(planned.window, planned.evidence, known.settings)
+    return replace(made, outcome=found, why=f"{why} {hint}".strip(), comparison=comparison)
 
 
 def _of_stage(error: PipelineError) -> Outcome:

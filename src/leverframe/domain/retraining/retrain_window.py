@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from leverframe.domain.partition import Partition
-from leverframe.domain.retraining.attempt import Evidence, RetrainWindow
+from leverframe.domain.retraining.attempt import Cause, Evidence, RetrainWindow
 from leverframe.domain.retraining.evidence import STRENGTH
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
 from leverframe.settings.periods import Arrival, period_of, unit
@@ -88,6 +88,21 @@ def learns_change(chosen: RetrainWindow, evidence: Sequence[Evidence]) -> bool:
     A champion that has missed a quarter is retrained without, and such an attempt says nothing of the change.
     """
     return _days_after(change_of(evidence), Partition.of(chosen.train_last)) >= AFTER_CHANGE
+
+
+def advice(chosen: RetrainWindow, evidence: Sequence[Evidence], settings: RetrainSettings) -> str:
+    """Return in a sentence that most of the rows are from before a change of the labels, empty where they are not."""
+    change = change_of([one for one in evidence if one.cause is Cause.CONCEPT])
+    if change is None or not chosen.train_first or settings.window.policy == "since-change":
+        return ""
+    first, last = (Partition.of(key) for key in (chosen.train_first, chosen.train_last))
+    days, after = days_of_range(first, last), max(0.0, _days_after(change, last))
+    if after > days / 2:
+        return ""
+    return (
+        f"It learnt from {days:.0f} days, of which {after:.0f} are from after the change of {change} that the monitor "
+        "found in what labels follow; `retrain.window.policy: since-change` leaves the others out."
+    )
 
 
 def _days_after(change: Partition | None, last: Partition) -> float:
