@@ -235,4 +235,4 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return f"did you mean `{close[0]}`?"
     shown = ", ".join(f"`{each}`" for each in names[:12])
     more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return f"known names: {shown}{more}" if names else "nothing is declared here"
+    return f"known names: {shown}{more}" if names else "declare one first, nothing is declared here"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,7 +74,7 @@ def taken(plan: Plan, root: Path, span: Span = WHOLE) -> SnapshotFile:
 def parity(plan: Plan, root: Path, online: Plan | None = None) -> Parity:
     """Build March and compare it with what a snapshot gives, by another plan if one is given."""
     build(plan, MARCH, WORLD, ENGINE, Disk(root).exists, root)
-    return compare(online or plan, [MARCH], PolarsTables(root), lambda _: taken(online or plan, root))
+    return compare(online or plan, [MARCH], PolarsTables(root), lambda _: closing(taken(online or plan, root)))
 
 
 @pytest.mark.parametrize(("star", "types"), [(STAR, TYPES), (CORRECTED, CORRECTED_TYPES)], ids=["once", "corrected"])

@@ -21,7 +21,7 @@ import polars as pl
 import pytest
 
 from leverframe.adapters.redis import RedisStore
-from leverframe.application.materialize import store_folder
+from leverframe.application.materialize import refuse_other, store_folder
 from leverframe.domain.features.online import microseconds_of
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.request import Requests, required
@@ -225,6 +225,13 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for hours in HOURS[:-1]:
         small(folder).materialize(MORNING + timedelta(hours=hours))
     return folder
+
+
+def test_a_check_compares_every_group_of_partitions(grown: Path) -> None:
+    """The days that the store answers for lie in two months: both are asked of the same store."""
+    found = refuse_other(small(grown).workspace)
+    assert found.rows == 4
+    assert not found.broken()
 
 
 @pytest.mark.parametrize(("event", "part"), PLACES)

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -168,8 +169,8 @@ def test_requests_get_from_redis_what_the_build_gave(url: str, tmp_path: Path) -
         tables = SNAPSHOOTER.tables(plan, files, span)
         publish(url, about(plan, span, kinds), tables, ttl=100, namespace=namespace)
 
-        def opened(_: Partition, plan: Plan = plan, namespace: str = namespace) -> RedisStore:
-            return RedisStore(url, spec=plan.spec, namespace=namespace)
+        def opened(_: Partition, plan: Plan = plan, namespace: str = namespace) -> closing[RedisStore]:
+            return closing(RedisStore(url, spec=plan.spec, namespace=namespace))
 
         found = compare(plan, [MARCH], PolarsTables(root), opened)
         assert found.lines()[1:] == []

@@ -36,4 +36,4 @@ def test_nearest_names_one_or_lists_what_is_known() -> None:
     assert nearest("resamplez", ["resamples", "seed"]) == "did you mean `resamples`?"
     assert nearest("zzz", ["a", "b"]) == "known names: `a`, `b`"
     assert nearest("zzz", [f"n{number:02}" for number in range(20)]).endswith("and 8 more")
-    assert nearest("zzz", []) == "nothing is declared here"
+    assert nearest("zzz", []) == "declare one first, nothing is declared here"

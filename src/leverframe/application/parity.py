@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,10 +24,10 @@ def parity(workspace: Workspace, partitions: Sequence[str] = ()) -> Parity:
     groups = [every.named(key) for key in partitions] or every.groups(holdout.first, holdout.last)
     with TemporaryDirectory() as folder:
 
-        def opened(group: Partition) -> SnapshotFile:
+        def opened(group: Partition) -> closing[SnapshotFile]:
             path, (start, end) = Path(folder, f"{group}.bin"), every.bounds(group)
             write(path, *described(workspace, Span(start - plan.lead_time, end)))
-            return SnapshotFile(path, spec=plan.spec)
+            return closing(SnapshotFile(path, spec=plan.spec))
 
         result = run(plan, groups, PolarsTables(root), opened)
     if not partitions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -46,12 +47,12 @@ def compared(workspace: Workspace, folder: StoreFolder) -> Parity:
     plan = replace(workspace.plan, labels=())  # the store has none, and those of today are not there yet
     reach = rules.reached(plan, Span(groups[0].start(partitions.timezone) - plan.lead_time, until), partitions)
     frames = PolarsFrames(workspace.root, arrow_table)
-    with TemporaryDirectory() as temporary:
+    with closing(store), TemporaryDirectory() as temporary:
         root = Path(temporary)
         available(workspace.sources, reach, partitions, frames, root)
         for group in groups:
             build(plan, group, partitions, DuckDBEngine(), Disk(root).exists, root)
-        return run(plan, groups, _Between(PolarsTables(root), store.about()), lambda _: store)
+        return run(plan, groups, _Between(PolarsTables(root), store.about()), lambda _: nullcontext(store))
 
 
 @dataclass(frozen=True)

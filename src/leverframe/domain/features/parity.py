@@ -7,6 +7,7 @@ against what the build wrote. Equal means equal to the last bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -90,18 +91,20 @@ class BuiltGroups(Protocol):
         """Return the columns as arrays, nulls masked; timestamps as microseconds since the epoch."""
 
 
-def run(plan: Plan, groups: Sequence[Partition], built: BuiltGroups, opened: Callable[[Partition], Store]) -> Parity:
-    """Compare every row of ``groups``; ``opened`` gives the snapshot that answers for a group."""
+def run(
+    plan: Plan,
+    groups: Sequence[Partition],
+    built: BuiltGroups,
+    opened: Callable[[Partition], AbstractContextManager[Store]],
+) -> Parity:
+    """Compare every row of ``groups``; ``opened`` lends the snapshot that answers for a group."""
     parts: list[tuple[Difference, ...]] = []
     for group in groups:
         columns = list(dict.fromkeys([*required(plan), *plan.features(), "as_of"]))
         rows = built.arrays(group, columns)
-        store = opened(group)
-        try:
-            asked = Requests({name: rows[name] for name in required(plan)}, np.ma.getdata(rows["as_of"]))
+        asked = Requests({name: rows[name] for name in required(plan)}, np.ma.getdata(rows["as_of"]))
+        with opened(group) as store:
             served = vectors(plan, store, asked)
-        finally:
-            store.close()
         parts.append(tuple(compared(name, rows[name], served[name]) for name in plan.features()))
     return Parity(sum(part[0].rows for part in parts if part), tuple(map(_together, zip(*parts, strict=True))))
 

@@ -55,7 +55,7 @@ class Layered:
             raise SnapshotError(
                 f"the online store has no table `{table}`",
                 why="it was not among the tables when the store was written, or the store is closed",
-                next=nearest(table, self._parts),
+                next=nearest(table, self._parts) if self._parts else "`leverframe materialize --full` writes it anew",
             ) from None
 
     def find(self, table: str, keys: Keys) -> Found:
