@@ -146,6 +146,37 @@ def test_increments_answer_like_one_build(kind: str, tmp_path: Path) -> None:
     assert kinds.count("increment") >= 2
 
 
+@pytest.mark.parametrize(("star", "types"), [(STAR, TYPES), (CORRECTED, CORRECTED_TYPES)], ids=["plain", "corrected"])
+def test_another_order_of_rows_of_one_time_is_followed(
+    star: dict[str, Any], types: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    """The later row of the table is the newer one, of a key and, as a version, of an event: a source may turn them."""
+    world, plan = small_world(), plan_of(star)
+    at = {"event_time": MORNING, "known_at": MORNING, "seen_at": MORNING}
+    rows = [
+        at | {"e": 1, "k": k, "g": 0, "v": v, "n": 1, "t": t, "x": v, "z": v}
+        for k, v, t in (("a", 1.0, "p"), ("a", 2.0, "q"), ("b", 3.0, "r"))
+    ]
+    stores, until = [], MORNING + timedelta(hours=3)
+    for name, orders in (("steps", (rows, rows[::-1])), ("once", (rows[::-1],))):
+        for number, order in enumerate(orders):
+            here = {table: list(order) if table == "events" else its for table, its in world.items()}
+            living = Living(tmp_path / name, plan, filled(here, types, WORLD), types, WORLD)
+            kind = living.materialize(until + timedelta(seconds=5 * number)).kind
+            assert kind == ("increment" if number else "full")
+        stores.append(living.store())
+    requests = Requests(
+        {"k": np.array(["a", "b"]), "g": np.array([0, 0]), "id": np.array([0, 1]), "x": np.array([1.0, 1.0])},
+        np.full(2, microseconds_of(until), np.int64),
+    )
+    steps, once = (
+        {name: [_plain(value) for value in np.ma.asarray(values).tolist()]
+         for name, values in vectors(plan, store, requests).items()}
+        for store in stores
+    )  # fmt: skip
+    assert steps == once
+
+
 @needed
 def test_redis_answers_like_the_file_and_gets_only_what_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

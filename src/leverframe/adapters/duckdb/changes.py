@@ -1,7 +1,8 @@
 """The rows of the keys that changed, read with DuckDB: of which keys rows came, went, or began to count.
 
 A key changed where one of its rows became known since the base, where a file of its table has rows that the base's
-had not, or no longer has them; for events that are corrected also where another version of the same event changed.
+had not, no longer has them, or has them in another order; for events that are corrected also where another version of
+the same event changed.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ class DuckDBChanges:
                 yield f"SELECT {noted} FROM {now}"
                 yield f"SELECT {noted} FROM {before}"
                 return
-            every = ", ".join(column(name) for name, _ in shown if name != ROW)
+            every = ", ".join([*(column(name) for name, _ in shown if name != ROW), *_places(step)])
             for ours, theirs in ((now, before), (before, now)):
                 yield f"SELECT {noted} FROM (SELECT {every} FROM {ours} EXCEPT ALL SELECT {every} FROM {theirs})"
 
@@ -163,6 +164,14 @@ def _corrected(step: Step) -> tuple[str, ...]:
 def _event(step: Step) -> str:
     """Return the columns that tell events apart that are corrected, empty where they are not."""
     return ", ".join(map(column, _corrected(step)))
+
+
+def _places(step: Step) -> Iterator[str]:
+    """Yield the place of a row among those of its key, and of its event: the later of two at one time is the newer."""
+    for number, names in enumerate((step.key.table, _corrected(step))):
+        if names or not number:
+            of = f"PARTITION BY {', '.join(map(column, names))} " if names else ""
+            yield f"row_number() OVER ({of}ORDER BY {ROW}) AS __place_{number}"
 
 
 def _noted(step: Step) -> list[str]:
