@@ -16,11 +16,12 @@ import redis
 
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.polars import PolarsTables
-from leverframe.adapters.redis import RedisStore, publish, redacted
+from leverframe.adapters.redis import Pushed, RedisStore, publish, push, ready, redacted
 from leverframe.domain.features.build import run as build
 from leverframe.domain.features.online import Span, about, online_files
 from leverframe.domain.features.parity import run as compare
 from leverframe.domain.features.plan import Plan
+from leverframe.domain.features.snapshot.arrange import arranged
 from leverframe.domain.features.snapshot.store import About, Table
 from leverframe.domain.partition import Partition
 from leverframe.errors import SnapshotError, StoreUnreachableError
@@ -145,6 +146,9 @@ def test_failures_are_clear_and_never_show_the_password(url: str) -> None:
             (url.replace(PASSWORD, f"{PASSWORD}1"), SnapshotError, "password is missing or wrong"),
             (f"http://:{PASSWORD}@127.0.0.1/", SnapshotError, "another scheme"),
             (f"redis://127.0.0.1:{PASSWORD}/0", SnapshotError, "cannot be read"),
+            (f"{url}?bogus={PASSWORD}", SnapshotError, "does not know its option `bogus`"),
+            (f"{url}?decode_responses=1", SnapshotError, "does not know its option `decode_responses`"),
+            (f"{url}?protocol=9", SnapshotError, "cannot be read"),
             (url, SnapshotError, "no snapshot is in force"),
         ]
         for address, kind, why in cases:
@@ -154,6 +158,38 @@ def test_failures_are_clear_and_never_show_the_password(url: str) -> None:
             assert why in caught.value.why, caught.value.why
             assert PASSWORD not in caught.value.render()
     assert redacted("redis://me:secret@host:6380/2?password=other") == "redis://host:6380/2"
+
+
+def test_nothing_is_written_where_values_may_be_evicted(url: str) -> None:
+    """A value that is gone looks like an unknown key, so a server that evicts is refused; without a limit none does."""
+    with redis.Redis.from_url(url) as client:
+        client.config_set("maxmemory-policy", "volatile-lru")
+        publish(url, About("s", 1), tables(1), ttl=60, namespace="evict")
+        client.config_set("maxmemory", "500mb")
+        try:
+            for write in (lambda: publish(url, About("s", 1), tables(1), ttl=60), lambda: ready(url)):
+                with pytest.raises(SnapshotError, match="would lose features") as caught:
+                    write()
+                assert "volatile-lru" in caught.value.why
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+        ready(url)
+        client.config_set("maxmemory", 0)
+
+
+def test_layers_from_before_an_eviction_are_written_anew(url: str) -> None:
+    """What is there already is not written again, unless the server has evicted something since."""
+    base = Pushed("base", [arranged(table) for table in tables(1)])
+    about = About("s", 1)
+    counts = [push(url, about, [base], None, ttl=60, namespace="anew") for _ in range(2)]
+    with redis.Redis.from_url(url) as client:
+        client.set("anew:layer:base:evicted", -5)  # as if the count had been another then
+        client.delete(*client.scan_iter("anew:base:one:*"))
+    counts.append(push(url, about, [base], None, ttl=60, namespace="anew"))
+    assert counts[0] == counts[2] > counts[1] == 0
+    store = RedisStore(url, spec="s", namespace="anew")
+    assert store.find("one", [[3]]).matrix()[0, 0] == 1.0
+    store.close()
 
 
 def test_requests_get_from_redis_what_the_build_gave(url: str, tmp_path: Path) -> None:

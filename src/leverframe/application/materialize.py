@@ -32,6 +32,7 @@ from leverframe.domain.features.snapshot.layers import fits
 from leverframe.domain.features.snapshot.store import About, Keys
 from leverframe.errors import SettingsError
 
+_REDIS = "leverframe.adapters.redis"  # an extra that no stage needs
 Tell = Callable[[str], None]
 
 
@@ -63,6 +64,8 @@ def materialize(workspace: Workspace, asked: Asked, tell: Tell) -> Materialized:
     began = time.perf_counter()
     until = timestamp(asked.as_of) if asked.as_of else datetime.now(UTC)
     folder = store_folder(workspace)
+    if not asked.dry_run:
+        _redis(workspace)  # before the sources are read
     with folder.lock():
         before = folder.current(whatever=asked.full)
         rules.refuse_backwards(None if asked.full else before, until)
@@ -166,17 +169,11 @@ class _Making:
         return (path if rows or kind == "base" else None), rows, keys
 
 
-def _pushed(
-    workspace: Workspace, folder: StoreFolder, made: _Made, before: Generation | None, ttl: int, tell: Tell
-) -> str:
-    """Put a generation in force in Redis, where that is the store, before it is here; return where.
-
-    A run that is killed between the two finds the older one here, and pushes again what is lacking.
-    """
+def _redis(workspace: Workspace) -> str:
+    """Return the address of Redis, empty where that is not the store; raises where it cannot be written to."""
     settings = workspace.levers.online
     if settings.store != "redis":
         return ""
-    redis = importlib.import_module("leverframe.adapters.redis")
     url = os.environ.get(str(settings.redis), "")
     if not url:
         raise SettingsError(
@@ -184,7 +181,21 @@ def _pushed(
             why="`online.redis` of leverframe.yaml names that environment variable",
             next=f"set {settings.redis} to a URL such as redis://user:password@host:6379/0",
         )
-    generation = made.generation
+    importlib.import_module(_REDIS).ready(url)
+    return url
+
+
+def _pushed(
+    workspace: Workspace, folder: StoreFolder, made: _Made, before: Generation | None, ttl: int, tell: Tell
+) -> str:
+    """Put a generation in force in Redis, where that is the store, before it is here; return where.
+
+    A run that is killed between the two finds the older one here, and pushes again what is lacking.
+    """
+    url = _redis(workspace)
+    if not url:
+        return ""
+    redis, generation = importlib.import_module(_REDIS), made.generation
 
     def layer(file: LayerFile) -> Any:
         path = made.layer if made.layer and made.layer.name == file.file else folder.layer_path(file)

@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from leverframe.adapters.redis.connection import connected, told
+from leverframe.adapters.redis.connection import connected, evicted, told
 from leverframe.adapters.redis.published import FORMAT, NAMESPACE, Layer, Published, marker, prefix_of
 from leverframe.documents import parsed, plain
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
@@ -47,7 +47,7 @@ def publish(url: str, about: About, tables: Iterable[Table], *, ttl: int, namesp
             next="give a ttl of 1 or more",
         )
     with connected(url, timeout=30.0) as client, told(url):
-        writing = _Writing(client, namespace, ttl)
+        writing = _Writing(client, namespace, ttl, evicted(client, url))
         layer = writing.layer(secrets.token_hex(8), map(arranged, tables))
         return writing.switch(Published(FORMAT, about, (layer,)), writing.left(layer.id))
 
@@ -61,7 +61,7 @@ def push(
     ``before``. Layers whose life is half over are written anew.
     """
     with connected(url, timeout=30.0) as client, told(url):
-        writing = _Writing(client, namespace, ttl)
+        writing = _Writing(client, namespace, ttl, evicted(client, url))
         base = layers[-1]
         kept = writing.kept(base.id) or writing.layer(base.id, base.tables)
         made = [kept]
@@ -75,8 +75,8 @@ def push(
 class _Writing:
     """Writes layers that live for ``ttl`` seconds; a layer's own key is written last and expires before its values."""
 
-    def __init__(self, client: redis.Redis, namespace: str, ttl: int) -> None:
-        self._client, self._namespace, self._ttl = client, namespace, ttl
+    def __init__(self, client: redis.Redis, namespace: str, ttl: int, evicted: int) -> None:
+        self._client, self._namespace, self._ttl, self._evicted = client, namespace, ttl, evicted
         self.count = 0
 
     def layer(
@@ -107,7 +107,9 @@ class _Writing:
                 why="its first values would expire before it is in force",
                 next="give a longer ttl",
             )
-        self._client.set(marker(self._namespace, id), content, ex=left + _LONGER)
+        name = marker(self._namespace, id)
+        self._client.set(f"{name}:evicted", self._evicted, ex=left + _LONGER)
+        self._client.set(name, content, ex=left + _LONGER)
         return layer
 
     def above(self, delta: Pushed, before: Pushed | None, spec: str, base: Layer) -> list[Layer]:
@@ -127,10 +129,12 @@ class _Writing:
         return [more, *now.layers]
 
     def kept(self, id: str) -> Layer | None:
-        """Return a layer that is there and lives for half of its time at least."""
+        """Return a layer that is there, lost nothing and lives for half of its time at least."""
         name = marker(self._namespace, id)
         content: Any = self._client.get(name)
-        return parsed(Layer, content) if content is not None and self.left(id) > self._ttl // 2 else None
+        known: Any = self._client.get(f"{name}:evicted")
+        whole = content is not None and known is not None and int(known) == self._evicted
+        return parsed(Layer, content) if whole and self.left(id) > self._ttl // 2 else None
 
     def left(self, id: str) -> int:
         """Return for how many seconds a layer is sure to live."""
