@@ -86,7 +86,7 @@ def _check(workspace: Workspace, folder: StoreFolder, partitions: Partitions, fr
             partitions=partitions, checker=PanderaChecker(), statistician=DuckDBStatistician(), exists=exists,
             root=folder.work,
         )  # fmt: skip
-        run(validation, part).raise_if_failed()
+        run(validation, part).raise_if_failed(kept=False)
 
 
 def _of_rows(monitor: object, static: Mapping[str, bool], part: str, exists: layout.Exists) -> bool:

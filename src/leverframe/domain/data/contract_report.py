@@ -62,17 +62,21 @@ class Report:
         """Return the statistics of the tables as nested values; aggregates only."""
         return {"partition": self.partition, "tables": {table.table: table_profile(table) for table in self.tables}}
 
-    def raise_if_failed(self) -> None:
-        """Raise ``ContractError`` that names the first failed constraints, if the verdict is failed."""
+    def raise_if_failed(self, *, kept: bool = True) -> None:
+        """Raise ``ContractError`` that names the first failed constraints, if the verdict is failed.
+
+        Of a report that is not ``kept`` in a file it names more.
+        """
         fatal = [constraint for constraint in self.constraints if constraint.fatal]
         if not fatal:
             return
-        more = f"; and {len(fatal) - _NAMED} more" if len(fatal) > _NAMED else ""
+        named = _NAMED if kept else _LISTED
+        more = f"; and {len(fatal) - named} more" if len(fatal) > named else ""
+        read = f"read {layout.contract_report(self.partition)}; then " if kept else ""
         raise ContractError(
             f"{self.partition} violates {len(fatal)} of its {len(self.constraints)} constraints",
-            why="; ".join(sentence(each) for each in fatal[:_NAMED]) + more,
-            next=f"read {layout.contract_report(self.partition)}; then fix the source, or change the contract "
-            "in a pull request if the new data are correct",
+            why="; ".join(sentence(each) for each in fatal[:named]) + more,
+            next=f"{read}fix the source, or change the contract in a pull request if the new data are correct",
         )
 
     def _table(self, name: str) -> dict[str, Any]:
