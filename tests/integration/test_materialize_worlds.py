@@ -265,6 +265,19 @@ def test_a_check_compares_every_group_of_partitions(grown: Path) -> None:
     assert not found.broken()
 
 
+def test_a_check_leaves_out_what_is_not_there_yet(tmp_path: Path) -> None:
+    """The month that has just begun has no rows: the one before is compared all the same."""
+    living, april = small(tmp_path), MORNING + timedelta(days=31, hours=5)
+    living.world["visits"] += [
+        row | {"id": row["id"] + 100, "event_time": at, "known_at": at}
+        for row in small_world()["visits"] for at in (april - timedelta(hours=7),)
+    ]  # fmt: skip
+    assert living.materialize(april).absent["events"] == ["2020-04"]
+    found = refuse_other(living.workspace)
+    assert found.rows == 3
+    assert not found.broken()
+
+
 @pytest.mark.parametrize(("event", "part"), PLACES)
 def test_a_killed_run_leaves_the_old_generation_and_the_next_one_finishes(
     event: str, part: str, tmp_path: Path, grown: Path

@@ -20,6 +20,7 @@ from leverframe.adapters.store_folder import StoreFolder
 from leverframe.application.workspace import Workspace
 from leverframe.domain.data.ingest import available
 from leverframe.domain.features import materialize as rules
+from leverframe.domain.features.build import needed_groups
 from leverframe.domain.features.build import run as build
 from leverframe.domain.features.online import EPOCH, Span, attribute_since, online_groups
 from leverframe.domain.features.parity import Parity, run
@@ -31,7 +32,8 @@ from leverframe.errors import SnapshotError
 def compared(workspace: Workspace, folder: StoreFolder) -> Parity:
     """Return how the store's features of the last days differ from a build of the sources as they are now.
 
-    Looked at are the rows of the spine for whose timestamps the store answers with what was known then.
+    Looked at are the rows of the spine for whose timestamps the store answers with what was known then. A group that
+    looks into a partition that is not there yet is left out.
     """
     opened = folder.opened()
     if opened is None:
@@ -49,7 +51,8 @@ def compared(workspace: Workspace, folder: StoreFolder) -> Parity:
     frames = PolarsFrames(workspace.root, arrow_table)
     with closing(store), TemporaryDirectory() as temporary:
         root = Path(temporary)
-        available(workspace.sources, reach, partitions, frames, root)
+        _, absent = available(workspace.sources, reach, partitions, frames, root)
+        groups = [group for group in groups if not _lacks(needed_groups(plan, group, partitions), absent)]
         for group in groups:
             build(plan, group, partitions, DuckDBEngine(), Disk(root).exists, root)
         return run(plan, groups, _Between(PolarsTables(root), store.about()), lambda _: nullcontext(store))
@@ -68,6 +71,10 @@ class _Between:
         since, until = _ends(self.about)
         kept = np.flatnonzero((as_of >= since) & (as_of <= until))
         return {name: values[kept] for name, values in rows.items()}
+
+
+def _lacks(needed: Mapping[str, Sequence[Partition]], absent: Mapping[str, Sequence[Partition]]) -> bool:
+    return any(part in absent.get(table, ()) for table, parts in needed.items() for part in parts)
 
 
 def _ends(about: About) -> tuple[int, int]:
