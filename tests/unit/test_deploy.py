@@ -15,7 +15,7 @@ from leverframe.domain.model.bundle.schema import Field, Schema
 from leverframe.domain.plan_engine import Step
 from leverframe.domain.release.release_manifest import ReleaseManifest, from_tag_message, refuse_other, tag_message
 from leverframe.domain.release.release_state import Release, State
-from leverframe.domain.release.replay import LoggedRequest, RequestPair, body, summarised
+from leverframe.domain.release.replay import LoggedRequest, RequestPair, answers_from, body, summarised
 from leverframe.domain.release.server_plan import Forget, Publish, Replay, Withdraw, planned, recovery
 from leverframe.domain.release.smoke import bad_requests, differs, golden_requests
 from leverframe.domain.release.steps import Adopt, Compare
@@ -190,6 +190,19 @@ def test_a_replay_counts_labels_that_change() -> None:
     assert "1 get another label (50.0%), 1 requests are refused" in found.line()
     assert "(100.0%)" in summarised(SCHEMA, pairs[2:]).line()
     assert "no logged request" in summarised(SCHEMA, []).line()
+
+
+def test_a_request_of_before_the_snapshot_is_asked_for_its_time() -> None:
+    """A retrained model has a newer snapshot, which does not answer for the past: that is no lost request."""
+    golden = [{"form": "columns", "inputs": {}}, {"form": "keys", "inputs": {"as_of": "2024-01-05T00:00:00.000000Z"}}]
+    earliest = answers_from(golden)
+    times = ["2024-01-01T00:00Z", None, "2024-01-06T00:00Z", "soon"]
+    then = datetime(2024, 1, 2, tzinfo=UTC)
+    logged = LoggedRequest("1", "shop", then, "keys", {"place": ["a"] * 4, "as_of": times})
+    sent = json.loads(body(SCHEMA, logged, earliest))["inputs"][1]["data"]
+    begins = "2024-01-05T00:00:00+00:00"
+    assert sent == [begins, begins, "2024-01-06T00:00Z", "soon"]
+    assert answers_from(golden[:1]) is None
 
 
 def test_a_logged_request_is_asked_again_as_it_was() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +18,7 @@ from leverframe.domain import layout
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest
 from leverframe.domain.model.bundle.schema import Schema
-from leverframe.domain.release.replay import LoggedRequest, Prediction, RequestLog, inputs
+from leverframe.domain.release.replay import LoggedRequest, Prediction, RequestLog, answers_from, inputs
 from leverframe.domain.release.smoke import numbers
 from leverframe.domain.review.gate.replay_comparison import Open
 from leverframe.files import write_folder
@@ -62,7 +64,10 @@ class WorkspaceReplay:
             candidate = self.workspace.root / layout.BUNDLE
             if not candidate.is_dir():
                 candidate = self._written(self.workspace.git.named("HEAD"), Path(place, "candidate"))
-            yield lambda: _Model(OpenBundle(champion)), lambda: _Model(OpenBundle(candidate))
+            golden = candidate / names.GOLDEN
+            lines = golden.read_text(encoding="utf-8").splitlines() if golden.is_file() else []
+            earliest = answers_from([json.loads(line) for line in lines])
+            yield lambda: _Model(OpenBundle(champion), earliest), lambda: _Model(OpenBundle(candidate), earliest)
 
     def _written(self, commit: str, folder: Path) -> Path:
         """Write the bundle of a commit into a folder, and return that."""
@@ -75,6 +80,7 @@ class WorkspaceReplay:
 @dataclass(frozen=True)
 class _Model:
     bundle: OpenBundle
+    earliest: datetime | None
 
     @property
     def schema(self) -> Schema:
@@ -86,7 +92,7 @@ class _Model:
         try:
             tensors = [
                 Tensor(tensor["name"], tensor["shape"], tensor["datatype"], tensor["data"])
-                for tensor in inputs(schema, request)
+                for tensor in inputs(schema, request, self.earliest)
             ]
             predictions = self.bundle.predict(checked(schema, tensors), request.at).predictions
             rows = numbers(schema, {"outputs": self.bundle.outputs(predictions)})

@@ -12,7 +12,7 @@ from typing import Any
 from leverframe.adapters.polars import PolarsTables
 from leverframe.demo.declared import Loop
 from leverframe.demo.live import MACHINE, push_slow
-from leverframe.demo.loop_traffic import Rows, closed, one, sent, write_labels
+from leverframe.demo.loop_traffic import Rows, logged, one, sent, write_labels
 from leverframe.demo.pulls import judged
 from leverframe.demo.scene import NAME, Scene, page, replaced
 from leverframe.demo.showing import Looped, Released
@@ -166,10 +166,12 @@ class _Director:
                 root = self._built(key)
             table, zone = PolarsTables(root).read(layout.features(key)), self._params.data.timezone
             rows = Rows.of(table, until=end, timezone=zone, daily=self._plan.rows)
-            step.said = str(sent(self._port, self._params.bundle.model, rows, key))
+            traffic = sent(self._port, self._params.bundle.model, rows, key)
+            step.said = str(traffic)
             self._example = one(self._port, self._params.bundle.model, rows)
             write_labels(self.machine.root / _LABELS / f"{key}.csv", rows, key, label)
-            closed(self.machine.root / layout.PRIVATE / "servers" / self._plan.environment / "log")
+            log = self.machine.root / layout.PRIVATE / "servers" / self._plan.environment / "log"
+            logged(log, key, traffic.requests - traffic.failed)
 
     def _built(self, key: str) -> Path:
         """Build the features of a partition by what main says, and return the root that has them."""

@@ -102,14 +102,14 @@ def write_labels(path: Path, rows: Rows, name: str, label: str) -> None:
                 writer.writerow([f"{name}-{place // _ROWS}", place % _ROWS, value, at])
 
 
-def closed(log: Path) -> None:
-    """Wait until a server has closed the files of its log, which only then are read."""
-    until = time.monotonic() + _PATIENCE
-    while any(log.glob("dt=*/*.part")):
+def logged(log: Path, name: str, requests: int) -> None:
+    """Wait until so many requests named ``name`` stand in closed files of a log, which only then are read."""
+    until, begins = time.monotonic() + _PATIENCE, f'"id":"{name}-'.encode()
+    while sum(path.read_bytes().count(begins) for path in log.glob("dt=*/*.jsonl")) < requests:
         if time.monotonic() > until:
             raise PipelineError(
                 "the server does not close the files of its log",
-                why=f"after {_PATIENCE:g} seconds there is an open one in {log}",
+                why=f"after {_PATIENCE:g} seconds {log} has fewer than the {requests:,} requests that were answered",
                 next="set `serve.log.seconds` to a few seconds in `loop.levers` of demo.yaml",
             )
         time.sleep(0.1)

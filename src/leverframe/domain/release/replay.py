@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from leverframe.domain.features.request import timestamp
 from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
 from leverframe.domain.release.smoke import OWN
+from leverframe.errors import RequestError
 
 _SHOWN = 5
 
@@ -94,26 +96,45 @@ class RequestPair:
     after_ms: float
 
 
-def body(schema: Schema, request: LoggedRequest) -> bytes:
-    """Return a logged request as it can be sent again."""
-    return json.dumps({"id": OWN, "inputs": inputs(schema, request)}).encode()
+def body(schema: Schema, request: LoggedRequest, earliest: datetime | None = None) -> bytes:
+    """Return a logged request as it can be sent again; ``earliest`` as in ``inputs``."""
+    return json.dumps({"id": OWN, "inputs": inputs(schema, request, earliest)}).encode()
 
 
-def inputs(schema: Schema, request: LoggedRequest) -> list[dict[str, Any]]:
+def inputs(schema: Schema, request: LoggedRequest, earliest: datetime | None = None) -> list[dict[str, Any]]:
     """Return the logged values as tensors of the V2 protocol; columns that the schema does not have are left out.
 
-    A request by keys without ``as_of`` meant the time of the request: it gets the time of its log.
+    A request by keys without ``as_of`` meant the time of the request: it gets the time of its log. One of before
+    ``earliest`` is asked for that time: a snapshot that is newer than the log does not answer for the past.
     """
     known = {field.name: field for field in (*schema.columns, *schema.keys)}
     columns = dict(request.columns)
-    if request.form == "keys" and AS_OF not in columns:
+    if request.form == "keys":
         rows = max(map(len, columns.values()), default=0)
-        columns[AS_OF] = [request.at.isoformat()] * rows
+        times = columns.get(AS_OF, [None] * rows)
+        columns[AS_OF] = [_not_before(earliest, value, request.at) for value in times]
     return [
         {"name": name, "shape": [len(values)], "datatype": datatype(known[name]), "data": values}
         for name, values in columns.items()
         if name in known
     ]
+
+
+def answers_from(golden: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """Return from which time on a bundle answers for any key, by its golden rows; None where they name none."""
+    times = [row["inputs"].get(AS_OF) for row in golden if row["form"] == "keys"]
+    return max((timestamp(text) for text in times if text), default=None)
+
+
+def _not_before(earliest: datetime | None, logged: Any, at: datetime) -> Any:
+    """Return the time that a row asks for; what is no timestamp stays, for the server to refuse."""
+    try:
+        asked = at if logged is None else timestamp(logged)
+    except RequestError:
+        return logged
+    if earliest is not None and asked < earliest:
+        return earliest.isoformat()
+    return at.isoformat() if logged is None else logged
 
 
 def replay(schema: Schema, requests: Iterable[LoggedRequest], before: Predict, after: Predict) -> Replayed:

