@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -461,6 +462,22 @@ def test_what_is_on_its_branch_stands(place: Place) -> None:
     assert not place.run(BETTER, "2026-02-02").stands
 
 
+@pytest.mark.parametrize(
+    ("headers", "message", "when"),
+    [({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": f"{time.time() + 3600:.0f}"}, "API rate limit exceeded", ":"),
+     ({"Retry-After": "3600"}, "You have exceeded a secondary rate limit", "reset, then")],
+)  # fmt: skip
+def test_a_limit_of_an_hour_is_not_waited_for(place: Place, headers: dict[str, str], message: str, when: str) -> None:
+    """The job ends, and says when to run it again."""
+    place.server.faults.append(Fault("GET", r"/pulls$", 403, headers=headers, body={"message": message}, times=9))
+    began = time.monotonic()
+    with pytest.raises(ForgeUnreachableError) as found:
+        standing(place.workspace, MODEL)
+    assert time.monotonic() - began < 30
+    assert "wait until the limit is reset" in found.value.next
+    assert when in found.value.next
+
+
 def test_a_token_and_a_name_that_are_wrong_are_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither is cured by a permission."""
     monkeypatch.setenv("GITHUB_TOKEN", "nonsense")
@@ -632,7 +649,7 @@ def test_without_a_token_the_candidate_is_kept_in_the_clone(place: Place, monkey
     there = standing(place.workspace, MODEL)
     retrained = Retrained(MODEL, "production", "2026-03-11T06:00:00+00:00", attempt(BETTER, "2026-02-01"), None)
     done = publish(place.workspace, candidate, retrained, there, How(place.settings))
-    assert "git switch -c leverframe/retrain-shop refs/leverframe/retrain/shop" in done.notes[0]
+    assert "git switch -C leverframe/retrain-shop refs/leverframe/retrain/shop && dvc checkout" in done.notes[0]
     again = standing(place.workspace, MODEL)
     assert (again.head, again.ours, again.evidence) == (candidate.commit, True, attempt(evidence="2026-02-01").evidence)
     assert place.forge.pulls == {}

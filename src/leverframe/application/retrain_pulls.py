@@ -339,8 +339,8 @@ def _kept(workspace: Workspace, candidate: CandidateCommit | None, retrained: Re
         return Published(notes=(f"no pull request was looked at: {_NOBODY}",))
     name, branch = branch_of(_KEPT, retrained.model), branch_of(BRANCH, retrained.model)
     note = (
-        f"no pull request was opened: {_NOBODY}; `git switch -c {branch} {name} && dvc push`, then "
-        f"`git push origin {branch}`, publish it"
+        f"no pull request was opened: {_NOBODY}; `git switch -C {branch} {name} && dvc checkout && dvc push`, then "
+        f"`git push --force-with-lease origin {branch}`, publish it"
     )
     step = f"keep {candidate.commit[:12]} as {name}"
     if not how.dry_run:

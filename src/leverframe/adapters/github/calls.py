@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import requests
 from github import (
@@ -31,7 +32,21 @@ _NO_PULLS = (
     "Actions, General; or give the action the token of an App"
 )
 
+_LONGEST = 90  # seconds that a limit is waited for
+
 Result = TypeVar("Result")
+
+
+class _Retry(GithubRetry):
+    """Asks again, but never waits longer for a limit than a job should hang."""
+
+    def increment(self, method: Any = None, url: Any = None, response: Any = None, *others: Any, **named: Any) -> Any:
+        """Return the next try; raises ``RateLimitExceededException`` where GitHub wants a longer wait."""
+        wait = self.get_retry_after(response) if response else None
+        if wait is not None and wait > _LONGEST:
+            told = {"message": f"a limit is used up, for {wait:.0f} more seconds"}
+            raise RateLimitExceededException(response.status, told, dict(response.headers))
+        return super().increment(method, url, response, *others, **named)
 
 
 class Calls:
@@ -39,7 +54,10 @@ class Calls:
 
     def __init__(self, api: str, repository: str, token: str, *, retries: int = _RETRIES, patience: int = 60) -> None:
         logging.getLogger("github").setLevel(logging.ERROR)  # it tells every retry with its address
-        retry = GithubRetry(total=retries, backoff_factor=0.5, secondary_rate_wait=patience, allowed_methods=_METHODS)
+        retry = _Retry(
+            total=retries, backoff_factor=0.5, secondary_rate_wait=patience,
+            max_rate_limit_wait=max(patience, _LONGEST), allowed_methods=_METHODS,
+        )  # fmt: skip
         self._github = Github(
             base_url=api,
             auth=Auth.Token(token),
@@ -78,7 +96,9 @@ def refused(error: GithubException, what: str, permission: str, repository: str 
     kind = ForgeUnreachableError if error.status >= 500 or error.status == 429 or limited else PublishError
     lacks = permission and error.status in (403, 404) and not limited
     step = f"give the job `permissions: {{{permission}}}`" if lacks else "run the job again"
-    if error.status == _UNKNOWN_TOKEN:
+    if limited:
+        step = f"wait until the limit is reset{_reset(error)}, then run the job again; nothing was lost"
+    elif error.status == _UNKNOWN_TOKEN:
         step = "the token is not valid, or has expired: give the job another one"
     elif lacks and error.status == _UNKNOWN and repository:
         step += f"; or {repository} (GITHUB_REPOSITORY) is not there, or hidden from this token"
@@ -87,6 +107,13 @@ def refused(error: GithubException, what: str, permission: str, repository: str 
         why=f"it answered {error.status}" + (f": {said[:200]}" if said else ""),
         next=_DISABLED if error.status == _GONE else _NO_PULLS if _MAY_NOT_OPEN in said else step,
     )
+
+
+def _reset(error: GithubException) -> str:
+    """Return when a limit is reset, empty where GitHub does not say."""
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    seconds = str(headers.get("x-ratelimit-reset", ""))
+    return f", {datetime.fromtimestamp(int(seconds), UTC):%H:%M} UTC" if seconds.isdecimal() else ""
 
 
 def unreachable(error: requests.RequestException) -> ForgeUnreachableError:
