@@ -188,6 +188,7 @@ def test_a_stage_that_fails_is_a_failed_attempt(own: Shop) -> None:
     assert attempt["outcome"] == "failed"
     assert "stage `predict` failed" in attempt["why"]
     assert "no memory left" in attempt["why"]
+    assert "no memory left" in own.repository.read(".leverframe/retrain/repro.log")  # the work folder is gone
     assert tidy(own)
 
 

@@ -12,7 +12,7 @@ from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.partition import Partition
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Cost, Outcome, RetrainWindow
 from leverframe.domain.retraining.outcome import Missed
-from leverframe.domain.retraining.pulls.pull_state import StandingBranch
+from leverframe.domain.retraining.pulls.pull_state import StandingBranch, StandingPull
 from leverframe.domain.retraining.retrain import Due, Known, Rows, Trained, attempted, due, labelled_since
 from leverframe.domain.retraining.trigger import NotTriggered
 from leverframe.domain.retraining.trigger_rule import ModelFacts
@@ -101,6 +101,16 @@ def test_a_branch_of_a_person_is_left_alone(head: str, ours: bool, standstill: s
     assert (found.standstill if isinstance(found, NotTriggered) else None) == standstill
 
 
+@pytest.mark.parametrize("forced", [True, False])
+@pytest.mark.parametrize(("made", "due_then"), [("2026-04-30T00:00:00+00:00", False), ("2026-04-28", True), ("", True)])
+def test_newer_evidence_is_not_replaced_by_older(made: str, due_then: bool, forced: bool) -> None:
+    """Whoever asks as of an earlier day would take the rows back that a pull request speaks of."""
+    pull = StandingPull(1, "", True, False, False, "", "", "a" * 40, "", "digest", made)
+    found = due(known(forced=forced), replace(FREE, pulls=(pull,)))
+    assert isinstance(found, Due) is due_then
+    assert due_then or "#1 has evidence of 2026-04-30, later than 2026-04-29" in found.why  # type: ignore[union-attr]
+
+
 def test_a_first_row_that_never_moves_is_not_named() -> None:
     """In a pipeline of one's own that has no parameter for it."""
     of = known()
@@ -146,6 +156,7 @@ def test_each_end_of_an_attempt_is_recorded(trainer: FakeTrainer, outcome: str, 
     [
         FakeTrainer(PipelineBusyError("busy", why="", next="")),
         FakeTrainer(PipelineError("`dvc repro` failed", why="no stage is to blame", next="")),
+        *(FakeTrainer(stage("train", code)) for code in (137, -9, 143, -15, 129, 130, 152)),
         FakeTrainer(SettingsError("no such key", why="", next="")),
         FakeTrainer(None, RemoteUnreachableError("away", why="", next="")),
     ],

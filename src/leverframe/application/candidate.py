@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from leverframe.adapters.disk import Disk
+from leverframe.adapters.dvc import LOG
 from leverframe.adapters.git.host import HostedGit
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
@@ -39,6 +40,7 @@ from leverframe.settings import PARAMS
 from leverframe.yaml_files import decoded, with_values
 
 WORK = layout.RETRAIN / "work"
+_KEPT = layout.RETRAIN / "repro.log"
 _MARK = "work.ours"  # beside the work folder, while there is one of ours
 _MODEL = layout.MODEL.as_posix()
 _FULL = "No space left on device"
@@ -70,7 +72,10 @@ class Checkout:
         try:
             self.pipeline.repro(*fetching)
         except PipelineError as error:
-            if _FULL in error.why or _FULL in self.pipeline.text(".leverframe/repro.log"):
+            log = self.pipeline.text(LOG.as_posix())
+            write_text(self.workspace.root / _KEPT, log)  # the work folder is gone when somebody reads the error
+            error.next = error.next.replace(LOG.as_posix(), _KEPT.as_posix())
+            if _FULL in error.why or _FULL in log:
                 raise DiskError(
                     "the candidate was not trained",
                     why=f"the disk is full: {error.what}",

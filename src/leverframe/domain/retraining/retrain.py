@@ -24,6 +24,7 @@ from leverframe.errors import ContractError, LabelError, LeverframeError, Pipeli
 from leverframe.settings.levers import GateSettings
 from leverframe.settings.retrain import RetrainSettings
 
+_SIGNAL, _FROM_OUTSIDE = 128, (1, 2, 9, 15, 24)  # what a shell adds to the number of a signal
 _INGEST = "ingest"  # the stage that reads the sources; it has one an item
 
 
@@ -94,6 +95,10 @@ def due(known: Known, there: StandingBranch) -> Due | NotTriggered:
     if there.head and not there.ours:
         why = f"somebody works on the branch {there.name}: merge or remove it, and the next run proposes again"
         return NotTriggered(Standstill.PERSON, why)
+    pull = there.open
+    if pull and pull.made and timestamp(pull.made) > known.now:
+        why = f"#{pull.number} has evidence of {pull.made[:10]}, later than {known.now.date()}: close it first"
+        return NotTriggered(Standstill.PERSON, why)
     rows, evidence = known.rows, decided.evidence
     chosen = window(rows.current, rows.data_first, rows.newest, evidence, known.settings)
     if isinstance(chosen, NotTriggered):
@@ -121,6 +126,12 @@ def attempted(planned: Due, known: Known, base: str, trainer: Trainer) -> Attemp
     except PipelineError as error:
         if error.transient or not error.stage:
             raise
+        if _killed(error.code):
+            raise PipelineError(
+                f"stage `{error.stage}` was ended from outside", why=error.why,
+                next="look for a lack of memory on this machine, or a job that was stopped; then run it again",
+                code=error.code,
+            ) from error  # fmt: skip
         return replace(made, outcome=_of_stage(error), why=_words(error))
     made = replace(made, candidate=trained.candidate, champion=trained.champion, cost=trained.cost)
     before = about(known.attempts, known.facts, known.now)
@@ -134,6 +145,11 @@ def attempted(planned: Due, known: Known, base: str, trainer: Trainer) -> Attemp
     found, why = outcome(comparison, missed, known.settings, known.gate)
     hint = advice(planned.window, planned.evidence, known.settings)
     return replace(made, outcome=found, why=f"{why} {hint}".strip(), comparison=comparison)
+
+
+def _killed(code: int) -> bool:
+    """Tell whether an exit code is that of a signal which a program does not give itself: hang-up, kill, term, ..."""
+    return (-code if code < 0 else code - _SIGNAL) in _FROM_OUTSIDE
 
 
 def _of_stage(error: PipelineError) -> Outcome:
