@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -359,3 +359,16 @@ def test_the_same_time_may_be_asked_for_again() -> None:
     for one in (first, *others, first):
         text = with_attempts(text, [one])
     assert read_attempts(text) == [first, *others]
+
+
+@pytest.mark.parametrize(("days", "due"), [(-30, True), (-2, True), (0, False), (9, False)])
+@pytest.mark.parametrize("kind", [Kind.PERFORMANCE, Kind.CONCEPT, Kind.CALIBRATION])
+def test_what_the_model_before_did_speaks_for_nothing(kind: Kind, days: int, *, due: bool) -> None:
+    """After the merge of a retraining, windows that ended before it are about a model that is gone; drift is not."""
+    facts = replace(FACTS, merged_at=datetime(2013, 12, 31, tzinfo=UTC) + timedelta(days=days))
+    for found in (finding(kind, "auc", Severity.CRITICAL), replace(finding(kind, "auc"), window="2013-12")):
+        judged_then = trigger(with_findings(found), (), SETTINGS, facts, NOW + timedelta(hours=1))
+        ended = found.window == "2013-12-30" or days > 0
+        assert isinstance(judged_then, Triggered) is (due or not ended)
+    drifted = trigger(with_findings(finding(Kind.DRIFT, "wind_speed")), (), SETTINGS, facts, NOW)
+    assert isinstance(drifted, Triggered)

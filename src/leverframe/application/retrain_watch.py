@@ -42,12 +42,18 @@ def turned_out_worse(
 def _watched(workspace: Workspace, base: Base, there: StandingBranch, now: datetime) -> StandingPull | None:
     """Return the newest merged pull request within its watch, if its model still is that of the base tip."""
     days = base.levers.retrain.watch_days + base.levers.monitor.performance.label_delay_days + 1
-    merged = [pull for pull in there.pulls if pull.merged and pull.merged_at and pull.merge_commit]
-    newest = max(merged, key=lambda pull: timestamp(pull.merged_at), default=None)
+    newest = merged_champion(workspace, base, there)
     if newest is None or not base.levers.retrain.watch_days:
         return None
-    age = now - timestamp(newest.merged_at)
+    return newest if timedelta(0) <= now - timestamp(newest.merged_at) <= timedelta(days=days) else None
+
+
+def merged_champion(workspace: Workspace, base: Base, there: StandingBranch) -> StandingPull | None:
+    """Return the newest merged pull request, if its model still is that of the base tip."""
+    merged = [pull for pull in there.pulls if pull.merged and pull.merged_at and pull.merge_commit]
+    newest = max(merged, key=lambda pull: timestamp(pull.merged_at), default=None)
+    if newest is None:
+        return None
     path = layout.MODEL.as_posix() if base.own is None else base.own.role.path
     lock = workspace.git.show(newest.merge_commit, "dvc.lock") or b""
-    same = recorded_md5(lock, path) == base.champion
-    return newest if same and timedelta(0) <= age <= timedelta(days=days) else None
+    return newest if recorded_md5(lock, path) == base.champion else None

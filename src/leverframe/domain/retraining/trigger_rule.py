@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from leverframe.domain.monitoring.finding import QUALITY, Finding, Severity
 from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
+from leverframe.domain.partition import Partition
 from leverframe.domain.retraining.attempt import PROPOSED, UNHELPFUL, Attempt, Cause, Evidence
 from leverframe.domain.retraining.evidence import found_evidence, in_order
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill, Trigger, Triggered
+from leverframe.settings.periods import period_of
 from leverframe.settings.retrain import RetrainSettings
 
 ASK_A_PERSON = 3  # attempts in a row that did not help
@@ -26,6 +28,7 @@ class ModelFacts:
     ``champion`` is its digest (md5) at the base tip, ``trained_until`` the end of its newest training row, None where
     that is not known; ``new_rows`` counts rows with a label after its hold-out, None where nobody counted.
     ``every_hours`` is the schedule of the monitor, ``history`` what it found before, which tells since when.
+    ``merged_at`` is when a retraining brought the champion, None where none did.
     """
 
     model: str
@@ -35,6 +38,7 @@ class ModelFacts:
     trained_until: datetime | None = None
     new_rows: int | None = None
     history: tuple[HistoryLine, ...] = ()
+    merged_at: datetime | None = None
 
 
 def trigger(
@@ -52,6 +56,7 @@ def trigger(
     """
     unknown = _unmonitored(monitored, facts, now)
     findings = () if monitored is None or unknown else found_evidence(monitored, settings, facts.history)
+    findings = tuple(one for one in findings if one.cause is Cause.DRIFT or not _of_the_one_before(one, facts))
     evidence = in_order([*findings, *_of_facts(settings, facts, now)])
     if forced:
         requested = Evidence(Cause.REQUESTED, facts.model, "", "", "a person requested it")
@@ -63,6 +68,13 @@ def trigger(
     if not evidence:
         return NotTriggered(Standstill.UNMONITORED, unknown) if unknown else _quiet(settings, monitored)
     return _cooling_down(about(attempts, facts, now), settings, now) or Triggered(evidence)
+
+
+def _of_the_one_before(one: Evidence, facts: ModelFacts) -> bool:
+    """Tell whether a finding on labels is about the model before the champion: its window ended before the merge."""
+    if facts.merged_at is None or period_of(one.window) in (None, "none"):
+        return False
+    return Partition.of(one.window).plus(1).begins.replace(tzinfo=UTC) <= facts.merged_at
 
 
 def about(attempts: Sequence[Attempt], facts: ModelFacts, now: datetime) -> list[Attempt]:
