@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from leverframe.domain.features import materialize as rules
 from leverframe.domain.features.materialize import FORMAT, Generation, LayerFile
-from leverframe.domain.features.online import Span, microseconds_of
+from leverframe.domain.features.online import Span, attribute_delivered, microseconds_of
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
 from leverframe.domain.features.snapshot.layers import Layered, fits
 from leverframe.domain.features.snapshot.store import About, Table
@@ -43,6 +43,18 @@ def test_the_newest_partition_is_the_unfinished_one() -> None:
     assert ([str(group) for group in whole.groups()], str(whole.last)) == (["all"], "2024-03-04")
     with pytest.raises(SettingsError, match="nothing is known before 2023"):
         rules.span_until(datetime(2023, 12, 31, tzinfo=UTC), DAYS)
+
+
+def test_features_are_as_old_as_the_first_partition_that_is_lacking() -> None:
+    """Of a table that features come from; a run that finds nothing new makes nothing younger."""
+    partitions, plan = rules.through(DAYS, NOON), plan_of()
+    days = [Partition.of("2024-03-03"), Partition.of("2024-03-04")]
+    lacking = rules.delivered(plan, {"events": days, "no such table": [Partition.of("2024-01-01")]}, partitions)
+    assert lacking == microseconds_of(days[0].start(DAYS.timezone))
+    assert rules.delivered(plan, {}, partitions) is None
+    for delivered, known in ((lacking, lacking), (None, microseconds_of(NOON)), (2**60, microseconds_of(NOON))):
+        made = generation(NOON, delivered=delivered)
+        assert attribute_delivered(About(made.spec, made.as_of, made.attributes())) == known
 
 
 def test_what_may_have_rows_that_became_known_is_read_again() -> None:

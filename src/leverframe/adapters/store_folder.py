@@ -171,6 +171,5 @@ class OpenGeneration:
 
     def __init__(self, generation: Generation, files: Mapping[str, Layer]) -> None:
         self.generation, self.files = generation, files
-        attributes = {"since": generation.since, "fields": dict(generation.fields)}
-        about = About(generation.spec, generation.as_of, attributes)
+        about = About(generation.spec, generation.as_of, generation.attributes())
         self.store = Layered(about, [(files[layer.file], layer.whole) for layer in generation.layers()])

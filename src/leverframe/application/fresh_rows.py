@@ -31,13 +31,15 @@ _OF_ROWS = (UniqueKey, ForeignKey)  # what a partition that is unfinished can al
 class FreshRows:
     """The rows in reach of ``span``: ``raw`` names their files, ``files`` where they lie, in order of their partitions.
 
-    ``absent`` are partitions that the sources do not have yet.
+    ``absent`` are partitions that the sources do not have yet, of which those that features come from begin at
+    ``delivered``.
     """
 
     span: Span
     raw: Mapping[str, Mapping[str, str]]
     files: Files
     absent: Mapping[str, Sequence[Partition]]
+    delivered: int | None
 
 
 def fresh_rows(workspace: Workspace, folder: StoreFolder, until: datetime, old: Generation | None) -> FreshRows:
@@ -63,7 +65,7 @@ def fresh_rows(workspace: Workspace, folder: StoreFolder, until: datetime, old: 
     folder.lend(kept)
     _check(workspace, folder, partitions, fresh)
     files = {table: tuple(folder.work / layout.raw(table, part) for part in parts) for table, parts in kept.items()}
-    return FreshRows(span, kept, files, absent)
+    return FreshRows(span, kept, files, absent, rules.delivered(plan, absent, partitions))
 
 
 def _check(workspace: Workspace, folder: StoreFolder, partitions: Partitions, fresh: Sequence[tuple[str, str]]) -> None:

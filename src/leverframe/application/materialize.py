@@ -138,6 +138,7 @@ class _Making:
             base_as_of=old.base_as_of if old else described.as_of, raw=raw, base_raw=old.base_raw if old else raw,
             delta=file if old else None,
             previous=tuple(each.file for each in self.before.layers()) if self.before else (),
+            delivered=self.rows.delivered,
         )  # fmt: skip
         return _Made(generation, layer, rows, keys)
 
@@ -204,7 +205,7 @@ def _pushed(
 
     layers = [layer(file) for file in generation.layers()]
     old = layer(before.delta) if before and before.delta and generation.delta else None
-    described = About(generation.spec, generation.as_of, {"since": generation.since, "fields": dict(generation.fields)})
+    described = About(generation.spec, generation.as_of, generation.attributes())
     written = redis.push(url, described, layers, old, ttl=ttl)
     tell(f"{written:,} keys written to {redis.redacted(url)}")
     return str(redis.redacted(url))

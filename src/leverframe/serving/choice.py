@@ -58,12 +58,12 @@ def chosen(bundle: OpenBundle, request: Checked, now: datetime) -> Choice:
         source = own
     freshness = process.freshness()
     limit = freshness.config.maximum_age_hours if freshness else None
-    stale = limit is not None and last - source.as_of > limit * _HOUR
+    stale = limit is not None and last - source.delivered > limit * _HOUR
     if stale and freshness and freshness.config.when_stale == "refuse":
         raise RefusedError(
             "stale",
-            f"the features of this request are {(last - source.as_of) / _HOUR:.1f} hours old: they are as of "
-            f"{source.written}, and `online.maximum_age_hours` is {limit:g}; "
+            f"the features of this request are {(last - source.delivered) / _HOUR:.1f} hours old: they are as of "
+            f"{source.written}{source.lacks}, and `online.maximum_age_hours` is {limit:g}; "
             "`leverframe materialize` brings newer ones, and a request with all columns needs none",
         )
     return Choice(source, stale)

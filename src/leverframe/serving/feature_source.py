@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from leverframe.domain.features.online import EPOCH, attribute_since
+from leverframe.domain.features.online import EPOCH, attribute_delivered, attribute_since
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.serving.row import RowByRow
 
@@ -28,6 +28,11 @@ class FeatureSource:
         return self.store.about().as_of
 
     @property
+    def delivered(self) -> int:
+        """Before when the sources had rows for it, in microseconds since the epoch: ``as_of``, or earlier."""
+        return attribute_delivered(self.store.about())
+
+    @property
     def since(self) -> int:
         """The first timestamp that it answers for, in microseconds since the epoch."""
         return attribute_since(self.store.about().attributes)
@@ -35,4 +40,13 @@ class FeatureSource:
     @property
     def written(self) -> str:
         """The same timestamp as ``as_of``, in ISO 8601."""
-        return (EPOCH + timedelta(microseconds=self.as_of)).isoformat()
+        return _written(self.as_of)
+
+    @property
+    def lacks(self) -> str:
+        """What the sources did not have; empty where they had all."""
+        return f" and the sources had no rows from {_written(self.delivered)} on" if self.delivered < self.as_of else ""
+
+
+def _written(timestamp: int) -> str:
+    return (EPOCH + timedelta(microseconds=timestamp)).isoformat()

@@ -27,10 +27,12 @@ RELEASE = Gauge(
     "leverframe_release", "1 for a release that is loaded, 0 for one that was", ["model", "version", "bundle", "commit"]
 )
 FEATURE_AGE = Gauge(
-    "leverframe_feature_age_seconds", "how long ago the timestamp of the features was", ["model", "version"]
+    "leverframe_feature_age_seconds", "how long ago the rows of the features were delivered", ["model", "version"]
 )
 FEATURE_AS_OF = Gauge(
-    "leverframe_feature_as_of_seconds", "timestamp of the features, since the epoch", ["model", "version"]
+    "leverframe_feature_as_of_seconds",
+    "before when the rows of the features came, since the epoch",
+    ["model", "version"],
 )
 FEATURE_ONLINE = Gauge(
     "leverframe_feature_online", "1 for features of the online store, 0 for those of the bundle", ["model", "version"]

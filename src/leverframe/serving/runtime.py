@@ -171,9 +171,9 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
 
 
 def _seconds_of(bundle: OpenBundle) -> tuple[float, bool]:
-    """Return as of when a release has its features, in seconds since the epoch, and whether of the online store."""
+    """Return before when the rows of its features came, in seconds since the epoch, and whether of the online store."""
     try:
         source = newest(bundle)
     except RefusedError:
         return math.nan, True
-    return source.as_of / 1e6, source.online
+    return source.delivered / 1e6, source.online

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from leverframe.domain import layout
-from leverframe.domain.features.online import EPOCH, Span, microseconds_of, online_groups
+from leverframe.domain.features.online import DELIVERED, EPOCH, Span, microseconds_of, online_groups
 from leverframe.domain.features.plan import AsOfLookup, Lookup, Plan, Step, Windows
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import SettingsError, SourceError
@@ -41,7 +42,8 @@ class Generation:
     """What is in force: the pointer. Times are in microseconds since the epoch.
 
     ``raw`` are the rows that it was made from, ``base_raw`` those of its base. ``previous`` are layers of the
-    generation before, which a reader may be about to open.
+    generation before, which a reader may be about to open. ``delivered`` is before when the sources had rows: they
+    had none of a partition that begins then; None where they had all.
     """
 
     format: int
@@ -56,6 +58,12 @@ class Generation:
     base_raw: Raw
     delta: LayerFile | None = None
     previous: tuple[str, ...] = ()
+    delivered: int | None = None
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what a store of this generation says of itself besides its definition and timestamp."""
+        delivered = {} if self.delivered is None else {DELIVERED: self.delivered}
+        return {"since": self.since, "fields": dict(self.fields), **delivered}
 
     def layers(self) -> list[LayerFile]:
         """Return the layers, the newest first."""
@@ -188,6 +196,16 @@ def refuse_absent(
                     why=why,
                     next="check the source; the online store is as it was",
                 )
+
+
+def delivered(plan: Plan, absent: Mapping[str, Sequence[Partition]], partitions: Partitions) -> int | None:
+    """Return from when on a table that features come from has no partition, in microseconds; None where all have."""
+    tables = {step.table for step in plan.steps}
+    starts = [
+        microseconds_of(group.start(partitions.timezone))
+        for table, groups in absent.items() if table in tables for group in groups
+    ]  # fmt: skip
+    return min(starts, default=None)
 
 
 def pruned(raw: Raw, reach: Mapping[str, Sequence[Partition]]) -> dict[str, dict[str, str]]:

@@ -26,6 +26,7 @@ AT = "__at"  # microseconds since the epoch at which a row begins to count
 UNTIL, PLACE = "__until", "__place"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DELIVERED = "delivered"  # attribute of a snapshot: before when its sources had rows, where that is not its timestamp
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ def online_groups(reach: timedelta, span: Span, partitions: Partitions) -> list[
 def microseconds_of(timestamp: datetime) -> int:
     """Return an aware timestamp in whole microseconds since the epoch."""
     return (timestamp - EPOCH) // timedelta(microseconds=1)
+
+
+def attribute_delivered(about: About) -> int:
+    """Return before when the rows of a snapshot came, in microseconds since the epoch: its timestamp, or earlier."""
+    return min(int(about.attributes.get(DELIVERED, about.as_of)), about.as_of)
 
 
 def attribute_since(attributes: Mapping[str, Any]) -> int:
