@@ -17,6 +17,8 @@ from leverframe.domain.features.snapshot.packed import Form, unpacked
 from leverframe.domain.features.snapshot.store import About, Found, Keys
 from leverframe.errors import SnapshotError, nearest
 
+_AGAIN = "`leverframe materialize` writes it, or `leverframe snapshot --redis` where nothing keeps it fresh"
+
 
 class RedisStore:
     """A snapshot in Redis; one that does not ``follow`` stays with the generation that was in force at first.
@@ -67,10 +69,10 @@ class RedisStore:
                 self._take_up(current[0])
                 continue
             if None in current:
-                raise self._unusable("the snapshot has expired", "publish one")
+                raise self._unusable("the snapshot has expired", _AGAIN)
             each = [[None if key is None else next(values) for key in of_part] for of_part in asked]
             return _newest(parts, each)
-        raise self._unusable("new generations come into force faster than they can be read", "publish less often")
+        raise self._unusable("new generations come into force faster than they can be read", "write them less often")
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -84,7 +86,7 @@ class RedisStore:
             current: Any = self._client.get(f"{self._base}:current")
         if current is None and last is not None and last.decode() != wanted:
             why = f"it holds features of spec {last.decode()[:16]}, asked for are those of {wanted[:16]}"
-            raise self._unusable(why, "publish the snapshot of the version that the model was trained with")
+            raise self._unusable(why, f"do it with the star.yaml that the model was trained with: {_AGAIN}")
         self._take_up(current)
 
     def _take_up(self, current: bytes | None) -> None:
@@ -93,11 +95,11 @@ class RedisStore:
             with told(self._url):
                 document = self._client.get(f"{self._namespace}:{current.decode()}")
         if current is None or document is None:
-            raise self._unusable("no snapshot is in force there, or it has expired", "publish one")
+            raise self._unusable("no snapshot is in force there, or it has expired", _AGAIN)
         known = json.loads(document).get("format")
         if known != FORMAT:
             why = f"it has format {known}, this version of Leverframe reads format {FORMAT}"
-            raise self._unusable(why, "publish it again with this version")
+            raise self._unusable(why, f"do it again with this version: {_AGAIN}")
         published = parsed(Published, document)
         self._generation = current.decode()
         self._about, self._published = published.about, published
