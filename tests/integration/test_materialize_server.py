@@ -223,6 +223,7 @@ def test_broken_rows_leave_the_store_as_it_was(shop: Shop) -> None:
     assert "no rows of 2024-06" in materialized(shop, "--as-of", at(9), code=13)["error"][0]
     shop.repository.write(f"raw/orders-{NEXT}.csv", good)
     assert "already knows more" in materialized(shop, "--as-of", at(7), code=10)["error"][0]
+    assert "nobody knows yet" in materialized(shop, "--as-of", "2999-01-01T00:00Z", code=10)["error"][0]
     assert pointer.read_bytes() == before
     planned = materialized(shop, "--as-of", at(9), "--dry-run")
     assert (planned["kind"], planned["rows"] > 0, pointer.read_bytes()) == ("increment", True, before)

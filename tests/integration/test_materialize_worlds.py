@@ -177,6 +177,36 @@ def test_another_order_of_rows_of_one_time_is_followed(
     assert steps == once
 
 
+def test_a_source_that_stopped_in_the_middle_of_a_partition_is_read_again(tmp_path: Path) -> None:
+    """The month it stopped in was there, so only its place as the newest one tells that it may lack rows."""
+    world, plan, until = small_world(), plan_of(), MORNING + timedelta(days=49)
+    world["visits"] += [row | {"event_time": until, "known_at": until, "id": 7} for row in world["visits"][:1]]
+    events = [
+        row | {"event_time": at, "known_at": at, "seen_at": at, "v": 5.0}
+        for row in world["events"] for at in (MORNING + timedelta(days=days) for days in (29.5, 30.5, 45))
+    ]  # fmt: skip
+    stores = []
+    for name in ("steps", "once"):
+        living = Living(tmp_path / name, plan, filled(world, TYPES, WORLD), TYPES, WORLD)
+        if name == "steps":
+            assert living.materialize(until).absent["events"] == ["2020-04"]
+        living.world["events"] = living.world["events"] + events
+        assert living.materialize(until + timedelta(minutes=5)).kind == ("increment" if name == "steps" else "full")
+        stores.append(living.store())
+    requests = Requests(
+        {"k": np.array(["a"]), "g": np.array([0]), "id": np.array([0]), "x": np.array([1.0])},
+        np.array([microseconds_of(until)], np.int64),
+    )
+    steps, once = (
+        {
+            feature: _plain(np.ma.asarray(values).tolist()[0])
+            for feature, values in vectors(plan, store, requests).items()
+        }
+        for store in stores
+    )
+    assert steps == once
+
+
 @needed
 def test_redis_answers_like_the_file_and_gets_only_what_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

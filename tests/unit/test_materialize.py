@@ -57,6 +57,13 @@ def test_features_are_as_old_as_the_first_partition_that_is_lacking() -> None:
         assert attribute_delivered(About(made.spec, made.as_of, made.attributes())) == known
 
 
+def test_a_timestamp_that_has_not_come_is_refused() -> None:
+    """A store that claims to know the future would not read again what it could not see."""
+    rules.refuse_future(NOON + timedelta(minutes=1), NOON)
+    with pytest.raises(SettingsError, match="nobody knows yet what is known before 2024-03-04T13"):
+        rules.refuse_future(NOON + timedelta(hours=1), NOON)
+
+
 def test_what_may_have_rows_that_became_known_is_read_again() -> None:
     """As far back as a row may come late; corrected tables as far as their longest window; and what was absent."""
     partitions = rules.through(DAYS, NOON)

@@ -62,7 +62,9 @@ def materialize(workspace: Workspace, asked: Asked, tell: Tell) -> Materialized:
     ``ContractError``, ``SnapshotError``, ``MaterializeBusyError``, and ``StoreUnreachableError`` of Redis.
     """
     began = time.perf_counter()
-    until = timestamp(asked.as_of) if asked.as_of else datetime.now(UTC)
+    now = datetime.now(UTC)
+    until = timestamp(asked.as_of) if asked.as_of else now
+    rules.refuse_future(until, now)
     folder = store_folder(workspace)
     if not asked.dry_run:
         _redis(workspace)  # before the sources are read

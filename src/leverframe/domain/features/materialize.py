@@ -21,6 +21,7 @@ from leverframe.errors import SettingsError, SourceError
 
 FORMAT = 1
 KEPT = timedelta(days=2)  # how far back requests may ask: those of a day ago can still be compared with a build
+_AHEAD = timedelta(minutes=5)  # by which the clock of who asks may be ahead of ours
 _COARSE = 0.5  # share of the rows of a table from which its delta is a rewrite anyway
 _LARGE = 0.25  # share of the rows of all other tables from which a new base costs less than the next deltas
 _STRETCH = 0.25  # share of the longest window by which a base may age: rows that left every window stay so long
@@ -159,17 +160,27 @@ def wanted(
 ) -> dict[str, list[Partition]]:
     """Return the partitions that are read from the sources: those that may have rows that became known since ``old``.
 
-    And those that were not there then. A static table is read each time.
+    And those that were not there then, with what lies before them: where a source stopped, it may have stopped in the
+    middle of its newest partition, and none that was known after it. A static table is read each time.
     """
     late, found = look_back(plan), {}
     for table, groups in reach.items():
         known = old.raw.get(table, {}) if old else {}
         if old and groups:
-            first = partitions.group_at(EPOCH + timedelta(microseconds=old.as_of) - late.get(table, timedelta(0)))
+            until = _delivered(old, [group for group in groups if str(group) in known], partitions)
+            first = partitions.group_at(until - late.get(table, timedelta(0)))
             found[table] = [group for group in groups if group >= first or str(group) not in known]
         else:
             found[table] = list(groups)
     return {table: groups for table, groups in found.items() if groups or not reach[table]}
+
+
+def _delivered(old: Generation, there: Sequence[Partition], partitions: Partitions) -> datetime:
+    """Return until when a table surely had its rows: the timestamp of ``old``, or the start of its newest partition."""
+    as_of = EPOCH + timedelta(microseconds=old.as_of)
+    if there and there[-1] < partitions.group_at(as_of - timedelta(microseconds=1)):
+        return min(as_of, there[-1].start(partitions.timezone))
+    return as_of
 
 
 def refuse_absent(
@@ -249,6 +260,16 @@ def changed_files(old: Raw, new: Raw, table: str) -> tuple[list[str], list[str]]
 def is_static(step: Step) -> bool:
     """Tell whether a step looks rows up that have no time."""
     return isinstance(step, Lookup) and not isinstance(step, AsOfLookup)
+
+
+def refuse_future(until: datetime, now: datetime) -> None:
+    """Raise ``SettingsError`` for a timestamp that has not come: what becomes known until then is not there to read."""
+    if until > now + _AHEAD:
+        raise SettingsError(
+            f"nobody knows yet what is known before {until.isoformat()}",
+            why=f"it is {now.isoformat(timespec='seconds')}",
+            next="give an earlier --as-of, or none; set the clock if it is wrong",
+        )
 
 
 def refuse_backwards(old: Generation | None, until: datetime) -> None:
