@@ -28,7 +28,7 @@ from leverframe.domain.features.request import Requests, required
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.vector import vectors
 from leverframe.domain.partition import Partition, Partitions
-from leverframe.errors import MaterializeBusyError
+from leverframe.errors import MaterializeBusyError, ParityError
 from leverframe.serving.row import RowByRow
 from tests.integration.materialized import Living, filled
 from tests.integration.redis_server import needed, running
@@ -293,6 +293,19 @@ def test_a_check_compares_every_group_of_partitions(grown: Path) -> None:
     found = refuse_other(small(grown).workspace)
     assert found.rows == 4
     assert not found.broken()
+
+
+def test_a_check_of_data_without_partitions_and_of_a_source_that_changed(tmp_path: Path) -> None:
+    """They are read as a whole; a difference is told as what it is, one between store and source."""
+    ever = Partitions(WORLD.first, WORLD.last, "none", ZONE)
+    living, until = small(tmp_path), MORNING + timedelta(hours=36)
+    vars(living.workspace)["partitions"] = ever
+    living.materialize(until)
+    assert refuse_other(living.workspace).rows == 4
+    living.world["events"] = [row for row in living.world["events"] if row["k"] is None]
+    with pytest.raises(ParityError, match="others in the online store than in the sources") as caught:
+        refuse_other(living.workspace)
+    assert "materialize --full" in caught.value.next
 
 
 def test_a_check_leaves_out_what_is_not_there_yet(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def materialize(workspace: Workspace, asked: Asked, tell: Tell) -> Materialized:
 def refuse_other(workspace: Workspace) -> Parity:
     """Compare the store with a build of the days that it answers for; raises ``ParityError`` for a difference."""
     parity = compared(workspace, store_folder(workspace))
-    refuse(parity)
+    refuse(parity, "in the online store than in the sources", "`leverframe materialize --full` writes it anew")
     return parity
 
 

@@ -46,8 +46,9 @@ def compared(workspace: Workspace, folder: StoreFolder) -> Parity:
     since, until = (EPOCH + timedelta(microseconds=at) for at in _ends(store.about()))
     partitions = rules.through(workspace.partitions, until)
     groups = online_groups(timedelta(0), Span(since, until), partitions)
+    first = since if groups[0].period == "none" else groups[0].start(partitions.timezone)
     plan = replace(workspace.plan, labels=())  # the store has none, and those of today are not there yet
-    reach = rules.reached(plan, Span(groups[0].start(partitions.timezone) - plan.lead_time, until), partitions)
+    reach = rules.reached(plan, Span(first - plan.lead_time, until), partitions)
     frames = PolarsFrames(workspace.root, arrow_table)
     with closing(store), TemporaryDirectory() as temporary:
         root = Path(temporary)

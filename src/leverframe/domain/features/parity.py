@@ -123,14 +123,18 @@ def compared(feature: str, ours: Any, served: Any) -> Difference:
     return Difference(feature, len(ours), int(differ.sum()), missing, extra, largest)
 
 
-def refuse(parity: Parity) -> None:
-    """Raise ``ParityError`` that names the features that differ."""
+def refuse(
+    parity: Parity,
+    than: str = "at request time than in training",
+    next: str = "build the snapshot and the features with the same star.yaml and version: `dvc repro`",
+) -> None:
+    """Raise ``ParityError`` that names the features that differ, where they are others, and what to do."""
     broken = parity.broken()
     if broken:
         raise ParityError(
-            f"{len(broken)} of {len(parity.features)} features are others at request time than in training",
+            f"{len(broken)} of {len(parity.features)} features are others {than}",
             why="; ".join(map(sentence, broken[:3])) + (f"; and {len(broken) - 3} more" if len(broken) > 3 else ""),
-            next="build the snapshot and the features with the same star.yaml and version: `dvc repro`",
+            next=next,
         )
 
 
