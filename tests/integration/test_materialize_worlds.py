@@ -28,7 +28,7 @@ from leverframe.domain.features.request import Requests, required
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.vector import vectors
 from leverframe.domain.partition import Partition, Partitions
-from leverframe.errors import MaterializeBusyError, ParityError
+from leverframe.errors import MaterializeBusyError, ParityError, SnapshotError
 from leverframe.serving.row import RowByRow
 from tests.integration.materialized import Living, filled
 from tests.integration.redis_server import needed, running
@@ -293,6 +293,35 @@ def test_a_check_compares_every_group_of_partitions(grown: Path) -> None:
     found = refuse_other(small(grown).workspace)
     assert found.rows == 4
     assert not found.broken()
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "raw", "pointer"])
+def test_a_damaged_store_is_not_built_upon(damage: str, tmp_path: Path, grown: Path) -> None:
+    """An error with the step that helps, which does help; the file in force is not touched."""
+    shutil.copytree(grown, tmp_path / "store")
+    living, until = small(tmp_path / "store"), MORNING + timedelta(hours=HOURS[-1])
+    folder = store_folder(living.workspace)
+    current = folder.current()
+    assert current is not None
+    path = folder.layer_path(current.base)
+    assert path.stat().st_mode & 0o222 == 0
+    content = path.read_bytes()
+    spoilt = {"flip": content[:-9] + bytes([content[-9] ^ 1]) + content[-8:], "cut": content[:99]}
+    if damage in spoilt:
+        path.chmod(0o644)
+        path.write_bytes(spoilt[damage])
+    elif damage == "pointer":
+        pointer = folder.folder / "current.json"
+        pointer.write_text(pointer.read_text().replace(str(current.as_of), "9" * 20))
+    elif damage == "raw":
+        folder.raw("events", min(current.raw["events"].items())[1]).unlink()
+    else:
+        path.unlink()
+    with pytest.raises(SnapshotError) as caught:
+        living.materialize(until)
+    assert caught.value.next == "`leverframe materialize --full`"
+    assert living.materialize(until, full=True).kind == "full"
+    assert living.store().about().as_of == microseconds_of(until)
 
 
 def test_a_check_of_data_without_partitions_and_of_a_source_that_changed(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from leverframe.documents import parsed, plain
 from leverframe.domain import layout
-from leverframe.domain.features.materialize import FORMAT, Generation, LayerFile, Raw
+from leverframe.domain.features.materialize import FORMAT, Generation, LayerFile, Raw, written
 from leverframe.domain.features.snapshot.layers import Layer, Layered
 from leverframe.domain.features.snapshot.store import About
 from leverframe.errors import MaterializeBusyError, SnapshotError
@@ -56,9 +56,11 @@ class StoreFolder:
         """
         try:
             found = parsed(Generation, (self.folder / _POINTER).read_bytes())
+            for at in (found.as_of, found.since, found.base_as_of):
+                written(at)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             if whatever:
                 return None
             raise self._unusable(f"{_POINTER}: {error}") from error
@@ -85,8 +87,15 @@ class StoreFolder:
     def _opened(self, generation: Generation, known: Mapping[str, Layer]) -> dict[str, Layer]:
         opened = {}
         for layer in generation.layers():
-            opened[layer.file] = known.get(layer.file) or self._open(self.layer_path(layer), self.spec)
+            opened[layer.file] = known.get(layer.file) or self.open_layer(layer)
         return opened
+
+    def open_layer(self, layer: LayerFile) -> Layer:
+        """Return a layer, verified; raises ``SnapshotError`` for one that is missing or damaged."""
+        try:
+            return self._open(self.layer_path(layer), self.spec)
+        except SnapshotError as error:
+            raise self._unusable(f"{layer.file}: {error.why}") from error.__cause__ or error
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -122,8 +131,11 @@ class StoreFolder:
         """Put the rows of a generation into the work folder where it has none, as `ingest` lays them out."""
         for table, part, file in _files(raw):
             path = self.work / layout.raw(table, part)
-            if not path.exists():
-                self._linked(self.raw(table, file), path)
+            if path.exists():
+                continue
+            if not self.raw(table, file).exists():
+                raise self._unusable(f"{self.raw(table, file).name}, rows that it was made from, is missing")
+            self._linked(self.raw(table, file), path)
 
     def raw(self, table: str, file: str) -> Path:
         """Return where the rows of a partition lie."""
@@ -138,6 +150,7 @@ class StoreFolder:
             if not self.raw(table, file).exists():
                 self._linked(self.work / layout.raw(table, part), self.raw(table, file))
         for layer in layers:
+            layer.chmod(0o444)  # servers have it mapped: written in place it would end them
             self._linked(layer, self.folder / _LAYERS / layer.name)
         write_json(self.folder / _POINTER, plain(generation))
         needed = generation.files()

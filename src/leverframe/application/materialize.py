@@ -28,7 +28,7 @@ from leverframe.domain.features.parity import Parity, refuse
 from leverframe.domain.features.plan import Step, Windows
 from leverframe.domain.features.request import required, timestamp
 from leverframe.domain.features.snapshot.arrange import Arranged, arranged
-from leverframe.domain.features.snapshot.layers import fits
+from leverframe.domain.features.snapshot.layers import Layer, fits
 from leverframe.domain.features.snapshot.store import About, Keys
 from leverframe.errors import SettingsError
 
@@ -117,7 +117,7 @@ class _Making:
 
     def made(self, old: Generation | None) -> _Made:
         """Return a delta above the base of ``old``, or a new base where there is no old one."""
-        base = SnapshotFile(self.folder.layer_path(old.base), spec=self.folder.spec, verify=False) if old else None
+        base = self.folder.open_layer(old.base) if old else None  # verified: what is damaged is not built upon
         plan, raw, span = self.workspace.plan, self.rows.raw, self.rows.span
         changed = {table: self._changed(old, table) for table in raw} if old else {}
         engine = DuckDBEngine()
@@ -220,7 +220,7 @@ def _all(steps: tuple[Step, ...], found: DuckDBChanges) -> Iterator[Arranged]:
 def _above(
     steps: tuple[Step, ...],
     found: DuckDBChanges,
-    base: SnapshotFile,
+    base: Layer,
     changed: dict[str, ChangedFiles],
     whole: list[str],
 ) -> Iterator[Arranged]:
@@ -242,7 +242,7 @@ def _above(
         yield above
 
 
-def _lost(above: Arranged, base: SnapshotFile, name: str, keys: Keys) -> bool:
+def _lost(above: Arranged, base: Layer, name: str, keys: Keys) -> bool:
     """Tell whether a key that the base has rows of has none any more: what lies above could not hide them."""
     (start, stop), (first, last) = base.table(name)[0].find(keys), above.index.find(keys)
     return bool(np.any((start < stop) & (first >= last)))
