@@ -11,16 +11,25 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
+from leverframe.adapters.git import Git
+from leverframe.application.retrain_watch import serves_since
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
+from leverframe.domain.monitoring.monitor_result import ReleaseMarker
+from leverframe.domain.retraining.pulls.pull_state import StandingBranch
+from leverframe.files import md5
+from leverframe.settings.pipeline import PredictionsRole
+from tests.fakes.monitored import quiet
 from tests.integration import own_pipeline
 from tests.integration.own_pipeline import NOW
 from tests.integration.shop import Ended, Shop, alive, copied, wait_for
 
+ROLE = PredictionsRole(path="predictions.csv", kind="binary")
 BRANCH = "refs/leverframe/retrain/churn"
 FOLDER = Path(".leverframe/monitor/local")
 
@@ -360,3 +369,23 @@ def test_lines_that_cannot_be_read_are_told(own: Shop) -> None:
     ended = retrain(own, "--dry-run")
     assert ended.code == 0, ended.stderr
     assert "1 line of retrain.jsonl cannot be read" in ended.stdout
+
+
+def test_releases_of_the_same_model_go_on_with_it(own: Shop) -> None:
+    """The champion serves since the first of them; a release whose commit is not known is another model."""
+    git, head = Git(own.root), own.repository.git("rev-parse", "HEAD").strip()
+    own.repository.write("notes.txt", "a release of the same model")
+    again = own.repository.commit("Notes")
+    workspace: Any = SimpleNamespace(git=git)
+    base: Any = SimpleNamespace(champion=md5(own.root / "predictions.csv"), own=SimpleNamespace(role=ROLE))
+    there = StandingBranch("x", "main", head, "", ours=False)
+    for commits, begins in (
+        (("", head, again), "02"), ((head, "", again), "03"), ((again, head, ""), "03"), ((head, again), "01"),
+        (("--help", "f" * 40), "02"), ((), ""),
+    ):  # fmt: skip
+        markers = tuple(
+            ReleaseMarker(f"2026-04-0{day}T00:00:00+00:00", str(day), commit, "")
+            for day, commit in enumerate(commits, 1)
+        )
+        found = serves_since(workspace, base, there, replace(quiet(), releases=markers))
+        assert (found.strftime("%d") if found else "") == begins, commits

@@ -362,13 +362,14 @@ def test_the_same_time_may_be_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize(("days", "due"), [(-30, True), (-2, True), (0, False), (9, False)])
-@pytest.mark.parametrize("kind", [Kind.PERFORMANCE, Kind.CONCEPT, Kind.CALIBRATION])
+@pytest.mark.parametrize("kind", [Kind.PERFORMANCE, Kind.CONCEPT, Kind.CALIBRATION, Kind.DRIFT])
 def test_what_the_model_before_did_speaks_for_nothing(kind: Kind, days: int, *, due: bool) -> None:
-    """After the merge of a retraining, windows that ended before it are about a model that is gone; drift is not."""
-    facts = replace(FACTS, merged_at=datetime(2013, 12, 31, tzinfo=UTC) + timedelta(days=days))
-    for found in (finding(kind, "auc", Severity.CRITICAL), replace(finding(kind, "auc"), window="2013-12")):
+    """After the merge of a retraining, windows that ended before it are about a model that is gone."""
+    facts = replace(FACTS, serves_since=datetime(2013, 12, 31, tzinfo=UTC) + timedelta(days=days))
+    for found in (
+        finding(kind, "wind_speed", Severity.CRITICAL),
+        replace(finding(kind, "wind_speed"), window="2013-12"),
+    ):
         judged_then = trigger(with_findings(found), (), SETTINGS, facts, NOW + timedelta(hours=1))
         ended = found.window == "2013-12-30" or days > 0
         assert isinstance(judged_then, Triggered) is (due or not ended)
-    drifted = trigger(with_findings(finding(Kind.DRIFT, "wind_speed")), (), SETTINGS, facts, NOW)
-    assert isinstance(drifted, Triggered)

@@ -26,7 +26,7 @@ from leverframe.application.retrain_pulls import (
     standing,
 )
 from leverframe.application.retrain_records import ATTEMPTS, RetrainRecords
-from leverframe.application.retrain_watch import merged_champion, turned_out_worse
+from leverframe.application.retrain_watch import serves_since, turned_out_worse
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.retraining.attempt import PROPOSED, UNHELPFUL
@@ -34,7 +34,7 @@ from leverframe.domain.retraining.pulls.pull_state import StandingBranch
 from leverframe.domain.retraining.retrain import Due, Known, attempted, due, labelled_since
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.retraining.trigger import NotTriggered, Standstill
-from leverframe.domain.retraining.trigger_rule import ModelFacts, needs_human, timestamp
+from leverframe.domain.retraining.trigger_rule import ModelFacts, needs_human
 from leverframe.errors import MonitorBusyError, RetrainBusyError
 from leverframe.files import private_folder
 from leverframe.locks import held
@@ -90,9 +90,8 @@ def _retrained(
     last = known.attempts[-1] if known.attempts else None
     page = state_page(workspace, environment)
     publishing = How(base.levers.retrain, last, asked.dry_run, dashboard=page, mask=mask, tell=tell)
-    merged = merged_champion(workspace, base, there)
-    since = timestamp(merged.merged_at) if merged else None
-    known = replace(known, facts=replace(known.facts, merged_at=since))
+    since = serves_since(workspace, base, there, known.monitored)
+    known = replace(known, facts=replace(known.facts, serves_since=since))
     worse = turned_out_worse(workspace, (base, environment), there, known.monitored, known.now, tell)
     planned = due(known, there) if worse is None else _taken_back(worse)
     waiting = planned if isinstance(planned, NotTriggered) else None

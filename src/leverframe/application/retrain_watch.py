@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ from leverframe.domain.retraining.pulls.pull_state import StandingBranch, Standi
 from leverframe.domain.retraining.trigger_rule import timestamp
 
 Tell = Callable[[str], None]
+_COMMIT = re.compile("[0-9a-f]{7,64}")
 
 
 def turned_out_worse(
@@ -57,3 +59,26 @@ def merged_champion(workspace: Workspace, base: Base, there: StandingBranch) -> 
     path = layout.MODEL.as_posix() if base.own is None else base.own.role.path
     lock = workspace.git.show(newest.merge_commit, "dvc.lock") or b""
     return newest if recorded_md5(lock, path) == base.champion else None
+
+
+def serves_since(
+    workspace: Workspace, base: Base, there: StandingBranch, monitored: Monitored | None
+) -> datetime | None:
+    """Return when the champion began to serve, by merges of retraining and releases in the log; None if unknown.
+
+    A release whose commit has the same model goes on with it; of one whose commit is not known the time counts.
+    """
+    merged = merged_champion(workspace, base, there)
+    times = [timestamp(merged.merged_at)] if merged else []
+    markers = sorted(monitored.releases if monitored else (), key=lambda marker: timestamp(marker.at))
+    path = layout.MODEL.as_posix() if base.own is None else base.own.role.path
+    began = None
+    for marker in reversed(markers):
+        lock = workspace.git.show(marker.commit, "dvc.lock") if _COMMIT.fullmatch(marker.commit) else None
+        same = recorded_md5(lock or b"", path) == base.champion != ""
+        if began is not None and not same:
+            break
+        began = timestamp(marker.at)
+        if not same:
+            break
+    return max([*times, *([began] if began else [])], default=None)

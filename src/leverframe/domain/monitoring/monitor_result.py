@@ -186,7 +186,7 @@ class Skew:
 class ReleaseMarker:
     """When a release began to serve, an ISO 8601 timestamp."""
 
-    at: str
+    at: Timestamp
     release: str
     commit: str
     version: str

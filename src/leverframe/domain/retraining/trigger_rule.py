@@ -28,7 +28,7 @@ class ModelFacts:
     ``champion`` is its digest (md5) at the base tip, ``trained_until`` the end of its newest training row, None where
     that is not known; ``new_rows`` counts rows with a label after its hold-out, None where nobody counted.
     ``every_hours`` is the schedule of the monitor, ``history`` what it found before, which tells since when.
-    ``merged_at`` is when a retraining brought the champion, None where none did.
+    ``serves_since`` is when the champion began to serve, None where nobody knows.
     """
 
     model: str
@@ -38,7 +38,7 @@ class ModelFacts:
     trained_until: datetime | None = None
     new_rows: int | None = None
     history: tuple[HistoryLine, ...] = ()
-    merged_at: datetime | None = None
+    serves_since: datetime | None = None
 
 
 def trigger(
@@ -56,7 +56,7 @@ def trigger(
     """
     unknown = _unmonitored(monitored, facts, now)
     findings = () if monitored is None or unknown else found_evidence(monitored, settings, facts.history)
-    findings = tuple(one for one in findings if one.cause is Cause.DRIFT or not _of_the_one_before(one, facts))
+    findings = tuple(one for one in findings if not _of_the_one_before(one, facts))
     evidence = in_order([*findings, *_of_facts(settings, facts, now)])
     if forced:
         requested = Evidence(Cause.REQUESTED, facts.model, "", "", "a person requested it")
@@ -71,10 +71,10 @@ def trigger(
 
 
 def _of_the_one_before(one: Evidence, facts: ModelFacts) -> bool:
-    """Tell whether a finding on labels is about the model before the champion: its window ended before the merge."""
-    if facts.merged_at is None or period_of(one.window) in (None, "none"):
+    """Tell whether a finding is about the model before the champion: its newest window ended before that served."""
+    if facts.serves_since is None or period_of(one.window) in (None, "none"):
         return False
-    return Partition.of(one.window).plus(1).begins.replace(tzinfo=UTC) <= facts.merged_at
+    return Partition.of(one.window).plus(1).begins.replace(tzinfo=UTC) <= facts.serves_since
 
 
 def about(attempts: Sequence[Attempt], facts: ModelFacts, now: datetime) -> list[Attempt]:
