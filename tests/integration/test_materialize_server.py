@@ -123,8 +123,9 @@ def test_a_server_sees_windows_of_today_without_a_deployment(shop: Shop) -> None
     assert server.ask(body(at(7)))[0] == 400  # neither the store nor the bundle knows it
     assert told(server, body("2024-05-31T22:00Z"))["features_from"] == "bundle"
     wait_for(lambda: any(row.get("snapshot", "")[:10] == "2024-06-11" for row in server.log()))
-    materialized(shop, "--as-of", at(39.5))  # on time, but the sources have nothing of July
-    wait_for(lambda: told(server, body(at(39.6)))["features_as_of"][:10] == "2024-07-10", 20)
+    report = materialized(shop, "--as-of", at(39.5))  # on time, but the sources have nothing of July
+    assert report["delivered"][:10] == "2024-06-30"  # in UTC, midnight of the case
+    wait_for(lambda: told(server, body(at(39.6)))["features_as_of"] == report["delivered"], 20)
     assert told(server, body(at(39.6)))["stale"] is True
     assert shop.repository.git("status", "--short") == tracked
 

@@ -86,6 +86,7 @@ def materialize(workspace: Workspace, asked: Asked, tell: Tell) -> Materialized:
             generation=made.generation.number, where=where, rows=sum(made.rows.values()), keys=made.keys,
             seconds=time.perf_counter() - began, why=why, dry_run=asked.dry_run,
             absent={table: [str(group) for group in groups] for table, groups in rows.absent.items()},
+            delivered=rules.written(rows.delivered) if rows.delivered is not None else "",
         )  # fmt: skip
 
 

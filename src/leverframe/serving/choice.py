@@ -63,7 +63,7 @@ def chosen(bundle: OpenBundle, request: Checked, now: datetime) -> Choice:
         raise RefusedError(
             "stale",
             f"the features of this request are {(last - source.delivered) / _HOUR:.1f} hours old: they are as of "
-            f"{source.written}{source.lacks}, and `online.maximum_age_hours` is {limit:g}; "
+            f"{source.written}, and `online.maximum_age_hours` is {limit:g}; "
             "`leverframe materialize` brings newer ones, and a request with all columns needs none",
         )
     return Choice(source, stale)

@@ -39,14 +39,5 @@ class FeatureSource:
 
     @property
     def written(self) -> str:
-        """The same timestamp as ``as_of``, in ISO 8601."""
-        return _written(self.as_of)
-
-    @property
-    def lacks(self) -> str:
-        """What the sources did not have; empty where they had all."""
-        return f" and the sources had no rows from {_written(self.delivered)} on" if self.delivered < self.as_of else ""
-
-
-def _written(timestamp: int) -> str:
-    return (EPOCH + timedelta(microseconds=timestamp)).isoformat()
+        """The same timestamp as ``delivered``, in ISO 8601: what responses and the log say."""
+        return (EPOCH + timedelta(microseconds=self.delivered)).isoformat()

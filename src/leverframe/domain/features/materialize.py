@@ -78,7 +78,10 @@ class Generation:
 
 @dataclass(frozen=True)
 class Materialized:
-    """The result: the generation in force, how it came about, and what the sources did not have yet."""
+    """The result: the generation in force, how it came about, and what the sources did not have yet.
+
+    ``delivered`` is where they ended, if that was before ``as_of``.
+    """
 
     kind: str  # full or increment
     as_of: str
@@ -91,15 +94,17 @@ class Materialized:
     why: str = ""
     dry_run: bool = False
     absent: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    delivered: str = ""
 
     def lines(self) -> list[str]:
         """Return the result for a person."""
         why = f", because {self.why}" if self.why else ""
         done = "would be written" if self.dry_run else "written"
+        known = self.delivered or self.as_of
         told = [
             f"{self.kind}{why}: {self.rows:,} rows of {self.keys:,} keys {done} in {self.seconds:.1f} s",
             f"  generation {self.generation} in {self.where}",
-            f"  it knows what was known before {self.as_of}, and answers for timestamps from {self.since} on",
+            f"  it knows what was known before {known}, and answers for timestamps from {self.since} on",
         ]
         return told + [f"  {table} has no rows yet of {', '.join(parts)}" for table, parts in self.absent.items()]
 
