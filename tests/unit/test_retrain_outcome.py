@@ -74,6 +74,18 @@ def test_a_model_that_ranks_by_chance_is_a_draft(before: float, after: float, *,
     assert judged(replace(BETTER, metric="brier", metrics=(loss,)))[0] is Outcome.BETTER
 
 
+@pytest.mark.parametrize(("after", "usual", "ready"), [(0.62, 0.76, False), (0.63, 0.76, True), (0.55, None, True)])
+def test_a_model_without_most_of_the_usual_skill_is_a_draft(after: float, usual: float | None, *, ready: bool) -> None:
+    """Half of what is usual beyond chance is the least, whichever metric decides."""
+    auc = replace(BETTER.metrics[0], champion=0.5, candidate=after)
+    found, why = judged(replace(BETTER, metrics=(auc,), usual=usual))
+    assert found is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
+    assert ("where 0.7600 is usual: most of what was lost stays lost." in why) is not ready
+    loss = replace(auc, metric="brier", better="lower")
+    other = judged(replace(BETTER, metric="brier", metrics=(auc, loss), usual=usual))[0]
+    assert other is (Outcome.BETTER if ready else Outcome.NOT_WORSE)
+
+
 @pytest.mark.parametrize(("gain", "ready"), [(0.0049, False), (0.005, True)])
 def test_a_gain_that_nobody_would_notice_makes_a_draft(gain: float, *, ready: bool) -> None:
     """The gate allows a drop of 0.01; a gain below half of it is not worth a change, however sure it is."""

@@ -98,7 +98,8 @@ class Comparison:
     """Champion and candidate on the new hold-out, and on the old one where rows of it are left (forgetting).
 
     ``metric`` decides. ``violations`` are those of the gate's rules in words. ``labelled`` counts hold-out rows with
-    a label, ``days`` its days. Bounds are one-sided with ``confidence``.
+    a label, ``days`` its days. Bounds are one-sided with ``confidence``. ``usual`` is the AUC of the monitor's
+    reference, None where there is none.
     """
 
     metric: str
@@ -112,6 +113,7 @@ class Comparison:
     slices: tuple[SliceCompared, ...]  # those that got worse most come first
     violations: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    usual: float | None = None
 
 
 @dataclass(frozen=True)

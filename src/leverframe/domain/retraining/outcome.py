@@ -22,6 +22,7 @@ from leverframe.settings.retrain import RetrainSettings
 MEMORY = timedelta(days=180)  # over which attempts on one champion share the error
 _NAMED = 3  # violations
 _BY_CHANCE = 0.5  # area under the curve of scores that say nothing
+_SKILL = 0.5  # of what is usual beyond chance: with less a candidate is no model to merge without a look
 _DROPPED = (Reason.METRIC_DROPPED, Reason.SLICE_DROPPED)
 
 
@@ -71,7 +72,7 @@ def outcome(
 
     The lower bound of the deciding metric must be above 0 for a better model, its gain worth a change, and no rule of
     the gate may be violated: more of the same rows make nearly every candidate better by what nobody would notice.
-    One that ranks no better than by chance, though better than the champion, is for a person to look at: a draft.
+    One that ranks by chance, or has less than half of the usual skill, is for a person to look at: a draft.
     A drop on the old test set alone makes a draft: a person weighs whether what is forgotten still matters.
     """
     broken = [violation for violation in missed.here if violation.reason is Reason.CONTRACT_BROKEN]
@@ -86,7 +87,7 @@ def outcome(
     if dropped or (deciding.high is not None and deciding.high < 0):
         return Outcome.WORSE, _together(says, dropped)
     better = deciding.low is not None and deciding.low > 0
-    small = _no_use(deciding) or _too_small(deciding, settings, gate)
+    small = _no_use(comparison) or _too_small(deciding, settings, gate)
     others = [*missed.here, *missed.on_base]
     if better and not others and not small:
         return Outcome.BETTER, says
@@ -129,11 +130,20 @@ def _too_few(comparison: Comparison, deciding: Compared | None, settings: Retrai
     return ""
 
 
-def _no_use(deciding: Compared) -> str:
-    """Return in a sentence that the candidate ranks no better than by chance, empty where it does."""
-    if deciding.metric != "auc" or deciding.candidate is None or deciding.candidate > _BY_CHANCE:
+def _no_use(comparison: Comparison) -> str:
+    """Return in a sentence that the candidate does not recover what was lost, empty where it does.
+
+    Where most of the skill is gone, a surely better model is still one that nobody would deploy.
+    """
+    auc = next((compared for compared in comparison.metrics if compared.metric == "auc"), None)
+    if auc is None or auc.candidate is None:
         return ""
-    return f"But its {deciding.title} of {deciding.candidate:.4f} is no better than that of a coin, {_BY_CHANCE:g}."
+    if auc.candidate <= _BY_CHANCE:
+        return f"But its {auc.title} of {auc.candidate:.4f} is no better than that of a coin, {_BY_CHANCE:g}."
+    usual = comparison.usual or _BY_CHANCE
+    if auc.candidate - _BY_CHANCE >= _SKILL * (usual - _BY_CHANCE):
+        return ""
+    return f"But its {auc.title} is {auc.candidate:.4f} where {usual:.4f} is usual: most of what was lost stays lost."
 
 
 def _too_small(deciding: Compared, settings: RetrainSettings, gate: GateSettings) -> str:

@@ -142,6 +142,7 @@ def attempted(planned: Due, known: Known, base: str, trainer: Trainer) -> Attemp
         if error.transient:
             raise
         return replace(made, why=_words(error))
+    comparison = replace(comparison, usual=usual_auc(known.monitored))
     found, why = outcome(comparison, missed, known.settings, known.gate)
     hint = advice(planned.window, planned.evidence, known.settings)
     return replace(made, outcome=found, why=f"{why} {hint}".strip(), comparison=comparison)
@@ -161,6 +162,12 @@ def _of_stage(error: PipelineError) -> Outcome:
 
 def _words(error: LeverframeError) -> str:
     return f"{error.what}: {error.why}"
+
+
+def usual_auc(monitored: Monitored | None) -> float | None:
+    """Return the AUC of the rows that the monitor compares with; None where it has none."""
+    series = monitored.performance if monitored else ()
+    return next((one.reference.value for one in series if one.metric == "auc"), None)
 
 
 def labelled_since(monitored: Monitored | None, since: datetime) -> int | None:
