@@ -62,7 +62,7 @@ def test_the_workflow_names_each_action_with_its_commit() -> None:
     assert ours == [f"{name}@abc" for name in ("setup", "check", "reproduce", "gate", "report", "setup", "report")]
     assert text.count("@abc # v1") == len(ours)
     assert "%" not in text
-    assert "${{ github.event.pull_request.head.sha }}" in text
+    assert "${{ github.event.pull_request.head.sha || github.sha }}" in text
 
 
 def test_a_template_that_lacks_a_value_is_an_error() -> None:
