@@ -42,7 +42,7 @@ def _next(facts: RetrainFacts, at: str, limit: int) -> str:
 
 def _row(tried: TriedCandidate) -> list[str]:
     return [
-        text(tried.at[:10], 40),
+        f"<span>{text(tried.at[:10], 40)}</span>",
         sentence(tried.causes, 400),
         f"<span>{icon(tried.state)} {text(tried.title, 40)}</span>",
         text(tried.figures, 160) or "-",
