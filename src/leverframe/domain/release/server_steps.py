@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, assert_never
 
@@ -158,7 +159,8 @@ class ServerExecutor:
 
     def _replay(self, action: Replay) -> Violation | None:
         model = self._desired.model
-        before, after = partial(self._predict, model), partial(self._predict, f"{model}{CANDIDATE}")
+        earliest = answers_from(self._golden)
+        before, after = (partial(self._predict, name, earliest) for name in (model, f"{model}{CANDIDATE}"))
         self.replayed = replay(self._schema, self._log(model, action.requests), before, after)
         allowed = self._context.policy.maximum_disagreement
         if self.replayed.share <= allowed:
@@ -169,9 +171,9 @@ class ServerExecutor:
             "look at the flips with `--json`; `deploy.maximum_disagreement` allows more",
         )
 
-    def _predict(self, model: str, logged: LoggedRequest) -> Prediction:
-        start = self._context.clock.seconds()
-        status, content = self._server.infer(model, body(self._schema, logged, answers_from(self._golden)))
+    def _predict(self, model: str, earliest: datetime | None, logged: LoggedRequest) -> Prediction:
+        request, start = body(self._schema, logged, earliest), self._context.clock.seconds()
+        status, content = self._server.infer(model, request)
         milliseconds = (self._context.clock.seconds() - start) * 1000
         return (numbers(self._schema, content) if status == 200 else None), milliseconds
 
