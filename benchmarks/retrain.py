@@ -74,7 +74,7 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Course:
-    """What came of a history: the days of the watch with the first ready one and the first draft, and all outcomes."""
+    """The result of a history: the days of the watch with the first ready one and the first draft, and all outcomes."""
 
     ready: int | None
     outcomes: tuple[str, ...]
@@ -82,7 +82,7 @@ class Course:
 
 
 def trial(case: Case, seed: int) -> Course:
-    """Return what came of a history."""
+    """Return the result of a history."""
     watch, attempts, days = Watch(case, seed), list[Attempt](), dict[Outcome, int]()
     for day in range(LIVE):
         attempt = attempted(watch, day, attempts)

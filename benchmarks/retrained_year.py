@@ -1,4 +1,4 @@
-"""The reference case retrained for a year: what is due at the end of each month, on which rows, and what came of it.
+"""The reference case retrained for a year: what is due at the end of each month, on which rows, and with which result.
 
 The model of January to March serves from May on. A day after each month, when its labels are known, the rules of
 `leverframe retrain` decide on what the monitor found. A better candidate takes the place of the champion, as if its
@@ -81,7 +81,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class Decided:
-    """What followed from a month: why something was due or not, and what came of a candidate.
+    """What followed from a month: why something was due or not, and the result of a candidate.
 
     ``against`` are the violations of the gate's rules. ``figures`` are those of the hold-out, ``following`` those of
     the month after, by metric: champion, candidate, gain, and its bounds.

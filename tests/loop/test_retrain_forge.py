@@ -697,17 +697,17 @@ def test_a_merged_candidate_that_is_worse_opens_its_revert(place: Place) -> None
 
 
 def test_files_that_changed_since_are_not_taken_back(place: Place) -> None:
-    """One comment at the merged pull request says so; what was taken back already is only a note."""
+    """One comment at the merged pull request says so; what was reverted already is only a note."""
     worse = merged(place)
     place.commit("params.yaml", PARAMS.replace("LAST", "2026-02-01").replace("depth: 3", "depth: 4"))
     for _ in range(2):
         done = revert(place.workspace, MODEL, worse, How(place.settings))
-        assert "no pull request takes it back: 1 of its files were changed since, such as params.yaml" in done.notes[0]
+        assert "no pull request reverts it: 1 of its files were changed since, such as params.yaml" in done.notes[0]
     assert len(place.only.comments) == 1
     place.commit("params.yaml", PARAMS.replace("LAST", "2026-01-01"))
     place.commit("dvc.lock", LOCK.replace("MODEL", "0" * 32))
     done = revert(place.workspace, MODEL, worse, How(place.settings))
-    assert done.notes == ("#1 was taken back already",)
+    assert done.notes == ("#1 was reverted already",)
 
 
 def test_a_killed_revert_is_finished(place: Place) -> None:

@@ -104,7 +104,7 @@ def test_a_branch_of_a_person_is_left_alone(head: str, ours: bool, standstill: s
 @pytest.mark.parametrize("forced", [True, False])
 @pytest.mark.parametrize(("made", "due_then"), [("2026-04-30T00:00:00+00:00", False), ("2026-04-28", True), ("", True)])
 def test_newer_evidence_is_not_replaced_by_older(made: str, due_then: bool, forced: bool) -> None:
-    """Whoever asks as of an earlier day would take the rows back that a pull request speaks of."""
+    """Whoever asks as of an earlier day would replace the rows that a pull request speaks of."""
     pull = StandingPull(1, "", True, False, False, "", "", "a" * 40, "", "digest", made)
     found = due(known(forced=forced), replace(FREE, pulls=(pull,)))
     assert isinstance(found, Due) is due_then

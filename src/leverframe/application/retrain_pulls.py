@@ -138,7 +138,7 @@ def publish(
 
 
 def revert(workspace: Workspace, model: str, worse: PulledBack, how: How) -> Published:
-    """Open the pull request that takes a merged retraining back, unless somebody closed it or changed the files."""
+    """Open the pull request that reverts a merged retraining, unless somebody closed it or changed the files."""
     forge = _Forge.of()
     if forge is None:
         return Published(notes=(f"no pull request takes #{worse.pull.number} back: {_NOBODY}",))
@@ -362,7 +362,7 @@ def _revert_plan(
     since = git.between(merge, there.base) if not known else {}
     moved = sorted(set(files) & set(since))
     if moved and all(since.get(path, ("", ""))[1] == old for path, (old, _) in files.items()):
-        return PullPlan((), (f"#{worse.pull.number} was taken back already",))
+        return PullPlan((), (f"#{worse.pull.number} was reverted already",))
     if moved:
         return _moved(worse, merge, moved)
     tree = git.with_files(there.base, {path: old for path, (old, _) in files.items()})
@@ -379,15 +379,15 @@ def _revert_plan(
 
 
 def _moved(worse: PulledBack, merge: str, moved: list[str]) -> PullPlan:
-    """Tell at the merged pull request that it cannot be taken back by us."""
+    """Tell at the merged pull request that we cannot revert it."""
     why = f"{len(moved)} of its files were changed since, such as {moved[0]}"
     marker = f"<!-- leverframe-retrain-worse {merge} -->"
     body = (
         f"{marker}\nThe model of this pull request is worse on realised labels. {sentence(worse.why)}\n\n"
-        f"No pull request takes it back: {sentence(why)}. Revert it by hand, or `leverframe rollback` at once."
+        f"No pull request reverts it: {sentence(why)}. Revert it by hand, or `leverframe rollback` at once."
     )
     step: PullStep = Step(CommentPull(worse.pull.number, marker, body, "it is worse, and cannot be reverted by itself"))
-    return PullPlan((step,), (f"#{worse.pull.number} is worse, and no pull request takes it back: {why}",))
+    return PullPlan((step,), (f"#{worse.pull.number} is worse, and no pull request reverts it: {why}",))
 
 
 def _proposals(pull: StandingPull | None, notes: tuple[str, ...] = ()) -> tuple[Proposal, ...]:

@@ -1,4 +1,4 @@
-"""A retraining that was merged, watched on realised labels: it is taken back where it turns out worse."""
+"""A retraining that was merged, watched on realised labels: it is reverted where it turns out worse."""
 
 from __future__ import annotations
 

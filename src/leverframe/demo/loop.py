@@ -140,7 +140,7 @@ class _Director:
             self._taken(key, self._scene.forge.pulls[number])
 
     def _reverted(self, key: str) -> None:
-        """Take what was pushed last back, and check the tables again."""
+        """Revert what was pushed last, and check the tables again."""
         with self._line.step(key, "revert") as step:
             author = self._scene.clone(f"author-{key}-back", "main")
             author.git("revert", "--no-edit", "HEAD")

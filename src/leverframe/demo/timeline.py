@@ -46,7 +46,7 @@ class Timeline:
 
     def page(self, title: str) -> str:
         """Return the steps as a page."""
-        rows = ["| when | step | what came of it | seconds |", "| --- | --- | --- | ---: |"]
+        rows = ["| when | step | result | seconds |", "| --- | --- | --- | ---: |"]
         before = ""
         for step in self.steps:
             said = f"[{sentence(step.said)}]({step.link})" if step.link else sentence(step.said)

@@ -29,7 +29,7 @@ class Cause(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What came of an attempt, and with that what happens to the pull request."""
+    """The result of an attempt, and with that what happens to the pull request."""
 
     BETTER = "better"  # ready for review
     NOT_WORSE = "not-worse"  # a draft

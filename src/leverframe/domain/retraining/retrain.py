@@ -1,4 +1,4 @@
-"""How a model is trained anew: whether an attempt is due, on which rows, and what came of it.
+"""How a model is trained anew: whether an attempt is due, on which rows, and with which result.
 
 Nothing is trained twice on the same grounds. A run that is killed leaves no record, so the next one begins again, and
 takes from DVC's run cache what it can.
@@ -113,7 +113,7 @@ def due(known: Known, there: StandingBranch) -> Due | NotTriggered:
 
 
 def attempted(planned: Due, known: Known, base: str, trainer: Trainer) -> Attempt:
-    """Train a candidate, compare it, and return the attempt with what came of it.
+    """Train a candidate, compare it, and return the attempt with its result.
 
     Raises ``LeverframeError`` for what says nothing of the candidate, such as a busy cache or a full disk.
     """

@@ -24,7 +24,7 @@ _REASONS = {
 class Proposal:
     """The pull request as it stands after the run; empty address where there is none.
 
-    ``revert`` tells the one that takes a merged retraining back from the one that proposes a candidate.
+    ``revert`` tells the one that reverts a merged retraining from the one that proposes a candidate.
     """
 
     url: str = ""

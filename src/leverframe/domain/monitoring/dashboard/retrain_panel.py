@@ -1,4 +1,4 @@
-"""Attempts to train the model anew: when, why, on which rows, what came of it, and what is next."""
+"""Attempts to train the model anew: when, why, on which rows, the result, and what is next."""
 
 from __future__ import annotations
 

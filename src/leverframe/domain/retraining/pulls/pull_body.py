@@ -60,7 +60,7 @@ def text(attempt: Attempt, facts: Facts) -> str:
 
 
 def revert_title(model: str) -> str:
-    """Return the title of the pull request that takes a merged candidate back."""
+    """Return the title of the pull request that reverts a merged candidate."""
     return f"Revert the retraining of {model[:100]}"
 
 
@@ -170,7 +170,7 @@ def _merging(attempt: Attempt, facts: Facts) -> str:
     if facts.watch_days and attempt.outcome is Outcome.BETTER:
         lines.append(
             f"For {facts.watch_days:g} days after the deployment the monitor compares both models on realised labels. "
-            "If the new one is worse, a pull request with the figures takes this one back."
+            "If the new one is worse, a pull request with the figures reverts this one."
         )
     if facts.data:
         lines.append(f"**{plain(facts.data, 400)}**")

@@ -70,7 +70,7 @@ class StartAutoMerge(Action):
 
 @dataclass(frozen=True)
 class StopAutoMerge(Action):
-    """Take the permission to merge back."""
+    """Withdraw the permission to merge."""
 
     words: ClassVar[str] = "stop GitHub from merging it by itself"
     head: str
