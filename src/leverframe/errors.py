@@ -225,6 +225,19 @@ class MaterializeBusyError(LeverframeError):
     transient = True
 
 
+class InfraError(LeverframeError):
+    """Terraform refused a command, or ended in the middle of one."""
+
+    exit_code = 42
+
+
+class InfraLockedError(InfraError):
+    """Somebody else holds the lock of a Terraform state; the same call may succeed later."""
+
+    exit_code = 43
+    transient = True
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the most similar of ``known``, or lists them all."""
     import difflib  # noqa: PLC0415 - only needed for a misspelt name

@@ -39,6 +39,7 @@ RESULTS = Path(".leverframe/levers")  # the last result of each lever; the card 
 REPORT = Path(".leverframe/report.md")  # the card as it was made last
 MONITOR = Path(".leverframe/monitor")  # what the monitor wrote last, a folder an environment
 RETRAIN = Path(".leverframe/retrain")  # the work folder and the lock of retraining
+INFRA = Path(".leverframe/infra")  # plans without secrets, local states and data of Terraform, a folder an environment
 PRIVATE = Path(".leverframe")  # of this machine alone
 VALID_SETTINGS = Path(".leverframe/valid-settings")  # digest of settings that were valid
 STAGE_LOGS = Path(".leverframe/stages")  # never an output: times would change hashes

@@ -54,6 +54,13 @@ class Reason(StrEnum):
     SERVER_DEGRADED = "server-degraded"
     RETRAIN_UNHELPFUL = "retrain-unhelpful"
     LABELS_MISSING = "labels-missing"
+    PLAN_FAILED = "plan-failed"
+    PLAN_CHANGED = "plan-changed"
+    PLAN_UNREVIEWED = "plan-unreviewed"
+    DESTROY_PROTECTED = "destroy-protected"
+    INFRA_CHECK_FAILED = "infra-check-failed"
+    APPLY_FAILED = "apply-failed"
+    INFRA_DRIFTED = "infra-drifted"
     TOOL_BROKE = "tool-broke"
 
 

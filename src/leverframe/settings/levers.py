@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from leverframe.documents import Document, validated
 from leverframe.errors import SettingsError
 from leverframe.settings import LEVERS
+from leverframe.settings.infra import InfraSettings
 from leverframe.settings.monitor import AlertSettings, MonitorSettings
 from leverframe.settings.online import OnlineSettings
 from leverframe.settings.pipeline import PipelineSettings
@@ -282,6 +283,7 @@ class Levers(Document):
     alerts: AlertSettings = Field(default_factory=AlertSettings)
     retrain: RetrainSettings = Field(default_factory=RetrainSettings)
     online: OnlineSettings = Field(default_factory=OnlineSettings)
+    infra: InfraSettings = Field(default_factory=InfraSettings)
 
     @model_validator(mode="after")
     def _pods_know_redis(self) -> Levers:

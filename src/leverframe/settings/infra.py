@@ -1,0 +1,73 @@
+"""The section `infra` of ``leverframe.yaml``: which Terraform environments there are, and what may happen to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from leverframe.documents import Document
+from leverframe.settings.monitor import VariableName
+from leverframe.settings.paths import PathText
+
+InfraName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]  # a folder, and part of a URL
+TerraformName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+
+
+class InfraEnvironmentSettings(Document):
+    """One environment: a root module with a state of its own."""
+
+    root: PathText | None = Field(
+        default=None, description="folder of the root module; by default terraform/environments/NAME"
+    )
+    workspace: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$", description="workspace of Terraform")
+    variables: dict[TerraformName, Any] = Field(
+        default_factory=dict, description="values of variables that anybody may read"
+    )
+    secrets: dict[TerraformName, VariableName] = Field(
+        default_factory=dict, description="variables whose values are secret, each with the environment variable of it"
+    )
+    backend: dict[TerraformName, str] = Field(
+        default_factory=dict, description="settings of the backend that the root module leaves open; no secret"
+    )
+    protected: list[str] = Field(
+        default_factory=list,
+        description="addresses, `*` for any text, that are destroyed or replaced only with the label `allow_label`",
+    )
+    allow_label: str = Field(
+        default="infra-destroy", description="label of a pull request that may destroy protected resources"
+    )
+    failed_checks: Literal["refuse", "show"] = Field(
+        default="refuse", description="whether a failed `check` block of the plan refuses it"
+    )
+    observe: Literal["local"] | None = Field(
+        default=None,
+        description="`local` writes what runs on this machine for the plan to read; null where providers tell",
+    )
+    lock_timeout_seconds: Annotated[int, Field(ge=0, le=7200)] = Field(
+        default=60, description="how long to wait for the lock of the state"
+    )
+    timeout_minutes: Annotated[int, Field(ge=1, le=720)] = Field(
+        default=60, description="how long one command of Terraform may take"
+    )
+
+    @model_validator(mode="after")
+    def _one_home_for_a_variable(self) -> InfraEnvironmentSettings:
+        twice = sorted(self.variables.keys() & self.secrets.keys())
+        if twice:
+            raise ValueError(f"`{twice[0]}` is in `variables` and in `secrets`: a secret belongs into `secrets` alone")
+        return self
+
+
+class InfraSettings(Document):
+    """Infrastructure as code, in the same pull request as the model."""
+
+    tool: str = Field(
+        default="auto",
+        pattern=r"^[A-Za-z0-9_./+ -]+$",
+        description="`terraform`, `tofu` or the path of one; `auto` takes the first of the two on PATH",
+    )
+    environments: dict[InfraName, InfraEnvironmentSettings] = Field(
+        default_factory=dict, description="environments by name"
+    )
+    drift_label: str = Field(default="infra-drift", description="label of the issue that a drifted environment has")
