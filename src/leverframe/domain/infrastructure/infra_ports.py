@@ -59,5 +59,8 @@ class InfraTool(Protocol):
     def outputs(self) -> dict[str, object]:
         """Return the outputs of the state, those that are sensitive left out."""
 
+    def lock(self) -> StateLock | None:
+        """Return the lock of the state that stands now, None where there is none; it takes none for longer."""
+
     def unlock(self, lock: str) -> None:
         """Free the lock with that id, whoever holds it."""
