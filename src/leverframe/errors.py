@@ -232,10 +232,17 @@ class InfraError(LeverframeError):
 
 
 class InfraLockedError(InfraError):
-    """Somebody else holds the lock of a Terraform state; the same call may succeed later."""
+    """Somebody else holds the lock of a Terraform state; the same call may succeed later.
+
+    ``lock`` is the ``StateLock`` that stands in the way.
+    """
 
     exit_code = 43
     transient = True
+
+    def __init__(self, what: str, *, why: str, next: str, lock: object = None) -> None:
+        super().__init__(what, why=why, next=next)
+        self.lock = lock
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

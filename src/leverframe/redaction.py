@@ -101,12 +101,13 @@ def _among(name: str, names: tuple[str, ...]) -> bool:
 
 def _values(environment: Mapping[str, str]) -> list[str]:
     """Return what is secret in an environment, as it stands there, line by line, and as an address writes it."""
-    found = {line.strip() for value in _secrets(environment) for line in (value, *value.splitlines())}
+    found = {line.strip() for value in secrets_of(environment) for line in (value, *value.splitlines())}
     found |= {quote(value, safe="") for value in found}
     return sorted((value for value in found if len(value) >= _LEAST), key=lambda value: (-len(value), value))
 
 
-def _secrets(environment: Mapping[str, str]) -> Iterator[str]:
+def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the values of an environment that are secret by their names, or the password of an address."""
     for name, value in environment.items():
         if _SECRET_NAME.search(name):
             yield value

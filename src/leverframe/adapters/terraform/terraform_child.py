@@ -1,0 +1,200 @@
+"""How a command of Terraform runs and ends: interrupted, never killed before it could release the lock of the state.
+
+This is not ``adapters/process.py``, whose groups end by SIGTERM within three seconds, by force when this process dies,
+and with everything that they started. Terraform must have time to write its state, wants an interrupt, not two, and
+dies of a closed pipe before it wrote anything; what its provisioners left running is meant to stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+GRACE = 20.0  # seconds from the interrupt to the end by force
+_DRAIN = 1.0  # seconds to read what the program left in its pipes
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# A pipe tells of the end of this process, whatever ended it: a word in it means that Terraform has ended before. Else
+# the guard interrupts Terraform and reads what it prints, which nobody else does any more.
+_GUARD = """
+import os, select, sys
+pid, pipes = int(sys.argv[1]), [int(number) for number in sys.argv[2:]]
+if not os.read(0, 1):
+    os.kill(pid, 2)
+    while pipes:
+        for pipe in select.select(pipes, [], [])[0]:
+            if not os.read(pipe, 65536):
+                pipes.remove(pipe)
+"""
+
+
+@dataclass
+class Ended:
+    """How a program ended: its exit code, what it printed, and why it was stopped, where it was.
+
+    ``stopped`` is ``timeout`` or the name of a signal that this process got; ``killed`` tells that it did not end by
+    itself within the grace, so that a lock may be left.
+    """
+
+    code: int = 0
+    stdout: list[str] = field(default_factory=list)
+    stderr: list[str] = field(default_factory=list)
+    stopped: str = ""
+    killed: bool = False
+    until: float = 0.0  # of the monotonic clock, once stopped: the end of the grace
+
+
+@dataclass
+class _Stop:
+    """A wish to end that is noted at once and met by the loop, so that Terraform ends first."""
+
+    signals: list[int] = field(default_factory=list)
+
+    def note(self, number: int, _: FrameType | None) -> None:
+        self.signals.append(number)
+
+
+def run_child(
+    arguments: Sequence[str],
+    on_line: Callable[[str], None],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    timeout: float,
+    guarded: bool,
+) -> Ended:
+    """Run a program to its end and return how it ended; each line of its stdout goes to ``on_line`` as it comes.
+
+    SIGINT, SIGTERM and SIGHUP of this process and ``timeout`` seconds interrupt the program once, and end its process
+    group by force after ``GRACE``; then the signal has its usual effect here. ``guarded`` interrupts it also where this
+    process is killed. Raises ``OSError`` where the program cannot be started.
+    """
+    ended = Ended()
+    with _noted_signals() as stop:
+        child = _started(arguments, folder, environment)
+        guard = _guarded(child) if guarded else None
+        try:
+            _stream(child, on_line, stop, ended, time.monotonic() + timeout)
+        finally:
+            _end(child, ended)
+            if guard:
+                guard.communicate(b".")
+    ended.code = child.returncode
+    if stop.signals:
+        _obey(stop.signals[0])
+    return ended
+
+
+def _obey(number: int) -> None:
+    """Let a signal do what it does without us, except that a death by default unwinds the stack."""
+    if signal.getsignal(number) is signal.SIG_DFL:
+        raise SystemExit(128 + number)
+    signal.raise_signal(number)
+
+
+def _started(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        list(arguments),
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # a signal to our group, as Ctrl-C sends it, would be a second interrupt
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+
+
+def _guarded(child: subprocess.Popen[str]) -> subprocess.Popen[bytes]:
+    pipes = [pipe.fileno() for pipe in (child.stdout, child.stderr) if pipe is not None]
+    arguments = [sys.executable, "-I", "-S", "-c", _GUARD, str(child.pid), *map(str, pipes)]
+    return subprocess.Popen(arguments, stdin=subprocess.PIPE, pass_fds=pipes, start_new_session=True)
+
+
+def _stream(
+    child: subprocess.Popen[str], on_line: Callable[[str], None], stop: _Stop, ended: Ended, deadline: float
+) -> None:
+    """Read until both pipes are closed, or the program is gone and somebody else holds them open."""
+    lines = _pumped(child)
+    open_pipes, gone = 2, 0.0
+    while open_pipes:
+        now = time.monotonic()
+        if not ended.stopped and (stop.signals or now > deadline):
+            _interrupt(child, ended, signal.Signals(stop.signals[0]).name if stop.signals else "timeout")
+        if ended.stopped and now > ended.until:
+            return
+        try:
+            kept, line = lines.get(timeout=0.1)
+        except queue.Empty:
+            gone = gone or (now if child.poll() is not None else 0.0)
+            if gone and now - gone > _DRAIN:
+                return
+            continue
+        if line is None:
+            open_pipes -= 1
+            continue
+        (ended.stdout if kept == "stdout" else ended.stderr).append(line)
+        if kept == "stdout":
+            on_line(line)
+
+
+def _pumped(child: subprocess.Popen[str]) -> queue.SimpleQueue[tuple[str, str | None]]:
+    lines: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+
+    def pump(name: str) -> None:
+        for line in getattr(child, name):
+            lines.put((name, line.rstrip("\r\n")))
+        lines.put((name, None))
+
+    for name in ("stdout", "stderr"):
+        threading.Thread(target=pump, args=(name,), daemon=True).start()
+    return lines
+
+
+def _end(child: subprocess.Popen[str], ended: Ended) -> None:
+    """Wait for the end of the program, interrupting it where nothing did so far, by force after the grace."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        if not ended.stopped:
+            child.wait(_DRAIN)  # its pipes are closed, so it is about to end, or an exception left the loop
+    if child.poll() is None and not ended.stopped:
+        _interrupt(child, ended, "exception")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(max(0.0, ended.until - time.monotonic()))
+    if child.poll() is None:
+        ended.killed = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+def _interrupt(child: subprocess.Popen[str], ended: Ended, why: str) -> None:
+    ended.stopped, ended.until = why, time.monotonic() + GRACE
+    if child.poll() is None:
+        child.send_signal(signal.SIGINT)
+
+
+@contextlib.contextmanager
+def _noted_signals() -> Iterator[_Stop]:
+    """Note the signals that end this process instead of obeying them in the block; only the main thread gets any."""
+    stop = _Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    heeded = [number for number in _STOPS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop.note) for number in heeded}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,266 @@
+"""One environment of Terraform behind the port ``InfraTool``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from leverframe.adapters.terraform.terraform_child import run_child
+from leverframe.adapters.terraform.terraform_messages import Message, failure, plain, read_message, stopped
+from leverframe.adapters.terraform.terraform_program import (
+    FLAG,
+    TerraformProgram,
+    child_environment,
+    ignored_variables,
+    known_version,
+    program_path,
+)
+from leverframe.domain.infrastructure.concealed import Concealer, digest_key
+from leverframe.domain.infrastructure.infra_plan import ToolVersion
+from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan
+from leverframe.domain.infrastructure.plan_json import plan_document, read_plan
+from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state
+from leverframe.errors import InfraError, InstallationError
+from leverframe.redaction import redacted, secrets_of
+from leverframe.settings.infra import InfraEnvironmentSettings
+
+_FOLDER = "leverframe-infra-"  # of temporary files, followed by the process that made it
+_PLAN, _VARIABLES = "plan", "variables.tfvars.json"
+
+
+class TerraformTool:
+    """Terraform or OpenTofu for one root module.
+
+    ``program`` is the setting `infra.tool`, ``folder`` the root module, ``data`` a folder of this environment for what
+    Terraform keeps between commands. ``environment`` is that of this process: secrets, clouds and PATH come from it.
+    ``on_line`` gets every line for the progress, secrets hidden.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        *,
+        data: Path,
+        settings: InfraEnvironmentSettings,
+        environment: Mapping[str, str],
+        on_line: Callable[[str], None],
+    ) -> None:
+        self._folder = folder
+        self._data = data / settings.workspace
+        self._settings = settings
+        self._outer = environment
+        self._on_line = on_line
+        self._path = program_path(program, environment)
+        self._secrets = Secrets.of([*secrets_of(environment), *self._given_secrets().values()])
+        self._program = TerraformProgram(self._path, folder, self._run)
+        self._environment: dict[str, str] = child_environment(environment, self._data.absolute())
+        self._version: ToolVersion | None = None
+
+    def version(self) -> ToolVersion:
+        """Return the program and its version; asked once for each file of the program."""
+        if self._version is None:
+            self._version = known_version(self._path, self._data.parent / "program.json", self._ask_version)
+        return self._version
+
+    def initialise(self) -> None:
+        """Prepare the root module: backend, workspace, modules, and providers exactly as the lock file names them."""
+        self.version()
+        for name in ignored_variables(self._outer):
+            self._on_line(f"{name} of the environment is not used: variables come from leverframe.yaml")
+        settings = self._settings
+        self._data.mkdir(parents=True, exist_ok=True)
+        backend = dict(settings.backend) or None
+        self._done("init", self._program.init(backend_config=backend, lockfile="readonly", var=None))
+        if settings.workspace != "default":
+            self._done("workspace", self._program.cmd("workspace select", settings.workspace, or_create=FLAG))
+
+    def planned(self, how: Planning) -> SavedPlan:
+        """Make a plan and save it in a folder that only this user reads; ``forget`` removes it."""
+        self.version()
+        folder = _private_folder()
+        try:
+            return self._planned(how, folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _planned(self, how: Planning, folder: Path) -> SavedPlan:
+        path = folder / _PLAN
+        result = self._program.plan(
+            out=str(path),
+            destroy=FLAG if how.destroy else None,
+            lock=how.lock,
+            lock_timeout=f"{self._settings.lock_timeout_seconds}s" if how.lock else None,
+            json=FLAG,
+            var=None,
+            var_file=self._variable_file(folder),
+        )
+        if result[0] not in (0, 2):
+            self._learn_state()
+        self._done("plan", result, good=(0, 2), show=False)
+        document = plan_document(self._done("show", self._program.cmd("show", str(path), json=FLAG)))
+        secrets = secrets_of_plan(document)
+        lineage = self._lineage() if secrets.values else ""
+        self._secrets |= secrets | Secrets.of([lineage])
+        self._show_warnings(result[1])
+        key = digest_key(lineage, secrets) if lineage or self._secrets.values else b""
+        return SavedPlan(read_plan(document, self.version(), Concealer(self._secrets, key)), str(path))
+
+    def applied(self, saved: SavedPlan) -> None:
+        """Apply the saved plan, and nothing else; raises ``InfraError`` where it is stale or fails half-way."""
+        path = Path(saved.handle)
+        result = self._program.apply(
+            str(path),
+            skip_plan=True,
+            json=FLAG,
+            lock_timeout=f"{self._settings.lock_timeout_seconds}s",
+            var=None,
+            var_file=self._variable_file(path.parent),
+        )
+        if result[0] != 0:
+            self._learn_state()
+        self._done("apply", result)
+
+    def forget(self, saved: SavedPlan) -> None:
+        """Remove the saved form of a plan; nothing happens where it is gone."""
+        folder = Path(saved.handle).parent
+        if folder.name.startswith(_FOLDER):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def outputs(self) -> dict[str, object]:
+        """Return the outputs of the state, those that are sensitive left out."""
+        document = self._state()
+        self._secrets |= secrets_of_state(document)
+        outputs = (document.get("values") or {}).get("outputs") or {}
+        return {
+            name: self._secrets.hidden_in(output.get("value"))
+            for name, output in outputs.items()
+            if not output.get("sensitive")
+        }
+
+    def unlock(self, lock: str) -> None:
+        """Free the lock with that id, whoever holds it; raises ``InfraError`` where the id is another one."""
+        self._done("force-unlock", self._program.cmd("force-unlock", lock, force=FLAG))
+
+    def _ask_version(self) -> str:
+        return self._program.cmd("version", json=FLAG)[1]
+
+    def _given_secrets(self) -> dict[str, str]:
+        """Return the secret variables of the settings that have a value, by their names in Terraform."""
+        named = self._settings.secrets.items()
+        return {name: self._outer[variable] for name, variable in named if variable in self._outer}
+
+    def _variables(self) -> dict[str, str]:
+        """Return the secret variables for the environment of Terraform, which no other user of the machine reads."""
+        given = self._given_secrets()
+        for name, variable in self._settings.secrets.items():
+            if name not in given:
+                raise InfraError(
+                    f"the variable `{name}` has no value",
+                    why=f"the environment variable {variable}, which leverframe.yaml names for it, is not set",
+                    next=f"set {variable}, on a runner from a secret of the repository",
+                )
+        return {f"TF_VAR_{name}": value for name, value in given.items()}
+
+    def _variable_file(self, folder: Path) -> str | None:
+        """Write the variables that are no secret, and return the path; in JSON every text stands for itself."""
+        if not self._settings.variables:
+            return None
+        path = folder / _VARIABLES
+        path.write_text(json.dumps(self._settings.variables), encoding="utf-8")
+        return str(path)
+
+    def _lineage(self) -> str:
+        text = self._done("state", self._program.cmd("state pull"))
+        return str(json.loads(text).get("lineage") or "") if text.strip() else ""
+
+    def _state(self) -> dict[str, Any]:
+        return plan_document(self._done("show", self._program.cmd("show", json=FLAG)))
+
+    def _learn_state(self) -> None:
+        """Learn what is secret in the state before the reasons of a failure are told; it may be unreadable as well."""
+        code, text, _ = self._program.cmd("show", json=FLAG)
+        if code == 0:
+            self._secrets |= secrets_of_state(plan_document(text))
+
+    def _done(self, command: str, result: tuple[int, str, str], good: tuple[int, ...] = (0,), show: bool = True) -> str:
+        """Return what a command printed; raises the error that it tells of where it failed."""
+        code, out, err = result
+        if code not in good:
+            faults = [message.fault for message in _diagnoses(out)]
+            raise failure(command, [self._hidden(fault) for fault in faults if fault] or [self._hidden(plain(err))],
+                          datetime.now(UTC))  # fmt: skip
+        if show:
+            self._show_warnings(out)
+        return out
+
+    def _show_warnings(self, out: str) -> None:
+        for message in _diagnoses(out):
+            self._on_line(self._hidden(message.text))
+
+    def _hidden(self, text: str) -> str:
+        return redacted(self._secrets.hidden(text), self._outer)
+
+    def _run(self, arguments: list[str]) -> tuple[int, str, str]:
+        """Run Terraform; what it knows of plans and applies is shown as it comes, documents are only returned."""
+        command = arguments[1]
+        changes = command in ("plan", "apply")
+        try:
+            ended = run_child(
+                arguments,
+                self._show if changes or command == "init" else _nothing,
+                folder=self._folder,
+                environment={**self._environment, **(self._variables() if changes else {})},
+                timeout=self._settings.timeout_minutes * 60,
+                guarded=changes,
+            )
+        except OSError as error:
+            raise InstallationError(
+                f"cannot start `{arguments[0]}`",
+                why=f"{error.strerror or error}",
+                next="fix the permission of the file, and see that the folder of the root module exists",
+            ) from error
+        if ended.stopped:
+            raise stopped(command, ended.stopped, ended.killed, self._settings.timeout_minutes)
+        return ended.code, "\n".join(ended.stdout), "\n".join(ended.stderr)
+
+    def _show(self, line: str) -> None:
+        message = read_message(line)
+        if message.text.strip() and not message.quiet and not message.diagnosis:
+            self._on_line(self._hidden(message.text))
+
+
+def _nothing(_: str) -> None:
+    return None
+
+
+def _diagnoses(out: str) -> list[Message]:
+    # Not splitlines: a text may hold what Python takes for the end of a line, and JSON does not.
+    messages = [read_message(line) for line in out.split("\n") if '"diagnostic"' in line]
+    return [message for message in messages if message.diagnosis]
+
+
+def _private_folder() -> Path:
+    """Make a folder that only this user reads, and remove those of processes that were killed."""
+    for leftover in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        process = leftover.name.removeprefix(_FOLDER).partition("-")[0]
+        if process.isdigit() and leftover.stat().st_uid == os.getuid() and not _lives(int(process)):
+            shutil.rmtree(leftover, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
