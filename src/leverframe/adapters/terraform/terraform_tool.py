@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +22,10 @@ from leverframe.adapters.terraform.terraform_program import (
     known_version,
     program_path,
 )
-from leverframe.domain.infrastructure.concealed import Concealer, digest_key
+from leverframe.domain.infrastructure.concealed import Concealer
 from leverframe.domain.infrastructure.infra_plan import ToolVersion
 from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan
+from leverframe.domain.infrastructure.plan_digest import digest_key
 from leverframe.domain.infrastructure.plan_json import plan_document, read_plan
 from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state
 from leverframe.errors import InfraError, InstallationError
@@ -106,12 +108,12 @@ class TerraformTool:
             self._learn_state()
         self._done("plan", result, good=(0, 2), show=False)
         document = plan_document(self._done("show", self._program.cmd("show", str(path), json=FLAG)))
-        secrets = secrets_of_plan(document)
-        lineage = self._lineage() if secrets.values else ""
-        self._secrets |= secrets | Secrets.of([lineage])
+        secrets = secrets_of_plan(document) | Secrets.of(self._given_secrets().values())
+        lineage = self._lineage(path)
+        self._secrets |= secrets | Secrets.of([lineage])  # the lineage is the key of the digest
         self._show_warnings(result[1])
-        key = digest_key(lineage, secrets) if lineage or self._secrets.values else b""
-        return SavedPlan(read_plan(document, self.version(), Concealer(self._secrets, key)), str(path))
+        plan = read_plan(document, self.version(), Concealer(self._secrets), digest_key(lineage, secrets))
+        return SavedPlan(plan, str(path))
 
     def applied(self, saved: SavedPlan) -> None:
         """Apply the saved plan, and nothing else; raises ``InfraError`` where it is stale or fails half-way."""
@@ -177,8 +179,13 @@ class TerraformTool:
         path.write_text(json.dumps(self._settings.variables), encoding="utf-8")
         return str(path)
 
-    def _lineage(self) -> str:
-        text = self._done("state", self._program.cmd("state pull"))
+    def _lineage(self, plan: Path) -> str:
+        """Return the lineage of the state that a saved plan is of; empty before the first apply."""
+        try:
+            with zipfile.ZipFile(plan) as saved:
+                text = saved.read("tfstate").decode()
+        except (zipfile.BadZipFile, KeyError, ValueError):  # encrypted by OpenTofu, or of a later form
+            text = self._done("state", self._program.cmd("state pull"))
         return str(json.loads(text).get("lineage") or "") if text.strip() else ""
 
     def _state(self) -> dict[str, Any]:

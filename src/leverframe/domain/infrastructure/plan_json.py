@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from leverframe.domain.infrastructure.change_lines import change_lines, path_text
-from leverframe.domain.infrastructure.concealed import Concealer, digest_of
+from leverframe.domain.infrastructure.concealed import Concealer
 from leverframe.domain.infrastructure.infra_plan import (
     ChangeKind,
     CheckOutcome,
@@ -16,6 +17,7 @@ from leverframe.domain.infrastructure.infra_plan import (
     ResourceChange,
     ToolVersion,
 )
+from leverframe.domain.infrastructure.plan_digest import change_digest, plan_digest
 from leverframe.domain.infrastructure.sensitive_values import with_inferred_marks
 
 _ORDER = {kind: at for at, kind in enumerate(ChangeKind)}
@@ -42,68 +44,76 @@ def plan_document(text: str) -> dict[str, Any]:
     return document
 
 
-def read_plan(document: Mapping[str, Any], tool: ToolVersion, concealer: Concealer) -> InfraPlan:
-    """Return the plan that a document describes.
+def read_plan(document: Mapping[str, Any], tool: ToolVersion, concealer: Concealer, key: bytes) -> InfraPlan:
+    """Return the plan that a document describes; ``key`` is that of its digest.
 
     The digest takes in what would happen, and nothing of when, by which version and in which order it was planned.
     Changes outside of Terraform and results of checks are not in it: they do not happen at the apply.
     """
-    changes = _changes(document.get("resource_changes") or (), concealer)
-    outputs = _outputs(document.get("output_changes") or {}, concealer)
-    ahead = {name: concealer.tree(document[name]) for name in ("deferred_changes", "action_invocations")
-             if document.get(name)}  # fmt: skip
-    happens = [sorted((change.address, change.digest) for change in part) for part in (changes, outputs)]
+    read = _Reader(concealer, key)
+    changes = read.changes([*(document.get("resource_changes") or ()), *_invocations(document)])
+    outputs = read.changes(
+        {"address": f"output.{name}", "change": change}
+        for name, change in (document.get("output_changes") or {}).items()
+    )
     return InfraPlan(
-        digest=digest_of([*happens, ahead]),
+        digest=plan_digest(changes, outputs),
         tool=tool,
         changes=changes,
         outputs=outputs,
-        outside=_changes(document.get("resource_drift") or (), concealer),
+        outside=read.changes(document.get("resource_drift") or ()),
         checks=_checks(document.get("checks") or (), concealer),
     )
 
 
-def _changes(resources: Sequence[Mapping[str, Any]], concealer: Concealer) -> tuple[ResourceChange, ...]:
-    changes = [change for resource in resources if (change := _change(resource, concealer))]
-    return tuple(sorted(changes, key=lambda change: (_ORDER[change.kind], change.address, change.digest)))
+def _invocations(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what the plan runs beside its resources: the `action` blocks of Terraform 1.14."""
+    for invocation in document.get("action_invocations") or ():
+        yield {
+            "address": str(invocation.get("address", "")),
+            "action_reason": "the configuration triggers this action",
+            "change": {"actions": ["invoke"], "after": invocation},
+        }
 
 
-def _change(resource: Mapping[str, Any], concealer: Concealer) -> ResourceChange | None:
-    change = resource.get("change") or {}
-    kind = _kind(resource, change)
-    if kind is None:
-        return None
-    before, after = _trees(change, str(resource.get("type", "")), concealer)
-    deposed = f" (deposed {resource['deposed']})" if resource.get("deposed") else ""
-    address = concealer.text(str(resource.get("address", ""))) + deposed
-    moved_from = concealer.text(str(resource.get("previous_address") or ""))
-    whole = {
-        "address": concealer.tree(str(resource.get("address", ""))),
-        "deposed": resource.get("deposed"),
-        "moved_from": concealer.tree(str(resource.get("previous_address") or "")),
-        "provider": resource.get("provider_name"),
-        "actions": change.get("actions"),
-        "importing": concealer.tree(change.get("importing")),
-        "before": before,
-        "after": after,
-    }
-    forced = [path_text(path) for path in change.get("replace_paths") or ()]
-    reason = str(resource.get("action_reason") or "")
-    return ResourceChange(
-        address=address,
-        kind=kind,
-        digest=digest_of(whole),
-        lines=tuple(map(concealer.text, change_lines(kind, before, after))),
-        before=moved_from if moved_from != address else "",
-        because=_BECAUSE.get(reason, reason.replace("_", " ")),
-        forced_by=tuple(sorted({concealer.text(path) for path in forced})),
-    )
+@dataclass(frozen=True)
+class _Reader:
+    """Reads changes: what of them is secret, and under which key they are digested."""
 
+    concealer: Concealer
+    key: bytes
 
-def _trees(change: Mapping[str, Any], kind: str, concealer: Concealer) -> tuple[Any, Any]:
-    marks = [with_inferred_marks(kind, change.get(f"{when}_sensitive")) for when in ("before", "after")]
-    before = concealer.tree(change.get("before"), marks[0])
-    return before, concealer.tree(change.get("after"), marks[1], change.get("after_unknown"))
+    def changes(self, resources: Iterable[Mapping[str, Any]]) -> tuple[ResourceChange, ...]:
+        """Return what changes, in the order of its kind and its address."""
+        changes = [change for resource in resources if (change := self._change(resource))]
+        return tuple(sorted(changes, key=lambda change: (_ORDER[change.kind], change.address, change.digest)))
+
+    def _change(self, resource: Mapping[str, Any]) -> ResourceChange | None:
+        change = resource.get("change") or {}
+        kind = _kind(resource, change)
+        if kind is None:
+            return None
+        text = self.concealer.text
+        deposed = f" (deposed {resource['deposed']})" if resource.get("deposed") else ""
+        address = text(str(resource.get("address", ""))) + deposed
+        before = text(str(resource.get("previous_address") or ""))
+        reason = str(resource.get("action_reason") or "")
+        return ResourceChange(
+            address=address,
+            kind=kind,
+            digest=change_digest(self.key, resource),
+            lines=self._lines(kind, str(resource.get("type", "")), change),
+            before=before if before != address else "",
+            because=_BECAUSE.get(reason, reason.replace("_", " ")),
+            forced_by=tuple(sorted({text(path_text(path)) for path in change.get("replace_paths") or ()})),
+        )
+
+    def _lines(self, kind: ChangeKind, type_: str, change: Mapping[str, Any]) -> tuple[str, ...]:
+        tree = self.concealer.tree
+        old, new = (with_inferred_marks(type_, change.get(f"{when}_sensitive")) for when in ("before", "after"))
+        return change_lines(
+            kind, tree(change.get("before"), old), tree(change.get("after"), new, change.get("after_unknown"))
+        )
 
 
 def _kind(resource: Mapping[str, Any], change: Mapping[str, Any]) -> ChangeKind | None:
@@ -122,15 +132,6 @@ def _kind(resource: Mapping[str, Any], change: Mapping[str, Any]) -> ChangeKind 
         return ChangeKind.UPDATE
     moved = resource.get("previous_address") not in (None, "", resource.get("address"))
     return ChangeKind.MOVE if moved else None
-
-
-def _outputs(outputs: Mapping[str, Any], concealer: Concealer) -> tuple[ResourceChange, ...]:
-    changes = [
-        _change({"address": f"output.{name}", "type": "", "change": change}, concealer)
-        for name, change in outputs.items()
-    ]
-    wrapped = [change for change in changes if change]
-    return tuple(sorted(wrapped, key=lambda change: (_ORDER[change.kind], change.address)))
 
 
 def _checks(checks: Sequence[Mapping[str, Any]], concealer: Concealer) -> tuple[CheckOutcome, ...]:
