@@ -63,15 +63,20 @@ class ServerFolder:
 
     def running(self) -> Running | None:
         """Return the server that lives, None where none does."""
+        known = self.recorded()
+        return known if known and self._processes.alive(known.pid, known.born) else None
+
+    def recorded(self) -> Running | None:
+        """Return the server that was started last, whether it lives or not; None after it was stopped."""
         try:
-            known = parsed(Running, self._state.read_bytes())
+            return parsed(Running, self._state.read_bytes())
         except (OSError, ValueError):
             return None
-        return known if self._processes.alive(known.pid, known.born) else None
 
     def start(
-        self, ports: Ports, *, log: Mapping[str, Any] | None, limit: int, online: Mapping[str, Any] | None = None
-    ) -> Running:
+        self, ports: Ports, *, log: Mapping[str, Any] | None, limit: int, online: Mapping[str, Any] | None = None,
+        mark: str = "",
+    ) -> Running:  # fmt: skip
         """Start a server and wait until it listens; one that lives is returned as it is.
 
         It goes on when this process ends. Raises ``ServerError`` where it does not start.
@@ -91,15 +96,15 @@ class ServerFolder:
                 "online": online,
             }  # fmt: skip
             write_json(self.folder / "config.json", config)
-            running = self._started(ports.host, (rest, grpc, metrics), last=left == 0)
+            running = self._started(ports.host, (rest, grpc, metrics), mark, last=left == 0)
             if running is not None:
                 return running
         raise AssertionError("the last try returns or raises")  # pragma: no cover
 
-    def _started(self, host: str, ports: tuple[int, int, int], *, last: bool) -> Running | None:
+    def _started(self, host: str, ports: tuple[int, int, int], mark: str, *, last: bool) -> Running | None:
         """Start the process and wait until it listens; None where it ended and should be tried once more."""
         process = self._spawn()
-        found = Running(process.pid, self._processes.born(process.pid) or 0, host, *ports)
+        found = Running(process.pid, self._processes.born(process.pid) or 0, host, *ports, mark)
         write_json(self._state, plain(found))
         client = self.client(found)
         until = time.monotonic() + _START
@@ -120,6 +125,7 @@ class ServerFolder:
         """End the server: requests under way get their response first. Return whether one was running."""
         known = self.running()
         if known is None:
+            self._state.unlink(missing_ok=True)  # of one that was killed
             return False
         with suppress(ProcessLookupError):
             os.kill(known.pid, signal.SIGTERM)
@@ -132,13 +138,14 @@ class ServerFolder:
         self._state.unlink(missing_ok=True)
         return True
 
-    def client(self, running: Running) -> V2:
-        """Return a client of the server, with the key to its repository."""
+    def client(self, running: Running, timeout: float = 60.0) -> V2:
+        """Return a client of the server, with the key to its repository; a call takes ``timeout`` seconds at most."""
         key = self._key.read_text(encoding="utf-8").strip() if self._key.exists() else ""
-        return V2(running.host, running.port, running.metrics_port, key)
+        return V2(running.host, running.port, running.metrics_port, key, timeout)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "leverframe.serving.server", str((self.folder / "config.json").resolve())]
+        config, state = ((self.folder / name).resolve() for name in ("config.json", self._state.name))
+        command = [sys.executable, "-m", "leverframe.serving.server", str(config), str(state)]
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True

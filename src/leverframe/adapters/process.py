@@ -127,7 +127,7 @@ def run_group(
     also ends every process of the group; so does the end of this process by force. Raises
     ``PipelineError`` when the time is up or the program cannot be started.
     """
-    with _signals_as_exceptions():
+    with signals_as_exceptions():
         child, guard = _started(arguments, folder, environment), None
         try:
             guard = _guarded(child)
@@ -240,7 +240,7 @@ def _group_lives(child: subprocess.Popen[str]) -> bool:
 
 
 @contextlib.contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
+def signals_as_exceptions() -> Iterator[None]:
     """Let SIGTERM and SIGHUP unwind the stack as SIGINT does, so that children are ended; main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield

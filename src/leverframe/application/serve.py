@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.mlserver import ServerFolder
+from leverframe.adapters.process import signals_as_exceptions
 from leverframe.application.servers import log_in, online_of, server_folder, start_ports
 from leverframe.application.workspace import Workspace
 from leverframe.documents import parsed
@@ -16,21 +20,35 @@ from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest, unusable
 from leverframe.domain.model.bundle.metadata import released
 from leverframe.domain.model.bundle.schema import Schema
-from leverframe.domain.release.serve import Served, example
+from leverframe.domain.release.serve import Running, Served, example
 from leverframe.errors import BundleError, ServerError
 from leverframe.files import write_folder
 
+_PATIENCE = 10.0  # seconds in which a server answers that it lives
 
-def serve(
-    workspace: Workspace, path: Path | None, name: str, ports: tuple[int | None, int | None, int | None]
-) -> Served:
+
+@dataclass(frozen=True)
+class Start:
+    """How a server is started: at the ``ports`` of REST, gRPC and metrics, where None at those of the settings.
+
+    ``bare`` needs no bundle: without a deployed release it serves nothing. ``mark`` is what it is started as; one
+    that runs as something else, or does not answer, is stopped first. An empty mark lets any that runs go on.
+    """
+
+    ports: tuple[int | None, int | None, int | None] = (None, None, None)
+    bare: bool = False
+    mark: str = ""
+
+
+def serve(workspace: Workspace, path: Path | None, name: str, how: Start) -> Served:
     """Start the server of that name with a bundle, or with the releases that its folder has.
 
-    ``ports`` of REST, gRPC and metrics are those of the settings where they are None. A server
-    that runs goes on. Raises ``BundleError`` for a bundle that it cannot serve.
+    A server that runs goes on. Where the start fails, nothing is left running. Raises ``BundleError`` for a bundle
+    that it cannot serve.
     """
-    settings = workspace.levers.serve
     server = server_folder(workspace, name)
+    if how.mark and not _goes_on(server, how.mark):
+        server.stop()
     running, deployed = server.running() is not None, any((server.folder / "releases").glob("*.json"))
     if path is not None or not (running or deployed):
         if running:
@@ -40,24 +58,52 @@ def serve(
                 next="`leverframe deploy` changes the model of a server that runs, "
                 f"`leverframe serve --stop --name {name}` ends it",
             )
-        _put_alone(server, path or workspace.root / layout.BUNDLE)
-    started = server.start(
-        start_ports(settings, ports),
+        _put_alone(server, {} if how.bare else _releases_in(path or workspace.root / layout.BUNDLE))
+    with _stopped_on_failure(server, running=running):
+        _loaded(server, _started(workspace, server, how))
+    return look(workspace, name)
+
+
+def _goes_on(server: ServerFolder, mark: str) -> bool:
+    """Tell whether the server was started as ``mark`` and answers."""
+    running = server.running()
+    return running is not None and running.mark == mark and server.client(running, timeout=_PATIENCE).live()
+
+
+@contextmanager
+def _stopped_on_failure(server: ServerFolder, *, running: bool) -> Iterator[None]:
+    """Stop the server where the block fails, unless it ran before; a signal that ends this process is a failure."""
+    with signals_as_exceptions():
+        try:
+            yield
+        except BaseException:
+            if not running:
+                server.stop()
+            raise
+
+
+def _started(workspace: Workspace, server: ServerFolder, how: Start) -> Running:
+    settings = workspace.levers.serve
+    return server.start(
+        start_ports(settings, how.ports),
         log=log_in(server.folder / "log", settings),
         limit=settings.maximum_bytes,
         online=online_of(workspace.root, workspace.levers.online),
+        mark=how.mark,
     )
-    client = server.client(started)
+
+
+def _loaded(server: ServerFolder, running: Running) -> None:
+    """Wait until every release is loaded; raises ``BundleError`` for one that cannot be."""
+    client = server.client(running)
     for model in _releases(server):
         why = client.load(model)  # it is being loaded already: this waits for it, and says why not
         if why:
-            server.stop()
             raise BundleError(
                 f"the server cannot serve `{model}`",
                 why=why,
                 next="`dvc repro bundle` makes the bundle again, `dvc pull` fetches it",
             )
-    return look(workspace, name)
 
 
 def look(workspace: Workspace, name: str) -> Served:
@@ -98,9 +144,8 @@ def _described(server: ServerFolder, model: str, release: int) -> tuple[Schema, 
     return parsed(Schema, (folder / names.SCHEMA).read_bytes()), [json.loads(line) for line in golden]
 
 
-def _put_alone(server: ServerFolder, path: Path) -> None:
-    """Let a server have what ``path`` holds and nothing else: one bundle, or the releases of a model repository."""
-    releases = _releases_in(path)
+def _put_alone(server: ServerFolder, releases: Mapping[Path, dict[str, Any]]) -> None:
+    """Let a server have these releases and nothing else, by model and number."""
     for model in server.models.glob("*"):
         shutil.rmtree(model)
     for release, content in releases.items():

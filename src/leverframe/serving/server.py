@@ -1,4 +1,4 @@
-"""The MLServer process: ``python -m leverframe.serving.server CONFIG.json``.
+"""The MLServer process: ``python -m leverframe.serving.server CONFIG.json [STATE.json]``.
 
 MLServer is put together as its own command does, with one thread, no debug pages and no workers:
 workers are slower here, lose requests on SIGTERM, and cannot start with every event loop. Before
@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,7 @@ from leverframe.serving.inference_log import LogSettings
 from leverframe.serving.online_config import OnlineConfig
 
 _log = logging.getLogger("mlserver")
+_RECORDED = 10.0  # seconds in which the process that started this one writes its number down
 
 
 @dataclass(frozen=True)
@@ -136,12 +140,25 @@ async def _refused(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAPI h
     return Response(status_code=error.status_code, content={"error": str(error.detail)[:300]})
 
 
+def _recorded(state: Path) -> bool:
+    """Tell whether ``state`` names this process, which is written just after its start."""
+    until = time.monotonic() + _RECORDED
+    while time.monotonic() < until:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            if json.loads(state.read_bytes())["pid"] == os.getpid():
+                return True
+        time.sleep(0.05)
+    return False
+
+
 def main() -> None:
     """Serve what the file named on the command line says."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     open_files()
     config = parsed(ServerConfig, Path(sys.argv[1]).read_bytes())
+    if sys.argv[2:] and not _recorded(Path(sys.argv[2])):
+        sys.exit("who started this server ended before it was recorded, so nobody would ever stop it")
     asyncio.run(serve(config))
 
 

@@ -16,7 +16,10 @@ NAME = "default"  # of the server that `serve` starts without another name
 
 @dataclass(frozen=True)
 class Running:
-    """A server process: its number, its start in 1/100 s since the machine started, and its ports."""
+    """A server process: its number, its start in 1/100 s since the machine started, its ports, what it was started as.
+
+    ``mark`` is any text of who started it, such as the token by which Terraform knows it.
+    """
 
     pid: int
     born: int
@@ -24,6 +27,7 @@ class Running:
     port: int
     grpc_port: int
     metrics_port: int
+    mark: str = ""
 
     @property
     def url(self) -> str:

@@ -1,0 +1,70 @@
+# Folders of this machine: made with their permissions and a marker, never removed while they hold anything else.
+
+terraform {
+  required_version = ">= 1.10"
+}
+
+locals {
+  marker = ".leverframe-folder"
+  spec   = { for name, folder in var.folders : name => sha256(jsonencode([folder, var.mode])) }
+
+  # What was observed stays; what is not there, or not so, gets the next generation and is made anew.
+  token = {
+    for name, folder in var.folders : name => (
+      try(var.observed[name].mode == var.mode && startswith(var.observed[name].mark, "${local.spec[name]}@"), false)
+      ? var.observed[name].mark
+      : "${local.spec[name]}@${var.generation + 1}"
+    )
+  }
+}
+
+resource "terraform_data" "folder" {
+  for_each = var.folders
+
+  triggers_replace = local.token[each.key]
+  input = {
+    path       = each.value.path
+    layout     = each.value.layout
+    mode       = var.mode
+    repository = var.repository
+  }
+
+  provisioner "local-exec" {
+    working_dir = "${path.root}/${var.repository}"
+    interpreter = ["/bin/sh", "-euc"]
+    environment = {
+      FOLDER = each.value.path
+      LAYOUT = join(" ", each.value.layout)
+      MARKER = local.marker
+      MODE   = var.mode
+      TOKEN  = local.token[each.key]
+    }
+    command = <<-EOT
+      mkdir -p -- "$FOLDER"
+      chmod "$MODE" -- "$FOLDER"
+      for part in $LAYOUT; do mkdir -p -- "$FOLDER/$part"; done
+      printf '%s\n' "$TOKEN" "Terraform made this folder, and removes it only while it holds nothing else." > "$FOLDER/$MARKER"
+    EOT
+  }
+
+  provisioner "local-exec" {
+    when        = destroy
+    working_dir = "${path.root}/${self.input.repository}"
+    interpreter = ["/bin/sh", "-euc"]
+    environment = {
+      FOLDER = self.input.path
+      LAYOUT = join(" ", self.input.layout)
+      MARKER = ".leverframe-folder"
+    }
+    command = <<-EOT
+      [ -d "$FOLDER" ] || exit 0
+      for part in $LAYOUT; do rmdir -- "$FOLDER/$part" 2>/dev/null || true; done
+      if [ "$(ls -A -- "$FOLDER")" = "$MARKER" ]; then
+        rm -- "$FOLDER/$MARKER"
+        rmdir -- "$FOLDER"
+      else
+        echo "$FOLDER stays: it is not empty, and its data are not Terraform's to remove"
+      fi
+    EOT
+  }
+}
