@@ -46,6 +46,12 @@ def serve(workspace: Workspace, path: Path | None, name: str, how: Start) -> Ser
     A server that runs goes on. Where the start fails, nothing is left running. Raises ``BundleError`` for a bundle
     that it cannot serve.
     """
+    if how.bare and path is not None:
+        raise ServerError(
+            f"a bare server takes no bundle, and {path} is one",
+            why="it serves what is deployed to it",
+            next="leave out `--bare`, or the bundle",
+        )
     server = server_folder(workspace, name)
     if how.mark and not _goes_on(server, how.mark):
         server.stop()

@@ -36,17 +36,11 @@ def serve(
     """
     from leverframe.application import serve as application
 
-    if bare and bundle:
-        raise click.UsageError("--bare serves what is deployed, so it takes no BUNDLE")
-    place = wiring.workspace()
+    place, how = wiring.workspace(), application.Start((port, grpc_port, metrics_port), bare, mark)
     if action == "stop":
         ended = application.stop(place, name)
         words = f"stopped the server `{name}`" if ended else f"no server `{name}` is running"
         output.product_json({"ended": ended}) if as_json else output.product(words)
         return
-    how = application.Start((port, grpc_port, metrics_port), bare, mark)
     found = application.look(place, name) if action == "status" else application.serve(place, bundle, name, how)
-    if as_json:
-        output.product_json(found.to_json())
-    else:
-        output.product("\n".join(found.lines()))
+    output.product_json(found.to_json()) if as_json else output.product("\n".join(found.lines()))
