@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-FOLDERS = ("loop", "workflows", "integration", "unit")
+FOLDERS = ("loop", "workflows", "integration", "terraform", "unit")
 # Before all: a test of a minute, and the tests of one Spark: no other worker takes some of them and starts another.
 FIRST = ("test_build_spark.py", "test_replay.py")
 
