@@ -87,7 +87,12 @@ class InfraPlan:
     @property
     def empty(self) -> bool:
         """Whether an apply would change nothing, the state included."""
-        return not self.outputs and all(change.kind is ChangeKind.READ for change in self.changes)
+        return self.pending == 0
+
+    @property
+    def pending(self) -> int:
+        """How many resources and outputs an apply would change."""
+        return len(self.outputs) + sum(change.kind is not ChangeKind.READ for change in self.changes)
 
     @property
     def counts(self) -> dict[ChangeKind, int]:

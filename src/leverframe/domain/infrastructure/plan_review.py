@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange
+from leverframe.domain.verdict import Reason, Violation
 
 _WORDS = {
     ChangeKind.DELETE: "destroy",
@@ -49,22 +50,68 @@ class PlanDifference:
         ]
 
 
+@dataclass(frozen=True)
+class ReviewedPlans:
+    """What a fresh plan is held to.
+
+    ``plans`` were reviewed, in the order of their merges, and ``source`` says where. ``digest`` is the one that
+    somebody asked for by ``--reviewed``, empty where nobody did. ``begun`` are those of them whose apply began and did
+    not succeed. ``why`` says why there is no plan where there is none, and ``again`` how one gets reviewed here.
+    """
+
+    plans: tuple[InfraPlan, ...] = ()
+    source: str = ""
+    digest: str = ""
+    begun: tuple[InfraPlan, ...] = ()
+    why: str = "no plan was reviewed"
+    again: str = "`leverframe infra-plan`, read it, then run the same command again"
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Return the digests of what it is held to."""
+        return (self.digest,) if self.digest else tuple(plan.digest for plan in self.plans)
+
+
+def review(fresh: InfraPlan, reviewed: ReviewedPlans) -> tuple[Violation | None, tuple[PlanDifference, ...]]:
+    """Return what is against applying a fresh plan, and where it differs; an empty plan needs no review."""
+    if fresh.empty or fresh.digest == reviewed.digest:
+        return None, ()
+    step = f"{reviewed.again}; or `--reviewed {fresh.digest}` applies this one, if you have read it"
+    if not reviewed.plans:
+        if reviewed.digest:
+            why = f"the plan is {fresh.digest[:12]} by now, and no plan {reviewed.digest[:12]} is known to compare with"
+            return Violation(Reason.PLAN_CHANGED, why, step), differences((), fresh)
+        return Violation(Reason.PLAN_UNREVIEWED, reviewed.why, step), differences((), fresh)
+    one = len(reviewed.plans) == 1
+    different = differences(reviewed.plans, fresh, reviewed.begun)
+    if not different and (not one or reviewed.begun or reviewed.plans[0].digest == fresh.digest):
+        return None, ()
+    where = f"{len(different)} {'address differs' if len(different) == 1 else 'addresses differ'}"
+    what = f"the plan is not the one of {reviewed.source} any more: {where if different else 'their digests differ'}"
+    return Violation(Reason.PLAN_CHANGED, what, step), different
+
+
 def changes_of(plans: Iterable[InfraPlan]) -> dict[str, ResourceChange]:
     """Return the changes of plans by address, outputs included; of several plans the later wins an address."""
     return {change.address: change for plan in plans for change in (*plan.changes, *plan.outputs)}
 
 
-def differences(reviewed: Sequence[InfraPlan], fresh: InfraPlan, *, begun: bool = False) -> tuple[PlanDifference, ...]:
+def differences(
+    reviewed: Sequence[InfraPlan], fresh: InfraPlan, begun: Sequence[InfraPlan] = ()
+) -> tuple[PlanDifference, ...]:
     """Return where a fresh plan is not what was reviewed, in the order of their addresses; empty where it is that.
 
-    One reviewed plan is equal where its digest is. Several are taken together. Where an apply of them has ``begun``
-    and did not end, what it did already may be missing: the rest has to be as it was reviewed.
+    One reviewed plan is equal where its digest is, several are taken together. What an apply that ``begun`` did already
+    is not planned again, and outputs and what is read are another thing then: the rest has to be as it was reviewed.
     """
     if len(reviewed) == 1 and reviewed[0].digest == fresh.digest:
         return ()
-    before, now = changes_of(reviewed), changes_of([fresh])
-    wanted = {address: before[address] for address in before if address in now} if begun else before
-    return tuple(_unlike(wanted, now))
+    before, now, done = changes_of(reviewed), changes_of([fresh]), changes_of(begun)
+    for address, change in done.items():
+        harmless = address.startswith("output.") or change.kind is ChangeKind.READ
+        if before.get(address) == change and (harmless or address not in now):
+            before.pop(address), now.pop(address, None)
+    return tuple(_unlike(before, now))
 
 
 def _unlike(before: Mapping[str, ResourceChange], now: Mapping[str, ResourceChange]) -> Iterable[PlanDifference]:

@@ -1,0 +1,102 @@
+"""Which addresses are destroyed or replaced only with a label, and whether a failed check refuses a plan.
+
+The rules of the base branch are in force beside those of the change: no change takes a protection away and uses that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from leverframe.domain.infrastructure.infra_plan import DESTRUCTIVE, CheckOutcome, InfraPlan, ResourceChange
+from leverframe.domain.verdict import Reason, Violation
+from leverframe.settings.infra import InfraEnvironmentSettings
+
+_SHOWN = 5  # addresses and checks in one sentence
+
+
+@dataclass(frozen=True)
+class Protection:
+    """The rules in force: patterns of protected addresses, the labels that lift them, what a failed check does."""
+
+    patterns: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ("infra-destroy",)
+    refuses_failed_checks: bool = True
+
+    def covers(self, address: str) -> bool:
+        """Tell whether an address is protected: by its own name, or by that of what contains it."""
+        return any(_matches(pattern, address) for pattern in self.patterns)
+
+    def touched(self, plan: InfraPlan) -> tuple[ResourceChange, ...]:
+        """Return what a plan would destroy or replace of what is protected, under its name or the one before a move."""
+        return tuple(
+            change
+            for change in plan.destructive
+            if self.covers(change.address) or (change.before and self.covers(change.before))
+        )
+
+    def escaping(self, plan: InfraPlan) -> tuple[ResourceChange, ...]:
+        """Return what would be protected no longer, as it gets another address or leaves the state."""
+        return tuple(
+            change
+            for change in plan.changes
+            if change.kind not in DESTRUCTIVE
+            and ((change.before and self.covers(change.before) and not self.covers(change.address))
+                 or (change.kind.value == "forget" and self.covers(change.address)))
+        )  # fmt: skip
+
+
+def in_force(name: str, head: InfraEnvironmentSettings, base: Mapping[str, InfraEnvironmentSettings]) -> Protection:
+    """Return the rules for an environment: those of the change together with those of ``base``, by environment.
+
+    An environment that the base does not have may be one of its own under a new name, so that the protected addresses
+    of all of them count.
+    """
+    before = [base[name]] if name in base else [settings for settings in base.values() if settings.protected]
+    patterns = dict.fromkeys(pattern for settings in (*before, head) for pattern in settings.protected)
+    labels = dict.fromkeys(settings.allow_label for settings in before or [head])
+    strict = head.failed_checks == "refuse" or (name in base and base[name].failed_checks == "refuse")
+    return Protection(tuple(patterns), tuple(labels), strict)
+
+
+def violations(
+    plan: InfraPlan, rules: Protection, allowed: Collection[str] = (), *, how: str = ""
+) -> Iterator[Violation]:
+    """Yield what is against a plan; the protected addresses in ``allowed`` may be destroyed.
+
+    ``how`` says how somebody allows it here, by default with the label on the pull request.
+    """
+    protected = [change.address for change in rules.touched(plan) if change.address not in allowed]
+    if protected:
+        yield Violation(
+            Reason.DESTROY_PROTECTED,
+            f"the plan destroys or replaces what is protected: {_some(protected)}",
+            how or f"keep it, or let somebody give the pull request the label {_some(rules.labels)}",
+        )
+    if rules.refuses_failed_checks:
+        yield from failed_checks(plan.checks)
+
+
+def failed_checks(checks: Sequence[CheckOutcome]) -> Iterator[Violation]:
+    """Yield the violation that checks fail, with what they say."""
+    failed = [check for check in checks if check.failed]
+    if failed:
+        words = [f"`{check.address}`{f' ({check.messages[0][:200]})' if check.messages else ''}" for check in failed]
+        more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+        yield Violation(
+            Reason.INFRA_CHECK_FAILED,
+            f"{'a check fails' if len(failed) == 1 else f'{len(failed)} checks fail'}: "
+            f"{'; '.join(words[:_SHOWN])}{more}",
+            "fix what it checks; `failed_checks: show` of the environment only shows it",
+        )
+
+
+def _matches(pattern: str, address: str) -> bool:
+    text = ".*".join(map(re.escape, pattern.split("*")))
+    return re.fullmatch(rf"{text}(?:[.\[].*)?", address, re.DOTALL) is not None
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(f"`{name}`" for name in names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown

@@ -1,0 +1,368 @@
+"""An apply: only what was reviewed, held to the rules, finished after a kill at any place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leverframe.domain.infrastructure.infra_apply import allowed_by, apply, apply_steps, destroy_steps, in_order
+from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
+from leverframe.domain.infrastructure.infra_executor import Surroundings
+from leverframe.domain.infrastructure.infra_forge import ReviewedPull
+from leverframe.domain.infrastructure.infra_plan import ChangeKind, CheckOutcome, InfraPlan
+from leverframe.domain.infrastructure.infra_planning import InfraSubject, drift_of, plan_of, plan_steps
+from leverframe.domain.infrastructure.infra_ports import Planning, StateLock
+from leverframe.domain.infrastructure.plan_review import ReviewedPlans, differences
+from leverframe.domain.infrastructure.protection import Protection
+from leverframe.domain.plan_engine import Progress
+from leverframe.domain.verdict import Failed, Passed, Reason
+from leverframe.errors import InfraLockedError
+from tests.fakes.infra import Book, KilledError, MemoryTerraform, change, plan, planned_at
+from tests.profiles import examples
+
+HEAD, BASE = "h" * 40, "b" * 40
+FREE = Protection()
+QUIET = Progress(lambda: 0.0)
+FAILED = CheckOutcome("check.answers", "fail", ("nobody answers",))
+CREATE, DELETE, REPLACE, UPDATE = ChangeKind.CREATE, ChangeKind.DELETE, ChangeKind.REPLACE, ChangeKind.UPDATE
+FORGET, MOVE, READ = ChangeKind.FORGET, ChangeKind.MOVE, ChangeKind.READ
+
+
+def subject(rules: Protection = FREE, *, observes: bool = False) -> InfraSubject:
+    """Return the environment production under rules."""
+    return InfraSubject(
+        "production", HEAD, BASE, "terraform/environments/production", "default", rules, observes=observes
+    )
+
+
+def reviewed(*plans: InfraPlan, **more: object) -> ReviewedPlans:
+    """Return plans that were reviewed in pull requests."""
+    return replace(ReviewedPlans(plans, "pull request #7"), **more)  # type: ignore[arg-type]
+
+
+def run(
+    tool: MemoryTerraform, held: ReviewedPlans, rules: Protection = FREE, book: Book | None = None, **more: object
+) -> InfraApplied:
+    """Apply what is declared."""
+    book = book or Book(tool.step)
+    around = replace(Surroundings(reviewed=held, begin=book.begin, end=book.end), **more)  # type: ignore[arg-type]
+    return apply(apply_steps(subject(rules)), (subject(rules), tool, around), (7,), lambda: "2026-11-27T00:00Z", QUIET)
+
+
+def planned(tool: MemoryTerraform) -> InfraPlan:
+    """Return the plan as a pull request shows it."""
+    before = [*tool.calls]
+    saved = tool.planned(Planning())
+    tool.forget(saved)
+    tool.calls = before
+    return saved.plan
+
+
+def reasons(result: InfraApplied) -> list[Reason]:
+    """Return the reasons against a result."""
+    return [violation.reason for violation in result.violations]
+
+
+def test_what_was_reviewed_is_applied_confirmed_and_recorded() -> None:
+    """The saved plan is applied, planned again, and nothing that is saved stays."""
+    tool = MemoryTerraform({"a.x": "1", "a.y": "2"}, {"a.x": "0", "a.z": "3"})
+    book = Book(tool.step)
+    result = run(tool, reviewed(planned(tool)), book=book)
+    assert tool.there == tool.declared
+    assert (result.verdict, result.applied, result.begun, result.left) == (Passed(), True, True, 0)
+    assert result.outputs == {"count": 2}
+    assert [step.step for step in result.steps] == [str(step) for step in apply_steps(subject())]
+    assert (book.begun, tool.saved, result.recorded) == (1, set(), ("recorded in memory",))
+    assert book.ended[0].applied
+    again = run(tool, ReviewedPlans())
+    assert (again.verdict, again.applied, again.begun) == (Passed(), True, False)
+    assert "nothing to do" in again.lines()[0]
+
+
+def test_the_steps_of_a_dry_run_say_what_happens() -> None:
+    """In order, observation first where there is one, and again before the apply is confirmed."""
+    assert [str(step) for step in apply_steps(subject(observes=True))] == [
+        "observe what runs here, for the plan to read",
+        "initialise terraform/environments/production: backend, workspace, modules, providers of its lock file",
+        "plan production; wait for its lock",
+        "compare it with the plan that was reviewed, address by address",
+        "guard protected addresses and checks",
+        "record that it begins",
+        "apply exactly this plan, unless it is empty",
+        "observe what runs here, for the plan to read",
+        "plan again: is anything left, and do checks pass?",
+        "record the result",
+    ]
+    assert [str(step) for step in plan_steps(subject())][1:] == [
+        "plan production",
+        "guard protected addresses and checks",
+    ]
+    steps = [str(step) for step in destroy_steps(subject(), asks=True)]
+    assert steps[1:3] == [
+        "plan production, to destroy all of it; wait for its lock",
+        "show it, and ask whether to destroy production",
+    ]
+
+
+def test_a_plan_that_changed_since_its_review_is_refused_with_the_difference() -> None:
+    """Every kind of difference in words; nothing is touched, and it is recorded."""
+    tool = MemoryTerraform({"a.x": "2", "a.y": "1", "a.k": "k"}, {"a.z": "3", "a.k": "0"})
+    was = plan(
+        change("a.x", CREATE, "", "1"), change("a.w", DELETE, "5"), change("a.y", CREATE, "", "1"),
+        change("a.k", REPLACE, "0", "k"),
+    )  # fmt: skip
+    there = dict(tool.there)
+    book = Book(tool.step)
+    result = run(tool, reviewed(was), book=book)
+    assert (reasons(result), result.begun, result.applied) == ([Reason.PLAN_CHANGED], False, False)
+    assert "pull request #7" in result.violations[0].what
+    assert f"--reviewed {planned(tool).digest}" in result.violations[0].next
+    assert [line for difference in result.differences for line in difference.lines()] == [
+        "a.k: reviewed to destroy and create anew, now it would change in place",
+        "a.w: it was reviewed to destroy, and stays",
+        "a.x: it would create otherwise than reviewed",
+        '    reviewed  + value = "1"',
+        '    now       + value = "2"',
+        "a.z: nobody reviewed that it would destroy",
+        '    now  - value = "3"',
+    ]
+    assert (tool.there, tool.saved, book.begun, len(book.ended)) == (there, set(), 0, 1)
+    text = "\n".join(result.lines())
+    assert "failed: `production` was not changed" in text
+    assert "a.z: nobody reviewed that it would destroy" in text
+
+
+def test_without_a_review_nothing_but_an_empty_plan_is_applied() -> None:
+    """The reason is why there is none."""
+    tool = MemoryTerraform({"a.x": "1"})
+    result = run(tool, ReviewedPlans(why="no pull request brought these commits"))
+    assert reasons(result) == [Reason.PLAN_UNREVIEWED]
+    assert result.violations[0].what == "no pull request brought these commits"
+    assert tool.there == {}
+
+
+def test_a_digest_stands_for_a_plan_that_somebody_read() -> None:
+    """The one of the fresh plan is enough; another one is refused, whether its plan is known or not."""
+    tool = MemoryTerraform({"a.x": "1"})
+    fresh = planned(tool)
+    known = run(tool, reviewed(plan(change("a.x", CREATE, "", "0")), digest="0" * 64))
+    assert [d.address for d in known.differences] == ["a.x"]
+    assert reasons(known) == [Reason.PLAN_CHANGED]
+    unknown = run(tool, ReviewedPlans(digest="1" * 64))
+    assert reasons(unknown) == [Reason.PLAN_CHANGED]
+    assert "111111111111" in unknown.violations[0].what
+    assert tool.there == {}
+    assert run(tool, ReviewedPlans(digest=fresh.digest)).verdict == Passed()
+    assert tool.there == {"a.x": "1"}
+
+
+def test_plans_of_several_pull_requests_are_taken_together() -> None:
+    """The later wins an address; what none of them showed is refused."""
+    tool = MemoryTerraform({"a.x": "2", "a.y": "1"})
+    first, second = (
+        plan(change("a.x", CREATE, "", "1")),
+        plan(change("a.x", CREATE, "", "2"), change("a.y", CREATE, "", "1")),
+    )
+    assert reasons(run(tool, reviewed(second, first))) == [Reason.PLAN_CHANGED]
+    assert run(tool, reviewed(first, second)).verdict == Passed()
+    other = MemoryTerraform({"a.x": "1", "a.y": "1", "a.z": "1"})
+    apart = [plan(change(name, CREATE, "", "1")) for name in ("a.x", "a.y")]
+    result = run(other, reviewed(*apart))
+    assert [d.address for d in result.differences] == ["a.z"]
+
+
+def test_a_failed_check_refuses_or_is_shown() -> None:
+    """As the environment says; after the apply as well."""
+    tool = MemoryTerraform({"a.x": "1"}, checks=(FAILED,))
+    result = run(tool, reviewed(planned(tool)))
+    assert reasons(result) == [Reason.INFRA_CHECK_FAILED]
+    assert "`check.answers` (nobody answers)" in result.violations[0].what
+    assert tool.there == {}
+    shown = run(tool, reviewed(planned(tool)), replace(FREE, refuses_failed_checks=False))
+    assert (shown.verdict, shown.checks) == (Passed(), (FAILED,))
+    other = MemoryTerraform({"a.x": "1"}, checks=(replace(FAILED, status="unknown"),))
+    held = reviewed(planned(other))
+
+    def begin() -> None:
+        other.checks = (FAILED,)
+
+    after = run(other, held, begin=begin)
+    assert (reasons(after), after.applied) == ([Reason.INFRA_CHECK_FAILED], True)
+
+
+PROTECTED = Protection(("module.db", "a.bucket*"), ("infra-destroy",))
+
+
+@pytest.mark.parametrize(
+    ("address", "covered"),
+    [
+        ("module.db", True), ("module.db.a.x", True), ('module.db["eu"].a.x', True), ("module.dbs.a.x", False),
+        ("a.bucket", True), ("a.bucket_logs", True), ('a.bucket["x"]', True), ("a.bucke", False),
+        ("b.a.bucket", False), ("a.bucket\n", True),
+    ],
+)  # fmt: skip
+def test_a_pattern_covers_what_is_below_its_address(address: str, covered: bool) -> None:
+    """A star stands for any text, nothing else has a meaning of its own."""
+    assert PROTECTED.covers(address) is covered
+
+
+@given(st.text(alphabet='ab.[]"0*?_', min_size=1, max_size=12), st.text(alphabet='ab.[]"0_', max_size=6))
+@settings(max_examples=examples(0.5))
+def test_a_pattern_covers_itself_and_its_instances(pattern: str, more: str) -> None:
+    """Whatever is in it."""
+    rules = Protection((pattern,))
+    literal = pattern.replace("*", more)
+    assert rules.covers(literal)
+    assert rules.covers(f"{literal}[0]")
+    assert rules.covers(f"{literal}.b")
+    assert "*" in pattern or not rules.covers(f"{literal}b")
+
+
+def test_what_is_protected_is_destroyed_only_with_the_label() -> None:
+    """Of the pull request whose plan showed that; replaced, or destroyed after a move, is as much."""
+    tool = MemoryTerraform({}, {"module.db.a.x": "1"})
+    fresh = planned(tool)
+    held = reviewed(fresh)
+    result = run(tool, held, PROTECTED)
+    assert reasons(result) == [Reason.DESTROY_PROTECTED]
+    assert "`module.db.a.x`" in result.violations[0].what
+    assert "`infra-destroy`" in result.violations[0].next
+    pull = ReviewedPull(7, "", HEAD, HEAD, (), planned_at(fresh))
+    assert allowed_by([pull], PROTECTED) == frozenset()
+    labelled = replace(pull, labels=("infra-destroy", "more"))
+    other = replace(labelled, planned=planned_at(plan(change("a.y", DELETE, "1"))))
+    assert allowed_by([other, pull], PROTECTED) == {"a.y"}
+    allowed = allowed_by([labelled], PROTECTED)
+    done = run(tool, held, PROTECTED, allowed=lambda _: allowed)
+    assert (done.verdict, tool.there) == (Passed(), {})
+    assert any("a label allows" in note for note in done.notes)
+    for destroyed in (
+        change("a.bucket", REPLACE, "1", "2"), change("b.x", DELETE, "1", moved="a.bucket"),
+        change("b.x", REPLACE, "1", moved="module.db.a.x"),
+    ):  # fmt: skip
+        assert PROTECTED.touched(plan(destroyed)) == (destroyed,)
+    for harmless in (change("a.bucket", UPDATE, "1", "2"), change("b.x", DELETE, "1"), change("a.bucket", CREATE)):
+        assert PROTECTED.touched(plan(harmless)) == ()
+    for escaping in (change("b.x", MOVE, moved="a.bucket"), change("a.bucket", FORGET)):
+        assert PROTECTED.escaping(plan(escaping)) == (escaping,)
+
+
+@pytest.mark.parametrize("killed", range(10))
+def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(killed: int) -> None:
+    """Before the apply, between two resources, before and after the record; without another review."""
+    tool = MemoryTerraform({"a.x": "1", "a.y": "2", "a.w": "3"}, {"a.z": "0"}, killed_at=killed)
+    book = Book(tool.step)
+    was = plan(change("a.z", DELETE, "0"), *(change(name, CREATE, "", value) for name, value in tool.declared.items()))
+    with pytest.raises(KilledError):
+        run(tool, reviewed(was), book=book)
+    assert tool.saved == set()
+    tool.killed_at = -1
+    again = run(tool, reviewed(was, begun=(was,) if book.begun else ()), book=book)
+    assert (again.verdict, tool.there) == (Passed(), tool.declared), again.lines()
+    assert book.ended[-1].applied
+
+
+def test_the_kills_reach_every_step() -> None:
+    """One more call than is killed above ends the run."""
+    tool = MemoryTerraform({"a.x": "1", "a.y": "2", "a.w": "3"}, {"a.z": "0"})
+    run(tool, reviewed(planned(tool)))
+    assert tool.calls == ["initialise", "plan", "begin", "apply", "a.z", "a.x", "a.y", "a.w", "plan", "end"]
+
+
+def test_an_apply_that_failed_half_way_goes_on_where_it_began() -> None:
+    """What is done is not asked for again; what is new was not reviewed. Outputs may have got their values."""
+    tool = MemoryTerraform({"a.x": "1", "a.y": "2"}, fails_at="a.y")
+    was = planned(tool)
+    result = run(tool, reviewed(was))
+    assert (reasons(result), result.begun, result.applied) == ([Reason.APPLY_FAILED], True, False)
+    assert "a.y: no such machine" in result.violations[0].what
+    assert "changed in part" in result.lines()[0]
+    assert tool.there == {"a.x": "1"}
+    tool.fails_at = ""
+    assert reasons(run(tool, reviewed(was))) == [Reason.PLAN_CHANGED], "nobody says that it began"
+    tool.declared["a.n"] = "9"
+    assert [d.address for d in run(tool, reviewed(was, begun=(was,))).differences] == ["a.n"]
+    del tool.declared["a.n"]
+    assert run(tool, reviewed(was, begun=(was,))).verdict == Passed()
+    half = plan(change("output.url", CREATE, "", "known after apply"), change("a.x", CREATE, "", "1"))
+    rest = plan(change("output.url", CREATE, "", "http://here"))
+    assert differences([half], rest, [half]) == ()
+    assert [d.address for d in differences([half], rest)] == ["a.x", "output.url"]
+
+
+def test_a_later_pull_request_is_not_loosened_by_an_apply_that_began_before() -> None:
+    """Only what that one was to do may be missing."""
+    first, second = plan(change("a.x", CREATE, "", "1")), plan(change("a.y", DELETE, "1"), change("a.w", CREATE))
+    fresh = plan(change("a.y", DELETE, "1"))
+    assert [d.address for d in differences([first, second], fresh, [first])] == ["a.w"]
+    later = plan(change("a.x", CREATE, "", "2"))
+    assert [d.address for d in differences([first, later], plan(), [first])] == ["a.x"], "the later wins"
+
+
+def test_a_held_lock_is_no_refusal_of_the_change() -> None:
+    """It may pass: the error goes up, nothing is recorded, nothing saved stays."""
+    tool = MemoryTerraform({"a.x": "1"}, held=StateLock("1234", "ann@laptop"))
+    book = Book(tool.step)
+    with pytest.raises(InfraLockedError):
+        run(tool, reviewed(planned(tool)), book=book)
+    assert (book.begun, book.ended, tool.saved) == (0, [], set())
+
+
+def test_a_plan_of_a_pull_request_is_judged_and_shows_the_lock() -> None:
+    """Nothing is locked for it; what Terraform refuses is a violation."""
+    tool = MemoryTerraform({}, {"a.bucket": "1"}, (FAILED,), held=StateLock("1234", "ann@laptop"))
+    result = plan_of(subject(PROTECTED), tool, Surroundings(), QUIET)
+    assert [v.reason for v in result.violations] == [Reason.DESTROY_PROTECTED, Reason.INFRA_CHECK_FAILED]
+    assert result.lock == StateLock("1234", "ann@laptop")
+    allowed = plan_of(subject(PROTECTED), tool, Surroundings(allowed=lambda _: ("a.bucket",)), QUIET)
+    assert [v.reason for v in allowed.violations] == [Reason.INFRA_CHECK_FAILED]
+    assert tool.saved == set()
+
+
+def test_drift_is_whatever_a_plan_of_main_would_change() -> None:
+    """Protection and checks do not matter for it."""
+    tool = MemoryTerraform({"a.x": "1"}, {"a.x": "1"}, (FAILED,))
+    assert drift_of(subject(PROTECTED), tool, Surroundings(), QUIET).verdict == Passed()
+    tool.there["a.x"] = "changed by hand"
+    result = drift_of(subject(PROTECTED), tool, Surroundings(), QUIET)
+    assert result.verdict == Failed((Reason.INFRA_DRIFTED,))
+    assert "1 difference" in result.violations[0].what
+
+
+def test_a_destroy_asks_or_is_held_to_a_digest() -> None:
+    """The rules for what is protected hold; who answers no destroys nothing."""
+    tool = MemoryTerraform({"a.x": "1"}, {"a.x": "1"}, (FAILED,))
+
+    def destroy(*, agree: bool | None, rules: Protection = FREE, digest: str = "") -> InfraApplied:
+        around = Surroundings(reviewed=ReviewedPlans(digest=digest), agree=lambda _: bool(agree), how="keep it")
+        steps = destroy_steps(subject(rules), asks=agree is not None)
+        return apply(steps, (subject(rules), tool, around), (), lambda: "", QUIET)
+
+    assert reasons(destroy(agree=False)) == [Reason.PLAN_UNREVIEWED]
+    assert reasons(destroy(agree=None, digest="0" * 64)) == [Reason.PLAN_CHANGED]
+    assert reasons(destroy(agree=None)) == [Reason.PLAN_UNREVIEWED]
+    assert reasons(destroy(agree=True, rules=Protection(("a.*",)))) == [Reason.DESTROY_PROTECTED]
+    assert tool.there == {"a.x": "1"}
+    result = destroy(agree=True)
+    assert (result.verdict, result.destroy, result.left, tool.there) == (Passed(), True, 0, {})
+    assert "is destroyed" in result.lines()[0]
+
+
+def test_a_plan_made_after_a_merge_speaks_of_it() -> None:
+    """Its pull request alone counts then, as where it reverts the one before."""
+    first, second, third = (
+        ReviewedPull(number, "", name * 40, name * 40, (), planned_at(plan(), base=base))
+        for number, name, base in ((1, "1", "0"), (2, "2", "0"), (3, "3", "2"))
+    )
+    history = {"0": "0", "2": "012", "3": "0123"}
+
+    def contains(tip: str, commit: str) -> bool:
+        return commit[0] in history[tip[0]]
+
+    assert in_order([first, second], contains) == [first, second]
+    assert in_order([first, second, third], contains) == [third]
+    nothing = replace(third, planned=None)
+    assert in_order([first, nothing], contains) == [first, nothing]
