@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.gate.gate_result import Gated
@@ -63,7 +64,7 @@ class Curve:
 class Card:
     """What is known of a change from ``base`` to ``head``; a lever that left no result is None.
 
-    ``sizes`` are the bytes of model and snapshot; ``notes`` say what is missing, and why.
+    ``notes`` say what is missing, and why; ``infra`` has the plan of each environment of infrastructure.
     """
 
     base: str
@@ -78,13 +79,15 @@ class Card:
     nodes: tuple[StageNode, ...] = ()
     edges: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    infra: tuple[InfraPlanned, ...] = ()
     version: int = VERSION
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """Return the violations of every lever; a lever without a result is a violation too."""
+        """Return the violations of every lever and plan; a lever without a result is a violation too."""
         levers = {"check": self.checked, "reproduce": self.reproduced, "gate": self.gated}
         found = [violation for lever in levers.values() if lever for violation in lever.violations]
+        found += [violation for planned in self.infra for violation in planned.violations]
         found += [
             Violation(
                 Reason.TOOL_BROKE,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from leverframe.domain.data.contract_report import counts
+from leverframe.domain.infrastructure.infra_section import infra_sections
 from leverframe.domain.markdown import code, plain, sentence
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.review.diff.diff_markdown import render as diff_page
@@ -61,6 +62,7 @@ def marker(key: str, head: str, run: int) -> str:
 def render(card: Card, shown: Shown = Shown(), *, limit: int = LIMIT) -> str:
     """Return the card as Markdown of at most ``limit`` characters; the verdict is never cut."""
     head = f"{_headline(card)}\n\n{_reasons(card, shown.rows)}".strip()
+    head = f"{head}\n\n{_infra(card, limit // 2)}".strip()  # what is destroyed is never left out
     parts = [_drawn(title, section, card, shown, limit) for title, section in _SECTIONS]
     parts = [part for part in parts if part]
     foot = _foot(card)
@@ -79,6 +81,14 @@ def _drawn(title: str, section: Section, card: Card, shown: Shown, limit: int) -
     if len(text) <= limit // _SHARE:
         return text
     return f"### {title}\n\n_Too long for a comment; the artifact of the run has it._"
+
+
+def _infra(card: Card, room: int) -> str:
+    try:
+        return infra_sections(card.infra, room) if card.infra else ""
+    except Exception as error:
+        failed = plain(type(error).__name__, 60)
+        return f"### Infrastructure\n\n❌ _The plans could not be rendered: {failed}. Read them in the log of the job._"
 
 
 def _headline(card: Card) -> str:

@@ -1,0 +1,190 @@
+"""The section of a card about the plan of an environment: what is destroyed first, then everything else.
+
+Values of resources are of others: they stand in code spans or in a fence longer than any run of backticks in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from leverframe.domain.infrastructure.infra_addresses import WHOLE, listed
+from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange
+from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
+from leverframe.domain.infrastructure.infra_ports import StateLock
+from leverframe.domain.markdown import code, plain, sentence, visible
+from leverframe.domain.verdict import Failed
+
+_DONE = {
+    ChangeKind.DELETE: "destroy",
+    ChangeKind.REPLACE: "replace",
+    ChangeKind.FORGET: "forget",
+    ChangeKind.CREATE: "create",
+    ChangeKind.UPDATE: "change",
+    ChangeKind.IMPORT: "import",
+    ChangeKind.MOVE: "move",
+    ChangeKind.READ: "read",
+}
+_WIDE = 300  # characters of a line of the diff
+_CHECKS = 20
+_BACKTICKS = re.compile("`+")
+_SIGNS = {"+": "+", "-": "-", "~": "!"}  # the last is what a diff is coloured by
+
+
+def infra_sections(planned: Sequence[InfraPlanned], room: int) -> str:
+    """Return the sections of all environments, in the order given, of about ``room`` characters together."""
+    return "\n\n".join(infra_section(each, room // len(planned)) for each in planned)
+
+
+def infra_section(planned: InfraPlanned, room: int) -> str:
+    """Return one environment as Markdown: a quiet line where nothing changes, else what changes, the worst first."""
+    name, plan = code(planned.environment, 60), planned.plan
+    if plan is None:
+        return _paragraphs(f"### Infrastructure {name}", _refused(planned), "No plan was made.", _foot(planned))
+    if _quiet(planned, plan):
+        return f"Infrastructure {name}: no change. {_foot(planned)}"
+    top = [
+        f"### Infrastructure {name}",
+        _destroyed(plan, room * 2 // 5),
+        f"{_counts(plan)}.",
+        _refused(planned),
+        _checks(plan),
+        _outside(plan, room // 10),
+    ]
+    foot = _foot(planned)
+    left = room - len(_paragraphs(*top, foot))
+    return _paragraphs(*top, _addresses(plan, left // 3), _diff(plan, left // 2), foot)
+
+
+def _quiet(planned: InfraPlanned, plan: InfraPlan) -> bool:
+    failed = any(check.failed for check in plan.checks)
+    return plan.empty and not (planned.violations or plan.outside or failed or planned.lock)
+
+
+def _paragraphs(*texts: str) -> str:
+    return "\n\n".join(text for text in texts if text)
+
+
+def _destroyed(plan: InfraPlan, room: int) -> str:
+    """Return the warning with the list of what is destroyed or replaced, which is compressed but never cut."""
+    changes = {kind: [c for c in plan.changes if c.kind is kind] for kind in (ChangeKind.DELETE, ChangeKind.REPLACE)}
+    known = {kind: some for kind, some in changes.items() if some}
+    if not known:
+        return ""
+    words = " and ".join(f"{_DONE[kind]}s {len(some):,}" for kind, some in known.items())
+    total = sum(map(len, known.values()))
+    parts = [f"⚠️ **This plan {words} resource{'' if total == 1 else 's'}.**"]
+    for kind, some in known.items():
+        why = {change.address: _why(change) for change in some}
+        parts.append(f"To {_DONE[kind]}:\n\n{listed(list(why), room * len(some) // total, lambda a, why=why: why[a])}")
+    return _paragraphs(*parts)
+
+
+def _why(change: ResourceChange) -> str:
+    forced = f"{', '.join(code(name, 60) for name in change.forced_by[:5])} forces it" if change.forced_by else ""
+    because = plain(change.because, 200)
+    words = "; ".join(filter(None, (forced, because)))
+    return f": {words}" if words else ""
+
+
+def _counts(plan: InfraPlan) -> str:
+    counts = [f"{count:,} to {_DONE[kind]}" for kind, count in plan.counts.items()]
+    counts += [f"{len(plan.outputs):,} output{'' if len(plan.outputs) == 1 else 's'}"] if plan.outputs else []
+    return ", ".join(counts) or "Nothing changes"
+
+
+def _refused(planned: InfraPlanned) -> str:
+    verdict = planned.verdict
+    if not isinstance(verdict, Failed):
+        return ""
+    return f"❌ {', '.join(code(reason.value, 40) for reason in verdict.reasons)}: see the list above."
+
+
+def _checks(plan: InfraPlan) -> str:
+    failed = [check for check in plan.checks if check.failed]
+    lines = [
+        f"- ❌ check {code(check.address, 200)}: {plain('; '.join(check.messages) or check.status, 400)}"
+        for check in failed[:_CHECKS]
+    ]
+    return "\n".join([*lines, *([f"- and {len(failed) - _CHECKS:,} more that failed"] if failed[_CHECKS:] else [])])
+
+
+def _outside(plan: InfraPlan, room: int) -> str:
+    if not plan.outside:
+        return ""
+    gone = {change.address: " is gone" if change.kind is ChangeKind.DELETE else "" for change in plan.outside}
+    count = f"{len(gone):,} resource{'' if len(gone) == 1 else 's'}"
+    return f"Changed outside of Terraform since the last apply, {count}:\n\n{listed(list(gone), room, gone.__getitem__)}"
+
+
+def _addresses(plan: InfraPlan, room: int) -> str:
+    """Return the folded list of what is neither destroyed nor replaced, a list a kind."""
+    rest = [kind for kind in plan.counts if kind not in (ChangeKind.DELETE, ChangeKind.REPLACE)]
+    if not rest:
+        return ""
+    parts = []
+    for kind in rest:
+        before = {c.address: f", before {code(c.before, 400)}" if c.before else "" for c in plan.changes if c.kind is kind}
+        parts.append(f"To {_DONE[kind]}:\n\n{listed(list(before), room // len(rest), before.__getitem__)}")
+    return _folded("Addresses", ", ".join(f"{plan.counts[kind]:,} to {_DONE[kind]}" for kind in rest), *parts)
+
+
+def _diff(plan: InfraPlan, room: int) -> str:
+    """Return the folded diff, a block a resource, as many as there is room for; those that destroy come first."""
+    blocks: list[str] = []
+    changes = [change for change in (*plan.changes, *plan.outputs) if change.kind is not ChangeKind.READ]
+    for change in changes:
+        block = "\n".join([_head(change), *map(_line, change.lines)])
+        if sum(len(earlier) + 1 for earlier in blocks) + len(block) > room:
+            break
+        blocks.append(block)
+    if not changes:
+        return ""
+    if len(blocks) == len(changes):
+        summary, more = f"{len(changes):,} changes", ""
+    else:
+        summary, more = f"{len(blocks):,} of {len(changes):,} changes", f"{WHOLE.partition(',')[0]}, has the others."
+    body = "\n".join(blocks)
+    fence = "`" * max(3, *(len(run) + 1 for run in _BACKTICKS.findall(body)), 3)
+    return _folded("Diff", summary, f"{fence}diff\n{body}\n{fence}" if blocks else "", more)
+
+
+def _head(change: ResourceChange) -> str:
+    words = [_DONE[change.kind]]
+    words += [f"from {change.before}"] if change.before else []
+    words += [f"forced by {', '.join(change.forced_by)}"] if change.forced_by else []
+    words += [change.because] if change.because else []
+    return f"@@ {_one_line(f'{change.address}: {', '.join(words)}')} @@"
+
+
+def _line(line: str) -> str:
+    """Return a line of the diff with its sign in the first column, and nothing of another line in it."""
+    return f"{_SIGNS.get(line[:1], ' ')}{_one_line(line[1:] if line[:1] in _SIGNS else line)}"
+
+
+def _one_line(text: str) -> str:
+    shown = "".join(map(visible, text[:_WIDE])).rstrip()
+    return f"{shown}… +{len(text) - _WIDE:,} characters" if len(text) > _WIDE else shown
+
+
+def _folded(title: str, summary: str, *parts: str) -> str:
+    return f"<details><summary><b>{title}</b>: {plain(summary, 200)}</summary>\n\n{_paragraphs(*parts)}\n\n</details>"
+
+
+def _foot(planned: InfraPlanned) -> str:
+    """Return which plan this is: commits, digest, tool, lock and the last apply."""
+    plan = planned.plan
+    words = [f"{code(planned.base[:12], 12)} to {code(planned.head[:12], 12)}"]
+    if plan is not None:
+        words += [f"plan {code(plan.digest[:12], 12)}", plain(str(plan.tool), 60)]
+    words += [f"workspace {code(planned.workspace, 60)}"] if planned.workspace != "default" else []
+    words += [f"last applied {code(planned.applied[:12], 12)}"] if planned.applied else []
+    words += [_lock(planned.lock)] if planned.lock else []
+    notes = [f"{sentence(note)}." for note in planned.notes]
+    return " ".join([f"<sub>{' · '.join(words)}</sub>", *notes])
+
+
+def _lock(lock: StateLock) -> str:
+    since = f" since {plain(lock.created, 40)}" if lock.created else ""
+    by = f" by {code(lock.who, 80)}" if lock.who else ""
+    return f"🔒 locked{by}{f' for {plain(lock.operation, 40)}' if lock.operation else ''}{since} (id {code(lock.id, 60)})"
