@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from leverframe.adapters import cml, runner
 from leverframe.adapters.markdown_it import page
 from leverframe.application.diff import diff
+from leverframe.application.infra_plans import infra_plans
 from leverframe.application.silence import silence_of_monitor
 from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
@@ -93,7 +94,7 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
     fork, head = git.fork_point("HEAD", base), git.named("HEAD")
     before = git.contents(fork, str(PARAMS), str(LEVERS), *wanted())
     after = {path: (root / path).read_bytes() for path in git.files(str(PARAMS), str(LEVERS), *wanted())}
-    return assembled(
+    card = assembled(
         (fork, head),
         (_left(root, "check", Checked), _left(root, "reproduce", Reproduced), _left(root, "gate", Gated)),
         (before, after),
@@ -101,6 +102,7 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
         (lambda: status(root), lambda: diff(workspace, fork, None)),
         silence_of_monitor(workspace),
     )
+    return replace(card, infra=infra_plans(workspace, (fork, head), before))
 
 
 def _parameters(side: dict[str, bytes]) -> dict[str, Any]:

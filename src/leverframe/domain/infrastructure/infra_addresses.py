@@ -58,7 +58,7 @@ def listed(addresses: Sequence[str], room: int, about: Callable[[str], str] = la
     """
     ways: tuple[Callable[[], list[str]], ...] = (
         lambda: [f"- {code(address, _LONGEST)}{about(address)}" for address in addresses],
-        lambda: [f"- {code(text, 4 * _LONGEST)}" for text in ranges(addresses)],
+        lambda: [f"- {code(text, max(room, _LONGEST) * 4)}" for text in ranges(addresses)],
         lambda: _counted(addresses, _resource),
         lambda: _counted(addresses, _kind),
     )
@@ -76,9 +76,9 @@ def _resource(address: str) -> str:
 
 def _kind(address: str) -> str:
     """Return the outermost module of a resource and its type."""
-    *modules, kind, _ = ("", *_resource(address).split("."))[-400:] if "." in address else ("", address, "")
-    outermost = [f"module.{name}" for word, name in zip(modules, modules[1:], strict=False) if word == "module"][:1]
-    return ".".join([*outermost, kind])
+    words = _resource(address).split(".")
+    outermost = words[:2] if words[0] == "module" and len(words) > 2 else []
+    return ".".join([*outermost, *words[-2:-1]]) or address
 
 
 def _counted(addresses: Sequence[str], group: Callable[[str], str]) -> list[str]:

@@ -12,7 +12,7 @@ from leverframe.domain.infrastructure.infra_addresses import WHOLE, listed
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_ports import StateLock
-from leverframe.domain.markdown import code, plain, sentence, visible
+from leverframe.domain.markdown import code, plain, visible
 from leverframe.domain.verdict import Failed
 
 _DONE = {
@@ -45,7 +45,7 @@ def infra_section(planned: InfraPlanned, room: int) -> str:
         return f"Infrastructure {name}: no change. {_foot(planned)}"
     top = [
         f"### Infrastructure {name}",
-        _destroyed(plan, room * 2 // 5),
+        _destroyed(plan, room * 3 // 4),
         f"{_counts(plan)}.",
         _refused(planned),
         _checks(plan),
@@ -82,8 +82,7 @@ def _destroyed(plan: InfraPlan, room: int) -> str:
 
 def _why(change: ResourceChange) -> str:
     forced = f"{', '.join(code(name, 60) for name in change.forced_by[:5])} forces it" if change.forced_by else ""
-    because = plain(change.because, 200)
-    words = "; ".join(filter(None, (forced, because)))
+    words = "; ".join(filter(None, (forced, code(change.because, 200) if change.because else "")))
     return f": {words}" if words else ""
 
 
@@ -103,7 +102,7 @@ def _refused(planned: InfraPlanned) -> str:
 def _checks(plan: InfraPlan) -> str:
     failed = [check for check in plan.checks if check.failed]
     lines = [
-        f"- ❌ check {code(check.address, 200)}: {plain('; '.join(check.messages) or check.status, 400)}"
+        f"- ❌ check {code(check.address, 200)}: {code('; '.join(check.messages) or check.status, 400)}"
         for check in failed[:_CHECKS]
     ]
     return "\n".join([*lines, *([f"- and {len(failed) - _CHECKS:,} more that failed"] if failed[_CHECKS:] else [])])
@@ -114,7 +113,9 @@ def _outside(plan: InfraPlan, room: int) -> str:
         return ""
     gone = {change.address: " is gone" if change.kind is ChangeKind.DELETE else "" for change in plan.outside}
     count = f"{len(gone):,} resource{'' if len(gone) == 1 else 's'}"
-    return f"Changed outside of Terraform since the last apply, {count}:\n\n{listed(list(gone), room, gone.__getitem__)}"
+    return (
+        f"Changed outside of Terraform since the last apply, {count}:\n\n{listed(list(gone), room, gone.__getitem__)}"
+    )
 
 
 def _addresses(plan: InfraPlan, room: int) -> str:
@@ -124,7 +125,7 @@ def _addresses(plan: InfraPlan, room: int) -> str:
         return ""
     parts = []
     for kind in rest:
-        before = {c.address: f", before {code(c.before, 400)}" if c.before else "" for c in plan.changes if c.kind is kind}
+        before = {c.address: f", was {code(c.before, 400)}" if c.before else "" for c in plan.changes if c.kind is kind}
         parts.append(f"To {_DONE[kind]}:\n\n{listed(list(before), room // len(rest), before.__getitem__)}")
     return _folded("Addresses", ", ".join(f"{plan.counts[kind]:,} to {_DONE[kind]}" for kind in rest), *parts)
 
@@ -141,7 +142,7 @@ def _diff(plan: InfraPlan, room: int) -> str:
     if not changes:
         return ""
     if len(blocks) == len(changes):
-        summary, more = f"{len(changes):,} changes", ""
+        summary, more = f"{len(changes):,} change{'' if len(changes) == 1 else 's'}", ""
     else:
         summary, more = f"{len(blocks):,} of {len(changes):,} changes", f"{WHOLE.partition(',')[0]}, has the others."
     body = "\n".join(blocks)
@@ -154,7 +155,7 @@ def _head(change: ResourceChange) -> str:
     words += [f"from {change.before}"] if change.before else []
     words += [f"forced by {', '.join(change.forced_by)}"] if change.forced_by else []
     words += [change.because] if change.because else []
-    return f"@@ {_one_line(f'{change.address}: {', '.join(words)}')} @@"
+    return f"@@ {_one_line(change.address + ': ' + ', '.join(words))} @@"
 
 
 def _line(line: str) -> str:
@@ -176,15 +177,17 @@ def _foot(planned: InfraPlanned) -> str:
     plan = planned.plan
     words = [f"{code(planned.base[:12], 12)} to {code(planned.head[:12], 12)}"]
     if plan is not None:
-        words += [f"plan {code(plan.digest[:12], 12)}", plain(str(plan.tool), 60)]
+        words += [f"plan {code(plan.digest[:12], 12)}", code(str(plan.tool), 60)]
     words += [f"workspace {code(planned.workspace, 60)}"] if planned.workspace != "default" else []
     words += [f"last applied {code(planned.applied[:12], 12)}"] if planned.applied else []
     words += [_lock(planned.lock)] if planned.lock else []
-    notes = [f"{sentence(note)}." for note in planned.notes]
+    notes = [code(note, 400) for note in planned.notes]
     return " ".join([f"<sub>{' · '.join(words)}</sub>", *notes])
 
 
 def _lock(lock: StateLock) -> str:
-    since = f" since {plain(lock.created, 40)}" if lock.created else ""
+    since = f" since {code(lock.created, 40)}" if lock.created else ""
     by = f" by {code(lock.who, 80)}" if lock.who else ""
-    return f"🔒 locked{by}{f' for {plain(lock.operation, 40)}' if lock.operation else ''}{since} (id {code(lock.id, 60)})"
+    return (
+        f"🔒 locked{by}{f' for {code(lock.operation, 40)}' if lock.operation else ''}{since} (id {code(lock.id, 60)})"
+    )

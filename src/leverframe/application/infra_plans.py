@@ -1,0 +1,60 @@
+"""The plans of infrastructure that `infra-plan` left, as the card shows them; nothing where none is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from leverframe.application.workspace import Workspace
+from leverframe.documents import loaded, validated
+from leverframe.domain import layout
+from leverframe.domain.infrastructure.infra_changed import MODULES, Environments, with_missing
+from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
+from leverframe.errors import LeverframeError
+from leverframe.settings import LEVERS
+from leverframe.settings.levers import Levers
+from leverframe.yaml_files import parse
+
+_LARGEST = 40_000_000  # bytes of one plan
+
+
+def infra_plans(
+    workspace: Workspace, commits: tuple[str, str], before: Mapping[str, bytes]
+) -> tuple[InfraPlanned, ...]:
+    """Return the plan of each declared environment at the head, and what says that one is missing.
+
+    ``commits`` are base and head, ``before`` are files of the base by path, its settings among them.
+    """
+    declared = _declared(workspace)
+    if not declared:
+        return ()
+    root, git = workspace.root, workspace.git
+    files = {path: (root / path).read_text(encoding="utf-8", errors="replace") for path in git.files(*MODULES)}
+    left = [plan for name in declared if (plan := _left(root / layout.INFRA / name / "plan.json", name))]
+    return with_missing(left, (_of_base(before), declared), commits, files, git.changed(commits[0]))
+
+
+def _declared(workspace: Workspace) -> Environments:
+    try:
+        return workspace.levers.infra.environments
+    except LeverframeError:  # `check` says what is wrong with the settings
+        return {}
+
+
+def _of_base(before: Mapping[str, bytes]) -> Environments:
+    """Return the environments of the base; none where its settings are not those of this version."""
+    text = before.get(str(LEVERS), b"").decode(errors="replace")
+    try:
+        content = parse(text, name=str(LEVERS), what="the settings") if text.strip() else {}
+        return validated(Levers, content, name=str(LEVERS)).infra.environments
+    except LeverframeError:
+        return {}
+
+
+def _left(path: Path, name: str) -> InfraPlanned | None:
+    try:
+        with path.open("rb") as handle:
+            plan = loaded(InfraPlanned, handle.read(_LARGEST), name=str(path))
+    except (OSError, LeverframeError):
+        return None
+    return plan if plan.environment == name else None

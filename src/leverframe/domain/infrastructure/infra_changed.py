@@ -1,0 +1,96 @@
+"""Which environments a change concerns: a plan that was not made must not look like one without changes."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
+from leverframe.domain.verdict import Reason, Violation
+from leverframe.settings.infra import InfraEnvironmentSettings
+
+MODULES = ("*.tf", "*.tf.json", "*.tofu")  # patterns of the files in which modules are called
+_LOCAL = re.compile(r"""["']?source["']?\s*[=:]\s*"(\.{1,2}/[^"]*)\"""")
+
+Environments = Mapping[str, InfraEnvironmentSettings]
+
+
+def root_of(name: str, environment: InfraEnvironmentSettings) -> str:
+    """Return the folder of the root module of an environment."""
+    return posixpath.normpath(str(environment.root or f"terraform/environments/{name}"))
+
+
+def folders_of(root: str, files: Mapping[str, str]) -> set[str]:
+    """Return the folder of a root module and of every local module that it calls, directly or not.
+
+    ``files`` are the texts of the files in which modules are called, by path.
+    """
+    folders, waiting = set[str](), [root]
+    while waiting:
+        folder = waiting.pop()
+        if folder in folders:
+            continue
+        folders.add(folder)
+        for path, text in files.items():
+            if posixpath.dirname(path) == folder:
+                waiting += [posixpath.normpath(posixpath.join(folder, source)) for source in _LOCAL.findall(text)]
+    return folders
+
+
+def concerned(
+    environments: tuple[Environments, Environments], files: Mapping[str, str], changed: Iterable[str]
+) -> list[str]:
+    """Return the environments of the head whose settings, root module or local modules differ from the base."""
+    before, after = environments
+    paths = [posixpath.normpath(path) for path in changed]
+    names = []
+    for name, environment in after.items():
+        folders = folders_of(root_of(name, environment), files)
+        touched = any(path == folder or path.startswith(f"{folder}/") for path in paths for folder in folders)
+        if touched or before.get(name) != environment:
+            names.append(name)
+    return names
+
+
+def with_missing(
+    planned: Sequence[InfraPlanned],
+    environments: tuple[Environments, Environments],
+    commits: tuple[str, str],
+    files: Mapping[str, str],
+    changed: Iterable[str],
+) -> tuple[InfraPlanned, ...]:
+    """Return the plans of the head, in the order of the environments, and what says that one was not made.
+
+    Plans of another commit are left out. An environment of this machine is planned on this machine alone.
+    """
+    base, head = commits
+    known = {plan.environment: plan for plan in planned if plan.head == head}
+    for name in concerned(environments, files, changed):
+        environment = environments[1][name]
+        if name not in known and environment.observe is None:
+            known[name] = unplanned(name, base, head, root_of(name, environment), environment.workspace)
+    return tuple(known[name] for name in sorted(known))
+
+
+def unplanned(name: str, base: str, head: str, root: str, workspace: str) -> InfraPlanned:
+    """Return that no plan was made of an environment which a change concerns."""
+    violation = Violation(
+        Reason.PLAN_FAILED,
+        f"the change concerns the infrastructure of `{name}`, and no plan was made of this commit",
+        f"run `leverframe infra-plan --environment {name}`; in CI, name it in the repository variable "
+        "`INFRA_ENVIRONMENTS`, or read the log of its step",
+    )
+    return InfraPlanned(name, head, base, root, workspace, violations=(violation,))
+
+
+def untrusted(planned: InfraPlanned) -> InfraPlanned:
+    """Return a plan that the pull request of a fork claims: nobody here made it, so nobody reviews it."""
+    violation = Violation(
+        Reason.PLAN_FAILED,
+        f"the infrastructure of `{planned.environment}` is not planned for a pull request from a fork",
+        "let somebody who may push bring its branch into this repository, and open the pull request from there",
+    )
+    return InfraPlanned(
+        planned.environment, planned.head, planned.base, planned.root, planned.workspace, violations=(violation,)
+    )

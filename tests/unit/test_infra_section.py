@@ -1,0 +1,246 @@
+"""The section of a plan in the card: golden pages, 5,000 resources, and values that try to break out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leverframe.adapters.markdown_it import fragment
+from leverframe.documents import loaded, plain
+from leverframe.domain.infrastructure.infra_addresses import listed, ranges
+from leverframe.domain.infrastructure.infra_plan import (
+    ChangeKind,
+    CheckOutcome,
+    InfraPlan,
+    ResourceChange,
+    ToolVersion,
+)
+from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
+from leverframe.domain.infrastructure.infra_ports import StateLock
+from leverframe.domain.infrastructure.infra_section import infra_section
+from leverframe.domain.review.report.card import Card
+from leverframe.domain.review.report.card_markdown import LIMIT, Shown, render
+from leverframe.domain.verdict import Failed, Passed, Reason, Violation
+from tests.profiles import examples
+from tests.unit.test_report import card
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "report"
+HOSTILE = (
+    "`````\n</details>@everyone <!-- leverframe:report:model --> <img src=x onerror=alert(1)> [a](https://example.org)"
+    " | ~~~ <<EOT\n-destroyed\n+kept\r\u202e\u2028${{ github.token }} ::error::x"
+)
+
+
+def change(address: str, kind: ChangeKind, *lines: str, **more: Any) -> ResourceChange:
+    """Return a change of a resource."""
+    return ResourceChange(address, kind, "e" * 64, lines, **more)
+
+
+def planned(*changes: ResourceChange, **more: Any) -> InfraPlanned:
+    """Return the plan of an environment with these changes."""
+    order = list(ChangeKind)
+    ordered = tuple(sorted(changes, key=lambda change: (order.index(change.kind), change.address)))
+    of_plan = {name: more.pop(name) for name in ("outputs", "outside", "checks") if name in more}
+    plan = InfraPlan("d" * 64, ToolVersion("terraform", "1.11.4"), ordered, **of_plan)
+    known = {"plan": plan, "root": "terraform/environments/aws-prod", "workspace": "default"}
+    return InfraPlanned("aws-prod", "c" * 40, "b" * 40, **{**known, **more})
+
+
+def refused(reason: Reason, what: str, following: str) -> tuple[Violation, ...]:
+    """Return one violation."""
+    return (Violation(reason, what, following),)
+
+
+CREATE = change("aws_s3_bucket.models", ChangeKind.CREATE, '+ bucket = "shop-models"', "+ arn = (known after apply)")
+DESTROY = change(
+    "aws_db_instance.main", ChangeKind.DELETE, '- engine = "postgres"', because="it is not in the configuration"
+)
+REPLACE = change(
+    "aws_instance.web[0]", ChangeKind.REPLACE, '~ ami = "ami-1" -> "ami-2"', forced_by=("ami",)
+)  # fmt: skip
+KINDS = (ChangeKind.CREATE, ChangeKind.UPDATE, ChangeKind.DELETE, ChangeKind.REPLACE)
+LARGE = [
+    change(
+        f'module.shop["{part}"].aws_s3_object.file["{number:04}/{part}"]', KINDS[number // 625], f'~ etag = "{number}"'
+    )
+    for part in ("images", "texts")
+    for number in range(2_500)
+]
+WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "inlet", "jetty")
+IRREGULAR = [
+    change(f'module.{a}_{b}.aws_{c}_{d}.{a}{c}["{b}/{d}"]', ChangeKind.DELETE)
+    for a in WORDS
+    for b in WORDS[:10]
+    for c in WORDS[:10]
+    for d in WORDS[:5]
+]
+CASES = {
+    "infra-create": planned(CREATE, outputs=(change("output.bucket", ChangeKind.CREATE, '+ bucket = "shop-models"'),)),
+    "infra-replace": planned(REPLACE, CREATE, applied="a" * 40),
+    "infra-destroy": planned(
+        DESTROY, REPLACE,
+        violations=refused(
+            Reason.DESTROY_PROTECTED, "`aws_db_instance.main` is protected and would be destroyed",
+            "give the pull request the label `infra-destroy` if that is meant",
+        ),
+    ),
+    "infra-move": planned(change("module.a.aws_s3_bucket.x", ChangeKind.MOVE, before="aws_s3_bucket.x")),
+    "infra-forget": planned(change("aws_s3_bucket.old", ChangeKind.FORGET)),
+    "infra-import": planned(change("aws_s3_bucket.old", ChangeKind.IMPORT, "+ force_destroy = false")),
+    "infra-failed-check": planned(
+        checks=(
+            CheckOutcome("check.health", "fail", ("The server `web` does not answer.",)),
+            CheckOutcome("aws_s3_bucket.models", "pass"),
+        ),
+        violations=refused(Reason.INFRA_CHECK_FAILED, "`check.health` failed", "fix what it names"),
+    ),
+    "infra-no-change": planned(),
+    "infra-error": planned(
+        plan=None,
+        violations=refused(Reason.PLAN_FAILED, "Terraform refused: `Error: Unsupported argument`", "fix `main.tf`"),
+    ),
+    "infra-outside": planned(
+        CREATE,
+        outside=(change("aws_s3_bucket.logs", ChangeKind.UPDATE), change("aws_iam_role.old", ChangeKind.DELETE)),
+        lock=StateLock("4f1c", "ci@runner", "OperationTypeApply", "2026-11-27T02:10:00Z"),
+        notes=("refreshed with the role `plan`",),
+    ),
+    "infra-large": planned(*LARGE),
+    "infra-hostile": planned(
+        change(HOSTILE, ChangeKind.DELETE, HOSTILE, f"- {HOSTILE}", f"+ x = <<EOT\n{HOSTILE}", because=HOSTILE),
+        change(f"{HOSTILE}[0]", ChangeKind.MOVE, f"~ {HOSTILE * 50}", before=HOSTILE),
+        change("a.b", ChangeKind.REPLACE, forced_by=(HOSTILE,)),
+        checks=(CheckOutcome(HOSTILE, "fail", (HOSTILE,)),), lock=StateLock(HOSTILE, HOSTILE, HOSTILE, HOSTILE),
+        outside=(change(HOSTILE, ChangeKind.UPDATE, HOSTILE),), notes=(HOSTILE,), workspace=HOSTILE,
+        violations=refused(Reason.PLAN_FAILED, HOSTILE, HOSTILE),
+    ),
+}  # fmt: skip
+
+
+def small(*plans: InfraPlanned) -> Card:
+    """Return a card with plans and little else."""
+    return card(infra=plans, gated=None, checked=None, reproduced=None, diff=None, curves=(), nodes=(), edges=())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_section_is_the_golden_one(name: str) -> None:
+    """`LEVERFRAME_GOLDEN=write` writes them; a reviewer reads the difference."""
+    text, path = infra_section(CASES[name], LIMIT * 3 // 5) + "\n", GOLDEN / f"{name}.md"
+    if os.environ.get("LEVERFRAME_GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_card_with_a_plan_fits_and_folds(name: str) -> None:
+    """The comment is short enough, what is folded is closed again, and the section survives as data."""
+    whole = card(infra=(CASES[name], replace(CASES[name], environment="aws-dev")))
+    page = render(whole)
+    assert len(page) <= LIMIT
+    html = fragment(page)
+    assert html.count("<details") == html.count("</details>") > 0
+    assert html.index("Infrastructure") < html.index("Metrics")
+    again = loaded(Card, json.dumps(plain(whole)).encode(), name="card")
+    assert render(again) == page
+    assert whole.verdict == (Failed((CASES[name].violations[0].reason,)) if CASES[name].violations else Passed())
+
+
+def test_a_card_without_infrastructure_says_nothing_of_it() -> None:
+    """A repository that declares none sees what it saw before."""
+    assert "nfrastructure" not in render(card())
+
+
+def test_what_is_destroyed_stands_whole_whatever_the_size() -> None:
+    """Ranges name every address of 5,000; of irregular ones the counts add up, and the summary has each."""
+    page = render(card(infra=(planned(*LARGE),)))
+    destroyed = [item.address for item in LARGE if item.kind is ChangeKind.DELETE]
+    listed_ones = re.findall(r"^- `(.*)`$", page.partition("To destroy:")[2].partition("To replace:")[0], re.MULTILINE)
+    assert expanded(listed_ones) == set(destroyed)
+    assert "destroys 1,250 and replaces 1,250 resources" in page
+    page = render(card(infra=(planned(*IRREGULAR),)))
+    assert len(page) <= LIMIT
+    lines = page.partition("To destroy:\n\n")[2].partition("\n\n")[0].splitlines()
+    assert sum(int(line.rpartition(": ")[2].replace(",", "")) for line in lines[:-1]) + left(lines[-1]) == 5_000
+    assert "summary of the job" in lines[-1]
+    summary = render(card(infra=(planned(*IRREGULAR),)), Shown(1000, 1000), limit=900_000)
+    assert all(f"`{item.address}`" in summary for item in IRREGULAR)
+
+
+def left(line: str) -> int:
+    """Return how many addresses the last line of a list with counts stands for."""
+    found = re.match(r"- ([\d,]+) of other", line)
+    return int(found[1].replace(",", "")) if found else 0
+
+
+def expanded(texts: list[str]) -> set[str]:
+    """Return every address that ranges stand for."""
+    found: set[str] = set()
+    for text in texts:
+        span = re.search(r"\{([\d.,]+)\}", text)
+        if span is None:
+            found.add(text)
+            continue
+        numbers: list[str] = []
+        for part in span[1].split(","):
+            first, _, last = part.partition("..")
+            numbers += [str(n).zfill(len(first)) for n in range(int(first), int(last or first) + 1)]
+        found |= expanded([text[: span.start()] + number + text[span.end() :] for number in numbers])
+    return found
+
+
+ADDRESSES = st.lists(
+    st.one_of(
+        st.builds("m.{}[{}].x[{}]".format, st.sampled_from("ab"), st.integers(0, 12), st.integers(0, 12)),
+        st.tuples(st.sampled_from("ab"), st.integers(0, 120)).map(lambda t: f'{t[0]}.x["k-{t[1]:03}"]'),
+        st.sampled_from(["a.b", "a.b1c", "1", "00", "0", "a.01", "a.1", "a.2", "a.02", "a.03"]),
+    ),
+    max_size=60,
+)  # fmt: skip
+
+
+@given(addresses=ADDRESSES)
+@settings(max_examples=examples(0.5))
+def test_ranges_lose_no_address_and_invent_none(addresses: list[str]) -> None:
+    """Numbers with and without leading zeros, in one place or in several."""
+    assert expanded(ranges(addresses)) == set(addresses)
+
+
+@given(addresses=st.lists(st.text(max_size=40), min_size=1, max_size=80), room=st.integers(400, 4_000))
+@settings(max_examples=examples(0.5))
+def test_a_list_keeps_to_its_room(addresses: list[str], room: int) -> None:
+    """Whatever the addresses are."""
+    assert len(listed(addresses, room)) <= room
+
+
+@given(text=st.text(st.characters(codec="utf-8"), max_size=60) | st.text("`~\n<>@#*|-+! \t/detailsEOT\r", max_size=60))
+@settings(max_examples=examples(0.5))
+def test_no_value_ends_its_block(text: str) -> None:
+    """In the page, values stay inside of code; signs stand in the first column."""
+    lines = (f"+ {text}", f"- {text}", f"~ {text}", text)
+    page = infra_section(planned(change(f"a.{text}", ChangeKind.UPDATE, *lines)), 20_000)
+    html = fragment(page)
+    assert html.count("<details") == html.count("</details>") == 2
+    body = re.search(r'<pre><code class="language-diff">(.*?)</code></pre>', html, re.DOTALL)
+    assert body is not None
+    signs = [line[:1] for line in body[1].splitlines()]
+    assert signs[:4] == ["@", "+", "-", "!"]
+    assert len(signs) == 5
+    outside = re.sub(r"<code.*?</code>", "", html, flags=re.DOTALL)
+    assert not re.search(r"<(?!/?(details|summary|b|p|h3|ul|li|pre|sub)\b)", outside)
+
+
+def test_hostile_values_make_nothing() -> None:
+    """No tag, link, mention or marker outside of code."""
+    html = fragment(infra_section(CASES["infra-hostile"], LIMIT * 3 // 5))
+    outside = re.sub(r"<code.*?</code>", "", html, flags=re.DOTALL)
+    for wrong in ("<img", "<a ", "@everyone", "<!--", "::error"):
+        assert wrong not in outside, wrong
+    assert "\u202e" not in html
