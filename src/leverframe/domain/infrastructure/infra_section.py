@@ -76,7 +76,7 @@ def _destroyed(plan: InfraPlan, room: int) -> str:
     parts = [f"⚠️ **This plan {words} resource{'' if total == 1 else 's'}.**"]
     for kind, some in known.items():
         why = {change.address: _why(change) for change in some}
-        parts.append(f"To {_DONE[kind]}:\n\n{listed(list(why), room * len(some) // total, lambda a, why=why: why[a])}")
+        parts.append(f"To {_DONE[kind]}:\n\n{listed(list(why), room * len(some) // total, why.__getitem__)}")
     return _paragraphs(*parts)
 
 

@@ -1,0 +1,75 @@
+"""Which environments a change concerns, and that a plan which was not made is a violation."""
+
+from __future__ import annotations
+
+import pytest
+
+from leverframe.domain.infrastructure.infra_changed import concerned, untrusted, with_missing
+from leverframe.domain.infrastructure.infra_plan import InfraPlan, ToolVersion
+from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
+from leverframe.domain.verdict import Failed, Passed, Reason
+from leverframe.settings.infra import InfraEnvironmentSettings
+
+BASE, HEAD = "b" * 40, "c" * 40
+DEV = InfraEnvironmentSettings()
+PROD = InfraEnvironmentSettings(root="terraform/live/prod")
+HERE = InfraEnvironmentSettings(observe="local")
+ENVIRONMENTS = {"dev": DEV, "here": HERE, "prod": PROD}
+FILES = {
+    "terraform/environments/dev/main.tf": 'module "store" {\n  source = "../../modules/store"\n}\n',
+    "terraform/modules/store/main.tf": 'module "inner" { source="../inner/" }',
+    "terraform/modules/inner/main.tf": 'module "again" { source = "../store" }',
+    "terraform/live/prod/main.tf.json": '{"module": {"x": {"source": "./x"}, "y": {"source": "hashicorp/y/aws"}}}',
+    "terraform/modules/unused/main.tf": "",
+}
+
+
+def planned(name: str, head: str = HEAD) -> InfraPlanned:
+    """Return an empty plan of an environment."""
+    return InfraPlanned(name, head, BASE, "x", "default", InfraPlan("d" * 64, ToolVersion("terraform", "1.11.4")))
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("terraform/environments/dev/main.tf", ["dev"]),
+        ("terraform/environments/dev/files/policy.json", ["dev"]),
+        ("terraform/environments/dev.md", []),
+        ("terraform/modules/store/main.tf", ["dev"]),
+        ("terraform/modules/inner/variables.tf", ["dev"]),
+        ("terraform/modules/unused/main.tf", []),
+        ("terraform/live/prod/x/main.tf", ["prod"]),
+        ("terraform/environments/here/main.tf", ["here"]),
+        ("README.md", []),
+    ],
+)
+def test_a_change_concerns_who_calls_what_changed(path: str, names: list[str]) -> None:
+    """The root, the modules that it calls, those that these call, in a circle perhaps; and nobody else."""
+    assert concerned((ENVIRONMENTS, ENVIRONMENTS), FILES, [path]) == names
+
+
+def test_other_settings_concern_their_environment() -> None:
+    """A new environment, too; one that is gone has nothing to plan."""
+    other = {**ENVIRONMENTS, "prod": InfraEnvironmentSettings(root="terraform/live/prod", variables={"size": 2})}
+    assert concerned((ENVIRONMENTS, other), FILES, []) == ["prod"]
+    assert concerned(({}, ENVIRONMENTS), FILES, []) == ["dev", "here", "prod"]
+    assert concerned((ENVIRONMENTS, {}), FILES, ["terraform/live/prod/main.tf"]) == []
+
+
+def test_no_plan_does_not_look_like_no_change() -> None:
+    """One that lacks, or is of another commit, is a violation; an environment of one machine is planned there alone."""
+    changed = ["terraform/live/prod/main.tf.json", "terraform/environments/here/main.tf"]
+    sides = (ENVIRONMENTS, ENVIRONMENTS)
+    for left in ([planned("dev")], [planned("dev"), planned("prod", BASE)]):
+        dev, prod = with_missing(left, sides, (BASE, HEAD), FILES, changed)
+        assert (dev.environment, dev.verdict, dev.plan is None) == ("dev", Passed(), False)
+        assert (prod.environment, prod.verdict, prod.plan) == ("prod", Failed((Reason.PLAN_FAILED,)), None)
+        assert (prod.root, prod.head) == ("terraform/live/prod", HEAD)
+    assert with_missing([planned("prod")], sides, (BASE, HEAD), FILES, changed) == (planned("prod"),)
+    assert with_missing([], sides, (BASE, HEAD), FILES, ["README.md"]) == ()
+
+
+def test_a_fork_has_no_plan() -> None:
+    """What it claims to have planned is not shown, and does not pass."""
+    found = untrusted(planned("prod"))
+    assert (found.plan, found.verdict) == (None, Failed((Reason.PLAN_FAILED,)))
