@@ -16,6 +16,7 @@ from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, plain
 from leverframe.domain import layout
+from leverframe.domain.infrastructure.infra_changed import claims, untrusted
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.report import publish
@@ -32,7 +33,7 @@ from leverframe.settings.levers import ReportSettings
 from leverframe.yaml_files import parse
 
 Found = TypeVar("Found")
-_CARD_LIMIT = 5_000_000  # bytes of a card that another job made
+_CARD_LIMIT = 25_000_000  # bytes of a card that another job made; a plan of 5,000 resources has some 3,000,000
 _WHOLE = 900_000  # characters of the summary of a job, which takes a megabyte
 
 
@@ -57,6 +58,8 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
     """
     run = runner.event()
     card = _read_card(asked.card, run) if asked.card else card_of_change(workspace, asked.base)
+    if run is not None and not run.trusted:
+        card = replace(card, infra=tuple(map(untrusted, card.infra)))
     settings = _report_settings(workspace)
     body = f"{marker(asked.key, card.head, run.run if run else 0)}\n{render(card, _shown(asked, settings, card, run))}"
     _write(workspace.root, card, body, asked)
@@ -143,6 +146,11 @@ def _read_card(path: Path, run: Where | None) -> Card:
             why=f"it says {card.head[:12]!r}, the run is of {run.head[:12]}",
             next="look at the run that made it: a card is posted only to the commit it was made for",
         )
+    wrong = next(filter(None, (claims(planned, card.head) for planned in card.infra)), "")
+    if wrong:
+        raise PublishError(
+            f"{path} has a plan that is not of its commit", why=wrong, next="look at the run that made it"
+        )
     return card
 
 
@@ -167,9 +175,9 @@ def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None
     )
     if run is None or publisher in ("summary", "file"):
         return publish.Published(card.verdict, publisher, str(asked.out or layout.REPORT), "written")
-    from leverframe.adapters.github import GithubForge  # noqa: PLC0415 - of an extra
+    from leverframe.adapters.github.infra import GithubInfra  # noqa: PLC0415 - of an extra
 
-    forge = GithubForge(runner.api(), run.repository, runner.token())
+    forge = GithubInfra(runner.api(), run.repository, runner.token())
     number = run.number or forge.pull_request(run.head_owner, run.head_branch, run.head)
     if number is None:
         nobody = "no open pull request has this commit as its head"
@@ -185,5 +193,10 @@ def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None
         forge.keep(BRANCH, dict(_pictures(card).values()))
     summary = render(card, Shown(settings.slices), limit=60_000)
     posting = publish.Posting(asked.key, body, card.head, card.verdict, summary)
-    place, done = publish.Post(forge, number, posting, by_cml)(dry=asked.dry_run)
+
+    def reviewed() -> None:
+        for planned in card.infra:
+            forge.review(planned)
+
+    place, done = publish.Post(forge, number, posting, by_cml, reviewed)(dry=asked.dry_run)
     return publish.Published(card.verdict, publisher, place, done)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import requests
-from github import GithubException, InputGitTreeElement
+from github import GithubException
 from github.IssueComment import IssueComment
 from github.Repository import Repository
 
-from leverframe.adapters.github.calls import Calls, reference, refused, unreachable
+from leverframe.adapters.github.branch_files import kept_files
+from leverframe.adapters.github.calls import Calls, refused, unreachable
 from leverframe.domain.review.report.publish import CHECK, Comment, Conclusion
 
 BOT = "github-actions[bot]"  # who writes with the token of a workflow, which may not ask for its own name
@@ -75,20 +76,11 @@ class GithubForge(Calls):
     def keep(self, branch: str, files: Mapping[str, str]) -> None:
         """Add files to a branch of their own, which is made when it is not there; files that are there stay."""
 
-        def ask(repository: Repository) -> None:
-            known = reference(repository, f"heads/{branch}")
-            parent = repository.get_git_commit(known.object.sha) if known else None
-            elements = [InputGitTreeElement(path, "100644", "blob", content=text) for path, text in files.items()]
-            tree = repository.create_git_tree(elements, *([parent.tree] if parent else []))
-            if parent and tree.sha == parent.tree.sha:
-                return
-            commit = repository.create_git_commit("Pictures of cards", tree, [parent] if parent else [])
-            if known:
-                known.edit(commit.sha)
-            else:
-                repository.create_git_ref(f"refs/heads/{branch}", commit.sha)
-
-        self.asked(ask, "keep the pictures", "contents: write")
+        self.asked(
+            lambda repository: kept_files(repository, branch, files, "Pictures of cards"),
+            "keep the pictures",
+            "contents: write",
+        )
 
     def check_run(self, head: str, conclusion: Conclusion, title: str, summary: str) -> str:
         """Add a completed check run to a commit and return its address."""

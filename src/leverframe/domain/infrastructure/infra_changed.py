@@ -13,6 +13,9 @@ from leverframe.settings.infra import InfraEnvironmentSettings
 MODULES = ("*.tf", "*.tf.json", "*.tofu")  # patterns of the files in which modules are called
 _LOCAL = re.compile(r"""["']?source["']?\s*[=:]\s*"(\.{1,2}/[^"]*)\"""")
 
+_NAME = re.compile(r"\A[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?\Z")
+_DIGEST = re.compile(r"\A[0-9a-f]{64}\Z")
+
 Environments = Mapping[str, InfraEnvironmentSettings]
 
 
@@ -94,3 +97,14 @@ def untrusted(planned: InfraPlanned) -> InfraPlanned:
     return InfraPlanned(
         planned.environment, planned.head, planned.base, planned.root, planned.workspace, violations=(violation,)
     )
+
+
+def claims(planned: InfraPlanned, head: str) -> str:
+    """Return why a plan that another job wrote may not be published as one of ``head``; empty where it may."""
+    if planned.head != head:
+        return f"the plan of {planned.environment[:40]!r} is of {planned.head[:12]!r}"
+    if not _NAME.match(planned.environment):
+        return f"{planned.environment[:40]!r} is no name of an environment"
+    if planned.plan is not None and not _DIGEST.match(planned.plan.digest):
+        return f"the plan of {planned.environment} has the digest {planned.plan.digest[:12]!r}"
+    return ""

@@ -46,7 +46,7 @@ def infra_section(planned: InfraPlanned, room: int) -> str:
     top = [
         f"### Infrastructure {name}",
         _destroyed(plan, room * 3 // 4),
-        f"{_counts(plan)}.",
+        f"{changes_to(plan)}.",
         _refused(planned),
         _checks(plan),
         _outside(plan, room // 10),
@@ -86,7 +86,8 @@ def _why(change: ResourceChange) -> str:
     return f": {words}" if words else ""
 
 
-def _counts(plan: InfraPlan) -> str:
+def changes_to(plan: InfraPlan) -> str:
+    """Return how many resources change in each way, as `2 to destroy, 1 to create`."""
     counts = [f"{count:,} to {_DONE[kind]}" for kind, count in plan.counts.items()]
     counts += [f"{len(plan.outputs):,} output{'' if len(plan.outputs) == 1 else 's'}"] if plan.outputs else []
     return ", ".join(counts) or "Nothing changes"
@@ -145,9 +146,14 @@ def _diff(plan: InfraPlan, room: int) -> str:
         summary, more = f"{len(changes):,} change{'' if len(changes) == 1 else 's'}", ""
     else:
         summary, more = f"{len(blocks):,} of {len(changes):,} changes", f"{WHOLE.partition(',')[0]}, has the others."
-    body = "\n".join(blocks)
-    fence = "`" * max(3, *(len(run) + 1 for run in _BACKTICKS.findall(body)), 3)
-    return _folded("Diff", summary, f"{fence}diff\n{body}\n{fence}" if blocks else "", more)
+    return _folded("Diff", summary, fenced("diff", blocks) if blocks else "", more)
+
+
+def fenced(language: str, lines: Sequence[str]) -> str:
+    """Return lines as a block of code that nothing in them ends."""
+    body = "\n".join(lines)
+    fence = "`" * max([3, *(len(run) + 1 for run in _BACKTICKS.findall(body))])
+    return f"{fence}{language}\n{body}\n{fence}"
 
 
 def _head(change: ResourceChange) -> str:
@@ -155,15 +161,16 @@ def _head(change: ResourceChange) -> str:
     words += [f"from {change.before}"] if change.before else []
     words += [f"forced by {', '.join(change.forced_by)}"] if change.forced_by else []
     words += [change.because] if change.because else []
-    return f"@@ {_one_line(change.address + ': ' + ', '.join(words))} @@"
+    return f"@@ {one_line(change.address + ': ' + ', '.join(words))} @@"
 
 
 def _line(line: str) -> str:
     """Return a line of the diff with its sign in the first column, and nothing of another line in it."""
-    return f"{_SIGNS.get(line[:1], ' ')}{_one_line(line[1:] if line[:1] in _SIGNS else line)}"
+    return f"{_SIGNS.get(line[:1], ' ')}{one_line(line[1:] if line[:1] in _SIGNS else line)}"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return the beginning of a text with nothing in it that ends a line or changes its direction."""
     shown = "".join(map(visible, text[:_WIDE])).rstrip()
     return f"{shown}… +{len(text) - _WIDE:,} characters" if len(text) > _WIDE else shown
 

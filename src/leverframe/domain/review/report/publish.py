@@ -252,24 +252,41 @@ class Published:
         return [f"report {word(self.verdict)}: {self.place} ({self.publisher}, {self.done})"]
 
 
+_DONE = {Create: "created", Update: "updated", Unchanged: "unchanged"}
+
+
+def _nobody(_: list[Comment], __: Comment | None) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Post:
     """One pull request to be brought up to date.
 
     ``others`` may carry out a step in place of the forge, given all comments and ours; it tells
-    whether it did.
+    whether it did. ``reviewed`` adds what belongs to the card besides its own check.
     """
 
     forge: Forge
     number: int
     posting: Posting
-    others: Callable[[list[Comment], Comment | None], bool]
+    others: Callable[[list[Comment], Comment | None], bool] = _nobody
+    reviewed: Callable[[], None] = lambda: None
 
     def __call__(self, *, dry: bool) -> tuple[str, str]:
         """Return the address of the comment and what was done.
 
         A later run's comment is left alone, and so is its check.
         """
+        place, done = self.comment(dry=dry)
+        if done in _DONE.values():
+            self.reviewed()
+            verdict = self.posting.verdict
+            self.forge.check_run(self.posting.head, conclusion(verdict), title(verdict), self.posting.summary)
+        return place, done
+
+    def comment(self, *, dry: bool) -> tuple[str, str]:
+        """Bring the comment alone up to date; return its address and what was done."""
         comments = self.forge.comments(self.number)
         found = step(comments, self.forge.me(), self.posting.key, self.posting.body)
         known = None if isinstance(found, Create) else found.comment
@@ -278,12 +295,9 @@ class Post:
             return place, f"left alone: the later run {found.run} wrote it"
         if dry:
             return place, f"would {type(found).__name__.lower()}"
-        done = {Create: "created", Update: "updated", Unchanged: "unchanged"}[type(found)]
         if not isinstance(found, Unchanged):
             place = self._posted(comments, known)
-        verdict = self.posting.verdict
-        self.forge.check_run(self.posting.head, conclusion(verdict), title(verdict), self.posting.summary)
-        return place, done
+        return place, _DONE[type(found)]
 
     def _posted(self, comments: list[Comment], mine: Comment | None) -> str:
         """Create or update the comment and return its address."""

@@ -1,0 +1,95 @@
+"""The one issue of an environment whose infrastructure drifted: opened, kept up to date, closed by itself.
+
+Ours is the issue with the label whose body has our hidden part for the environment. What people write around it stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leverframe.documents import parsed
+from leverframe.domain.hidden_part import HiddenPart, same
+from leverframe.domain.infrastructure.infra_plan import InfraPlan
+from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
+from leverframe.domain.infrastructure.infra_section import infra_section
+from leverframe.domain.markdown import code
+from leverframe.domain.monitoring.alerts.alert_executor import Edit
+from leverframe.domain.monitoring.alerts.alert_record import Issue
+
+_PART = HiddenPart("leverframe-infra-drift", key="[a-z0-9-]{1,32}")
+_ROOM = 50_000  # characters
+
+
+@dataclass(frozen=True)
+class DriftRecord:
+    """Which plan the issue shows, by its digest; empty where there was nothing to change any more."""
+
+    environment: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Opening:
+    """An issue that has to be opened."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Editing:
+    """An issue that is there, and what has to change; None where it is as it should be."""
+
+    issue: Issue
+    edit: Edit | None
+
+
+def drift_step(issues: Sequence[Issue], planned: InfraPlanned) -> Opening | Editing | None:
+    """Return what has to happen to the issue of an environment; None where there is none and none is needed.
+
+    A plan that was not made tells nothing. Who closes the issue as not planned is not told of the same drift again.
+    """
+    mine, plan = _ours(issues, planned.environment), planned.plan
+    if mine is None:
+        drifted = plan is not None and not plan.empty
+        return Opening(f"Infrastructure of {planned.environment} drifted", _body("", planned)) if drifted else None
+    return Editing(mine, _edit(mine, planned, plan))
+
+
+def _edit(mine: Issue, planned: InfraPlanned, plan: InfraPlan | None) -> Edit | None:
+    if plan is None:
+        return None
+    body = _body(mine.body, planned)
+    if plan.empty:
+        return Edit(body=body, open=False, reason="completed") if mine.open else None
+    known = not mine.open and mine.reason == "not_planned" and _digest(mine.body) == plan.digest
+    return None if known or (mine.open and same(mine.body, body)) else Edit(body=body, open=True)
+
+
+def _ours(issues: Sequence[Issue], environment: str) -> Issue | None:
+    """Return the issue of an environment: of several an open one, the oldest."""
+    mine = [issue for issue in issues if _PART.key_in(issue.body) == environment]
+    return min(mine, key=lambda issue: (not issue.open, issue.number), default=None)
+
+
+def _digest(body: str) -> str:
+    try:
+        return parsed(DriftRecord, _PART.record_in(body)).digest
+    except ValueError:
+        return ""
+
+
+def _body(there: str, planned: InfraPlanned) -> str:
+    plan = planned.plan
+    name = code(planned.environment, 60)
+    if plan is None or plan.empty:
+        text = f"The infrastructure of {name} is what {code(planned.head[:12], 12)} declares."
+    else:
+        text = (
+            f"The infrastructure of {name} is not what {code(planned.head[:12], 12)} declares. An apply would undo the "
+            f"difference; a commit may declare it instead. This issue closes by itself once the plan is empty.\n\n"
+            f"{infra_section(planned, _ROOM)}"
+        )
+    record = DriftRecord(planned.environment, "" if plan is None or plan.empty else plan.digest)
+    return _PART.merged(there, _PART.block(planned.environment, text, record))
