@@ -18,12 +18,13 @@ from leverframe.adapters.github import GithubForge
 from leverframe.adapters.github.branch_files import kept_file, kept_files
 from leverframe.adapters.github.issues import GithubIssues
 from leverframe.documents import parsed, plain
-from leverframe.domain.infrastructure.drift_issue import Opening, drift_step
+from leverframe.domain.infrastructure.drift_issue import Editing, Opening, drift_step, duplicates
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
 from leverframe.domain.infrastructure.infra_comment import apply_comment
 from leverframe.domain.infrastructure.infra_forge import BRANCH, LastApply, ReviewedPull, check_name, kept_at
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_section import changes_to, infra_section
+from leverframe.domain.monitoring.alerts.alert_executor import Edit
 from leverframe.domain.review.report.card_markdown import marker
 from leverframe.domain.review.report.publish import Post, Posting, conclusion, title
 
@@ -158,12 +159,17 @@ class GithubInfra(GithubForge):
     def show_drift(self, planned: InfraPlanned, label: str) -> str:
         """Bring the one issue of an environment up to date and return its address; empty where there is none."""
         issues = GithubIssues(self._api, self._name, self._token)
-        step = drift_step(issues.listed(label), planned)
+        listed = issues.listed(label)
+        step = drift_step(listed, planned)
         if isinstance(step, Opening):
-            return issues.opened(step.title, step.body, (label,), ()).url
-        if step is not None and step.edit is not None:
+            issues.opened(step.title, step.body, (label,), ())
+            listed = issues.listed(label)
+            step = drift_step(listed, planned)
+        elif step is not None and step.edit is not None:
             issues.edited(step.issue.number, step.edit)
-        return step.issue.url if step is not None else ""
+        for extra in duplicates(listed, planned.environment):
+            issues.edited(extra.number, Edit(open=False, reason="duplicate"))
+        return step.issue.url if isinstance(step, Editing) else ""
 
     def _state(self, environment: str, commit: str, state: str, description: str) -> None:
         """Add a state to the deployment of a commit, which is added where there is none, unless it is its newest."""

@@ -67,10 +67,20 @@ def _edit(mine: Issue, planned: InfraPlanned, plan: InfraPlan | None) -> Edit | 
     return None if known or (mine.open and same(mine.body, body)) else Edit(body=body, open=True)
 
 
+def duplicates(issues: Sequence[Issue], environment: str) -> list[Issue]:
+    """Return the open issues of an environment beside its one: a lost answer let the client open another."""
+    mine = _ours(issues, environment)
+    return [issue for issue in issues if issue.open and issue is not mine and _is_of(issue, environment)]
+
+
 def _ours(issues: Sequence[Issue], environment: str) -> Issue | None:
     """Return the issue of an environment: of several an open one, the oldest."""
-    mine = [issue for issue in issues if _PART.key_in(issue.body) == environment]
+    mine = [issue for issue in issues if _is_of(issue, environment)]
     return min(mine, key=lambda issue: (not issue.open, issue.number), default=None)
+
+
+def _is_of(issue: Issue, environment: str) -> bool:
+    return _PART.key_in(issue.body) == environment
 
 
 def _digest(body: str) -> str:

@@ -23,7 +23,7 @@ from leverframe.local.github.calls import (
 )
 from leverframe.local.github.state import Check, PullRequest, Repository
 
-_WHEN = "2013-01-01T00:00:00Z"  # of every merge: nothing here has a clock
+_WHEN = "2013-01-01T00:00:00Z"  # of a merge that a test only says
 
 
 def respond(call: Call, repositories: Mapping[str, Repository]) -> Response:
@@ -54,6 +54,7 @@ def _check_body(call: Call, repository: Repository, check: Check) -> dict[str, A
     return {
         "id": check.number,
         "head_sha": check.head,
+        "external_id": check.external_id,
         "name": check.name,
         "status": check.status,
         "conclusion": check.conclusion,
@@ -71,7 +72,7 @@ def _new_check(call: Call, repository: Repository) -> Response:
     status = "completed" if call.body.get("conclusion") else call.body.get("status", "queued")
     check = Check(
         next(repository.identifiers), call.body["head_sha"], call.body["name"], status, call.body.get("conclusion"),
-        output.get("title", ""), output.get("summary", ""),
+        output.get("title", ""), output.get("summary", ""), call.body.get("external_id", ""),
     )  # fmt: skip
     repository.checks.append(check)
     repository.settle()
@@ -107,10 +108,21 @@ def _edit_check(call: Call, repository: Repository) -> Response:
 
 
 def _checks(call: Call, repository: Repository) -> Response:
-    found = [check for check in repository.checks if check.head == repository.commit(call.variables["ref"])]
+    """Return one page of the check runs of a commit: the newest of each name, or with `filter=all` every one."""
+    head, wanted = repository.commit(call.variables["ref"]), call.query.get("check_name")
+    if not head:
+        raise Refused(422, f"No commit found for SHA: {call.variables['ref']}")
+    runs = [check for check in repository.checks if check.head == head]
+    if call.query.get("filter", "latest") == "latest":
+        runs = list({check.name: check for check in runs}.values())
+    runs = [check for check in runs if wanted in (None, check.name)]
+    size, number = min(int(call.query.get("per_page", "30")), 100), int(call.query.get("page", "1"))
     single = f"{REPOSITORY}/check-runs/{{check_run_id}}"
-    runs = [schema.response(single, "get", 200, _check_body(call, repository, each)) for each in found]
-    return Response(200, {"total_count": len(runs), "check_runs": runs})
+    shown = [
+        schema.response(single, "get", 200, _check_body(call, repository, check))
+        for check in reversed(runs[max(0, len(runs) - number * size) : len(runs) - (number - 1) * size])
+    ]
+    return Response(200, {"total_count": len(runs), "check_runs": shown}, -(-len(runs) // size))
 
 
 def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[str, Any]:
@@ -122,7 +134,7 @@ def pull_body(address: str, repository: Repository, pull: PullRequest) -> dict[s
         "title": pull.title,
         "state": pull.state,
         "merged": pull.merged,
-        "merged_at": _WHEN if pull.merged else None,
+        "merged_at": pull.merged_at or (_WHEN if pull.merged else None),
         "merge_commit_sha": pull.merge_commit or None,
         "draft": pull.draft,
         "auto_merge": _auto_merge(pull),
@@ -169,7 +181,10 @@ def _pulls(call: Call, repository: Repository) -> Response:
 
 
 def _pulls_of_commit(call: Call, repository: Repository) -> Response:
-    found = [pull for pull in repository.pulls.values() if pull.head == call.variables["commit_sha"]]
+    commit = repository.commit(call.variables["commit_sha"])
+    if not commit:
+        raise Refused(422, f"No commit found for SHA: {call.variables['commit_sha']}")
+    found = [pull for pull in repository.pulls.values() if repository.brought(pull, commit)]
     return page(call, [pull_body(call.address, repository, each) for each in found])
 
 

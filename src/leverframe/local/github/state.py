@@ -40,6 +40,7 @@ class Check:
     conclusion: str | None
     title: str
     summary: str
+    external_id: str = ""
 
 
 @dataclass
@@ -110,6 +111,7 @@ class PullRequest:
     draft: bool = False
     auto_merge: AutoMerge | None = None
     merge_commit: str = ""
+    merged_at: str = ""
     labels: list[str] = field(default_factory=list)
     last: str = ""
 
@@ -219,8 +221,15 @@ class Repository:
         words = f"Merge pull request #{pull.number} from {pull.source.owner}/{pull.branch}\n\n{pull.title}"
         commit = self.git("commit-tree", tree, "-p", base, "-p", head, "-m", words).strip()
         self.git("update-ref", f"refs/heads/{pull.base}", commit, base)
+        pull.merged_at = f"2013-01-01T00:00:{sum(other.merged for other in self.pulls.values()) % 60:02}Z"  # no clock
         pull.state, pull.merged, pull.merge_commit, pull.auto_merge = "closed", True, commit, None
         return commit
+
+    def brought(self, pull: PullRequest, commit: str) -> bool:
+        """Tell whether a pull request brought a commit to its base, or would: its merge and what that merged."""
+        if not pull.merge_commit:
+            return commit in (pull.head, pull.last)
+        return commit in self.git("rev-list", pull.merge_commit, f"^{pull.merge_commit}^1").split()
 
     def missing(self, pull: PullRequest) -> set[str]:
         """Return the required checks that have not passed at the head of a pull request."""
