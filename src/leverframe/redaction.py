@@ -45,28 +45,39 @@ _NAME = (
     r"(?:api|access|account|private|secret|shared|signing|encryption|master|auth|ssh|storage)[_.-]?key(?:[_.-]?id)?)"
     r"(?:[_.-]?(?:value|\d{1,3}))?"
 )
+_WORDS = ("pass", "pwd", "secret", "token", "credential", "signature", "key")  # one of them is in each _NAME
+_ADDRESS = ("://",)
+# Each rule has parts of which a text must have one, in small letters, to be worth the search: most lines have none.
 _RULES = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.MULTILINE), into)
-    for pattern, into in (
+    (parts, re.compile(pattern, re.IGNORECASE | re.MULTILINE), into)
+    for parts, pattern, into in (
         # headers, to the end of the line or of the quotes
-        (rf"(authorization|cookie)(\\*[\"']?\s{{0,9}}[:=]\s{{0,9}})(?:{_QUOTED}|[^\r\n'\"]+)", r"\1\2***"),
-        (r"\b(bearer)\s{1,9}[\w.~+/=-]{6,}", r"\1 ***"),
+        (
+            ("authorization", "cookie"),
+            rf"(authorization|cookie)(\\*[\"']?\s{{0,9}}[:=]\s{{0,9}})(?:{_QUOTED}|[^\r\n'\"]+)",
+            r"\1\2***",
+        ),
+        (("bearer",), r"\b(bearer)\s{1,9}[\w.~+/=-]{6,}", r"\1 ***"),
         # who asks, of an address with or without a scheme, whatever is unescaped in the password
-        (r"://[^\s/:@'\"]{0,99}:[^\s'\"]{0,999}@", "://***@"),
-        (r"://[^\s/@'\"]{0,999}@", "://***@"),
-        (r"(?<![\w.%+/:-])[\w.%+-]{1,99}:[^\s:@'\"/]{1,999}@(?=[\w.-])", "***@"),
-        (r"(?<![\w.%+/:-])[\w.%+-]{1,99}/[^\s:@'\"/]{1,999}@(?=[a-z][\w-]{0,63}\.[a-z])", "***@"),
+        (_ADDRESS, r"://[^\s/:@'\"]{0,99}:[^\s'\"]{0,999}@", "://***@"),
+        (_ADDRESS, r"://[^\s/@'\"]{0,999}@", "://***@"),
+        (("@",), r"(?<![\w.%+/:-])[\w.%+-]{1,99}:[^\s:@'\"/]{1,999}@(?=[\w.-])", "***@"),
+        (("@",), r"(?<![\w.%+/:-])[\w.%+-]{1,99}/[^\s:@'\"/]{1,999}@(?=[a-z][\w-]{0,63}\.[a-z])", "***@"),
         # the query of an address, and what follows it
-        (r"(://[^\s'\"?]{0,999})\?[^\s'\"]+", r"\1?***"),
-        (r"([?&][\w.%\[\]~-]{1,99})=[^\s&'\"]+", r"\1=***"),
+        (_ADDRESS, r"(://[^\s'\"?]{0,999})\?[^\s'\"]+", r"\1?***"),
+        (("?", "&"), r"([?&][\w.%\[\]~-]{1,99})=[^\s&'\"]+", r"\1=***"),
         # values with a name, as settings, JSON, YAML, connection strings and arguments write them
-        (rf"({_NAME}(?:\\*[\"'])?\s{{0,9}}(?:=>|[:=])\s{{0,9}}){_VALUE}", r"\1***"),
-        (rf"((?<![\w-])--?[\w-]{{0,30}}{_NAME})\s{{1,9}}{_VALUE}", r"\1 ***"),
-        (rf"(key=){_VALUE}", r"\1***"),
+        (_WORDS, rf"({_NAME}(?:\\*[\"'])?\s{{0,9}}(?:=>|[:=])\s{{0,9}}){_VALUE}", r"\1***"),
+        (_WORDS, rf"((?<![\w-])--?[\w-]{{0,30}}{_NAME})\s{{1,9}}{_VALUE}", r"\1 ***"),
+        (("key=",), rf"(key=){_VALUE}", r"\1***"),
         # tokens that say what they are
-        (r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|sk-|hf_|npm_|pypi-)[\w-]{6,}", HIDDEN),
-        (r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b", HIDDEN),
-        (r"\beyJ[\w-]{5,999}\.[\w-]+(?:\.[\w-]*)?", HIDDEN),
+        (
+            ("gh", "github_pat_", "glpat-", "xox", "sk-", "hf_", "npm_", "pypi-"),
+            r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|sk-|hf_|npm_|pypi-)[\w-]{6,}",
+            HIDDEN,
+        ),
+        (("akia", "asia"), r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b", HIDDEN),
+        (("eyj",), r"\beyJ[\w-]{5,999}\.[\w-]+(?:\.[\w-]*)?", HIDDEN),
     )
 )
 
@@ -80,8 +91,14 @@ def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
     """
     for value in _values(os.environ if environment is None else environment):
         text = text.replace(value, HIDDEN)
-    for pattern, into in _RULES:
-        text = pattern.sub(into, text)
+    return _without_patterns(text)
+
+
+def _without_patterns(text: str) -> str:
+    small = text.casefold()  # as the rules compare letters: it takes the long s for an s
+    for parts, pattern, into in _RULES:
+        if any(part in small for part in parts):
+            text = pattern.sub(into, text)
     return text
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leverframe.adapters import dvc, mlserver
-from leverframe.redaction import FORGE_TOKENS, redacted, without_forge
+from leverframe.redaction import _RULES, FORGE_TOKENS, redacted, without_forge
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz .,()", max_size=20)
 SECRET = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+@/!$%^#,)}]", min_size=6, max_size=40).map(
@@ -108,3 +108,19 @@ def test_no_child_gets_a_token_of_the_forge_and_dvc_keeps_what_opens_its_remote(
     assert {"AWS_SECRET_ACCESS_KEY", "FEATURES_REDIS"} <= set(stage)
     assert "FEATURES_REDIS" in server
     assert not {"AWS_SECRET_ACCESS_KEY", "MLSERVER_DEBUG"} & set(server)
+
+
+PIECES = st.sampled_from(
+    ["pa\u017f\u017fword", "PASSWORD", "To\u212aen", "api_key", "Authorization", "BEARER", "://", "u:p@h", "?", "&a=",
+     "key", "GHP_abcdefxy", "GITHUB_PAT_abcdefxy", "sk-abcdefxy", "AKIAABCDEFGHIJKL", "eyJabcdef.abc", " ", "=", ": ",
+     "'x'", "word", "--secret", "\u0130", "\n"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_a_rule_is_passed_over_only_where_it_changes_nothing(text: str) -> None:
+    """What a rule looks for first is in every text that the rule changes, in whatever letters."""
+    expected = text
+    for _, pattern, into in _RULES:
+        expected = pattern.sub(into, expected)
+    assert redacted(text, {}) == expected

@@ -33,6 +33,7 @@ from leverframe.redaction import redacted, secrets_of
 from leverframe.settings.infra import InfraEnvironmentSettings
 
 _FOLDER = "leverframe-infra-"  # of temporary files, followed by the process that made it
+_LEAST = 6  # characters of what only its name in the environment calls a secret, such as CACHE_KEY
 _PLAN, _VARIABLES = "plan", "variables.tfvars.json"
 
 
@@ -60,7 +61,8 @@ class TerraformTool:
         self._outer = environment
         self._on_line = on_line
         self._path = program_path(program, environment)
-        self._secrets = Secrets.of([*secrets_of(environment), *self._given_secrets().values()])
+        outer = [value for value in secrets_of(environment) if len(value) >= _LEAST]
+        self._secrets = Secrets.of([*outer, *self._given_secrets().values()])
         self._program = TerraformProgram(self._path, folder, self._run)
         self._environment: dict[str, str] = child_environment(environment, self._data.absolute())
         self._version: ToolVersion | None = None
@@ -112,7 +114,7 @@ class TerraformTool:
         lineage = self._lineage(path)
         self._secrets |= secrets | Secrets.of([lineage])  # the lineage is the key of the digest
         self._show_warnings(result[1])
-        plan = read_plan(document, self.version(), Concealer(self._secrets), digest_key(lineage, secrets))
+        plan = read_plan(document, self.version(), Concealer(secrets, self._secrets), digest_key(lineage, secrets))
         return SavedPlan(plan, str(path))
 
     def applied(self, saved: SavedPlan) -> None:
@@ -213,7 +215,7 @@ class TerraformTool:
             self._on_line(self._hidden(message.text))
 
     def _hidden(self, text: str) -> str:
-        return redacted(self._secrets.hidden(text), self._outer)
+        return redacted(self._secrets.hidden(text), {})
 
     def _run(self, arguments: list[str]) -> tuple[int, str, str]:
         """Run Terraform; what it knows of plans and applies is shown as it comes, documents are only returned."""

@@ -27,13 +27,21 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Concealer:
-    """Takes secrets out of values: those that are marked, those known by value, and what looks like one."""
+    """Takes secrets out of values: those that are marked, those known by value, and what looks like one.
+
+    ``secrets`` are those of the plan, the same on every machine, ``more`` what else this machine knows to be secret.
+    """
 
     secrets: Secrets
+    more: Secrets = field(default_factory=Secrets)
 
     def text(self, text: str) -> str:
         """Return a text without secrets."""
-        return redacted(self.secrets.hidden(text), {})
+        return redacted((self.secrets | self.more).hidden(text), {})
+
+    def address(self, address: str) -> str:
+        """Return an address without secrets of the plan: it is the same on every machine, as it is in the digest."""
+        return redacted(self.secrets.hidden(address), {})
 
     def tree(self, value: Any, marks: Any = None, unknown: Any = None, name: str = "") -> Any:
         """Return a value with ``Concealed`` for its secret parts, and ``Unknown`` for those that are not known yet."""
@@ -62,7 +70,7 @@ class Concealer:
         if value is None or isinstance(value, bool):
             return value
         if not isinstance(value, str):
-            secret = self.secrets.hidden(str(value)) != str(value)
+            secret = (self.secrets | self.more).hidden(str(value)) != str(value)
             return Concealed(SENSITIVE, value) if secret else value
         shown = self.text(value)
         if shown == value and value.strip() and _names_a_secret(name):

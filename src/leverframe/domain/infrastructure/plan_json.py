@@ -61,7 +61,11 @@ def read_plan(document: Mapping[str, Any], tool: ToolVersion, concealer: Conceal
         tool=tool,
         changes=changes,
         outputs=outputs,
-        outside=read.changes(document.get("resource_drift") or ()),
+        outside=tuple(
+            change
+            for change in read.changes(document.get("resource_drift") or ())
+            if change.kind is not ChangeKind.MOVE  # Terraform lists a move that the configuration asks for here as well
+        ),
         checks=_checks(document.get("checks") or (), concealer),
     )
 
@@ -95,8 +99,8 @@ class _Reader:
             return None
         text = self.concealer.text
         deposed = f" (deposed {resource['deposed']})" if resource.get("deposed") else ""
-        address = text(str(resource.get("address", ""))) + deposed
-        before = text(str(resource.get("previous_address") or ""))
+        address = self.concealer.address(str(resource.get("address", ""))) + deposed
+        before = self.concealer.address(str(resource.get("previous_address") or ""))
         reason = str(resource.get("action_reason") or "")
         return ResourceChange(
             address=address,

@@ -1,0 +1,230 @@
+"""The plan of Terraform as data: what happens to which resource, why, and each attribute on a line without secrets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leverframe.domain.infrastructure.change_lines import change_lines, path_text
+from leverframe.domain.infrastructure.concealed import Concealer
+from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange, ToolVersion
+from leverframe.domain.infrastructure.plan_json import plan_document, read_plan
+from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan
+
+
+def _read(document: dict[str, Any], *secrets: str) -> InfraPlan:
+    concealer = Concealer(secrets_of_plan(document) | Secrets.of(secrets))
+    return read_plan(plan_document(json.dumps(document)), ToolVersion("tofu", "1.10.0"), concealer, b"key")
+
+
+def _change(change: dict[str, Any], *secrets: str, **resource: Any) -> ResourceChange:
+    plan = _read({"resource_changes": [{"address": "x.y", "type": "x", **resource, "change": change}]}, *secrets)
+    return plan.changes[0]
+
+
+@pytest.mark.parametrize(
+    ("actions", "more", "kind"),
+    [
+        (["create"], {}, ChangeKind.CREATE),
+        (["update"], {}, ChangeKind.UPDATE),
+        (["delete"], {}, ChangeKind.DELETE),
+        (["delete", "create"], {}, ChangeKind.REPLACE),
+        (["create", "delete"], {}, ChangeKind.REPLACE),
+        (["read"], {}, ChangeKind.READ),
+        (["forget"], {}, ChangeKind.FORGET),
+        (["create", "forget"], {}, ChangeKind.FORGET),
+        (["no-op"], {"previous_address": "x.z"}, ChangeKind.MOVE),
+        (["update"], {"previous_address": "x.z"}, ChangeKind.UPDATE),
+        (["delete", "create"], {"previous_address": "x.z"}, ChangeKind.REPLACE),
+        (["something-new"], {}, ChangeKind.UPDATE),
+    ],
+)
+def test_actions_have_a_kind(actions: list[str], more: dict[str, Any], kind: ChangeKind) -> None:
+    """Both orders of a replacement are one; what nobody knows yet is no less than an update."""
+    change = _change({"actions": actions, "before": {"a": 1}, "after": {"a": 1}}, **more)
+    assert change.kind is kind
+    assert change.before == more.get("previous_address", "")
+
+
+@pytest.mark.parametrize("actions", [["no-op"], ["update"]])
+def test_an_import_is_one_whether_it_changes_or_not(actions: list[str]) -> None:
+    """A replacement of what is imported destroys it, and is no import."""
+    importing = {"importing": {"id": "i-1"}, "before": {"a": 1}, "after": {"a": 2}}
+    assert _change({"actions": actions, **importing}).kind is ChangeKind.IMPORT
+    assert _change({"actions": ["delete", "create"], **importing}).kind is ChangeKind.REPLACE
+
+
+def test_nothing_is_a_change_where_nothing_happens() -> None:
+    """No-ops, and a resource that stays at its address."""
+    quiet = {"actions": ["no-op"], "before": {"a": 1}, "after": {"a": 1}}
+    resources = [{"address": "x.y", "type": "x", "previous_address": "x.y", "change": quiet}]
+    plan = _read({"resource_changes": resources, "output_changes": {"o": quiet}})
+    assert (plan.changes, plan.outputs, plan.empty) == ((), (), True)
+    assert _read({}).empty
+
+
+def test_a_replacement_tells_what_forces_it_and_why() -> None:
+    """Paths as the configuration writes them, the reason in plain words."""
+    paths = [["name"], ["rules", 0, "port"], ["tags", "a.b"]]
+    change = {"actions": ["delete", "create"], "before": {}, "after": {}, "replace_paths": paths}
+    replaced = _change(change, action_reason="replace_because_cannot_update")
+    assert replaced.forced_by == ("name", "rules[0].port", "tags.a.b")
+    assert replaced.because == "these attributes cannot change in place"
+    assert _change(change, action_reason="some_later_reason").because == "some later reason"
+    assert _change({"actions": ["create"], "after": {}}).because == ""
+
+
+def test_a_deposed_object_has_its_key_in_the_address() -> None:
+    """It is another object than the one at the address, and is destroyed."""
+    change = _change({"actions": ["delete"], "before": {"a": 1}, "after": None}, deposed="b1c2")
+    assert (change.address, change.kind) == ("x.y (deposed b1c2)", ChangeKind.DELETE)
+
+
+def test_the_order_is_that_of_interest() -> None:
+    """Destroyed before replaced before created, each by address."""
+    changes = [("x.a", ["create"]), ("x.d", ["delete"]), ("x.c", ["delete"]), ("x.b", ["delete", "create"])]
+    resources = [{"address": address, "type": "x", "change": {"actions": actions}} for address, actions in changes]
+    plan = _read({"resource_changes": resources})
+    assert [change.address for change in plan.changes] == ["x.c", "x.d", "x.b", "x.a"]
+    assert [change.address for change in plan.destructive] == ["x.c", "x.d", "x.b"]
+
+
+def test_each_attribute_that_differs_is_a_line() -> None:
+    """Added, removed, changed, at any depth; what is known later and what is secret says so."""
+    change = {
+        "actions": ["update"],
+        "before": {"name": "a", "tags": {"x": "1", "gone": "2"}, "ports": [1, 2], "pin": "s1", "same": True, "n": None},
+        "after": {"name": "b", "tags": {"x": "1", "new": 'q"\n'}, "ports": [1, 3], "pin": "s2", "same": True, "n": 0.5},
+        "after_unknown": {"id": True, "tags": {"later": True}},
+        "before_sensitive": {"pin": True},
+        "after_sensitive": {"pin": True},
+    }
+    assert _change(change).lines == (
+        '~ name: "a" -> "b"',
+        "~ pin: (sensitive) -> (sensitive), changed",
+        "~ ports[1]: 2 -> 3",
+        '- tags.gone = "2"',
+        "+ id = (known after apply)",
+        "+ n = 0.5",
+        "+ tags.later = (known after apply)",
+        '+ tags.new = "q\\"\\n"',
+    )
+
+
+def test_a_created_and_a_destroyed_resource_show_all_that_they_have() -> None:
+    """Nulls are left out."""
+    assert _change({"actions": ["create"], "before": None, "after": {"a": 1, "b": None}}).lines == ("+ a = 1",)
+    assert _change({"actions": ["delete"], "before": {"a": [], "b": {}}, "after": None}).lines == (
+        "- a = []",
+        "- b = {}",
+    )
+    assert _change({"actions": ["forget"], "before": {"a": 1}, "after": None}).lines == ()
+
+
+def test_the_output_of_a_marked_input_is_sensitive() -> None:
+    """Terraform forgets the mark of a number, too, which no value in the text would tell."""
+    change = {
+        "actions": ["update"],
+        "before": {"input": {"p": 7}, "output": {"p": 7}},
+        "after": {"input": {"p": 8}},
+        "after_unknown": {"output": True},
+        "before_sensitive": {"input": {"p": True}, "output": {}},
+        "after_sensitive": {"input": {"p": True}},
+    }
+    lines = _change(change, type="terraform_data").lines
+    assert lines == (
+        "~ input.p: (sensitive) -> (sensitive), changed",
+        "- output.p = (sensitive)",
+        "+ output = (known after apply)",
+    )
+
+
+@given(st.sampled_from(["before", "after"]), st.sampled_from(["leaf", "key", "address", "inside", "json", "message"]))
+def test_a_secret_is_in_no_part_of_a_plan(when: str, where: str) -> None:
+    """In an attribute, a key, an address, within a text, in JSON in a text, in the message of a check."""
+    secret = "hunter22-is-secret"  # noqa: S105 - made up
+    value = {"leaf": {"a": secret}, "key": {secret: 1}, "inside": {"url": f"x{secret}y"},
+             "json": {"policy": json.dumps({"p": secret})}}.get(where, {"a": "b"})  # fmt: skip
+    address = f'x.y["{secret}"]' if where == "address" else "x.y"
+    change = {"actions": ["update"], "before": {}, "after": {}, when: value, "replace_paths": [[secret]]}
+    document = {
+        "resource_changes": [{"address": address, "type": "x", "previous_address": address, "change": change}],
+        "resource_drift": [{"address": address, "type": "x", "change": change}],
+        "output_changes": {"o": {"actions": ["update"], when: value}},
+        "checks": [{"address": {"to_display": "check.c"}, "status": "fail",
+                    "instances": [{"problems": [{"message": f"it is {secret}"}]}]}],
+    }  # fmt: skip
+    plan = _read(document, secret)
+    assert "hunter22" not in repr(plan)
+    assert plan.changes
+    assert plan.outside
+
+
+def test_two_secret_keys_stay_two_attributes() -> None:
+    """Both become ``***``, and neither hides the other."""
+    change = {"actions": ["create"], "after": {"hunter22": 1, "hunter33": 2}}
+    assert len(_change(change, "hunter22", "hunter33").lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("password", "plainword"), ("url", "postgres://u:plainword@db/x"), ("api_key", "plainword"),
+     ("note", "Authorization: Bearer plainword")],
+)  # fmt: skip
+def test_what_looks_like_a_secret_is_one(name: str, value: str) -> None:
+    """A provider that marks nothing does not publish a password."""
+    change = _change({"actions": ["update"], "before": {name: value}, "after": {name: f"{value}2"}})
+    assert "plainword" not in repr(change)
+    assert len(change.lines) == 1
+
+
+def test_a_long_value_shows_where_it_differs() -> None:
+    """Ten megabytes are one short line."""
+    before, after = "a" * 5_000_000 + "OLD" + "b" * 5_000_000, "a" * 5_000_000 + "NEW" + "b" * 5_000_000
+    (line,) = change_lines(ChangeKind.UPDATE, {"doc": before}, {"doc": after})
+    assert len(line) < 700
+    assert "OLD" in line
+    assert "NEW" in line
+    assert "10000005 characters" in line
+
+
+def test_outputs_and_changes_outside_are_read_alike() -> None:
+    """Outputs have an address of their own; what changed outside is no change of the plan."""
+    drift = {"address": "x.y", "type": "x", "change": {"actions": ["delete"], "before": {"a": 1}, "after": None}}
+    output = {"actions": ["create"], "before": None, "after": 5, "after_sensitive": False, "after_unknown": False}
+    plan = _read({"resource_drift": [drift], "output_changes": {"o": output}})
+    assert [(change.address, change.lines) for change in plan.outputs] == [("output.o", ("+ value = 5",))]
+    assert [(change.address, change.kind) for change in plan.outside] == [("x.y", ChangeKind.DELETE)]
+    assert (plan.changes, plan.empty) == ((), False)
+
+
+def test_checks_tell_what_failed() -> None:
+    """Every problem of every instance; one that is known later has not failed."""
+    problems = [{"problems": [{"message": "a"}, {"message": "b"}]}, {"problems": [{"message": "c"}]}, {}]
+    checks = [{"address": {"to_display": "check.z"}, "status": "fail", "instances": problems},
+              {"address": {"to_display": "check.a"}, "status": "unknown"}]  # fmt: skip
+    outcomes = _read({"checks": checks}).checks
+    assert [(outcome.address, outcome.failed, outcome.messages) for outcome in outcomes] == [
+        ("check.a", False, ()),
+        ("check.z", True, ("a", "b", "c")),
+    ]
+
+
+def test_an_action_of_the_configuration_is_a_change() -> None:
+    """Terraform 1.14 runs `action` blocks beside resources: a plan with one is not empty."""
+    plan = _read({"action_invocations": [{"address": "action.aws_lambda_invoke.x", "config": {"a": 1}}]})
+    assert [(change.address, change.kind) for change in plan.changes] == [
+        ("action.aws_lambda_invoke.x", ChangeKind.UPDATE)
+    ]
+    assert not plan.empty
+
+
+def test_paths_are_written_as_in_the_configuration() -> None:
+    """Names by dots, indices in brackets; a path may be no list."""
+    assert path_text(["a", 0, "b", 12]) == "a[0].b[12]"
+    assert path_text("a") == "a"
+    assert path_text([]) == ""

@@ -1,0 +1,167 @@
+"""A secret of a plan or a state stands in no text, however the text writes it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+@/!$%^#<>&\"'\\{}é "
+SECRET = st.text(ALPHABET, min_size=6, max_size=40).map(lambda text: f"Z{text.strip()}q")
+WORDS = st.text("abcdefghijklmnopqrstuvwxyz .,()=\n", max_size=30)
+WRITTEN = {
+    "plain": lambda secret: secret,
+    "json": json.dumps,
+    "json in json": lambda secret: json.dumps(json.dumps({"a": secret})),
+    "unicode json": lambda secret: json.dumps(secret, ensure_ascii=False),
+    "jsonencode": lambda secret: (
+        json.dumps(secret, ensure_ascii=False).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    ),
+    "address": lambda secret: f"https://u:{quote(secret, safe='')}@host/",
+    "inside a word": lambda secret: f"xyz{secret}xyz",
+    "configuration": lambda secret: secret.replace("${", "$${").replace("%{", "%%{"),
+}
+
+
+@given(st.sampled_from(sorted(WRITTEN)), SECRET, WORDS, WORDS)
+@example("jsonencode", 'Z<&>"\\q', "", "")
+@example("configuration", "Z${abc}%{d}q", "", "")
+def test_a_secret_is_hidden_as_it_is_written(how: str, secret: str, before: str, after: str) -> None:
+    """Plain, escaped once or twice, in an address or within a word: what is left of it is ``***``."""
+    assume(secret not in before + after)
+    form = WRITTEN[how](secret)
+    text = f"{before} {form} {after}"
+    shown = Secrets.of([secret]).hidden(text)
+    assert form not in shown
+    assert secret not in shown
+    assert "***" in shown
+    assert shown.startswith(before)
+    assert shown.endswith(after)
+
+
+@given(SECRET, st.binary(max_size=7), st.binary(max_size=7), st.booleans())
+def test_a_secret_is_hidden_in_base64(secret: str, before: bytes, after: bytes, urls: bool) -> None:
+    """`user:password` in base64 begins anywhere; what is left decodes to nothing that holds the secret."""
+    encode = base64.urlsafe_b64encode if urls else base64.b64encode
+    text = encode(before + secret.encode() + after).decode()
+    shown = Secrets.of([secret]).hidden(f"Authorization {text}")
+    assert text not in shown
+    kept = [part for part in shown.removeprefix("Authorization ").split("***") if part]
+    assert sum(map(len, kept)) <= (len(before) + len(after)) * 4 / 3 + 8
+
+
+@given(st.lists(SECRET, min_size=2, max_size=5))
+def test_every_line_of_a_secret_of_many_lines_is_hidden(lines: list[str]) -> None:
+    """A text that holds one line of a key, indented or numbered, shows nothing of it."""
+    secrets = Secrets.of(["\n".join(lines) + "\n"])
+    shown = secrets.hidden("\n".join(f"  {number}: {line}" for number, line in enumerate(lines)))
+    assert not [line for line in lines if line in shown]
+
+
+@given(st.lists(st.text("ABCDEFGHXYZ", min_size=3, max_size=9), min_size=2, max_size=6))
+def test_a_secret_that_is_wrapped_is_hidden(words: list[str]) -> None:
+    """Terraform wraps its errors at spaces, behind a frame."""
+    shown = Secrets.of([" ".join(words)]).hidden("Error: the value " + "\n│ ".join(words) + " is wrong")
+    assert shown == "Error: the value *** is wrong"
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "shown"),
+    [
+        (8080, "port 8080 of 18080, a8080", "port *** of 18080, a8080"),
+        (123456789, "1234567890 and 123456789", "1234567890 and ***"),
+        ("pin7", "pin7 pin77 (pin7)", "*** pin77 (***)"),
+        ("abc", "abc", "abc"),
+        (1, "1 to add", "1 to add"),
+        (True, "true", "true"),
+        ("true", "true", "true"),
+        ("", "anything", "anything"),
+        (None, "null None", "null None"),
+        ({"a": ["deep-secret"]}, "x deep-secret", "x ***"),
+    ],
+)
+def test_short_values_and_numbers_are_hidden_where_they_stand_alone(secret: Any, text: str, shown: str) -> None:
+    """From 4 characters on as a word, from 6 anywhere; below, hiding would spoil the text and show the value."""
+    assert Secrets.of([secret]).hidden(text) == shown
+
+
+def test_the_longest_secret_is_hidden_first() -> None:
+    """A secret that is part of another leaves no rest of it."""
+    assert Secrets.of(["hunter22", "hunter22-and-more"]).hidden("hunter22-and-more") == "***"
+
+
+def test_secrets_are_not_in_their_own_representation() -> None:
+    """A traceback or a log that shows the object shows nothing."""
+    assert repr(Secrets.of(["hunter22"])) == "Secrets(1)"
+
+
+def test_ten_megabytes_are_read_in_seconds() -> None:
+    """Many secrets and a long text cost a scan, not a scan each."""
+    secrets = Secrets.of([f"secret-number-{number}-{'x' * (number % 30)}" for number in range(50)])
+    text = "resource changed; " * 550_000 + "secret-number-7-xxxxxxx"
+    start = time.process_time()
+    assert secrets.hidden(text).endswith("***")
+    assert time.process_time() - start < 60
+
+
+PLAN = {
+    "configuration": {
+        "root_module": {
+            "variables": {"password": {"sensitive": True}, "token": {"sensitive": True, "default": "default-token"},
+                          "open": {}},
+            "module_calls": {
+                "inner": {
+                    "expressions": {"key": {"constant_value": "constant-of-a-call"}},
+                    "module": {"variables": {"key": {"sensitive": True, "default": "default-of-a-call"}}},
+                }
+            },
+        }
+    },
+    "variables": {"password": {"value": {"user": "name-in-a-map"}}, "open": {"value": "open-value"}},
+    "output_changes": {"o": {"before": "output-before", "after": "output-after", "before_sensitive": True,
+                             "after_sensitive": True},
+                       "p": {"before": None, "after": "open-output", "after_sensitive": False}},
+    "resource_changes": [
+        {"type": "aws_db", "change": {"before": None, "after": {"a": ["open-item", "marked-item"], "b": "open-leaf"},
+                                      "after_sensitive": {"a": [False, True]}}},
+        {"type": "terraform_data", "change": {"before": {"input": "data-in", "output": "data-out"}, "after": None,
+                                              "before_sensitive": {"input": True}, "after_sensitive": False}},
+    ],
+    "resource_drift": [{"type": "x", "change": {"before": {"v": "drift-before"}, "after": {"v": "drift-after"},
+                                                "before_sensitive": {"v": True}, "after_sensitive": {"v": True}}}],
+    "prior_state": {"values": {"outputs": {"o": {"sensitive": True, "value": "state-output"}},
+                               "root_module": {"child_modules": [{"resources": [
+                                   {"type": "x", "values": {"v": "state-value", "w": "open-state"},
+                                    "sensitive_values": {"v": True}}]}]}}},
+}  # fmt: skip
+SECRETS_OF_PLAN = {
+    "name-in-a-map", "default-token", "constant-of-a-call", "default-of-a-call", "output-before", "output-after",
+    "marked-item", "data-in", "data-out", "drift-before", "drift-after", "state-output", "state-value",
+}  # fmt: skip
+
+
+def test_every_marked_value_of_a_plan_is_collected() -> None:
+    """Variables, outputs, attributes before and after, drift, the state; and the output of a marked input."""
+    assert secrets_of_plan(PLAN).values == SECRETS_OF_PLAN
+    assert secrets_of_plan({}).values == frozenset()
+
+
+def test_every_marked_value_of_a_state_is_collected() -> None:
+    """`show -json` of a state has the same marks."""
+    assert secrets_of_state(PLAN["prior_state"]).values == {"state-output", "state-value"}
+    assert secrets_of_state({"format_version": "1.0"}).values == frozenset()
+
+
+def test_a_document_loses_its_secrets_at_any_depth() -> None:
+    """Keys too."""
+    secrets = Secrets.of(["hunter22"])
+    document = {"a": ["hunter22", {"b-hunter22": 5}], "c": None}
+    assert secrets.hidden_in(document) == {"a": ["***", {"b-***": 5}], "c": None}
