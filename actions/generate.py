@@ -16,12 +16,17 @@ import click
 from leverframe.cli import leverframe
 
 HERE = Path(__file__).parent
-LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain", "materialize")
+LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain", "materialize", "infra-plan",
+          "infra-apply")  # fmt: skip
 WITHOUT_VERDICT = ("materialize",)  # it does its work or fails
 OUTPUTS = {
     "verdict": "`passed`, `failed` or `skipped`",
     "reason": "reasons of a failed verdict, separated by spaces; a closed list, see docs/guides/gate.md",
     "report": "file with the result, or the URL of the comment",
+}
+MORE_OUTPUTS = {
+    "infra-plan": {"changes": "`false` where nothing would change, else `true`"},
+    "infra-apply": {"changes": "`true` where something was changed, else `false`"},
 }
 TOKENS = {
     "report": "token that may comment and add check runs; the built-in token is enough",
@@ -31,6 +36,10 @@ TOKENS = {
     "stay in a folder, which a runner of GitHub's does not keep",
     "retrain": "token that may push the branch of a candidate and open its pull request; that of an App starts the "
     "checks by itself, the built-in one dispatches them; without one the candidate stays in this clone",
+    "infra-plan": "token that may read the labels of the pull request; without one the "
+    "labels are those of when the run began",
+    "infra-apply": "token that may read the plans that were reviewed, add deployments and comment; without one only a "
+    "digest says what was reviewed",
 }
 _NOT_INPUTS = ("json", "help")
 _PINS = {
@@ -78,6 +87,18 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
         Permission("issues", "write", "to ask for a person after three attempts that did not help"),
     ),
     "materialize": (Permission("contents", "read", "to check out the repository"),),
+    "infra-plan": (
+        Permission("contents", "read", "to check out the repository"),
+        Permission("id-token", "write", "to act as the role that reads, with no key kept anywhere"),
+        Permission("pull-requests", "read", "to read the labels that allow to destroy what is protected"),
+    ),
+    "infra-apply": (
+        Permission("contents", "read", "to check out the repository, and to read the plans that were reviewed"),
+        Permission("id-token", "write", "to act as the role that applies, with no key kept anywhere"),
+        Permission("checks", "read", "to read which plan a card showed"),
+        Permission("deployments", "write", "to record that an apply began, and how it ended"),
+        Permission("pull-requests", "write", "to comment on the pull requests that are applied"),
+    ),
     "setup": (Permission("contents", "read", "to check out the repository"),),
 }
 
@@ -129,7 +150,7 @@ def action_yml(lever: str) -> str:
     if lever in TOKENS:
         lines += ["  token:", f"    description: {_quoted(TOKENS[lever])}"]
         lines += ["    required: false", "    default: ${{ github.token }}"]
-    outputs = {} if lever in WITHOUT_VERDICT else OUTPUTS
+    outputs = _outputs(lever)
     lines += ["outputs:"] if outputs else []
     for name, description in outputs.items():
         lines += [f"  {name}:", f"    description: {_quoted(description)}"]
@@ -139,6 +160,10 @@ def action_yml(lever: str) -> str:
     lines += ["        GITHUB_TOKEN: ${{ inputs.token }}"] if lever in TOKENS else []
     lines += [f"      run: leverframe {lever}", ""]
     return "\n".join(lines)
+
+
+def _outputs(name: str) -> dict[str, str]:
+    return {} if name not in LEVERS or name in WITHOUT_VERDICT else OUTPUTS | MORE_OUTPUTS.get(name, {})
 
 
 def _quoted(text: str) -> str:
@@ -154,9 +179,9 @@ def readme(name: str, described: list[Input]) -> str:
         lines += [
             f"| `{i.name}` | {f'`{i.default}`' if i.default else ''} | {_cell(i.description)} |" for i in described
         ]
-    if name in LEVERS and name not in WITHOUT_VERDICT:
+    if _outputs(name):
         lines += ["", "## Outputs", "", "| output | meaning |", "| --- | --- |"]
-        lines += [f"| `{output}` | {meaning} |" for output, meaning in OUTPUTS.items()]
+        lines += [f"| `{output}` | {meaning} |" for output, meaning in _outputs(name).items()]
     lines += ["", "## Permissions of the job", "", "| permission | why |", "| --- | --- |"]
     lines += [f"| `{each.name}: {each.level}` | {each.reason} |" for each in PERMISSIONS[name]]
     lines += ["", "## A whole workflow", "", "```yaml", *_workflow(name), "```", ""]
@@ -281,10 +306,55 @@ def _hourly() -> Iterator[str]:
     )
 
 
+def _infrastructure(name: str) -> Iterator[str]:
+    """Yield a whole workflow that plans in a pull request, or applies after a merge."""
+    applies = name == "infra-apply"
+    yield from (
+        f"name: {name}",
+        "on:",
+        *(["  push:", "    branches: [main]"] if applies else ["  pull_request:", "    types: [opened, synchronize, "
+                                                             "reopened, labeled, unlabeled]"]),
+        "permissions: {}",
+        "concurrency:",
+        f"  group: {'infrastructure-aws-prod' if applies else '${{ github.workflow }}-${{ github.ref }}'}",
+        "  cancel-in-progress: " + ("false # an apply that was begun ends" if applies else "true # nothing is changed"),
+        "jobs:",
+        "  infrastructure:",
+        *([] if applies else ["    # A fork gets neither an identity nor secrets, so that its plan could not be made.",
+                              "    if: github.event.pull_request.head.repo.full_name == github.repository"]),
+        "    runs-on: ubuntu-24.04",
+        f"    timeout-minutes: {90 if applies else 30}",
+        *(["    environment: aws-prod # its protection rules on GitHub apply, such as reviewers"] if applies else []),
+        "    permissions:",
+    )  # fmt: skip
+    for each in PERMISSIONS[name]:
+        yield f"      {each.name}: {each.level} # {each.reason}"
+    yield from (
+        "    steps:",
+        f"      - uses: {pinned('actions/checkout')}",
+        "        with:",
+        *([] if applies else ["          ref: ${{ github.event.pull_request.head.sha }}"]),
+        "          fetch-depth: 0 # the commits since the last apply, and the rules of the base",
+        "          persist-credentials: false",
+        "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
+        "        with:",
+        '          terraform: "true"',
+        f"      - uses: OWNER/leverframe/actions/{name}@COMMIT # vX.Y.Z",
+        "        with:",
+        "          environment: aws-prod",
+        f"          role: ${{{{ vars.{'APPLY' if applies else 'PLAN'}_ROLE }}}}",
+        "          region: eu-central-1",
+        *([] if applies else ["          base: origin/${{ github.base_ref }}"]),
+    )
+
+
 def _workflow(name: str) -> Iterator[str]:
     """Yield a whole workflow that uses the action: after a merge, on a schedule, or for a pull request."""
     if name in ("monitor", "retrain"):
         yield from _scheduled(name)
+        return
+    if name in ("infra-plan", "infra-apply"):
+        yield from _infrastructure(name)
         return
     other = {"deploy": _after_merge, "materialize": _hourly}
     if name in other:

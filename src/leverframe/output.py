@@ -90,6 +90,14 @@ def failure(error: LeverframeError) -> None:
         click.echo(f"::error title={_escaped_property(error.what)}::{message}", err=True)
 
 
+def typed(lines: Sequence[str], name: str) -> bool:
+    """Show lines, and tell whether a person at the terminal types a name; without a terminal nobody does."""
+    progress("\n".join(lines))
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return bool(click.prompt(f"Type `{name}` to go on", default="", show_default=False, err=True) == name)
+
+
 def wait_for_person(text: str) -> None:
     """Print ``text`` and wait for Ctrl-C in a terminal; return at once without a terminal or without text."""
     if not text:

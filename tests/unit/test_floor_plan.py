@@ -23,8 +23,10 @@ HOME_ELSEWHERE = {
     "rollback": "domain/release/deploy.py",
     "explain": "domain/features/star_picture.py",
     "demo": "demo",
+    "infra": "domain/infrastructure",
 }
-LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain", "materialize")
+LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain", "materialize",
+          "infra-plan", "infra-apply")  # fmt: skip
 HEAVY = (
     "pandera",
     "sklearn",
@@ -39,6 +41,7 @@ HEAVY = (
     "pyspark",
     "onnxruntime",
     "skl2onnx",
+    "python_terraform",
     "importlib.metadata",  # these bring email, socket and zipfile: a tenth of the start of `status`
     "importlib.resources",
 )

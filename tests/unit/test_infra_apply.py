@@ -16,10 +16,11 @@ from leverframe.domain.infrastructure.infra_plan import ChangeKind, CheckOutcome
 from leverframe.domain.infrastructure.infra_planning import InfraSubject, drift_of, plan_of, plan_steps
 from leverframe.domain.infrastructure.infra_ports import Planning, StateLock
 from leverframe.domain.infrastructure.plan_review import ReviewedPlans, differences
-from leverframe.domain.infrastructure.protection import Protection
+from leverframe.domain.infrastructure.protection import Protection, in_force
 from leverframe.domain.plan_engine import Progress
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import InfraLockedError
+from leverframe.settings.infra import InfraEnvironmentSettings
 from tests.fakes.infra import Book, KilledError, MemoryTerraform, change, plan, planned_at
 from tests.profiles import examples
 
@@ -193,7 +194,7 @@ def test_a_failed_check_refuses_or_is_shown() -> None:
     assert (reasons(after), after.applied) == ([Reason.INFRA_CHECK_FAILED], True)
 
 
-PROTECTED = Protection(("module.db", "a.bucket*"), ("infra-destroy",))
+PROTECTED = Protection(("module.db", "a.bucket*"))
 
 
 @pytest.mark.parametrize(
@@ -248,6 +249,24 @@ def test_what_is_protected_is_destroyed_only_with_the_label() -> None:
         assert PROTECTED.touched(plan(harmless)) == ()
     for escaping in (change("b.x", MOVE, moved="a.bucket"), change("a.bucket", FORGET)):
         assert PROTECTED.escaping(plan(escaping)) == (escaping,)
+
+
+def settings_of(*protected: str, **more: str) -> InfraEnvironmentSettings:
+    """Return the settings of an environment."""
+    return InfraEnvironmentSettings.model_validate({"protected": list(protected), **more})
+
+
+def test_no_change_takes_a_protection_away_and_uses_that() -> None:
+    """The rules of every base hold beside those of the change, and the first base says which label lifts them."""
+    base = {"production": settings_of("a.x", allow_label="owners"), "other": settings_of("a.o")}
+    rules = in_force("production", settings_of("a.y", allow_label="mine", failed_checks="show"), base)
+    assert rules == Protection(("a.x", "a.y"), "owners", refuses_failed_checks=True)
+    renamed = in_force("prod", settings_of(allow_label="mine"), base)
+    assert (renamed.patterns, renamed.label) == (("a.x", "a.o"), "owners")
+    assert in_force("production", settings_of(), {}, base).patterns == ("a.x",)
+    loose = {"production": settings_of(failed_checks="show")}
+    assert not in_force("production", settings_of(failed_checks="show"), loose).refuses_failed_checks
+    assert in_force("new", settings_of("a.n", allow_label="mine"), loose) == Protection(("a.n",), "mine")
 
 
 @pytest.mark.parametrize("killed", range(10))

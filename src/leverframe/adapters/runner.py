@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from leverframe.domain.review.report.publish import Where, where
 from leverframe.errors import PublishError
@@ -17,8 +18,23 @@ def event() -> Where | None:
 
     Raises ``PublishError`` for an event file that cannot be read.
     """
-    name, path = os.environ.get("GITHUB_EVENT_NAME", ""), os.environ.get("GITHUB_EVENT_PATH", "")
-    if not name or not path:
+    name = os.environ.get("GITHUB_EVENT_NAME", "")
+    payload = _payload()
+    return None if payload is None else where(name, payload, os.environ)
+
+
+def labels() -> tuple[str, ...]:
+    """Return the labels that the pull request of this run had when it began; raises as ``event`` does."""
+    pull = (_payload() or {}).get("pull_request")
+    listed = pull.get("labels") if isinstance(pull, dict) else None
+    names = [label.get("name") for label in listed if isinstance(label, dict)] if isinstance(listed, list) else []
+    return tuple(name for name in names if isinstance(name, str))
+
+
+def _payload() -> dict[str, Any] | None:
+    """Return what the event file holds; None outside of a workflow."""
+    path = os.environ.get("GITHUB_EVENT_PATH", "")
+    if not path or not os.environ.get("GITHUB_EVENT_NAME"):
         return None
     try:
         data = Path(path).read_bytes()
@@ -27,7 +43,7 @@ def event() -> Where | None:
         raise PublishError(
             "the event file of the run cannot be read", why=str(error)[:200], next="`--publisher file` needs none"
         ) from error
-    return where(name, payload if isinstance(payload, dict) else {}, os.environ)
+    return payload if isinstance(payload, dict) else {}
 
 
 def token() -> str:

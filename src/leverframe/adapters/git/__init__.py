@@ -64,22 +64,30 @@ class Git:
             )
         return found
 
-    def fork_point(self, revision: str, main: str | None = None) -> str:
-        """Return where a revision left ``main``: by default the merge base with ``origin/main``, else with ``main``.
+    def tip(self, main: str | None = None) -> str:
+        """Return the commit of ``main``: by default of ``origin/main``, else of ``main``.
 
-        Raises ``RepositoryError`` where there is no such branch or nothing in common.
+        Raises ``RepositoryError`` where there is no such branch.
         """
-        main = self.named(main) if main else next((each for each in _MAIN if self._commit(each)), None)
-        if main is None:
+        tip = self.named(main) if main else next(filter(None, map(self._commit, _MAIN)), None)
+        if tip is None:
             raise RepositoryError(
                 "there is no main branch to compare with",
                 why=f"none of {', '.join(_MAIN)} is here",
                 next="name a revision with --base; in CI check out with `fetch-depth: 0`",
             )
-        result = self._run("merge-base", "--", main, self.named(revision))
+        return tip
+
+    def fork_point(self, revision: str, main: str | None = None) -> str:
+        """Return where a revision left ``main``: by default the merge base with ``origin/main``, else with ``main``.
+
+        Raises ``RepositoryError`` where there is no such branch or nothing in common.
+        """
+        tip = self.tip(main)
+        result = self._run("merge-base", "--", tip, self.named(revision))
         if result.returncode != 0:
             raise RepositoryError(
-                f"`{revision}` and `{main}` have no commit in common",
+                f"`{revision}` and `{main or 'main'}` have no commit in common",
                 why=self._shallow() or "they began apart",
                 next="name a revision with --base; in CI check out with `fetch-depth: 0`",
             )

@@ -63,6 +63,16 @@ class HostedGit(Git):
         """Tell whether a commit is the tip or before it."""
         return self._run("merge-base", "--is-ancestor", commit, tip).returncode == 0
 
+    def since(self, before: str, tip: str, most: int) -> list[str]:
+        """Return the commits of ``tip`` that ``before`` does not have, of merges the one alone, oldest first.
+
+        Of more than ``most`` they are the newest; where ``before`` is empty or unknown here, only ``tip`` is returned.
+        """
+        if not (before and self._commit(before)):
+            return [tip]
+        names = self._asked("rev-list", "--first-parent", f"--max-count={most}", tip, f"^{before}", "--")
+        return names.decode().split()[::-1]
+
     def merged_tree(self, ours: str, theirs: str) -> str:
         """Return the tree of a merge; empty where there is a conflict."""
         result = self._run("merge-tree", "--write-tree", ours, theirs)

@@ -24,11 +24,11 @@ from leverframe.adapters.terraform.terraform_program import (
 )
 from leverframe.domain.infrastructure.concealed import Concealer
 from leverframe.domain.infrastructure.infra_plan import ToolVersion
-from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan
+from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
 from leverframe.domain.infrastructure.plan_digest import digest_key
 from leverframe.domain.infrastructure.plan_json import plan_document, read_plan
 from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state
-from leverframe.errors import InfraError, InstallationError
+from leverframe.errors import InfraError, InfraLockedError, InstallationError
 from leverframe.redaction import redacted, secrets_of
 from leverframe.settings.infra import InfraEnvironmentSettings
 
@@ -148,6 +148,22 @@ class TerraformTool:
             for name, output in outputs.items()
             if not output.get("sensitive")
         }
+
+    def lock(self) -> StateLock | None:
+        """Return the lock of the state that stands now, None where there is none; it takes none for longer."""
+        folder = _private_folder()
+        shown, self._on_line = self._on_line, _nothing  # nobody asked for this plan
+        try:
+            result = self._program.plan(
+                lock=True, lock_timeout="0s", refresh=False, json=FLAG, var=None, var_file=self._variable_file(folder)
+            )
+            self._done("plan", result, good=(0, 2), show=False)
+        except InfraLockedError as error:
+            return error.lock if isinstance(error.lock, StateLock) else None
+        finally:
+            self._on_line = shown
+            shutil.rmtree(folder, ignore_errors=True)
+        return None
 
     def unlock(self, lock: str) -> None:
         """Free the lock with that id, whoever holds it; raises ``InfraError`` where the id is another one."""

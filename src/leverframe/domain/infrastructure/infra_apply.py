@@ -111,7 +111,7 @@ def _destroys(action: InfraAction) -> bool:
 
 def allowed_by(pulls: list[ReviewedPull], rules: Protection) -> frozenset[str]:
     """Return the addresses that labelled pull requests were reviewed to destroy or replace."""
-    labelled = [pull.planned for pull in pulls if pull.planned and set(rules.labels) <= set(pull.labels)]
+    labelled = [pull.planned for pull in pulls if pull.planned and rules.label in pull.labels]
     plans = [planned.plan for planned in labelled if planned.plan]
     return frozenset(change.address for plan in plans for change in plan.destructive)
 

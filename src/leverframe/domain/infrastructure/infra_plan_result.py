@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.infra_ports import StateLock
-from leverframe.domain.verdict import Verdict, Violation, judged
+from leverframe.domain.verdict import Verdict, Violation, judged, word
 
 VERSION = 1
 
@@ -40,9 +40,30 @@ class InfraPlanned:
 
     def lines(self) -> Sequence[str]:
         """Return it for a terminal: counts, the changes in the order of their kind, and what is against them."""
-        violations = [violation.what for violation in self.violations]
+        violations = [f"{item.reason}: {item.what}\n  next: {item.next}" for item in self.violations]
         if self.plan is None:
-            return [f"{self.environment}: no plan", *violations]
-        counts = ", ".join(f"{count} to {kind.value}" for kind, count in self.plan.counts.items()) or "nothing changes"
-        changes = [f"  {change.kind.value:<8} {change.address}" for change in self.plan.changes]
-        return [f"{self.environment}: {counts}", *changes, *violations]
+            return [f"{word(self.verdict)}: `{self.environment}` has no plan", *violations, *self.notes]
+        shown = plan_lines(self.plan)
+        digest = [] if self.plan.empty else [f"digest {self.plan.digest}"]
+        return [
+            f"{word(self.verdict)}: `{self.environment}`, {shown[0]}",
+            *shown[1:],
+            *digest,
+            *violations,
+            *self.notes,
+        ]
+
+
+def plan_lines(plan: InfraPlan) -> list[str]:
+    """Return a plan for a terminal: its counts, then every change with its attributes, and the checks that fail."""
+    counts = ", ".join(f"{count} to {kind.value}" for kind, count in plan.counts.items())
+    outputs = f"{len(plan.outputs)} {'output' if len(plan.outputs) == 1 else 'outputs'}" if plan.outputs else ""
+    lines = [", ".join(filter(None, (counts, outputs))) or "nothing changes"]
+    for change in (*plan.changes, *plan.outputs):
+        came = f", until now {change.before}" if change.before else ""
+        lines.append(
+            f"  {change.kind.value:<8} {change.address}{came}{f' ({change.because})' if change.because else ''}"
+        )
+        lines += [f"      {line}" for line in change.lines]
+    lines += [f"  changed outside of Terraform: {change.address}" for change in plan.outside]
+    return lines + [f"  check {check.address}: {check.status}" for check in plan.checks if check.failed]

@@ -18,10 +18,10 @@ _SHOWN = 5  # addresses and checks in one sentence
 
 @dataclass(frozen=True)
 class Protection:
-    """The rules in force: patterns of protected addresses, the labels that lift them, what a failed check does."""
+    """The rules in force: patterns of protected addresses, the label that lifts them, what a failed check does."""
 
     patterns: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ("infra-destroy",)
+    label: str = "infra-destroy"
     refuses_failed_checks: bool = True
 
     def covers(self, address: str) -> bool:
@@ -47,17 +47,23 @@ class Protection:
         )  # fmt: skip
 
 
-def in_force(name: str, head: InfraEnvironmentSettings, base: Mapping[str, InfraEnvironmentSettings]) -> Protection:
-    """Return the rules for an environment: those of the change together with those of ``base``, by environment.
+def in_force(name: str, head: InfraEnvironmentSettings, *bases: Mapping[str, InfraEnvironmentSettings]) -> Protection:
+    """Return the rules for an environment: those of the change together with those of ``bases``, by environment.
 
-    An environment that the base does not have may be one of its own under a new name, so that the protected addresses
-    of all of them count.
+    The first base says which label lifts them. An environment that a base does not have may be one of its own under a
+    new name, so that the protected addresses of all of them count.
     """
-    before = [base[name]] if name in base else [settings for settings in base.values() if settings.protected]
+    before = [settings for base in bases for settings in _declared(name, base)]
     patterns = dict.fromkeys(pattern for settings in (*before, head) for pattern in settings.protected)
-    labels = dict.fromkeys(settings.allow_label for settings in before or [head])
-    strict = head.failed_checks == "refuse" or (name in base and base[name].failed_checks == "refuse")
-    return Protection(tuple(patterns), tuple(labels), strict)
+    label = next((settings.allow_label for settings in before), head.allow_label)
+    strict = head.failed_checks == "refuse" or any(
+        base[name].failed_checks == "refuse" for base in bases if name in base
+    )
+    return Protection(tuple(patterns), label, strict)
+
+
+def _declared(name: str, base: Mapping[str, InfraEnvironmentSettings]) -> list[InfraEnvironmentSettings]:
+    return [base[name]] if name in base else [settings for settings in base.values() if settings.protected]
 
 
 def violations(
@@ -72,7 +78,7 @@ def violations(
         yield Violation(
             Reason.DESTROY_PROTECTED,
             f"the plan destroys or replaces what is protected: {_some(protected)}",
-            how or f"keep it, or let somebody give the pull request the label {_some(rules.labels)}",
+            how or f"keep it, or let somebody give the pull request the label `{rules.label}`",
         )
     if rules.refuses_failed_checks:
         yield from failed_checks(plan.checks)

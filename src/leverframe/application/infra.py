@@ -1,0 +1,102 @@
+"""Infrastructure beside plan and apply: look for drift, destroy an environment, free the lock of a state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from leverframe.application.environments import WallClock
+from leverframe.application.infra_apply import ApplyRecorder, How, carried_out, subject_of
+from leverframe.application.infra_observe import observe
+from leverframe.application.infra_place import InfraPlace, Role, Words, forge_of
+from leverframe.application.infra_reviewed import held_to
+from leverframe.application.results import forget, kept
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.infrastructure.infra_apply import destroy_steps
+from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
+from leverframe.domain.infrastructure.infra_executor import Surroundings
+from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned, plan_lines
+from leverframe.domain.infrastructure.infra_planning import drift_of, drift_steps
+from leverframe.domain.infrastructure.plan_review import ReviewedPlans
+from leverframe.domain.infrastructure.state_lock import Unlocked, wanted_lock
+
+DRIFT, DESTROY = "infra-drift", "infra-destroy"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for."""
+
+    environment: str | None = None
+    reviewed: str | None = None
+    role: str | None = None
+    region: str | None = None
+
+
+def drift(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraPlanned, str]:
+    """Return what differs between an environment and the commit here, and the address of the issue that says so.
+
+    Without a token of the forge it is the path of the result. Raises as ``infra_plan`` does.
+    """
+    forget(workspace.root, DRIFT)
+    place, forge = InfraPlace.of(workspace, asked.environment), forge_of()
+    subject = place.subject(place.head)
+    with place.tool(Role.of(asked.role, asked.region), words) as tool:
+        planned = drift_of(subject, tool, Surroundings(observe=place.observe), words.progress)
+    planned = kept(workspace.root, DRIFT, replace(planned, notes=(*planned.notes, *place.unsaved())))
+    shown = forge.show_drift(planned, workspace.levers.infra.drift_label) if forge and planned.plan else ""
+    return planned, shown or str(layout.lever(DRIFT))
+
+
+def destroy(
+    workspace: Workspace, asked: Asked, words: Words, agree: Callable[[Sequence[str], str], bool]
+) -> tuple[InfraApplied, str]:
+    """Destroy all of an environment where somebody agrees: at the terminal, or by the digest of the plan.
+
+    Raises as ``infra_apply`` does.
+    """
+    forget(workspace.root, DESTROY)
+    place, forge = InfraPlace.of(workspace, asked.environment), forge_of()
+    held = held_to(place, forge, asked.reviewed or "")
+    if not asked.reviewed:  # a plan that was reviewed for an apply is not one for this
+        held = replace(held, reviewed=ReviewedPlans(source="the terminal"))
+    subject = subject_of(place, held.before)
+    how = How(Role.of(asked.role, asked.region), words, lambda plan: agree(plan_lines(plan), place.name))
+    steps = destroy_steps(subject, asks=not asked.reviewed)
+    applied = kept(workspace.root, DESTROY, carried_out(subject, steps, ApplyRecorder(place, held, forge), how))
+    return applied, next(iter(applied.recorded), str(layout.lever(DESTROY)))
+
+
+def steps(workspace: Workspace, asked: Asked, *, destroys: bool) -> list[str]:
+    """Return the steps of a destroy or a look for drift in words; nothing is run."""
+    place = InfraPlace.of(workspace, asked.environment)
+    if not destroys:
+        return [str(step) for step in drift_steps(place.subject(place.head))]
+    return [str(step) for step in destroy_steps(subject_of(place, ""), asks=not asked.reviewed)]
+
+
+def unlock(workspace: Workspace, asked: Asked, lock: tuple[str, str], words: Words, *, dry_run: bool) -> Unlocked:
+    """Free the lock of a state, by its id and for a reason; a dry run only tells whose it is.
+
+    Raises ``InfraError`` where none stands, or another one.
+    """
+    place = InfraPlace.of(workspace, asked.environment)
+    with place.tool(Role.of(asked.role, asked.region), words) as tool:
+        if place.settings.observe:
+            place.observe()
+        tool.initialise()
+        identity, reason = lock
+        there = wanted_lock(place.name, tool.lock(), identity)
+        unlocked = Unlocked(place.name, there, reason, WallClock().now(), freed=not dry_run)
+        words.tell(unlocked.owner(datetime.now(UTC)))
+        if not dry_run:
+            tool.unlock(identity)
+    return unlocked
+
+
+def observed(workspace: Workspace, environment: str | None) -> Path:
+    """Write what runs on this machine of an environment, and return where."""
+    return observe(workspace, InfraPlace.of(workspace, environment).name)

@@ -1,0 +1,197 @@
+"""The environment of infrastructure that a command works on: its settings, the rules in force, and Terraform for it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leverframe.adapters import runner
+from leverframe.application.infra_observe import observe
+from leverframe.application.workspace import Workspace
+from leverframe.documents import validated
+from leverframe.domain import layout
+from leverframe.domain.infrastructure.infra_forge import InfraForge
+from leverframe.domain.infrastructure.infra_planning import InfraSubject
+from leverframe.domain.infrastructure.infra_ports import InfraTool
+from leverframe.domain.infrastructure.protection import in_force
+from leverframe.domain.plan_engine import Progress
+from leverframe.errors import InfraLockedError, SettingsError, nearest
+from leverframe.files import private_folder
+from leverframe.locks import held
+from leverframe.settings import LEVERS
+from leverframe.settings.infra import InfraEnvironmentSettings, InfraSettings
+from leverframe.yaml_files import decoded, parse
+
+if TYPE_CHECKING:
+    from leverframe.adapters.git.host import HostedGit
+
+Tell = Callable[[str], None]
+_MODULE = ("*.tf", "*.tf.json", "*.tofu", "*.tofu.json")
+_SHOWN = 5  # files in one sentence
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role of AWS, empty where a person's own keys count, and a region."""
+
+    arn: str = ""
+    region: str = ""
+
+    @classmethod
+    def of(cls, arn: str | None, region: str | None) -> Role:
+        """Return what the command line names."""
+        return cls(arn or "", region or "")
+
+
+@dataclass(frozen=True)
+class Words:
+    """Where lines for a person go: ``tell`` shows progress, ``mask`` hides a secret from the log of a runner."""
+
+    tell: Tell
+    mask: Tell = lambda _: None
+
+    @property
+    def progress(self) -> Progress:
+        """How an execution is timed and shown."""
+        return Progress(time.monotonic, self.tell)
+
+
+@dataclass(frozen=True)
+class InfraPlace:
+    """One environment in the repository; ``head`` is the commit that is checked out."""
+
+    workspace: Workspace
+    name: str
+    settings: InfraEnvironmentSettings
+    head: str
+
+    @classmethod
+    def of(cls, workspace: Workspace, name: str | None) -> InfraPlace:
+        """Return an environment by name, or the only one there is.
+
+        Raises ``SettingsError`` where it is not declared, where several are, and where its root module is not there.
+        """
+        known = workspace.levers.infra.environments
+        if not name and len(known) == 1:
+            name = next(iter(known))
+        if not name or name not in known:
+            raise SettingsError(
+                f"no environment `{name}` of infrastructure is declared" if name else "which environment?",
+                why=f"`infra.environments` of {LEVERS} declares {', '.join(f'`{each}`' for each in known) or 'none'}",
+                next="name one of them with `--environment`" if known and not name else nearest(name or "", known),
+            )
+        place = cls(workspace, name, known[name], workspace.git.named("HEAD"))
+        folder = workspace.root / place.root
+        if not any(next(folder.glob(pattern), None) for pattern in _MODULE):
+            raise SettingsError(
+                f"environment `{name}` has no root module",
+                why=f"{place.root} {'has no file of Terraform' if folder.is_dir() else 'is not there'}",
+                next=f"write one there, or name its folder as `infra.environments.{name}.root` in {LEVERS}",
+            )
+        return place
+
+    @property
+    def root(self) -> str:
+        """The folder of the root module, relative to the repository."""
+        return self.settings.root or f"terraform/environments/{self.name}"
+
+    @property
+    def folder(self) -> Path:
+        """The folder of what is known of the environment here, which only this user reads."""
+        private_folder(self.workspace.root / layout.PRIVATE)
+        folder = self.workspace.root / layout.INFRA / self.name
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        return folder
+
+    def subject(self, base: str, *commits: str) -> InfraSubject:
+        """Return what a plan is made of: it is compared with ``base``, and the rules of ``commits`` hold as well."""
+        before = [environments_at(self.workspace, commit) for commit in dict.fromkeys(commits) if commit]
+        return InfraSubject(
+            self.name, self.head, base, self.root, self.settings.workspace,
+            in_force(self.name, self.settings, *before), observes=self.settings.observe is not None,
+        )  # fmt: skip
+
+    def observe(self) -> object:
+        """Write what runs on this machine."""
+        return observe(self.workspace, self.name)
+
+    def unsaved(self) -> tuple[str, ...]:
+        """Return what a person should know where files here are not those of the commit."""
+        endings = (".tf", ".tf.json", ".tofu", ".tfvars", ".hcl", str(LEVERS))
+        changed = [path for path in self.workspace.git.changed(self.head) if path.endswith(endings)]
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        files = ", ".join(changed[:_SHOWN]) + more
+        return (f"not of the commit {self.head[:12]}, but as they are here: {files}",) if changed else ()
+
+    @contextmanager
+    def tool(self, role: Role, words: Words) -> Iterator[InfraTool]:
+        """Yield Terraform for the environment, for one command of this machine at a time.
+
+        Raises ``SettingsError`` for a secret that has no value, ``InfraLockedError`` while another command works here,
+        and what ``aws_identity`` raises.
+        """
+        from leverframe.adapters.oidc import aws_identity  # noqa: PLC0415 - only levers of infrastructure need it
+        from leverframe.adapters.terraform.terraform_tool import TerraformTool  # noqa: PLC0415 - of an extra
+
+        environment: Mapping[str, str] = os.environ
+        _check_secrets(self.name, self.settings, environment)
+        with ExitStack() as stack:
+            stack.enter_context(held(self.folder / "lock", _busy(self.name)))
+            if role.arn:
+                environment = stack.enter_context(
+                    aws_identity(role.arn, role.region, environment, tell=words.tell, mask=words.mask)
+                )
+            elif role.region:
+                environment = {**environment, "AWS_REGION": role.region}
+            yield TerraformTool(
+                self.workspace.levers.infra.tool, self.workspace.root / self.root, data=self.folder / "data",
+                settings=self.settings, environment=environment, on_line=words.tell,
+            )  # fmt: skip
+
+
+def environments_at(workspace: Workspace, commit: str) -> Mapping[str, InfraEnvironmentSettings]:
+    """Return the environments that a commit declares; raises ``SettingsError`` where its section does not fit."""
+    name = f"{LEVERS} of {commit[:12]}"
+    text = decoded(workspace.git.show(commit, str(LEVERS)) or b"", name=name)
+    section = parse(text, name=name, what="settings file").get("infra") if text.strip() else None
+    return validated(InfraSettings, dict(section or {}), name=f"`infra` of {name}").environments
+
+
+def forge_of() -> InfraForge | None:
+    """Return the forge of the run; None without a token."""
+    if not (runner.repository() and runner.token()):
+        return None
+    from leverframe.adapters.github.infra import GithubInfra  # noqa: PLC0415 - of an extra
+
+    return GithubInfra(runner.api(), runner.repository(), runner.token())
+
+
+def history_of(workspace: Workspace) -> HostedGit:
+    """Return git with what is asked of its history."""
+    from leverframe.adapters.git.host import HostedGit  # noqa: PLC0415 - what it brings, only a few commands need
+
+    return HostedGit(workspace.git.root)
+
+
+def _check_secrets(name: str, settings: InfraEnvironmentSettings, environment: Mapping[str, str]) -> None:
+    for variable, source in settings.secrets.items():
+        if not environment.get(source):
+            raise SettingsError(
+                f"the secret variable `{variable}` of `{name}` has no value",
+                why=f"the environment variable {source} is not set",
+                next=f"set {source}; in a workflow: `env: {{{source}: ${{{{ secrets.{source} }}}}}}`",
+            )
+
+
+def _busy(name: str) -> InfraLockedError:
+    return InfraLockedError(
+        f"another command works on the infrastructure `{name}` here",
+        why=f"it holds {layout.INFRA / name / 'lock'}",
+        next="wait until it has ended, then run the same command again",
+    )
