@@ -144,8 +144,9 @@ class ServerFolder:
         return V2(running.host, running.port, running.metrics_port, key, timeout)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        config, state = ((self.folder / name).resolve() for name in ("config.json", self._state.name))
-        command = [sys.executable, "-m", "leverframe.serving.server", str(config), str(state)]
+        config, record = ((self.folder / name).resolve() for name in ("config.json", self._state.name))
+        arguments = [str(config), str(record), str(os.getpid())]
+        command = [sys.executable, "-m", "leverframe.serving.server", *arguments]
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True

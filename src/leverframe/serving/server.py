@@ -1,4 +1,4 @@
-"""The MLServer process: ``python -m leverframe.serving.server CONFIG.json [STATE.json]``.
+"""The MLServer process: ``python -m leverframe.serving.server CONFIG.json [RECORD.json PARENT]``.
 
 MLServer is put together as its own command does, with one thread, no debug pages and no workers:
 workers are slower here, lose requests on SIGTERM, and cannot start with every event loop. Before
@@ -37,7 +37,6 @@ from leverframe.serving.inference_log import LogSettings
 from leverframe.serving.online_config import OnlineConfig
 
 _log = logging.getLogger("mlserver")
-_RECORDED = 10.0  # seconds in which the process that started this one writes its number down
 
 
 @dataclass(frozen=True)
@@ -140,15 +139,16 @@ async def _refused(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAPI h
     return Response(status_code=error.status_code, content={"error": str(error.detail)[:300]})
 
 
-def _recorded(state: Path) -> bool:
-    """Tell whether ``state`` names this process, which is written just after its start."""
-    until = time.monotonic() + _RECORDED
-    while time.monotonic() < until:
+def _recorded(record: Path, parent: int) -> bool:
+    """Tell whether ``record`` names this process; the process ``parent`` writes it just after this one's start."""
+    while True:
+        alone = os.getppid() != parent  # first: what it wrote before it ended counts
         with suppress(OSError, ValueError, TypeError, KeyError):
-            if json.loads(state.read_bytes())["pid"] == os.getpid():
+            if json.loads(record.read_bytes())["pid"] == os.getpid():
                 return True
+        if alone:
+            return False
         time.sleep(0.05)
-    return False
 
 
 def main() -> None:
@@ -157,7 +157,7 @@ def main() -> None:
         os.environ.setdefault(name, "1")
     open_files()
     config = parsed(ServerConfig, Path(sys.argv[1]).read_bytes())
-    if sys.argv[2:] and not _recorded(Path(sys.argv[2])):
+    if sys.argv[2:] and not _recorded(Path(sys.argv[2]), int(sys.argv[3])):
         sys.exit("who started this server ended before it was recorded, so nobody would ever stop it")
     asyncio.run(serve(config))
 
