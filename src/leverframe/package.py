@@ -24,6 +24,16 @@ def template(name: str) -> str:
     return files("leverframe").joinpath("templates", name).read_text(encoding="utf-8")
 
 
+def local_environment() -> dict[str, str]:
+    """Return the files of the local environment of Terraform, by their paths in a repository, without their tests."""
+    here = Path(__file__).parent
+    packed = here / "templates/terraform"  # in a wheel; beside src in the repository of Leverframe
+    base = packed if packed.is_dir() else here.parents[1] / "terraform"
+    parts = ("environments/local", "modules/local_serving", "modules/local_store")
+    files = sorted(file for part in parts for kind in ("*.tf", "*.md") for file in (base / part).glob(kind))
+    return {f"terraform/{file.relative_to(base).as_posix()}": file.read_text(encoding="utf-8") for file in files}
+
+
 def source_folder(repository: Path) -> Path | None:
     """Return the folder, relative to ``repository``, that Leverframe is imported from where it is part of it.
 

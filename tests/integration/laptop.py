@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 from dataclasses import dataclass, field
@@ -15,10 +14,10 @@ from typing import Any
 import psutil
 
 from leverframe.local.repository import TemporaryRepository
+from leverframe.package import local_environment
 from tests.integration.shop import Ended, family
 from tests.warm import PATIENCE
 
-SOURCE = Path(__file__).parents[2] / "terraform"
 SERVER = "module.serving.terraform_data.server"
 _FREE = "{port: 0, grpc_port: 0, metrics_port: 0}"
 INFRA = f"""
@@ -29,11 +28,10 @@ infra:
 """
 
 
-def with_terraform(root: Path) -> None:
-    """Let a repository have the local environment, as this one has it."""
-    ignore = shutil.ignore_patterns(".terraform*", "tests")
-    for part in ("modules/local_store", "modules/local_serving", "environments/local"):
-        shutil.copytree(SOURCE / part, root / "terraform" / part, ignore=ignore)
+def with_terraform(repository: TemporaryRepository) -> None:
+    """Let a repository have what `leverframe init` writes where a local environment is declared."""
+    for path, text in local_environment().items():
+        repository.write(path, text)
 
 
 def bare_laptop(folder: Path) -> Laptop:
@@ -41,7 +39,7 @@ def bare_laptop(folder: Path) -> Laptop:
     repository = TemporaryRepository.create(folder, dvc=False)
     repository.write("leverframe.yaml", INFRA)
     repository.write(".gitignore", "/.leverframe/\n")
-    with_terraform(repository.root)
+    with_terraform(repository)
     repository.commit("The local environment")
     return Laptop(repository)
 

@@ -33,7 +33,7 @@ def laptop(tmp_path: Path) -> Iterator[Laptop]:
 def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """Return a shop with two models and the local environment, whose servers end with the test."""
     shop = copied(built_once(tmp_path_factory, "two-models", two_models)[0], tmp_path)
-    with_terraform(shop.root)
+    with_terraform(shop.repository)
     shop.repository.write("leverframe.yaml", shop.repository.read("leverframe.yaml") + INFRA)
     shop.repository.commit("The local environment")
     yield shop

@@ -51,6 +51,21 @@ def test_a_repository_that_is_monitored_gets_a_second_workflow(shop: Shop) -> No
     assert shop.run("init").stdout == "nothing to do\n"
 
 
+def test_a_repository_that_declares_the_local_environment_gets_its_terraform(shop: Shop) -> None:
+    """Root module and modules are its own files from then on; without the declaration there are none."""
+    assert shop.run("init").code == 0
+    assert not (shop.root / "terraform").exists()
+    levers = shop.repository.read("leverframe.yaml")
+    shop.repository.write("leverframe.yaml", f"{levers}\ninfra: {{environments: {{local: {{observe: local}}}}}}\n")
+    first = shop.run("init").stdout.splitlines()
+    assert "write terraform/environments/local/main.tf: the local environment that leverframe.yaml declares" in first
+    assert (shop.root / "terraform/modules/local_serving/main.tf").is_file()
+    shop.repository.write("terraform/modules/local_store/main.tf", "# mine\n")
+    (shop.root / "terraform/environments/local/README.md").unlink()
+    assert shop.run("init").stdout == "nothing to do\n"
+    assert shop.repository.read("terraform/modules/local_store/main.tf") == "# mine\n"
+
+
 def test_init_outside_of_git_is_one_clear_error(tmp_path: Path, shop: Shop) -> None:
     """No traceback, and nothing written."""
     elsewhere = tmp_path / "elsewhere"

@@ -13,7 +13,7 @@ import yaml
 
 from leverframe.adapters.markdown_it import framed
 from leverframe.domain.pipeline.init import workflow
-from leverframe.package import home_of, template
+from leverframe.package import home_of, local_environment, template
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +28,10 @@ def test_a_wheel_has_every_file(tmp_path: Path) -> None:
     tracked = {name.removeprefix("src/") for name in listed.stdout.splitlines() if (ROOT / name).exists()}
     assert tracked - packed == set()
     assert {"leverframe/templates/workflow.yml", "leverframe/templates/page.css"} <= packed
+    written = local_environment()
+    assert "terraform/environments/local/main.tf" in written
+    for path, text in written.items():
+        assert zipfile.ZipFile(wheel).read(f"leverframe/templates/{path}").decode() == text
 
 
 def test_what_python_finds_in_the_repository_is_part_of_it_unless_it_is_an_environment(

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from leverframe import __version__
 from leverframe.application.workspace import Workspace
+from leverframe.domain.infrastructure.infra_changed import root_of
 from leverframe.domain.pipeline.init import MONITOR, WORKFLOW, SetConfig, Step, WriteFile, steps, workflow
 from leverframe.files import write_text
-from leverframe.package import template
+from leverframe.package import local_environment, template
 
+LOCAL = "terraform/environments/local"
 ACTIONS = f"leverframe/leverframe/actions@v{__version__}"
 
 
@@ -22,16 +24,23 @@ def init(workspace: Workspace, actions: str, *, dry_run: bool) -> list[Step]:
     templates = {WORKFLOW: "workflow.yml"}
     if "monitor" in workspace.levers.model_fields_set:
         templates[MONITOR] = "workflow-monitor.yml"
-    files = {path: _text(root / path) for path in (".gitattributes", *templates)}
     program = f"{shlex.quote(sys.executable)} -m leverframe"
-    workflows = {path: workflow(template(name), actions) for path, name in templates.items()}
-    wanted = steps(files, git.config("merge."), program, workflows)
+    whole = {path: workflow(template(name), actions) for path, name in templates.items()} | _terraform(workspace)
+    files = {path: _text(root / path) for path in (".gitattributes", *whole)}
+    wanted = steps(files, git.config("merge."), program, whole)
     for step in [] if dry_run else wanted:
         if isinstance(step, WriteFile):
             write_text(root / step.path, step.content)
         elif isinstance(step, SetConfig):
             git.set_config(step.key, step.value)
     return wanted
+
+
+def _terraform(workspace: Workspace) -> dict[str, str]:
+    """Return the files of the local environment, where the settings declare one and its root module is not there."""
+    declared = workspace.levers.infra.environments
+    wanted = any(root_of(name, settings) == LOCAL for name, settings in declared.items())
+    return local_environment() if wanted and not (workspace.root / LOCAL).is_dir() else {}
 
 
 def _text(path: Path) -> str | None:

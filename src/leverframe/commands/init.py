@@ -19,7 +19,8 @@ from leverframe.domain.pipeline.init import described
 def init(actions: str, dry_run: bool, as_json: bool) -> None:
     """Write one workflow file, and make git merge dvc.lock stage by stage in this clone; safe to run again.
 
-    With a section `monitor` in leverframe.yaml it also writes the workflow of the monitor.
+    With a section `monitor` in leverframe.yaml it also writes the workflow of the monitor, with
+    `infra.environments.local` the Terraform of an environment on this machine.
     """
     done = run(wiring.workspace(), actions, dry_run=dry_run)
     if as_json:

@@ -19,6 +19,7 @@ _FORMER = (f"reports/** merge={DRIVER}", f"models/*.json merge={DRIVER}")  # too
 WORKFLOW = ".github/workflows/leverframe.yml"
 MONITOR = ".github/workflows/leverframe-monitor.yml"
 WHY = {WORKFLOW: "every pull request gets a card", MONITOR: "the traffic is looked at every morning"}
+TERRAFORM = "the local environment that leverframe.yaml declares"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,12 @@ Step = WriteFile | SetConfig
 
 
 def steps(
-    files: Mapping[str, str | None], config: Mapping[str, str], program: str, workflows: Mapping[str, str]
+    files: Mapping[str, str | None], config: Mapping[str, str], program: str, whole: Mapping[str, str]
 ) -> list[Step]:
     """Return the missing steps, none if the repository is set up.
 
     ``files`` holds the text of each file, None for a missing one; ``program`` is the command by which
-    git starts Leverframe; ``workflows`` are the texts of the workflow files that it should have.
+    git starts Leverframe; ``whole`` are the texts of files that it should have, and keeps where they are there.
     """
     found: list[Step] = []
     attributes = files.get(".gitattributes") or ""
@@ -64,7 +65,9 @@ def steps(
     ):
         if config.get(key) != value:
             found.append(SetConfig(key, value, "git in this clone calls the merge driver"))
-    found += [WriteFile(path, text, WHY[path]) for path, text in workflows.items() if files.get(path) is None]
+    found += [
+        WriteFile(path, text, WHY.get(path, TERRAFORM)) for path, text in whole.items() if files.get(path) is None
+    ]
     return found
 
 
