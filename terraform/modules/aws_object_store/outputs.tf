@@ -17,3 +17,8 @@ output "kms_key_arn" {
   description = "Key that a role needs to read and write objects."
   value       = local.kms_key_arn
 }
+
+output "policy" {
+  description = "Policy of the bucket as JSON."
+  value       = local.policy
+}

@@ -50,8 +50,8 @@ resource "aws_s3_bucket_policy" "store" {
   bucket = aws_s3_bucket.store.id
   policy = local.policy
 
-  # While both are being created, S3 may take one of them for a conflicting operation.
-  depends_on = [aws_s3_bucket_public_access_block.store]
+  # S3 takes two of these at once for a conflict, and once versions are guarded nobody can turn versioning on.
+  depends_on = [aws_s3_bucket_public_access_block.store, aws_s3_bucket_versioning.store]
 }
 
 resource "aws_kms_key" "store" {

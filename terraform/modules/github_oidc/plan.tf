@@ -1,0 +1,88 @@
+# What a plan reads. It runs code that nobody has reviewed, so it reads how things are set up, never what they hold: the
+# only object that it may read is the state, and what is denied stays denied whatever else is attached to the role.
+locals {
+  state_object = "${var.state.bucket_arn}/${var.state.key}"
+
+  read_actions = [
+    "application-autoscaling:Describe*",
+    "application-autoscaling:ListTagsForResource",
+    "autoscaling:Describe*",
+    "budgets:ListTagsForResource",
+    "budgets:ViewBudget",
+    "cloudwatch:Describe*",
+    "cloudwatch:GetDashboard",
+    "cloudwatch:ListTagsForResource",
+    "ec2:Describe*",
+    "ecs:Describe*",
+    "ecs:List*",
+    "elasticloadbalancing:Describe*",
+    "iam:GetOpenIDConnectProvider",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "iam:GetInstanceProfile",
+    "iam:ListAttachedRolePolicies",
+    "iam:ListInstanceProfilesForRole",
+    "iam:ListPolicyVersions",
+    "iam:ListRolePolicies",
+    "kms:DescribeKey",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListAliases",
+    "kms:ListResourceTags",
+    "logs:DescribeLogGroups",
+    "logs:DescribeMetricFilters",
+    "logs:ListTagsForResource",
+    "s3:GetAccelerateConfiguration",
+    "s3:GetBucket*",
+    "s3:GetEncryptionConfiguration",
+    "s3:GetLifecycleConfiguration",
+    "s3:GetReplicationConfiguration",
+    "s3:ListBucket",
+    "sns:GetSubscriptionAttributes",
+    "sns:GetTopicAttributes",
+    "sns:ListSubscriptionsByTopic",
+    "sns:ListTagsForResource",
+  ]
+
+  read_statements = [
+    { Sid = "ReadHowThingsAreSetUp", Effect = "Allow", Action = local.read_actions, Resource = "*" },
+    { Sid = "ReadTheState", Effect = "Allow", Action = "s3:GetObject", Resource = local.state_object },
+    { Sid = "DecryptTheState", Effect = "Allow", Action = "kms:Decrypt", Resource = var.state.kms_key_arn },
+  ]
+
+  plan_denials = [
+    {
+      Sid         = "ReadNoOtherObject"
+      Effect      = "Deny"
+      Action      = ["s3:GetObject", "s3:GetObjectVersion"]
+      NotResource = local.state_object
+    },
+    {
+      Sid    = "ReadNoSecret"
+      Effect = "Deny"
+      Action = [
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "dynamodb:Scan",
+        "logs:FilterLogEvents",
+        "logs:GetLogEvents",
+        "logs:StartQuery",
+        "secretsmanager:GetSecretValue",
+        "ssm:GetParameter",
+        "ssm:GetParameters",
+        "ssm:GetParametersByPath",
+        "sts:AssumeRole",
+      ]
+      Resource = "*"
+    },
+    {
+      Sid         = "DecryptNothingElse"
+      Effect      = "Deny"
+      Action      = "kms:Decrypt"
+      NotResource = var.state.kms_key_arn
+    },
+  ]
+}
