@@ -48,6 +48,7 @@ from leverframe.settings.retrain import RetrainSettings, WindowSettings
 
 METRIC = "average_precision"
 BY_AGE = RetrainSettings.model_validate({"metric": METRIC, "maximum_age_days": 150})
+LONGER = RetrainSettings.model_validate({"metric": METRIC, "holdout_days": 56})
 ZONE = "America/New_York"
 Figures = Mapping[str, Sequence[float | None]]
 _SHOWN = (METRIC, "auc", "brier")
@@ -107,8 +108,8 @@ class Retrained:
         self.champion = champion
         _put_back(champion)
 
-    def decided(self, key: str, monitored: Monitored, *, forced: bool = False) -> Decided:
-        """Return what follows from what the monitor found at the end of a month."""
+    def decided(self, key: str, monitored: Monitored, *, forced: bool = False, dry: bool = False) -> Decided:
+        """Return what follows from what the monitor found at the end of a month; a ``dry`` one trains nothing."""
         current = self.champion.window
         now = Partition.of(key).plus(1).start(ZONE) + _DELAY
         until = Partition.of(current.train_last).plus(1).start(ZONE)
@@ -122,7 +123,7 @@ class Retrained:
             return Decided(key, said(key, monitored).verdict, f"{rows.standstill}: {rows.why}")
         grounds = "; ".join(f"{one.cause}: {one.what}" for one in due.evidence)
         known = Decided(key, said(key, monitored).verdict, grounds, str(rows))
-        return self._tried(known, due.evidence, rows, facts, now)
+        return known if dry else self._tried(known, due.evidence, rows, facts, now)
 
     def _tried(
         self, known: Decided, evidence: Sequence[Evidence], rows: RetrainWindow, facts: ModelFacts, now: datetime
@@ -197,15 +198,21 @@ def retrained_year(given: dict[str, Any], gate: GateSettings, watched: Watched) 
         rows.append(by_age.decided(key, seen[key]))
     sliding = BY_AGE.model_copy(update={"window": WindowSettings(policy="sliding", days=91)})
     asked = Retrained(of, sliding, by_age.champion).decided("2013-11", seen["2013-11"], forced=True)
-    longer = RetrainSettings.model_validate({"metric": METRIC, "holdout_days": 56})
-    decayed = Retrained(of, longer, first).decided("2013-09", watched.months["2013-09"])
-    celsius = Retrained(of, longer, first).decided("2013-09", watched.celsius)
+    decayed = Retrained(of, LONGER, first).decided("2013-09", watched.months["2013-09"])
+    celsius = Retrained(of, LONGER, first).decided("2013-09", watched.celsius)
     return [
         *rows,
         replace(asked, month="2013-11, from three months"),
         replace(decayed, month="2013-09, nothing merged before"),
         replace(celsius, month="2013-09, in °C"),
     ]
+
+
+def september(given: dict[str, Any], gate: GateSettings, watched: Watched) -> list[Decided]:
+    """Return what is due after September, and after one in degrees Celsius; nothing is trained."""
+    first, of = _stored(wiring.workspace(), FIRST), (given, gate)
+    both = (watched.months["2013-09"], watched.celsius)
+    return [Retrained(of, LONGER, first).decided("2013-09", monitored, dry=True) for monitored in both]
 
 
 def lines(rows: Sequence[Decided]) -> Sequence[str]:
@@ -237,6 +244,14 @@ def targets(rows: Sequence[Decided]) -> dict[str, bool]:
             row.outcome == Outcome.BETTER and row.due.startswith(Cause.PERFORMANCE) for row in rows
         ),
         "three_months_are_worse_and_refused": [row.figures[METRIC][2] for row in refused if row.figures] != [],
+        "celsius_retrains_nothing": rows[-1].due.startswith(Standstill.BROKEN_DATA),
+    }
+
+
+def of_september(rows: Sequence[Decided]) -> dict[str, bool]:
+    """Return what must hold of both Septembers: the decay makes a retraining due, with rows for it, the fault none."""
+    return {
+        "the_decay_of_september_is_due": rows[0].due.startswith(Cause.PERFORMANCE) and bool(rows[0].window),
         "celsius_retrains_nothing": rows[-1].due.startswith(Standstill.BROKEN_DATA),
     }
 

@@ -1,14 +1,18 @@
-"""How much is drawn, and in which order tests run: those that take minutes first, so that no worker ends alone."""
+"""How much is drawn and left to the night, and in which order tests run: the longest first, so no worker ends alone."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.profiles import deep
+
+LEFT = pytest.StashKey[int]()
 FOLDERS = ("loop", "workflows", "integration", "terraform", "unit")
 # Before all: a test of a minute, and the tests of one Spark: no other worker takes some of them and starts another.
 FIRST = ("test_build_spark.py", "test_replay.py")
@@ -24,6 +28,11 @@ settings.register_profile("deep", max_examples=400, deadline=None, suppress_heal
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark of breadth: a whole year instead of a part, the same on one more kind of input."""
+    config.addinivalue_line("markers", "deep: tried by `make test-deep` every night, left out by `make test`")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Keep what is compiled of the tests, whatever the environment says: each worker rewrites their assertions."""
@@ -34,9 +43,30 @@ def pytest_collection() -> Iterator[None]:
         sys.dont_write_bytecode = kept
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort by folder; within one the order stays."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave to the night what is marked so, and sort by folder; within one the order stays."""
+    left = [] if deep() else [item for item in items if item.get_closest_marker("deep")]
+    items[:] = [item for item in items if item not in left]
+    config.stash[LEFT] = len(left)
     items.sort(key=lambda item: (item.path.name not in FIRST, _folder(item.path.parent.name)))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let a worker tell how many tests it left; every worker leaves the same."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left"] = session.config.stash.get(LEFT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker told."""
+    node.config.stash[LEFT] = getattr(node, "workeroutput", {}).get("left", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many tests are left to the night."""
+    if left := config.stash.get(LEFT, 0):
+        terminalreporter.write_line(f"{left} tests are left to the night: `make test-deep` runs them as well")
 
 
 def _folder(name: str) -> int:
