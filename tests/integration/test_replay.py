@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from benchmarks import monitored_year, retrained_year
+
+ROOT = Path(__file__).parents[2]
+
 
 def replayed(*options: str) -> dict[str, Any]:
     """Return what the benchmark prints; every rule of its own must hold."""
-    root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "benchmarks.replay", "--json", *options]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     told: dict[str, Any] = json.loads(done.stdout)
     assert [name for name, met in told["met"].items() if not met] == [], told["ratios"]
@@ -34,7 +37,13 @@ def test_september_decays_and_its_unit_bug_does_not_retrain() -> None:
 
 @pytest.mark.deep
 def test_the_reference_case_reaches_its_figures() -> None:
-    """Measures help, retraining recovers September and hurts December, and the monitor says so in the right months."""
+    """Measures help, retraining recovers September and hurts December, and the monitor says so in the right months.
+
+    The tables of two guides are those of this year.
+    """
     told = replayed()
     assert len(told["met"]) == 14
     assert told["sizes"]["late15"] > 100_000
+    seen, decided = told["absolute"]["year"], [retrained_year.Decided(**row) for row in told["absolute"]["retrained"]]
+    for guide, table in (("monitor", monitored_year.lines(seen)), ("retrain", retrained_year.lines(decided))):
+        assert "\n".join(table) in (ROOT / f"docs/guides/{guide}.md").read_text(encoding="utf-8")
