@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from leverframe.adapters.terraform.terraform_child import run_child
 from leverframe.adapters.terraform.terraform_program import child_environment
-from leverframe.domain.infrastructure.infra_plan import ChangeKind
+from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan
 from leverframe.domain.infrastructure.infra_ports import Planning
 from leverframe.errors import InfraError, InstallationError
 from leverframe.settings.infra import InfraEnvironmentSettings
@@ -334,7 +336,7 @@ def test_a_root_module_that_is_missing_is_told(once: Root) -> None:
     shutil.rmtree(once.folder)
     with pytest.raises(InstallationError) as caught:
         tool.initialise()
-    assert "the folder of the root module exists" in caught.value.next
+    assert "that the folder of the root module exists" in caught.value.next
 
 
 def test_a_provider_that_no_lock_file_names_is_refused(once: Root) -> None:
@@ -345,42 +347,44 @@ def test_a_provider_that_no_lock_file_names_is_refused(once: Root) -> None:
     assert "example.invalid/a/x" in caught.value.why
 
 
-def test_ten_megabytes_of_output_arrive(root: Root) -> None:
-    """As lines of a provisioner, and as a value in the plan; both pipes are read all the time."""
-    root.write(
+def test_ten_megabytes_of_output_arrive(once: Root) -> None:
+    """As a value in the documents of the plan, and from a program that fills both pipes at once."""
+    once.write(
         """
-resource "terraform_data" "loud" {
-  provisioner "local-exec" {
-    command = "yes 0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz... | head -c 10000000"
-  }
-}
 locals { line = join("", [for at in range(1000) : format("%0100d", at)]) }
 resource "terraform_data" "large" { input = join("", [for at in range(100) : local.line]) }
 """
     )
-    plan = root.apply(root.ready())
-    assert sum(map(len, root.lines)) > 10_000_000
+    plan = once.apply(once.ready())
     assert max(len(line) for change in plan.changes for line in change.lines) < 500
+    assert once.plan(once.tool()).empty
+    lines: list[str] = []
+    program = 'import sys\nfor _ in range(100000): print("x" * 50); print("é" * 50, file=sys.stderr)'
+    ended = run_child([sys.executable, "-c", program], lines.append, folder=once.folder,
+                      environment={"PYTHONIOENCODING": "utf-8"}, timeout=60, guarded=False)  # fmt: skip
+    assert (len(lines), len(ended.stderr), ended.stderr[-1]) == (100_000, 100_000, "é" * 50)
 
 
 def test_parallel_calls_do_not_meet(once: Root, tmp_path: Path) -> None:
     """Two root modules at once, and two plans of one: each has its own files and its own result."""
     other = Root.below(tmp_path / "other")
-    for each, size in ((once, 1), (other, 2)):
-        each.write(THING)
-        each.ready(variables={"size": size})
-    results: dict[str, str] = {}
+    for root in (once, other):
+        root.apply(root.write(THING).ready())
+    sizes = {"a": (once, 1), "b": (once, 2), "c": (once, 2), "d": (other, 2)}
+    tools = {name: (root, root.tool(variables={"size": size})) for name, (root, size) in sizes.items()}
+    plans: dict[str, InfraPlan] = {}
 
-    def plan(name: str, root: Root, size: int) -> None:
-        results[name] = root.plan(root.tool(variables={"size": size})).digest
+    def plan(name: str) -> None:
+        root, tool = tools[name]
+        plans[name] = root.plan(tool)
 
-    jobs = [("a", once, 1), ("b", once, 1), ("c", other, 1), ("d", other, 2)]
-    threads = [threading.Thread(target=plan, args=job) for job in jobs]
+    threads = [threading.Thread(target=plan, args=(name,)) for name in tools]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert results["a"] == results["b"] == results["c"] != results["d"]
+    assert [plans[name].empty for name in "abcd"] == [True, False, False, False]
+    assert plans["b"].digest == plans["c"].digest != plans["d"].digest  # the last is of another state
 
 
 def test_a_secret_that_is_not_set_is_named(once: Root) -> None:

@@ -162,6 +162,6 @@ def test_every_marked_value_of_a_state_is_collected() -> None:
 
 def test_a_document_loses_its_secrets_at_any_depth() -> None:
     """Keys too."""
-    secrets = Secrets.of(["hunter22"])
-    document = {"a": ["hunter22", {"b-hunter22": 5}], "c": None}
-    assert secrets.hidden_in(document) == {"a": ["***", {"b-***": 5}], "c": None}
+    secrets = Secrets.of(["hunter22", 4711])
+    document = {"a": ["hunter22", {"b-hunter22": 5}], "c": None, "d": [4711, 14711, True, 47.11]}
+    assert secrets.hidden_in(document) == {"a": ["***", {"b-***": 5}], "c": None, "d": ["***", 14711, True, 47.11]}

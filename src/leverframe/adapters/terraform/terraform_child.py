@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from leverframe.errors import InstallationError
+
 GRACE = 20.0  # seconds from the interrupt to the end by force
 _DRAIN = 1.0  # seconds to read what the program left in its pipes
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -76,7 +78,7 @@ def run_child(
 
     SIGINT, SIGTERM and SIGHUP of this process and ``timeout`` seconds interrupt the program once, and end its process
     group by force after ``GRACE``; then the signal has its usual effect here. ``guarded`` interrupts it also where this
-    process is killed. Raises ``OSError`` where the program cannot be started.
+    process is killed. Raises ``InstallationError`` where the program cannot be started.
     """
     ended = Ended()
     with _noted_signals() as stop:
@@ -102,18 +104,25 @@ def _obey(number: int) -> None:
 
 
 def _started(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        list(arguments),
-        cwd=folder,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,  # a signal to our group, as Ctrl-C sends it, would be a second interrupt
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    )
+    try:
+        return subprocess.Popen(
+            list(arguments),
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # a signal to our group, as Ctrl-C sends it, would be a second interrupt
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+    except OSError as error:
+        raise InstallationError(
+            f"cannot start `{arguments[0]}` in {folder}",
+            why=error.strerror or str(error),
+            next="see that the folder of the root module exists, and that the program is made for this machine",
+        ) from error
 
 
 def _guarded(child: subprocess.Popen[str]) -> subprocess.Popen[bytes]:

@@ -13,6 +13,8 @@ from leverframe.domain.infrastructure.infra_ports import StateLock
 from leverframe.errors import InfraError, InfraLockedError
 
 _LOCK = re.compile(r"^[ \t│]*(ID|Who|Operation|Created):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+# The http backend puts the lock that it wanted itself below "Lock Info", and tells only the id of the one in the way.
+_ONLY_ID = re.compile(r"already locked: ID=([^\s;]+)")
 _BOX = re.compile(r"^[╷╵│ \t]+", re.MULTILINE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST = 2000  # characters of the cause that an error repeats
@@ -79,6 +81,9 @@ def plain(text: str) -> str:
 
 def read_lock(text: str) -> StateLock | None:
     """Return the lock that an error tells of; None where it tells of none."""
+    only = _ONLY_ID.search(text)
+    if only:
+        return StateLock(id=only[1])
     fields = {name: value for name, value in _LOCK.findall(text) if value}
     if "ID" not in fields:
         return None
@@ -113,10 +118,14 @@ def locked(command: str, lock: StateLock, now: datetime) -> InfraLockedError:
     """Return the error that tells who holds the lock of the state, for what and how long."""
     at = _at(lock.created)
     age = f", {_duration((now - at).total_seconds())} ago" if at else ""
+    holder = (
+        f"{lock.who or 'somebody'} holds it for {lock.operation or 'an unknown operation'} since {lock.created}{age}"
+    )
+    if not (lock.who or lock.created):
+        holder = "somebody else holds it; this backend does not tell who"
     return InfraLockedError(
         f"`{command}` of Terraform did not get the lock of the state",
-        why=f"{lock.who or 'somebody'} holds it for {lock.operation or 'an unknown operation'} since "
-        f"{lock.created or 'an unknown time'}{age}; its id is {lock.id}",
+        why=f"{holder}; its id is {lock.id}",
         next="wait for its end; if its process is gone, free it by "
         f"`leverframe infra unlock {lock.id} --reason TEXT`, then run it again",
         lock=lock,

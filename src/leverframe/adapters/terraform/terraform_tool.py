@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from leverframe.adapters.terraform.terraform_child import run_child
 from leverframe.adapters.terraform.terraform_messages import Message, failure, plain, read_message, stopped
@@ -24,11 +23,11 @@ from leverframe.adapters.terraform.terraform_program import (
 )
 from leverframe.domain.infrastructure.concealed import Concealer
 from leverframe.domain.infrastructure.infra_plan import ToolVersion
-from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
+from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan
 from leverframe.domain.infrastructure.plan_digest import digest_key
 from leverframe.domain.infrastructure.plan_json import plan_document, read_plan
 from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state
-from leverframe.errors import InfraError, InfraLockedError, InstallationError
+from leverframe.errors import InfraError
 from leverframe.redaction import redacted, secrets_of
 from leverframe.settings.infra import InfraEnvironmentSettings
 
@@ -140,7 +139,7 @@ class TerraformTool:
 
     def outputs(self) -> dict[str, object]:
         """Return the outputs of the state, those that are sensitive left out."""
-        document = self._state()
+        document = json.loads(self._done("show", self._program.cmd("show", json=FLAG)))
         self._secrets |= secrets_of_state(document)
         outputs = (document.get("values") or {}).get("outputs") or {}
         return {
@@ -148,22 +147,6 @@ class TerraformTool:
             for name, output in outputs.items()
             if not output.get("sensitive")
         }
-
-    def lock(self) -> StateLock | None:
-        """Return the lock of the state that stands now, None where there is none; it takes none for longer."""
-        folder = _private_folder()
-        shown, self._on_line = self._on_line, _nothing  # nobody asked for this plan
-        try:
-            result = self._program.plan(
-                lock=True, lock_timeout="0s", refresh=False, json=FLAG, var=None, var_file=self._variable_file(folder)
-            )
-            self._done("plan", result, good=(0, 2), show=False)
-        except InfraLockedError as error:
-            return error.lock if isinstance(error.lock, StateLock) else None
-        finally:
-            self._on_line = shown
-            shutil.rmtree(folder, ignore_errors=True)
-        return None
 
     def unlock(self, lock: str) -> None:
         """Free the lock with that id, whoever holds it; raises ``InfraError`` where the id is another one."""
@@ -206,14 +189,11 @@ class TerraformTool:
             text = self._done("state", self._program.cmd("state pull"))
         return str(json.loads(text).get("lineage") or "") if text.strip() else ""
 
-    def _state(self) -> dict[str, Any]:
-        return plan_document(self._done("show", self._program.cmd("show", json=FLAG)))
-
     def _learn_state(self) -> None:
         """Learn what is secret in the state before the reasons of a failure are told; it may be unreadable as well."""
         code, text, _ = self._program.cmd("show", json=FLAG)
         if code == 0:
-            self._secrets |= secrets_of_state(plan_document(text))
+            self._secrets |= secrets_of_state(json.loads(text))
 
     def _done(self, command: str, result: tuple[int, str, str], good: tuple[int, ...] = (0,), show: bool = True) -> str:
         """Return what a command printed; raises the error that it tells of where it failed."""
@@ -228,7 +208,7 @@ class TerraformTool:
 
     def _show_warnings(self, out: str) -> None:
         for message in _diagnoses(out):
-            self._on_line(self._hidden(message.text))
+            self._tell(message.text)
 
     def _hidden(self, text: str) -> str:
         return redacted(self._secrets.hidden(text), {})
@@ -237,29 +217,27 @@ class TerraformTool:
         """Run Terraform; what it knows of plans and applies is shown as it comes, documents are only returned."""
         command = arguments[1]
         changes = command in ("plan", "apply")
-        try:
-            ended = run_child(
-                arguments,
-                self._show if changes or command == "init" else _nothing,
-                folder=self._folder,
-                environment={**self._environment, **(self._variables() if changes else {})},
-                timeout=self._settings.timeout_minutes * 60,
-                guarded=changes,
-            )
-        except OSError as error:
-            raise InstallationError(
-                f"cannot start `{arguments[0]}`",
-                why=f"{error.strerror or error}",
-                next="fix the permission of the file, and see that the folder of the root module exists",
-            ) from error
+        ended = run_child(
+            arguments,
+            self._show if changes or command == "init" else _nothing,
+            folder=self._folder,
+            environment={**self._environment, **(self._variables() if changes else {})},
+            timeout=self._settings.timeout_minutes * 60,
+            guarded=changes,
+        )
         if ended.stopped:
             raise stopped(command, ended.stopped, ended.killed, self._settings.timeout_minutes)
         return ended.code, "\n".join(ended.stdout), "\n".join(ended.stderr)
 
     def _show(self, line: str) -> None:
         message = read_message(line)
-        if message.text.strip() and not message.quiet and not message.diagnosis:
-            self._on_line(self._hidden(message.text))
+        if not message.quiet and not message.diagnosis:
+            self._tell(message.text)
+
+    def _tell(self, text: str) -> None:
+        for line in self._hidden(text).splitlines():
+            if line.strip():
+                self._on_line(line)
 
 
 def _nothing(_: str) -> None:

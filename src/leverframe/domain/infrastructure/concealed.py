@@ -70,7 +70,7 @@ class Concealer:
         if value is None or isinstance(value, bool):
             return value
         if not isinstance(value, str):
-            secret = (self.secrets | self.more).hidden(str(value)) != str(value)
+            secret = (self.secrets | self.more).hidden_in(value) != value
             return Concealed(SENSITIVE, value) if secret else value
         shown = self.text(value)
         if shown == value and value.strip() and _names_a_secret(name):

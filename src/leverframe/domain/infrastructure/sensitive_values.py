@@ -49,9 +49,11 @@ class Secrets:
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
 
     def hidden_in(self, value: Any) -> Any:
-        """Return a value of a JSON document in which every text has lost its secrets."""
+        """Return a value of a JSON document in which every text has lost its secrets; ``***`` for a secret number."""
         if isinstance(value, str):
             return self.hidden(value)
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+            return value if self.hidden(str(value)) == str(value) else HIDDEN
         if isinstance(value, dict):
             return {self.hidden(name): self.hidden_in(part) for name, part in value.items()}
         return [self.hidden_in(part) for part in value] if isinstance(value, list) else value
