@@ -9,9 +9,10 @@ from typing import Any
 
 
 class StateServer:
-    """States and locks by path: a second LOCK gets 423 and who holds it, an UNLOCK needs the right id (409 else).
+    """States and locks by path: a second LOCK gets 423 and who holds it, an UNLOCK with another id gets 409.
 
-    A state is written only by who holds the lock.
+    A state is written only by who holds the lock. An UNLOCK without a body frees any lock, as GitLab's does:
+    `force-unlock` of Terraform 1.11 sends none, whatever id it was given.
     """
 
     def __init__(self) -> None:
@@ -43,11 +44,11 @@ class StateServer:
             if method == "GET":
                 return (200, self.states[path]) if path in self.states else (404, b"")
             held = self.locks.get(path)
-            sent = json.loads(body).get("ID") if method == "UNLOCK" and body else lock_id
-            if method == "UNLOCK" and not held:
-                return 409, b"{}"
-            if held and (method == "LOCK" or sent != held["ID"]):
-                return 409 if method == "UNLOCK" else 423, json.dumps(held).encode()
+            sent = json.loads(body)["ID"] if method == "UNLOCK" and body else lock_id
+            if method == "UNLOCK" and (not held or (body and sent != held["ID"])):
+                return 409, json.dumps(held or {}).encode()
+            if held and method != "UNLOCK" and (method == "LOCK" or sent != held["ID"]):
+                return 423, json.dumps(held).encode()
             self._write(method, path, body)
             return 200, b""
 

@@ -228,10 +228,18 @@ def test_a_killed_terraform_leaves_a_lock_that_its_id_frees(root: Root, store: S
     with pytest.raises(InfraLockedError) as caught:
         root.apply(tool)
     assert held["ID"] in caught.value.why
-    with pytest.raises(InfraError):
+    found = tool.held_lock()
+    assert found is not None
+    assert found.id == held["ID"]
+    with pytest.raises(InfraError, match="is not freed") as refused:
         tool.unlock("00000000-0000-0000-0000-000000000000")
+    assert held["ID"] in refused.value.why
     assert store.lock() == held
     tool.unlock(held["ID"])
+    assert store.lock() is None
+    with pytest.raises(InfraError, match="is not freed") as refused:
+        tool.unlock(held["ID"])
+    assert "nobody holds" in refused.value.why
     assert store.lock() is None
     root.apply(tool)
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from leverframe.adapters.terraform.terraform_child import run_child
-from leverframe.adapters.terraform.terraform_messages import Message, failure, plain, read_message, stopped
+from leverframe.adapters.terraform.terraform_messages import Message, failure, not_freed, plain, read_message, stopped
 from leverframe.adapters.terraform.terraform_program import (
     FLAG,
     TerraformProgram,
@@ -23,11 +23,11 @@ from leverframe.adapters.terraform.terraform_program import (
 )
 from leverframe.domain.infrastructure.concealed import Concealer
 from leverframe.domain.infrastructure.infra_plan import ToolVersion
-from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan
+from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
 from leverframe.domain.infrastructure.plan_digest import digest_key
 from leverframe.domain.infrastructure.plan_json import plan_document, read_plan
 from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state
-from leverframe.errors import InfraError
+from leverframe.errors import InfraError, InfraLockedError
 from leverframe.redaction import redacted, secrets_of
 from leverframe.settings.infra import InfraEnvironmentSettings
 
@@ -87,6 +87,7 @@ class TerraformTool:
     def planned(self, how: Planning) -> SavedPlan:
         """Make a plan and save it in a folder that only this user reads; ``forget`` removes it."""
         self.version()
+        self._check_secrets()
         folder = _private_folder()
         try:
             return self._planned(how, folder)
@@ -118,6 +119,7 @@ class TerraformTool:
 
     def applied(self, saved: SavedPlan) -> None:
         """Apply the saved plan, and nothing else; raises ``InfraError`` where it is stale or fails half-way."""
+        self._check_secrets()
         path = Path(saved.handle)
         result = self._program.apply(
             str(path),
@@ -148,8 +150,29 @@ class TerraformTool:
             if not output.get("sensitive")
         }
 
+    def held_lock(self) -> StateLock | None:
+        """Return the lock of the state that somebody holds; None where nobody does.
+
+        No command of Terraform tells that, so this asks for the lock, by a plan that reads nothing and is not kept.
+        """
+        self.version()
+        result = self._program.plan(lock=True, lock_timeout="0s", refresh=False, json=FLAG, var=None)
+        try:
+            self._done("plan", result, good=(0, 2), show=False)
+        except InfraLockedError as error:
+            return error.lock if isinstance(error.lock, StateLock) else None
+        except InfraError:
+            return None  # the lock comes first: whatever failed then had it
+        return None
+
     def unlock(self, lock: str) -> None:
-        """Free the lock with that id, whoever holds it; raises ``InfraError`` where the id is another one."""
+        """Free the lock with that id, whoever holds it; raises ``InfraError`` where it has another id, or none.
+
+        The id is compared here, since Terraform sends none to an http backend; S3 compares it once more.
+        """
+        held = self.held_lock()
+        if held is None or held.id != lock:
+            raise not_freed(lock, held, datetime.now(UTC))
         self._done("force-unlock", self._program.cmd("force-unlock", lock, force=FLAG))
 
     def _ask_version(self) -> str:
@@ -160,17 +183,15 @@ class TerraformTool:
         named = self._settings.secrets.items()
         return {name: self._outer[variable] for name, variable in named if variable in self._outer}
 
-    def _variables(self) -> dict[str, str]:
-        """Return the secret variables for the environment of Terraform, which no other user of the machine reads."""
-        given = self._given_secrets()
+    def _check_secrets(self) -> None:
+        """Raise ``InfraError`` for a secret variable that has no value."""
         for name, variable in self._settings.secrets.items():
-            if name not in given:
+            if variable not in self._outer:
                 raise InfraError(
                     f"the variable `{name}` has no value",
                     why=f"the environment variable {variable}, which leverframe.yaml names for it, is not set",
                     next=f"set {variable}, on a runner from a secret of the repository",
                 )
-        return {f"TF_VAR_{name}": value for name, value in given.items()}
 
     def _variable_file(self, folder: Path) -> str | None:
         """Write the variables that are no secret, and return the path; in JSON every text stands for itself."""
@@ -214,14 +235,19 @@ class TerraformTool:
         return redacted(self._secrets.hidden(text), {})
 
     def _run(self, arguments: list[str]) -> tuple[int, str, str]:
-        """Run Terraform; what it knows of plans and applies is shown as it comes, documents are only returned."""
+        """Run Terraform; the lines of what is planned and applied are shown as they come, documents only returned.
+
+        Secret variables are in its environment, which no other user of the machine reads, rather than in a file.
+        """
         command = arguments[1]
         changes = command in ("plan", "apply")
+        shown = command in ("init", "apply") or any(word.startswith("-out=") for word in arguments)
+        secret = {f"TF_VAR_{name}": value for name, value in self._given_secrets().items()} if changes else {}
         ended = run_child(
             arguments,
-            self._show if changes or command == "init" else _nothing,
+            self._show if shown else _nothing,
             folder=self._folder,
-            environment={**self._environment, **(self._variables() if changes else {})},
+            environment={**self._environment, **secret},
             timeout=self._settings.timeout_minutes * 60,
             guarded=changes,
         )
