@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -15,7 +16,8 @@ from leverframe.domain.infrastructure.infra_forge import ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, CheckOutcome, InfraPlan
 from leverframe.domain.infrastructure.infra_planning import InfraSubject, drift_of, plan_of, plan_steps
 from leverframe.domain.infrastructure.infra_ports import Planning, StateLock
-from leverframe.domain.infrastructure.plan_review import ReviewedPlans, differences
+from leverframe.domain.infrastructure.plan_json import _BECAUSE
+from leverframe.domain.infrastructure.plan_review import HALF_DONE, ReviewedPlans, differences
 from leverframe.domain.infrastructure.protection import Protection, in_force
 from leverframe.domain.plan_engine import Progress
 from leverframe.domain.verdict import Failed, Passed, Reason
@@ -60,6 +62,11 @@ def planned(tool: MemoryTerraform) -> InfraPlan:
     tool.forget(saved)
     tool.calls = before
     return saved.plan
+
+
+def different(plans: list[InfraPlan], fresh: InfraPlan, begun: Sequence[InfraPlan] = ()) -> list[str]:
+    """Return the addresses that are not as reviewed."""
+    return [difference.address for difference in differences(reviewed(*plans, begun=tuple(begun)), fresh)]
 
 
 def reasons(result: InfraApplied) -> list[Reason]:
@@ -308,17 +315,41 @@ def test_an_apply_that_failed_half_way_goes_on_where_it_began() -> None:
     assert run(tool, reviewed(was, begun=(was,))).verdict == Passed()
     half = plan(change("output.url", CREATE, "", "known after apply"), change("a.x", CREATE, "", "1"))
     rest = plan(change("output.url", CREATE, "", "http://here"))
-    assert differences([half], rest, [half]) == ()
-    assert [d.address for d in differences([half], rest)] == ["a.x", "output.url"]
+    assert different([half], rest, [half]) == []
+    assert different([half], rest) == ["a.x", "output.url"]
 
 
 def test_a_later_pull_request_is_not_loosened_by_an_apply_that_began_before() -> None:
     """Only what that one was to do may be missing."""
     first, second = plan(change("a.x", CREATE, "", "1")), plan(change("a.y", DELETE, "1"), change("a.w", CREATE))
     fresh = plan(change("a.y", DELETE, "1"))
-    assert [d.address for d in differences([first, second], fresh, [first])] == ["a.w"]
+    assert different([first, second], fresh, [first]) == ["a.w"]
     later = plan(change("a.x", CREATE, "", "2"))
-    assert [d.address for d in differences([first, later], plan(), [first])] == ["a.x"], "the later wins"
+    assert different([first, later], plan(), [first]) == ["a.x"], "the later wins"
+
+
+def test_another_run_of_the_very_commit_finishes_what_is_half_done() -> None:
+    """What is tainted, what was destroyed and not created, and values that are known by now; nothing else."""
+    half_done = replace(change("a.x", REPLACE, "", "1"), because=_BECAUSE["replace_because_tainted"])
+    assert half_done.because == HALF_DONE
+    known = replace(change("a.y", CREATE), lines=("+ of = (known after apply)", '+ name = "b"'))
+    created, replaced = plan(change("a.x", CREATE, "", "1"), known), plan(change("a.x", REPLACE, "0", "1"))
+    by_now = replace(known, digest="another", lines=('+ of = "i-17"', '+ name = "b"'))
+    other = replace(by_now, lines=('+ of = "i-17"', '+ name = "c"'))
+    more = replace(by_now, lines=(*by_now.lines, '+ more = "c"'))
+    old = change("a.x (deposed 1234)", DELETE, "0")
+    for reviewed_plan, rest, left in (
+        (created, plan(half_done, by_now), []), (replaced, plan(half_done), []), (replaced, plan(old), []),
+        (replaced, plan(change("a.x", CREATE, "", "1")), []), (replaced, plan(old, half_done), []),
+        (created, plan(half_done, other), ["a.y"]), (created, plan(more), ["a.y"]),
+        (created, plan(change("a.x", REPLACE, "0", "2")), ["a.x"]),
+        (created, plan(change("a.x", DELETE, "1")), ["a.x"]),
+        (created, plan(old), ["a.x (deposed 1234)"]),
+        (replaced, plan(old, change("a.x", DELETE, "1")), ["a.x", "a.x (deposed 1234)"]),
+    ):  # fmt: skip
+        held = reviewed(reviewed_plan, begun=(reviewed_plan,), resumed=True)
+        assert [d.address for d in differences(held, rest)] == left, rest
+        assert different([reviewed_plan], rest, [reviewed_plan]) != [], "of another commit it is not the rest"
 
 
 def test_a_held_lock_is_no_refusal_of_the_change() -> None:

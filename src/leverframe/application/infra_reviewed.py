@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from leverframe.application.infra_place import InfraPlace, history_of
@@ -56,7 +56,7 @@ def held_to(place: InfraPlace, forge: InfraForge | None, digest: str) -> Held:
     plans = (plan,) if plan else ()
     begun = tuple(plan for plan in plans if held.reviewed.begun or digest in _begun_here(place))
     return Held(
-        ReviewedPlans(plans, f"`--reviewed {digest[:12]}`", digest, begun, again=held.reviewed.again),
+        replace(held.reviewed, plans=plans, source=f"`--reviewed {digest[:12]}`", digest=digest, begun=begun),
         held.pulls,
         held.before,
     )
@@ -69,7 +69,14 @@ def _of_this_machine(place: InfraPlace) -> Held:
     if here is None or here.plan is None:
         return Held(ReviewedPlans(why=f"no plan of `{place.name}` was made here to be read"), before=before)
     begun = (here.plan,) if here.plan.digest in _begun_here(place) else ()
-    return Held(ReviewedPlans((here.plan,), f"`infra-plan` at {here.head[:12]}", begun=begun), before=before)
+    resumed = last is not None and _same(place, last.head)
+    source = f"`infra-plan` at {here.head[:12]}"
+    return Held(ReviewedPlans((here.plan,), source, begun=begun, resumed=resumed), before=before)
+
+
+def _same(place: InfraPlace, commit: str) -> bool:
+    """Tell whether what is here is that commit, and nothing of it was edited."""
+    return place.head == commit and not place.unsaved()
 
 
 def _begun_here(place: InfraPlace) -> Sequence[str]:
@@ -86,8 +93,9 @@ def _of_forge(place: InfraPlace, forge: InfraForge) -> Held:
     counting = [pull for pull in in_order(pulls, lambda tip, commit: _contains(git, tip, commit)) if _plans([pull])]
     begun = [pull for pull in pulls if _contains(git, last.begun, pull.merged)]
     reviewed = ReviewedPlans(
-        _plans(counting), _named(counting), begun=_plans(begun), why=_why(pulls, commits, last), again=_PULL
-    )
+        _plans(counting), _named(counting), begun=_plans(begun), resumed=_same(place, last.begun),
+        why=_why(pulls, commits, last), again=_PULL,
+    )  # fmt: skip
     return Held(reviewed, tuple(pulls), last.applied)
 
 

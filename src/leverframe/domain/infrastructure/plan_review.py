@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange
 from leverframe.domain.verdict import Reason, Violation
 
+HALF_DONE = "an earlier apply of it failed half-way"  # why a plan replaces what is tainted
+_UNKNOWN = "(known after apply)"
 _WORDS = {
     ChangeKind.DELETE: "destroy",
     ChangeKind.REPLACE: "destroy and create anew",
@@ -55,14 +58,16 @@ class ReviewedPlans:
     """What a fresh plan is held to.
 
     ``plans`` were reviewed, in the order of their merges, and ``source`` says where. ``digest`` is the one that
-    somebody asked for by ``--reviewed``, empty where nobody did. ``begun`` are those of them whose apply began and did
-    not succeed. ``why`` says why there is no plan where there is none, and ``again`` how one gets reviewed here.
+    somebody asked for by ``--reviewed``, empty where nobody did. ``begun`` are plans whose apply began and did not
+    succeed, ``resumed`` tells that this is another run of the very commit that began. ``why`` says why there is no plan
+    where there is none, and ``again`` how one gets reviewed here.
     """
 
     plans: tuple[InfraPlan, ...] = ()
     source: str = ""
     digest: str = ""
     begun: tuple[InfraPlan, ...] = ()
+    resumed: bool = False
     why: str = "no plan was reviewed"
     again: str = "`leverframe infra-plan`, read it, then run the same command again"
 
@@ -80,10 +85,10 @@ def review(fresh: InfraPlan, reviewed: ReviewedPlans) -> tuple[Violation | None,
     if not reviewed.plans:
         if reviewed.digest:
             why = f"the plan is {fresh.digest[:12]} by now, and no plan {reviewed.digest[:12]} is known to compare with"
-            return Violation(Reason.PLAN_CHANGED, why, step), differences((), fresh)
-        return Violation(Reason.PLAN_UNREVIEWED, reviewed.why, step), differences((), fresh)
+            return Violation(Reason.PLAN_CHANGED, why, step), differences(ReviewedPlans(), fresh)
+        return Violation(Reason.PLAN_UNREVIEWED, reviewed.why, step), differences(ReviewedPlans(), fresh)
     one = len(reviewed.plans) == 1
-    different = differences(reviewed.plans, fresh, reviewed.begun)
+    different = differences(reviewed, fresh)
     if not different and (not one or reviewed.begun or reviewed.plans[0].digest == fresh.digest):
         return None, ()
     where = f"{len(different)} {'address differs' if len(different) == 1 else 'addresses differ'}"
@@ -96,22 +101,49 @@ def changes_of(plans: Iterable[InfraPlan]) -> dict[str, ResourceChange]:
     return {change.address: change for plan in plans for change in (*plan.changes, *plan.outputs)}
 
 
-def differences(
-    reviewed: Sequence[InfraPlan], fresh: InfraPlan, begun: Sequence[InfraPlan] = ()
-) -> tuple[PlanDifference, ...]:
+def differences(reviewed: ReviewedPlans, fresh: InfraPlan) -> tuple[PlanDifference, ...]:
     """Return where a fresh plan is not what was reviewed, in the order of their addresses; empty where it is that.
 
-    One reviewed plan is equal where its digest is, several are taken together. What an apply that ``begun`` did already
-    is not planned again, and outputs and what is read are another thing then: the rest has to be as it was reviewed.
+    One reviewed plan is equal where its digest is, several are taken together. What an apply that began did already is
+    not planned again, and outputs and what is read are another thing then: the rest has to be as it was reviewed.
     """
-    if len(reviewed) == 1 and reviewed[0].digest == fresh.digest:
+    if [plan.digest for plan in reviewed.plans] == [fresh.digest]:
         return ()
-    before, now, done = changes_of(reviewed), changes_of([fresh]), changes_of(begun)
-    for address, change in done.items():
+    before, now = changes_of(reviewed.plans), changes_of([fresh])
+    for address, change in changes_of(reviewed.begun).items():
+        if before.get(address) != change:
+            continue  # a later pull request has another plan for it
+        there = [name for name in now if name == address or (reviewed.resumed and _left_of(change, now[name]))]
         harmless = address.startswith("output.") or change.kind is ChangeKind.READ
-        if before.get(address) == change and (harmless or address not in now):
-            before.pop(address), now.pop(address, None)
+        if harmless or not there or (reviewed.resumed and all(_rest(change, now[name]) for name in there)):
+            for name in (address, *there):
+                before.pop(name, None), now.pop(name, None)
     return tuple(_unlike(before, now))
+
+
+def _left_of(change: ResourceChange, fresh: ResourceChange) -> bool:
+    """Tell whether a fresh change destroys what a replacement, which made the new one first, left of the old one."""
+    old = change.kind is ChangeKind.REPLACE and fresh.kind is ChangeKind.DELETE
+    return old and fresh.address.startswith(f"{change.address} (deposed ")
+
+
+def _rest(change: ResourceChange, fresh: ResourceChange) -> bool:
+    """Tell whether a fresh change is what is left to do of one that began, the configuration being the same."""
+    if _left_of(change, fresh):
+        return True
+    if change.kind in (ChangeKind.CREATE, ChangeKind.REPLACE) and fresh.kind is ChangeKind.REPLACE:
+        return fresh.because == HALF_DONE or _alike(change, fresh)
+    if change.kind is ChangeKind.REPLACE and fresh.kind is ChangeKind.CREATE:
+        return True
+    return _alike(change, fresh)
+
+
+def _alike(change: ResourceChange, fresh: ResourceChange) -> bool:
+    """Tell whether two changes are the same, but for values that are known by now."""
+    lines = zip(change.lines, fresh.lines, strict=False)
+    return (change.kind, len(change.lines)) == (fresh.kind, len(fresh.lines)) and all(
+        re.fullmatch(".*".join(map(re.escape, before.split(_UNKNOWN))), now, re.DOTALL) for before, now in lines
+    )
 
 
 def _unlike(before: Mapping[str, ResourceChange], now: Mapping[str, ResourceChange]) -> Iterable[PlanDifference]:
