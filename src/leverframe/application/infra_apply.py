@@ -60,9 +60,12 @@ def steps(workspace: Workspace, asked: Asked) -> list[str]:
 
 
 def subject_of(place: InfraPlace, before: str) -> InfraSubject:
-    """Return the environment under the rules of its commit, of what was applied ``before`` and of the main branch."""
+    """Return the environment under the rules of its commit and of those that it is merged after.
+
+    These are what was applied ``before``, where that is known, the commit before it, and the main branch.
+    """
     git, commits = place.workspace.git, []
-    for revision in (before or "HEAD~1", None):
+    for revision in (*([before] if before else []), "HEAD~1", None):
         with suppress(RepositoryError):  # the first commit has none before it, and a clone may be shallow
             commits.append(git.named(revision) if revision else git.tip())
     return place.subject(before, *commits)
