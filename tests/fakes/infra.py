@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
+from leverframe.domain.infrastructure.infra_forge import LastApply, ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import (
     ChangeKind,
     CheckOutcome,
@@ -18,6 +19,7 @@ from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
 from leverframe.errors import InfraError, InfraLockedError
 
+ENVIRONMENT = "production"
 TOOL = ToolVersion("terraform", "1.11.4")
 
 
@@ -139,4 +141,41 @@ class Book:
 
 def planned_at(made: InfraPlan, head: str = "h" * 40, base: str = "b" * 40) -> InfraPlanned:
     """Return what `infra-plan` leaves of a plan."""
-    return InfraPlanned("production", head, base, "terraform/environments/production", "default", made)
+    return InfraPlanned(ENVIRONMENT, head, base, "terraform/environments/production", "default", made)
+
+
+@dataclass
+class MemoryForge:
+    """The ``InfraForge`` port over plain data: pull requests by the commit that merged them."""
+
+    pulls: dict[str, ReviewedPull] = field(default_factory=dict)
+    applied: LastApply = field(default_factory=LastApply)
+    documents: list[InfraPlanned] = field(default_factory=list)
+    asked: list[tuple[str, ...]] = field(default_factory=list)
+
+    def pulls_of(self, environment: str, commits: Sequence[str]) -> list[ReviewedPull]:
+        assert environment == ENVIRONMENT
+        self.asked.append(tuple(commits))
+        return [self.pulls[commit] for commit in commits if commit in self.pulls]
+
+    def kept(self, environment: str, digest: str) -> InfraPlanned | None:
+        known = [document for document in self.documents if document.environment == environment and document.plan]
+        return next((document for document in known if document.plan and document.plan.digest == digest), None)
+
+    def labels(self, number: int) -> tuple[str, ...]:
+        return next(pull.labels for pull in self.pulls.values() if pull.number == number)
+
+    def last(self, environment: str) -> LastApply:
+        assert environment == ENVIRONMENT
+        return self.applied
+
+    def begin(self, environment: str, commit: str) -> None:
+        assert environment == ENVIRONMENT
+        self.applied = LastApply(self.applied.applied, commit)
+
+    def record(self, applied: InfraApplied) -> tuple[str, ...]:
+        self.applied = LastApply(applied.head) if applied.applied else self.applied
+        return tuple(f"#{number}" for number in applied.pulls)
+
+    def show_drift(self, planned: InfraPlanned, label: str) -> str:
+        return f"an issue labelled {label}" if planned.violations else ""

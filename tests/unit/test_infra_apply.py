@@ -143,6 +143,16 @@ def test_a_plan_that_changed_since_its_review_is_refused_with_the_difference() -
     assert "a.z: nobody reviewed that it would destroy" in text
 
 
+def test_a_difference_that_is_not_shown_is_told_as_such() -> None:
+    """The digest knows of a secret that no line tells."""
+    known = change("a.x", CREATE, "", "1")
+    (difference,) = differences(reviewed(plan(replace(known, digest="0"))), plan(replace(known, digest="1")))
+    assert difference.lines() == [
+        "a.x: it would create otherwise than reviewed",
+        "    in what is not shown: a secret, or the state is another one",
+    ]
+
+
 def test_without_a_review_nothing_but_an_empty_plan_is_applied() -> None:
     """The reason is why there is none."""
     tool = MemoryTerraform({"a.x": "1"})

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from leverframe.documents import Document
 from leverframe.settings.monitor import VariableName
-from leverframe.settings.paths import PathText
+from leverframe.settings.paths import FolderText
 
 InfraName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]  # a folder, and part of a URL
 TerraformName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
@@ -17,7 +17,7 @@ TerraformName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 class InfraEnvironmentSettings(Document):
     """One environment: a root module with a state of its own."""
 
-    root: PathText | None = Field(
+    root: FolderText | None = Field(
         default=None, description="folder of the root module; by default terraform/environments/NAME"
     )
     workspace: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$", description="workspace of Terraform")

@@ -16,3 +16,10 @@ def _a_path(text: str) -> str:
 
 
 PathText = Annotated[str, AfterValidator(_a_path)]
+
+
+def _a_folder(text: str) -> str:
+    return text if text == "." else _a_path(text)
+
+
+FolderText = Annotated[str, AfterValidator(_a_folder)]  # the folder of the settings file itself is one

@@ -46,11 +46,10 @@ class PlanDifference:
             head = f"{self.address}: reviewed to {_WORDS[before.kind]}, now it would {_WORDS[now.kind]}"
         else:
             head = f"{self.address}: it would {_WORDS[now.kind]} otherwise than reviewed"
-        return [
-            head,
-            *(f"    reviewed  {line}" for line in before.lines if line not in now.lines),
-            *(f"    now       {line}" for line in now.lines if line not in before.lines),
-        ]
+        lines = [f"    reviewed  {line}" for line in before.lines if line not in now.lines]
+        lines += [f"    now       {line}" for line in now.lines if line not in before.lines]
+        hidden = ["    in what is not shown: a secret, or the state is another one"]
+        return [head, *(lines or (hidden if before.kind is now.kind else []))]
 
 
 @dataclass(frozen=True)
