@@ -1,0 +1,104 @@
+"""What an apply needs around it: an identity on a runner, a person at a terminal, a lock that somebody left."""
+
+from __future__ import annotations
+
+import os
+import pty
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.identities import BEARER, issuing
+from tests.integration.infra_repository import MODULE, ROOT, InfraRepository
+from tests.integration.test_infra_plan_levers import settings
+
+pytestmark = pytest.mark.skipif(not shutil.which("terraform"), reason="there is no `terraform` on PATH")
+ROLE = "arn:aws:iam::123456789012:role/leverframe-apply"
+SEEN = "AWS_ROLE_ARN AWS_REGION AWS_ROLE_SESSION_NAME AWS_WEB_IDENTITY_TOKEN_FILE"
+PROVISIONED = """
+resource "terraform_data" "seen" {
+  provisioner "local-exec" {
+    command = <<-END
+      printenv %(names)s > %(seen)s
+      cat $AWS_WEB_IDENTITY_TOKEN_FILE >> %(seen)s
+      printenv | grep -e ACTIONS_ID_TOKEN -e AWS_PROFILE >> %(seen)s || true
+    END
+  }
+}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InfraRepository:
+    return InfraRepository.create(tmp_path, monkeypatch, capsys)
+
+
+def test_terraform_acts_as_the_role_by_the_identity_of_the_job(place: InfraRepository, tmp_path: Path) -> None:
+    """It gets a file with a token, never what asks for one; both are in no output, and the file is gone."""
+    seen = tmp_path / "seen"
+    place.repository.write(f"{ROOT}/main.tf", MODULE + PROVISIONED % {"names": SEEN, "seen": seen})
+    place.repository.commit("See the environment")
+    place.done("infra-plan")
+    with issuing() as issuer:
+        given = issuer.environment | {"GITHUB_RUN_ID": "77", "AWS_PROFILE": "mine"}
+        ran = place.done("infra-apply", "--role", ROLE, "--region", "eu-central-1", **given)
+        token = issuer.tokens[0]
+        role, region, session, file, *rest = seen.read_text().splitlines()
+        assert (role, region, session, rest) == (ROLE, "eu-central-1", "leverframe-77", [token])
+        assert not Path(file).parent.exists()
+        for secret in (token, BEARER):
+            assert secret not in ran.out + ran.err
+        masked = place.run("infra-plan", "--role", ROLE, "--region", "eu-central-1", **given, GITHUB_ACTIONS="true")
+        assert f"::add-mask::{issuer.tokens[1]}" in masked.err
+
+
+def test_a_destroy_asks_whoever_sits_at_the_terminal(place: InfraRepository) -> None:
+    """The name of the environment is typed; anything else destroys nothing."""
+    place.done("infra-plan")
+    place.done("infra-apply")
+
+    def answered(text: str) -> tuple[int, str]:
+        ours, theirs = pty.openpty()
+        child = subprocess.Popen(
+            [sys.executable, "-m", "leverframe", "infra", "destroy"], cwd=place.repository.root, stdin=theirs,
+            stderr=theirs, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        os.close(theirs)
+        os.write(ours, f"{text}\n".encode())
+        shown = b""
+        while part := _read(ours):
+            shown += part
+        assert child.stdout is not None
+        out = child.stdout.read()
+        os.close(ours)
+        return child.wait(), shown.decode() + out
+
+    code, text = answered("yes")
+    assert code == 30
+    assert "Type `local` to go on" in text
+    assert "delete   terraform_data.server" in text
+    assert "nobody agreed to destroy `local`" in text
+    assert len(place.resources()) == 2
+    assert answered("local")[0] == 0
+    assert place.resources() == {}
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other end is closed
+        return b""
+
+
+def test_what_is_observed_is_declared(place: InfraRepository) -> None:
+    """`infra observe` writes what runs here, or says that this environment is not one of this machine."""
+    ran = place.run("infra", "observe")
+    assert (ran.code, "observe: local" in ran.err) == (10, True)
+    place.change(settings(observe="local"))
+    ran = place.done("infra", "observe")
+    assert ran.out.strip().endswith(".leverframe/infra/local/live.tfstate")
+    assert (place.folder / "live.tfstate").is_file()
+    assert place.done("infra-plan", "--dry-run").out.splitlines()[0] == "observe what runs here, for the plan to read"
