@@ -50,10 +50,13 @@ def run(
     environment: dict[str, str],
     variables: dict[str, str] | None = None,
     root: Path = ROOT,
+    matrix: dict[str, str] | None = None,
+    needs: dict[str, str] | None = None,
 ) -> Job:
     """Run a job of a workflow file in ``workspace``; artifacts and temporary files go below ``folder``.
 
-    ``variables`` are those of the repository's settings.
+    ``variables`` are those of the repository's settings, ``matrix`` is the one combination of a matrix that is run, and
+    ``needs`` how the jobs before this one ended, by default well.
     """
     path = WORKFLOWS / workflow if not Path(workflow).is_absolute() else Path(workflow)
     asked = {
@@ -68,6 +71,8 @@ def run(
         "stubs": STUBS,
         "artifacts": str(folder / "artifacts"),
         "temp": str(folder / "temp"),
+        "matrix": matrix or {},
+        "needs": needs or {},
     }
     done = subprocess.run(
         ["node", str(HERE / "runner.mjs")], input=json.dumps(asked), capture_output=True, text=True, check=False

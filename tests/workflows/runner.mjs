@@ -3,8 +3,8 @@
 // Third parties' actions do what the caller says they do. One JSON document in, one out.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, delimiter, join } from "node:path";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { basename, delimiter, dirname, join } from "node:path";
 import { data, Evaluator, Lexer, Parser } from "@actions/expressions";
 import { parse } from "yaml";
 
@@ -97,19 +97,36 @@ function run(step, env, contexts, status) {
   return { ok: done.status === 0, outputs: commands(files.GITHUB_OUTPUT), log: (done.stdout ?? "") + (done.stderr ?? "") };
 }
 
+// As the action does it: what a pattern matches keeps its path from the first wildcard on.
+function uploaded(given) {
+  const [before, after] = given.path.split("/*/");
+  const folders = after === undefined || !existsSync(join(asked.workspace, before)) ? [] : readdirSync(join(asked.workspace, before));
+  const found = after === undefined ? [[given.path, basename(given.path)]] : folders.map((name) => [join(before, name, after), join(name, after)]);
+  const there = found.filter(([from]) => existsSync(join(asked.workspace, from)));
+  if (!there.length) return { ok: given["if-no-files-found"] !== "error", outputs: {}, log: `no ${given.path}` };
+  for (const [from, to] of there) {
+    mkdirSync(dirname(join(asked.artifacts, given.name, to)), { recursive: true });
+    cpSync(join(asked.workspace, from), join(asked.artifacts, given.name, to), { recursive: true });
+  }
+  return { ok: true, outputs: {}, log: "" };
+}
+
+// By a pattern that ends with a wildcard, none is no failure, and their files are merged.
+function downloaded(given) {
+  const stored = existsSync(asked.artifacts) ? readdirSync(asked.artifacts) : [];
+  const names = given.pattern ? stored.filter((name) => name.startsWith(given.pattern.replace(/\*$/, ""))) : [given.name];
+  for (const name of names) {
+    if (!stored.includes(name)) return { ok: false, outputs: {}, log: `no artifact ${name}` };
+    cpSync(join(asked.artifacts, name), join(asked.workspace, given.path), { recursive: true });
+  }
+  return { ok: true, outputs: {}, log: "" };
+}
+
 function thirdParty(name, given) {
   const action = name.split("@")[0];
   if (!(action in asked.stubs)) throw new Error(`nothing says what ${action} does here`);
-  if (asked.stubs[action] === "upload") {
-    mkdirSync(join(asked.artifacts, given.name), { recursive: true });
-    const from = join(asked.workspace, given.path);
-    if (!existsSync(from)) return { ok: given["if-no-files-found"] !== "error", outputs: {}, log: `no ${given.path}` };
-    cpSync(from, join(asked.artifacts, given.name, basename(from)), { recursive: true });
-  } else if (asked.stubs[action] === "download") {
-    const from = join(asked.artifacts, given.name);
-    if (!existsSync(from)) return { ok: false, outputs: {}, log: `no artifact ${given.name}` };
-    cpSync(from, join(asked.workspace, given.path), { recursive: true });
-  }
+  if (asked.stubs[action] === "upload") return uploaded(given);
+  if (asked.stubs[action] === "download") return downloaded(given);
   return { ok: true, outputs: {}, log: "" };
 }
 
@@ -163,8 +180,14 @@ function steps(all, contexts) {
 mkdirSync(asked.temp, { recursive: true });
 const workflow = parse(readFileSync(asked.workflow, "utf8"));
 const job = workflow.jobs[asked.job];
-const contexts = { github: asked.github, vars: asked.vars ?? {}, env: {}, runner: { os: "Linux", temp: asked.temp }, inputs: asked.inputs ?? {} };
-if (!holds(job.if, contexts, "success")) {
+const needed = [job.needs ?? []].flat();
+const needs = Object.fromEntries(needed.map((name) => [name, { result: asked.needs?.[name] ?? "success", outputs: {} }]));
+const before = Object.values(needs).every((each) => each.result === "success") ? "success" : "failure";
+const contexts = {
+  github: asked.github, vars: asked.vars ?? {}, env: {}, runner: { os: "Linux", temp: asked.temp }, inputs: asked.inputs ?? {},
+  needs, matrix: asked.matrix ?? {},
+};
+if (!holds(job.if, contexts, before)) {
   process.stdout.write(JSON.stringify({ status: "skipped", steps: [], summary: "" }));
 } else {
   const env = { ...mapped(workflow.env, contexts, "success"), ...mapped(job.env, contexts, "success") };

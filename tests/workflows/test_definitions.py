@@ -22,7 +22,9 @@ ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))
 FILES = sorted(WORKFLOWS.glob("*.yml"))
 # None of them runs anything of a pull request.
 MAY_WRITE = {("publish-report", "publish"), ("merge", "deploy"), ("monitor", "monitor"), ("monitor", "retrain"),
-             ("monitor", "pages")}  # fmt: skip
+             ("monitor", "pages"), ("merge", "infrastructure"), ("infra-drift", "drift")}  # fmt: skip
+# It plans what a pull request declares, with a role that may only read.
+MAY_TAKE_A_ROLE = ("pull-request", "infrastructure")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -44,15 +46,17 @@ def test_github_accepts_every_file() -> None:
     assert json.loads(done.stdout) == []
 
 
-@pytest.mark.parametrize("name", ["workflow.yml", "workflow-monitor.yml"])
-def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("infra", [False, True])
+@pytest.mark.parametrize("name", ["workflow.yml", "workflow-monitor.yml", "workflow-infra.yml"])
+def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, name: str, *, infra: bool) -> None:
     """With actions pinned by commit nothing is left to find; an unpinned one is found."""
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
     written = folder / "leverframe.yml"
     command = ["zizmor", "--offline", "--strict-collection", "--persona", "auditor", "--quiet", str(tmp_path)]
     for pin, code in ((f"{'a' * 40} # v0.1.0", 0), ("main", 14)):
-        written.write_text(workflow(template(name), f"leverframe/leverframe/actions@{pin}"), encoding="utf-8")
+        text = workflow(template(name), f"leverframe/leverframe/actions@{pin}", infra=infra)
+        written.write_text(text, encoding="utf-8")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         parsed = subprocess.run(
@@ -124,7 +128,9 @@ def test_workflows_ask_for_the_least(path: Path) -> None:
     assert "concurrency" in content
     for name, job in content["jobs"].items():
         assert int(job["timeout-minutes"]) <= 90
-        assert "write" not in job["permissions"].values() or (path.stem, name) in MAY_WRITE
+        written = {permission for permission, level in job["permissions"].items() if level == "write"}
+        takes_a_role = written == {"id-token"} and (path.stem, name) == MAY_TAKE_A_ROLE
+        assert not written or takes_a_role or (path.stem, name) in MAY_WRITE
         for permission, level in job["permissions"].items():
             assert re.search(rf"^ +{permission}: {level} # .+", text, re.MULTILINE), permission
 

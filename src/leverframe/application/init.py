@@ -9,7 +9,7 @@ from pathlib import Path
 from leverframe import __version__
 from leverframe.application.workspace import Workspace
 from leverframe.domain.infrastructure.infra_changed import root_of
-from leverframe.domain.pipeline.init import MONITOR, WORKFLOW, SetConfig, Step, WriteFile, steps, workflow
+from leverframe.domain.pipeline.init import INFRA, MONITOR, WORKFLOW, SetConfig, Step, WriteFile, steps, workflow
 from leverframe.files import write_text
 from leverframe.package import local_environment, template
 
@@ -24,8 +24,12 @@ def init(workspace: Workspace, actions: str, *, dry_run: bool) -> list[Step]:
     templates = {WORKFLOW: "workflow.yml"}
     if "monitor" in workspace.levers.model_fields_set:
         templates[MONITOR] = "workflow-monitor.yml"
+    remote = any(environment.observe is None for environment in workspace.levers.infra.environments.values())
+    if remote:  # what is observed on one machine is planned there alone
+        templates[INFRA] = "workflow-infra.yml"
     program = f"{shlex.quote(sys.executable)} -m leverframe"
-    whole = {path: workflow(template(name), actions) for path, name in templates.items()} | _terraform(workspace)
+    workflows = {path: workflow(template(name), actions, infra=remote) for path, name in templates.items()}
+    whole = workflows | _terraform(workspace)
     files = {path: _text(root / path) for path in (".gitattributes", *whole)}
     wanted = steps(files, git.config("merge."), program, whole)
     for step in [] if dry_run else wanted:

@@ -18,7 +18,14 @@ ATTRIBUTES = tuple(f"{path if isinstance(path, str) else path.as_posix()} merge=
 _FORMER = (f"reports/** merge={DRIVER}", f"models/*.json merge={DRIVER}")  # took files of people, too
 WORKFLOW = ".github/workflows/leverframe.yml"
 MONITOR = ".github/workflows/leverframe-monitor.yml"
-WHY = {WORKFLOW: "every pull request gets a card", MONITOR: "the traffic is looked at every morning"}
+INFRA = ".github/workflows/leverframe-infra.yml"
+WHY = {
+    WORKFLOW: "every pull request gets a card",
+    MONITOR: "the traffic is looked at every morning",
+    INFRA: "reviewed infrastructure is applied after a merge, and looked at every night",
+}
+_MARK = "# infra: "  # in a template, before lines that depend on whether infrastructure is declared
+_MARKS = tuple(f"{_MARK}{word}" for word in ("begin", "without", "end"))
 TERRAFORM = "the local environment that leverframe.yaml declares"
 
 
@@ -78,10 +85,20 @@ def described(step: Step) -> str:
     return f"git config {step.key}: {step.why}"
 
 
-def workflow(template: str, actions: str) -> str:
-    """Return a workflow file of a repository; ``actions`` as in ``OWNER/NAME/actions@COMMIT # vX.Y.Z``."""
+def workflow(template: str, actions: str, *, infra: bool = False) -> str:
+    """Return a workflow file of a repository; ``actions`` as in ``OWNER/NAME/actions@COMMIT # vX.Y.Z``.
+
+    ``infra`` tells whether it declares infrastructure: comments in the template say which lines are for that.
+    """
     place, _, version = actions.partition("@")
-    return _Workflow(template).substitute(place=place, version=version)
+    lines, wanted = [], True
+    for line in template.splitlines(keepends=True):
+        mark = line.strip()
+        if mark in _MARKS:
+            wanted = {"begin": infra, "without": not infra, "end": True}[mark.removeprefix(_MARK)]
+        elif wanted:
+            lines.append(line)
+    return _Workflow("".join(lines)).substitute(place=place, version=version)
 
 
 class _Workflow(Template):
