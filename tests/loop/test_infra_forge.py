@@ -96,7 +96,9 @@ def test_a_plan_that_was_shown_is_the_one_that_a_merge_is_held_to(place: Place) 
     made = place.shown(pull, planned(CREATE, DESTROY))
     pull.labels = ["infra-destroy"]
     check = place.repository.latest_checks(pull.head)[check_name(ENVIRONMENT)]
-    assert (check.external_id, check.conclusion, check.title) == ("d" * 64, "success", "1 to destroy, 1 to create")
+    assert made.plan is not None
+    assert (check.external_id, check.conclusion) == (made.plan.digest, "success")
+    assert check.title == "1 to destroy, 1 to create"
     assert place.forge.pulls_of(ENVIRONMENT, [pull.head]) == []  # open: nobody has to hold to it yet
     merge = place.repository.merge(pull)
     for commits in ([merge], [pull.head], [pull.head, merge, merge]):
@@ -125,9 +127,7 @@ def test_the_newest_plan_of_a_head_counts_and_none_takes_it_away(place: Place) -
     """A second run of the same commit replaces the plan; one without a plan leaves nothing reviewed."""
     pull = place.opened("one")
     place.shown(pull, planned(CREATE))
-    other = planned(DESTROY)
-    assert other.plan is not None
-    second = place.shown(pull, replace(other, plan=replace(other.plan, digest="e" * 64)))
+    second = place.shown(pull, planned(DESTROY))
     merge = place.repository.merge(pull)
     assert place.forge.pulls_of(ENVIRONMENT, [merge])[0].planned == second
     failed = (Violation(Reason.PLAN_FAILED, "no plan", "read the log"),)
@@ -141,11 +141,13 @@ def test_the_newest_plan_of_a_head_counts_and_none_takes_it_away(place: Place) -
 def test_what_somebody_pushes_to_the_branch_is_not_believed(place: Place) -> None:
     """Another digest, another environment, no plan, no JSON, too many bytes, or gone: nothing was reviewed."""
     pull = place.opened("one")
-    made = place.shown(pull, planned(CREATE))
+    made, other = place.shown(pull, planned(CREATE)), planned(DESTROY).plan
     assert made.plan is not None
+    assert other is not None
     merge = place.repository.merge(pull)
     wrong = [
         json.dumps(plain(replace(made, plan=replace(made.plan, digest="e" * 64)))),
+        json.dumps(plain(replace(made, plan=replace(made.plan, changes=other.changes)))),
         json.dumps(plain(replace(made, environment="aws-dev"))),
         json.dumps(plain(replace(made, plan=None))),
         json.dumps(plain(made))[:-20],
@@ -156,7 +158,7 @@ def test_what_somebody_pushes_to_the_branch_is_not_believed(place: Place) -> Non
     place.author.git("fetch", "--quiet", str(place.repository.path), BRANCH)
     for text in wrong:
         place.author.git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
-        place.author.write(f"{ENVIRONMENT}/{'d' * 64}.json", text)
+        place.author.write(f"{ENVIRONMENT}/{made.plan.digest}.json", text)
         place.author.commit("Forged")
         place.author.git("push", "--quiet", "--force", str(place.repository.path), f"HEAD:{BRANCH}")
         (found,) = place.forge.pulls_of(ENVIRONMENT, [merge])
@@ -171,13 +173,12 @@ def test_what_somebody_pushes_to_the_branch_is_not_believed(place: Place) -> Non
 def test_plans_of_several_pull_requests_lie_side_by_side(place: Place) -> None:
     """Two writers at once lose nothing: the slower one reads the branch again."""
     first, second = place.opened("one"), place.opened("two")
-    place.shown(first, planned(CREATE))
+    small = place.shown(first, planned(CREATE))
     place.server.faults.append(Fault("PATCH", f"/git/refs/heads/{BRANCH}", 422, 1))
-    other = planned(*LARGE)
-    assert other.plan is not None
-    large = place.shown(second, replace(other, plan=replace(other.plan, digest="e" * 64)))
-    assert place.forge.kept(ENVIRONMENT, "d" * 64) is not None
-    assert place.forge.kept(ENVIRONMENT, "e" * 64) == large
+    large = place.shown(second, planned(*LARGE))
+    for made in (small, large):
+        assert made.plan is not None
+        assert place.forge.kept(ENVIRONMENT, made.plan.digest) == made
     assert len(place.repository.git("rev-list", BRANCH).split()) == 2
 
 
@@ -230,11 +231,9 @@ def test_an_apply_is_one_comment_a_pull_request(place: Place) -> None:
     assert len(pull.comments) == 3
 
 
-def drifted(*digest: str) -> InfraPlanned:
-    """Return a plan that is not empty, or one that is."""
-    made = planned(CREATE) if digest else planned()
-    assert made.plan is not None
-    return replace(made, plan=replace(made.plan, digest=(digest or ("0",))[0] * 64))
+def drifted(*names: str) -> InfraPlanned:
+    """Return a plan that changes something of these names, or an empty one."""
+    return planned(*(change(f"aws_s3_bucket.{name}", ChangeKind.UPDATE) for name in names))
 
 
 def test_a_drift_has_one_issue_that_closes_by_itself(place: Place) -> None:
@@ -244,13 +243,13 @@ def test_a_drift_has_one_issue_that_closes_by_itself(place: Place) -> None:
     (issue,) = place.repository.issues.values()
     assert address.endswith(f"/issues/{issue.number}")
     assert issue.labels == ["infra-drift"]
-    assert "aws_s3_bucket.models" in issue.body
+    assert "aws_s3_bucket.1" in issue.body
     issue.body = f"Somebody looks into it.\n\n{issue.body}"
     before = len(place.server.requests)
     assert place.forge.show_drift(drifted("1"), "infra-drift") == address
     assert {each.method for each in place.server.requests[before:]} == {"GET"}
     place.forge.show_drift(drifted("2"), "infra-drift")
-    assert "2" * 12 in issue.body
+    assert "aws_s3_bucket.2" in issue.body
     assert issue.body.startswith("Somebody looks into it.")
     failed = replace(drifted("1"), plan=None)
     assert place.forge.show_drift(failed, "infra-drift") == address

@@ -307,16 +307,18 @@ def test_a_forged_artifact_applies_nothing(world: World) -> None:
     def no_change(planned: dict[str, Any]) -> None:
         planned["plan"] |= {"changes": [], "outputs": []}
 
-    for forge in (other_lines, other_names, no_change):
-        pull = world.opened(*now, "evil")
-        world.shown(pull, forged(forge), code=0 if forge is other_lines else 26)
-        world.repository.merge(pull)
-        assert reasons(world.applied(code=30)) in (["plan-changed"], ["plan-unreviewed"]), forge
-        assert world.items() == now
-        back = world.opened(*now)
-        world.shown(back)
-        world.repository.merge(back)
-        assert world.applied()["applied"]
+    pull = world.opened(*now, "evil")
+    for forge in (other_names, no_change):
+        assert world.shown(pull, forged(forge), code=26) == ""
+    assert check_name("demo") not in world.repository.latest_checks(pull.head)
+    assert "harmless" in world.shown(pull, forged(other_lines))
+    world.repository.merge(pull)
+    found = world.applied(code=30)
+    assert reasons(found) == ["plan-changed"]
+    assert "+ input = harmless" in world.told(pull)
+    assert world.items() == now
+    assert world.applied("--reviewed", found["plan"]["digest"])["applied"]
+    now = world.items()
     victim, attacker = world.opened(*now, "x"), world.opened(*now, "y")
     world.shown(attacker, forged(lambda planned: planned.update(head=victim.head)), code=26)
     world.shown(attacker, forged(lambda planned: planned.update(environment="../../x")), code=26)

@@ -329,6 +329,15 @@ def test_an_apply_that_failed_half_way_goes_on_where_it_began() -> None:
     assert different([half], rest) == ["a.x", "output.url"]
 
 
+def test_other_lines_beside_the_true_digest_are_another_plan() -> None:
+    """A job of a pull request could show what nobody reviews."""
+    fresh = plan(change("a.x", CREATE, "", "1"))
+    for shown in ({"lines": ("+ harmless",)}, {"because": "nothing"}, {"before": "a.w"}, {"kind": ChangeKind.UPDATE}):
+        forged = replace(fresh, changes=(replace(fresh.changes[0], **shown),))  # type: ignore[arg-type]
+        assert [d.address for d in differences([forged], fresh)] == ["a.x"]
+    assert differences([fresh], fresh) == ()
+
+
 def test_a_later_pull_request_is_not_loosened_by_an_apply_that_began_before() -> None:
     """Only what that one was to do may be missing."""
     first, second = plan(change("a.x", CREATE, "", "1")), plan(change("a.y", DELETE, "1"), change("a.w", CREATE))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from leverframe.domain.infrastructure.infra_changed import concerned, untrusted, with_missing
-from leverframe.domain.infrastructure.infra_plan import InfraPlan, ToolVersion
+from leverframe.domain.infrastructure.infra_changed import claims, concerned, untrusted, with_missing
+from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange, ToolVersion
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
+from leverframe.domain.infrastructure.plan_digest import plan_digest
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.settings.infra import InfraEnvironmentSettings
 
@@ -26,7 +29,9 @@ FILES = {
 
 def planned(name: str, head: str = HEAD) -> InfraPlanned:
     """Return an empty plan of an environment."""
-    return InfraPlanned(name, head, BASE, "x", "default", InfraPlan("d" * 64, ToolVersion("terraform", "1.11.4")))
+    return InfraPlanned(
+        name, head, BASE, "x", "default", InfraPlan(plan_digest((), ()), ToolVersion("terraform", "1.11.4"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,3 +78,18 @@ def test_a_fork_has_no_plan() -> None:
     """What it claims to have planned is not shown, and does not pass."""
     found = untrusted(planned("prod"))
     assert (found.plan, found.verdict) == (None, Failed((Reason.PLAN_FAILED,)))
+
+
+def test_what_another_job_wrote_is_held_to_its_commit_and_its_digest() -> None:
+    """Else somebody could have the plan of another pull request, or write where they like."""
+    made = planned("prod")
+    assert made.plan is not None
+    assert claims(made, HEAD) == ""
+    assert claims(replace(made, plan=None), HEAD) == ""
+    for wrong in (
+        replace(made, head=BASE),
+        replace(made, environment="../prod"),
+        replace(made, plan=replace(made.plan, digest="d" * 64)),
+        replace(made, plan=replace(made.plan, changes=(ResourceChange("a.b", ChangeKind.DELETE, "e" * 64),))),
+    ):
+        assert claims(wrong, HEAD)

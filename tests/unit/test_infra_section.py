@@ -26,6 +26,7 @@ from leverframe.domain.infrastructure.infra_plan import (
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_ports import StateLock
 from leverframe.domain.infrastructure.infra_section import infra_section
+from leverframe.domain.infrastructure.plan_digest import plan_digest
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_markdown import LIMIT, Shown, render
 from leverframe.domain.verdict import Failed, Passed, Reason, Violation
@@ -49,7 +50,8 @@ def planned(*changes: ResourceChange, **more: Any) -> InfraPlanned:
     order = list(ChangeKind)
     ordered = tuple(sorted(changes, key=lambda change: (order.index(change.kind), change.address)))
     of_plan = {name: more.pop(name) for name in ("outputs", "outside", "checks") if name in more}
-    plan = InfraPlan("d" * 64, ToolVersion("terraform", "1.11.4"), ordered, **of_plan)
+    digest = plan_digest(ordered, of_plan.get("outputs", ()))
+    plan = InfraPlan(digest, ToolVersion("terraform", "1.11.4"), ordered, **of_plan)
     known = {"plan": plan, "root": "terraform/environments/aws-prod", "workspace": "default"}
     return InfraPlanned("aws-prod", "c" * 40, "b" * 40, **{**known, **more})
 

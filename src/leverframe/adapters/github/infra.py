@@ -20,6 +20,7 @@ from leverframe.adapters.github.issues import GithubIssues
 from leverframe.documents import parsed, plain
 from leverframe.domain.infrastructure.drift_issue import Editing, Opening, drift_step, duplicates
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
+from leverframe.domain.infrastructure.infra_changed import is_whole
 from leverframe.domain.infrastructure.infra_comment import apply_comment
 from leverframe.domain.infrastructure.infra_forge import BRANCH, LastApply, ReviewedPull, check_name, kept_at
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
@@ -117,7 +118,8 @@ class GithubInfra(GithubForge):
             planned = parsed(InfraPlanned, data or b"")
         except ValueError:
             return None
-        fits = planned.environment == environment and planned.plan is not None and planned.plan.digest == digest
+        plan = planned.plan
+        fits = planned.environment == environment and plan is not None and plan.digest == digest and is_whole(plan)
         return planned if fits else None
 
     def labels(self, number: int) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
+from leverframe.domain.infrastructure.plan_digest import plan_digest
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.infra import InfraEnvironmentSettings
 
@@ -14,7 +16,6 @@ MODULES = ("*.tf", "*.tf.json", "*.tofu")  # patterns of the files in which modu
 _LOCAL = re.compile(r"""["']?source["']?\s*[=:]\s*"(\.{1,2}/[^"]*)\"""")
 
 _NAME = re.compile(r"\A[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?\Z")
-_DIGEST = re.compile(r"\A[0-9a-f]{64}\Z")
 
 Environments = Mapping[str, InfraEnvironmentSettings]
 
@@ -105,6 +106,11 @@ def claims(planned: InfraPlanned, head: str) -> str:
         return f"the plan of {planned.environment[:40]!r} is of {planned.head[:12]!r}"
     if not _NAME.match(planned.environment):
         return f"{planned.environment[:40]!r} is no name of an environment"
-    if planned.plan is not None and not _DIGEST.match(planned.plan.digest):
-        return f"the plan of {planned.environment} has the digest {planned.plan.digest[:12]!r}"
+    if planned.plan is not None and not is_whole(planned.plan):
+        return f"the plan of {planned.environment} has not the digest {planned.plan.digest[:12]!r}"
     return ""
+
+
+def is_whole(plan: InfraPlan) -> bool:
+    """Tell whether the digest of a plan that somebody wrote is the one of its changes."""
+    return plan.digest == plan_digest(plan.changes, plan.outputs)

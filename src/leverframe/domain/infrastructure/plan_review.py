@@ -103,11 +103,10 @@ def changes_of(plans: Iterable[InfraPlan]) -> dict[str, ResourceChange]:
 def differences(reviewed: ReviewedPlans, fresh: InfraPlan) -> tuple[PlanDifference, ...]:
     """Return where a fresh plan is not what was reviewed, in the order of their addresses; empty where it is that.
 
-    One reviewed plan is equal where its digest is, several are taken together. What an apply that began did already is
-    not planned again, and outputs and what is read are another thing then: the rest has to be as it was reviewed.
+    Several reviewed plans are taken together. All that a person was shown counts, not its digest alone: whoever makes a
+    plan can write other lines beside the true digest. What an apply that began did already is not planned again, and
+    outputs and what is read are another thing then: the rest has to be as it was reviewed.
     """
-    if [plan.digest for plan in reviewed.plans] == [fresh.digest]:
-        return ()
     before, now = changes_of(reviewed.plans), changes_of([fresh])
     for address, change in changes_of(reviewed.begun).items():
         if before.get(address) != change:
@@ -148,5 +147,5 @@ def _alike(change: ResourceChange, fresh: ResourceChange) -> bool:
 def _unlike(before: Mapping[str, ResourceChange], now: Mapping[str, ResourceChange]) -> Iterable[PlanDifference]:
     for address in sorted(before.keys() | now.keys()):
         reviewed, fresh = before.get(address), now.get(address)
-        if reviewed is None or fresh is None or reviewed.digest != fresh.digest:
+        if reviewed is None or fresh is None or reviewed != fresh:
             yield PlanDifference(address, reviewed, fresh)
