@@ -333,7 +333,7 @@ def test_other_lines_beside_the_true_digest_are_another_plan() -> None:
     """A job of a pull request could show what nobody reviews."""
     fresh = plan(change("a.x", CREATE, "", "1"))
     for shown in ({"lines": ("+ harmless",)}, {"because": "nothing"}, {"before": "a.w"}, {"kind": ChangeKind.UPDATE}):
-        forged = replace(fresh, changes=(replace(fresh.changes[0], **shown),))  # type: ignore[arg-type]
+        forged = replace(fresh, changes=(replace(fresh.changes[0], **shown),))
         assert [d.address for d in differences([forged], fresh)] == ["a.x"]
     assert differences([fresh], fresh) == ()
 

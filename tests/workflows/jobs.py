@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -38,6 +41,16 @@ class Job:
     def log(self) -> str:
         """All that the steps printed."""
         return "".join(each["log"] for each in self.steps.values())
+
+
+def in_order(workflow: str) -> list[str]:
+    """Return the jobs of a workflow file in an order in which each comes after those that it needs."""
+    jobs = yaml.safe_load((WORKFLOWS / workflow).read_text(encoding="utf-8"))["jobs"]
+    needs = {
+        name: {job["needs"]} if isinstance(job.get("needs"), str) else job.get("needs", ())
+        for name, job in jobs.items()
+    }
+    return list(TopologicalSorter(needs).static_order())
 
 
 def run(
