@@ -33,7 +33,7 @@ test-deep: export HYPOTHESIS_PROFILE := deep
 test-deep: test ## run make test with ten times as many random examples and the tests marked deep; nightly in CI
 
 # The longest first: two run at a time, and each tells what it said when it is over.
-CHECKS := mypy imports workflows ruff docstrings dvc.yaml actions pictures
+CHECKS := mypy imports workflows ruff docstrings dvc.yaml actions pictures terraform
 
 check: $(READY) ## linters, types, imports, docstrings, derived files
 	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) $(CHECKS:%=check-%)
@@ -49,6 +49,9 @@ CHECK_docstrings   = interrogate src pipelines benchmarks actions docs
 CHECK_dvc.yaml     = leverframe stages --check
 CHECK_actions      = python -m actions.generate --check
 CHECK_pictures     = python -m docs.picture --check && python -m docs.band --check
+CHECK_terraform    = if program=$$(command -v terraform || command -v tofu); \
+  then "$$program" fmt -check -recursive -diff terraform; \
+  else echo "SKIPPED: neither terraform nor tofu is on PATH, so nobody looked at the layout of terraform/"; fi
 CHECK_workflows    = zizmor --quiet --offline --strict-collection --persona auditor . \
   && check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml \
   && check-jsonschema --quiet --builtin-schema vendor.github-actions actions/*/action.yml

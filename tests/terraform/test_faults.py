@@ -1,73 +1,60 @@
-"""Faults that somebody could make in a module: planted one at a time, each must turn a check red."""
+"""Faults that somebody could make in a module: planted one at a time, each must turn a check red.
+
+``faults/MODULE.yaml`` has them: a file of the module, a text in it, what stands there instead, and words that must be
+printed then.
+"""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.terraform.programs import PROGRAMS, ROOT, Stubs
+from tests.terraform.programs import MODULES, PROGRAMS, ROOT, Stubs
 
 pytestmark = pytest.mark.skipif(not PROGRAMS, reason="neither terraform nor tofu is on PATH")
+REFUSALS = "refusals.tftest.hcl"  # many runs, and few faults that only they notice
+FAULTS: dict[tuple[Path, str], dict[str, str]] = {
+    (module, name): fault
+    for module in MODULES
+    for path in (Path(__file__).parent / "faults").glob(f"{module.name}.yaml")
+    for name, fault in yaml.safe_load(path.read_text(encoding="utf-8")).items()
+}
 
 
-@dataclass(frozen=True)
-class Fault:
-    """A text of a file below ``terraform/``, what stands there instead, and words of what must be said about it."""
-
-    file: str
-    text: str
-    instead: str
-    caught: str
-
-    @property
-    def module(self) -> Path:
-        return (ROOT / "terraform" / self.file).parent
-
-
-STORE = "modules/aws_object_store/main.tf"
-POLICY = "modules/aws_object_store/policy.tf"
-FAULTS = {
-    "misspelt argument": Fault(STORE, "block_public_acls", "block_public_aclz", "Unsupported argument"),
-    "misspelt attribute": Fault(STORE, "aws_s3_bucket.store.id", "aws_s3_bucket.store.idd", "Unsupported attribute"),
-    "misspelt block": Fault(STORE, "  versioning_configuration {", "  versioning {", "Unsupported block type"),
-    "forgotten argument": Fault(STORE, "sse_algorithm     =", "# sse_algorithm   =", "Missing required argument"),
-    "wrong type": Fault(STORE, "_initiation = var", '_initiation = "soon" # ', "a number is required"),
-    "versions off": Fault(STORE, 'status = "Enabled"\n  }\n}', 'status = "Suspended"\n  }\n}', "Versions must be kept"),
-    "public by ACL": Fault(STORE, "ignore_public_acls      = true", "ignore_public_acls = false", "public access"),
-    "public by policy": Fault(STORE, "block_public_policy     = true", "block_public_policy = false", "public access"),
-    "ACLs": Fault(STORE, "BucketOwnerEnforced", "ObjectWriter", "must own every object"),
-    "key of S3": Fault(STORE, '"aws:kms"', '"AES256"', "encrypted with a key of KMS"),
-    "emptied": Fault(STORE, "force_destroy = false", "force_destroy = true", "must not be destroyed"),
-    "old versions stay": Fault(STORE, "= var.noncurrent_days", "= 3650", "must expire"),
-    "rule off": Fault(STORE, 'status = "Enabled"\n\n', 'status = "Disabled"\n\n', "Every rule must be in force"),
-    "rule for a part": Fault(STORE, 'prefix = ""', 'prefix = "tmp/"', "for the whole bucket"),
-    "no TLS": Fault(POLICY, "[local.refuse_plain_text, ", "[", "without TLS"),
-    "TLS for objects alone": Fault(
-        POLICY, '[local.arn, "${local.arn}/*"]', '["${local.arn}/*", "${local.arn}/*"]', "for the bucket and"
-    ),
-    "TLS 1.0": Fault(POLICY, '= "1.2"', '= "1.0"', "older than 1.2"),
-    "key of nobody": Fault(POLICY, "enable_key_rotation     = true", "enable_key_rotation = false", "must rotate"),
-    "key of everybody": Fault(POLICY, '{ AWS = "arn:', '{ AWS = "*" } # ', "No other account"),
-    "read by all": Fault(POLICY, 'Effect    = "Deny"', 'Effect    = "Allow"', "nobody anything"),
-}  # fmt: skip
+def planted(module: Path, fault: dict[str, str], empty: Path) -> Path:
+    """A copy of a module with a fault, beside all others as they are."""
+    for other in (ROOT / "terraform").glob("*/*/"):
+        place = empty / other.relative_to(ROOT)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if other == module:
+            shutil.copytree(module, place, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+        else:
+            place.symlink_to(other)
+    file = empty / module.relative_to(ROOT) / fault["file"]
+    text = file.read_text(encoding="utf-8")
+    assert fault["text"] in text, f"{module.name}/{fault['file']} no longer has {fault['text']!r}: nothing is planted"
+    file.write_text(text.replace(fault["text"], fault["instead"], 1), encoding="utf-8")
+    return file.parent
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_caught(served: Stubs, tmp_path: Path, name: str) -> None:
-    """``validate`` or the module's own tests fail, and say what is wrong."""
-    fault = FAULTS[name]
-    copy = tmp_path / "terraform"
-    shutil.copytree(ROOT / "terraform", copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
-    file = copy / fault.file
-    written = file.read_text(encoding="utf-8")
-    assert fault.text in written, f"{fault.file} no longer has {fault.text!r}: the fault plants nothing"
-    file.write_text(written.replace(fault.text, fault.instead, 1), encoding="utf-8")
-    folder = copy / fault.module.relative_to(ROOT / "terraform")
-    printed = " ".join(served.validate(PROGRAMS[0], folder))
-    if not printed:
-        passed, printed = served.test(PROGRAMS[0], folder)
-        assert not passed
-    assert fault.caught in " ".join(printed.replace("│", " ").split())
+@pytest.mark.parametrize(("module", "name"), FAULTS, ids=lambda part: part.name if isinstance(part, Path) else part)
+def test_a_fault_is_caught(served: Stubs, tmp_path: Path, module: Path, name: str) -> None:
+    """The module's own tests fail, or cannot start, and say what is wrong."""
+    fault = FAULTS[module, name]
+    folder = planted(module, fault, tmp_path)
+    for tests in sorted((folder / "tests").glob("*.tftest.hcl"), key=lambda path: path.name == REFUSALS):
+        passed, printed = served.test(PROGRAMS[0], folder, f"-filter=tests/{tests.name}")
+        if not passed:
+            break
+    assert not passed
+    assert fault["caught"] in " ".join(printed.replace("│", " ").split())
+
+
+def test_every_module_has_faults() -> None:
+    """A module whose checks nobody tried to deceive is not checked."""
+    assert {module.name for module in MODULES if module.parent.name == "modules"} == {
+        module.name for module, _ in FAULTS
+    }

@@ -1,4 +1,4 @@
-"""Every module and root module under ``terraform/``: its names and types, its own tests, its documents."""
+"""Every module and root module of a cloud: its names and types, its own tests, its documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terraform.programs import MODULES, PROGRAMS, ROOT, Stubs
+from tests.terraform.programs import MODULES, PROGRAMS, Stubs
 from tests.terraform.stubs.generate import PROVIDERS, SCHEMAS, used
 
 pytestmark = pytest.mark.skipif(not PROGRAMS, reason="neither terraform nor tofu is on PATH")
@@ -53,12 +53,6 @@ def test_versions_are_bounded(module: Path) -> None:
     assert re.search(r'required_version\s+= ">= 1\.\d+, < 2"', text)
     for source, version in PROVIDER.findall(text):
         assert re.fullmatch(r">= \d+\.\d+, < \d+", version), f"{source} {version} in {module.name}"
-
-
-def test_layout_of_text(served: Stubs) -> None:
-    """``fmt`` would change nothing."""
-    formatted = served.run(PROGRAMS[0], ROOT / "terraform", "fmt", "-check", "-recursive", "-diff")
-    assert formatted.returncode == 0, formatted.stdout + formatted.stderr
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -3,9 +3,8 @@
 locals {
   lock_object = "${local.state_object}.tflock"
   in_region   = { StringEquals = { "aws:RequestedRegion" = local.region } }
-  # Where an ARN has no name in it, the tag says whose a thing is.
+  # Parts of a network have random letters for names: a tag says whose they are.
   tagged       = { StringEquals = { "aws:ResourceTag/Project" = var.name } }
-  when_added   = { StringEquals = { "aws:RequestTag/Project" = var.name } }
   boundary_arn = "${local.iam}:policy/${var.name}-boundary"
   here         = "${local.region}:${local.account}"
 
@@ -62,25 +61,17 @@ locals {
       ]
       Resource = "arn:${local.partition}:s3:::${var.name}-*"
     }]
+    # To change the policy of a key or to schedule its deletion is left to a person: nothing that the key has encrypted can
+    # be read after a mistake.
     keys = [
       {
-        Action    = ["kms:CreateKey", "kms:TagResource"]
+        Action    = ["kms:CreateKey", "kms:EnableKeyRotation", "kms:TagResource", "kms:UpdateKeyDescription"]
         Resource  = "*"
-        Condition = local.when_added
-      },
-      {
-        Action    = ["kms:EnableKeyRotation", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:UpdateKeyDescription"]
-        Resource  = "arn:${local.partition}:kms:${local.here}:key/*"
-        Condition = local.tagged
+        Condition = local.in_region
       },
       {
         Action   = ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]
-        Resource = "arn:${local.partition}:kms:${local.here}:alias/${var.name}-*"
-      },
-      {
-        Action    = ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]
-        Resource  = "arn:${local.partition}:kms:${local.here}:key/*"
-        Condition = local.tagged
+        Resource = ["arn:${local.partition}:kms:${local.here}:alias/${var.name}-*", "arn:${local.partition}:kms:${local.here}:key/*"]
       },
     ]
     load_balancers = [{
@@ -116,14 +107,18 @@ locals {
         Condition = local.in_region
       },
       {
-        Action    = ["ec2:CreateTags"]
-        Resource  = "arn:${local.partition}:ec2:${local.here}:*"
-        Condition = local.when_added
+        # The tag is given while a thing is created, never to what exists: else it would open what is somebody else's.
+        Action   = ["ec2:CreateTags"]
+        Resource = "arn:${local.partition}:ec2:${local.here}:*"
+        Condition = {
+          StringEquals = { "aws:RequestTag/Project" = var.name }
+          StringLike   = { "ec2:CreateAction" = ["Create*", "AuthorizeSecurityGroup*"] }
+        }
       },
       {
         Action = [
           "ec2:AssociateRouteTable", "ec2:AttachInternetGateway", "ec2:AuthorizeSecurityGroupEgress",
-          "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateLaunchTemplateVersion", "ec2:CreateRoute",
+          "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateLaunchTemplateVersion", "ec2:CreateRoute", "ec2:CreateTags",
           "ec2:DeleteInternetGateway", "ec2:DeleteLaunchTemplate", "ec2:DeleteRoute", "ec2:DeleteRouteTable",
           "ec2:DeleteSecurityGroup", "ec2:DeleteSubnet", "ec2:DeleteVpc", "ec2:DeleteVpcEndpoints",
           "ec2:DetachInternetGateway", "ec2:DisassociateRouteTable", "ec2:ModifyLaunchTemplate", "ec2:ModifySubnetAttribute",
@@ -154,6 +149,12 @@ locals {
         Action    = ["iam:PassRole"]
         Resource  = "${local.iam}:role/${var.name}-*"
         Condition = { StringEquals = { "iam:PassedToService" = ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"] } }
+      },
+      {
+        # Services create these for themselves when they are first used in an account.
+        Action    = ["iam:CreateServiceLinkedRole"]
+        Resource  = "${local.iam}:role/aws-service-role/*"
+        Condition = { StringLike = { "iam:AWSServiceName" = ["*autoscaling.amazonaws.com", "ecs.amazonaws.com", "elasticloadbalancing.amazonaws.com", "spot.amazonaws.com"] } }
       },
     ]
     services = [
@@ -198,6 +199,18 @@ locals {
       Resource = concat([local.provider_arn, local.boundary_arn], flatten([
         for role in keys(local.subjects) : ["${local.iam}:role/${var.name}-${role}", "${local.iam}:policy/${var.name}-${role}-*"]
       ]))
+    },
+    {
+      Sid       = "ChangeNoBucketOfTheState"
+      Effect    = "Deny"
+      NotAction = ["s3:GetBucket*", "s3:GetEncryptionConfiguration", "s3:GetLifecycleConfiguration", "s3:ListBucket"]
+      Resource  = var.state.bucket_arn
+    },
+    {
+      Sid       = "ChangeNoKeyOfTheState"
+      Effect    = "Deny"
+      NotAction = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListResourceTags"]
+      Resource  = var.state.kms_key_arn
     },
     {
       Sid      = "TakeNoBoundaryAway"

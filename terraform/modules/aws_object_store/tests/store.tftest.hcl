@@ -12,8 +12,10 @@ variables {
   tags = { Project = "rides" }
 }
 
-run "keeps_every_version" {
+run "the_bucket" {
   command = plan
+
+  # It keeps every version.
 
   assert {
     condition     = aws_s3_bucket_versioning.store.versioning_configuration[0].status == "Enabled"
@@ -54,10 +56,13 @@ run "keeps_every_version" {
     condition     = !anytrue([for statement in jsondecode(aws_s3_bucket_policy.store.policy).Statement : statement.Sid == "RefuseVersionDeletion"])
     error_message = "A version may be deleted unless the caller says otherwise: people may ask that their data goes."
   }
-}
 
-run "is_private" {
-  command = plan
+  assert {
+    condition     = length(aws_s3_bucket_logging.store) == 0
+    error_message = "Without a bucket for logs there is no log."
+  }
+
+  # It is private.
 
   assert {
     condition = alltrue([
@@ -78,10 +83,8 @@ run "is_private" {
     condition     = alltrue([for statement in jsondecode(aws_s3_bucket_policy.store.policy).Statement : statement.Effect == "Deny"])
     error_message = "The policy of the bucket must give nobody anything: roles do."
   }
-}
 
-run "is_reached_by_tls_alone" {
-  command = plan
+  # It is reached by TLS alone.
 
   assert {
     condition = length([
@@ -100,10 +103,8 @@ run "is_reached_by_tls_alone" {
     ]) == 1
     error_message = "TLS older than 1.2 must be refused."
   }
-}
 
-run "is_encrypted_with_a_key_of_its_own" {
-  command = plan
+  # It is encrypted with a key of its own.
 
   assert {
     condition = alltrue([
@@ -197,75 +198,4 @@ run "logs_where_asked" {
     condition     = aws_s3_bucket_logging.store[0].target_bucket == "rides-logs" && aws_s3_bucket_logging.store[0].target_prefix == "data/"
     error_message = "Access must be logged."
   }
-}
-
-run "logs_nowhere_by_default" {
-  command = plan
-
-  assert {
-    condition     = length(aws_s3_bucket_logging.store) == 0
-    error_message = "Without a bucket for logs there is no log."
-  }
-}
-
-run "refuses_a_name_with_a_dot" {
-  command = plan
-
-  variables {
-    name = "rides.data"
-  }
-
-  expect_failures = [var.name]
-}
-
-run "refuses_a_reserved_name" {
-  command = plan
-
-  variables {
-    name = "rides-s3alias"
-  }
-
-  expect_failures = [var.name]
-}
-
-run "refuses_an_alias_of_a_key" {
-  command = plan
-
-  variables {
-    kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/rides"
-  }
-
-  expect_failures = [var.kms_key_arn]
-}
-
-run "refuses_values_out_of_range" {
-  command = plan
-
-  variables {
-    noncurrent_days     = 0
-    noncurrent_versions = 101
-    multipart_days      = 0.5
-  }
-
-  expect_failures = [var.noncurrent_days, var.noncurrent_versions, var.multipart_days]
-}
-
-run "refuses_a_log_into_itself" {
-  command = plan
-
-  variables {
-    access_log = { bucket = "rides-data", prefix = "log/" }
-  }
-
-  expect_failures = [var.access_log]
-}
-
-run "refuses_a_log_without_a_folder" {
-  command = plan
-
-  variables {
-    access_log = { bucket = "rides-logs", prefix = "data" }
-  }
-
-  expect_failures = [var.access_log]
 }

@@ -14,8 +14,10 @@ variables {
   name = "rides-state"
 }
 
-run "tells_the_settings_of_the_backend" {
+run "the_bucket_of_the_state" {
   command = plan
+
+  # It tells the settings of the backend.
 
   assert {
     condition     = output.backend.use_lockfile == "true"
@@ -36,10 +38,8 @@ run "tells_the_settings_of_the_backend" {
     condition     = !contains(keys(output.backend), "key")
     error_message = "A key that all environments share would let one overwrite the state of another."
   }
-}
 
-run "keeps_former_states" {
-  command = plan
+  # It keeps former states.
 
   assert {
     condition = length([
@@ -56,14 +56,4 @@ run "keeps_former_states" {
     ]) == 1
     error_message = "The state must be read through TLS alone."
   }
-}
-
-run "refuses_to_forget_within_a_month" {
-  command = plan
-
-  variables {
-    noncurrent_days = 7
-  }
-
-  expect_failures = [var.noncurrent_days]
 }

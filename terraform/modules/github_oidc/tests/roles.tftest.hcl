@@ -32,8 +32,10 @@ variables {
   }
 }
 
-run "trusts_one_repository" {
+run "three_roles_of_one_repository" {
   command = plan
+
+  # Who may take a role.
 
   assert {
     condition     = join(" ", keys(aws_iam_role.role)) == "apply deploy plan"
@@ -97,10 +99,8 @@ run "trusts_one_repository" {
     condition     = aws_iam_openid_connect_provider.github[0].url == "https://token.actions.githubusercontent.com" && aws_iam_openid_connect_provider.github[0].client_id_list == toset(["sts.amazonaws.com"])
     error_message = "The provider must be GitHub's, for AWS alone."
   }
-}
 
-run "allows_what_is_named" {
-  command = plan
+  # What any role may do.
 
   assert {
     condition = alltrue(flatten([for policy in aws_iam_policy.policy : [
@@ -147,10 +147,8 @@ run "allows_what_is_named" {
     condition     = alltrue([for role in ["plan", "apply", "deploy"] : length([for key in keys(aws_iam_role_policy_attachment.policy) : key if startswith(key, "${role}/")]) <= 10])
     error_message = "AWS attaches ten policies to a role."
   }
-}
 
-run "plan_reads_and_reads_no_data" {
-  command = plan
+  # A plan reads, and reads no data.
 
   assert {
     condition     = toset([for attachment in aws_iam_role_policy_attachment.policy : attachment.role if endswith(attachment.role, "-plan")]) == toset(["rides-plan"])
@@ -188,10 +186,8 @@ run "plan_reads_and_reads_no_data" {
     ])
     error_message = "Whatever else is attached, a plan must read no data and no secret."
   }
-}
 
-run "apply_cannot_give_itself_more" {
-  command = plan
+  # An apply cannot give itself more.
 
   assert {
     condition = alltrue([
@@ -236,14 +232,40 @@ run "apply_cannot_give_itself_more" {
 
   assert {
     condition = alltrue([
+      for arn in [var.state.bucket_arn, var.state.kms_key_arn] : length([
+        for statement in jsondecode(aws_iam_policy.policy["apply-state"].policy).Statement : statement
+        if statement.Effect == "Deny" && statement.Resource == arn && can(statement.NotAction)
+      ]) == 1
+    ])
+    error_message = "The bucket and the key of the state must stay as they are."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_policy.policy["apply-foundation"].policy).Statement :
+      can(statement.Condition.StringLike["ec2:CreateAction"]) || can(statement.Condition.StringEquals["aws:ResourceTag/Project"])
+      if contains(flatten([statement.Action]), "ec2:CreateTags")
+    ])
+    error_message = "A tag must not open what somebody else created."
+  }
+
+  assert {
+    condition = !anytrue(flatten([
+      for statement in jsondecode(aws_iam_policy.policy["apply-foundation"].policy).Statement : [
+        for action in flatten([statement.Action]) : contains(["kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "s3:DeleteObjectVersion"], action)
+      ]
+    ]))
+    error_message = "What can never be restored is left to a person."
+  }
+
+  assert {
+    condition = alltrue([
       for action in jsondecode(aws_iam_policy.boundary.policy).Statement[0].Action : can(regex("^[a-z0-9-]+:[A-Za-z]+$", action)) && !startswith(action, "iam:")
     ])
     error_message = "The boundary must name what a role may do."
   }
-}
 
-run "deploy_reaches_one_prefix_and_one_service" {
-  command = plan
+  # A deployment reaches one prefix and one service.
 
   assert {
     condition = toset(flatten([
@@ -353,120 +375,4 @@ run "manages_what_is_asked" {
     condition     = join(" ", keys(aws_iam_role_policy_attachment.further)) == "arn:aws:iam::111122223333:policy/rides-further" && alltrue([for attachment in aws_iam_role_policy_attachment.further : attachment.role == "rides-apply"])
     error_message = "A further policy is the apply role's alone."
   }
-}
-
-run "refuses_every_repository_of_an_owner" {
-  command = plan
-
-  variables {
-    repository = "example/*"
-  }
-
-  expect_failures = [var.repository]
-}
-
-run "refuses_patterns" {
-  command = plan
-
-  variables {
-    name               = "ri*"
-    branch             = "*"
-    apply_environment  = "*"
-    deploy_environment = "prod-*"
-  }
-
-  expect_failures = [var.name, var.branch, var.apply_environment, var.deploy_environment]
-}
-
-run "refuses_patterns_in_the_state" {
-  command = plan
-
-  variables {
-    state = {
-      bucket_arn  = "arn:aws:s3:::rides-state"
-      kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/11111111-1111-1111-1111-111111111111"
-      key         = "aws-*/terraform.tfstate"
-    }
-  }
-
-  expect_failures = [var.state]
-}
-
-run "refuses_a_whole_bucket" {
-  command = plan
-
-  variables {
-    data = {
-      bucket_arn  = "arn:aws:s3:::rides-data"
-      kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/22222222-2222-2222-2222-222222222222"
-      prefix      = "*"
-    }
-  }
-
-  expect_failures = [var.data]
-}
-
-run "refuses_every_bucket" {
-  command = plan
-
-  variables {
-    data = {
-      bucket_arn  = "arn:aws:s3:::*"
-      kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/22222222-2222-2222-2222-222222222222"
-      prefix      = "dvc"
-    }
-  }
-
-  expect_failures = [var.data]
-}
-
-run "refuses_every_service" {
-  command = plan
-
-  variables {
-    service = {
-      arn            = "arn:aws:ecs:eu-central-1:111122223333:service/rides-prod/*"
-      task_family    = "rides-model"
-      task_role_arns = ["arn:aws:iam::111122223333:role/rides-task"]
-    }
-  }
-
-  expect_failures = [var.service]
-}
-
-run "refuses_to_pass_every_role" {
-  command = plan
-
-  variables {
-    service = {
-      arn            = "arn:aws:ecs:eu-central-1:111122223333:service/rides-prod/rides-model"
-      task_family    = "rides-model"
-      task_role_arns = ["arn:aws:iam::111122223333:role/*"]
-    }
-  }
-
-  expect_failures = [var.service]
-}
-
-run "refuses_another_issuer" {
-  command = plan
-
-  variables {
-    provider_arn = "arn:aws:iam::111122223333:oidc-provider/token.example.org"
-  }
-
-  expect_failures = [var.provider_arn]
-}
-
-run "refuses_an_administrator" {
-  command = plan
-
-  variables {
-    apply_policy_arns = ["arn:aws:iam::aws:policy/AdministratorAccess"]
-    boundary_actions  = ["iam:CreateRole", "s3:*"]
-    manage            = ["everything"]
-    repository_ids    = { owner = 0, repository = 1 }
-  }
-
-  expect_failures = [var.apply_policy_arns, var.boundary_actions, var.manage, var.repository_ids]
 }
