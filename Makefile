@@ -50,7 +50,7 @@ CHECK_dvc.yaml     = leverframe stages --check
 CHECK_actions      = python -m actions.generate --check
 CHECK_pictures     = python -m docs.picture --check && python -m docs.band --check
 CHECK_terraform    = if program=$$(command -v terraform || command -v tofu); \
-  then "$$program" fmt -check -recursive -diff terraform; \
+  then TF_CLI_CONFIG_FILE=/dev/null "$$program" fmt -check -recursive -diff terraform; \
   else echo "SKIPPED: neither terraform nor tofu is on PATH, so nobody looked at the layout of terraform/"; fi
 CHECK_workflows    = zizmor --quiet --offline --strict-collection --persona auditor . \
   && check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml \

@@ -29,7 +29,9 @@ from leverframe.settings.levers import Levers, read_levers
 from leverframe.settings.params import Params, read_params
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(path for folder in ("docs", "terraform") for path in (ROOT / folder).rglob("*.md"))]
+)
 BEGIN, END = "<!-- star: begin, held by a test -->", "<!-- star: end -->"
 
 

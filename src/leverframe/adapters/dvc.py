@@ -307,7 +307,7 @@ def _file_system(url: str) -> tuple[Any, str]:
         raise BundleError(
             f"the remote {without_secrets(url)} cannot be read",
             why=redacted(why.replace(url, without_secrets(url)))[:300],
-            next="install DVC's package for it, such as dvc-s3, beside Leverframe, or name another address",
+            next="install what DVC needs for it (`pip install 'leverframe[s3]'` for S3), or name another address",
         ) from error
 
 

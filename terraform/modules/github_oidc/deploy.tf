@@ -9,11 +9,12 @@ locals {
         Resource = ["${var.data.bucket_arn}/${var.data.prefix}/*"]
       },
       {
-        Sid       = "ListOnePrefix"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket"]
-        Resource  = [var.data.bucket_arn]
-        Condition = { StringLike = { "s3:prefix" = [var.data.prefix, "${var.data.prefix}/*"] } }
+        # Names only, but those of the whole bucket: DVC asks whether the bucket is there, and S3 tells an object that is
+        # missing from one that is forbidden to nobody else. A condition on the prefix would refuse both.
+        Sid      = "ListNames"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucket"]
+        Resource = [var.data.bucket_arn]
       },
       {
         Sid      = "UseTheKeyOfTheData"

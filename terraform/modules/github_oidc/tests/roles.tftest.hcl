@@ -289,15 +289,6 @@ run "three_roles_of_one_repository" {
   }
 
   assert {
-    condition = alltrue([
-      for statement in jsondecode(aws_iam_policy.policy["deploy-model"].policy).Statement :
-      toset(statement.Condition.StringLike["s3:prefix"]) == toset(["dvc", "dvc/*"])
-      if contains(statement.Action, "s3:ListBucket")
-    ])
-    error_message = "A deployment lists one prefix."
-  }
-
-  assert {
     condition     = toset([for key in keys(aws_iam_role_policy_attachment.policy) : key if startswith(key, "deploy/")]) == toset(["deploy/deploy-model"])
     error_message = "A deployment gets nothing else."
   }

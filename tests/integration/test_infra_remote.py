@@ -1,0 +1,176 @@
+"""The remote of DVC in S3, for real on loopback: a bucket as ``aws_object_store`` makes it, asked as a role may ask."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import shutil
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.moto_api import recorder
+from moto.server import ThreadedMotoServer
+
+from leverframe.adapters.dvc import RemoteContents
+from leverframe.local.repository import TemporaryRepository
+from tests.terraform.programs import PROGRAMS, ROOT, stubs
+from tests.warm import WarmRepository
+
+BUCKET, PREFIX, REGION = "rides-data", "dvc", "eu-central-1"
+KEY = f"arn:aws:kms:{REGION}:111122223333:key/22222222-2222-2222-2222-222222222222"
+HEADER = "x-amz-server-side-encryption"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked of S3: an action, a resource, and the encryption that the client named."""
+
+    action: str
+    resource: str
+    encryption: str | None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A bucket after a push and a pull, the repository of both, and what they asked."""
+
+    client: Any
+    repository: TemporaryRepository
+    requests: tuple[Request, ...]
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[dict[str, str]]:
+    """The variables of the environment with which everything of AWS asks a server of this test."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def stored(endpoint: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
+    """Push a small repository, forget it and pull it, as two machines would."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            environment.delenv(name)
+        for name, value in endpoint.items():
+            environment.setenv(name, value)
+        environment.setenv("MOTO_RECORDER_FILEPATH", str(tmp_path_factory.mktemp("recorded") / "requests"))
+        client = boto3.client("s3")
+        bucket_as_the_module_makes_it(client)
+        repository = WarmRepository.create(tmp_path_factory.mktemp("remote"))
+        repository.write(
+            ".dvc/config", f"[core]\n    remote = store\n['remote \"store\"']\n    url = s3://{BUCKET}/{PREFIX}\n"
+        )
+        repository.write("data/rides.csv", "ride,minutes\n1,12\n")
+        repository.write("data/zones.csv", "zone,name\n1,Süd\n")
+        repository.dvc("add", "data")
+        recorder.start_recording()
+        repository.dvc("push")
+        shutil.rmtree(repository.root / ".dvc/cache")
+        shutil.rmtree(repository.root / "data")
+        repository.dvc("pull")
+        recorder.stop_recording()
+        lines = str(recorder.download_recording()).splitlines()
+        yield Stored(client, repository, tuple(request(json.loads(line)) for line in lines))
+
+
+def bucket_as_the_module_makes_it(client: Any) -> None:
+    """Versions, and a key of KMS that encrypts whatever names no encryption."""
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}
+    rules = [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
+    client.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": rules})
+
+
+def request(recorded: dict[str, Any]) -> Request:
+    """The action that S3 takes a request for, and what it is about."""
+    url = urllib.parse.urlsplit(recorded["url"])
+    bucket, _, key = url.path.lstrip("/").partition("/")
+    writes = {"PUT": "s3:PutObject", "POST": "s3:PutObject", "GET": "s3:GetObject", "HEAD": "s3:GetObject"}
+    action = writes.get(recorded["method"], f"s3:{recorded['method']}") if key else "s3:ListBucket"
+    assert key or recorded["method"] in ("GET", "HEAD"), f"a bucket was changed: {recorded['url']}"
+    arn = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
+    headers = {name.lower(): value for name, value in recorded["headers"].items()}
+    return Request(action, arn, headers.get(HEADER))
+
+
+def test_what_is_pushed_comes_back(stored: Stored) -> None:
+    """The pull brings every byte, and nothing is beside the prefix."""
+    assert stored.repository.read("data/rides.csv") == "ride,minutes\n1,12\n"
+    assert stored.repository.read("data/zones.csv") == "zone,name\n1,Süd\n"
+    names = [found["Key"] for found in stored.client.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    assert len(names) == 3  # two files and the listing of their folder
+    assert all(name.startswith(f"{PREFIX}/files/md5/") for name in names)
+
+
+def test_objects_are_encrypted_with_the_key(stored: Stored) -> None:
+    """DVC names no other encryption, which the policy of the bucket would refuse."""
+    assert {request.encryption for request in stored.requests if request.action == "s3:PutObject"} <= {None, "aws:kms"}
+    for found in stored.client.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        about = stored.client.head_object(Bucket=BUCKET, Key=found["Key"])
+        assert (about["ServerSideEncryption"], about["SSEKMSKeyId"]) == ("aws:kms", KEY)
+
+
+def test_what_was_deleted_can_be_restored(stored: Stored) -> None:
+    """A deletion leaves a marker above the version; without the marker the content is there again."""
+    listing = stored.repository.read("data.dvc").split("md5: ")[1].split()[0]
+    remote = RemoteContents(f"s3://{BUCKET}/{PREFIX}")
+    content = remote.read(listing)
+    assert content is not None
+    name = f"{PREFIX}/files/md5/{listing[:2]}/{listing[2:]}"
+    marker = stored.client.delete_object(Bucket=BUCKET, Key=name)["VersionId"]
+    assert RemoteContents(f"s3://{BUCKET}/{PREFIX}").read(listing) is None
+    stored.client.delete_object(Bucket=BUCKET, Key=name, VersionId=marker)
+    assert RemoteContents(f"s3://{BUCKET}/{PREFIX}").read(listing) == content
+
+
+@pytest.mark.skipif(not PROGRAMS, reason="neither terraform nor tofu is on PATH")
+def test_the_deploy_role_suffices(stored: Stored, tmp_path: Path) -> None:
+    """Whatever a push and a pull ask, the policy that Terraform plans for the role allows; elsewhere it does not."""
+    statements = planned_policy(tmp_path)
+    assert {request.action for request in stored.requests} == {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}
+    for request in stored.requests:
+        assert allows(statements, request.action, request.resource), request
+    for beside in (f"{BUCKET}/models/x", f"{BUCKET}/dvc-other/x", "rides-state/aws-prod/terraform.tfstate"):
+        assert not allows(statements, "s3:GetObject", f"arn:aws:s3:::{beside}")
+    assert not allows(statements, "s3:DeleteObject", f"arn:aws:s3:::{BUCKET}/{PREFIX}/x")
+
+
+def planned_policy(folder: Path) -> list[dict[str, Any]]:
+    """The statements of the deploy role, from the plan of the module's own test."""
+    module = ROOT / "terraform/modules/github_oidc"
+    with stubs(folder) as served:
+        tested = served.run(PROGRAMS[0], module, "test", "-json", "-verbose", "-filter=tests/roles.tftest.hcl")
+    plans = [event["test_plan"] for event in map(json.loads, tested.stdout.splitlines()) if "test_plan" in event]
+    changes = {change["address"]: change["change"]["after"] for change in plans[0]["resource_changes"]}
+    statements: list[dict[str, Any]] = json.loads(changes['aws_iam_policy.policy["deploy-model"]']["policy"])[
+        "Statement"
+    ]
+    return statements
+
+
+def allows(statements: list[dict[str, Any]], action: str, resource: str) -> bool:
+    """Whether a statement without a condition allows it and none denies it; a condition counts as not met."""
+    fits = [
+        statement["Effect"]
+        for statement in statements
+        if action in statement["Action"] and "Condition" not in statement
+        if any(fnmatch.fnmatchcase(resource, pattern) for pattern in statement["Resource"])
+    ]
+    return "Allow" in fits and "Deny" not in fits
