@@ -1,0 +1,9 @@
+output "environments" {
+  description = "Environments, for the subjects of OIDC roles."
+  value       = [for environment in github_repository_environment.this : environment.environment]
+}
+
+output "required_checks" {
+  description = "Checks that a merge needs."
+  value       = keys(var.required_checks)
+}
