@@ -1,6 +1,7 @@
 variable "name" {
   description = "Name of the network and beginning of the names in it."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
@@ -12,6 +13,7 @@ variable "cidr" {
   description = "Private address range of the network; its subnets are sixteenths of it."
   type        = string
   default     = "10.20.0.0/16"
+  nullable    = false
 
   validation {
     condition     = can(cidrnetmask(var.cidr)) && can(regex("^(10|172\\.(1[6-9]|2[0-9]|3[01])|192\\.168)\\.", var.cidr))
@@ -27,6 +29,7 @@ variable "cidr" {
 variable "zones" {
   description = "Availability zones, at least two: a load balancer needs two, and one may fail."
   type        = list(string)
+  nullable    = false
 
   validation {
     condition     = length(distinct(var.zones)) >= 2 && length(var.zones) == length(distinct(var.zones)) && length(var.zones) <= 6
@@ -37,6 +40,7 @@ variable "zones" {
 variable "kms_key_arn" {
   description = "Key of the flow log; its policy lets CloudWatch Logs use it."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/", var.kms_key_arn))
@@ -48,6 +52,7 @@ variable "log_days" {
   description = "Days for which the flow log is kept."
   type        = number
   default     = 365
+  nullable    = false
 
   validation {
     condition     = contains([30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_days)
@@ -55,8 +60,20 @@ variable "log_days" {
   }
 }
 
+variable "permissions_boundary_arn" {
+  description = "The most that roles of this module may do: the boundary of the module github_oidc, without which its apply role creates no role."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/", var.permissions_boundary_arn))
+    error_message = "Give the ARN of a policy."
+  }
+}
+
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)
   default     = {}
+  nullable    = false
 }

@@ -75,9 +75,10 @@ locals {
 
 # Of the containers: they read the objects of the remote and nothing else.
 resource "aws_iam_role" "task" {
-  name               = "${var.name}-task"
-  assume_role_policy = local.trust
-  tags               = var.tags
+  name                 = "${var.name}-task"
+  assume_role_policy   = local.trust
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
 }
 
 resource "aws_iam_role_policy" "task" {
@@ -88,9 +89,10 @@ resource "aws_iam_role_policy" "task" {
 
 # Of the agent that starts them: it pulls the image and writes their log.
 resource "aws_iam_role" "execution" {
-  name               = "${var.name}-execution"
-  assume_role_policy = local.trust
-  tags               = var.tags
+  name                 = "${var.name}-execution"
+  assume_role_policy   = local.trust
+  permissions_boundary = var.permissions_boundary_arn
+  tags                 = var.tags
 }
 
 resource "aws_iam_role_policy" "execution" {

@@ -1,6 +1,7 @@
 variable "name" {
   description = "Name of the service and beginning of the names around it."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
@@ -11,6 +12,7 @@ variable "name" {
 variable "model" {
   description = "Name of the served model, as in leverframe.yaml; the load balancer asks whether it is ready."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._-]*$", var.model))
@@ -21,6 +23,7 @@ variable "model" {
 variable "image" {
   description = "Image of the server with its digest, as registry/name@sha256:...; see the guide for how it is built."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[^@ ]+@sha256:[0-9a-f]{64}$", var.image))
@@ -42,6 +45,7 @@ variable "ecr_repository_arn" {
 variable "remote_bucket_arn" {
   description = "Bucket of the DVC remote from which a task fetches its bundle."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^arn:aws[a-z-]*:s3:::[a-z0-9.-]+$", var.remote_bucket_arn))
@@ -53,6 +57,7 @@ variable "remote_prefix" {
   description = "Prefix of the DVC remote in the bucket, without slashes at its ends; tasks read nothing else."
   type        = string
   default     = "dvc"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", var.remote_prefix))
@@ -74,11 +79,13 @@ variable "remote_kms_key_arn" {
 variable "vpc_id" {
   description = "Network of the service."
   type        = string
+  nullable    = false
 }
 
 variable "vpc_cidr" {
   description = "Address range of the network, where the endpoints of AWS services are."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(cidrnetmask(var.vpc_cidr)) && var.vpc_cidr != "0.0.0.0/0"
@@ -89,6 +96,7 @@ variable "vpc_cidr" {
 variable "private_subnet_ids" {
   description = "Private subnets of the tasks, in two availability zones at least."
   type        = list(string)
+  nullable    = false
 
   validation {
     condition     = length(distinct(var.private_subnet_ids)) >= 2
@@ -106,11 +114,13 @@ variable "internal" {
   description = "Whether the load balancer has private addresses alone."
   type        = bool
   default     = true
+  nullable    = false
 }
 
 variable "client_cidrs" {
   description = "Address ranges that may send requests."
   type        = set(string)
+  nullable    = false
 
   validation {
     condition     = length(var.client_cidrs) > 0 && alltrue([for cidr in var.client_cidrs : can(cidrnetmask(cidr))])
@@ -126,6 +136,7 @@ variable "client_cidrs" {
 variable "certificate_arn" {
   description = "Certificate of the load balancer in ACM."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/", var.certificate_arn))
@@ -136,12 +147,14 @@ variable "certificate_arn" {
 variable "s3_prefix_list_id" {
   description = "Addresses of S3 in this network, of a gateway endpoint."
   type        = string
+  nullable    = false
 }
 
 variable "egress" {
   description = "What else tasks may reach, by a name: such as Redis of an online store. DNS and AWS endpoints are allowed anyway."
   type        = map(object({ cidr = string, port = number }))
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for rule in values(var.egress) : can(cidrnetmask(rule.cidr)) && rule.port > 0 && rule.port < 65536])
@@ -152,11 +165,13 @@ variable "egress" {
 variable "log_group_name" {
   description = "Log group of the containers."
   type        = string
+  nullable    = false
 }
 
 variable "log_group_arn" {
   description = "ARN of the log group."
   type        = string
+  nullable    = false
 }
 
 variable "access_log_bucket" {
@@ -175,6 +190,7 @@ variable "cpu" {
   description = "CPU of a task in units of 1/1024. A server is one process, so more than one CPU helps only its neighbours."
   type        = number
   default     = 1024
+  nullable    = false
 
   validation {
     condition     = contains([512, 1024, 2048, 4096], var.cpu)
@@ -186,6 +202,7 @@ variable "memory" {
   description = "Memory of a task in MiB."
   type        = number
   default     = 2048
+  nullable    = false
 
   validation {
     condition     = var.memory >= 1024 && var.memory % 1024 == 0 && var.memory >= 2 * var.cpu && var.memory <= 8 * var.cpu || (var.cpu == 512 && contains([1024, 2048, 3072, 4096], var.memory))
@@ -197,6 +214,7 @@ variable "architecture" {
   description = "Architecture of the image: X86_64 or ARM64."
   type        = string
   default     = "X86_64"
+  nullable    = false
 
   validation {
     condition     = contains(["X86_64", "ARM64"], var.architecture)
@@ -208,6 +226,7 @@ variable "minimum_tasks" {
   description = "Tasks at least, once a release was deployed."
   type        = number
   default     = 2
+  nullable    = false
 
   validation {
     condition     = var.minimum_tasks >= 1
@@ -219,6 +238,7 @@ variable "maximum_tasks" {
   description = "Tasks at most."
   type        = number
   default     = 6
+  nullable    = false
 
   validation {
     condition     = var.maximum_tasks >= var.minimum_tasks
@@ -230,6 +250,7 @@ variable "requests_per_task" {
   description = "Requests a minute and task that autoscaling keeps."
   type        = number
   default     = 6000
+  nullable    = false
 
   validation {
     condition     = var.requests_per_task > 0
@@ -241,6 +262,7 @@ variable "cpu_percent" {
   description = "CPU, in per cent, that autoscaling keeps."
   type        = number
   default     = 60
+  nullable    = false
 
   validation {
     condition     = var.cpu_percent >= 10 && var.cpu_percent <= 90
@@ -252,16 +274,30 @@ variable "rollback_alarms" {
   description = "Names of CloudWatch alarms that roll a deployment back."
   type        = list(string)
   default     = []
+  nullable    = false
 }
 
 variable "deletion_protection" {
   description = "Whether AWS refuses to delete the load balancer."
   type        = bool
   default     = true
+  nullable    = false
+}
+
+variable "permissions_boundary_arn" {
+  description = "The most that roles of this module may do: the boundary of the module github_oidc, without which its apply role creates no role."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/", var.permissions_boundary_arn))
+    error_message = "Give the ARN of a policy."
+  }
 }
 
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)
   default     = {}
+  nullable    = false
 }

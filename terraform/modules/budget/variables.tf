@@ -1,6 +1,7 @@
 variable "name" {
   description = "Name of the budget."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9 _.-]{1,100}$", var.name))
@@ -11,6 +12,7 @@ variable "name" {
 variable "monthly_usd" {
   description = "What a month may cost, in US dollars."
   type        = number
+  nullable    = false
 
   validation {
     condition     = var.monthly_usd > 0
@@ -22,6 +24,7 @@ variable "emails" {
   description = "Who is told, by e-mail."
   type        = set(string)
   default     = []
+  nullable    = false
 
   validation {
     condition     = length(var.emails) <= 10 && alltrue([for email in var.emails : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", email))])
@@ -39,6 +42,7 @@ variable "actual_percent" {
   description = "Shares of the budget, in per cent, that are told once they are spent."
   type        = set(number)
   default     = [50, 80, 100]
+  nullable    = false
 
   validation {
     condition     = length(var.actual_percent) >= 1 && length(var.actual_percent) <= 4 && alltrue([for share in var.actual_percent : share > 0 && share <= 1000])
@@ -50,6 +54,7 @@ variable "forecast_percent" {
   description = "Share of the budget, in per cent, that is told once AWS forecasts it for the end of the month."
   type        = number
   default     = 100
+  nullable    = false
 
   validation {
     condition     = var.forecast_percent > 0 && var.forecast_percent <= 1000
@@ -67,4 +72,5 @@ variable "tags" {
   description = "Tags of every resource."
   type        = map(string)
   default     = {}
+  nullable    = false
 }

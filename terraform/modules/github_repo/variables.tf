@@ -1,6 +1,7 @@
 variable "repository" {
   description = "Name of the repository, without its owner. It exists already: this module does not create or delete it."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9._-]+$", var.repository))
@@ -12,6 +13,7 @@ variable "default_branch" {
   description = "Branch that pull requests are merged into."
   type        = string
   default     = "main"
+  nullable    = false
 }
 
 variable "required_checks" {
@@ -22,6 +24,7 @@ variable "required_checks" {
     "test"            = 15368 # job of self-test.yml; leave it out where there is no such workflow
     "leverframe gate" = 15368 # the verdict by the code of the base branch, added by publish-report.yml
   }
+  nullable = false
 
   validation {
     condition     = length(var.required_checks) > 0
@@ -38,6 +41,7 @@ variable "required_approvals" {
   description = "Approving reviews that a pull request needs."
   type        = number
   default     = 1
+  nullable    = false
 
   validation {
     condition     = var.required_approvals >= 1 && var.required_approvals <= 10
@@ -52,7 +56,8 @@ variable "environments" {
     teams    = optional(set(number), [])
     branches = optional(set(string), ["main"])
   }))
-  default = {}
+  default  = {}
+  nullable = false
 
   validation {
     condition     = alltrue([for settings in values(var.environments) : length(settings.branches) > 0 && alltrue([for branch in settings.branches : !contains(["*", "**", "**/*"], branch)])])
@@ -69,6 +74,7 @@ variable "reviewed_environments" {
   description = "Environments whose jobs somebody has to approve; the others may do without reviewers."
   type        = set(string)
   default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue([for name in var.reviewed_environments : try(length(var.environments[name].users) + length(var.environments[name].teams) > 0, false)])
@@ -84,6 +90,7 @@ variable "labels" {
     "infra-drift"      = { color = "d93f0b", description = "An environment is not as its code says" }
     "leverframe-alert" = { color = "fbca04", description = "Alert of leverframe monitor" }
   }
+  nullable = false
 
   validation {
     condition     = alltrue([for label in values(var.labels) : can(regex("^[0-9a-f]{6}$", label.color)) && length(label.description) <= 100])
@@ -95,6 +102,7 @@ variable "allowed_actions" {
   description = "Patterns of actions that workflows may use besides those of GitHub, each as owner/name@commit or owner/name@*."
   type        = set(string)
   default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue([for pattern in var.allowed_actions : can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_./-]+@", pattern))])
@@ -112,6 +120,7 @@ variable "variables" {
   description = "Variables of Actions that workflows read, such as ENVIRONMENT; no secret."
   type        = map(string)
   default     = {}
+  nullable    = false
 
   validation {
     condition     = alltrue([for name in keys(var.variables) : can(regex("^[A-Z_][A-Z0-9_]*$", name)) && !startswith(name, "GITHUB_")])

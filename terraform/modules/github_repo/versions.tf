@@ -1,10 +1,10 @@
 terraform {
-  required_version = ">= 1.10, < 2.0"
+  required_version = ">= 1.10, < 2"
 
   required_providers {
     github = {
       source  = "integrations/github"
-      version = ">= 6.9, < 7.0"
+      version = ">= 6.9, < 7"
     }
   }
 }

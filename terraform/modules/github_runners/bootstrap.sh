@@ -1,4 +1,4 @@
-# What a machine of the pool does at its start; `start.py` writes the values above it. Ubuntu, as root, no credential.
+# What a machine of the pool does at its start; `runner.py` writes the values above it. Ubuntu, as root, no credential.
 # JIT is a configuration for one runner and one job, after which GitHub knows the runner no more.
 set -euo pipefail
 shutdown -P "+$MINUTES" # whatever happens below, the machine ends then

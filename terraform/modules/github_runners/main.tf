@@ -6,6 +6,7 @@ data "aws_caller_identity" "current" {}
 
 locals {
   ec2        = "arn:${data.aws_partition.current.partition}:ec2:${data.aws_region.current.region}:${data.aws_caller_identity.current.account_id}"
+  machines   = merge([for pool, settings in var.pools : { for zone in var.zones : "${pool}-${zone}" => merge(settings, { zone = zone }) }]...)
   templates  = [for template in aws_launch_template.this : template.arn]
   types      = distinct(flatten([for pool in values(var.pools) : pool.instance_types]))
   parameters = distinct([for pool in values(var.pools) : trimprefix(pool.image, "resolve:ssm:") if startswith(pool.image, "resolve:ssm:")])
@@ -84,7 +85,7 @@ resource "aws_vpc_security_group_egress_rule" "https" {
 }
 
 resource "aws_launch_template" "this" {
-  for_each = var.pools
+  for_each = local.machines # one a zone: a template that names a network interface names its subnet
 
   name                                 = "${var.name}-${each.key}"
   description                          = "One job on one machine, which then ends"
@@ -131,7 +132,7 @@ resource "aws_launch_template" "this" {
     associate_public_ip_address = true
     delete_on_termination       = true
     device_index                = 0
-    subnet_id                   = aws_subnet.this[var.zones[0]].id
+    subnet_id                   = aws_subnet.this[each.value.zone].id
     security_groups             = [aws_security_group.this.id]
   }
 
@@ -154,6 +155,7 @@ resource "aws_launch_template" "this" {
 resource "aws_iam_role" "starter" {
   name                 = "${var.name}-starter"
   max_session_duration = 3600
+  permissions_boundary = var.permissions_boundary_arn
   tags                 = var.tags
 
   assume_role_policy = jsonencode({
@@ -184,22 +186,20 @@ resource "aws_iam_role_policy" "starter" {
           Sid       = "FromTheTemplates"
           Effect    = "Allow"
           Action    = "ec2:RunInstances"
-          Resource  = ["${local.ec2}:subnet/*", "${local.ec2}:network-interface/*", "${local.ec2}:security-group/*", "${local.ec2}:volume/*", "arn:${data.aws_partition.current.partition}:ec2:${data.aws_region.current.region}::image/*", "${local.ec2}:spot-instances-request/*"]
+          Resource  = ["${local.ec2}:subnet/*", "${local.ec2}:network-interface/*", "${local.ec2}:security-group/*", "${local.ec2}:volume/*", "arn:${data.aws_partition.current.partition}:ec2:${data.aws_region.current.region}::image/*"]
           Condition = { ArnEquals = { "ec2:LaunchTemplate" = local.templates }, Bool = { "ec2:IsLaunchTemplateResource" = "true" } }
         },
         {
-          Sid      = "TheTemplates"
+          Sid      = "TheTemplates" # a request for a spot machine without a machine is nothing
           Effect   = "Allow"
           Action   = "ec2:RunInstances"
-          Resource = local.templates
+          Resource = concat(local.templates, ["${local.ec2}:spot-instances-request/*"])
         },
         {
-          Sid    = "Machines"
-          Effect = "Allow"
-          Action = "ec2:RunInstances"
-          Resource = [
-            "${local.ec2}:instance/*",
-          ]
+          Sid      = "Machines"
+          Effect   = "Allow"
+          Action   = "ec2:RunInstances"
+          Resource = "${local.ec2}:instance/*"
           Condition = {
             ArnEquals    = { "ec2:LaunchTemplate" = local.templates }
             StringEquals = { "ec2:InstanceType" = local.types, "ec2:MetadataHttpTokens" = "required" }

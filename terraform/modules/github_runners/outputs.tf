@@ -3,14 +3,14 @@ output "starter_role_arn" {
   value       = aws_iam_role.starter.arn
 }
 
-output "launch_templates" {
-  description = "Launch templates by pool."
-  value       = { for name, template in aws_launch_template.this : name => template.name }
-}
-
-output "instance_types" {
-  description = "Types of machines by pool, in the order in which they are tried."
-  value       = { for name, pool in var.pools : name => join(" ", pool.instance_types) }
+output "pools" {
+  description = "For `runner.py start`: by pool, the launch templates and the types of machines in the order in which they are tried."
+  value = {
+    for name, pool in var.pools : name => {
+      templates = [for zone in var.zones : aws_launch_template.this["${name}-${zone}"].name]
+      types     = pool.instance_types
+    }
+  }
 }
 
 output "vpc_id" {

@@ -2,6 +2,7 @@ variable "name" {
   description = "Name of the pool and beginning of the names around it."
   type        = string
   default     = "leverframe-runners"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,30}[a-z0-9]$", var.name))
@@ -12,6 +13,7 @@ variable "name" {
 variable "repository" {
   description = "Repository whose workflows may start machines, as owner/name."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
@@ -23,6 +25,7 @@ variable "environment" {
   description = "GitHub environment of the job that starts machines; its branch policy names the default branch alone."
   type        = string
   default     = "runners"
+  nullable    = false
 
   validation {
     condition     = can(regex("^[A-Za-z0-9._-]+$", var.environment))
@@ -33,6 +36,7 @@ variable "environment" {
 variable "oidc_provider_arn" {
   description = "OIDC provider of GitHub in this account, an output of the module github_oidc."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:oidc-provider/token\\.actions\\.githubusercontent\\.com$", var.oidc_provider_arn))
@@ -59,6 +63,7 @@ variable "pools" {
       disk_gib       = 120
     }
   }
+  nullable = false
 
   validation {
     condition     = length(var.pools) > 0 && alltrue([for name, pool in var.pools : can(regex("^[a-z][a-z0-9]{0,15}$", name)) && length(pool.instance_types) > 0])
@@ -79,6 +84,7 @@ variable "pools" {
 variable "zones" {
   description = "Availability zones; more of them have more spot machines."
   type        = list(string)
+  nullable    = false
 
   validation {
     condition     = length(var.zones) >= 1 && length(distinct(var.zones)) == length(var.zones) && length(var.zones) <= 8
@@ -90,6 +96,7 @@ variable "cidr" {
   description = "Private address range of the runners' own network, connected with no other."
   type        = string
   default     = "10.91.0.0/20"
+  nullable    = false
 
   validation {
     condition     = can(cidrnetmask(var.cidr)) && can(regex("^(10|172\\.(1[6-9]|2[0-9]|3[01])|192\\.168)\\.", var.cidr)) && try(tonumber(split("/", var.cidr)[1]) <= 24, false)
@@ -97,8 +104,20 @@ variable "cidr" {
   }
 }
 
+variable "permissions_boundary_arn" {
+  description = "The most that roles of this module may do: the boundary of the module github_oidc, without which its apply role creates no role."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/", var.permissions_boundary_arn))
+    error_message = "Give the ARN of a policy."
+  }
+}
+
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)
   default     = {}
+  nullable    = false
 }

@@ -1,6 +1,7 @@
 variable "namespace" {
   description = "Namespace of the model, as `kubernetes.namespace` in leverframe.yaml names it."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.namespace)) && !contains(["default", "kube-system", "kube-public", "kube-node-lease"], var.namespace)
@@ -11,6 +12,7 @@ variable "namespace" {
 variable "name" {
   description = "Name of the workload: `kubernetes.name` in leverframe.yaml, by default the model."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.name))
@@ -22,6 +24,7 @@ variable "maximum_pods" {
   description = "Pods of the namespace at most: those of the autoscaler, one more during a rollout, those of the monitor."
   type        = number
   default     = 8
+  nullable    = false
 
   validation {
     condition     = var.maximum_pods >= 3
@@ -33,6 +36,7 @@ variable "pod_memory_gib" {
   description = "Memory of a pod in GiB; a pod of Leverframe asks for 1."
   type        = number
   default     = 1
+  nullable    = false
 
   validation {
     condition     = var.pod_memory_gib >= 1
@@ -43,6 +47,7 @@ variable "pod_memory_gib" {
 variable "deployers" {
   description = "Who may deploy: groups as the cluster's authentication knows them, such as that of an OIDC role or an EKS access entry."
   type        = set(string)
+  nullable    = false
 
   validation {
     condition     = length(var.deployers) > 0 && alltrue([for group in var.deployers : !startswith(group, "system:")])
@@ -54,6 +59,7 @@ variable "service_account_annotations" {
   description = "Annotations of the pods' service account, such as eks.amazonaws.com/role-arn for a role that reads the DVC remote."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
 
 variable "log_claim" {
@@ -71,16 +77,19 @@ variable "kserve" {
   description = "Whether `kubernetes.flavour` in leverframe.yaml is kserve: deployers then need its kinds, too."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "dns" {
   description = "Namespace of the name servers."
   type        = string
   default     = "kube-system"
+  nullable    = false
 }
 
 variable "labels" {
   description = "Labels of every object."
   type        = map(string)
   default     = {}
+  nullable    = false
 }

@@ -48,7 +48,7 @@ resource "aws_kms_key" "this" {
 }
 
 resource "aws_kms_alias" "this" {
-  name          = "alias/leverframe-${var.name}"
+  name          = "alias/${var.name}"
   target_key_id = aws_kms_key.this.key_id
 }
 

@@ -1,6 +1,7 @@
 variable "name" {
   description = "Name of the deployment and beginning of the names around it."
   type        = string
+  nullable    = false
 
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
@@ -11,17 +12,20 @@ variable "name" {
 variable "model" {
   description = "Name of the model, as `leverframe monitor` writes it: the dimension `model` of its metrics."
   type        = string
+  nullable    = false
 }
 
 variable "environment" {
   description = "Environment of `deploy.environments`, the dimension `environment` of its metrics."
   type        = string
+  nullable    = false
 }
 
 variable "namespace" {
   description = "Namespace to which `publish.py` sends the metrics of the monitor."
   type        = string
   default     = "Leverframe"
+  nullable    = false
 
   validation {
     condition     = !startswith(var.namespace, "AWS/")
@@ -50,6 +54,7 @@ variable "log_days" {
   description = "Days for which logs are kept."
   type        = number
   default     = 365
+  nullable    = false
 
   validation {
     condition     = contains([30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_days)
@@ -61,6 +66,7 @@ variable "emails" {
   description = "Who is told of alarms, by e-mail; each has to confirm the subscription."
   type        = set(string)
   default     = []
+  nullable    = false
 
   validation {
     condition     = alltrue([for email in var.emails : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", email))])
@@ -72,6 +78,7 @@ variable "error_percent" {
   description = "Share of 5xx responses, in per cent, from which there is an alarm."
   type        = number
   default     = 1
+  nullable    = false
 
   validation {
     condition     = var.error_percent > 0 && var.error_percent < 100
@@ -83,6 +90,7 @@ variable "p95_seconds" {
   description = "95th percentile of the response time, in seconds, from which there is an alarm."
   type        = number
   default     = 0.5
+  nullable    = false
 
   validation {
     condition     = var.p95_seconds > 0
@@ -94,6 +102,7 @@ variable "drift_score" {
   description = "Drift score from which there is an alarm: the largest distance of a column relative to its band. Beyond 1 a column is out of its band."
   type        = number
   default     = 1
+  nullable    = false
 
   validation {
     condition     = var.drift_score > 0
@@ -105,6 +114,7 @@ variable "drift_days" {
   description = "How many of the last `drift_window_days` must be beyond `drift_score`, as the monitor's own rule has 2 of 3."
   type        = number
   default     = 2
+  nullable    = false
 
   validation {
     condition     = var.drift_days >= 1 && var.drift_days <= var.drift_window_days
@@ -116,6 +126,7 @@ variable "drift_window_days" {
   description = "Days that the drift alarm looks at."
   type        = number
   default     = 3
+  nullable    = false
 
   validation {
     condition     = var.drift_window_days >= 1 && var.drift_window_days <= 7
@@ -127,6 +138,7 @@ variable "heartbeat_hours" {
   description = "Hours without a run of the monitor after which there is an alarm; more than the time between two runs."
   type        = number
   default     = 30
+  nullable    = false
 
   validation {
     condition     = var.heartbeat_hours >= 6 && var.heartbeat_hours <= 168 && var.heartbeat_hours % 6 == 0
@@ -138,4 +150,5 @@ variable "tags" {
   description = "Tags of every resource."
   type        = map(string)
   default     = {}
+  nullable    = false
 }
