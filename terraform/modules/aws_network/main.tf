@@ -1,9 +1,14 @@
 data "aws_region" "current" {}
 
+data "aws_partition" "current" {}
+
 data "aws_caller_identity" "current" {}
 
 locals {
-  interfaces = toset(["ecr.api", "ecr.dkr", "logs"]) # what a Fargate task needs to start and to log
+  account     = data.aws_caller_identity.current.account_id
+  kms_key_arn = var.kms_key_arn == null ? aws_kms_key.flow[0].arn : var.kms_key_arn
+  log         = "/leverframe/${var.name}/flow"
+  interfaces  = toset(["ecr.api", "ecr.dkr", "logs"]) # what a Fargate task needs to start and to log
 }
 
 resource "aws_vpc" "this" {
@@ -56,7 +61,7 @@ resource "aws_vpc_security_group_ingress_rule" "endpoints" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
-  tags              = var.tags
+  tags              = merge(var.tags, { Name = "${var.name}-endpoints" })
 }
 
 resource "aws_vpc_endpoint" "interface" {
@@ -79,10 +84,40 @@ resource "aws_vpc_endpoint" "s3" {
   tags              = merge(var.tags, { Name = "${var.name}-s3" })
 }
 
+resource "aws_kms_key" "flow" {
+  count = var.kms_key_arn == null ? 1 : 0
+
+  description             = "Flow log of ${var.name}"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  tags                    = merge(var.tags, { Name = "${var.name}-flow" })
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "Account"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${local.account}:root" }
+        Action    = "kms:*"
+        Resource  = "*"
+      },
+      {
+        Sid       = "Logs"
+        Effect    = "Allow"
+        Principal = { Service = "logs.${data.aws_region.current.region}.amazonaws.com" }
+        Action    = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
+        Resource  = "*"
+        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.region}:${local.account}:log-group:${local.log}" } }
+      },
+    ]
+  })
+}
+
 resource "aws_cloudwatch_log_group" "flow" {
-  name              = "/leverframe/${var.name}/flow"
+  name              = local.log
   retention_in_days = var.log_days
-  kms_key_id        = var.kms_key_arn
+  kms_key_id        = local.kms_key_arn
   tags              = var.tags
 }
 
@@ -95,7 +130,7 @@ resource "aws_iam_role" "flow" {
       Effect    = "Allow"
       Principal = { Service = "vpc-flow-logs.amazonaws.com" }
       Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
     }]
   })
   tags = var.tags

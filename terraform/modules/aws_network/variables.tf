@@ -38,12 +38,12 @@ variable "zones" {
 }
 
 variable "kms_key_arn" {
-  description = "Key of the flow log; its policy lets CloudWatch Logs use it."
+  description = "Key of the flow log, whose policy lets CloudWatch Logs use it; null creates one that rotates."
   type        = string
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/", var.kms_key_arn))
+    condition     = var.kms_key_arn == null || can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/", var.kms_key_arn))
     error_message = "Give the ARN of a KMS key, not of an alias."
   }
 }

@@ -89,7 +89,7 @@ resource "aws_vpc_security_group_ingress_rule" "clients" {
   ip_protocol       = "tcp"
   from_port         = each.value.port
   to_port           = each.value.port
-  tags              = var.tags
+  tags              = merge(var.tags, { Name = "${var.name}-clients" })
 }
 
 resource "aws_vpc_security_group_egress_rule" "to_tasks" {
@@ -99,7 +99,7 @@ resource "aws_vpc_security_group_egress_rule" "to_tasks" {
   ip_protocol                  = "tcp"
   from_port                    = local.port
   to_port                      = local.port
-  tags                         = var.tags
+  tags                         = merge(var.tags, { Name = "${var.name}-to-tasks" })
 }
 
 resource "aws_security_group" "task" {
@@ -116,7 +116,7 @@ resource "aws_vpc_security_group_ingress_rule" "from_load_balancer" {
   ip_protocol                  = "tcp"
   from_port                    = local.port
   to_port                      = local.port
-  tags                         = var.tags
+  tags                         = merge(var.tags, { Name = "${var.name}-from-load-balancer" })
 }
 
 resource "aws_vpc_security_group_egress_rule" "to_s3" {
@@ -126,7 +126,7 @@ resource "aws_vpc_security_group_egress_rule" "to_s3" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
-  tags              = var.tags
+  tags              = merge(var.tags, { Name = "${var.name}-to-s3" })
 }
 
 resource "aws_vpc_security_group_egress_rule" "to_endpoints" {
@@ -136,7 +136,7 @@ resource "aws_vpc_security_group_egress_rule" "to_endpoints" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
-  tags              = var.tags
+  tags              = merge(var.tags, { Name = "${var.name}-to-endpoints" })
 }
 
 resource "aws_vpc_security_group_egress_rule" "to_log" {
@@ -148,7 +148,7 @@ resource "aws_vpc_security_group_egress_rule" "to_log" {
   ip_protocol       = "tcp"
   from_port         = 2049
   to_port           = 2049
-  tags              = var.tags
+  tags              = merge(var.tags, { Name = "${var.name}-to-log" })
 }
 
 resource "aws_vpc_security_group_egress_rule" "more" {
@@ -160,5 +160,5 @@ resource "aws_vpc_security_group_egress_rule" "more" {
   ip_protocol       = "tcp"
   from_port         = each.value.port
   to_port           = each.value.port
-  tags              = var.tags
+  tags              = merge(var.tags, { Name = "${var.name}-more" })
 }

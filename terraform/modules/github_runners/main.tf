@@ -81,7 +81,7 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
-  tags              = var.tags
+  tags              = merge(var.tags, { Name = "${var.name}-https" })
 }
 
 resource "aws_launch_template" "this" {

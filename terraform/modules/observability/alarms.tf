@@ -1,9 +1,9 @@
 locals {
-  service = var.load_balancer_arn_suffix == null ? {} : {
-    LoadBalancer = var.load_balancer_arn_suffix
-    TargetGroup  = var.target_group_arn_suffix
+  service = var.service == null ? {} : {
+    LoadBalancer = var.service.load_balancer_arn_suffix
+    TargetGroup  = var.service.target_group_arn_suffix
   }
-  served  = var.load_balancer_arn_suffix == null ? 0 : 1
+  served  = var.service == null ? 0 : 1
   monitor = { model = var.model, environment = var.environment }
   actions = [aws_sns_topic.alarms.arn]
 }
@@ -48,7 +48,7 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
     metric {
       namespace   = "AWS/ApplicationELB"
       metric_name = "HTTPCode_ELB_5XX_Count"
-      dimensions  = { LoadBalancer = var.load_balancer_arn_suffix }
+      dimensions  = { LoadBalancer = var.service.load_balancer_arn_suffix }
       period      = 60
       stat        = "Sum"
     }
@@ -60,7 +60,7 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
     metric {
       namespace   = "AWS/ApplicationELB"
       metric_name = "RequestCount"
-      dimensions  = { LoadBalancer = var.load_balancer_arn_suffix }
+      dimensions  = { LoadBalancer = var.service.load_balancer_arn_suffix }
       period      = 60
       stat        = "Sum"
     }

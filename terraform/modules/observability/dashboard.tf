@@ -4,20 +4,20 @@ locals {
       title = "Requests and 5xx a minute"
       stat  = "Sum"
       metrics = [
-        ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", var.load_balancer_arn_suffix],
-        ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "TargetGroup", var.target_group_arn_suffix, "LoadBalancer", var.load_balancer_arn_suffix],
-        ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", var.load_balancer_arn_suffix],
+        ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", var.service.load_balancer_arn_suffix],
+        ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "TargetGroup", var.service.target_group_arn_suffix, "LoadBalancer", var.service.load_balancer_arn_suffix],
+        ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", var.service.load_balancer_arn_suffix],
       ]
     },
     {
       title   = "95th percentile of the response time in seconds"
       stat    = "p95"
-      metrics = [["AWS/ApplicationELB", "TargetResponseTime", "TargetGroup", var.target_group_arn_suffix, "LoadBalancer", var.load_balancer_arn_suffix]]
+      metrics = [["AWS/ApplicationELB", "TargetResponseTime", "TargetGroup", var.service.target_group_arn_suffix, "LoadBalancer", var.service.load_balancer_arn_suffix]]
     },
     {
       title   = "Tasks that are ready"
       stat    = "Minimum"
-      metrics = [["AWS/ApplicationELB", "HealthyHostCount", "TargetGroup", var.target_group_arn_suffix, "LoadBalancer", var.load_balancer_arn_suffix]]
+      metrics = [["AWS/ApplicationELB", "HealthyHostCount", "TargetGroup", var.service.target_group_arn_suffix, "LoadBalancer", var.service.load_balancer_arn_suffix]]
     },
   ]
   watched = [

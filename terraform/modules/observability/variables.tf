@@ -33,21 +33,13 @@ variable "namespace" {
   }
 }
 
-variable "load_balancer_arn_suffix" {
-  description = "Load balancer in the dimensions of its metrics; null if there is none, and then no alarm of the service."
-  type        = string
-  default     = null
-}
-
-variable "target_group_arn_suffix" {
-  description = "Target group in the dimensions of its metrics."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = (var.target_group_arn_suffix == null) == (var.load_balancer_arn_suffix == null)
-    error_message = "Give the load balancer and the target group, or neither."
-  }
+variable "service" {
+  description = "Load balancer and target group in the dimensions of their metrics; null if there are none, and then no alarm of a service."
+  type = object({
+    load_balancer_arn_suffix = string
+    target_group_arn_suffix  = string
+  })
+  default = null
 }
 
 variable "log_days" {

@@ -104,3 +104,16 @@ run "refuses_an_alias_of_a_key" {
 
   expect_failures = [var.kms_key_arn]
 }
+
+run "makes_a_key_of_its_own" {
+  command = plan
+
+  variables {
+    kms_key_arn = null
+  }
+
+  assert {
+    condition     = aws_kms_key.flow[0].enable_key_rotation && alltrue([for statement in jsondecode(aws_kms_key.flow[0].policy).Statement : can(statement.Condition) || statement.Sid == "Account"])
+    error_message = "The key must rotate, and serve the flow log alone."
+  }
+}

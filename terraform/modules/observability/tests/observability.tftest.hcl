@@ -11,12 +11,14 @@ mock_provider "aws" {
 }
 
 variables {
-  name                     = "shop-dev"
-  model                    = "rides"
-  environment              = "production"
-  load_balancer_arn_suffix = "app/shop-dev-serving/1"
-  target_group_arn_suffix  = "targetgroup/shop-dev-serving/1"
-  emails                   = ["ann@example.org"]
+  name        = "shop-dev"
+  model       = "rides"
+  environment = "production"
+  service = {
+    load_balancer_arn_suffix = "app/shop-dev-serving/1"
+    target_group_arn_suffix  = "targetgroup/shop-dev-serving/1"
+  }
+  emails = ["ann@example.org"]
 }
 
 run "keeps_logs_encrypted" {
@@ -151,24 +153,13 @@ run "watches_a_model_without_a_service" {
   command = plan
 
   variables {
-    load_balancer_arn_suffix = null
-    target_group_arn_suffix  = null
+    service = null
   }
 
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.p95) == 0 && length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 4
     error_message = "Where no load balancer is, nothing of it can be watched."
   }
-}
-
-run "refuses_half_a_service" {
-  command = plan
-
-  variables {
-    target_group_arn_suffix = null
-  }
-
-  expect_failures = [var.target_group_arn_suffix]
 }
 
 run "refuses_a_silence_that_cloudwatch_cannot_see" {

@@ -1,0 +1,100 @@
+variable "name" {
+  description = "Name of the deployment, such as shop-dev: the `name` of its roles in aws-account, and the beginning of all names here."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,13}[a-z0-9]$", var.name))
+    error_message = "Use 3 to 15 lower-case letters, digits and hyphens: names of load balancers are short."
+  }
+}
+
+variable "account_id" {
+  description = "The account; a plan with credentials of another one fails."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "An account has twelve digits."
+  }
+}
+
+variable "region" {
+  description = "Region of everything."
+  type        = string
+  nullable    = false
+}
+
+variable "model" {
+  description = "Name of the served model, as in leverframe.yaml."
+  type        = string
+  nullable    = false
+}
+
+variable "image" {
+  description = "Image of the server with its digest."
+  type        = string
+  nullable    = false
+}
+
+variable "ecr_repository_arn" {
+  description = "ECR repository of the image; null for another registry."
+  type        = string
+  default     = null
+}
+
+variable "network" {
+  description = "Name of the network, which aws-account made."
+  type        = string
+  nullable    = false
+}
+
+variable "data" {
+  description = "DVC remote: what aws-account puts out as `data`."
+  type        = object({ bucket_arn = string, kms_key_arn = string, prefix = string })
+  nullable    = false
+}
+
+variable "certificate_arn" {
+  description = "Certificate of the service in ACM."
+  type        = string
+  nullable    = false
+}
+
+variable "client_cidrs" {
+  description = "Address ranges that may send requests."
+  type        = set(string)
+  nullable    = false
+}
+
+variable "minimum_tasks" {
+  description = "Tasks at least."
+  type        = number
+  default     = 2
+  nullable    = false
+}
+
+variable "maximum_tasks" {
+  description = "Tasks at most."
+  type        = number
+  default     = 6
+  nullable    = false
+}
+
+variable "monthly_usd" {
+  description = "What a month may cost, in US dollars."
+  type        = number
+  nullable    = false
+}
+
+variable "emails" {
+  description = "Who is told of alarms and of the budget."
+  type        = set(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.emails) > 0
+    error_message = "Name somebody: an alarm that nobody hears is none."
+  }
+}

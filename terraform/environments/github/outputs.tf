@@ -1,0 +1,4 @@
+output "environments" {
+  description = "Environments of the repository."
+  value       = module.repository.environments
+}

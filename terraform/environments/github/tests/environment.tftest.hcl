@@ -1,0 +1,24 @@
+mock_provider "github" {}
+
+variables {
+  owner      = "acme"
+  repository = "shop"
+  approvers  = [1]
+}
+
+run "wires_the_module" {
+  assert {
+    condition     = toset(output.environments) == toset(["aws-dev", "aws-prod", "staging", "production", "retrain", "runners"])
+    error_message = "The environments must be those that the workflows and the roles name."
+  }
+}
+
+run "refuses_production_without_approval" {
+  command = plan
+
+  variables {
+    approvers = []
+  }
+
+  expect_failures = [var.approvers]
+}
