@@ -98,3 +98,9 @@ variable "emails" {
     error_message = "Name somebody: an alarm that nobody hears is none."
   }
 }
+
+variable "publisher" {
+  description = "Who sends the figures of the monitor to CloudWatch, as the module observability takes it."
+  type        = object({ provider_arn = string, subjects = set(string) })
+  default     = null
+}

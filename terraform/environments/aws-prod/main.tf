@@ -11,6 +11,10 @@ provider "aws" {
   }
 }
 
+locals {
+  boundary = "arn:aws:iam::${var.account_id}:policy/${var.name}-boundary" # of the roles in aws-account
+}
+
 data "aws_vpc" "this" {
   tags = { Name = var.network }
 }
@@ -35,6 +39,9 @@ module "observability" {
   model       = var.model
   environment = "production"
   emails      = var.emails
+
+  permissions_boundary_arn = local.boundary
+  publisher                = var.publisher
 
   service = {
     load_balancer_arn_suffix = module.serving.load_balancer_arn_suffix
@@ -64,7 +71,7 @@ module "serving" {
   minimum_tasks            = var.minimum_tasks
   maximum_tasks            = var.maximum_tasks
   deletion_protection      = true
-  permissions_boundary_arn = "arn:aws:iam::${var.account_id}:policy/${var.name}-boundary"
+  permissions_boundary_arn = local.boundary
 }
 
 module "budget" {

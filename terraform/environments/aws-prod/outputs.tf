@@ -12,3 +12,8 @@ output "service_name" {
   description = "Service, for `release.py --service`."
   value       = module.serving.service_name
 }
+
+output "publisher_role_arn" {
+  description = "Role of the job that sends the figures of the monitor to CloudWatch."
+  value       = module.observability.publisher_role_arn
+}

@@ -5,6 +5,8 @@ data "aws_partition" "current" {}
 data "aws_caller_identity" "current" {}
 
 locals {
+  names      = split("/", var.repository)
+  subject    = var.repository_ids == null ? var.repository : format("%s@%d/%s@%d", local.names[0], var.repository_ids.owner, local.names[1], var.repository_ids.repository)
   ec2        = "arn:${data.aws_partition.current.partition}:ec2:${data.aws_region.current.region}:${data.aws_caller_identity.current.account_id}"
   machines   = merge([for pool, settings in var.pools : { for zone in var.zones : "${pool}-${zone}" => merge(settings, { zone = zone }) }]...)
   templates  = [for template in aws_launch_template.this : template.arn]
@@ -167,7 +169,7 @@ resource "aws_iam_role" "starter" {
       Condition = {
         StringEquals = {
           "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-          "token.actions.githubusercontent.com:sub" = "repo:${var.repository}:environment:${var.environment}"
+          "token.actions.githubusercontent.com:sub" = "repo:${local.subject}:environment:${var.environment}"
         }
       }
     }]

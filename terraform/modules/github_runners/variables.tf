@@ -21,6 +21,15 @@ variable "repository" {
   }
 }
 
+variable "repository_ids" {
+  description = "Numbers of the owner and of the repository, where GitHub puts them into the subject of its tokens; as for the module github_oidc."
+  type = object({
+    owner      = number
+    repository = number
+  })
+  default = null
+}
+
 variable "environment" {
   description = "GitHub environment of the job that starts machines; its branch policy names the default branch alone."
   type        = string

@@ -27,3 +27,8 @@ output "namespace" {
   description = "Namespace for `publish.py --namespace`."
   value       = var.namespace
 }
+
+output "publisher_role_arn" {
+  description = "Role of the job that runs `publish.py`; null without publisher."
+  value       = one(aws_iam_role.publisher[*].arn)
+}

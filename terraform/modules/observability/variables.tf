@@ -138,6 +138,28 @@ variable "heartbeat_hours" {
   }
 }
 
+variable "publisher" {
+  description = "Who sends the figures of the monitor: the OIDC provider of GitHub in this account, and subjects of its tokens such as repo:acme/shop:ref:refs/heads/main. Null where something else has the permission."
+  type        = object({ provider_arn = string, subjects = set(string) })
+  default     = null
+
+  validation {
+    condition     = var.publisher == null || try(length(var.publisher.subjects) > 0 && alltrue([for subject in var.publisher.subjects : can(regex("^repo:[^*]+:(ref:refs/heads|environment:)[^*]+$", subject))]), false)
+    error_message = "Name each subject with its branch or environment, without a pattern."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "The most that roles of this module may do: the boundary of the module github_oidc, without which its apply role creates no role."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/", var.permissions_boundary_arn))
+    error_message = "Give the ARN of a policy."
+  }
+}
+
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)

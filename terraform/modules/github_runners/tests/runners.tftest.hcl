@@ -100,6 +100,19 @@ run "is_started_by_one_environment_and_reached_by_nobody" {
   }
 }
 
+run "knows_a_repository_by_its_numbers" {
+  command = plan
+
+  variables {
+    repository_ids = { owner = 12, repository = 345 }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.starter.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:acme@12/shop@345:environment:runners"
+    error_message = "A subject with numbers must be compared with its numbers."
+  }
+}
+
 run "takes_on_demand_machines" {
   command = plan
 

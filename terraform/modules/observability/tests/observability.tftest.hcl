@@ -162,6 +162,40 @@ run "watches_a_model_without_a_service" {
   }
 }
 
+run "lets_one_branch_publish" {
+  command = plan
+
+  variables {
+    publisher = {
+      provider_arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+      subjects     = ["repo:acme/shop:ref:refs/heads/main"]
+    }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.publisher[0].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:acme/shop:ref:refs/heads/main"]
+    error_message = "Only the branch may take the role, compared letter by letter."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.publisher[0].policy).Statement[0].Condition.StringEquals["cloudwatch:namespace"] == "Leverframe" && jsondecode(aws_iam_role_policy.publisher[0].policy).Statement[0].Action == "cloudwatch:PutMetricData"
+    error_message = "The role must add metrics of one namespace and nothing else."
+  }
+}
+
+run "refuses_every_branch" {
+  command = plan
+
+  variables {
+    publisher = {
+      provider_arn = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"
+      subjects     = ["repo:acme/shop:*"]
+    }
+  }
+
+  expect_failures = [var.publisher]
+}
+
 run "refuses_a_silence_that_cloudwatch_cannot_see" {
   command = plan
 

@@ -1,0 +1,75 @@
+mock_provider "aws" {
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_data "aws_region" {
+    defaults = { region = "eu-central-1" }
+  }
+}
+
+variables {
+  name        = "shop"
+  account_id  = "111122223333"
+  region      = "eu-central-1"
+  zones       = ["eu-central-1a", "eu-central-1b"]
+  repository  = "acme/shop"
+  runners     = true
+  deployments = { "shop-dev" = { infra = "aws-dev", deploy = "staging" }, "shop-prod" = { infra = "aws-prod", deploy = "production" } }
+}
+
+run "wires_the_modules" {
+  command = plan
+
+  override_module {
+    target  = module.data
+    outputs = { name = "shop-data", arn = "arn:aws:s3:::shop-data", url = "s3://shop-data", kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/1", policy = "{}" }
+  }
+
+  override_module {
+    target  = module.state
+    outputs = { backend = { bucket = "shop-state" }, bucket_arn = "arn:aws:s3:::shop-state", kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/2", bucket_policy = "{}" }
+  }
+
+  assert {
+    condition     = output.remote == "s3://shop-data/dvc" && output.data.prefix == "dvc" && output.backend.bucket == "shop-state"
+    error_message = "DVC and Terraform must learn where data and state are."
+  }
+
+  assert {
+    condition     = toset(keys(output.roles)) == toset(["shop-dev", "shop-prod"])
+    error_message = "Each deployment must have roles of its own."
+  }
+
+  assert {
+    condition     = toset(keys(output.runners.pools)) == toset(["cpu", "gpu"])
+    error_message = "There must be runners where they are asked for."
+  }
+
+  assert {
+    condition     = aws_ecr_repository.server.image_tag_mutability == "IMMUTABLE"
+    error_message = "A tag must not become another image."
+  }
+}
+
+run "refuses_two_deployments_with_one_state" {
+  command = plan
+
+  variables {
+    deployments = { "shop-dev" = { infra = "aws-dev", deploy = "staging" }, "shop-prod" = { infra = "aws-dev", deploy = "production" } }
+  }
+
+  expect_failures = [var.deployments]
+}
+
+run "refuses_a_deployment_of_another_project" {
+  command = plan
+
+  variables {
+    deployments = { "other-dev" = { infra = "aws-dev", deploy = "staging" } }
+  }
+
+  expect_failures = [var.deployments]
+}

@@ -1,0 +1,68 @@
+variable "name" {
+  description = "Name of the project and beginning of the names of what its deployments share, such as shop."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,10}[a-z0-9]$", var.name))
+    error_message = "Use 3 to 12 lower-case letters, digits and hyphens, beginning with a letter."
+  }
+}
+
+variable "account_id" {
+  description = "The account; a plan with credentials of another one fails."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "An account has twelve digits."
+  }
+}
+
+variable "region" {
+  description = "Region of everything."
+  type        = string
+  nullable    = false
+}
+
+variable "zones" {
+  description = "Availability zones, at least two."
+  type        = list(string)
+  nullable    = false
+}
+
+variable "repository" {
+  description = "The one repository whose workflows get roles, as OWNER/NAME."
+  type        = string
+  nullable    = false
+}
+
+variable "repository_ids" {
+  description = "Numbers of the owner and of the repository, where GitHub puts them into the subject of its tokens."
+  type        = object({ owner = number, repository = number })
+  default     = null
+}
+
+variable "deployments" {
+  description = "Deployments in this account, by a name such as shop-dev: the environment of leverframe.yaml, which is that of GitHub whose jobs apply, and the environment of GitHub whose jobs deploy models."
+  type        = map(object({ infra = string, deploy = string }))
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.deployments) : startswith(name, "${var.name}-") && length(name) <= 15])
+    error_message = "A deployment has the name of the project, a hyphen and a word, at most 15 characters together."
+  }
+
+  validation {
+    condition     = length(distinct([for deployment in values(var.deployments) : deployment.infra])) == length(var.deployments)
+    error_message = "Each deployment needs an environment, and so a state, of its own."
+  }
+}
+
+variable "runners" {
+  description = "Whether there is a pool of machines for `reproduce`; it costs nothing while no machine runs."
+  type        = bool
+  default     = false
+  nullable    = false
+}
