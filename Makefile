@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup demo repro test test-deep check format bench lock clean
+.PHONY: help setup demo repro test test-deep check policy format bench lock clean
 
 help: ## list the tasks
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ CHECK_workflows    = zizmor --quiet --offline --strict-collection --persona audi
   && check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml \
   && check-jsonschema --quiet --builtin-schema vendor.github-actions actions/*/action.yml
 
+# In an environment of its own: checkov needs other versions of packages than the project.
+policy: $(READY) ## check terraform/ with checkov; nightly in CI
+	@test -x .checkov/bin/python || uv venv --quiet --python $(BIN)/python .checkov
+	@uv pip sync --python .checkov/bin/python --quiet --require-hashes terraform/policy.lock
+	@.checkov/bin/python terraform/policy.py
+
 format: $(READY) ## let ruff write the code's layout
 	@ruff check --fix . && ruff format .
 
@@ -69,14 +75,18 @@ bench: $(READY) ## every benchmark, each one JSON object
 RESOLVE := uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
   --no-annotate --no-header
 
+CHECKOV := 3.3.30
+
 lock: $(READY) ## resolve requirements.lock anew: one resolution for every extra, hashes, no address
 	@$(RESOLVE) --all-extras --universal --python-version 3.11 --output-file requirements.lock
 	@$(RESOLVE) --extra serving --constraint requirements.lock --python-platform linux --python-version 3.12 \
 	  --output-file src/leverframe/kubernetes/requirements.lock
 	@awk '/^uv==/{on=1} on{print} on&&!/\\$$/{exit}' requirements.lock > src/leverframe/kubernetes/uv.lock
+	@echo checkov==$(CHECKOV) | uv pip compile - --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-annotate --no-header --universal --python-version 3.11 --output-file terraform/policy.lock
 
 clean: ## remove what the tasks made, except data and caches of DVC
-	@rm -rf $(VENV) .leverframe .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .checkov .leverframe .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # uv itself comes from the lock file too: its block is the lines from `uv==` to the last hash. It is told which
 # environment to fill, for it would fill one that happens to be active.
