@@ -50,6 +50,15 @@ def test_nobody_is_root_and_no_shell_stands_between() -> None:
     assert user.split(":")[0] in (FOLDER / "base/deployment.yaml").read_text(encoding="utf-8")
 
 
+def test_what_a_task_mounts_belongs_to_the_user() -> None:
+    """Fargate gives an empty volume the owner of the image's folder, where the image declares a volume there."""
+    (user,) = said("USER")
+    volumes = json.loads(said("VOLUME")[0])
+    assert "/tmp" in volumes  # noqa: S108 - of the container, where everybody may write
+    owned = {each.split()[-1]: each for each in said("COPY") if f"--chown={user} " in each}
+    assert set(volumes) - {"/tmp"} == set(owned) == {"/var/lib/leverframe"}  # noqa: S108
+
+
 def _packages(path: Path) -> dict[str, tuple[str, set[str]]]:
     """Return version and hashes by package."""
     text = path.read_text(encoding="utf-8")
