@@ -12,7 +12,9 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
+from leverframe.adapters.dvc import RemoteContents
 from leverframe.commands.fetch import fetch
 from leverframe.documents import validated
 from leverframe.settings.levers import ServeSettings
@@ -203,3 +205,24 @@ def test_what_is_missing_is_named(checkout: Path, missing: str, ecs: Any, capsys
 def test_a_service_that_is_not_there_is_named(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert release.main([*ASKED, "--folder", str(checkout), "--service", "other"]) == 2
     assert "no service `other`" in capsys.readouterr().err
+
+
+def test_a_task_reads_the_remote_in_s3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `leverframe fetch` reads with in a task, by S3's own protocol; what is missing is known."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "of-nobody",
+            "AWS_SECRET_ACCESS_KEY": "of-nobody", "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="shop-data")
+        client.put_object(Bucket="shop-data", Key=f"dvc/files/md5/0a/{'b' * 30}.dir", Body=b"[]")
+        contents = RemoteContents(REMOTE)
+        assert contents.read(f"0a{'b' * 30}.dir") == b"[]"
+        assert contents.read("1" * 32) is None
+    finally:
+        server.stop()
