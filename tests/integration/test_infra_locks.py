@@ -228,7 +228,7 @@ def test_a_killed_terraform_leaves_a_lock_that_its_id_frees(root: Root, store: S
     with pytest.raises(InfraLockedError) as caught:
         root.apply(tool)
     assert held["ID"] in caught.value.why
-    found = tool.held_lock()
+    found = tool.lock()
     assert found is not None
     assert found.id == held["ID"]
     with pytest.raises(InfraError, match="is not freed") as refused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_o
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+@/!$%^#<>&\"'\\{}é "
 SECRET = st.text(ALPHABET, min_size=6, max_size=40).map(lambda text: f"Z{text.strip()}q")
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz .,()=\n", max_size=30)
-WRITTEN = {
+WRITTEN: dict[str, Callable[[str], str]] = {
     "plain": lambda secret: secret,
     "json": json.dumps,
     "json in json": lambda secret: json.dumps(json.dumps({"a": secret})),
@@ -112,7 +113,7 @@ def test_ten_megabytes_are_read_in_seconds() -> None:
     assert time.process_time() - start < 60
 
 
-PLAN = {
+PLAN: dict[str, Any] = {
     "configuration": {
         "root_module": {
             "variables": {"password": {"sensitive": True}, "token": {"sensitive": True, "default": "default-token"},

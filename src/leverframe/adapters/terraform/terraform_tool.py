@@ -150,7 +150,7 @@ class TerraformTool:
             if not output.get("sensitive")
         }
 
-    def held_lock(self) -> StateLock | None:
+    def lock(self) -> StateLock | None:
         """Return the lock of the state that somebody holds; None where nobody does.
 
         No command of Terraform tells that, so this asks for the lock, by a plan that reads nothing and is not kept.
@@ -170,7 +170,7 @@ class TerraformTool:
 
         The id is compared here, since Terraform sends none to an http backend; S3 compares it once more.
         """
-        held = self.held_lock()
+        held = self.lock()
         if held is None or held.id != lock:
             raise not_freed(lock, held, datetime.now(UTC))
         self._done("force-unlock", self._program.cmd("force-unlock", lock, force=FLAG))
