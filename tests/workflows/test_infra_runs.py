@@ -54,8 +54,8 @@ def ended(
             continue
         job = forge.checkout(revision)
         known[name] = run(
-            workflow, name, workspace=job.root, folder=folder, github=_github(event[0], event[1], **more), variables=VARIABLES,
-            environment=_environment(forge, job, *event, len(list(folder.iterdir())) + 7, folder),
+            workflow, name, workspace=job.root, folder=folder, github=_github(event[0], event[1], **more),
+            variables=VARIABLES, environment=_environment(forge, job, *event, len(list(folder.iterdir())) + 7, folder),
             matrix={"environment": "platform"}, needs={before: done.status for before, done in known.items()},
         )  # fmt: skip
         if name == "deploy":
