@@ -228,9 +228,9 @@ def test_a_killed_terraform_leaves_a_lock_that_its_id_frees(root: Root, store: S
     with pytest.raises(InfraLockedError) as caught:
         root.apply(tool)
     assert held["ID"] in caught.value.why
-    found = tool.lock()
-    assert found is not None
-    assert found.id == held["ID"]
+    standing = tool.lock()
+    assert standing is not None
+    assert standing.id == held["ID"]
     with pytest.raises(InfraError, match="is not freed") as refused:
         tool.unlock("00000000-0000-0000-0000-000000000000")
     assert held["ID"] in refused.value.why
@@ -282,3 +282,23 @@ def test_an_error_of_who_reads_the_lines_interrupts_terraform(tmp_path: Path) ->
         tool.applied(saved)
     tool.forget(saved)
     _until(lambda: not _terraforms(root))
+
+
+def test_which_lock_stands_is_told_without_values(tmp_path: Path) -> None:
+    """Who frees a lock on a laptop has no secrets there; an error of the configuration is no "nobody holds it"."""
+    with StateServer() as server:
+        blocks = [f'{name} = "{server.address}"' for name in ("address", "lock_address", "unlock_address")]
+        backend = 'terraform {\n  backend "http" {\n' + "\n".join(blocks) + "\n  }\n}\n"
+        root = Root.below(tmp_path).write(backend)
+        root.ready()
+        root.write(backend + 'variable "a" {}\nvariable "b" {}')
+        tool = root.tool(secrets={"a": "NOT_SET_ANYWHERE"})
+        assert tool.lock() is None
+        server.locks["/state"] = {"ID": "some-id"}
+        assert tool.lock() == StateLock("some-id")
+        server.locks.clear()
+        root.write(backend + "resource x {")
+        with pytest.raises(InfraError, match="`plan` of Terraform failed"):
+            tool.lock()
+    with pytest.raises(InfraError):
+        root.write(backend).tool().lock()

@@ -151,9 +151,10 @@ class TerraformTool:
         }
 
     def lock(self) -> StateLock | None:
-        """Return the lock of the state that somebody holds; None where nobody does.
+        """Return the lock of the state that stands now, None where there is none; it takes none for longer.
 
         No command of Terraform tells that, so this asks for the lock, by a plan that reads nothing and is not kept.
+        Raises ``InfraError`` where the backend does not respond, or the configuration has errors of syntax.
         """
         self.version()
         result = self._program.plan(lock=True, lock_timeout="0s", refresh=False, json=FLAG, var=None)
@@ -161,8 +162,9 @@ class TerraformTool:
             self._done("plan", result, good=(0, 2), show=False)
         except InfraLockedError as error:
             return error.lock if isinstance(error.lock, StateLock) else None
-        except InfraError:
-            return None  # the lock comes first: whatever failed then had it
+        except InfraError as error:
+            if "variable" not in error.why:  # those are read with the lock in hand
+                raise
         return None
 
     def unlock(self, lock: str) -> None:
