@@ -109,8 +109,9 @@ def test_the_steps_of_a_dry_run_say_what_happens() -> None:
         "guard protected addresses and checks",
     ]
     steps = [str(step) for step in destroy_steps(subject(), asks=True)]
-    assert steps[1:3] == [
+    assert steps[1:4] == [
         "plan production, to destroy all of it; wait for its lock",
+        "guard protected addresses and checks",
         "show it, and ask whether to destroy production",
     ]
 

@@ -27,12 +27,14 @@ def infra_apply(context: click.Context, /, dry_run: bool, as_json: bool, **asked
     """
     from leverframe.application import infra_apply as application
     from leverframe.application.infra_place import Words
+    from leverframe.domain.infrastructure.infra_comment import apply_comment
 
     place, question = wiring.workspace(), application.Asked(**asked)
     if dry_run:
         output.steps(application.steps(place, question), [], as_json=as_json)
         return
     applied, report = application.infra_apply(place, question, Words(output.progress, output.mask))
+    output.step_summary(apply_comment(applied))
     output.verdict(applied, as_json=as_json, report=report)
     output.set_outputs({"changes": "true" if applied.begun else "false"})
     context.exit(REFUSED if isinstance(applied.verdict, Failed) else 0)

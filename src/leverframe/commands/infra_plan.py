@@ -9,6 +9,8 @@ import click
 from leverframe import output, wiring
 from leverframe.domain.verdict import REFUSED, Failed
 
+_SUMMARY = 900_000  # characters of the summary of a job, which takes a megabyte
+
 
 @click.command(epilog="Examples: leverframe infra-plan; leverframe infra-plan --environment aws-dev --base origin/main")
 @click.option("--environment", help="Name in `infra.environments` of leverframe.yaml.  [default: the only one]")
@@ -27,12 +29,14 @@ def infra_plan(context: click.Context, /, dry_run: bool, as_json: bool, **asked:
     """
     from leverframe.application import infra_plan as application
     from leverframe.application.infra_place import Words
+    from leverframe.domain.infrastructure.infra_section import infra_section
 
     place, question = wiring.workspace(), application.Asked(**asked)
     if dry_run:
         output.steps(application.steps(place, question), [], as_json=as_json)
         return
     planned, report = application.infra_plan(place, question, Words(output.progress, output.mask))
+    output.step_summary(infra_section(planned, _SUMMARY))
     output.verdict(planned, as_json=as_json, report=report)
     output.set_outputs({"changes": "false" if planned.plan and planned.plan.empty else "true"})
     context.exit(REFUSED if isinstance(planned.verdict, Failed) else 0)

@@ -35,26 +35,21 @@ _LOCKED = Planning(lock=True)
 
 def apply_steps(subject: InfraSubject) -> Plan[InfraAction]:
     """Return the steps of `infra-apply`."""
-    return (*prepared(subject, _LOCKED), Step(Review()), *_done(subject, PLAIN))
+    judged: Plan[InfraAction] = (Step(Review()), Step(Guard(subject.rules)))
+    return (*prepared(subject, _LOCKED), *judged, *_done(subject, subject.rules, PLAIN))
 
 
 def destroy_steps(subject: InfraSubject, *, asks: bool) -> Plan[InfraAction]:
     """Return the steps of `infra destroy`, which ``asks`` at a terminal or is held to a digest."""
-    how, checks = Planning(destroy=True, lock=True), replace(subject.rules, refuses_failed_checks=False)
+    how, rules = Planning(destroy=True, lock=True), replace(subject.rules, refuses_failed_checks=False)
     approval: InfraAction = Ask(subject.environment) if asks else Review()
-    return (*prepared(subject, how), Step(approval), *_done(replace(subject, rules=checks), Planning(destroy=True)))
+    judged: Plan[InfraAction] = (Step(Guard(rules)), Step(approval))  # nobody is asked about what is refused anyway
+    return (*prepared(subject, how), *judged, *_done(subject, rules, Planning(destroy=True)))
 
 
-def _done(subject: InfraSubject, how: Planning) -> Plan[InfraAction]:
+def _done(subject: InfraSubject, rules: Protection, how: Planning) -> Plan[InfraAction]:
     observe: Plan[InfraAction] = (Step(Observe()),) if subject.observes else ()
-    return (
-        Step(Guard(subject.rules)),
-        Step(Begin()),
-        Step(Apply()),
-        *observe,
-        Step(Confirm(subject.rules, how)),
-        Step(Record()),
-    )
+    return (Step(Begin()), Step(Apply()), *observe, Step(Confirm(rules, how)), Step(Record()))
 
 
 def apply(
