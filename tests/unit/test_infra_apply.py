@@ -381,25 +381,27 @@ def test_a_held_lock_is_no_refusal_of_the_change() -> None:
     assert (book.begun, book.ended, tool.saved) == (0, [], set())
 
 
-def test_a_plan_of_a_pull_request_is_judged_and_shows_the_lock() -> None:
+def test_a_plan_of_a_pull_request_is_judged() -> None:
     """Nothing is locked for it; what Terraform refuses is a violation."""
     tool = MemoryTerraform({}, {"a.bucket": "1"}, (FAILED,), held=StateLock("1234", "ann@laptop"))
     result = plan_of(subject(PROTECTED), tool, Surroundings(), QUIET)
     assert [v.reason for v in result.violations] == [Reason.DESTROY_PROTECTED, Reason.INFRA_CHECK_FAILED]
-    assert result.lock == StateLock("1234", "ann@laptop")
     allowed = plan_of(subject(PROTECTED), tool, Surroundings(allowed=lambda _: ("a.bucket",)), QUIET)
     assert [v.reason for v in allowed.violations] == [Reason.INFRA_CHECK_FAILED]
     assert tool.saved == set()
 
 
 def test_drift_is_whatever_a_plan_of_main_would_change() -> None:
-    """Protection and checks do not matter for it."""
+    """Protection and checks do not matter for it; a lock that somebody left is told of."""
     tool = MemoryTerraform({"a.x": "1"}, {"a.x": "1"}, (FAILED,))
     assert drift_of(subject(PROTECTED), tool, Surroundings(), QUIET).verdict == Passed()
     tool.there["a.x"] = "changed by hand"
     result = drift_of(subject(PROTECTED), tool, Surroundings(), QUIET)
     assert result.verdict == Failed((Reason.INFRA_DRIFTED,))
     assert "1 difference" in result.violations[0].what
+    assert result.lock is None
+    tool.held = StateLock("1234", "ann@laptop")
+    assert drift_of(subject(), tool, Surroundings(), QUIET).lock == tool.held
 
 
 def test_a_destroy_asks_or_is_held_to_a_digest() -> None:

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
 from leverframe.domain.infrastructure.infra_plan import InfraPlan
-from leverframe.domain.infrastructure.infra_ports import InfraTool, Planning, SavedPlan, StateLock
+from leverframe.domain.infrastructure.infra_ports import InfraTool, SavedPlan, StateLock
 from leverframe.domain.infrastructure.infra_steps import (
     Apply,
     Ask,
@@ -18,6 +18,7 @@ from leverframe.domain.infrastructure.infra_steps import (
     Guard,
     InfraAction,
     Initialise,
+    LookForLock,
     MakePlan,
     Observe,
     Record,
@@ -101,7 +102,9 @@ class InfraExecutor:
             case Initialise():
                 self.tool.initialise()
             case MakePlan():
-                self._plan(action.how)
+                self.saved = self.tool.planned(action.how)
+            case LookForLock():
+                self.lock = self.tool.lock()
             case Review() | Ask():
                 self._review(action)
             case Guard():
@@ -119,12 +122,6 @@ class InfraExecutor:
     def _planned(self) -> SavedPlan:
         assert self.saved is not None  # noqa: S101 - the steps that need it come after the one that makes it
         return self.saved
-
-    def _plan(self, how: Planning) -> None:
-        self.saved = self.tool.planned(how)
-        if not how.lock:
-            with suppress(InfraError):  # a backend without locks tells of none
-                self.lock = self.tool.lock()
 
     def _review(self, action: Review | Ask) -> None:
         plan = self._planned.plan

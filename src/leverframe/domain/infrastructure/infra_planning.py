@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 from leverframe.domain.infrastructure.infra_executor import InfraExecutor, Surroundings
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_ports import InfraTool, Planning
-from leverframe.domain.infrastructure.infra_steps import PLAIN, Guard, InfraAction, Initialise, MakePlan, Observe
+from leverframe.domain.infrastructure.infra_steps import (
+    PLAIN,
+    Guard,
+    InfraAction,
+    Initialise,
+    LookForLock,
+    MakePlan,
+    Observe,
+)
 from leverframe.domain.infrastructure.protection import Protection
 from leverframe.domain.plan_engine import Plan, Progress, Step, execute
 from leverframe.domain.verdict import Reason, Violation
@@ -58,7 +66,7 @@ def plan_of(
 
 def drift_steps(subject: InfraSubject) -> Plan[InfraAction]:
     """Return the steps of `infra drift`."""
-    return prepared(subject, PLAIN)
+    return (*prepared(subject, PLAIN), Step(LookForLock(subject.environment)))
 
 
 def drift_of(subject: InfraSubject, tool: InfraTool, around: Surroundings, progress: Progress) -> InfraPlanned:

@@ -60,7 +60,7 @@ class InfraTool(Protocol):
         """Return the outputs of the state, those that are sensitive left out."""
 
     def lock(self) -> StateLock | None:
-        """Return the lock of the state that stands now, None where there is none; it takes none for longer."""
+        """Return the lock of the state that somebody holds, None where nobody does; it takes as long as a plan."""
 
     def unlock(self, lock: str) -> None:
         """Free the lock with that id, whoever holds it."""

@@ -42,6 +42,14 @@ class MakePlan(Action):
 
 
 @dataclass(frozen=True)
+class LookForLock(Action):
+    """Look whether somebody holds the lock of the state: a killed job may have left it."""
+
+    words: ClassVar[str] = "look whether somebody holds the lock of {environment}"
+    environment: str
+
+
+@dataclass(frozen=True)
 class Review(Action):
     """Hold the plan to what was reviewed."""
 
@@ -94,5 +102,5 @@ class Record(Action):
     words: ClassVar[str] = "record the result"
 
 
-InfraAction = Observe | Initialise | MakePlan | Review | Ask | Guard | Begin | Apply | Confirm | Record
+InfraAction = Observe | Initialise | MakePlan | LookForLock | Review | Ask | Guard | Begin | Apply | Confirm | Record
 InfraStep = Step[InfraAction]
