@@ -51,6 +51,23 @@ def test_a_repository_that_is_monitored_gets_a_second_workflow(shop: Shop) -> No
     assert shop.run("init").stdout == "nothing to do\n"
 
 
+def test_a_repository_with_infrastructure_gets_it_planned_applied_and_looked_at(shop: Shop) -> None:
+    """A job more in the workflow of pull requests, and a workflow of its own; what one machine has needs neither."""
+    card, path = ".github/workflows/leverframe.yml", ".github/workflows/leverframe-infra.yml"
+    levers = shop.repository.read("leverframe.yaml")
+    shop.repository.write("leverframe.yaml", f"{levers}\ninfra: {{environments: {{prod: {{}}}}}}\n")
+    assert f"write {path}: reviewed infrastructure is applied after a merge" in shop.run("init").stdout
+    assert "actions/infra-plan@" in shop.repository.read(card)
+    assert "actions/infra-apply@" in shop.repository.read(path)
+    assert "# infra: " not in shop.repository.read(card)
+    for name in (card, path):
+        (shop.root / name).unlink()
+    shop.repository.write("leverframe.yaml", f"{levers}\ninfra: {{environments: {{here: {{observe: local}}}}}}\n")
+    shop.run("init")
+    assert "infra-plan" not in shop.repository.read(card)
+    assert not (shop.root / path).exists()
+
+
 def test_a_repository_that_declares_the_local_environment_gets_its_terraform(shop: Shop) -> None:
     """Root module and modules are its own files from then on; without the declaration there are none."""
     assert shop.run("init").code == 0

@@ -34,6 +34,7 @@ from tests.profiles import examples
 from tests.unit.test_report import card
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "report"
+GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 HOSTILE = (
     "`````\n</details>@everyone <!-- leverframe:report:model --> <img src=x onerror=alert(1)> [a](https://example.org)"
     " | ~~~ <<EOT\n-destroyed\n+kept\r\u202e\u2028${{ github.token }} ::error::x"
@@ -153,6 +154,14 @@ def test_a_card_with_a_plan_fits_and_folds(name: str) -> None:
     again = loaded(Card, json.dumps(plain(whole)).encode(), name="card")
     assert render(again) == page
     assert whole.verdict == (Failed((CASES[name].violations[0].reason,)) if CASES[name].violations else Passed())
+
+
+def test_the_guide_shows_the_section_as_it_is() -> None:
+    """Quoted, it looks there as it does in a comment."""
+    guide = (GUIDES / "infrastructure-pull-request.md").read_text(encoding="utf-8")
+    quoted = re.findall(r"(?:^>.*\n)+", guide, re.MULTILINE)[0]
+    golden = (GOLDEN / "infra-destroy.md").read_text(encoding="utf-8")
+    assert re.sub(r"^> ?", "", quoted, flags=re.MULTILINE) == golden
 
 
 def test_a_card_without_infrastructure_says_nothing_of_it() -> None:
