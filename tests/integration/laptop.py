@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
-import subprocess
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import psutil
 
 from leverframe.local.repository import TemporaryRepository
 from leverframe.package import local_environment
-from tests.integration.shop import Ended, family
-from tests.warm import PATIENCE
+from tests.integration.shop import Ended, Shop, alive, family, wait_for
+from tests.warm import WarmRepository
 
 SERVER = "module.serving.terraform_data.server"
 _FREE = "{port: 0, grpc_port: 0, metrics_port: 0}"
@@ -36,36 +36,36 @@ def with_terraform(repository: TemporaryRepository) -> None:
 
 def bare_laptop(folder: Path) -> Laptop:
     """Return a repository that has the local environment and no model."""
-    repository = TemporaryRepository.create(folder, dvc=False)
+    repository = WarmRepository(folder / "repository", folder / "home")
+    repository.create(folder, dvc=False)
     repository.write("leverframe.yaml", INFRA)
     repository.write(".gitignore", "/.leverframe/\n")
     with_terraform(repository)
     repository.commit("The local environment")
-    return Laptop(repository)
+    return Laptop(Shop(repository))
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A plan: exit code, what happens to each resource by its address, and the digest of it."""
+    """A plan: what happens to each resource by its address, its digest, what is against it, and its checks."""
 
-    code: int
-    changes: dict[str, str]
+    changes: Mapping[str, str]
     digest: str
-    text: str
+    violations: tuple[str, ...]
+    failed: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Laptop:
     """One environment of a repository."""
 
-    repository: TemporaryRepository
+    shop: Shop
     environment: str = "local"
-    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
         """The repository."""
-        return self.repository.root
+        return self.shop.root
 
     @property
     def folder(self) -> Path:
@@ -78,83 +78,42 @@ class Laptop:
         content: dict[str, Any] = json.loads((self.folder / "server.json").read_bytes())
         return content
 
-    def run(self, *arguments: str) -> Ended:
-        """Run `leverframe`."""
-        return self._run(["leverframe", *arguments], self.root)
-
-    def plan(self) -> Planned:
-        """Observe and plan."""
-        self._ready()
-        saved = self.root / ".leverframe/plan"
-        ended = self._terraform("plan", "-detailed-exitcode", f"-out={saved}")
-        document = json.loads(self._terraform("show", "-json", str(saved)).stdout)
-        parts = {name: document.get(name) for name in ("resource_changes", "output_changes")}
-        changes = {
-            change["address"]: "/".join(change["change"]["actions"])
-            for change in document.get("resource_changes", [])
-            if change["change"]["actions"] not in (["no-op"], ["read"])
-        }
-        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        return Planned(ended.code, changes, digest, ended.stdout)
+    def plan(self, *options: str) -> Planned:
+        """Plan; nothing is changed."""
+        ended = self.shop.run("infra-plan", "--environment", self.environment, "--json", *options)
+        result = json.loads(ended.stdout)
+        plan = result["plan"]
+        changes = {change["address"]: change["kind"] for change in plan["changes"] if change["kind"] != "read"}
+        failed = [check["address"] for check in plan["checks"] if check["status"] in ("fail", "error")]
+        reasons = [violation["reason"] for violation in result["violations"]]
+        return Planned(changes, plan["digest"], tuple(reasons), tuple(failed))
 
     def apply(self) -> Ended:
-        """Observe, plan and apply."""
-        self._ready()
-        return self._terraform("apply", "-auto-approve")
+        """Plan, and apply that plan."""
+        self.plan()
+        return self.shop.run("infra-apply", "--environment", self.environment)
 
     def destroy(self) -> Ended:
-        """Destroy all of it."""
-        self._ready()
-        return self._terraform("destroy", "-auto-approve")
+        """Plan to destroy all of it, and do that."""
+        digest = self.plan("--destroy").digest
+        return self.shop.run("infra", "destroy", "--environment", self.environment, "--reviewed", digest)
 
-    def killed_apply(self, when: Any) -> None:
+    def killed_apply(self, when: Callable[[], bool]) -> None:
         """Start an apply and kill it, with all that it started, as soon as ``when`` says so."""
-        self._ready()
-        process = subprocess.Popen(
-            ["terraform", "apply", "-auto-approve"], cwd=self._module, env=self._environment,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        self.plan()
+        process = self.shop.start("leverframe", "infra-apply", "--environment", self.environment)
         while not when():
-            assert process.poll() is None, "the apply ended before it was killed"
-        for member in family(psutil.Process(process.pid)):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.001)
+        members = family(psutil.Process(process.pid))
+        for member in members:
             if member.is_running():
                 member.kill()
-        process.wait(PATIENCE)
+        process.communicate()
+        wait_for(lambda: not alive(members))
 
     def kill(self) -> None:
         """End the recorded process by force."""
         process = psutil.Process(self.recorded["pid"])
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(PATIENCE) if process.is_running() else None
-
-    @property
-    def _module(self) -> Path:
-        return self.root / "terraform/environments/local"
-
-    @property
-    def _environment(self) -> dict[str, str]:
-        data = self.root / ".leverframe/infra" / self.environment / "data"
-        ports = {f"TF_VAR_{name}": "0" for name in ("port", "grpc_port", "metrics_port")}
-        workspace = {"TF_WORKSPACE": self.environment} if self.environment != "local" else {}
-        return {
-            **self.repository.environment, **ports, **workspace, **self.variables,
-            "TF_DATA_DIR": str(data), "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1",
-            "TF_CLI_CONFIG_FILE": os.devnull,
-        }  # fmt: skip
-
-    def _ready(self) -> None:
-        observed = self.run("infra", "observe", "--environment", self.environment)
-        assert observed.code == 0, observed.stderr
-        initialised = self._terraform("init", "-input=false")
-        assert initialised.code == 0, initialised.stderr
-
-    def _terraform(self, *arguments: str) -> Ended:
-        return self._run(["terraform", *arguments], self._module, no_color=arguments[0] != "show")
-
-    def _run(self, command: list[str], folder: Path, *, no_color: bool = False) -> Ended:
-        environment = self._environment | ({"TF_CLI_ARGS": "-no-color"} if no_color else {})
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        return Ended(done.returncode, done.stdout, done.stderr)
+        wait_for(lambda: not alive([process]))
