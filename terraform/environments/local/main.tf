@@ -3,16 +3,6 @@
 #   leverframe infra-plan --environment local
 #   leverframe infra-apply --environment local
 
-terraform {
-  required_version = ">= 1.10"
-
-  # The state of the workspace `NAME` is .leverframe/infra/NAME/terraform.tfstate of the repository.
-  backend "local" {
-    path          = "../../../.leverframe/infra/local/terraform.tfstate"
-    workspace_dir = "../../../.leverframe/infra"
-  }
-}
-
 locals {
   repository  = "../../.."
   environment = terraform.workspace == "default" ? "local" : terraform.workspace

@@ -1,9 +1,5 @@
 # A model server of this machine. Terraform owns that it runs and how it listens; `leverframe deploy` owns which model.
 
-terraform {
-  required_version = ">= 1.10"
-}
-
 locals {
   spec = sha256(jsonencode([var.name, var.ports, var.observed.settings]))
 

@@ -1,9 +1,5 @@
 # Folders of this machine: made with their permissions and a marker, never removed while they hold anything else.
 
-terraform {
-  required_version = ">= 1.10"
-}
-
 locals {
   marker = ".leverframe-folder"
   spec   = { for name, folder in var.folders : name => sha256(jsonencode([folder, var.mode])) }
