@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from leverframe import wiring
+from leverframe.demo.provisioned import Provisioned
+from leverframe.demo.scene import Scene
+from leverframe.local.github.server import serving
+from tests.integration.laptop import INFRA as INFRA_SETTINGS
+from tests.integration.laptop import bare_laptop, with_terraform
 from tests.integration.shop import Shop, copied, leftovers
 from tests.loop.forge import finished
 
+INFRA = "  infra "
+PROGRAM = bool(shutil.which("terraform") or shutil.which("tofu"))
+HEALED = [
+    "planned: N to create; applied in N s: http://N:N answers, without a model yet",
+    "the server is killed; planned: replace module.serving.terraform_data.server; applied in N s: release N answers "
+    "again; N requests before and N after, N failed",
+]
 GOLDEN = Path(__file__).parents[1] / "golden" / "demo" / "loop.txt"
 DEMO = r"""
 loop:
@@ -40,9 +54,18 @@ loop:
         maximum_age_days: 60
         minimum_rows: 100
         checks: event
+      infra:
+        environments:
+          demo:
+            observe: local
+            root: terraform/environments/local
+            workspace: demo
+            variables: {port: 0, grpc_port: 0, metrics_port: 0}
       gate:
   partitions: ["2024-03", "2024-04"]
   quick: ["2024-03"]
+  outage:
+    partition: "2024-03"
   fault:
     partition: "2024-04"
     title: Take the orders from another system
@@ -59,6 +82,7 @@ def shop(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     for month in ("2024-02", "2024-03", "2024-04"):
         shop.edit("orders", month, _swap)
     shop.repository.write("pipelines/shop/demo.yaml", DEMO)
+    with_terraform(shop.repository)
     shop.repository.commit("A demo")
     return shop
 
@@ -79,7 +103,10 @@ def test_partitions_pass_in_the_demo(shop: Shop) -> None:
     assert ended.code == 0, ended.stderr
     _, told = ended.stdout.split("\nstart\n")
     timeline, pages = told.split("\nPages\n")
-    assert _without_figures(timeline) == GOLDEN.read_text(encoding="utf-8")
+    lines = _without_figures(timeline).splitlines(keepends=True)
+    assert "".join(line for line in lines if not line.startswith(INFRA)) == GOLDEN.read_text(encoding="utf-8")
+    told = [line.removeprefix(INFRA).strip() for line in lines if line.startswith(INFRA)]
+    assert told == HEALED if PROGRAM else [line.partition(",")[0] for line in told] == ["left out"]
     assert pages.lstrip().startswith("#1 ")
     folder = shop.root / ".leverframe/demo"
     pull, issue = (folder / name for name in ("pull-1.html", "issue-2.html"))
@@ -87,12 +114,29 @@ def test_partitions_pass_in_the_demo(shop: Shop) -> None:
     assert "violates its contract in 2024-04" in issue.read_text(encoding="utf-8")
     for name in ("timeline.html", "dashboard.html"):
         assert "2024-04" in (folder / name).read_text(encoding="utf-8")
+    assert ("no process and no port is left" in (folder / "timeline.html").read_text(encoding="utf-8")) is PROGRAM
     machine = folder / "machine/repository"
     server = machine / ".leverframe/servers/demo"
     assert (server / "server.log").exists()
     assert not (server / "server.json").exists()  # it ended in order
+    assert (machine / ".leverframe/infra/demo/terraform.tfstate").exists() is PROGRAM
     assert shop.repository.git("tag") == ""  # nothing is deployed of the repository itself
     assert leftovers(shop.root) == []
+
+
+def test_without_terraform_the_demo_says_what_it_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line with the reason and where a program is; nothing has started."""
+    laptop = bare_laptop(tmp_path / "machine")
+    laptop.shop.repository.write("leverframe.yaml", INFRA_SETTINGS.replace("infra:\n", "infra:\n  tool: nowhere\n"))
+    monkeypatch.chdir(laptop.root)
+    with serving(tmp_path / "forge") as server:
+        scene = Scene(wiring.workspace(), tmp_path, server, print)
+        applied, words = Provisioned(scene, laptop.shop.repository, "local").created()
+    assert not applied
+    assert "`nowhere` is not on PATH" in words
+    assert "https://developer.hashicorp.com/terraform/install" in words
+    assert "\n" not in words
+    assert not laptop.folder.exists()
 
 
 def _without_figures(text: str) -> str:

@@ -55,11 +55,18 @@ class Slow(Document):
     size: int = Field(default=1200, ge=100, le=5000)
 
 
+class Outage(Document):
+    """A partition after which the server is killed, and Terraform starts it again."""
+
+    partition: str
+
+
 class Loop(Document):
     """Partitions one after the other, as they would come: traffic, monitor, retraining, merge, deployment.
 
     ``params`` and ``levers`` are texts of params.yaml and leverframe.yaml with what takes their place on main, whose
-    model then serves in ``environment``. Of each day of a partition about ``rows`` rows become requests.
+    model then serves in ``environment``. Of each day of a partition about ``rows`` rows become requests. Where the
+    levers declare an environment of infrastructure of that name, the server is the one that Terraform starts.
     """
 
     environment: str
@@ -71,6 +78,7 @@ class Loop(Document):
     fault: Fault | None = None
     wish: Wish | None = None
     slow: Slow | None = None
+    outage: Outage | None = None
 
 
 class Declared(Document):

@@ -13,6 +13,7 @@ from leverframe.adapters.polars import PolarsTables
 from leverframe.demo.declared import Loop
 from leverframe.demo.live import MACHINE, push_slow
 from leverframe.demo.loop_traffic import Rows, logged, one, sent, write_labels
+from leverframe.demo.provisioned import Provisioned
 from leverframe.demo.pulls import judged
 from leverframe.demo.scene import NAME, Scene, page, replaced
 from leverframe.demo.showing import Looped, Released
@@ -28,7 +29,7 @@ from leverframe.settings.levers import Levers, levers_of
 from leverframe.settings.params import Params, params_of
 from leverframe.yaml_files import parse, with_values
 
-_START = "start"
+_START, _END = "start", "end"
 _LABELS = layout.PRIVATE / "labels"
 _DAY = timedelta(days=1)
 
@@ -43,7 +44,7 @@ def looped(scene: Scene, plan: Loop, partitions: Sequence[str]) -> Iterator[Loop
             director.passed(key)
         yield director.result()
     finally:
-        scene.leverframe(director.machine, "serve", "--stop", "--name", plan.environment)
+        director.end()
 
 
 class _Director:
@@ -69,6 +70,7 @@ class _Director:
         self.machine.dvc("checkout", "--quiet", "--allow-missing")
         self._lend_earlier()
         self._port, self._example = 0, b""
+        self._infra: Provisioned | None = None
 
     def _forget_later(self, main: TemporaryRepository) -> None:
         """Remove the reports of partitions that are yet to come: the newest one says how the tables are."""
@@ -78,11 +80,32 @@ class _Director:
             path.unlink()
 
     def start(self) -> None:
-        """Deploy main."""
+        """Apply the infrastructure of the server, where it is declared, and deploy main."""
+        if self._plan.environment in self._levers.infra.environments:
+            self._provisioned(Provisioned(self._scene, self.machine, self._plan.environment))
         with self._line.step(_START, "deploy") as step:
             step.said = self._deployed().line()
-            status = self._scene.json(self.machine, "serve", "--status", "--name", self._plan.environment)
-            self._port = status["running"]["port"]
+            self._port = self._port_now()
+
+    def end(self) -> None:
+        """End the server, and what Terraform made with it."""
+        try:
+            if self._infra is not None:
+                with self._line.step(_END, "infra") as step:
+                    step.said = self._infra.destroyed()
+                self._write_timeline()
+        finally:
+            self._scene.leverframe(self.machine, "serve", "--stop", "--name", self._plan.environment)
+
+    def _provisioned(self, infra: Provisioned) -> None:
+        with self._line.step(_START, "infra") as step:
+            applied, step.said = infra.created()
+            self._infra = infra if applied else None
+
+    def _port_now(self) -> int:
+        status = self._scene.json(self.machine, "serve", "--status", "--name", self._plan.environment)
+        port: int = status["running"]["port"]
+        return port
 
     def passed(self, key: str) -> None:
         """Let one partition pass: its data and traffic, what the monitor finds, and what follows from it."""
@@ -101,6 +124,8 @@ class _Director:
             self._reverted(key)
         if plan.slow and plan.slow.partition == key:
             self._slowed(key, plan.slow.size)
+        if plan.outage and plan.outage.partition == key and self._infra:
+            self._healed(key, self._infra)
 
     def _lend_earlier(self) -> None:
         """Let the machine have the tables of partitions that are skipped: contracts compare with those before."""
@@ -138,6 +163,16 @@ class _Director:
         self._deployment(key)
         for number in sorted(set(self._scene.forge.pulls) - known):
             self._taken(key, self._scene.forge.pulls[number])
+
+    def _healed(self, key: str, infra: Provisioned) -> None:
+        """Let the server be killed, and Terraform start it again, with the model that was deployed to it."""
+        with self._line.step(key, "infra") as step:
+            step.said = infra.healed(self._path, self._example)
+            self._port = self._port_now()
+
+    @property
+    def _path(self) -> str:
+        return f"/v2/models/{self._params.bundle.model}/infer"
 
     def _reverted(self, key: str) -> None:
         """Revert what was pushed last, and check the tables again."""
@@ -223,8 +258,7 @@ class _Director:
     def _deployment(self, key: str) -> None:
         """Deploy what is checked out, under traffic."""
         with self._line.step(key, "deploy") as step:
-            path = f"/v2/models/{self._params.bundle.model}/infer"
-            traffic = Traffic(self._port, path, self._example, clients=2)
+            traffic = Traffic(self._port, self._path, self._example, clients=2)
             with traffic.running():
                 released = self._deployed()
             took = Times.of(traffic.responses)
@@ -251,9 +285,12 @@ class _Director:
             pages.append((f"#{issue.number} {issue.title}", f"{address}/issues/{issue.number}"))
         dashboard = self.machine.root / layout.MONITOR / self._plan.environment / "dashboard.html"
         shutil.copy(dashboard, scene.folder / "dashboard.html")
-        (scene.folder / "timeline.html").write_text(self._line.page("The loop"), encoding="utf-8")
+        self._write_timeline()
         pages += [(name, str(scene.folder / f"{name}.html")) for name in ("dashboard", "timeline")]
         return Looped(tuple(self._line.steps), tuple(pages))
+
+    def _write_timeline(self) -> None:
+        (self._scene.folder / "timeline.html").write_text(self._line.page("The loop"), encoding="utf-8")
 
 
 def _settings(main: TemporaryRepository) -> tuple[Params, Levers]:

@@ -95,12 +95,15 @@ class Scene:
                 f"`leverframe {arguments[0]}` failed in the demo",
                 why=_error(done.stderr)[:300],
                 next=f"run it in {repository.root}",
+                code=done.returncode,
             )
         return done.stdout
 
-    def json(self, repository: TemporaryRepository, *arguments: str) -> dict[str, Any]:
+    def json(
+        self, repository: TemporaryRepository, *arguments: str, run: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Run a command with ``--json`` and return its result."""
-        content: dict[str, Any] = json.loads(self.leverframe(repository, *arguments, "--json"))
+        content: dict[str, Any] = json.loads(self.leverframe(repository, *arguments, "--json", run=run))
         return content
 
     def _environment(self, repository: TemporaryRepository) -> dict[str, str]:
