@@ -69,7 +69,8 @@ def stored(endpoint: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
             environment.delenv(name)
         for name, value in endpoint.items():
             environment.setenv(name, value)
-        environment.setenv("MOTO_RECORDER_FILEPATH", str(tmp_path_factory.mktemp("recorded") / "requests"))
+        # Its variable of the environment is read when moto is imported.
+        environment.setattr(recorder, "_location", str(tmp_path_factory.mktemp("recorded") / "requests"))
         client = boto3.client("s3")
         bucket_as_the_module_makes_it(client)
         repository = WarmRepository.create(tmp_path_factory.mktemp("remote"))
