@@ -155,14 +155,10 @@ def test_the_deploy_role_suffices(stored: Stored, tmp_path: Path) -> None:
 
 def planned_policy(folder: Path) -> list[dict[str, Any]]:
     """The statements of the deploy role, from the plan of the module's own test."""
-    module = ROOT / "terraform/modules/github_oidc"
     with stubs(folder) as served:
-        tested = served.run(PROGRAMS[0], module, "test", "-json", "-verbose", "-filter=tests/roles.tftest.hcl")
-    plans = [event["test_plan"] for event in map(json.loads, tested.stdout.splitlines()) if "test_plan" in event]
-    changes = {change["address"]: change["change"]["after"] for change in plans[0]["resource_changes"]}
-    statements: list[dict[str, Any]] = json.loads(changes['aws_iam_policy.policy["deploy-model"]']["policy"])[
-        "Statement"
-    ]
+        planned = served.planned(PROGRAMS[0], ROOT / "terraform/modules/github_oidc", "roles")
+    policy = json.loads(planned['aws_iam_policy.policy["deploy-model"]']["policy"])
+    statements: list[dict[str, Any]] = policy["Statement"]
     return statements
 
 

@@ -58,6 +58,14 @@ class Stubs:
         tested = self.run(program, folder, "test", "-no-color", *arguments)
         return tested.returncode == 0, tested.stdout + tested.stderr
 
+    def planned(self, program: str, folder: Path, tests: str) -> dict[str, dict[str, Any]]:
+        """What the first run of a file of tests plans: the values of each resource by its address."""
+        self.initialise(program, folder)
+        tested = self.run(program, folder, "test", "-json", "-verbose", f"-filter=tests/{tests}.tftest.hcl")
+        events = [json.loads(line) for line in tested.stdout.splitlines()]
+        plan = next(event["test_plan"] for event in events if "test_plan" in event)
+        return {change["address"]: change["change"]["after"] for change in plan["resource_changes"]}
+
 
 @contextmanager
 def stubs(data: Path) -> Iterator[Stubs]:

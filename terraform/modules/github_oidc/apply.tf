@@ -3,7 +3,7 @@
 locals {
   lock_object = "${local.state_object}.tflock"
   in_region   = { StringEquals = { "aws:RequestedRegion" = local.region } }
-  # Parts of a network have random letters for names: a tag says whose they are.
+  # A security group has an ARN of random letters: a tag says whose it is.
   tagged       = { StringEquals = { "aws:ResourceTag/Project" = var.name } }
   boundary_arn = "${local.iam}:policy/${var.name}-boundary"
   here         = "${local.region}:${local.account}"
@@ -30,36 +30,19 @@ locals {
         "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${var.name}-*",
       ]
     }]
-    autoscaling = [
-      {
-        Action = [
-          "autoscaling:CreateAutoScalingGroup", "autoscaling:CreateOrUpdateTags", "autoscaling:DeleteAutoScalingGroup",
-          "autoscaling:DeletePolicy", "autoscaling:PutScalingPolicy", "autoscaling:UpdateAutoScalingGroup",
-        ]
-        Resource = "arn:${local.partition}:autoscaling:${local.here}:autoScalingGroup:*:autoScalingGroupName/${var.name}-*"
-      },
-      {
-        # A scalable target has an ARN of random letters.
-        Action = [
-          "application-autoscaling:DeleteScalingPolicy", "application-autoscaling:DeregisterScalableTarget",
-          "application-autoscaling:PutScalingPolicy", "application-autoscaling:RegisterScalableTarget",
-          "application-autoscaling:TagResource",
-        ]
-        Resource  = "arn:${local.partition}:application-autoscaling:${local.here}:scalable-target/*"
-        Condition = { StringEquals = { "application-autoscaling:service-namespace" = "ecs" } }
-      },
-    ]
+    autoscaling = [{
+      # A scalable target has an ARN of random letters.
+      Action = [
+        "application-autoscaling:DeleteScalingPolicy", "application-autoscaling:DeregisterScalableTarget",
+        "application-autoscaling:PutScalingPolicy", "application-autoscaling:RegisterScalableTarget",
+        "application-autoscaling:TagResource", "application-autoscaling:UntagResource",
+      ]
+      Resource  = "arn:${local.partition}:application-autoscaling:${local.here}:scalable-target/*"
+      Condition = { StringEquals = { "application-autoscaling:service-namespace" = "ecs" } }
+    }]
     budgets = [{
       Action   = ["budgets:ModifyBudget", "budgets:TagResource", "budgets:UntagResource"]
       Resource = "arn:${local.partition}:budgets::${local.account}:budget/${var.name}-*"
-    }]
-    buckets = [{
-      Action = [
-        "s3:CreateBucket", "s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:PutBucketLogging",
-        "s3:PutBucketOwnershipControls", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "s3:PutBucketTagging",
-        "s3:PutBucketVersioning", "s3:PutEncryptionConfiguration", "s3:PutLifecycleConfiguration",
-      ]
-      Resource = "arn:${local.partition}:s3:::${var.name}-*"
     }]
     # To change the policy of a key or to schedule its deletion is left to a person: nothing that the key has encrypted can
     # be read after a mistake.
@@ -80,6 +63,7 @@ locals {
         "elasticloadbalancing:CreateRule", "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:DeleteListener",
         "elasticloadbalancing:DeleteLoadBalancer", "elasticloadbalancing:DeleteRule",
         "elasticloadbalancing:DeleteTargetGroup", "elasticloadbalancing:ModifyListener",
+        "elasticloadbalancing:ModifyListenerAttributes",
         "elasticloadbalancing:ModifyLoadBalancerAttributes", "elasticloadbalancing:ModifyRule",
         "elasticloadbalancing:ModifyTargetGroup", "elasticloadbalancing:ModifyTargetGroupAttributes",
         "elasticloadbalancing:RemoveTags", "elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets",
@@ -91,43 +75,11 @@ locals {
     }]
     logs = [{
       Action = [
-        "logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:DeleteMetricFilter", "logs:DeleteRetentionPolicy",
+        "logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:DeleteMetricFilter", "logs:DeleteRetentionPolicy",
         "logs:PutMetricFilter", "logs:PutRetentionPolicy", "logs:TagResource", "logs:UntagResource",
       ]
       Resource = [for name in ["/*/${var.name}-*", "${var.name}-*"] : "arn:${local.partition}:logs:${local.here}:log-group:${name}"]
     }]
-    networks = [
-      {
-        # Creating one thing of a network touches others, which have no tag of this request.
-        Action = [
-          "ec2:CreateSecurityGroup", "ec2:CreateLaunchTemplate", "ec2:CreateVpc", "ec2:CreateSubnet", "ec2:CreateRouteTable",
-          "ec2:CreateInternetGateway", "ec2:CreateVpcEndpoint",
-        ]
-        Resource  = "*"
-        Condition = local.in_region
-      },
-      {
-        # The tag is given while a thing is created, never to what exists: else it would open what is somebody else's.
-        Action   = ["ec2:CreateTags"]
-        Resource = "arn:${local.partition}:ec2:${local.here}:*"
-        Condition = {
-          StringEquals = { "aws:RequestTag/Project" = var.name }
-          StringLike   = { "ec2:CreateAction" = ["Create*", "AuthorizeSecurityGroup*"] }
-        }
-      },
-      {
-        Action = [
-          "ec2:AssociateRouteTable", "ec2:AttachInternetGateway", "ec2:AuthorizeSecurityGroupEgress",
-          "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateLaunchTemplateVersion", "ec2:CreateRoute", "ec2:CreateTags",
-          "ec2:DeleteInternetGateway", "ec2:DeleteLaunchTemplate", "ec2:DeleteRoute", "ec2:DeleteRouteTable",
-          "ec2:DeleteSecurityGroup", "ec2:DeleteSubnet", "ec2:DeleteVpc", "ec2:DeleteVpcEndpoints",
-          "ec2:DetachInternetGateway", "ec2:DisassociateRouteTable", "ec2:ModifyLaunchTemplate", "ec2:ModifySubnetAttribute",
-          "ec2:ModifyVpcAttribute", "ec2:ModifyVpcEndpoint", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
-        ]
-        Resource  = "arn:${local.partition}:ec2:${local.here}:*"
-        Condition = local.tagged
-      },
-    ]
     roles = [
       {
         Action = [
@@ -138,23 +90,46 @@ locals {
       },
       {
         Action = [
-          "iam:AddRoleToInstanceProfile", "iam:CreateInstanceProfile", "iam:CreatePolicy", "iam:CreatePolicyVersion",
-          "iam:DeleteInstanceProfile", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:DeleteRole",
-          "iam:RemoveRoleFromInstanceProfile", "iam:TagInstanceProfile", "iam:TagPolicy", "iam:TagRole",
-          "iam:UpdateAssumeRolePolicy",
+          "iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:DeleteRole",
+          "iam:TagPolicy", "iam:TagRole", "iam:UntagPolicy", "iam:UntagRole", "iam:UpdateAssumeRolePolicy", "iam:UpdateRole",
         ]
-        Resource = [for kind in ["role", "policy", "instance-profile"] : "${local.iam}:${kind}/${var.name}-*"]
+        Resource = [for kind in ["role", "policy"] : "${local.iam}:${kind}/${var.name}-*"]
       },
       {
         Action    = ["iam:PassRole"]
         Resource  = "${local.iam}:role/${var.name}-*"
-        Condition = { StringEquals = { "iam:PassedToService" = ["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"] } }
+        Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
       },
       {
         # Services create these for themselves when they are first used in an account.
         Action    = ["iam:CreateServiceLinkedRole"]
         Resource  = "${local.iam}:role/aws-service-role/*"
-        Condition = { StringLike = { "iam:AWSServiceName" = ["*autoscaling.amazonaws.com", "ecs.amazonaws.com", "elasticloadbalancing.amazonaws.com", "spot.amazonaws.com"] } }
+        Condition = { StringEquals = { "iam:AWSServiceName" = ["ecs.amazonaws.com", "ecs.application-autoscaling.amazonaws.com", "elasticloadbalancing.amazonaws.com"] } }
+      },
+    ]
+    security_groups = [
+      {
+        # Creating one touches the network that it is in, which has no tag of this request.
+        Action    = ["ec2:CreateSecurityGroup"]
+        Resource  = ["arn:${local.partition}:ec2:${local.here}:security-group/*", "arn:${local.partition}:ec2:${local.here}:vpc/*"]
+        Condition = local.in_region
+      },
+      {
+        # The tag is given while a thing is created, never to what exists: else it would open what is somebody else's.
+        Action   = ["ec2:CreateTags"]
+        Resource = [for kind in ["security-group", "security-group-rule"] : "arn:${local.partition}:ec2:${local.here}:${kind}/*"]
+        Condition = {
+          StringEquals = { "aws:RequestTag/Project" = var.name }
+          StringLike   = { "ec2:CreateAction" = ["CreateSecurityGroup", "AuthorizeSecurityGroup*"] }
+        }
+      },
+      {
+        Action = [
+          "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags", "ec2:DeleteSecurityGroup",
+          "ec2:DeleteTags", "ec2:ModifySecurityGroupRules", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
+        ]
+        Resource  = [for kind in ["security-group", "security-group-rule"] : "arn:${local.partition}:ec2:${local.here}:${kind}/*"]
+        Condition = local.tagged
       },
     ]
     services = [
@@ -180,7 +155,7 @@ locals {
     }]
   }
 
-  foundation = ["buckets", "keys", "networks", "roles"]
+  foundation = ["keys", "roles", "security_groups"]
   foundation_statements = flatten([
     for group in sort(var.manage) : [for statement in local.groups[group] : merge({ Effect = "Allow" }, statement)]
     if contains(local.foundation, group)

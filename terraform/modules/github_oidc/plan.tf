@@ -6,7 +6,6 @@ locals {
   read_actions = [
     "application-autoscaling:Describe*",
     "application-autoscaling:ListTagsForResource",
-    "autoscaling:Describe*",
     "budgets:ListTagsForResource",
     "budgets:ViewBudget",
     "cloudwatch:Describe*",
@@ -21,7 +20,6 @@ locals {
     "iam:GetPolicyVersion",
     "iam:GetRole",
     "iam:GetRolePolicy",
-    "iam:GetInstanceProfile",
     "iam:ListAttachedRolePolicies",
     "iam:ListInstanceProfilesForRole",
     "iam:ListPolicyVersions",

@@ -150,14 +150,14 @@ variable "service" {
 variable "manage" {
   description = "What the apply role may create, change and destroy, each only where its name begins with `name`."
   type        = set(string)
-  default     = ["alarms", "autoscaling", "budgets", "buckets", "keys", "load_balancers", "logs", "networks", "roles", "services", "topics"]
+  default     = ["alarms", "autoscaling", "budgets", "keys", "load_balancers", "logs", "roles", "security_groups", "services", "topics"]
   nullable    = false
 
   validation {
     condition = length(setsubtract(var.manage, [
-      "alarms", "autoscaling", "budgets", "buckets", "keys", "load_balancers", "logs", "networks", "roles", "services", "topics",
+      "alarms", "autoscaling", "budgets", "keys", "load_balancers", "logs", "roles", "security_groups", "services", "topics",
     ])) == 0
-    error_message = "The groups are alarms, autoscaling, budgets, buckets, keys, load_balancers, logs, networks, roles, services and topics."
+    error_message = "The groups are alarms, autoscaling, budgets, keys, load_balancers, logs, roles, security_groups, services and topics."
   }
 }
 
@@ -179,12 +179,13 @@ variable "boundary_actions" {
   description = "The most that a role may ever do which the apply role creates."
   type        = set(string)
   default = [
-    "autoscaling:SetDesiredCapacity",
     "cloudwatch:PutMetricData",
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",
     "ecr:GetAuthorizationToken",
     "ecr:GetDownloadUrlForLayer",
+    "elasticfilesystem:ClientMount",
+    "elasticfilesystem:ClientWrite",
     "kms:Decrypt",
     "kms:GenerateDataKey",
     "logs:CreateLogStream",

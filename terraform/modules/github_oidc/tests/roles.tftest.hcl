@@ -215,10 +215,10 @@ run "three_roles_of_one_repository" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_policy.policy["apply-foundation"].policy).Statement :
-      statement.Resource == "arn:aws:iam::111122223333:role/rides-*" && toset(statement.Condition.StringEquals["iam:PassedToService"]) == toset(["ec2.amazonaws.com", "ecs-tasks.amazonaws.com"])
+      statement.Resource == "arn:aws:iam::111122223333:role/rides-*" && statement.Condition.StringEquals["iam:PassedToService"] == "ecs-tasks.amazonaws.com"
       if contains(flatten([statement.Action]), "iam:PassRole")
     ])
-    error_message = "A role may be passed to tasks and machines alone."
+    error_message = "A role may be passed to tasks alone."
   }
 
   assert {
@@ -352,7 +352,7 @@ run "manages_what_is_asked" {
 
   assert {
     condition     = !contains(keys(aws_iam_policy.policy), "apply-foundation")
-    error_message = "Without roles, keys, buckets and networks no policy of them is needed."
+    error_message = "Without roles, keys and security groups no policy of them is needed."
   }
 
   assert {
