@@ -47,3 +47,8 @@ output "task_security_group_id" {
   description = "Security group of tasks, for what they may reach."
   value       = aws_security_group.task.id
 }
+
+output "task_definition_arn" {
+  description = "Revision of Terraform, from which `release.py` makes those that serve."
+  value       = aws_ecs_task_definition.this.arn
+}

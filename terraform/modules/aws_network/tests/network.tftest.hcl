@@ -55,56 +55,6 @@ run "has_no_way_out" {
   }
 }
 
-run "refuses_one_zone" {
-  command = plan
-
-  variables {
-    zones = ["eu-central-1a"]
-  }
-
-  expect_failures = [var.zones]
-}
-
-run "refuses_a_zone_twice" {
-  command = plan
-
-  variables {
-    zones = ["eu-central-1a", "eu-central-1b", "eu-central-1a"]
-  }
-
-  expect_failures = [var.zones]
-}
-
-run "refuses_public_addresses" {
-  command = plan
-
-  variables {
-    cidr = "8.8.0.0/16"
-  }
-
-  expect_failures = [var.cidr]
-}
-
-run "refuses_a_small_network" {
-  command = plan
-
-  variables {
-    cidr = "10.0.0.0/26"
-  }
-
-  expect_failures = [var.cidr]
-}
-
-run "refuses_an_alias_of_a_key" {
-  command = plan
-
-  variables {
-    kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:alias/logs"
-  }
-
-  expect_failures = [var.kms_key_arn]
-}
-
 run "makes_a_key_of_its_own" {
   command = plan
 

@@ -195,83 +195,20 @@ run "logs_requests_on_a_file_system" {
   }
 }
 
-run "refuses_a_tag" {
-  command = plan
-
-  variables {
-    image = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/leverframe:latest"
+run "starts_without_a_release" {
+  assert {
+    condition     = aws_ecs_service.this.desired_count == 0 && aws_ecs_service.this.task_definition == aws_ecs_task_definition.this.arn
+    error_message = "The service must start with no task, on the revision of Terraform."
   }
-
-  expect_failures = [var.image]
 }
 
-run "refuses_the_internet" {
-  command = plan
-
-  variables {
-    client_cidrs = ["0.0.0.0/0"]
+run "leaves_release_and_tasks_alone" {
+  plan_options {
+    replace = [aws_ecs_task_definition.this] # as a new image does at AWS, where a revision cannot be changed
   }
 
-  expect_failures = [var.client_cidrs]
-}
-
-run "refuses_half_of_the_internet" {
-  command = plan
-
-  variables {
-    client_cidrs = ["10.0.0.0/8", "128.0.0.0/1"]
+  assert {
+    condition     = aws_ecs_service.this.task_definition == run.starts_without_a_release.task_definition_arn && aws_ecs_task_definition.this.arn != run.starts_without_a_release.task_definition_arn
+    error_message = "An apply must not reset which release runs."
   }
-
-  expect_failures = [var.client_cidrs]
-}
-
-run "refuses_one_subnet" {
-  command = plan
-
-  variables {
-    private_subnet_ids = ["subnet-1", "subnet-1"]
-  }
-
-  expect_failures = [var.private_subnet_ids]
-}
-
-run "refuses_a_whole_bucket" {
-  command = plan
-
-  variables {
-    remote_prefix = "*"
-  }
-
-  expect_failures = [var.remote_prefix]
-}
-
-run "refuses_scaling_to_zero" {
-  command = plan
-
-  variables {
-    minimum_tasks = 0
-  }
-
-  expect_failures = [var.minimum_tasks]
-}
-
-run "refuses_a_maximum_below_the_minimum" {
-  command = plan
-
-  variables {
-    minimum_tasks = 4
-    maximum_tasks = 3
-  }
-
-  expect_failures = [var.maximum_tasks]
-}
-
-run "refuses_memory_that_fargate_has_not" {
-  command = plan
-
-  variables {
-    memory = 1536
-  }
-
-  expect_failures = [var.memory]
 }

@@ -90,33 +90,3 @@ run "claims_a_log_and_knows_kserve" {
     error_message = "Deployers must be able to apply the kinds of KServe."
   }
 }
-
-run "refuses_a_namespace_of_kubernetes" {
-  command = plan
-
-  variables {
-    namespace = "kube-system"
-  }
-
-  expect_failures = [var.namespace]
-}
-
-run "refuses_everybody" {
-  command = plan
-
-  variables {
-    deployers = ["system:authenticated"]
-  }
-
-  expect_failures = [var.deployers]
-}
-
-run "refuses_a_quota_that_blocks_rollouts" {
-  command = plan
-
-  variables {
-    maximum_pods = 2
-  }
-
-  expect_failures = [var.maximum_pods]
-}
