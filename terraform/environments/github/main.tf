@@ -1,6 +1,6 @@
-# The token comes from the environment, as GITHUB_TOKEN: that of a GitHub App with `administration: write`.
 provider "github" {
   owner = var.owner
+  token = var.token
 }
 
 module "repository" {

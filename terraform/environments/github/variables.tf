@@ -1,3 +1,10 @@
+variable "token" {
+  description = "Token that may change the settings; `infra.environments.github.secrets` names its environment variable."
+  type        = string
+  nullable    = false
+  sensitive   = true
+}
+
 variable "owner" {
   description = "Owner of the repository."
   type        = string

@@ -20,9 +20,9 @@ variable "required_checks" {
   description = "Checks that a pull request needs before it is merged, by the app that may report them: 15368 is GitHub Actions."
   type        = map(number)
   default = {
-    "model"           = 15368 # job of pull-request.yml: check, reproduce, gate
-    "test"            = 15368 # job of self-test.yml; leave it out where there is no such workflow
-    "leverframe gate" = 15368 # the verdict by the code of the base branch, added by publish-report.yml
+    "model"      = 15368 # job of pull-request.yml: check, reproduce, gate
+    "test"       = 15368 # job of self-test.yml; leave it out where there is no such workflow
+    "leverframe" = 15368 # the verdict by the code of the base branch, added by publish-report.yml
   }
   nullable = false
 

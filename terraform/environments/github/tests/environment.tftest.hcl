@@ -1,6 +1,7 @@
 mock_provider "github" {}
 
 variables {
+  token      = "of-nobody"
   owner      = "acme"
   repository = "shop"
   approvers  = [1]

@@ -21,7 +21,7 @@ run "merges_what_was_checked" {
 
   assert {
     condition = { for check in github_repository_ruleset.default_branch.rules[0].required_status_checks[0].required_check : check.context => check.integration_id } == {
-      "model" = 15368, "test" = 15368, "leverframe gate" = 15368
+      "model" = 15368, "test" = 15368, "leverframe" = 15368
     }
     error_message = "Checks of the workflows must be required, and of GitHub Actions alone."
   }
