@@ -11,9 +11,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import gc
 import importlib
+import io
 import json
 import os
+import pickle
 import pkgutil
 import resource
 import selectors
@@ -28,16 +31,20 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from leverframe.local.repository import CommandFailedError, TemporaryRepository
 
 HEAVY = (
     "dvc.cli", "dvc.cli.parser", "dvc.repo", "dvc.repo.reproduce", "dvc.repo.push", "dvc.stage.run", "dvc.cachemgr",
     "dvc.data_cloud", "dvc.lock", "dvc.repo.artifacts", "dvc.repo.datasets", "dvc.repo.metrics", "dvc.repo.params",
-    "dvc.repo.plots", "dvc.repo.stage", "dvc.repo.index", "dvc.rwlock", "dvc.scm", "dvc.utils.strictyaml",
-    "dulwich.ignore", "dulwich.repo", "networkx", "pyparsing", "ruamel.yaml", "scmrepo.git",
-    "hypothesis.strategies", "pandera.polars", "pandera.strategies", "pydantic.dataclasses", "narwhals.stable.v2",
+    "dvc.repo.plots", "dvc.repo.stage", "dvc.repo.index", "dvc.repo.graph", "dvc.repo.open_repo", "dvc.rwlock",
+    "dvc.scm", "dvc.utils.strictyaml", "dvc_data.hashfile.db.local", "dvc_data.hashfile.status",
+    "dvc_data.index.checkout", "dulwich.ignore", "dulwich.index", "dulwich.repo", "dulwich.worktree", "email.policy", "networkx",
+    "platformdirs.unix", "pyparsing", "ruamel.yaml", "scmrepo.git",
+    "hypothesis.strategies", "narwhals._polars.namespace", "narwhals.stable.v2", "pandera.backends.polars.container",
+    "pandera.backends.polars.builtin_checks", "pandera.polars", "pandera.strategies.base_strategies",
+    "pydantic.dataclasses",
     "leverframe.cli", "leverframe.case", "leverframe.adapters.onnx.convert", "leverframe.adapters.onnx.session",
     "sklearn.compose", "sklearn.ensemble", "sklearn.preprocessing", "skl2onnx", "onnxruntime",
 )  # fmt: skip
@@ -249,6 +256,35 @@ def _load() -> None:
         path = importlib.import_module(f"leverframe.{package}").__path__
         for module in pkgutil.iter_modules(path, f"leverframe.{package}."):
             importlib.import_module(module.name)
+    _keep_what_dvc_wrote()
+    gc.freeze()  # what is imported stays: no collection of a forked process walks it, and its pages stay shared
+
+
+def _keep_what_dvc_wrote() -> None:
+    """Spare DVC its parser, which is Python: a text that it wrote itself, or read before, says what it said.
+
+    For each stage DVC reads and writes the whole lock file, and reads the settings: most of what `dvc repro` costs.
+    """
+    yaml = importlib.import_module("dvc.utils.serialize._yaml")
+    parse, dump = yaml.parse_yaml, yaml._dump
+    written: dict[str, object] = {}
+    known: dict[str, bytes] = {}
+
+    def parsed(text: str, path: str, typ: str = "safe") -> object:
+        if typ != "safe":
+            return written.pop(text) if text in written else parse(text, path, typ)
+        if text not in known:
+            known[text] = pickle.dumps(parse(text, path, typ))
+        return pickle.loads(known[text])  # noqa: S301 - of our own
+
+    def dumped(data: object, stream: TextIO) -> None:
+        text = io.StringIO()
+        dump(data, text)
+        stream.write(text.getvalue())
+        written.clear()
+        written[text.getvalue()] = data
+
+    yaml.parse_yaml, yaml._dump = parsed, dumped
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""A warm `dvc` is the installed one without its start: what it writes is the same to the byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from leverframe.local.repository import TemporaryRepository
+from tests.warm import WarmRepository
+
+SETTINGS = "wide: {name: \"it's 5: a, b\", when: 12:30, none: ~, flag: yes, list: [1, 2.50, 1e-3], text: '0123'}\n"
+STAGE = """
+  {name}:
+    cmd: "cp {reads} {name}.txt && echo '{word}' >> {name}.txt"
+    deps: [{reads}]
+    params: [wide, wide.list]
+    outs: [{name}.txt]
+"""
+
+
+def locked(repository: TemporaryRepository) -> str:
+    """Run three stages, change what the second reads, run again, and return the lock file."""
+    repository.write("params.yaml", SETTINGS)
+    repository.write("start.txt", "start\n")
+    names, reads = ("first", "second", "third"), ("start.txt", "first.txt", "second.txt")
+    for word in ("one", "two #2"):
+        stages = [STAGE.format(name=name, reads=read, word=word) for name, read in zip(names, reads, strict=True)]
+        repository.write("dvc.yaml", "stages:" + "".join(stages))
+        repository.dvc("repro")
+        repository.write("params.yaml", SETTINGS.replace("1e-3", "1e-4"))
+    return repository.read("dvc.lock")
+
+
+def test_a_warm_dvc_writes_what_the_installed_one_writes(tmp_path: Path) -> None:
+    """Settings of every kind, several stages, and a second run over the file of the first."""
+    warm = locked(WarmRepository.create(tmp_path / "warm"))
+    cold = locked(TemporaryRepository.create(tmp_path / "cold"))
+    assert warm == cold
+    assert "third" in warm
