@@ -31,7 +31,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn, TextIO
 
 from leverframe.local.repository import CommandFailedError, TemporaryRepository
 
@@ -40,8 +40,8 @@ HEAVY = (
     "dvc.data_cloud", "dvc.lock", "dvc.repo.artifacts", "dvc.repo.datasets", "dvc.repo.metrics", "dvc.repo.params",
     "dvc.repo.plots", "dvc.repo.stage", "dvc.repo.index", "dvc.repo.graph", "dvc.repo.open_repo", "dvc.rwlock",
     "dvc.scm", "dvc.utils.strictyaml", "dvc_data.hashfile.db.local", "dvc_data.hashfile.status",
-    "dvc_data.index.checkout", "dulwich.ignore", "dulwich.index", "dulwich.repo", "dulwich.worktree", "email.policy", "networkx",
-    "platformdirs.unix", "pyparsing", "ruamel.yaml", "scmrepo.git",
+    "dvc_data.index.checkout", "dulwich.ignore", "dulwich.index", "dulwich.repo", "dulwich.worktree", "email.policy",
+    "networkx", "platformdirs.unix", "pyparsing", "ruamel.yaml", "scmrepo.git",
     "hypothesis.strategies", "narwhals._polars.namespace", "narwhals.stable.v2", "pandera.backends.polars.container",
     "pandera.backends.polars.builtin_checks", "pandera.polars", "pandera.strategies.base_strategies",
     "pydantic.dataclasses",
@@ -256,7 +256,8 @@ def _load() -> None:
         path = importlib.import_module(f"leverframe.{package}").__path__
         for module in pkgutil.iter_modules(path, f"leverframe.{package}."):
             importlib.import_module(module.name)
-    _keep_what_dvc_wrote()
+    if os.environ.get("HYPOTHESIS_PROFILE") != "deep":  # at night DVC runs as it is installed
+        _keep_what_dvc_wrote()
     gc.freeze()  # what is imported stays: no collection of a forked process walks it, and its pages stay shared
 
 
@@ -265,7 +266,7 @@ def _keep_what_dvc_wrote() -> None:
 
     For each stage DVC reads and writes the whole lock file, and reads the settings: most of what `dvc repro` costs.
     """
-    yaml = importlib.import_module("dvc.utils.serialize._yaml")
+    yaml: Any = importlib.import_module("dvc.utils.serialize._yaml")
     parse, dump = yaml.parse_yaml, yaml._dump
     written: dict[str, object] = {}
     known: dict[str, bytes] = {}
