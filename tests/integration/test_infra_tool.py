@@ -348,16 +348,15 @@ def test_a_provider_that_no_lock_file_names_is_refused(once: Root) -> None:
 
 
 def test_ten_megabytes_of_output_arrive(once: Root) -> None:
-    """As a value in the documents of the plan, and from a program that fills both pipes at once."""
+    """As values in the document of a plan, which has each of them several times, and over both pipes at once."""
     once.write(
         """
 locals { line = join("", [for at in range(1000) : format("%0100d", at)]) }
-resource "terraform_data" "large" { input = join("", [for at in range(100) : local.line]) }
+resource "terraform_data" "large" { input = join("", [for at in range(20) : local.line]) }
 """
     )
-    plan = once.apply(once.ready())
+    plan = once.plan(once.ready())
     assert max(len(line) for change in plan.changes for line in change.lines) < 500
-    assert once.plan(once.tool()).empty
     lines: list[str] = []
     program = 'import sys\nfor _ in range(100000): print("x" * 50); print("é" * 50, file=sys.stderr)'
     ended = run_child([sys.executable, "-c", program], lines.append, folder=once.folder,
