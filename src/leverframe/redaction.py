@@ -80,6 +80,7 @@ _RULES = tuple(
         (("eyj",), r"\beyJ[\w-]{5,999}\.[\w-]+(?:\.[\w-]*)?", HIDDEN),
     )
 )
+_PARTS = re.compile("|".join(sorted({re.escape(part) for parts, _, _ in _RULES for part in parts})))
 
 
 def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
@@ -89,13 +90,16 @@ def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
     and the like, headers that let somebody in, tokens of known forms, and the values (of 6 characters or more) that
     variables of the environment with such names have.
     """
-    for value in _values(os.environ if environment is None else environment):
+    known = os.environ if environment is None else environment
+    for value in _values(known) if known else ():
         text = text.replace(value, HIDDEN)
     return _without_patterns(text)
 
 
 def _without_patterns(text: str) -> str:
     small = text.casefold()  # as the rules compare letters: it takes the long s for an s
+    if not _PARTS.search(small):
+        return text
     for parts, pattern, into in _RULES:
         if any(part in small for part in parts):
             text = pattern.sub(into, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 from leverframe.domain.infrastructure.sensitive_values import Secrets
@@ -35,9 +36,13 @@ class Concealer:
     secrets: Secrets
     more: Secrets = field(default_factory=Secrets)
 
+    @cached_property
+    def _all(self) -> Secrets:
+        return self.secrets | self.more
+
     def text(self, text: str) -> str:
         """Return a text without secrets."""
-        return redacted((self.secrets | self.more).hidden(text), {})
+        return redacted(self._all.hidden(text), {})
 
     def address(self, address: str) -> str:
         """Return an address without secrets of the plan: it is the same on every machine, as it is in the digest."""
@@ -70,7 +75,7 @@ class Concealer:
         if value is None or isinstance(value, bool):
             return value
         if not isinstance(value, str):
-            secret = (self.secrets | self.more).hidden_in(value) != value
+            secret = self._all.hidden_in(value) != value
             return Concealed(SENSITIVE, value) if secret else value
         shown = self.text(value)
         if shown == value and value.strip() and _names_a_secret(name):
@@ -78,6 +83,7 @@ class Concealer:
         return value if shown == value else Concealed(shown, value)
 
 
+@lru_cache(maxsize=4096)  # a plan has few names, each many times
 def _names_a_secret(name: str) -> bool:
     """Whether what has this name is a password, a token or a key, marked or not."""
     written = f'"{name}": "x"'
