@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -162,6 +163,18 @@ def test_a_secret_is_in_no_part_of_a_plan(when: str, where: str) -> None:
     assert "hunter22" not in repr(plan)
     assert plan.changes
     assert plan.outside
+
+
+def test_two_secret_instances_stay_two_addresses_and_names_stay() -> None:
+    """What is protected is known by the names of the configuration, whatever a variable calls secret."""
+    change = {"actions": ["delete"], "before": {"a": 1}, "after": None}
+    keys = ["hunter22", "hunter33", "open"]
+    resources = [{"address": f'module.main.x.db["{key}"]', "type": "x", "change": change} for key in keys]
+    plan = _read({"resource_changes": resources}, "hunter22", "hunter33", "main")
+    addresses = sorted(change.address for change in plan.changes)
+    assert len(set(addresses)) == 3
+    assert addresses[2] == 'module.main.x.db["open"]'
+    assert all(re.fullmatch(r'module\.main\.x\.db\["\*\*\*-[0-9a-f]{8}"\]', address) for address in addresses[:2])
 
 
 def test_two_secret_keys_stay_two_attributes() -> None:

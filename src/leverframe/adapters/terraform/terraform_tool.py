@@ -157,7 +157,6 @@ class TerraformTool:
         Raises ``InfraError`` where the backend does not respond, or the configuration has errors of syntax.
         """
         self.version()
-        shown, self._on_line = self._on_line, _nothing  # nobody asked for this plan
         try:
             result = self._program.plan(lock=True, lock_timeout="0s", refresh=False, json=FLAG, var=None)
             self._done("plan", result, good=(0, 2), show=False)
@@ -166,8 +165,6 @@ class TerraformTool:
         except InfraError as error:
             if "variable" not in error.why:  # those are read with the lock in hand
                 raise
-        finally:
-            self._on_line = shown
         return None
 
     def unlock(self, lock: str) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
 from leverframe.domain.infrastructure.sensitive_values import Secrets
-from leverframe.redaction import redacted
+from leverframe.redaction import HIDDEN, redacted
 
 SENSITIVE = "(sensitive)"
+_KEYS = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')  # of instances, as an address has them
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,19 @@ class Concealer:
         """Return a text without secrets."""
         return redacted(self._all.hidden(text), {})
 
-    def address(self, address: str) -> str:
-        """Return an address without secrets of the plan: it is the same on every machine, as it is in the digest."""
-        return redacted(self.secrets.hidden(address), {})
+    def address(self, address: str, key: bytes) -> str:
+        """Return an address in which each instance key that holds a secret of the plan is ``***`` and a keyed digest.
+
+        Names of the configuration stay: what is protected is known by them. All machines hide the same, and two
+        addresses stay two.
+        """
+        return _KEYS.sub(lambda found: self._instance(found, key), address)
+
+    def _instance(self, found: re.Match[str], key: bytes) -> str:
+        shown = redacted(self.secrets.hidden(found[1]), {})
+        if shown == found[1]:
+            return found[0]
+        return f'["{HIDDEN}-{hmac.new(key, found[1].encode(), hashlib.sha256).hexdigest()[:8]}"]'
 
     def tree(self, value: Any, marks: Any = None, unknown: Any = None, name: str = "") -> Any:
         """Return a value with ``Concealed`` for its secret parts, and ``Unknown`` for those that are not known yet."""

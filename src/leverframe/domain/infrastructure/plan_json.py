@@ -66,7 +66,7 @@ def read_plan(document: Mapping[str, Any], tool: ToolVersion, concealer: Conceal
             for change in read.changes(document.get("resource_drift") or ())
             if change.kind is not ChangeKind.MOVE  # Terraform lists a move that the configuration asks for here as well
         ),
-        checks=_checks(document.get("checks") or (), concealer),
+        checks=read.checks(document.get("checks") or ()),
     )
 
 
@@ -92,6 +92,22 @@ class _Reader:
         changes = [change for resource in resources if (change := self._change(resource))]
         return tuple(sorted(changes, key=lambda change: (_ORDER[change.kind], change.address, change.digest)))
 
+    def checks(self, checks: Sequence[Mapping[str, Any]]) -> tuple[CheckOutcome, ...]:
+        """Return what conditions the configuration has, and which of them hold."""
+        outcomes = [
+            CheckOutcome(
+                address=self.concealer.address(str((check.get("address") or {}).get("to_display", "")), self.key),
+                status=str(check.get("status", "unknown")),
+                messages=tuple(
+                    self.concealer.text(str(problem.get("message", "")))
+                    for instance in check.get("instances") or ()
+                    for problem in instance.get("problems") or ()
+                ),
+            )
+            for check in checks
+        ]
+        return tuple(sorted(outcomes, key=lambda outcome: outcome.address))
+
     def _change(self, resource: Mapping[str, Any]) -> ResourceChange | None:
         change = resource.get("change") or {}
         kind = _kind(resource, change)
@@ -99,8 +115,8 @@ class _Reader:
             return None
         text = self.concealer.text
         deposed = f" (deposed {resource['deposed']})" if resource.get("deposed") else ""
-        address = self.concealer.address(str(resource.get("address", ""))) + deposed
-        before = self.concealer.address(str(resource.get("previous_address") or ""))
+        address = self.concealer.address(str(resource.get("address", "")), self.key) + deposed
+        before = self.concealer.address(str(resource.get("previous_address") or ""), self.key)
         reason = str(resource.get("action_reason") or "")
         return ResourceChange(
             address=address,
@@ -136,19 +152,3 @@ def _kind(resource: Mapping[str, Any], change: Mapping[str, Any]) -> ChangeKind 
         return ChangeKind.UPDATE
     moved = resource.get("previous_address") not in (None, "", resource.get("address"))
     return ChangeKind.MOVE if moved else None
-
-
-def _checks(checks: Sequence[Mapping[str, Any]], concealer: Concealer) -> tuple[CheckOutcome, ...]:
-    outcomes = [
-        CheckOutcome(
-            address=concealer.text(str((check.get("address") or {}).get("to_display", ""))),
-            status=str(check.get("status", "unknown")),
-            messages=tuple(
-                concealer.text(str(problem.get("message", "")))
-                for instance in check.get("instances") or ()
-                for problem in instance.get("problems") or ()
-            ),
-        )
-        for check in checks
-    ]
-    return tuple(sorted(outcomes, key=lambda outcome: outcome.address))

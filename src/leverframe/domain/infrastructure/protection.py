@@ -13,6 +13,7 @@ from leverframe.domain.infrastructure.infra_plan import DESTRUCTIVE, CheckOutcom
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.infra import InfraEnvironmentSettings
 
+_HIDDEN_KEY = re.compile(r'\*\*\*-[0-9a-f]{8}(?="\])')  # of an instance, where it holds a secret
 _SHOWN = 5  # addresses and checks in one sentence
 
 
@@ -99,8 +100,35 @@ def failed_checks(checks: Sequence[CheckOutcome]) -> Iterator[Violation]:
 
 
 def _matches(pattern: str, address: str) -> bool:
-    text = ".*".join(map(re.escape, pattern.split("*")))
-    return re.fullmatch(rf"{text}(?:[.\[].*)?", address, re.DOTALL) is not None
+    """Tell whether a pattern matches an address, or what it is part of; a key that a plan hides may be any text."""
+    parts = _HIDDEN_KEY.split(address)
+    reached = _skipped(pattern, {0})
+    for part in parts[:-1]:
+        reached, ended = _read(pattern, part, reached)
+        if ended or not reached:
+            return ended
+        reached = set(range(min(reached), len(pattern) + 1))
+    reached, ended = _read(pattern, parts[-1], reached)
+    return ended or len(pattern) in reached
+
+
+def _read(pattern: str, text: str, reached: set[int]) -> tuple[set[int], bool]:
+    """Return how far a pattern is matched after a text, and whether it ended where something inside begins."""
+    for letter in text:
+        if len(pattern) in reached and letter in ".[":
+            return reached, True
+        stay = {at for at in reached if pattern[at : at + 1] == "*"}
+        reached = _skipped(pattern, stay | {at + 1 for at in reached - stay if pattern[at : at + 1] == letter})
+    return reached, False
+
+
+def _skipped(pattern: str, reached: set[int]) -> set[int]:
+    """Return what is reached where each `*` from there on may stand for nothing."""
+    every = set(reached)
+    for at in reached:
+        stars = len(pattern) - at - len(pattern[at:].lstrip("*"))
+        every.update(range(at, at + stars + 1))
+    return every
 
 
 def _some(names: Sequence[str]) -> str:
