@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.identities import BEARER, issuing
+from tests.fakes.state_server import StateServer
 from tests.integration.infra_repository import MODULE, ROOT, InfraRepository
 from tests.integration.test_infra_plan_levers import settings
 
@@ -102,3 +103,36 @@ def test_what_is_observed_is_declared(place: InfraRepository) -> None:
     assert ran.out.strip().endswith(".leverframe/infra/local/live.tfstate")
     assert (place.folder / "live.tfstate").is_file()
     assert place.done("infra-plan", "--dry-run").out.splitlines()[0] == "observe what runs here, for the plan to read"
+
+
+def test_a_lock_that_was_left_is_freed_by_its_id_alone(place: InfraRepository) -> None:
+    """The error names its owner, its age and the line to run; another id frees nothing, and neither does a dry run."""
+    left = {"ID": "6d5f1a52-9b21-4a3e-8f02-1c55d1a6a3f1", "Who": "ann@laptop", "Operation": "OperationTypeApply"}
+    with StateServer() as server:
+        backend = f'terraform {{\n  backend "http" {{\n    {_addresses(server.address)}\n  }}\n}}\n'
+        place.repository.write(f"{ROOT}/main.tf", backend + MODULE)
+        place.repository.commit("Keep the state on a server")
+        place.done("infra-plan")
+        server.locks["/state"] = left
+        locked = place.run("infra-apply")
+        assert locked.code == 43
+        assert f"its id is {left['ID']}" in locked.err
+        assert f"`leverframe infra unlock {left['ID']} --reason" in locked.err
+        assert place.done("infra", "drift", "--json").json["lock"]["id"] == left["ID"]
+        other = place.run("infra", "unlock", "9" * 36, "--reason", "its job died")
+        assert (other.code, f"its id is {left['ID']}" in other.err) == (42, True)
+        assert place.run("infra", "unlock", left["ID"]).code == 2, "a reason is asked for"
+        dry = place.done("infra", "unlock", left["ID"], "--reason", "its job died", "--dry-run")
+        assert "the state of `local` is locked: somebody else holds it" in dry.err
+        assert "would be freed: its job died" in dry.out
+        assert server.locks
+        freed = place.done("infra", "unlock", left["ID"], "--reason", "its job died", "--json").json
+        assert (freed["freed"], freed["reason"], server.locks) == (True, "its job died", {})
+        none = place.run("infra", "unlock", left["ID"], "--reason", "again")
+        assert (none.code, "nobody holds the lock" in none.err) == (42, True)
+        place.done("infra-apply")
+
+
+def _addresses(address: str) -> str:
+    named = {"address": address, "lock_address": address, "unlock_address": address}
+    return "\n    ".join(f'{name:<14} = "{value}"' for name, value in named.items())

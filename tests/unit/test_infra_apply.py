@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -19,9 +20,10 @@ from leverframe.domain.infrastructure.infra_ports import Planning, StateLock
 from leverframe.domain.infrastructure.plan_json import _BECAUSE
 from leverframe.domain.infrastructure.plan_review import HALF_DONE, ReviewedPlans, differences
 from leverframe.domain.infrastructure.protection import Protection, in_force
+from leverframe.domain.infrastructure.state_lock import holder, wanted_lock
 from leverframe.domain.plan_engine import Progress
 from leverframe.domain.verdict import Failed, Passed, Reason
-from leverframe.errors import InfraLockedError
+from leverframe.errors import InfraError, InfraLockedError
 from leverframe.settings.infra import InfraEnvironmentSettings
 from tests.fakes.infra import Book, KilledError, MemoryTerraform, change, plan, planned_at
 from tests.profiles import examples
@@ -438,3 +440,26 @@ def test_a_plan_made_after_a_merge_speaks_of_it() -> None:
     assert in_order([first, second, third], contains) == [third]
     nothing = replace(third, planned=None)
     assert in_order([first, nothing], contains) == [first, nothing]
+
+
+def test_a_lock_is_freed_by_its_very_id_and_its_holder_is_told() -> None:
+    """With its age, as far as the backend tells."""
+    now = datetime(2026, 11, 27, 3, tzinfo=UTC)
+    lock = StateLock("6d5f", "ann@laptop", "apply", "2026-11-27T00:55:00+00:00")
+    assert wanted_lock(lock, "6d5f", now) == lock
+    assert holder(lock, now) == (
+        "ann@laptop holds it for apply since 2026-11-27T00:55:00+00:00, 2 hours ago; its id is 6d5f"
+    )
+    for created, age in (
+        ("2026-11-25T00:00:00+00:00", ", 2 days ago"), ("2026-11-27T02:59:00", ", 1 minute ago"),
+        ("2026-11-27T02:59:59+00:00", ", 1 seconds ago"), ("2026-11-27T03:00:09+00:00", ", 0 seconds ago"),
+        ("yesterday", ""),
+    ):  # fmt: skip
+        assert f"since {created}{age};" in holder(replace(lock, created=created), now)
+    assert "does not tell who" in holder(StateLock("6d5f"), now)
+    with pytest.raises(InfraError) as other:
+        wanted_lock(lock, "6d5", now)
+    assert "its id is 6d5f" in other.value.why
+    with pytest.raises(InfraError) as none:
+        wanted_lock(None, "6d5f", now)
+    assert "nobody holds" in none.value.why

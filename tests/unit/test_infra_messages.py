@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from leverframe.adapters.terraform.terraform_messages import failure, not_freed, plain, read_lock, read_message, stopped
+from leverframe.adapters.terraform.terraform_messages import failure, plain, read_lock, read_message, stopped
 from leverframe.adapters.terraform.terraform_program import child_environment
 from leverframe.domain.infrastructure.infra_ports import StateLock
 from leverframe.errors import InfraError, InfraLockedError
@@ -114,15 +114,6 @@ def test_an_error_is_never_without_end_nor_without_reason() -> None:
     assert len(failure("apply", ["x" * 100_000], NOW).why) < 2100
     assert "98000 more characters" in failure("apply", ["x" * 100_000], NOW).why
     assert failure("apply", [], NOW).why == "Terraform gave no reason"
-
-
-def test_a_lock_that_is_not_freed_says_which_one_stands() -> None:
-    """Or that there is none."""
-    held = StateLock("theirs", "somebody", "plan", "2026-01-01T11:00:00+00:00")
-    error = not_freed("mine", held, NOW)
-    assert "somebody holds it for plan since 2026-01-01T11:00:00+00:00, 1 hour ago; its id is theirs" in error.why
-    assert "free the lock theirs" in error.next
-    assert "nobody holds" in not_freed("mine", None, NOW).why
 
 
 def test_an_interruption_says_by_what() -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from leverframe.application.environments import WallClock
 from leverframe.application.infra_apply import ApplyRecorder, How, carried_out, subject_of
 from leverframe.application.infra_observe import observe
 from leverframe.application.infra_place import InfraPlace, Role, Words, forge_of
@@ -21,7 +20,7 @@ from leverframe.domain.infrastructure.infra_executor import Surroundings
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned, plan_lines
 from leverframe.domain.infrastructure.infra_planning import drift_of, drift_steps
 from leverframe.domain.infrastructure.plan_review import ReviewedPlans
-from leverframe.domain.infrastructure.state_lock import Unlocked, wanted_lock
+from leverframe.domain.infrastructure.state_lock import Unlocked, holder, wanted_lock
 
 DRIFT, DESTROY = "infra-drift", "infra-destroy"
 
@@ -89,12 +88,12 @@ def unlock(workspace: Workspace, asked: Asked, lock: tuple[str, str], words: Wor
             place.observe()
         tool.initialise()
         identity, reason = lock
-        there = wanted_lock(place.name, tool.lock(), identity)
-        unlocked = Unlocked(place.name, there, reason, WallClock().now(), freed=not dry_run)
-        words.tell(unlocked.owner(datetime.now(UTC)))
+        now = datetime.now(UTC)
+        there = wanted_lock(tool.lock(), identity, now)
+        words.tell(f"the state of `{place.name}` is locked: {holder(there, now)}")
         if not dry_run:
             tool.unlock(identity)
-    return unlocked
+    return Unlocked(place.name, there, reason, now.isoformat(timespec="seconds"), freed=not dry_run)
 
 
 def observed(workspace: Workspace, environment: str | None) -> Path:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from leverframe.domain.infrastructure.infra_ports import StateLock
+from leverframe.domain.infrastructure.state_lock import holder
 from leverframe.errors import InfraError, InfraLockedError
 
 _LOCK = re.compile(r"^[ \t│]*(ID|Who|Operation|Created):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
@@ -118,37 +119,11 @@ def locked(command: str, lock: StateLock, now: datetime) -> InfraLockedError:
     """Return the error that tells who holds the lock of the state, for what and how long."""
     return InfraLockedError(
         f"`{command}` of Terraform did not get the lock of the state",
-        why=_holder(lock, now),
+        why=holder(lock, now),
         next="wait for its end; if its process is gone, free it by "
         f"`leverframe infra unlock {lock.id} --reason TEXT`, then run it again",
         lock=lock,
     )
-
-
-def not_freed(wanted: str, held: StateLock | None, now: datetime) -> InfraError:
-    """Return the error of somebody who frees a lock that is not there, or another one."""
-    return InfraError(
-        f"the lock {wanted} is not freed",
-        why=f"it is not the lock of the state: {_holder(held, now)}" if held else "nobody holds the lock of the state",
-        next=f"if its process is gone, free the lock {held.id}" if held else "go on: nothing stands in the way",
-    )
-
-
-def _holder(lock: StateLock, now: datetime) -> str:
-    if not (lock.who or lock.created):
-        return f"somebody else holds it; this backend does not tell who; its id is {lock.id}"
-    at = _at(lock.created)
-    age = f", {_duration((now - at).total_seconds())} ago" if at else ""
-    operation = lock.operation or "an unknown operation"
-    return f"{lock.who or 'somebody'} holds it for {operation} since {lock.created}{age}; its id is {lock.id}"
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{max(0, int(seconds))} seconds"
 
 
 def _cut(text: str) -> str:

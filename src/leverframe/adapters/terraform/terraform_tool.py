@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from leverframe.adapters.terraform.terraform_child import run_child
-from leverframe.adapters.terraform.terraform_messages import Message, failure, not_freed, plain, read_message, stopped
+from leverframe.adapters.terraform.terraform_messages import Message, failure, plain, read_message, stopped
 from leverframe.adapters.terraform.terraform_program import (
     FLAG,
     TerraformProgram,
@@ -27,6 +27,7 @@ from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, St
 from leverframe.domain.infrastructure.plan_digest import digest_key
 from leverframe.domain.infrastructure.plan_json import plan_document, read_plan
 from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state
+from leverframe.domain.infrastructure.state_lock import wanted_lock
 from leverframe.errors import InfraError, InfraLockedError
 from leverframe.redaction import redacted, secrets_of
 from leverframe.settings.infra import InfraEnvironmentSettings
@@ -172,9 +173,7 @@ class TerraformTool:
 
         The id is compared here, since Terraform sends none to an http backend; S3 compares it once more.
         """
-        held = self.lock()
-        if held is None or held.id != lock:
-            raise not_freed(lock, held, datetime.now(UTC))
+        wanted_lock(self.lock(), lock, datetime.now(UTC))
         self._done("force-unlock", self._program.cmd("force-unlock", lock, force=FLAG))
 
     def _ask_version(self) -> str:

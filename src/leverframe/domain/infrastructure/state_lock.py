@@ -1,4 +1,4 @@
-"""The lock of a state that somebody wants to free: whose it is, how old, and whether it is the one that is meant."""
+"""The lock of a state: whose it is, how old, and whether it is the one that somebody wants to free."""
 
 from __future__ import annotations
 
@@ -19,46 +19,42 @@ class Unlocked:
     at: str
     freed: bool = True
 
-    def owner(self, now: datetime) -> str:
-        """Return who holds it, for what, and how long."""
-        lock = self.lock
-        age = age_of(lock, now)
-        since = f", since {lock.created}{f' ({age})' if age else ''}" if lock.created else ""
-        return f"{lock.who or 'somebody'} holds the lock {lock.id} of `{self.environment}`" + (
-            f" for {lock.operation or 'an unknown operation'}{since}"
-        )
-
     def lines(self) -> list[str]:
         """Return it for a terminal."""
         done = "is free" if self.freed else "would be freed"
         return [f"the lock {self.lock.id} of `{self.environment}` {done}: {self.reason}"]
 
 
-def wanted_lock(environment: str, lock: StateLock | None, wanted: str) -> StateLock:
+def holder(lock: StateLock, now: datetime) -> str:
+    """Return who holds a lock, for what, and how long."""
+    if not (lock.who or lock.created):
+        return f"somebody else holds it; this backend does not tell who; its id is {lock.id}"
+    operation, age = lock.operation or "an unknown operation", _age(lock, now)
+    return f"{lock.who or 'somebody'} holds it for {operation} since {lock.created}{age}; its id is {lock.id}"
+
+
+def wanted_lock(lock: StateLock | None, wanted: str, now: datetime) -> StateLock:
     """Return the lock that stands; raises ``InfraError`` where it is not the one that is wanted, or there is none."""
-    if lock is None:
+    if lock is None or lock.id != wanted:
         raise InfraError(
-            f"the state of `{environment}` is not locked",
-            why=f"nobody holds a lock, neither {wanted} nor another one",
-            next="run the command that was refused again",
-        )
-    if lock.id != wanted:
-        raise InfraError(
-            f"the lock of `{environment}` is another one",
-            why=f"it is {lock.id}, of {lock.who or 'somebody'} since {lock.created or 'an unknown time'}, not {wanted}",
-            next="look whether its owner still works; only the very id frees a lock",
+            f"the lock {wanted} is not freed",
+            why=f"it is not the lock of the state: {holder(lock, now)}"
+            if lock
+            else "nobody holds the lock of the state",
+            next=f"if its process is gone, free the lock {lock.id}" if lock else "go on: nothing stands in the way",
         )
     return lock
 
 
-def age_of(lock: StateLock, now: datetime) -> str:
+def _age(lock: StateLock, now: datetime) -> str:
     """Return how old a lock is in words, empty where its time cannot be read."""
     try:
         created = datetime.fromisoformat(lock.created)
     except ValueError:
         return ""
-    seconds = int((now - (created if created.tzinfo else created.replace(tzinfo=UTC))).total_seconds())
+    seconds = (now - (created if created.tzinfo else created.replace(tzinfo=UTC))).total_seconds()
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
-            return f"{seconds // size} {unit}{'' if seconds // size == 1 else 's'} old"
-    return f"{max(seconds, 0)} seconds old"
+            count = int(seconds // size)
+            return f", {count} {unit}{'s' if count > 1 else ''} ago"
+    return f", {max(0, int(seconds))} seconds ago"
