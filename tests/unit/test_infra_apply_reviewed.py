@@ -111,9 +111,10 @@ def test_a_first_apply_is_held_to_the_pull_request_of_its_commit(history: Histor
     """Also where the commit that was applied last is not in this clone."""
     history.merge(created("a.x"))
     second = history.merge(created("a.y"))
-    for known in ("", "e" * 40):
+    for known, step in (("", "merge that"), ("e" * 40, "`fetch-depth: 0`")):
         history.forge.applied = LastApply(known)
-        assert history.held().pulls == (second,)
+        held = history.held()
+        assert (held.pulls, step in held.reviewed.again) == ((second,), True)
 
 
 def test_a_plan_made_after_a_merge_stands_for_both(history: History) -> None:
@@ -214,6 +215,7 @@ def test_a_success_is_told_where_something_changed_and_a_refusal_to_all(history:
     assert recorder.end(applied) == ("#1",)
     refused = replace(applied, applied=False, violations=(Violation(Reason.PLAN_CHANGED, "x", "y"),))
     assert recorder.end(refused) == ("#1", "#2", "#3")
+    assert recorder.end(replace(refused, destroy=True)) == ()
     assert not (history.place.folder / APPLIED).read_text(encoding="utf-8").count("plan-changed")
 
 
@@ -226,3 +228,24 @@ def test_the_rules_of_what_is_merged_before_are_in_force(history: History) -> No
     assert subject_of(history.place, "").rules.patterns == ("a.x",)
     history.commit()
     assert subject_of(history.place, removed).rules.patterns == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "patterns", "strict"),
+    [
+        ("{production: {protected: [a.x], failed_checks: show, of_tomorrow: 1}}", ("a.x",), True),
+        ("{production: {protected: a.x, failed_checks: never, allow_label: 7}}", (), True),
+        ("{production: }", (), True), ("[production]", (), True), ("{production: [", (), True),
+        ("{other: {protected: ['*']}}", ("*",), True),
+    ],
+)  # fmt: skip
+def test_rules_of_a_commit_that_does_not_fit_are_read_as_far_as_they_do(
+    history: History, text: str, patterns: tuple[str, ...], strict: bool
+) -> None:
+    """Whoever fixes the settings is not stopped by them."""
+    history.repository.write("leverframe.yaml", f"infra: {{environments: {text}}}\n")
+    before = history.commit()
+    history.repository.write("leverframe.yaml", "infra: {environments: {production: {root: '.'}}}\n")
+    history.commit()
+    rules = subject_of(history.place, before).rules
+    assert (rules.patterns, rules.refuses_failed_checks) == (patterns, strict)

@@ -105,6 +105,8 @@ class ApplyRecorder:
         changing = [pull for pull in self.held.pulls if pull.planned and pull.planned.plan]
         changing = [pull for pull in changing if pull.planned and pull.planned.plan and not pull.planned.plan.empty]
         concerned = self.held.pulls if applied.violations else changing
+        if applied.destroy:
+            concerned = []  # no pull request asked for that
         return self.forge.record(replace(applied, pulls=tuple(pull.number for pull in concerned)))
 
     def keep(self, applied: InfraApplied) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from leverframe.adapters import runner
 from leverframe.application.infra_observe import observe
 from leverframe.application.workspace import Workspace
-from leverframe.documents import validated
 from leverframe.domain import layout
 from leverframe.domain.infrastructure.infra_forge import InfraForge
 from leverframe.domain.infrastructure.infra_planning import InfraSubject
@@ -24,7 +23,7 @@ from leverframe.errors import InfraLockedError, SettingsError, nearest
 from leverframe.files import private_folder
 from leverframe.locks import held
 from leverframe.settings import LEVERS
-from leverframe.settings.infra import InfraEnvironmentSettings, InfraSettings
+from leverframe.settings.infra import InfraEnvironmentSettings
 from leverframe.yaml_files import decoded, parse
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 _MODULE = ("*.tf", "*.tf.json", "*.tofu", "*.tofu.json")
 _SHOWN = 5  # files in one sentence
+_RULES = ("protected", "allow_label", "failed_checks")
 
 
 @dataclass(frozen=True)
@@ -156,11 +156,31 @@ class InfraPlace:
 
 
 def environments_at(workspace: Workspace, commit: str) -> Mapping[str, InfraEnvironmentSettings]:
-    """Return the environments that a commit declares; raises ``SettingsError`` where its section does not fit."""
+    """Return the rules of the environments that a commit declares, whatever else of its settings does not fit.
+
+    Of a file that cannot be read there are none: whoever fixes it must not be stopped by it.
+    """
     name = f"{LEVERS} of {commit[:12]}"
-    text = decoded(workspace.git.show(commit, str(LEVERS)) or b"", name=name)
-    section = parse(text, name=name, what="settings file").get("infra") if text.strip() else None
-    return validated(InfraSettings, dict(section or {}), name=f"`infra` of {name}").environments
+    try:
+        text = decoded(workspace.git.show(commit, str(LEVERS)) or b"", name=name)
+        content = parse(text, name=name, what="settings file") if text.strip() else {}
+    except SettingsError:
+        return {}
+    section = content.get("infra")
+    declared = section.get("environments") if isinstance(section, dict) else None
+    environments = declared if isinstance(declared, dict) else {}
+    return {str(name): _rules(values) for name, values in environments.items()}
+
+
+def _rules(values: object) -> InfraEnvironmentSettings:
+    """Return the rules among the settings of an environment; one that does not fit has its default."""
+    rules = InfraEnvironmentSettings()
+    given = [(name, values[name]) for name in _RULES if name in values] if isinstance(values, dict) else []
+    for name, value in given:
+        with suppress(ValueError):
+            fits = InfraEnvironmentSettings.model_validate({name: value})
+            rules = rules.model_copy(update={name: getattr(fits, name)})
+    return rules
 
 
 def forge_of() -> InfraForge | None:

@@ -22,6 +22,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _MOST = 250  # commits since the last apply that are looked at
 _PULL = "plan again in a pull request, and merge that"
+_SHALLOW = "check out with `fetch-depth: 0`: the commit that was applied last, {}, is not in this clone"
 _SHOWN = 3
 
 
@@ -92,9 +93,11 @@ def _of_forge(place: InfraPlace, forge: InfraForge) -> Held:
     pulls = forge.pulls_of(place.name, commits)
     counting = [pull for pull in in_order(pulls, lambda tip, commit: _contains(git, tip, commit)) if _plans([pull])]
     begun = [pull for pull in pulls if _contains(git, last.begun, pull.merged)]
+    known = not last.applied or _contains(git, last.applied, last.applied)
+    again = _PULL if known else _SHALLOW.format(last.applied[:12])
     reviewed = ReviewedPlans(
         _plans(counting), _named(counting), begun=_plans(begun), resumed=_same(place, last.begun),
-        why=_why(pulls, commits, last), again=_PULL,
+        why=_why(pulls, commits, last), again=again,
     )  # fmt: skip
     return Held(reviewed, tuple(pulls), last.applied)
 
