@@ -105,6 +105,49 @@ def test_what_is_observed_is_declared(place: InfraRepository) -> None:
     assert place.done("infra-plan", "--dry-run").out.splitlines()[0] == "observe what runs here, for the plan to read"
 
 
+SECRETIVE = """
+resource "terraform_data" "keeper" {
+  input            = "postgres://shop:${var.secret}@db"
+  triggers_replace = var.size
+
+  provisioner "local-exec" {
+    command     = "echo $PASSWORD; echo again $PASSWORD >&2; test $SIZE = 1"
+    environment = { PASSWORD = var.secret, SIZE = var.size }
+  }
+}
+
+output "secret" {
+  value     = var.secret
+  sensitive = true
+}
+"""
+
+
+def test_no_secret_is_in_what_is_printed_or_kept(place: InfraRepository, tmp_path: Path) -> None:
+    """Planned, applied, failed half-way, drifted and destroyed, whatever the environment asks Terraform to do."""
+    secret, summary = "correct-horse-battery", tmp_path / "summary"
+    place.environment = {
+        "SHOP_SECRET": secret, "TF_LOG": "TRACE", "TF_CLI_ARGS_plan": "-destroy", "GITHUB_STEP_SUMMARY": str(summary),
+    }  # fmt: skip
+    place.repository.write(f"{ROOT}/main.tf", MODULE + SECRETIVE)
+    place.change(settings(secrets={"secret": "SHOP_SECRET"}))
+    seen = [place.done(*command.split()) for command in ("infra-plan", "infra-apply", "infra drift")]
+    assert "3 to create" in seen[0].out
+    assert place.applied().outputs == {"size": "1"}
+    place.change(settings("2", secrets={"secret": "SHOP_SECRET"}))
+    for command, code in (
+        ("infra-plan --json", 0), ("infra-apply --json", 30), ("infra drift --json", 0), ("infra destroy", 30),
+    ):  # fmt: skip
+        seen.append(place.run(*command.split()))
+        assert seen[-1].code == code, seen[-1].err
+    assert "apply-failed" in seen[-3].out
+    kept = [path for path in (place.repository.root / ".leverframe").rglob("*.json") if "data" not in path.parts]
+    assert {"plan.json", "applied.json", "infra-plan.json", "infra-apply.json"} <= {path.name for path in kept}
+    texts = [text for ran in seen for text in (ran.out, ran.err)]
+    texts += [path.read_text(encoding="utf-8") for path in (*kept, summary)]
+    assert [text for text in texts if secret in text or "horse" in text] == []
+
+
 def test_a_lock_that_was_left_is_freed_by_its_id_alone(place: InfraRepository) -> None:
     """The error names its owner, its age and the line to run; another id frees nothing, and neither does a dry run."""
     left = {"ID": "6d5f1a52-9b21-4a3e-8f02-1c55d1a6a3f1", "Who": "ann@laptop", "Operation": "OperationTypeApply"}
