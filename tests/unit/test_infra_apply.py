@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -302,6 +303,45 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(killed: int) -> N
     again = run(tool, reviewed(was, begun=(was,) if book.begun else ()), book=book)
     assert (again.verdict, tool.there) == (Passed(), tool.declared), again.lines()
     assert book.ended[-1].applied
+
+
+VALUES = st.dictionaries(st.sampled_from(["a.u", "a.v", "a.w", "a.x", "a.y"]), st.sampled_from("123"), max_size=5)
+
+
+@given(VALUES, VALUES, st.lists(st.integers(0, 12), max_size=3), st.sampled_from(["", "a.u", "a.x"]))
+@settings(max_examples=examples(1))
+def test_whatever_kills_it_nothing_but_what_was_reviewed_is_done(
+    declared: dict[str, str], there: dict[str, str], kills: list[int], failing: str
+) -> None:
+    """Killed again and again, or refused by Terraform: the last run gets to what is declared, by the one review."""
+    tool = MemoryTerraform(dict(declared), dict(there))
+    was, book = planned(tool), Book(tool.step)
+    for number, killed in enumerate([*kills, -1, -1]):
+        tool.killed_at, tool.fails_at = killed, failing if number < len(kills) + 1 else ""
+        held = reviewed(was, begun=(was,) if book.begun and not (book.ended and book.ended[-1].applied) else ())
+        with suppress(KilledError):
+            result = run(tool, held, book=book)
+            assert result.verdict == Passed() or reasons(result) == [Reason.APPLY_FAILED]
+        assert tool.saved == set()
+        for address in {*declared, *there}:
+            assert tool.there.get(address) in (there.get(address), declared.get(address))
+    assert tool.there == declared
+
+
+@given(VALUES, VALUES, VALUES)
+@settings(max_examples=examples(1))
+def test_a_difference_is_told_for_every_address_that_changed(
+    before: dict[str, str], declared: dict[str, str], later: dict[str, str]
+) -> None:
+    """Of what is declared since the review; no other, and no plan with one is applied."""
+    tool = MemoryTerraform(dict(declared), dict(before))
+    was = planned(tool)
+    tool.declared = dict(later)
+    fresh = planned(tool)
+    changed = {name for name in {*before, *declared, *later} if declared.get(name) != later.get(name)}
+    assert set(different([was], fresh)) == changed
+    result = run(tool, reviewed(was))
+    assert (reasons(result) == [Reason.PLAN_CHANGED]) is (bool(changed) and not fresh.empty)
 
 
 def test_the_kills_reach_every_step() -> None:
