@@ -6,16 +6,18 @@ import itertools
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leverframe.documents import plain
 from leverframe.domain.infrastructure.infra_forge import BRANCH, check_name
 from leverframe.local.github import Fault, LocalForge, PullRequest, Repository, Token, serving
 from leverframe.local.github.events import pull_request_event, workflow_run_event
 from leverframe.local.repository import TemporaryRepository
+from tests.unit.test_infra_section import CREATE, planned
 from tests.warm import warm
 
 NAME, SECRET, BOT = "acme/platform", "ghs_not_to_be_seen_anywhere", "github-actions[bot]"
@@ -117,18 +119,18 @@ class World:
             **({"GITHUB_TOKEN": token} if token else {}),
         }
 
-    def shown(self, pull: PullRequest, forge: Edit | None = None, code: int = 0) -> str:
+    def shown(self, pull: PullRequest, forge: Edit | None = None, code: int = 0, *, plans: bool = True) -> str:
         """Run both workflows for the head of a pull request, and return our comment; ``forge`` edits the artifact."""
         root, environment = self.job(pull.head, "pull_request", pull_request_event(self.repository, pull))
-        planned = self.run(root, environment, "infra-plan", "--base", "origin/main", codes=(0, 30))
+        if plans:
+            self.run(root, environment, "infra-plan", "--base", "origin/main", codes=(0, 30))
         card = root / ".leverframe/report.json"
         self.run(root, environment, "report", "--base", "origin/main", "--publisher", "summary")
         content = json.loads(card.read_text(encoding="utf-8"))
         card.write_text(json.dumps(forge(content) if forge else content), encoding="utf-8")
         event = workflow_run_event(self.repository, pull, next(self.counter))
         base, environment = self.job("origin/main", "workflow_run", event, SECRET)
-        posted = self.run(base, environment, "report", "--card", str(card), "--publisher", "github", codes=(code,))
-        assert SECRET not in planned + posted
+        self.run(base, environment, "report", "--card", str(card), "--publisher", "github", codes=(code,))
         mine = [comment.body for comment in pull.comments if "leverframe:report:model" in comment.body]
         return mine[0] if mine else ""
 
@@ -138,6 +140,15 @@ class World:
         root, environment = self.job("origin/main", "push", event, SECRET)
         printed = self.run(root, environment, "infra-apply", *arguments, "--json", codes=(code,))
         return json.loads(printed) if code in (0, 30) else {}
+
+    def holding(self, *names: str) -> set[str]:
+        """Return what there is, at least these items, which are brought without a pull request where they are not."""
+        if not set(names) <= self.items():
+            self.write(*(self.items() | set(names)))
+            self.author.commit("Bring what a test needs")
+            self.author.git("push", "--quiet", str(self.repository.path), "HEAD:refs/heads/main")
+            self.applied("--reviewed", self.applied(code=30)["plan"]["digest"])
+        return self.items()
 
     def drift(self) -> None:
         """Run the nightly look."""
@@ -227,7 +238,7 @@ def test_what_a_pull_request_shows_is_applied_after_its_merge(world: World) -> N
 
 def test_a_plan_that_changed_since_its_review_waits_for_another_one(world: World) -> None:
     """Refused with the difference in the comment; applied once a person names the digest that they have read."""
-    now = world.items()
+    now = world.holding("db")
     pull = world.opened(*now, "mail")
     world.shown(pull)
     world.repository.merge(pull)
@@ -248,7 +259,7 @@ def test_a_plan_that_changed_since_its_review_waits_for_another_one(world: World
 
 def test_what_is_protected_is_destroyed_with_a_label_alone(world: World) -> None:
     """Refused in the card and at the apply; the label of the merged pull request allows what it was reviewed to do."""
-    rest = world.items() - {"db"}
+    rest = world.holding("db", "web") - {"db"}
     pull = world.opened(*rest)
     body = world.shown(pull)
     assert body.partition("\n")[2].startswith("## ❌")
@@ -264,7 +275,7 @@ def test_what_is_protected_is_destroyed_with_a_label_alone(world: World) -> None
 
 def test_drift_has_one_issue(world: World) -> None:
     """Opened, updated, and closed by itself once what was lost is there again."""
-    now = sorted(world.items())
+    now = sorted(world.holding("one", "two"))
     world.drift()
     assert world.repository.issues == {}
     world.lose(now[0])
@@ -329,16 +340,27 @@ def test_a_forged_artifact_applies_nothing(world: World) -> None:
 def test_a_change_without_a_plan_says_so(world: World) -> None:
     """Its job crashed, or was never set up: the card does not look like one without changes."""
     pull = world.opened(*world.items(), "unplanned")
-    root, environment = world.job(pull.head, "pull_request", pull_request_event(world.repository, pull))
-    world.run(root, environment, "report", "--base", "origin/main", "--publisher", "summary")
-    card = json.loads((root / ".leverframe/report.json").read_text(encoding="utf-8"))
-    assert [(planned["environment"], planned["plan"], reasons(planned)) for planned in card["infra"]] == [
-        ("demo", None, ["plan-failed"])
-    ]
-    event = workflow_run_event(world.repository, pull, 9)
-    base, environment = world.job("origin/main", "workflow_run", event, SECRET)
-    world.run(base, environment, "report", "--card", str(root / ".leverframe/report.json"), "--publisher", "github")
-    assert world.repository.latest_checks(pull.head)[check_name("demo")].conclusion == "failure"
+    body = world.shown(pull, plans=False)
+    assert "the change concerns the infrastructure of `demo`, and no plan was made" in body
+    check = world.repository.latest_checks(pull.head)[check_name("demo")]
+    assert (check.conclusion, check.external_id) == ("failure", "")
+
+
+def test_a_fork_can_claim_no_plan(world: World) -> None:
+    """Its artifact says that all was planned: nothing is kept, no check run names it, and the card says why."""
+    world.write(*world.items(), "stranger")
+    world.author.commit("From a fork")
+    fork = world.server.repository("stranger/platform")
+    world.author.git("push", "--quiet", "--force", str(fork.path), "HEAD:refs/heads/change")
+    pull = world.repository.open_pull("A change", "change", source=fork)
+
+    def claimed(card: dict[str, Any]) -> dict[str, Any]:
+        return card | {"infra": [plain(replace(planned(CREATE), environment="demo", head=pull.head))]}
+
+    body = world.shown(pull, claimed, plans=False)
+    assert "is not planned for a pull request from a fork" in body
+    assert "aws_s3_bucket.models" not in body
+    assert world.repository.latest_checks(pull.head)[check_name("demo")].external_id == ""
 
 
 def test_faults_of_the_forge_lose_nothing(world: World) -> None:

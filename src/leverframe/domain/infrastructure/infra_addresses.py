@@ -51,10 +51,13 @@ def _spans(numbers: Sequence[str]) -> str:
     return ",".join(f"{run[0]}..{run[-1]}" if len(run) >= _FEWEST else ",".join(run) for run in runs)
 
 
-def listed(addresses: Sequence[str], room: int, about: Callable[[str], str] = lambda _: "") -> str:
+def listed(
+    addresses: Sequence[str], room: int, about: Callable[[str], str] = lambda _: "", *, few: int | None = None
+) -> str:
     """Return a Markdown list of addresses of at most ``room`` characters, as whole as that allows.
 
-    ``about`` is what follows an address as Markdown where each has a line of its own.
+    ``about`` is what follows an address as Markdown where each has a line of its own; where nothing follows any of more
+    than ``few``, they are written as ranges at once.
     """
     ways: tuple[Callable[[], list[str]], ...] = (
         lambda: [f"- {code(address, _LONGEST)}{about(address)}" for address in addresses],
@@ -63,7 +66,8 @@ def listed(addresses: Sequence[str], room: int, about: Callable[[str], str] = la
         lambda: _counted(addresses, _kind),
     )
     text = ""
-    for way in ways:
+    at_once = few is not None and len(addresses) > few and not any(map(about, addresses))
+    for way in ways[at_once:]:
         text = "\n".join(way())
         if len(text) <= room:
             return text

@@ -27,6 +27,7 @@ _DONE = {
 }
 _WIDE = 300  # characters of a line of the diff
 _CHECKS = 20
+_FEW = 10  # addresses with a line each where nothing is destroyed
 _BACKTICKS = re.compile("`+")
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # the last is what a diff is coloured by
 
@@ -127,7 +128,7 @@ def _addresses(plan: InfraPlan, room: int) -> str:
     parts = []
     for kind in rest:
         before = {c.address: f", was {code(c.before, 400)}" if c.before else "" for c in plan.changes if c.kind is kind}
-        parts.append(f"To {_DONE[kind]}:\n\n{listed(list(before), room // len(rest), before.__getitem__)}")
+        parts.append(f"To {_DONE[kind]}:\n\n{listed(list(before), room // len(rest), before.__getitem__, few=_FEW)}")
     return _folded("Addresses", ", ".join(f"{plan.counts[kind]:,} to {_DONE[kind]}" for kind in rest), *parts)
 
 
