@@ -110,7 +110,11 @@ def test_a_folder_of_a_killed_process_is_removed(once: Root) -> None:
     dead = temporary / "leverframe-infra-4194999-x"  # above the largest process number of Linux
     dead.mkdir(exist_ok=True)
     (dead / "plan").write_text("secret")
+    gone = temporary / "leverframe-infra-4194999-y"  # as where another command is quicker to remove it
+    gone.unlink(missing_ok=True)
+    gone.symlink_to("nowhere")
     once.plan(tool)
+    gone.unlink()
     assert not dead.exists()
     assert Path(saved.handle).exists()
     tool.forget(saved)

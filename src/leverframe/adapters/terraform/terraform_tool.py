@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -281,8 +282,9 @@ def _private_folder() -> Path:
     """Make a folder that only this user reads, and remove those of processes that were killed."""
     for leftover in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
         process = leftover.name.removeprefix(_FOLDER).partition("-")[0]
-        if process.isdigit() and leftover.stat().st_uid == os.getuid() and not _lives(int(process)):
-            shutil.rmtree(leftover, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another command removes it just now
+            if process.isdigit() and leftover.stat().st_uid == os.getuid() and not _lives(int(process)):
+                shutil.rmtree(leftover, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
 
 
