@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -171,8 +174,50 @@ def test_an_apply_that_was_killed_is_healed_by_the_next(laptop: Laptop) -> None:
     assert laptop.apply().code == 0
     assert [process.pid for process in servers_of(laptop)] == [laptop.recorded["pid"]]
     assert laptop.plan().changes == {}
+    laptop.kill()
     assert laptop.destroy().code == 0
     assert servers_of(laptop) == []
+    assert not record.exists()  # of a process that was gone before
+
+
+def test_two_checkouts_make_one_plan_and_a_folder_of_others_is_left_alone(tmp_path: Path) -> None:
+    """Paths of a machine are in neither plan nor digest; a folder outside that holds data keeps its permissions."""
+    here, there = (bare_laptop(tmp_path / name) for name in ("here", "there"))
+    assert here.plan().digest == there.plan().digest
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    (shared / "data").write_text("")
+    here.shop.repository.write("leverframe.yaml", INFRA.replace("{port: 0", f"{{dvc_remote: {shared}, port: 0", 1))
+    ended = here.apply()
+    assert ended.code != 0
+    assert f"{shared} is there already, with data that are not of this environment" in ended.stdout + ended.stderr
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    assert list(shared.iterdir()) == [shared / "data"]
+    assert servers_of(here) == []
+    assert here.destroy().code == 0
+    assert list(shared.iterdir()) == [shared / "data"]
+
+
+def test_a_server_that_nobody_recorded_ends_by_itself(tmp_path: Path) -> None:
+    """Who started it was killed before its number was written down: nobody would ever stop it."""
+    config = {
+        "models": str(tmp_path),
+        "host": "127.0.0.1",
+        "port": 0,
+        "grpc_port": 0,
+        "metrics_port": 0,
+        "key_file": "",
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "server.json").write_text(json.dumps({"pid": 1}))  # of another process
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    arguments = [str(tmp_path / "config.json"), str(tmp_path / "server.json"), str(gone.pid)]
+    ended = subprocess.run(
+        [sys.executable, "-m", "leverframe.serving.server", *arguments], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert "before it was recorded" in ended.stderr
 
 
 def _answers(laptop: Laptop) -> bool:

@@ -36,6 +36,14 @@ resource "terraform_data" "folder" {
       TOKEN  = local.token[each.key]
     }
     command = <<-EOT
+      case "$FOLDER" in /*)
+        if [ -d "$FOLDER" ] && [ ! -e "$FOLDER/$MARKER" ] && [ -n "$(ls -A -- "$FOLDER")" ]; then
+          echo "error: $FOLDER is there already, with data that are not of this environment" >&2
+          echo "  why:  its permissions would change for everybody who uses it" >&2
+          echo "  next: name another folder, or a new one inside of it" >&2
+          exit 1
+        fi
+      esac
       mkdir -p -- "$FOLDER"
       chmod "$MODE" -- "$FOLDER"
       for part in $LAYOUT; do mkdir -p -- "$FOLDER/$part"; done

@@ -81,6 +81,49 @@ run "refuses_a_path_out_of_the_repository" {
   expect_failures = [var.folders]
 }
 
+run "refuses_the_repository_itself" {
+  command = plan
+
+  variables {
+    folders = { remote = { path = "./." } }
+  }
+
+  expect_failures = [var.folders]
+}
+
+run "refuses_the_root_of_the_machine" {
+  command = plan
+
+  variables {
+    folders = { remote = { path = "/" } }
+  }
+
+  expect_failures = [var.folders]
+}
+
+run "refuses_a_slash_at_the_end" {
+  command = plan
+
+  variables {
+    folders = { remote = { path = "storage/" } }
+  }
+
+  expect_failures = [var.folders]
+}
+
+run "takes_short_and_long_names" {
+  command = plan
+
+  variables {
+    folders = { short = { path = "s" }, spaced = { path = "my storage/a.b" }, outside = { path = "/srv/dvc" } }
+  }
+
+  assert {
+    condition     = length(output.tokens) == 3
+    error_message = "A name of one letter, one with a space, and an absolute one are names of folders."
+  }
+}
+
 run "refuses_a_layout_that_is_a_command" {
   command = plan
 
