@@ -1,7 +1,7 @@
 """Faults that somebody could make in a module: planted one at a time, each must turn a check red.
 
 ``faults/MODULE.yaml`` has them: a file of the module, a text in it, what stands there instead, and words that must be
-printed then.
+printed then. Those that are `deep` are left to the night.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +18,7 @@ from tests.terraform.programs import MODULES, PROGRAMS, ROOT, Stubs
 
 pytestmark = pytest.mark.skipif(not PROGRAMS, reason="neither terraform nor tofu is on PATH")
 REFUSALS = "refusals.tftest.hcl"  # many runs, and few faults that only they notice
-FAULTS: dict[tuple[Path, str], dict[str, str]] = {
+FAULTS: dict[tuple[Path, str], dict[str, Any]] = {
     (module, name): fault
     for module in MODULES
     for path in (Path(__file__).parent / "faults").glob(f"{module.name}.yaml")
@@ -25,7 +26,7 @@ FAULTS: dict[tuple[Path, str], dict[str, str]] = {
 }
 
 
-def planted(module: Path, fault: dict[str, str], empty: Path) -> Path:
+def planted(module: Path, fault: dict[str, Any], empty: Path) -> Path:
     """A copy of a module with a fault, beside all others as they are."""
     for other in (ROOT / "terraform").glob("*/*/"):
         place = empty / other.relative_to(ROOT)
@@ -34,7 +35,7 @@ def planted(module: Path, fault: dict[str, str], empty: Path) -> Path:
             shutil.copytree(module, place, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
         else:
             place.symlink_to(other)
-    file = empty / module.relative_to(ROOT) / fault["file"]
+    file = empty / module.relative_to(ROOT) / str(fault["file"])
     text = file.read_text(encoding="utf-8")
     assert fault["text"] in text, f"{module.name}/{fault['file']} no longer has {fault['text']!r}: nothing is planted"
     file.write_text(text.replace(fault["text"], fault["instead"], 1), encoding="utf-8")
@@ -56,7 +57,13 @@ def concerned(folder: Path, caught: str) -> list[Path]:
     return files
 
 
-@pytest.mark.parametrize(("module", "name"), FAULTS, ids=lambda part: part.name if isinstance(part, Path) else part)
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        pytest.param(module, name, marks=[pytest.mark.deep] if fault.get("deep") else [], id=f"{module.name}-{name}")
+        for (module, name), fault in FAULTS.items()
+    ],
+)
 def test_a_fault_is_caught(served: Stubs, tmp_path: Path, module: Path, name: str) -> None:
     """The module's own tests fail, or cannot start, and say what is wrong."""
     fault = FAULTS[module, name]
