@@ -357,8 +357,14 @@ STEPS = ("fetch bundle", "compare its", "validate", "apply release", "roll relea
          "record release")  # fmt: skip
 
 
+def steps(*always: str) -> Any:
+    """Return each step: `test_deploy_cluster_target.py` has them all in memory, here some are left to the night."""
+    marked = [step if step in always else pytest.param(step, marks=pytest.mark.deep) for step in STEPS]
+    return pytest.mark.parametrize("step", marked)
+
+
 @pytest.mark.usefixtures("shop")
-@pytest.mark.parametrize("step", STEPS)
+@steps("apply release", "watch its pods", "record release")
 def test_a_run_that_ends_at_any_step_is_finished_by_the_next(api_server: ClusterServer, step: str) -> None:
     """Release 1 or 2 is what pods carry, the record names the last that was whole; the next run gets number 2 again."""
     deploy("one")
@@ -372,7 +378,7 @@ def test_a_run_that_ends_at_any_step_is_finished_by_the_next(api_server: Cluster
 
 
 @pytest.mark.usefixtures("shop")
-@pytest.mark.parametrize("step", STEPS)
+@steps("fetch bundle", "roll release", "record release")
 def test_a_cluster_that_goes_away_at_any_step_is_mended_by_the_next_run(
     api_server: ClusterServer, tmp_path: Path, step: str
 ) -> None:

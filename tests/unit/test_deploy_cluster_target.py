@@ -61,33 +61,39 @@ class Namespace:
         return int(workload["metadata"]["labels"]["leverframe.dev/release"])
 
 
-def ended_at(namespace: Namespace, call: int, run: Callable[[Namespace], object]) -> bool:
-    """Run until the ``call``-th call of the cluster; return whether the run got that far."""
-    calls = count()
+def ended_at(
+    namespace: Namespace, call: int, run: Callable[[Namespace], object], by: BaseException | None = None
+) -> bool:
+    """Run until the ``call``-th call of the cluster, killed or ended ``by`` an error; return whether it got so far."""
+    calls, error = count(), by or KilledError()
 
     def end(_: str) -> None:
         if next(calls) == call:
-            raise KilledError
+            raise error
 
     namespace.before_call = end
     try:
         run(namespace)
-    except KilledError:
+    except type(error):
         return True
     finally:
         namespace.before_call = lambda _: None
     return False
 
 
+AWAY = ClusterUnreachableError("the cluster does not answer", why="a test", next="again")
+
+
+@pytest.mark.parametrize("by", [None, AWAY], ids=["killed", "cluster away"])
 @pytest.mark.parametrize("fault", [None, "crash"])
-def test_a_run_that_ends_at_any_call_is_finished_by_the_next(fault: Fault | None) -> None:
+def test_a_run_that_ends_at_any_call_is_finished_by_the_next(fault: Fault | None, by: BaseException | None) -> None:
     """The same number again, and traffic moves once; a bundle at fault never gets any."""
     for call in count():
         namespace = Namespace()
         namespace.deploy("one")
         if fault:
             namespace.objects.faults[SECOND] = fault
-        killed = ended_at(namespace, call, lambda at: at.deploy("two"))
+        killed = ended_at(namespace, call, lambda at: at.deploy("two"), by)
         dry = [str(step) for step in planned(namespace.target, candidate(TWO, "t"))]
         done = namespace.deploy("two")
         number = 1 if fault else 2
