@@ -357,7 +357,7 @@ STEPS = ("fetch bundle", "compare its", "validate", "apply release", "roll relea
          "record release")  # fmt: skip
 
 
-def steps(*always: str) -> Any:
+def steps(*always: str) -> pytest.MarkDecorator:
     """Return each step: `test_deploy_cluster_target.py` has them all in memory, here some are left to the night."""
     marked = [step if step in always else pytest.param(step, marks=pytest.mark.deep) for step in STEPS]
     return pytest.mark.parametrize("step", marked)
