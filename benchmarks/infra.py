@@ -3,9 +3,10 @@
 ``raw`` and ``ours`` do the same in alternating rounds, each in a new process whose imports are made before: `init`,
 `plan` into a file, `show -json` of it and `apply`, on a root module of builtin resources. ``small`` has one, where the
 start of a process counts most, ``usual`` has 200. The version of the program is asked once for a folder and a program,
-so both sides begin after that. ``cpu`` is that of the processes together, which a busy machine does not
-change; ``wall`` counts what waits. ``parse`` reads the document of a plan that updates, replaces and destroys 5,000
-resources with twelve attributes each; ``section`` makes its part of the card. They stand against `json.loads` of it.
+so both sides begin after that. ``cpu`` is that of the processes together, which a busy machine does not change;
+``wall`` counts what waits. ``parse`` reads the document of a plan that updates, replaces and destroys 5,000 resources
+with twelve attributes each, a secret of its own among them; ``section`` makes its part of the card. They stand against
+`json.loads` of it.
 """
 
 from __future__ import annotations
@@ -207,9 +208,10 @@ def _document(count: int) -> dict[str, Any]:
 def _attributes(number: int, version: int) -> dict[str, Any]:
     return {
         "name": f"thing-{number}", "arn": f"arn:aws:thing:eu-west-1:000000000000:thing/{number}", "size": version,
-        "enabled": True, "password": f"password-of-{number % 50}", "description": f"The thing {number}, {version}",
+        "enabled": True, "password": f"{number * 7919 % 99991}-password-{version}", "zone": None,
         "policy": json.dumps({"Statement": [{"Effect": "Allow", "Action": ["thing:Get"], "Resource": f"x/{number}"}]}),
-        "tags": {"team": "ml", "stage": "dev", "number": str(number)}, "ports": [80, 443], "zone": None,
+        "tags": {"team": "ml", "stage": "dev", "number": str(number)}, "ports": [80, 443],
+        "description": f"The thing {number}, {version}",
         "ratio": 0.25 * version, "rules": [{"from": 1, "to": version}],
     }  # fmt: skip
 

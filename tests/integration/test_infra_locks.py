@@ -196,7 +196,6 @@ def test_a_signal_to_the_job_releases_the_lock(root: Root, store: Store, number:
     job = _job(root)
     assert store.lock() is not None
     job.send_signal(number)
-    (root.folder / "go").touch()
     out = job.communicate(timeout=60)[0]
     assert job.returncode == (-number if number == signal.SIGINT else 128 + number)
     assert store.lock() is None
@@ -264,6 +263,38 @@ def test_a_program_that_takes_too_long_is_interrupted_and_then_killed(
                       timeout=0.5, guarded=True)  # fmt: skip
     assert (ended.stopped, ended.killed, ended.stdout) == ("timeout", True, ["on"])
     _until(lambda: not _terraforms(root))
+
+
+STUBBORN = """
+import os, sys
+from pathlib import Path
+from leverframe.adapters.terraform.terraform_child import run_child
+script = "trap 'echo interrupted >> interrupts' INT; echo on > started; while [ ! -e go ]; do sleep 0.1; done"
+folder = Path(sys.argv[1])
+run_child(["sh", "-c", script], print, folder=folder, environment=dict(os.environ), timeout=600, guarded=True)
+"""
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, None])
+def test_terraform_is_interrupted_once(tmp_path: Path, first: int | None) -> None:
+    """GitHub interrupts a job and kills it ten seconds later: a second interrupt would make Terraform drop its lock."""
+    root = Root.below(tmp_path)
+    job = subprocess.Popen([sys.executable, "-c", STUBBORN, str(root.folder)])
+    interrupts = root.folder / "interrupts"
+    _until((root.folder / "started").exists)
+    if first:
+        job.send_signal(first)
+        _until(interrupts.exists)
+    children = psutil.Process(job.pid).children
+    _until(lambda: len(children()) == 2)  # a shell with the program, and one with the guard
+    (guard,) = [child for child in children() if "guard" in child.cmdline()]
+    job.kill()
+    job.wait()
+    _until(guard.children)  # it has done all that it does but read
+    _until(interrupts.exists)
+    (root.folder / "go").touch()
+    _until(lambda: not _terraforms(root))
+    assert interrupts.read_text() == "interrupted\n"
 
 
 def test_an_error_of_who_reads_the_lines_interrupts_terraform(tmp_path: Path) -> None:

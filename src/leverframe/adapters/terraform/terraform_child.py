@@ -24,12 +24,13 @@ from leverframe.errors import InstallationError
 GRACE = 20.0  # seconds from the interrupt to the end by force
 _DRAIN = 1.0  # seconds to read what the program left in its pipes
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# A pipe tells of the end of this process, whatever ended it: a word in it means that Terraform has ended before. Else
-# the guard interrupts Terraform and reads what it prints, which nobody else does any more. In the language of the
-# shell, as Python takes longer to start than Terraform to plan.
+# A pipe tells of the end of this process, whatever ended it: the last word in it says that Terraform has ended before.
+# Else the guard interrupts Terraform, unless a first word said that this was done, and reads what it prints, which
+# nobody else does any more. In the language of the shell: Python takes longer to start than Terraform to plan.
 _GUARD = """
-read -r _ && exit
-kill -INT "$1"
+read -r word || { word=; kill -INT "$1"; }
+[ "$word" = interrupted ] && read -r word
+[ "$word" = ended ] && exit
 cat "/dev/fd/$2" >/dev/null &
 cat "/dev/fd/$3" >/dev/null
 wait
@@ -77,20 +78,17 @@ def run_child(
     group by force after ``GRACE``; then the signal has its usual effect here. ``guarded`` interrupts it also where this
     process is killed. Raises ``InstallationError`` where the program cannot be started.
     """
-    ended = Ended()
     with _noted_signals() as stop:
         child = _started(arguments, folder, environment)
-        guard = _guarded(child) if guarded else None
+        running = _Running(child, _guarded(child) if guarded else None)
         try:
-            _stream(child, on_line, stop, ended, time.monotonic() + timeout)
+            _stream(running, on_line, stop, time.monotonic() + timeout)
         finally:
-            _end(child, ended)
-            if guard:
-                guard.communicate(b".\n")
-    ended.code = child.returncode
+            running.end()
+    running.ended.code = child.returncode
     if stop.signals:
         _obey(stop.signals[0])
-    return ended
+    return running.ended
 
 
 def _obey(number: int) -> None:
@@ -128,22 +126,64 @@ def _guarded(child: subprocess.Popen[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(arguments, stdin=subprocess.PIPE, pass_fds=pipes, start_new_session=True)
 
 
-def _stream(
-    child: subprocess.Popen[str], on_line: Callable[[str], None], stop: _Stop, ended: Ended, deadline: float
-) -> None:
+@dataclass
+class _Running:
+    """A program, its guard, and how it ends."""
+
+    child: subprocess.Popen[str]
+    guard: subprocess.Popen[bytes] | None
+    ended: Ended = field(default_factory=Ended)
+
+    def interrupt(self, why: str) -> None:
+        """Interrupt the program, which then has the grace to end."""
+        self.ended.stopped, self.ended.until = why, time.monotonic() + GRACE
+        self._tell(b"interrupted\n")  # a second interrupt would make it drop everything
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGINT)
+
+    def end(self) -> None:
+        """Wait for the end of the program, interrupting it where nothing did so far, by force after the grace."""
+        try:
+            if not self.ended.stopped:
+                self._wait(_DRAIN)  # its pipes are closed, so it is about to end, or an exception left the loop
+            if self.child.poll() is None and not self.ended.stopped:
+                self.interrupt("exception")
+            self._wait(max(0.0, self.ended.until - time.monotonic()))
+            if self.child.poll() is None:
+                self.ended.killed = True
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.child.pid, signal.SIGKILL)
+                self.child.wait()
+        finally:
+            self._tell(b"ended\n")
+            if self.guard:
+                self.guard.communicate()
+
+    def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.child.wait(seconds)
+
+    def _tell(self, word: bytes) -> None:
+        if self.guard and self.guard.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self.guard.stdin.write(word)
+                self.guard.stdin.flush()
+
+
+def _stream(running: _Running, on_line: Callable[[str], None], stop: _Stop, deadline: float) -> None:
     """Read until both pipes are closed, or the program is gone and somebody else holds them open."""
-    lines = _pumped(child)
+    ended, lines = running.ended, _pumped(running.child)
     open_pipes, gone = 2, 0.0
     while open_pipes:
         now = time.monotonic()
         if not ended.stopped and (stop.signals or now > deadline):
-            _interrupt(child, ended, signal.Signals(stop.signals[0]).name if stop.signals else "timeout")
+            running.interrupt(signal.Signals(stop.signals[0]).name if stop.signals else "timeout")
         if ended.stopped and now > ended.until:
             return
         try:
             kept, line = lines.get(timeout=0.1)
         except queue.Empty:
-            gone = gone or (now if child.poll() is not None else 0.0)
+            gone = gone or (now if running.child.poll() is not None else 0.0)
             if gone and now - gone > _DRAIN:
                 return
             continue
@@ -166,28 +206,6 @@ def _pumped(child: subprocess.Popen[str]) -> queue.SimpleQueue[tuple[str, str | 
     for name in ("stdout", "stderr"):
         threading.Thread(target=pump, args=(name,), daemon=True).start()
     return lines
-
-
-def _end(child: subprocess.Popen[str], ended: Ended) -> None:
-    """Wait for the end of the program, interrupting it where nothing did so far, by force after the grace."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        if not ended.stopped:
-            child.wait(_DRAIN)  # its pipes are closed, so it is about to end, or an exception left the loop
-    if child.poll() is None and not ended.stopped:
-        _interrupt(child, ended, "exception")
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        child.wait(max(0.0, ended.until - time.monotonic()))
-    if child.poll() is None:
-        ended.killed = True
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-
-
-def _interrupt(child: subprocess.Popen[str], ended: Ended, why: str) -> None:
-    ended.stopped, ended.until = why, time.monotonic() + GRACE
-    if child.poll() is None:
-        child.send_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager

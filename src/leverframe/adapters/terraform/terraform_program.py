@@ -88,8 +88,9 @@ def child_environment(environment: Mapping[str, str], data: Path) -> dict[str, s
     the `leverframe` of this Python first on PATH.
     """
     kept = {name: value for name, value in without_forge(environment).items() if not _SCRUBBED.fullmatch(name)}
-    if "TF_CLI_CONFIG_FILE" in kept and not Path(kept["TF_CLI_CONFIG_FILE"]).is_file():
-        kept["TF_CLI_CONFIG_FILE"] = os.devnull  # a missing one is a warning on stderr of every run
+    if "TF_CLI_CONFIG_FILE" in kept:
+        path = Path(kept["TF_CLI_CONFIG_FILE"]).absolute()  # Terraform runs in another folder than this process
+        kept["TF_CLI_CONFIG_FILE"] = str(path) if path.is_file() else os.devnull  # a missing one is a warning each run
     folders = [str(Path(sys.executable).parent), kept.get("PATH", os.defpath)]
     return {
         **kept,

@@ -67,16 +67,36 @@ class Secrets:
                 if len(part) < _LEAST_WORD or part.lower() in _ORDINARY:
                     continue
                 (words if len(part) < _LEAST or part.isdigit() else anywhere).update(_forms(part))
-        patterns = [_flexible(form) for form in sorted(anywhere, key=lambda form: (-len(form), form))]
+        patterns = [_either(anywhere)] if anywhere else []
         if words:
-            either = "|".join(map(re.escape, sorted(words, key=lambda form: (-len(form), form))))
-            patterns.append(rf"(?<![A-Za-z0-9_])(?:{either})(?![A-Za-z0-9_])")
+            patterns.append(rf"(?<![A-Za-z0-9_])(?:{_either(words)})(?![A-Za-z0-9_])")
         return re.compile("|".join(patterns)) if patterns else None
 
 
-def _flexible(form: str) -> str:
-    """Return a pattern of a value that may be wrapped at its spaces, as Terraform wraps its errors."""
-    return r"(?:\s+[│|]?\s*)".join(re.escape(word) for word in form.split(" "))
+def _either(forms: Iterable[str]) -> str:
+    """Return a pattern of any of many texts, the longest first, that costs no more where there are thousands."""
+    tree: dict[str, Any] = {}
+    for form in forms:
+        node = tree
+        for letter in form:
+            node = node.setdefault(letter, {})
+        node[""] = {}
+    return _branches(tree)
+
+
+def _branches(node: dict[str, Any]) -> str:
+    """Return the pattern of a tree of letters; only where it branches is there a group."""
+    text = ""
+    while len(node) == 1 and "" not in node:
+        ((letter, node),) = node.items()
+        text += _letter(letter)
+    parts = [_letter(letter) + _branches(child) for letter, child in sorted(node.items()) if letter]
+    return f"{text}(?:{'|'.join(parts)}){'?' if '' in node else ''}" if parts else text
+
+
+def _letter(letter: str) -> str:
+    """Return a letter as a pattern; a value may be wrapped at its spaces, as Terraform wraps its errors."""
+    return r"\s+(?:[│|]\s*)?" if letter == " " else re.escape(letter)
 
 
 def _forms(value: str) -> set[str]:
