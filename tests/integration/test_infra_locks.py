@@ -265,6 +265,10 @@ def test_a_program_that_takes_too_long_is_interrupted_and_then_killed(
     _until(lambda: not _terraforms(root))
 
 
+def _guards(job: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return [child for child in psutil.Process(job.pid).children() if "guard" in child.cmdline()]
+
+
 STUBBORN = """
 import os, sys
 from pathlib import Path
@@ -285,9 +289,8 @@ def test_terraform_is_interrupted_once(tmp_path: Path, first: int | None) -> Non
     if first:
         job.send_signal(first)
         _until(interrupts.exists)
-    children = psutil.Process(job.pid).children
-    _until(lambda: len(children()) == 2)  # a shell with the program, and one with the guard
-    (guard,) = [child for child in children() if "guard" in child.cmdline()]
+    _until(lambda: _guards(job))
+    (guard,) = _guards(job)
     job.kill()
     job.wait()
     _until(guard.children)  # it has done all that it does but read
