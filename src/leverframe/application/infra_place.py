@@ -16,7 +16,7 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.infrastructure.infra_forge import InfraForge
 from leverframe.domain.infrastructure.infra_planning import InfraSubject
-from leverframe.domain.infrastructure.infra_ports import InfraTool
+from leverframe.domain.infrastructure.infra_ports import InfraTool, StateLock
 from leverframe.domain.infrastructure.protection import in_force
 from leverframe.domain.plan_engine import Progress
 from leverframe.errors import InfraLockedError, SettingsError, nearest
@@ -129,6 +129,14 @@ class InfraPlace:
         files = ", ".join(changed[:_SHOWN]) + more
         return (f"not of the commit {self.head[:12]}, but as they are here: {files}",) if changed else ()
 
+    def _locked(self, error: InfraLockedError) -> InfraLockedError:
+        """Return the error of a held lock with the very line that frees it."""
+        if not isinstance(error.lock, StateLock):
+            return error
+        line = f"`leverframe infra unlock {error.lock.id} --environment {self.name} --reason TEXT`"
+        step = f"wait for its end; if its process is gone, free it by {line}, then run it again"
+        return InfraLockedError(error.what, why=error.why, next=step, lock=error.lock)
+
     @contextmanager
     def tool(self, role: Role, words: Words) -> Iterator[InfraTool]:
         """Yield Terraform for the environment, for one command of this machine at a time.
@@ -149,10 +157,13 @@ class InfraPlace:
                 )
             elif role.region:
                 environment = {**environment, "AWS_REGION": role.region}
-            yield TerraformTool(
-                self.workspace.levers.infra.tool, self.workspace.root / self.root, data=self.folder / "data",
-                settings=self.settings, environment=environment, on_line=words.tell,
-            )  # fmt: skip
+            try:
+                yield TerraformTool(
+                    self.workspace.levers.infra.tool, self.workspace.root / self.root, data=self.folder / "data",
+                    settings=self.settings, environment=environment, on_line=words.tell,
+                )  # fmt: skip
+            except InfraLockedError as error:
+                raise self._locked(error) from error
 
 
 def environments_at(workspace: Workspace, commit: str) -> Mapping[str, InfraEnvironmentSettings]:
