@@ -11,6 +11,7 @@ from leverframe.domain.plan_engine import StepResult
 from leverframe.domain.verdict import Verdict, Violation, judged, word
 
 VERSION = 1
+_LONGEST = 200  # characters of an output
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,12 @@ class InfraApplied:
         """Return it for a terminal."""
         head = f"{word(self.verdict)}: {self._done()}"
         counts = self.plan.counts if self.plan else {}
-        planned = [f"  {count} to {kind.value}" for kind, count in counts.items()]
+        planned = [f"  {', '.join(f'{count} to {kind.value}' for kind, count in counts.items())}"] if counts else []
         different = [f"  {line}" for difference in self.differences for line in difference.lines()]
         violations = [f"{v.reason}: {v.what}\n  next: {v.next}" for v in self.violations]
         steps = [f"  {step.line()}" for step in self.steps]
-        return [head, *planned, *steps, *violations, *different, *self.recorded, *self.notes]
+        outputs = [f"  output {name} = {str(value)[:_LONGEST]}" for name, value in (self.outputs or {}).items()]
+        return [head, *planned, *steps, *violations, *different, *outputs, *self.recorded, *self.notes]
 
     def _done(self) -> str:
         if self.applied and self.plan and self.plan.empty:
