@@ -33,7 +33,7 @@ def infra() -> None:
 @click.option("--exit-code", "by_code", is_flag=True, help=f"Exit with {REFUSED} when there is drift.")
 @click.pass_context
 def drift(context: click.Context, /, dry_run: bool, as_json: bool, by_code: bool, **asked: Any) -> None:
-    """Tell what an environment has that this commit does not declare; with a GitHub token, in one issue."""
+    """Look for what this commit does not declare. With a GitHub token it is told in one issue."""
     from leverframe.application import infra as application
     from leverframe.application.infra_place import Words
 
@@ -53,7 +53,7 @@ def drift(context: click.Context, /, dry_run: bool, as_json: bool, by_code: bool
               "then.")  # fmt: skip
 @click.pass_context
 def destroy(context: click.Context, /, dry_run: bool, as_json: bool, **asked: Any) -> None:
-    """Destroy all of an environment: show the plan, ask at the terminal, and refuse what is protected."""
+    """Destroy all of an environment. The plan is shown, a person asked, and what is protected refused."""
     from leverframe.application import infra as application
     from leverframe.application.infra_place import Words
 
@@ -72,7 +72,7 @@ def destroy(context: click.Context, /, dry_run: bool, as_json: bool, **asked: An
 @click.option("--reason", required=True, help="Why its owner does not need it any more; it is part of the result.")
 @_options
 def unlock(lock: str, reason: str, dry_run: bool, as_json: bool, **asked: Any) -> None:
-    """Free the lock that a killed run left, and tell whose it was and how old; only its very id frees it."""
+    """Free a lock that a killed run left. It is told whose it is and how old; only its very id frees it."""
     from leverframe.application import infra as application
     from leverframe.application.infra_place import Words
 
@@ -86,7 +86,7 @@ def unlock(lock: str, reason: str, dry_run: bool, as_json: bool, **asked: Any) -
 @infra.command(epilog="Example: leverframe infra observe --environment local")
 @_ENVIRONMENT
 def observe(environment: str | None) -> None:
-    """Write what runs on this machine for Terraform to read; a plan does so by itself."""
+    """Write down what runs on this machine. Terraform reads it; a plan does so by itself."""
     from leverframe.application import infra as application
 
     output.product(str(application.observed(wiring.workspace(), environment)))
