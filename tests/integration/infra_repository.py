@@ -71,6 +71,7 @@ class InfraRepository:
     patch: pytest.MonkeyPatch
     capture: pytest.CaptureFixture[str]
     environment: dict[str, str] = field(default_factory=dict)
+    below: str = "."
 
     @classmethod
     def create(
@@ -96,7 +97,7 @@ class InfraRepository:
         """Run a command in this process."""
         self.capture.readouterr()
         with self.patch.context() as patch:
-            patch.chdir(self.repository.root)
+            patch.chdir(self.repository.root / self.below)
             patch.setattr(sys, "argv", ["leverframe", *arguments])
             for name, value in (self.environment | environment).items():
                 patch.setenv(name, value)

@@ -133,6 +133,16 @@ def test_what_is_missing_is_named(place: InfraRepository, tmp_path: Path) -> Non
     assert "declare one first" in place.run("infra", "drift").err
 
 
+def test_a_folder_below_and_a_disk_that_refuses(place: InfraRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command finds the root from below; where nothing can be written, it says where."""
+    monkeypatch.setattr(place, "below", ROOT)
+    assert "2 to create" in place.done("infra-plan").out
+    shutil.rmtree(place.repository.root / ".leverframe")
+    place.repository.write(".leverframe", "no folder")
+    ran = place.run("infra-plan")
+    assert (ran.code, "cannot write" in ran.err) == (17, True)
+
+
 def test_without_terraform_everything_else_works(place: InfraRepository, tmp_path: Path) -> None:
     """In a repository that declares infrastructure; dry runs as well."""
     programs = tmp_path / "programs"

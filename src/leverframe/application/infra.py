@@ -59,7 +59,7 @@ def destroy(
     """
     forget(workspace.root, DESTROY)
     place, forge = InfraPlace.of(workspace, asked.environment), forge_of()
-    held = held_to(place, forge, asked.reviewed or "")
+    held = held_to(place, forge, (asked.reviewed or "").strip())
     if not asked.reviewed:  # a plan that was reviewed for an apply is not one for this
         held = replace(held, reviewed=ReviewedPlans(source="the terminal"))
     subject = subject_of(place, held.before)

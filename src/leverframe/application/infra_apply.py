@@ -46,7 +46,7 @@ def infra_apply(workspace: Workspace, asked: Asked, words: Words) -> tuple[Infra
     """
     forget(workspace.root, LEVER)
     place, forge = InfraPlace.of(workspace, asked.environment), forge_of()
-    recorder = ApplyRecorder(place, held_to(place, forge, asked.reviewed or ""), forge)
+    recorder = ApplyRecorder(place, held_to(place, forge, (asked.reviewed or "").strip()), forge)
     subject = subject_of(place, recorder.held.before)
     how = How(Role.of(asked.role, asked.region), words)
     applied = kept(workspace.root, LEVER, carried_out(subject, apply_steps(subject), recorder, how))

@@ -20,7 +20,7 @@ from leverframe.domain.infrastructure.infra_ports import InfraTool, StateLock
 from leverframe.domain.infrastructure.protection import in_force
 from leverframe.domain.plan_engine import Progress
 from leverframe.errors import InfraLockedError, SettingsError, nearest
-from leverframe.files import private_folder
+from leverframe.files import disk_error, private_folder
 from leverframe.locks import held
 from leverframe.settings import LEVERS
 from leverframe.settings.infra import InfraEnvironmentSettings
@@ -103,10 +103,13 @@ class InfraPlace:
     @property
     def folder(self) -> Path:
         """The folder of what is known of the environment here, which only this user reads."""
-        private_folder(self.workspace.root / layout.PRIVATE)
         folder = self.workspace.root / layout.INFRA / self.name
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o700)
+        try:
+            private_folder(self.workspace.root / layout.PRIVATE)
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+        except OSError as error:
+            raise disk_error(folder, error) from error
         return folder
 
     def subject(self, base: str, *commits: str) -> InfraSubject:

@@ -7,14 +7,21 @@ from typing import TypeVar
 
 from leverframe.documents import plain
 from leverframe.domain import layout
-from leverframe.files import private_folder, write_json
+from leverframe.files import disk_error, private_folder, write_json
 
 Result = TypeVar("Result")
 
 
 def forget(root: Path, lever: str) -> None:
-    """Remove the last result of a lever, so that a crash is not taken for the same result again."""
-    (root / layout.lever(lever)).unlink(missing_ok=True)
+    """Remove the last result of a lever, so that a crash is not taken for the same result again.
+
+    Raises ``DiskError`` where the file system refuses that.
+    """
+    path = root / layout.lever(lever)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_error(path, error) from error
 
 
 def kept(root: Path, lever: str, result: Result) -> Result:
