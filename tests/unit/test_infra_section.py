@@ -136,7 +136,7 @@ def small(*plans: InfraPlanned) -> Card:
 @pytest.mark.parametrize("name", CASES)
 def test_the_section_is_the_golden_one(name: str) -> None:
     """`LEVERFRAME_GOLDEN=write` writes them; a reviewer reads the difference."""
-    text, path = infra_section(CASES[name], LIMIT * 3 // 5) + "\n", GOLDEN / f"{name}.md"
+    text, path = infra_section(CASES[name], LIMIT * 2 // 3) + "\n", GOLDEN / f"{name}.md"
     if os.environ.get("LEVERFRAME_GOLDEN") == "write":
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
@@ -207,6 +207,25 @@ def expanded(texts: list[str]) -> set[str]:
     return found
 
 
+MANY = 400
+FULL = planned(
+    *LARGE[:100], *IRREGULAR, *(change(f"{HOSTILE}[{at}]", ChangeKind.DELETE, HOSTILE) for at in range(MANY)),
+    checks=tuple(CheckOutcome(f"{HOSTILE}{at}", "fail", (HOSTILE * 9,)) for at in range(MANY)),
+    outside=tuple(change(f"{HOSTILE}{at}", ChangeKind.UPDATE) for at in range(MANY)), lock=StateLock(*(HOSTILE,) * 4),
+    applied=HOSTILE, workspace=HOSTILE, notes=(HOSTILE,),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("room", [12_000, 43_000, 120_000])
+def test_a_section_keeps_to_its_room(room: int) -> None:
+    """Whatever there is; and nothing of what fails or is destroyed goes without a count."""
+    text = infra_section(FULL, room)
+    assert len(text) <= room
+    assert "more checks that failed" in text
+    html = fragment(text)
+    assert html.count("<details") == html.count("</details>")
+
+
 ADDRESSES = st.lists(
     st.one_of(
         st.builds("m.{}[{}].x[{}]".format, st.sampled_from("ab"), st.integers(0, 12), st.integers(0, 12)),
@@ -250,7 +269,7 @@ def test_no_value_ends_its_block(text: str) -> None:
 
 def test_hostile_values_make_nothing() -> None:
     """No tag, link, mention or marker outside of code."""
-    html = fragment(infra_section(CASES["infra-hostile"], LIMIT * 3 // 5))
+    html = fragment(infra_section(CASES["infra-hostile"], LIMIT * 2 // 3))
     outside = re.sub(r"<code.*?</code>", "", html, flags=re.DOTALL)
     for wrong in ("<img", "<a ", "@everyone", "<!--", "::error"):
         assert wrong not in outside, wrong

@@ -31,7 +31,7 @@ from leverframe.domain.review.report.publish import Post, Posting, conclusion, t
 
 _TASK = "leverframe-infra"  # tells our deployments from those of models to an environment of the same name
 _LARGEST = 20_000_000  # bytes of a plan
-_SUMMARY = 60_000  # characters
+_SUMMARY = 60_000  # characters of a check run, which takes 65,535
 _BEGUN = ("in_progress", "failure", "error")
 _UNKNOWN, _INVALID = 404, 422
 _APPLIES = 50  # of an environment that are looked through

@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"([0-9]{1,18})")
 _KEY = re.compile(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]')  # of an instance that `count` or `for_each` made
 _LONGEST = 400  # bytes of an address
 _FEWEST = 3  # numbers that make a span
-WHOLE = "The summary of the job that made the plan, or its artifact, lists every address"
+WHOLE = "The summary of the job that made the card, and its artifact, have all of it"
 
 
 def ranges(addresses: Iterable[str]) -> list[str]:

@@ -26,7 +26,7 @@ _DONE = {
     ChangeKind.READ: "read",
 }
 _WIDE = 300  # characters of a line of the diff
-_CHECKS = 20
+_LEAST = 1_500  # characters for lists of addresses and a diff
 _FEW = 10  # addresses with a line each where nothing is destroyed
 _BACKTICKS = re.compile("`+")
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # the last is what a diff is coloured by
@@ -46,15 +46,16 @@ def infra_section(planned: InfraPlanned, room: int) -> str:
         return f"Infrastructure {name}: no change. {_foot(planned)}"
     top = [
         f"### Infrastructure {name}",
-        _destroyed(plan, room * 3 // 4),
+        _destroyed(plan, room * 3 // 5),
         f"{changes_to(plan)}.",
         _refused(planned),
-        _checks(plan),
+        _checks(plan, room // 10),
         _outside(plan, room // 10),
     ]
     foot = _foot(planned)
     left = room - len(_paragraphs(*top, foot))
-    return _paragraphs(*top, _addresses(plan, left // 3), _diff(plan, left // 2), foot)
+    rest = (_addresses(plan, left // 3), _diff(plan, left // 2)) if left > _LEAST else ()
+    return _paragraphs(*top, *rest, foot)
 
 
 def _quiet(planned: InfraPlanned, plan: InfraPlan) -> bool:
@@ -101,13 +102,16 @@ def _refused(planned: InfraPlanned) -> str:
     return f"❌ {', '.join(code(reason.value, 40) for reason in verdict.reasons)}: see the list above."
 
 
-def _checks(plan: InfraPlan) -> str:
+def _checks(plan: InfraPlan, room: int) -> str:
     failed = [check for check in plan.checks if check.failed]
-    lines = [
-        f"- ❌ check {code(check.address, 200)}: {code('; '.join(check.messages) or check.status, 400)}"
-        for check in failed[:_CHECKS]
-    ]
-    return "\n".join([*lines, *([f"- and {len(failed) - _CHECKS:,} more that failed"] if failed[_CHECKS:] else [])])
+    lines: list[str] = []
+    for check in failed:
+        line = f"- ❌ check {code(check.address, 200)}: {code('; '.join(check.messages) or check.status, 400)}"
+        if sum(len(earlier) + 1 for earlier in lines) + len(line) > room:
+            break
+        lines.append(line)
+    more = len(failed) - len(lines)
+    return "\n".join([*lines, *([f"- ❌ {more:,} more checks that failed. {WHOLE}."] if more else [])])
 
 
 def _outside(plan: InfraPlan, room: int) -> str:

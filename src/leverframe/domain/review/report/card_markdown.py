@@ -62,7 +62,7 @@ def marker(key: str, head: str, run: int) -> str:
 def render(card: Card, shown: Shown = Shown(), *, limit: int = LIMIT) -> str:
     """Return the card as Markdown of at most ``limit`` characters; the verdict is never cut."""
     head = f"{_headline(card)}\n\n{_reasons(card, shown.rows)}".strip()
-    head = f"{head}\n\n{_infra(card, limit * 3 // 5)}".strip()  # what is destroyed is never left out
+    head = f"{head}\n\n{_infra(card, limit * 2 // 3)}".strip()  # what is destroyed is never left out
     parts = [_drawn(title, section, card, shown, limit) for title, section in _SECTIONS]
     parts = [part for part in parts if part]
     foot = _foot(card)
