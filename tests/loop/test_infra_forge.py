@@ -123,6 +123,20 @@ def test_pull_requests_come_in_the_order_of_their_merges(place: Place) -> None:
         assert [each.number for each in found] == [pulls[at].number for at in (2, 0, 1)]
 
 
+def test_a_pull_request_into_another_one_counts_with_that(place: Place) -> None:
+    """Its plan is of another base; what reaches main was planned there."""
+    outer = place.opened("outer")
+    inner = place.opened("inner")
+    inner.base = "outer"
+    place.shown(inner, planned(DESTROY))
+    inner_merge = place.repository.merge(inner)
+    place.repository.refresh(outer)
+    made = place.shown(outer, planned(CREATE))
+    merge = place.repository.merge(outer)
+    found = place.forge.pulls_of(ENVIRONMENT, [inner.head, inner_merge, merge])
+    assert [(each.number, each.planned) for each in found] == [(outer.number, made)]
+
+
 def test_the_newest_plan_of_a_head_counts_and_none_takes_it_away(place: Place) -> None:
     """A second run of the same commit replaces the plan; one without a plan leaves nothing reviewed."""
     pull = place.opened("one")
@@ -197,6 +211,8 @@ def test_what_was_applied_last_and_what_was_begun(place: Place) -> None:
     place.forge.record(applied(head=two, applied=False))
     assert place.forge.last(ENVIRONMENT) == LastApply(one, two)
     place.forge.record(applied(head=two))
+    assert place.forge.last(ENVIRONMENT) == LastApply(two)
+    place.repository.deployments[-1].states.append(("inactive", ""))  # as GitHub does once another one succeeds
     assert place.forge.last(ENVIRONMENT) == LastApply(two)
     place.forge.begin(ENVIRONMENT, two)  # the same commit again, against drift
     assert place.forge.last(ENVIRONMENT) == LastApply(two, two)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from github import GithubException
 from github.Deployment import Deployment
@@ -70,6 +71,11 @@ class GithubInfra(GithubForge):
         ordered = sorted(merged.values(), key=lambda pull: _merged_at(pull, commits))
         return [self._reviewed(environment, pull) for pull in ordered]
 
+    @cached_property
+    def _main(self) -> str:
+        """The default branch: what was merged into another one comes with the pull request of that."""
+        return self.asked(lambda repository: str(repository.default_branch), "read the repository", "contents: read")
+
     def _of_commit(self, commit: str) -> list[PullRequest]:
         def ask(repository: Repository) -> list[PullRequest]:
             try:
@@ -78,7 +84,7 @@ class GithubInfra(GithubForge):
                 if error.status in (_UNKNOWN, _INVALID):  # a commit that was never pushed
                     return []
                 raise
-            return [pull for pull in pulls if pull.merged_at is not None]
+            return [pull for pull in pulls if pull.merged_at is not None and pull.base.ref == self._main]
 
         return self.asked(ask, "look up the pull request of a commit", "pull-requests: read")
 
