@@ -87,7 +87,7 @@ def two_releases(folder: Path) -> TemporaryRepository:
     subprocess.run(["git", "clone", "--quiet", "--shared", ".", str(repository.root)], check=True)
     (repository.root / ".dvc/config.local").write_text(f"[cache]\n    dir = {Path('.dvc/cache').resolve()}\n")
     levers = repository.read("leverframe.yaml")
-    repository.write("leverframe.yaml", levers.replace("  environments:\n", ENVIRONMENT))
+    repository.write("leverframe.yaml", levers.replace("  environments:\n", ENVIRONMENT, 1))
     repository.commit("An environment of the benchmark's own")
     repository.git("tag", "one")
     repository.dvc("checkout", "--quiet", "--allow-missing")
