@@ -16,7 +16,11 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PROGRAMS = [name for name in ("terraform", "tofu") if shutil.which(name)]
 # Modules and root modules with providers that are not Terraform's own.
-MODULES = sorted(path.parent for path in (ROOT / "terraform").glob("*/*/versions.tf"))
+MODULES = sorted(
+    path.parent
+    for path in (ROOT / "terraform").glob("*/*/versions.tf")
+    if "required_providers" in path.read_text(encoding="utf-8")
+)
 
 
 @dataclass(frozen=True)

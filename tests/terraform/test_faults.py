@@ -43,16 +43,17 @@ def planted(module: Path, fault: dict[str, Any], empty: Path) -> Path:
 
 
 def concerned(folder: Path, caught: str) -> list[Path]:
-    """The file of tests that can say it, left with the runs that do: each other run would cost what a plan costs.
+    """The file of tests that can say it, left with the runs that do and those that apply before: each costs a plan.
 
     Where no run has the words, as with what Terraform says by itself, all files as they are.
     """
     files = sorted(folder.glob("*.tftest.hcl"), key=lambda path: path.name == REFUSALS)
     for file in files:
-        first, *runs = re.split(r"^(?=run \")", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        saying = [run for run in runs if caught in run]
+        head, *runs = re.split(r"^(?=run \")", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        saying = [number for number, run in enumerate(runs) if caught in run]
         if saying:
-            file.write_text(first + "".join(saying), encoding="utf-8")
+            kept = [run for number, run in enumerate(runs) if number in saying or "command = plan" not in run]
+            file.write_text(head + "".join(kept), encoding="utf-8")
             return [file]
     return files
 
@@ -78,6 +79,4 @@ def test_a_fault_is_caught(served: Stubs, tmp_path: Path, module: Path, name: st
 
 def test_every_module_has_faults() -> None:
     """A module whose checks nobody tried to deceive is not checked."""
-    assert {module.name for module in MODULES if module.parent.name == "modules"} == {
-        module.name for module, _ in FAULTS
-    }
+    assert {module for module in MODULES if module.parent.name == "modules"} == {module for module, _ in FAULTS}
