@@ -63,6 +63,7 @@ module "roles" {
   repository         = var.repository
   repository_ids     = var.repository_ids
   provider_arn       = local.provider_arn
+  branches           = var.branches
   apply_environment  = each.value.infra
   deploy_environment = each.value.deploy
 

@@ -44,6 +44,13 @@ variable "repository_ids" {
   default     = null
 }
 
+variable "branches" {
+  description = "Branches whose runs may plan besides those of pull requests; `leverframe/retrain-MODEL` where candidates are proposed with GitHub's built-in token."
+  type        = set(string)
+  default     = ["main"]
+  nullable    = false
+}
+
 variable "deployments" {
   description = "Deployments in this account, by a name such as shop-dev: the environment of leverframe.yaml, which is that of GitHub whose jobs apply, and the environment of GitHub whose jobs deploy models."
   type        = map(object({ infra = string, deploy = string }))

@@ -24,7 +24,7 @@ locals {
   subjects = {
     plan = concat(
       ["repo:${local.repository}:pull_request"],
-      var.branch == null ? [] : ["repo:${local.repository}:ref:refs/heads/${var.branch}"],
+      [for branch in sort(var.branches) : "repo:${local.repository}:ref:refs/heads/${branch}"],
     )
     apply  = ["repo:${local.repository}:environment:${var.apply_environment}"]
     deploy = ["repo:${local.repository}:environment:${var.deploy_environment}"]

@@ -47,14 +47,15 @@ variable "provider_arn" {
   }
 }
 
-variable "branch" {
-  description = "Branch whose runs may plan too, which is how drift is found; null lets pull requests alone plan."
-  type        = string
-  default     = "main"
+variable "branches" {
+  description = "Branches whose runs may plan besides those of pull requests: the default branch, where drift is found every night, and `leverframe/retrain-MODEL` where candidates are proposed with GitHub's built-in token."
+  type        = set(string)
+  default     = ["main"]
+  nullable    = false
 
   validation {
-    condition     = var.branch == null || can(regex("^[A-Za-z0-9._/-]+$", var.branch))
-    error_message = "Give the name of one branch, without a pattern."
+    condition     = alltrue([for branch in var.branches : can(regex("^[A-Za-z0-9._/-]+$", branch))])
+    error_message = "Give names of branches, without a pattern."
   }
 }
 

@@ -42,12 +42,12 @@ run "refuses_patterns" {
 
   variables {
     name               = "ri*"
-    branch             = "*"
+    branches           = ["main", "release/*"]
     apply_environment  = "*"
     deploy_environment = "prod-*"
   }
 
-  expect_failures = [var.name, var.branch, var.apply_environment, var.deploy_environment]
+  expect_failures = [var.name, var.branches, var.apply_environment, var.deploy_environment]
 }
 
 run "refuses_patterns_in_the_state" {

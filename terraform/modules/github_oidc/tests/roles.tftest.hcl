@@ -329,12 +329,16 @@ run "knows_numbers_in_subjects" {
 
   variables {
     repository_ids = { owner = 123456, repository = 456789 }
-    branch         = null
+    branches       = ["main", "leverframe/retrain-rides"]
   }
 
   assert {
     condition = output.subjects == {
-      plan   = ["repo:example@123456/rides-model@456789:pull_request"]
+      plan = [
+        "repo:example@123456/rides-model@456789:pull_request",
+        "repo:example@123456/rides-model@456789:ref:refs/heads/leverframe/retrain-rides",
+        "repo:example@123456/rides-model@456789:ref:refs/heads/main",
+      ]
       apply  = ["repo:example@123456/rides-model@456789:environment:aws-prod"]
       deploy = ["repo:example@123456/rides-model@456789:environment:production"]
     }
