@@ -48,7 +48,7 @@ def _place(check: dict[str, Any]) -> str:
 def main() -> int:
     """Run checkov; return 1 where a finding is not accepted, or where an accepted one is gone."""
     words = ["--directory", str(FOLDER), "--framework", "terraform", "--skip-download", "--compact"]
-    words += ["--skip-path", r".*\.tftest\.hcl"]  # tests create nothing
+    words += ["--skip-path", "/tests/"]  # they create nothing
     program = str(Path(sys.executable).with_name("checkov"))
     done = subprocess.run([program, *words, "--output", "json"], capture_output=True, text=True, check=False)
     if not done.stdout.strip():
