@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.shop import Shop
 from tests.loop.forge import Ended, Forge, opened
+from tests.profiles import deep
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_each_change_gets_its_verdict(forge: Forge, name: str) -> None:
     shop = forge.author()
     change(shop)
     pull = forge.open(shop, name, f"Change: {name}", fork="stranger/shop" if name == "fork" else None)
-    ended = forge.run(pull, cold=name == "improve")
+    ended = forge.run(pull, cold=name == "improve" and deep())
     _holds(forge, pull, ended, conclusion, reasons)
     if name not in PUSHED_TWICE:
         return

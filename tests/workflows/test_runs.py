@@ -15,6 +15,7 @@ from leverframe.local.github.state import PullRequest
 from leverframe.local.repository import TemporaryRepository
 from tests.loop.forge import NAME, SECRET, Forge, opened
 from tests.loop.monitored_repository import as_of, monitored
+from tests.warm import warm
 from tests.workflows.jobs import Job, run
 
 HOSTILE = "x$(touch${IFS}INJECTED)"
@@ -33,12 +34,20 @@ def _github(name: str, event: dict[str, Any], **more: str) -> dict[str, Any]:
 
 
 def _environment(
-    forge: Forge, job: TemporaryRepository, name: str, event: dict[str, Any], run: int, folder: Path
+    forge: Forge,
+    job: TemporaryRepository,
+    name: str,
+    event: dict[str, Any],
+    run: int,
+    folder: Path,
+    *,
+    cold: bool = False,
 ) -> dict[str, str]:
+    """Return the environment of a job, whose `leverframe` is a warm one, unless it shall be the one installed."""
     path = job.home / "event.json"
     path.write_text(json.dumps(event), encoding="utf-8")
     kept = {key: value for key, value in job.environment.items() if not key.startswith(("GITHUB_", "LEVERFRAME_"))}
-    return kept | {
+    environment = kept | {
         "GITHUB_ACTIONS": "true",
         "GITHUB_EVENT_NAME": name,
         "GITHUB_EVENT_PATH": str(path),
@@ -48,6 +57,7 @@ def _environment(
         "GITHUB_SERVER_URL": forge.server.address,
         "PATH": f"{_uv(folder)}:{job.environment['PATH']}",
     }
+    return environment if cold else warm().around(environment)
 
 
 def _computed(
@@ -144,7 +154,7 @@ def test_the_one_file_that_init_writes_gets_a_repository_its_first_card(forge: F
     ended = {}
     for name, revision in (("model", pull.head), ("card", "origin/main")):
         job = forge.checkout(revision)
-        environment = _environment(forge, job, "pull_request", event, 9, tmp_path)
+        environment = _environment(forge, job, "pull_request", event, 9, tmp_path, cold=True)
         ended[name] = run(workflow, name, workspace=job.root, folder=tmp_path, github=github, environment=environment)
         assert ended[name].status == "success", ended[name].log
     (body,) = forge.ours(pull)
@@ -201,9 +211,8 @@ def test_the_monitor_alerts_and_leaves_a_site(tmp_path: Path) -> None:
     """The built-in token opens the issue and keeps the results; the site is the dashboard, where Pages is asked for."""
     with monitored(tmp_path) as place:
         place.serve(3, {3: 0.5})
-        environment = place.variables() | {
-            "GITHUB_ACTIONS": "true", "PATH": f"{_uv(tmp_path)}:{place.repository.environment['PATH']}",
-        }  # fmt: skip
+        path = f"{_uv(tmp_path)}:{place.repository.environment['PATH']}"
+        environment = warm().around(place.variables() | {"GITHUB_ACTIONS": "true", "PATH": path})
         del environment["GITHUB_TOKEN"]  # comes from the action
 
         def ended(job: str, **variables: str) -> Job:
