@@ -77,7 +77,12 @@ def test_redefined_features_are_compared_row_by_row_of_the_same_key(shop: Shop) 
     ("old", "new", "relabelled"),
     [
         ("delay_hours=took,", "delay_hours=0 * took + pl.when(pl.col('quantity') > 2).then(60).otherwise(9),", True),
-        ("delay_hours=took,", "delay_hours=pl.when(pl.col('order_id') % 9 > 0).then(took),", False),
+        pytest.param(
+            "delay_hours=took,",
+            "delay_hours=pl.when(pl.col('order_id') % 9 > 0).then(took),",
+            False,
+            marks=pytest.mark.deep,  # `test_gate_holdout.py` drops rows in every run
+        ),
     ],
     ids=["outcomes rewritten", "rows dropped"],
 )
