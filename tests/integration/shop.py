@@ -418,15 +418,28 @@ def finished(factory: pytest.TempPathFactory) -> Shop:
         shop.repository.dvc("repro")
         shop.repository.commit("Reproduced")
 
-    return built_once(factory, FINISHED, finish)[0]
+    return built_once(factory, FINISHED, finish, anew=True)[0]
 
 
-def built_once(factory: pytest.TempPathFactory, name: str, finish: Callable[[Shop, Path], None]) -> tuple[Shop, Path]:
+def demonstrated(factory: pytest.TempPathFactory) -> tuple[Shop, Ended]:
+    """Return a shop beside the finished one, run by `leverframe demo` alone, and how that ended."""
+
+    def finish(shop: Shop, folder: Path) -> None:
+        ended = shop.run("demo")
+        (folder / "ended.json").write_text(json.dumps(vars(ended)), encoding="utf-8")
+
+    shop, folder = built_once(factory, "another place with a longer name", finish, anew=True)
+    return shop, Ended(**json.loads((folder / "ended.json").read_text(encoding="utf-8")))
+
+
+def built_once(
+    factory: pytest.TempPathFactory, name: str, finish: Callable[[Shop, Path], None], *, anew: bool = False
+) -> tuple[Shop, Path]:
     """Return a shop that all workers of this test run share, and its folder; the first to ask builds it.
 
-    Every one but the first is made of the finished one, so that only what differs is run again.
+    It is made of the finished one, so that only what differs is run again, or ``anew`` with nothing run.
     """
-    made_of = None if name == FINISHED else finished(factory)
+    made_of = None if anew else finished(factory)
     shared = factory.getbasetemp()
     shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     folder = shared / name

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.shop import Shop, alive, copied, family, finished, leftovers, made, wait_for
+from tests.integration.shop import Shop, alive, copied, demonstrated, family, finished, leftovers, wait_for
 
 LINE = re.compile(r"^\[ ?(\d+)/23\] ([\w@-]+) +(unchanged|\d+\.\d s)$")
 
@@ -27,10 +27,9 @@ def progress(stderr: str) -> list[tuple[int, str, str]]:
     return [(int(each[1]), each[2], each[3]) for each in found if each]
 
 
-def test_a_first_run_tells_each_stage_and_sums_up(tmp_path: Path) -> None:
+def test_a_first_run_tells_each_stage_and_sums_up(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Progress goes to stderr with a counter and seconds, the summary to stdout, in the order a person asks."""
-    shop = made(tmp_path)
-    ended = shop.run("demo")
+    shop, ended = demonstrated(tmp_path_factory)
     assert ended.code == 0, ended.stderr
     assert ended.stderr.startswith("23 stages, 23 of them to run; the full output goes to .leverframe/repro.log\n")
     told = progress(ended.stderr)
