@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -148,10 +149,11 @@ stages:
 WRITTEN = ("reports/metrics.json", "reports/plots/curve.csv", "reports/profiles/2024-01.json")
 
 
-@pytest.fixture(params=["as init writes them", "as init wrote them once"])
-def written(request: pytest.FixtureRequest, tmp_path: Path) -> TemporaryRepository:
-    """Return a repository with three stages that have run, a page that somebody wrote, and the merge driver."""
-    repository = WarmRepository.create(tmp_path)
+@pytest.fixture(scope="module", params=["as init writes them", "as init wrote them once"])
+def start(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a repository with stages that have run, a page, and the merge driver; nobody changes it."""
+    folder = tmp_path_factory.mktemp("start")
+    repository = WarmRepository.create(folder)
     page = "\n".join(LINES) + "\n"
     texts = {"params.yaml": "{}\n", "dvc.yaml": PIPELINE, "reports/profiles/.keep": "", "in.json": "0\n"}
     for path, text in {**texts, NOTES: page, OWNERS: page.upper()}.items():
@@ -161,7 +163,14 @@ def written(request: pytest.FixtureRequest, tmp_path: Path) -> TemporaryReposito
     if request.param == "as init wrote them once":
         repository.write(".gitattributes", FORMER)
     repository.commit("Start")
-    return repository
+    return folder
+
+
+@pytest.fixture
+def written(start: Path, tmp_path: Path) -> TemporaryRepository:
+    """Return a repository of one's own with three stages that have run, a page that somebody wrote, and the driver."""
+    shutil.copytree(start, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return WarmRepository(tmp_path / "repository", tmp_path / "home")
 
 
 def edited(repository: TemporaryRepository, number: int, text: str, path: str = NOTES) -> str:
