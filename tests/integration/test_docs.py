@@ -24,9 +24,9 @@ from leverframe.domain.partition import Partitions
 from leverframe.domain.pipeline.status.status_table import mermaid
 from leverframe.domain.pipeline.summary import Results, summary
 from leverframe.errors import LeverframeError
-from leverframe.local.repository import TemporaryRepository
 from leverframe.settings.levers import Levers, read_levers
 from leverframe.settings.params import Params, read_params
+from tests.warm import WarmRepository
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -106,7 +106,7 @@ def test_the_page_of_an_own_case_builds_and_runs(tmp_path: Path) -> None:
     """A newcomer who copies every block of the page gets a model."""
     page = (ROOT / "docs/guides/your-own-case.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^`([\w./]+)`:.*?```\w+\n(.*?)```", page, re.DOTALL | re.MULTILINE)
-    repository = TemporaryRepository.create(tmp_path)
+    repository = WarmRepository.create(tmp_path)
     for name, content in blocks:
         repository.write(name, content)
     assert len(blocks) == 5
