@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -31,6 +32,7 @@ resource "terraform_data" "thing" {
   triggers_replace = try(var.size.force, "same")
 }
 output "name" { value = terraform_data.thing.output.name }
+output "share" { value = 0.25 }
 """
 
 
@@ -55,9 +57,9 @@ def test_the_whole_life_of_a_root_module(root: Root) -> None:
     assert tool.version().program == root.program
     first = root.apply(tool)
     assert first.counts == {ChangeKind.CREATE: 1}
-    assert [change.address for change in first.outputs] == ["output.name"]
+    assert [change.address for change in first.outputs] == ["output.name", "output.share"]
     assert root.plan(tool).empty
-    assert tool.outputs() == {"name": "größe ☃"}
+    assert json.loads(json.dumps(tool.outputs())) == {"name": "größe ☃", "share": 0.25}
     updated = root.apply(root.tool(variables={"size": 3}))
     assert updated.counts == {ChangeKind.UPDATE: 1}
     assert "~ input.size[0]: " not in updated.changes[0].lines[0]
@@ -332,6 +334,18 @@ def _script(root: Root, body: str) -> None:
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
     root.program = str(path)
+
+
+@pytest.mark.parametrize("printed", ["", "no JSON", "[1]", '"x"', "{"])
+def test_a_program_that_prints_no_document_is_no_bug(once: Root, printed: str) -> None:
+    """Whatever it is: an error says so, and nothing of the plan is left."""
+    version = '{"terraform_version": "1.12.0", "terraform_outdated": false}'
+    _script(once, f"case $1 in version) echo '{version}';; show) echo '{printed}';; esac")
+    tool = once.ready()
+    with pytest.raises(InfraError, match="cannot read what `show` of Terraform printed"):
+        tool.planned(Planning())
+    with pytest.raises(InfraError, match="cannot read what"):
+        tool.outputs()
 
 
 def test_a_root_module_that_is_missing_is_told(once: Root) -> None:

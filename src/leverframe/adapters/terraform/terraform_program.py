@@ -25,9 +25,7 @@ _INSTALL = (
     "install Terraform 1.10 or later (https://developer.hashicorp.com/terraform/install) or OpenTofu 1.10 or later "
     "(https://opentofu.org/docs/intro/install/), or set `infra.tool` in leverframe.yaml to its path"
 )
-_ALLOWED = frozenset(
-    {"version", "init", "workspace select", "plan", "show", "apply", "output", "state pull", "force-unlock"}
-)
+_ALLOWED = frozenset({"version", "init", "plan", "show", "apply", "state pull", "force-unlock"})
 # What changes a command behind the back of who reads the settings, or prints what nobody may read. A name that ends
 # in * is a prefix. Variables of the root module come from the settings alone, so that two machines make the same plan.
 _SCRUBBED = re.compile(r"TF_CLI_ARGS.*|TF_LOG.*|TF_VAR_.*|TF_WORKSPACE|TF_DATA_DIR|TF_INPUT|TF_REATTACH_PROVIDERS")
@@ -81,11 +79,11 @@ def program_path(tool: str, environment: Mapping[str, str]) -> str:
     )
 
 
-def child_environment(environment: Mapping[str, str], data: Path) -> dict[str, str]:
+def child_environment(environment: Mapping[str, str], data: Path, workspace: str = "default") -> dict[str, str]:
     """Return the environment of Terraform: nothing of the forge, nothing that changes what a command does.
 
-    What opens a cloud stays. ``data`` is TF_DATA_DIR, so that nothing lands beside the root module; provisioners find
-    the `leverframe` of this Python first on PATH.
+    What opens a cloud stays. ``data`` is TF_DATA_DIR, so that nothing lands beside the root module; `init` makes a
+    ``workspace`` that is missing; provisioners find the `leverframe` of this Python first on PATH.
     """
     kept = {name: value for name, value in without_forge(environment).items() if not _SCRUBBED.fullmatch(name)}
     if "TF_CLI_CONFIG_FILE" in kept:
@@ -98,6 +96,7 @@ def child_environment(environment: Mapping[str, str], data: Path) -> dict[str, s
         "TF_DATA_DIR": str(data),
         "TF_IN_AUTOMATION": "1",
         "CHECKPOINT_DISABLE": "1",
+        **({} if workspace == "default" else {"TF_WORKSPACE": workspace}),
     }
 
 

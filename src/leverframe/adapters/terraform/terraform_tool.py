@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from leverframe.adapters.terraform.terraform_child import run_child
 from leverframe.adapters.terraform.terraform_messages import Message, failure, plain, read_message, stopped
@@ -65,7 +66,7 @@ class TerraformTool:
         outer = [value for value in secrets_of(environment) if len(value) >= _LEAST]
         self._secrets = Secrets.of([*outer, *self._given_secrets().values()])
         self._program = TerraformProgram(self._path, folder, self._run)
-        self._environment: dict[str, str] = child_environment(environment, self._data.absolute())
+        self._environment: dict[str, str] = child_environment(environment, self._data.absolute(), settings.workspace)
         self._version: ToolVersion | None = None
 
     def version(self) -> ToolVersion:
@@ -79,12 +80,9 @@ class TerraformTool:
         self.version()
         for name in ignored_variables(self._outer):
             self._on_line(f"{name} of the environment is not used: variables come from leverframe.yaml")
-        settings = self._settings
         self._data.mkdir(parents=True, exist_ok=True)
-        backend = dict(settings.backend) or None
+        backend = dict(self._settings.backend) or None
         self._done("init", self._program.init(backend_config=backend, lockfile="readonly", var=None))
-        if settings.workspace != "default":
-            self._done("workspace", self._program.cmd("workspace select", settings.workspace, or_create=FLAG))
 
     def planned(self, how: Planning) -> SavedPlan:
         """Make a plan and save it in a folder that only this user reads; ``forget`` removes it."""
@@ -111,7 +109,7 @@ class TerraformTool:
         if result[0] not in (0, 2):
             self._learn_state()
         self._done("plan", result, good=(0, 2), show=False)
-        document = plan_document(self._done("show", self._program.cmd("show", str(path), json=FLAG)))
+        document = _document("show", self._done("show", self._program.cmd("show", str(path), json=FLAG)), plan_document)
         secrets = secrets_of_plan(document) | Secrets.of(self._given_secrets().values())
         lineage = self._lineage(path)
         self._secrets |= secrets | Secrets.of([lineage])  # the lineage is the key of the digest
@@ -143,7 +141,7 @@ class TerraformTool:
 
     def outputs(self) -> dict[str, object]:
         """Return the outputs of the state, those that are sensitive left out."""
-        document = json.loads(self._done("show", self._program.cmd("show", json=FLAG)))
+        document = _document("show", self._done("show", self._program.cmd("show", json=FLAG)))
         self._secrets |= secrets_of_state(document)
         outputs = (document.get("values") or {}).get("outputs") or {}
         return {
@@ -210,13 +208,13 @@ class TerraformTool:
                 text = saved.read("tfstate").decode()
         except (zipfile.BadZipFile, KeyError, ValueError):  # encrypted by OpenTofu, or of a later form
             text = self._done("state", self._program.cmd("state pull"))
-        return str(json.loads(text).get("lineage") or "") if text.strip() else ""
+        return str(_document("state", text).get("lineage") or "") if text.strip() else ""
 
     def _learn_state(self) -> None:
         """Learn what is secret in the state before the reasons of a failure are told; it may be unreadable as well."""
         code, text, _ = self._program.cmd("show", json=FLAG)
         if code == 0:
-            self._secrets |= secrets_of_state(json.loads(text))
+            self._secrets |= secrets_of_state(_document("show", text))
 
     def _done(self, command: str, result: tuple[int, str, str], good: tuple[int, ...] = (0,), show: bool = True) -> str:
         """Return what a command printed; raises the error that it tells of where it failed."""
@@ -266,6 +264,20 @@ class TerraformTool:
         for line in self._hidden(text).splitlines():
             if line.strip():
                 self._on_line(line)
+
+
+def _document(command: str, text: str, read: Callable[[str], Any] = json.loads) -> dict[str, Any]:
+    try:
+        document = read(text)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise InfraError(
+            f"cannot read what `{command}` of Terraform printed",
+            why="it is no JSON document",
+            next="run the same command again; if it stays, the program is not Terraform 1.10 or later, nor OpenTofu",
+        )
+    return document
 
 
 def _nothing(_: str) -> None:

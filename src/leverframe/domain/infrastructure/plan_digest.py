@@ -41,10 +41,7 @@ def change_digest(key: bytes, resource: Mapping[str, Any]) -> str:
     happens = {
         **{name: resource.get(name) for name in ("address", "previous_address", "deposed", "provider_name")},
         **{name: change.get(name) for name in ("actions", "before", "after", "importing")},
-        **{
-            name: _marked(change.get(name))
-            for name in ("after_unknown", "before_sensitive", "after_sensitive", "before_identity", "after_identity")
-        },
+        **{name: _marked(change.get(name)) for name in ("after_unknown", "before_sensitive", "after_sensitive")},
     }
     return hmac.new(key, _canonical(happens), hashlib.sha256).hexdigest()
 

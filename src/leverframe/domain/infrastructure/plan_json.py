@@ -39,7 +39,7 @@ _BECAUSE = {
 
 
 def plan_document(text: str) -> dict[str, Any]:
-    """Return the document; numbers with a fraction keep every digit."""
+    """Return the document; numbers with a fraction keep every digit. Raises ``ValueError`` where it is no JSON."""
     document: dict[str, Any] = json.loads(text, parse_float=Decimal)
     return document
 
