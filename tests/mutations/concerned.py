@@ -12,6 +12,7 @@ SLOW = {  # what goes through the command line shows no import: the files of tes
     "model": ("train", "evaluate", "broken_input", "serve_server"),
     "pipeline": ("stages_dvc", "status_dvc", "init_merge", "pipeline", "demo_run", "broken_input"),
     "review": ("diff_shop", "gate_replay", "gate_champion", "loop/publishers", "loop/pull_request"),
+    "infrastructure": ("infra_tool", "infra_leaks", "infra_plan_levers", "infra_apply_levers", "infra_locks"),
     "release": ("rollback", "deploy_cluster", "fetch_server", "deploy_server", "loop/deploy_forge"),
 }
 
