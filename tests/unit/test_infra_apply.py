@@ -17,11 +17,11 @@ from leverframe.domain.infrastructure.infra_executor import Surroundings
 from leverframe.domain.infrastructure.infra_forge import ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, CheckOutcome, InfraPlan
 from leverframe.domain.infrastructure.infra_planning import InfraSubject, drift_of, plan_of, plan_steps
-from leverframe.domain.infrastructure.infra_ports import Planning, StateLock
+from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
 from leverframe.domain.infrastructure.plan_json import _BECAUSE
 from leverframe.domain.infrastructure.plan_review import HALF_DONE, ReviewedPlans, differences
 from leverframe.domain.infrastructure.protection import Protection, in_force
-from leverframe.domain.infrastructure.state_lock import holder, wanted_lock
+from leverframe.domain.infrastructure.state_lock import Unlocked, holder, wanted_lock
 from leverframe.domain.plan_engine import Progress
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import InfraError, InfraLockedError
@@ -205,6 +205,14 @@ def test_a_failed_check_refuses_or_is_shown() -> None:
     assert tool.there == {}
     shown = run(tool, reviewed(planned(tool)), replace(FREE, refuses_failed_checks=False))
     assert (shown.verdict, shown.checks) == (Passed(), (FAILED,))
+    many = tuple(replace(FAILED, address=f"check.c{number}", messages=()) for number in range(7))
+    read = reviewed(planned(MemoryTerraform({"a.x": "1"})))
+    several = run(MemoryTerraform({"a.x": "1"}, checks=many), read)
+    assert several.violations[0].what == (
+        "7 checks fail: `check.c0`; `check.c1`; `check.c2`; `check.c3`; `check.c4` and 2 more"
+    )
+    five = run(MemoryTerraform({"a.x": "1"}, checks=many[:5]), read)
+    assert "more" not in five.violations[0].what
     other = MemoryTerraform({"a.x": "1"}, checks=(replace(FAILED, status="unknown"),))
     held = reviewed(planned(other))
 
@@ -268,6 +276,8 @@ def test_what_is_protected_is_destroyed_only_with_the_label() -> None:
         assert PROTECTED.touched(plan(destroyed)) == (destroyed,)
     for harmless in (change("a.bucket", UPDATE, "1", "2"), change("b.x", DELETE, "1"), change("a.bucket", CREATE)):
         assert PROTECTED.touched(plan(harmless)) == ()
+    stays = (change("b.x", FORGET), change("b.x", MOVE, moved="b.y"), change("a.bucket_x", MOVE, moved="a.bucket"))
+    assert PROTECTED.escaping(plan(*stays, change("a.bucket", UPDATE))) == ()
     for escaping in (change("b.x", MOVE, moved="a.bucket"), change("a.bucket", FORGET)):
         assert PROTECTED.escaping(plan(escaping)) == (escaping,)
 
@@ -390,6 +400,38 @@ def test_a_later_pull_request_is_not_loosened_by_an_apply_that_began_before() ->
     assert different([first, later], plan(), [first]) == ["a.x"], "the later wins"
 
 
+def test_what_does_not_settle_or_cannot_be_confirmed_is_told() -> None:
+    """The apply was done all the same."""
+
+    class Restless(MemoryTerraform):
+        def applied(self, saved: SavedPlan) -> None:
+            super().applied(saved)
+            self.there["a.x"] = "moved on"
+
+    restless = Restless({"a.x": "1"})
+    result = run(restless, reviewed(planned(restless)))
+    assert (result.applied, result.left, result.verdict) == (True, 1, Passed())
+    assert result.notes == ("1 to update right after the apply: the configuration does not settle",)
+    settled = MemoryTerraform({"a.x": "1"})
+    assert run(settled, reviewed(planned(settled))).notes == ()
+
+    class Gone(MemoryTerraform):
+        def applied(self, saved: SavedPlan) -> None:
+            super().applied(saved)
+            self.held = StateLock("1", "bob")
+
+        def planned(self, how: Planning) -> SavedPlan:
+            if self.held:
+                raise InfraLockedError("the state is locked", why="bob holds it", next="wait")
+            return super().planned(how)
+
+    gone = Gone({"a.x": "1"})
+    unsure = run(gone, reviewed(planned(gone)))
+    assert (unsure.applied, unsure.verdict) == (True, Passed())
+    assert unsure.notes == ("it was applied, and cannot be confirmed: the state is locked: bob holds it",)
+    assert unsure.lines()[-1] == unsure.notes[0]
+
+
 def test_another_run_of_the_very_commit_finishes_what_is_half_done() -> None:
     """What is tainted, what was destroyed and not created, and values that are known by now; nothing else."""
     half_done = replace(change("a.x", REPLACE, "", "1"), because=_BECAUSE["replace_because_tainted"])
@@ -503,3 +545,6 @@ def test_a_lock_is_freed_by_its_very_id_and_its_holder_is_told() -> None:
     with pytest.raises(InfraError) as none:
         wanted_lock(None, "6d5f", now)
     assert "nobody holds" in none.value.why
+    freed = Unlocked("production", lock, "its job died", "")
+    assert freed.lines() == ["the lock 6d5f of `production` is free: its job died"]
+    assert replace(freed, freed=False).lines() == ["the lock 6d5f of `production` would be freed: its job died"]

@@ -176,7 +176,7 @@ class InfraExecutor:
         if action.rules.refuses_failed_checks:
             self.violations += failed_checks(again.plan.checks)
         if not again.plan.empty:
-            left = again.plan.pending
-            self.notes.append(
-                f"{left} changes are planned again right after the apply: the configuration does not settle"
+            left = (
+                ", ".join(f"{count} to {kind.value}" for kind, count in again.plan.counts.items()) or "outputs change"
             )
+            self.notes.append(f"{left} right after the apply: the configuration does not settle")

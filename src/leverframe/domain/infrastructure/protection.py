@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from leverframe.domain.infrastructure.infra_plan import DESTRUCTIVE, CheckOutcome, InfraPlan, ResourceChange
+from leverframe.domain.infrastructure.infra_plan import DESTRUCTIVE, ChangeKind, CheckOutcome, InfraPlan, ResourceChange
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.infra import InfraEnvironmentSettings
 
@@ -44,7 +44,7 @@ class Protection:
             for change in plan.changes
             if change.kind not in DESTRUCTIVE
             and ((change.before and self.covers(change.before) and not self.covers(change.address))
-                 or (change.kind.value == "forget" and self.covers(change.address)))
+                 or (change.kind is ChangeKind.FORGET and self.covers(change.address)))
         )  # fmt: skip
 
 
