@@ -102,9 +102,9 @@ def test_a_plan_that_was_shown_is_the_one_that_a_merge_is_held_to(place: Place) 
     assert place.forge.pulls_of(ENVIRONMENT, [pull.head]) == []  # open: nobody has to hold to it yet
     merge = place.repository.merge(pull)
     for commits in ([merge], [pull.head], [pull.head, merge, merge]):
-        (found,) = place.forge.pulls_of(ENVIRONMENT, commits)
-        assert (found.number, found.head, found.merged) == (pull.number, pull.head, merge)
-        assert (found.planned, found.why, found.labels) == (made, "", ("infra-destroy",))
+        (reviewed,) = place.forge.pulls_of(ENVIRONMENT, commits)
+        assert (reviewed.number, reviewed.head, reviewed.merged) == (pull.number, pull.head, merge)
+        assert (reviewed.planned, reviewed.why, reviewed.labels) == (made, "", ("infra-destroy",))
     assert place.forge.labels(pull.number) == ("infra-destroy",)
     (other,) = place.forge.pulls_of("aws-dev", [merge])
     assert other.planned is None
@@ -119,8 +119,8 @@ def test_pull_requests_come_in_the_order_of_their_merges(place: Place) -> None:
         place.shown(pull, planned(CREATE))
     merges = [place.repository.merge(pulls[at]) for at in (2, 0, 1)]
     for commits in (merges, merges[::-1]):
-        found = place.forge.pulls_of(ENVIRONMENT, commits)
-        assert [each.number for each in found] == [pulls[at].number for at in (2, 0, 1)]
+        reviewed = place.forge.pulls_of(ENVIRONMENT, commits)
+        assert [pull.number for pull in reviewed] == [pulls[at].number for at in (2, 0, 1)]
 
 
 def test_a_pull_request_into_another_one_counts_with_that(place: Place) -> None:
@@ -133,8 +133,8 @@ def test_a_pull_request_into_another_one_counts_with_that(place: Place) -> None:
     place.repository.refresh(outer)
     made = place.shown(outer, planned(CREATE))
     merge = place.repository.merge(outer)
-    found = place.forge.pulls_of(ENVIRONMENT, [inner.head, inner_merge, merge])
-    assert [(each.number, each.planned) for each in found] == [(outer.number, made)]
+    reviewed = place.forge.pulls_of(ENVIRONMENT, [inner.head, inner_merge, merge])
+    assert [(pull.number, pull.planned) for pull in reviewed] == [(outer.number, made)]
 
 
 def test_the_newest_plan_of_a_head_counts_and_none_takes_it_away(place: Place) -> None:
@@ -147,9 +147,9 @@ def test_the_newest_plan_of_a_head_counts_and_none_takes_it_away(place: Place) -
     failed = (Violation(Reason.PLAN_FAILED, "no plan", "read the log"),)
     place.shown(pull, replace(planned(CREATE), plan=None, violations=failed))
     assert place.repository.latest_checks(pull.head)[check_name(ENVIRONMENT)].conclusion == "failure"
-    (found,) = place.forge.pulls_of(ENVIRONMENT, [merge])
-    assert found.planned is None
-    assert found.why
+    (reviewed,) = place.forge.pulls_of(ENVIRONMENT, [merge])
+    assert reviewed.planned is None
+    assert reviewed.why
 
 
 def test_what_somebody_pushes_to_the_branch_is_not_believed(place: Place) -> None:
@@ -175,9 +175,9 @@ def test_what_somebody_pushes_to_the_branch_is_not_believed(place: Place) -> Non
         place.author.write(f"{ENVIRONMENT}/{made.plan.digest}.json", text)
         place.author.commit("Forged")
         place.author.git("push", "--quiet", "--force", str(place.repository.path), f"HEAD:{BRANCH}")
-        (found,) = place.forge.pulls_of(ENVIRONMENT, [merge])
-        assert found.planned is None
-        assert "no plan with the digest" in found.why
+        (reviewed,) = place.forge.pulls_of(ENVIRONMENT, [merge])
+        assert reviewed.planned is None
+        assert "no plan with the digest" in reviewed.why
     place.repository.git("update-ref", "-d", f"refs/heads/{BRANCH}")
     assert place.forge.pulls_of(ENVIRONMENT, [merge])[0].planned is None
     assert place.forge.kept(ENVIRONMENT, "../../main") is None
@@ -217,7 +217,7 @@ def test_what_was_applied_last_and_what_was_begun(place: Place) -> None:
     place.forge.begin(ENVIRONMENT, two)  # the same commit again, against drift
     assert place.forge.last(ENVIRONMENT) == LastApply(two, two)
     assert place.forge.last("aws-dev") == LastApply()
-    assert [each.task for each in place.repository.deployments] == ["leverframe-infra"] * 2
+    assert [deployment.task for deployment in place.repository.deployments] == ["leverframe-infra"] * 2
     states = [state for state, _ in place.repository.deployments[0].states]
     assert states == ["in_progress", "success"]
 
@@ -240,7 +240,7 @@ def test_an_apply_is_one_comment_a_pull_request(place: Place) -> None:
     place.forge.record(refusal)
     assert comment.edits == 0
     place.forge.record(applied((pull.number,), head=pull.head))
-    assert [each.author for each in pull.comments] == [BOT, "mallory"]
+    assert [written.author for written in pull.comments] == [BOT, "mallory"]
     assert "✅ Infrastructure `aws-prod`: applied" in comment.body
     assert "plan-changed" not in comment.body
     place.forge.record(applied((pull.number,), head=pull.head, environment="aws-dev"))
@@ -263,7 +263,7 @@ def test_a_drift_has_one_issue_that_closes_by_itself(place: Place) -> None:
     issue.body = f"Somebody looks into it.\n\n{issue.body}"
     before = len(place.server.requests)
     assert place.forge.show_drift(drifted("1"), "infra-drift") == address
-    assert {each.method for each in place.server.requests[before:]} == {"GET"}
+    assert {request.method for request in place.server.requests[before:]} == {"GET"}
     place.forge.show_drift(drifted("2"), "infra-drift")
     assert "aws_s3_bucket.2" in issue.body
     assert issue.body.startswith("Somebody looks into it.")

@@ -177,7 +177,7 @@ class World:
             cwd=self.folder, env=self.author.environment,
         )  # fmt: skip
 
-    def told(self, pull: PullRequest) -> str:
+    def comment(self, pull: PullRequest) -> str:
         """Return the comment on the apply."""
         (body,) = [comment.body for comment in pull.comments if "leverframe:report:infra-demo" in comment.body]
         return body
@@ -203,9 +203,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         assert server.violations == []
 
 
-def reasons(found: dict[str, Any]) -> list[str]:
+def reasons(result: dict[str, Any]) -> list[str]:
     """Return the reasons of a result."""
-    return [violation["reason"] for violation in found["violations"]]
+    return [violation["reason"] for violation in result["violations"]]
 
 
 def test_what_a_pull_request_shows_is_applied_after_its_merge(world: World) -> None:
@@ -218,18 +218,18 @@ def test_what_a_pull_request_shows_is_applied_after_its_merge(world: World) -> N
     assert (check.conclusion, check.title) == ("success", "2 to create, 1 output")
     assert f"demo/{check.external_id}.json" in world.repository.git("ls-tree", "-r", "--name-only", BRANCH)
     world.repository.merge(first)
-    found = world.applied()
-    assert (found["violations"], found["applied"], found["reviewed"]) == ([], True, [check.external_id])
+    result = world.applied()
+    assert (result["violations"], result["applied"], result["reviewed"]) == ([], True, [check.external_id])
     assert world.items() == {"db", "web"}
-    assert "✅ Infrastructure `demo`: applied" in world.told(first)
+    assert "✅ Infrastructure `demo`: applied" in world.comment(first)
     second, third = world.opened("db", "web", "cache"), None
     world.shown(second)
     world.repository.merge(second)
     third = world.opened("db", "cache", "queue")
     assert "destroys 1 resource" in world.shown(third)
     world.repository.merge(third)
-    found = world.applied()
-    assert found["violations"] == []
+    result = world.applied()
+    assert result["violations"] == []
     assert world.items() == {"db", "cache", "queue"}
     again = world.applied()
     assert (again["applied"], again["begun"]) == (True, False)
@@ -243,18 +243,18 @@ def test_a_plan_that_changed_since_its_review_waits_for_another_one(world: World
     world.shown(pull)
     world.repository.merge(pull)
     world.lose("db")  # behind Terraform's back
-    found = world.applied(code=30)
-    assert reasons(found) == ["plan-changed"]
+    result = world.applied(code=30)
+    assert reasons(result) == ["plan-changed"]
     assert world.items() == now - {"db"}
-    told = world.told(pull)
-    assert "not applied" in told
-    assert 'module.items.terraform_data.item["db"]: nobody reviewed that it would create' in told
-    digest = found["plan"]["digest"]
-    assert f"--reviewed {digest}" in told
+    comment = world.comment(pull)
+    assert "not applied" in comment
+    assert 'module.items.terraform_data.item["db"]: nobody reviewed that it would create' in comment
+    digest = result["plan"]["digest"]
+    assert f"--reviewed {digest}" in comment
     assert reasons(world.applied("--reviewed", "f" * 64, code=30)) == ["plan-changed"]
     assert world.applied("--reviewed", digest)["applied"]
     assert world.items() == now | {"mail"}
-    assert "✅ Infrastructure `demo`: applied" in world.told(pull)
+    assert "✅ Infrastructure `demo`: applied" in world.comment(pull)
 
 
 def test_what_is_protected_is_destroyed_with_a_label_alone(world: World) -> None:
@@ -286,9 +286,9 @@ def test_drift_has_one_issue(world: World) -> None:
     world.lose(now[1])
     world.drift()
     assert f'item["{now[1]}"]' in issue.body
-    found = world.applied(code=30)
-    assert reasons(found) == ["plan-unreviewed"]
-    assert world.applied("--reviewed", found["plan"]["digest"])["applied"]
+    result = world.applied(code=30)
+    assert reasons(result) == ["plan-unreviewed"]
+    assert world.applied("--reviewed", result["plan"]["digest"])["applied"]
     world.drift()
     assert (issue.state, len(world.repository.issues)) == ("closed", 1)
 
@@ -324,11 +324,11 @@ def test_a_forged_artifact_applies_nothing(world: World) -> None:
     assert check_name("demo") not in world.repository.latest_checks(pull.head)
     assert "harmless" in world.shown(pull, forged(other_lines))
     world.repository.merge(pull)
-    found = world.applied(code=30)
-    assert reasons(found) == ["plan-changed"]
-    assert "+ input = harmless" in world.told(pull)
+    result = world.applied(code=30)
+    assert reasons(result) == ["plan-changed"]
+    assert "+ input = harmless" in world.comment(pull)
     assert world.items() == now
-    assert world.applied("--reviewed", found["plan"]["digest"])["applied"]
+    assert world.applied("--reviewed", result["plan"]["digest"])["applied"]
     now = world.items()
     victim, attacker = world.opened(*now, "x"), world.opened(*now, "y")
     world.shown(attacker, forged(lambda planned: planned.update(head=victim.head)), code=26)

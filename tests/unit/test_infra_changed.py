@@ -76,8 +76,8 @@ def test_no_plan_does_not_look_like_no_change() -> None:
 
 def test_a_fork_has_no_plan() -> None:
     """What it claims to have planned is not shown, and does not pass."""
-    found = untrusted(planned("prod"))
-    assert (found.plan, found.verdict) == (None, Failed((Reason.PLAN_FAILED,)))
+    shown = untrusted(planned("prod"))
+    assert (shown.plan, shown.verdict) == (None, Failed((Reason.PLAN_FAILED,)))
 
 
 def test_what_another_job_wrote_is_held_to_its_commit_and_its_digest() -> None:

@@ -187,24 +187,24 @@ def test_what_is_destroyed_stands_whole_whatever_the_size() -> None:
 
 def left(line: str) -> int:
     """Return how many addresses the last line of a list with counts stands for."""
-    found = re.match(r"- ([\d,]+) of other", line)
-    return int(found[1].replace(",", "")) if found else 0
+    counted = re.match(r"- ([\d,]+) of other", line)
+    return int(counted[1].replace(",", "")) if counted else 0
 
 
 def expanded(texts: list[str]) -> set[str]:
     """Return every address that ranges stand for."""
-    found: set[str] = set()
+    addresses: set[str] = set()
     for text in texts:
         span = re.search(r"\{([\d.,]+)\}", text)
         if span is None:
-            found.add(text)
+            addresses.add(text)
             continue
         numbers: list[str] = []
         for part in span[1].split(","):
             first, _, last = part.partition("..")
             numbers += [str(n).zfill(len(first)) for n in range(int(first), int(last or first) + 1)]
-        found |= expanded([text[: span.start()] + number + text[span.end() :] for number in numbers])
-    return found
+        addresses |= expanded([text[: span.start()] + number + text[span.end() :] for number in numbers])
+    return addresses
 
 
 MANY = 400

@@ -39,8 +39,8 @@ infra:
 @pytest.fixture(scope="module")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
     """A fake GitHub server with the shop on it."""
-    with opened(tmp_path_factory.mktemp("infra-forge"), tmp_path_factory) as found:
-        yield found
+    with opened(tmp_path_factory.mktemp("infra-forge"), tmp_path_factory) as place:
+        yield place
 
 
 def ended(

@@ -32,9 +32,9 @@ _BACKTICKS = re.compile("`+")
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # the last is what a diff is coloured by
 
 
-def infra_sections(planned: Sequence[InfraPlanned], room: int) -> str:
+def infra_sections(plans: Sequence[InfraPlanned], room: int) -> str:
     """Return the sections of all environments, in the order given, of about ``room`` characters together."""
-    return "\n\n".join(infra_section(each, room // len(planned)) for each in planned)
+    return "\n\n".join(infra_section(planned, room // len(plans)) for planned in plans)
 
 
 def infra_section(planned: InfraPlanned, room: int) -> str:

@@ -184,8 +184,8 @@ def _pulls_of_commit(call: Call, repository: Repository) -> Response:
     commit = repository.commit(call.variables["commit_sha"])
     if not commit:
         raise Refused(422, f"No commit found for SHA: {call.variables['commit_sha']}")
-    found = [pull for pull in repository.pulls.values() if repository.brought(pull, commit)]
-    return page(call, [pull_body(call.address, repository, each) for each in found])
+    pulls = [pull for pull in repository.pulls.values() if repository.brought(pull, commit)]
+    return page(call, [pull_body(call.address, repository, pull) for pull in pulls])
 
 
 def _new_pull(call: Call, repository: Repository) -> Response:
