@@ -85,7 +85,8 @@ class _Director:
             self._provisioned(Provisioned(self._scene, self.machine, self._plan.environment))
         with self._line.step(_START, "deploy") as step:
             step.said = self._deployed().line()
-            self._port = self._port_now()
+            status = self._scene.json(self.machine, "serve", "--status", "--name", self._plan.environment)
+            self._port = status["running"]["port"]
 
     def end(self) -> None:
         """End the server, and what Terraform made with it."""
@@ -101,11 +102,6 @@ class _Director:
         with self._line.step(_START, "infra") as step:
             applied, step.said = infra.created()
             self._infra = infra if applied else None
-
-    def _port_now(self) -> int:
-        status = self._scene.json(self.machine, "serve", "--status", "--name", self._plan.environment)
-        port: int = status["running"]["port"]
-        return port
 
     def passed(self, key: str) -> None:
         """Let one partition pass: its data and traffic, what the monitor finds, and what follows from it."""
@@ -167,8 +163,7 @@ class _Director:
     def _healed(self, key: str, infra: Provisioned) -> None:
         """Let the server be killed, and Terraform start it again, with the model that was deployed to it."""
         with self._line.step(key, "infra") as step:
-            step.said = infra.healed(self._path, self._example)
-            self._port = self._port_now()
+            self._port, step.said = infra.healed(self._path, self._example)
 
     @property
     def _path(self) -> str:

@@ -40,10 +40,11 @@ class Provisioned:
         url = self.running()["url"]
         return True, f"{_counts(plan)}; applied in {seconds:.1f} s: {url} answers, without a model yet"
 
-    def healed(self, path: str, body: bytes) -> str:
-        """Kill the server under traffic, plan, apply, and return in words what the plan had and who answers then."""
-        before = self._asked(path, body)
-        os.kill(self.running()["running"]["pid"], signal.SIGKILL)
+    def healed(self, path: str, body: bytes) -> tuple[int, str]:
+        """Kill the server after traffic, plan and apply; return its port then, and in words what became of requests."""
+        killed = self.running()["running"]
+        before = _sent(killed["port"], path, body)
+        os.kill(killed["pid"], signal.SIGKILL)
         plan = self._plan()
         replaced = [change["address"] for change in plan["changes"] if change["kind"] == "replace"]
         if _SERVER not in replaced:
@@ -53,9 +54,10 @@ class Provisioned:
                 next=f"run `leverframe infra-plan --environment {self.environment}` in {self.machine.root}",
             )
         seconds = self._apply(plan)
-        after = self._asked(path, body)
+        port: int = self.running()["running"]["port"]
+        after = _sent(port, path, body)
         failed = len(before.failed) + len(after.failed)
-        return (
+        return port, (
             f"the server is killed; planned: replace {_SERVER}; applied in {seconds:.1f} s: release "
             f"{after.responses[-1].version} answers again; {len(before.responses)} requests before and "
             f"{len(after.responses)} after, {failed} failed"
@@ -90,13 +92,14 @@ class Provisioned:
     def _run(self, *arguments: str) -> dict[str, Any]:
         return self.scene.json(self.machine, *arguments, "--environment", self.environment, run=_PERSON)
 
-    def _asked(self, path: str, body: bytes) -> Traffic:
-        """Send a few requests, and return what came back."""
-        traffic, until = Traffic(self.running()["running"]["port"], path, body, clients=2), time.monotonic() + _PATIENCE
-        with traffic.running():
-            while len(traffic.responses) < _REQUESTS and time.monotonic() < until:
-                time.sleep(0.02)
-        return traffic
+
+def _sent(port: int, path: str, body: bytes) -> Traffic:
+    """Send a few requests, and return what came back."""
+    traffic, until = Traffic(port, path, body, clients=2), time.monotonic() + _PATIENCE
+    with traffic.running():
+        while len(traffic.responses) < _REQUESTS and time.monotonic() < until:
+            time.sleep(0.02)
+    return traffic
 
 
 def _counts(plan: dict[str, Any]) -> str:
