@@ -26,8 +26,8 @@ FAULTS: dict[tuple[Path, str], dict[str, Any]] = {
 }
 
 
-def planted(module: Path, fault: dict[str, Any], empty: Path) -> Path:
-    """A copy of a module with a fault, beside all others as they are."""
+def planted_copy(module: Path, empty: Path) -> Path:
+    """A copy of a module, beside all others as they are."""
     for other in (ROOT / "terraform").glob("*/*/"):
         place = empty / other.relative_to(ROOT)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -35,11 +35,17 @@ def planted(module: Path, fault: dict[str, Any], empty: Path) -> Path:
             shutil.copytree(module, place, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
         else:
             place.symlink_to(other)
-    file = empty / module.relative_to(ROOT) / str(fault["file"])
+    return empty / module.relative_to(ROOT)
+
+
+def planted(module: Path, fault: dict[str, Any], empty: Path) -> Path:
+    """A copy of a module with a fault in it."""
+    folder = planted_copy(module, empty)
+    file = folder / str(fault["file"])
     text = file.read_text(encoding="utf-8")
     assert fault["text"] in text, f"{module.name}/{fault['file']} no longer has {fault['text']!r}: nothing is planted"
     file.write_text(text.replace(fault["text"], fault["instead"], 1), encoding="utf-8")
-    return file.parent
+    return folder
 
 
 def concerned(folder: Path, caught: str) -> list[Path]:

@@ -96,7 +96,7 @@ variable "state" {
   }
 
   validation {
-    condition     = can(regex("^arn:[a-z-]+:s3:::[a-z0-9.-]+$", var.state.bucket_arn)) && can(regex("^arn:[a-z-]+:kms:.+:key/[A-Za-z0-9-]+$", var.state.kms_key_arn))
+    condition     = can(regex("^arn:[a-z-]+:s3:::[a-z0-9.-]+$", var.state.bucket_arn)) && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.state.kms_key_arn))
     error_message = "Give the ARNs of one bucket and of one key."
   }
 }
@@ -116,7 +116,7 @@ variable "data" {
   }
 
   validation {
-    condition     = can(regex("^arn:[a-z-]+:s3:::[a-z0-9.-]+$", var.data.bucket_arn)) && can(regex("^arn:[a-z-]+:kms:.+:key/[A-Za-z0-9-]+$", var.data.kms_key_arn))
+    condition     = can(regex("^arn:[a-z-]+:s3:::[a-z0-9.-]+$", var.data.bucket_arn)) && can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.data.kms_key_arn))
     error_message = "Give the ARNs of one bucket and of one key."
   }
 }
@@ -167,6 +167,11 @@ variable "apply_policy_arns" {
   type        = set(string)
   default     = []
   nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.apply_policy_arns : can(regex("^arn:[a-z-]+:iam::(aws|[0-9]{12}):policy/[A-Za-z0-9_+=,.@/-]+$", arn))])
+    error_message = "Give ARNs of policies, without a pattern."
+  }
 
   validation {
     condition = alltrue([
