@@ -1,4 +1,4 @@
-"""The remote of DVC in S3, for real on loopback: a bucket as ``aws_object_store`` makes it, asked as a role may ask."""
+"""S3 for real on loopback: a bucket as ``aws_object_store`` makes it, asked as the roles may ask."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import fnmatch
 import json
 import os
 import shutil
+import subprocess
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,8 +24,35 @@ from tests.terraform.programs import PROGRAMS, ROOT, stubs
 from tests.warm import WarmRepository
 
 BUCKET, PREFIX, REGION = "rides-data", "dvc", "eu-central-1"
-KEY = f"arn:aws:kms:{REGION}:111122223333:key/22222222-2222-2222-2222-222222222222"
+KEY = f"arn:aws:kms:{REGION}:111122223333:key/22222222-2222-4222-8222-222222222222"
 HEADER = "x-amz-server-side-encryption"
+ACTIONS = {
+    "DELETE": "s3:DeleteObject",
+    "GET": "s3:GetObject",
+    "HEAD": "s3:GetObject",
+    "POST": "s3:PutObject",
+    "PUT": "s3:PutObject",
+}
+STATE, STATE_KEY = "rides-state", "aws-prod/terraform.tfstate"
+BACKEND = f"""
+terraform {{
+  backend "s3" {{
+    bucket       = "{STATE}"
+    key          = "{STATE_KEY}"
+    region       = "{REGION}"
+    encrypt      = true
+    kms_key_id   = "{KEY}"
+    use_lockfile = true
+
+    use_path_style              = true
+    skip_credentials_validation = true
+    skip_metadata_api_check     = true
+    skip_requesting_account_id  = true
+  }}
+}}
+
+resource "terraform_data" "one" {{}}
+"""
 
 
 @dataclass(frozen=True)
@@ -72,7 +100,7 @@ def stored(endpoint: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         # Its variable of the environment is read when moto is imported.
         environment.setattr(recorder, "_location", str(tmp_path_factory.mktemp("recorded") / "requests"))
         client = boto3.client("s3")
-        bucket_as_the_module_makes_it(client)
+        bucket_as_the_module_makes_it(client, BUCKET)
         repository = WarmRepository.create(tmp_path_factory.mktemp("remote"))
         repository.write(
             ".dvc/config", f"[core]\n    remote = store\n['remote \"store\"']\n    url = s3://{BUCKET}/{PREFIX}\n"
@@ -80,31 +108,35 @@ def stored(endpoint: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         repository.write("data/rides.csv", "ride,minutes\n1,12\n")
         repository.write("data/zones.csv", "zone,name\n1,Süd\n")
         repository.dvc("add", "data")
+        recorder.reset_recording()
         recorder.start_recording()
         repository.dvc("push")
         shutil.rmtree(repository.root / ".dvc/cache")
         shutil.rmtree(repository.root / "data")
         repository.dvc("pull")
         recorder.stop_recording()
-        lines = str(recorder.download_recording()).splitlines()
-        yield Stored(client, repository, tuple(request(json.loads(line)) for line in lines))
+        yield Stored(client, repository, requests())
 
 
-def bucket_as_the_module_makes_it(client: Any) -> None:
+def bucket_as_the_module_makes_it(client: Any, name: str) -> None:
     """Versions, and a key of KMS that encrypts whatever names no encryption."""
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}
     rules = [{"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}]
-    client.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": rules})
+    client.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules})
+
+
+def requests() -> tuple[Request, ...]:
+    """What was asked while the recorder ran."""
+    return tuple(request(json.loads(line)) for line in str(recorder.download_recording()).splitlines())
 
 
 def request(recorded: dict[str, Any]) -> Request:
     """The action that S3 takes a request for, and what it is about."""
     url = urllib.parse.urlsplit(recorded["url"])
     bucket, _, key = url.path.lstrip("/").partition("/")
-    writes = {"PUT": "s3:PutObject", "POST": "s3:PutObject", "GET": "s3:GetObject", "HEAD": "s3:GetObject"}
-    action = writes.get(recorded["method"], f"s3:{recorded['method']}") if key else "s3:ListBucket"
+    action = ACTIONS[recorded["method"]] if key else "s3:ListBucket"
     assert key or recorded["method"] in ("GET", "HEAD"), f"a bucket was changed: {recorded['url']}"
     arn = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
     headers = {name.lower(): value for name, value in recorded["headers"].items()}
@@ -141,33 +173,90 @@ def test_what_was_deleted_can_be_restored(stored: Stored) -> None:
     assert RemoteContents(f"s3://{BUCKET}/{PREFIX}").read(listing) == content
 
 
-@pytest.mark.skipif(not PROGRAMS, reason="neither terraform nor tofu is on PATH")
-def test_the_deploy_role_suffices(stored: Stored, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """The statements of the policies of the roles, by name, as Terraform plans them in the module's own test."""
+    if not PROGRAMS:
+        pytest.skip("neither terraform nor tofu is on PATH")
+    with stubs(tmp_path_factory.mktemp("stubs")) as served:
+        planned = served.planned(PROGRAMS[0], ROOT / "terraform/modules/github_oidc", "roles")
+    return {
+        address.split('"')[1]: json.loads(values["policy"])["Statement"]
+        for address, values in planned.items()
+        if address.startswith("aws_iam_policy.policy[")
+    }
+
+
+def test_the_deploy_role_suffices(stored: Stored, policies: dict[str, list[dict[str, Any]]]) -> None:
     """Whatever a push and a pull ask, the policy that Terraform plans for the role allows; elsewhere it does not."""
-    statements = planned_policy(tmp_path)
+    deploy = policies["deploy-model"]
     assert {request.action for request in stored.requests} == {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}
     for request in stored.requests:
-        assert allows(statements, request.action, request.resource), request
-    for beside in (f"{BUCKET}/models/x", f"{BUCKET}/dvc-other/x", "rides-state/aws-prod/terraform.tfstate"):
-        assert not allows(statements, "s3:GetObject", f"arn:aws:s3:::{beside}")
-    assert not allows(statements, "s3:DeleteObject", f"arn:aws:s3:::{BUCKET}/{PREFIX}/x")
+        assert allows(deploy, request.action, request.resource), request
+    for beside in (f"{BUCKET}/models/x", f"{BUCKET}/dvc-other/x", f"{STATE}/{STATE_KEY}"):
+        assert not allows(deploy, "s3:GetObject", f"arn:aws:s3:::{beside}")
+    assert not allows(deploy, "s3:DeleteObject", f"arn:aws:s3:::{BUCKET}/{PREFIX}/x")
 
 
-def planned_policy(folder: Path) -> list[dict[str, Any]]:
-    """The statements of the deploy role, from the plan of the module's own test."""
-    with stubs(folder) as served:
-        planned = served.planned(PROGRAMS[0], ROOT / "terraform/modules/github_oidc", "roles")
-    policy = json.loads(planned['aws_iam_policy.policy["deploy-model"]']["policy"])
-    statements: list[dict[str, Any]] = policy["Statement"]
-    return statements
+def test_the_roles_of_terraform_suffice(
+    stored: Stored, policies: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """An apply locks, writes and unlocks its state, a plan reads it: each by its role, encrypted with the key."""
+    bucket_as_the_module_makes_it(stored.client, STATE)
+    (tmp_path / "main.tf").write_text(BACKEND, encoding="utf-8")
+    environment = {**os.environ, "CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
+    locked: set[str] = set()
+    for role, command in (
+        ("apply", ["init", "-input=false"]),
+        ("apply", ["apply", "-auto-approve", "-input=false"]),
+        ("plan", ["plan", "-lock=false", "-input=false"]),
+    ):
+        recorder.reset_recording()
+        recorder.start_recording()
+        ended = subprocess.run(
+            [PROGRAMS[0], *command],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        recorder.stop_recording()
+        asked = requests()
+        assert asked
+        granted = [statement for name in GRANTED[role] for statement in policies[name]]
+        for request in asked:
+            assert allows(granted, request.action, request.resource), (role, request)
+            assert request.action != "s3:PutObject" or request.encryption == "aws:kms"
+        locked |= {request.action for request in asked if request.resource.endswith(".tflock")}
+    assert locked >= {"s3:PutObject", "s3:DeleteObject"}
+    state = f"arn:aws:s3:::{STATE}/{STATE_KEY}"
+    plan = [statement for name in GRANTED["plan"] for statement in policies[name]]
+    assert allows(plan, "s3:GetObject", state)
+    assert not allows(plan, "s3:PutObject", state)
+    assert not allows([*plan, ANYTHING], "s3:GetObject", f"arn:aws:s3:::{BUCKET}/{PREFIX}/x")
+
+
+# The policies that are attached to a role, and one that somebody might attach besides.
+GRANTED = {"plan": ("plan-read", "plan-deny"), "apply": ("plan-read", "apply-state")}
+ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
 def allows(statements: list[dict[str, Any]], action: str, resource: str) -> bool:
-    """Whether a statement without a condition allows it and none denies it; a condition counts as not met."""
-    fits = [
+    """Whether a statement allows it and none denies it; a condition counts as not met."""
+    effects = [
         statement["Effect"]
         for statement in statements
-        if action in statement["Action"] and "Condition" not in statement
-        if any(fnmatch.fnmatchcase(resource, pattern) for pattern in statement["Resource"])
+        if "Condition" not in statement
+        if _fits(statement, "Action", action) and _fits(statement, "Resource", resource)
     ]
-    return "Allow" in fits and "Deny" not in fits
+    return "Allow" in effects and "Deny" not in effects
+
+
+def _fits(statement: dict[str, Any], element: str, value: str) -> bool:
+    """Whether the element, or its contrary, is about a value."""
+    stated = statement.get(element, statement.get(f"Not{element}"))
+    patterns = [stated] if isinstance(stated, str) else stated or []
+    return any(fnmatch.fnmatchcase(value, pattern) for pattern in patterns) == (element in statement)
