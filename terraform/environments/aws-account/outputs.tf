@@ -32,3 +32,8 @@ output "runners" {
   description = "Role that starts machines, and their pools; null without runners."
   value       = one([for runners in module.runners : { role = runners.starter_role_arn, pools = runners.pools }])
 }
+
+output "reader_role_arn" {
+  description = "Role of `reproduce` in pull requests; null without pull_requests_read_data."
+  value       = one(aws_iam_role.reader[*].arn)
+}

@@ -73,3 +73,10 @@ variable "runners" {
   default     = false
   nullable    = false
 }
+
+variable "pull_requests_read_data" {
+  description = "Whether there is a role with which runs of pull requests and of `branches` read the DVC remote; their code is not reviewed yet, so they can copy what they read."
+  type        = bool
+  default     = false
+  nullable    = false
+}

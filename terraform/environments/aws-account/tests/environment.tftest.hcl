@@ -54,6 +54,29 @@ run "wires_the_modules" {
   }
 }
 
+run "lets_pull_requests_read_data_if_asked" {
+  command = plan
+
+  variables {
+    pull_requests_read_data = true
+  }
+
+  override_module {
+    target  = module.data
+    outputs = { name = "shop-data", arn = "arn:aws:s3:::shop-data", url = "s3://shop-data", kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/1", policy = "{}" }
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.reader[0].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == ["repo:acme/shop:pull_request", "repo:acme/shop:ref:refs/heads/main"]
+    error_message = "Only runs of this repository may take the role, compared letter by letter."
+  }
+
+  assert {
+    condition     = toset([for statement in jsondecode(aws_iam_role_policy.reader[0].policy).Statement : statement.Action]) == toset(["s3:GetObject", "s3:ListBucket", "kms:Decrypt"])
+    error_message = "The role must read and do nothing else."
+  }
+}
+
 run "refuses_two_deployments_with_one_state" {
   command = plan
 
