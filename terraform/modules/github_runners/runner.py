@@ -69,13 +69,13 @@ def commit_of(pull: str) -> str:
         raise RunnerError(f"{own} is a fork or cannot be read: machines are for the repository itself")
     if not pull:
         return ""
-    found = github("GET", f"/pulls/{int(pull)}") if pull.isdecimal() else None
-    if found is None:
+    proposed = github("GET", f"/pulls/{int(pull)}") if pull.isdecimal() else None
+    if proposed is None:
         raise RunnerError(f"there is no pull request {pull!r}")
-    head = (found["head"].get("repo") or {}).get("full_name")
+    head = (proposed["head"].get("repo") or {}).get("full_name")
     if head != own:
         raise RunnerError(f"pull request {pull} comes from {head or 'a deleted fork'}: forks get no machine of ours")
-    return str(found["head"]["sha"])
+    return str(proposed["head"]["sha"])
 
 
 def user_data(jit: str, asked: argparse.Namespace) -> str:
