@@ -112,11 +112,21 @@ def monthly(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, pl.Dat
     return place, features(place)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "months"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.deep) if kind in ("days in weeks", "weeks") else kind
+        for kind in KINDS
+        if kind != "months"
+    ],
+)
 def test_every_period_gives_the_features_of_months(
     kind: str, monthly: tuple[Workspace, pl.DataFrame], tmp_path: Path
 ) -> None:
-    """The same rows, however they arrive and however many one file holds: every value is equal."""
+    """The same rows, however they arrive and however many one file holds: every value is equal.
+
+    A split inside a group holds days in weeks to months as well, and weeks in months are weeks.
+    """
     place, table = written(tmp_path, kind), monthly[1]
     ours = features(place)
     if kind == "years":  # of the year before there is weather, which the first days of this one can see
@@ -237,23 +247,40 @@ def test_a_default_grouping_that_changes_is_told(tmp_path: Path) -> None:
     assert grouping_of("stages: {}\n") is None
 
 
-def test_a_day_more_of_400_runs_its_group_and_what_is_behind_it(tmp_path: Path) -> None:
-    """Daily files over fifteen months: few stages, one day adds the stages of its quarter, and the levers work."""
+@pytest.mark.parametrize(
+    ("days", "first", "grouped", "quarters"),
+    [
+        (190, datetime(2023, 8, 29, tzinfo=PARIS), {"group": "quarter"}, ["2023-Q3", "2023-Q4", "2024-Q1"]),
+        pytest.param(
+            400,
+            datetime(2023, 1, 31, tzinfo=PARIS),
+            {},
+            ["2023-Q1", "2023-Q2", "2023-Q3", "2023-Q4", "2024-Q1"],
+            marks=pytest.mark.deep,
+        ),
+    ],
+)
+def test_a_day_more_of_many_runs_its_group_and_what_is_behind_it(
+    tmp_path: Path, days: int, first: datetime, grouped: dict[str, str], quarters: list[str]
+) -> None:
+    """Daily files over months: few stages, one day adds the stages of its quarter, and the levers work.
+
+    Of 400 days quarters are the default (`test_partition.py` holds defaults).
+    """
     repository = WarmRepository.create(tmp_path)
-    first, days = datetime(2023, 1, 31, tzinfo=PARIS), 400
     write_case(repository.root, "daily", "raw/visits/{day}.csv")
     rows = visits(first, first + timedelta(days=days + 1), 180)
     write_rows(repository.root, rows, lambda at: f"raw/visits/{at.astimezone(PARIS).date()}.csv")
     newest = str((first + timedelta(days=days)).date())
     new_day = repository.read(f"raw/visits/{newest}.csv")
     (repository.root / f"raw/visits/{newest}.csv").unlink()
-    data = {"period": "day", "first": "2023-01-31", "last": str((first + timedelta(days=days - 1)).date())}
+    last = str((first + timedelta(days=days - 1)).date())
+    data = {"period": "day", **grouped, "first": str(first.date()), "last": last}
     repository.write("params.yaml", params("daily", data, (data["first"], "2023-12-10"), ("2023-12-11", data["last"])))
     repository.write("leverframe.yaml", "gate: {metrics: {auc: {maximum_drop: 0.02}}}\n")
     repository.run("leverframe", "stages", "--write")
     repository.commit("A case with daily data")
     shop = Shop(repository)
-    quarters = ["2023-Q1", "2023-Q2", "2023-Q3", "2023-Q4", "2024-Q1"]
     every = {f"{stage}@{quarter}" for stage in ("ingest", "validate", "build") for quarter in quarters}
     behind = {"training-set", "evaluate", "snapshot", "parity", "bundle"}
     assert shop.repro() == {*every, *behind, "train", "ingest-static", "validate-static"}
