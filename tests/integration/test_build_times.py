@@ -84,7 +84,7 @@ def retyped(root: Path, table: str, column: str, dtype: pl.DataType, months: lis
         frame.with_columns(value.cast(dtype)).write_parquet(path)
 
 
-@settings(max_examples=examples(1.0), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(0.6), suppress_health_check=list(HealthCheck))
 @given(world=worlds(), data=st.data())
 def test_a_time_of_any_type_is_read_as_it_is_or_refused_by_name(world: World, data: Any) -> None:
     """Every time column of every table, in every month or in one: no value differs, and no error is a bug."""

@@ -57,9 +57,9 @@ from tests.integration.worlds import (
 )
 from tests.profiles import examples
 
-MANY = 300 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
+MANY = 200 if settings().max_examples < 100 else 10_000  # worlds in CI, and in the deep suite
 APRIL = Partition.of("2020-04")
-slow = settings(max_examples=examples(0.4), suppress_health_check=list(HealthCheck))
+slow = settings(max_examples=examples(0.3), suppress_health_check=list(HealthCheck))
 WHOLE = Span(MARCH.start(ZONE) - timedelta(days=3), APRIL.start(ZONE))
 FIELDS = {"id": "number", "k": "text", "g": "number", "x": "number"}
 

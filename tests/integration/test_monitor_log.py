@@ -33,6 +33,7 @@ from leverframe.domain.partition import Partition
 from leverframe.errors import BundleError, SourceError
 from leverframe.settings.monitor import LabelSettings, RequestColumns
 from tests.fakes.request_log import COLUMNS, DAY, MODEL, QUERY, files_of, line, microseconds, read, rows_of, written
+from tests.profiles import examples
 
 NAME = "dt=2026-01-02/100000-1-0001.jsonl"
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
@@ -142,7 +143,7 @@ NOISE = st.binary(max_size=80).filter(lambda each: b"\n" not in each and each.st
 
 
 @given(st.lists(NOISE, max_size=6), st.integers(1, 5))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(1.0))
 def test_whatever_bytes_stand_between_records_the_records_are_read(
     tmp_path_factory: pytest.TempPathFactory, noise: list[bytes], count: int
 ) -> None:
@@ -166,7 +167,7 @@ VALUES = st.one_of(
 
 
 @given(st.lists(VALUES, min_size=1, max_size=4))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(1.5))
 def test_a_value_of_any_type_is_a_number_missing_or_unreadable(
     tmp_path_factory: pytest.TempPathFactory, given_values: list[Any]
 ) -> None:
@@ -390,7 +391,7 @@ def test_a_name_of_a_file_is_only_a_name(tmp_path: Path, name: str) -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from(["csv", "tsv", "parquet", "jsonl", "csv.gz", "jsonl.gz"]))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(1.5))
 def test_a_file_of_any_bytes_ends_nothing(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str
 ) -> None:
@@ -404,7 +405,7 @@ def test_a_file_of_any_bytes_ends_nothing(
 
 
 @given(st.lists(st.binary(max_size=30).filter(lambda each: b"\n" not in each and b"\r" not in each), max_size=5))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(1.0))
 def test_lines_of_any_bytes_in_a_csv_are_no_rows_that_are_not_there(
     tmp_path_factory: pytest.TempPathFactory, noise: list[bytes]
 ) -> None:
