@@ -339,7 +339,7 @@ def _infrastructure(name: str) -> Iterator[str]:
         "          persist-credentials: false",
         "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
         "        with:",
-        '          terraform: "true"',
+        '          terraform: "1.11.4" # the same for plans and applies',
         f"      - uses: OWNER/leverframe/actions/{name}@COMMIT # vX.Y.Z",
         "        with:",
         "          environment: aws-prod",
@@ -406,7 +406,7 @@ SETUP_INPUTS = [
     ),
     Input("project", "", "Folder of a package to install as well, such as `.`.", ""),
     Input("cml", "", "Install CML, which then posts the card.", "false"),
-    Input("terraform", "", "Install Terraform.", "false"),
+    Input("terraform", "", "Install Terraform: `true` for the newest version, or one such as `1.11.4`.", "false"),
 ]
 
 
@@ -458,9 +458,10 @@ def setup_yml() -> str:
         f"      uses: {pinned('iterative/setup-cml')}",
         "      with:",
         '        version: "0.20.6"',
-        "    - if: inputs.terraform == 'true'",
+        "    - if: inputs.terraform != 'false'",
         f"      uses: {pinned('hashicorp/setup-terraform')}",
         "      with:",
+        "        terraform_version: ${{ inputs.terraform == 'true' && 'latest' || inputs.terraform }}",
         "        terraform_wrapper: false",
         "    - shell: bash",
         "      run: leverframe --version",
