@@ -24,13 +24,12 @@ from leverframe.errors import InstallationError
 GRACE = 20.0  # seconds from the interrupt to the end by force
 _DRAIN = 1.0  # seconds to read what the program left in its pipes
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# A pipe tells of the end of this process, whatever ended it: the last word in it says that Terraform has ended before.
-# Else the guard interrupts Terraform, unless a first word said that this was done, and reads what it prints, which
-# nobody else does any more. In the language of the shell: Python takes longer to start than Terraform to plan.
+# A pipe tells of the end of this process, whatever ended it, unless the guard was ended before. It then interrupts
+# Terraform, unless a word in the pipe said that this was done, and reads what Terraform prints, which nobody else does
+# any more. In the language of the shell: Python takes longer to start than Terraform to plan.
 _GUARD = """
-read -r word || { word=; kill -INT "$1"; }
-[ "$word" = interrupted ] && read -r word
-[ "$word" = ended ] && exit
+read -r word || kill -INT "$1"
+[ -n "$word" ] && read -r word
 cat "/dev/fd/$2" >/dev/null &
 cat "/dev/fd/$3" >/dev/null
 wait
@@ -137,7 +136,10 @@ class _Running:
     def interrupt(self, why: str) -> None:
         """Interrupt the program, which then has the grace to end."""
         self.ended.stopped, self.ended.until = why, time.monotonic() + GRACE
-        self._tell(b"interrupted\n")  # a second interrupt would make it drop everything
+        if self.guard and self.guard.stdin:
+            with contextlib.suppress(BrokenPipeError):
+                self.guard.stdin.write(b"interrupted\n")  # a second interrupt would make it drop everything
+                self.guard.stdin.flush()
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGINT)
 
@@ -155,19 +157,13 @@ class _Running:
                     os.killpg(self.child.pid, signal.SIGKILL)
                 self.child.wait()
         finally:
-            self._tell(b"ended\n")
             if self.guard:
+                self.guard.kill()
                 self.guard.communicate()
 
     def _wait(self, seconds: float) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.child.wait(seconds)
-
-    def _tell(self, word: bytes) -> None:
-        if self.guard and self.guard.stdin:
-            with contextlib.suppress(BrokenPipeError):
-                self.guard.stdin.write(word)
-                self.guard.stdin.flush()
 
 
 def _stream(running: _Running, on_line: Callable[[str], None], stop: _Stop, deadline: float) -> None:
@@ -201,6 +197,7 @@ def _pumped(child: subprocess.Popen[str]) -> queue.SimpleQueue[tuple[str, str | 
     def pump(name: str) -> None:
         for line in getattr(child, name):
             lines.put((name, line.rstrip("\r\n")))
+        child.wait()  # here, since a wait with a time looks only now and then
         lines.put((name, None))
 
     for name in ("stdout", "stderr"):
