@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from leverframe.adapters.terraform.terraform_backend import RootModule
 from leverframe.adapters.terraform.terraform_child import run_child
+from leverframe.adapters.terraform.terraform_folder import private_folder, remove
 from leverframe.adapters.terraform.terraform_messages import Message, failure, plain, read_message, stopped
 from leverframe.adapters.terraform.terraform_program import (
     FLAG,
@@ -34,7 +33,6 @@ from leverframe.errors import InfraError, InfraLockedError
 from leverframe.redaction import redacted, secrets_of
 from leverframe.settings.infra import InfraEnvironmentSettings
 
-_FOLDER = "leverframe-infra-"  # of temporary files, followed by the process that made it
 _LEAST = 6  # characters of what only its name in the environment calls a secret, such as CACHE_KEY
 _PLAN, _VARIABLES = "plan", "variables.tfvars.json"
 
@@ -81,18 +79,27 @@ class TerraformTool:
         for name in ignored_variables(self._outer):
             self._on_line(f"{name} of the environment is not used: variables come from leverframe.yaml")
         self._data.mkdir(parents=True, exist_ok=True)
-        backend = dict(self._settings.backend) or None
-        self._done("init", self._program.init(backend_config=backend, lockfile="readonly", var=None))
+        module = RootModule(self._folder, self._data, self._settings.backend)
+        self._done("init", module.initialised(self._init, self._tell))
+
+    def _init(self, *, backend_in: Path | None = None, in_default: bool = False) -> tuple[int, str, str]:
+        """Run `init`, which never asks; see ``Init``."""
+        where = {"get": False} if backend_in else {}
+        run = partial(self._run, folder=backend_in, changed={"TF_WORKSPACE": "default"} if in_default else {})
+        return TerraformProgram(self._path, self._folder, run).init(  # type: ignore[no-any-return]
+            backend_config=dict(self._settings.backend) or None, reconfigure=None, lockfile="readonly",
+            var=None, **where,
+        )  # fmt: skip
 
     def planned(self, how: Planning) -> SavedPlan:
         """Make a plan and save it in a folder that only this user reads; ``forget`` removes it."""
         self.version()
         self._check_secrets()
-        folder = _private_folder()
+        folder = private_folder()
         try:
             return self._planned(how, folder)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
             raise
 
     def _planned(self, how: Planning, folder: Path) -> SavedPlan:
@@ -135,9 +142,7 @@ class TerraformTool:
 
     def forget(self, saved: SavedPlan) -> None:
         """Remove the saved form of a plan; nothing happens where it is gone."""
-        folder = Path(saved.handle).parent
-        if folder.name.startswith(_FOLDER):
-            shutil.rmtree(folder, ignore_errors=True)
+        remove(Path(saved.handle).parent)
 
     def outputs(self) -> dict[str, object]:
         """Return the outputs of the state, those that are sensitive left out."""
@@ -234,20 +239,23 @@ class TerraformTool:
     def _hidden(self, text: str) -> str:
         return redacted(self._secrets.hidden(text), {})
 
-    def _run(self, arguments: list[str]) -> tuple[int, str, str]:
-        """Run Terraform; the lines of what is planned and applied are shown as they come, documents only returned.
+    def _run(
+        self, arguments: list[str], folder: Path | None = None, changed: Mapping[str, str] | None = None
+    ) -> tuple[int, str, str]:
+        """Run Terraform, by default in the root module; lines of what is planned and applied are shown as they come.
 
-        Secret variables are in its environment, which no other user of the machine reads, rather than in a file.
+        Documents are only returned. Secret variables are in its environment, which no other user of the machine reads,
+        rather than in a file.
         """
         command = arguments[1]
         changes = command in ("plan", "apply")
-        shown = command in ("init", "apply") or any(word.startswith("-out=") for word in arguments)
+        shown = (command in ("init", "apply") and folder is None) or any(word.startswith("-out=") for word in arguments)
         secret = {f"TF_VAR_{name}": value for name, value in self._given_secrets().items()} if changes else {}
         ended = run_child(
             arguments,
             self._show if shown else _nothing,
-            folder=self._folder,
-            environment={**self._environment, **secret},
+            folder=folder or self._folder,
+            environment={**self._environment, **secret, **(changed or {})},
             timeout=self._settings.timeout_minutes * 60,
             guarded=changes,
         )
@@ -288,23 +296,3 @@ def _diagnoses(out: str) -> list[Message]:
     # Not splitlines: a text may hold what Python takes for the end of a line, and JSON does not.
     messages = [read_message(line) for line in out.split("\n") if '"diagnostic"' in line]
     return [message for message in messages if message.diagnosis]
-
-
-def _private_folder() -> Path:
-    """Make a folder that only this user reads, and remove those of processes that were killed."""
-    for leftover in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
-        process = leftover.name.removeprefix(_FOLDER).partition("-")[0]
-        with suppress(FileNotFoundError):  # another command removes it just now
-            if process.isdigit() and leftover.stat().st_uid == os.getuid() and not _lives(int(process)):
-                shutil.rmtree(leftover, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-"))
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

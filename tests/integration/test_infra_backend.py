@@ -1,0 +1,110 @@
+"""How a root module gets at its backend with states beside it: the state at hand is the right one, and none is moved.
+
+Every tool has a folder of its own for what Terraform remembers, as environments have, and as a fresh clone has.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe.domain.infrastructure.infra_plan import ChangeKind
+from leverframe.domain.infrastructure.infra_ports import InfraTool
+from leverframe.errors import InfraError
+from tests.integration.infra_root import Root, absent
+
+pytestmark = pytest.mark.skipif(bool(absent("terraform")), reason=absent("terraform"))
+THING = 'module "thing" { source = "./thing" }\n'
+BACKEND = 'terraform {{\n  backend "{}" {{}}\n}}\n'
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    """Return a root module that calls another one, as most do."""
+    root = Root.below(tmp_path)
+    (root.folder / "thing").mkdir()
+    (root.folder / "thing/main.tf").write_text('resource "terraform_data" "thing" { input = terraform.workspace }\n')
+    return root.write(THING)
+
+
+def _ready(root: Root, name: str, **settings: Any) -> InfraTool:
+    """Return a tool that was initialised, as the environment of that name."""
+    root.data = root.data.parent / name
+    return root.ready(**settings)
+
+
+def _states(root: Root) -> dict[str, str]:
+    paths = [path for path in root.folder.rglob("*.tfstate*") if path.is_file()]
+    return {str(path.relative_to(root.folder)): path.read_text(encoding="utf-8") for path in paths}
+
+
+def test_environments_of_one_root_have_workspaces(root: Root) -> None:
+    """Of any number, planned as often as one likes, also by a clone that knows of none."""
+    root.write(BACKEND.format("local") + THING)
+    for name in ("staging", "production"):
+        root.apply(_ready(root, name, workspace=name))
+    known = _states(root)
+    assert root.plan(_ready(root, "third", workspace="third")).counts == {ChangeKind.CREATE: 1}
+    for name in ("staging", "fresh", "fresh"):
+        assert root.plan(_ready(root, name, workspace="staging")).empty, name
+    assert _states(root) == known
+
+
+def test_a_state_that_is_there_is_that_of_a_local_backend(root: Root) -> None:
+    """Also where other workspaces have states, and where the backend is written down later."""
+    root.apply(_ready(root, "mine"))
+    root.apply(_ready(root, "staging", workspace="staging"))
+    root.write(BACKEND.format("local") + THING)
+    assert root.plan(_ready(root, "mine")).empty
+    assert root.plan(_ready(root, "fresh")).empty
+    assert root.plan(_ready(root, "fresh", backend={"path": "terraform.tfstate"})).empty
+    assert not [line for line in root.lines if "beside" in line]
+
+
+def test_another_local_state_is_not_taken_for_the_own(root: Root) -> None:
+    """Environments differ in the path of their state, which is told; theirs stay as they are."""
+    root.write(BACKEND.format("local") + THING)
+    root.apply(_ready(root, "mine"))
+    known = _states(root)
+    other = _ready(root, "other", backend={"path": "other.tfstate"})
+    told = "terraform.tfstate beside the root module is not of this environment, whose `path` is other.tfstate"
+    assert told in root.lines
+    assert root.apply(other).counts == {ChangeKind.CREATE: 1}
+    assert {name: text for name, text in _states(root).items() if name != "other.tfstate"} == known
+    assert root.plan(_ready(root, "mine")).empty
+    assert root.plan(_ready(root, "other", backend={"path": "other.tfstate"})).empty
+
+
+def test_settings_of_the_backend_may_change(root: Root) -> None:
+    """The state is the one at the new place, as a fresh clone has it; that none was moved is told."""
+    root.write(BACKEND.format("local") + THING)
+    for name in ("one", "two"):
+        assert root.apply(_ready(root, "mine", backend={"path": f"{name}.tfstate"})).counts == {ChangeKind.CREATE: 1}
+    assert root.plan(_ready(root, "mine", backend={"path": "one.tfstate"})).empty
+    assert sum("settings of the backend changed" in line for line in root.lines) == 2
+    root.write(THING)
+    assert root.plan(_ready(root, "mine")).counts == {ChangeKind.CREATE: 1}
+
+
+def test_no_state_is_moved_into_another_backend(root: Root) -> None:
+    """Nor is a plan made that creates everything once more; it works once the state is out of the way."""
+    root.apply(_ready(root, "mine"))
+    known = _states(root)
+    root.write(BACKEND.format("http") + THING)
+    backend = {"address": "http://127.0.0.1:9/state", "retry_max": "0"}
+    for _ in range(2):
+        with pytest.raises(InfraError) as caught:
+            _ready(root, "mine", backend=backend)
+        assert caught.value.what == "a state beside the root module is not in its backend"
+        assert f"terraform.tfstate in {root.folder}" in caught.value.why
+        assert "backend (http)" in caught.value.why
+        assert (
+            "init -migrate-state -backend-config=address=http://127.0.0.1:9/state -backend-config=" in caught.value.next
+        )
+    assert _states(root) == known
+    (root.folder / "terraform.tfstate").rename(root.folder / "old.tfstate")
+    with pytest.raises(InfraError) as caught:
+        _ready(root, "mine", backend=backend)
+    assert "connection refused" in caught.value.why  # no server is there
