@@ -21,7 +21,8 @@ import click
 
 from leverframe.errors import LeverframeError
 
-_COMMAND = re.compile(r"^(?=\s*(?:::|##\[))", re.MULTILINE)  # what a runner takes for a command
+# What a runner takes for a command: `::` where a line begins, `##[` anywhere in one.
+_COMMAND = re.compile(r"(?:^|(?<=\r))(?=\s*::)|(?<=##)(?=\[)", re.MULTILINE)
 
 
 def configure_logging(*, verbose: bool) -> None:
@@ -41,7 +42,8 @@ def product(text: str) -> None:
 
 def product_json(content: Any) -> None:
     """Print one JSON document to stdout."""
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    click.echo(text.replace("##[", r"##\u005b"))  # the same to who reads JSON, and no command to a runner
 
 
 def verdict(found: Any, *, as_json: bool, report: str = "", lines: Sequence[str] | None = None) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state
+from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state, unmarked
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+@/!$%^#<>&\"'\\{}é "
 SECRET = st.text(ALPHABET, min_size=6, max_size=40).map(lambda text: f"Z{text.strip()}q")
@@ -27,6 +29,7 @@ WRITTEN: dict[str, Callable[[str], str]] = {
         json.dumps(secret, ensure_ascii=False).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     ),
     "address": lambda secret: f"https://u:{quote(secret, safe='')}@host/",
+    "form": lambda secret: f"x=1&y={quote_plus(secret)}",
     "inside a word": lambda secret: f"xyz{secret}xyz",
     "configuration": lambda secret: secret.replace("${", "$${").replace("%{", "%%{"),
 }
@@ -79,6 +82,8 @@ def test_a_secret_that_is_wrapped_is_hidden(words: list[str]) -> None:
     [
         (8080, "port 8080 of 18080, a8080", "port *** of 18080, a8080"),
         (123456789, "1234567890 and 123456789", "1234567890 and ***"),
+        (98765432, "user98765432 u_98765432x", "user*** u_***x"),
+        (98765432, base64.b64encode(b"admin:98765432").decode(), "YWRtaW46***I="),
         ("pin7", "pin7 pin77 (pin7)", "*** pin77 (***)"),
         ("abc", "abc", "abc"),
         (1, "1 to add", "1 to add"),
@@ -119,6 +124,51 @@ def test_thousands_of_secrets_and_ten_megabytes_are_read_in_seconds() -> None:
     start = time.process_time()
     assert secrets.hidden(text).endswith("changed; ***")
     assert time.process_time() - start < 60
+
+
+@pytest.mark.parametrize("letters", [64, 500_000])
+def test_a_secret_may_be_a_large_file(letters: int) -> None:
+    """Half a megabyte in one line or in many, as it is and in base64: neither memory nor time is much."""
+    digits = hashlib.shake_256(b"x").hexdigest(250_000)
+    secret = "\n".join(digits[at : at + letters] + "&<>" for at in range(0, len(digits), letters))
+    tracemalloc.start()
+    start = time.process_time()
+    shown = Secrets.of([secret]).hidden(f"a {secret} b {base64.b64encode(secret.encode()).decode()} c")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert shown.startswith("a *** b ***")
+    assert len(shown) < 20
+    assert peak < 200_000_000
+    assert time.process_time() - start < 20
+
+
+@pytest.mark.parametrize("between", [" ", " |", "| ", "\n", "\n| ", "│ "])
+@pytest.mark.parametrize("end", ["secretvalue", ""])
+def test_no_text_makes_the_search_last(between: str, end: str) -> None:
+    """Runs of blanks and of what frames them are read once, whoever writes more of them than the secret has."""
+    secret = f"key:{between * 30} {end or 'x'}"
+    start = time.process_time()
+    text = f"key:{between * 5000} other, {secret}"
+    assert Secrets.of([secret]).hidden(text).endswith(" other, ***")
+    assert time.process_time() - start < 5
+
+
+def test_keys_of_a_secret_map_are_secret() -> None:
+    """A token may be a key. What has the form of a name, or is written in the configuration, is none."""
+    value = {"tokenkey-ABCDEF": "value-of-it", "user_name": "value-of-user", "clientId": "value-of-id"}
+    reference = {"expressions": {"input": {"references": ["var.m.clientId", "var.m"]}}}
+    module = {"variables": {"m": {"sensitive": True}}, "resources": [reference]}
+    plan = {"configuration": {"root_module": module}, "variables": {"m": {"value": value}}}
+    assert secrets_of_plan(plan).values == {*value.values(), "tokenkey-ABCDEF"}
+
+
+def test_a_variable_that_the_settings_call_secret_is_secret() -> None:
+    """Also where the module does not mark it; one that is too short for that has to be marked."""
+    variables = {"long": {"value": {"deep": "value-of-it"}}, "tiny": {"value": "z9q"}, "none": {"value": "None"}}
+    marks = {"long": {}, "tiny": {}, "none": {"sensitive": True}, "ephemeral": {}}
+    plan = {"configuration": {"root_module": {"variables": marks}}, "variables": variables}
+    assert secrets_of_plan(plan, list(marks)).values == {"value-of-it", "z9q", "None"}
+    assert unmarked(plan, list(marks)) == ["tiny"]
 
 
 PLAN: dict[str, Any] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,24 @@ def test_groups_masks_and_summary_stay_silent_elsewhere(
         output.step_summary("text")
     assert capsys.readouterr().err == "::group::title\n::add-mask::secret\n::endgroup::\n"
     assert (tmp_path / "summary").read_text(encoding="utf-8") == "text\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["##[stop-commands]x", "value = ##[add-mask]y", "a\r::stop-commands::x", " ::error::z"]
+)
+def test_no_text_is_a_command_to_a_runner(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The old form counts anywhere in a line; JSON stays what it is."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    output.product(text)
+    output.progress(text)
+    output.product_json({"a": [text]})
+    out, err = capsys.readouterr()
+    printed, document = out.split("{", 1)
+    assert printed == err
+    for lines in (printed, document):
+        assert "##[" not in lines
+        assert not re.search(r"^\s*::", lines.replace("\r", "\n"), re.MULTILINE)
+    assert printed.replace("\u200b", "").rstrip("\n") == text
+    assert json.loads("{" + document) == {"a": [text]}

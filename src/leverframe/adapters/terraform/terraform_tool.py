@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from leverframe.domain.infrastructure.infra_plan import ToolVersion
 from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
 from leverframe.domain.infrastructure.plan_digest import digest_key
 from leverframe.domain.infrastructure.plan_json import plan_document, read_plan
-from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state
+from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan, secrets_of_state, unmarked
 from leverframe.domain.infrastructure.state_lock import wanted_lock
 from leverframe.errors import InfraError, InfraLockedError
 from leverframe.redaction import redacted, secrets_of
@@ -117,7 +117,9 @@ class TerraformTool:
             self._learn_state()
         self._done("plan", result, good=(0, 2), show=False)
         document = _document("show", self._done("show", self._program.cmd("show", str(path), json=FLAG)), plan_document)
-        secrets = secrets_of_plan(document) | Secrets.of(self._given_secrets().values())
+        named = self._settings.secrets
+        _check_marks(unmarked(document, named))
+        secrets = secrets_of_plan(document, named) | Secrets.of(self._given_secrets().values())
         lineage = self._lineage(path)
         self._secrets |= secrets | Secrets.of([lineage])  # the lineage is the key of the digest
         self._show_warnings(result[1])
@@ -286,6 +288,16 @@ def _document(command: str, text: str, read: Callable[[str], Any] = json.loads) 
             next="run the same command again; if it stays, the program is not Terraform 1.10 or later, nor OpenTofu",
         )
     return document
+
+
+def _check_marks(unmarked: Sequence[str]) -> None:
+    """Raise ``InfraError`` where a secret variable is too short to be hidden by value, and has no mark."""
+    for name in unmarked:
+        raise InfraError(
+            f"the value of the variable `{name}` cannot be hidden",
+            why=f'it is secret in leverframe.yaml, but short or ordinary, and `variable "{name}"` is not marked',
+            next=f'write `sensitive = true` into `variable "{name}"` of the root module',
+        )
 
 
 def _nothing(_: str) -> None:

@@ -7,22 +7,18 @@ collected, and hidden in every text, as it is and as JSON, addresses and base64 
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
-from urllib.parse import quote
 
+from leverframe.domain.infrastructure.secret_search import SecretSearch, can_be_hidden
 from leverframe.redaction import HIDDEN
 
-# Below, a value is hidden only where Terraform marks it: hiding every `80` would spoil a text, and show what it is.
-_LEAST_WORD = 4  # characters from which a value is hidden where it stands as a word of its own
-_LEAST = 6  # characters from which it is hidden also inside of longer words
-_ORDINARY = frozenset({"true", "false", "null", "none", "default"})
+_NAME = re.compile(r"[a-z]+(?:[_-][a-z]+)*")  # of an attribute, which a key of a secret map may be as well
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class Secrets:
 
     def hidden(self, text: str) -> str:
         """Return the text with ``***`` for each secret in it; those of less than 4 characters stay."""
-        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+        return self._search.hidden(text, HIDDEN)
 
     def hidden_in(self, value: Any) -> Any:
         """Return a value of a JSON document in which every text has lost its secrets; ``***`` for a secret number."""
@@ -59,86 +55,59 @@ class Secrets:
         return [self.hidden_in(part) for part in value] if isinstance(value, list) else value
 
     @cached_property
-    def _pattern(self) -> re.Pattern[str] | None:
-        anywhere: set[str] = set()
-        words: set[str] = set()
-        for value in self.values:
-            for part in {value, *(line.strip() for line in value.splitlines())}:
-                if len(part) < _LEAST_WORD or part.lower() in _ORDINARY:
-                    continue
-                (words if len(part) < _LEAST or part.isdigit() else anywhere).update(_forms(part))
-        patterns = [_either(anywhere)] if anywhere else []
-        if words:
-            patterns.append(rf"(?<![A-Za-z0-9_])(?:{_either(words)})(?![A-Za-z0-9_])")
-        return re.compile("|".join(patterns)) if patterns else None
+    def _search(self) -> SecretSearch:
+        return SecretSearch(self.values)
 
 
-def _either(forms: Iterable[str]) -> str:
-    """Return a pattern of any of many texts, the longest first, that costs no more where there are thousands."""
-    tree: dict[str, Any] = {}
-    for form in forms:
-        node = tree
-        for letter in form:
-            node = node.setdefault(letter, {})
-        node[""] = {}
-    return _branches(tree)
+def secrets_of_plan(document: Mapping[str, Any], named: Collection[str] = ()) -> Secrets:
+    """Return every value that a plan (`show -json` of it) marks or lets infer as sensitive.
 
-
-def _branches(node: dict[str, Any]) -> str:
-    """Return the pattern of a tree of letters; only where it branches is there a group."""
-    text = ""
-    while len(node) == 1 and "" not in node:
-        ((letter, node),) = node.items()
-        text += _letter(letter)
-    parts = [_letter(letter) + _branches(child) for letter, child in sorted(node.items()) if letter]
-    return f"{text}(?:{'|'.join(parts)}){'?' if '' in node else ''}" if parts else text
-
-
-def _letter(letter: str) -> str:
-    """Return a letter as a pattern; a value may be wrapped at its spaces, as Terraform wraps its errors."""
-    return r"\s+(?:[│|]\s*)?" if letter == " " else re.escape(letter)
-
-
-def _forms(value: str) -> set[str]:
-    """Return a value as texts write it: as it is, in JSON once or twice, in an address, in base64."""
-    forms = {value}
-    for _ in range(2):
-        forms |= {json.dumps(form, ensure_ascii=ascii_only)[1:-1] for form in forms for ascii_only in (True, False)}
-        forms |= {_as_go(form) for form in forms}
-    forms |= {value.replace("${", "$${").replace("%{", "%%{")}
-    forms |= {quote(value, safe=""), quote(value, safe="/")}
-    return forms | set(_in_base64(value.encode()))
-
-
-def _as_go(text: str) -> str:
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _in_base64(value: bytes) -> Iterator[str]:
-    """Yield what stands for a value in the base64 of any text that holds it, wherever in the text that is."""
-    for before, first in ((0, 0), (1, 2), (2, 3)):
-        for encode in (base64.b64encode, base64.urlsafe_b64encode):
-            encoded = encode(b"\0" * before + value).decode()[first : (before + len(value)) * 8 // 6]
-            if len(encoded) >= _LEAST:
-                yield encoded
-
-
-def secrets_of_plan(document: Mapping[str, Any]) -> Secrets:
-    """Return every value that a plan (`show -json` of it) marks or lets infer as sensitive."""
-    return Secrets.of(
-        [
-            *_variable_values(document),
-            *_output_values(document),
-            *(value for kind in ("resource_changes", "resource_drift") for value in _change_values(document, kind)),
-            *_state_values(document.get("planned_values") or {}),
-            *_state_values((document.get("prior_state") or {}).get("values") or {}),
-        ]
-    )
+    ``named`` are variables that are secret whether the root module marks them or not.
+    """
+    values = [
+        *_variable_values(document, named),
+        *_output_values(document),
+        *(value for kind in ("resource_changes", "resource_drift") for value in _change_values(document, kind)),
+        *_state_values(document.get("planned_values") or {}),
+        *_state_values((document.get("prior_state") or {}).get("values") or {}),
+    ]
+    return Secrets.of(values) | _keys_of(values, document.get("configuration"))
 
 
 def secrets_of_state(document: Mapping[str, Any]) -> Secrets:
     """Return every value that a state (`show -json` of it) marks or lets infer as sensitive."""
-    return Secrets.of(_state_values(document.get("values") or {}))
+    values = list(_state_values(document.get("values") or {}))
+    return Secrets.of(values) | _keys_of(values)
+
+
+def unmarked(document: Mapping[str, Any], named: Collection[str]) -> list[str]:
+    """Return which variables the root module does not mark as sensitive, and have a value that cannot be hidden."""
+    declared = ((document.get("configuration") or {}).get("root_module") or {}).get("variables") or {}
+    given = document.get("variables") or {}
+    return [
+        name
+        for name in named
+        if not (declared.get(name) or {}).get("sensitive")
+        and any(text and not can_be_hidden(text) for text in _texts((given.get(name) or {}).get("value")))
+    ]
+
+
+def _keys_of(values: Iterable[Any], configuration: Any = None) -> Secrets:
+    """Return the keys of secret maps: a token may be one. A name is none, nor is what the configuration writes down."""
+    keys = {key for value in values for key in _keys(value) if not _NAME.fullmatch(key)}
+    written = json.dumps(configuration, ensure_ascii=False, default=str) if keys and configuration else ""
+    return Secrets(frozenset(key for key in keys if not _stands(json.dumps(key, ensure_ascii=False)[1:-1], written)))
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _keys(part)
+
+
+def _stands(word: str, text: str) -> bool:
+    return bool(text) and bool(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text))
 
 
 def with_inferred_marks(kind: str, marks: Any) -> Any:
@@ -173,13 +142,14 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _variable_values(document: Mapping[str, Any]) -> Iterator[Any]:
+def _variable_values(document: Mapping[str, Any], named: Collection[str]) -> Iterator[Any]:
     module = (document.get("configuration") or {}).get("root_module") or {}
     given = document.get("variables") or {}
     for name, variable in (module.get("variables") or {}).items():
         if variable.get("sensitive"):
             yield (given.get(name) or {}).get("value")
             yield variable.get("default")
+    yield from ((given.get(name) or {}).get("value") for name in named)
     yield from _constants_of_calls(module)
 
 
