@@ -19,7 +19,7 @@ from leverframe.domain.infrastructure.infra_plan import ChangeKind, CheckOutcome
 from leverframe.domain.infrastructure.infra_planning import InfraSubject, drift_of, plan_of, plan_steps
 from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
 from leverframe.domain.infrastructure.plan_json import _BECAUSE
-from leverframe.domain.infrastructure.plan_review import HALF_DONE, ReviewedPlans, differences
+from leverframe.domain.infrastructure.plan_review import HALF_DONE, ReviewedPlans, differences, review
 from leverframe.domain.infrastructure.protection import Protection, in_force
 from leverframe.domain.infrastructure.state_lock import Unlocked, holder, wanted_lock
 from leverframe.domain.plan_engine import Progress
@@ -454,6 +454,33 @@ def test_another_run_of_the_very_commit_finishes_what_is_half_done() -> None:
         held = reviewed(reviewed_plan, begun=(reviewed_plan,), resumed=True)
         assert [d.address for d in differences(held, rest)] == left, rest
         assert different([reviewed_plan], rest, [reviewed_plan]) != [], "of another commit it is not the rest"
+
+
+@pytest.mark.parametrize("hidden", ["(sensitive)", '"postgres://***@host"', '"a... (900 characters)'])
+def test_a_rest_that_is_not_shown_whole_is_not_taken_for_what_was_reviewed(hidden: str) -> None:
+    """A secret that changed between the two runs reads the same; the digest of the plan in hand is a person's word."""
+    lines = ("+ id = (known after apply)", f"+ pin = {hidden}")
+    created = replace(change("a.x", CREATE), lines=lines)
+    tainted = replace(change("a.x", REPLACE), lines=(f"~ pin: {hidden} -> {hidden}, changed",), because=HALF_DONE)
+    for rest in (replace(created, digest="another", lines=('+ id = "1"', lines[1])), tainted):
+        held = reviewed(plan(created), begun=(plan(created),), resumed=True)
+        assert [d.address for d in differences(held, plan(rest))] == ["a.x"]
+        assert review(plan(rest), replace(held, digest=plan(rest).digest))[0] is None
+    assert differences(reviewed(plan(created), begun=(plan(created),), resumed=True), plan(created)) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "taken"),
+    [('~ size: 1 -> 2', False), ('~ size: 3 -> 1', True), ('+ more = 1', False), ('- size = 1', False),
+     ('~ name: "x" -> "y -> z"', False), ('~ id: "i-1" -> (known after apply)', True), ('- output = 1', True)],
+)  # fmt: skip
+def test_what_is_half_done_gets_the_reviewed_values(line: str, taken: bool) -> None:
+    """Destroyed and created anew, but with nothing else in it."""
+    lines = ("+ id = (known after apply)", '+ name = "z"', "+ output = (known after apply)", "+ size = 1")
+    created = plan(replace(change("a.x", CREATE), lines=lines))
+    rest = plan(replace(change("a.x", REPLACE), lines=(line,), because=HALF_DONE))
+    held = reviewed(created, begun=(created,), resumed=True)
+    assert (differences(held, rest) == ()) is taken
 
 
 def test_a_held_lock_is_no_refusal_of_the_change() -> None:

@@ -11,6 +11,7 @@ from leverframe.domain.verdict import Reason, Violation
 
 HALF_DONE = "an earlier apply of it failed half-way"  # why a plan replaces what is tainted
 _UNKNOWN = "(known after apply)"
+_NOT_WHOLE = re.compile(r"\(sensitive\)|\*\*\*|\.\.\. \(\d+ characters\)")  # what a line shows in place of a value
 _WORDS = {
     ChangeKind.DELETE: "destroy",
     ChangeKind.REPLACE: "destroy and create anew",
@@ -126,14 +127,44 @@ def _left_of(change: ResourceChange, fresh: ResourceChange) -> bool:
 
 
 def _rest(change: ResourceChange, fresh: ResourceChange) -> bool:
-    """Tell whether a fresh change is what is left to do of one that began, the configuration being the same."""
+    """Tell whether a fresh change is what is left to do of one that began, the configuration being the same.
+
+    What neither shows whole cannot be compared, as the digests of two changes of one resource are two: a secret may be
+    another one.
+    """
     if _left_of(change, fresh):
         return True
+    if any(_NOT_WHOLE.search(line) for line in (*change.lines, *fresh.lines)):
+        return False
     if change.kind in (ChangeKind.CREATE, ChangeKind.REPLACE) and fresh.kind is ChangeKind.REPLACE:
-        return fresh.because == HALF_DONE or _alike(change, fresh)
+        return _alike(change, fresh) or (fresh.because == HALF_DONE and _leads_to_the_same(change, fresh))
     if change.kind is ChangeKind.REPLACE and fresh.kind is ChangeKind.CREATE:
-        return True
+        return _leads_to_the_same(change, fresh)
     return _alike(change, fresh)
+
+
+def _leads_to_the_same(change: ResourceChange, fresh: ResourceChange) -> bool:
+    """Tell whether no attribute gets another value than was reviewed, as far as both tell of it.
+
+    A replacement tells only of what changes, so that a creation after it tells of more.
+    """
+    before, now = _values(change), _values(fresh)
+    more = set() if change.kind is ChangeKind.REPLACE else {path for path in now if now[path] != _UNKNOWN} - set(before)
+    return not more and all(
+        _UNKNOWN in (before[path], now[path]) or before[path] == now[path] for path in before if path in now
+    )
+
+
+def _values(change: ResourceChange) -> dict[str, str]:
+    """Return which value each attribute gets, by the lines of a change; empty for one that goes."""
+    values = {}
+    for line in change.lines:
+        sign, rest = line[:1], line[2:]
+        path, _, value = rest.partition(": " if sign == "~" else " = ")
+        _, arrow, after = value.partition(" -> ")
+        # A text may hold an arrow itself: then the line as a whole is compared.
+        values[path] = "" if sign == "-" else after if sign == "~" and arrow and " -> " not in after else value
+    return values
 
 
 def _alike(change: ResourceChange, fresh: ResourceChange) -> bool:
