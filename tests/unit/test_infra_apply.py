@@ -153,7 +153,7 @@ def test_a_difference_that_is_not_shown_is_told_as_such() -> None:
     (difference,) = differences(reviewed(plan(replace(known, digest="0"))), plan(replace(known, digest="1")))
     assert difference.lines() == [
         "a.x: it would create otherwise than reviewed",
-        "    in what is not shown: a secret, or the state is another one",
+        "    in what is not shown: a secret, or environment, workspace, backend or state is another one",
     ]
 
 

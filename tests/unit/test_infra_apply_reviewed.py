@@ -18,7 +18,7 @@ from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
 from leverframe.domain.infrastructure.infra_forge import LastApply, ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan
 from leverframe.domain.verdict import Reason, Violation
-from leverframe.errors import InfraError
+from leverframe.errors import InfraError, SettingsError
 from leverframe.local.repository import TemporaryRepository
 from leverframe.settings.levers import read_levers
 from leverframe.settings.params import read_params
@@ -180,6 +180,16 @@ def test_a_digest_is_looked_up_wherever_plans_are_kept(history: History) -> None
     for wrong in ("317ff04c", "0" * 63 + "g", "0" * 64 + "\n"):
         with pytest.raises(InfraError, match="is no digest"):
             history.held(wrong)
+
+
+def test_what_a_machine_knows_is_not_taken_from_a_commit(history: History) -> None:
+    """A plan that somebody committed was read by nobody here."""
+    place = history.place
+    keep(place.folder / PLAN, planned_at(created("a.x")))
+    path = str((place.folder / PLAN).relative_to(history.repository.root))
+    history.repository.git("add", "-f", path)
+    with pytest.raises(SettingsError, match=rf"{path} is committed"):
+        _ = history.place
 
 
 def test_without_a_forge_it_is_the_plan_that_was_made_here(history: History) -> None:

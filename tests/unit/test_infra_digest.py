@@ -165,6 +165,14 @@ def test_a_guess_is_slow_where_there_is_no_state_yet() -> None:
     assert digest_key("", Secrets()) == digest_key("", Secrets())
 
 
+@pytest.mark.parametrize("lineage", ["", LINEAGE])
+@pytest.mark.parametrize("secrets", [Secrets(), Secrets.of(["4711"])])
+def test_a_plan_of_one_place_is_not_one_of_another(lineage: str, secrets: Secrets) -> None:
+    """Of another environment, root module, workspace or backend: a review of it counts for nothing here."""
+    keys = {digest_key(lineage, secrets, place) for place in ("", "shop live staging", "shop live production")}
+    assert len(keys) == 3
+
+
 @given(DOCUMENTS)
 def test_what_this_machine_hides_does_not_count(document: dict[str, Any]) -> None:
     """A runner knows more secrets of its environment than a laptop, and the plan is the same."""

@@ -74,7 +74,8 @@ class InfraPlace:
     def of(cls, workspace: Workspace, name: str | None) -> InfraPlace:
         """Return an environment by name, or the only one there is.
 
-        Raises ``SettingsError`` where it is not declared, where several are, and where its root module is not there.
+        Raises ``SettingsError`` where it is not declared, where several are, where its root module is not there, and where
+        somebody committed what is known of it on a machine.
         """
         known = workspace.levers.infra.environments
         if not name and len(known) == 1:
@@ -86,6 +87,13 @@ class InfraPlace:
                 next="name one of them with `--environment`" if known and not name else nearest(name or "", known),
             )
         place = cls(workspace, name, known[name], workspace.git.named("HEAD"))
+        committed = workspace.git.committed(str(layout.INFRA))
+        if committed:
+            raise SettingsError(
+                f"{committed[0]} is committed",
+                why=f"what is below {layout.INFRA} tells what was read and applied on this machine, not on another one",
+                next=f"`git rm -r --cached {layout.INFRA}`, commit that, and look who added it",
+            )
         folder = workspace.root / place.root
         if not any(next(folder.glob(pattern), None) for pattern in _MODULE):
             raise SettingsError(
@@ -164,6 +172,7 @@ class InfraPlace:
                 yield TerraformTool(
                     self.workspace.levers.infra.tool, self.workspace.root / self.root, data=self.folder / "data",
                     settings=self.settings, environment=environment, on_line=words.tell,
+                    place=f"{self.name} {self.root}",
                 )  # fmt: skip
             except InfraLockedError as error:
                 raise self._locked(error) from error

@@ -43,6 +43,10 @@ class Git:
         found = self._paths("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
         return sorted({path for path in found if (self.root / path).is_file()})
 
+    def committed(self, folder: str) -> list[str]:
+        """Return the files below a folder that git tracks."""
+        return sorted(self._paths("ls-files", "-z", "--cached", "--", folder))
+
     def show(self, revision: str, path: str) -> bytes | None:
         """Return the content of a file at a revision, None when it was not there."""
         result = self._run("cat-file", "blob", f"{revision}:./{path}")

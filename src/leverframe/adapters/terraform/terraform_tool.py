@@ -42,7 +42,7 @@ class TerraformTool:
 
     ``program`` is the setting `infra.tool`, ``folder`` the root module, ``data`` a folder of this environment for what
     Terraform keeps between commands. ``environment`` is that of this process: secrets, clouds and PATH come from it.
-    ``on_line`` gets every line for the progress, secrets hidden.
+    ``on_line`` gets every line for the progress, secrets hidden. ``place`` says which environment it is, for the digests.
     """
 
     def __init__(
@@ -54,11 +54,13 @@ class TerraformTool:
         settings: InfraEnvironmentSettings,
         environment: Mapping[str, str],
         on_line: Callable[[str], None],
+        place: str = "",
     ) -> None:
         self._folder = folder
         self._data = data / settings.workspace
         self._settings = settings
         self._outer = environment
+        self._place = json.dumps([place, settings.workspace, sorted(settings.backend.items())])
         self._on_line = on_line
         self._path = program_path(program, environment)
         outer = [value for value in secrets_of(environment) if len(value) >= _LEAST]
@@ -123,7 +125,8 @@ class TerraformTool:
         lineage = self._lineage(path)
         self._secrets |= secrets | Secrets.of([lineage])  # the lineage is the key of the digest
         self._show_warnings(result[1])
-        plan = read_plan(document, self.version(), Concealer(secrets, self._secrets), digest_key(lineage, secrets))
+        key = digest_key(lineage, secrets, self._place)
+        plan = read_plan(document, self.version(), Concealer(secrets, self._secrets), key)
         return SavedPlan(plan, str(path))
 
     def applied(self, saved: SavedPlan) -> None:

@@ -16,19 +16,22 @@ _PURPOSE = b"leverframe infra"
 _COST = {"n": 2**15, "r": 8, "p": 1, "maxmem": 2**26}  # of one guess, where there is no lineage: 32 MiB and 0.1 s
 
 
-def digest_key(lineage: str, secrets: Secrets) -> bytes:
+def digest_key(lineage: str, secrets: Secrets, place: str = "") -> bytes:
     """Return the key of ``change_digest``: the same wherever the same state and the same secrets are read.
+
+    ``place`` says which environment it is and where its state is, so that no plan is taken for one of another place.
 
     Without a key, a short secret could be guessed from its digest, as the rest of the change is public. The lineage of
     a state is random, and known to exactly those who may read the state, where the secrets stand in clear. Before the
     first apply there is none: then the key is of all secrets of the plan together, and each guess is made slow (scrypt,
     RFC 7914). Neither is written anywhere.
     """
+    purpose = b"\0".join([_PURPOSE, place.encode()])
     if lineage:
-        return hmac.digest(_PURPOSE, lineage.encode(), "sha256")
+        return hmac.digest(purpose, lineage.encode(), "sha256")
     if not secrets.values:
-        return _PURPOSE
-    return hashlib.scrypt(_canonical(sorted(secrets.values)), salt=_PURPOSE, **_COST)
+        return purpose
+    return hashlib.scrypt(_canonical(sorted(secrets.values)), salt=purpose, **_COST)
 
 
 def change_digest(key: bytes, resource: Mapping[str, Any]) -> str:

@@ -49,7 +49,7 @@ class PlanDifference:
             head = f"{self.address}: it would {_WORDS[now.kind]} otherwise than reviewed"
         lines = [f"    reviewed  {line}" for line in before.lines if line not in now.lines]
         lines += [f"    now       {line}" for line in now.lines if line not in before.lines]
-        hidden = ["    in what is not shown: a secret, or the state is another one"]
+        hidden = ["    in what is not shown: a secret, or environment, workspace, backend or state is another one"]
         return [head, *(lines or (hidden if before.kind is now.kind else []))]
 
 
