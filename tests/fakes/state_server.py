@@ -17,6 +17,7 @@ class StateServer:
 
     def __init__(self) -> None:
         self.states: dict[str, bytes] = {}
+        self.broken = 0  # requests to write a state that fail, from now on
         self.locks: dict[str, dict[str, Any]] = {}
         self._guard = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -49,6 +50,9 @@ class StateServer:
                 return 409, json.dumps(held or {}).encode()
             if held and method != "UNLOCK" and (method == "LOCK" or sent != held["ID"]):
                 return 423, json.dumps(held).encode()
+            if method == "POST" and self.broken:
+                self.broken -= 1
+                return 500, b"out of order"
             self._write(method, path, body)
             return 200, b""
 

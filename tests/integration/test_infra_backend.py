@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from leverframe.adapters.terraform import terraform_backend
+from leverframe.adapters.terraform.terraform_backend import RootModule
 from leverframe.domain.infrastructure.infra_plan import ChangeKind
 from leverframe.domain.infrastructure.infra_ports import InfraTool
 from leverframe.errors import InfraError
@@ -108,3 +110,26 @@ def test_no_state_is_moved_into_another_backend(root: Root) -> None:
     with pytest.raises(InfraError) as caught:
         _ready(root, "mine", backend=backend)
     assert "connection refused" in caught.value.why  # no server is there
+
+
+def test_nothing_is_made_twice_where_a_state_is_not_saved(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform left it beside the root module; the line that saves it is told until that was done."""
+    tool = _ready(root, "mine", workspace="staging")
+    root.apply(tool)
+    state = root.folder / "terraform.tfstate.d/staging/terraform.tfstate"
+    left = state.rename(root.folder / "errored.tfstate")
+    with pytest.raises(InfraError) as caught:
+        root.plan(tool)
+    assert caught.value.what == "the state of an apply is not saved"
+    variables, rest = caught.value.next.removeprefix("`").split(" terraform ")
+    assert variables == f"TF_DATA_DIR={root.data / 'staging'} TF_WORKSPACE=staging"
+    assert rest.startswith(f"-chdir={root.folder} state push errored.tfstate`, then remove")
+    monkeypatch.setattr(terraform_backend, "_WAITS", (0, 0))
+    module = RootModule(root.folder, root.data / "staging", {}, "staging")
+    results = iter([(1, "", ""), (1, "", "")])
+    module.save_left(lambda: next(results), root.lines.append)
+    assert (list(results), left.stat().st_mode & 0o77) == ([], 0)
+    state.write_text(left.read_text())
+    left.unlink()
+    module.save_left(lambda: pytest.fail("nothing is left"), root.lines.append)
+    assert root.plan(tool).empty

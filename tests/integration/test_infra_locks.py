@@ -320,6 +320,20 @@ def test_an_error_of_who_reads_the_lines_interrupts_terraform(tmp_path: Path) ->
     _until(lambda: not _terraforms(root))
 
 
+def test_a_state_that_a_backend_does_not_take_is_not_lost(tmp_path: Path) -> None:
+    """It is saved a little later, as the resources are there."""
+    with StateServer() as server:
+        block = f'terraform {{\n  backend "http" {{\n    address = "{server.address}"\n    retry_max = 0\n  }}\n}}\n'
+        root = Root.below(tmp_path).write(block + 'resource "terraform_data" "a" { input = 1 }\n')
+        tool = root.ready()
+        server.broken = 1
+        with pytest.raises(InfraError, match="`apply` of Terraform failed"):
+            root.apply(tool)
+        assert "saved now" in root.lines[-1]
+        assert not (root.folder / "errored.tfstate").exists()
+        assert root.plan(root.ready()).empty
+
+
 def test_which_lock_stands_is_told_without_values(tmp_path: Path) -> None:
     """Who frees a lock on a laptop has no secrets there; an error of the configuration is no "nobody holds it"."""
     with StateServer() as server:

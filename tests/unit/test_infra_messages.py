@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from leverframe.adapters.terraform.terraform_messages import failure, plain, read_lock, read_message, stopped
+from leverframe.adapters.terraform.terraform_messages import KILLED, failure, plain, read_lock, read_message, stopped
 from leverframe.adapters.terraform.terraform_program import child_environment
 from leverframe.domain.infrastructure.infra_ports import StateLock
 from leverframe.errors import InfraError, InfraLockedError
@@ -114,6 +114,7 @@ def test_an_error_is_never_without_end_nor_without_reason() -> None:
     assert len(failure("apply", ["x" * 100_000], NOW).why) < 2100
     assert "98000 more characters" in failure("apply", ["x" * 100_000], NOW).why
     assert failure("apply", [], NOW).why == "Terraform gave no reason"
+    assert "without being in the state" in failure("apply", [f"{KILLED} 9"], NOW).next
 
 
 def test_an_interruption_says_by_what() -> None:
@@ -138,6 +139,7 @@ def test_the_environment_of_terraform_is_scrubbed(tmp_path: Path) -> None:
         "PATH": "/bin", "HOME": "/home/x", "AWS_PROFILE": "p", "ARM_TENANT_ID": "t", "TF_TOKEN_app_terraform_io": "t",
         "TF_HTTP_PASSWORD": "p", "TF_ENCRYPTION": "e", "TF_PLUGIN_CACHE_DIR": "c",
         "TF_CLI_ARGS": "-x", "TF_CLI_ARGS_apply": "-x", "TF_LOG": "TRACE", "TF_LOG_PATH": "x", "TF_LOG_CORE": "TRACE",
+        "TF_TEMP_LOG_PATH": "x",
         "TF_VAR_a": "1", "TF_WORKSPACE": "w", "TF_DATA_DIR": "d", "TF_INPUT": "1", "TF_REATTACH_PROVIDERS": "{}",
         "GITHUB_TOKEN": "t", "GH_TOKEN": "t", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t",
     }  # fmt: skip

@@ -74,8 +74,8 @@ class InfraPlace:
     def of(cls, workspace: Workspace, name: str | None) -> InfraPlace:
         """Return an environment by name, or the only one there is.
 
-        Raises ``SettingsError`` where it is not declared, where several are, where its root module is not there, and where
-        somebody committed what is known of it on a machine.
+        Raises ``SettingsError`` where it is not declared, where several are, where its root module is not there, and
+        where somebody committed what is known of it on a machine.
         """
         known = workspace.levers.infra.environments
         if not name and len(known) == 1:
@@ -87,7 +87,7 @@ class InfraPlace:
                 next="name one of them with `--environment`" if known and not name else nearest(name or "", known),
             )
         place = cls(workspace, name, known[name], workspace.git.named("HEAD"))
-        committed = workspace.git.committed(str(layout.INFRA))
+        committed = workspace.git.tracked_below(str(layout.INFRA))
         if committed:
             raise SettingsError(
                 f"{committed[0]} is committed",

@@ -43,7 +43,7 @@ class Git:
         found = self._paths("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
         return sorted({path for path in found if (self.root / path).is_file()})
 
-    def committed(self, folder: str) -> list[str]:
+    def tracked_below(self, folder: str) -> list[str]:
         """Return the files below a folder that git tracks."""
         return sorted(self._paths("ls-files", "-z", "--cached", "--", folder))
 

@@ -7,6 +7,7 @@ place, and takes a "no" for leave to empty them. So it is let at the backend whe
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from leverframe.errors import InfraError
 Result = tuple[int, str, str]
 _CHANGED = "Backend configuration changed"
 _ASKS = ("state migration", "state copy action")
+ERRORED = "errored.tfstate"  # Terraform writes it where a backend does not take the state
+_WAITS = (0, 5, 15)  # seconds before each attempt to save a state
 _NO_WORKSPACE = "Currently selected workspace"  # ... does not exist, where the backend has several others
 
 
@@ -34,6 +37,7 @@ class RootModule:
     folder: Path
     data: Path
     backend: Mapping[str, str]
+    workspace: str = "default"
 
     @property
     def memory(self) -> Path:
@@ -53,6 +57,30 @@ class RootModule:
         if code and _NO_WORKSPACE in err:  # the first command that needs its state makes it
             code, out, err = init(in_default=True)
         return code, out, err
+
+    def save_left(self, push: Callable[[], Result], tell: Callable[[str], None]) -> None:
+        """Save the state that an apply could not save, for a backend may be out of order for some seconds."""
+        left = self.folder / ERRORED
+        for seconds in _WAITS if left.is_file() else ():
+            left.chmod(0o600)  # secrets stand in it in clear
+            time.sleep(seconds)
+            if push()[0] == 0:
+                left.unlink()
+                tell("the state could not be saved at first, and is saved now")
+                return
+
+    def check_saved(self) -> None:
+        """Raise ``InfraError`` where an apply left a state that is not saved: another would make everything anew."""
+        if not (self.folder / ERRORED).exists():
+            return
+        workspace = "" if self.workspace == "default" else f"TF_WORKSPACE={self.workspace} "
+        line = f"TF_DATA_DIR={self.data.absolute()} {workspace}terraform -chdir={self.folder} state push {ERRORED}"
+        raise InfraError(
+            "the state of an apply is not saved",
+            why=f"{ERRORED} in {self.folder} is all that tells what that apply made; what is planned without it, "
+            "is planned a second time",
+            next=f"`{line}`, then remove that file, which has secrets in clear; keep it until that has succeeded",
+        )
 
     def _remember_backend(self, init: Init, tell: Callable[[str], None]) -> None:
         """Let Terraform remember the backend where a state beside the root module is not to be moved into it."""

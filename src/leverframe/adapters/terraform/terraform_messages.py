@@ -19,8 +19,10 @@ _ONLY_ID = re.compile(r"already locked: ID=([^\s;]+)")
 _BOX = re.compile(r"^[╷╵│ \t]+", re.MULTILINE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST = 2000  # characters of the cause that an error repeats
+KILLED = "it was ended by signal"
 # What Terraform calls an error, and the step that fixes it.
 _NEXT = (
+    (KILLED, "look whether what it was making is there without being in the state, then run it again"),
     ("stale", "the state changed after this plan was made: make a new plan, and have it reviewed"),
     ("does not match the current", "the plan is of another state: make a new plan, and have it reviewed"),
     ("different state lineage", "the plan is of another state: make a new plan, and have it reviewed"),

@@ -25,10 +25,10 @@ _INSTALL = (
     "install Terraform 1.10 or later (https://developer.hashicorp.com/terraform/install) or OpenTofu 1.10 or later "
     "(https://opentofu.org/docs/intro/install/), or set `infra.tool` in leverframe.yaml to its path"
 )
-_ALLOWED = frozenset({"version", "init", "plan", "show", "apply", "state pull", "force-unlock"})
-# What changes a command behind the back of who reads the settings, or prints what nobody may read. A name that ends
-# in * is a prefix. Variables of the root module come from the settings alone, so that two machines make the same plan.
-_SCRUBBED = re.compile(r"TF_CLI_ARGS.*|TF_LOG.*|TF_VAR_.*|TF_WORKSPACE|TF_DATA_DIR|TF_INPUT|TF_REATTACH_PROVIDERS")
+_ALLOWED = frozenset({"version", "init", "plan", "show", "apply", "state pull", "state push", "force-unlock"})
+# Any other `TF_*` may change a command behind the back of who reads the settings, or print what nobody may read.
+# Variables of the root module come from the settings alone, so that two machines make the same plan.
+_KEPT = re.compile(r"TF_(?:TOKEN|CLOUD|PLUGIN_CACHE|REGISTRY|HTTP)_.*|TF_CLI_CONFIG_FILE|TF_ENCRYPTION")
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 
@@ -85,7 +85,11 @@ def child_environment(environment: Mapping[str, str], data: Path, workspace: str
     What opens a cloud stays. ``data`` is TF_DATA_DIR, so that nothing lands beside the root module; `init` makes a
     ``workspace`` that is missing; provisioners find the `leverframe` of this Python first on PATH.
     """
-    kept = {name: value for name, value in without_forge(environment).items() if not _SCRUBBED.fullmatch(name)}
+    kept = {
+        name: value
+        for name, value in without_forge(environment).items()
+        if not name.startswith("TF_") or _KEPT.fullmatch(name)
+    }
     if "TF_CLI_CONFIG_FILE" in kept:
         path = Path(kept["TF_CLI_CONFIG_FILE"]).absolute()  # Terraform runs in another folder than this process
         kept["TF_CLI_CONFIG_FILE"] = str(path) if path.is_file() else os.devnull  # a missing one is a warning each run

@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from leverframe.adapters.terraform.terraform_backend import RootModule
+from leverframe.adapters.terraform.terraform_backend import ERRORED, RootModule
 from leverframe.adapters.terraform.terraform_child import run_child
 from leverframe.adapters.terraform.terraform_folder import private_folder, remove
-from leverframe.adapters.terraform.terraform_messages import Message, failure, plain, read_message, stopped
+from leverframe.adapters.terraform.terraform_messages import KILLED, Message, failure, plain, read_message, stopped
 from leverframe.adapters.terraform.terraform_program import (
     FLAG,
     TerraformProgram,
@@ -42,10 +42,10 @@ class TerraformTool:
 
     ``program`` is the setting `infra.tool`, ``folder`` the root module, ``data`` a folder of this environment for what
     Terraform keeps between commands. ``environment`` is that of this process: secrets, clouds and PATH come from it.
-    ``on_line`` gets every line for the progress, secrets hidden. ``place`` says which environment it is, for the digests.
+    ``on_line`` gets every line for the progress, secrets hidden. ``place`` is the environment, for digests.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that one environment is made of
         self,
         program: str,
         folder: Path,
@@ -66,6 +66,7 @@ class TerraformTool:
         outer = [value for value in secrets_of(environment) if len(value) >= _LEAST]
         self._secrets = Secrets.of([*outer, *self._given_secrets().values()])
         self._program = TerraformProgram(self._path, folder, self._run)
+        self._module = RootModule(folder, self._data, settings.backend, settings.workspace)
         self._environment: dict[str, str] = child_environment(environment, self._data.absolute(), settings.workspace)
         self._version: ToolVersion | None = None
 
@@ -81,8 +82,7 @@ class TerraformTool:
         for name in ignored_variables(self._outer):
             self._on_line(f"{name} of the environment is not used: variables come from leverframe.yaml")
         self._data.mkdir(parents=True, exist_ok=True)
-        module = RootModule(self._folder, self._data, self._settings.backend)
-        self._done("init", module.initialised(self._init, self._tell))
+        self._done("init", self._module.initialised(self._init, self._tell))
 
     def _init(self, *, backend_in: Path | None = None, in_default: bool = False) -> tuple[int, str, str]:
         """Run `init`, which never asks; see ``Init``."""
@@ -97,6 +97,7 @@ class TerraformTool:
         """Make a plan and save it in a folder that only this user reads; ``forget`` removes it."""
         self.version()
         self._check_secrets()
+        self._module.check_saved()
         folder = private_folder()
         try:
             return self._planned(how, folder)
@@ -142,7 +143,9 @@ class TerraformTool:
             var_file=self._variable_file(path.parent),
         )
         if result[0] != 0:
+            self._module.save_left(lambda: self._program.cmd("state push", ERRORED), self._tell)
             self._learn_state()
+            self._module.check_saved()
         self._done("apply", result)
 
     def forget(self, saved: SavedPlan) -> None:
@@ -231,6 +234,7 @@ class TerraformTool:
         code, out, err = result
         if code not in good:
             faults = [message.fault for message in _diagnoses(out)]
+            faults += [f"{KILLED} {-code}, as where memory runs out"] if code < 0 else []
             raise failure(command, [self._hidden(fault) for fault in faults if fault] or [self._hidden(plain(err))],
                           datetime.now(UTC))  # fmt: skip
         if show:
