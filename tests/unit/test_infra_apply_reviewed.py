@@ -139,6 +139,23 @@ def test_why_nothing_was_reviewed_is_told(history: History) -> None:
     assert "merge that" in history.held().reviewed.again
 
 
+@pytest.mark.parametrize("path", ["main.tf", "leverframe.yaml", "modules/x/main.tf"])
+def test_a_commit_past_all_pull_requests_is_not_applied_along(history: History, path: str) -> None:
+    """A plan does not tell all that it changes; elsewhere it does not matter."""
+    history.repository.write("modules/x/main.tf", "")
+    history.repository.write("main.tf", 'module "x" { source = "./modules/x" }')
+    history.forge.applied = LastApply(history.commit())
+    merged = history.merge(created("a.x"))
+    history.repository.write("docs/x.md", "words")
+    history.commit()
+    assert history.held().reviewed.plans == (created("a.x"),)
+    history.repository.write(path, history.repository.read(path) + "# a word\n")
+    pushed = history.commit()
+    held = history.held()
+    assert (held.reviewed.plans, held.pulls) == ((), (merged,))
+    assert held.reviewed.why == f"no pull request brought {pushed[:12]}, which changes {path}"
+
+
 def test_an_apply_that_began_is_known_to_the_next(history: History) -> None:
     """Of the same commit it is resumed, a later one only finds less to do, and an edited one is not the same."""
     history.forge.applied = LastApply(history.commits[0])

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from leverframe.application.infra_place import InfraPlace, history_of
 from leverframe.application.infra_results import applied_here, planned_here
 from leverframe.domain.infrastructure.infra_apply import in_order
+from leverframe.domain.infrastructure.infra_changed import MODULES, folders_of, root_of, within
 from leverframe.domain.infrastructure.infra_forge import InfraForge, LastApply, ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.plan_review import ReviewedPlans
 from leverframe.errors import InfraError
+from leverframe.settings import LEVERS
 
 if TYPE_CHECKING:
     from leverframe.adapters.git.host import HostedGit
@@ -94,12 +96,30 @@ def _of_forge(place: InfraPlace, forge: InfraForge) -> Held:
     counting = [pull for pull in in_order(pulls, lambda tip, commit: _contains(git, tip, commit)) if _plans([pull])]
     begun = [pull for pull in pulls if _contains(git, last.begun, pull.merged)]
     known = not last.applied or _contains(git, last.applied, last.applied)
+    alone = _alone(place, git, forge, commits)
+    if alone:
+        counting = []
     again = _PULL if known else _SHALLOW.format(last.applied[:12])
     reviewed = ReviewedPlans(
         _plans(counting), _named(counting), begun=_plans(begun), resumed=_same(place, last.begun),
-        why=_why(pulls, commits, last), again=again,
+        why=alone or _why(pulls, commits, last), again=again,
     )  # fmt: skip
     return Held(reviewed, tuple(pulls), last.applied)
+
+
+def _alone(place: InfraPlace, git: HostedGit, forge: InfraForge, commits: Sequence[str]) -> str:
+    """Return why nothing counts where a commit changes the environment and no pull request brought it; else nothing.
+
+    What a plan does not tell, such as the command of a provisioner, would be applied along with what was reviewed.
+    """
+    root = place.workspace.root
+    texts = {path: (root / path).read_text(encoding="utf-8", errors="replace") for path in git.files(*MODULES)}
+    folders = folders_of(root_of(place.name, place.settings), texts)
+    for commit in commits:
+        touched = [path for path in git.brought_by(commit) if path == str(LEVERS) or within(path, folders)]
+        if touched and not forge.pulls_of(place.name, [commit]):
+            return f"no pull request brought {commit[:12]}, which changes {touched[0]}"
+    return ""
 
 
 def _contains(git: HostedGit, tip: str, commit: str) -> bool:

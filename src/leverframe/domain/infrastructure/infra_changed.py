@@ -37,9 +37,14 @@ def folders_of(root: str, files: Mapping[str, str]) -> set[str]:
             continue
         folders.add(folder)
         for path, text in files.items():
-            if posixpath.dirname(path) == folder:
+            if (posixpath.dirname(path) or ".") == folder:
                 waiting += [posixpath.normpath(posixpath.join(folder, source)) for source in _LOCAL.findall(text)]
     return folders
+
+
+def within(path: str, folders: Iterable[str]) -> bool:
+    """Tell whether a file is in one of some folders, or directly in that of the repository, where that is one."""
+    return any(path.startswith(f"{folder}/") or (folder == "." and "/" not in path) for folder in folders)
 
 
 def concerned(
@@ -51,7 +56,7 @@ def concerned(
     names = []
     for name, environment in after.items():
         folders = folders_of(root_of(name, environment), files)
-        touched = any(path == folder or path.startswith(f"{folder}/") for path in paths for folder in folders)
+        touched = any(within(path, folders) for path in paths)
         if touched or before.get(name) != environment:
             names.append(name)
     return names
