@@ -21,14 +21,25 @@ import click
 
 from leverframe.errors import LeverframeError
 
-# What a runner takes for a command: `::` where a line begins, `##[` anywhere in one.
-_COMMAND = re.compile(r"(?:^|(?<=\r))(?=\s*::)|(?<=##)(?=\[)", re.MULTILINE)
+# What a runner takes for a command: `::` at the beginning of a line, and `##[` anywhere in one (actions/runner,
+# src/Runner.Common/ActionCommand.cs). It ends a line at a carriage return as well.
+_COMMAND = re.compile(r"(?:(?<![^\r\n])\s*(?=::))|(?<=##)(?=\[)")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# What moves the cursor or changes the direction of a line of a terminal, and so forges or hides other lines.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+class _Inert(logging.Formatter):
+    """Formats records as every other text is printed."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _inert(super().format(record))
 
 
 def configure_logging(*, verbose: bool) -> None:
     """Send the records of ``leverframe`` loggers to stderr, once."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Inert("%(message)s"))
     logger = logging.getLogger("leverframe")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
@@ -43,6 +54,7 @@ def product(text: str) -> None:
 def product_json(content: Any) -> None:
     """Print one JSON document to stdout."""
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
+    text = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)  # JSON writes others, and those of C0, itself
     click.echo(text.replace("##[", r"##\u005b"))  # the same to who reads JSON, and no command to a runner
 
 
@@ -155,8 +167,9 @@ def mask(secret: str) -> None:
 
 
 def _inert(text: str) -> str:
-    """Return text without workflow commands of GitHub: names and values may come from anybody."""
-    return _COMMAND.sub("\u200b", text) if in_github_actions() else text
+    """Return text without commands of terminals and of runners of GitHub: names and values may come from anybody."""
+    plain = _CONTROL.sub("\ufffd", _COLOUR.sub("", text.replace("\r\n", "\n")))
+    return _COMMAND.sub(lambda found: f"{found[0]}\u200b", plain) if in_github_actions() else plain
 
 
 def _escaped(text: str) -> str:

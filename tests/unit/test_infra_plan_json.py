@@ -241,3 +241,12 @@ def test_paths_are_written_as_in_the_configuration() -> None:
     assert path_text(["a", 0, "b", 12]) == "a[0].b[12]"
     assert path_text("a") == "a"
     assert path_text([]) == ""
+
+
+@pytest.mark.parametrize("key", ["a\ndigest 000\npassed: `shop`", "x = 1 -> 2", "", 'q"', "\u2028"])
+def test_a_key_of_a_map_is_one_name_on_one_line(key: str) -> None:
+    """Keys are of others: one may not look like another line of the plan."""
+    (line,) = change_lines(ChangeKind.CREATE, None, {"input": {key: "v"}})
+    assert line.startswith('+ input."')
+    assert line.endswith('" = "v"')
+    assert "\n" not in line

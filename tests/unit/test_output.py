@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import re
+import unicodedata
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from leverframe import output
 from leverframe.errors import SourceError
@@ -40,6 +46,51 @@ def test_a_failure_is_an_annotation_only_where_a_runner_listens(
     assert annotations == ["::error title=a%3A table::a: table. 100%25%0Aname<<fence%0A::error::no. Next: look"]
 
 
+PIECES = st.sampled_from(["::", "##[", "#", "[", "]", "stop-commands", "error", " ", "\t", "\n", "\r", "\r\n", "\u2028",
+                          "\x1b[0m", "\x1b", "\u200b", "x", "\u00a0", '"', "\\\\"])  # fmt: skip
+
+
+def _command(line: str) -> bool:
+    """Whether a runner takes a line for a command, as actions/runner reads it."""
+    old = re.search(r"##\[(?:stop-commands|error)[ \]]", line)
+    return bool(old or re.match(r"\s*::(?:stop-commands|error)( [^:]*)?::", line))
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+@example("hi ##[stop-commands]pwned")
+@example("a\r::stop-commands::x")
+@example("#\x1b[0m#[stop-commands]x")
+@example(":\x1b[0m:stop-commands::x")
+def test_no_text_is_a_command_of_a_runner(text: str) -> None:
+    """In results, progress, errors, titles of groups, records of loggers and JSON, which stays the same document."""
+    error = SourceError("what " + text, why=text, next=text)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()) as out, redirect_stderr(out):
+        patch.setenv("GITHUB_ACTIONS", "true")
+        output.product(text)
+        output.progress(text)
+        output.failure(error)
+        output.configure_logging(verbose=False)
+        logging.getLogger("leverframe.test").warning("%s", text)
+        shown = out.getvalue()
+        output.product_json({text: [text]})
+        document = out.getvalue()[len(shown) :]
+    mine = [line for line in re.split(r"\r\n|\r|\n", shown) if not line.startswith("::error title=what ")]
+    assert not [line for line in [*mine, *document.split("\n")] if _command(line)]
+    assert json.loads(document) == {text: [text]}
+
+
+@pytest.mark.parametrize("text", ["\x1b[20A\x1b[0J", "a\rb", "\u009b2J", "\u202e", "\u2066x", "\u2028", "\x08", "\x00"])
+def test_no_text_moves_the_cursor_of_a_terminal(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor turns its direction: a value would forge or hide the lines that somebody reads before an apply."""
+    output.product(f"one {text}\n\ttwo \x1b[31mred\x1b[0m\r\n")
+    output.product_json({"a": text})
+    shown = capsys.readouterr().out
+    assert not [letter for letter in shown if unicodedata.category(letter)[0] == "C" and letter not in "\n\t"]
+    assert shown.startswith("one ")
+    assert "\n\ttwo red\n" in shown
+    assert json.loads(shown[shown.index("{") :]) == {"a": text}
+
+
 def test_groups_masks_and_summary_stay_silent_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,9 +111,7 @@ def test_groups_masks_and_summary_stay_silent_elsewhere(
     assert (tmp_path / "summary").read_text(encoding="utf-8") == "text\n"
 
 
-@pytest.mark.parametrize(
-    "text", ["##[stop-commands]x", "value = ##[add-mask]y", "a\r::stop-commands::x", " ::error::z"]
-)
+@pytest.mark.parametrize("text", ["##[stop-commands]x", "value = ##[add-mask]y", " ::error::z"])
 def test_no_text_is_a_command_to_a_runner(
     text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

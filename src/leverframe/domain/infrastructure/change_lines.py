@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ _LONGEST = 240  # characters of one value
 _CONTEXT = 40  # characters shown before the first difference of two long values
 _SILENT = (ChangeKind.FORGET, ChangeKind.MOVE)  # nothing of the resource itself changes
 _ABSENT = object()
+_NAME = re.compile(r"[\w./:@*-]+")  # what needs no quotes in a path; anything else could look like more than one name
 
 
 def path_text(path: Any) -> str:
@@ -21,7 +23,8 @@ def path_text(path: Any) -> str:
     text = ""
     for step in path if isinstance(path, list) else [path]:
         number = isinstance(step, int | Decimal) and not isinstance(step, bool)
-        text += f"[{step}]" if number else f".{step}" if text else str(step)
+        name = step if isinstance(step, str) and _NAME.fullmatch(step) else json.dumps(step, ensure_ascii=False)
+        text += f"[{step}]" if number else f".{name}" if text else name
     return text
 
 

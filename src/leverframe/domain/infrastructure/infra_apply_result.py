@@ -61,7 +61,10 @@ class InfraApplied:
         different = [f"  {line}" for difference in self.differences for line in difference.lines()]
         violations = [f"{v.reason}: {v.what}\n  next: {v.next}" for v in self.violations]
         steps = [f"  {step.line()}" for step in self.steps]
-        outputs = [f"  output {name} = {str(value)[:_LONGEST]}" for name, value in (self.outputs or {}).items()]
+        outputs = [
+            f"  output {name} = {' '.join(str(value).splitlines())[:_LONGEST]}"
+            for name, value in (self.outputs or {}).items()
+        ]
         return [head, *planned, *steps, *violations, *different, *outputs, *self.recorded, *self.notes]
 
     def _done(self) -> str:

@@ -89,7 +89,8 @@ def failed_checks(checks: Sequence[CheckOutcome]) -> Iterator[Violation]:
     """Yield the violation that checks fail, with what they say."""
     failed = [check for check in checks if check.failed]
     if failed:
-        words = [f"`{check.address}`{f' ({check.messages[0][:200]})' if check.messages else ''}" for check in failed]
+        reasons = [" ".join(" ".join(check.messages[:1]).split())[:200] for check in failed]
+        words = [f"`{check.address}`{f' ({why})' if why else ''}" for check, why in zip(failed, reasons, strict=True)]
         more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
         yield Violation(
             Reason.INFRA_CHECK_FAILED,
