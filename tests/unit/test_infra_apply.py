@@ -20,7 +20,7 @@ from leverframe.domain.infrastructure.infra_planning import InfraSubject, drift_
 from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
 from leverframe.domain.infrastructure.plan_json import _BECAUSE
 from leverframe.domain.infrastructure.plan_review import HALF_DONE, ReviewedPlans, differences, review
-from leverframe.domain.infrastructure.protection import Protection, in_force
+from leverframe.domain.infrastructure.protection import Protection, in_force, violations
 from leverframe.domain.infrastructure.state_lock import Unlocked, holder, wanted_lock
 from leverframe.domain.plan_engine import Progress
 from leverframe.domain.verdict import Failed, Passed, Reason
@@ -280,6 +280,10 @@ def test_what_is_protected_is_destroyed_only_with_the_label() -> None:
     assert PROTECTED.escaping(plan(*stays, change("a.bucket", UPDATE))) == ()
     for escaping in (change("b.x", MOVE, moved="a.bucket"), change("a.bucket", FORGET)):
         assert PROTECTED.escaping(plan(escaping)) == (escaping,)
+        (violation,) = violations(plan(escaping), PROTECTED)
+        assert (violation.reason, "`a.bucket, " in violation.what) == (Reason.DESTROY_PROTECTED, True)
+        labelled = replace(pull, labels=("infra-destroy",), planned=planned_at(plan(escaping)))
+        assert not [*violations(plan(escaping), PROTECTED, allowed_by([labelled], PROTECTED))]
 
 
 def settings_of(*protected: str, **more: str) -> InfraEnvironmentSettings:

@@ -46,7 +46,7 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
     labels, notes = _labels()
 
     def allowed(plan: InfraPlan) -> Collection[str]:
-        touched = subject.rules.touched(plan) if subject.rules.label in labels else ()
+        touched = subject.rules.needing_label(plan) if subject.rules.label in labels else ()
         return [change.address for change in touched]
 
     around = Surroundings(observe=place.observe, allowed=allowed)

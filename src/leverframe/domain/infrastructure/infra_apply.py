@@ -105,10 +105,10 @@ def _destroys(action: InfraAction) -> bool:
 
 
 def allowed_by(pulls: list[ReviewedPull], rules: Protection) -> frozenset[str]:
-    """Return the addresses that labelled pull requests were reviewed to destroy or replace."""
+    """Return the addresses that labelled pull requests were reviewed to destroy, replace or protect no longer."""
     labelled = [pull.planned for pull in pulls if pull.planned and rules.label in pull.labels]
     plans = [planned.plan for planned in labelled if planned.plan]
-    return frozenset(change.address for plan in plans for change in plan.destructive)
+    return frozenset(change.address for plan in plans for change in (*plan.destructive, *rules.escaping(plan)))
 
 
 def in_order(pulls: list[ReviewedPull], contains: Callable[[str, str], bool]) -> list[ReviewedPull]:

@@ -138,14 +138,9 @@ class InfraExecutor:
         allowed = self.around.allowed(plan)
         self.violations += violations(plan, rules, allowed, how=self.around.how)
         self.notes += [
-            f"`{change.address}` is protected, and a label allows to destroy it"
-            for change in rules.touched(plan)
+            f"`{change.before or change.address}` is protected, and a label allows to {change.kind.value} it"
+            for change in rules.needing_label(plan)
             if change.address in allowed
-        ]
-        self.notes += [
-            f"`{change.before or change.address}` is protected, and will not be under what becomes of it: "
-            f"`{change.address}`, {change.kind.value}"
-            for change in rules.escaping(plan)
         ]
 
     def _apply(self, action: Begin | Apply) -> None:

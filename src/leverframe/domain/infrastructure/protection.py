@@ -37,8 +37,15 @@ class Protection:
             if self.covers(change.address) or (change.before and self.covers(change.before))
         )
 
+    def needing_label(self, plan: InfraPlan) -> tuple[ResourceChange, ...]:
+        """Return what a plan does only with the label."""
+        return (*self.touched(plan), *self.escaping(plan))
+
     def escaping(self, plan: InfraPlan) -> tuple[ResourceChange, ...]:
-        """Return what would be protected no longer, as it gets another address or leaves the state."""
+        """Return what would be protected no longer, as it gets another address or leaves the state.
+
+        The next plan may destroy it then, or somebody import it under a name that nothing protects.
+        """
         return tuple(
             change
             for change in plan.changes
@@ -74,13 +81,18 @@ def violations(
 
     ``how`` says how somebody allows it here, by default with the label on the pull request.
     """
-    protected = [change.address for change in rules.touched(plan) if change.address not in allowed]
-    if protected:
-        yield Violation(
-            Reason.DESTROY_PROTECTED,
-            f"the plan destroys or replaces what is protected: {_some(protected)}",
-            how or f"keep it, or let somebody give the pull request the label `{rules.label}`",
-        )
+    destroyed = [change.address for change in rules.touched(plan) if change.address not in allowed]
+    lost = [_lost(change) for change in rules.escaping(plan) if change.address not in allowed]
+    for words, protected in (
+        ("destroys or replaces what is protected", destroyed),
+        ("takes out of its protection, for a later plan to destroy", lost),
+    ):
+        if protected:
+            yield Violation(
+                Reason.DESTROY_PROTECTED,
+                f"the plan {words}: {_some(protected)}",
+                how or f"keep it, or let somebody give the pull request the label `{rules.label}`",
+            )
     if rules.refuses_failed_checks:
         yield from failed_checks(plan.checks)
 
@@ -98,6 +110,10 @@ def failed_checks(checks: Sequence[CheckOutcome]) -> Iterator[Violation]:
             f"{'; '.join(words[:_SHOWN])}{more}",
             "fix what it checks; `failed_checks: show` of the environment only shows it",
         )
+
+
+def _lost(change: ResourceChange) -> str:
+    return f"{change.before}, moved to {change.address}" if change.before else f"{change.address}, out of the state"
 
 
 def _matches(pattern: str, address: str) -> bool:
