@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import tempfile
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from leverframe.adapters.git import Git
+from leverframe.adapters.terraform.terraform_folder import private_folder
 from leverframe.application.infra_apply import ApplyRecorder, subject_of
-from leverframe.application.infra_place import InfraPlace
+from leverframe.application.infra_place import InfraPlace, Role, Words
 from leverframe.application.infra_results import APPLIED, PLAN, keep
 from leverframe.application.infra_reviewed import Held, held_to
 from leverframe.application.workspace import Workspace
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
+from leverframe.domain.infrastructure.infra_executor import InfraExecutor, Surroundings
 from leverframe.domain.infrastructure.infra_forge import LastApply, ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan
+from leverframe.domain.infrastructure.infra_ports import SavedPlan
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import InfraError, SettingsError
 from leverframe.local.repository import TemporaryRepository
@@ -276,3 +282,26 @@ def test_rules_of_a_commit_that_does_not_fit_are_read_as_far_as_they_do(
     history.commit()
     rules = subject_of(history.place, before).rules
     assert (rules.patterns, rules.refuses_failed_checks) == (patterns, strict)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_only_once_its_secrets_are_removed(
+    history: History, number: signal.Signals, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Between two commands of Terraform, too, while a plan is read: it would leave the saved plan by default."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = signal.signal(number, lambda *_: None)  # so that the test outlives it where nothing heeds it
+
+    def command() -> None:
+        with history.place.tool(Role(), Words(lambda _: None)) as tool:
+            saved = SavedPlan(plan(), str(private_folder() / "plan"))
+            with closing(InfraExecutor(tool, Surroundings(), saved=saved)):
+                signal.raise_signal(number)
+
+    try:
+        with pytest.raises(SystemExit) as ended:
+            command()
+        assert ended.value.code == 128 + number
+        assert not list(tmp_path.glob("leverframe-infra-*"))
+    finally:
+        signal.signal(number, before)

@@ -156,11 +156,13 @@ class InfraPlace:
         and what ``aws_identity`` raises.
         """
         from leverframe.adapters.oidc import aws_identity  # noqa: PLC0415 - only levers of infrastructure need it
+        from leverframe.adapters.process import signals_as_exceptions  # noqa: PLC0415 - as the next
         from leverframe.adapters.terraform.terraform_tool import TerraformTool  # noqa: PLC0415 - of an extra
 
         environment: Mapping[str, str] = os.environ
         _check_secrets(self.name, self.settings, environment)
         with ExitStack() as stack:
+            stack.enter_context(signals_as_exceptions())  # a saved plan and a token are removed whatever ends us
             stack.enter_context(held(self.folder / "lock", _busy(self.name)))
             if role.arn:
                 environment = stack.enter_context(
