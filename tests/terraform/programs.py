@@ -62,11 +62,17 @@ class Stubs:
         tested = self.run(program, folder, "test", "-no-color", *arguments)
         return tested.returncode == 0, tested.stdout + tested.stderr
 
-    def planned(self, program: str, folder: Path, tests: str) -> dict[str, dict[str, Any]]:
-        """What the first run of a file of tests plans: the values of each resource by its address."""
+    def planned(self, program: str, folder: Path, tests: str, run: str = "") -> dict[str, dict[str, Any]]:
+        """What a run of a file of tests plans, the first by itself: the values of each resource by its address.
+
+        A run that applies has values that no plan knows.
+        """
         self.initialise(program, folder)
         tested = self.run(program, folder, "test", "-json", "-verbose", f"-filter=tests/{tests}.tftest.hcl")
         events = [json.loads(line) for line in tested.stdout.splitlines()]
+        if run:
+            state = next(event["test_state"] for event in events if "test_state" in event and event["@testrun"] == run)
+            return {resource["address"]: resource["values"] for resource in state["root_module"]["resources"]}
         plan = next(event["test_plan"] for event in events if "test_plan" in event)
         return {change["address"]: change["change"]["after"] for change in plan["resource_changes"]}
 

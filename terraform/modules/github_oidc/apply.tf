@@ -4,7 +4,16 @@ locals {
   lock_object = "${local.state_object}.tflock"
   in_region   = { StringEquals = { "aws:RequestedRegion" = local.region } }
   # A security group has an ARN of random letters: a tag says whose it is.
-  tagged       = { StringEquals = { "aws:ResourceTag/Project" = var.name } }
+  tagged = { StringEquals = { "aws:ResourceTag/Project" = var.name } }
+  tagged_for_others = {
+    StringNotEquals = { "aws:ResourceTag/Project" = var.name }
+    Null            = { "aws:ResourceTag/Project" = "false" } # what has no tag is nobody's
+  }
+  targets = "arn:${local.partition}:application-autoscaling:${local.here}:scalable-target/*"
+  scaling = [
+    "application-autoscaling:DeleteScalingPolicy", "application-autoscaling:DeregisterScalableTarget",
+    "application-autoscaling:PutScalingPolicy", "application-autoscaling:RegisterScalableTarget",
+  ]
   boundary_arn = "${local.iam}:policy/${var.name}-boundary"
   here         = "${local.region}:${local.account}"
 
@@ -30,16 +39,24 @@ locals {
         "arn:${local.partition}:cloudwatch::${local.account}:dashboard/${var.name}-*",
       ]
     }]
-    autoscaling = [{
-      # A scalable target has an ARN of random letters.
-      Action = [
-        "application-autoscaling:DeleteScalingPolicy", "application-autoscaling:DeregisterScalableTarget",
-        "application-autoscaling:PutScalingPolicy", "application-autoscaling:RegisterScalableTarget",
-        "application-autoscaling:TagResource", "application-autoscaling:UntagResource",
-      ]
-      Resource  = "arn:${local.partition}:application-autoscaling:${local.here}:scalable-target/*"
-      Condition = { StringEquals = { "application-autoscaling:service-namespace" = "ecs" } }
-    }]
+    # A scalable target has an ARN of random letters. Of tags AWS tells no namespace.
+    autoscaling = [
+      {
+        Action    = local.scaling
+        Resource  = local.targets
+        Condition = { StringEquals = { "application-autoscaling:service-namespace" = "ecs" } }
+      },
+      {
+        Action   = ["application-autoscaling:TagResource", "application-autoscaling:UntagResource"]
+        Resource = local.targets
+      },
+      {
+        Effect    = "Deny"
+        Action    = concat(local.scaling, ["application-autoscaling:TagResource", "application-autoscaling:UntagResource"])
+        Resource  = local.targets
+        Condition = local.tagged_for_others
+      },
+    ]
     budgets = [{
       Action   = ["budgets:ModifyBudget", "budgets:TagResource", "budgets:UntagResource"]
       Resource = "arn:${local.partition}:budgets::${local.account}:budget/${var.name}-*"
@@ -48,7 +65,7 @@ locals {
     # be read after a mistake.
     keys = [
       {
-        Action    = ["kms:CreateKey", "kms:EnableKeyRotation", "kms:TagResource", "kms:UpdateKeyDescription"]
+        Action    = ["kms:CreateKey", "kms:EnableKeyRotation", "kms:TagResource", "kms:UntagResource", "kms:UpdateKeyDescription"]
         Resource  = "*"
         Condition = local.in_region
       },
@@ -124,9 +141,19 @@ locals {
         }
       },
       {
+        # A rule that is only being added has no tags yet; the group that it is added to has.
+        Action    = ["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"]
+        Resource  = "arn:${local.partition}:ec2:${local.here}:security-group-rule/*"
+        Condition = { StringEquals = { "aws:RequestTag/Project" = var.name } }
+      },
+      {
+        Action    = ["ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress"]
+        Resource  = "arn:${local.partition}:ec2:${local.here}:security-group/*"
+        Condition = local.tagged
+      },
+      {
         Action = [
-          "ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress", "ec2:CreateTags", "ec2:DeleteSecurityGroup",
-          "ec2:DeleteTags", "ec2:ModifySecurityGroupRules", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
+          "ec2:CreateTags", "ec2:DeleteSecurityGroup", "ec2:DeleteTags", "ec2:ModifySecurityGroupRules", "ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress",
         ]
         Resource  = [for kind in ["security-group", "security-group-rule"] : "arn:${local.partition}:ec2:${local.here}:${kind}/*"]
         Condition = local.tagged
@@ -149,10 +176,18 @@ locals {
         Condition = local.in_region
       },
     ]
-    topics = [{
-      Action   = ["sns:CreateTopic", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:Subscribe", "sns:TagResource", "sns:Unsubscribe"]
-      Resource = "arn:${local.partition}:sns:${local.here}:${var.name}-*"
-    }]
+    topics = [
+      {
+        Action   = ["sns:CreateTopic", "sns:DeleteTopic", "sns:SetTopicAttributes", "sns:Subscribe", "sns:TagResource", "sns:UntagResource"]
+        Resource = "arn:${local.partition}:sns:${local.here}:${var.name}-*"
+      },
+      {
+        # AWS knows no narrower resource.
+        Action    = ["sns:Unsubscribe"]
+        Resource  = "*"
+        Condition = local.in_region
+      },
+    ]
   }
 
   foundation = ["keys", "roles", "security_groups"]

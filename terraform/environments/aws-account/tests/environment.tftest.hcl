@@ -11,13 +11,15 @@ mock_provider "aws" {
 }
 
 variables {
-  name        = "shop"
-  account_id  = "111122223333"
-  region      = "eu-central-1"
-  zones       = ["eu-central-1a", "eu-central-1b"]
-  repository  = "acme/shop"
-  runners     = true
-  deployments = { "shop-dev" = { infra = "aws-dev", deploy = "staging" }, "shop-prod" = { infra = "aws-prod", deploy = "production" } }
+  name       = "shop"
+  account_id = "111122223333"
+  region     = "eu-central-1"
+  zones      = ["eu-central-1a", "eu-central-1b"]
+  repository = "acme/shop"
+  runners    = true
+
+  pull_requests_read_data = true
+  deployments             = { "shop-dev" = { infra = "aws-dev", deploy = "staging" }, "shop-prod" = { infra = "aws-prod", deploy = "production" } }
 }
 
 run "wires_the_modules" {

@@ -39,6 +39,11 @@ run "wires_the_modules" {
     values = { arn_suffix = "app/shop/1", dns_name = "shop.example.org" }
   }
 
+  override_resource {
+    target = module.observability.aws_cloudwatch_log_group.server
+    values = { arn = "arn:aws:logs:eu-central-1:111122223333:log-group:/leverframe/shop-dev-serving/server" }
+  }
+
   assert {
     condition     = output.service_name == "shop-dev-serving" && output.cluster_name == "shop-dev-serving" && output.dns_name == "shop.example.org"
     error_message = "A deployment must learn where the service is."
