@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from moto.server import ThreadedMotoServer
 
 from leverframe.adapters.dvc import RemoteContents
 from leverframe.local.repository import TemporaryRepository
+from tests.terraform.iam import allows, entries
 from tests.terraform.programs import PROGRAMS, ROOT, stubs
 from tests.warm import WarmRepository
 
@@ -62,6 +62,12 @@ class Request:
     action: str
     resource: str
     encryption: str | None
+    prefix: str | None = None
+
+    @property
+    def context(self) -> dict[str, str]:
+        """What S3 tells a policy of it."""
+        return {} if self.prefix is None else {"s3:prefix": self.prefix}
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,13 @@ class Stored:
 
     client: Any
     repository: TemporaryRepository
-    requests: tuple[Request, ...]
+    pushed: tuple[Request, ...]
+    pulled: tuple[Request, ...]
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """What both asked."""
+        return self.pushed + self.pulled
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +123,13 @@ def stored(endpoint: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         recorder.reset_recording()
         recorder.start_recording()
         repository.dvc("push")
+        pushed = requests()
         shutil.rmtree(repository.root / ".dvc/cache")
         shutil.rmtree(repository.root / "data")
+        recorder.reset_recording()
         repository.dvc("pull")
         recorder.stop_recording()
-        yield Stored(client, repository, requests())
+        yield Stored(client, repository, pushed, requests())
 
 
 def bucket_as_the_module_makes_it(client: Any, name: str) -> None:
@@ -128,8 +142,13 @@ def bucket_as_the_module_makes_it(client: Any, name: str) -> None:
 
 
 def requests() -> tuple[Request, ...]:
-    """What was asked while the recorder ran."""
-    return tuple(request(json.loads(line)) for line in str(recorder.download_recording()).splitlines())
+    """What was asked while the recorder ran.
+
+    Whether an object is there S3 tells only whoever may list the bucket; of such a question it tells no prefix.
+    """
+    asked = [request(json.loads(line)) for line in str(recorder.download_recording()).splitlines()]
+    buckets = {entry.resource.split("/")[0] for entry in asked if entry.action == "s3:GetObject"}
+    return (*asked, *(Request("s3:ListBucket", bucket, None) for bucket in sorted(buckets)))
 
 
 def request(recorded: dict[str, Any]) -> Request:
@@ -140,7 +159,8 @@ def request(recorded: dict[str, Any]) -> Request:
     assert key or recorded["method"] in ("GET", "HEAD"), f"a bucket was changed: {recorded['url']}"
     arn = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
     headers = {name.lower(): value for name, value in recorded["headers"].items()}
-    return Request(action, arn, headers.get(HEADER))
+    prefix = urllib.parse.parse_qs(url.query).get("prefix", [None])[0] if not key else None
+    return Request(action, arn, headers.get(HEADER), prefix)
 
 
 def test_what_is_pushed_comes_back(stored: Stored) -> None:
@@ -173,18 +193,30 @@ def test_what_was_deleted_can_be_restored(stored: Stored) -> None:
     assert RemoteContents(f"s3://{BUCKET}/{PREFIX}").read(listing) == content
 
 
+MODULE_OF_ROLES = "aws_iam_policy.policy["
+READERS = {"reader": "aws_iam_role_policy.reader[0]", "task": "module.serving.aws_iam_role_policy.task"}
+
+
 @pytest.fixture(scope="module")
 def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     """The statements of the policies of the roles, by name, as Terraform plans them in the module's own test."""
     if not PROGRAMS:
         pytest.skip("neither terraform nor tofu is on PATH")
     with stubs(tmp_path_factory.mktemp("stubs")) as served:
-        planned = served.planned(PROGRAMS[0], ROOT / "terraform/modules/github_oidc", "roles")
-    return {
-        address.split('"')[1]: json.loads(values["policy"])["Statement"]
-        for address, values in planned.items()
-        if address.startswith("aws_iam_policy.policy[")
+        planned = {
+            address: values
+            for folder, tests in (
+                ("modules/github_oidc", "roles"),
+                ("environments/aws-account", "environment"),
+                ("environments/aws-dev", "environment"),
+            )
+            for address, values in served.planned(PROGRAMS[0], ROOT / "terraform" / folder, tests).items()
+        }
+    named = {
+        address.split('"')[1]: values for address, values in planned.items() if address.startswith(MODULE_OF_ROLES)
     }
+    named |= {role: planned[address] for role, address in READERS.items()}
+    return {name: json.loads(values["policy"])["Statement"] for name, values in named.items()}
 
 
 def test_the_deploy_role_suffices(stored: Stored, policies: dict[str, list[dict[str, Any]]]) -> None:
@@ -192,10 +224,29 @@ def test_the_deploy_role_suffices(stored: Stored, policies: dict[str, list[dict[
     deploy = policies["deploy-model"]
     assert {request.action for request in stored.requests} == {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}
     for request in stored.requests:
-        assert allows(deploy, request.action, request.resource), request
+        assert allows(deploy, request.action, request.resource, request.context), request
     for beside in (f"{BUCKET}/models/x", f"{BUCKET}/dvc-other/x", f"{STATE}/{STATE_KEY}"):
         assert not allows(deploy, "s3:GetObject", f"arn:aws:s3:::{beside}")
     assert not allows(deploy, "s3:DeleteObject", f"arn:aws:s3:::{BUCKET}/{PREFIX}/x")
+
+
+def test_whoever_only_reads_may_pull(stored: Stored, policies: dict[str, list[dict[str, Any]]]) -> None:
+    """A pull, and a look at an object that is missing, ask nothing that the role of pull requests or of tasks lacks."""
+    listing = stored.repository.read("data.dvc").split("md5: ")[1].split()[0]
+    recorder.reset_recording()
+    recorder.start_recording()
+    assert RemoteContents(f"s3://{BUCKET}/{PREFIX}").read(listing)
+    assert RemoteContents(f"s3://{BUCKET}/{PREFIX}").read("0" * 32) is None
+    recorder.stop_recording()
+    looked = requests()
+    assert {request.action for request in looked} == {request.action for request in stored.pulled}
+    for role, asked in (("reader", stored.pulled), ("reader", looked), ("task", looked)):
+        for request in asked:
+            resource = request.resource.replace(BUCKET, "shop-data")  # of the tests of the root modules
+            assert allows(policies[role], request.action, resource, request.context), (role, request)
+        granted = {action for statement in policies[role] for action in entries(statement["Action"])}
+        assert granted == {"s3:GetObject", "s3:ListBucket", "kms:Decrypt"}
+        assert not allows(policies[role], "s3:GetObject", "arn:aws:s3:::shop-data/models/x")
 
 
 def test_the_roles_of_terraform_suffice(
@@ -228,7 +279,7 @@ def test_the_roles_of_terraform_suffice(
         assert asked
         granted = [statement for name in GRANTED[role] for statement in policies[name]]
         for request in asked:
-            assert allows(granted, request.action, request.resource), (role, request)
+            assert allows(granted, request.action, request.resource, request.context), (role, request)
             assert request.action != "s3:PutObject" or request.encryption == "aws:kms"
         locked |= {request.action for request in asked if request.resource.endswith(".tflock")}
     assert locked >= {"s3:PutObject", "s3:DeleteObject"}
@@ -242,21 +293,3 @@ def test_the_roles_of_terraform_suffice(
 # The policies that are attached to a role, and one that somebody might attach besides.
 GRANTED = {"plan": ("plan-read", "plan-deny"), "apply": ("plan-read", "apply-state")}
 ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-
-
-def allows(statements: list[dict[str, Any]], action: str, resource: str) -> bool:
-    """Whether a statement allows it and none denies it; a condition counts as not met."""
-    effects = [
-        statement["Effect"]
-        for statement in statements
-        if "Condition" not in statement
-        if _fits(statement, "Action", action) and _fits(statement, "Resource", resource)
-    ]
-    return "Allow" in effects and "Deny" not in effects
-
-
-def _fits(statement: dict[str, Any], element: str, value: str) -> bool:
-    """Whether the element, or its contrary, is about a value."""
-    stated = statement.get(element, statement.get(f"Not{element}"))
-    patterns = [stated] if isinstance(stated, str) else stated or []
-    return any(fnmatch.fnmatchcase(value, pattern) for pattern in patterns) == (element in statement)

@@ -39,7 +39,8 @@ resource "aws_iam_role_policy" "reader" {
     Version = "2012-10-17"
     Statement = [
       { Sid = "Read", Effect = "Allow", Action = "s3:GetObject", Resource = "${module.data.arn}/dvc/*" },
-      { Sid = "List", Effect = "Allow", Action = "s3:ListBucket", Resource = module.data.arn, Condition = { StringLike = { "s3:prefix" = ["dvc", "dvc/*"] } } },
+      # Without a condition on the prefix, as for the deploy role: S3 tells it of no question for one object.
+      { Sid = "List", Effect = "Allow", Action = "s3:ListBucket", Resource = module.data.arn },
       { Sid = "Decrypt", Effect = "Allow", Action = "kms:Decrypt", Resource = module.data.kms_key_arn },
     ]
   })

@@ -20,12 +20,12 @@ locals {
         Resource = "${var.remote_bucket_arn}/${var.remote_prefix}/files/md5/*"
       },
       {
-        # Without it S3 answers 403 where an object is missing, and nobody learns that it is.
-        Sid       = "SeeWhatIsMissing"
-        Effect    = "Allow"
-        Action    = ["s3:ListBucket"]
-        Resource  = var.remote_bucket_arn
-        Condition = { StringLike = { "s3:prefix" = "${var.remote_prefix}/files/md5/*" } }
+        # Without it S3 answers 403 where an object is missing, and nobody learns that it is. Names only, but those of the
+        # whole bucket: of a question for one object S3 tells no prefix.
+        Sid      = "SeeWhatIsMissing"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucket"]
+        Resource = var.remote_bucket_arn
       },
     ],
     var.remote_kms_key_arn == null ? [] : [
