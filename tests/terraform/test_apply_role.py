@@ -64,6 +64,7 @@ CONTEXT = {
     "iam:PermissionsBoundary": "arn:aws:iam::111122223333:policy/rides-boundary",
 }
 HERE = ("", "aws", "", "eu-central-1", "111122223333", "rides-serving")
+DATA_KEY = "22222222-2222-2222-2222-222222222222"  # of the module's own tests
 PARTS = ("state", "foundation", "platform")
 # What is part of another thing, or is known by its tag.
 UNNAMED = {
@@ -96,7 +97,7 @@ def suffices(statements: list[Statement], action: str) -> bool:
     kinds = TABLE[action]["resources"]
     taken = [arn for arn, about in kinds.items() if about["required"] or arn.endswith(":security-group-rule/*")]
     allowed = {arn: allows(statements, action, resource_of(arn), context_of(action, arn)) for arn in kinds or ["*"]}
-    # Where no kind is required it is about any one of them, and a load balancer is one of an application or of a network.
+    # Where no kind is required it is about any of them; a load balancer is one of an application or of a network.
     alternative = not taken or action.startswith("elasticloadbalancing:")
     return any(allowed.values()) if alternative else all(allowed[arn] for arn in taken)
 
@@ -142,7 +143,8 @@ def test_the_role_suffices(served: Stubs, roles: dict[str, dict[str, Any]], root
         if kind == "aws_iam_role_policy":
             for statement in statements_of(values):
                 for action, resource in itertools.product(entries(statement["Action"]), entries(statement["Resource"])):
-                    own = resource.replace("shop-dev-", "rides-").replace("shop-prod-", "rides-")
+                    own = re.sub("shop-(dev|prod)-", "rides-", resource).replace("shop-data", "rides-data")
+                    own = own.replace(":key/1", f":key/{DATA_KEY}")
                     assert allows(boundary, action, own, statement_context(statement)), (
                         f"{address}: {action} {resource}"
                     )

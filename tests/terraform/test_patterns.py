@@ -32,7 +32,7 @@ INPUTS: dict[str, Any] = {
         "task_role_arns": ["arn:aws:iam::111122223333:role/rides-task"],
     },
     "apply_policy_arns": ["arn:aws:iam::111122223333:policy/rides-further"],
-    "boundary_actions": ["s3:GetObject", "logs:PutLogEvents"],
+    "boundary_statements": [{"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::rides-data/models"]}],
 }
 
 

@@ -67,6 +67,8 @@ module "roles" {
   apply_environment  = each.value.infra
   deploy_environment = each.value.deploy
 
+  boundary_statements = each.value.boundary_statements
+
   state = {
     bucket_arn  = module.state.bucket_arn
     kms_key_arn = module.state.kms_key_arn

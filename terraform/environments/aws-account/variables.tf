@@ -52,9 +52,24 @@ variable "branches" {
 }
 
 variable "deployments" {
-  description = "Deployments in this account, by a name such as shop-dev: the environment of leverframe.yaml, which is that of GitHub whose jobs apply, and the environment of GitHub whose jobs deploy models."
-  type        = map(object({ infra = string, deploy = string }))
+  description = "Deployments in this account, by a name such as shop-dev: the environment of leverframe.yaml, which is that of GitHub whose jobs apply, the environment of GitHub whose jobs deploy models, and what its roles may do besides."
+  type        = map(object({ infra = string, deploy = string, boundary_statements = optional(list(object({ actions = set(string), resources = set(string) })), []) }))
   nullable    = false
+
+  # The roles of a deployment are known by the beginning of their names, so it must be the beginning of no other's.
+  validation {
+    condition = alltrue([
+      for pair in setproduct(keys(var.deployments), keys(var.deployments)) : !startswith(pair[1], "${pair[0]}-")
+    ])
+    error_message = "A deployment must not begin with the name of another and a hyphen, as shop-prod-eu does beside shop-prod: the job that applies one could change the roles of the other. Name them shop-prod and shop-prodeu."
+  }
+
+  validation {
+    condition = alltrue([
+      for name in keys(var.deployments) : !contains(["data", "flow", "reader", "runners", "state"], split("-", trimprefix(name, "${var.name}-"))[0])
+    ])
+    error_message = "Names such as shop-runners belong to what deployments share: name no deployment data, flow, reader, runners or state."
+  }
 
   validation {
     condition     = alltrue([for name in keys(var.deployments) : startswith(name, "${var.name}-") && length(name) <= 15])

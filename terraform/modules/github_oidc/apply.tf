@@ -9,7 +9,8 @@ locals {
     StringNotEquals = { "aws:ResourceTag/Project" = var.name }
     Null            = { "aws:ResourceTag/Project" = "false" } # what has no tag is nobody's
   }
-  targets = "arn:${local.partition}:application-autoscaling:${local.here}:scalable-target/*"
+  log_groups = [for name in ["/*/${var.name}-*", "${var.name}-*"] : "arn:${local.partition}:logs:${local.here}:log-group:${name}"]
+  targets    = "arn:${local.partition}:application-autoscaling:${local.here}:scalable-target/*"
   scaling = [
     "application-autoscaling:DeleteScalingPolicy", "application-autoscaling:DeregisterScalableTarget",
     "application-autoscaling:PutScalingPolicy", "application-autoscaling:RegisterScalableTarget",
@@ -95,7 +96,7 @@ locals {
         "logs:AssociateKmsKey", "logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:DeleteMetricFilter", "logs:DeleteRetentionPolicy",
         "logs:PutMetricFilter", "logs:PutRetentionPolicy", "logs:TagResource", "logs:UntagResource",
       ]
-      Resource = [for name in ["/*/${var.name}-*", "${var.name}-*"] : "arn:${local.partition}:logs:${local.here}:log-group:${name}"]
+      Resource = local.log_groups
     }]
     roles = [
       {
@@ -190,6 +191,37 @@ locals {
     ]
   }
 
+  # What tasks and jobs of a deployment need, on what is theirs. A role that an apply creates may trust whomever the code
+  # says, so whatever is allowed here is allowed to whoever may merge.
+  boundary_statements = concat(
+    [
+      { Sid = "ReadBundles", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${var.data.bucket_arn}/${var.data.prefix}/*"] },
+      { Sid = "SeeWhatIsMissing", Effect = "Allow", Action = ["s3:ListBucket"], Resource = [var.data.bucket_arn] },
+      { Sid = "DecryptBundles", Effect = "Allow", Action = ["kms:Decrypt"], Resource = [var.data.kms_key_arn] },
+      { Sid = "WriteLogs", Effect = "Allow", Action = ["logs:CreateLogStream", "logs:PutLogEvents"], Resource = local.log_groups },
+      { Sid = "LogIn", Effect = "Allow", Action = ["ecr:GetAuthorizationToken"], Resource = ["*"] },
+      {
+        Sid      = "PullImages"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Resource = ["arn:${local.partition}:ecr:${local.here}:repository/*"]
+      },
+      { Sid = "PublishMetrics", Effect = "Allow", Action = ["cloudwatch:PutMetricData"], Resource = ["*"] },
+    ],
+    [
+      for number, statement in var.boundary_statements :
+      { Sid = "Further${number}", Effect = "Allow", Action = sort(statement.actions), Resource = sort(statement.resources) }
+    ],
+    [
+      {
+        Sid      = "NeverTheState"
+        Effect   = "Deny"
+        Action   = ["s3:*", "kms:*"]
+        Resource = [var.state.bucket_arn, "${var.state.bucket_arn}/*", var.state.kms_key_arn]
+      },
+    ],
+  )
+
   foundation = ["keys", "roles", "security_groups"]
   foundation_statements = flatten([
     for group in sort(var.manage) : [for statement in local.groups[group] : merge({ Effect = "Allow" }, statement)]
@@ -238,6 +270,6 @@ resource "aws_iam_policy" "boundary" {
 
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = [{ Sid = "NeverMore", Effect = "Allow", Action = sort(var.boundary_actions), Resource = "*" }]
+    Statement = local.boundary_statements
   })
 }

@@ -181,36 +181,25 @@ variable "apply_policy_arns" {
   }
 }
 
-variable "boundary_actions" {
-  description = "The most that a role may ever do which the apply role creates."
-  type        = set(string)
-  default = [
-    "cloudwatch:PutMetricData",
-    "ecr:BatchCheckLayerAvailability",
-    "ecr:BatchGetImage",
-    "ecr:GetAuthorizationToken",
-    "ecr:GetDownloadUrlForLayer",
-    "elasticfilesystem:ClientMount",
-    "elasticfilesystem:ClientWrite",
-    "kms:Decrypt",
-    "kms:GenerateDataKey",
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
-    "s3:GetObject",
-    "s3:ListBucket",
-    "s3:PutObject",
-    "secretsmanager:GetSecretValue",
-  ]
-  nullable = false
+variable "boundary_statements" {
+  description = "What a role may do which the apply role creates, besides reading `data`, pulling images, writing logs of `name` and publishing metrics; such as `elasticfilesystem:ClientMount` and `ClientWrite` of one file system."
+  type        = list(object({ actions = set(string), resources = set(string) }))
+  default     = []
+  nullable    = false
 
   validation {
-    condition     = alltrue([for action in var.boundary_actions : can(regex("^[a-z0-9-]+:[A-Za-z]+$", action))])
+    condition     = alltrue(flatten([for statement in var.boundary_statements : [for action in statement.actions : can(regex("^[a-z0-9-]+:[A-Za-z]+$", action))]]))
     error_message = "Name each action, without a pattern."
   }
 
   validation {
-    condition     = alltrue([for action in var.boundary_actions : !can(regex("^(iam|sts|organizations|account):", action))])
+    condition     = alltrue(flatten([for statement in var.boundary_statements : [for action in statement.actions : !can(regex("^(iam|sts|organizations|account):", action))]]))
     error_message = "A role that may change roles has no boundary."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for statement in var.boundary_statements : [for arn in statement.resources : can(regex("^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:[A-Za-z0-9_+=,.@/:-]+$", arn))]]))
+    error_message = "Give ARNs, without a pattern: what a role may do on everything, it may do to other deployments."
   }
 }
 

@@ -89,6 +89,26 @@ run "refuses_two_deployments_with_one_state" {
   expect_failures = [var.deployments]
 }
 
+run "refuses_a_name_that_begins_another" {
+  command = plan
+
+  variables {
+    deployments = { "shop-prod" = { infra = "aws-prod", deploy = "production" }, "shop-prod-eu" = { infra = "aws-eu", deploy = "eu" } }
+  }
+
+  expect_failures = [var.deployments]
+}
+
+run "refuses_the_name_of_what_is_shared" {
+  command = plan
+
+  variables {
+    deployments = { "shop-runners" = { infra = "aws-dev", deploy = "staging" } }
+  }
+
+  expect_failures = [var.deployments]
+}
+
 run "refuses_a_deployment_of_another_project" {
   command = plan
 

@@ -135,10 +135,11 @@ run "refuses_an_administrator" {
 
   variables {
     apply_policy_arns = ["arn:aws:iam::aws:policy/AdministratorAccess"]
-    boundary_actions  = ["iam:CreateRole", "s3:*"]
+
+    boundary_statements = [{ actions = ["iam:CreateRole", "s3:*"], resources = ["*"] }]
     manage            = ["everything"]
     repository_ids    = { owner = 0, repository = 1 }
   }
 
-  expect_failures = [var.apply_policy_arns, var.boundary_actions, var.manage, var.repository_ids]
+  expect_failures = [var.apply_policy_arns, var.boundary_statements, var.manage, var.repository_ids]
 }

@@ -179,7 +179,7 @@ run "three_roles_of_one_repository" {
 
   assert {
     condition = alltrue([
-      for action in ["s3:GetObject", "secretsmanager:GetSecretValue", "ssm:GetParameter", "kms:Decrypt", "logs:GetLogEvents", "sts:AssumeRole"] :
+      for action in ["s3:GetObject", "secretsmanager:GetSecretValue", "ssm:GetParameter", "kms:Decrypt", "logs:GetLogEvents", "sts:AssumeRole", "ec2:DescribeInstanceAttribute", "ec2:DescribeLaunchTemplateVersions"] :
       contains(flatten([
         for statement in jsondecode(aws_iam_policy.policy["plan-deny"].policy).Statement : statement.Action if statement.Effect == "Deny"
       ]), action)
@@ -259,10 +259,23 @@ run "three_roles_of_one_repository" {
   }
 
   assert {
-    condition = alltrue([
-      for action in jsondecode(aws_iam_policy.boundary.policy).Statement[0].Action : can(regex("^[a-z0-9-]+:[A-Za-z]+$", action)) && !startswith(action, "iam:")
-    ])
+    condition = alltrue(flatten([
+      for statement in jsondecode(aws_iam_policy.boundary.policy).Statement : [
+        for action in statement.Action : can(regex("^[a-z0-9-]+:[A-Za-z]+$", action)) && !startswith(action, "iam:")
+      ] if statement.Effect == "Allow"
+    ]))
     error_message = "The boundary must name what a role may do."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_policy.boundary.policy).Statement : statement.Resource if statement.Effect == "Allow"
+      ])) == toset([
+      "*", "arn:aws:s3:::rides-data", "arn:aws:s3:::rides-data/dvc/*", var.data.kms_key_arn,
+      "arn:aws:logs:eu-central-1:111122223333:log-group:/*/rides-*", "arn:aws:logs:eu-central-1:111122223333:log-group:rides-*",
+      "arn:aws:ecr:eu-central-1:111122223333:repository/*",
+    ])
+    error_message = "A role of one deployment must not reach what is of another."
   }
 
   # A deployment reaches one prefix and one service.
