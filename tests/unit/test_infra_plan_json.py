@@ -195,14 +195,115 @@ def test_what_looks_like_a_secret_is_one(name: str, value: str) -> None:
     assert len(change.lines) == 1
 
 
-def test_a_long_value_shows_where_it_differs() -> None:
-    """Ten megabytes are one short line."""
+def _script(**lines: str) -> str:
+    """Return a script of thirty lines, some of them other ones."""
+    return "".join(f"{lines.get(f'at{number}', f'line {number} of a script')}\n" for number in range(1, 31))
+
+
+def _updated(before: Any, after: Any, *secrets: str) -> tuple[str, ...]:
+    return _change({"actions": ["update"], "before": {"doc": before}, "after": {"doc": after}}, *secrets).lines
+
+
+def test_a_text_of_several_lines_shows_every_line_that_differs() -> None:
+    """A harmless change in front hides none behind."""
+    lines = _updated(_script(), _script(at2="FIRST", at13="EVIL", at26="CHANGED"))
+    assert lines[0] == "~ doc: 31 lines -> 31 lines, 3 places differ"
+    assert lines[1:] == tuple(
+        f"{sign} doc line {number} = {json.dumps(text)}"
+        for number, text in ((2, "FIRST"), (13, "EVIL"), (26, "CHANGED"))
+        for sign, text in (("-", f"line {number} of a script"), ("+", text))
+    )
+    added = _change({"actions": ["create"], "after": {"doc": _script(at13="EVIL")}}).lines
+    assert len(added) == 32
+    assert added[:2] == ("+ doc = 31 lines", '+ doc line 1 = "line 1 of a script"')
+    assert '+ doc line 13 = "EVIL"' in added
+
+
+def test_a_text_that_is_json_shows_every_part_that_differs() -> None:
+    """By its paths as objects are; nulls count, and so does another order of writing."""
+    policy = {"Statement": [{"Action": f"s3:{number}", "Sid": None} for number in range(20)], "env": {"a.b": 1}}
+    other = json.loads(json.dumps(policy))
+    other["Statement"][3]["Action"], other["Statement"][17] = "s3:First", {"Action": "*"}
+    other["env"] = {"a": {"b": 1}}
+    assert _updated(json.dumps(policy), json.dumps(other, indent=1)) == (
+        '~ doc.Statement[3].Action: "s3:3" -> "s3:First"',
+        '~ doc.Statement[17].Action: "s3:17" -> "*"',
+        "- doc.Statement[17].Sid = null",
+        "- doc.env.a.b = 1",
+        "+ doc.env.a.b = 1",
+    )
+    assert _updated(json.dumps(policy), json.dumps(policy, separators=(",", ":")))[0].startswith("~ doc: ")
+    twice = json.dumps(policy).replace('"env":', '"env": {"evil": 1}, "env":')
+    assert any("evil" in line for line in _updated(json.dumps(policy), twice)), "readers take one of two, or the other"
+
+
+def test_a_secret_in_a_long_text_is_hidden_and_the_rest_is_shown() -> None:
+    """In lines, in JSON, and in JSON that writes it with escapes."""
+    text = _script(at5="export PW=hunter22-x")
+    assert _updated(text, text.replace("line 9 ", "EVIL "), "hunter22-x")[1:] == (
+        '- doc line 9 = "line 9 of a script"',
+        '+ doc line 9 = "EVIL of a script"',
+    )
+    assert _updated(text, text.replace("22-x", "33-y"), "hunter22-x", "hunter33-y") == (
+        '~ doc: "line 1 of a script line 2 of a script"'.partition('"')[0]
+        + f"{' '.join(_script(at5='export PW=***').split())[:240]}... ({len(_script(at5='export PW=***').strip())} "
+        "characters), changed in what is hidden of it",
+    )
+    document = json.dumps({"env": [{"name": str(n), "value": "x"} for n in range(20)] + [{"value": "hunter22-x"}]})
+    escaped = document.replace("hunter", "\\u0068unter").replace(
+        '"name": "7", "value": "x"', '"name": "7", "value": "!"'
+    )
+    lines = _updated(document, escaped, "hunter22-x")
+    assert lines == ('~ doc.env[7].value: "x" -> "!"',)
+    both = _updated(document.replace("hunter22-x", "other"), escaped, "hunter22-x")
+    assert '~ doc.env[20].value: "other" -> ***' in both
+    assert "hunter22" not in repr(both)
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "same line", "", "x" * 500, "\u2028", "{"]), max_size=40),
+    st.lists(st.sampled_from(["a", "c", "same line", "", "x" * 501, '"', "  "]), max_size=40),
+    st.sampled_from(["\n", " ", ""]),
+)
+def test_no_part_of_a_text_that_is_new_goes_unseen(old: list[str], new: list[str], between: str) -> None:
+    """The lines that a plan shows make the new text of the old one."""
+    before, after = between.join(["head " * 60, *old]), between.join(["head " * 60, *new])
+    lines = change_lines(ChangeKind.UPDATE, {"doc": before}, {"doc": after})
+    assert (lines == ()) is (before == after)
+    assert all(len(line) < 1_000 for line in lines)
+    assert _patched(before, lines) == after
+
+
+def _patched(text: str, lines: tuple[str, ...]) -> str:
+    """Return what a text becomes by the lines of its difference."""
+    by_line = any(line[2:].startswith("doc line ") for line in lines[1:])
+    pieces = text.split("\n") if by_line else list(text)
+    gone: dict[int, str] = {}
+    come: dict[int, str] = {}
+    for line in lines[1:]:
+        parts = re.fullmatch(r"([+-]) doc (line|character) (\d+).*? = (.*)", line, re.DOTALL)
+        assert parts is not None, line
+        sign, unit, number, value = parts.groups()
+        side, shown = (gone if sign == "-" else come), json.loads(value)
+        for at, piece in enumerate([shown] if unit == "line" else shown):
+            side[int(number) + at] = side.get(int(number) + at, "") + piece
+    kept = iter([piece for at, piece in enumerate(pieces, 1) if at not in gone])
+    size = len(pieces) - len(gone) + len(come)
+    made = [come[at] if at in come else next(kept) for at in range(1, size + 1)]
+    return ("\n" if by_line else "").join(made)
+
+
+def test_a_long_word_shows_where_it_differs() -> None:
+    """Ten megabytes are a few short lines; of a hundred thousand new lines the rest is counted."""
     before, after = "a" * 5_000_000 + "OLD" + "b" * 5_000_000, "a" * 5_000_000 + "NEW" + "b" * 5_000_000
-    (line,) = change_lines(ChangeKind.UPDATE, {"doc": before}, {"doc": after})
-    assert len(line) < 700
-    assert "OLD" in line
-    assert "NEW" in line
-    assert "10000005 characters" in line
+    lines = change_lines(ChangeKind.UPDATE, {"doc": before}, {"doc": after})
+    assert lines == (
+        "~ doc: 10,000,003 characters -> 10,000,003 characters, 1 place differs",
+        f'- doc character 4999981 = "{"a" * 20}OLD{"b" * 20}"',
+        f'+ doc character 4999981 = "{"a" * 20}NEW{"b" * 20}"',
+    )
+    lines = change_lines(ChangeKind.CREATE, None, {"doc": "x\n" * 100_000})
+    assert lines[-1] == "~ doc: 98,001 more lines like these are not shown: read them in the configuration"
 
 
 def test_outputs_and_changes_outside_are_read_alike() -> None:

@@ -185,6 +185,22 @@ def test_what_is_destroyed_stands_whole_whatever_the_size() -> None:
     assert all(f"`{item.address}`" in summary for item in IRREGULAR)
 
 
+def test_a_long_diff_is_cut_by_lines_and_says_so() -> None:
+    """The new value stands beside the old one; the first change that has no room is begun, and the summary has it."""
+    wide = f'~ policy: "{"a" * 240}... (805 characters)" -> "{"b" * 200}EVIL"'
+    lines = (wide, *(f'+ user_data line {number} = "{number:0100}"' for number in range(1, 1_001)))
+    plan = planned(change("aws_instance.web", ChangeKind.UPDATE, *lines))
+    card_text, summary = infra_section(plan, LIMIT * 2 // 3), infra_section(plan, 900_000)
+    assert "EVIL" in card_text
+    shown = len(re.findall("^[+!] ", card_text, re.MULTILINE))
+    assert 50 < shown < 1_000
+    assert f"\n  … and {1_001 - shown:,} more lines of it\n```" in card_text
+    assert all(f"{number:0100}" in summary for number in range(1, 1_001))
+    long = planned(change("a.b", ChangeKind.UPDATE, f"+ {'k' * 5_000} = EVIL"))
+    assert re.search(r"k… \+[34],\d{3} characters", infra_section(long, LIMIT * 2 // 3))
+    assert "EVIL" in infra_section(long, 900_000)
+
+
 def left(line: str) -> int:
     """Return how many addresses the last line of a list with counts stands for."""
     counted = re.match(r"- ([\d,]+) of other", line)

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from leverframe.domain.infrastructure.concealed import Concealed, Unknown
+from leverframe.domain.infrastructure.concealed import SENSITIVE, Concealed, JsonText, Unknown
 from leverframe.domain.infrastructure.infra_plan import ChangeKind
+from leverframe.domain.infrastructure.long_texts import added_text, capped, changed_text
 
 _LONGEST = 240  # characters of one value
-_CONTEXT = 40  # characters shown before the first difference of two long values
 _SILENT = (ChangeKind.FORGET, ChangeKind.MOVE)  # nothing of the resource itself changes
 _ABSENT = object()
 _NAME = re.compile(r"[\w./:@*-]+")  # what needs no quotes in a path; anything else could look like more than one name
@@ -29,22 +29,24 @@ def path_text(path: Any) -> str:
 
 
 def change_lines(kind: ChangeKind, before: Any, after: Any) -> tuple[str, ...]:
-    """Return what differs between two trees: ``+ path = value``, ``- path = value`` or ``~ path: value -> value``."""
-    if kind in _SILENT:
-        return ()
-    old, new = _leaves(before), _leaves(after)
-    return tuple(
-        line
-        for path in [*old, *(path for path in new if path not in old)]
-        if (line := _line(path, old.get(path, _ABSENT), new.get(path, _ABSENT)))
+    """Return what differs between two trees: ``+ path = value``, ``- path = value`` or ``~ path: value -> value``.
+
+    Of a long text that is there afterwards every part that is new or differs is shown, and of one that is JSON by its
+    paths; of one that goes, the beginning.
+    """
+    return () if kind in _SILENT else tuple(_compared((), before, after))
+
+
+def _compared(path: tuple[Any, ...], before: Any, after: Any, *, nulls: bool = False) -> Iterator[str]:
+    old, new = (
+        {at: value for at, value in _walk(tree, path) if value is not None or nulls} if tree is not _ABSENT else {}
+        for tree in (before, after)
     )
+    for at in [*old, *(at for at in new if at not in old)]:
+        yield from _lines(at, old.get(at, _ABSENT), new.get(at, _ABSENT))
 
 
-def _leaves(tree: Any) -> dict[str, Any]:
-    return {path_text(list(path)): value for path, value in _walk(tree, ()) if value is not None}
-
-
-def _walk(tree: Any, path: tuple[Any, ...]) -> Iterator[tuple[Sequence[Any], Any]]:
+def _walk(tree: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
     if isinstance(tree, dict) and tree:
         for name, part in tree.items():
             yield from _walk(part, (*path, name))
@@ -55,35 +57,61 @@ def _walk(tree: Any, path: tuple[Any, ...]) -> Iterator[tuple[Sequence[Any], Any
         yield path, tree
 
 
-def _line(path: str, old: Any, new: Any) -> str:
-    name = path or "value"
+def _lines(path: tuple[Any, ...], old: Any, new: Any) -> Iterator[str]:
+    name = path_text(list(path)) or "value"
     if old == new and type(old) is type(new):
-        return ""
-    if old is _ABSENT:
-        return f"+ {name} = {_shown(new)}"
+        return
     if new is _ABSENT:
-        return f"- {name} = {_shown(old)}"
-    shown, then = _shown(old, new), _shown(new, old)
-    return f"~ {name}: {shown} -> {f'{then}, changed' if shown == then else then}"
+        yield f"- {name} = {_shown(old)}"
+    elif long := _long_lines((path, name), old, new):
+        yield from long
+    elif old is _ABSENT:
+        yield f"+ {name} = {_shown(new)}"
+    else:
+        shown, then = _shown(old), _shown(new)
+        yield f"~ {name}: {shown} -> {f'{then}, changed' if shown == then else then}"
 
 
-def _shown(value: Any, other: Any = None) -> str:
-    """Return a value on one line; of a long one, the part where it begins to differ from the other."""
+def _long_lines(at: tuple[tuple[Any, ...], str], old: Any, new: Any) -> Sequence[str]:
+    """Return what is new in a long text, of JSON by its paths; nothing where both sides are short or no texts."""
+    path, name = at
+    before, after = _text(old), _text(new)
+    if after is None or max(len(before or ""), len(after)) <= _LONGEST:
+        return ()
+    if isinstance(new, JsonText) and (isinstance(old, JsonText) or old is _ABSENT):
+        parts = old.parts if isinstance(old, JsonText) else _ABSENT
+        lines = list(capped(name, list(_compared(path, parts, new.parts, nulls=True))))
+        if lines:  # else both are the same JSON, written otherwise
+            return lines
+    if before is None:
+        gone = [] if old is _ABSENT else [f"- {name} = {_shown(old)}"]
+        return [*gone, *added_text(name, after)]
+    if before == after:
+        return [f"~ {name}: {_shown(new)}, changed in what is hidden of it"]
+    return list(changed_text(name, before, after))
+
+
+def _text(value: Any) -> str | None:
+    """Return what may be shown of a text; None for anything else, and where nothing of it may."""
+    if isinstance(value, JsonText):
+        return _text(value.text)
+    if isinstance(value, Concealed):
+        return None if value.shown == SENSITIVE else value.shown
+    return value if isinstance(value, str) else None
+
+
+def _shown(value: Any) -> str:
+    """Return a value on one line; of a long one the beginning."""
+    if isinstance(value, JsonText):
+        return _shown(value.text)
     if isinstance(value, Unknown):
         return "(known after apply)"
     if isinstance(value, Concealed):
-        return _clipped(" ".join(value.shown.split()), "")
+        return _clipped(" ".join(value.shown.split()))
     if isinstance(value, Decimal):
         return str(value)
-    if isinstance(value, str):
-        return _clipped(json.dumps(value, ensure_ascii=False), json.dumps(other, ensure_ascii=False, default=str))
-    return json.dumps(value)
+    return _clipped(json.dumps(value, ensure_ascii=False))
 
 
-def _clipped(text: str, other: str) -> str:
-    if len(text) <= _LONGEST:
-        return text
-    same = next((at for at, (one, two) in enumerate(zip(text, other, strict=False)) if one != two), 0)
-    start = max(0, same - _CONTEXT)
-    shown = text[start : start + _LONGEST]
-    return f"{'...' if start else ''}{shown}... ({len(text)} characters)"
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -14,6 +16,7 @@ from leverframe.domain.infrastructure.sensitive_values import Secrets
 from leverframe.redaction import HIDDEN, redacted
 
 SENSITIVE = "(sensitive)"
+_DEEPEST = 30  # levels of a JSON document whose parts are compared
 _KEYS = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')  # of instances, as an address has them
 
 
@@ -23,6 +26,14 @@ class Concealed:
 
     shown: str
     whole: Any = field(repr=False)
+
+
+@dataclass(frozen=True)
+class JsonText:
+    """A text that is a JSON document, without its secrets: as it is written, and its parts."""
+
+    text: str | Concealed
+    parts: Any
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,61 @@ class Concealer:
         shown = self.text(value)
         if shown == value and value.strip() and _names_a_secret(name):
             shown = SENSITIVE
-        return value if shown == value else Concealed(shown, value)
+        leaf = value if shown == value else Concealed(shown, value)
+        document, public = _document(value), _document(shown)
+        if document is None or public is None:
+            return leaf
+        return JsonText(leaf, self.tree(document, self._unlike(document, public)))
+
+    def _unlike(self, value: Any, public: Any) -> Any:
+        """Return the marks of what is hidden in the text of a document and would be shown in its parts."""
+        if isinstance(value, dict) and isinstance(public, dict) and value.keys() == public.keys():
+            return {key: self._unlike(part, public[key]) for key, part in value.items()}
+        if isinstance(value, list) and isinstance(public, list) and len(value) == len(public):
+            return [self._unlike(*pair) for pair in zip(value, public, strict=True)]
+        return value != public and not (isinstance(value, str) and self.text(value) != value)
+
+
+def _document(text: str) -> Any:
+    """Return the object or list that a text is in JSON; None where it is none, or not one that every reader reads so.
+
+    What is nested too deep to be walked, and two values under one key, of which readers take one or the other, are left
+    to be read as text.
+    """
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        document = json.loads(text, parse_float=Decimal, object_pairs_hook=_unique, parse_constant=_no_number)
+        json.dumps(document, ensure_ascii=False, default=str).encode()
+    except (ValueError, RecursionError):
+        return None
+    return document if document and _flat(document) else None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key stands twice")
+    return values
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not of JSON")
+
+
+def _flat(document: Any) -> bool:
+    """Tell whether a document is nested no deeper than people nest them."""
+    level = [document]
+    for _ in range(_DEEPEST):
+        level = [
+            part
+            for whole in level
+            if isinstance(whole, dict | list)
+            for part in (whole.values() if isinstance(whole, dict) else whole)
+        ]
+        if not level:
+            return True
+    return False
 
 
 @lru_cache(maxsize=4096)  # a plan has few names, each many times

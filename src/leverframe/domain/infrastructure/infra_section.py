@@ -25,9 +25,10 @@ _DONE = {
     ChangeKind.MOVE: "move",
     ChangeKind.READ: "read",
 }
-_WIDE = 300  # characters of a line of the diff
+_WIDE = 1_000  # characters of a line of the diff: more than one has whose value is not on lines of its own
 _LEAST = 1_500  # characters for lists of addresses and a diff
 _FEW = 10  # addresses with a line each where nothing is destroyed
+_CLOSING = 50  # characters of the line that says how many more there are
 _BACKTICKS = re.compile("`+")
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # the last is what a diff is coloured by
 
@@ -137,21 +138,39 @@ def _addresses(plan: InfraPlan, room: int) -> str:
 
 
 def _diff(plan: InfraPlan, room: int) -> str:
-    """Return the folded diff, a block a resource, as many as there is room for; those that destroy come first."""
+    """Return the folded diff, a block a resource, as many as there is room for; those that destroy come first.
+
+    The block that is too long for what room is left ends in how many lines of it are missing.
+    """
     blocks: list[str] = []
+    part: list[str] = []
     changes = [change for change in (*plan.changes, *plan.outputs) if change.kind is not ChangeKind.READ]
     for change in changes:
-        block = "\n".join([_head(change), *map(_line, change.lines)])
-        if sum(len(earlier) + 1 for earlier in blocks) + len(block) > room:
+        lines = [_head(change), *(_line(line, max(_WIDE, room // 20)) for line in change.lines)]
+        left = room - sum(len(earlier) + 1 for earlier in blocks)
+        if sum(len(line) + 1 for line in lines) > left:
+            part = _begun(lines, left)
             break
-        blocks.append(block)
+        blocks.append("\n".join(lines))
     if not changes:
         return ""
     if len(blocks) == len(changes):
         summary, more = f"{len(changes):,} change{'' if len(changes) == 1 else 's'}", ""
     else:
         summary, more = f"{len(blocks):,} of {len(changes):,} changes", f"{WHOLE.partition(',')[0]}, has the others."
+    blocks += part
     return _folded("Diff", summary, fenced("diff", blocks) if blocks else "", more)
+
+
+def _begun(lines: Sequence[str], room: int) -> list[str]:
+    """Return the first lines of a block that are within the room, and how many more it has."""
+    kept: list[str] = []
+    for line in lines:
+        room -= len(line) + 1
+        if room < _CLOSING:
+            break
+        kept.append(line)
+    return [*kept, f"  … and {len(lines) - len(kept):,} more lines of it"] if kept[1:] else []
 
 
 def fenced(language: str, lines: Sequence[str]) -> str:
@@ -169,15 +188,15 @@ def _head(change: ResourceChange) -> str:
     return f"@@ {one_line(change.address + ': ' + ', '.join(words))} @@"
 
 
-def _line(line: str) -> str:
+def _line(line: str, wide: int) -> str:
     """Return a line of the diff with its sign in the first column, and nothing of another line in it."""
-    return f"{_SIGNS.get(line[:1], ' ')}{one_line(line[1:] if line[:1] in _SIGNS else line)}"
+    return f"{_SIGNS.get(line[:1], ' ')}{one_line(line[1:] if line[:1] in _SIGNS else line, wide)}"
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, wide: int = _WIDE) -> str:
     """Return the beginning of a text with nothing in it that ends a line or changes its direction."""
-    shown = "".join(map(visible, text[:_WIDE])).rstrip()
-    return f"{shown}… +{len(text) - _WIDE:,} characters" if len(text) > _WIDE else shown
+    shown = "".join(map(visible, text[:wide])).rstrip()
+    return f"{shown}… +{len(text) - wide:,} characters" if len(text) > wide else shown
 
 
 def _folded(title: str, summary: str, *parts: str) -> str:
