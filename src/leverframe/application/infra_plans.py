@@ -8,7 +8,7 @@ from pathlib import Path
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, validated
 from leverframe.domain import layout
-from leverframe.domain.infrastructure.infra_changed import MODULES, Environments, with_missing
+from leverframe.domain.infrastructure.infra_changed import MODULES, Environments, has_pipeline, with_missing
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.errors import LeverframeError
 from leverframe.settings import LEVERS
@@ -32,6 +32,40 @@ def infra_plans(
     files = {path: (root / path).read_text(encoding="utf-8", errors="replace") for path in git.files(*MODULES)}
     left = [plan for name in declared if (plan := _left(root / layout.INFRA / name / "plan.json", name))]
     return with_missing(left, (_of_base(before), declared), commits, files, git.changed(commits[0]))
+
+
+def infrastructure_alone(workspace: Workspace, *commits: str) -> bool:
+    """Tell whether infrastructure is all that there is to judge: here, and at each of the commits of the base.
+
+    A pull request that removes a pipeline, or brings the first one, is judged as one with a pipeline; so is one whose
+    settings are not valid, which `check` says.
+    """
+    try:
+        declared = bool(workspace.levers.infra.environments)
+        here = _sections(_text(workspace))
+        before = [_sections((workspace.git.show(commit, str(LEVERS)) or b"").decode()) for commit in commits]
+    except (LeverframeError, UnicodeDecodeError):
+        return False
+    trees = [workspace.git.files(), *(workspace.git.blobs(commit, ".") for commit in commits)]
+    declared = declared or any("infra" in sections for sections in before)
+    return declared and not any(map(has_pipeline, trees, [here, *before]))
+
+
+def pipeline_here(workspace: Workspace) -> bool:
+    """Tell whether the checkout, which is of the base branch where a card of another job is posted, has a pipeline."""
+    try:
+        return has_pipeline(workspace.git.files(), _sections(_text(workspace)))
+    except (LeverframeError, UnicodeDecodeError):
+        return True
+
+
+def _text(workspace: Workspace) -> str:
+    path = workspace.root / LEVERS
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _sections(text: str) -> list[str]:
+    return list(parse(text, name=str(LEVERS), what="the settings")) if text.strip() else []
 
 
 def _declared(workspace: Workspace) -> Environments:

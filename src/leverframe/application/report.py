@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from leverframe.adapters import cml, runner
 from leverframe.adapters.markdown_it import page
 from leverframe.application.diff import diff
-from leverframe.application.infra_plans import infra_plans
+from leverframe.application.infra_plans import infra_plans, infrastructure_alone, pipeline_here
 from leverframe.application.silence import silence_of_monitor
 from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
@@ -20,7 +20,7 @@ from leverframe.domain.infrastructure.infra_changed import claims, untrusted
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.report import publish
-from leverframe.domain.review.report.assemble import assembled, wanted
+from leverframe.domain.review.report.assemble import assembled, of_infrastructure, wanted
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_charts import BRANCH, drawings
 from leverframe.domain.review.report.card_markdown import Shown, marker, render
@@ -58,6 +58,8 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
     """
     run = runner.event()
     card = _read_card(asked.card, run) if asked.card else card_of_change(workspace, asked.base)
+    if asked.card and pipeline_here(workspace):
+        card = replace(card, pipeline=True)  # whatever the job says that ran the code of the pull request
     if run is not None and not run.trusted:
         card = replace(card, infra=tuple(map(untrusted, card.infra)))
     settings = _report_settings(workspace)
@@ -97,14 +99,18 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
     fork, head = git.fork_point("HEAD", base), git.named("HEAD")
     before = git.contents(fork, str(PARAMS), str(LEVERS), *wanted())
     after = {path: (root / path).read_bytes() for path in git.files(str(PARAMS), str(LEVERS), *wanted())}
-    card = assembled(
-        (fork, head),
-        (_left(root, "check", Checked), _left(root, "reproduce", Reproduced), _left(root, "gate", Gated)),
-        (before, after),
-        (_parameters(before), _parameters(after)),
-        (lambda: status(root), lambda: diff(workspace, fork, None)),
-        silence_of_monitor(workspace),
-    )
+    parameters = _parameters(before), _parameters(after)
+    if infrastructure_alone(workspace, fork, git.tip(base)):
+        card = of_infrastructure((fork, head), parameters)
+    else:
+        card = assembled(
+            (fork, head),
+            (_left(root, "check", Checked), _left(root, "reproduce", Reproduced), _left(root, "gate", Gated)),
+            (before, after),
+            parameters,
+            (lambda: status(root), lambda: diff(workspace, fork, None)),
+            silence_of_monitor(workspace),
+        )
     return replace(card, infra=infra_plans(workspace, (fork, head), before))
 
 

@@ -10,11 +10,14 @@ from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.plan_digest import plan_digest
 from leverframe.domain.verdict import Reason, Violation
+from leverframe.settings import PARAMS
 from leverframe.settings.infra import InfraEnvironmentSettings
 
 MODULES = ("*.tf", "*.tf.json", "*.tofu")  # patterns of the files in which modules are called
 _LOCAL = re.compile(r"""["']?source["']?\s*[=:]\s*"(\.{1,2}/[^"]*)\"""")
 
+_PIPELINE_FILES = ("dvc.yaml", "dvc.lock")
+_PIPELINE_SECTIONS = frozenset({"gate", "pipeline"})
 _NAME = re.compile(r"\A[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?\Z")
 
 Environments = Mapping[str, InfraEnvironmentSettings]
@@ -23,6 +26,12 @@ Environments = Mapping[str, InfraEnvironmentSettings]
 def root_of(name: str, environment: InfraEnvironmentSettings) -> str:
     """Return the folder of the root module of an environment."""
     return posixpath.normpath(str(environment.root or f"terraform/environments/{name}"))
+
+
+def has_pipeline(paths: Iterable[str], sections: Iterable[str]) -> bool:
+    """Tell whether files, or sections of ``leverframe.yaml``, are those of a repository with a model to be judged."""
+    files = any(path == str(PARAMS) or posixpath.basename(path) in _PIPELINE_FILES for path in paths)
+    return files or not _PIPELINE_SECTIONS.isdisjoint(sections)
 
 
 def folders_of(root: str, files: Mapping[str, str]) -> set[str]:

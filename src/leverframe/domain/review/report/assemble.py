@@ -62,6 +62,11 @@ def assembled(
     )
 
 
+def of_infrastructure(commits: tuple[str, str], parameters: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Card:
+    """Return the card of a change in a repository of infrastructure alone, still without its plans."""
+    return Card(*commits, parameters=tuple(_changes(*parameters)), pipeline=False)
+
+
 def _of(lever: Lever | None, head: str) -> Lever | None:
     return lever if lever is not None and lever.head == head else None
 

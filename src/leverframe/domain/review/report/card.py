@@ -64,7 +64,8 @@ class Curve:
 class Card:
     """What is known of a change from ``base`` to ``head``; a lever that left no result is None.
 
-    ``notes`` say what is missing, and why; ``infra`` has the plan of each environment of infrastructure.
+    ``notes`` say what is missing, and why; ``infra`` has the plan of each environment of infrastructure. ``pipeline``
+    is False where the repository has infrastructure alone: no lever has to leave a result then.
     """
 
     base: str
@@ -80,11 +81,12 @@ class Card:
     edges: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     infra: tuple[InfraPlanned, ...] = ()
+    pipeline: bool = True
     version: int = VERSION
 
     @property
     def violations(self) -> tuple[Violation, ...]:
-        """Return the violations of every lever and plan; a lever without a result is a violation too."""
+        """Return the violations of every lever and plan; a lever without a result is one where there is a pipeline."""
         levers = {"check": self.checked, "reproduce": self.reproduced, "gate": self.gated}
         found = [violation for lever in levers.values() if lever for violation in lever.violations]
         found += [violation for planned in self.infra for violation in planned.violations]
@@ -95,7 +97,7 @@ class Card:
                 f"run `leverframe {name}`; in CI, read the log of its step",
             )
             for name, lever in levers.items()
-            if lever is None
+            if lever is None and self.pipeline
         ]
         return tuple(dict.fromkeys(found))
 

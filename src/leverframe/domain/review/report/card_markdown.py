@@ -311,13 +311,10 @@ def _graph(card: Card) -> str:
 
 
 def _again(card: Card, _: Shown) -> str:
-    lines = [
-        "```console",
-        f"git checkout {card.head[:12]}",
-        "dvc repro --pull --allow-missing",
-        "leverframe gate",
-        "```",
-    ]
+    commands = ["dvc repro --pull --allow-missing", "leverframe gate"]
+    if not card.pipeline:
+        commands = [f"leverframe infra-plan --environment {_mermaid(planned.environment)}" for planned in card.infra]
+    lines = ["```console", f"git checkout {card.head[:12]}", *commands, "```"]
     return _folded("Reproduce it", "the commands of CI", "\n".join(lines))
 
 
