@@ -106,7 +106,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> tuple[InfraPlan, InfraPla
 def section(plan: InfraPlan) -> str:
     """Return the section of a plan, what differs from run to run replaced."""
     text = infra_section(InfraPlanned("demo", "c" * 40, "b" * 40, "terraform/demo", "default", plan), 30_000)
-    text = text.replace(plan.digest[:12], "d" * 12).replace(str(plan.tool), "terraform 1.11.4")
+    text = text.replace(plan.digest, "d" * 64).replace(str(plan.tool), "terraform 1.11.4")
     return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID", text)
 
 

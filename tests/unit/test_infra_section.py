@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,9 +28,11 @@ from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_ports import StateLock
 from leverframe.domain.infrastructure.infra_section import infra_section
 from leverframe.domain.infrastructure.plan_digest import plan_digest
+from leverframe.domain.pipeline.init import INFRA
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_markdown import LIMIT, Shown, render
 from leverframe.domain.verdict import Failed, Passed, Reason, Violation
+from leverframe.package import template
 from tests.profiles import examples
 from tests.unit.test_report import card
 
@@ -162,6 +165,21 @@ def test_the_guide_shows_the_section_as_it_is() -> None:
     quoted = re.findall(r"(?:^>.*\n)+", guide, re.MULTILINE)[0]
     golden = (GOLDEN / "infra-destroy.md").read_text(encoding="utf-8")
     assert re.sub(r"^> ?", "", quoted, flags=re.MULTILINE) == golden
+    plan = CASES["infra-destroy"].plan
+    assert plan is not None
+    assert plan.digest in golden, "`--reviewed` takes the whole digest alone"
+
+
+def test_the_guide_names_the_workflow_that_init_writes() -> None:
+    """Somebody starts it by hand, and adds a job of their own to it."""
+    guide = (GUIDES / "infrastructure-pull-request.md").read_text(encoding="utf-8")
+    started = re.findall(r"start the workflow `(.*?)` by hand", guide)
+    assert started == [yaml.safe_load(template("workflow-infra.yml").replace("%{", "${"))["name"]]
+    (needed,) = re.findall(r"`needs: (\w+)`", guide)
+    jobs = yaml.safe_load(template("workflow-infra.yml").replace("%{", "${"))["jobs"]
+    assert needed in jobs
+    assert ("deploy" in jobs) is ("writes no job that deploys" not in guide)
+    assert f"`{INFRA}`" in guide
 
 
 def test_a_card_without_infrastructure_says_nothing_of_it() -> None:

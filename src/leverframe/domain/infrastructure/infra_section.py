@@ -208,7 +208,7 @@ def _foot(planned: InfraPlanned) -> str:
     plan = planned.plan
     words = [f"{code(planned.base[:12], 12)} to {code(planned.head[:12], 12)}"]
     if plan is not None:
-        words += [f"plan {code(plan.digest[:12], 12)}", code(str(plan.tool), 60)]
+        words += [f"plan {code(plan.digest if plan.pending else plan.digest[:12], 64)}", code(str(plan.tool), 60)]
     words += [f"workspace {code(planned.workspace, 60)}"] if planned.workspace != "default" else []
     words += [f"last applied {code(planned.applied[:12], 12)}"] if planned.applied else []
     words += [_lock(planned.lock)] if planned.lock else []
