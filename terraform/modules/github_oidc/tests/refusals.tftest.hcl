@@ -137,8 +137,8 @@ run "refuses_an_administrator" {
     apply_policy_arns = ["arn:aws:iam::aws:policy/AdministratorAccess"]
 
     boundary_statements = [{ actions = ["iam:CreateRole", "s3:*"], resources = ["*"] }]
-    manage            = ["everything"]
-    repository_ids    = { owner = 0, repository = 1 }
+    manage              = ["everything"]
+    repository_ids      = { owner = 0, repository = 1 }
   }
 
   expect_failures = [var.apply_policy_arns, var.boundary_statements, var.manage, var.repository_ids]
