@@ -78,6 +78,29 @@ def test_a_destroy_wants_somebody_who_read_the_plan(place: InfraRepository) -> N
     assert (ran.json["destroy"], ran.json["applied"], place.resources()) == (True, True, {})
 
 
+def test_the_rules_of_what_was_applied_last_are_told(place: InfraRepository) -> None:
+    """Taken out of `protected` together with the resource, it waits for an apply in between; a plan says so, too."""
+    protecting = place.change(settings(protected=["terraform_data.store"]))
+    place.done("infra-plan")
+    place.done("infra-apply")
+    module = place.repository.read(f"{ROOT}/main.tf")
+    place.repository.write(f"{ROOT}/main.tf", module.replace('"store"', '"shop"'))
+    place.change(settings())
+    place.change(settings(), "Later")
+    place.repository.git("branch", "-f", "trunk")
+    for command in (("infra-plan", "--base", "trunk"), ("infra-apply",)):
+        ran = place.run(*command)
+        assert (ran.code, "destroy-protected" in ran.out) == (30, True), command
+    assert f"the rules of {protecting[:12]}, which was applied last, are in force as well" in ran.out
+    place.repository.write(f"{ROOT}/main.tf", module)
+    place.change(settings(), "Protect nothing")
+    place.done("infra-apply")
+    place.repository.write(f"{ROOT}/main.tf", module.replace('"store"', '"shop"'))
+    place.change(settings(), "Go on")
+    place.done("infra-plan")
+    place.done("infra-apply")
+
+
 def changed_variables(place: InfraRepository) -> None:
     place.change(settings("2"))
 

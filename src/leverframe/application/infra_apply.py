@@ -25,7 +25,6 @@ from leverframe.domain.plan_engine import Plan
 from leverframe.errors import RepositoryError
 
 LEVER = "infra-apply"
-_UNLABELLED = "keep it; where it may go, take it out of `protected` in a change of its own first"
 
 
 @dataclass(frozen=True)
@@ -124,13 +123,20 @@ class How:
     agree: Callable[[InfraPlan], bool] = lambda _: False
 
 
+def _unlabelled(before: str) -> str:
+    """Return how somebody lets a protected resource go where no pull request has a label."""
+    last = f": the rules of {before[:12]}, which was applied last, are in force as well" if before else ""
+    return f"keep it; where it may go, apply a commit first that only takes it out of `protected`{last}"
+
+
 def carried_out(subject: InfraSubject, steps: Plan[InfraAction], recorder: ApplyRecorder, how: How) -> InfraApplied:
     """Execute the steps of an apply or a destroy, and record how it ended."""
     place, held = recorder.place, recorder.held
     allowed = allowed_by(list(held.pulls), subject.rules)
+    labelless = "" if recorder.forge is not None else _unlabelled(held.before)
     around = Surroundings(
-        observe=place.observe, allowed=lambda _: allowed, how="" if recorder.forge is not None else _UNLABELLED,
-        reviewed=held.reviewed, agree=how.agree, begin=recorder.begin, end=recorder.end,
+        observe=place.observe, allowed=lambda _: allowed, how=labelless, reviewed=held.reviewed, agree=how.agree,
+        begin=recorder.begin, end=recorder.end,
     )  # fmt: skip
     with place.tool(how.role, how.words) as tool:
         numbers = tuple(pull.number for pull in held.pulls)

@@ -16,7 +16,7 @@ from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_planning import InfraSubject, plan_of, plan_steps
 from leverframe.domain.infrastructure.infra_ports import Planning
-from leverframe.errors import LeverframeError, PublishError
+from leverframe.errors import LeverframeError, PublishError, RepositoryError
 
 LEVER = "infra-plan"
 
@@ -42,7 +42,8 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
     place = InfraPlace.of(workspace, asked.environment)
     path = place.folder / PLAN
     path.unlink(missing_ok=True)  # so that a crash is not taken for the same plan again
-    subject = _subject(place, asked.base)
+    last = _applied(place)
+    subject = _subject(place, asked.base, last)
     labels, notes = _labels()
 
     def allowed(plan: InfraPlan) -> Collection[str]:
@@ -52,20 +53,24 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
     around = Surroundings(observe=place.observe, allowed=allowed)
     with place.tool(Role.of(asked.role, asked.region), words) as tool:
         planned = plan_of(subject, tool, around, words.progress, Planning(destroy=asked.destroy))
-    planned = replace(planned, applied=_applied(place), notes=(*planned.notes, *notes, *place.unsaved()))
+    planned = replace(planned, applied=last, notes=(*planned.notes, *notes, *place.unsaved()))
     keep(path, planned)
     return kept(workspace.root, LEVER, planned), str(path)
 
 
 def steps(workspace: Workspace, asked: Asked) -> list[str]:
     """Return the steps of a plan in words; nothing is run."""
-    subject = _subject(InfraPlace.of(workspace, asked.environment), asked.base)
+    subject = _subject(InfraPlace.of(workspace, asked.environment), asked.base, "")
     return [str(step) for step in plan_steps(subject, Planning(destroy=asked.destroy))]
 
 
-def _subject(place: InfraPlace, base: str | None) -> InfraSubject:
+def _subject(place: InfraPlace, base: str | None, applied: str) -> InfraSubject:
+    """Return the environment under all rules that its apply will be under as well, as far as they are known by now."""
     git = place.workspace.git
-    return place.subject(git.fork_point("HEAD", base), git.tip(base))
+    known = []
+    with suppress(RepositoryError):  # a clone may be shallow
+        known = [git.named(applied)] if applied else []
+    return place.subject(git.fork_point("HEAD", base), git.tip(base), *known)
 
 
 def _labels() -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -108,7 +108,7 @@ def failed_checks(checks: Sequence[CheckOutcome]) -> Iterator[Violation]:
             Reason.INFRA_CHECK_FAILED,
             f"{'a check fails' if len(failed) == 1 else f'{len(failed)} checks fail'}: "
             f"{'; '.join(words[:_SHOWN])}{more}",
-            "fix what it checks; `failed_checks: show` of the environment only shows it",
+            "fix what it checks; `failed_checks: show` of the environment only shows it, once that is applied",
         )
 
 
