@@ -52,7 +52,7 @@ def drift_step(issues: Sequence[Issue], planned: InfraPlanned) -> Opening | Edit
     """
     mine, plan = _ours(issues, planned.environment), planned.plan
     if mine is None:
-        drifted = plan is not None and not plan.empty
+        drifted = plan is not None and not _settled(planned)
         return Opening(f"Infrastructure of {planned.environment} drifted", _body("", planned)) if drifted else None
     return Editing(mine, _edit(mine, planned, plan))
 
@@ -61,7 +61,7 @@ def _edit(mine: Issue, planned: InfraPlanned, plan: InfraPlan | None) -> Edit | 
     if plan is None:
         return None
     body = _body(mine.body, planned)
-    if plan.empty:
+    if _settled(planned):
         return Edit(body=body, open=False, reason="completed") if mine.open else None
     known = not mine.open and mine.reason == "not_planned" and _digest(mine.body) == plan.digest
     return None if known or (mine.open and same(mine.body, body)) else Edit(body=body, open=True)
@@ -71,6 +71,11 @@ def duplicates(issues: Sequence[Issue], environment: str) -> list[Issue]:
     """Return the open issues of an environment beside its one: a lost answer let the client open another."""
     mine = _ours(issues, environment)
     return [issue for issue in issues if issue.open and issue is not mine and _is_of(issue, environment)]
+
+
+def _settled(planned: InfraPlanned) -> bool:
+    """Tell whether there is nothing to change, and no check fails that refuses a plan."""
+    return planned.plan is not None and planned.plan.empty and not planned.violations
 
 
 def _ours(issues: Sequence[Issue], environment: str) -> Issue | None:
@@ -93,13 +98,16 @@ def _digest(body: str) -> str:
 def _body(there: str, planned: InfraPlanned) -> str:
     plan = planned.plan
     name = code(planned.environment, 60)
-    if plan is None or plan.empty:
+    if plan is None or _settled(planned):
         text = f"The infrastructure of {name} is what {code(planned.head[:12], 12)} declares."
     else:
-        text = (
-            f"The infrastructure of {name} is not what {code(planned.head[:12], 12)} declares. An apply would undo the "
-            f"difference; a commit may declare it instead. This issue closes by itself once the plan is empty.\n\n"
-            f"{infra_section(planned, _ROOM)}"
+        what = (
+            f"A check of the infrastructure of {name} fails."
+            if plan.empty
+            else f"The infrastructure of {name} is not what {code(planned.head[:12], 12)} declares. An apply would "
+            "undo the difference; a commit may declare it instead."
         )
-    record = DriftRecord(planned.environment, "" if plan is None or plan.empty else plan.digest)
+        closes = "This issue closes by itself once the plan is empty and no check fails."
+        text = f"{what} {closes}\n\n{infra_section(planned, _ROOM)}"
+    record = DriftRecord(planned.environment, "" if plan is None or _settled(planned) else plan.digest)
     return _PART.merged(there, _PART.block(planned.environment, text, record))

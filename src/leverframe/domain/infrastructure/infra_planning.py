@@ -17,7 +17,7 @@ from leverframe.domain.infrastructure.infra_steps import (
     MakePlan,
     Observe,
 )
-from leverframe.domain.infrastructure.protection import Protection
+from leverframe.domain.infrastructure.protection import Protection, failed_checks
 from leverframe.domain.plan_engine import Plan, Progress, Step, execute
 from leverframe.domain.verdict import Reason, Violation
 
@@ -70,11 +70,13 @@ def drift_steps(subject: InfraSubject) -> Plan[InfraAction]:
 
 
 def drift_of(subject: InfraSubject, tool: InfraTool, around: Surroundings, progress: Progress) -> InfraPlanned:
-    """Return what differs between an environment and its configuration, which is a violation.
+    """Return what differs between an environment and its configuration, which is a violation, as a failed check is.
 
     Raises as ``plan_of``.
     """
     planned = _planned(drift_steps(subject), (subject, tool, around), progress)
+    if planned.plan is not None and subject.rules.refuses_failed_checks:
+        planned = replace(planned, violations=(*planned.violations, *failed_checks(planned.plan.checks)))
     if planned.plan is None or planned.plan.empty:
         return planned
     count = planned.plan.pending
