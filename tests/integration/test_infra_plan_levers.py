@@ -121,6 +121,7 @@ def test_what_is_missing_is_named(place: InfraRepository, tmp_path: Path) -> Non
     place.change(settings(secrets={"secret": "SHOP_SECRET"}))
     ran = place.run("infra-plan")
     assert (ran.code, "SHOP_SECRET is not set" in ran.err) == (10, True)
+    assert "SHOP_SECRET is empty" in place.run("infra-plan", SHOP_SECRET="").err
     place.done("infra-plan", SHOP_SECRET="not to be seen")  # noqa: S106
     two = json.loads(settings())
     two["infra"]["environments"]["other"] = {}
@@ -131,6 +132,11 @@ def test_what_is_missing_is_named(place: InfraRepository, tmp_path: Path) -> Non
     assert (ran.code, "terraform/environments/other is not there" in ran.err) == (10, True)
     place.change("gate: {}\n")
     assert "declare one first" in place.run("infra", "drift").err
+    place.repository.git("rm", "-q", "leverframe.yaml")
+    assert "there is no leverframe.yaml in" in place.run("infra", "drift").err
+    place.repository.git("update-ref", "-d", "HEAD")
+    place.repository.write("leverframe.yaml", settings())
+    assert "commit something first" in place.run("infra-plan").err
 
 
 def test_a_folder_below_and_a_disk_that_refuses(place: InfraRepository, monkeypatch: pytest.MonkeyPatch) -> None:

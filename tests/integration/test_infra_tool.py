@@ -298,6 +298,34 @@ def test_a_missing_program_says_how_to_install_it(tool: str, tmp_path: Path) -> 
     assert ("tofu" if tool == "auto" else tool) in caught.value.why
 
 
+def test_a_program_that_cannot_work_is_told_why(once: Root, tmp_path: Path) -> None:
+    """It is not executable, or it sees another temporary folder than we do and writes its plan there."""
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\nexec terraform "$@"\n')
+    tool, once.program = once.program, str(program)
+    with pytest.raises(InstallationError) as caught:
+        once.tool()
+    assert caught.value.why == f"{program} is not executable"
+    program.write_text('#!/bin/sh\n[ "$1" = plan ] && exit\nexec terraform "$@"\n')
+    program.chmod(0o700)
+    with pytest.raises(InfraError, match="Terraform wrote no plan"):
+        once.plan(once.write(THING).ready())
+    once.program = tool
+
+
+def test_variables_are_those_of_the_settings_in_the_words_of_terraform(once: Root) -> None:
+    """Not of a file that is gone by then."""
+    once.write(
+        'variable "size" {\n  validation {\n    condition     = var.size == 1\n    error_message = "No."\n  }\n}\n'
+    )
+    with pytest.raises(InfraError) as caught:
+        once.plan(once.ready(variables={"size": 2}))
+    assert "(`variables` in leverframe.yaml)" in caught.value.why
+    once.plan(once.ready(variables={"size": 1, "other": 1}))
+    assert "tfvars" not in "".join(once.lines)
+    assert any("`variables` in leverframe.yaml" in line for line in once.lines)
+
+
 @pytest.mark.parametrize(
     ("printed", "what"),
     [

@@ -16,6 +16,7 @@ from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
 from leverframe.domain.infrastructure.infra_executor import Surroundings
 from leverframe.domain.infrastructure.infra_forge import ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, CheckOutcome, InfraPlan
+from leverframe.domain.infrastructure.infra_plan_result import plan_lines
 from leverframe.domain.infrastructure.infra_planning import InfraSubject, drift_of, plan_of, plan_steps
 from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
 from leverframe.domain.infrastructure.plan_json import _BECAUSE
@@ -507,8 +508,13 @@ def test_a_plan_of_a_pull_request_is_judged() -> None:
 
 
 def test_drift_is_whatever_a_plan_of_main_would_change() -> None:
-    """Protection and checks do not matter for it; a lock that somebody left is told of."""
-    tool = MemoryTerraform({"a.x": "1"}, {"a.x": "1"}, (FAILED,))
+    """Protection does not matter for it, a failed check does; a lock that somebody left is told of."""
+    failing = MemoryTerraform({"a.x": "1"}, {"a.x": "1"}, (FAILED,))
+    checked = drift_of(subject(PROTECTED), failing, Surroundings(), QUIET)
+    assert checked.verdict == Failed((Reason.INFRA_CHECK_FAILED,))
+    shown = Protection(PROTECTED.patterns, refuses_failed_checks=False)
+    assert drift_of(subject(shown), failing, Surroundings(), QUIET).verdict == Passed()
+    tool = MemoryTerraform({"a.x": "1"}, {"a.x": "1"})
     assert drift_of(subject(PROTECTED), tool, Surroundings(), QUIET).verdict == Passed()
     tool.there["a.x"] = "changed by hand"
     result = drift_of(subject(PROTECTED), tool, Surroundings(), QUIET)
@@ -579,3 +585,21 @@ def test_a_lock_is_freed_by_its_very_id_and_its_holder_is_told() -> None:
     freed = Unlocked("production", lock, "its job died", "")
     assert freed.lines() == ["the lock 6d5f of `production` is free: its job died"]
     assert replace(freed, freed=False).lines() == ["the lock 6d5f of `production` would be freed: its job died"]
+
+
+def test_what_a_terminal_shows_of_a_plan_and_of_outputs() -> None:
+    """What forces a replacement by its name; outputs as Terraform writes them, and where they are cut."""
+    forced = replace(
+        change("a.x", REPLACE), because=_BECAUSE["replace_because_cannot_update"], forced_by=("ami", "zone")
+    )
+    assert plan_lines(plan(forced))[1] == "  replace  a.x (ami, zone cannot change in place)"
+    outputs: dict[str, object] = {
+        "all": {"on": True, "none": None},
+        "url": "http://a",
+        "lines": "a\nb",
+        "long": ["x" * 300],
+    }
+    result = InfraApplied("e", "h" * 40, "", ".", "default", "", outputs=outputs)
+    shown = [line.removeprefix("  output ") for line in result.lines() if line.startswith("  output ")]
+    assert shown[:3] == ['all = {"on": true, "none": null}', "url = http://a", 'lines = "a\\nb"']
+    assert shown[3].endswith("xxx... (304 characters)")

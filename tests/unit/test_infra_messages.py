@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from leverframe.adapters.terraform.terraform_messages import KILLED, failure, plain, read_lock, read_message, stopped
+from leverframe.adapters.terraform.terraform_messages import (
+    KILLED,
+    failure,
+    faults_of,
+    plain,
+    read_lock,
+    read_message,
+    stopped,
+)
 from leverframe.adapters.terraform.terraform_program import child_environment
 from leverframe.domain.infrastructure.infra_ports import StateLock
 from leverframe.errors import InfraError, InfraLockedError
@@ -174,3 +182,41 @@ def _starts_terraform(source: str) -> bool:
     return ("import python_terraform" in source or "from python_terraform" in source) or (
         named and any(word in source for word in starts)
     )
+
+
+def test_errors_without_json_are_told_one_by_one() -> None:
+    """As `init` prints them, in frames: summary, place, detail; no code, nothing twice, and no preamble."""
+    text = """\x1b[31m╷\x1b[0m
+│ Error: Terraform encountered problems during initialisation, including problems
+│ with the configuration, described below.
+│
+│ The Terraform configuration must be valid before initialization.
+╵
+╷
+│ Error: Invalid multi-line string
+│
+│   on main.tf line 2, in resource "terraform_data" "a":
+│    2:   input = "x
+│    3: }
+│
+│ Quoted strings may not be split over multiple lines. To produce a
+│ multi-line string, use a heredoc.
+╵
+╷
+│ Error: Unclosed block
+│
+│   on modules/a b/main.tf line 17:
+│   17: resource "x" "y" {
+╵
+╷
+│ Error: Unclosed block
+│
+│   on modules/a b/main.tf line 17:
+│   17: resource "x" "y" {
+╵"""
+    assert faults_of(text) == [
+        "Invalid multi-line string (main.tf:2): Quoted strings may not be split over multiple lines. To produce a "
+        "multi-line string, use a heredoc.",
+        "Unclosed block (modules/a b/main.tf:17)",
+    ]
+    assert faults_of("no error") == []

@@ -85,6 +85,12 @@ def test_a_deposed_object_has_its_key_in_the_address() -> None:
     assert (change.address, change.kind) == ("x.y (deposed b1c2)", ChangeKind.DELETE)
 
 
+def test_a_secret_that_is_new_is_added() -> None:
+    """Terraform marks the value before as well, which was none."""
+    change = {"actions": ["create"], "before": None, "after": "x", "before_sensitive": True, "after_sensitive": True}
+    assert _read({"output_changes": {"o": change}}).outputs[0].lines == ("+ value = (sensitive)",)
+
+
 def test_the_order_is_that_of_interest() -> None:
     """Destroyed before replaced before created, each by address."""
     changes = [("x.a", ["create"]), ("x.d", ["delete"]), ("x.c", ["delete"]), ("x.b", ["delete", "create"])]

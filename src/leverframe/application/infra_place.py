@@ -83,7 +83,9 @@ class InfraPlace:
         if not name or name not in known:
             raise SettingsError(
                 f"no environment `{name}` of infrastructure is declared" if name else "which environment?",
-                why=f"`infra.environments` of {LEVERS} declares {', '.join(f'`{each}`' for each in known) or 'none'}",
+                why=f"`infra.environments` of {LEVERS} declares {', '.join(f'`{each}`' for each in known) or 'none'}"
+                if (workspace.root / LEVERS).is_file()
+                else f"there is no {LEVERS} in {workspace.root}",
                 next="name one of them with `--environment`" if known and not name else nearest(name or "", known),
             )
         place = cls(workspace, name, known[name], workspace.git.named("HEAD"))
@@ -229,7 +231,7 @@ def _check_secrets(name: str, settings: InfraEnvironmentSettings, environment: M
         if not environment.get(source):
             raise SettingsError(
                 f"the secret variable `{variable}` of `{name}` has no value",
-                why=f"the environment variable {source} is not set",
+                why=f"the environment variable {source} is {'empty' if source in environment else 'not set'}",
                 next=f"set {source}; in a workflow: `env: {{{source}: ${{{{ secrets.{source} }}}}}}`",
             )
 

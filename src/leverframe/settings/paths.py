@@ -11,7 +11,7 @@ from pydantic import AfterValidator
 def _a_path(text: str) -> str:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\\" in text:
-        raise ValueError("a path starts from the folder of params.yaml and stays below it")
+        raise ValueError("a path starts from the folder of the settings file and stays below it")
     return str(path)
 
 

@@ -64,7 +64,9 @@ class Git:
             raise RepositoryError(
                 f"`{revision}` names no commit of this repository",
                 why=self._shallow() or "it is no branch, tag or commit that git knows here",
-                next="name another revision, or `git fetch` first; in CI check out with `fetch-depth: 0`",
+                next="name another revision, or `git fetch` first; in CI check out with `fetch-depth: 0`"
+                if self._commit("HEAD")
+                else "commit something first: `git add -A && git commit`",
             )
         return found
 

@@ -16,7 +16,10 @@ from leverframe.errors import InfraError, InfraLockedError
 _LOCK = re.compile(r"^[ \t│]*(ID|Who|Operation|Created):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 # The http backend puts the lock that it wanted itself below "Lock Info", and tells only the id of the one in the way.
 _ONLY_ID = re.compile(r"already locked: ID=([^\s;]+)")
+_PREAMBLE = "Terraform encountered problems during initialisation"  # which says nothing of them
 _BOX = re.compile(r"^[╷╵│ \t]+", re.MULTILINE)
+_PLACE = re.compile(r"^[ \t]*on (\S.*?) line (\d+)(?:,.*)?:[ \t]*$", re.MULTILINE)
+_CODE = re.compile(r"^[ \t]*\d+: ")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST = 2000  # characters of the cause that an error repeats
 KILLED = "it was ended by signal"
@@ -80,6 +83,20 @@ def _diagnosis_text(diagnosis: dict[str, Any]) -> str:
 def plain(text: str) -> str:
     """Return text for people without colours and frames."""
     return _BOX.sub("", _COLOUR.sub("", text)).strip()
+
+
+def faults_of(text: str) -> list[str]:
+    """Return the errors in what a command prints without JSON, in words: an error each, without its lines of code."""
+    faults = []
+    for part in re.split(r"^Error: ", plain(text), flags=re.MULTILINE)[1:]:
+        summary, _, rest = part.partition("\n")
+        place = _PLACE.search(rest)
+        lines = [line.strip() for line in rest.splitlines() if not (_PLACE.match(line) or _CODE.match(line))]
+        where = f" ({place[1]}:{place[2]})" if place else ""
+        detail = " ".join(filter(None, lines))
+        if _PREAMBLE not in part:
+            faults.append(f"{summary}{where}" + (f": {detail}" if detail else ""))
+    return list(dict.fromkeys(faults))
 
 
 def read_lock(text: str) -> StateLock | None:

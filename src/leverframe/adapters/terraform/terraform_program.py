@@ -71,6 +71,12 @@ def program_path(tool: str, environment: Mapping[str, str]) -> str:
         path = shutil.which(name, path=environment.get("PATH"))
         if path:
             return str(Path(path).absolute())
+    if os.sep in tool:
+        raise InstallationError(
+            f"`{tool}` cannot be run",
+            why=f"{tool} is not executable" if Path(tool).is_file() else f"there is no file {tool}",
+            next=_INSTALL,
+        )
     missing = " nor ".join(f"`{name}`" for name in names)
     raise InstallationError(
         "there is no Terraform or OpenTofu on this machine",

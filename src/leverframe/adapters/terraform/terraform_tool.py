@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,7 +14,15 @@ from typing import Any
 from leverframe.adapters.terraform.terraform_backend import ERRORED, RootModule
 from leverframe.adapters.terraform.terraform_child import run_child
 from leverframe.adapters.terraform.terraform_folder import private_folder, remove
-from leverframe.adapters.terraform.terraform_messages import KILLED, Message, failure, plain, read_message, stopped
+from leverframe.adapters.terraform.terraform_messages import (
+    KILLED,
+    Message,
+    failure,
+    faults_of,
+    plain,
+    read_message,
+    stopped,
+)
 from leverframe.adapters.terraform.terraform_program import (
     FLAG,
     TerraformProgram,
@@ -35,6 +44,7 @@ from leverframe.settings.infra import InfraEnvironmentSettings
 
 _LEAST = 6  # characters of what only its name in the environment calls a secret, such as CACHE_KEY
 _PLAN, _VARIABLES = "plan", "variables.tfvars.json"
+_VARIABLE_FILE = re.compile(rf"(?:file )?[^\s(]*{re.escape(_VARIABLES)}(?::\d+)?")
 
 
 class TerraformTool:
@@ -119,6 +129,7 @@ class TerraformTool:
         if result[0] not in (0, 2):
             self._learn_state()
         self._done("plan", result, good=(0, 2), show=False)
+        _check_written(path)
         document = _document("show", self._done("show", self._program.cmd("show", str(path), json=FLAG)), plan_document)
         named = self._settings.secrets
         _check_marks(unmarked(document, named))
@@ -235,8 +246,8 @@ class TerraformTool:
         if code not in good:
             faults = [message.fault for message in _diagnoses(out)]
             faults += [f"{KILLED} {-code}, as where memory runs out"] if code < 0 else []
-            raise failure(command, [self._hidden(fault) for fault in faults if fault] or [self._hidden(plain(err))],
-                          datetime.now(UTC))  # fmt: skip
+            faults = [fault for fault in faults if fault] or faults_of(err) or [plain(err)]
+            raise failure(command, [self._in_words(self._hidden(fault)) for fault in faults], datetime.now(UTC))
         if show:
             self._show_warnings(out)
         return out
@@ -247,6 +258,10 @@ class TerraformTool:
 
     def _hidden(self, text: str) -> str:
         return redacted(self._secrets.hidden(text), {})
+
+    def _in_words(self, text: str) -> str:
+        """Return a text of Terraform with the file of variables, which is gone by then, called what it is made of."""
+        return _VARIABLE_FILE.sub("`variables` in leverframe.yaml", text)
 
     def _run(
         self, arguments: list[str], folder: Path | None = None, changed: Mapping[str, str] | None = None
@@ -278,7 +293,7 @@ class TerraformTool:
             self._tell(message.text)
 
     def _tell(self, text: str) -> None:
-        for line in self._hidden(text).splitlines():
+        for line in self._in_words(self._hidden(text)).splitlines():
             if line.strip():
                 self._on_line(line)
 
@@ -295,6 +310,16 @@ def _document(command: str, text: str, read: Callable[[str], Any] = json.loads) 
             next="run the same command again; if it stays, the program is not Terraform 1.10 or later, nor OpenTofu",
         )
     return document
+
+
+def _check_written(plan: Path) -> None:
+    """Raise ``InfraError`` where a program did not write the plan where it was told to."""
+    if not plan.is_file():
+        raise InfraError(
+            "Terraform wrote no plan",
+            why=f"`plan` of it ended well, and there is no {plan}",
+            next="let `infra.tool` be a program that sees the same files, the temporary folder among them",
+        )
 
 
 def _check_marks(unmarked: Sequence[str]) -> None:

@@ -77,7 +77,7 @@ class Concealer:
         """Return a value with ``Concealed`` for its secret parts, and ``Unknown`` for those that are not known yet."""
         if unknown is True:
             return Unknown()
-        if marks is True:
+        if marks is True and value is not None:
             return Concealed(SENSITIVE, value)
         if isinstance(value, dict) or (value is None and isinstance(unknown, dict) and unknown):
             return self._map(value or {}, marks, unknown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,10 +62,7 @@ class InfraApplied:
         different = [f"  {line}" for difference in self.differences for line in difference.lines()]
         violations = [f"{v.reason}: {v.what}\n  next: {v.next}" for v in self.violations]
         steps = [f"  {step.line()}" for step in self.steps]
-        outputs = [
-            f"  output {name} = {' '.join(str(value).splitlines())[:_LONGEST]}"
-            for name, value in (self.outputs or {}).items()
-        ]
+        outputs = [f"  output {name} = {_shown(value)}" for name, value in (self.outputs or {}).items()]
         return [head, *planned, *steps, *violations, *different, *outputs, *self.recorded, *self.notes]
 
     def _done(self) -> str:
@@ -73,3 +71,10 @@ class InfraApplied:
         if self.applied:
             return f"`{self.environment}` is {'destroyed' if self.destroy else f'applied at {self.head[:12]}'}"
         return f"`{self.environment}` was {'changed in part' if self.begun else 'not changed'}"
+
+
+def _shown(value: object) -> str:
+    """Return an output as JSON, a text as it is where it is a line."""
+    plain = isinstance(value, str) and value.isprintable()
+    text = str(value) if plain else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"

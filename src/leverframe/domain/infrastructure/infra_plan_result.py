@@ -61,9 +61,8 @@ def plan_lines(plan: InfraPlan) -> list[str]:
     lines = [", ".join(filter(None, (counts, outputs))) or "nothing changes"]
     for change in (*plan.changes, *plan.outputs):
         came = f", until now {change.before}" if change.before else ""
-        lines.append(
-            f"  {change.kind.value:<8} {change.address}{came}{f' ({change.because})' if change.because else ''}"
-        )
+        why = change.because.replace("these attributes", ", ".join(change.forced_by) or "these attributes")
+        lines.append(f"  {change.kind.value:<8} {change.address}{came}{f' ({why})' if why else ''}")
         lines += [f"      {line}" for line in change.lines]
     lines += [f"  changed outside of Terraform: {change.address}" for change in plan.outside]
     return lines + [f"  check {check.address}: {check.status}" for check in plan.checks if check.failed]
