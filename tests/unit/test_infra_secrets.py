@@ -126,10 +126,10 @@ def test_thousands_of_secrets_and_ten_megabytes_are_read_in_seconds() -> None:
     assert time.process_time() - start < 60
 
 
-@pytest.mark.parametrize("letters", [64, 500_000])
-def test_a_secret_may_be_a_large_file(letters: int) -> None:
-    """Half a megabyte in one line or in many, as it is and in base64: neither memory nor time is much."""
-    digits = hashlib.shake_256(b"x").hexdigest(250_000)
+@pytest.mark.parametrize(("letters", "whole"), [(64, 60_000), (500_000, 500_000)])
+def test_a_secret_may_be_a_large_file(letters: int, whole: int) -> None:
+    """Of many lines, or half a megabyte in one, as it is and in base64: neither memory nor time is much."""
+    digits = hashlib.shake_256(b"x").hexdigest(whole // 2)
     secret = "\n".join(digits[at : at + letters] + "&<>" for at in range(0, len(digits), letters))
     tracemalloc.start()
     start = time.process_time()
@@ -138,8 +138,8 @@ def test_a_secret_may_be_a_large_file(letters: int) -> None:
     tracemalloc.stop()
     assert shown.startswith("a *** b ***")
     assert len(shown) < 20
-    assert peak < 200_000_000
-    assert time.process_time() - start < 20
+    assert peak < 400 * whole
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize("between", [" ", " |", "| ", "\n", "\n| ", "│ "])
