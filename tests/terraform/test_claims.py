@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -28,14 +29,61 @@ def hcl(path: str) -> str:
 
 
 def test_required_checks_are_reported() -> None:
-    """A check that no workflow reports would block every merge."""
+    """A check that no workflow of a user reports would block every merge, also the one that repairs it."""
     names = set(re.findall(r'^    "([^"]+)"\s+= 15368', hcl("modules/github_repo/variables.tf"), re.MULTILINE))
-    jobs: dict[str, Any] = {}
-    for name in ("pull-request", "self-test"):
-        workflow = yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text(encoding="utf-8"))
-        jobs |= {job["name"]: job for job in workflow["jobs"].values()}
-    assert {"model", "test"} <= jobs.keys()
-    assert names == {"model", "test", CHECK}
+    text = (ROOT / "src/leverframe/templates/workflow.yml").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(re.sub(r"%\{\w+\}", "x", text))
+    jobs = {job["name"]: job for job in workflow["jobs"].values()}
+    assert names == {"model", CHECK}
+    assert jobs["model"].get("if", "") in ("", "${{ !cancelled() }}")
+    assert "/report@" in json.dumps(jobs["card"])  # it adds the other one
+
+
+def test_actions_may_be_used() -> None:
+    """What our actions and workflows use besides GitHub's own is what the settings of a repository let run."""
+    files = [*(ROOT / "actions").rglob("*.yml"), *(ROOT / "src/leverframe/templates").glob("*.yml")]
+    used = {
+        name for path in files for name in re.findall(r"uses: ([^@\s./%]+/[^@\s/]+)[^@\s]*@", path.read_text("utf-8"))
+    }
+    allowed = set(re.findall(r'"([\w.-]+/[\w.-]+)@\*"', hcl("modules/github_repo/main.tf")))
+    assert allowed == {name for name in used if name.split("/")[0] not in ("actions", "github")}
+    readme = hcl("environments/github/README.md")
+    assert yaml.safe_load(BLOCK.findall(readme)[0])["infra"]["environments"]["github"]["variables"][
+        "allowed_actions"
+    ] == ["OWNER/leverframe/*@*"]
+
+
+def backends(node: Any) -> Iterator[dict[str, Any]]:
+    """Every `backend` below a node."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if key == "backend" and isinstance(value, dict):
+            yield value
+        yield from backends(value)
+
+
+def test_backends_name_the_key() -> None:
+    """Without the ARN of a key Terraform asks S3 for another encryption, which the bucket of the state refuses."""
+    pages = [*DOCUMENTS, *(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    blocks = {
+        (page, text) for page in pages for text in BLOCK.findall(page.read_text(encoding="utf-8")) if "backend" in text
+    }
+    found = [(page, backend) for page, text in blocks for backend in backends(yaml.safe_load(text))]
+    on_s3 = [(page, backend) for page, backend in found if "region" in backend]
+    assert len(on_s3) >= 3
+    assert [page for page, backend in on_s3 if ":kms:" not in backend.get("kms_key_id", "")] == []
+
+
+def test_the_guide_makes_the_roles_of_services() -> None:
+    """A role that a service makes for itself is made before a role of ours needs it, which may not make it."""
+    made = re.search(
+        r"for service in (.*); do", (ROOT / "docs/guides/infrastructure-aws.md").read_text(encoding="utf-8")
+    )
+    asked = re.findall(
+        r'"([\w.-]+)\.amazonaws\.com"', hcl("modules/github_oidc/apply.tf").split("iam:AWSServiceName")[1]
+    )
+    assert made is not None
+    spot = {"spot"} if "spot_instance_type" in hcl("modules/github_runners/main.tf") else set()
+    assert set(made[1].split()) == {name for name in asked if name != "ecs-tasks"} | spot
 
 
 def test_labels_are_those_of_the_settings() -> None:

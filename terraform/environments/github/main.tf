@@ -10,14 +10,13 @@ module "repository" {
   bot_app_id            = var.bot_app_id
   variables             = var.variables
   allowed_actions       = var.allowed_actions
-  reviewed_environments = ["aws-prod", "production"]
+  reviewed_environments = toset([for name, reviewed in var.environments : name if reviewed])
+  required_checks       = var.required_checks
+  required_approvals    = var.required_approvals
+
+  workflows_open_pull_requests = var.workflows_open_pull_requests
 
   environments = {
-    aws-dev    = {}                        # applies infrastructure of staging
-    aws-prod   = { users = var.approvers } # applies infrastructure of production
-    staging    = {}                        # deploys models
-    production = { users = var.approvers }
-    retrain    = {} # holds the key of the App that opens pull requests
-    runners    = {} # starts machines; stopping them must wait for nobody
+    for name, reviewed in var.environments : name => reviewed ? { users = var.approvers, self_review = var.self_review } : { users = [], self_review = false }
   }
 }

@@ -23,9 +23,50 @@ variable "approvers" {
   nullable    = false
 
   validation {
-    condition     = length(var.approvers) > 0 && length(var.approvers) <= 6
-    error_message = "Name one to six users."
+    condition     = length(var.approvers) >= (var.self_review ? 1 : 2) && length(var.approvers) <= 6
+    error_message = "Name two to six users: nobody approves a job that he started, unless self_review is true."
   }
+}
+
+variable "self_review" {
+  description = "Whether an approver may approve a job that he started himself."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "environments" {
+  description = "Environments of GitHub, and whether `approvers` approve their jobs: every name that `deployments` of aws-account gives to `infra` and `deploy`, whose roles AWS gives to whoever runs a job in it, and those of `retrain` and `runners`."
+  type        = map(bool)
+  default = {
+    aws-dev    = false # applies infrastructure of staging
+    aws-prod   = true  # applies infrastructure of production
+    staging    = false # deploys models
+    production = true
+    retrain    = false # holds the key of the App that opens pull requests
+    runners    = false # starts machines; stopping them must wait for nobody
+  }
+  nullable = false
+}
+
+variable "required_checks" {
+  description = "Checks that a merge needs, by the id of the app that reports them; null for those of the workflow that `leverframe init` writes."
+  type        = map(number)
+  default     = null
+}
+
+variable "required_approvals" {
+  description = "Approvals that a merge needs."
+  type        = number
+  default     = 1
+  nullable    = false
+}
+
+variable "workflows_open_pull_requests" {
+  description = "Whether `retrain` opens pull requests with the built-in token; GitHub then lets workflows approve, too, so two approvals are required."
+  type        = bool
+  default     = false
+  nullable    = false
 }
 
 variable "bot_app_id" {
@@ -42,8 +83,7 @@ variable "variables" {
 }
 
 variable "allowed_actions" {
-  description = "Actions that workflows may use besides those of GitHub, each as owner/name@commit or owner/name@*."
+  description = "Actions that workflows may use besides those of GitHub and what Leverframe's actions use, each as owner/name@commit or owner/name@*: Leverframe's own, as OWNER/leverframe/*@*."
   type        = set(string)
-  default     = []
   nullable    = false
 }

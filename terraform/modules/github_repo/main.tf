@@ -1,3 +1,8 @@
+locals {
+  # What the actions of Leverframe use themselves.
+  actions = ["astral-sh/setup-uv@*", "hashicorp/setup-terraform@*", "iterative/setup-cml@*"]
+}
+
 # What a merge into the default branch needs. Nobody bypasses it, administrators included.
 resource "github_repository_ruleset" "default_branch" {
   name        = "leverframe: ${var.default_branch}"
@@ -99,7 +104,7 @@ resource "github_repository_environment" "this" {
   repository          = var.repository
   environment         = each.key
   can_admins_bypass   = false
-  prevent_self_review = length(each.value.users) + length(each.value.teams) > 0
+  prevent_self_review = length(each.value.users) + length(each.value.teams) > 0 && !each.value.self_review
 
   dynamic "reviewers" {
     for_each = length(each.value.users) + length(each.value.teams) == 0 ? [] : [each.value]
@@ -141,7 +146,7 @@ resource "github_actions_repository_permissions" "this" {
   allowed_actions_config {
     github_owned_allowed = true
     verified_allowed     = false
-    patterns_allowed     = var.allowed_actions
+    patterns_allowed     = setunion(local.actions, var.allowed_actions)
   }
 }
 
@@ -149,7 +154,7 @@ resource "github_actions_repository_permissions" "this" {
 resource "github_workflow_repository_permissions" "this" {
   repository                       = var.repository
   default_workflow_permissions     = "read"
-  can_approve_pull_request_reviews = true # GitHub has one switch for opening and approving; `retrain` opens
+  can_approve_pull_request_reviews = var.workflows_open_pull_requests # GitHub has one switch for opening and approving
 }
 
 resource "github_actions_variable" "this" {

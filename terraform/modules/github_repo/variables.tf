@@ -20,9 +20,8 @@ variable "required_checks" {
   description = "Checks that a pull request needs before it is merged, by the app that may report them: 15368 is GitHub Actions."
   type        = map(number)
   default = {
-    "model"      = 15368 # job of pull-request.yml: check, reproduce, gate
-    "test"       = 15368 # job of self-test.yml; leave it out where there is no such workflow
-    "leverframe" = 15368 # the verdict by the code of the base branch, added by publish-report.yml
+    "model"      = 15368 # job of the workflow that `leverframe init` writes: check, reproduce, gate
+    "leverframe" = 15368 # the verdict by the code of the base branch; a pull request of a fork does not get it
   }
   nullable = false
 
@@ -50,11 +49,12 @@ variable "required_approvals" {
 }
 
 variable "environments" {
-  description = "Environments by name, with the ids of users and teams who approve a job, and the branches from which jobs may come."
+  description = "Environments by name, with the ids of users and teams who approve a job, the branches from which jobs may come, and whether somebody may approve a job that he started."
   type = map(object({
-    users    = optional(set(number), [])
-    teams    = optional(set(number), [])
-    branches = optional(set(string), ["main"])
+    users       = optional(set(number), [])
+    teams       = optional(set(number), [])
+    branches    = optional(set(string), ["main"])
+    self_review = optional(bool, false)
   }))
   default  = {}
   nullable = false
@@ -77,8 +77,8 @@ variable "reviewed_environments" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in var.reviewed_environments : try(length(var.environments[name].users) + length(var.environments[name].teams) > 0, false)])
-    error_message = "An environment in reviewed_environments needs at least one user or team, or nobody could approve."
+    condition     = alltrue([for name in var.reviewed_environments : try(length(var.environments[name].users) > (var.environments[name].self_review ? 0 : 1) || length(var.environments[name].teams) > 0, false)])
+    error_message = "An environment in reviewed_environments needs two users or a team: nobody approves what he started himself, unless self_review is true."
   }
 }
 
@@ -99,14 +99,26 @@ variable "labels" {
 }
 
 variable "allowed_actions" {
-  description = "Patterns of actions that workflows may use besides those of GitHub, each as owner/name@commit or owner/name@*."
+  description = "Patterns of actions that workflows may use besides those of GitHub and what Leverframe's own actions use, each as owner/name@commit or owner/name@*."
   type        = set(string)
   default     = []
   nullable    = false
 
   validation {
-    condition     = alltrue([for pattern in var.allowed_actions : can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_./-]+@", pattern))])
+    condition     = alltrue([for pattern in var.allowed_actions : can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.*/-]+)?@", pattern))])
     error_message = "Name owner and action, such as aws-actions/configure-aws-credentials@*: a wildcard for the owner allows everything."
+  }
+}
+
+variable "workflows_open_pull_requests" {
+  description = "Whether the built-in token may open pull requests, which `retrain` needs where it has no App. GitHub then lets it approve them, too: a workflow of anybody's branch counts as somebody else."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !var.workflows_open_pull_requests || var.required_approvals >= 2
+    error_message = "Where workflows may approve, require two approvals: with one, whoever may push merges alone."
   }
 }
 

@@ -4,7 +4,9 @@ variables {
   token      = "of-nobody"
   owner      = "acme"
   repository = "shop"
-  approvers  = [1]
+  approvers  = [1, 2]
+
+  allowed_actions = ["OWNER/leverframe/*@*"]
 }
 
 run "wires_the_module" {
@@ -18,7 +20,7 @@ run "refuses_production_without_approval" {
   command = plan
 
   variables {
-    approvers = []
+    approvers = [1]
   }
 
   expect_failures = [var.approvers]

@@ -32,6 +32,34 @@ run "refuses_an_environment_that_nobody_reviews" {
   expect_failures = [var.reviewed_environments]
 }
 
+run "refuses_one_who_would_approve_himself" {
+  command = plan
+
+  variables {
+    environments = { aws-prod = { users = [1] } }
+  }
+
+  expect_failures = [var.reviewed_environments]
+}
+
+run "lets_one_person_approve_if_asked" {
+  command = plan
+
+  variables {
+    environments = { aws-prod = { users = [1], self_review = true } }
+  }
+}
+
+run "refuses_workflows_that_approve_alone" {
+  command = plan
+
+  variables {
+    workflows_open_pull_requests = true
+  }
+
+  expect_failures = [var.workflows_open_pull_requests]
+}
+
 run "refuses_a_check_of_anybody" {
   command = plan
 
@@ -56,7 +84,7 @@ run "refuses_every_action_of_everybody" {
   command = plan
 
   variables {
-    allowed_actions = ["*"]
+    allowed_actions = ["*/name@*"]
   }
 
   expect_failures = [var.allowed_actions]

@@ -21,7 +21,7 @@ run "merges_what_was_checked" {
 
   assert {
     condition = { for check in github_repository_ruleset.default_branch.rules[0].required_status_checks[0].required_check : check.context => check.integration_id } == {
-      "model" = 15368, "test" = 15368, "leverframe" = 15368
+      "model" = 15368, "leverframe" = 15368
     }
     error_message = "Checks of the workflows must be required, and of GitHub Actions alone."
   }
@@ -118,5 +118,10 @@ run "allows_selected_actions" {
   assert {
     condition     = github_workflow_repository_permissions.this.default_workflow_permissions == "read"
     error_message = "A job must ask for what it may write."
+  }
+
+  assert {
+    condition     = !github_workflow_repository_permissions.this.can_approve_pull_request_reviews
+    error_message = "A workflow of anybody's branch must not count as somebody else who approves."
   }
 }
