@@ -18,6 +18,11 @@ output "permissions_boundary_arn" {
   value       = aws_iam_policy.boundary.arn
 }
 
+output "state_object" {
+  description = "The one object that plans and applies read as their state."
+  value       = local.state_object
+}
+
 output "subjects" {
   description = "Subjects of GitHub's tokens that may take each role."
   value       = local.subjects

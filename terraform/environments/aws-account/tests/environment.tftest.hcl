@@ -46,6 +46,21 @@ run "wires_the_modules" {
   }
 
   assert {
+    condition = { for name, roles in module.roles : name => roles.state_object } == {
+      shop-dev = "arn:aws:s3:::shop-state/aws-dev/terraform.tfstate", shop-prod = "arn:aws:s3:::shop-state/aws-prod/terraform.tfstate"
+    }
+    error_message = "Each deployment must have a state of its own."
+  }
+
+  assert {
+    condition = { for name, roles in module.roles : name => concat(roles.subjects.apply, roles.subjects.deploy) } == {
+      shop-dev  = ["repo:acme/shop:environment:aws-dev", "repo:acme/shop:environment:staging"]
+      shop-prod = ["repo:acme/shop:environment:aws-prod", "repo:acme/shop:environment:production"]
+    }
+    error_message = "Jobs of `infra` apply, and jobs of `deploy` deploy."
+  }
+
+  assert {
     condition     = toset(keys(output.runners.pools)) == toset(["cpu", "gpu"])
     error_message = "There must be runners where they are asked for."
   }
@@ -76,6 +91,11 @@ run "lets_pull_requests_read_data_if_asked" {
   assert {
     condition     = toset([for statement in jsondecode(aws_iam_role_policy.reader[0].policy).Statement : statement.Action]) == toset(["s3:GetObject", "s3:ListBucket", "kms:Decrypt"])
     error_message = "The role must read and do nothing else."
+  }
+
+  assert {
+    condition     = toset([for statement in jsondecode(aws_iam_role_policy.reader[0].policy).Statement : statement.Resource]) == toset(["arn:aws:s3:::shop-data/dvc/*", "arn:aws:s3:::shop-data", "arn:aws:kms:eu-central-1:111122223333:key/1"])
+    error_message = "The role must read the DVC remote alone."
   }
 }
 

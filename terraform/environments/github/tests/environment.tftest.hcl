@@ -14,6 +14,11 @@ run "wires_the_module" {
     condition     = toset(output.environments) == toset(["aws-dev", "aws-prod", "staging", "production", "retrain", "runners"])
     error_message = "The environments must be those that the workflows and the roles name."
   }
+
+  assert {
+    condition     = alltrue([for branches in values(module.repository.branches) : branches == tolist(["main"])])
+    error_message = "Jobs of an environment must come from the default branch."
+  }
 }
 
 run "refuses_production_without_approval" {

@@ -90,6 +90,16 @@ run "rolls_a_bad_release_back" {
   }
 
   assert {
+    condition     = aws_ecs_service.this.deployment_maximum_percent == 200 && aws_ecs_service.this.health_check_grace_period_seconds >= 60 && tonumber(aws_lb_target_group.this.deregistration_delay) >= 15
+    error_message = "A rollout needs room for new tasks, time for them to start, and time for requests of old ones to end."
+  }
+
+  assert {
+    condition     = { for container in jsondecode(aws_ecs_task_definition.this.container_definitions) : container.name => [container.essential, try(container.stopTimeout, 30) >= 30] } == { fetch = [false, true], server = [true, true] }
+    error_message = "A task must live on when `fetch` has ended, and let requests end before it does."
+  }
+
+  assert {
     condition     = aws_ecs_service.this.alarms[0].rollback && aws_ecs_service.this.alarms[0].alarm_names == toset(["shop-dev-5xx"])
     error_message = "Alarms must roll a deployment back."
   }
@@ -124,7 +134,7 @@ run "is_reached_by_tls_alone" {
   command = plan
 
   assert {
-    condition     = aws_lb_listener.https.protocol == "HTTPS" && aws_lb_listener.https.port == 443 && startswith(aws_lb_listener.https.ssl_policy, "ELBSecurityPolicy-TLS13-")
+    condition     = aws_lb_listener.https.protocol == "HTTPS" && aws_lb_listener.https.port == 443 && aws_lb_listener.https.ssl_policy == "ELBSecurityPolicy-TLS13-1-2-2021-06"
     error_message = "Clients must reach the service by TLS 1.2 or 1.3."
   }
 
@@ -160,6 +170,11 @@ run "may_do_little" {
   assert {
     condition     = [for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : statement.Resource if statement.Sid == "ReadBundles"] == ["arn:aws:s3:::shop-data/dvc/files/md5/*"]
     error_message = "A task must read the DVC remote and no other prefix."
+  }
+
+  assert {
+    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.task.policy).Statement : try(statement.Condition.StringEquals["kms:ViaService"] == "s3.eu-central-1.amazonaws.com", false) if statement.Action == ["kms:Decrypt"]])
+    error_message = "A task must use the key through S3 alone."
   }
 
   assert {

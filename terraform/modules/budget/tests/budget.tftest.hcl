@@ -38,6 +38,11 @@ run "tells_before_the_money_is_spent" {
     condition     = alltrue([for told in aws_budgets_budget.monthly.notification : told.subscriber_email_addresses == toset(["ann@example.org"]) && told.threshold_type == "PERCENTAGE"])
     error_message = "Everybody who is named must be told."
   }
+
+  assert {
+    condition     = alltrue([for told in aws_budgets_budget.monthly.notification : told.comparison_operator == "GREATER_THAN"])
+    error_message = "A budget must tell when more is spent, not less."
+  }
 }
 
 run "counts_one_tag" {

@@ -243,7 +243,7 @@ run "three_roles_of_one_repository" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_policy.policy["apply-foundation"].policy).Statement :
-      can(statement.Condition.StringLike["ec2:CreateAction"]) || can(statement.Condition.StringEquals["aws:ResourceTag/Project"])
+      try(statement.Condition.StringLike["ec2:CreateAction"] == ["CreateSecurityGroup", "AuthorizeSecurityGroup*"], false) || can(statement.Condition.StringEquals["aws:ResourceTag/Project"])
       if contains(flatten([statement.Action]), "ec2:CreateTags")
     ])
     error_message = "A tag must not open what somebody else created."
@@ -265,6 +265,16 @@ run "three_roles_of_one_repository" {
       ] if statement.Effect == "Allow"
     ]))
     error_message = "The boundary must name what a role may do."
+  }
+
+  assert {
+    condition = toset(flatten([
+      for statement in jsondecode(aws_iam_policy.boundary.policy).Statement : statement.Action if statement.Effect == "Allow"
+      ])) == toset([
+      "cloudwatch:PutMetricData", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken",
+      "ecr:GetDownloadUrlForLayer", "kms:Decrypt", "logs:CreateLogStream", "logs:PutLogEvents", "s3:GetObject", "s3:ListBucket",
+    ])
+    error_message = "A role that an apply creates must do what tasks do and nothing else."
   }
 
   assert {
@@ -299,6 +309,14 @@ run "three_roles_of_one_repository" {
       "iam:PassRole arn:aws:iam::111122223333:role/rides-task",
     ])
     error_message = "A deployment reads and writes one prefix, and updates one service."
+  }
+
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_policy.policy["deploy-model"].policy).Statement :
+      try(statement.Condition.StringEquals["iam:PassedToService"] == "ecs-tasks.amazonaws.com", false) if contains(statement.Action, "iam:PassRole")
+    ])
+    error_message = "A deployment passes roles to tasks, and to nothing else."
   }
 
   assert {

@@ -95,6 +95,11 @@ run "is_started_by_one_environment_and_reached_by_nobody" {
   }
 
   assert {
+    condition     = alltrue([for statement in jsondecode(aws_iam_role_policy.starter.policy).Statement : statement.Condition.StringEquals["ec2:CreateAction"] == "RunInstances" if contains(flatten([statement.Action]), "ec2:CreateTags")])
+    error_message = "A tag must be given at the start alone: a tag on a machine of others lets it be ended."
+  }
+
+  assert {
     condition     = alltrue(flatten([for statement in jsondecode(aws_iam_role_policy.starter.policy).Statement : [for action in flatten([statement.Action]) : !strcontains(action, "*") && !startswith(action, "iam:")]]))
     error_message = "No action may be a pattern, and none of IAM."
   }

@@ -94,7 +94,7 @@ run "is_a_dead_mans_switch" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.heartbeat.metric_name == "monitor_runs" && aws_cloudwatch_metric_alarm.heartbeat.comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.heartbeat.threshold == 1
+    condition     = aws_cloudwatch_metric_alarm.heartbeat.metric_name == "monitor_runs" && aws_cloudwatch_metric_alarm.heartbeat.statistic == "Sum" && aws_cloudwatch_metric_alarm.heartbeat.comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.heartbeat.threshold == 1
     error_message = "No run at all must be the alarm."
   }
 
@@ -104,7 +104,7 @@ run "is_a_dead_mans_switch" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.no_task[0].treat_missing_data == "breaching"
+    condition     = aws_cloudwatch_metric_alarm.no_task[0].treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.no_task[0].comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.no_task[0].threshold == 1
     error_message = "A service without a task reports nothing: missing data must be the alarm."
   }
 }
@@ -139,7 +139,7 @@ run "tells_drift" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.drift.datapoints_to_alarm == 2 && aws_cloudwatch_metric_alarm.drift.evaluation_periods == 3 && aws_cloudwatch_metric_alarm.drift.threshold == 1
+    condition     = aws_cloudwatch_metric_alarm.drift.datapoints_to_alarm == 2 && aws_cloudwatch_metric_alarm.drift.evaluation_periods == 3 && aws_cloudwatch_metric_alarm.drift.threshold == 1 && aws_cloudwatch_metric_alarm.drift.statistic == "Maximum" && aws_cloudwatch_metric_alarm.drift.comparison_operator == "GreaterThanThreshold"
     error_message = "As the monitor, the alarm needs two of three days out of the band."
   }
 
