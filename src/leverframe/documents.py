@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -26,6 +26,7 @@ class Document(BaseModel):
     """Base of every declared document: frozen, strict, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    guide: ClassVar[str] = SCHEMA  # where every key of the document is explained
 
 
 _YEARS = range(1900, 9000)  # with which times can be added and told in any zone
@@ -41,12 +42,12 @@ Timestamp = Annotated[str, AfterValidator(_timestamp)]  # ISO 8601
 Model = TypeVar("Model", bound=Document)
 
 
-def validated(model: type[Model], content: dict[str, Any], *, name: str, guide: str = SCHEMA) -> Model:
+def validated(model: type[Model], content: dict[str, Any], *, name: str, guide: str | None = None) -> Model:
     """Return ``content`` as ``model``; raises ``SettingsError`` for the first thing that does not fit."""
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise _settings_error(model, error, name, guide) from error
+        raise _settings_error(model, error, name, guide or model.guide) from error
 
 
 def read(path: Path, model: type[Model], *, what: str) -> Model:

@@ -52,6 +52,12 @@ def test_the_card_is_the_plan_and_its_verdict(place: InfraRepository) -> None:
     assert "infra-check-failed" in page(place)
 
 
+def test_its_settings_are_those_of_levers(place: InfraRepository) -> None:
+    """There are no stages to have any."""
+    assert "local" in place.done("settings").json["infra"]["environments"]
+    assert place.run("settings", "--file", "params.yaml").code == 10
+
+
 @pytest.mark.parametrize("path", [*PARTS, "leverframe.yaml"])
 @pytest.mark.parametrize("where", ["head", "base", "tip", "fork"])
 def test_a_pipeline_anywhere_is_judged(place: InfraRepository, where: str, path: str) -> None:

@@ -21,5 +21,8 @@ def settings(file: str | None, as_schema: bool) -> None:
     if as_schema:
         output.product((levers if file == str(LEVERS) else params).schema().rstrip())
         return
+    paths = {name: workspace.root / name for name in (PARAMS, LEVERS)}
+    if file is None and paths[LEVERS].is_file() and not paths[PARAMS].is_file():
+        file = str(LEVERS)  # a repository of infrastructure alone has no stages
     stages = {} if file == str(LEVERS) else workspace.params.model_dump(mode="json")
     output.product_json(stages | ({} if file == str(PARAMS) else workspace.levers.model_dump(mode="json")))

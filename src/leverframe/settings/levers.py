@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -273,6 +273,10 @@ class DeploySettings(Document):
 
 class Levers(Document):
     """The whole of ``leverframe.yaml``."""
+
+    guide: ClassVar[str] = (
+        "`leverframe settings --schema --file leverframe.yaml` prints every setting with its type and meaning"
+    )
 
     gate: GateSettings = Field(default_factory=GateSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
