@@ -5,6 +5,7 @@ Every tool has a folder of its own for what Terraform remembers, as environments
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,25 @@ def test_settings_of_the_backend_may_change(root: Root) -> None:
     assert sum("settings of the backend changed" in line for line in root.lines) == 2
     root.write(THING)
     assert root.plan(_ready(root, "mine")).counts == {ChangeKind.CREATE: 1}
+
+
+def test_settings_of_the_backend_are_of_any_kind(root: Root) -> None:
+    """As Terraform has them: booleans and numbers are no texts; what has parts is in a file, for `init` alone."""
+    module = RootModule(root.folder, root.data, {
+        "bucket": "b c", "use_lockfile": True, "max_retries": 3, "profile": None, "endpoints": {"s3": "http://x"},
+        "allowed_account_ids": ["1"],
+    })  # fmt: skip
+    *texts, path = module.settings()
+    assert texts == ["bucket=b c", "use_lockfile=true", "max_retries=3"]
+    assert json.loads(Path(path).read_text()) == {"endpoints": {"s3": "http://x"}, "allowed_account_ids": ["1"]}
+    root.write(BACKEND.format("http") + THING)
+    backend: dict[str, Any] = {"address": "http://127.0.0.1:9/state", "retry_max": 0, "skip_cert_verification": True}
+    with pytest.raises(InfraError) as caught:
+        _ready(root, "mine", backend=backend)
+    assert "connection refused" in caught.value.why, "its settings fit, so that Terraform asks for the state"
+    with pytest.raises(InfraError) as caught:
+        _ready(root, "other", backend={**backend, "endpoints": {"s3": "http://x"}})
+    assert "endpoints" in caught.value.why, "Terraform reads the file, and says that http has no such setting"
 
 
 def test_no_state_is_moved_into_another_backend(root: Root) -> None:

@@ -53,6 +53,32 @@ def test_the_schema_describes_every_section() -> None:
     assert described["additionalProperties"] is False
 
 
+INFRA = "infra: {{environments: {{e: {{{}}}}}}}"
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [("variables: {expires: 2024-01-01}", "2024-01-01 is neither"), ("variables: {x: .inf}", "inf is neither"),
+     ("variables: {x: {y: [1, .nan]}}", "nan is neither"), ("variables: {x: {1: y}}", "1 is no text"),
+     ("backend: {x: 2024-01-01}", "write it in quotes")],
+)  # fmt: skip
+def test_values_for_terraform_are_those_of_json(setting: str, words: str) -> None:
+    """YAML has more kinds; the error says which value, what to do, and where every setting is explained."""
+    with pytest.raises(SettingsError) as caught:
+        levers_of(INFRA.format(setting), name="leverframe.yaml")
+    assert words in caught.value.why
+    assert "`infra.environments.e." in caught.value.what
+    assert "more after it" not in caught.value.what
+    assert "--schema --file leverframe.yaml" in caught.value.next
+
+
+def test_a_backend_has_settings_as_terraform_has_them() -> None:
+    """Booleans, numbers and maps stay what they are."""
+    text = INFRA.format("backend: {use_lockfile: true, max_retries: 3, key: k, endpoints: {s3: http://x}}")
+    backend = levers_of(text, name="leverframe.yaml").infra.environments["e"].backend
+    assert backend == {"use_lockfile": True, "max_retries": 3, "key": "k", "endpoints": {"s3": "http://x"}}
+
+
 def test_levers_are_read_from_their_own_file_and_default_without_it(tmp_path: Path) -> None:
     """The file of this repository is valid; no file, or an empty one, means the defaults."""
     assert read_levers(Path(__file__).parents[2] / "leverframe.yaml").gate.metrics

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from leverframe.documents import Document
 from leverframe.settings.monitor import VariableName
@@ -14,6 +15,23 @@ InfraName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$"
 TerraformName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 
 
+def _plain(value: Any) -> Any:
+    """Return a value that JSON has as well; YAML makes dates of some texts, and has numbers that are none."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        _plain(part)
+    if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+        raise ValueError(f"{next(key for key in value if not isinstance(key, str))} is no text: write it in quotes")
+    if not isinstance(value, str | int | float | list | dict | None) or (
+        isinstance(value, float) and not isfinite(value)
+    ):
+        raise ValueError(f"{value} is neither a text, a number nor a boolean: write it in quotes")
+    return value
+
+
+PlainValue = Annotated[Any, AfterValidator(_plain)]
+
+
 class InfraEnvironmentSettings(Document):
     """One environment: a root module with a state of its own."""
 
@@ -21,14 +39,15 @@ class InfraEnvironmentSettings(Document):
         default=None, description="folder of the root module; by default terraform/environments/NAME"
     )
     workspace: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$", description="workspace of Terraform")
-    variables: dict[TerraformName, Any] = Field(
+    variables: dict[TerraformName, PlainValue] = Field(
         default_factory=dict, description="values of variables that anybody may read"
     )
     secrets: dict[TerraformName, VariableName] = Field(
         default_factory=dict, description="variables whose values are secret, each with the environment variable of it"
     )
-    backend: dict[TerraformName, str] = Field(
-        default_factory=dict, description="settings of the backend that the root module leaves open; no secret"
+    backend: dict[TerraformName, PlainValue] = Field(
+        default_factory=dict,
+        description="settings of the backend that the root module leaves open, as Terraform has them; no secret",
     )
     protected: list[str] = Field(
         default_factory=list,

@@ -7,6 +7,7 @@ place, and takes a "no" for leave to empty them. So it is let at the backend whe
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ from typing import Any, Protocol
 
 from leverframe.adapters.terraform.terraform_folder import STATE, STATES, without_states
 from leverframe.errors import InfraError
+from leverframe.files import write_text
 
 Result = tuple[int, str, str]
 _CHANGED = "Backend configuration changed"
 _ASKS = ("state migration", "state copy action")
 ERRORED = "errored.tfstate"  # Terraform writes it where a backend does not take the state
+_NESTED = "backend.json"  # Terraform reads a file of that ending as JSON
 _WAITS = (0, 5, 15)  # seconds before each attempt to save a state
 _NO_WORKSPACE = "Currently selected workspace"  # ... does not exist, where the backend has several others
 
@@ -36,13 +39,27 @@ class RootModule:
 
     folder: Path
     data: Path
-    backend: Mapping[str, str]
+    backend: Mapping[str, Any]
     workspace: str = "default"
 
     @property
     def memory(self) -> Path:
         """The file in which Terraform remembers the backend; no state, whatever its name says."""
         return self.data / "terraform.tfstate"
+
+    def settings(self) -> list[str]:
+        """Return what `-backend-config` is given, settings with parts in a file, as the command line takes texts alone.
+
+        The file is not of the state: it holds what leverframe.yaml says.
+        """
+        nested = {name: value for name, value in self.backend.items() if isinstance(value, dict | list)}
+        single = {name: value for name, value in self.backend.items() if name not in nested and value is not None}
+        texts = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in single.items()]
+        if not nested:
+            return texts
+        path = self.data.absolute() / _NESTED
+        write_text(path, json.dumps(nested))
+        return [*texts, str(path)]
 
     def initialised(self, init: Init, tell: Callable[[str], None]) -> Result:
         """Run `init` and return how it ended; raises ``InfraError`` where it would take a state for another one."""
@@ -104,7 +121,7 @@ class RootModule:
 
     def _left_beside(self, backend: str) -> InfraError:
         names = [name for name in (STATE, STATES) if (self.folder / name).exists()]
-        settings = "".join(f" -backend-config={name}={value}" for name, value in self.backend.items())
+        settings = "".join(f" {shlex.quote(f'-backend-config={setting}')}" for setting in self.settings())
         return InfraError(
             "a state beside the root module is not in its backend",
             why=f"{' and '.join(names)} in {self.folder} would have to be moved into the backend ({backend}), "

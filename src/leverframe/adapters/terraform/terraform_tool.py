@@ -99,7 +99,7 @@ class TerraformTool:
         where = {"get": False} if backend_in else {}
         run = partial(self._run, folder=backend_in, changed={"TF_WORKSPACE": "default"} if in_default else {})
         return TerraformProgram(self._path, self._folder, run).init(  # type: ignore[no-any-return]
-            backend_config=dict(self._settings.backend) or None, reconfigure=None, lockfile="readonly",
+            backend_config=self._module.settings() or None, reconfigure=None, lockfile="readonly",
             var=None, **where,
         )  # fmt: skip
 
