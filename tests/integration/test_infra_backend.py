@@ -14,7 +14,7 @@ import pytest
 from leverframe.adapters.terraform import terraform_backend
 from leverframe.adapters.terraform.terraform_backend import RootModule
 from leverframe.domain.infrastructure.infra_plan import ChangeKind
-from leverframe.domain.infrastructure.infra_ports import InfraTool
+from leverframe.domain.infrastructure.infra_ports import InfraTool, Planning
 from leverframe.errors import InfraError
 from tests.integration.infra_root import Root, absent
 
@@ -53,6 +53,19 @@ def test_environments_of_one_root_have_workspaces(root: Root) -> None:
     for name in ("staging", "fresh", "fresh"):
         assert root.plan(_ready(root, name, workspace="staging")).empty, name
     assert _states(root) == known
+
+
+def test_a_workspace_with_nothing_in_it_is_told(root: Root) -> None:
+    """Its name may be a slip, and a plan to create everything looks alike."""
+    notes: dict[str, list[str]] = {}
+    for workspace in ("default", "staging", "staging"):
+        tool = _ready(root, "mine", workspace=workspace)
+        saved = tool.planned(Planning(lock=True))
+        notes[workspace] = [*notes.get(workspace, ()), *saved.notes]
+        tool.applied(saved)
+        tool.forget(saved)
+    assert [len(notes[name]) for name in ("default", "staging")] == [0, 1]
+    assert "workspace `staging` has nothing in it yet" in notes["staging"][0]
 
 
 def test_a_state_that_is_there_is_that_of_a_local_backend(root: Root) -> None:

@@ -162,6 +162,7 @@ def test_a_lock_that_was_left_is_freed_by_its_id_alone(place: InfraRepository) -
         assert f"its id is {left['ID']}" in locked.err
         assert f"`leverframe infra unlock {left['ID']} --environment local --reason" in locked.err
         assert place.done("infra", "drift", "--json").json["lock"]["id"] == left["ID"]
+        assert "the state is locked: somebody else holds it" in place.done("infra", "drift").out
         other = place.run("infra", "unlock", "9" * 36, "--reason", "its job died")
         assert (other.code, f"its id is {left['ID']}" in other.err) == (42, True)
         assert place.run("infra", "unlock", left["ID"]).code == 2, "a reason is asked for"

@@ -134,12 +134,13 @@ class TerraformTool:
         named = self._settings.secrets
         _check_marks(unmarked(document, named))
         secrets = secrets_of_plan(document, named) | Secrets.of(self._given_secrets().values())
-        lineage = self._lineage(path)
+        state = self._state(path)
+        lineage = str(state.get("lineage") or "")
         self._secrets |= secrets | Secrets.of([lineage])  # the lineage is the key of the digest
         self._show_warnings(result[1])
         key = digest_key(lineage, secrets, self._place)
         plan = read_plan(document, self.version(), Concealer(secrets, self._secrets), key)
-        return SavedPlan(plan, str(path))
+        return SavedPlan(plan, str(path), self._new_workspace(state))
 
     def applied(self, saved: SavedPlan) -> None:
         """Apply the saved plan, and nothing else; raises ``InfraError`` where it is stale or fails half-way."""
@@ -225,14 +226,24 @@ class TerraformTool:
         path.write_text(json.dumps(self._settings.variables), encoding="utf-8")
         return str(path)
 
-    def _lineage(self, plan: Path) -> str:
-        """Return the lineage of the state that a saved plan is of; empty before the first apply."""
+    def _state(self, plan: Path) -> dict[str, Any]:
+        """Return the state that a saved plan is of; empty before the first apply."""
         try:
             with zipfile.ZipFile(plan) as saved:
                 text = saved.read("tfstate").decode()
         except (zipfile.BadZipFile, KeyError, ValueError):  # encrypted by OpenTofu, or of a later form
             text = self._done("state", self._program.cmd("state pull"))
-        return str(_document("state", text).get("lineage") or "") if text.strip() else ""
+        return _document("state", text) if text.strip() else {}
+
+    def _new_workspace(self, state: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return a note on a workspace without anything, which may be a slip: Terraform makes it, and asks nobody."""
+        managed = any(resource.get("mode") == "managed" for resource in state.get("resources") or ())
+        if self._settings.workspace == "default" or managed or state.get("outputs"):
+            return ()
+        return (
+            f"workspace `{self._settings.workspace}` has nothing in it yet, and its backend makes it when it is first "
+            "asked for: see that its name is right",
+        )
 
     def _learn_state(self) -> None:
         """Learn what is secret in the state before the reasons of a failure are told; it may be unreadable as well."""

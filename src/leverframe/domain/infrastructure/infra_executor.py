@@ -103,6 +103,7 @@ class InfraExecutor:
                 self.tool.initialise()
             case MakePlan():
                 self.saved = self.tool.planned(action.how)
+                self.notes += self.saved.notes
             case LookForLock():
                 self.lock = self.tool.lock()
             case Review() | Ask():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.infra_ports import StateLock
+from leverframe.domain.infrastructure.state_lock import holder
 from leverframe.domain.verdict import Verdict, Violation, judged, word
 
 VERSION = 1
@@ -41,6 +42,7 @@ class InfraPlanned:
     def lines(self) -> Sequence[str]:
         """Return it for a terminal: counts, the changes in the order of their kind, and what is against them."""
         violations = [f"{item.reason}: {item.what}\n  next: {item.next}" for item in self.violations]
+        violations += [f"the state is locked: {holder(self.lock)}"] if self.lock else []
         if self.plan is None:
             return [f"{word(self.verdict)}: `{self.environment}` has no plan", *violations, *self.notes]
         shown = plan_lines(self.plan)

@@ -21,6 +21,9 @@ from leverframe.domain.infrastructure.protection import Protection, failed_check
 from leverframe.domain.plan_engine import Plan, Progress, Step, execute
 from leverframe.domain.verdict import Reason, Violation
 
+_REMEDY = "apply what is declared with `leverframe infra-apply`, or declare what is there in a pull request"
+_AGAIN = f"look again when the lock is free: somebody may be applying just that; else {_REMEDY}"
+
 
 @dataclass(frozen=True)
 class InfraSubject:
@@ -84,7 +87,7 @@ def drift_of(subject: InfraSubject, tool: InfraTool, around: Surroundings, progr
         Reason.INFRA_DRIFTED,
         f"`{subject.environment}` is not what {subject.head[:12]} declares: {count} "
         f"{'difference' if count == 1 else 'differences'}",
-        "apply what is declared with `leverframe infra-apply`, or declare what is there in a pull request",
+        _AGAIN if planned.lock else _REMEDY,
     )
     return replace(planned, violations=(violation, *planned.violations))
 

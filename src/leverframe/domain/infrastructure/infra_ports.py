@@ -28,10 +28,14 @@ class Planning:
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """A plan, and what the tool knows its saved form by, which holds secrets and never leaves this machine."""
+    """A plan, and what the tool knows its saved form by, which holds secrets and never leaves this machine.
+
+    ``notes`` are what a reader has to know of it beside.
+    """
 
     plan: InfraPlan
     handle: str
+    notes: tuple[str, ...] = ()
 
 
 class InfraTool(Protocol):

@@ -25,11 +25,11 @@ class Unlocked:
         return [f"the lock {self.lock.id} of `{self.environment}` {done}: {self.reason}"]
 
 
-def holder(lock: StateLock, now: datetime) -> str:
-    """Return who holds a lock, for what, and how long."""
+def holder(lock: StateLock, now: datetime | None = None) -> str:
+    """Return who holds a lock, for what, since when, and how long that is where it is asked ``now``."""
     if not (lock.who or lock.created):
         return f"somebody else holds it; this backend does not tell who; its id is {lock.id}"
-    operation, age = lock.operation or "an unknown operation", _age(lock, now)
+    operation, age = lock.operation or "an unknown operation", _age(lock, now) if now else ""
     return f"{lock.who or 'somebody'} holds it for {operation} since {lock.created}{age}; its id is {lock.id}"
 
 
