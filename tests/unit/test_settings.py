@@ -72,6 +72,24 @@ def test_values_for_terraform_are_those_of_json(setting: str, words: str) -> Non
     assert "--schema --file leverframe.yaml" in caught.value.next
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "fits"),
+    [("root: infra", "root: ./infra/", False), ("root: infra", "root: infra, variables: {x: 1}", False),
+     ("root: infra", "root: infra, workspace: b", True), ("root: infra", "root: infra, backend: {key: b}", True),
+     ("workspace: b", "workspace: b", True), ("root: infra/b", "root: infra", True),
+     ("variables: {x: 1}", "root: terraform/environments/a", False)],
+)  # fmt: skip
+def test_two_environments_have_two_states(first: str, second: str, fits: bool) -> None:
+    """Who copies a block and forgets the workspace would have them undo each other."""
+    text = f"infra: {{environments: {{a: {{{first}}}, b: {{{second}}}}}}}"
+    if fits:
+        assert len(levers_of(text, name="leverframe.yaml").infra.environments) == 2
+        return
+    with pytest.raises(SettingsError, match="infra") as caught:
+        levers_of(text, name="leverframe.yaml")
+    assert "`a` and `b` have one state" in caught.value.why
+
+
 def test_a_backend_has_settings_as_terraform_has_them() -> None:
     """Booleans, numbers and maps stay what they are."""
     text = INFRA.format("backend: {use_lockfile: true, max_retries: 3, key: k, endpoints: {s3: http://x}}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from math import isfinite
 from typing import Annotated, Any, Literal
 
@@ -89,4 +90,19 @@ class InfraSettings(Document):
     environments: dict[InfraName, InfraEnvironmentSettings] = Field(
         default_factory=dict, description="environments by name"
     )
+
+    @model_validator(mode="after")
+    def _one_environment_a_state(self) -> InfraSettings:
+        places = dict[str, str]()
+        for name, environment in self.environments.items():
+            root = posixpath.normpath(environment.root or f"terraform/environments/{name}")
+            place = repr((root, environment.workspace, sorted(environment.backend.items())))
+            if place in places:
+                raise ValueError(
+                    f"`{places[place]}` and `{name}` have one state, and would undo each other: both have the root "
+                    f"module `{root}`, so give one another `workspace` or `backend`"
+                )
+            places[place] = name
+        return self
+
     drift_label: str = Field(default="infra-drift", description="label of the issue that a drifted environment has")
