@@ -19,12 +19,12 @@ from tests.integration.shop import Ended, Shop, alive, family, wait_for
 from tests.warm import WarmRepository
 
 SERVER = "module.serving.terraform_data.server"
-_FREE = "{port: 0, grpc_port: 0, metrics_port: 0}"
+FREE = "{port: 0, grpc_port: 0, metrics_port: 0}"
 INFRA = f"""
 infra:
   environments:
-    local: {{observe: local, variables: {_FREE}}}
-    second: {{observe: local, root: terraform/environments/local, workspace: second, variables: {_FREE}}}
+    local: {{observe: local, variables: {FREE}}}
+    second: {{observe: local, root: terraform/environments/local, workspace: second, variables: {FREE}}}
 """
 
 

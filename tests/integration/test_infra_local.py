@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import stat
 import subprocess
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from leverframe.adapters.process import Processes
-from tests.integration.laptop import INFRA, SERVER, Laptop, bare_laptop, with_terraform
+from tests.integration.laptop import FREE, INFRA, SERVER, Laptop, bare_laptop, with_terraform
 from tests.integration.served import deploy, served, two_models
 from tests.integration.shop import Shop, built_once, copied, wait_for
 
@@ -174,6 +175,13 @@ def test_an_apply_that_was_killed_is_healed_by_the_next(laptop: Laptop) -> None:
     assert laptop.apply().code == 0
     assert [process.pid for process in servers_of(laptop)] == [laptop.recorded["pid"]]
     assert laptop.plan().changes == {}
+    listened = ports(laptop.recorded)
+    shutil.rmtree(laptop.folder.parent)  # as `git clean -fdx` does: nothing names the server any longer
+    declared = dict(zip(("port", "grpc_port", "metrics_port"), listened, strict=True))
+    laptop.shop.repository.write("leverframe.yaml", INFRA.replace(FREE, json.dumps(declared), 1))
+    assert laptop.apply().code == 0  # it ended by itself, and gave its ports back
+    assert ports(laptop.recorded) == listened
+    assert [process.pid for process in servers_of(laptop)] == [laptop.recorded["pid"]]
     laptop.kill()
     assert laptop.destroy().code == 0
     assert servers_of(laptop) == []

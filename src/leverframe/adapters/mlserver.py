@@ -26,6 +26,7 @@ from leverframe.redaction import redacted, without_clouds
 
 _START = 90.0  # seconds; a machine under load takes long to import what MLServer is made of
 _STOP = 30.0
+_UNRECORDED = 8.0  # seconds in which a server that its record no longer names has ended by itself
 _TRIES = 3
 _METRIC = re.compile(r"^(\w+?)(?:_total)?\{(.*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -89,7 +90,7 @@ class ServerFolder:
         if not self._key.exists():
             self._write_key()
         for left in reversed(range(_TRIES)):
-            rest, grpc, metrics = _ports(ports)
+            rest, grpc, metrics = _own_ports(ports)
             config = {
                 "models": str(self.models), "host": ports.host, "port": rest, "grpc_port": grpc,
                 "metrics_port": metrics, "key_file": str(self._key), "limit": limit, "log": log,
@@ -172,6 +173,13 @@ class V2:
         except ServerError:
             return False
 
+    def ours(self) -> bool:
+        """Tell whether what responds is a server of Leverframe, of whatever folder."""
+        try:
+            return self._call(self._at, "GET", "/v2")[1].get("name") == "leverframe"
+        except ServerError:
+            return False
+
     def ready(self, model: str, version: int | None = None) -> bool:
         """Tell whether a release is ready; without a number, whether the model is."""
         path = f"/v2/models/{model}" + (f"/versions/{version}" if version else "")
@@ -227,6 +235,24 @@ class V2:
             ) from error
         finally:
             connection.close()
+
+
+def _own_ports(wanted: Ports) -> tuple[int, int, int]:
+    """Return three ports as ``_ports`` does; one that a server holds whose record is gone is waited for."""
+    until = time.monotonic() + _UNRECORDED
+    while True:
+        try:
+            return _ports(wanted)
+        except ServerError as error:
+            if not V2(wanted.host, wanted.rest, 0, "", timeout=2).ours():
+                raise
+            if time.monotonic() > until:
+                raise ServerError(
+                    error.what,
+                    why=f"a server of Leverframe listens at {wanted.host}:{wanted.rest}: of another name, or folder",
+                    next="end it there by `leverframe serve --stop --name NAME`, or name another port, or 0",
+                ) from error
+        time.sleep(0.2)
 
 
 def _ports(wanted: Ports) -> tuple[int, int, int]:

@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import sys
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +32,7 @@ from leverframe.serving.guard import Guard
 from leverframe.serving.infer import Infer
 from leverframe.serving.inference_log import LogSettings
 from leverframe.serving.online_config import OnlineConfig
+from leverframe.serving.own_record import end_unrecorded, recorded
 
 _log = logging.getLogger("mlserver")
 
@@ -58,8 +56,8 @@ class ServerConfig:
     online: OnlineConfig | None = None
 
 
-async def serve(config: ServerConfig) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what is under way and end."""
+async def serve(config: ServerConfig, record: Path | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, or until ``record`` names another process; then finish what is under way."""
     settings = Settings(
         debug=False,
         parallel_workers=0,
@@ -80,6 +78,8 @@ async def serve(config: ServerConfig) -> None:
     log = process.start_log(config.log) if config.log else None
     freshness = process.start_freshness(config.online) if config.online else None
     tasks = [asyncio.create_task(_load(server, models)), asyncio.create_task(sweep(lambda: _connections(server)))]
+    if record is not None:
+        tasks.append(asyncio.create_task(end_unrecorded(record)))
     try:
         await server.start([])
     finally:
@@ -139,27 +139,16 @@ async def _refused(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAPI h
     return Response(status_code=error.status_code, content={"error": str(error.detail)[:300]})
 
 
-def _recorded(record: Path, parent: int) -> bool:
-    """Tell whether ``record`` names this process; the process ``parent`` writes it just after this one's start."""
-    while True:
-        alone = os.getppid() != parent  # first: what it wrote before it ended counts
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            if json.loads(record.read_bytes())["pid"] == os.getpid():
-                return True
-        if alone:
-            return False
-        time.sleep(0.05)
-
-
 def main() -> None:
     """Serve what the file named on the command line says."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     open_files()
     config = parsed(ServerConfig, Path(sys.argv[1]).read_bytes())
-    if sys.argv[2:] and not _recorded(Path(sys.argv[2]), int(sys.argv[3])):
+    record = Path(sys.argv[2]) if sys.argv[2:] else None
+    if record is not None and not recorded(record, int(sys.argv[3])):
         sys.exit("who started this server ended before it was recorded, so nobody would ever stop it")
-    asyncio.run(serve(config))
+    asyncio.run(serve(config, record))
 
 
 if __name__ == "__main__":
