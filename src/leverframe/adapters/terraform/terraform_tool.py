@@ -6,6 +6,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -45,6 +46,7 @@ from leverframe.settings.infra import InfraEnvironmentSettings
 _LEAST = 6  # characters of what only its name in the environment calls a secret, such as CACHE_KEY
 _PLAN, _VARIABLES = "plan", "variables.tfvars.json"
 _VARIABLE_FILE = re.compile(rf"(?:file )?[^\s(]*{re.escape(_VARIABLES)}(?::\d+)?")
+_CONFIGURATION = "tfconfig/m-"  # where a saved plan keeps the files of modules, followed by the key of one
 
 
 class TerraformTool:
@@ -139,7 +141,7 @@ class TerraformTool:
         self._secrets |= secrets | Secrets.of([lineage])  # the lineage is the key of the digest
         self._show_warnings(result[1])
         key = digest_key(lineage, secrets, self._place)
-        plan = read_plan(document, self.version(), Concealer(secrets, self._secrets), key)
+        plan = read_plan(document, self.version(), Concealer(secrets, self._secrets), key, _sources(path))
         return SavedPlan(plan, str(path), self._new_workspace(state))
 
     def applied(self, saved: SavedPlan) -> None:
@@ -331,6 +333,17 @@ def _check_written(plan: Path) -> None:
             why=f"`plan` of it ended well, and there is no {plan}",
             next="let `infra.tool` be a program that sees the same files, the temporary folder among them",
         )
+
+
+def _sources(plan: Path) -> dict[str, str]:
+    """Return the texts of the modules that a saved plan is made of, by key; none where OpenTofu encrypted it."""
+    texts: dict[str, list[str]] = {}
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(plan) as saved:
+        for name in sorted(saved.namelist()):
+            folder, _, file = name.removeprefix(_CONFIGURATION).partition("/")
+            if name.startswith(_CONFIGURATION) and file:
+                texts.setdefault(folder, []).append(f"{file}\n{saved.read(name).decode(errors='replace')}")
+    return {key: "\n".join(files) for key, files in texts.items()}
 
 
 def _check_marks(unmarked: Sequence[str]) -> None:

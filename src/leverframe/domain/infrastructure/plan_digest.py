@@ -34,8 +34,10 @@ def digest_key(lineage: str, secrets: Secrets, place: str = "") -> bytes:
     return hashlib.scrypt(_canonical(sorted(secrets.values)), salt=purpose, **_COST)
 
 
-def change_digest(key: bytes, resource: Mapping[str, Any]) -> str:
+def change_digest(key: bytes, resource: Mapping[str, Any], runs: Mapping[str, Any] | None = None) -> str:
     """Return the HMAC-SHA256, in hex, of what happens to a resource: a part of ``resource_changes`` of a plan.
+
+    ``runs`` is what that runs beside it, see ``InfraRuns``.
 
     In it are address, object, provider, actions, and all values before and after. Left out is what differs between two
     plans of the same reality, and why Terraform does it.
@@ -44,6 +46,7 @@ def change_digest(key: bytes, resource: Mapping[str, Any]) -> str:
     happens = {
         **{name: resource.get(name) for name in ("address", "previous_address", "deposed", "provider_name")},
         **{name: change.get(name) for name in ("actions", "before", "after", "importing")},
+        **({"runs": runs} if runs else {}),
         **{name: _marked(change.get(name)) for name in ("after_unknown", "before_sensitive", "after_sensitive")},
     }
     return hmac.new(key, _canonical(happens), hashlib.sha256).hexdigest()

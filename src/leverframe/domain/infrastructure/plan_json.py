@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from leverframe.domain.infrastructure.change_lines import change_lines, path_text
@@ -17,6 +18,7 @@ from leverframe.domain.infrastructure.infra_plan import (
     ResourceChange,
     ToolVersion,
 )
+from leverframe.domain.infrastructure.infra_runs import InfraRuns
 from leverframe.domain.infrastructure.plan_digest import change_digest, plan_digest
 from leverframe.domain.infrastructure.sensitive_values import with_inferred_marks
 
@@ -44,13 +46,20 @@ def plan_document(text: str) -> dict[str, Any]:
     return document
 
 
-def read_plan(document: Mapping[str, Any], tool: ToolVersion, concealer: Concealer, key: bytes) -> InfraPlan:
-    """Return the plan that a document describes; ``key`` is that of its digest.
+def read_plan(
+    document: Mapping[str, Any],
+    tool: ToolVersion,
+    concealer: Concealer,
+    key: bytes,
+    sources: Mapping[str, str] = MappingProxyType({}),
+) -> InfraPlan:
+    """Return the plan that a document describes; ``key`` is that of its digest, ``sources`` see ``InfraRuns``.
 
     The digest takes in what would happen, and nothing of when, by which version and in which order it was planned.
     Changes outside of Terraform and results of checks are not in it: they do not happen at the apply.
     """
-    read = _Reader(concealer, key)
+    read = _Reader(concealer, key, InfraRuns(document, concealer, sources))
+    outside = _Reader(concealer, key, InfraRuns({}, concealer))  # nothing is run for what is done already
     changes = read.changes([*(document.get("resource_changes") or ()), *_invocations(document)])
     outputs = read.changes(
         {"address": f"output.{name}", "change": change}
@@ -63,7 +72,7 @@ def read_plan(document: Mapping[str, Any], tool: ToolVersion, concealer: Conceal
         outputs=outputs,
         outside=tuple(
             change
-            for change in read.changes(document.get("resource_drift") or ())
+            for change in outside.changes(document.get("resource_drift") or ())
             if change.kind is not ChangeKind.MOVE  # Terraform lists a move that the configuration asks for here as well
         ),
         checks=read.checks(document.get("checks") or ()),
@@ -86,6 +95,7 @@ class _Reader:
 
     concealer: Concealer
     key: bytes
+    runs: InfraRuns
 
     def changes(self, resources: Iterable[Mapping[str, Any]]) -> tuple[ResourceChange, ...]:
         """Return what changes, in the order of its kind and its address."""
@@ -121,8 +131,8 @@ class _Reader:
         return ResourceChange(
             address=address,
             kind=kind,
-            digest=change_digest(self.key, resource),
-            lines=self._lines(kind, str(resource.get("type", "")), change),
+            digest=change_digest(self.key, resource, self.runs.whole(resource)),
+            lines=(*self._lines(kind, str(resource.get("type", "")), change), *self.runs.lines(resource)),
             before=before if before != address else "",
             because=_BECAUSE.get(reason, reason.replace("_", " ")),
             forced_by=tuple(sorted({text(path_text(path)) for path in change.get("replace_paths") or ()})),
