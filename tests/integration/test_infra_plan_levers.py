@@ -85,7 +85,7 @@ def test_no_pull_request_takes_a_protection_away_and_destroys(place: InfraReposi
     }
     event.write_text(json.dumps({"pull_request": pull}))
     named = {"GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(event), "GITHUB_REPOSITORY": "acme/shop"}
-    assert "a label allows to destroy it" in place.done("infra-plan", "--base", "main", **named).out
+    assert "a label allows what becomes of it" in place.done("infra-plan", "--base", "main", **named).out
 
 
 def test_a_plan_that_cannot_be_made_is_red_and_left_for_the_card(place: InfraRepository) -> None:

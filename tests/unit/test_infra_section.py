@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 from leverframe.adapters.markdown_it import fragment
 from leverframe.documents import loaded, plain
 from leverframe.domain.infrastructure.infra_addresses import listed, ranges
+from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
+from leverframe.domain.infrastructure.infra_comment import apply_comment
+from leverframe.domain.infrastructure.infra_executor import InfraExecutor, Surroundings
 from leverframe.domain.infrastructure.infra_plan import (
     ChangeKind,
     CheckOutcome,
@@ -25,14 +28,17 @@ from leverframe.domain.infrastructure.infra_plan import (
     ToolVersion,
 )
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
-from leverframe.domain.infrastructure.infra_ports import StateLock
+from leverframe.domain.infrastructure.infra_ports import SavedPlan, StateLock
 from leverframe.domain.infrastructure.infra_section import infra_section
+from leverframe.domain.infrastructure.infra_steps import Guard
 from leverframe.domain.infrastructure.plan_digest import plan_digest
+from leverframe.domain.infrastructure.protection import Protection
 from leverframe.domain.pipeline.init import INFRA
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_markdown import LIMIT, Shown, render
 from leverframe.domain.verdict import Failed, Passed, Reason, Violation
 from leverframe.package import template
+from tests.fakes.infra import MemoryTerraform
 from tests.profiles import examples
 from tests.unit.test_report import card
 
@@ -308,3 +314,23 @@ def test_hostile_values_make_nothing() -> None:
     for wrong in ("<img", "<a ", "@everyone", "<!--", "::error"):
         assert wrong not in outside, wrong
     assert "\u202e" not in html
+
+
+def test_notes_crowd_nothing_out() -> None:
+    """A renamed module of a thousand protected resources, allowed by a label: one note, and a comment that fits."""
+    moved = tuple(
+        change(f'module.database.x.a["k{at}"]', ChangeKind.MOVE, before=f"module.db.x.a[{at}]") for at in range(1000)
+    )
+    plan = InfraPlan("0" * 64, ToolVersion("terraform", "1"), moved)
+    names = [one.address for one in moved]
+    executor = InfraExecutor(MemoryTerraform(), Surroundings(allowed=lambda _: names), saved=SavedPlan(plan, "x"))
+    executor.run(Guard(Protection(("module.db",))))
+    assert executor.violations == []
+    (note,) = executor.notes
+    assert note.endswith("and 995 more are protected, and a label allows what becomes of it")
+    many = (note, *(f"note {at} `{'`x' * 4000}`" for at in range(500)))
+    shown = infra_section(InfraPlanned("shop", "a" * 40, "b" * 40, "r", "default", plan, notes=many), 55_000)
+    assert len(shown) < 60_000
+    assert "496 more notes" in shown
+    applied = InfraApplied("shop", "a" * 40, "", "r", "default", "2026", plan, applied=True, notes=many)
+    assert len(apply_comment(applied)) < 60_000

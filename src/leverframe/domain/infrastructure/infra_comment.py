@@ -8,7 +8,8 @@ from leverframe.domain.markdown import code, sentence
 from leverframe.domain.verdict import Failed
 
 _LONGEST = 20_000  # characters of a difference
-_VIOLATIONS = 20
+_VIOLATIONS = 20  # and notes
+_LONG_NOTE = 600  # characters of one
 
 
 def apply_comment(applied: InfraApplied) -> str:
@@ -24,7 +25,11 @@ def apply_comment(applied: InfraApplied) -> str:
             for violation in applied.violations[:_VIOLATIONS]
         )
     )
-    parts += [_difference(applied), *(sentence(note) for note in applied.notes), _foot(applied)]
+    parts += [
+        _difference(applied),
+        *[sentence(note[:_LONG_NOTE]) for note in applied.notes[:_VIOLATIONS]],
+        _foot(applied),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -25,7 +25,7 @@ from leverframe.domain.infrastructure.infra_steps import (
     Review,
 )
 from leverframe.domain.infrastructure.plan_review import PlanDifference, ReviewedPlans, review
-from leverframe.domain.infrastructure.protection import Protection, failed_checks, violations
+from leverframe.domain.infrastructure.protection import Protection, failed_checks, some, violations
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import InfraError, LeverframeError
 
@@ -138,11 +138,10 @@ class InfraExecutor:
         plan = self._planned.plan
         allowed = self.around.allowed(plan)
         self.violations += violations(plan, rules, allowed, how=self.around.how)
-        self.notes += [
-            f"`{change.before or change.address}` is protected, and a label allows to {change.kind.value} it"
-            for change in rules.needing_label(plan)
-            if change.address in allowed
-        ]
+        names = [change.before or change.address for change in rules.needing_label(plan) if change.address in allowed]
+        if names:
+            are = "is" if len(names) == 1 else "are"
+            self.notes.append(f"{some(names)} {are} protected, and a label allows what becomes of it")
 
     def _apply(self, action: Begin | Apply) -> None:
         saved = self._planned

@@ -29,6 +29,7 @@ _WIDE = 1_000  # characters of a line of the diff: more than one has whose value
 _LEAST = 1_500  # characters for lists of addresses and a diff
 _FEW = 10  # addresses with a line each where nothing is destroyed
 _CLOSING = 50  # characters of the line that says how many more there are
+_NOTES, _LONG_NOTE = 5, 400  # notes, and characters of one
 _BACKTICKS = re.compile("`+")
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # the last is what a diff is coloured by
 
@@ -212,8 +213,13 @@ def _foot(planned: InfraPlanned) -> str:
     words += [f"workspace {code(planned.workspace, 60)}"] if planned.workspace != "default" else []
     words += [f"last applied {code(planned.applied[:12], 12)}"] if planned.applied else []
     words += [_lock(planned.lock)] if planned.lock else []
-    notes = [code(note, 400) for note in planned.notes]
-    return " ".join([f"<sub>{' · '.join(words)}</sub>", *notes])
+    return " ".join([f"<sub>{' · '.join(words)}</sub>", *_notes(planned.notes)])
+
+
+def _notes(notes: Sequence[str]) -> list[str]:
+    """Return notes as Markdown, so many that they never crowd out what they stand beside."""
+    more = [f"{len(notes) - _NOTES:,} more notes: the log of the job has them."] if len(notes) > _NOTES else []
+    return [*(code(note, _LONG_NOTE) for note in notes[:_NOTES]), *more]
 
 
 def _lock(lock: StateLock) -> str:

@@ -90,7 +90,7 @@ def violations(
         if protected:
             yield Violation(
                 Reason.DESTROY_PROTECTED,
-                f"the plan {words}: {_some(protected)}",
+                f"the plan {words}: {some(protected)}",
                 how or f"keep it, or let somebody give the pull request the label `{rules.label}`",
             )
     if rules.refuses_failed_checks:
@@ -148,6 +148,7 @@ def _skipped(pattern: str, reached: set[int]) -> set[int]:
     return every
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
     shown = ", ".join(f"`{name}`" for name in names[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown
