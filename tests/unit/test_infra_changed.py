@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from leverframe.domain.infrastructure.infra_changed import claims, concerned, untrusted, with_missing
-from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange, ToolVersion
+from leverframe.domain.infrastructure.infra_changed import claims, concerned, judged_by, untrusted, with_missing
+from leverframe.domain.infrastructure.infra_plan import ChangeKind, CheckOutcome, InfraPlan, ResourceChange, ToolVersion
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.plan_digest import plan_digest
+from leverframe.domain.infrastructure.protection import Protection
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.settings.infra import InfraEnvironmentSettings
 
@@ -93,3 +94,19 @@ def test_what_another_job_wrote_is_held_to_its_commit_and_its_digest() -> None:
         replace(made, plan=replace(made.plan, changes=(ResourceChange("a.b", ChangeKind.DELETE, "e" * 64),))),
     ):
         assert claims(wrong, HEAD)
+
+
+def test_a_plan_without_its_violations_is_judged_again() -> None:
+    """Its job may have left them out; the label is that of now, and nobody asks for it without need."""
+    gone = ResourceChange("a.store", ChangeKind.DELETE, "d" * 64)
+    failing = CheckOutcome("check.c", "fail", ("no",))
+    plan = InfraPlan("e" * 64, ToolVersion("terraform", "1"), (gone,), checks=(failing,))
+    stripped, rules = replace(planned("prod"), plan=plan), Protection(("a.store",))
+    both = (Reason.DESTROY_PROTECTED, Reason.INFRA_CHECK_FAILED)
+    assert judged_by(stripped, rules, tuple).verdict == Failed(both)
+    once = judged_by(stripped, rules, tuple)
+    assert judged_by(once, rules, lambda: pytest.fail("nothing is missing")) == once
+    assert judged_by(stripped, rules, lambda: ("infra-destroy",)).verdict == Failed((Reason.INFRA_CHECK_FAILED,))
+    empty = planned("prod")
+    assert judged_by(empty, rules, lambda: pytest.fail("nothing is against it")) is empty
+    assert judged_by(untrusted(empty), rules, tuple) == untrusted(empty)

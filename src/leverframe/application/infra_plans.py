@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+from leverframe.application.infra_place import environments_at
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, validated
 from leverframe.domain import layout
-from leverframe.domain.infrastructure.infra_changed import MODULES, Environments, has_pipeline, with_missing
+from leverframe.domain.infrastructure.infra_changed import MODULES, Environments, has_pipeline, judged_by, with_missing
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
-from leverframe.errors import LeverframeError
+from leverframe.domain.infrastructure.protection import in_force
+from leverframe.errors import LeverframeError, RepositoryError
 from leverframe.settings import LEVERS
+from leverframe.settings.infra import InfraEnvironmentSettings
 from leverframe.settings.levers import Levers
 from leverframe.yaml_files import parse
 
@@ -66,6 +69,24 @@ def _text(workspace: Workspace) -> str:
 
 def _sections(text: str) -> list[str]:
     return list(parse(text, name=str(LEVERS), what="the settings")) if text.strip() else []
+
+
+def judged_again(
+    workspace: Workspace, plans: tuple[InfraPlanned, ...], base: str | None, labels: Callable[[], Collection[str]]
+) -> tuple[InfraPlanned, ...]:
+    """Return the plans with what the rules of the base say against them: a plan is made by code of the change."""
+    if not plans:
+        return ()
+    git = workspace.git
+    try:
+        before = environments_at(workspace, git.tip(base))
+    except RepositoryError:  # a clone of one commit, which is that of the base where another job made the card
+        before = environments_at(workspace, git.named("HEAD"))
+    unknown = InfraEnvironmentSettings(failed_checks="show")  # what a new one says itself, its own job held it to
+    return tuple(
+        judged_by(plan, in_force(plan.environment, before.get(plan.environment, unknown), before), labels)
+        for plan in plans
+    )
 
 
 def _declared(workspace: Workspace) -> Environments:

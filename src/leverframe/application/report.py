@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 from leverframe.adapters import cml, runner
 from leverframe.adapters.markdown_it import page
 from leverframe.application.diff import diff
-from leverframe.application.infra_plans import infra_plans, infrastructure_alone, pipeline_here
+from leverframe.application.infra_plans import infra_plans, infrastructure_alone, judged_again, pipeline_here
 from leverframe.application.silence import silence_of_monitor
 from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
@@ -62,12 +63,26 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
         card = replace(card, pipeline=True)  # whatever the job says that ran the code of the pull request
     if run is not None and not run.trusted:
         card = replace(card, infra=tuple(map(untrusted, card.infra)))
+    card = replace(card, infra=judged_again(workspace, card.infra, asked.base, lambda: _labels(run)))
     settings = _report_settings(workspace)
     body = f"{marker(asked.key, card.head, run.run if run else 0)}\n{render(card, _shown(asked, settings, card, run))}"
     _write(workspace.root, card, body, asked)
     if not asked.dry_run:
         summary(render(card, Shown(1000, 1000), limit=_WHOLE))
     return _posted(asked, settings, (card, run), body)
+
+
+def _labels(run: Where | None) -> tuple[str, ...]:
+    """Return the labels of the pull request as they are now, or as they were when the run began."""
+    if run is None or not runner.token():
+        return runner.labels()
+    from leverframe.adapters.github.infra import GithubInfra  # noqa: PLC0415 - of an extra
+
+    forge = GithubInfra(runner.api(), run.repository, runner.token())
+    with suppress(PublishError):
+        number = run.number or forge.pull_request(run.head_owner, run.head_branch, run.head)
+        return forge.labels(number) if number else ()
+    return runner.labels()
 
 
 def _shown(asked: Asked, settings: ReportSettings, card: Card, run: Where | None) -> Shown:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.plan_digest import plan_digest
+from leverframe.domain.infrastructure.protection import Protection, violations
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings import PARAMS
 from leverframe.settings.infra import InfraEnvironmentSettings
@@ -112,6 +114,20 @@ def untrusted(planned: InfraPlanned) -> InfraPlanned:
     return InfraPlanned(
         planned.environment, planned.head, planned.base, planned.root, planned.workspace, violations=(violation,)
     )
+
+
+def judged_by(planned: InfraPlanned, rules: Protection, labels: Callable[[], Collection[str]]) -> InfraPlanned:
+    """Return a plan with what rules say against it, which whoever made the plan may have left out.
+
+    ``labels`` are asked for only where something is against it.
+    """
+    plan = planned.plan
+    known = {violation.reason for violation in planned.violations}
+    if plan is None or all(violation.reason in known for violation in violations(plan, rules)):
+        return planned
+    allowed = [change.address for change in rules.needing_label(plan)] if rules.label in labels() else ()
+    missing = [violation for violation in violations(plan, rules, allowed) if violation.reason not in known]
+    return replace(planned, violations=(*planned.violations, *missing))
 
 
 def claims(planned: InfraPlanned, head: str) -> str:
