@@ -159,7 +159,7 @@ def action_yml(lever: str) -> str:
     lines += ["runs:", "  using: composite", "  steps:", "    - id: lever", "      shell: bash", "      env:"]
     lines += [f"        {each.variable}: ${{{{ inputs.{each.name} }}}}" for each in inputs(lever)]
     lines += ["        GITHUB_TOKEN: ${{ inputs.token }}"] if lever in TOKENS else []
-    lines += [f"      run: leverframe {lever}", ""]
+    lines += [f"      run: exec leverframe {lever}", ""]
     return "\n".join(lines)
 
 

@@ -84,7 +84,7 @@ def test_actions_are_what_the_commands_ask_for() -> None:
         options = {each.name for each in command.params if isinstance(each, click.Option)} - {"as_json", "help"}
         mapped = {name for name in step["env"] if name.startswith("LEVERFRAME_")}
         assert mapped == {f"LEVERFRAME_{lever}_{each}".upper().replace("-", "_") for each in options}
-        assert step["run"] == f"leverframe {lever}"
+        assert step["run"] == f"exec leverframe {lever}"
 
 
 def test_an_edited_action_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
