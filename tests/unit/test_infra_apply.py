@@ -461,7 +461,9 @@ def test_another_run_of_the_very_commit_finishes_what_is_half_done() -> None:
         assert different([reviewed_plan], rest, [reviewed_plan]) != [], "of another commit it is not the rest"
 
 
-@pytest.mark.parametrize("hidden", ["(sensitive)", '"postgres://***@host"', '"a... (900 characters)'])
+@pytest.mark.parametrize(
+    "hidden", ["(sensitive)", '"postgres://***@host"', '"a... (900 characters)', "7 more lines like these"]
+)
 def test_a_rest_that_is_not_shown_whole_is_not_taken_for_what_was_reviewed(hidden: str) -> None:
     """A secret that changed between the two runs reads the same; the digest of the plan in hand is a person's word."""
     lines = ("+ id = (known after apply)", f"+ pin = {hidden}")

@@ -85,6 +85,24 @@ def test_a_deposed_object_has_its_key_in_the_address() -> None:
     assert (change.address, change.kind) == ("x.y (deposed b1c2)", ChangeKind.DELETE)
 
 
+def test_a_value_that_is_known_later_is_one_line() -> None:
+    """Nothing of it goes, as a line for each part of it would tell; a part may be known later as well."""
+    before = {
+        "input": {"r": 1},
+        "output": {"r": 1, "tags": {"a": "x"}, "zones": ["eu-1", None]},
+        "at": {"a": [1], "b": 2},
+    }
+    change = {
+        "actions": ["update"], "before": before, "after": {"input": {"r": 2}, "at": {"b": 2}},
+        "after_unknown": {"output": True, "at": {"a": True}},
+    }  # fmt: skip
+    assert _change(change).lines == (
+        "~ at.a: [1] -> (known after apply)",
+        "~ input.r: 1 -> 2",
+        '~ output: {"r": 1, "tags": {"a": "x"}, "zones": ["eu-1", null]} -> (known after apply)',
+    )
+
+
 def test_a_secret_that_is_new_is_added() -> None:
     """Terraform marks the value before as well, which was none."""
     change = {"actions": ["create"], "before": None, "after": "x", "before_sensitive": True, "after_sensitive": True}
@@ -145,8 +163,7 @@ def test_the_output_of_a_marked_input_is_sensitive() -> None:
     lines = _change(change, type="terraform_data").lines
     assert lines == (
         "~ input.p: (sensitive) -> (sensitive), changed",
-        "- output.p = (sensitive)",
-        "+ output = (known after apply)",
+        '~ output: {"p": (sensitive)} -> (known after apply)',
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -38,23 +38,26 @@ def change_lines(kind: ChangeKind, before: Any, after: Any) -> tuple[str, ...]:
 
 
 def _compared(path: tuple[Any, ...], before: Any, after: Any, *, nulls: bool = False) -> Iterator[str]:
+    later = {at for at, value in _walk(after, path) if isinstance(value, Unknown)}  # of these nothing goes
     old, new = (
-        {at: value for at, value in _walk(tree, path) if value is not None or nulls} if tree is not _ABSENT else {}
+        {at: value for at, value in _walk(tree, path, later) if value is not None or nulls}
+        if tree is not _ABSENT
+        else {}
         for tree in (before, after)
     )
     for at in [*old, *(at for at in new if at not in old)]:
         yield from _lines(at, old.get(at, _ABSENT), new.get(at, _ABSENT))
 
 
-def _walk(tree: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    if isinstance(tree, dict) and tree:
-        for name, part in tree.items():
-            yield from _walk(part, (*path, name))
-    elif isinstance(tree, list) and tree:
-        for index, part in enumerate(tree):
-            yield from _walk(part, (*path, index))
-    else:
+def _walk(
+    tree: Any, path: tuple[Any, ...], whole: Collection[tuple[Any, ...]] = ()
+) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield the values of a tree by path; ``whole`` are paths of one value, whatever is below them."""
+    if path in whole or not (isinstance(tree, dict | list) and tree):
         yield path, tree
+        return
+    for name, part in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield from _walk(part, (*path, name), whole)
 
 
 def _lines(path: tuple[Any, ...], old: Any, new: Any) -> Iterator[str]:
@@ -108,9 +111,17 @@ def _shown(value: Any) -> str:
         return "(known after apply)"
     if isinstance(value, Concealed):
         return _clipped(" ".join(value.shown.split()))
-    if isinstance(value, Decimal):
-        return str(value)
-    return _clipped(json.dumps(value, ensure_ascii=False))
+    return _clipped(_written(value))
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_written(name)}: {_written(part)}' for name, part in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, JsonText | Unknown | Concealed):
+        return _shown(value)
+    return str(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
 
 
 def _clipped(text: str) -> str:

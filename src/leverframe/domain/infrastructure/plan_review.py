@@ -11,7 +11,9 @@ from leverframe.domain.verdict import Reason, Violation
 
 HALF_DONE = "an earlier apply of it failed half-way"  # why a plan replaces what is tainted
 _UNKNOWN = "(known after apply)"
-_NOT_WHOLE = re.compile(r"\(sensitive\)|\*\*\*|\.\.\. \(\d+ characters\)")  # what a line shows in place of a value
+_NOT_WHOLE = re.compile(
+    r"\(sensitive\)|\*\*\*|\.\.\. \(\d+ characters\)|more lines like these"
+)  # what a line shows in place of a value
 _WORDS = {
     ChangeKind.DELETE: "destroy",
     ChangeKind.REPLACE: "destroy and create anew",
