@@ -21,6 +21,7 @@ from leverframe.adapters.terraform.terraform_messages import (
 from leverframe.adapters.terraform.terraform_program import child_environment
 from leverframe.domain.infrastructure.infra_ports import StateLock
 from leverframe.errors import InfraError, InfraLockedError
+from leverframe.settings.infra import InfraEnvironmentSettings
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 PACKAGE = Path(__file__).parents[2] / "src/leverframe"
@@ -220,3 +221,11 @@ def test_errors_without_json_are_told_one_by_one() -> None:
         "Unclosed block (modules/a b/main.tf:17)",
     ]
     assert faults_of("no error") == []
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".hidden", "", "a/b"])
+def test_a_workspace_is_no_way_out_of_its_folder(name: str) -> None:
+    """Terraform keeps a folder for each, and so do we."""
+    with pytest.raises(ValueError, match="workspace"):
+        InfraEnvironmentSettings(workspace=name)
+    assert InfraEnvironmentSettings(workspace="staging.eu-1").workspace == "staging.eu-1"

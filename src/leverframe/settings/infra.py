@@ -39,7 +39,9 @@ class InfraEnvironmentSettings(Document):
     root: FolderText | None = Field(
         default=None, description="folder of the root module; by default terraform/environments/NAME"
     )
-    workspace: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]+$", description="workspace of Terraform")
+    workspace: str = Field(
+        default="default", pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", description="workspace of Terraform"
+    )
     variables: dict[TerraformName, PlainValue] = Field(
         default_factory=dict, description="values of variables that anybody may read"
     )
