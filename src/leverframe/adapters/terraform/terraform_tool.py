@@ -131,8 +131,11 @@ class TerraformTool:
         if result[0] not in (0, 2):
             self._learn_state()
         self._done("plan", result, good=(0, 2), show=False)
+        shown = self._program.cmd("show", str(path), json=FLAG)
+        if shown[0]:
+            _check_written(path)
+        document = _document("show", self._done("show", shown), plan_document)
         _check_written(path)
-        document = _document("show", self._done("show", self._program.cmd("show", str(path), json=FLAG)), plan_document)
         named = self._settings.secrets
         _check_marks(unmarked(document, named))
         secrets = secrets_of_plan(document, named) | Secrets.of(self._given_secrets().values())
