@@ -229,3 +229,33 @@ def _wait(happened: object) -> None:
     while not happened():  # type: ignore[operator]
         assert time.monotonic() < until
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("again", ["first-password", "second-password"])
+def test_a_secret_that_changes_between_two_runs_of_an_apply_is_noticed(
+    place: InfraRepository, tmp_path: Path, again: str
+) -> None:
+    """Where the first one failed before it came to it; the same secret is the rest of what was reviewed."""
+    text = f"""
+variable "password" {{
+  type      = string
+  sensitive = true
+}}
+resource "terraform_data" "store" {{
+  input = "1"
+  provisioner "local-exec" {{ command = "test -e {tmp_path}/done" }}
+}}
+resource "terraform_data" "server" {{
+  input      = var.password
+  depends_on = [terraform_data.store]
+}}
+"""
+    place.repository.write(f"{ROOT}/main.tf", text)
+    local = {"secrets": {"password": "SHOP_PASSWORD"}, "lock_timeout_seconds": 0}
+    place.change(json.dumps({"infra": {"environments": {"local": local}}}))
+    place.done("infra-plan", SHOP_PASSWORD="first-password")  # noqa: S106
+    assert place.run("infra-apply", SHOP_PASSWORD="first-password").code == 30  # noqa: S106
+    (tmp_path / "done").touch()
+    ran = place.run("infra-apply", SHOP_PASSWORD=again)
+    assert (ran.code, "in what is not shown" in ran.out) == ((0, False) if again == "first-password" else (30, True))
+    assert place.resources().get("terraform_data.server") == ("first-password" if ran.code == 0 else None)

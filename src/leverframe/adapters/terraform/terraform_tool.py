@@ -33,7 +33,7 @@ from leverframe.adapters.terraform.terraform_program import (
     program_path,
 )
 from leverframe.domain.infrastructure.concealed import Concealer
-from leverframe.domain.infrastructure.infra_plan import ToolVersion
+from leverframe.domain.infrastructure.infra_plan import InfraPlan, ToolVersion
 from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
 from leverframe.domain.infrastructure.plan_digest import digest_key
 from leverframe.domain.infrastructure.plan_json import plan_document, read_plan
@@ -143,9 +143,13 @@ class TerraformTool:
         lineage = str(state.get("lineage") or "")
         self._secrets |= secrets | Secrets.of([lineage])  # the lineage is the key of the digest
         self._show_warnings(result[1])
-        key = digest_key(lineage, secrets, self._place)
-        plan = read_plan(document, self.version(), Concealer(secrets, self._secrets), key, _sources(path))
-        return SavedPlan(plan, str(path), self._new_workspace(state))
+        sources, concealer = _sources(path), Concealer(secrets, self._secrets)
+
+        def read(known: str) -> InfraPlan:
+            return read_plan(document, self.version(), concealer, digest_key(known, secrets, self._place), sources)
+
+        first = (lambda: read("")) if lineage else None
+        return SavedPlan(read(lineage), str(path), self._new_workspace(state), first)
 
     def applied(self, saved: SavedPlan) -> None:
         """Apply the saved plan, and nothing else; raises ``InfraError`` where it is stale or fails half-way."""

@@ -127,7 +127,7 @@ class InfraExecutor:
     def _review(self, action: Review | Ask) -> None:
         plan = self._planned.plan
         if isinstance(action, Review):
-            violation, self.differences = review(plan, self.around.reviewed)
+            violation, self.differences = review(plan, self.around.reviewed, self._planned.first)
             self.violations += [violation] if violation else []
         elif not plan.empty and not self.around.agree(plan):
             next_ = f"read it, then agree, or run the command with `--reviewed {plan.digest}`"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from leverframe.domain.infrastructure.infra_plan import InfraPlan, ToolVersion
@@ -30,12 +31,14 @@ class Planning:
 class SavedPlan:
     """A plan, and what the tool knows its saved form by, which holds secrets and never leaves this machine.
 
-    ``notes`` are what a reader has to know of it beside.
+    ``notes`` are what a reader has to know of it beside. ``first`` returns the plan with the digests that it would have
+    before the first apply, to compare with a review of that time and with nothing else; None where it has these itself.
     """
 
     plan: InfraPlan
     handle: str
     notes: tuple[str, ...] = ()
+    first: Callable[[], InfraPlan] | None = field(default=None, repr=False, compare=False)
 
 
 class InfraTool(Protocol):

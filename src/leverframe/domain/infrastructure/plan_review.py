@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange
@@ -79,8 +79,13 @@ class ReviewedPlans:
         return (self.digest,) if self.digest else tuple(plan.digest for plan in self.plans)
 
 
-def review(fresh: InfraPlan, reviewed: ReviewedPlans) -> tuple[Violation | None, tuple[PlanDifference, ...]]:
-    """Return what is against applying a fresh plan, and where it differs; an empty plan needs no review."""
+def review(
+    fresh: InfraPlan, reviewed: ReviewedPlans, first: Callable[[], InfraPlan] | None = None
+) -> tuple[Violation | None, tuple[PlanDifference, ...]]:
+    """Return what is against applying a fresh plan, and where it differs; an empty plan needs no review.
+
+    ``first`` returns the fresh plan as it would have been before the first apply, which may have begun since.
+    """
     if fresh.empty or fresh.digest == reviewed.digest:
         return None, ()
     step = f"{reviewed.again}; or `--reviewed {fresh.digest}` applies this one, if you have read it"
@@ -91,6 +96,9 @@ def review(fresh: InfraPlan, reviewed: ReviewedPlans) -> tuple[Violation | None,
         return Violation(Reason.PLAN_UNREVIEWED, reviewed.why, step), differences(ReviewedPlans(), fresh)
     one = len(reviewed.plans) == 1
     different = differences(reviewed, fresh)
+    if different and reviewed.begun and first is not None:
+        known = changes_of([first()])
+        different = tuple(item for item in different if not item.reviewed or known.get(item.address) != item.reviewed)
     if not different and (not one or reviewed.begun or reviewed.plans[0].digest == fresh.digest):
         return None, ()
     where = f"{len(different)} {'address differs' if len(different) == 1 else 'addresses differ'}"
