@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 
 from leverframe.domain.infrastructure.infra_apply import allowed_by, apply, apply_steps, destroy_steps, in_order
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
-from leverframe.domain.infrastructure.infra_executor import Surroundings
+from leverframe.domain.infrastructure.infra_executor import InfraExecutor, Surroundings
 from leverframe.domain.infrastructure.infra_forge import ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, CheckOutcome, InfraPlan
 from leverframe.domain.infrastructure.infra_plan_result import plan_lines
 from leverframe.domain.infrastructure.infra_planning import InfraSubject, drift_of, plan_of, plan_steps
 from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
+from leverframe.domain.infrastructure.infra_steps import Guard
 from leverframe.domain.infrastructure.plan_json import _BECAUSE
-from leverframe.domain.infrastructure.plan_review import HALF_DONE, ReviewedPlans, differences, review
+from leverframe.domain.infrastructure.plan_review import HALF_DONE, ReviewedPlans, differences, half_made, review
 from leverframe.domain.infrastructure.protection import Protection, in_force, violations
 from leverframe.domain.infrastructure.state_lock import Unlocked, holder, wanted_lock
 from leverframe.domain.plan_engine import Progress
@@ -459,6 +460,25 @@ def test_another_run_of_the_very_commit_finishes_what_is_half_done() -> None:
         held = reviewed(reviewed_plan, begun=(reviewed_plan,), resumed=True)
         assert [d.address for d in differences(held, rest)] == left, rest
         assert different([reviewed_plan], rest, [reviewed_plan]) != [], "of another commit it is not the rest"
+
+
+def test_what_is_protected_and_half_made_is_made_anew() -> None:
+    """By another run of the apply that was reviewed to create it; what was there before stays protected."""
+    lines = ("+ id = (known after apply)",)
+    created = plan(replace(change("a.bucket", CREATE), lines=lines))
+    tainted = replace(change("a.bucket", REPLACE), lines=('~ id: "1" -> (known after apply)',), because=HALF_DONE)
+    held = reviewed(created, begun=(created,), resumed=True)
+    executor = InfraExecutor(MemoryTerraform(), Surroundings(reviewed=held), saved=SavedPlan(plan(tainted), "x"))
+    assert executor.run(Guard(PROTECTED)) is None
+    assert executor.notes == ["`a.bucket` is protected, but only half made: it is created anew"]
+    for other in (replace(tainted, because=""), change("a.bucket", DELETE)):
+        executor = InfraExecutor(MemoryTerraform(), Surroundings(reviewed=held), saved=SavedPlan(plan(other), "x"))
+        refused = executor.run(Guard(PROTECTED))
+        assert refused is not None
+        assert refused.reason is Reason.DESTROY_PROTECTED
+    assert half_made(plan(tainted), reviewed(created)) == frozenset()
+    replaced = plan(change("a.bucket", REPLACE, "0", "1"))
+    assert half_made(plan(tainted), reviewed(replaced, begun=(replaced,))) == frozenset()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from leverframe.domain.infrastructure.infra_steps import (
     Record,
     Review,
 )
-from leverframe.domain.infrastructure.plan_review import PlanDifference, ReviewedPlans, review
+from leverframe.domain.infrastructure.plan_review import PlanDifference, ReviewedPlans, half_made, review
 from leverframe.domain.infrastructure.protection import Protection, failed_checks, some, violations
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import InfraError, LeverframeError
@@ -136,8 +136,13 @@ class InfraExecutor:
 
     def _guard(self, rules: Protection) -> None:
         plan = self._planned.plan
-        allowed = self.around.allowed(plan)
-        self.violations += violations(plan, rules, allowed, how=self.around.how)
+        allowed, made = self.around.allowed(plan), half_made(plan, self.around.reviewed)
+        self.violations += violations(plan, rules, {*allowed, *made}, how=self.around.how)
+        self.notes += [
+            f"`{change.address}` is protected, but only half made: it is created anew"
+            for change in rules.touched(plan)
+            if change.address in made
+        ]
         names = [change.before or change.address for change in rules.needing_label(plan) if change.address in allowed]
         if names:
             are = "is" if len(names) == 1 else "are"

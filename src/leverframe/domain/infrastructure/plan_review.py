@@ -130,6 +130,18 @@ def differences(reviewed: ReviewedPlans, fresh: InfraPlan) -> tuple[PlanDifferen
     return tuple(_unlike(before, now))
 
 
+def half_made(fresh: InfraPlan, reviewed: ReviewedPlans) -> frozenset[str]:
+    """Return the addresses of what an apply that began was reviewed to create, and left half made: nothing is lost."""
+    begun = changes_of(reviewed.begun)
+    return frozenset(
+        change.address
+        for change in fresh.changes
+        if (change.kind, change.because) == (ChangeKind.REPLACE, HALF_DONE)
+        and (created := begun.get(change.address)) is not None
+        and created.kind is ChangeKind.CREATE
+    )
+
+
 def _left_of(change: ResourceChange, fresh: ResourceChange) -> bool:
     """Tell whether a fresh change destroys what a replacement, which made the new one first, left of the old one."""
     old = change.kind is ChangeKind.REPLACE and fresh.kind is ChangeKind.DELETE
