@@ -91,7 +91,9 @@ def violations(
             yield Violation(
                 Reason.DESTROY_PROTECTED,
                 f"the plan {words}: {some(protected)}",
-                how or f"keep it, or let somebody give the pull request the label `{rules.label}`",
+                how
+                or f"keep it, or let somebody give the pull request the label `{rules.label}`, "
+                "then run the workflow again",
             )
     if rules.refuses_failed_checks:
         yield from failed_checks(plan.checks)
