@@ -224,3 +224,32 @@ def test_a_document_loses_its_secrets_at_any_depth() -> None:
     secrets = Secrets.of(["hunter22", 4711])
     document = {"a": ["hunter22", {"b-hunter22": 5}], "c": None, "d": [4711, 14711, True, 47.11]}
     assert secrets.hidden_in(document) == {"a": ["***", {"b-***": 5}], "c": None, "d": ["***", 14711, True, 47.11]}
+
+
+def test_secrets_that_begin_alike_are_found_among_thousands_of_texts_that_do() -> None:
+    """A list of tokens with one prefix, in a plan with a text of that prefix for each resource."""
+    secrets = Secrets.of([f"arn:aws:iam::123456789012:role/{number:06}" for number in range(0, 10_000, 2)])
+    text = " ".join(f"arn:aws:iam::123456789012:role/{number:06}" for number in range(10_000))
+    start = time.process_time()
+    assert secrets.hidden(text).count("***") == 5_000
+    assert time.process_time() - start < 10
+
+
+@given(SECRET, st.sampled_from(["", "a", "ab"]))
+@example('a<b>&c;dEf"', "")
+@example("pass\tword\\q", "")
+def test_a_secret_is_hidden_in_base64_of_json(secret: str, before: str) -> None:
+    """As a configuration of docker, or user data, has it."""
+    for document in (json.dumps({before: secret}), WRITTEN["jsonencode"](secret)):
+        text = base64.b64encode(document.encode()).decode()
+        shown = Secrets.of([secret]).hidden(text)
+        assert "***" in shown
+        assert len(shown) < 40
+
+
+def test_a_key_of_letters_alone_is_hidden_unless_it_is_short() -> None:
+    """A short one may be the name of an attribute of a secret object, which looks the same."""
+    value = {"plainalphakeytoken": "", "token-of-a-customer": "", "connection_string": ""}
+    plan = {"output_changes": {"o": {"after": value, "after_sensitive": True}}}
+    assert secrets_of_plan(plan).values >= {"plainalphakeytoken", "token-of-a-customer"}
+    assert "connection_string" not in secrets_of_plan(plan).values

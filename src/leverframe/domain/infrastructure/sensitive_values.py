@@ -18,7 +18,7 @@ from typing import Any
 from leverframe.domain.infrastructure.secret_search import SecretSearch, can_be_hidden
 from leverframe.redaction import HIDDEN
 
-_NAME = re.compile(r"[a-z]+(?:[_-][a-z]+)*")  # of an attribute, which a key of a secret map may be as well
+_NAME = re.compile(r"[a-z]{1,12}(?:_[a-z]{1,12})*")  # of an attribute, which a key of a secret map may be as well
 
 
 @dataclass(frozen=True)
