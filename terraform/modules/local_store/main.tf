@@ -36,14 +36,17 @@ resource "terraform_data" "folder" {
       TOKEN  = local.token[each.key]
     }
     command = <<-EOT
-      case "$FOLDER" in /*)
-        if [ -d "$FOLDER" ] && [ ! -e "$FOLDER/$MARKER" ] && [ -n "$(ls -A -- "$FOLDER")" ]; then
-          echo "error: $FOLDER is there already, with data that are not of this environment" >&2
-          echo "  why:  its permissions would change for everybody who uses it" >&2
-          echo "  next: name another folder, or a new one inside of it" >&2
-          exit 1
-        fi
-      esac
+      if [ -d "$FOLDER" ] && [ ! -e "$FOLDER/$MARKER" ] && [ -n "$(ls -A -- "$FOLDER")" ]; then
+        # Where the folder really is: a path of the repository may lead out of it by a link.
+        case "$(cd -P -- "$FOLDER" && pwd -P)" in
+          "$(pwd -P)"/*) ;;
+          *)
+            echo "error: $FOLDER is there already, with data that are not of this environment" >&2
+            echo "  why:  its permissions would change for everybody who uses it" >&2
+            echo "  next: name another folder, or a new one inside of it" >&2
+            exit 1
+        esac
+      fi
       mkdir -p -- "$FOLDER"
       chmod "$MODE" -- "$FOLDER"
       for part in $LAYOUT; do mkdir -p -- "$FOLDER/$part"; done
@@ -65,7 +68,8 @@ resource "terraform_data" "folder" {
       for part in $LAYOUT; do rmdir -- "$FOLDER/$part" 2>/dev/null || true; done
       if [ "$(ls -A -- "$FOLDER")" = "$MARKER" ]; then
         rm -- "$FOLDER/$MARKER"
-        rmdir -- "$FOLDER"
+        # What a link leads to was there before, and so was the link.
+        [ -L "$FOLDER" ] || rmdir -- "$FOLDER"
       else
         echo "$FOLDER stays: it is not empty, and its data are not Terraform's to remove"
       fi

@@ -6,8 +6,8 @@ variable "folders" {
   }))
 
   validation {
-    condition     = alltrue([for folder in values(var.folders) : can(regex("^(/?[^/\\s]|\\S.*[^/\\s])$", folder.path)) && !can(regex("(^|/)[.]{0,2}(/|$)", trimprefix(folder.path, "/")))])
-    error_message = "A path names a folder, such as .leverframe/storage: no `.` or `..` in it, no space around it, no slash at its end."
+    condition     = alltrue([for folder in values(var.folders) : can(regex("^(/?[^/\\s]|\\S.*[^/\\s])$", folder.path)) && !can(regex("(^|/)[.]{0,2}(/|$)", trimprefix(folder.path, "/"))) && !startswith(folder.path, "~")])
+    error_message = "A path names a folder, such as .leverframe/storage: no `.` or `..` in it, no `~` before it, no space around it, no slash at its end."
   }
 
   validation {

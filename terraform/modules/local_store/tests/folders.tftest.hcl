@@ -91,6 +91,16 @@ run "refuses_the_repository_itself" {
   expect_failures = [var.folders]
 }
 
+run "refuses_a_home_that_nobody_resolves" {
+  command = plan
+
+  variables {
+    folders = { remote = { path = "~/storage" } }
+  }
+
+  expect_failures = [var.folders]
+}
+
 run "refuses_the_root_of_the_machine" {
   command = plan
 
