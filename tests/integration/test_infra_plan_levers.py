@@ -52,7 +52,9 @@ def test_what_is_not_of_the_commit_is_told(place: InfraRepository) -> None:
     """The plan is of the files that are here."""
     assert "not of the commit" not in place.done("infra-plan").out
     place.repository.write(f"{ROOT}/more.tf", "locals { more = 1 }\n")
-    assert f"as they are here: {ROOT}/more.tf" in place.done("infra-plan").out
+    place.repository.write("elsewhere/main.tf", "# of another root module")
+    place.repository.write(f"{ROOT}/user_data.sh", "echo")
+    assert f"as they are here: {ROOT}/more.tf, {ROOT}/user_data.sh\n" in place.done("infra-plan").out
 
 
 def test_a_failed_check_is_red(place: InfraRepository) -> None:

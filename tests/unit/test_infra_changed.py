@@ -54,6 +54,18 @@ def test_a_change_concerns_who_calls_what_changed(path: str, names: list[str]) -
     assert concerned((ENVIRONMENTS, ENVIRONMENTS), FILES, [path]) == names
 
 
+@pytest.mark.parametrize(
+    ("root", "path", "concerns"),
+    [(".", "main.tf", True), (".", "modules/a/main.tf", True), (".", "modules/b/main.tf", False),
+     ("./infra", "infra/main.tf", True), ("infra", "infrastructure/main.tf", False)],
+)  # fmt: skip
+def test_a_root_module_may_be_anywhere(root: str, path: str, concerns: bool) -> None:
+    """In the folder of the repository itself, too: a plan that was not made of it is none without changes."""
+    files = {"main.tf": 'module "a" { source = "./modules/a" }'}
+    environments = {"only": InfraEnvironmentSettings(root=root)}
+    assert concerned((environments, environments), files, [path]) == ["only"] * concerns
+
+
 def test_other_settings_concern_their_environment() -> None:
     """A new environment, too; one that is gone has nothing to plan."""
     other = {**ENVIRONMENTS, "prod": InfraEnvironmentSettings(root="terraform/live/prod", variables={"size": 2})}

@@ -14,6 +14,7 @@ from leverframe.adapters import runner
 from leverframe.application.infra_observe import observe
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
+from leverframe.domain.infrastructure.infra_changed import MODULES, folders_of, root_of, within
 from leverframe.domain.infrastructure.infra_forge import InfraForge
 from leverframe.domain.infrastructure.infra_planning import InfraSubject
 from leverframe.domain.infrastructure.infra_ports import InfraTool, StateLock
@@ -136,8 +137,11 @@ class InfraPlace:
 
     def unsaved(self) -> tuple[str, ...]:
         """Return what a person should know where files here are not those of the commit."""
-        endings = (".tf", ".tf.json", ".tofu", ".tfvars", ".hcl", str(LEVERS))
-        changed = [path for path in self.workspace.git.changed(self.head) if path.endswith(endings)]
+        git, root = self.workspace.git, self.workspace.root
+        texts = {path: (root / path).read_text(encoding="utf-8", errors="replace") for path in git.files(*MODULES)}
+        folders = folders_of(root_of(self.name, self.settings), texts)
+        edited = [path for path in git.changed(self.head) if not Path(path).name.startswith("terraform.tfstate")]
+        changed = [path for path in edited if path == str(LEVERS) or within(path, folders)]
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         files = ", ".join(changed[:_SHOWN]) + more
         return (f"not of the commit {self.head[:12]}, but as they are here: {files}",) if changed else ()
