@@ -52,6 +52,16 @@ def test_the_card_is_the_plan_and_its_verdict(place: InfraRepository) -> None:
     assert "infra-check-failed" in page(place)
 
 
+def test_an_environment_that_is_not_declared_any_more_is_told(place: InfraRepository) -> None:
+    """Its resources live on, and nobody plans them."""
+    place.change(SETTINGS.replace("local:", "other:"))
+    reasons(place)
+    assert "infrastructure `local` is not declared any more" in page(place)
+    place.change(SETTINGS.replace("environments: {", "environments: {other: {}, "))
+    reasons(place)
+    assert "not declared any more" not in page(place)
+
+
 def test_its_settings_are_those_of_levers(place: InfraRepository) -> None:
     """There are no stages to have any."""
     assert "local" in place.done("settings").json["infra"]["environments"]

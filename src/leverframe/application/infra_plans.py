@@ -37,6 +37,19 @@ def infra_plans(
     return with_missing(left, (_of_base(before), declared), commits, files, git.changed(commits[0]))
 
 
+def no_longer_declared(workspace: Workspace, before: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Return a note for each environment of the base that this change takes out of the settings, whatever it made."""
+    try:
+        declared = workspace.levers.infra.environments
+    except LeverframeError:  # `check` says what is wrong with the settings
+        return ()
+    return tuple(
+        f"infrastructure `{name}` is not declared any more: it is not planned, and what it made goes on running. "
+        f"Run `leverframe infra destroy --environment {name}` first, if it is to go"
+        for name in sorted(_of_base(before).keys() - declared.keys())
+    )
+
+
 def infrastructure_alone(workspace: Workspace, *commits: str) -> bool:
     """Tell whether infrastructure is all that there is to judge: here, and at each of the commits of the base.
 

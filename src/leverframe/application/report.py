@@ -11,7 +11,13 @@ from typing import Any, TypeVar
 from leverframe.adapters import cml, runner
 from leverframe.adapters.markdown_it import page
 from leverframe.application.diff import diff
-from leverframe.application.infra_plans import infra_plans, infrastructure_alone, judged_again, pipeline_here
+from leverframe.application.infra_plans import (
+    infra_plans,
+    infrastructure_alone,
+    judged_again,
+    no_longer_declared,
+    pipeline_here,
+)
 from leverframe.application.silence import silence_of_monitor
 from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
@@ -126,7 +132,8 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
             (lambda: status(root), lambda: diff(workspace, fork, None)),
             silence_of_monitor(workspace),
         )
-    return replace(card, infra=infra_plans(workspace, (fork, head), before))
+    notes = (*no_longer_declared(workspace, before), *card.notes)
+    return replace(card, infra=infra_plans(workspace, (fork, head), before), notes=notes)
 
 
 def _parameters(side: dict[str, bytes]) -> dict[str, Any]:
