@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from leverframe.domain.infrastructure.change_lines import change_lines, path_text
 from leverframe.domain.infrastructure.concealed import Concealer
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange, ToolVersion
+from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned, plan_lines
 from leverframe.domain.infrastructure.plan_json import plan_document, read_plan
 from leverframe.domain.infrastructure.sensitive_values import Secrets, secrets_of_plan
 
@@ -57,6 +59,30 @@ def test_an_import_is_one_whether_it_changes_or_not(actions: list[str]) -> None:
     importing = {"importing": {"id": "i-1"}, "before": {"a": 1}, "after": {"a": 2}}
     assert _change({"actions": actions, **importing}).kind is ChangeKind.IMPORT
     assert _change({"actions": ["delete", "create"], **importing}).kind is ChangeKind.REPLACE
+
+
+def test_a_replacement_tells_which_comes_first() -> None:
+    """It decides about an outage."""
+    actions = {name: {"actions": name.split(), "before": {"a": 1}, "after": {"a": 2}} for name in
+               ("create delete", "delete create", "create")}  # fmt: skip
+    assert [_change(change).create_first for change in actions.values()] == [True, False, False]
+    shown = "\n".join(plan_lines(_read({"resource_changes": [
+        {"address": "x.y", "type": "x", "change": actions["create delete"]}
+    ]})))  # fmt: skip
+    assert "replace  x.y (the new one is created first)" in shown
+
+
+def test_addresses_stand_in_the_order_of_their_numbers() -> None:
+    """As Terraform counts, and the counts stand once more below what fills a screen."""
+    change = {"actions": ["create"], "after": {"a": 1}}
+    names = [f'x["host{at}"].y[{at}]' for at in (10, 1, 2, 11, 0)]
+    plan = _read({"resource_changes": [{"address": name, "type": "x", "change": change} for name in names]})
+    assert [change.address for change in plan.changes] == [f'x["host{at}"].y[{at}]' for at in (0, 1, 2, 10, 11)]
+    long = replace(plan, changes=plan.changes * 5)
+    lines = InfraPlanned("e", "c" * 40, "b" * 40, "x", "default", long).lines()
+    assert lines[-2:] == ["25 to create", f"digest {plan.digest}"]
+    short = InfraPlanned("e", "c" * 40, "b" * 40, "x", "default", plan).lines()
+    assert sum("5 to create" in line for line in short) == 1
 
 
 def test_nothing_is_a_change_where_nothing_happens() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,7 +31,8 @@ class ResourceChange:
     ``lines`` are the attributes that change, each a line of a diff that begins with ``+``, ``-`` or ``~``, without any
     secret. ``digest`` is of the whole normalised change, SHA-256 in hex: equal for two plans of the same reality.
     ``before`` is the address before a move, ``because`` why Terraform does it where that is not the configuration
-    itself, ``forced_by`` the attributes that force a replacement.
+    itself, ``forced_by`` the attributes that force a replacement, ``create_first`` whether its new object is there
+    before the old one goes.
     """
 
     address: str
@@ -40,6 +42,13 @@ class ResourceChange:
     before: str = ""
     because: str = ""
     forced_by: tuple[str, ...] = ()
+    create_first: bool = False
+
+
+def address_order(address: str) -> tuple[tuple[int, str], ...]:
+    """Return the key by which addresses are sorted as people count: ``x[2]`` before ``x[10]``."""
+    parts = re.split(r"([0-9]+)", address)
+    return tuple((int(part[:300]) if at % 2 else 0, part) for at, part in enumerate(parts))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from leverframe.domain.infrastructure.state_lock import holder
 from leverframe.domain.verdict import Verdict, Violation, judged, word
 
 VERSION = 1
+CREATE_FIRST = "the new one is created first"
+_SCREEN = 40  # lines
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class InfraPlanned:
             return [f"{word(self.verdict)}: `{self.environment}` has no plan", *violations, *self.notes]
         shown = plan_lines(self.plan)
         digest = [] if self.plan.empty else [f"digest {self.plan.digest}"]
+        digest = [*([shown[0]] if len(shown) > _SCREEN else []), *digest]  # the first line has left the screen
         return [
             f"{word(self.verdict)}: `{self.environment}`, {shown[0]}",
             *shown[1:],
@@ -64,6 +67,7 @@ def plan_lines(plan: InfraPlan) -> list[str]:
     for change in (*plan.changes, *plan.outputs):
         came = f", until now {change.before}" if change.before else ""
         why = change.because.replace("these attributes", ", ".join(change.forced_by) or "these attributes")
+        why = "; ".join(filter(None, (why, CREATE_FIRST if change.create_first else "")))
         lines.append(f"  {change.kind.value:<8} {change.address}{came}{f' ({why})' if why else ''}")
         lines += [f"      {line}" for line in change.lines]
     lines += [f"  changed outside of Terraform: {change.address}" for change in plan.outside]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from leverframe.domain.infrastructure.infra_addresses import WHOLE, listed
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange
-from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
+from leverframe.domain.infrastructure.infra_plan_result import CREATE_FIRST, InfraPlanned
 from leverframe.domain.infrastructure.infra_ports import StateLock
 from leverframe.domain.markdown import code, plain, visible
 from leverframe.domain.verdict import Failed
@@ -86,7 +86,12 @@ def _destroyed(plan: InfraPlan, room: int) -> str:
 
 def _why(change: ResourceChange) -> str:
     forced = f"{', '.join(code(name, 60) for name in change.forced_by[:5])} forces it" if change.forced_by else ""
-    words = "; ".join(filter(None, (forced, code(change.because, 200) if change.because else "")))
+    words = "; ".join(
+        filter(
+            None,
+            (forced, code(change.because, 200) if change.because else "", CREATE_FIRST if change.create_first else ""),
+        )
+    )
     return f": {words}" if words else ""
 
 
@@ -186,6 +191,7 @@ def _head(change: ResourceChange) -> str:
     words += [f"from {change.before}"] if change.before else []
     words += [f"forced by {', '.join(change.forced_by)}"] if change.forced_by else []
     words += [change.because] if change.because else []
+    words += [CREATE_FIRST] if change.create_first else []
     return f"@@ {one_line(change.address + ': ' + ', '.join(words))} @@"
 
 

@@ -17,6 +17,7 @@ from leverframe.domain.infrastructure.infra_plan import (
     InfraPlan,
     ResourceChange,
     ToolVersion,
+    address_order,
 )
 from leverframe.domain.infrastructure.infra_runs import InfraRuns
 from leverframe.domain.infrastructure.plan_digest import change_digest, plan_digest
@@ -100,7 +101,7 @@ class _Reader:
     def changes(self, resources: Iterable[Mapping[str, Any]]) -> tuple[ResourceChange, ...]:
         """Return what changes, in the order of its kind and its address."""
         changes = [change for resource in resources if (change := self._change(resource))]
-        return tuple(sorted(changes, key=lambda change: (_ORDER[change.kind], change.address, change.digest)))
+        return tuple(sorted(changes, key=_place))
 
     def checks(self, checks: Sequence[Mapping[str, Any]]) -> tuple[CheckOutcome, ...]:
         """Return what conditions the configuration has, and which of them hold."""
@@ -135,6 +136,7 @@ class _Reader:
             lines=(*self._lines(kind, str(resource.get("type", "")), change), *self.runs.lines(resource)),
             before=before if before != address else "",
             because=_BECAUSE.get(reason, reason.replace("_", " ")),
+            create_first=list(change.get("actions") or ())[:2] == ["create", "delete"],
             forced_by=tuple(sorted({text(path_text(path)) for path in change.get("replace_paths") or ()})),
         )
 
@@ -144,6 +146,10 @@ class _Reader:
         return change_lines(
             kind, tree(change.get("before"), old), tree(change.get("after"), new, change.get("after_unknown"))
         )
+
+
+def _place(change: ResourceChange) -> tuple[Any, ...]:
+    return _ORDER[change.kind], address_order(change.address), change.digest
 
 
 def _kind(resource: Mapping[str, Any], change: Mapping[str, Any]) -> ChangeKind | None:

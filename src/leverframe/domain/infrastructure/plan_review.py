@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange
+from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange, address_order
 from leverframe.domain.verdict import Reason, Violation
 
 HALF_DONE = "an earlier apply of it failed half-way"  # why a plan replaces what is tainted
@@ -198,7 +198,7 @@ def _alike(change: ResourceChange, fresh: ResourceChange) -> bool:
 
 
 def _unlike(before: Mapping[str, ResourceChange], now: Mapping[str, ResourceChange]) -> Iterable[PlanDifference]:
-    for address in sorted(before.keys() | now.keys()):
+    for address in sorted(before.keys() | now.keys(), key=address_order):
         reviewed, fresh = before.get(address), now.get(address)
         if reviewed is None or fresh is None or reviewed != fresh:
             yield PlanDifference(address, reviewed, fresh)
