@@ -42,10 +42,11 @@ def drift(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraPlanne
     """
     forget(workspace.root, DRIFT)
     place, forge = InfraPlace.of(workspace, asked.environment), forge_of()
-    subject = place.subject(place.head)
+    subject, unsaved = place.subject(place.head), place.unsaved()
     with place.tool(Role.of(asked.role, asked.region), words) as tool:
-        planned = drift_of(subject, tool, Surroundings(observe=place.observe), words.progress)
-    planned = kept(workspace.root, DRIFT, replace(planned, notes=(*planned.notes, *place.unsaved())))
+        around = Surroundings(observe=place.observe)
+        planned = drift_of(subject, tool, around, words.progress, edited=bool(unsaved))
+    planned = kept(workspace.root, DRIFT, replace(planned, notes=(*planned.notes, *unsaved)))
     shown = forge.show_drift(planned, workspace.levers.infra.drift_label) if forge and planned.plan else ""
     return planned, shown or str(layout.lever(DRIFT))
 

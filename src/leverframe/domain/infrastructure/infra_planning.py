@@ -72,20 +72,22 @@ def drift_steps(subject: InfraSubject) -> Plan[InfraAction]:
     return (*prepared(subject, PLAIN), Step(LookForLock(subject.environment)))
 
 
-def drift_of(subject: InfraSubject, tool: InfraTool, around: Surroundings, progress: Progress) -> InfraPlanned:
+def drift_of(
+    subject: InfraSubject, tool: InfraTool, around: Surroundings, progress: Progress, *, edited: bool = False
+) -> InfraPlanned:
     """Return what differs between an environment and its configuration, which is a violation, as a failed check is.
 
-    Raises as ``plan_of``.
+    ``edited`` tells that the files here are not those of the commit. Raises as ``plan_of``.
     """
     planned = _planned(drift_steps(subject), (subject, tool, around), progress)
     if planned.plan is not None and subject.rules.refuses_failed_checks:
         planned = replace(planned, violations=(*planned.violations, *failed_checks(planned.plan.checks)))
     if planned.plan is None or planned.plan.empty:
         return planned
-    count = planned.plan.pending
+    count, declared = planned.plan.pending, f"{subject.head[:12]} declares"
     violation = Violation(
         Reason.INFRA_DRIFTED,
-        f"`{subject.environment}` is not what {subject.head[:12]} declares: {count} "
+        f"`{subject.environment}` is not what {'the edited files here declare' if edited else declared}: {count} "
         f"{'difference' if count == 1 else 'differences'}",
         _AGAIN if planned.lock else _REMEDY,
     )
