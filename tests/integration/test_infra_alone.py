@@ -62,6 +62,27 @@ def test_an_environment_that_is_not_declared_any_more_is_told(place: InfraReposi
     assert "not declared any more" not in page(place)
 
 
+def test_drift_of_edited_files_is_not_that_of_the_commit(place: InfraRepository) -> None:
+    """Nobody is told that the commit declares what only stands in the folder."""
+    if not shutil.which("terraform"):
+        pytest.skip("there is no `terraform` on PATH")
+    assert f"is not what {place.repository.git('rev-parse', 'HEAD')[:12]} declares" in place.done("infra", "drift").out
+    place.repository.write("leverframe.yaml", OTHER)
+    assert "`local` is not what the edited files here declare: " in place.done("infra", "drift").out
+
+
+def test_the_first_steps_say_what_is_missing(tmp_path: Path, place: InfraRepository) -> None:
+    """No repository, and no module where `init` writes one."""
+    place.repository.git("mv", "terraform", "elsewhere")
+    ran = place.run("infra-plan")
+    assert (ran.code, "let `leverframe init` write the one of a local server there" in ran.err) == (10, True)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none/leverframe.yaml").write_text(SETTINGS, encoding="utf-8")
+    place.patch.setattr(place, "below", tmp_path / "none")
+    ran = place.run("infra-plan")
+    assert (ran.code, "this folder is not in a git repository" in ran.err) == (19, True)
+
+
 def test_its_settings_are_those_of_levers(place: InfraRepository) -> None:
     """There are no stages to have any."""
     assert "local" in place.done("settings").json["infra"]["environments"]

@@ -93,6 +93,15 @@ def test_a_lock_has_an_age(created: str, age: str) -> None:
     assert "`leverframe infra unlock 6c1f-44 --reason TEXT`" in error.next
 
 
+def test_the_lock_of_a_local_state_is_freed_by_no_command() -> None:
+    """It is a file that the system locks for a process."""
+    local = f"Error acquiring the state lock\n\nError message: resource temporarily unavailable\n{LOCK}"
+    error = failure("plan", [local], NOW)
+    assert (isinstance(error, InfraLockedError), "unlock" in error.next) == (True, False)
+    assert "end the process that holds it" in error.next
+    assert "infra unlock" in failure("plan", [LOCK], NOW).next
+
+
 def test_days_are_counted() -> None:
     """A forgotten lock of last week."""
     assert "3 days ago" in failure("plan", [LOCK.replace("2026-01-01 09", "2025-12-29 09")], NOW).why
@@ -107,6 +116,11 @@ def test_days_are_counted() -> None:
         ("No value for required variable (main.tf:1)", "leverframe.yaml"),
         ("Inconsistent dependency lock file", ".terraform.lock.hcl"),
         ("Provider dependency changes detected", "lock file"),
+        (
+            "doesn't match any of the checksums previously recorded in the dependency lock file",
+            "providers lock -platform",
+        ),
+        ("Failed to unlock state: LocalState not locked", "the lock of a local state ends with it"),
         ("Local state cannot be unlocked by another process", "end the process"),
         ("Something new", "fix what Terraform names"),
     ],

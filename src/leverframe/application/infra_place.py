@@ -14,7 +14,7 @@ from leverframe.adapters import runner
 from leverframe.application.infra_observe import observe
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
-from leverframe.domain.infrastructure.infra_changed import MODULES, folders_of, root_of, within
+from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT, MODULES, folders_of, root_of, within
 from leverframe.domain.infrastructure.infra_forge import InfraForge
 from leverframe.domain.infrastructure.infra_planning import InfraSubject
 from leverframe.domain.infrastructure.infra_ports import InfraTool, StateLock
@@ -99,10 +99,12 @@ class InfraPlace:
             )
         folder = workspace.root / place.root
         if not any(next(folder.glob(pattern), None) for pattern in _MODULE):
+            offered = place.root == LOCAL_ROOT and not folder.is_dir()
+            write = "let `leverframe init` write the one of a local server there" if offered else "write one there"
             raise SettingsError(
                 f"environment `{name}` has no root module",
                 why=f"{place.root} {'has no file of Terraform' if folder.is_dir() else 'is not there'}",
-                next=f"write one there, or name its folder as `infra.environments.{name}.root` in {LEVERS}",
+                next=f"{write}, or name its folder as `infra.environments.{name}.root` in {LEVERS}",
             )
         return place
 
@@ -148,8 +150,8 @@ class InfraPlace:
 
     def _locked(self, error: InfraLockedError) -> InfraLockedError:
         """Return the error of a held lock with the very line that frees it."""
-        if not isinstance(error.lock, StateLock):
-            return error
+        if not isinstance(error.lock, StateLock) or "infra unlock" not in error.next:
+            return error  # the lock of a local state is a file, which no command frees
         line = f"`leverframe infra unlock {error.lock.id} --environment {self.name} --reason TEXT`"
         step = f"wait for its end; if its process is gone, free it by {line}, then run it again"
         return InfraLockedError(error.what, why=error.why, next=step, lock=error.lock)

@@ -61,6 +61,7 @@ class Git:
         """Return the full name of the commit that a revision names; raises ``RepositoryError`` where there is none."""
         found = self._commit(revision)
         if found is None:
+            self._check()
             raise RepositoryError(
                 f"`{revision}` names no commit of this repository",
                 why=self._shallow() or "it is no branch, tag or commit that git knows here",
@@ -69,6 +70,17 @@ class Git:
                 else "commit something first: `git add -A && git commit`",
             )
         return found
+
+    def _check(self) -> None:
+        """Raise ``RepositoryError`` where git knows no repository here, or does not trust it."""
+        done = self._run("rev-parse", "--git-dir")
+        if done.returncode != 0:
+            words = done.stderr.decode(errors="replace").strip().splitlines() or ["git gave no reason"]
+            raise RepositoryError(
+                "this folder is not in a git repository that git reads",
+                why=words[0].removeprefix("fatal: ")[:200],
+                next="go to the folder of the repository; or make one by `git init`, and commit",
+            )
 
     def tip(self, main: str | None = None) -> str:
         """Return the commit of ``main``: by default of ``origin/main``, else of ``main``.

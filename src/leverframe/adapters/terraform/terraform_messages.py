@@ -23,6 +23,8 @@ _CODE = re.compile(r"^[ \t]*\d+: ")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LONGEST = 2000  # characters of the cause that an error repeats
 KILLED = "it was ended by signal"
+_LOCAL = "resource temporarily unavailable"  # what the system says of a file that another process locked
+_LOCAL_LOCK = "wait for its end, or end the process that holds it: the lock of a local state ends with it"
 # What Terraform calls an error, and the step that fixes it.
 _NEXT = (
     (KILLED, "look whether what it was making is there without being in the state, then run it again"),
@@ -31,12 +33,15 @@ _NEXT = (
     ("different state lineage", "the plan is of another state: make a new plan, and have it reviewed"),
     ("applying a saved plan", "a variable changed after this plan was made: make a new plan, and have it reviewed"),
     ("No value for required variable", "give it under `variables` or `secrets` of the environment in leverframe.yaml"),
+    (
+        "checksums previously recorded",
+        "run `providers lock -platform=linux_amd64` of Terraform by hand in the root module, with each platform that "
+        "plans it, and commit `.terraform.lock.hcl`",
+    ),
     ("dependency lock file", "run `init` of Terraform by hand in the root module and commit `.terraform.lock.hcl`"),
     ("Provider dependency changes", "run `init` of Terraform by hand in the root module, commit its lock file"),
-    (
-        "Local state cannot be unlocked",
-        "end the process that holds it: the lock of a local state ends with it",
-    ),
+    ("Local state cannot be unlocked", _LOCAL_LOCK),
+    ("LocalState not locked", _LOCAL_LOCK),
 )
 
 
@@ -129,17 +134,19 @@ def failure(command: str, faults: Iterable[str], now: datetime) -> InfraError:
     if "state lock" in cause or "Lock Info" in cause:
         lock = read_lock(cause)
         if lock:
-            return locked(command, lock, now)
+            return locked(command, lock, now, local=_LOCAL in cause)
     step = next((step for words, step in _NEXT if words in cause), "fix what Terraform names, then run it again")
     return InfraError(f"`{command}` of Terraform failed", why=_cut(cause), next=step)
 
 
-def locked(command: str, lock: StateLock, now: datetime) -> InfraLockedError:
-    """Return the error that tells who holds the lock of the state, for what and how long."""
+def locked(command: str, lock: StateLock, now: datetime, *, local: bool = False) -> InfraLockedError:
+    """Return the error that tells who holds the lock of the state, for what and how long; a ``local`` one is a file."""
     return InfraLockedError(
         f"`{command}` of Terraform did not get the lock of the state",
         why=holder(lock, now),
-        next="wait for its end; if its process is gone, free it by "
+        next=_LOCAL_LOCK
+        if local
+        else "wait for its end; if its process is gone, free it by "
         f"`leverframe infra unlock {lock.id} --reason TEXT`, then run it again",
         lock=lock,
     )

@@ -15,6 +15,7 @@ from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings import PARAMS
 from leverframe.settings.infra import InfraEnvironmentSettings
 
+LOCAL_ROOT = "terraform/environments/local"  # the root module that `init` can write
 MODULES = ("*.tf", "*.tf.json", "*.tofu")  # patterns of the files in which modules are called
 _LOCAL = re.compile(r"""["']?source["']?\s*[=:]\s*"(\.{1,2}/[^"]*)\"""")
 
