@@ -199,3 +199,35 @@ resource "terraform_data" "fails" {
     with pytest.raises(InfraError) as caught:
         root.ready(OUTSIDE, secrets=SEEDS).planned(Planning())
     assert "it is ***" in caught.value.why
+
+
+def test_a_secret_that_only_files_tell_of_is_in_no_line_and_no_error(tmp_path: Path) -> None:
+    """Where no plan comes about, and in the lines of one that is being made: of files of variables and of defaults."""
+    root = Root.below(tmp_path)
+    (root.folder / "more.auto.tfvars").write_text('pin = "hunter2-of-a-file"\nmap = { "key/hunter2" = "1" }\n')
+    variables = """
+variable "pin" {
+  type      = string
+  sensitive = true
+}
+variable "map" {
+  type      = map(string)
+  sensitive = true
+}
+resource "terraform_data" "holds" {
+  input = var.map
+}
+"""
+    tool = root.write(variables).ready()
+    root.apply(tool)
+    each = 'resource "terraform_data" "each" {\n  for_each = toset(keys(terraform_data.holds.output))\n}\n'
+    root.write(variables + each)
+    shown = str(root.plan(root.ready())) + "\n".join(root.lines)
+    assert 'terraform_data.each["…"]: Plan to create' in shown
+    assert "hunter2" not in shown
+    for call in ("cidrsubnet(var.pin, 1, 1)", "timeadd(var.pin, var.pin)", "filemd5(var.pin)"):
+        root.write(f'{variables}resource "terraform_data" "a" {{\n  input = {call}\n}}\n')
+        with pytest.raises(InfraError) as caught:
+            root.plan(root.ready())
+        assert "main.tf:" in caught.value.why
+        assert "hunter2" not in str(caught.value.render()) + "\n".join(root.lines)

@@ -41,7 +41,6 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
     forget(workspace.root, LEVER)
     place = InfraPlace.of(workspace, asked.environment)
     path = place.folder / PLAN
-    path.unlink(missing_ok=True)  # so that a crash is not taken for the same plan again
     last = _applied(place)
     subject = _subject(place, asked.base, last)
     labels, notes = _labels()
@@ -52,6 +51,7 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
 
     around = Surroundings(observe=place.observe, allowed=allowed)
     with place.tool(Role.of(asked.role, asked.region), words) as tool:
+        path.unlink(missing_ok=True)  # so that a crash is not taken for the same plan again
         planned = plan_of(subject, tool, around, words.progress, Planning(destroy=asked.destroy))
     planned = replace(planned, applied=last, notes=(*planned.notes, *notes, *place.unsaved()))
     keep(path, planned)

@@ -32,7 +32,8 @@ from leverframe.adapters.terraform.terraform_program import (
     known_version,
     program_path,
 )
-from leverframe.domain.infrastructure.concealed import Concealer
+from leverframe.adapters.terraform.terraform_written import without_repeated, written_values
+from leverframe.domain.infrastructure.concealed import KEYS, Concealer
 from leverframe.domain.infrastructure.infra_plan import InfraPlan, ToolVersion
 from leverframe.domain.infrastructure.infra_ports import Planning, SavedPlan, StateLock
 from leverframe.domain.infrastructure.plan_digest import digest_key
@@ -130,6 +131,7 @@ class TerraformTool:
         )
         if result[0] not in (0, 2):
             self._learn_state()
+            self._secrets |= Secrets.of(written_values(self._folder))  # no plan tells what is secret
         self._done("plan", result, good=(0, 2), show=False)
         shown = self._program.cmd("show", str(path), json=FLAG)
         if shown[0]:
@@ -265,6 +267,7 @@ class TerraformTool:
         code, out, err = result
         if code not in good:
             faults = [message.fault for message in _diagnoses(out)]
+            faults = [without_repeated(self._folder, fault) for fault in faults]
             faults += [f"{KILLED} {-code}, as where memory runs out"] if code < 0 else []
             faults = [fault for fault in faults if fault] or faults_of(err) or [plain(err)]
             raise failure(command, [self._in_words(self._hidden(fault)) for fault in faults], datetime.now(UTC))
@@ -297,7 +300,7 @@ class TerraformTool:
         secret = {f"TF_VAR_{name}": value for name, value in self._given_secrets().items()} if changes else {}
         ended = run_child(
             arguments,
-            self._show if shown else _nothing,
+            partial(self._show, concealed=command == "plan") if shown else _nothing,
             folder=folder or self._folder,
             environment={**self._environment, **secret, **(changed or {})},
             timeout=self._settings.timeout_minutes * 60,
@@ -307,10 +310,11 @@ class TerraformTool:
             raise stopped(command, ended.stopped, ended.killed, self._settings.timeout_minutes)
         return ended.code, "\n".join(ended.stdout), "\n".join(ended.stderr)
 
-    def _show(self, line: str) -> None:
+    def _show(self, line: str, *, concealed: bool) -> None:
+        """Show a line; keys of instances are ``concealed`` until the plan has told which of them are secret."""
         message = read_message(line)
         if not message.quiet and not message.diagnosis:
-            self._tell(message.text)
+            self._tell(KEYS.sub('["…"]', message.text) if concealed else message.text)
 
     def _tell(self, text: str) -> None:
         for line in self._in_words(self._hidden(text)).splitlines():

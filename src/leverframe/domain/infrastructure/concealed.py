@@ -17,7 +17,7 @@ from leverframe.redaction import HIDDEN, redacted
 
 SENSITIVE = "(sensitive)"
 _DEEPEST = 30  # levels of a JSON document whose parts are compared
-_KEYS = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')  # of instances, as an address has them
+KEYS = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')  # of instances, as an address has them
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Concealer:
         Names of the configuration stay: what is protected is known by them. All machines hide the same, and two
         addresses stay two.
         """
-        return _KEYS.sub(lambda found: self._instance(found, key), address)
+        return KEYS.sub(lambda found: self._instance(found, key), address)
 
     def _instance(self, found: re.Match[str], key: bytes) -> str:
         shown = redacted(self.secrets.hidden(found[1]), {})
