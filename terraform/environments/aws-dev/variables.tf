@@ -32,6 +32,13 @@ variable "model" {
   nullable    = false
 }
 
+variable "environment" {
+  description = "Environment of `deploy.environments`, as `deploy` of the deployment in aws-account names it: alarms of the monitor look at its figures."
+  type        = string
+  default     = "staging"
+  nullable    = false
+}
+
 variable "image" {
   description = "Image of the server with its digest."
   type        = string
@@ -80,6 +87,33 @@ variable "maximum_tasks" {
   type        = number
   default     = 2
   nullable    = false
+}
+
+variable "cpu" {
+  description = "CPU of a task in units of 1/1024."
+  type        = number
+  default     = 1024
+  nullable    = false
+}
+
+variable "memory" {
+  description = "Memory of a task in MiB."
+  type        = number
+  default     = 2048
+  nullable    = false
+}
+
+variable "egress" {
+  description = "What else tasks may reach, by a name: such as Redis of an online store."
+  type        = map(object({ cidr = string, port = number }))
+  default     = {}
+  nullable    = false
+}
+
+variable "request_log" {
+  description = "EFS file system and access point where tasks log requests for the monitor, as the module aws_serving_ecs takes it; null for no request log."
+  type        = object({ file_system_id = string, file_system_arn = string, access_point_arn = string, access_point_id = string, cidr = string })
+  default     = null
 }
 
 variable "monthly_usd" {

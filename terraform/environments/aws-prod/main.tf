@@ -5,7 +5,7 @@ provider "aws" {
   default_tags {
     tags = {
       Project     = var.name
-      Environment = "production"
+      Environment = var.environment
       ManagedBy   = "terraform"
     }
   }
@@ -37,7 +37,7 @@ module "observability" {
 
   name        = "${var.name}-serving"
   model       = var.model
-  environment = "production"
+  environment = var.environment
   emails      = var.emails
 
   permissions_boundary_arn = local.boundary
@@ -68,6 +68,10 @@ module "serving" {
   log_group_name           = module.observability.log_group_name
   log_group_arn            = module.observability.log_group_arn
   rollback_alarms          = module.observability.service_alarms
+  egress                   = var.egress
+  request_log              = var.request_log
+  cpu                      = var.cpu
+  memory                   = var.memory
   minimum_tasks            = var.minimum_tasks
   maximum_tasks            = var.maximum_tasks
   deletion_protection      = true

@@ -1,0 +1,47 @@
+"""Root modules of clouds: what their variables choose reaches what it is chosen for."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Any
+
+import pytest
+
+from tests.terraform.programs import PROGRAMS, ROOT, Stubs
+
+pytestmark = pytest.mark.skipif(not PROGRAMS, reason="neither terraform nor tofu is on PATH")
+ENVIRONMENTS = ROOT / "terraform/environments"
+
+
+@pytest.fixture(scope="module")
+def planned(served: Stubs) -> dict[str, dict[str, Any]]:
+    """What aws-dev plans with every option."""
+    return served.planned(PROGRAMS[0], ENVIRONMENTS / "aws-dev", "options")
+
+
+@pytest.mark.parametrize("alarm", ["drift", "findings", "heartbeat"])
+def test_alarms_look_at_the_environment_that_is_deployed_to(planned: dict[str, dict[str, Any]], alarm: str) -> None:
+    """Under another name their figures never arrive: drift is silent, and the dead man's switch always on."""
+    values = planned[f"module.observability.aws_cloudwatch_metric_alarm.{alarm}"]
+    assert values["dimensions"] == {"model": "rides", "environment": "test"}
+
+
+def test_tasks_are_as_large_as_chosen_and_log_requests(planned: dict[str, dict[str, Any]]) -> None:
+    """The monitor reads the request log on the file system; an online store is reached by a rule of its own."""
+    task = planned["module.serving.aws_ecs_task_definition.this"]
+    assert (task["cpu"], task["memory"]) == ("2048", "8192")
+    files = [file for volume in task["volume"] for file in volume["efs_volume_configuration"]]
+    assert [file["file_system_id"] for file in files] == ["fs-1"]
+    assert "10.20.30.40/32" in json.dumps(planned)
+
+
+def test_staging_and_production_differ_in_what_they_say_alone() -> None:
+    """What is tried in one is what happens in the other."""
+    texts = [(ENVIRONMENTS / name / "main.tf").read_text("utf-8").splitlines() for name in ("aws-dev", "aws-prod")]
+    changes = [line for line in difflib.ndiff(*texts) if line[0] in "+-"]
+    assert [line.split("=")[0].strip(" +-") for line in changes] == ["deletion_protection"] * 2
+    variables = [
+        (ENVIRONMENTS / name / "variables.tf").read_text("utf-8").splitlines() for name in ("aws-dev", "aws-prod")
+    ]
+    assert {line[2:].strip().split(" ")[0] for line in difflib.ndiff(*variables) if line[0] in "+-"} == {"default"}
