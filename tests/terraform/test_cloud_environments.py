@@ -38,10 +38,11 @@ def test_tasks_are_as_large_as_chosen_and_log_requests(planned: dict[str, dict[s
 
 def test_staging_and_production_differ_in_what_they_say_alone() -> None:
     """What is tried in one is what happens in the other."""
-    texts = [(ENVIRONMENTS / name / "main.tf").read_text("utf-8").splitlines() for name in ("aws-dev", "aws-prod")]
-    changes = [line for line in difflib.ndiff(*texts) if line[0] in "+-"]
-    assert [line.split("=")[0].strip(" +-") for line in changes] == ["deletion_protection"] * 2
-    variables = [
-        (ENVIRONMENTS / name / "variables.tf").read_text("utf-8").splitlines() for name in ("aws-dev", "aws-prod")
-    ]
-    assert {line[2:].strip().split(" ")[0] for line in difflib.ndiff(*variables) if line[0] in "+-"} == {"default"}
+    assert [line.split("=")[0].strip() for line in differences("main.tf")] == ["deletion_protection"] * 2
+    assert {line.split("=")[0].strip() for line in differences("variables.tf")} == {"default"}
+
+
+def differences(file: str) -> list[str]:
+    """The lines that one of the two has and the other has not."""
+    dev, prod = ((ENVIRONMENTS / name / file).read_text("utf-8").splitlines() for name in ("aws-dev", "aws-prod"))
+    return [line[2:] for line in difflib.ndiff(dev, prod) if line[0] in "+-"]
