@@ -133,7 +133,7 @@ def test_the_same_bundle_is_no_other_release(ecs: Any, checkout: Path, capsys: p
 def test_a_change_is_the_next_release(ecs: Any, checkout: Path, changed: str) -> None:
     """Also one of Terraform: the autoscaler's number of tasks stays, whatever `--tasks` says."""
     assert release.main([*ASKED, "--folder", str(checkout)]) == 0
-    ecs.update_service(cluster="shop", service="shop", desiredCount=5)
+    ecs.update_service(cluster="shop", service="shop", desiredCount=1)
     if changed == "bundle":
         bundled(checkout, "rides", 2)
     elif changed == "image":
@@ -145,7 +145,7 @@ def test_a_change_is_the_next_release(ecs: Any, checkout: Path, changed: str) ->
     fetched = definition["containerDefinitions"][0]
     assert fetched["command"][fetched["command"].index("--release") + 1] == "2"
     assert fetched["image"] == ("leverframe@sha256:2" if changed == "image" else "leverframe@sha256:1")
-    assert tasks == 5
+    assert tasks == 1
 
 
 def test_a_request_log_is_written_where_it_is_mounted(checkout: Path) -> None:
@@ -187,10 +187,26 @@ def test_how_a_rollout_ended_is_told(deployments: list[dict[str, Any]], why: str
     assert bool(ended) == bool(why)
 
 
-@pytest.mark.usefixtures("ecs")
-def test_a_rollback_ends_with_30(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollback_ends_with_30(ecs: Any, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a release that another came before: that one serves on, with as many tasks as the autoscaler wants."""
+    assert release.main([*ASKED, "--folder", str(checkout)]) == 0
+    bundled(checkout, "rides", 2)
     monkeypatch.setattr(Rolling, "state", "FAILED")
     assert release.main([*ASKED, "--folder", str(checkout)]) == 30
+    assert serving(ecs)[1] == 2
+
+
+def test_a_first_release_that_fails_leaves_no_task(
+    ecs: Any, checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ECS returns to Terraform's revision, which has no release: its tasks would be started again and again."""
+    monkeypatch.setattr(Rolling, "state", "FAILED")
+    assert release.main([*ASKED, "--folder", str(checkout)]) == 30
+    assert serving(ecs)[1] == 0
+    assert "back at none" in capsys.readouterr().out
+    monkeypatch.setattr(Rolling, "state", "COMPLETED")  # the next try, of the same bundle
+    assert release.main([*ASKED, "--folder", str(checkout)]) == 0
+    assert serving(ecs)[1] == 2
 
 
 @pytest.mark.parametrize("missing", ["models/bundle/MANIFEST.json", "dvc.lock", "leverframe.yaml"])

@@ -125,18 +125,23 @@ def deploy(client: Any, asked: argparse.Namespace, release: Release) -> int:
     fetch_of(template)
     number = int(value_of(serving.get("command", []), "--release") or 0)
     wanted = definition(template, release, number + 1)
-    if serving.get("dockerLabels", {}).get(DIGEST) == fetch_of(wanted)["dockerLabels"][DIGEST]:
+    running = services[0]["desiredCount"]
+    if running and serving.get("dockerLabels", {}).get(DIGEST) == fetch_of(wanted)["dockerLabels"][DIGEST]:
         print(f"bundle {release.bundle[:12]} of {release.model} serves already, as release {number}")
         return 0
     if asked.dry_run:
         print(json.dumps(wanted, indent=2, sort_keys=True))
         return 0
     made = client.register_task_definition(**wanted)["taskDefinition"]["taskDefinitionArn"]
-    tasks = max(services[0]["desiredCount"], asked.tasks)
-    client.update_service(cluster=asked.cluster, service=asked.service, taskDefinition=made, desiredCount=tasks)
+    service = {"cluster": asked.cluster, "service": asked.service}
+    first = {} if running else {"desiredCount": asked.tasks}  # of others the autoscaler decides
+    client.update_service(**service, **first, taskDefinition=made)
     print(f"rolling release {number + 1} out: bundle {release.bundle[:12]} of commit {release.commit[:12]}", flush=True)
     why = rolled_out(client, asked.cluster, asked.service, made, asked.timeout)
     print(f"release {number + 1} was not rolled out: {why}" if why else "every task serves it")
+    if why and first:  # the revision before is Terraform's, whose tasks can never start: ECS would try for ever
+        client.update_service(**service, desiredCount=0)
+        print("no task ran before, so the service is back at none")
     return REFUSED if why else 0
 
 
@@ -147,7 +152,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--service", required=True, help="output `service_name` of the module")
     parser.add_argument("--remote", required=True, help="DVC remote that tasks read, as s3://bucket/dvc")
     parser.add_argument("--region", help="of the service; by default that of the environment")
-    parser.add_argument("--tasks", type=int, default=2, help="tasks of a first release; later the autoscaler decides")
+    parser.add_argument(
+        "--tasks",
+        type=int,
+        default=2,
+        help="tasks where the service has none, as before its first release; otherwise the autoscaler decides",
+    )
     parser.add_argument("--timeout", type=float, default=1200, help="seconds that a rollout may take")
     parser.add_argument("--folder", type=Path, default=Path(), help="the checkout")
     parser.add_argument("--dry-run", action="store_true", help="print the task definition and change nothing")
