@@ -104,6 +104,7 @@ def test_an_environment_lives_beside_others(shop: Shop) -> None:
         "leverframe.yaml", shop.repository.read("leverframe.yaml") + "serve: {maximum_bytes: 50000}\n"
     )
     assert local.plan().changes == {SERVER: "replace", OBSERVED: "replace"}
+    _killed_and_deployed(shop, local)
     before = local.recorded
     ended = local.destroy()
     assert ended.code == 0, ended.stdout + ended.stderr
@@ -118,6 +119,18 @@ def test_an_environment_lives_beside_others(shop: Shop) -> None:
     assert {process.pid for process in servers_of(local)} == {unrelated["pid"]}
     assert Processes().alive(unrelated["pid"], unrelated["born"])
     assert not free(unrelated["port"])
+
+
+def _killed_and_deployed(shop: Shop, local: Laptop) -> None:
+    """A deployment needs a server: it starts where Terraform's was, and the next plan replaces it."""
+    listened = ports(local.recorded)
+    local.kill()
+    started = shop.run("deploy", "--commit", "one")
+    assert started.code == 0, started.stderr
+    assert f"started it at http://127.0.0.1:{listened[0]}" in started.stderr
+    assert "nothing to deploy" in started.stdout
+    assert ports(local.recorded) == listened
+    assert local.plan().changes == {SERVER: "replace", OBSERVED: "replace"}
 
 
 def _free() -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from leverframe.adapters.mlserver import ServerFolder
 from leverframe.adapters.process import signals_as_exceptions
-from leverframe.application.servers import log_in, online_of, server_folder, start_ports
+from leverframe.application.servers import log_in, online_of, ports_again, server_folder, start_ports
 from leverframe.application.workspace import Workspace
 from leverframe.documents import parsed
 from leverframe.domain import layout
@@ -90,12 +90,15 @@ def _stopped_on_failure(server: ServerFolder, *, running: bool) -> Iterator[None
 
 def _started(workspace: Workspace, server: ServerFolder, how: Start) -> Running:
     settings = workspace.levers.serve
+    ports, mark = start_ports(settings, how.ports), how.mark
+    if how == Start(bare=how.bare):  # nothing says where, or as what
+        ports, mark = ports_again(ports, server.recorded())
     return server.start(
-        start_ports(settings, how.ports),
+        ports,
         log=log_in(server.folder / "log", settings),
         limit=settings.maximum_bytes,
         online=online_of(workspace.root, workspace.levers.online),
-        mark=how.mark,
+        mark=mark,
     )
 
 

@@ -11,11 +11,14 @@ from leverframe.adapters.process import Processes
 from leverframe.application.workspace import Workspace
 from leverframe.documents import plain
 from leverframe.domain import layout
+from leverframe.domain.release.serve import Running
 from leverframe.files import private_folder
 from leverframe.serving.inference_log import LogSettings
 from leverframe.serving.online_config import OnlineConfig
 from leverframe.settings.levers import ServeSettings
 from leverframe.settings.online import OnlineSettings
+
+AGAIN = "started again: "  # before the mark of a server that was killed
 
 
 def server_folder(workspace: Workspace, name: str) -> ServerFolder:
@@ -53,3 +56,16 @@ def start_ports(settings: ServeSettings, wanted: tuple[int | None, int | None, i
     declared = (settings.port, settings.grpc_port, settings.metrics_port)
     chosen = [default if port is None else port for port, default in zip(wanted, declared, strict=True)]
     return Ports(settings.host, *chosen)
+
+
+def ports_again(declared: Ports, ended: Running | None) -> tuple[Ports, str]:
+    """Return where a server starts after one that ``ended`` by itself, and as what.
+
+    One that Terraform started has its mark, and its clients look for it where it was, whatever is ``declared`` for
+    others. The new mark keeps that in mind without being Terraform's, whose next plan replaces the server.
+    """
+    if ended is None or not ended.mark:
+        return declared, ""
+    return Ports(
+        ended.host, ended.port, ended.grpc_port, ended.metrics_port
+    ), f"{AGAIN}{ended.mark.removeprefix(AGAIN)}"

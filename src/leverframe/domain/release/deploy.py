@@ -48,7 +48,7 @@ class Deployed:
         head = f"{word(self.verdict)}: `{self.environment}` serves {now}"
         recorded = [f"  {line}" for line in self.recorded.lines()] if self.recorded else []
         if not self.steps and not self.violations:
-            return [f"{head}; it did already, so there was nothing to do", *recorded, *self.notes]
+            return [f"{head}; it did already, so there was nothing to deploy", *recorded, *self.notes]
         steps = [f"  {result.line()}" for result in self.steps]
         steps += [f"  {self.replayed.line()}"] if self.replayed else []
         violations = [
