@@ -114,6 +114,7 @@ def test_an_environment_lives_beside_others(shop: Shop) -> None:
     assert ".leverframe/servers/local stays: it is not empty" in ended.stderr
     assert (local.folder / "releases/shop.json").exists()
     assert not (shop.root / ".leverframe/storage").exists()  # it held nothing
+    assert (shop.root / ".leverframe/storage-second").exists()  # that of another environment
     assert {process.pid for process in servers_of(local)} == {second.recorded["pid"], unrelated["pid"]}
     assert second.destroy().code == 0
     assert {process.pid for process in servers_of(local)} == {unrelated["pid"]}

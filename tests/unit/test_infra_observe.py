@@ -12,7 +12,7 @@ import pytest
 
 from leverframe import wiring
 from leverframe.adapters.process import Processes
-from leverframe.application.infra_observe import DVC_REMOTE, observe
+from leverframe.application.infra_observe import dvc_remote, observe
 from leverframe.domain.infrastructure.observed_server import MARKER
 from leverframe.errors import SettingsError
 from leverframe.package import local_environment
@@ -143,10 +143,12 @@ def test_what_is_not_observed_is_refused(root: Path, environment: str, word: str
 def test_terraform_and_observe_agree_on_names() -> None:
     """The default folder of the DVC remote, the file of the marker, and the place of the document."""
     files = local_environment()
-    variables = files["terraform/environments/local/variables.tf"]
-    default = re.search(r'variable "dvc_remote" \{.*?default\s+= "([^"]+)"', variables, re.DOTALL)
+    root = files["terraform/environments/local/main.tf"]
+    default = re.search(r'environment == "local" \? "([^"]+)" : "([^"]+)"\)', root)
     assert default is not None
-    assert default[1] == DVC_REMOTE
+    assert default[1] == dvc_remote("local")
+    assert default[2].replace("${local.environment}", "second") == dvc_remote("second")
+    assert dvc_remote("second") != dvc_remote("local")  # the end of one would remove it under the other
     store = files["terraform/modules/local_store/main.tf"]
     assert store.count(f'"{MARKER}"') == 2
     assert "/.leverframe/infra/${local.environment}/live.tfstate" in files["terraform/environments/local/main.tf"]

@@ -27,7 +27,6 @@ from leverframe.settings.infra import InfraEnvironmentSettings
 
 LIVE = "live.tfstate"
 STATE = "terraform.tfstate"
-DVC_REMOTE = ".leverframe/storage"  # as terraform/environments/local/variables.tf has it
 _PATIENCE = 10.0  # seconds in which a server answers that it lives
 _PORTS = {"port", "grpc_port", "metrics_port"}  # variables of Terraform say where it listens
 
@@ -42,7 +41,7 @@ def observe(workspace: Workspace, environment: str) -> Path:
     name = str(declared.variables.get("server") or environment)
     server = server_folder(workspace, name)
     folders = {
-        "dvc_remote": _folder(workspace.root, str(declared.variables.get("dvc_remote") or DVC_REMOTE)),
+        "dvc_remote": _folder(workspace.root, str(declared.variables.get("dvc_remote") or dvc_remote(environment))),
         "model_repository": _folder(workspace.root, _named(workspace.root, server.folder)),
     }
     place = workspace.root / layout.INFRA / environment
@@ -54,6 +53,11 @@ def observe(workspace: Workspace, environment: str) -> Path:
     seen = ObservedServer(name, server.running(), _answers(server), _settings(workspace))
     write_json(live, live_state(seen, folders, generation, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")))
     return live
+
+
+def dvc_remote(environment: str) -> str:
+    """Return the folder of a DVC remote that an environment has by default, as terraform/environments/local has it."""
+    return ".leverframe/storage" if environment == "local" else f".leverframe/storage-{environment}"
 
 
 def _declared(workspace: Workspace, environment: str) -> InfraEnvironmentSettings:

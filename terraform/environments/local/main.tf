@@ -8,6 +8,9 @@ locals {
   environment = terraform.workspace == "default" ? "local" : terraform.workspace
   live_file   = "${path.root}/${local.repository}/.leverframe/infra/${local.environment}/live.tfstate"
 
+  # No two environments share a folder: the end of one would remove it under the other.
+  dvc_remote = coalesce(var.dvc_remote, local.environment == "local" ? ".leverframe/storage" : ".leverframe/storage-${local.environment}")
+
   live  = data.terraform_remote_state.live.outputs
   after = data.terraform_remote_state.after.outputs
 }
@@ -24,7 +27,7 @@ data "terraform_remote_state" "live" {
     }
 
     postcondition {
-      condition     = self.outputs.folders.dvc_remote.path == var.dvc_remote
+      condition     = self.outputs.folders.dvc_remote.path == local.dvc_remote
       error_message = "The folder ${self.outputs.folders.dvc_remote.path} was observed, and the root module names another one: set `infra.environments.${local.environment}.variables.dvc_remote` in leverframe.yaml, then run `leverframe infra observe`."
     }
   }
@@ -35,7 +38,7 @@ module "store" {
 
   repository = local.repository
   folders = {
-    dvc_remote       = { path = var.dvc_remote }
+    dvc_remote       = { path = local.dvc_remote }
     model_repository = { path = local.live.folders.model_repository.path, layout = ["models"] }
   }
   observed   = local.live.folders

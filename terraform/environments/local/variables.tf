@@ -23,7 +23,7 @@ variable "metrics_port" {
 }
 
 variable "dvc_remote" {
-  description = "Folder for a DVC remote, relative to the repository."
+  description = "Folder for a DVC remote, relative to the repository; by default .leverframe/storage, with the name of the environment behind it where that is not local."
   type        = string
-  default     = ".leverframe/storage"
+  default     = null
 }
