@@ -44,6 +44,7 @@ from tests.integration.infra_root import Root
 from leverframe.domain.infrastructure.infra_plan import ChangeKind
 from leverframe.domain.infrastructure.infra_ports import Planning
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests outlive their terminal
 root = Root(Path(sys.argv[1]), Path(sys.argv[2]))
 tool = root.tool()
 saved = tool.planned(Planning())
