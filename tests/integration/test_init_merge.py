@@ -58,6 +58,7 @@ def test_a_repository_with_infrastructure_gets_it_planned_applied_and_looked_at(
     levers = shop.repository.read("leverframe.yaml")
     shop.repository.write("leverframe.yaml", f"{levers}\ninfra: {{environments: {{prod: {{}}}}}}\n")
     assert f"write {path}: reviewed infrastructure is applied after a merge" in shop.run("init").stdout
+    assert {"*.tfstate", "*.tfstate.*"} <= set(shop.repository.read(".gitignore").splitlines())
     assert "actions/infra-plan@" in shop.repository.read(card)
     assert "actions/infra-apply@" in shop.repository.read(path)
     assert "# infra: " not in shop.repository.read(card)

@@ -15,6 +15,7 @@ from leverframe.adapters.git import Git
 from leverframe.adapters.terraform.terraform_folder import private_folder
 from leverframe.application.infra_apply import ApplyRecorder, subject_of
 from leverframe.application.infra_place import InfraPlace, Role, Words
+from leverframe.application.infra_plans import judged_again
 from leverframe.application.infra_results import APPLIED, PLAN, keep
 from leverframe.application.infra_reviewed import Held, held_to
 from leverframe.application.workspace import Workspace
@@ -23,7 +24,7 @@ from leverframe.domain.infrastructure.infra_executor import InfraExecutor, Surro
 from leverframe.domain.infrastructure.infra_forge import LastApply, ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan
 from leverframe.domain.infrastructure.infra_ports import SavedPlan
-from leverframe.domain.verdict import Reason, Violation
+from leverframe.domain.verdict import Failed, Reason, Violation
 from leverframe.errors import InfraError, SettingsError
 from leverframe.local.repository import TemporaryRepository
 from leverframe.settings.levers import read_levers
@@ -305,3 +306,25 @@ def test_a_signal_ends_a_command_only_once_its_secrets_are_removed(
         assert not list(tmp_path.glob("leverframe-infra-*"))
     finally:
         signal.signal(number, before)
+
+
+def test_a_state_that_git_would_take_is_told(history: History) -> None:
+    """It has secrets in clear; one that is ignored, or below `.leverframe`, is nobody's matter."""
+    history.repository.write(".leverframe/infra/production/terraform.tfstate", "{}")
+    assert history.place.exposed() == ()
+    history.repository.write("terraform.tfstate.d/x/terraform.tfstate.backup", "{}")
+    assert "terraform.tfstate.d/x/terraform.tfstate.backup has secrets" in history.place.exposed()[0]
+    history.repository.write(".gitignore", ".leverframe\n*.tfstate*\n")
+    assert history.place.exposed() == ()
+
+
+def test_a_card_is_judged_again_by_the_rules_of_the_base(history: History) -> None:
+    """Whatever the job left out that ran code of the change."""
+    workspace = history.place.workspace
+    history.repository.write("leverframe.yaml", "infra: {environments: {production: {root: '.'}}}\n")
+    stripped = planned_at(plan(change("a.x", ChangeKind.DELETE, "1")))
+    assert stripped.violations == ()
+    (judged,) = judged_again(workspace, (stripped,), None, tuple)
+    assert judged.verdict == Failed((Reason.DESTROY_PROTECTED,))
+    assert judged_again(workspace, (stripped,), None, lambda: ("infra-destroy",)) == (stripped,)
+    assert judged_again(workspace, (), "nowhere", tuple) == ()

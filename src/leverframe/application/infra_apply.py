@@ -141,6 +141,6 @@ def carried_out(subject: InfraSubject, steps: Plan[InfraAction], recorder: Apply
     with place.tool(how.role, how.words) as tool:
         numbers = tuple(pull.number for pull in held.pulls)
         applied = apply(steps, (subject, tool, around), numbers, WallClock().now, how.words.progress)
-    applied = replace(applied, notes=(*applied.notes, *place.unsaved()))
+    applied = replace(applied, notes=(*applied.notes, *place.unsaved(), *place.exposed()))
     recorder.keep(applied)
     return applied

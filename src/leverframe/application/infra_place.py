@@ -148,6 +148,13 @@ class InfraPlace:
         files = ", ".join(changed[:_SHOWN]) + more
         return (f"not of the commit {self.head[:12]}, but as they are here: {files}",) if changed else ()
 
+    def exposed(self) -> tuple[str, ...]:
+        """Return what a person should know where a state lies here that git does not ignore."""
+        states = self.workspace.git.files("*.tfstate", "*.tfstate.*")
+        if not states:
+            return ()
+        return (f"{states[0]} has secrets in clear, and git does not ignore it: add `*.tfstate*` to .gitignore",)
+
     def _locked(self, error: InfraLockedError) -> InfraLockedError:
         """Return the error of a held lock with the very line that frees it."""
         if not isinstance(error.lock, StateLock) or "infra unlock" not in error.next:

@@ -29,7 +29,8 @@ def init(workspace: Workspace, actions: str, *, dry_run: bool) -> list[Step]:
     program = f"{shlex.quote(sys.executable)} -m leverframe"
     workflows = {path: workflow(template(name), actions, infra=remote) for path, name in templates.items()}
     whole = workflows | _terraform(workspace)
-    files = {path: _text(root / path) for path in (".gitattributes", *whole)}
+    ignored = [".gitignore"] if workspace.levers.infra.environments else []
+    files = {path: _text(root / path) for path in (".gitattributes", *ignored, *whole)}
     wanted = steps(files, git.config("merge."), program, whole)
     for step in [] if dry_run else wanted:
         if isinstance(step, WriteFile):

@@ -16,6 +16,7 @@ _MERGED = (
 )  # fmt: skip
 ATTRIBUTES = tuple(f"{path if isinstance(path, str) else path.as_posix()} merge={DRIVER}" for path in _MERGED)
 _FORMER = (f"reports/** merge={DRIVER}", f"models/*.json merge={DRIVER}")  # took files of people, too
+STATES = ("*.tfstate", "*.tfstate.*", ".terraform/", "crash.log")  # of Terraform, with secrets in clear
 WORKFLOW = ".github/workflows/leverframe.yml"
 MONITOR = ".github/workflows/leverframe-monitor.yml"
 INFRA = ".github/workflows/leverframe-infra.yml"
@@ -55,8 +56,9 @@ def steps(
 ) -> list[Step]:
     """Return the missing steps, none if the repository is set up.
 
-    ``files`` holds the text of each file, None for a missing one; ``program`` is the command by which
-    git starts Leverframe; ``whole`` are the texts of files that it should have, and keeps where they are there.
+    ``files`` holds the text of each file, None for a missing one, and `.gitignore` where there is infrastructure;
+    ``program`` is the command by which git starts Leverframe; ``whole`` are the texts of files that it should have, and
+    keeps where they are there.
     """
     found: list[Step] = []
     attributes = files.get(".gitattributes") or ""
@@ -66,6 +68,11 @@ def steps(
         found.append(
             WriteFile(".gitattributes", text, "pull requests that change dvc.lock merge without conflict markers")
         )
+    if ".gitignore" in files:
+        kept = (files[".gitignore"] or "").splitlines()
+        missing = [line for line in STATES if line not in kept]
+        text = "".join(f"{line}\n" for line in [*kept, *missing])
+        found += [WriteFile(".gitignore", text, "states of Terraform hold secrets in clear")] if missing else []
     for key, value in (
         (f"merge.{DRIVER}.name", "dvc.lock, merged stage by stage, and what stages write"),
         (f"merge.{DRIVER}.driver", f"{program} merge %O %A %B %P %L"),
