@@ -155,6 +155,34 @@ def test_a_plan_that_changed_since_it_was_read_is_refused(
     assert len(place.resources()) >= 2
 
 
+def test_another_command_or_another_secret_of_it_is_another_plan(
+    place: InfraRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Terraform plans neither: of a command that is made of others not even its text is in the plan."""
+    secret = settings("1", secrets={"secret": "SHOP_SECRET"})
+    module = """resource "terraform_data" "runs" {
+  provisioner "local-exec" {
+    command     = "echo COMMAND ${self.id} >> ran.txt"
+    environment = { KEY = var.secret }
+  }
+}
+"""
+    monkeypatch.setenv("SHOP_SECRET", "first-password-1")
+    place.repository.write(f"{ROOT}/runs.tf", module)
+    place.change(secret)
+    ran = place.repository.root / ROOT / "ran.txt"
+    assert "+ runs local-exec: environment = (made of var.secret)" in place.done("infra-plan").out
+    monkeypatch.setenv("SHOP_SECRET", "second-password-2")
+    assert place.run("infra-apply").code == 30
+    monkeypatch.setenv("SHOP_SECRET", "first-password-1")
+    place.repository.write(f"{ROOT}/runs.tf", module.replace("COMMAND", "other"))
+    refused = place.run("infra-apply")
+    assert (refused.code, "plan-changed" in refused.out, ran.exists()) == (30, True, False)
+    place.repository.write(f"{ROOT}/runs.tf", module)
+    place.done("infra-apply")
+    assert ran.read_text(encoding="utf-8").startswith("COMMAND ")
+
+
 def test_a_digest_is_a_whole_one_that_is_known(place: InfraRepository) -> None:
     """Else nothing is done, and it says what is planned by now."""
     assert place.run("infra-apply", "--reviewed", "317ff04c").code == 42
