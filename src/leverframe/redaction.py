@@ -31,7 +31,10 @@ FORGE_TOKENS = (
 _CLOUDS = ("AWS_*", "AZURE_*", "GOOGLE_*")  # what opens a remote; a server reads its bundle from this machine
 
 _LEAST = 6  # characters of a value that is hidden wherever it stands
-_SECRET_NAME = re.compile(r"TOKEN$|TOKEN_|SECRET|PASSW|PASSPHRASE|_PWD$|KEY$|KEY_ID$|CREDENTIAL|WEBHOOK", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"TOKEN$|TOKEN_|SECRET|PASSW|PASSPHRASE|(?:^|_)PASS$|_PWD$|_AUTH$|_PEM$|KEY$|KEY_ID$|CREDENTIAL|WEBHOOK",
+    re.IGNORECASE,
+)
 _USER = re.compile(r"://[^\s/:@'\"]{0,99}:([^\s'\"]{1,999})@")  # the password of an address
 
 # Every repetition is bounded: a stage may print a line of a megabyte.

@@ -165,6 +165,7 @@ def test_the_environment_of_terraform_is_scrubbed(tmp_path: Path) -> None:
         "TF_TEMP_LOG_PATH": "x",
         "TF_VAR_a": "1", "TF_WORKSPACE": "w", "TF_DATA_DIR": "d", "TF_INPUT": "1", "TF_REATTACH_PROVIDERS": "{}",
         "GITHUB_TOKEN": "t", "GH_TOKEN": "t", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t",
+        "GITHUB_ENV": "f", "GITHUB_PATH": "f", "GITHUB_OUTPUT": "f", "GITHUB_STEP_SUMMARY": "f", "GITHUB_STATE": "f",
     }  # fmt: skip
     inside = child_environment(outside, tmp_path)
     added = {"TF_DATA_DIR", "TF_IN_AUTOMATION", "CHECKPOINT_DISABLE"}

@@ -51,7 +51,7 @@ def test_a_secret_is_hidden_wherever_it_stands(place: str, secret: str, before: 
 
 @given(
     st.sampled_from(("GITHUB_TOKEN", "DB_PASSWORD", "PGPASSWORD", "MYSQL_PWD", "CLIENT_SECRET_V2", "API_KEY",
-                     "AWS_ACCESS_KEY_ID", "SLACK_WEBHOOK", "SIGNING_KEY")),
+                     "AWS_ACCESS_KEY_ID", "SLACK_WEBHOOK", "SIGNING_KEY", "DB_PASS", "SMTP_AUTH", "PRIVATE_KEY_PEM")),
     SECRET,
     st.sampled_from(("{}", "it was {}, no more", "a{}b")),
 )  # fmt: skip

@@ -29,6 +29,13 @@ _ALLOWED = frozenset({"version", "init", "plan", "show", "apply", "state pull", 
 # Any other `TF_*` may change a command behind the back of who reads the settings, or print what nobody may read.
 # Variables of the root module come from the settings alone, so that two machines make the same plan.
 _KEPT = re.compile(r"TF_(?:TOKEN|CLOUD|PLUGIN_CACHE|REGISTRY|HTTP)_.*|TF_CLI_CONFIG_FILE|TF_ENCRYPTION")
+_OF_STEP = (
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+    "GITHUB_OUTPUT",
+    "GITHUB_STATE",
+    "GITHUB_STEP_SUMMARY",
+)  # later steps read them
 
 Run = Callable[[list[str]], tuple[int, str, str]]
 
@@ -94,7 +101,7 @@ def child_environment(environment: Mapping[str, str], data: Path, workspace: str
     kept = {
         name: value
         for name, value in without_forge(environment).items()
-        if not name.startswith("TF_") or _KEPT.fullmatch(name)
+        if (not name.startswith("TF_") or _KEPT.fullmatch(name)) and name not in _OF_STEP
     }
     if "TF_CLI_CONFIG_FILE" in kept:
         path = Path(kept["TF_CLI_CONFIG_FILE"]).absolute()  # Terraform runs in another folder than this process
