@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leverframe.adapters.markdown_it import fragment
+from leverframe.application.report import summary_of
 from leverframe.documents import loaded, plain
 from leverframe.domain.infrastructure.infra_addresses import listed, ranges
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
@@ -334,3 +335,12 @@ def test_notes_crowd_nothing_out() -> None:
     assert "496 more notes" in shown
     applied = InfraApplied("shop", "a" * 40, "", "r", "default", "2026", plan, applied=True, notes=many)
     assert len(apply_comment(applied)) < 60_000
+
+
+def test_the_summary_of_a_job_is_counted_in_bytes() -> None:
+    """GitHub drops all of one that is too large; keys of instances may be in any script."""
+    gone = tuple(change(f'x.a["{chr(0x4E00 + at) * 40}"]', ChangeKind.DELETE) for at in range(800))
+    plan = InfraPlan("0" * 64, ToolVersion("terraform", "1"), gone)
+    shown = replace(card(), infra=(InfraPlanned("shop", "a" * 40, "b" * 40, "r", "default", plan),))
+    text = summary_of(shown, 80_000)
+    assert 30_000 < len(text.encode()) <= 80_000

@@ -41,7 +41,7 @@ from leverframe.yaml_files import parse
 
 Found = TypeVar("Found")
 _CARD_LIMIT = 25_000_000  # bytes of a card that another job made; a plan of 5,000 resources has some 3,000,000
-_WHOLE = 900_000  # characters of the summary of a job, which takes a megabyte
+_WHOLE = 900_000  # bytes of the summary of a job, which takes a megabyte
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,16 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
     body = f"{marker(asked.key, card.head, run.run if run else 0)}\n{render(card, _shown(asked, settings, card, run))}"
     _write(workspace.root, card, body, asked)
     if not asked.dry_run:
-        summary(render(card, Shown(1000, 1000), limit=_WHOLE))
+        summary(summary_of(card, _WHOLE))
     return _posted(asked, settings, (card, run), body)
+
+
+def summary_of(card: Card, size: int) -> str:
+    """Return the whole card, cut to ``size`` bytes: GitHub drops all of a summary that is larger than a megabyte."""
+    limit = size
+    while len((text := render(card, Shown(1000, 1000), limit=limit)).encode()) > size:
+        limit = limit * 3 // 4
+    return text
 
 
 def _labels(run: Where | None) -> tuple[str, ...]:
