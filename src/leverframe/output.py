@@ -112,12 +112,10 @@ def typed(lines: Sequence[str], name: str) -> bool:
     return bool(click.prompt(f"Type `{name}` to go on", default="", show_default=False, err=True) == name)
 
 
-def wait_for_person(text: str) -> None:
-    """Print ``text`` and wait for Ctrl-C in a terminal; return at once without a terminal or without text."""
-    if not text:
-        return
+def wait_for_person(text: str, without: str) -> None:
+    """Print ``text`` and wait for Ctrl-C in a terminal; without a terminal print the other text and return at once."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        progress("no terminal is attached, so this ends now; the copies remain")
+        progress(without)
         return
     progress(text)
     with suppress(KeyboardInterrupt):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from leverframe.demo.showing import Looped
 from leverframe.domain.features.training_set import Feature, Label, Split, TrainingSet
 from leverframe.domain.pipeline.stage_log import Outcome, StageRecord
 from leverframe.domain.pipeline.summary import Results, progress_line, summary
@@ -101,3 +102,9 @@ def test_progress_lines_line_up() -> None:
     """The counter is as wide as the total, so that a hundred lines make columns."""
     lines = [progress_line(7, 120, "ingest@2013-01", "  0.9 s"), progress_line(120, 120, "train", "  unchanged")]
     assert lines == ["[  7/120] ingest@2013-01         0.9 s", "[120/120] train                  unchanged"]
+
+
+def test_the_whole_list_has_a_heading() -> None:
+    """It follows the live log of the same steps, and looked like a second run."""
+    lines = Looped((), (("dashboard", "x.html"),)).lines()
+    assert lines[:2] == ["", "All that happened, partition by partition"]

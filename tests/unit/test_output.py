@@ -128,3 +128,9 @@ def test_no_text_is_a_command_to_a_runner(
         assert not re.search(r"^\s*::", lines.replace("\r", "\n"), re.MULTILINE)
     assert printed.replace("\u200b", "").rstrip("\n") == text
     assert json.loads("{" + document) == {"a": [text]}
+
+
+def test_nobody_waits_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """What ends is said, with where it stays."""
+    output.wait_for_person("up; press Ctrl-C", "it ends now; copies are in the folder x")
+    assert capsys.readouterr() == ("", "it ends now; copies are in the folder x\n")

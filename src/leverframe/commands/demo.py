@@ -28,8 +28,11 @@ def demo(pull_requests: bool, quick: bool) -> None:
     output.product("\n".join(run(workspace, output.progress)))
     declared = workspace.case / "demo.yaml"
     if pull_requests and declared.is_file():
-        from leverframe.demo.showcase import showing  # the local forge needs an extra
+        from leverframe.demo.showcase import FOLDER, showing  # the local forge needs an extra
 
         with showing(workspace, declared, output.progress, quick=quick) as shown:
             output.product("\n".join(shown.lines()))
-            output.wait_for_person("pages and server are up; press Ctrl-C to stop them")
+            output.wait_for_person(
+                "pages and server are up; press Ctrl-C to stop them",
+                f"no terminal is attached, so pages and server end now; copies of the pages are in {FOLDER}",
+            )

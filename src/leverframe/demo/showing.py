@@ -101,7 +101,7 @@ class Looped:
 
     def lines(self) -> list[str]:
         """Return it for a terminal."""
-        lines, before = [""], ""
+        lines, before = ["", "All that happened, partition by partition"], ""
         for step in self.steps:
             if step.partition != before:
                 lines.append(step.partition)
