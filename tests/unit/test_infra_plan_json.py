@@ -309,6 +309,39 @@ def test_a_secret_in_a_long_text_is_hidden_and_the_rest_is_shown() -> None:
     assert "hunter22" not in repr(both)
 
 
+def test_an_item_that_goes_does_not_change_those_behind_it() -> None:
+    """A rule in front is removed, another one gets in, a third is edited: nobody reads of the others."""
+    rules = [{"cidr": f"10.0.{at}.0/24", "port": at} for at in range(5)]
+    other = [*rules[1:3], {"cidr": "10.9.0.0/24", "port": 3}, rules[4], {"cidr": "0.0.0.0/0", "port": 22}]
+    zones = ["a", "b", "c", "d"]
+    assert _updated({"zones": zones, "rules": rules}, {"zones": zones[1:], "rules": other}) == (
+        '- doc.rules[0].cidr = "10.0.0.0/24"',
+        "- doc.rules[0].port = 0",
+        '~ doc.rules[2].cidr: "10.0.3.0/24" -> "10.9.0.0/24"',
+        '- doc.zones[0] = "a"',
+        '+ doc.rules[4].cidr = "0.0.0.0/0"',
+        "+ doc.rules[4].port = 22",
+    )
+    assert _updated(["a", "b"], ["b", "a"]) == ('- doc[1] = "b"', '+ doc[0] = "b"')
+    assert _updated([{"pw": "hunter22"}], [{"pw": "hunter33"}], "hunter22", "hunter33") == (
+        "~ doc[0].pw: *** -> ***, changed",
+    )
+
+
+_TREES = st.recursive(
+    st.sampled_from(["a", "b", 1, 1.5, True, False, "", [], {}]),
+    lambda parts: st.lists(parts, max_size=4) | st.dictionaries(st.sampled_from("xyz"), parts, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(_TREES, _TREES)
+def test_no_difference_goes_unseen(old: Any, new: Any) -> None:
+    """Of any two values, be it one of type or of order; of the same value there is none."""
+    same = json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True)
+    assert (_updated(old, new) == ()) is same
+
+
 @given(
     st.lists(st.sampled_from(["a", "b", "same line", "", "x" * 500, "\u2028", "{"]), max_size=40),
     st.lists(st.sampled_from(["a", "c", "same line", "", "x" * 501, '"', "  "]), max_size=40),

@@ -10,18 +10,21 @@ from typing import Any
 
 from leverframe.domain.infrastructure.concealed import SENSITIVE, Concealed, JsonText, Unknown
 from leverframe.domain.infrastructure.infra_plan import ChangeKind
+from leverframe.domain.infrastructure.list_alignment import GONE, At, aligned
 from leverframe.domain.infrastructure.long_texts import added_text, capped, changed_text
 
 _LONGEST = 240  # characters of one value
 _SILENT = (ChangeKind.FORGET, ChangeKind.MOVE)  # nothing of the resource itself changes
 _ABSENT = object()
+_MISSING = (_ABSENT, GONE)
 _NAME = re.compile(r"[\w./:@*-]+")  # what needs no quotes in a path; anything else could look like more than one name
 
 
 def path_text(path: Any) -> str:
     """Return a path of Terraform, a list of names and indices, as ``tags.Name`` or ``ingress[0].port``."""
     text = ""
-    for step in path if isinstance(path, list) else [path]:
+    for place in path if isinstance(path, list) else [path]:
+        step = place.number if isinstance(place, At) else place
         number = isinstance(step, int | Decimal) and not isinstance(step, bool)
         name = step if isinstance(step, str) and _NAME.fullmatch(step) else json.dumps(step, ensure_ascii=False)
         text += f"[{step}]" if number else f".{name}" if text else name
@@ -38,11 +41,10 @@ def change_lines(kind: ChangeKind, before: Any, after: Any) -> tuple[str, ...]:
 
 
 def _compared(path: tuple[Any, ...], before: Any, after: Any, *, nulls: bool = False) -> Iterator[str]:
+    before, after = aligned(before, after)
     later = {at for at, value in _walk(after, path) if isinstance(value, Unknown)}  # of these nothing goes
     old, new = (
-        {at: value for at, value in _walk(tree, path, later) if value is not None or nulls}
-        if tree is not _ABSENT
-        else {}
+        {at: value for at, value in _walk(tree, path, later) if value not in _MISSING and (value is not None or nulls)}
         for tree in (before, after)
     )
     for at in [*old, *(at for at in new if at not in old)]:
