@@ -109,6 +109,22 @@ def test_a_task_is_what_a_pod_is() -> None:
     assert f'path                = "{asked}"' in hcl("modules/aws_serving_ecs/load_balancer.tf")
 
 
+def test_the_quota_has_room_for_all_pods() -> None:
+    """The autoscaler's, one more while a release is rolled out, and that of the monitor, by what they ask for."""
+    manifests = ROOT / "src/leverframe/kubernetes"
+    replicas = yaml.safe_load((manifests / "base/hpa.yaml").read_text())["spec"]["maxReplicas"]
+    pods = replicas + 1 + 1
+    monitor = yaml.safe_load((manifests / "monitor/cronjob.yaml").read_text())
+    template = monitor["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    served, watched = (
+        sum(int(part["resources"]["requests"]["memory"].removesuffix("Gi")) for part in spec["containers"])
+        for spec in (DEPLOYMENT["spec"]["template"]["spec"], template)
+    )
+    tested = hcl("modules/k8s_serving/tests/platform.tftest.hcl")
+    assert f'hard["pods"] == "{pods}"' in tested
+    assert f'hard["requests.memory"] == "{(replicas + 1) * served + watched}Gi"' in tested
+
+
 def test_deployers_may_apply_every_kind() -> None:
     """Each manifest of the package is of a kind that the role of deployers names."""
     rules = re.findall(r"api_groups = \[(.*?)\]\s+resources  = \[(.*?)\]", hcl("modules/k8s_serving/main.tf"))

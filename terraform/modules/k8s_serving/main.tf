@@ -27,8 +27,8 @@ resource "kubernetes_resource_quota_v1" "this" {
       "pods"                   = tostring(var.maximum_pods)
       "requests.cpu"           = tostring(var.maximum_pods)
       "limits.cpu"             = tostring(var.maximum_pods)
-      "requests.memory"        = "${var.maximum_pods * var.pod_memory_gib}Gi"
-      "limits.memory"          = "${var.maximum_pods * var.pod_memory_gib}Gi"
+      "requests.memory"        = "${(var.maximum_pods - 1) * var.pod_memory_gib + var.monitor_memory_gib}Gi"
+      "limits.memory"          = "${(var.maximum_pods - 1) * var.pod_memory_gib + var.monitor_memory_gib}Gi"
       "services.loadbalancers" = "0" # the service of a model is of the cluster alone
       "services.nodeports"     = "0"
     }

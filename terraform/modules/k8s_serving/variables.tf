@@ -44,6 +44,18 @@ variable "pod_memory_gib" {
   }
 }
 
+variable "monitor_memory_gib" {
+  description = "Memory of the monitor's pod in GiB, which is one of maximum_pods; it asks for 2."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.monitor_memory_gib >= 2
+    error_message = "The monitor's pod asks for 2 GiB."
+  }
+}
+
 variable "deployers" {
   description = "Who may deploy: groups as the cluster's authentication knows them, such as that of an OIDC role or an EKS access entry."
   type        = set(string)

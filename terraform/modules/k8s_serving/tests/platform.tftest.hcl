@@ -26,7 +26,7 @@ run "is_closed" {
   }
 
   assert {
-    condition     = kubernetes_resource_quota_v1.this.spec[0].hard["pods"] == "8" && kubernetes_resource_quota_v1.this.spec[0].hard["limits.memory"] == "8Gi" && kubernetes_resource_quota_v1.this.spec[0].hard["services.loadbalancers"] == "0"
+    condition     = kubernetes_resource_quota_v1.this.spec[0].hard["pods"] == "8" && kubernetes_resource_quota_v1.this.spec[0].hard["requests.memory"] == "9Gi" && kubernetes_resource_quota_v1.this.spec[0].hard["limits.memory"] == "9Gi" && kubernetes_resource_quota_v1.this.spec[0].hard["services.loadbalancers"] == "0"
     error_message = "The namespace must have a quota, and no load balancer."
   }
 }
