@@ -46,7 +46,7 @@ variable "image" {
 }
 
 variable "ecr_repository_arn" {
-  description = "ECR repository of the image; null for another registry."
+  description = "ECR repository of the image; null for another registry, to which the network must have a way: that of aws-account has none out."
   type        = string
   default     = null
 }

@@ -7,6 +7,11 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9-]{1,22}[a-z0-9]$", var.name))
     error_message = "Use 3 to 24 lower-case letters, digits and hyphens, beginning with a letter."
   }
+
+  validation {
+    condition     = !startswith(var.name, "internal-")
+    error_message = "AWS refuses load balancers whose names begin with internal-."
+  }
 }
 
 variable "model" {
@@ -32,7 +37,7 @@ variable "image" {
 }
 
 variable "ecr_repository_arn" {
-  description = "ECR repository of the image; null for another registry that needs no login."
+  description = "ECR repository of the image; null for another registry that needs no login, to which the network has a way: that of aws_network has none out."
   type        = string
   default     = null
 
@@ -160,6 +165,11 @@ variable "egress" {
     condition     = alltrue([for rule in values(var.egress) : can(cidrnetmask(rule.cidr)) && rule.port > 0 && rule.port < 65536])
     error_message = "Each entry has an IPv4 range in CIDR notation and a port."
   }
+
+  validation {
+    condition     = alltrue([for name in keys(var.egress) : can(regex("^[a-zA-Z0-9. _:/()#,@\\[\\]+=&;{}!$*-]{1,255}$", name))])
+    error_message = "The name of an entry becomes the description of a rule: AWS takes no quotes and no letters but a to z."
+  }
 }
 
 variable "log_group_name" {
@@ -205,8 +215,8 @@ variable "memory" {
   nullable    = false
 
   validation {
-    condition     = var.memory >= 1024 && var.memory % 1024 == 0 && var.memory >= 2 * var.cpu && var.memory <= 8 * var.cpu || (var.cpu == 512 && contains([1024, 2048, 3072, 4096], var.memory))
-    error_message = "Fargate wants whole GiB, from twice to eight times the CPU units."
+    condition     = var.memory % 1024 == 0 && var.memory >= 2 * var.cpu && var.memory <= min(8 * var.cpu, 30720)
+    error_message = "Fargate wants whole GiB, from twice to eight times the CPU units, at most 30 GiB with 4096 of them."
   }
 }
 

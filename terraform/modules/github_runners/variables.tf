@@ -108,8 +108,8 @@ variable "cidr" {
   nullable    = false
 
   validation {
-    condition     = can(cidrnetmask(var.cidr)) && can(regex("^(10|172\\.(1[6-9]|2[0-9]|3[01])|192\\.168)\\.", var.cidr)) && try(tonumber(split("/", var.cidr)[1]) <= 24, false)
-    error_message = "Give a private IPv4 range of at least a /24."
+    condition     = can(cidrnetmask(var.cidr)) && can(regex("^(10|172\\.(1[6-9]|2[0-9]|3[01])|192\\.168)\\.", var.cidr)) && try(tonumber(split("/", var.cidr)[1]) >= 16 && tonumber(split("/", var.cidr)[1]) <= 24, false)
+    error_message = "Give a private IPv4 range with a prefix from /16, the largest that AWS takes, to /24."
   }
 }
 

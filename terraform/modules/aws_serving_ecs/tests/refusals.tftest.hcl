@@ -107,3 +107,16 @@ run "refuses_memory_that_fargate_has_not" {
 
   expect_failures = [var.memory]
 }
+
+run "refuses_what_aws_refuses" {
+  command = plan
+
+  variables {
+    name   = "internal-shop"
+    cpu    = 4096
+    memory = 31744
+    egress = { "für Redis" = { cidr = "10.20.30.40/32", port = 6379 } }
+  }
+
+  expect_failures = [var.name, var.memory, var.egress]
+}

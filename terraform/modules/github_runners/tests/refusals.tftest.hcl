@@ -55,3 +55,13 @@ run "refuses_a_pool_without_types" {
 
   expect_failures = [var.pools]
 }
+
+run "refuses_a_network_larger_than_aws_takes" {
+  command = plan
+
+  variables {
+    cidr = "10.0.0.0/8"
+  }
+
+  expect_failures = [var.cidr]
+}
