@@ -36,6 +36,16 @@ def test_tasks_are_as_large_as_chosen_and_log_requests(planned: dict[str, dict[s
     assert "10.20.30.40/32" in json.dumps(planned)
 
 
+def test_a_budget_counts_what_it_is_told_to_count(served: Stubs, planned: dict[str, dict[str, Any]]) -> None:
+    """That of the account everything; that of an environment a tag, which the guide says how to activate."""
+    account = served.planned(PROGRAMS[0], ENVIRONMENTS / "aws-account", "environment")
+    budget = account["module.budget[0].aws_budgets_budget.monthly"]
+    assert (budget["limit_amount"], budget["cost_filter"]) == ("500", [])
+    (tag,) = planned["module.budget.aws_budgets_budget.monthly"]["cost_filter"]
+    key = tag["values"][0].removeprefix("user:").partition("$")[0]
+    assert f"TagKey={key},Status=Active" in (ROOT / "docs/guides/infrastructure-aws.md").read_text("utf-8")
+
+
 def test_staging_and_production_differ_in_what_they_say_alone() -> None:
     """What is tried in one is what happens in the other."""
     assert [line.split("=")[0].strip() for line in differences("main.tf")] == ["deletion_protection"] * 2

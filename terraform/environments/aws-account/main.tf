@@ -102,3 +102,13 @@ module "runners" {
 
   depends_on = [aws_iam_openid_connect_provider.github]
 }
+
+# Of everything, tagged or not: those of the environments count what has their tag, once that is activated.
+module "budget" {
+  source = "../../modules/budget"
+  count  = var.budget == null ? 0 : 1
+
+  name        = "${var.name}-account-monthly"
+  monthly_usd = var.budget.monthly_usd
+  emails      = var.budget.emails
+}

@@ -95,3 +95,9 @@ variable "pull_requests_read_data" {
   default     = false
   nullable    = false
 }
+
+variable "budget" {
+  description = "What a month of the whole account may cost, and who is told before it does; null for no such budget."
+  type        = object({ monthly_usd = number, emails = set(string) })
+  default     = null
+}

@@ -17,6 +17,7 @@ variables {
   zones      = ["eu-central-1a", "eu-central-1b"]
   repository = "acme/shop"
   runners    = true
+  budget     = { monthly_usd = 500, emails = ["ann@example.org"] }
 
   pull_requests_read_data = true
   deployments             = { "shop-dev" = { infra = "aws-dev", deploy = "staging" }, "shop-prod" = { infra = "aws-prod", deploy = "production" } }
