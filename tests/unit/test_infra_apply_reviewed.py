@@ -291,10 +291,11 @@ def test_a_signal_ends_a_command_only_once_its_secrets_are_removed(
 ) -> None:
     """Between two commands of Terraform, too, while a plan is read: it would leave the saved plan by default."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    printed: list[str] = []
     before = signal.signal(number, lambda *_: None)  # so that the test outlives it where nothing heeds it
 
     def command() -> None:
-        with history.place.tool(Role(), Words(lambda _: None)) as tool:
+        with history.place.tool(Role(), Words(printed.append)) as tool:
             saved = SavedPlan(plan(), str(private_folder() / "plan"))
             with closing(InfraExecutor(tool, Surroundings(), saved=saved)):
                 signal.raise_signal(number)
@@ -303,6 +304,7 @@ def test_a_signal_ends_a_command_only_once_its_secrets_are_removed(
         with pytest.raises(SystemExit) as ended:
             command()
         assert ended.value.code == 128 + number
+        assert [line for line in printed if number.name in line and "run it again" in line]
         assert not list(tmp_path.glob("leverframe-infra-*"))
     finally:
         signal.signal(number, before)

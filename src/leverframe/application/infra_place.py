@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -193,6 +194,10 @@ class InfraPlace:
                 )  # fmt: skip
             except InfraLockedError as error:
                 raise self._locked(error) from error
+            except SystemExit as ended:  # of a signal, by `signals_as_exceptions`
+                words.tell(f"{signal.Signals(int(str(ended.code)) - 128).name} ended this command; "
+                           "run it again, which plans anew from what there is")  # fmt: skip
+                raise
 
 
 def environments_at(workspace: Workspace, commit: str) -> Mapping[str, InfraEnvironmentSettings]:
