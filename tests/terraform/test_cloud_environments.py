@@ -34,6 +34,8 @@ def test_tasks_are_as_large_as_chosen_and_log_requests(planned: dict[str, dict[s
     files = [file for volume in task["volume"] for file in volume["efs_volume_configuration"]]
     assert [file["file_system_id"] for file in files] == ["fs-1"]
     assert "10.20.30.40/32" in json.dumps(planned)
+    (log,) = planned["module.serving.aws_lb.this"]["access_logs"]
+    assert (log["bucket"], log["enabled"]) == ("shop-access-log", True)
 
 
 def test_a_budget_counts_what_it_is_told_to_count(served: Stubs, planned: dict[str, dict[str, Any]]) -> None:

@@ -70,6 +70,7 @@ module "serving" {
   rollback_alarms          = module.observability.service_alarms
   egress                   = var.egress
   request_log              = var.request_log
+  access_log_bucket        = var.access_log_bucket
   cpu                      = var.cpu
   memory                   = var.memory
   minimum_tasks            = var.minimum_tasks

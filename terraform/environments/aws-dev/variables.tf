@@ -116,6 +116,12 @@ variable "request_log" {
   default     = null
 }
 
+variable "access_log_bucket" {
+  description = "Bucket for the access log of the load balancer, with keys of S3; null for none."
+  type        = string
+  default     = null
+}
+
 variable "monthly_usd" {
   description = "What a month may cost, in US dollars."
   type        = number

@@ -34,9 +34,11 @@ variables {
   emails          = ["ann@example.org"]
 
   environment = "test"
-  cpu         = 2048
-  memory      = 8192
-  egress      = { redis = { cidr = "10.20.30.40/32", port = 6379 } }
+
+  access_log_bucket = "shop-access-log"
+  cpu               = 2048
+  memory            = 8192
+  egress            = { redis = { cidr = "10.20.30.40/32", port = 6379 } }
   request_log = {
     file_system_id   = "fs-1"
     file_system_arn  = "arn:aws:elasticfilesystem:eu-central-1:111122223333:file-system/fs-1"
