@@ -205,12 +205,12 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[st
     with stubs(tmp_path_factory.mktemp("stubs")) as served:
         planned = {
             address: values
-            for folder, tests in (
+            for folder, *tests in (
                 ("modules/github_oidc", "roles"),
                 ("environments/aws-account", "environment"),
-                ("environments/aws-dev", "environment"),
+                ("environments/aws-dev", "environment", "wires_the_modules"),
             )
-            for address, values in served.planned(PROGRAMS[0], ROOT / "terraform" / folder, tests).items()
+            for address, values in served.planned(PROGRAMS[0], ROOT / "terraform" / folder, *tests).items()
         }
     named = {
         address.split('"')[1]: values for address, values in planned.items() if address.startswith(MODULE_OF_ROLES)

@@ -72,9 +72,18 @@ class Stubs:
         events = [json.loads(line) for line in tested.stdout.splitlines()]
         if run:
             state = next(event["test_state"] for event in events if "test_state" in event and event["@testrun"] == run)
-            return {resource["address"]: resource["values"] for resource in state["root_module"]["resources"]}
+            return dict(resources(state["root_module"]))
         plan = next(event["test_plan"] for event in events if "test_plan" in event)
         return {change["address"]: change["change"]["after"] for change in plan["resource_changes"]}
+
+
+def resources(module: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The values of what a module of a state manages, and of what its modules do, by address."""
+    for resource in module.get("resources", []):
+        if resource["mode"] == "managed":
+            yield resource["address"], resource["values"]
+    for child in module.get("child_modules", []):
+        yield from resources(child)
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def test_the_role_suffices(served: Stubs, roles: dict[str, dict[str, Any]], root
     """It may create and destroy every type by its name, and a role that it creates may do its work in the boundary."""
     may = [statement for part in PARTS for statement in statements_of(roles[policy_of("apply", part)])]
     boundary = statements_of(roles["aws_iam_policy.boundary"])
-    planned = served.planned(PROGRAMS[0], root, "environment")
+    planned = served.planned(PROGRAMS[0], root, "environment", "wires_the_modules")
     prefix = re.findall(r'^  name\s+= "(.+)"', (root / "tests/environment.tftest.hcl").read_text("utf-8"), re.M)[0]
     for address, values in planned.items():
         kind = next(part for part in re.split(r"[.\[]", address) if part.startswith("aws_"))

@@ -18,8 +18,8 @@ PLANNED = {
     "modules/github_oidc": ("roles",),
     "modules/github_runners": ("runners", "is_started_by_one_environment_and_reached_by_nobody"),
     "environments/aws-account": ("environment",),
-    "environments/aws-dev": ("environment",),
-    "environments/aws-prod": ("environment",),
+    "environments/aws-dev": ("environment", "wires_the_modules"),
+    "environments/aws-prod": ("environment", "wires_the_modules"),
 }
 
 
