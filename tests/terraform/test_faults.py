@@ -85,4 +85,4 @@ def test_a_fault_is_caught(served: Stubs, tmp_path: Path, module: Path, name: st
 
 def test_every_module_has_faults() -> None:
     """A module whose checks nobody tried to deceive is not checked."""
-    assert {module for module in MODULES if module.parent.name == "modules"} == {module for module, _ in FAULTS}
+    assert {module for module in MODULES if module.parent.name == "modules"} <= {module for module, _ in FAULTS}

@@ -4,8 +4,8 @@ variable "name" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,13}[a-z0-9]$", var.name))
-    error_message = "Use 3 to 15 lower-case letters, digits and hyphens: names of load balancers are short."
+    condition     = can(regex("^[a-z][a-z0-9-]{1,13}[a-z0-9]$", var.name)) && !startswith(var.name, "internal-")
+    error_message = "Use 3 to 15 lower-case letters, digits and hyphens, not beginning with internal-: AWS wants names of load balancers so."
   }
 }
 

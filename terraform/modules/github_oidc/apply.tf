@@ -163,7 +163,7 @@ locals {
     services = [
       {
         Action = [
-          "ecs:CreateCluster", "ecs:CreateService", "ecs:DeleteCluster", "ecs:DeleteService", "ecs:PutClusterCapacityProviders",
+          "ecs:CreateCluster", "ecs:CreateService", "ecs:DeleteCluster", "ecs:DeleteService", "ecs:DeleteTaskDefinitions", "ecs:PutClusterCapacityProviders",
           "ecs:RegisterTaskDefinition", "ecs:TagResource", "ecs:UntagResource", "ecs:UpdateCluster", "ecs:UpdateService",
         ]
         Resource = [
@@ -171,8 +171,8 @@ locals {
         ]
       },
       {
-        # AWS knows no narrower resource for these two.
-        Action    = ["ecs:DeregisterTaskDefinition", "ecs:DeleteTaskDefinitions"]
+        # AWS knows no narrower resource.
+        Action    = ["ecs:DeregisterTaskDefinition"]
         Resource  = "*"
         Condition = local.in_region
       },

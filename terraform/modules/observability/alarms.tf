@@ -97,7 +97,7 @@ resource "aws_cloudwatch_metric_alarm" "no_task" {
   namespace           = "AWS/ApplicationELB"
   metric_name         = "HealthyHostCount"
   dimensions          = local.service
-  statistic           = "Minimum"
+  statistic           = "Maximum" # a zone may well have no task
   period              = 60
   comparison_operator = "LessThanThreshold"
   threshold           = 1
