@@ -57,6 +57,8 @@ def test_an_environment_that_is_not_declared_any_more_is_told(place: InfraReposi
     place.change(SETTINGS.replace("local:", "other:"))
     reasons(place)
     assert "infrastructure `local` is not declared any more" in page(place)
+    assert "`leverframe infra destroy --environment local` in a checkout of" in page(place)
+    assert "out of `INFRA_ENVIRONMENTS`" in page(place)
     place.change(SETTINGS.replace("environments: {", "environments: {other: {}, "))
     reasons(place)
     assert "not declared any more" not in page(place)

@@ -57,6 +57,22 @@ def test_what_is_not_of_the_commit_is_told(place: InfraRepository) -> None:
     assert f"as they are here: {ROOT}/more.tf, {ROOT}/user_data.sh\n" in place.done("infra-plan").out
 
 
+def test_an_environment_that_is_removed_is_told_of(place: InfraRepository) -> None:
+    """By every plan of the change, and by the command that names it; nothing is destroyed, nothing forgotten."""
+    both = json.loads(settings())
+    both["infra"]["environments"]["gone"] = {"root": ROOT, "workspace": "gone", "protected": ["*"]}
+    before = place.change(json.dumps(both))
+    place.repository.git("switch", "--quiet", "--create", "remove")
+    assert "declared any more" not in place.done("infra-plan", "--environment", "local").out
+    place.change(settings())
+    (note,) = [line for line in place.done("infra-plan").out.splitlines() if "declared any more" in line]
+    way = f"`leverframe infra destroy --environment gone` in a checkout of {before[:12]}"
+    assert way in note
+    for command in (("infra-plan",), ("infra-apply",), ("infra", "destroy")):
+        ran = place.run(*command, "--environment", "gone")
+        assert (ran.code, way in ran.err) == (10, True)
+
+
 def test_a_failed_check_is_red(place: InfraRepository) -> None:
     """Unless the base and the change say that it is only shown."""
     place.change(settings("7"))

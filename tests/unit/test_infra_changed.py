@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from leverframe.domain.infrastructure.infra_changed import claims, concerned, judged_by, untrusted, with_missing
+from leverframe.domain.infrastructure.infra_changed import (
+    claims,
+    concerned,
+    judged_by,
+    removed,
+    untrusted,
+    with_missing,
+)
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, CheckOutcome, InfraPlan, ResourceChange, ToolVersion
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.plan_digest import plan_digest
@@ -85,6 +92,15 @@ def test_no_plan_does_not_look_like_no_change() -> None:
         assert (prod.root, prod.head) == ("terraform/live/prod", HEAD)
     assert with_missing([planned("prod")], sides, (BASE, HEAD), FILES, changed) == (planned("prod"),)
     assert with_missing([], sides, (BASE, HEAD), FILES, ["README.md"]) == ()
+
+
+def test_an_environment_that_is_removed_is_known_by_its_state() -> None:
+    """Another name of the same state forgets nothing; another state does, whatever its name."""
+    renamed = {"dev": DEV, "here": HERE, "live": InfraEnvironmentSettings(root="./terraform/live/prod/")}
+    assert removed((ENVIRONMENTS, renamed)) == []
+    assert removed((ENVIRONMENTS, {**renamed, "live": InfraEnvironmentSettings(root="terraform/live/x")})) == ["prod"]
+    assert removed((ENVIRONMENTS, {})) == ["dev", "here", "prod"]
+    assert removed(({}, ENVIRONMENTS)) == []
 
 
 def test_a_fork_has_no_plan() -> None:

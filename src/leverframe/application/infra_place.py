@@ -15,13 +15,13 @@ from leverframe.adapters import runner
 from leverframe.application.infra_observe import observe
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
-from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT, MODULES, folders_of, root_of, within
+from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT, MODULES, folders_of, root_of, stays, within
 from leverframe.domain.infrastructure.infra_forge import InfraForge
 from leverframe.domain.infrastructure.infra_planning import InfraSubject
 from leverframe.domain.infrastructure.infra_ports import InfraTool, StateLock
 from leverframe.domain.infrastructure.protection import in_force
 from leverframe.domain.plan_engine import Progress
-from leverframe.errors import InfraLockedError, SettingsError, nearest
+from leverframe.errors import InfraLockedError, RepositoryError, SettingsError, nearest
 from leverframe.files import disk_error, private_folder
 from leverframe.locks import held
 from leverframe.settings import LEVERS
@@ -83,6 +83,13 @@ class InfraPlace:
         if not name and len(known) == 1:
             name = next(iter(known))
         if not name or name not in known:
+            commit = _declared_at(workspace, name) if name else ""
+            if commit:
+                raise SettingsError(
+                    f"the environment `{name}` is not declared any more",
+                    why=f"`infra.environments` of {LEVERS} had it at {commit[:12]}",
+                    next=stays(name or "", commit),
+                )
             raise SettingsError(
                 f"no environment `{name}` of infrastructure is declared" if name else "which environment?",
                 why=f"`infra.environments` of {LEVERS} declares {', '.join(f'`{each}`' for each in known) or 'none'}"
@@ -198,6 +205,16 @@ class InfraPlace:
                 words.tell(f"{signal.Signals(int(str(ended.code)) - 128).name} ended this command; "
                            "run it again, which plans anew from what there is")  # fmt: skip
                 raise
+
+
+def _declared_at(workspace: Workspace, name: str) -> str:
+    """Return the commit near the head that declares an environment: its parent, or the main branch; else empty."""
+    for revision in ("HEAD~1", None):
+        with suppress(RepositoryError):
+            commit = workspace.git.named(revision) if revision else workspace.git.tip()
+            if name in environments_at(workspace, commit):
+                return commit
+    return ""
 
 
 def environments_at(workspace: Workspace, commit: str) -> Mapping[str, InfraEnvironmentSettings]:

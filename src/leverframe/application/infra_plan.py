@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from leverframe.adapters import runner
 from leverframe.application.infra_place import InfraPlace, Role, Words, forge_of
+from leverframe.application.infra_plans import no_longer_declared
 from leverframe.application.infra_results import PLAN, applied_here, keep
 from leverframe.application.results import forget, kept
 from leverframe.application.workspace import Workspace
@@ -53,7 +54,11 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
     with place.tool(Role.of(asked.role, asked.region), words) as tool:
         path.unlink(missing_ok=True)  # so that a crash is not taken for the same plan again
         planned = plan_of(subject, tool, around, words.progress, Planning(destroy=asked.destroy))
-    planned = replace(planned, applied=last, notes=(*planned.notes, *notes, *place.unsaved()))
+    planned = replace(
+        planned,
+        applied=last,
+        notes=(*planned.notes, *notes, *place.unsaved(), *no_longer_declared(workspace, subject.base)),
+    )
     keep(path, planned)
     return kept(workspace.root, LEVER, planned), str(path)
 

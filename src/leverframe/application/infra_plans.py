@@ -9,7 +9,15 @@ from leverframe.application.infra_place import environments_at
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, validated
 from leverframe.domain import layout
-from leverframe.domain.infrastructure.infra_changed import MODULES, Environments, has_pipeline, judged_by, with_missing
+from leverframe.domain.infrastructure.infra_changed import (
+    MODULES,
+    Environments,
+    has_pipeline,
+    judged_by,
+    removed,
+    stays,
+    with_missing,
+)
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.protection import in_force
 from leverframe.errors import LeverframeError, RepositoryError
@@ -37,17 +45,14 @@ def infra_plans(
     return with_missing(left, (_of_base(before), declared), commits, files, git.changed(commits[0]))
 
 
-def no_longer_declared(workspace: Workspace, before: Mapping[str, bytes]) -> tuple[str, ...]:
+def no_longer_declared(workspace: Workspace, base: str) -> tuple[str, ...]:
     """Return a note for each environment of the base that this change takes out of the settings, whatever it made."""
+    before = _of_base({str(LEVERS): workspace.git.show(base, str(LEVERS)) or b""})
     try:
         declared = workspace.levers.infra.environments
     except LeverframeError:  # `check` says what is wrong with the settings
         return ()
-    return tuple(
-        f"infrastructure `{name}` is not declared any more: it is not planned, and what it made goes on running. "
-        f"Run `leverframe infra destroy --environment {name}` first, if it is to go"
-        for name in sorted(_of_base(before).keys() - declared.keys())
-    )
+    return tuple(stays(name, base) for name in removed((before, declared)))
 
 
 def infrastructure_alone(workspace: Workspace, *commits: str) -> bool:

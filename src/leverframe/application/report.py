@@ -140,7 +140,7 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
             (lambda: status(root), lambda: diff(workspace, fork, None)),
             silence_of_monitor(workspace),
         )
-    notes = (*no_longer_declared(workspace, before), *card.notes)
+    notes = (*no_longer_declared(workspace, fork), *card.notes)
     return replace(card, infra=infra_plans(workspace, (fork, head), before), notes=notes)
 
 

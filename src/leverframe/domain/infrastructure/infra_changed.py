@@ -74,6 +74,27 @@ def concerned(
     return names
 
 
+def removed(environments: tuple[Environments, Environments]) -> list[str]:
+    """Return the environments of the base that are not declared any more, and whose state is of no other one."""
+    before, after = environments
+    states = [_state(name, environment) for name, environment in after.items()]
+    return sorted(name for name, gone in before.items() if name not in after and _state(name, gone) not in states)
+
+
+def _state(name: str, environment: InfraEnvironmentSettings) -> object:
+    return root_of(name, environment), environment.workspace, environment.backend
+
+
+def stays(name: str, commit: str) -> str:
+    """Return that what an environment made goes on running, which a commit declared last, and how it is destroyed."""
+    short = commit[:12]
+    return (
+        f"infrastructure `{name}` is not declared any more: it is not planned, and what it made goes on running. If it "
+        f"is to go, run `leverframe infra destroy --environment {name}` in a checkout of {short}, which declares it, "
+        "and take its name out of `INFRA_ENVIRONMENTS`"
+    )
+
+
 def with_missing(
     planned: Sequence[InfraPlanned],
     environments: tuple[Environments, Environments],
