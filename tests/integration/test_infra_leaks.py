@@ -231,3 +231,20 @@ resource "terraform_data" "holds" {
             root.plan(root.ready())
         assert "main.tf:" in caught.value.why
         assert "hunter2" not in str(caught.value.render()) + "\n".join(root.lines)
+
+
+@pytest.mark.parametrize(("read", "shown"), [("sensitive({})", False), ("{}", True)])
+def test_a_secret_of_another_state_is_hidden_where_it_is_marked_again(tmp_path: Path, read: str, shown: bool) -> None:
+    """As the guide says: what comes by `terraform_remote_state` has lost its mark, for Terraform as well."""
+    output = {"value": "a-secret-of-net", "type": "string", "sensitive": True}
+    state = {"version": 4, "terraform_version": "1.10.0", "serial": 1, "lineage": "net", "outputs": {"secret": output}}
+    (tmp_path / "net.tfstate").write_text(json.dumps({**state, "resources": []}), encoding="utf-8")
+    settings = f"{{ path = {json.dumps(str(tmp_path / 'net.tfstate'))} }}"
+    value = read.format("data.terraform_remote_state.net.outputs.secret")
+    root = Root.below(tmp_path).write(
+        f'data "terraform_remote_state" "net" {{\n  backend = "local"\n  config  = {settings}\n}}\n'
+        f'resource "terraform_data" "app" {{\n  input = {value}\n}}\n'
+    )
+    plan = root.plan(root.ready())
+    assert [change.address for change in plan.changes] == ["terraform_data.app"]
+    assert ("a-secret-of-net" in str(asdict(plan)) + "".join(root.lines)) is shown
