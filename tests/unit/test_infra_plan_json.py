@@ -342,6 +342,23 @@ def test_no_difference_goes_unseen(old: Any, new: Any) -> None:
     assert (_updated(old, new) == ()) is same
 
 
+_ITEMS = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from("abc"), lambda part: st.lists(part, max_size=4)
+)
+
+
+@given(st.lists(_ITEMS, max_size=5), st.lists(_ITEMS, max_size=5))
+def test_two_lists_that_differ_never_look_equal(old: list[Any], new: list[Any]) -> None:
+    """An item that is null is there, unlike an attribute that is; and equal lists never look different."""
+    lines = change_lines(ChangeKind.UPDATE, {"x": old}, {"x": new})
+    assert bool(lines) is (repr(old) != repr(new))
+
+
+def test_a_null_that_goes_from_a_list_is_shown() -> None:
+    """The place of all that follows changes."""
+    assert change_lines(ChangeKind.UPDATE, {"x": [None, "a"]}, {"x": ["a"]}) == ("- x[0] = null",)
+
+
 @given(
     st.lists(st.sampled_from(["a", "b", "same line", "", "x" * 500, "\u2028", "{"]), max_size=40),
     st.lists(st.sampled_from(["a", "c", "same line", "", "x" * 501, '"', "  "]), max_size=40),

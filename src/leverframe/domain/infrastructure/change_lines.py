@@ -10,7 +10,7 @@ from typing import Any
 
 from leverframe.domain.infrastructure.concealed import SENSITIVE, Concealed, JsonText, Unknown
 from leverframe.domain.infrastructure.infra_plan import ChangeKind
-from leverframe.domain.infrastructure.list_alignment import GONE, At, aligned
+from leverframe.domain.infrastructure.list_alignment import GONE, At, aligned, with_nulls
 from leverframe.domain.infrastructure.long_texts import added_text, capped, changed_text
 
 _LONGEST = 240  # characters of one value
@@ -41,7 +41,7 @@ def change_lines(kind: ChangeKind, before: Any, after: Any) -> tuple[str, ...]:
 
 
 def _compared(path: tuple[Any, ...], before: Any, after: Any, *, nulls: bool = False) -> Iterator[str]:
-    before, after = aligned(before, after)
+    before, after = aligned(with_nulls(before), with_nulls(after))
     later = {at for at, value in _walk(after, path) if isinstance(value, Unknown)}  # of these nothing goes
     old, new = (
         {at: value for at, value in _walk(tree, path, later) if value not in _MISSING and (value is not None or nulls)}

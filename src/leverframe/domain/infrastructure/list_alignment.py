@@ -11,6 +11,7 @@ from typing import Any
 from leverframe.domain.infrastructure.concealed import Concealed, JsonText
 
 GONE = object()  # in place of a list of which nothing is left that differs
+_NULL = Concealed("null", None)
 _COMPARED = 1_000_000  # pairs of items that are compared; longer lists are, place by place
 
 
@@ -20,6 +21,15 @@ class At:
 
     number: int
     side: str
+
+
+def with_nulls(tree: Any) -> Any:
+    """Return a tree whose items that are null are shown: they are there, unlike attributes that are."""
+    if isinstance(tree, dict):
+        return {key: with_nulls(part) for key, part in tree.items()}
+    if isinstance(tree, list):
+        return [_NULL if part is None else with_nulls(part) for part in tree]
+    return tree
 
 
 def aligned(old: Any, new: Any) -> tuple[Any, Any]:
