@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from leverframe.adapters import runner
 from leverframe.application.infra_observe import observe
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
-from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT, MODULES, folders_of, root_of, stays, within
+from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT, MODULES, folders_of, stays, within
 from leverframe.domain.infrastructure.infra_forge import InfraForge
 from leverframe.domain.infrastructure.infra_planning import InfraSubject
 from leverframe.domain.infrastructure.infra_ports import InfraTool, StateLock
@@ -119,7 +120,7 @@ class InfraPlace:
     @property
     def root(self) -> str:
         """The folder of the root module, relative to the repository."""
-        return self.settings.root or f"terraform/environments/{self.name}"
+        return self.settings.root_of(self.name)
 
     @property
     def folder(self) -> Path:
@@ -145,13 +146,18 @@ class InfraPlace:
         """Write what runs on this machine."""
         return observe(self.workspace, self.name)
 
+    @cached_property
+    def _folders(self) -> set[str]:
+        return folders_of(self.root, module_texts(self.workspace))
+
+    def concerned(self, paths: Iterable[str]) -> list[str]:
+        """Return the files among ``paths`` that the environment is made of: settings, root module, local modules."""
+        return [path for path in paths if path == str(LEVERS) or within(path, self._folders)]
+
     def unsaved(self) -> tuple[str, ...]:
         """Return what a person should know where files here are not those of the commit."""
-        git, root = self.workspace.git, self.workspace.root
-        texts = {path: (root / path).read_text(encoding="utf-8", errors="replace") for path in git.files(*MODULES)}
-        folders = folders_of(root_of(self.name, self.settings), texts)
-        edited = [path for path in git.changed(self.head) if not Path(path).name.startswith("terraform.tfstate")]
-        changed = [path for path in edited if path == str(LEVERS) or within(path, folders)]
+        edited = self.workspace.git.changed(self.head)
+        changed = self.concerned(path for path in edited if not Path(path).name.startswith("terraform.tfstate"))
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         files = ", ".join(changed[:_SHOWN]) + more
         return (f"not of the commit {self.head[:12]}, but as they are here: {files}",) if changed else ()
@@ -215,6 +221,12 @@ def _declared_at(workspace: Workspace, name: str) -> str:
             if name in environments_at(workspace, commit):
                 return commit
     return ""
+
+
+def module_texts(workspace: Workspace) -> dict[str, str]:
+    """Return the files here in which modules are called, by path."""
+    files = workspace.git.files(*MODULES)
+    return {path: (workspace.root / path).read_text(encoding="utf-8", errors="replace") for path in files}
 
 
 def environments_at(workspace: Workspace, commit: str) -> Mapping[str, InfraEnvironmentSettings]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from leverframe.application.infra_place import environments_at
+from leverframe.application.infra_place import environments_at, module_texts
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, validated
 from leverframe.domain import layout
 from leverframe.domain.infrastructure.infra_changed import (
-    MODULES,
     Environments,
     has_pipeline,
     judged_by,
@@ -40,9 +39,8 @@ def infra_plans(
     if not declared:
         return ()
     root, git = workspace.root, workspace.git
-    files = {path: (root / path).read_text(encoding="utf-8", errors="replace") for path in git.files(*MODULES)}
     left = [plan for name in declared if (plan := _left(root / layout.INFRA / name / "plan.json", name))]
-    return with_missing(left, (_of_base(before), declared), commits, files, git.changed(commits[0]))
+    return with_missing(left, (_of_base(before), declared), commits, module_texts(workspace), git.changed(commits[0]))
 
 
 def no_longer_declared(workspace: Workspace, base: str) -> tuple[str, ...]:

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 from leverframe.application.infra_place import InfraPlace, history_of
 from leverframe.application.infra_results import applied_here, planned_here
 from leverframe.domain.infrastructure.infra_apply import in_order
-from leverframe.domain.infrastructure.infra_changed import MODULES, folders_of, root_of, within
 from leverframe.domain.infrastructure.infra_forge import InfraForge, LastApply, ReviewedPull
 from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.plan_review import ReviewedPlans
 from leverframe.errors import InfraError
-from leverframe.settings import LEVERS
 
 if TYPE_CHECKING:
     from leverframe.adapters.git.host import HostedGit
@@ -112,11 +110,8 @@ def _alone(place: InfraPlace, git: HostedGit, forge: InfraForge, commits: Sequen
 
     What a plan does not tell, such as the command of a provisioner, would be applied along with what was reviewed.
     """
-    root = place.workspace.root
-    texts = {path: (root / path).read_text(encoding="utf-8", errors="replace") for path in git.files(*MODULES)}
-    folders = folders_of(root_of(place.name, place.settings), texts)
     for commit in commits:
-        touched = [path for path in git.brought_by(commit) if path == str(LEVERS) or within(path, folders)]
+        touched = place.concerned(git.brought_by(commit))
         if touched and not forge.pulls_of(place.name, [commit]):
             return f"no pull request brought {commit[:12]}, which changes {touched[0]}"
     return ""

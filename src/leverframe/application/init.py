@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leverframe import __version__
 from leverframe.application.workspace import Workspace
-from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT, root_of
+from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT
 from leverframe.domain.pipeline.init import INFRA, MONITOR, WORKFLOW, SetConfig, Step, WriteFile, steps, workflow
 from leverframe.files import write_text
 from leverframe.package import local_environment, template
@@ -43,7 +43,7 @@ def init(workspace: Workspace, actions: str, *, dry_run: bool) -> list[Step]:
 def _terraform(workspace: Workspace) -> dict[str, str]:
     """Return the files of the local environment, where the settings declare one and its root module is not there."""
     declared = workspace.levers.infra.environments
-    wanted = any(root_of(name, settings) == LOCAL_ROOT for name, settings in declared.items())
+    wanted = any(settings.root_of(name) == LOCAL_ROOT for name, settings in declared.items())
     return local_environment() if wanted and not (workspace.root / LOCAL_ROOT).is_dir() else {}
 
 

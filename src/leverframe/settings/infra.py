@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from math import isfinite
 from typing import Annotated, Any, Literal
 
@@ -82,6 +81,14 @@ class InfraEnvironmentSettings(Document):
             raise ValueError(f"`{twice[0]}` is in `variables` and in `secrets`: a secret belongs into `secrets` alone")
         return self
 
+    def root_of(self, name: str) -> str:
+        """Return the folder of the root module, relative to the settings file; ``name`` is that of the environment."""
+        return self.root or f"terraform/environments/{name}"
+
+    def state_of(self, name: str) -> str:
+        """Return what tells its state from those of other environments."""
+        return repr((self.root_of(name), self.workspace, sorted(self.backend.items())))
+
 
 class InfraSettings(Document):
     """Infrastructure as code, in the same pull request as the model."""
@@ -94,19 +101,17 @@ class InfraSettings(Document):
     environments: dict[InfraName, InfraEnvironmentSettings] = Field(
         default_factory=dict, description="environments by name"
     )
+    drift_label: str = Field(default="infra-drift", description="label of the issue that a drifted environment has")
 
     @model_validator(mode="after")
     def _one_environment_a_state(self) -> InfraSettings:
-        places = dict[str, str]()
+        states = dict[str, str]()
         for name, environment in self.environments.items():
-            root = posixpath.normpath(environment.root or f"terraform/environments/{name}")
-            place = repr((root, environment.workspace, sorted(environment.backend.items())))
-            if place in places:
+            state = environment.state_of(name)
+            if state in states:
                 raise ValueError(
-                    f"`{places[place]}` and `{name}` have one state, and would undo each other: both have the root "
-                    f"module `{root}`, so give one another `workspace` or `backend`"
+                    f"`{states[state]}` and `{name}` have one state, and would undo each other: both have the root "
+                    f"module `{environment.root_of(name)}`, so give one another `workspace` or `backend`"
                 )
-            places[place] = name
+            states[state] = name
         return self
-
-    drift_label: str = Field(default="infra-drift", description="label of the issue that a drifted environment has")

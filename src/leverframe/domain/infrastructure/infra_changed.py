@@ -26,11 +26,6 @@ _NAME = re.compile(r"\A[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?\Z")
 Environments = Mapping[str, InfraEnvironmentSettings]
 
 
-def root_of(name: str, environment: InfraEnvironmentSettings) -> str:
-    """Return the folder of the root module of an environment."""
-    return posixpath.normpath(str(environment.root or f"terraform/environments/{name}"))
-
-
 def has_pipeline(paths: Iterable[str], sections: Iterable[str]) -> bool:
     """Tell whether files, or sections of ``leverframe.yaml``, are those of a repository with a model to be judged."""
     files = any(path == str(PARAMS) or posixpath.basename(path) in _PIPELINE_FILES for path in paths)
@@ -67,7 +62,7 @@ def concerned(
     paths = [posixpath.normpath(path) for path in changed]
     names = []
     for name, environment in after.items():
-        folders = folders_of(root_of(name, environment), files)
+        folders = folders_of(environment.root_of(name), files)
         touched = any(within(path, folders) for path in paths)
         if touched or before.get(name) != environment:
             names.append(name)
@@ -77,12 +72,8 @@ def concerned(
 def removed(environments: tuple[Environments, Environments]) -> list[str]:
     """Return the environments of the base that are not declared any more, and whose state is of no other one."""
     before, after = environments
-    states = [_state(name, environment) for name, environment in after.items()]
-    return sorted(name for name, gone in before.items() if name not in after and _state(name, gone) not in states)
-
-
-def _state(name: str, environment: InfraEnvironmentSettings) -> object:
-    return root_of(name, environment), environment.workspace, environment.backend
+    states = {environment.state_of(name) for name, environment in after.items()}
+    return sorted(name for name, gone in before.items() if name not in after and gone.state_of(name) not in states)
 
 
 def stays(name: str, commit: str) -> str:
@@ -111,7 +102,7 @@ def with_missing(
     for name in concerned(environments, files, changed):
         environment = environments[1][name]
         if name not in known and environment.observe is None:
-            known[name] = unplanned(name, base, head, root_of(name, environment), environment.workspace)
+            known[name] = unplanned(name, base, head, environment.root_of(name), environment.workspace)
     return tuple(known[name] for name in sorted(known))
 
 

@@ -13,7 +13,7 @@ _LONG_NOTE = 600  # characters of one
 
 
 def apply_comment(applied: InfraApplied) -> str:
-    """Return the comment as Markdown: what came of the apply, what refused it, and the difference from the review."""
+    """Return the comment as Markdown: the result of the apply, what refused it, and the difference from the review."""
     name, plan = code(applied.environment, 60), applied.plan
     failed = isinstance(applied.verdict, Failed)
     parts = [f"### {'❌' if failed else '✅'} Infrastructure {name}: {_outcome(applied)}"]
