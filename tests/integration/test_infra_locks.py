@@ -20,6 +20,8 @@ from typing import Any
 import boto3
 import psutil
 import pytest
+from moto.s3.exceptions import PreconditionFailed
+from moto.s3.responses import S3Response
 from moto.server import ThreadedMotoServer
 
 from leverframe.adapters.terraform import terraform_child
@@ -75,6 +77,22 @@ def s3() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let S3 refuse locks as long as the list has something, of which each refusal takes one: nobody holds them."""
+    refusals: list[str] = []
+    put = S3Response.put_object
+
+    def refusing(response: S3Response, *given: Any, **named: Any) -> Any:
+        if refusals and str(response.path).endswith(".tflock"):
+            refusals.pop()
+            raise PreconditionFailed("If-None-Match")
+        return put(response, *given, **named)
+
+    monkeypatch.setattr(S3Response, "put_object", refusing)
+    return refusals
 
 
 @pytest.fixture(params=["s3", "http"])
@@ -191,6 +209,19 @@ def test_a_second_apply_waits_and_then_names_the_owner(root: Root, store: Store)
     assert saved.plan.empty  # it was made when the other apply had ended
     waiting.forget(saved)
     assert store.lock() is None
+
+
+@pytest.mark.parametrize("store", ["s3"], indirect=True)
+def test_a_lock_that_is_freed_while_terraform_looks_whose_it_is(root: Root, refused: list[str]) -> None:
+    """Terraform gives up there, however long it may wait: it is asked again, and not without end."""
+    tool = root.tool(lock_timeout_seconds=60)
+    refused.append("by a job that has ended by now")
+    tool.forget(tool.planned(Planning(lock=True)))
+    assert not refused
+    refused += ["for ever"] * 9
+    with pytest.raises(InfraError, match="failed"):
+        tool.planned(Planning(lock=True))
+    assert len(refused) == 6
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -122,6 +122,11 @@ def read_lock(text: str) -> StateLock | None:
     )
 
 
+def freed_meanwhile(out: str) -> bool:
+    """Tell whether a command failed since S3 had no lock any more when Terraform asked whose it is."""
+    return "acquiring the state lock" in out and "NoSuchKey" in out
+
+
 def _at(text: str) -> datetime | None:
     """Return a time as Go prints it, with up to nine digits of a second, or as ISO 8601."""
     parts = re.match(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)", text)

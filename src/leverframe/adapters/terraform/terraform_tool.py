@@ -20,6 +20,7 @@ from leverframe.adapters.terraform.terraform_messages import (
     Message,
     failure,
     faults_of,
+    freed_meanwhile,
     plain,
     read_message,
     stopped,
@@ -44,6 +45,7 @@ from leverframe.errors import InfraError, InfraLockedError
 from leverframe.redaction import redacted, secrets_of
 from leverframe.settings.infra import InfraEnvironmentSettings
 
+_TRIES = 3  # to get a lock that others take and free
 _LEAST = 6  # characters of what only its name in the environment calls a secret, such as CACHE_KEY
 _PLAN, _VARIABLES = "plan", "variables.tfvars.json"
 _VARIABLE_FILE = re.compile(rf"(?:file )?[^\s(]*{re.escape(_VARIABLES)}(?::\d+)?")
@@ -119,15 +121,17 @@ class TerraformTool:
             raise
 
     def _planned(self, how: Planning, folder: Path) -> SavedPlan:
-        path = folder / _PLAN
-        result = self._program.plan(
-            out=str(path),
-            destroy=FLAG if how.destroy else None,
-            lock=how.lock,
-            lock_timeout=f"{self._settings.lock_timeout_seconds}s" if how.lock else None,
-            json=FLAG,
-            var=None,
-            var_file=self._variable_file(folder),
+        path, file = folder / _PLAN, self._variable_file(folder)
+        result = _with_lock(
+            lambda: self._program.plan(
+                out=str(path),
+                destroy=FLAG if how.destroy else None,
+                lock=how.lock,
+                lock_timeout=f"{self._settings.lock_timeout_seconds}s" if how.lock else None,
+                json=FLAG,
+                var=None,
+                var_file=file,
+            )
         )
         if result[0] not in (0, 2):
             self._learn_state()
@@ -157,13 +161,16 @@ class TerraformTool:
         """Apply the saved plan, and nothing else; raises ``InfraError`` where it is stale or fails half-way."""
         self._check_secrets()
         path = Path(saved.handle)
-        result = self._program.apply(
-            str(path),
-            skip_plan=True,
-            json=FLAG,
-            lock_timeout=f"{self._settings.lock_timeout_seconds}s",
-            var=None,
-            var_file=self._variable_file(path.parent),
+        file = self._variable_file(path.parent)
+        result = _with_lock(
+            lambda: self._program.apply(
+                str(path),
+                skip_plan=True,
+                json=FLAG,
+                lock_timeout=f"{self._settings.lock_timeout_seconds}s",
+                var=None,
+                var_file=file,
+            )
         )
         if result[0] != 0:
             self._module.save_left(lambda: self._program.cmd("state push", ERRORED), self._tell)
@@ -320,6 +327,15 @@ class TerraformTool:
         for line in self._in_words(self._hidden(text)).splitlines():
             if line.strip():
                 self._on_line(line)
+
+
+def _with_lock(run: Callable[[], tuple[int, str, str]]) -> tuple[int, str, str]:
+    """Run a command, and again where the lock in its way was freed while Terraform looked whose it is."""
+    result = run()
+    for _ in range(_TRIES - 1):
+        if result[0] and freed_meanwhile(result[1]):
+            result = run()
+    return result
 
 
 def _document(command: str, text: str, read: Callable[[str], Any] = json.loads) -> dict[str, Any]:
