@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.release.ledger import Ledger, following, newest_assignment, versions
+from leverframe.domain.release.ledger import Ledger, assigned, following
+from leverframe.domain.release.registry import Registry
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.tag import Tag
 from leverframe.domain.verdict import Reason, Violation
@@ -105,10 +106,11 @@ def test_environments_share_versions_and_numbers() -> None:
     Ledger(book, None, "shop", "production").served(release(1, "a", "d"))
     assert book.names == ["shop@v1.0.0", "shop#staging#1", "shop#production#2"]
     assert {each.commit for each in book.kept} == {"c" * 40}
-    newest = newest_assignment(book.kept, "shop", "production")
+    registry = Registry(book.kept, "shop")
+    newest = registry.serving("production")
     assert newest is not None
     assert newest.name == "shop#production#2"
-    assert newest_assignment(book.kept, "shop", "nowhere") is None
+    assert registry.serving("nowhere") is None
 
 
 def test_a_commit_that_became_something_else_is_refused() -> None:
@@ -165,10 +167,10 @@ def test_numbers_of_versions_only_grow(bundles: list[str]) -> None:
     for number, bundle in enumerate(bundles, 1):
         plan = "q" if bundle in "abc" else "p"
         ledger.served(release(number, bundle, bundle, plan=plan))
-        newest = newest_assignment(book.kept, "shop", "staging")
+        newest = Registry(book.kept, "shop").serving("staging")
         assert newest is not None
         assert newest.commit == bundle * 40
-    known = versions(book.kept, "shop")
+    known = Registry(book.kept, "shop").versions
     assert len(known) == len(set(bundles))
     assert following(known, manifest("z")) > known[-1].number
 
@@ -181,7 +183,7 @@ def test_tags_of_others_are_left_alone() -> None:
         Tag("shop@v2.0.0", "c" * 40, "made by hand"),
         Tag("shop#staging", "c" * 40, ""),
     ]
-    (only,) = versions(tags, "shop")
+    (only,) = Registry(tags, "shop").versions
     assert (only.name, only.manifest) == ("v2.0.0", None)
     assert following([only], manifest("a")) == (2, 1, 0)
-    assert newest_assignment(tags, "shop", "staging") is None
+    assert assigned(tags, "shop", "staging").manifest is None

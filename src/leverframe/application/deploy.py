@@ -8,7 +8,7 @@ from typing import Any
 
 from leverframe.application.bundles import bundle_of, recorded_bundle
 from leverframe.application.environments import Environment
-from leverframe.application.record import ledger
+from leverframe.application.record import artifact_in, ledger, tags_of
 from leverframe.application.results import forget, kept
 from leverframe.application.silence import silence_of_monitor
 from leverframe.application.targets import releases_of, target_of
@@ -18,7 +18,7 @@ from leverframe.domain.model.bundle.bundle_manifest import read_manifest
 from leverframe.domain.release import deploy as deployment
 from leverframe.domain.release.deploy import Deployed
 from leverframe.domain.release.kubernetes.cluster_plan import Apply
-from leverframe.domain.release.ledger import assigned
+from leverframe.domain.release.ledger import Assigned, assigned
 from leverframe.domain.release.release_manifest import ReleaseManifest, refuse_other
 from leverframe.domain.release.target import Candidate
 from leverframe.errors import BundleError
@@ -77,9 +77,10 @@ def _check_promotion(workspace: Workspace, environment: Environment, desired: Re
     if before is None:
         return
     serving = target_of(workspace, before, lambda _: None).state.serving
-    recorded = serving.manifest if serving else assigned(workspace.git.tags(desired.model), desired.model, before.name)
-    where = f"`{before.name}` serves"
-    refuse_other(desired, recorded, where, next=f"`leverframe deploy --environment {before.name}` first")
+    artifact = artifact_in(workspace, desired.model)
+    recorded = Assigned(serving.manifest) if serving else assigned(tags_of(workspace, artifact), artifact, before.name)
+    step = f"`leverframe deploy --environment {before.name}` first"
+    refuse_other(desired, recorded.manifest, f"`{before.name}` serves", next=step, absent=recorded.why)
 
 
 def _candidate(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Environment, Candidate]:

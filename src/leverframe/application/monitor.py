@@ -21,6 +21,7 @@ from leverframe.application.environments import as_of, watched
 from leverframe.application.log_files import NO_LABELS, log_files
 from leverframe.application.monitor_results import DASHBOARD, Results
 from leverframe.application.monitor_state import KeptState
+from leverframe.application.record import artifact_in, tags_of
 from leverframe.application.reference import reference
 from leverframe.application.servers import server_folder
 from leverframe.application.serving_skew import serving_skew
@@ -39,7 +40,7 @@ from leverframe.domain.monitoring.reference import Reference
 from leverframe.domain.monitoring.upstream_tables import lineage, upstream_tables
 from leverframe.domain.monitoring.window_summary import WindowSpan
 from leverframe.domain.partition import Partition
-from leverframe.domain.release.ledger import versions
+from leverframe.domain.release.registry import Registry
 from leverframe.errors import LeverframeError, RepositoryError
 from leverframe.files import private_folder
 from leverframe.settings.monitor import LabelSettings, MonitorSettings
@@ -224,9 +225,10 @@ def _query(run: Run, known: Reference, settings: MonitorSettings) -> LogQuery:
 def _upstream(workspace: Workspace, run: Run, files: Sequence[LogFile]) -> Upstream:
     """Return what is known beside the log: contracts, recomputed features and versions. Without a case, the last."""
     model = run.reference.model
+    artifact = artifact_in(workspace, model)
     releases = {
         version.manifest.bundle: (version.manifest.commit, version.name)
-        for version in versions(workspace.git.tags(model), model)
+        for version in Registry(tags_of(workspace, artifact), artifact).versions
         if version.manifest is not None
     }
     if workspace.levers.pipeline.predictions is not None:

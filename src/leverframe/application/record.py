@@ -9,6 +9,7 @@ from leverframe.adapters.git import Git
 from leverframe.application.environments import Environment
 from leverframe.application.workspace import Workspace
 from leverframe.domain.release.ledger import Ledger
+from leverframe.domain.release.registry import artifact_of, in_tags
 from leverframe.domain.release.tag import Tag
 
 if TYPE_CHECKING:
@@ -24,7 +25,17 @@ def ledger(workspace: Workspace, environment: Environment) -> Ledger | None:
         from leverframe.adapters.github.deployments import GithubDeployments  # noqa: PLC0415 - of an extra
 
         forge = GithubDeployments(runner.api(), runner.repository(), runner.token())
-    return Ledger(_Book(workspace.git, forge), forge, environment.model, environment.name)
+    return Ledger(_Book(workspace.git, forge), forge, artifact_in(workspace, environment.model), environment.name)
+
+
+def artifact_in(workspace: Workspace, model: str) -> str:
+    """Return the name that tags have for a model of this project, its folder in the repository included."""
+    return artifact_of(model, workspace.git.prefix())
+
+
+def tags_of(workspace: Workspace, artifact: str) -> list[Tag]:
+    """Return the tags of this clone that speak of a model, by its name in tags."""
+    return workspace.git.tags(in_tags(artifact))
 
 
 class _Book:
@@ -37,8 +48,8 @@ class _Book:
         self._git, self._forge = git, forge
         self._added: list[Tag] = []
 
-    def tags(self, model: str) -> list[Tag]:
-        return [*self._git.tags(model), *self._added]
+    def tags(self, artifact: str) -> list[Tag]:
+        return [*self._git.tags(in_tags(artifact)), *self._added]
 
     def tag(self, tag: Tag) -> None:
         if self._forge is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -240,19 +241,21 @@ class Git:
         new = self._paths("ls-files", "-z", "--others", "--exclude-standard", "--", *within)
         return sorted({*changed, *new})
 
-    def tags(self, model: str) -> list[Tag]:
-        """Return the annotated tags ``model@...`` and ``model#...`` with the commits that they stand at."""
-        form = "%(refname:strip=2)%00%(*objectname)%00%(contents)%00%00"
-        told = self._run("for-each-ref", f"--format={form}", f"refs/tags/{model}[@#]*", f"refs/tags/{model}[@#]*/**")
-        parts = (each.strip("\n").split("\0", 2) for each in told.stdout.decode(errors="replace").split("\0\0"))
-        return [Tag(*part) for part in parts if len(part) == 3 and part[1]]
+    def tags(self, name: str) -> list[Tag]:
+        """Return the tags ``name@...`` and ``name#...`` with the commits that they stand at."""
+        fields = ("refname:strip=2", "objecttype", "objectname", "*objectname", "taggerdate:unix", "contents")
+        form = "".join(f"%({field})%00" for field in fields)
+        patterns = (f"refs/tags/{name}[@#]*", f"refs/tags/{name}[@#]*/**")
+        parts = self._run("for-each-ref", f"--format={form}", *patterns).stdout.decode(errors="replace").split("\0")
+        rows = zip(*(parts[place :: len(fields)] for place in range(len(fields))), strict=False)
+        return [_tag([part.strip("\n") for part in row]) for row in rows]
 
     def tag(self, tag: Tag) -> None:
-        """Add an annotated tag, in the name of who is configured here, else in ours."""
+        """Add an annotated tag, in the name of who is configured here, else in ours; no earlier than it says."""
         who = [] if self._run("config", "user.email").returncode == 0 else _OURSELVES
-        made = self._run(
-            *who, "tag", "--annotate", "--no-sign", "--file=-", "--", tag.name, tag.commit, given=tag.message.encode()
-        )
+        when = {"GIT_COMMITTER_DATE": f"@{max(int(time.time()), tag.at)} +0000"}
+        words = ("tag", "--annotate", "--no-sign", "--file=-", "--", tag.name, tag.commit)
+        made = self._run(*who, *words, given=tag.message.encode(), more=when)
         if made.returncode != 0:
             raise RepositoryError(
                 f"git cannot add the tag {tag.name}",
@@ -301,3 +304,10 @@ class Git:
                 why=f"`git {arguments[0]}` reads the disk that {self.root} is on",
                 next="look whether that disk answers, then run the command again",
             ) from error
+
+
+def _tag(fields: Sequence[str]) -> Tag:
+    name, kind, object_name, target, at, message = fields
+    if kind != "tag":
+        return Tag(name, object_name, annotated=False)
+    return Tag(name, target, f"{message}\n", int(at or 0))

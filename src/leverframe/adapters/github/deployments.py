@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
+from github import InputGitAuthor
 from github.GitRef import GitRef
 from github.Repository import Repository
 
 from leverframe.adapters.github.calls import Calls, reference
 from leverframe.domain.release.tag import Tag
+from leverframe.domain.retraining.pulls.pull_commit import AUTHOR
 from leverframe.errors import ForgeUnreachableError
 
 _TASK = "leverframe"  # tells our deployments from those of others to an environment of the same name
@@ -46,24 +51,27 @@ class GithubDeployments(Calls):
         self.asked(ask, "say how the deployment goes", "deployments: write")
 
     def tag(self, tag: Tag) -> None:
-        """Add an annotated tag, unless it stands there at the same commit.
+        """Add an annotated tag no earlier than it says, unless it stands there at the same commit.
 
-        Raises ``ForgeUnreachableError`` where it stands at another one: somebody was quicker.
+        Raises ``ForgeUnreachableError`` where it stands at another one, or is lightweight: somebody was quicker.
         """
 
         def ask(repository: Repository) -> str:
             known = reference(repository, f"tags/{tag.name}")
             if known is not None:
                 return repository.get_git_tag(known.object.sha).object.sha if known.object.type == "tag" else ""
-            made = repository.create_git_tag(tag.name, tag.message, tag.commit, "commit")
+            who = InputGitAuthor(*AUTHOR, datetime.fromtimestamp(tag.at, UTC).isoformat())
+            dated = {"tagger": who} if tag.at > time.time() else {}  # else it is in the name of the token
+            made = repository.create_git_tag(tag.name, tag.message, tag.commit, "commit", **dated)
             repository.create_git_ref(f"refs/tags/{tag.name}", made.sha)
             return tag.commit
 
-        if self.asked(ask, f"add the tag {tag.name}", "contents: write") != tag.commit:
+        there = self.asked(ask, f"add the tag {tag.name}", "contents: write")
+        if there != tag.commit:
             raise ForgeUnreachableError(
-                f"the tag {tag.name} stands at another commit",
-                why="another deployment was written down since the tags of this clone were fetched",
-                next="`git fetch --tags`, then run the same command again",
+                f"the tag {tag.name} is there already, " + (f"at {there[:12]}" if there else "as a lightweight tag"),
+                why="it was added since the tags of this clone were fetched",
+                next="`git fetch --tags`, then run the same command again: it takes the next number",
             )
 
     def revert(self, commit: str, title: str, body: str) -> str:

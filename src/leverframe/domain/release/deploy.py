@@ -74,7 +74,7 @@ def deploy(
     """
     desired = candidate.manifest
     if ledger is not None:
-        ledger.check(desired)
+        ledger.check(desired, target.state.serving)
     executor = target.executor(candidate)
     try:
         deployed, blamed = _deployed(target, candidate, executor, ledger, again=again)

@@ -8,40 +8,27 @@ again changes nothing: a deployment that was killed after the switch is recorded
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from leverframe.documents import plain as plain_values
 from leverframe.domain.markdown import plain
-from leverframe.domain.release.release_manifest import ReleaseManifest, from_tag_message, refuse_other, tag_message
+from leverframe.domain.release.registry import Registry, Version, in_tags, matching
+from leverframe.domain.release.release_manifest import ReleaseManifest, refuse_other, tag_message
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.tag import Tag
 from leverframe.domain.verdict import Reason, Violation
+from leverframe.errors import PromotionError
 
 _FIRST = (1, 0, 0)
-
-
-@dataclass(frozen=True)
-class Version:
-    """A registered version of a model."""
-
-    number: tuple[int, int, int]
-    tag: Tag
-    manifest: ReleaseManifest | None
-
-    @property
-    def name(self) -> str:
-        """Its number as it stands in the tag."""
-        return self.tag.name.rpartition("@")[2]
 
 
 class TagStore(Protocol):
     """Where tags are kept."""
 
-    def tags(self, model: str) -> Sequence[Tag]:
-        """Return the tags whose name begins with that of the model."""
+    def tags(self, artifact: str) -> Sequence[Tag]:
+        """Return the tags of a model, by its name as ``registry.artifact_of`` returns it."""
 
     def tag(self, tag: Tag) -> None:
         """Add a tag."""
@@ -83,18 +70,28 @@ class Recorded:
 class Ledger:
     """Records the deployments to one environment; without a ``forge``, in git alone."""
 
-    def __init__(self, tags: TagStore, forge: Forge | None, model: str, environment: str) -> None:
-        self._tags, self._forge, self._model, self._environment = tags, forge, model, environment
+    def __init__(self, tags: TagStore, forge: Forge | None, artifact: str, environment: str) -> None:
+        self._tags, self._forge, self._artifact, self._environment = tags, forge, artifact, environment
         self._deployment: int | None = None
 
-    def check(self, desired: ReleaseManifest) -> None:
-        """Raise ``PromotionError`` where the commit was registered as something else than it is now."""
-        for version in versions(self._tags.tags(self._model), self._model):
-            if version.manifest is not None and version.manifest.commit == desired.commit:
+    def check(self, desired: ReleaseManifest, serving: Release | None = None) -> None:
+        """Raise ``PromotionError`` for a commit that was registered as something else, or a version taken back.
+
+        What is ``serving`` already may go on: taking a version back does not stop a server.
+        """
+        registry = self._registry
+        for version in registry.versions:
+            if not version.withdrawn and version.manifest is not None and version.manifest.commit == desired.commit:
                 refuse_other(
                     desired, version.manifest, f"the tag `{version.tag.name}` registered",
                     next="find out who changed what: a commit has one lock and one bundle",
                 )  # fmt: skip
+        known = _version_of(registry, desired)
+        if serving is not None and serving.bundle == desired.bundle:
+            return
+        tag = known.withdrawn if known is not None else registry.deprecated
+        if tag:
+            raise withdrawn(known.tag.name if known else registry.artifact, tag, desired)
 
     def begin(self, desired: ReleaseManifest) -> None:
         """Record that a deployment begins."""
@@ -122,7 +119,7 @@ class Ledger:
 
     def rolled_back(self, left: Release, serving: Release, why: str) -> Recorded:
         """Record that an earlier release serves again, and open the pull request that reverts the later one."""
-        known = _of_bundle(versions(self._tags.tags(self._model), self._model), serving.bundle)
+        known = _version_of(self._registry, serving.manifest)
         assignment = self._assigned(known) if known is not None else ""
         self._shown(serving, f"release {serving.number} serves again")
         address = self._revert(left.manifest.commit, why, serving)
@@ -144,33 +141,40 @@ class Ledger:
             return ""  # a first release has nothing to go back to
         return self._forge.revert(commit, *_request(self._environment, commit, why, serving))
 
+    @property
+    def _registry(self) -> Registry:
+        return Registry(self._tags.tags(self._artifact), self._artifact)
+
     def _registered(self, manifest: ReleaseManifest) -> Version:
-        known = versions(self._tags.tags(self._model), self._model)
-        version = _of_bundle(known, manifest.bundle)
+        registry = self._registry
+        version = _version_of(registry, manifest)
         if version is not None:
             return version
-        number = following(known, manifest)
+        number = registry.free(following(registry.versions, manifest))
         name = f"v{'.'.join(map(str, number))}"
-        tag = Tag(f"{self._model}@{name}", manifest.commit, tag_message(manifest, f"{self._model} {name}"))
+        message = tag_message(manifest, f"{self._artifact} {name}")
+        tag = Tag(f"{in_tags(self._artifact)}@{name}", manifest.commit, message, registry.later)
         self._tags.tag(tag)
-        return Version(number, tag, manifest)
+        return Version(number, tag, manifest, name)
 
     def _assigned(self, version: Version) -> str:
-        tags = self._tags.tags(self._model)
-        newest = newest_assignment(tags, self._model, self._environment)
+        registry = self._registry
+        newest = next(iter(registry.assigned(self._environment)), None)
         if newest is not None and newest.commit == version.tag.commit:
             return newest.name
-        name = f"{self._model}#{self._environment}#{_next_assignment(tags, self._model)}"
-        self._tags.tag(Tag(name, version.tag.commit, f"{self._environment} serves {version.tag.name}\n"))
+        name = f"{in_tags(self._artifact)}#{self._environment}#{registry.counter}"
+        message = f"{self._environment} serves {version.tag.name}\n"
+        self._tags.tag(Tag(name, version.tag.commit, message, registry.later))
         return name
 
 
-def versions(tags: Sequence[Tag], model: str) -> list[Version]:
-    """Return the registered versions of a model, lowest first."""
-    form = re.compile(rf"{re.escape(model)}@v(\d+)\.(\d+)\.(\d+)")
-    matches = [(match, tag) for tag in tags if (match := form.fullmatch(tag.name))]
-    known = [Version((int(m[1]), int(m[2]), int(m[3])), tag, from_tag_message(tag.message)) for m, tag in matches]
-    return sorted(known, key=lambda version: version.number)
+def withdrawn(what: str, tag: str, desired: ReleaseManifest) -> PromotionError:
+    """Return the error for a version, or a model, that the tag ``tag`` took back."""
+    return PromotionError(
+        f"bundle {desired.bundle[:12]} is not deployed: `{what}` was deprecated",
+        why=f"the tag `{tag}` says so",
+        next=f"deploy another commit; or remove the tag here and there: `git push --delete origin '{tag}'`",
+    )
 
 
 def following(known: Sequence[Version], manifest: ReleaseManifest) -> tuple[int, int, int]:
@@ -182,36 +186,59 @@ def following(known: Sequence[Version], manifest: ReleaseManifest) -> tuple[int,
     if not known:
         return _FIRST
     (major, minor, patch), before = known[-1].number, known[-1].manifest
+    if known[-1].before:  # a pre-release of that number: the number itself is still free
+        return major, minor, patch
     if before is not None and (before.plan, before.schema) == (manifest.plan, manifest.schema):
         return major, minor, patch + 1
     return major, minor + 1, 0
 
 
-def newest_assignment(tags: Sequence[Tag], model: str, environment: str) -> Tag | None:
-    """Return the tag that says what an environment serves, None where it never served."""
-    here = [(number, tag) for place, number, tag in _assignments(tags, model) if place == environment]
-    return max(here, key=lambda assignment: assignment[0])[1] if here else None
+@dataclass(frozen=True)
+class Assigned:
+    """What an environment serves by the tags; without a ``manifest``, ``why`` nothing is known to serve."""
+
+    manifest: ReleaseManifest | None
+    why: str = ""
 
 
-def assigned(tags: Sequence[Tag], model: str, environment: str) -> ReleaseManifest | None:
-    """Return the manifest of what an environment serves, as tags say; None where they say nothing."""
-    newest = newest_assignment(tags, model, environment)
-    known = [version.manifest for version in versions(tags, model) if newest and version.tag.commit == newest.commit]
-    return known[-1] if known else None
+def assigned(tags: Sequence[Tag], artifact: str, environment: str) -> Assigned:
+    """Return what an environment serves, as tags say."""
+    registry = Registry(tags, artifact)
+    newest = registry.serving(environment)
+    version = registry.at(newest.commit) if newest else None
+    if registry.deprecated:
+        why = f"the tag `{registry.deprecated}` deprecated the model"
+    elif newest is None:
+        why = _nothing_serves(registry, environment)
+    elif version is None:
+        why = f"`{newest.name}` stands at {newest.commit[:12]}, where no version is registered"
+    elif version.manifest is None:
+        why = f"`{version.tag.name}` was registered by another tool: its message names no bundle"
+    else:
+        return Assigned(version.manifest)
+    return Assigned(None, why)
 
 
-def _next_assignment(tags: Sequence[Tag], model: str) -> int:
-    return max((number for _, number, _ in _assignments(tags, model)), default=0) + 1
+def _nothing_serves(registry: Registry, environment: str) -> str:
+    """Return which tag ended the last assignment to an environment; empty where there never was one."""
+    stands = registry.assigned(environment)
+    if stands and (gone := registry.at(stands[0].commit)):
+        return f"`{gone.tag.name}`, which it serves, was deprecated by the tag `{gone.withdrawn}`"
+    back = registry.unassigned(environment)
+    return f"the tag `{back}` took the assignment back" if back else ""
 
 
-def _assignments(tags: Sequence[Tag], model: str) -> list[tuple[str, int, Tag]]:
-    form = re.compile(rf"{re.escape(model)}#([^#]+)#(\d+)")
-    return [(match[1], int(match[2]), tag) for tag in tags if (match := form.fullmatch(tag.name))]
+def _version_of(registry: Registry, manifest: ReleaseManifest) -> Version | None:
+    """Return the version of a bundle; else one that another tool registered at the commit that wants it."""
+    same = matching(registry.versions, lambda version: _bundle(version) == manifest.bundle)
+    if same is not None:
+        return same
+    there = registry.at(manifest.commit)
+    return there if there is not None and there.manifest is None else None
 
 
-def _of_bundle(known: Sequence[Version], bundle: str) -> Version | None:
-    matches = (version for version in reversed(known) if version.manifest and version.manifest.bundle == bundle)
-    return next(matches, None)
+def _bundle(version: Version) -> str:
+    return version.manifest.bundle if version.manifest else ""
 
 
 def _request(environment: str, commit: str, why: str, serving: Release) -> tuple[str, str]:

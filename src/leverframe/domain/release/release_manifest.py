@@ -43,10 +43,15 @@ class ReleaseManifest:
         )
 
 
-def refuse_other(desired: ReleaseManifest, recorded: ReleaseManifest | None, what: str, *, next: str) -> None:
-    """Raise ``PromotionError`` unless the manifest that is recorded as ``what`` is the desired one."""
+def refuse_other(
+    desired: ReleaseManifest, recorded: ReleaseManifest | None, what: str, *, next: str, absent: str = ""
+) -> None:
+    """Raise ``PromotionError`` unless the manifest that is recorded as ``what`` is the desired one.
+
+    ``absent`` is why none is recorded.
+    """
     if recorded is None:
-        why = "it serves nothing; what was not served there is not promoted"
+        why = f"{absent or 'it serves nothing'}; what was not served there is not promoted"
     elif apart := desired.differences(recorded):
         ours, theirs = (asdict(manifest)[apart[0]][:12] for manifest in (desired, recorded))
         why = f"the release manifests differ in {', '.join(apart)}: {apart[0]} is {ours} here and {theirs} there"

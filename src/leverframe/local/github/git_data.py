@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import Any
 
 from leverframe.local.github import schema
@@ -114,12 +115,19 @@ def _one_tag(call: Call, repository: Repository) -> Response:
 def _new_tag(call: Call, repository: Repository) -> Response:
     may(call, "contents")
     said = call.body
-    who = "github <github@example.org> 1700000000 +0000"
+    who = _tagger(said.get("tagger"), 1_700_000_000 + next(repository.identifiers))  # no clock, and no time twice
     text = f"object {said['object']}\ntype {said['type']}\ntag {said['tag']}\ntagger {who}\n\n{said['message']}"
     made = repository.git("mktag", given=text if text.endswith("\n") else f"{text}\n").strip()
     values = {"sha": made, "tag": said["tag"], "message": said["message"]}
     values["object"] = {"sha": said["object"], "type": said["type"]}
     return Response(201, schema.response(call.template, "post", 201, values))
+
+
+def _tagger(given: Any, second: int) -> str:
+    """Return who made a tag and when, as it is given, else ourselves at a second since 1970."""
+    if given is None:
+        return f"github <github@example.org> {second} +0000"
+    return f"{given['name']} <{given['email']}> {int(datetime.fromisoformat(given['date']).timestamp())} +0000"
 
 
 ROUTES: dict[tuple[str, str], Route] = {
