@@ -25,11 +25,11 @@ from leverframe.documents import parsed, plain
 from leverframe.domain.features.training_set import Feature, Label
 from leverframe.domain.model.bundle.bundle_manifest import FILES, MANIFEST, ONNX, Manifest, read_manifest, sha256
 from leverframe.domain.model.bundle.conversion import UNSEEN, compared, hard_rows
+from leverframe.domain.model.bundle.golden_rows import as_sent
+from leverframe.domain.model.bundle.input_check import Tensor, checked
 from leverframe.domain.model.bundle.metadata import datatype, model_settings, released
-from leverframe.domain.model.bundle.packing import as_sent
 from leverframe.domain.model.bundle.schema import Field, Schema, breaking, derived, from_json
 from leverframe.errors import BundleError
-from leverframe.serving.check import Tensor, checked
 
 FEATURES = (Feature("place", "categorical"), Feature("size", "numeric"), Feature("fresh", "boolean"))
 SCHEMA = derived(
@@ -42,6 +42,8 @@ SCHEMA = derived(
     },
     [Field("place", "text"), Field("customer", "number")],
 )
+
+FREE = derived("shop", (Label("late", "binary"), ("0", "1")), FEATURES, {}, []).columns
 
 
 class Constrained(pa.DataFrameModel):
@@ -175,7 +177,7 @@ def test_boosting_converts_to_the_last_digits(kind: str) -> None:
     labels = {"binary": (signal > 0.3).astype(int), "multiclass": np.digitize(signal, [0.0, 0.7]), "regression": signal}
     boosting = HistGradientBoostingRegressor if kind == "regression" else HistGradientBoostingClassifier
     model = _fitted(boosting(max_iter=20, early_stopping=False, random_state=0), labels[kind], columns)
-    hard = hard_rows(columns, FEATURES)
+    hard = hard_rows(columns, FREE)
     thresholds = np.concatenate([tree.nodes["num_threshold"] for trees in model[-1]._predictors for tree in trees])
     beside = _columns(len(thresholds), 1) | {"size": np.nextafter(thresholds, np.inf)}
     asked = {name: np.concatenate([columns[name], hard[name], beside[name]]) for name in columns}
@@ -222,8 +224,8 @@ def test_what_cannot_be_converted_is_said() -> None:
 
 def test_hard_rows_miss_and_surprise() -> None:
     """Every feature is missing once, every category unseen once, and all are missing together once."""
-    hard = hard_rows(_columns(10), FEATURES, rows=2)
-    assert {len(each) for each in hard.values()} == {2 * 5}
+    hard = hard_rows(_columns(10), FREE, rows=2)
+    assert {len(each) for each in hard.values()} == {2 * 6}
     assert hard["place"].tolist().count(UNSEEN) == 2
     assert np.isnan(hard["size"]).sum() >= 4
 

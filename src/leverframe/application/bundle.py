@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.statistics import DuckDBStatistician
 from leverframe.adapters.onnx import Onnx
@@ -14,11 +18,13 @@ from leverframe.domain import layout
 from leverframe.domain.data.profile import table_profile
 from leverframe.domain.data.statistics import Survey
 from leverframe.domain.model.bundle.packing import Bundle, Packed, run
+from leverframe.errors import BundleError
 from leverframe.files import write_folder, write_json
+from leverframe.serving.bundle import OpenBundle
 
 
 def bundle(workspace: Workspace) -> Bundle:
-    """Pack the trained model, and write the folder and its report."""
+    """Pack the trained model, open it as a server does, and write the folder and its report."""
     root, settings, plan = workspace.root, workspace.params, workspace.plan
     survey = Survey("train", "train", root / layout.TRAIN, settings.data.timezone)
     contract = workspace.declared("contracts", "CONTRACTS").get(plan.spine)
@@ -30,6 +36,22 @@ def bundle(workspace: Workspace) -> Bundle:
         table_profile(DuckDBStatistician().measure(survey)),
     )
     made = run(PolarsTables(root), Disk(root), SklearnModels(root), Onnx(), packed, settings.bundle)
+    _refuse_unservable(made.files)
     write_folder(root / layout.BUNDLE, made.files)
     write_json(root / layout.BUNDLE_REPORT, made.to_json())
     return made
+
+
+def _refuse_unservable(files: Mapping[str, bytes]) -> None:
+    """Raise ``BundleError`` unless a server would open the bundle and predict its golden rows as training did."""
+    with TemporaryDirectory(prefix="leverframe-") as place:
+        folder = Path(place, layout.BUNDLE.name)
+        write_folder(folder, files)
+        try:
+            OpenBundle(folder)
+        except BundleError as error:
+            raise BundleError(
+                "no server could serve the packed model",
+                why=error.why,
+                next="raise `bundle.tolerance` in params.yaml, or choose an estimator that predicts alike each time",
+            ) from error

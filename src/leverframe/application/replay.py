@@ -17,13 +17,13 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest
+from leverframe.domain.model.bundle.input_check import Tensor, checked
 from leverframe.domain.model.bundle.schema import Schema
 from leverframe.domain.release.replay import LoggedRequest, Prediction, RequestLog, answers_from, inputs
 from leverframe.domain.release.smoke import numbers
 from leverframe.domain.review.gate.replay_comparison import Open
 from leverframe.files import write_folder
 from leverframe.serving.bundle import OpenBundle
-from leverframe.serving.check import Tensor, checked
 from leverframe.serving.logged import newest
 
 

@@ -19,6 +19,7 @@ from leverframe.domain import layout
 from leverframe.domain.features.online import Span, microseconds_of
 from leverframe.domain.features.request import Requests, timestamp
 from leverframe.domain.features.vector import as_inputs, vectors
+from leverframe.domain.model.bundle.input_check import Checked, Tensor, arrays, checked
 from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import AS_OF
 from leverframe.domain.monitoring.finding import Finding
@@ -33,7 +34,6 @@ from leverframe.domain.monitoring.serving_skew import (
 )
 from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving.bundle import OpenBundle
-from leverframe.serving.check import Checked, Tensor, arrays, checked
 from leverframe.serving.logged import newest_lookups
 from leverframe.settings.monitor import MonitorSettings
 

@@ -23,10 +23,10 @@ from leverframe.domain.features.training_set import Feature
 from leverframe.domain.features.vector import as_inputs, vectors
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest, sha256, unusable
-from leverframe.domain.model.bundle.metadata import datatype
+from leverframe.domain.model.bundle.golden_rows import tensors
+from leverframe.domain.model.bundle.input_check import FEW, Checked, arrays, checked, looked_up, unaccepted
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
-from leverframe.errors import LeverframeError, RequestError, nearest
-from leverframe.serving.check import FEW, Checked, Tensor, arrays, checked
+from leverframe.errors import EstimatorError, LeverframeError, RequestError, nearest
 from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.row import RowByRow
 
@@ -81,6 +81,7 @@ class OpenBundle:
         self.spec = self.plan.spec
         self.source = FeatureSource(store, RowByRow(self.plan, store))
         self._model = _model(self.manifest, files, description["estimator"])
+        self._looked_up = looked_up(self.schema)  # features of which the model does not take every value
         self._prove(str(folder), golden)
 
     def predict(self, request: Checked, now: datetime, source: FeatureSource | None = None) -> Predicted:
@@ -91,19 +92,40 @@ class OpenBundle:
         Raises ``RequestError``.
         """
         if request.form == "columns":
-            return Predicted(self._model.predict(request.columns))
+            return Predicted(self._predicted(request.columns, request.rows))
         source = source or self.source
         if request.rows <= FEW and source.rows is not None:
             found = self._row_by_row(request, now, source.rows)
             if found is not None:
-                return Predicted(self._model.predict(found[0]), *found)
+                self._refuse_unaccepted(found[0])
+                return Predicted(self._predicted(found[0], request.rows), *found)
         if request.rows <= FEW:
             request = replace(request, columns=arrays(self.schema, request))
         fields = dict(request.columns)
         timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now)
         store = _Watching(source.store, request.rows)
         made = as_inputs(vectors(self.plan, store, Requests(fields, timestamps)), self.features)
-        return Predicted(self._model.predict(made), made, store.missed)
+        self._refuse_unaccepted(made)
+        return Predicted(self._predicted(made, request.rows), made, store.missed)
+
+    def _refuse_unaccepted(self, columns: Mapping[str, Any]) -> None:
+        """Raise ``RequestError`` for what was looked up and the model does not take."""
+        for _, error in unaccepted(self._looked_up, columns):
+            raise error
+
+    def _predicted(self, columns: Mapping[str, Any], rows: int) -> Predictions:
+        """Return the predictions; raises ``RequestError`` for a row that the model does not take."""
+        try:
+            return self._model.predict(columns)
+        except EstimatorError as error:
+            if not isinstance(error.__cause__, ValueError):  # how scikit-learn says that a value is none for it
+                raise
+            row = _first_failing(self._model, columns, rows)
+            raise RequestError(
+                f"row {row} cannot be predicted",
+                why=f"the model does not take it: {error.why}",
+                next="send values as training had them; the metadata of the model name what it takes",
+            ) from error
 
     def timestamps(self, request: Checked, now: datetime) -> NDArray[np.int64]:
         """Return the timestamp of each row of a request by keys; raises ``RequestError``."""
@@ -176,14 +198,9 @@ class OpenBundle:
                 self._prove_rows(folder, form, rows[:FEW] if len(rows) > FEW else rows * (FEW // len(rows) + 1))
 
     def _prove_rows(self, folder: str, form: str, rows: Sequence[dict[str, Any]]) -> None:
-        fields = self.schema.columns if form == "columns" else self.schema.keys
-        types = {field.name: datatype(field) for field in fields}
-        tensors = [
-            Tensor(name, [len(rows)], types[name], [each["inputs"][name] for each in rows])
-            for name in rows[0]["inputs"]
-        ]
         try:
-            found = self.predict(checked(self.schema, tensors), datetime.now().astimezone()).predictions
+            asked = checked(self.schema, tensors(self.schema, rows))
+            found = self.predict(asked, datetime.now().astimezone()).predictions
         except LeverframeError as error:
             raise unusable(folder, f"a golden row by {form} is refused: {error.what}") from error
         except Exception as error:  # what a model raises of itself has no common class
@@ -200,6 +217,19 @@ class OpenBundle:
                 folder, f"the prediction for golden row {row} by {form} is {found[row].tolist()} instead of "
                 f"{expected[row].tolist()}"
             )  # fmt: skip
+
+
+def _first_failing(model: ServedModel, columns: Mapping[str, Any], rows: int) -> int:
+    """Return the first of the rows that together make the model fail, by halves."""
+    low, high = 0, rows
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            model.predict({name: values[low:middle] for name, values in columns.items()})
+            low = middle
+        except EstimatorError:
+            high = middle
+    return low
 
 
 def _input(feature: Feature, values: list[Any]) -> NDArray[Any]:

@@ -10,10 +10,10 @@ from typing import Any
 
 from mlserver.errors import MLServerError
 
+from leverframe.domain.model.bundle.input_check import Checked
 from leverframe.errors import SnapshotError, StoreUnreachableError
 from leverframe.serving import metrics, process
 from leverframe.serving.bundle import OpenBundle, Predicted
-from leverframe.serving.check import Checked
 from leverframe.serving.feature_source import FeatureSource
 
 WAITS = 2.0  # seconds that a request waits for a store on another machine

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import orjson
 from mlserver.errors import MLServerError, ModelNotReady
 
-from leverframe.serving.check import Tensor
+from leverframe.domain.model.bundle.input_check import Tensor
 from leverframe.serving.envelope import LONGEST, PARAMETERS, TENSORS
 from leverframe.serving.guard import App, Receive, Scope, Send
 

@@ -18,10 +18,10 @@ from mlserver.errors import MLServerError
 from mlserver.types import InferenceRequest, InferenceResponse, Parameters, ResponseOutput
 from mlserver.utils import generate_uuid, get_model_uri
 
+from leverframe.domain.model.bundle.input_check import Checked, Tensor, checked
 from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving import cache, metrics, process
 from leverframe.serving.bundle import OpenBundle, Predicted
-from leverframe.serving.check import Checked, Tensor, checked
 from leverframe.serving.choice import Choice, RefusedError, chosen, looked_up, newest
 from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.infer import Asked

@@ -67,7 +67,7 @@ def bad_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterato
     row = golden[0]["inputs"]
     good: list[dict[str, Any]] = request(schema, [row])["inputs"]
     first, rest = good[0], good[1:]
-    number = next((tensor for tensor in good if tensor["datatype"] in ("FP64", "INT64")), None)
+    number = next((tensor for tensor in good if tensor["datatype"] in ("FP64", "INT64", "UINT64")), None)
     yield "no JSON", b'{"inputs": ['
     yield "nothing", b""
     yield "a list", b"[]"

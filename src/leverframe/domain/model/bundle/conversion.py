@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.features.training_set import Feature, LabelKind
+from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.bundle.bundle_manifest import Engine
+from leverframe.domain.model.bundle.schema import Field
 
 UNSEEN = "\u2205 never seen"  # a category that no training set contains
 
@@ -60,20 +61,22 @@ def compared(kind: LabelKind, trained: NDArray[Any], converted: NDArray[Any], to
     return Conversion("skops", len(trained), largest if np.isfinite(largest) else None, flips, tolerance, why)
 
 
-def hard_rows(columns: Columns, features: Sequence[Feature], rows: int = 32) -> dict[str, NDArray[Any]]:
-    """Return rows that a conversion may get wrong: each feature missing, each category unseen, all missing.
+def hard_rows(columns: Columns, fields: Sequence[Field], rows: int = 32) -> dict[str, NDArray[Any]]:
+    """Return rows that a conversion may get wrong: a feature missing, a category unseen or empty, all missing.
 
-    They are made of the first ``rows`` rows of ``columns``, as the model takes them.
+    They are made of the first ``rows`` rows of ``columns``, as the model takes them, and hold nothing that
+    the ``fields`` refuse.
     """
-    few = {feature.name: columns[feature.name][:rows] for feature in features}
-    changes: list[dict[str, Any]] = [{feature.name: _missing(feature)} for feature in features]
-    changes += [{feature.name: UNSEEN} for feature in features if feature.kind == "categorical"]
-    changes.append({feature.name: _missing(feature) for feature in features})
+    few = {field.name: columns[field.name][:rows] for field in fields}
+    missing: dict[str, Any] = {
+        field.name: None if field.kind == "text" else np.nan for field in fields if field.nullable
+    }
+    changes: list[dict[str, Any]] = [{name: value} for name, value in missing.items()]
+    for field in fields:
+        if field.kind == "text" and field.allowed is None:
+            changes += [{field.name: UNSEEN}, {field.name: ""}]
+    changes.append(missing)
     return {
         name: np.concatenate([np.full_like(values, change[name]) if name in change else values for change in changes])
         for name, values in few.items()
     }
-
-
-def _missing(feature: Feature) -> Any:
-    return None if feature.kind == "categorical" else np.nan

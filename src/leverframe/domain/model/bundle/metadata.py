@@ -56,7 +56,8 @@ def outputs(schema: Schema) -> list[dict[str, Any]]:
 
 def datatype(field: Field) -> str:
     """Return the V2 datatype that a field is documented with; a number may have any numeric datatype."""
-    return {"text": "BYTES", "boolean": "BOOL"}.get(field.kind, "INT64" if field.whole else "FP64")
+    known = {"text": "BYTES", "boolean": "BOOL"}.get(field.kind, "INT64" if field.whole else "FP64")
+    return field.datatype or known
 
 
 def _input(field: Field, forms: list[str]) -> dict[str, Any]:

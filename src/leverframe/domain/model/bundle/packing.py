@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan
-from leverframe.domain.features.request import Requests, required
+from leverframe.domain.features.request import required
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.training_set import Feature
-from leverframe.domain.features.vector import as_inputs, vectors
 from leverframe.domain.model.artefacts import Artefacts, read_as
 from leverframe.domain.model.bundle import bundle_manifest as names
+from leverframe.domain.model.bundle.acceptance import accepted
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, sha256
 from leverframe.domain.model.bundle.conversion import Conversion, compared, hard_rows
+from leverframe.domain.model.bundle.golden_rows import by_columns, by_keys, refuse_unservable
 from leverframe.domain.model.bundle.metadata import model_settings
-from leverframe.domain.model.bundle.schema import AS_OF, Field, derived
+from leverframe.domain.model.bundle.schema import Field, Schema, derived
 from leverframe.domain.model.evaluate.evaluation import Predictor
 from leverframe.domain.model.table import Table, Tables, model_inputs
 from leverframe.domain.model.train import ModelDescription
@@ -121,14 +122,19 @@ def run(
         )
     data = artefacts.read_bytes(layout.MODEL)
     trained = _Trained(predictor, predictor.load(data, model.estimator), model, tables)
-    inputs = model_inputs(tables.read(layout.HOLDOUT), model.features, file=layout.HOLDOUT)
-    columns = {feature.name: inputs.get_column(feature.name).to_numpy() for feature in model.features}
-    with predictor.threads(1):
-        onnx, conversion = _converted(trained, converter, columns, settings.tolerance)
-        golden = [*_golden_columns(trained, columns, settings), *_golden_keys(trained, store, packed.plan, settings)]
+    columns = trained.inputs(layout.HOLDOUT)
+    fields = tables.masked(layout.HOLDOUT, required(packed.plan))
     kinds = store.about().attributes.get("fields", {})
-    keys = [_key(name, kinds.get(name, "text")) for name in required(packed.plan)]
-    schema = derived(settings.model, (model.label, model.classes), model.features, packed.constraints, keys)
+    keys = [_key(name, kinds.get(name, "text"), values) for name, values in fields.items()]
+    with predictor.threads(1):
+        takes = accepted(trained.predict, columns, model.features, trained.learnt)
+        learnt = (model.label, model.classes)
+        schema = derived(settings.model, learnt, model.features, packed.constraints, keys, takes)
+        onnx, conversion = _converted(trained, converter, (columns, schema), settings.tolerance)
+        golden = by_columns(schema, trained.predict, columns, settings.golden_rows)
+        looked_in = (packed.plan, store, model.features)
+        golden += by_keys(schema, trained.predict, fields, looked_in, max(1, settings.golden_rows // 4))
+    refuse_unservable(schema, golden)
     versions = {**model.versions, **converter.versions()}
     files = {
         names.SCHEMA: _json(plain(schema, without_none=True)),
@@ -158,7 +164,18 @@ class _Trained:
     description: ModelDescription
     tables: Frames
 
+    def inputs(self, path: Path) -> dict[str, NDArray[Any]]:
+        """Return the features in a file as the model takes them."""
+        features = self.description.features
+        table = model_inputs(self.tables.read(path), features, file=path)
+        return {feature.name: table.get_column(feature.name).to_numpy() for feature in features}
+
+    def learnt(self) -> dict[str, NDArray[Any]]:
+        """Return the features of the training rows."""
+        return self.inputs(layout.TRAIN)
+
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+        """Return probabilities or numbers; raises ``EstimatorError`` for what the model does not take."""
         features = self.description.features
         inputs = model_inputs(self.tables.frame(columns), features, file=Path("request"))
         if self.description.label.kind == "regression":
@@ -167,11 +184,12 @@ class _Trained:
 
 
 def _converted(
-    trained: _Trained, converter: Converter, columns: Mapping[str, NDArray[Any]], tolerance: float
+    trained: _Trained, converter: Converter, asking: tuple[Mapping[str, NDArray[Any]], Schema], tolerance: float
 ) -> tuple[bytes | None, Conversion]:
-    """Return the model in ONNX, None where it may not be used, and why."""
+    """Return the model in ONNX, None where it may not be used, and why; asked are only rows that the schema allows."""
     features, kind = trained.description.features, trained.description.label.kind
-    hard = hard_rows(columns, features)
+    columns, schema = asking
+    hard = hard_rows(columns, schema.columns)
     asked = {name: np.concatenate([columns[name], hard[name]]) for name in hard}
     rows = len(next(iter(asked.values()))) if asked else 0
     try:
@@ -182,49 +200,10 @@ def _converted(
     return (data if found.engine == "onnx" else None), found
 
 
-def _golden_columns(
-    trained: _Trained, columns: Mapping[str, NDArray[Any]], settings: BundleSettings
-) -> list[dict[str, Any]]:
-    """Return rows spread over the hold-out, as raw columns, with the predictions of the trained model."""
-    rows = len(next(iter(columns.values())))
-    chosen = np.unique(np.linspace(0, rows - 1, min(rows, settings.golden_rows)).astype(np.int64))
-    few = {name: column[chosen] for name, column in columns.items()}
-    booleans = {feature.name for feature in trained.description.features if feature.kind == "boolean"}
-    sent = {name: as_sent(column) if name in booleans else column for name, column in few.items()}
-    return _golden("columns", sent, trained.predict(few))
-
-
-def as_sent(column: NDArray[Any]) -> NDArray[Any]:
-    """Return a boolean feature as a client sends it; a model takes it as a number."""
-    return np.array([None if np.isnan(value) else bool(value) for value in column.astype(np.float64)], object)
-
-
-def _golden_keys(trained: _Trained, store: Store, plan: Plan, settings: BundleSettings) -> list[dict[str, Any]]:
-    """Return the newest rows of the hold-out by their entity keys, with the timestamp of the snapshot."""
-    rows, timestamp = max(1, settings.golden_rows // 4), store.about().as_of
-    fields = {name: each[-rows:] for name, each in trained.tables.masked(layout.HOLDOUT, required(plan)).items()}
-    rows = len(next(iter(fields.values()), ()))
-    vector = vectors(plan, store, Requests(fields, np.full(rows, timestamp, np.int64)))
-    at = np.full(rows, f"{np.datetime64(timestamp, 'us')}Z", object)
-    return _golden("keys", {**fields, AS_OF: at}, trained.predict(as_inputs(vector, trained.description.features)))
-
-
-def _golden(form: str, columns: Mapping[str, Any], predictions: NDArray[np.float64]) -> list[dict[str, Any]]:
-    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return [
-        {"form": form, "inputs": dict(zip(columns, map(_plain, row), strict=True)), "prediction": prediction}
-        for row, prediction in zip(rows, predictions.tolist(), strict=True)
-    ]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return None if value != value else int(value) if value.is_integer() else value  # noqa: PLR0124 - NaN
-    return value
-
-
-def _key(name: str, kind: str) -> Field:
-    return Field(name, _KINDS.get(kind, "number"))  # type: ignore[arg-type]
+def _key(name: str, kind: str, values: Any) -> Field:
+    """Return the field of a key; whole numbers of 64 bits are no doubles."""
+    exact = {"i": "INT64", "u": "UINT64"}.get(np.ma.getdata(values).dtype.kind) if kind not in _KINDS else None
+    return Field(name, _KINDS.get(kind, "number"), datatype=exact)  # type: ignore[arg-type]
 
 
 def _json(content: Any) -> bytes:

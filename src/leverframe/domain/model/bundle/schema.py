@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from leverframe.documents import parsed
@@ -25,7 +26,7 @@ class Field:
 
     ``whole`` numbers have no fraction. ``minimum`` and ``maximum`` are allowed themselves, ``above``
     and ``below`` are not. ``pattern`` fits from the start of a text, which has at most ``longest``, else 256,
-    characters.
+    characters. ``datatype`` is that of the V2 protocol that holds each of its values, where its kind does not tell.
     """
 
     name: str
@@ -39,6 +40,20 @@ class Field:
     allowed: tuple[str | int | float, ...] | None = None
     pattern: str | None = None
     longest: int | None = None
+    datatype: str | None = None
+
+    @cached_property
+    def members(self) -> frozenset[str | int | float]:
+        """The values of ``allowed``: a strict model may have thousands."""
+        return frozenset(self.allowed or ())
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What a model takes in a feature: whether it may be missing, and which values it may have, None for any."""
+
+    nullable: bool = True
+    values: tuple[str | int | float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,17 +70,20 @@ class Schema:
 
 def derived(
     model: str, learnt: tuple[Label, Sequence[str]], features: Sequence[Feature], constraints: Mapping[str, Field],
-    keys: Sequence[Field],
+    keys: Sequence[Field], accepted: Mapping[str, Accepted] | None = None,
 ) -> Schema:  # fmt: skip
     """Return the schema of a model with ``features``.
 
     ``learnt`` are label and classes, ``constraints`` what the contract of the spine says of its
-    columns, ``keys`` the fields of a request as the snapshot knows them. A feature that is
-    computed has no contract of its own: any finite number will do, and a missing one.
+    columns, ``keys`` the fields of a request as the snapshot knows them, ``accepted`` what the model takes
+    in features where that is not everything. A feature that is computed has no contract of its own: any finite
+    number will do, and a missing one, if the model takes it.
     """
-    label, classes = learnt
-    columns = tuple(_column(feature, constraints.get(feature.name)) for feature in features)
-    fields = tuple(_key(key, constraints.get(key.name)) for key in keys)
+    (label, classes), accepted = learnt, accepted or {}
+    columns = tuple(
+        _narrowed(_column(feature, constraints.get(feature.name)), accepted.get(feature.name)) for feature in features
+    )
+    fields = tuple(_narrowed(_key(key, constraints.get(key.name)), accepted.get(key.name)) for key in keys)
     return Schema(model, label, tuple(classes), columns, (*fields, Field(AS_OF, "text", longest=40)))
 
 
@@ -102,7 +120,19 @@ def _column(feature: Feature, constraints: Field | None) -> Field:
 
 
 def _key(field: Field, constraints: Field | None) -> Field:
-    return constraints if constraints is not None and constraints.kind == field.kind else field
+    if constraints is None or constraints.kind != field.kind:
+        return field
+    return replace(constraints, datatype=field.datatype)
+
+
+def _narrowed(field: Field, accepted: Accepted | None) -> Field:
+    """Return a field that allows no more than the model takes."""
+    if accepted is None:
+        return field
+    allowed = field.allowed
+    if accepted.values is not None:
+        allowed = tuple(value for value in accepted.values if field.allowed is None or value in field.members)
+    return replace(field, nullable=field.nullable and accepted.nullable, allowed=allowed)
 
 
 def _kind(field: Field) -> str:

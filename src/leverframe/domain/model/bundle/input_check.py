@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -72,6 +72,31 @@ def checked(schema: Schema, tensors: Sequence[Tensor]) -> Checked:
     rows = _rows(schema, tensors)
     decode = _doubles if form == "columns" else _plain if rows <= FEW else _typed
     return Checked(form, rows, {field.name: decode(field, _values(field, given[field.name], rows)) for field in fields})
+
+
+def looked_up(schema: Schema) -> tuple[Field, ...]:
+    """Return the features of which the model takes not every value, and which a request by keys need not have."""
+    keys = {field.name for field in schema.keys}
+    strict = (field for field in schema.columns if not field.nullable or field.allowed is not None)
+    return tuple(field for field in strict if field.name not in keys)
+
+
+def unaccepted(fields: Sequence[Field], columns: Mapping[str, Any]) -> Iterator[tuple[int, RequestError]]:
+    """Yield the rows of a request by keys for which tables gave a value that the model does not take.
+
+    ``columns`` are the inputs of the model, ``fields`` those that are ``looked_up``.
+    """
+    for field in fields:
+        for row, value in enumerate(columns[field.name].tolist()):
+            if value is None or value != value:  # noqa: PLR0124 - NaN
+                if not field.nullable:
+                    yield row, _wrong(f"`{field.name}` in row {row} has no value",
+                                      "the tables have none for the keys of that row, and the model needs one",
+                                      f"send `{field.name}` beside the keys, or keys that the tables have")  # fmt: skip
+            elif field.allowed is not None and value not in field.members:
+                yield row, _wrong(f"`{field.name}` in row {row} is {_cut(repr(value))}",
+                                  "the model was trained without that value, and takes no other",
+                                  f"send `{field.name}` beside the keys, or train with it")  # fmt: skip
 
 
 def _form(schema: Schema, given: Mapping[str, Tensor]) -> tuple[Form, list[Field]]:
@@ -247,7 +272,7 @@ def _text_fault(field: Field, text: str | None) -> str:
         return "" if field.nullable else "must never be missing"
     if len(text) > longest:
         return f"must have at most {longest} characters"
-    if field.allowed is not None and text not in field.allowed:
+    if field.allowed is not None and text not in field.members:
         return f"must be one of {', '.join(map(str, field.allowed[:12]))}"
     if field.pattern is not None and not _compiled(field.pattern).match(text):
         return f"must match the pattern {field.pattern}"
@@ -292,7 +317,9 @@ def _within(value: Any) -> float:
 
 
 def _bad(field: Field, row: int, value: Any, why: str) -> RequestError:
-    return _wrong(f"`{field.name}` in row {row} is {_cut(repr(value))}", f"by its contract it {why}", "fix the value")
+    return _wrong(
+        f"`{field.name}` in row {row} is {_cut(repr(value))}", f"by the schema of the model it {why}", "fix the value"
+    )
 
 
 def _wrong(what: str, why: str, next: str) -> RequestError:

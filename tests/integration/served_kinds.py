@@ -1,0 +1,171 @@
+"""A case with a column of every kind that a model can learn from and a key of every kind, trained and bundled in process."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import yaml
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder
+
+from leverframe.adapters.git import Git
+from leverframe.application.build import build
+from leverframe.application.bundle import bundle
+from leverframe.application.evaluate import evaluate
+from leverframe.application.snapshot import snapshot
+from leverframe.application.train import train
+from leverframe.application.training_set import training_set
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.features.plan import compile_star
+from leverframe.domain.features.star import read_star
+from leverframe.settings.levers import read_levers
+from leverframe.settings.params import read_params
+
+BIG = 2**53
+MONTHS = ("2024-01", "2024-02", "2024-03")
+ROWS = 40  # of a month
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A type of column with values of it, None among them where it is nullable; ``feature`` if a model learns from it."""
+
+    dtype: Any
+    values: tuple[Any, ...]
+    feature: bool = True
+
+
+KINDS = {
+    "flag": Kind(pl.Boolean, (True, False)),
+    "maybe": Kind(pl.Boolean, (True, False, None)),
+    "int64": Kind(pl.Int64, (BIG + 1, BIG + 2, -BIG - 1, 2**63 - 1, -(2**63))),
+    "uint64": Kind(pl.UInt64, (2**63, 2**63 + 1, 2**64 - 1, 0, BIG + 1)),
+    "counted": Kind(pl.Int64, (1, 2, 3, None)),
+    "int8": Kind(pl.Int8, (-128, 0, 127)),
+    "uint8": Kind(pl.UInt8, (0, 7, 255)),
+    "float32": Kind(pl.Float32, tuple(float(np.float32(each)) for each in (0.1, -3.5, 1e-30, 1e30))),
+    "decimal": Kind(pl.Decimal(12, 2), tuple(map(Decimal, ("0.10", "-0.30", "9999999999.99")))),
+    "whole": Kind(pl.Decimal(20, 0), tuple(map(Decimal, (2**63 + 1, BIG + 1, 7)))),
+    "category": Kind(pl.Categorical(), ("a", "é", None)),
+    "enum": Kind(pl.Enum(["b", "a"]), ("a", "b")),
+    "text": Kind(pl.String, ("", "a", "日本", "é'\"\\", None)),
+    "date": Kind(pl.Date, (date(2020, 2, 29), date(1970, 1, 1)), feature=False),
+    "at": Kind(pl.Datetime("us", "UTC"), (datetime(2020, 1, 1, 3, 4, 5, 6, tzinfo=UTC), datetime(1969, 1, 1, tzinfo=UTC)),
+               feature=False),
+}  # fmt: skip
+KEYS = [name for name in KINDS if name not in ("float32", "decimal")]  # what is no key is refused before it is built
+LEARNT = [name for name, kind in KINDS.items() if kind.feature]
+LAST = [name for name in LEARNT if name != "whole"]  # windows take decimals of 64 bits
+_TIME = pl.Datetime("us", "UTC")
+_NOTHING = "CONTRACTS = {}\n"
+
+
+def trees(features: Sequence[Any], *, seed: int = 0) -> Any:
+    """Return boosted trees over ordinal codes: a leaf may hold a single row, so that each value counts."""
+    texts = [each.name for each in features if each.kind == "categorical"]
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
+    columns = ColumnTransformer([("texts", codes, texts)], remainder="passthrough", verbose_feature_names_out=False)
+    boosting = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, min_samples_leaf=1, random_state=seed)
+    return make_pipeline(columns, boosting)
+
+
+def star() -> dict[str, Any]:
+    """Return the star: each kind on the spine, in a dimension of each kind of key, and as the last of a measure."""
+    entities = {"visit": ["id"], "place": ["place"], **{f"by_{name}": [f"k_{name}"] for name in KEYS}}
+    return {
+        "entities": entities,
+        "spine": {"table": "visits", "key": "visit", "columns": [f"s_{name}" for name in LEARNT]},
+        "facts": {
+            "outcome": {"table": "visits", "known_at": "settled_at", "max_lag": "3d", "reveals": ["y"]},
+            "events": {"table": "events", "known_at": "seen_at", "max_lag": "3d"},
+        },
+        "dimensions": {
+            "place": {"table": "places", "key": "place", "columns": [f"d_{name}" for name in LEARNT]},
+            **{f"by_{name}": {"table": f"t_{name}", "key": f"by_{name}", "columns": ["size"]} for name in KEYS},
+        },
+        "measures": {"m": {"fact": "events", "key": "place", "of": {f"e_{name}": ["last"] for name in LAST},
+                           "windows": ["90d"]}},
+        "labels": {"y": {"fact": "outcome", "column": "y", "kind": "binary"}},
+    }  # fmt: skip
+
+
+def params(estimator: str) -> dict[str, Any]:
+    """Return the settings."""
+    return {
+        "data": {"case": "case", "first": MONTHS[0], "last": MONTHS[-1], "timezone": "UTC"},
+        "features": {
+            "engine": "duckdb", "label": "y", "select": ["*"],
+            "train": {"first": MONTHS[0], "last": MONTHS[1]}, "holdout": {"first": MONTHS[2], "last": MONTHS[2]},
+        },
+        "train": {"estimator": estimator},
+        "evaluate": {"minimum_slice_rows": 1},
+        "bundle": {"model": "kinds", "golden_rows": 12},
+    }  # fmt: skip
+
+
+def _value(kind: Kind, draw: Any) -> Any:
+    return kind.values[int(draw.integers(len(kind.values)))]
+
+
+def _frame(rows: list[dict[str, Any]], types: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame({name: pl.Series(name, [row[name] for row in rows], dtype, strict=False)
+                         for name, dtype in types.items()})  # fmt: skip
+
+
+def write(root: Path, contracts: str = _NOTHING) -> None:
+    """Write the raw tables, as ingest would have, and the declarations."""
+    draw = np.random.default_rng(0)
+    (root / "case").mkdir(parents=True)
+    (root / "case/star.yaml").write_text(yaml.safe_dump(star(), sort_keys=False), encoding="utf-8")
+    (root / "case/contracts.py").write_text(contracts, encoding="utf-8")
+    times = {"event_time": _TIME, "known_at": _TIME}
+    for month in MONTHS:
+        first = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=UTC)
+        visits, events = [], []
+        for number in range(ROWS):
+            at = first + timedelta(hours=12 * number)
+            row = {f"s_{name}": _value(KINDS[name], draw) for name in LEARNT}
+            row |= {f"k_{name}": _value(KINDS[name], draw) for name in KEYS}
+            row |= {"id": f"{month} {number}", "place": "xyz"[number % 3], "y": int(draw.integers(2))}
+            visits.append(row | {"settled_at": at + timedelta(hours=1), "event_time": at, "known_at": at})
+            event = {f"e_{name}": _value(KINDS[name], draw) for name in LAST}
+            before = at - timedelta(hours=1) if number else at
+            event |= {"place": "xyz"[number % 3], "seen_at": before, "event_time": before, "known_at": before}
+            events.append(event)
+        types = {f"s_{name}": KINDS[name].dtype for name in LEARNT} | {f"k_{name}": KINDS[name].dtype for name in KEYS}
+        types |= {"id": pl.String, "place": pl.String, "y": pl.Int64, "settled_at": _TIME}
+        _write(root, "visits", month, _frame(visits, types | times))
+        types = {f"e_{name}": KINDS[name].dtype for name in LAST} | {"place": pl.String, "seen_at": _TIME}
+        _write(root, "events", month, _frame(events, types | times))
+    places = [{"place": place} | {f"d_{name}": _value(KINDS[name], draw) for name in LEARNT} for place in "xyz"]
+    types = {"place": pl.String} | {f"d_{name}": KINDS[name].dtype for name in LEARNT}
+    _write(root, "places", layout.STATIC, _frame(places, types))
+    for name in KEYS:
+        known = [value for value in KINDS[name].values if value is not None][1:]  # the first one has no row
+        rows = [{f"k_{name}": value, "size": float(math.sqrt(number + 2))} for number, value in enumerate(known)]
+        _write(root, f"t_{name}", layout.STATIC, _frame(rows, {f"k_{name}": KINDS[name].dtype, "size": pl.Float64}))
+
+
+def _write(root: Path, table: str, part: str, frame: pl.DataFrame) -> None:
+    path = root / layout.raw(table, part)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.write_parquet(path)
+
+
+def workspace(root: Path) -> Workspace:
+    """Return the workspace of a folder."""
+    return Workspace(
+        root, Git(root), lambda: read_params(root / "params.yaml"), lambda: read_levers(root / "leverframe.yaml"),
+        lambda path: compile_star(read_star(path)),
+    )  # fmt: skip
