@@ -135,6 +135,15 @@ class Tree:
         self._look("status")
         return status(State.FRESH)
 
+    def tracked(self) -> list[str]:
+        return [REPORT.path]
+
+    def untracked(self, paths: object) -> list[str]:
+        raise AssertionError(paths)  # the stage reads nothing
+
+    def git_ignores(self, path: str) -> bool:
+        raise AssertionError(path)
+
     def not_pushed(self, outputs: object) -> tuple[str, list[str]] | str:
         self._look("remote")
         assert outputs == {MODEL.path: Recorded("abc", 5)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -77,6 +78,19 @@ class _Change:
         if remote.folder is None:
             return f"`{remote.name}` is not a folder"
         return remote.name, [path for path, recorded in outputs.items() if remote.lacks(recorded)]
+
+    def tracked(self) -> Collection[str]:
+        return self._tracked
+
+    def untracked(self, paths: Sequence[str]) -> Sequence[str]:
+        return [path for path in self._git.untracked(paths) if not self._tree.ignored(path)]
+
+    def git_ignores(self, path: str) -> bool:
+        return self._git.ignores(path)
+
+    @cached_property
+    def _tracked(self) -> Collection[str]:
+        return self._git.tracked()
 
     def _digest(self) -> str:
         digest = sha256()

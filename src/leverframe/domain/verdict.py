@@ -26,6 +26,7 @@ class Reason(StrEnum):
     LEAK_FOUND = "leak-found"
     LOCK_STALE = "lock-stale"
     DATA_MISSING = "data-missing"
+    DATA_IN_GIT = "data-in-git"
     LOCK_MISMATCH = "lock-mismatch"
     METRICS_FORGED = "metrics-forged"
     STAGE_FAILED = "stage-failed"

@@ -44,6 +44,18 @@ class Git:
         found = self._paths("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns)
         return sorted({path for path in found if (self.root / path).is_file()})
 
+    def tracked(self) -> list[str]:
+        """Return the files below the root that git tracks; of a submodule its folder."""
+        return self._paths("ls-files", "-z", "--cached")
+
+    def untracked(self, paths: Sequence[str]) -> list[str]:
+        """Return the files at or below ``paths`` that are here and that git does not track, ignored ones as well."""
+        return self._paths("ls-files", "-z", "--others", "--", *paths)
+
+    def ignores(self, path: str) -> bool:
+        """Tell whether the ignore files hide a path, whether there is something or not."""
+        return self._run("check-ignore", "--quiet", "--no-index", "--", path).returncode == 0
+
     def tracked_below(self, folder: str) -> list[str]:
         """Return the files below a folder that git tracks."""
         return sorted(self._paths("ls-files", "-z", "--cached", "--", folder))
@@ -62,7 +74,7 @@ class Git:
         """Return the full name of the commit that a revision names; raises ``RepositoryError`` where there is none."""
         found = self._commit(revision)
         if found is None:
-            self._check()
+            self.check()
             raise RepositoryError(
                 f"`{revision}` names no commit of this repository",
                 why=self._shallow() or "it is no branch, tag or commit that git knows here",
@@ -72,7 +84,7 @@ class Git:
             )
         return found
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Raise ``RepositoryError`` where git knows no repository here, or does not trust it."""
         done = self._run("rev-parse", "--git-dir")
         if done.returncode != 0:

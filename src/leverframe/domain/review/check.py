@@ -14,6 +14,7 @@ from leverframe.domain.pipeline.status.lock import entries, lock_text, split
 from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.pipeline.status.status_table import phrase
+from leverframe.domain.review.tracked_data import Files, kept_nowhere, kept_nowhere_violations, outputs_in_git
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
 from leverframe.settings import LEVERS, PARAMS
@@ -49,7 +50,7 @@ class Checked:
         return [f"check {word(self.verdict)}", *violation_lines(self.violations), *(f"note: {n}" for n in self.notes)]
 
 
-class Change(Protocol):
+class Change(Files, Protocol):
     """The working tree of a change, beside the commit where it left its base."""
 
     def head(self) -> str:
@@ -89,7 +90,9 @@ def run(change: Change) -> Checked:
     try:
         if not violations:
             status = change.status()
-            violations += lock_violations(status)
+            nowhere = kept_nowhere(status, change)
+            violations += [*outputs_in_git(status, change), *kept_nowhere_violations(nowhere, change)]
+            violations += lock_violations(status, nowhere)
             answer = change.not_pushed(kept_elsewhere(status, status.recorded))
             if isinstance(answer, str):
                 notes.append(f"whether data were pushed was not looked at: {answer}")
@@ -144,8 +147,11 @@ def refused(error: LeverframeError) -> Violation:
     return Violation(reason, f"{error.what}: {error.why}", error.next)
 
 
-def lock_violations(status: PipelineStatus) -> list[Violation]:
-    """Return the violations of the lock: reports that differ from what it recorded, and stale stages."""
+def lock_violations(status: PipelineStatus, nowhere: Sequence[str] = ()) -> list[Violation]:
+    """Return the violations of the lock: reports that differ from what it recorded, and stale stages.
+
+    That data are kept ``nowhere`` is said for itself: no run of a stage brings them.
+    """
     edited = [
         (stage.stage.name, finding.subject)
         for stage in status.stages
@@ -168,7 +174,9 @@ def lock_violations(status: PipelineStatus) -> list[Violation]:
         for stage in status.stages
         if stage.state in STALE
         for finding in stage.findings
-        if finding.reason not in _NO_CAUSE and (stage.stage.name, finding.subject) not in edited
+        if finding.reason not in _NO_CAUSE
+        and (stage.stage.name, finding.subject) not in edited
+        and not (finding.reason is StaleReason.DEPENDENCY_MISSING and finding.subject in nowhere)
     ]
     if stale:
         names = list(dict.fromkeys(name for name, _ in stale))
