@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from leverframe.errors import InstallationError
 
 _INSTALLED = {"site-packages", "dist-packages"}
-_EXTRA = re.compile(r"""^([A-Za-z0-9._-]+).*;.*extra\s*==\s*['"]([a-z]+)['"]""")
+_EXTRA = re.compile(r"""^([A-Za-z0-9._-]+).*;.*extra\s*==\s*['"]([a-z0-9]+)['"]""")
 # Names under which packages are imported, where they are not those that they are installed by.
 _MODULES = {"pygithub": "github", "alibi-detect": "alibi_detect", "ml-dtypes": "ml_dtypes",
             "python-terraform": "python_terraform", "protobuf": "google.protobuf"}  # fmt: skip
@@ -62,6 +63,44 @@ def _part_of(repository: Path, folder: Path) -> Path | None:
     environment = Path(sys.prefix).resolve()
     inside = _INSTALLED & set(place.parts) or (environment.is_relative_to(root) and place.is_relative_to(environment))
     return place.relative_to(root) if place.is_relative_to(root) and not inside else None
+
+
+def origin() -> Mapping[str, object] | None:
+    """Return what the installer recorded of where Leverframe came from (PEP 610); None where that was an index."""
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415 - as below
+
+    try:
+        text = distribution("leverframe").read_text("direct_url.json")
+    except PackageNotFoundError:  # run from its sources without being installed
+        return {"dir_info": {}}
+    return json.loads(text) if text else None
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the version of each package of this environment that came from an index, and of Leverframe."""
+    from importlib.metadata import distributions  # noqa: PLC0415 - as below
+
+    return {
+        name: found.version
+        for found in distributions()
+        if (name := found.metadata["Name"]) and (name == "leverframe" or not found.read_text("direct_url.json"))
+    }
+
+
+def installed_extras(among: Iterable[str]) -> set[str]:
+    """Return the extras whose every package is here."""
+    packages = {extra: _packages(extra) for extra in among}
+    return {extra for extra, names in packages.items() if names and all(map(_importable, names))}
+
+
+def supported_python() -> str:
+    """Return the versions of Python that Leverframe runs on, such as ``<3.13,>=3.11``; empty where nobody says."""
+    from importlib.metadata import PackageNotFoundError, metadata  # noqa: PLC0415 - as below
+
+    try:
+        return str(metadata("leverframe")["Requires-Python"] or "")
+    except PackageNotFoundError:
+        return ""
 
 
 def check_extras(extras: Iterable[str]) -> None:

@@ -402,6 +402,7 @@ def made(folder: Path, busy: int = 1) -> Shop:
         repository.write((CASE / name).as_posix(), content.lstrip())
     repository.write("params.yaml", PARAMS)
     repository.write("leverframe.yaml", LEVERS)
+    repository.write("requirements.lock", "# Jobs run what is installed on this machine.\n")
     repository.write(".gitignore", "__pycache__\n/.leverframe/\n")
     repository.write(".dvcignore", "__pycache__\n.leverframe\n")
     for path, content in _raw(busy).items():

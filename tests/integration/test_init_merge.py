@@ -156,7 +156,13 @@ def start(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("start")
     repository = WarmRepository.create(folder)
     page = "\n".join(LINES) + "\n"
-    texts = {"params.yaml": "{}\n", "dvc.yaml": PIPELINE, "reports/profiles/.keep": "", "in.json": "0\n"}
+    texts = {
+        "params.yaml": "{}\n",
+        "requirements.lock": "# none\n",
+        "dvc.yaml": PIPELINE,
+        "reports/profiles/.keep": "",
+        "in.json": "0\n",
+    }
     for path, text in {**texts, NOTES: page, OWNERS: page.upper()}.items():
         repository.write(path, text)
     repository.dvc("repro")

@@ -1,17 +1,27 @@
-"""Make a repository ready for pull requests."""
+"""Make a repository ready: for data, for DVC, for the packages that CI installs, and for pull requests."""
 
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from leverframe import __version__
+from leverframe.application.pipeline import PipelineRun
+from leverframe.application.requirements_lock import requirement_steps
+from leverframe.application.stages import DVC_YAML, definition
 from leverframe.application.workspace import Workspace
 from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT
-from leverframe.domain.pipeline.init import INFRA, MONITOR, WORKFLOW, SetConfig, Step, WriteFile, steps, workflow
-from leverframe.files import write_text
-from leverframe.package import local_environment, template
+from leverframe.domain.pipeline import init as setup
+from leverframe.domain.pipeline.ignore_files import IGNORED, MACHINES
+from leverframe.domain.pipeline.init import CopyFile, SetConfig, StartDvc, Step, WriteFile
+from leverframe.errors import PipelineError
+from leverframe.files import replacing, write_text
+from leverframe.package import local_environment, source_folder, template
+from leverframe.settings import PARAMS
+from leverframe.yaml_files import parse
 
 ACTIONS = f"leverframe/leverframe/actions@v{__version__}"
 
@@ -19,32 +29,90 @@ ACTIONS = f"leverframe/leverframe/actions@v{__version__}"
 def init(workspace: Workspace, actions: str, *, dry_run: bool) -> list[Step]:
     """Return what had to be done to make this repository ready, done unless ``dry_run``."""
     root, git = workspace.root, workspace.git
-    git.named("HEAD")
-    templates = {WORKFLOW: "workflow.yml"}
-    if "monitor" in workspace.levers.model_fields_set:
-        templates[MONITOR] = "workflow-monitor.yml"
-    remote = any(environment.observe is None for environment in workspace.levers.infra.environments.values())
-    if remote:  # what is observed on one machine is planned there alone
-        templates[INFRA] = "workflow-infra.yml"
+    git.check()
+    case, environments = _has_case(root), workspace.levers.infra.environments
+    data = case or not (environments or (root / DVC_YAML).exists())  # of Leverframe, now or soon
     program = f"{shlex.quote(sys.executable)} -m leverframe"
-    workflows = {path: workflow(template(name), actions, infra=remote) for path, name in templates.items()}
-    whole = workflows | _terraform(workspace)
-    ignored = [".gitignore"] if workspace.levers.infra.environments else []
+    whole = {**_definition(workspace, case), **_workflows(workspace, actions), **_terraform(workspace)}
+    ignored = _ignored(data, infra=bool(environments))
     files = {path: _text(root / path) for path in (".gitattributes", *ignored, *whole)}
-    wanted = steps(files, git.config("merge."), program, whole)
+    extras = [*(["serving"] if data else []), "github", *(["infrastructure"] if environments else [])]
+    wanted = [
+        *_dvc(root, git.top(), needed=data),
+        *setup.steps(files, git.config("merge."), program, whole, ignored),
+        *requirement_steps(root, extras),
+    ]
     for step in [] if dry_run else wanted:
-        if isinstance(step, WriteFile):
-            write_text(root / step.path, step.content)
-        elif isinstance(step, SetConfig):
-            git.set_config(step.key, step.value)
+        _take(workspace, step)
     return wanted
 
 
-def _terraform(workspace: Workspace) -> dict[str, str]:
+def _take(workspace: Workspace, step: Step) -> None:
+    match step:
+        case WriteFile(path, content, _):
+            write_text(workspace.root / path, content)
+        case CopyFile(path, source, _):
+            with replacing(workspace.root / path) as temporary:
+                shutil.copyfile(source, temporary)
+        case SetConfig(key, value, _):
+            workspace.git.set_config(key, value)
+        case StartDvc(subfolder, _):
+            run = PipelineRun(workspace.root, source_folder(workspace.root), lambda _: None)
+            if not run.data("init", "--quiet", *(["--subdir"] if subfolder else [])):
+                raise PipelineError("`dvc init` failed", why="no folder .dvc here", next="run it by hand: it says why")
+
+
+def _has_case(root: Path) -> bool:
+    """Tell whether a case is declared here, as opposed to nothing yet or a pipeline of one's own."""
+    text = _text(root / PARAMS)
+    return text is not None and bool(parse(text, name=str(PARAMS), what="the settings").get("data"))
+
+
+def _dvc(root: Path, top: Path, *, needed: bool) -> list[Step]:
+    """Return the step that starts DVC, where no folder up to that of git has it."""
+    here = root.resolve()
+    places = [here, *(folder for folder in here.parents if folder.is_relative_to(top.resolve()))]
+    if not needed or any((place / ".dvc").is_dir() for place in places):
+        return []
+    return [StartDvc(here != top.resolve(), "it keeps data, and git their digests")]
+
+
+def _ignored(data: bool, *, infra: bool) -> dict[str, Sequence[str]]:
+    """Return the lines that each ignore file has to have; of a pipeline of one's own we know no outputs."""
+    lines = dict(IGNORED if data else {".gitignore": MACHINES[".gitignore"]})
+    return lines | {".gitignore": (*lines[".gitignore"], *(setup.STATES if infra else ()))}
+
+
+def _definition(workspace: Workspace, case: bool) -> dict[str, tuple[str, str]]:
+    """Return the files that define the pipeline of a case, where it has none yet."""
+    if not case or (workspace.root / DVC_YAML).exists():
+        return {}
+    why = {DVC_YAML: "the stages of the case"}
+    texts = definition(workspace)
+    return {path: (text, why.get(path, "the stages depend on this version")) for path, text in texts.items()}
+
+
+def _workflows(workspace: Workspace, actions: str) -> dict[str, tuple[str, str]]:
+    templates = {setup.WORKFLOW: "workflow.yml"}
+    if "monitor" in workspace.levers.model_fields_set:
+        templates[setup.MONITOR] = "workflow-monitor.yml"
+    remote = any(environment.observe is None for environment in workspace.levers.infra.environments.values())
+    if remote:  # what is observed on one machine is planned there alone
+        templates[setup.INFRA] = "workflow-infra.yml"
+    python = "{}.{}".format(*sys.version_info)
+    return {
+        path: (setup.workflow(template(name), actions, infra=remote, python=python), setup.WHY[path])
+        for path, name in templates.items()
+    }
+
+
+def _terraform(workspace: Workspace) -> dict[str, tuple[str, str]]:
     """Return the files of the local environment, where the settings declare one and its root module is not there."""
     declared = workspace.levers.infra.environments
     wanted = any(settings.root_of(name) == LOCAL_ROOT for name, settings in declared.items())
-    return local_environment() if wanted and not (workspace.root / LOCAL_ROOT).is_dir() else {}
+    there = (workspace.root / LOCAL_ROOT).is_dir()
+    texts: Mapping[str, str] = local_environment() if wanted and not there else {}
+    return {path: (text, setup.TERRAFORM) for path, text in texts.items()}
 
 
 def _text(path: Path) -> str | None:

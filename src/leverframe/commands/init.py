@@ -1,4 +1,4 @@
-"""Set up a repository for pull requests: a workflow file, and a merge driver for dvc.lock."""
+"""Set up a repository: data, packages of CI, stages, a workflow file, and a merge driver for dvc.lock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from leverframe.domain.pipeline.init import described
 @click.option("--dry-run", is_flag=True, help="Print what it would do, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def init(actions: str, dry_run: bool, as_json: bool) -> None:
-    """Write one workflow file, and make git merge dvc.lock stage by stage in this clone; safe to run again.
+    """Make a repository ready for data and pull requests: write what is missing, and change nothing else.
+
+    Start DVC, complete the ignore files, derive the stages where a case is declared, lock the packages of this
+    environment for CI by hashes (with uv), write the workflow of pull requests, and let git in this clone merge
+    dvc.lock stage by stage. It needs a repository of git, with or without a commit, and can run again.
 
     With a section `monitor` in leverframe.yaml it also writes the workflow of the monitor, with
     `infra.environments.local` the Terraform of an environment on this machine.

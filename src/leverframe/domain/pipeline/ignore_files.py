@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 
 from leverframe.domain import layout
 
+# What machines make of any repository.
+MACHINES: Mapping[str, Sequence[str]] = {
+    ".gitignore": ("/.venv/", "/.leverframe/", "__pycache__/"),
+    ".dvcignore": (".venv", ".leverframe", "__pycache__"),
+}
 # Outputs are listed one by one: a folder that is ignored as a whole would hide `.dvc` files of one's own.
 IGNORED: Mapping[str, Sequence[str]] = {
     ".gitignore": (
-        "/.venv/", "/.leverframe/", "__pycache__/", f"/{layout.RAW}/*.parquet", f"/{layout.RAW}/*/*.parquet",
+        *MACHINES[".gitignore"], f"/{layout.RAW}/*.parquet", f"/{layout.RAW}/*/*.parquet",
         f"/{layout.FEATURES}/*.parquet", f"/{layout.TRAIN}", f"/{layout.HOLDOUT}", f"/{layout.PREDICTIONS}",
         f"/{layout.SNAPSHOT}", f"/{layout.MODEL}", f"/{layout.BUNDLE}",
     ),
-    ".dvcignore": (".venv", ".leverframe", "__pycache__"),
+    ".dvcignore": MACHINES[".dvcignore"],
 }  # fmt: skip
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
 
 from leverframe.domain import layout
+from leverframe.domain.pipeline.ignore_files import completed
 
 DRIVER = "leverframe"
 _MERGED = (
@@ -25,6 +26,7 @@ WHY = {
     MONITOR: "the traffic is looked at every morning",
     INFRA: "reviewed infrastructure is applied after a merge, and looked at every night",
 }
+IGNORE = "git and DVC leave environments, caches and what DVC keeps alone"
 _MARK = "# infra: "  # in a template, before lines that depend on whether infrastructure is declared
 _MARKS = tuple(f"{_MARK}{word}" for word in ("begin", "without", "end"))
 TERRAFORM = "the local environment that leverframe.yaml declares"
@@ -48,19 +50,52 @@ class SetConfig:
     why: str
 
 
-Step = WriteFile | SetConfig
+@dataclass(frozen=True)
+class StartDvc:
+    """DVC gets its folder here; ``subfolder`` tells that git begins further up."""
+
+    subfolder: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class CopyFile:
+    """A file of this machine that the repository has to have."""
+
+    path: str
+    source: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Todo:
+    """What only a person can do: the file that is missing, why, and what to run."""
+
+    path: str
+    why: str
+    next: str
+
+
+Step = WriteFile | SetConfig | StartDvc | CopyFile | Todo
 
 
 def steps(
-    files: Mapping[str, str | None], config: Mapping[str, str], program: str, whole: Mapping[str, str]
+    files: Mapping[str, str | None],
+    config: Mapping[str, str],
+    program: str,
+    whole: Mapping[str, tuple[str, str]],
+    ignored: Mapping[str, Sequence[str]],
 ) -> list[Step]:
     """Return the missing steps, none if the repository is set up.
 
-    ``files`` holds the text of each file, None for a missing one, and `.gitignore` where there is infrastructure;
-    ``program`` is the command by which git starts Leverframe; ``whole`` are the texts of files that it should have, and
-    keeps where they are there.
+    ``files`` holds the text of each file, None for a missing one; ``program`` is the command by which git starts
+    Leverframe; ``whole`` are files that it should have, and keeps where they are there, each with its text and what it
+    is for; ``ignored`` are the lines that each ignore file has to have.
     """
-    found: list[Step] = []
+    found = list[Step]()
+    for path, wanted in ignored.items():
+        text = completed(files.get(path) or "", wanted)
+        found += [WriteFile(path, text, IGNORE)] if text != (files.get(path) or "") else []
     attributes = files.get(".gitattributes") or ""
     lines = [line for line in attributes.splitlines() if line not in _FORMER]
     text = "".join(f"{line}\n" for line in [*lines, *(each for each in ATTRIBUTES if each not in lines)])
@@ -68,34 +103,36 @@ def steps(
         found.append(
             WriteFile(".gitattributes", text, "pull requests that change dvc.lock merge without conflict markers")
         )
-    if ".gitignore" in files:
-        kept = (files[".gitignore"] or "").splitlines()
-        missing = [line for line in STATES if line not in kept]
-        text = "".join(f"{line}\n" for line in [*kept, *missing])
-        found += [WriteFile(".gitignore", text, "states of Terraform hold secrets in clear")] if missing else []
     for key, value in (
         (f"merge.{DRIVER}.name", "dvc.lock, merged stage by stage, and what stages write"),
         (f"merge.{DRIVER}.driver", f"{program} merge %O %A %B %P %L"),
     ):
         if config.get(key) != value:
             found.append(SetConfig(key, value, "git in this clone calls the merge driver"))
-    found += [
-        WriteFile(path, text, WHY.get(path, TERRAFORM)) for path, text in whole.items() if files.get(path) is None
-    ]
+    found += [WriteFile(path, text, why) for path, (text, why) in whole.items() if files.get(path) is None]
     return found
 
 
 def described(step: Step) -> str:
     """Return a step as one line."""
-    if isinstance(step, WriteFile):
-        return f"write {step.path}: {step.why}"
-    return f"git config {step.key}: {step.why}"
+    match step:
+        case WriteFile(path, _, why):
+            return f"write {path}: {why}"
+        case CopyFile(path, source, why):
+            return f"copy {source} to {path}: {why}"
+        case SetConfig(key, _, why):
+            return f"git config {key}: {why}"
+        case StartDvc(_, why):
+            return f"dvc init: {why}"
+        case Todo(path, why, following):
+            return f"{path} is missing: {why}\n  next: {following}"
 
 
-def workflow(template: str, actions: str, *, infra: bool = False) -> str:
+def workflow(template: str, actions: str, *, infra: bool = False, python: str = "3.11") -> str:
     """Return a workflow file of a repository; ``actions`` as in ``OWNER/NAME/actions@COMMIT # vX.Y.Z``.
 
     ``infra`` tells whether it declares infrastructure: comments in the template say which lines are for that.
+    ``python`` is the version that the packages of the lock file are for.
     """
     place, _, version = actions.partition("@")
     lines, wanted = [], True
@@ -105,7 +142,7 @@ def workflow(template: str, actions: str, *, infra: bool = False) -> str:
             wanted = {"begin": infra, "without": not infra, "end": True}[mark.removeprefix(_MARK)]
         elif wanted:
             lines.append(line)
-    return _Workflow("".join(lines)).substitute(place=place, version=version)
+    return _Workflow("".join(lines)).substitute(place=place, version=version, python=python)
 
 
 class _Workflow(Template):

@@ -1,0 +1,60 @@
+"""What CI can install of the Leverframe that runs here: by its name, by a file in the repository, by an address."""
+
+from __future__ import annotations
+
+import pytest
+
+from leverframe.domain.pipeline.requirements import Requirement, Unavailable, pinned, requirement
+
+EXTRAS = ("serving", "github")
+WHEEL = "leverframe-0.1.0-py3-none-any.whl"
+
+
+def test_what_an_index_has_is_named() -> None:
+    found = requirement(None, EXTRAS)
+    assert found == Requirement("leverframe[github,serving]")
+    assert isinstance(found, Requirement)
+    assert found.vendored is None
+    assert found.text().splitlines()[-1] == "leverframe[github,serving]"
+
+
+def test_a_wheel_file_has_to_be_in_the_repository() -> None:
+    """By a path within it, never that of this machine; blanks of the path are not those of an address."""
+    direct = {"url": f"file:///home/me/my%20wheels/{WHEEL}", "archive_info": {}}
+    found = requirement(direct, EXTRAS)
+    assert isinstance(found, Requirement)
+    assert found.wheel == f"/home/me/my wheels/{WHEEL}"
+    assert found.vendored == f"vendor/{WHEEL}"
+    assert found.line == f"leverframe[github,serving] @ ./vendor/{WHEEL}"
+    assert "home" not in found.text()
+
+
+def test_an_address_is_one_for_everybody() -> None:
+    address = f"https://example.org/{WHEEL}"
+    assert requirement({"url": address, "archive_info": {}}, EXTRAS) == Requirement(
+        f"leverframe[github,serving] @ {address}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("direct", "words"),
+    [
+        ({"url": "file:///home/me/leverframe", "dir_info": {"editable": True}}, "from a folder"),
+        ({"dir_info": {}}, "from a folder"),
+        ({"url": "https://example.org/us/leverframe", "vcs_info": {"vcs": "git", "commit_id": "a"}}, "no wheel"),
+        ({"url": "file:///tmp/leverframe-0.1.0.tar.gz", "archive_info": {}}, "no wheel"),
+        ({"url": f"https://me:secret@example.org/{WHEEL}", "archive_info": {}}, "secret"),
+        ({"url": f"https://example.org/{WHEEL}?sig=abc", "archive_info": {}}, "secret"),
+        ({}, "no wheel"),
+    ],
+)
+def test_what_nobody_else_can_install_is_said(direct: dict[str, object], words: str) -> None:
+    """A folder, a commit, a source archive, and what would put a secret into git."""
+    found = requirement(direct, EXTRAS)
+    assert isinstance(found, Unavailable)
+    assert words in found.why
+    assert "abc" not in found.why
+
+
+def test_builds_of_ones_own_pin_nothing() -> None:
+    assert pinned({"b": "2.0", "a": "1.0+cu121", "c": "3"}) == ["b==2.0", "c==3"]
