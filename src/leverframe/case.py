@@ -12,7 +12,8 @@ major version; every other module is private. Nothing heavy is imported here.
 from __future__ import annotations
 
 from leverframe.domain.data.contract import Contract
-from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Source
+from leverframe.domain.data.ingest import Source
+from leverframe.domain.data.readers import Csv, Function, Parquet, Query
 from leverframe.domain.data.shape import ForeignKey, SchemaDiff, UniqueKey
 from leverframe.domain.data.trend import Freshness, NullRate, Volume
 from leverframe.domain.features.training_set import Feature, Label

@@ -18,8 +18,9 @@ from leverframe.adapters.duckdb.provenance import provenance
 from leverframe.adapters.duckdb.query import arrow_table
 from leverframe.adapters.polars import PolarsFrames
 from leverframe.domain import layout
-from leverframe.domain.data.ingest import Function, Source
+from leverframe.domain.data.ingest import Source
 from leverframe.domain.data.ingest import run as ingest
+from leverframe.domain.data.readers import Function
 from leverframe.domain.features.build import needed_files, run
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.partition import Partition

@@ -16,7 +16,8 @@ import pytest
 from leverframe.adapters.duckdb.query import arrow_table
 from leverframe.adapters.polars import PolarsFrames
 from leverframe.domain import layout
-from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader, Source, run
+from leverframe.domain.data.ingest import Source, run
+from leverframe.domain.data.readers import Csv, Function, Parquet, Query, Reader
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, SourceError
 

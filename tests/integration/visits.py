@@ -19,7 +19,8 @@ SOURCES = '''
 
 import polars as pl
 
-from leverframe.domain.data.ingest import Csv, Function, Source
+from leverframe.domain.data.ingest import Source
+from leverframe.domain.data.readers import Csv, Function
 
 TYPES = {"id": pl.Int64, "spent": pl.Float64, "at": pl.String, "paid_at": pl.String}
 

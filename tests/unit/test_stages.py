@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Source, inputs
+from leverframe.domain.data.ingest import Source, inputs
+from leverframe.domain.data.readers import Csv, Function, Parquet, Query
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.star import Star
 from leverframe.domain.pipeline.installation import StageCode

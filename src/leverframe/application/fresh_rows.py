@@ -15,7 +15,7 @@ from leverframe.adapters.store_folder import StoreFolder
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.data.contract import Contract
-from leverframe.domain.data.ingest import available
+from leverframe.domain.data.ingest import available, may_be_empty
 from leverframe.domain.data.shape import ForeignKey, UniqueKey
 from leverframe.domain.data.validate import Validation, run
 from leverframe.domain.features import materialize as rules
@@ -86,7 +86,7 @@ def _check(workspace: Workspace, folder: StoreFolder, partitions: Partitions, fr
             tables={name: static for name, static in here.items()
                     if name in tables or exists(layout.raw(name, layout.STATIC if static else part))},
             partitions=partitions, checker=PanderaChecker(), statistician=DuckDBStatistician(), exists=exists,
-            root=folder.work,
+            root=folder.work, may_be_empty=may_be_empty(workspace.sources),
         )  # fmt: skip
         run(validation, part).raise_if_failed(kept=False)
 

@@ -16,4 +16,6 @@ def ingest(workspace: Workspace, partition: str, through: str | None = None) -> 
     """
     partitions = workspace.partitions.until(through)
     group = None if partition == layout.STATIC else partitions.named(partition)
-    return run(workspace.sources, group, partitions, PolarsFrames(workspace.root, arrow_table), workspace.root)
+    newest = group == workspace.partitions.groups()[-1]
+    frames, root = PolarsFrames(workspace.root, arrow_table), workspace.root
+    return run(workspace.sources, group, partitions, frames, root, workspace.partitions.end if newest else None)

@@ -17,7 +17,7 @@ from leverframe.application.pipeline import PipelineRun
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, parsed
 from leverframe.domain import layout
-from leverframe.domain.data.ingest import Query
+from leverframe.domain.data.readers import Query
 from leverframe.domain.features.reserved import PROBABILITY
 from leverframe.domain.features.training_set import AS_OF, LABEL, Label
 from leverframe.domain.model.bundle.schema import Field

@@ -12,6 +12,7 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.data.contract import key_of
 from leverframe.domain.data.contract_report import Report
+from leverframe.domain.data.ingest import may_be_empty
 from leverframe.domain.data.sketch import summed
 from leverframe.domain.data.validate import Validation, run
 from leverframe.files import write_json
@@ -35,6 +36,7 @@ def validate(workspace: Workspace, partition: str, history: Sequence[str] = (), 
         statistician=DuckDBStatistician(),
         exists=Disk(root).exists,
         root=root,
+        may_be_empty=may_be_empty(workspace.sources),
     )
     report = run(validation, partition, history)
     write_json(root / layout.contract_report(partition), report.to_json())

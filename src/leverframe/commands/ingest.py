@@ -19,5 +19,8 @@ def ingest(partition: str, through: str | None) -> None:
     with wiring.stage("ingest", partition) as (workspace, record):
         written = run(workspace, partition, through)
         record.rows(sum(each.rows for each in written))
+        for each in written:
+            if each.later:
+                record.note(f"{each.table}: {each.later:,} rows after data.last are left out")
     for each in written:
         output.product(f"{each.path}  {each.rows:,} rows")

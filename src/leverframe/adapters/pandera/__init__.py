@@ -33,6 +33,8 @@ from leverframe.errors import DefinitionError, SourceError
 WHOLE_TABLE = "*"  # what pandera calls the column of a check on the table
 _LOOKED_AT = 200  # broken rows among which different samples are sought
 _MISSING, _WRONG_TYPE = SchemaErrorReason.COLUMN_NOT_IN_DATAFRAME, SchemaErrorReason.WRONG_DATATYPE
+_UNDECLARED = SchemaErrorReason.COLUMN_NOT_IN_SCHEMA
+_LISTED = 20  # columns that a strict schema names, of those that it does not declare
 _CHANGES = {  # what in a schema would alter the table, and what does the work instead
     "coerce": "types are given in the transform of the source",
     "drop_invalid_rows": "rows are filtered in the transform of the source",
@@ -66,7 +68,8 @@ class PanderaChecker:
         errors = _validated(_counting(declared, patterns, tallies), frame)
         values = [constraint for tally in tallies for constraint in tally.constraints(known)]
         types = _types(table, declared, errors, [*known, *(name for name, there in patterns.items() if there)])
-        return (*types, *_others(table, declared, errors), *values)
+        undeclared = _undeclared(table, declared, frame, known)
+        return (*types, *undeclared, *_others(table, declared, errors), *values)
 
 
 def _typed(frame: pl.LazyFrame, schema: pa.DataFrameSchema) -> pl.LazyFrame:
@@ -294,7 +297,7 @@ def _types(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError], kn
     for name, column in schema.columns.items():
         constraint = Constraint(table, f"type({column.dtype})" if column.dtype else "present", column=name)
         if name in wrong:
-            yield constraint.failed_by(Reason.CONTRACT_BROKEN, detail=f"its type is {wrong[name]}")
+            yield constraint.failed_by(Reason.CONTRACT_BROKEN, detail=f"its type is {wrong[name]}{_way(wrong[name])}")
         elif name in known:
             yield constraint
         elif column.required:
@@ -303,9 +306,33 @@ def _types(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError], kn
             yield constraint.skipped("the column is optional and not there")
 
 
+def _way(held: object) -> str:
+    """Return what gives a column its declared type: the values of a file told another one."""
+    comma = ", `decimal` where numbers have a comma" if str(held) == "String" else ""
+    return f"; `types` of its reader in sources.py gives it one{comma}"
+
+
+def _undeclared(table: str, schema: pa.DataFrameSchema, frame: pl.LazyFrame, known: list[str]) -> Iterator[Constraint]:
+    """Return what a strict schema says of columns that it does not declare; pandera names one of them."""
+    if schema.strict is not True:
+        return
+    declared = set(schema.columns)
+    for column in schema.columns.values():
+        declared |= set(frame.select(pl.col(column.selector)).collect_schema().names()) if column.regex else set()
+    more = [name for name in known if name not in declared]
+    constraint = Constraint(table, "column_in_schema", column=cut(", ".join(more)))
+    if more:
+        listed = ", ".join(cut(name) for name in more[:_LISTED])
+        rest = f" and {len(more) - _LISTED} more" if len(more) > _LISTED else ""
+        detail = f"{len(more)} columns are not declared, and the schema is strict: {listed}{rest}"
+        yield constraint.failed_by(Reason.CONTRACT_BROKEN, detail=detail)
+
+
 def _others(table: str, schema: pa.DataFrameSchema, errors: list[SchemaError]) -> Iterator[Constraint]:
     """Return a constraint for each error about names that belongs to no single declared column."""
     for error in errors:
+        if error.reason_code is _UNDECLARED:
+            continue
         if error.reason_code is _MISSING or (error.reason_code is _WRONG_TYPE and error.column_name in schema.columns):
             continue
         name = error.column_name or (error.failure_cases if isinstance(error.failure_cases, str) else "")

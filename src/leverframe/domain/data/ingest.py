@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from leverframe.domain import layout
 from leverframe.domain.data.column_types import differ_in_case, same_but_case
 from leverframe.domain.data.placeholders import finest, has_placeholder, path_of
+from leverframe.domain.data.readers import Csv, Function, Parquet, Query, Reader, check_reader
 from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT, refuse_untimed
 from leverframe.domain.partition import Partition, Partitions
 from leverframe.errors import DefinitionError, SourceError, nearest
@@ -25,60 +26,10 @@ from leverframe.settings.periods import Period
 
 TIMES = (EVENT_TIME, KNOWN_AT)  # the columns with the times of a row, whatever the source calls them
 
+_EVER = datetime(1, 1, 1, tzinfo=UTC)
 _TABLE = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 Frame = Any  # of polars; only the adapter and the case know
-
-
-@dataclass(frozen=True)
-class Csv:
-    """A CSV file, a zip of one, or a glob of files; in the folder of an installed package if named.
-
-    ``{partition}`` in the path stands for the key of the partition that is read, and ``{hour}``,
-    ``{day}``, ``{week}``, ``{month}``, ``{quarter}`` and ``{year}`` for the key of the one around it:
-    ``logs/{year}/{day}.csv`` is read once a day. In a static table they stand for any. ``types``
-    gives columns a polars type; others get one from their values, so that an identifier of digits
-    would become a number, and lose its leading zeros, in a file where all are digits.
-    """
-
-    path: str
-    package: str | None = None
-    null: str = ""
-    types: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Parquet:
-    """A Parquet file or a glob of files; placeholders as in ``Csv``."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class Query:
-    """A SELECT, or the name of a table, that DuckDB can read; attached read-only to ``database`` if named.
-
-    Placeholders in the path of the database as in ``Csv``.
-    """
-
-    sql: str
-    database: str | None = None
-
-
-@dataclass(frozen=True)
-class Function:
-    """A Python function from a partition to any frame that polars can take.
-
-    It is called once a partition; with None for a static table, and where data have no partitions.
-    ``reads`` names the files of this repository that it reads, as in ``Csv``: `dvc repro` calls it
-    again when they change, and cannot know of others.
-    """
-
-    call: Callable[[Partition | None], Any]
-    reads: tuple[str, ...] = ()
-
-
-Reader = Csv | Parquet | Query | Function
 
 
 @dataclass(frozen=True)
@@ -90,6 +41,7 @@ class Source:
     puts it into a partition; ``known_at`` the column that tells when the row arrived, before which
     nothing of it counts: what its columns say later is told by the facts of the star. Both have a
     time zone, and a table with one needs the other. A date is given its time of day in ``transform``.
+    A table without a row, or a partition of one, is an error unless it ``may_be_empty``.
     """
 
     read: Reader
@@ -97,6 +49,7 @@ class Source:
     uses: tuple[str, ...] = ()
     event_time: str | None = None
     known_at: str | None = None
+    may_be_empty: bool = False
 
     @property
     def static(self) -> bool:
@@ -106,11 +59,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Ingested:
-    """One file that was written."""
+    """One file that was written; ``later`` rows of its source happened after the last partition, and are left out."""
 
     table: str
     path: Path
     rows: int
+    later: int = 0
 
 
 class Frames(Protocol):
@@ -135,6 +89,9 @@ class Frames(Protocol):
     def outside(self, name: str, frame: Frame, times: tuple[str, str], start: datetime, end: datetime) -> int:
         """Return how many rows happened at a known time outside of ``[start, end)``."""
 
+    def without_value(self, frame: Frame) -> list[str]:
+        """Return the columns without any value, and without the type that one would tell."""
+
     def joined(self, name: str, frames: Sequence[Frame]) -> Frame:
         """Return the rows of all frames, one after another; raises ``SourceError`` where their columns differ."""
 
@@ -146,16 +103,22 @@ class Frames(Protocol):
 
 
 def run(
-    sources: Mapping[str, Source], group: Partition | None, partitions: Partitions, frames: Frames, root: Path
+    sources: Mapping[str, Source],
+    group: Partition | None,
+    partitions: Partitions,
+    frames: Frames,
+    root: Path,
+    data_end: datetime | None = None,
 ) -> list[Ingested]:
     """Ingest every table of one group of partitions, or every static table when ``group`` is None.
 
-    Nothing is written unless every table can be. Raises ``SourceError`` for a table that is
-    missing, empty or of the wrong form, and ``DefinitionError`` for a declaration that is.
+    Nothing is written unless every table can be. Rows of the same sources from ``data_end`` on are counted.
+    Raises ``SourceError`` for a table that is missing, empty or of the wrong form, and ``DefinitionError`` for
+    a declaration that is.
     """
     check_sources(sources)
     key = str(group) if group else layout.STATIC
-    reading = _Reading(sources, partitions, frames)
+    reading = _Reading(sources, partitions, frames, data_end)
     collected = {
         name: reading.static(name) if group is None else reading.timed(name, group)
         for name, source in sources.items()
@@ -165,7 +128,8 @@ def run(
         _check_names(name, frames.columns(name, frame))
     for name, (frame, _) in collected.items():
         frames.write(frame, root / layout.raw(name, key))
-    return [Ingested(name, layout.raw(name, key), rows) for name, (_, rows) in collected.items()]
+    later = reading.later
+    return [Ingested(name, layout.raw(name, key), rows, later.get(name, 0)) for name, (_, rows) in collected.items()]
 
 
 def available(
@@ -243,10 +207,16 @@ def _without_glob(pattern: str) -> str:
     return str(PurePosixPath(*fixed))
 
 
+def may_be_empty(sources: Mapping[str, Source]) -> frozenset[str]:
+    """Return the tables that may have no row."""
+    return frozenset(name for name, source in sources.items() if source.may_be_empty)
+
+
 def check_sources(sources: Mapping[str, Source]) -> None:
     """Raise ``DefinitionError`` for the first declaration that cannot work."""
     twice = same_but_case(sources)
     for name, source in sources.items():
+        check_reader(name, source.read)
         if not _TABLE.fullmatch(name) or name == layout.FEATURE_TABLE or name in (twice or ()):
             raise DefinitionError(
                 f"a source cannot be called `{name[:120]}`",
@@ -275,11 +245,13 @@ class _Reading:
     sources: Mapping[str, Source]
     partitions: Partitions
     frames: Frames
+    data_end: datetime | None = None
+    later: dict[str, int] = field(default_factory=dict)  # rows from there on, by table
 
     def static(self, name: str) -> tuple[Frame, int]:
         """Return a static table in memory, and its rows."""
         collected, rows, nulls = self.frames.collect(name, self._shaped(name, None))
-        _check_rows(name, None, rows, nulls)
+        self._check_rows(name, None, rows, nulls)
         return collected, rows
 
     def timed(self, name: str, group: Partition) -> tuple[Frame, int]:
@@ -288,7 +260,7 @@ class _Reading:
         parts = [self._cut(name, unit, start, end) for unit in self._units(name, group)]
         whole = parts[0] if len(parts) == 1 else self.frames.joined(name, parts)
         collected, rows, nulls = self.frames.collect(name, whole)
-        _check_rows(name, group, rows, nulls)
+        self._check_rows(name, group, rows, nulls)
         return collected, rows
 
     def _units(self, name: str, group: Partition) -> list[Partition | None]:
@@ -312,6 +284,8 @@ class _Reading:
         times = (str(source.event_time), str(source.known_at))
         whole = self._shaped(name, unit)
         _check_times(name, times, self.frames.columns(name, whole), self.partitions.timezone)
+        if self.data_end is not None:
+            self.later[name] = self.frames.outside(name, whole, times, _EVER, self.data_end)
         if unit is not None:  # what is read for one may hold rows of others, which are read for those
             around = self.partitions.whole(unit)
             if any(map(has_placeholder, _paths(source.read))):
@@ -322,11 +296,42 @@ class _Reading:
 
     def _shaped(self, name: str, unit: Partition | None) -> Frame:
         source = self.sources[name]
-        frame = self.frames.read(source.read, unit)
-        if source.transform is not None:
-            used = {use: self.frames.read(self.sources[use].read, unit) for use in source.uses}
-            frame = _transformed(name, source, frame, used)
-        return self.frames.in_microseconds(name, frame)
+        raw = self.frames.read(source.read, unit)
+        if source.transform is None:
+            return self.frames.in_microseconds(name, raw)
+        used = {use: self.frames.read(self.sources[use].read, unit) for use in source.uses}
+        try:
+            return self.frames.in_microseconds(name, _transformed(name, source, raw, used))
+        except (SourceError, DefinitionError) as error:
+            untyped = self.frames.without_value(raw)
+            raise _with_hint(error, untyped) if untyped else error from error
+
+    def _check_rows(self, name: str, group: Partition | None, rows: int, nulls: Mapping[str, int]) -> None:
+        if rows == 0 and not self.sources[name].may_be_empty:
+            raise SourceError(
+                f"table `{name}` has no rows" + (f" in {group}" if group else ""),
+                why="the source was read, and nothing in it belongs here",
+                next="check the source, or `data.first` and `data.last` in params.yaml; "
+                "`Source(..., may_be_empty=True)` allows it",
+                absent=True,
+            )
+        for column, count in nulls.items():
+            if count:
+                raise SourceError(
+                    f"{count} of {rows} rows of table `{name}` have no {column}",
+                    why="a row without its times could be used before it was known, or never be counted",
+                    next="fill the column in the transform of the source, or filter such rows there on purpose",
+                )
+
+
+def _with_hint(error: SourceError | DefinitionError, untyped: Sequence[str]) -> SourceError | DefinitionError:
+    """Return the error with the way to give columns a type that no value tells here."""
+    names = ", ".join(f"`{name}`" for name in untyped[:5]) + (" and more" if len(untyped) > 5 else "")
+    return type(error)(
+        error.what,
+        why=f"{error.why}; {names} {'has' if len(untyped) == 1 else 'have'} no value here, which would tell a type",
+        next=f'give them one in sources.py, as in `types={{"{untyped[0]}": pl.Int64}}` of the reader; or {error.next}',
+    )
 
 
 def _transformed(name: str, source: Source, frame: Frame, used: Mapping[str, Frame]) -> Frame:
@@ -380,20 +385,3 @@ def _check_names(name: str, columns: Iterable[str]) -> None:
     twice = same_but_case(columns)
     if twice:
         raise differ_in_case(twice, f"table `{name}`")
-
-
-def _check_rows(name: str, group: Partition | None, rows: int, nulls: Mapping[str, int]) -> None:
-    if rows == 0:
-        raise SourceError(
-            f"table `{name}` has no rows" + (f" in {group}" if group else ""),
-            why="the source was read, and nothing in it belongs here",
-            next="check the source, or `data.first` and `data.last` in params.yaml",
-            absent=True,
-        )
-    for column, count in nulls.items():
-        if count:
-            raise SourceError(
-                f"{count} of {rows} rows of table `{name}` have no {column}",
-                why="a row without its times could be used before it was known, or never be counted",
-                next="fill the column in the transform of the source, or filter such rows there on purpose",
-            )

@@ -124,7 +124,9 @@ class NullRate:
     def _empty(self, found: TableStatistics, empty: Sequence[str]) -> tuple[Constraint, ...]:
         constraint = Constraint(found.table, "not_empty", column=", ".join(self.columns))
         rows = found.current.rows
-        failed = [constraint.failed_by(Reason.COLUMN_EMPTY, column=each, count=rows, share=1.0) for each in empty]
+        detail = "no row has a value; `except_columns` of NullRate leaves a column out that may be so"
+        fields = {"count": rows, "share": 1.0, "detail": detail}
+        failed = [constraint.failed_by(Reason.COLUMN_EMPTY, column=each, **fields) for each in empty]
         return tuple(failed) or (constraint,)
 
     def _changed(self, found: TableStatistics, columns: Sequence[ColumnStatistics]) -> tuple[Constraint, ...]:

@@ -22,7 +22,8 @@ class Validation:
     """All that the room needs: what is declared, and who looks at the files.
 
     ``tables`` tells of every ingested table whether it is static; ``partitions`` which groups exist and
-    where they begin and end; ``root`` is the folder that holds ``data/``.
+    where they begin and end; ``root`` is the folder that holds ``data/``; ``may_be_empty`` are tables whose
+    source says so.
     """
 
     contracts: Mapping[str, Contract]
@@ -32,6 +33,7 @@ class Validation:
     statistician: Statistician
     exists: layout.Exists
     root: Path = Path()
+    may_be_empty: frozenset[str] = frozenset()
 
 
 def run(validation: Validation, partition: str, history: Sequence[str] = ()) -> Report:
@@ -57,6 +59,8 @@ def _constraints(validation: Validation, table: str, found: TableStatistics) -> 
     contract = validation.contracts.get(table)
     if contract is None:
         return [Constraint(table, "contract").skipped("no contract is declared for this table")]
+    if not found.current.rows and table in validation.may_be_empty:
+        return [Constraint(table, "contract").skipped("there is no row, which `may_be_empty` of the source allows")]
     rows = Constraint(table, "has_rows")
     constraints = [
         rows if found.current.rows else rows.failed_by(Reason.TABLE_EMPTY, count=0, detail="there is no row")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import importlib.util
-import io
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from leverframe.adapters.polars.csv_file import read_csv, refuse_unknown
 from leverframe.domain import layout
 from leverframe.domain.data.column_types import EXACT, two_types
-from leverframe.domain.data.ingest import Csv, Function, Parquet, Query, Reader
 from leverframe.domain.data.placeholders import path_of
+from leverframe.domain.data.readers import Csv, Function, Parquet, Query, Reader, Types
 from leverframe.domain.data.times import DATE, EVENT_TIME, KNOWN_AT, LOCAL, NANOSECONDS, TIMESTAMP
 from leverframe.domain.model.table import column as table_column
 from leverframe.domain.partition import Partition
@@ -29,8 +29,8 @@ _ROW_GROUP = 200_000  # rows: small enough to skip by time, large enough to comp
 _KEPT = 128_000_000  # bytes of CSV files that stay in memory, for the next table or partition that reads them
 _WIDE = (pl.Int128, pl.UInt128)
 _UTC = pl.Datetime("us", "UTC")
-_MEND_SOURCE = "look at the source, and at its transform in sources.py"
-_SAME_TYPES = "give the columns one type in sources.py; `Csv(types=...)` does for all files"
+_FIX_SOURCE = "look at the source, and at its transform in sources.py"
+_SAME_TYPES = "give the columns one type in sources.py; `Csv(types=...)` does for all files, as in every reader"
 _MAKE_AGAIN = "`dvc pull` fetches a missing or damaged file; `dvc repro` makes it again"
 _UNREADABLE = (pl.exceptions.PolarsError, OSError, zipfile.BadZipFile)
 
@@ -49,19 +49,28 @@ class PolarsFrames:
     def read(self, reader: Reader, partition: Partition | None) -> pl.LazyFrame:
         """Return the raw frame; raises ``SourceError`` when it is missing or damaged."""
         try:
-            match reader:
-                case Csv():
-                    files = self._files(path_of(reader.path, partition), reader.package)
-                    return _together([self._csv(file, reader) for file in files]).lazy()
-                case Parquet():
-                    return pl.scan_parquet(self._files(path_of(reader.path, partition), None))
-                case Query():
-                    database = path_of(reader.database, partition) if reader.database else None
-                    return pl.DataFrame(self._query(reader.sql, database)).lazy()
-                case Function():
-                    return _called(reader, partition)
+            if isinstance(reader, Csv):
+                files = self._files(path_of(reader.path, partition), reader.package)
+                return _together([self._csv(file, reader) for file in files]).lazy()
+            return _retyped(_shown(reader), self._untyped(reader, partition), reader.types)
         except _UNREADABLE as error:
-            raise _unreadable(_shown(reader), error, _MEND_SOURCE) from error
+            raise _unreadable(_shown(reader), error, _fix(error)) from error
+
+    def _untyped(self, reader: Parquet | Query | Function, partition: Partition | None) -> pl.LazyFrame:
+        match reader:
+            case Parquet():
+                return _scanned(self._files(path_of(reader.path, partition), None))
+            case Query():
+                database = path_of(reader.database, partition) if reader.database else None
+                return pl.DataFrame(self._query(reader.sql, database)).lazy()
+            case Function():
+                return _called(reader, partition)
+
+    def without_value(self, frame: pl.LazyFrame) -> list[str]:
+        """Return the columns without any value, and without the type that one would tell."""
+        held = frame.collect()
+        texts = [name for name, dtype in held.schema.items() if dtype in (pl.String, pl.Null)]
+        return [name for name in texts if held[name].null_count() == held.height]
 
     def columns(self, name: str, frame: pl.LazyFrame) -> Mapping[str, str]:
         """Return the columns with their kinds as ``times`` calls them; of others the type's own name."""
@@ -130,11 +139,11 @@ class PolarsFrames:
         _write(frame, path)
 
     def _csv(self, file: str, reader: Csv) -> pl.DataFrame:
-        found, types = Path(file).stat(), dict(reader.types or {})
-        key = (file, found.st_size, found.st_mtime_ns, found.st_ino, reader.null, *types.items())
+        found = Path(file).stat()
+        key = (file, found.st_size, found.st_mtime_ns, found.st_ino, repr(reader))
         if key in self._kept:
             return self._kept[key]
-        frame = pl.read_csv(_content(file), null_values=reader.null, infer_schema_length=None, schema_overrides=types)
+        frame = read_csv(file, reader)
         if frame.estimated_size() + sum(each.estimated_size() for each in self._kept.values()) <= _KEPT:
             self._kept[key] = frame
         return frame
@@ -251,12 +260,39 @@ def _array(values: Any) -> Any:
     return np.ma.masked_array(filled.to_numpy(), mask=null)
 
 
-def _content(file: str) -> str | io.BytesIO:
-    if not file.endswith(".zip"):
-        return file
-    with zipfile.ZipFile(file) as archive:
-        (name,) = archive.namelist()
-        return io.BytesIO(archive.read(name))
+def _scanned(files: Sequence[str]) -> pl.LazyFrame:
+    """Return Parquet files as one frame; files whose types differ are read, and agree as those of CSV files do."""
+    first, *others = (tuple(pl.read_parquet_schema(file).items()) for file in files)
+    if all(first == other for other in others):
+        return pl.scan_parquet(list(files))
+    return _together([pl.read_parquet(file) for file in files]).lazy()
+
+
+def _retyped(what: str, frame: pl.LazyFrame, types: Types) -> pl.LazyFrame:
+    """Return the frame with the declared types; raises ``SourceError`` where a value has none in one of them."""
+    if not types:
+        return frame
+    held = frame.collect()
+    refuse_unknown(f"the `types` of {what}", dict(types), held.columns)
+    return held.with_columns(_cast(what, held[name], dtype) for name, dtype in types.items()).lazy()
+
+
+def _cast(what: str, series: pl.Series, dtype: Any) -> pl.Series:
+    missing = series.fill_nan(None) if series.dtype.is_float() else series
+    try:
+        made = missing.cast(dtype)
+        whole = made.dtype.is_integer() or series.dtype.is_integer()
+        lost = whole and series.dtype.is_numeric() and made.dtype.is_numeric()
+        why = "a digit would be lost" if lost and not made.cast(series.dtype).equals(missing) else ""
+    except pl.exceptions.PolarsError as error:
+        why = (str(error).splitlines() or [""])[0][:200]
+    if why:
+        raise SourceError(
+            f"the column `{series.name}` of {what} cannot be {dtype}",
+            why=why,
+            next="give it a type that holds every value: `types` of the reader in sources.py",
+        )
+    return made
 
 
 def _called(reader: Function, partition: Partition | None) -> pl.LazyFrame:
@@ -309,6 +345,14 @@ def _refused(error: Exception) -> OSError | None:
     return OSError(errno.EIO, "the system refused to write more") if "transport error" in str(error) else None
 
 
+def _fix(error: Exception) -> str:
+    if isinstance(error, pl.exceptions.SchemaError | pl.exceptions.ShapeError):
+        return _SAME_TYPES
+    if "CSV malformed" in str(error):
+        return "close the quote that a field begins, or write `Csv(..., quote=None)` where quotes enclose nothing"
+    return _FIX_SOURCE
+
+
 def _shown(reader: Reader) -> str:
     return f"`{reader.path}`" if isinstance(reader, Csv | Parquet) else "the source"
 
@@ -328,7 +372,7 @@ def _failed(name: str, error: Exception) -> SourceError:
     """Return the error for a table whose file, or whose transform when it runs, fails."""
     words = (str(error).splitlines() or [""])[0][:200]
     why = f"reading or transforming it failed: {type(error).__name__}: {words}"
-    return SourceError(f"cannot read table `{name}`", why=why, next=_MEND_SOURCE)
+    return SourceError(f"cannot read table `{name}`", why=why, next=_FIX_SOURCE)
 
 
 def _unreadable(what: str, error: Exception, fix: str) -> SourceError:
