@@ -125,9 +125,11 @@ def _without_value(connection: duckdb.DuckDBPyConnection, files: Sequence[Path],
     listed = ", ".join("?" for _ in files)
     counts = connection.execute(
         "SELECT path_in_schema, sum(num_values) = sum(stats_null_count) AND count(*) = count(stats_null_count) "
-        f"FROM parquet_metadata([{listed}]) GROUP BY ALL",
+        f"FROM parquet_metadata([{listed}]) WHERE num_values > 0 GROUP BY ALL",
         [str(file) for file in files],
     ).fetchall()
+    if not counts:  # there is no row at all
+        return set(names)
     return {name for name, empty in counts if empty and name in set(names)}
 
 
