@@ -20,10 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leverframe.domain.features.training_set import Label
+from leverframe.domain.model.bundle.input_check import FEW, Checked, Tensor, arrays, checked
 from leverframe.domain.model.bundle.schema import Field, Schema
 from leverframe.domain.release.serve import Running, Served, curl, example, request
 from leverframe.errors import RequestError
-from leverframe.domain.model.bundle.input_check import FEW, Checked, Tensor, arrays, checked
 from leverframe.serving.guard import Guard
 from leverframe.serving.inference_log import InferenceLog, LogSettings, Outcome, close_leftovers
 
