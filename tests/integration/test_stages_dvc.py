@@ -101,22 +101,15 @@ def test_without_dvc_yaml_the_check_fails_and_a_write_makes_it(shop: Shop) -> No
     assert shop.repository.read("dvc.yaml") == before
 
 
-@pytest.mark.parametrize(
-    ("removed", "name", "cure"),
-    [
-        ("  engine: duckdb\n", "features.engine", "`engine: duckdb`"),
-        (
-            "evaluate:\n  slices: [product]\n  minimum_slice_rows: 50\n  confidence: 0.95\n",
-            "evaluate",
-            "`evaluate: {}`",
-        ),
-    ],
-)
-def test_a_setting_that_dvc_has_to_see_must_be_written_down(removed: str, name: str, cure: str, shop: Shop) -> None:
-    """DVC cannot track a default, nor notice that a section went away: exit 10 with the line to write."""
-    shop.replace("params.yaml", removed, "")
-    ended = shop.run("stages", "--check")
-    assert ended.code == 10
-    what, _, following = ended.said()
-    assert what == f"`{name}` is not in params.yaml"
-    assert cure in following
+def test_a_section_that_comes_or_goes_makes_its_stages_stale(shop: Shop) -> None:
+    """DVC does not see that a section went away; the file of defaults, which then names it, tells."""
+    section = "evaluate:\n  slices: [product]\n  minimum_slice_rows: 50\n  confidence: 0.95\n"
+    shop.replace("params.yaml", section, "")
+    assert shop.run("stages", "--check").code == 18
+    assert "leverframe-version.yaml" in shop.run("stages", "--write").stdout
+    assert "evaluate" in shop.stale()
+    assert shop.repro("evaluate") == {"evaluate"}
+    assert shop.stale() & {"train", "evaluate", "build@2024-01"} == set()
+    shop.replace("params.yaml", "bundle:\n", section + "\nbundle:\n")
+    assert shop.run("stages", "--write").code == 0
+    assert "evaluate" in shop.stale()

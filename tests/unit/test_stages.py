@@ -13,9 +13,10 @@ from leverframe.domain.data.ingest import Source, inputs
 from leverframe.domain.data.readers import Csv, Function, Parquet, Query
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.star import Star
+from leverframe.domain.pipeline import installation
 from leverframe.domain.pipeline.installation import StageCode
 from leverframe.domain.pipeline.stages import OWN_STAGES, own_stages, pipeline, render
-from leverframe.errors import DefinitionError, SettingsError
+from leverframe.errors import DefinitionError
 from leverframe.settings.params import Params
 from tests.integration.shop import PARAMS, STAR
 
@@ -164,20 +165,53 @@ def test_plots_are_those_of_the_kind_of_label() -> None:
     assert "precision-recall" not in names[1]
 
 
-@pytest.mark.parametrize(
-    ("section", "key", "line"), [("features", "engine", "engine: duckdb"), ("evaluate", None, "{}")]
-)
-def test_a_default_that_a_stage_depends_on_must_be_written_down(section: str, key: str | None, line: str) -> None:
-    """DVC sees what stands in params.yaml and nothing else."""
-    content = yaml.safe_load(PARAMS)
+@pytest.mark.parametrize(("section", "key"), [("features", "engine"), ("evaluate", None), ("bundle", None)])
+@pytest.mark.parametrize("code", [CODE, INSTALLED])
+def test_a_setting_that_is_left_out_is_seen_as_its_default(section: str, key: str | None, code: StageCode) -> None:
+    """A stage reads it from the file of defaults, so that writing it down, or taking it away, makes the stage stale."""
+    content, name = yaml.safe_load(PARAMS), f"{section}.{key}" if key else section
     if key:
         del content[section][key]
     else:
         del content[section]
+    params, plan = Params.model_validate(content), compile_star(Star.model_validate(yaml.safe_load(STAR)))
+    made = pipeline(params, SOURCES, plan, code)
+    found = yaml.safe_load(render(made))["stages"]["build" if key else section]
+    listed = (found.get("do") or found)["params"]
+    assert name not in listed
+    (named,) = [each["leverframe-version.yaml"] for each in listed if isinstance(each, dict)]
+    assert f"defaults.{name}" in named
+    file = yaml.safe_load(installation.described("1.0.0", params, made.defaults, installed=code.installed))
+    assert file.get("leverframe") == ({"version": "1.0.0", "extras": ["serving"]} if code.installed else None)
+    value = file["defaults"][section]
+    assert value == {key: "duckdb"} if key else value == params.model_dump(mode="json")[section]
+    assert installation.described("1.0.0", settings(), (), installed=False) == ""
+
+
+def test_what_later_stages_could_not_use_is_refused_at_once() -> None:
+    """A table without the times that its use needs, a table that nobody declares, and names that the star lacks."""
+    static = {**SOURCES, "orders": Source(Csv("raw/orders.csv"))}
+    with pytest.raises(
+        DefinitionError, match="the spine is the table `orders`, whose source declares no event_time"
+    ) as told:
+        derived(sources=static)
+    assert "data-without-time" in told.value.next
+    with pytest.raises(DefinitionError, match="label `returned` is the table `returns`"):
+        derived(sources={**SOURCES, "returns": Source(Csv("raw/returns.csv"))})
+    with pytest.raises(DefinitionError, match="dimension `index` with as_of is the table `index`"):
+        derived(sources={**SOURCES, "index": Source(Csv("raw/index.csv"))})
+    with pytest.raises(DefinitionError, match="dimension `item` looks up `products`, which changes over time"):
+        derived(sources={**SOURCES, "products": timed(Csv("raw/products.csv"))})
+    with pytest.raises(DefinitionError, match="uses the table `products`, which no source makes") as told:
+        derived(sources={"product": SOURCES["products"], **{k: v for k, v in SOURCES.items() if k != "products"}})
+    assert "did you mean `product`?" in told.value.next
     plan = compile_star(Star.model_validate(yaml.safe_load(STAR)))
-    with pytest.raises(SettingsError, match=r"is not in params\.yaml") as caught:
-        pipeline(Params.model_validate(content), SOURCES, plan, CODE)
-    assert line in caught.value.next
+    for key, value, words in (("label", "latte", "did you mean `late`?"), ("select", ["custmer_*"], "")):
+        content = yaml.safe_load(PARAMS)
+        content["features"][key] = value
+        with pytest.raises(DefinitionError) as told:
+            pipeline(Params.model_validate(content), SOURCES, plan, CODE)
+        assert words in told.value.next
 
 
 def test_ingest_depends_on_the_files_that_its_sources_read() -> None:

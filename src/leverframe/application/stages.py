@@ -26,15 +26,14 @@ DVC_YAML = "dvc.yaml"
 def definition(workspace: Workspace) -> dict[str, str]:
     """Return the files that define the pipeline, by name: ``dvc.yaml``, one's own stages kept.
 
-    Where Leverframe is installed from elsewhere, also the file that names its version.
+    Where Leverframe is installed from elsewhere, or params.yaml leaves settings out, also the file that names them.
     """
     path = workspace.root / DVC_YAML
     tail = own_stages(path.read_text(encoding="utf-8")) if path.exists() else ""
     code = _code(workspace.root)
-    files = {DVC_YAML: render(pipeline(workspace.params, workspace.sources, workspace.plan, code), tail)}
-    if code.installed:
-        files[installation.FILE] = installation.described(__version__, installation.needed_extras(workspace.params))
-    return files
+    made = pipeline(workspace.params, workspace.sources, workspace.plan, code)
+    named = installation.described(__version__, workspace.params, made.defaults, installed=code.installed)
+    return {DVC_YAML: render(made, tail)} | ({installation.FILE: named} if named else {})
 
 
 def write_definition(workspace: Workspace) -> list[str]:

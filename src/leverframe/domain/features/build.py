@@ -121,7 +121,7 @@ def needed_files(
     for table in plan.tables():
         static = layout.raw(table, layout.STATIC)
         if table not in reached and not exists(static) and exists(layout.RAW / table):
-            raise _changes_over_time(next(step.name for step in plan.steps if step.table == table), table)
+            raise changes_over_time(next(step.name for step in plan.steps if step.table == table), table)
         parts = [layout.raw(table, str(part)) for part in reached.get(table, [])] or [static]
         layout.require(parts, exists, why=f"the features of {group} look back into it")
         files[table] = tuple(root / part for part in parts)
@@ -213,7 +213,7 @@ def _check_lookup(plan: Plan, step: Lookup, columns: Mapping[str, Mapping[str, s
             f"in as_of of `{step.name}` in star.yaml, so that such rows do show",
         )
     if not isinstance(step, AsOfLookup) and EVENT_TIME in known:
-        raise _changes_over_time(step.name, step.table)
+        raise changes_over_time(step.name, step.table)
     for column in step.columns:
         _is_feature(f"dimension `{step.name}`", column, known)
 
@@ -267,7 +267,8 @@ def _same_kinds(plan: Plan, table: str, what: str, key: Key, columns: Mapping[st
             )
 
 
-def _changes_over_time(name: str, table: str) -> DefinitionError:
+def changes_over_time(name: str, table: str) -> DefinitionError:
+    """Return the error about a lookup of whole rows in a table with partitions."""
     return DefinitionError(
         f"dimension `{name}` looks up `{table}`, which changes over time",
         why="the table has partitions; without as_of a row could show that was not known at the timestamp",

@@ -1,7 +1,11 @@
-"""Leverframe as an input of stages: its files, or where it is installed its version and never where they lie."""
+"""Leverframe as an input of stages: its files, or where it is installed its version and never where they lie.
+
+Settings that params.yaml leaves out are an input, too: their defaults stand in the same file.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +15,8 @@ from leverframe.settings.params import Params
 
 FILE = "leverframe-version.yaml"
 VERSION, EXTRAS = "leverframe.version", "leverframe.extras"  # keys that stages depend on
+DEFAULTS = "defaults"  # before the name of a setting
+_EXPONENT = re.compile(r"\b(\d+)e")  # without a point YAML reads a text
 _VERSION = re.compile(r"^  version: (\S+)$", re.MULTILINE)
 
 
@@ -41,12 +47,27 @@ def needed_extras(params: Params) -> tuple[str, ...]:
     return ("serving", *(("spark",) if params.features.engine == "spark" else ()))
 
 
-def described(version: str, extras: Sequence[str]) -> str:
-    """Return the file that stages depend on where Leverframe is installed from elsewhere."""
-    return (
-        "# Written by `leverframe stages --write`: another version makes the stages stale.\n"
-        f"leverframe:\n  version: {version}\n  extras: [{', '.join(extras)}]\n"
-    )
+def described(version: str, params: Params, defaults: Iterable[str], *, installed: bool) -> str:
+    """Return the file that stages depend on; empty where there is nothing for it.
+
+    It has the version and the extras of Leverframe where that is installed from elsewhere, and ``defaults`` are names
+    of settings that params.yaml leaves out.
+    """
+    text = ""
+    if installed:
+        text += f"leverframe:\n  version: {version}\n  extras: [{', '.join(needed_extras(params))}]\n"
+    content = params.model_dump(mode="json")
+    sections: dict[str, list[str]] = {}
+    for name in sorted(defaults):
+        section, _, key = name.partition(".")
+        value = content[section][key] if key else content[section]
+        shown = _EXPONENT.sub(r"\1.0e", json.dumps(value))
+        sections.setdefault(section, []).append(f"{key}: {shown}" if key else shown)
+    if sections:
+        text += f"{DEFAULTS}: # of settings that params.yaml leaves out\n"
+    for section, values in sections.items():
+        text += f"  {section}: {values[0] if values[0].startswith('{') else '{' + ', '.join(values) + '}'}\n"
+    return f"# Written by `leverframe stages --write`: another version makes the stages stale.\n{text}" if text else ""
 
 
 def refuse_other(text: str, version: str) -> None:

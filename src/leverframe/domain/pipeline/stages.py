@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.partition import Partitions
 from leverframe.domain.pipeline import installation
 from leverframe.domain.pipeline.code import code_stage
+from leverframe.domain.pipeline.declared import check_declared
 from leverframe.domain.pipeline.installation import StageCode
 from leverframe.domain.pipeline.items import Items
-from leverframe.errors import SettingsError
 from leverframe.settings.params import Params
 
 OWN_STAGES = "# Stages below this line are yours: `leverframe stages --write` keeps them."
@@ -81,20 +81,24 @@ class Pipeline:
     stages: tuple[StageDefinition, ...]
     items: Items
     kind: LabelKind
+    defaults: frozenset[str] = frozenset()  # settings that stages read and params.yaml leaves out
 
 
 def pipeline(params: Params, sources: Mapping[str, Source], plan: Plan, code: StageCode) -> Pipeline:
     """Return the pipeline that the declarations ask for.
 
-    Raises ``SettingsError`` for a setting that a stage depends on and that is not written down.
+    DVC sees settings that are written down. Those that params.yaml leaves out are in ``defaults``, for a file of their
+    own, so that a section that comes or goes makes its stages stale.
+    Raises ``DefinitionError`` for declarations that do not fit together.
     """
+    check_declared(sources, plan, params.features)
     case = _Case(params, sources, plan, code)
     stages = (*_code_stages(case), *_data_stages(case), _build(case), *_online_stages(case), *_model_stages(case))
-    for name in dict.fromkeys(name for stage in stages for name in stage.params):
-        _refuse_default(params, name)
+    defaults = {name for stage in stages for name in stage.params if not _is_written(params, name)}
+    stages = tuple(_seen_by_dvc(stage, defaults) for stage in stages)
     kinds = {label.name: label.kind for label in plan.labels}
     kind = kinds.get(params.features.label, "binary")
-    return Pipeline(stages, case.items, kind)
+    return Pipeline(stages, case.items, kind, frozenset(defaults))
 
 
 @dataclass(frozen=True)
@@ -218,19 +222,21 @@ def _data_stages(case: _Case) -> tuple[StageDefinition, ...]:
     )  # fmt: skip
 
 
-def _refuse_default(settings: Document, name: str) -> None:
-    """Raise ``SettingsError`` for a setting that a stage depends on and that is not written down."""
+def _is_written(settings: Document, name: str) -> bool:
+    """Tell whether params.yaml has a setting."""
     found: Any = settings
     for part in name.split("."):
-        written = part in found.model_fields_set
+        if part not in found.model_fields_set:
+            return False
         found = getattr(found, part)
-        if not written:
-            value = "{}" if isinstance(found, Document) else found
-            raise SettingsError(
-                f"`{name}` is not in params.yaml",
-                why="DVC runs a stage again when a setting changes, and sees only what is written down",
-                next=f"write it down as `{part}: {value}`, which changes nothing",
-            )
+    return True
+
+
+def _seen_by_dvc(stage: StageDefinition, defaults: set[str]) -> StageDefinition:
+    """Return a stage that reads the settings of ``defaults`` from the file that has them."""
+    left_out = tuple(f"{installation.DEFAULTS}.{name}" for name in stage.params if name in defaults)
+    written = tuple(name for name in stage.params if name not in defaults)
+    return replace(stage, params=written, installation=(*stage.installation, *left_out))
 
 
 def _build(case: _Case) -> StageDefinition:
