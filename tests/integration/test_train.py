@@ -19,6 +19,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.feature_extraction.text import CountVectorizer
 
 from leverframe.adapters.sklearn import SklearnModels
+from leverframe.adapters.sklearn.preparing import CATEGORIES
 from leverframe.adapters.sklearn.storing import canonical, check_trees, dumped, opened
 from leverframe.documents import parsed
 from leverframe.domain import layout
@@ -34,6 +35,40 @@ MODELS = SklearnModels(REPOSITORY)
 def recipe(estimator: str, *, kind: LabelKind = "binary", **params: Any) -> Recipe:
     """Return a recipe over the features of the small case."""
     return Recipe(estimator, params, FEATURES, Label("lateness", kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "estimator", "params"),
+    [
+        ("binary", "sklearn.linear_model:LogisticRegression", {"C": 0.5}),
+        ("multiclass", "sklearn.linear_model:LogisticRegression", {}),
+        ("regression", "sklearn.linear_model:Ridge", {}),
+        ("binary", "sklearn.ensemble:RandomForestClassifier", {"n_estimators": 9, "random_state": 0}),
+        ("regression", "sklearn.ensemble:HistGradientBoostingRegressor", {"max_iter": 40}),
+        ("binary", "sklearn.neighbors:KNeighborsClassifier", {}),
+    ],
+)
+def test_a_class_of_a_library_learns_from_texts_and_gaps(
+    tmp_path: Path, kind: LabelKind, estimator: str, params: dict[str, Any]
+) -> None:
+    """It stands behind a preparation of the features, which the hold-out goes through as well."""
+    case = make(tmp_path, kind, gates=("A", "B", "C", None, *(f"X{number}" for number in range(60))))
+    case.train(TrainSettings(estimator=estimator, params=params))
+    metrics = case.evaluate(slices=[]).metrics
+    assert metrics["auc"] > 0.7 if kind != "regression" else metrics["r2"] > 0.2
+    model = MODELS.load((tmp_path / layout.MODEL).read_bytes(), estimator)
+    columns = model.named_steps["columns"].get_feature_names_out()
+    assert sum(str(name).startswith("gate_") for name in columns) == CATEGORIES
+    assert {"wind", "night"} <= set(columns)
+
+
+def test_a_class_of_the_case_gets_the_features_as_they_are(tmp_path: Path) -> None:
+    """What it cannot take is named, with the columns and the way on."""
+    case = make(tmp_path, "binary")
+    with pytest.raises(EstimatorError) as caught:
+        case.train(TrainSettings(estimator=f"{HERE}:Own"))
+    assert "texts in `gate` and missing values in `gate`, `wind`, `night`" in caught.value.why
+    assert "encode texts and fill gaps" in caught.value.next
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])

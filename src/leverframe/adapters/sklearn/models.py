@@ -19,11 +19,13 @@ import threadpoolctl
 from numpy.typing import NDArray
 
 from leverframe.adapters.sklearn.building import called, check_methods
+from leverframe.adapters.sklearn.preparing import of_library, prepared
 from leverframe.adapters.sklearn.storing import TRUSTED, check_types, dumped, first_line, opened, types_to_trust
 from leverframe.domain.model.train import Recipe, StoredModel
 from leverframe.errors import EstimatorError
 from leverframe.imports import load, module_of
 
+_LISTED = 8  # columns that an error names
 _SAID_BY = "`train.estimator` in params.yaml"
 
 _log = logging.getLogger(__name__)
@@ -38,13 +40,16 @@ class SklearnModels:
     def build(self, recipe: Recipe) -> Any:
         """Return the unfitted estimator of ``recipe``.
 
-        A class is called with the parameters alone; a function with the features, and with the
-        label if it takes one. Raises ``DefinitionError`` for a path or parameters that do not
-        exist, ``EstimatorError`` for what cannot learn, predict the label, or be stored.
+        A class is called with the parameters alone, and one of a library is prepared for the features; a function is
+        called with the features, and with the label if it takes one.
+        Raises ``DefinitionError`` for a path or parameters that do not exist, ``EstimatorError`` for what cannot
+        learn, predict the label, or be stored.
         """
         named = load(recipe.estimator, self._root, said_by=_SAID_BY)
         estimator = called(named, recipe)
         check_methods(estimator, recipe)
+        if of_library(named):
+            estimator = prepared(estimator, recipe.features)
         self._checked_types(dumped(estimator), recipe.estimator)
         return estimator
 
@@ -56,8 +61,9 @@ class SklearnModels:
         except Exception as error:
             raise EstimatorError(
                 f"{type(estimator).__name__} cannot learn from these data",
-                why=first_line(error),
-                next="fix `train.params`, or the estimator; many need an imputer before them where values are missing",
+                why=f"{first_line(error)}{_hard_columns(inputs)}",
+                next="fix `train.params`, or let the function of `train.estimator` encode texts and fill gaps first; "
+                "a class of scikit-learn that is named there itself is prepared for both",
             ) from error
         _log.info(f"train: fitted in {time.monotonic() - began:.1f} s")
         return fitted
@@ -137,6 +143,22 @@ class TrainedModel:
         if hasattr(self._model, "classes_"):
             return _predicted(self._model.predict_proba, inputs)
         return _predicted(self._model.predict, inputs)
+
+
+def _hard_columns(inputs: Any) -> str:
+    """Return which columns many estimators do not take, in words."""
+    told = []
+    texts = [name for name in inputs.columns if str(inputs[name].dtype) == "String"]
+    gaps = [name for name in inputs.columns if inputs[name].null_count() or _has_nan(inputs[name])]
+    for what, names in (("texts", texts), ("missing values", gaps)):
+        if names:
+            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+            told.append(f"{what} in {', '.join(f'`{name}`' for name in names[:_LISTED])}{more}")
+    return f"; it was given {' and '.join(told)}" if told else ""
+
+
+def _has_nan(column: Any) -> bool:
+    return bool(column.dtype.is_float() and column.is_nan().any())
 
 
 def _predicted(method: Callable[[Any], Any], inputs: Any) -> NDArray[np.float64]:
