@@ -1,7 +1,8 @@
-"""A case with a column of every kind that a model can learn from and a key of every kind, trained and bundled in process."""
+"""A case with columns of every kind that a model can learn from and keys of every kind, bundled in process."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ import numpy as np
 import polars as pl
 import yaml
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OrdinalEncoder
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
 from leverframe.adapters.git import Git
+from leverframe.adapters.sklearn import SklearnModels
 from leverframe.application.build import build
 from leverframe.application.bundle import bundle
 from leverframe.application.evaluate import evaluate
@@ -29,6 +32,7 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.star import read_star
+from leverframe.serving.bundle import OpenBundle
 from leverframe.settings.levers import read_levers
 from leverframe.settings.params import read_params
 
@@ -39,7 +43,7 @@ ROWS = 40  # of a month
 
 @dataclass(frozen=True)
 class Kind:
-    """A type of column with values of it, None among them where it is nullable; ``feature`` if a model learns from it."""
+    """A type of column with values of it, None among them where it is nullable; a ``feature`` is one to learn from."""
 
     dtype: Any
     values: tuple[Any, ...]
@@ -61,14 +65,29 @@ KINDS = {
     "enum": Kind(pl.Enum(["b", "a"]), ("a", "b")),
     "text": Kind(pl.String, ("", "a", "日本", "é'\"\\", None)),
     "date": Kind(pl.Date, (date(2020, 2, 29), date(1970, 1, 1)), feature=False),
-    "at": Kind(pl.Datetime("us", "UTC"), (datetime(2020, 1, 1, 3, 4, 5, 6, tzinfo=UTC), datetime(1969, 1, 1, tzinfo=UTC)),
-               feature=False),
+    "at": Kind(
+        pl.Datetime("us", "UTC"),
+        (datetime(2020, 1, 1, 3, 4, 5, 6, tzinfo=UTC), datetime(1969, 1, 1, tzinfo=UTC)),
+        feature=False,
+    ),
 }  # fmt: skip
 KEYS = [name for name in KINDS if name not in ("float32", "decimal")]  # what is no key is refused before it is built
 LEARNT = [name for name, kind in KINDS.items() if kind.feature]
 LAST = [name for name in LEARNT if name != "whole"]  # windows take decimals of 64 bits
 _TIME = pl.Datetime("us", "UTC")
-_NOTHING = "CONTRACTS = {}\n"
+CONTRACT = f'''
+"""A contract that names the type of each column of the spine."""
+
+import pandera.polars as pa
+import polars as pl
+
+from leverframe.case import Contract
+from {__name__} import KINDS
+
+COLUMNS = {{f"{{side}}_{{name}}": pa.Column(kind.dtype, nullable=None in kind.values, required=False)
+           for name, kind in KINDS.items() for side in "sk"}}
+CONTRACTS = {{"visits": Contract(pa.DataFrameSchema(COLUMNS))}}
+'''
 
 
 def trees(features: Sequence[Any], *, seed: int = 0) -> Any:
@@ -100,15 +119,15 @@ def star() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def params(estimator: str) -> dict[str, Any]:
-    """Return the settings."""
+def params(estimator: str, select: Sequence[str] = ("*",), **arguments: Any) -> dict[str, Any]:
+    """Return the settings for an estimator of this module."""
     return {
         "data": {"case": "case", "first": MONTHS[0], "last": MONTHS[-1], "timezone": "UTC"},
         "features": {
-            "engine": "duckdb", "label": "y", "select": ["*"],
+            "engine": "duckdb", "label": "y", "select": [*select],
             "train": {"first": MONTHS[0], "last": MONTHS[1]}, "holdout": {"first": MONTHS[2], "last": MONTHS[2]},
         },
-        "train": {"estimator": estimator},
+        "train": {"estimator": f"{__name__}:{estimator}", "params": arguments},
         "evaluate": {"minimum_slice_rows": 1},
         "bundle": {"model": "kinds", "golden_rows": 12},
     }  # fmt: skip
@@ -123,7 +142,7 @@ def _frame(rows: list[dict[str, Any]], types: dict[str, Any]) -> pl.DataFrame:
                          for name, dtype in types.items()})  # fmt: skip
 
 
-def write(root: Path, contracts: str = _NOTHING) -> None:
+def write(root: Path, contracts: str = CONTRACT) -> None:
     """Write the raw tables, as ingest would have, and the declarations."""
     draw = np.random.default_rng(0)
     (root / "case").mkdir(parents=True)
@@ -169,3 +188,86 @@ def workspace(root: Path) -> Workspace:
         root, Git(root), lambda: read_params(root / "params.yaml"), lambda: read_levers(root / "leverframe.yaml"),
         lambda path: compile_star(read_star(path)),
     )  # fmt: skip
+
+
+def strict(features: Sequence[Any], *, encoder: str, model: str) -> Any:
+    """Return an estimator that takes no category that it was not fitted to, and no missing value."""
+    texts = [each.name for each in features if each.kind == "categorical"]
+    encoders = {"one hot": OneHotEncoder(), "ordinal": OrdinalEncoder()}
+    models = {
+        "logistic": LogisticRegression(),
+        "boosting": GradientBoostingClassifier(n_estimators=3, random_state=0),
+        "histogram boosting": HistGradientBoostingClassifier(max_iter=3, early_stopping=False, random_state=0),
+        "forest": RandomForestClassifier(3, random_state=0),
+    }
+    columns = ColumnTransformer([("texts", encoders[encoder], texts)], remainder="passthrough", sparse_threshold=0)
+    return make_pipeline(columns, models[model])
+
+
+def built(root: Path, contracts: str = CONTRACT) -> Path:
+    """Build the world in a folder: its raw tables, its features, and a snapshot that answers for all its timestamps."""
+    write(root, contracts)
+    chosen(root, "trees")
+    place = workspace(root)
+    for month in MONTHS:
+        build(place, month)
+    snapshot(place, None, f"{MONTHS[0]}-01T00:00Z", root / layout.SNAPSHOT, None, 0)
+    return root
+
+
+def chosen(root: Path, estimator: str, select: Sequence[str] = ("*",), **arguments: Any) -> None:
+    """Write the settings for an estimator of this module, and the features that it learns from."""
+    settings = params(estimator, select, **arguments)
+    (root / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+
+
+def bundled(root: Path) -> OpenBundle:
+    """Train, evaluate and bundle by the settings in a folder that is built, and open the bundle."""
+    place = workspace(root)
+    training_set(place)
+    train(place)
+    evaluate(place)
+    bundle(place)
+    return OpenBundle(root / layout.BUNDLE)
+
+
+def table(root: Path) -> pl.DataFrame:
+    """Return all rows of the training set and of the hold-out."""
+    return pl.concat([pl.read_parquet(root / layout.TRAIN), pl.read_parquet(root / layout.HOLDOUT)])
+
+
+def predicted(root: Path, rows: pl.DataFrame) -> Any:
+    """Return what the trained model itself predicts, a probability a row."""
+    described = json.loads((root / layout.MODEL_DESCRIPTION).read_text())
+    model = SklearnModels(root).load((root / layout.MODEL).read_bytes(), described["estimator"])
+    types: dict[Any, Any] = {
+        each["name"]: pl.String if each["kind"] == "categorical" else pl.Float64 for each in described["features"]
+    }
+    return model.predict_proba(rows.select(list(types)).cast(types))[:, 1]
+
+
+def sent(rows: pl.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return columns of rows as inputs of the V2 protocol, each in the datatype of its own type."""
+    return [
+        {"name": name, "shape": [rows.height], "datatype": _datatype(rows[name].dtype), "data": _listed(rows[name])}
+        for name in names
+    ]
+
+
+_DATATYPES = {
+    pl.Boolean: "BOOL", pl.Int8: "INT8", pl.UInt8: "UINT8", pl.Int64: "INT64", pl.UInt64: "UINT64",
+    pl.Float32: "FP32", pl.Float64: "FP64", pl.Decimal: "FP64", pl.Datetime: "INT64",
+}  # fmt: skip
+
+
+def _datatype(dtype: Any) -> str:
+    return next((name for kind, name in _DATATYPES.items() if dtype == kind), "BYTES")
+
+
+def _listed(column: pl.Series) -> list[Any]:
+    """Return values as JSON has them: a decimal as its nearest double, a date as text, a timestamp in microseconds."""
+    if isinstance(column.dtype, pl.Datetime):
+        return column.dt.epoch("us").to_list()
+    if isinstance(column.dtype, pl.Date):
+        return column.cast(pl.String).to_list()
+    return [float(value) if isinstance(value, Decimal) else value for value in column.to_list()]

@@ -51,6 +51,15 @@ class Server:
         finally:
             connection.close()
 
+    def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        """Return status and content of a page."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.running["port"], timeout=60)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        content: dict[str, Any] = json.loads(answer.read())
+        connection.close()
+        return answer.status, content
+
     def worked(self) -> float:
         """Return for how many seconds, of a processor, the server has worked: however busy the machine is."""
         times = psutil.Process(self.running["pid"]).cpu_times()

@@ -25,6 +25,7 @@ from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest, sha256, unusable
 from leverframe.domain.model.bundle.golden_rows import tensors
 from leverframe.domain.model.bundle.input_check import FEW, Checked, arrays, checked, looked_up, unaccepted
+from leverframe.domain.model.bundle.metadata import probability_classes
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
 from leverframe.errors import EstimatorError, LeverframeError, RequestError, nearest
 from leverframe.serving.feature_source import FeatureSource
@@ -81,6 +82,7 @@ class OpenBundle:
         self.spec = self.plan.spec
         self.source = FeatureSource(store, RowByRow(self.plan, store))
         self._model = _model(self.manifest, files, description["estimator"])
+        self._classes = probability_classes(self.schema)
         self._looked_up = looked_up(self.schema)  # features of which the model does not take every value
         self._prove(str(folder), golden)
 
@@ -175,14 +177,12 @@ class OpenBundle:
         classes = self.schema.classes
         if label.kind == "binary":
             whole = [int(class_) for class_ in classes]
-            return [
-                _tensor("label", "INT64", [rows, 1], [whole[each] for each in best]),
-                _tensor("probability", "FP64", [rows, 1], predictions[:, classes.index("1")].tolist()),
-            ]
-        return [
-            _tensor("label", "BYTES", [rows, 1], [classes[each] for each in best]),
-            _tensor("probability", "FP64", [rows, len(classes)], predictions.ravel().tolist()),
-        ]
+            chosen = _tensor("label", "INT64", [rows, 1], [whole[each] for each in best])
+            shown = _tensor("probability", "FP64", [rows, 1], predictions[:, classes.index("1")].tolist())
+        else:
+            chosen = _tensor("label", "BYTES", [rows, 1], [classes[each] for each in best])
+            shown = _tensor("probability", "FP64", [rows, len(classes)], predictions.ravel().tolist())
+        return [chosen, {**shown, "parameters": {"classes": self._classes}}]
 
     def _prove(self, folder: str, golden: Sequence[dict[str, Any]]) -> None:
         """Raise ``BundleError`` unless golden rows of both forms are predicted as in training.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ import orjson
 from mlserver.errors import MLServerError, ModelNotReady
 
 from leverframe.domain.model.bundle.input_check import Tensor
+from leverframe.serving.content_types import Parameters
 from leverframe.serving.envelope import LONGEST, PARAMETERS, TENSORS
 from leverframe.serving.guard import App, Receive, Scope, Send
 
@@ -30,12 +32,17 @@ _log = logging.getLogger("mlserver")
 class Asked:
     """A request as it came: its id, None where it has none, its inputs, and the outputs it wants, all of them if none.
 
-    Values of inputs are whatever JSON held; ``check`` looks at them.
+    Values of inputs are whatever JSON held; the check of the schema looks at them.
     """
 
     id: str | None
     tensors: list[Tensor]
     outputs: frozenset[str] = frozenset()
+    parameters: Parameters | None = None
+
+    def plain(self) -> list[Tensor]:
+        """Return the inputs with their values decoded; raises ``RequestError``."""
+        return self.parameters.decoded(self.tensors) if self.parameters else self.tensors
 
 
 class Registry(Protocol):
@@ -83,14 +90,15 @@ def read(body: bytes) -> Asked:
     name, inputs = content.get("id"), content.get("inputs")
     if name is not None and (not isinstance(name, str) or len(name) > LONGEST):
         raise _unreadable(f"`id` is no text of at most {LONGEST} characters")
-    if not _few_and_plain(content.get("parameters")):
-        raise _unreadable(f"`parameters` is no object with at most {PARAMETERS} plain values")
+    request = _parameters(content, "")
     if not isinstance(inputs, list) or not inputs:
         raise _unreadable("`inputs` is no list with at least one input")
     if len(inputs) > TENSORS:
         raise _unreadable(f"it has more than {TENSORS:,} inputs")
     tensors = [_tensor(number, each) for number, each in enumerate(inputs)]
-    return Asked(name, tensors, _wanted(content.get("outputs")))
+    own = {number: _parameters(each, f"inputs.{number}.") for number, each in enumerate(inputs) if "parameters" in each}
+    wanted = _wanted(content.get("outputs"))
+    return Asked(name, tensors, frozenset(wanted), Parameters(request, own, {n: p for n, p in wanted.items() if p}))
 
 
 def _tensor(number: int, content: Any) -> Tensor:
@@ -107,23 +115,27 @@ def _tensor(number: int, content: Any) -> Tensor:
     return Tensor(name, shape, datatype, data)
 
 
-def _few_and_plain(parameters: Any) -> bool:
-    """Tell whether parameters could be of use; nothing here reads them."""
-    if parameters is None:
-        return True
-    if not isinstance(parameters, dict) or len(parameters) > PARAMETERS:
-        return False
-    return not any(isinstance(parameter, list | dict) for parameter in parameters.values())
+def _parameters(content: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """Return the parameters of a request or a part of it, none where it has none."""
+    parameters = content.get("parameters")
+    if not parameters and (parameters is None or isinstance(parameters, dict)):
+        return {}
+    few = isinstance(parameters, dict) and len(parameters) <= PARAMETERS
+    if not few or any(isinstance(parameter, list | dict) for parameter in parameters.values()):
+        raise _unreadable(f"`{where}parameters` is no object with at most {PARAMETERS} plain values")
+    plain: Mapping[str, Any] = parameters
+    return plain
 
 
-def _wanted(outputs: Any) -> frozenset[str]:
+def _wanted(outputs: Any) -> dict[str, Mapping[str, Any]]:
+    """Return the parameters of the outputs that are wanted, by name."""
     try:
-        names = [output["name"] for output in outputs or ()]
+        wanted = {output["name"]: _parameters(output, f"outputs.{n}.") for n, output in enumerate(outputs or ())}
     except (TypeError, KeyError):
-        names = [None]
-    if any(type(name) is not str for name in names):
+        wanted = {None: {}}
+    if any(type(name) is not str for name in wanted):
         raise _unreadable("`outputs` is no list of objects with a name")
-    return frozenset(names)
+    return wanted
 
 
 def _unreadable(why: str) -> MLServerError:

@@ -14,6 +14,7 @@ from mlserver.grpc.servicers import InferenceServicer
 from mlserver.grpc.utils import STATUS_CODE_MAPPING
 
 from leverframe.domain.release.server_plan import CANDIDATE
+from leverframe.serving.content_types import plain_parameters
 from leverframe.serving.envelope import too_much_of
 from leverframe.serving.guard import CLOSED
 
@@ -78,7 +79,10 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         """Tell what a model takes and gives."""
         _refuse_candidate(request.name)
         metadata = await self._data_plane.model_metadata(name=request.name, version=request.version)
-        return ModelMetadataResponseConverter.from_types(metadata)
+        told = metadata.model_dump()
+        for side in ("inputs", "outputs"):
+            told[side] = [plain_parameters(tensor) for tensor in told[side] or ()]
+        return ModelMetadataResponseConverter.from_types(type(metadata)(**told))
 
     async def ModelStreamInfer(self, requests_stream: Any, context: Any) -> Any:  # noqa: N802, ARG002 - as above
         """Refuse: a request is one message."""

@@ -23,6 +23,8 @@ from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving import cache, metrics, process
 from leverframe.serving.bundle import OpenBundle, Predicted
 from leverframe.serving.choice import Choice, RefusedError, chosen, looked_up, newest
+from leverframe.serving.content_types import Parameters as Given
+from leverframe.serving.content_types import plain_parameters
 from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.infer import Asked
 from leverframe.serving.inference_log import Outcome
@@ -68,13 +70,15 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Return the response to a request over gRPC; raises ``MLServerError`` 400 for one that does not fit."""
         tensors = [Tensor(each.name, each.shape, each.datatype, each.data.root) for each in payload.inputs]
-        wanted = frozenset(output.name for output in payload.outputs or ())
-        reply = await self.reply(Asked(payload.id, tensors, wanted))
+        own = {place: given for place, tensor in enumerate(payload.inputs) if (given := _parameters(tensor))}
+        wanted = {output.name: _parameters(output) for output in payload.outputs or ()}
+        parameters = Given(_parameters(payload), own, {name: given for name, given in wanted.items() if given})
+        reply = await self.reply(Asked(payload.id, tensors, frozenset(wanted), parameters))
         return InferenceResponse(
             **{
                 **reply,
                 "parameters": Parameters(**reply["parameters"]),
-                "outputs": [ResponseOutput(**each) for each in reply["outputs"]],
+                "outputs": [ResponseOutput(**plain_parameters(output)) for output in reply["outputs"]],
             }
         )
 
@@ -86,7 +90,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         began, now = time.perf_counter(), datetime.now(UTC)
         name, bundle = asked.id or generate_uuid(), self._bundle
         try:
-            request = checked(bundle.schema, asked.tensors)
+            request = checked(bundle.schema, asked.plain())
             choice = self._choice(name, request, now)
             source = choice.source if choice else None
             if source is not None and source.remote:
@@ -168,6 +172,11 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             record["missed"] = {table: rows[: bisect_left(rows, kept)] for table, rows in predicted.missed.items()}
             record["snapshot"] = source.written
         log.put(record)
+
+
+def _parameters(part: Any) -> dict[str, Any]:
+    """Return the parameters of a request over gRPC or a part of it, without the headers that MLServer puts there."""
+    return part.parameters.model_dump(exclude={"headers"}, exclude_none=True) if part.parameters else {}
 
 
 def _seconds_of(bundle: OpenBundle) -> tuple[float, bool]:

@@ -20,6 +20,12 @@ _LIMITS = {
     "str_length": {"max_value": "longest"},
 }
 
+_TYPES: dict[FieldKind, tuple[str, ...]] = {
+    "text": ("String", "Categorical", "Enum"),
+    "boolean": ("Boolean",),
+    "number": ("Int", "UInt", "Float", "Decimal"),
+}
+
 
 def fields(schema: object) -> dict[str, Field]:
     """Return the columns of a schema whose values can stand in a request, by name.
@@ -36,16 +42,12 @@ def fields(schema: object) -> dict[str, Field]:
 
 def _field(name: str, column: Any) -> Field | None:
     dtype = str(column.dtype)
-    kind: FieldKind | None = None
-    if dtype == "String":
-        kind = "text"
-    elif dtype == "Boolean":
-        kind = "boolean"
-    elif dtype.startswith(("Int", "UInt", "Float")):
-        kind = "number"
+    kind = next((kind for kind, types in _TYPES.items() if dtype.startswith(types)), None)
     if kind is None:
         return None
     limits: dict[str, Any] = {}
+    if dtype.startswith("Enum"):
+        limits["allowed"] = tuple(column.dtype.categories)
     for check in column.checks:
         if not check.raise_warning:
             limits |= _limits(check)

@@ -49,9 +49,15 @@ def outputs(schema: Schema) -> list[dict[str, Any]]:
         "shape": [-1, 1],
         "parameters": {"content_type": "str"},
     }
+    known = {"parameters": {"classes": probability_classes(schema)}}
     if schema.label.kind == "binary":
-        return [{**label, "datatype": "INT64", "parameters": None}, {"name": "probability", **number}]
-    return [label, {"name": "probability", "datatype": "FP64", "shape": [-1, len(schema.classes)]}]
+        return [{**label, "datatype": "INT64", "parameters": None}, {"name": "probability", **number, **known}]
+    return [label, {"name": "probability", "datatype": "FP64", "shape": [-1, len(schema.classes)], **known}]
+
+
+def probability_classes(schema: Schema) -> list[str]:
+    """Return of which class each value is that `probability` has for a row: of a binary label only that of 1."""
+    return ["1"] if schema.label.kind == "binary" else list(schema.classes)
 
 
 def datatype(field: Field) -> str:

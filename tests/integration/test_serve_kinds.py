@@ -1,0 +1,188 @@
+"""Columns and keys of every kind: what trains is served, and served answers are those of scikit-learn bit for bit."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import polars as pl
+import pytest
+from tritonclient.grpc import service_pb2 as messages
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
+
+from leverframe.domain import layout
+from leverframe.domain.model.bundle.input_check import FEW, Tensor, checked
+from leverframe.domain.model.bundle.schema import AS_OF
+from leverframe.serving.bundle import OpenBundle
+from tests.integration import served_kinds as kinds
+from tests.integration.shop import Shop
+from tests.integration.test_serve_server import Server, probabilities
+from tests.warm import WarmRepository
+
+NOW = datetime(2024, 4, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the world with the bundle of its model."""
+    root = kinds.built(tmp_path_factory.mktemp("kinds"))
+    kinds.bundled(root)
+    return root
+
+
+def features(root: Path) -> list[str]:
+    """Return the names of the features."""
+    described = json.loads((root / layout.MODEL_DESCRIPTION).read_text())
+    return [feature["name"] for feature in described["features"]]
+
+
+def by_keys(bundle: OpenBundle, rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as a request by their keys, each at its own time."""
+    names = [field.name for field in bundle.schema.keys]
+    at = rows[AS_OF].dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
+    return kinds.sent(rows.with_columns(at.alias(AS_OF)), names)
+
+
+def asked(bundle: OpenBundle, inputs: list[dict[str, Any]]) -> Any:
+    """Return the answer to a request, as it comes over the wire."""
+    read = json.loads(json.dumps(inputs))
+    return bundle.predict(checked(bundle.schema, [Tensor(**tensor) for tensor in read]), NOW)
+
+
+@pytest.mark.parametrize("rows", [1, FEW, 1000])
+def test_columns_of_every_kind_are_served_as_trained(rows: int, world: Path) -> None:
+    """To the last bit, in small requests and large ones."""
+    bundle, table = OpenBundle(world / layout.BUNDLE), kinds.table(world)
+    for start in range(0, table.height, rows)[:9]:
+        part = table.slice(start, rows)
+        found = asked(bundle, kinds.sent(part, features(world))).predictions[:, 1]
+        assert found.tolist() == kinds.predicted(world, part).tolist()
+
+
+@pytest.mark.parametrize("rows", [1, FEW, 1000])
+def test_keys_of_every_kind_find_what_training_saw(rows: int, world: Path) -> None:
+    """Each looked up value and each prediction to the last bit, on the fast path and on the batch path."""
+    bundle, table = OpenBundle(world / layout.BUNDLE), kinds.table(world)
+    assert bundle.source.rows is not None
+    for start in range(0, table.height, rows)[:9]:
+        part = table.slice(start, rows)
+        found = asked(bundle, by_keys(bundle, part))
+        for name in features(world):
+            trained = part[name].cast(pl.String if found.features[name].dtype == object else pl.Float64).to_list()
+            looked_up = [None if value != value else value for value in found.features[name].tolist()]  # noqa: PLR0124
+            assert looked_up == trained, name
+        assert found.predictions[:, 1].tolist() == kinds.predicted(world, part).tolist()
+
+
+@pytest.fixture(scope="module")
+def server(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a real MLServer that serves the bundle."""
+    shop = Shop(WarmRepository.create(tmp_path_factory.mktemp("served")))
+    shop.repository.write("leverframe.yaml", "{}\n")
+    server = Server(shop, str(world / layout.BUNDLE))
+    yield server
+    assert shop.run("serve", "--stop").code == 0
+
+
+@pytest.fixture(scope="module")
+def stub(server: Server) -> Iterator[Any]:
+    """Return a client that sends messages as they are."""
+    with grpc.insecure_channel(f"127.0.0.1:{server.running['grpc_port']}") as channel:
+        yield GRPCInferenceServiceStub(channel)
+
+
+def over_grpc(inputs: list[dict[str, Any]], **parameters: str) -> Any:
+    """Return a request with its values as gRPC has them: rows without a value are named in the parameter `nulls`."""
+    request = messages.ModelInferRequest(model_name="kinds")
+    for tensor in inputs:
+        values, datatype = tensor["data"], tensor["datatype"]
+        added = request.inputs.add(name=tensor["name"], shape=tensor["shape"], datatype=datatype)
+        missing = [row for row, value in enumerate(values) if value is None]
+        if missing or "" in values:
+            added.parameters["nulls"].string_param = ",".join(map(str, missing))
+        for name, value in parameters.items():
+            added.parameters[name].string_param = value
+        if datatype == "BYTES":
+            added.contents.bytes_contents.extend((value or "").encode() for value in values)
+        else:
+            kept = [0 if value is None else value for value in values]
+            getattr(added.contents, CONTENTS[datatype]).extend(kept)
+    return request
+
+
+CONTENTS = {
+    "BOOL": "bool_contents", "INT8": "int_contents", "UINT8": "uint_contents", "INT64": "int64_contents",
+    "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["columns", "keys"])
+def test_a_real_server_answers_as_scikit_learn(form: str, world: Path, server: Server, stub: Any) -> None:
+    """All rows over REST and gRPC, and the class that the probability is of."""
+    bundle, table = OpenBundle(world / layout.BUNDLE), kinds.table(world)
+    inputs = kinds.sent(table, features(world)) if form == "columns" else by_keys(bundle, table)
+    expected = kinds.predicted(world, table).tolist()
+    status, content = server.ask(json.dumps({"inputs": inputs}).encode(), "/v2/models/kinds/infer")
+    assert status == 200, content
+    assert probabilities(content).tolist() == expected
+    assert content["outputs"][1]["parameters"] == {"classes": ["1"]}
+    answer = stub.ModelInfer(over_grpc(inputs))
+    assert list(answer.outputs[1].contents.fp64_contents) == expected
+    assert answer.outputs[1].parameters["classes"].string_param == '["1"]'
+
+
+def test_metadata_say_what_may_be_sent_and_what_comes(server: Server) -> None:
+    """Whole numbers of 64 bits have a datatype that holds them; the probability says whose it is, over gRPC too."""
+    status, content = server.get("/v2/models/kinds")
+    assert status == 200
+    told = {tensor["name"]: tensor for tensor in content["inputs"]}
+    assert (told["k_int64"]["datatype"], told["k_uint64"]["datatype"]) == ("INT64", "UINT64")
+    assert content["outputs"][1]["parameters"]["classes"] == ["1"]
+    with grpc.insecure_channel(f"127.0.0.1:{server.running['grpc_port']}") as channel:
+        metadata = channel.unary_unary("/inference.GRPCInferenceService/ModelMetadata")
+        answer = metadata(messages.ModelMetadataRequest(name="kinds").SerializeToString())
+    assert b'["1"]' in answer  # in a field that the messages of Triton do not have
+
+
+@pytest.mark.parametrize("how", ["base64", "Hex"])
+def test_content_types_reach_a_real_server(how: str, world: Path, server: Server, stub: Any) -> None:
+    """Decoded over REST and gRPC, for an input and for the request; refused where a value is none of the type."""
+    bundle, table = OpenBundle(world / layout.BUNDLE), kinds.table(world).head(9)
+    inputs, expected = by_keys(bundle, table), kinds.predicted(world, table).tolist()
+    encode = (lambda data: base64.b64encode(data).decode()) if how == "base64" else bytes.hex
+    packed = [
+        {**tensor, "data": [None if value is None else encode(value.encode()) for value in tensor["data"]]}
+        if tensor["datatype"] == "BYTES"
+        else tensor
+        for tensor in inputs
+    ]
+    texts = [tensor for tensor in packed if tensor["datatype"] == "BYTES"]
+    rest = [tensor for tensor in packed if tensor["datatype"] != "BYTES"]
+    marked = [{**tensor, "parameters": {"content_type": how}} for tensor in texts] + rest
+
+    def ask(body: dict[str, Any]) -> tuple[int, Any]:
+        return server.ask(json.dumps(body).encode(), "/v2/models/kinds/infer")
+
+    for body in ({"inputs": marked}, {"inputs": packed, "parameters": {"content_type": how}}):
+        status, content = ask(body)
+        assert status == 200, content
+        assert probabilities(content).tolist() == expected
+    request = over_grpc(texts, content_type=how)
+    request.inputs.extend(over_grpc(rest).inputs)
+    assert list(stub.ModelInfer(request).outputs[1].contents.fp64_contents) == expected
+    of_request = over_grpc(packed)
+    of_request.parameters["content_type"].string_param = how
+    assert list(stub.ModelInfer(of_request).outputs[1].contents.fp64_contents) == expected
+    plain = over_grpc(inputs)
+    for content_type in (how, "image"):
+        plain.parameters["content_type"].string_param = content_type
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.ModelInfer(plain)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        status, content = ask({"inputs": inputs, "parameters": {"content_type": content_type}})
+        assert status == 400, content

@@ -1,0 +1,174 @@
+"""Content types of MLServer's clients: decoded or refused with the row, never taken as they are."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlserver.codecs import Base64Codec, DatetimeCodec, NumpyCodec, StringCodec
+from mlserver.errors import MLServerError
+
+from leverframe.domain.features.training_set import Label
+from leverframe.domain.model.bundle.input_check import Checked, checked
+from leverframe.domain.model.bundle.schema import AS_OF, Field, Schema
+from leverframe.errors import RequestError
+from leverframe.serving.infer import read
+
+SCHEMA = Schema(
+    "m", Label("y", "binary"), ("0", "1"),
+    columns=(Field("place", "text"), Field("size", "number"), Field("fresh", "boolean")),
+    keys=(Field("place", "text"), Field("id", "number", datatype="INT64"), Field(AS_OF, "text", longest=40)),
+)  # fmt: skip
+
+
+def ask(place: dict[str, Any], parameters: Any = None, **others: dict[str, Any]) -> Checked:
+    """Return a request by columns of two rows, checked as a server does."""
+    inputs = [
+        {"name": "place", "shape": [2], "datatype": "BYTES", "data": ["a", "b"], **place},
+        {"name": "size", "shape": [2], "datatype": "FP64", "data": [1.5, 2.5], **others.get("size", {})},
+        {"name": "fresh", "shape": [2], "datatype": "BOOL", "data": [True, False], **others.get("fresh", {})},
+    ]
+    body = {"inputs": inputs} | ({} if parameters is None else {"parameters": parameters})
+    return checked(SCHEMA, read(json.dumps(body).encode()).plain())
+
+
+def packed(*texts: str | None, how: str = "base64") -> list[str | None]:
+    """Return texts as a client encodes them."""
+    encode = (lambda data: base64.b64encode(data).decode()) if how == "base64" else bytes.hex
+    return [None if text is None else encode(text.encode()) for text in texts]
+
+
+NAMES = st.sampled_from(["content_type", "Content_Type", "content-type", "contentType"])
+texts = st.lists(st.none() | st.text(st.characters(codec="utf-8"), max_size=20), min_size=2, max_size=2)
+
+
+@given(
+    texts, st.sampled_from(["base64", "hex"]), NAMES, st.sampled_from([str.lower, str.upper, str.title]), st.booleans(),
+    st.booleans(),
+)  # fmt: skip
+def test_encoded_texts_are_decoded(
+    values: list[str | None], how: str, name: str, case: Any, of_request: bool, rows: bool
+) -> None:
+    """Whatever the text, the case of the name and of the type, in the parameters of the input or of the request."""
+    sent: list[Any] = packed(*values, how=how)
+    data = {"data": [[value] for value in sent] if rows else sent}
+    told = {name: case(how)}
+    found = ask(data, told) if of_request else ask({**data, "parameters": told})
+    assert found.columns["place"].tolist() == values
+    assert found.columns["size"].tolist() == [1.5, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ({"parameters": {"content_type": "base64"}}, "`place` in row 0 is 'a'"),
+        ({"data": ["YQ==", "YQ"], "parameters": {"content_type": "base64"}}, "`place` in row 1"),
+        ({"data": ["YQ==", "Y Q=="], "parameters": {"content_type": "base64"}}, "`place` in row 1"),
+        ({"data": ["YQ==", "/w=="], "parameters": {"content_type": "base64"}}, "`place` in row 1"),
+        ({"data": ["YQ==", "é"], "parameters": {"content_type": "base64"}}, "`place` in row 1"),
+        ({"data": ["61", "6"], "parameters": {"content_type": "hex"}}, "`place` in row 1"),
+        ({"data": ["61", "6 1"], "parameters": {"content_type": "hex"}}, "`place` in row 1"),
+        ({"data": [61, "61"], "parameters": {"content_type": "hex"}}, "`place` in row 0"),
+        ({"data": "YQ==", "parameters": {"content_type": "base64"}}, "`place` has 0 values for 2 rows"),
+        ({"parameters": {"content_type": "datetime"}}, "`place` has the content type 'datetime'"),
+        ({"parameters": {"content_type": "pd"}}, "`place` has the content type 'pd'"),
+        ({"parameters": {"content_type": "pd_json"}}, "content type 'pd_json'"),
+        ({"parameters": {"content_type": "image"}}, "content type 'image'"),
+        ({"parameters": {"content_type": 64}}, "content type 64"),
+        ({"parameters": {"content_type": True}}, "content type True"),
+        ({"parameters": {"nulls": "2"}}, "`place` has the parameter nulls '2'"),
+        ({"parameters": {"nulls": "x"}}, "parameter nulls 'x'"),
+        ({"parameters": {"nulls": 0}}, "parameter nulls '0'"),
+    ],
+)
+def test_what_is_not_decoded_is_refused(place: dict[str, Any], said: str) -> None:
+    """With the name, and the row where there is one."""
+    with pytest.raises(RequestError) as caught:
+        ask(place)
+    assert said in caught.value.what
+
+
+@pytest.mark.parametrize("kind", ["base64", "HEX", "str", "datetime"])
+def test_numbers_have_no_encoding(kind: str) -> None:
+    """Of an input of numbers such a type is refused; one of the request means its texts."""
+    with pytest.raises(RequestError, match="`size` has the content type"):
+        ask({}, size={"parameters": {"content_type": kind}})
+
+
+@pytest.mark.parametrize("kind", ["np", "NP", "str", " str ", ""])
+def test_types_that_change_nothing(kind: str) -> None:
+    """As MLServer's clients send them, for an input or for the request."""
+    told = {"content_type": kind}
+    for found in (ask({"parameters": told}), ask({}, told), ask({}, {"content_type": "pd"}), ask({}, {"other": 1})):
+        assert found.columns["place"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("kind", ["datetime", "pd_json", "zip", 5])
+def test_a_request_of_another_type_is_refused(kind: Any) -> None:
+    """It would have been taken as if it said nothing."""
+    with pytest.raises(RequestError, match="the request has the content type"):
+        ask({}, {"content_type": kind})
+
+
+def test_an_output_that_is_wanted_in_another_form_is_refused() -> None:
+    """A client that asks for base64 would decode what it gets."""
+    body: dict[str, Any] = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP64", "data": [1]}]}
+    for kind, fine in (("str", True), ("np", True), ("Base64", False), ("datetime", False)):
+        wanted = [{"name": "label", "parameters": {"content_type": kind}}]
+        asked = read(json.dumps({**body, "outputs": wanted}).encode())
+        if fine:
+            assert asked.plain() == asked.tensors
+        else:
+            with pytest.raises(RequestError, match="output `label`"):
+                asked.plain()
+
+
+@pytest.mark.parametrize("parameters", [[], "base64", 1, {"a": {}}, {"a": []}, dict.fromkeys(map(str, range(200)), 1)])
+def test_parameters_that_are_none_are_refused(parameters: Any) -> None:
+    """Of an input, of an output, of the request."""
+    tensor: dict[str, Any] = {"name": "x", "shape": [1], "datatype": "FP64", "data": [1]}
+    for body in (
+        {"inputs": [{**tensor, "parameters": parameters}]},
+        {"inputs": [tensor], "parameters": parameters},
+        {"inputs": [tensor], "outputs": [{"name": "label", "parameters": parameters}]},
+    ):
+        with pytest.raises(MLServerError, match="parameters` is no object"):
+            read(json.dumps(body).encode())
+
+
+def test_rows_without_a_value_are_named() -> None:
+    """As gRPC needs it: no number and no truth can be missing there, and no bytes are no text."""
+    nulls = {"parameters": {"nulls": "1"}}
+    found = ask({"data": ["", "b"], **nulls}, size=nulls, fresh=nulls)
+    assert found.columns["place"].tolist() == ["", None]
+    assert str(found.columns["size"].tolist()) == "[1.5, nan]"
+    assert str(found.columns["fresh"].tolist()) == "[1.0, nan]"
+    inputs = [
+        {"name": "place", "shape": [2], "datatype": "BYTES", "data": ["a", "a"]},
+        {"name": "id", "shape": [2], "datatype": "INT64", "data": [0, 2**53 + 1], "parameters": {"nulls": "0"}},
+    ]
+    assert checked(SCHEMA, read(json.dumps({"inputs": inputs}).encode()).plain()).columns["id"] == [None, 2**53 + 1]
+
+
+def test_what_the_codecs_of_mlserver_make_is_read() -> None:
+    """Each of them marks what it makes."""
+    timestamp = "2024-01-01T00:00:00+00:00"
+    made = [
+        Base64Codec.encode_input("place", [b"caf\xc3\xa9"], use_bytes=False),
+        DatetimeCodec.encode_input(AS_OF, [timestamp], use_bytes=False),
+    ]
+    inputs = [each.model_dump(exclude_none=True) for each in made]
+    inputs.append(
+        {"name": "id", "shape": [1, 1], "datatype": "INT64", "data": [1], "parameters": {"content_type": "np"}}
+    )
+    found = checked(SCHEMA, read(json.dumps({"inputs": inputs}).encode()).plain())
+    assert found.columns == {"place": ["café"], AS_OF: [timestamp], "id": [1]}
+    assert StringCodec.ContentType == "str"
+    assert NumpyCodec.ContentType == "np"
+    inputs[1]["data"] = ["tomorrow"]
+    with pytest.raises(RequestError, match="`as_of` in row 0"):
+        read(json.dumps({"inputs": inputs}).encode()).plain()
