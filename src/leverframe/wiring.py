@@ -20,10 +20,16 @@ if TYPE_CHECKING:
     from leverframe.settings.params import Params
 
 
-def workspace() -> Workspace:
-    """Return the repository around the current folder: the nearest above with a file of settings."""
+def workspace(*, anywhere: bool = False) -> Workspace:
+    """Return the repository around the current folder: the nearest above with a file of settings.
+
+    Raises ``RepositoryError`` where there is neither such a file nor a working tree of git, unless ``anywhere``.
+    """
     root = _root()
-    return Workspace(root, Git(root), lambda: _params(root), lambda: _levers(root), _plan)
+    git = Git(root, _default_branch)
+    if not anywhere and not _has_settings(root):
+        git.check()  # what is wrong is the folder, whatever file of it a command would miss first
+    return Workspace(root, git, lambda: _params(root), lambda: _levers(root), _plan)
 
 
 @contextmanager
@@ -51,9 +57,19 @@ def _root() -> Path:
     """Return the path from here to the root: relative, so that messages name files as a person would."""
     here = Path.cwd()
     for depth, folder in enumerate((here, *here.parents)):
-        if any((folder / name).is_file() for name in (PARAMS, LEVERS)):
+        if _has_settings(folder):
             return Path(*[".."] * depth)
     return Path()
+
+
+def _has_settings(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (PARAMS, LEVERS))
+
+
+def _default_branch() -> str:
+    from leverframe.adapters import runner
+
+    return runner.default_branch()
 
 
 def _params(root: Path) -> Params:

@@ -114,6 +114,7 @@ def test_a_revision_that_is_not_there_is_named(shop: Shop, tmp_path: Path) -> No
     first = shop.repository.git("rev-list", "--max-parents=0", "HEAD").strip()
     assert told(shop, "--base", first)["notes"]  # the empty repository: nothing to compare with, and no error
     shop.repository.git("branch", "--move", "main", "trunk")
+    shop.repository.git("branch", "other")  # one that is alone is the main one
     ended = shop.run("diff")
     assert (ended.code, ended.said()[0]) == (19, "there is no main branch to compare with")
     shop.repository.git("clone", "--quiet", "--depth=1", "--branch=trunk", f"file://{shop.root}", str(tmp_path / "new"))

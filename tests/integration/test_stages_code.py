@@ -43,6 +43,8 @@ COMMANDS = {  # one run of each kind of stage
 # What starts a stage, names its version and records how long it took; none of it can change an output.
 AROUND = {
     "leverframe.adapters.git",
+    "leverframe.adapters.git.base",
+    "leverframe.adapters.git.faults",
     "leverframe.adapters.process",
     "leverframe.adapters.stage_log",
     "leverframe.cli",

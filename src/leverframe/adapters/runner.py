@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,19 @@ def labels() -> tuple[str, ...]:
     listed = pull.get("labels") if isinstance(pull, dict) else None
     names = [label.get("name") for label in listed if isinstance(label, dict)] if isinstance(listed, list) else []
     return tuple(name for name in names if isinstance(name, str))
+
+
+def default_branch() -> str:
+    """Return the default branch of the repository of this run; empty where no event tells it."""
+    with suppress(PublishError):
+        return _default_branch(_payload() or {})
+    return ""
+
+
+def _default_branch(payload: Mapping[str, Any]) -> str:
+    repository = payload.get("repository")
+    name = repository.get("default_branch") if isinstance(repository, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _payload() -> dict[str, Any] | None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from leverframe.adapters.git import Git
-from leverframe.adapters.working_tree import WorkingTree
 from leverframe.application.pipeline import PipelineRun
+from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
@@ -24,7 +24,7 @@ def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) ->
     Raises ``BundleError`` where the lock names none, or neither has it.
     """
     path, recorded = layout.BUNDLE.as_posix(), recorded_bundle(workspace.git, commit)
-    tree = WorkingTree.around(workspace.root)
+    tree = tree_around(workspace.root)
     listing = tree.content(recorded)
     if listing is not None:
         parts = {file["relpath"]: tree.content(Recorded(file["md5"], None)) for file in json.loads(listing)}

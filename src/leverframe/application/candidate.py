@@ -14,13 +14,13 @@ from leverframe.adapters.dvc import LOG
 from leverframe.adapters.git.host import HostedGit
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
-from leverframe.adapters.working_tree import WorkingTree
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.champion import champion
 from leverframe.application.gate import declared_at
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.retrain_base import Base, recorded_md5
 from leverframe.application.retrain_pulls import CandidateCommit
+from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.training_set import TrainingSet
@@ -56,7 +56,7 @@ class Checkout:
         workspace.git.copied(base, folder)
         self.root = folder / workspace.git.prefix()
         self.git = HostedGit(self.root)
-        WorkingTree.around(workspace.root).lend(self.root)
+        tree_around(workspace.root).lend(self.root)
         self._remote = Remote.of(workspace.root.resolve()) is not None
         self.pipeline = PipelineRun(self.root, source_folder(workspace.root), tell)
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from leverframe.adapters.working_tree import WorkingTree
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.pipeline import PipelineRun
+from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.gate.champion import bring
@@ -31,7 +31,7 @@ class _Source:
     def __init__(self, workspace: Workspace, whole: Path, tell: Callable[[str], None]) -> None:
         self._workspace, self._whole = workspace, whole
         self.folder = whole / workspace.git.prefix()  # the root may be a folder of the repository
-        self._tree = WorkingTree.around(workspace.root)
+        self._tree = tree_around(workspace.root)
         self._pipeline = PipelineRun(self.folder, source_folder(workspace.root), tell)
 
     def show(self, commit: str, path: str) -> bytes | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from leverframe.adapters.working_tree import WorkingTree
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.results import forget, kept
+from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status import staleness
@@ -25,7 +26,9 @@ _PACKAGE = Path(__file__).parents[1]
 def check(workspace: Workspace, base: str | None) -> Checked:
     """Compare settings, definitions and lock of this change with what git has, and keep the result."""
     forget(workspace.root, "check")
-    return kept(workspace.root, "check", run(_Change(workspace, base)))
+    since = workspace.git.base(base)
+    result = run(_Change(workspace, since.commit))
+    return kept(workspace.root, "check", replace(result, notes=(*since.notes, *result.notes)))
 
 
 def deciding() -> list[Path]:
@@ -36,22 +39,22 @@ def deciding() -> list[Path]:
 class _Change:
     """The port of ``domain/review/check.py``, over git, the working tree and the remote."""
 
-    def __init__(self, workspace: Workspace, base: str | None) -> None:
+    def __init__(self, workspace: Workspace, base: str) -> None:
         self._workspace, self._git = workspace, workspace.git
-        self._tree = WorkingTree.around(workspace.root)
-        self._fork = self._git.fork_point("HEAD", base)
+        self._base = base
+        self._tree = tree_around(workspace.root)
 
     def head(self) -> str:
         return self._git.named("HEAD")
 
     def before(self, path: str) -> str:
-        return (self._git.show(self._fork, path) or b"").decode(errors="replace")
+        return (self._git.show(self._base, path) or b"").decode(errors="replace")
 
     def now(self, path: str) -> str:
         return self._tree.text(path) or ""
 
     def changed(self) -> Mapping[str, str]:
-        return self._git.changed(self._fork)
+        return self._git.changed(self._base)
 
     def read_settings(self) -> None:
         """Validate the settings, unless the same bytes were valid before: loading what does it takes a while."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from leverframe.adapters.git.base import Base
 from leverframe.application.workspace import Workspace
 from leverframe.domain.review.diff.comparison import compared
 from leverframe.domain.review.diff.diff_result import Diff
@@ -12,10 +15,11 @@ def diff(workspace: Workspace, base: str | None, head: str | None) -> Diff:
     """Return what changed between two revisions: by default the merge base with main, and the working tree."""
     git = workspace.git
     after = git.named(head) if head else None
-    before = git.named(base) if base else git.fork_point(after or "HEAD")
-    return compared(
-        _revision(workspace, before), _working_tree(workspace) if after is None else _revision(workspace, after)
-    )
+    itself = git.commit_of(base) if base else None
+    since = Base(itself, itself) if itself else git.base(base, after or "HEAD")
+    now = _working_tree(workspace) if after is None else _revision(workspace, after)
+    result = compared(_revision(workspace, since.commit), now)
+    return replace(result, notes=(*since.notes, *result.notes))
 
 
 def _working_tree(workspace: Workspace) -> Revision:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from leverframe.adapters.disk import Disk
@@ -35,7 +36,8 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     root, git = workspace.root, workspace.git
     forget(root, "gate")
     here = declared(workspace.params, workspace.plan)
-    fork, head = git.fork_point("HEAD", base), git.named("HEAD")
+    since, head = git.base(base), git.named("HEAD")
+    fork = since.commit
     known = {name: _section(git.show(fork, str(name)), f"{name} of the base") for name in (PARAMS, LEVERS)}
     ours = load(root / LEVERS, what="settings file") if (root / LEVERS).is_file() else {}
     disk = Disk(root)
@@ -50,7 +52,8 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
         theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
         sides = (Side(PolarsTables(root), disk), theirs)
         rules = rules_in_force(known[LEVERS], ours)
-        return kept(root, "gate", run(question, sides, SklearnModels(root), rules, evidence))
+        result = run(question, sides, SklearnModels(root), rules, evidence)
+        return kept(root, "gate", replace(result, notes=(*since.notes, *result.notes)))
 
 
 def declared_at(workspace: Workspace, commit: str) -> Declared | None:

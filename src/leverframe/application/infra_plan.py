@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from leverframe.adapters import runner
+from leverframe.adapters.git.base import Base
 from leverframe.application.infra_place import InfraPlace, Role, Words, forge_of
 from leverframe.application.infra_plans import no_longer_declared
 from leverframe.application.infra_results import PLAN, applied_here, keep
@@ -43,7 +44,8 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
     place = InfraPlace.of(workspace, asked.environment)
     path = place.folder / PLAN
     last = _applied(place)
-    subject = _subject(place, asked.base, last)
+    since = workspace.git.base(asked.base)
+    subject = _subject(place, since, last)
     labels, notes = _labels()
 
     def allowed(plan: InfraPlan) -> Collection[str]:
@@ -57,7 +59,7 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
     planned = replace(
         planned,
         applied=last,
-        notes=(*planned.notes, *notes, *place.unsaved(), *no_longer_declared(workspace, subject.base)),
+        notes=(*since.notes, *planned.notes, *notes, *place.unsaved(), *no_longer_declared(workspace, subject.base)),
     )
     keep(path, planned)
     return kept(workspace.root, LEVER, planned), str(path)
@@ -65,17 +67,18 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
 
 def steps(workspace: Workspace, asked: Asked) -> list[str]:
     """Return the steps of a plan in words; nothing is run."""
-    subject = _subject(InfraPlace.of(workspace, asked.environment), asked.base, "")
+    place = InfraPlace.of(workspace, asked.environment)
+    subject = _subject(place, workspace.git.base(asked.base), "")
     return [str(step) for step in plan_steps(subject, Planning(destroy=asked.destroy))]
 
 
-def _subject(place: InfraPlace, base: str | None, applied: str) -> InfraSubject:
+def _subject(place: InfraPlace, since: Base, applied: str) -> InfraSubject:
     """Return the environment under all rules that its apply will be under as well, as far as they are known by now."""
     git = place.workspace.git
     known = []
     with suppress(RepositoryError):  # a clone may be shallow
         known = [git.named(applied)] if applied else []
-    return place.subject(git.fork_point("HEAD", base), git.tip(base), *known)
+    return place.subject(since.commit, since.tip, *known)
 
 
 def _labels() -> tuple[tuple[str, ...], tuple[str, ...]]:

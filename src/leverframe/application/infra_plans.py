@@ -95,7 +95,7 @@ def judged_again(
         return ()
     git = workspace.git
     try:
-        before = environments_at(workspace, git.tip(base))
+        before = environments_at(workspace, git.base(base).tip)
     except RepositoryError:  # a clone of one commit, which is that of the base where another job made the card
         before = environments_at(workspace, git.named("HEAD"))
     unknown = InfraEnvironmentSettings(failed_checks="show")  # what a new one says itself, its own job held it to

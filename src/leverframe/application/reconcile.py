@@ -12,15 +12,15 @@ from leverframe.domain.release.reconcile import looks
 
 
 def reconcile(
-    workspace: Workspace, environment: str, branch: str, watch: float | None, tell: Callable[[str], None]
+    workspace: Workspace, environment: str, branch: str | None, watch: float | None, tell: Callable[[str], None]
 ) -> Iterator[Deployed]:
-    """Bring an environment to the head of a branch, once or every ``watch`` seconds, and yield each result.
+    """Bring an environment to the head of a branch, by default the main one, and yield each result.
 
-    It only reads git and the remote of DVC.
+    It does so once, or every ``watch`` seconds. It only reads git and the remote of DVC.
     """
 
     def follow() -> Deployed:
         workspace.git.fetch()
-        return deploy(workspace, Asked(environment, workspace.git.named(branch), record=False), tell)
+        return deploy(workspace, Asked(environment, workspace.git.tip(branch), record=False), tell)
 
     yield from looks(follow, watch, time.sleep, tell)

@@ -125,11 +125,12 @@ def _report_settings(workspace: Workspace) -> ReportSettings:
 def card_of_change(workspace: Workspace, base: str | None) -> Card:
     """Return the card of the change in this folder, of what git and the levers left."""
     root, git = workspace.root, workspace.git
-    fork, head = git.fork_point("HEAD", base), git.named("HEAD")
+    since, head = git.base(base), git.named("HEAD")
+    fork = since.commit
     before = git.contents(fork, str(PARAMS), str(LEVERS), *wanted())
     after = {path: (root / path).read_bytes() for path in git.files(str(PARAMS), str(LEVERS), *wanted())}
     parameters = _parameters(before), _parameters(after)
-    if infrastructure_alone(workspace, fork, git.tip(base)):
+    if infrastructure_alone(workspace, fork, since.tip):
         card = of_infrastructure((fork, head), parameters)
     else:
         card = assembled(
@@ -140,7 +141,7 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
             (lambda: status(root), lambda: diff(workspace, fork, None)),
             silence_of_monitor(workspace),
         )
-    notes = (*no_longer_declared(workspace, fork), *card.notes)
+    notes = (*since.notes, *no_longer_declared(workspace, fork), *card.notes)
     return replace(card, infra=infra_plans(workspace, (fork, head), before), notes=notes)
 
 

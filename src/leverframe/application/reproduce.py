@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.pipeline import PipelineRun
@@ -19,8 +20,10 @@ def reproduce(
     """Return what ran and whether the figures came out the same."""
     root, git = workspace.root, workspace.git
     forget(root, "reproduce")
-    before = git.show(git.fork_point("HEAD", base), LOCK) or b""
+    since = git.base(base)
+    before = git.show(since.commit, LOCK) or b""
     pipeline = PipelineRun(root, source_folder(root), tell)
     odd = suspects(before.decode(errors="replace"), pipeline.text(LOCK))
     order = Order(git.named("HEAD"), full, Remote.of(root.resolve()) is not None, odd, tolerance, tell)
-    return kept(root, "reproduce", run(pipeline, order))
+    result = run(pipeline, order)
+    return kept(root, "reproduce", replace(result, notes=(*since.notes, *result.notes)))

@@ -12,11 +12,11 @@ from leverframe.domain.verdict import REFUSED, Failed
 @click.option(
     "--environment", default="local", show_default=True, help="Name in `deploy.environments` of leverframe.yaml."
 )
-@click.option("--follow", default="origin/main", show_default=True, help="Branch whose head to deploy.")
+@click.option("--follow", help="Branch whose head to deploy.  [default: default branch of origin]")
 @click.option("--watch", type=float, help="Repeat every so many seconds, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one document per run.")
 @click.pass_context
-def reconcile(context: click.Context, environment: str, follow: str, watch: float | None, as_json: bool) -> None:
+def reconcile(context: click.Context, environment: str, follow: str | None, watch: float | None, as_json: bool) -> None:
     """Fetch the branch, and deploy its head if the environment serves another bundle.
 
     It reads only git and the DVC remote, so CI needs no access to the server.

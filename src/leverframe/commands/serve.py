@@ -36,7 +36,8 @@ def serve(
     """
     from leverframe.application import serve as application
 
-    place, how = wiring.workspace(), application.Start((port, grpc_port, metrics_port), bare, mark)
+    place = wiring.workspace(anywhere=bare or action is not None or bundle is not None)
+    how = application.Start((port, grpc_port, metrics_port), bare, mark)
     if action == "stop":
         ended = application.stop(place, name)
         words = f"stopped the server `{name}`" if ended else f"no server `{name}` is running"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from leverframe.adapters.git.base import Base, Bases
+from leverframe.adapters.git.faults import DAMAGED, NO_WORK_TREE, error_of, fault
 from leverframe.domain.release.tag import Tag
 from leverframe.errors import RepositoryError
 from leverframe.redaction import redacted
 
 _TIMEOUT = 60.0  # seconds; every question asked here is answered from the local disk
-_MAIN = ("origin/main", "main", "origin/master", "master")
 _SET_BY_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
 _SUBMODULE = "160000"  # the mode of one
 _UNDERWAY = ("FETCH_HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD", "ORIG_HEAD")
@@ -23,11 +24,13 @@ _OURSELVES = ["-c", "user.name=leverframe", "-c", "user.email=leverframe@users.n
 class Git:
     """The git repository that ``root`` is in; every path is relative to ``root``.
 
-    Raises ``RepositoryError`` from every method where git is missing or does not answer.
+    ``told`` returns the default branch as the event of a run has it, empty where there is none. Raises
+    ``RepositoryError`` from every method where git is missing, or reads no repository here.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, told: Callable[[], str] = str) -> None:
         self.root = root
+        self._bases = Bases(self, told)
 
     def fetch(self) -> None:
         """Fetch from all remotes; raises ``RepositoryError`` where one does not answer."""
@@ -61,9 +64,12 @@ class Git:
         return sorted(self._paths("ls-files", "-z", "--cached", "--", folder))
 
     def show(self, revision: str, path: str) -> bytes | None:
-        """Return the content of a file at a revision, None when it was not there."""
-        result = self._run("cat-file", "blob", f"{revision}:./{path}")
-        return result.stdout if result.returncode == 0 else None
+        """Return the content of a file at a revision as it is checked out, None when it was not there."""
+        told = self._run("cat-file", "--batch", given=f"{revision}:./{path}\n".encode())
+        found = dict(self._read([path], told.stdout))
+        if path not in found and self._run("rev-parse", "--verify", "--quiet", f"{revision}:./{path}").returncode == 0:
+            found |= self.contents(revision, path)  # a folder or a submodule, or an object that is damaged
+        return found.get(path)
 
     def prefix(self) -> str:
         """Return the path of ``root`` in the repository, with a slash at its end; empty where it is the whole of it."""
@@ -72,57 +78,45 @@ class Git:
 
     def named(self, revision: str) -> str:
         """Return the full name of the commit that a revision names; raises ``RepositoryError`` where there is none."""
-        found = self._commit(revision)
+        found = self.commit_of(revision)
         if found is None:
             self.check()
+            self._run("log", "-1", "--format=")  # tells a branch without a commit from a damaged one
             raise RepositoryError(
                 f"`{revision}` names no commit of this repository",
-                why=self._shallow() or "it is no branch, tag or commit that git knows here",
-                next="name another revision, or `git fetch` first; in CI check out with `fetch-depth: 0`"
-                if self._commit("HEAD")
-                else "commit something first: `git add -A && git commit`",
+                why=self.shallow() or "it is no branch, tag or commit that git knows here",
+                next="name another revision, or `git fetch` first; in CI check out with `fetch-depth: 0`",
             )
         return found
 
     def check(self) -> None:
-        """Raise ``RepositoryError`` where git knows no repository here, or does not trust it."""
-        done = self._run("rev-parse", "--git-dir")
-        if done.returncode != 0:
-            words = done.stderr.decode(errors="replace").strip().splitlines() or ["git gave no reason"]
-            raise RepositoryError(
-                "this folder is not in a git repository that git reads",
-                why=words[0].removeprefix("fatal: ")[:200],
-                next="go to the folder of the repository; or make one by `git init`, and commit",
-            )
+        """Raise ``RepositoryError`` where ``root`` is in no working tree of a repository that git reads."""
+        if self._run("rev-parse", "--is-inside-work-tree").stdout.strip() != b"true":
+            raise error_of(NO_WORK_TREE, "`git rev-parse --is-inside-work-tree` says so")
 
     def tip(self, main: str | None = None) -> str:
-        """Return the commit of ``main``: by default of ``origin/main``, else of ``main``.
+        """Return the newest commit of ``main``, by default of the main branch; raises as ``Bases.tip`` does."""
+        return self._bases.tip(main)
 
-        Raises ``RepositoryError`` where there is no such branch.
-        """
-        tip = self.named(main) if main else next(filter(None, map(self._commit, _MAIN)), None)
-        if tip is None:
-            raise RepositoryError(
-                "there is no main branch to compare with",
-                why=f"none of {', '.join(_MAIN)} is here",
-                next="name a revision with --base; in CI check out with `fetch-depth: 0`",
-            )
-        return tip
+    def base(self, wanted: str | None, revision: str = "HEAD") -> Base:
+        """Return where a revision left ``wanted``, by default the main branch; raises as ``Bases.base`` does."""
+        return self._bases.base(wanted, revision)
 
-    def fork_point(self, revision: str, main: str | None = None) -> str:
-        """Return where a revision left ``main``: by default the merge base with ``origin/main``, else with ``main``.
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Return the last commit that two have in common; None where there is none here."""
+        result = self._run("merge-base", "--", one, other)
+        return result.stdout.decode().strip() if result.returncode == 0 else None
 
-        Raises ``RepositoryError`` where there is no such branch or nothing in common.
-        """
-        tip = self.tip(main)
-        result = self._run("merge-base", "--", tip, self.named(revision))
-        if result.returncode != 0:
-            raise RepositoryError(
-                f"`{revision}` and `{main or 'main'}` have no commit in common",
-                why=self._shallow() or "they began apart",
-                next="name a revision with --base; in CI check out with `fetch-depth: 0`",
-            )
-        return result.stdout.decode().strip()
+    def origin_head(self) -> str:
+        """Return the default branch as `origin/HEAD` tells it, such as `origin/main`; empty where it does not."""
+        told = self._run("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+        return told.stdout.decode(errors="replace").strip() if told.returncode == 0 else ""
+
+    def branches(self) -> list[str]:
+        """Return the branches of this clone and of its remotes, such as `main` and `origin/main`."""
+        told = self._run("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes").stdout
+        names = told.decode(errors="replace").splitlines()
+        return [name.removeprefix("refs/heads/").removeprefix("refs/remotes/") for name in names]
 
     def copied(self, commit: str, folder: Path) -> Git:
         """Check a commit out into ``folder``, which shares the objects of this repository, and return it.
@@ -150,7 +144,8 @@ class Git:
     def blobs(self, commit: str, *paths: str) -> dict[str, str]:
         """Return the ids of the files of a commit at or below ``paths``, by path."""
         listed = self._paths("ls-tree", "-r", "-z", "--end-of-options", commit, "--", *paths)
-        return {path: head.split()[2] for head, _, path in (line.partition("\t") for line in listed)}
+        entries = ((head.split(), path) for head, _, path in (line.partition("\t") for line in listed))
+        return {path: head[2] for head, path in entries if head[1] == "blob"}
 
     def _copy(self, *arguments: str) -> None:
         result = self._run(*arguments)
@@ -176,25 +171,39 @@ class Git:
                 paths.append(path)
         return settings, paths
 
-    def _commit(self, revision: str) -> str | None:
+    def commit_of(self, revision: str) -> str | None:
+        """Return the full name of the commit that a revision names; None where it names none."""
         result = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         return result.stdout.decode().strip().splitlines()[-1] if result.returncode == 0 else None
 
-    def _shallow(self) -> str:
+    def shallow(self) -> str:
+        """Return in words that this clone has only the newest commits; empty where it has all."""
         shallow = self._run("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
         return "this clone is shallow: it has only the newest commits" if shallow else ""
 
     def contents(self, commit: str, *paths: str) -> dict[str, bytes]:
         """Return the files of a commit at or below ``paths`` with their content; a path that is not there has none."""
         blobs = self.blobs(commit, *paths)
-        told = self._run("cat-file", "--batch", given="".join(f"{blob}\n" for blob in blobs.values()).encode()).stdout
-        found, at = {}, 0
-        for path in blobs:
+        told = self._run("cat-file", "--batch", given="".join(f"{blob}\n" for blob in blobs.values()).encode())
+        contents = dict(self._read(blobs, told.stdout))
+        lacking = next((path for path in blobs if path not in contents), None)
+        if lacking:
+            raise error_of(DAMAGED, f"the object {blobs[lacking]} of {lacking} is missing or corrupt")
+        return contents
+
+    @staticmethod
+    def _read(paths: Iterable[str], told: bytes) -> Iterator[tuple[str, bytes]]:
+        """Yield each file with the content that `cat-file --batch` printed in its turn; what is no file has none."""
+        at = 0
+        for path in paths:
             end = told.index(b"\n", at)
-            size = int(told[at:end].split()[2])
-            found[path] = told[end + 1 : end + 1 + size]
-            at = end + size + 2
-        return found
+            head = told[at:end].split()
+            if head[-1] == b"missing":
+                at = end + 1
+                continue
+            if head[1] == b"blob":
+                yield path, told[end + 1 : end + 1 + int(head[2])]
+            at = end + int(head[2]) + 2
 
     def changed(self, commit: str) -> dict[str, str]:
         """Return what differs between a commit and the working tree: git's letter by path, `A` for what is new.
@@ -305,17 +314,30 @@ class Git:
                 timeout=timeout,
                 check=False,
             )
-            if done.returncode != 0:  # the address of a remote may hold a token
-                done.stderr = redacted(done.stderr.decode(errors="replace")).encode()
-            return done
         except FileNotFoundError as error:
-            raise RepositoryError("git was not found", why="it is not on PATH", next="install git") from error
+            raise self._no_program() from error
         except subprocess.TimeoutExpired as error:
             raise RepositoryError(
                 f"git did not answer within {timeout:.0f} seconds",
                 why=f"`git {arguments[0]}` reads the disk that {self.root} is on",
                 next="look whether that disk answers, then run the command again",
             ) from error
+        if done.returncode != 0:  # the address of a remote may hold a token
+            words = redacted(done.stderr.decode(errors="replace"))
+            done.stderr = words.encode()
+            refused = fault(words)
+            if refused:
+                raise refused
+        return done
+
+    def _no_program(self) -> RepositoryError:
+        if not self.root.is_dir():
+            return RepositoryError(
+                f"the folder {self.root} is not there", why="it was moved or removed", next="go to the repository"
+            )
+        return RepositoryError(
+            "git was not found", why="there is no program `git` on PATH", next="install git, or put it on PATH"
+        )
 
 
 def _tag(fields: Sequence[str]) -> Tag:

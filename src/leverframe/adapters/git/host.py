@@ -68,7 +68,7 @@ class HostedGit(Git):
 
         Of more than ``most`` they are the newest; where ``before`` is empty or unknown here, only ``tip`` is returned.
         """
-        if not (before and self._commit(before)):
+        if not (before and self.commit_of(before)):
             return [tip]
         names = self._asked("rev-list", "--first-parent", f"--max-count={most}", tip, f"^{before}", "--")
         return names.decode().split()[::-1]
@@ -114,7 +114,7 @@ class HostedGit(Git):
 
     def kept(self, name: str) -> str:
         """Return the commit of a reference; empty where there is none."""
-        return self._commit(name) or ""
+        return self.commit_of(name) or ""
 
     def hand_over(self, folder: Path, commit: str, name: str) -> None:
         """Let a reference of another clone on this machine be at a commit of this one."""
@@ -134,8 +134,8 @@ class HostedGit(Git):
 
         What a shallow clone lacks comes with them where the ``whole`` history is needed.
         """
-        deepened = ["--unshallow"] if whole and self._shallow() else []
-        wanted = [f"refs/heads/{name}" for name, commit in commits.items() if deepened or not self._commit(commit)]
+        deepened = ["--unshallow"] if whole and self.shallow() else []
+        wanted = [f"refs/heads/{name}" for name, commit in commits.items() if deepened or not self.commit_of(commit)]
         if not wanted:
             return
         quietly = ("--quiet", "--no-tags", "--no-write-fetch-head", *deepened)

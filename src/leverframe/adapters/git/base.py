@@ -1,0 +1,138 @@
+"""What a change is compared with: the commit where it left the main branch, also where an event names another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from leverframe.errors import RepositoryError
+
+_EVERYWHERE = ("origin/main", "main", "origin/master", "master")
+_WHOLE = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # as an event names a commit; people write names and few digits
+_DEEPER = "in CI check out with `fetch-depth: 0`"
+
+
+@dataclass(frozen=True)
+class Base:
+    """The commit where a change left a branch, and the ``tip`` of that branch.
+
+    ``note`` says why this is not what was asked for; empty where it is.
+    """
+
+    commit: str
+    tip: str
+    note: str = ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The note for a result that has a list of them."""
+        return (self.note,) if self.note else ()
+
+
+class Commits(Protocol):
+    """The questions to git by which a base is told."""
+
+    def commit_of(self, revision: str) -> str | None:
+        """Return the full name of a commit; None where a revision names none."""
+
+    def named(self, revision: str) -> str:
+        """Return the full name of a commit; raises ``RepositoryError`` where a revision names none."""
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """Return the last commit that two have in common; None where there is none here."""
+
+    def shallow(self) -> str:
+        """Return in words that this clone has only the newest commits; empty where it has all."""
+
+    def origin_head(self) -> str:
+        """Return the default branch as `origin/HEAD` tells it; empty where it does not."""
+
+    def branches(self) -> list[str]:
+        """Return the branches of this clone and of its remotes, such as `main` and `origin/main`."""
+
+
+@dataclass(frozen=True)
+class Bases:
+    """Finds what changes are compared with; ``told`` returns the default branch as the event of a run has it."""
+
+    git: Commits
+    told: Callable[[], str]
+
+    def default_branch(self) -> str | None:
+        """Return the main branch of this repository, by name; None where nothing tells which one it is.
+
+        `origin/HEAD` tells, else the event of the run, else its usual names, else that there is no other.
+        """
+        told = self.told()
+        names = [self.git.origin_head(), *([f"origin/{told}", told] if told else []), *_EVERYWHERE]
+        known = next((name for name in names if name and self.git.commit_of(name)), None)
+        if known:
+            return known
+        branches = self.git.branches()
+        return branches[0] if len(branches) == 1 and "/" not in branches[0] else None
+
+    def tip(self, main: str | None = None) -> str:
+        """Return the newest commit of ``main``, by default of the main branch of this repository.
+
+        Raises ``RepositoryError`` where there is no such branch.
+        """
+        name = main or self.default_branch()
+        if name is None:
+            raise self._no_main()
+        return self.git.named(name)
+
+    def base(self, wanted: str | None, revision: str = "HEAD") -> Base:
+        """Return where a revision left ``wanted``, by default the main branch.
+
+        A whole name of a commit that is not here, as an event has it of a new branch or after a force push, stands for
+        the main branch; on the main branch itself, for the commit before. Raises ``RepositoryError`` for any
+        other revision that is not here, and where there is nothing in common.
+        """
+        head = self.git.named(revision)
+        gone = self._gone(wanted, head) if wanted and _WHOLE.fullmatch(wanted) else ""
+        if gone:
+            return self._instead(head, f"`{(wanted or '')[:12]}` {gone}")
+        tip = self.tip(wanted)
+        common = self.git.merge_base(tip, head)
+        if common is None:
+            raise RepositoryError(
+                f"`{revision}` and `{wanted or self.default_branch()}` have no commit in common",
+                why=self.git.shallow() or "they began apart",
+                next=f"name a revision with --base; {_DEEPER}",
+            )
+        return Base(common, tip)
+
+    def _gone(self, wanted: str, head: str) -> str:
+        """Return why a whole name of a commit cannot be compared with; empty where it can, or where more may tell."""
+        if not wanted.strip("0"):
+            return "stands for no commit, as for a new branch"
+        if self.git.shallow():
+            return ""
+        if self.git.commit_of(wanted) is None:
+            return "is in this repository no more, as after a force push"
+        return "" if self.git.merge_base(wanted, head) else "has no commit in common with this one"
+
+    def _instead(self, head: str, gone: str) -> Base:
+        main = self.default_branch()
+        tip = self.git.named(main) if main else head
+        common = self.git.merge_base(tip, head)
+        if common not in (None, head):
+            assert common is not None  # noqa: S101 - of the line above
+            return Base(common, tip, f"{gone}: compared with {common[:12]}, where this left `{main}`")
+        parent = self.git.commit_of(f"{head}^1")
+        if parent:
+            return Base(parent, parent, f"{gone}: compared with {parent[:12]}, the commit before this one")
+        if self.git.shallow():
+            raise RepositoryError(f"{gone}, and no other base is here", why=self.git.shallow(), next=_DEEPER)
+        return Base(head, head, f"{gone}, and this is the first commit: compared with itself")
+
+    def _no_main(self) -> RepositoryError:
+        self.git.named("HEAD")  # without a commit there is no branch either
+        here = ", ".join(f"`{name}`" for name in self.git.branches()[:6]) or "none"
+        return RepositoryError(
+            "there is no main branch to compare with",
+            why=self.git.shallow() or f"neither `origin/HEAD` nor a name tells which branch it is; branches: {here}",
+            next=f"name it with --base, or let git tell: `git remote set-head origin --auto`; {_DEEPER}",
+        )
