@@ -147,9 +147,16 @@ class ParityError(LeverframeError):
 
 
 class PublishError(LeverframeError):
-    """The card cannot be posted: the event, the token or GitHub does not allow it."""
+    """The card cannot be posted: the event, the token or GitHub does not allow it.
+
+    ``closed`` tells that nobody could, whatever the token may: a locked conversation, too many comments.
+    """
 
     exit_code = 26
+
+    def __init__(self, what: str, *, why: str, next: str, closed: bool = False) -> None:
+        super().__init__(what, why=why, next=next)
+        self.closed = closed
 
 
 class ForgeUnreachableError(PublishError):

@@ -48,7 +48,11 @@ PATHS = {
     f"{_R}/pulls/{{pull_number}}": ["get", "patch"],
     f"{_R}/pulls/{{pull_number}}/merge": ["put"],
 }
-EVENTS = ("pull_request$opened", "pull_request$synchronize", "workflow_run$completed", "push$event")
+EVENTS = (
+    "pull_request$opened", "pull_request$synchronize", "pull_request$closed", "pull_request$reopened",
+    "pull_request_review$submitted", "issue_comment$created", "merge_group$checks_requested", "workflow_run$completed",
+    "push$event", "workflow_dispatch$event", "repository_dispatch$event",
+)  # fmt: skip
 
 
 def api_slice(whole: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,10 @@
 """The decision card: golden pages, hostile content, sections on their own, and where a card goes."""
 
-# ruff: noqa: ARG002
-
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,22 +22,9 @@ from leverframe.domain.review.gate.holdout_change import HoldoutChange
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against
 from leverframe.domain.review.report import card_markdown as drawing
 from leverframe.domain.review.report.card import Card, Constraints, Curve, ParameterChange, StageNode
-from leverframe.domain.review.report.card_markdown import LIMIT, Shown, marker, render
-from leverframe.domain.review.report.publish import (
-    Comment,
-    Create,
-    Outdated,
-    Post,
-    Posting,
-    Unchanged,
-    Update,
-    Where,
-    chosen,
-    conclusion,
-    step,
-    title,
-    where,
-)
+from leverframe.domain.review.report.card_markdown import LIMIT, Shown, render
+from leverframe.domain.review.report.publish import chosen, conclusion, title
+from leverframe.domain.review.report.pull_of_run import Nowhere, Where
 from leverframe.domain.review.reproduce import Reproduced, StageRun
 from leverframe.domain.verdict import Failed, Passed, Reason, Skipped, Violation
 from leverframe.errors import PublishError, SettingsError
@@ -384,121 +368,6 @@ def test_a_lever_without_a_result_refuses() -> None:
     assert card(gated=gated(because="no rule")).verdict == Skipped("no rule")
 
 
-ME = "github-actions[bot]"
-
-
-def comment(number: int, body: str, author: str = ME) -> Comment:
-    """Return a comment."""
-    return Comment(number, author, body, f"https://example.org/{number}")
-
-
-def body(run: int = 7, text: str = "the card", key: str = "model") -> str:
-    """Return the body of a comment of ours."""
-    return f"{marker(key, HEAD, run)}\n{text}\n"
-
-
-def test_only_our_own_comment_with_our_marker_is_ours() -> None:
-    """Neither a copy of the marker by somebody else, nor another key, nor a quotation further down."""
-    others = [comment(1, body(), "mallory"), comment(2, body(key="other")), comment(3, f"> {body()}")]
-    assert step(others, ME, "model", body()) == Create()
-    mine = comment(4, body(3, "old"))
-    assert step([*others, mine], ME, "model", body()) == Update(mine)
-
-
-def test_an_equal_comment_is_left_alone() -> None:
-    """Line ends, another run of the same result, and the mark that CML leaves do not count."""
-    for there in (
-        body(),
-        body(5),
-        body().replace("\n", "\r\n"),
-        body() + '\n\n![](https://cml.dev/watermark.png#1 "CML watermark leverframe-model")',
-    ):
-        mine = comment(4, there)
-        assert step([mine], ME, "model", body()) == Unchanged(mine)
-    assert isinstance(step([comment(4, body() + "more")], ME, "model", body()), Update)
-
-
-def test_a_later_run_is_never_overwritten() -> None:
-    """The run that ends last is not the run that began last."""
-    mine = comment(4, body(9))
-    assert step([mine], ME, "model", body(7)) == Outdated(mine, 9)
-    assert step([comment(4, f"<!-- leverframe:report:model {{bad -->\n{body()}")], ME, "model", body()) == Create()
-
-
-def test_a_key_that_could_leave_the_marker_is_refused() -> None:
-    """It stands inside an HTML comment."""
-    with pytest.raises(PublishError, match="key"):
-        marker("x --> <b>", HEAD, 1)
-
-
-class Memory:
-    """A forge in memory that counts what it is asked."""
-
-    def __init__(self, comments: list[Comment]) -> None:
-        self.said, self.checks = comments, list[tuple[str, str, str]]()
-
-    def me(self) -> str:
-        return ME
-
-    def comments(self, number: int) -> list[Comment]:
-        return list(self.said)
-
-    def create(self, number: int, body: str) -> str:
-        self.said.append(comment(len(self.said) + 1, body))
-        return self.said[-1].url
-
-    def update(self, comment: Comment, body: str) -> str:
-        self.said[self.said.index(comment)] = replace(comment, body=body)
-        return comment.url
-
-    def pull_request(self, owner: str, branch: str, head: str) -> int | None:
-        return 1
-
-    def delete(self, comment: Comment) -> None:
-        self.said.remove(comment)
-
-    def keep(self, branch: str, files: Mapping[str, str]) -> None:
-        raise AssertionError("nobody asked for pictures")
-
-    def check_run(self, head: str, conclusion: str, title: str, summary: str) -> str:
-        self.checks.append((head, conclusion, title))
-        return ""
-
-
-def test_posting_twice_leaves_one_comment() -> None:
-    """Created, then left alone, then updated; a dry run does nothing; a late run does nothing."""
-    forge = Memory([])
-
-    def posted(text: str, run: int, *, dry: bool = False) -> str:
-        posting = Posting("model", body(run, text), HEAD, Passed(), "summary")
-        return Post(forge, 1, posting, lambda _, __: False)(dry=dry)[1]
-
-    assert posted("a", 1, dry=True) == "would create"
-    assert (forge.said, forge.checks) == ([], [])
-    assert posted("a", 1) == "created"
-    assert posted("a", 2) == "unchanged"
-    assert posted("b", 3) == "updated"
-    assert posted("c", 2) == "left alone: the later run 3 wrote it"
-    assert [each.body for each in forge.said] == [body(3, "b")]
-    assert forge.checks == [(HEAD, "success", "ready to merge")] * 3
-
-
-def test_a_second_comment_of_ours_is_removed() -> None:
-    """A list that lagged behind made us post twice; the oldest stays, with the newest words."""
-    old = comment(1, body(1, "old"))
-    told = iter([[comment(9, "chatter", "somebody")]])
-
-    class Lagging(Memory):
-        def comments(self, number: int) -> list[Comment]:
-            return next(told, None) or super().comments(number)
-
-    lagging = Lagging([old])
-    posting = Posting("model", body(2, "new"), HEAD, Passed(), "summary")
-    Post(lagging, 1, posting, lambda _, __: False)(dry=False)
-    assert [each.body for each in lagging.said] == [body(2, "new")]
-    assert lagging.said[0].number == 1
-
-
 def test_the_check_is_the_gate() -> None:
     """The three verdicts as GitHub shows them."""
     failed = Failed((Reason.METRIC_DROPPED, Reason.LOCK_STALE))
@@ -508,58 +377,21 @@ def test_the_check_is_the_gate() -> None:
 
 def test_who_posts() -> None:
     """Auto takes what is there; what was asked for and cannot be is an error that says what to do."""
-    run = Where("o/r", 1, HEAD, 1)
+    run = Where("o/r", 1, HEAD)
 
-    def who(asked: Any, *, has_cml: bool = False, has_token: bool = True, run: Where | None = run) -> str:
+    def who(asked: Any, *, has_cml: bool = False, has_token: bool = True, run: Where | Nowhere | None = run) -> str:
         return chosen(asked, has_cml=has_cml, has_token=has_token, run=run)
 
     assert who("auto", has_cml=True) == "cml"
     assert who("auto") == "github"
     assert who("auto", has_token=False) == "summary"
     assert who("auto", run=None) == "file"
+    assert who("auto", run=Nowhere("the event `schedule` is about no pull request")) == "summary"
     assert who("file", has_cml=True) == "file"
     with pytest.raises(PublishError, match="cannot post from here"):
         who("github", has_token=False)
     with pytest.raises(PublishError, match="cannot post from here"):
         who("cml", run=None)
-
-
-@pytest.mark.parametrize("payload", [{}, {"pull_request": {}}, {"pull_request": {"number": "x", "head": {"sha": 1}}}])
-def test_an_odd_event_is_one_clear_error(payload: dict[str, Any]) -> None:
-    """Never a traceback."""
-    with pytest.raises(PublishError, match="the payload of the event"):
-        where("pull_request", payload, {"GITHUB_REPOSITORY": "o/r"})
-
-
-def test_events_without_a_pull_request_have_none() -> None:
-    """A push, a schedule, and the end of a workflow that was no pull request's."""
-    assert where("push", {}, {}) is None
-    assert where("workflow_run", {"workflow_run": {"event": "push"}}, {}) is None
-    assert where("workflow_dispatch", {}, {"GITHUB_REF": "refs/tags/v1", "GITHUB_SHA": HEAD}) is None
-
-
-def test_a_run_that_was_dispatched_belongs_to_the_pull_request_of_its_branch_and_commit() -> None:
-    """Whatever its inputs and its payload say."""
-    surroundings = {
-        "GITHUB_REPOSITORY": "o/r",
-        "GITHUB_REF": "refs/heads/a/b",
-        "GITHUB_SHA": HEAD,
-        "GITHUB_RUN_ID": "6",
-    }
-    payload = {"inputs": {"number": "3"}, "pull_request": {"number": 3}, "ref": "refs/heads/other"}
-    assert where("workflow_dispatch", payload, surroundings) == Where("o/r", None, HEAD, 6, "o", "a/b")
-    home = {"owner": {"login": "o"}, "full_name": "o/r"}
-    run = {"event": "workflow_dispatch", "head_sha": HEAD, "id": 5, "head_branch": "b", "head_repository": home}
-    found = where("workflow_run", {"workflow_run": run | {"pull_requests": [{"number": 3}]}}, surroundings)
-    assert found == Where("o/r", None, HEAD, 5, "o", "b")
-
-
-def test_the_number_never_comes_from_the_payload_of_a_fork() -> None:
-    """It is looked up by the head's repository, branch and commit."""
-    home = {"owner": {"login": "stranger"}, "full_name": "stranger/r"}
-    run = {"event": "pull_request", "head_sha": HEAD, "id": 5, "head_branch": "b", "head_repository": home}
-    found = where(
-        "workflow_run", {"workflow_run": run | {"pull_requests": [{"number": 3}]}}, {"GITHUB_REPOSITORY": "o/r"}
-    )
-    assert found == Where("o/r", None, HEAD, 5, "stranger", "b", trusted=False)
-    assert json.dumps({"head": HEAD}) in marker("model", HEAD, 5).replace(', "run": 5', "")
+    with pytest.raises(PublishError) as refused:
+        who("github", run=Nowhere("the event `schedule` is about no pull request"))
+    assert "schedule" in refused.value.why

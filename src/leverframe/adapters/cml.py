@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from leverframe.domain.review.report.publish import Comment
+from leverframe.domain.review.report.refusals import closed
 from leverframe.errors import PublishError
 from leverframe.redaction import redacted
 
@@ -76,5 +77,6 @@ def comment(server: str, repository: str, number: int, token: str, body: str, *,
         raise PublishError(
             "`cml comment update` failed",
             why=f"it ended with {done.returncode}: {last[0][:200] if last else 'no word'}",
-            next="`--publisher github` posts the same card without it",
+            next=closed("".join(last)) or "`--publisher github` posts the same card without it",
+            closed=bool(closed("".join(last))),
         )

@@ -9,14 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from leverframe.domain.review.report.publish import Where, where
+from leverframe.domain.review.report.pull_of_run import Nowhere, Where, where
 from leverframe.errors import PublishError
 
 _PAYLOAD = 5_000_000  # bytes
 
 
-def event() -> Where | None:
-    """Return the pull request that this run belongs to; None outside of a workflow and for other events.
+def event() -> Where | Nowhere | None:
+    """Return the pull request that this run belongs to, or why it has none; None outside of a workflow.
 
     Raises ``PublishError`` for an event file that cannot be read.
     """

@@ -18,6 +18,7 @@ from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_planning import InfraSubject, plan_of, plan_steps
 from leverframe.domain.infrastructure.infra_ports import Planning
+from leverframe.domain.review.report.pull_of_run import Where
 from leverframe.errors import LeverframeError, PublishError, RepositoryError
 
 LEVER = "infra-plan"
@@ -85,7 +86,7 @@ def _labels() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the labels of the pull request of this run, and why they may be older than they are now."""
     run, known = runner.event(), runner.labels()
     forge = forge_of()
-    if run is None or run.number is None or forge is None:
+    if not isinstance(run, Where) or run.number is None or forge is None:
         return known, ()
     try:
         return forge.labels(run.number), ()

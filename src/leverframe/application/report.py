@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from leverframe.application.infra_plans import (
     no_longer_declared,
     pipeline_here,
 )
+from leverframe.application.report_place import Place, branch_named
 from leverframe.application.silence import silence_of_monitor
 from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
@@ -31,7 +31,9 @@ from leverframe.domain.review.report.assemble import assembled, of_infrastructur
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_charts import BRANCH, drawings
 from leverframe.domain.review.report.card_markdown import Shown, marker, render
-from leverframe.domain.review.report.publish import Comment, Published, Publisher, Where
+from leverframe.domain.review.report.post_card import Post
+from leverframe.domain.review.report.publish import Comment, Published, Publisher
+from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Pull, Where
 from leverframe.domain.review.reproduce import Reproduced
 from leverframe.errors import LeverframeError, PublishError
 from leverframe.files import private_folder, write_json, write_text
@@ -63,19 +65,31 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
 
     ``summary`` gets the whole of it in any case: a runner shows it on the page of the job.
     """
-    run = runner.event()
-    card = _read_card(asked.card, run) if asked.card else card_of_change(workspace, asked.base)
-    if asked.card and pipeline_here(workspace):
-        card = replace(card, pipeline=True)  # whatever the job says that ran the code of the pull request
-    if run is not None and not run.trusted:
+    settings, run = _report_settings(workspace), runner.event()
+    made = _read_card(asked.card) if asked.card else card_of_change(workspace, asked.base)
+    place = Place(run, asked.publisher or settings.publisher, branch_named(asked.base) or made.target)
+    card, refusal = replace(made, target=place.base), None
+    if asked.card:
+        place.hold_foreign(card, str(asked.card))
+        card = replace(card, pipeline=card.pipeline or pipeline_here(workspace))  # whatever its job says that ran
+    else:
+        try:
+            card = place.held(card, workspace.git)
+        except PublishError as error:  # the card is kept all the same
+            refusal = error
+    if not place.trusted:
         card = replace(card, infra=tuple(map(untrusted, card.infra)))
-    card = replace(card, infra=judged_again(workspace, card.infra, asked.base, lambda: _labels(run)))
-    settings = _report_settings(workspace)
-    body = f"{marker(asked.key, card.head, run.run if run else 0)}\n{render(card, _shown(asked, settings, card, run))}"
+    card = replace(card, infra=judged_again(workspace, card.infra, asked.base, place.labels))
+    body = _body(asked, settings, card, place)
     _write(workspace.root, card, body, asked)
     if not asked.dry_run:
         summary(summary_of(card, _WHOLE))
-    return _posted(asked, settings, (card, run), body)
+    return _posted(asked, settings, (card, place, refusal), body)
+
+
+def _body(asked: Asked, settings: ReportSettings, card: Card, place: Place) -> str:
+    mark = marker(asked.key, card.head, place.run.order if isinstance(place.run, Where) else Order())
+    return f"{mark}\n{render(card, _shown(asked, settings, card, place))}"
 
 
 def summary_of(card: Card, size: int) -> str:
@@ -86,26 +100,14 @@ def summary_of(card: Card, size: int) -> str:
     return text
 
 
-def _labels(run: Where | None) -> tuple[str, ...]:
-    """Return the labels of the pull request as they are now, or as they were when the run began."""
-    if run is None or not runner.token():
-        return runner.labels()
-    from leverframe.adapters.github.infra import GithubInfra  # noqa: PLC0415 - of an extra
-
-    forge = GithubInfra(runner.api(), run.repository, runner.token())
-    with suppress(PublishError):
-        number = run.number or forge.pull_request(run.head_owner, run.head_branch, run.head)
-        return forge.labels(number) if number else ()
-    return runner.labels()
-
-
-def _shown(asked: Asked, settings: ReportSettings, card: Card, run: Where | None) -> Shown:
+def _shown(asked: Asked, settings: ReportSettings, card: Card, place: Place) -> Shown:
     """Return how the card is drawn: with pictures on a branch where they are asked for, else with diagrams."""
-    if not asked.assets or run is None:
-        return Shown(settings.slices)
-    place = f"{runner.server()}/{run.repository}/blob/{BRANCH}"
-    pictures = {title: f"{place}/{path}?raw=true" for title, (path, _) in _pictures(card).items()}
-    return Shown(settings.slices, pictures=pictures)
+    warnings = place.warnings(card.head)
+    if not asked.assets or not isinstance(place.run, Where):
+        return Shown(settings.slices, warnings=warnings)
+    folder = f"{runner.server()}/{place.run.repository}/blob/{BRANCH}"
+    pictures = {title: f"{folder}/{path}?raw=true" for title, (path, _) in _pictures(card).items()}
+    return Shown(settings.slices, pictures=pictures, warnings=warnings)
 
 
 def _pictures(card: Card) -> dict[str, tuple[str, str]]:
@@ -165,8 +167,8 @@ def _left(root: Path, name: str, kind: type[Found]) -> Found | None:
         return None
 
 
-def _read_card(path: Path, run: Where | None) -> Card:
-    """Return a card that another job made. It is data: its size and form are held, its commit is that of the run."""
+def _read_card(path: Path) -> Card:
+    """Return a card that another job made. It is data: its size and form are held here."""
     try:
         with path.open("rb") as handle:
             data = handle.read(_CARD_LIMIT + 1)
@@ -177,12 +179,6 @@ def _read_card(path: Path, run: Where | None) -> Card:
     if len(data) > _CARD_LIMIT:
         raise PublishError(f"{path} is no card", why=f"it has more than {_CARD_LIMIT:,} bytes", next="look at the run")
     card = loaded(Card, data, name=str(path))
-    if run is not None and run.head != card.head:
-        raise PublishError(
-            f"{path} speaks of another commit than the run",
-            why=f"it says {card.head[:12]!r}, the run is of {run.head[:12]}",
-            next="look at the run that made it: a card is posted only to the commit it was made for",
-        )
     wrong = next(filter(None, (claims(planned, card.head) for planned in card.infra)), "")
     if wrong:
         raise PublishError(
@@ -201,39 +197,39 @@ def _write(root: Path, card: Card, body: str, asked: Asked) -> None:
         write_text(asked.html, page("Leverframe", body))
 
 
-def _posted(asked: Asked, settings: ReportSettings, of: tuple[Card, Where | None], body: str) -> Published:
+def _posted(
+    asked: Asked, settings: ReportSettings, of: tuple[Card, Place, PublishError | None], body: str
+) -> Published:
     """Post the card where the publisher that was asked for, or that the surroundings allow, puts it."""
-    card, run = of
-    publisher = publish.chosen(
-        asked.publisher or settings.publisher,
-        has_cml=cml.found() is not None,
-        has_token=bool(runner.token()),
-        run=run,
-    )
-    if run is None or publisher in ("summary", "file"):
-        return publish.Published(card.verdict, publisher, str(asked.out or layout.REPORT), "written")
-    from leverframe.adapters.github.infra import GithubInfra  # noqa: PLC0415 - of an extra
-
-    forge = GithubInfra(runner.api(), run.repository, runner.token())
-    number = run.number or forge.pull_request(run.head_owner, run.head_branch, run.head)
-    if number is None:
-        nobody = "no open pull request has this commit as its head"
-        return publish.Published(card.verdict, "file", str(asked.out or layout.REPORT), nobody)
+    card, place, refusal = of
+    run, publisher, here = place.run, place.publisher, str(asked.out or layout.REPORT)
+    if publisher in ("summary", "file") or not isinstance(run, Where):
+        unasked = isinstance(run, Nowhere) and place.asked not in ("summary", "file")
+        why = (run.because,) if isinstance(run, Nowhere) and unasked else () if refusal is None else (refusal.why,)
+        return Published(card.verdict, publisher, here, publish.WRITTEN, why)
+    if refusal is not None:
+        raise refusal
+    forge, pull = place.forge, place.pull
+    if forge is None or not isinstance(pull, Pull):
+        why = (pull.because,) if isinstance(pull, Nowhere) else ()
+        return Published(card.verdict, "file", here, publish.WRITTEN, why)
 
     def by_cml(comments: list[Comment], mine: Comment | None) -> bool:
         if publisher != "cml" or not cml.finds(comments, mine):
             return False
-        cml.comment(runner.server(), run.repository, number, runner.token(), body, title=f"leverframe-{asked.key}")
+        title = f"leverframe-{asked.key}"
+        cml.comment(runner.server(), run.repository, pull.number, runner.token(), body, title=title)
         return True
 
     if asked.assets and not asked.dry_run:
         forge.keep(BRANCH, dict(_pictures(card).values()))
-    summary = render(card, Shown(settings.slices), limit=60_000)
+    summary = render(card, Shown(settings.slices, warnings=place.warnings(card.head)), limit=60_000)
+    summary = f"{body.partition(chr(10))[0]}\n{summary}"
     posting = publish.Posting(asked.key, body, card.head, card.verdict, summary)
 
     def reviewed() -> None:
         for planned in card.infra:
             forge.review(planned)
 
-    place, done = publish.Post(forge, number, posting, by_cml, reviewed)(dry=asked.dry_run)
-    return publish.Published(card.verdict, publisher, place, done)
+    ended = Post(forge, None if run.queued else pull.number, posting, by_cml, reviewed)(dry=asked.dry_run)
+    return Published(card.verdict, publisher, ended.place, ended.done, ended.why)

@@ -10,7 +10,7 @@ from leverframe.demo.showing import Shown
 from leverframe.local.github.events import pull_request_event
 from leverframe.local.github.state import PullRequest
 
-_LEVERS = (("check",), ("reproduce",), ("gate",), ("report", "--publisher", "github"))
+_LEVERS = ("check", "reproduce", "gate")
 
 
 def opened(scene: Scene, branch: str, change: Change) -> Shown:
@@ -41,9 +41,9 @@ def judged(scene: Scene, pull: PullRequest) -> str:
         "GITHUB_EVENT_PATH": str(event),
         "GITHUB_RUN_ID": str(pull.number),
     }
-    first = ""
     for lever in _LEVERS:
-        output = scene.leverframe(job, *lever, run=run)
-        first = (output.splitlines() or [""])[0].partition(":")[0]
-        scene.tell(f"  {first}")
-    return first.partition(" ")[2]
+        output = scene.leverframe(job, lever, run=run)
+        scene.tell(f"  {(output.splitlines() or [''])[0].partition(':')[0]}")
+    verdict = str(scene.json(job, "report", "--publisher", "github", run=run)["verdict"])
+    scene.tell(f"  report posted: {verdict}")
+    return verdict

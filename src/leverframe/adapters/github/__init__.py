@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
 
 import requests
-from github import GithubException
+from github import GithubException, UnknownObjectException
 from github.IssueComment import IssueComment
+from github.PullRequest import PullRequest
 from github.Repository import Repository
 
 from leverframe.adapters.github.branch_files import kept_files
 from leverframe.adapters.github.calls import Calls, refused, unreachable
-from leverframe.domain.review.report.publish import CHECK, Comment, Conclusion
+from leverframe.domain.review.report.publish import Comment, Conclusion
+from leverframe.domain.review.report.pull_of_run import Pull
 
-BOT = "github-actions[bot]"  # who writes with the token of a workflow, which may not ask for its own name
+BOT = "github-actions[bot]"  # who writes with the token of a workflow, where nobody tells its name
+_APP = "[bot]"  # ends the login of every App
+_UNKNOWN_TOKEN = 401
 _SUMMARY = 65_535  # characters of the summary of a check run
 
 
@@ -21,15 +27,30 @@ class GithubForge(Calls):
     """Comments, check runs and pictures of one repository."""
 
     def me(self) -> str:
-        """Return the login under which we write: that of the token, or of the bot whose token may not ask."""
+        """Return the login under which we write: that of the token, or of the App whose token may not ask by REST."""
+        return self._login
+
+    @cached_property
+    def _login(self) -> str:
         try:
             return str(self._github.get_user(lazy=False).login)
         except GithubException as error:
-            if error.status in (401, 403, 404):
-                return BOT
-            raise refused(error, "tell who we are", "") from error
+            if error.status not in (401, 403, 404):
+                raise refused(error, "tell who we are", "") from error
+            return BOT if error.status == _UNKNOWN_TOKEN else self._app()
         except requests.RequestException as error:
             raise unreachable(error) from error
+
+    def _app(self) -> str:
+        """Return the login of the App that the token is of; where nobody tells it, that of a workflow's own."""
+        try:
+            _, content = self._github.requester.graphql_query("query { viewer { login } }", {})
+            login = str(content["data"]["viewer"]["login"])
+        except (GithubException, KeyError, TypeError):
+            return BOT
+        except requests.RequestException as error:
+            raise unreachable(error) from error
+        return login if login.endswith(_APP) else f"{login}{_APP}"
 
     def comments(self, number: int) -> list[Comment]:
         """Return every comment of a pull request, oldest first."""
@@ -39,39 +60,49 @@ class GithubForge(Calls):
             "pull-requests: write",
         )
 
-    def create(self, number: int, body: str) -> str:
-        """Add a comment and return its address."""
+    def create(self, number: int, body: str) -> Comment:
+        """Add a comment and return it; its author is who we are."""
         return self.asked(
-            lambda repository: repository.get_issue(number).create_comment(body).html_url,
+            lambda repository: _comment(repository.get_issue(number).create_comment(body)),
             "comment on the pull request",
             "pull-requests: write",
         )
 
-    def update(self, comment: Comment, body: str) -> str:
-        """Replace the body of a comment and return its address."""
+    def update(self, comment: Comment, body: str) -> bool:
+        """Replace the body of a comment; False where it is gone although a list still had it."""
 
-        def ask(repository: Repository) -> str:
-            repository.get_issue(0).get_comment(comment.number).edit(body)
-            return comment.url
+        def ask(repository: Repository) -> bool:
+            try:
+                repository.get_issue(0).get_comment(comment.number).edit(body)
+            except UnknownObjectException:
+                return False
+            return True
 
         return self.asked(ask, "update the comment", "pull-requests: write")
 
     def delete(self, comment: Comment) -> None:
-        """Remove a comment."""
-        self.asked(
-            lambda repository: repository.get_issue(0).get_comment(comment.number).delete(),
-            "remove a second comment",
-            "pull-requests: write",
+        """Remove a comment, which may be gone already."""
+
+        def ask(repository: Repository) -> None:
+            with suppress(UnknownObjectException):
+                repository.get_issue(0).get_comment(comment.number).delete()
+
+        self.asked(ask, "remove a second comment", "pull-requests: write")
+
+    def pull(self, number: int) -> Pull:
+        """Return a pull request as it is now."""
+        return self.asked(
+            lambda repository: _pull(repository.get_pull(number)), "look up the pull request", "pull-requests: read"
         )
 
-    def pull_request(self, owner: str, branch: str, head: str) -> int | None:
-        """Return the open pull request from a branch whose head is this commit; None where there is none."""
-
-        def ask(repository: Repository) -> int | None:
-            found = repository.get_pulls(state="open", head=f"{owner}:{branch}")
-            return next((each.number for each in found if each.head.sha == head), None)
-
-        return self.asked(ask, "look up the pull request", "pull-requests: read")
+    def pulls(self, repository: str, branch: str) -> list[Pull]:
+        """Return the open pull requests from a branch of a repository, which may be a fork."""
+        head = f"{repository.partition('/')[0]}:{branch}"
+        return self.asked(
+            lambda here: [_pull(pull) for pull in here.get_pulls(state="open", head=head)],
+            "look up the pull request",
+            "pull-requests: read",
+        )
 
     def keep(self, branch: str, files: Mapping[str, str]) -> None:
         """Add files to a branch of their own, which is made when it is not there; files that are there stay."""
@@ -82,18 +113,30 @@ class GithubForge(Calls):
             "contents: write",
         )
 
-    def check_run(self, head: str, conclusion: Conclusion, title: str, summary: str) -> str:
+    def checks(self, name: str, head: str) -> list[str]:
+        """Return the summaries of the newest check runs of a name on a commit."""
+
+        def ask(repository: Repository) -> list[str]:
+            runs = repository.get_commit(head).get_check_runs(check_name=name)
+            return [run.output.summary or "" for run in runs if run.name == name]
+
+        return self.asked(ask, "read the check runs of the commit", "checks: write")
+
+    def check_run(self, name: str, head: str, conclusion: Conclusion, title: str, summary: str) -> str:
         """Add a completed check run to a commit and return its address."""
         told: dict[str, str | list[dict[str, str | int]]] = {"title": title, "summary": summary[:_SUMMARY]}
         return self.asked(
             lambda repository: str(
-                repository.create_check_run(
-                    CHECK, head, status="completed", conclusion=conclusion, output=told
-                ).html_url
+                repository.create_check_run(name, head, status="completed", conclusion=conclusion, output=told).html_url
             ),
             "add the check run",
             "checks: write",
         )
+
+
+def _pull(pull: PullRequest) -> Pull:
+    source = pull.head.repo.full_name if pull.head.repo else ""  # a fork may be gone
+    return Pull(pull.number, pull.head.sha, pull.base.ref, source, pull.head.ref)
 
 
 def _comment(found: IssueComment) -> Comment:

@@ -19,6 +19,7 @@ from github import (
 from github.GitRef import GitRef
 from github.Repository import Repository
 
+from leverframe.domain.review.report.refusals import closed, following, lacks_permission
 from leverframe.errors import ForgeUnreachableError, PublishError
 
 _RETRIES = 5
@@ -94,18 +95,21 @@ def refused(error: GithubException, what: str, permission: str, repository: str 
     said = str(error.data.get("message", "")) if isinstance(error.data, dict) else ""
     limited = isinstance(error, RateLimitExceededException)
     kind = ForgeUnreachableError if error.status >= 500 or error.status == 429 or limited else PublishError
-    lacks = permission and error.status in (403, 404) and not limited
-    step = f"give the job `permissions: {{{permission}}}`" if lacks else "run the job again"
+    lacks = permission and error.status in (403, 404) and not limited and lacks_permission(said)
+    step = f"give the job `permissions: {{{permission}}}`" if lacks else ""
     if limited:
         step = f"wait until the limit is reset{_reset(error)}, then run the job again; nothing was lost"
     elif error.status == _UNKNOWN_TOKEN:
         step = "the token is not valid, or has expired: give the job another one"
     elif lacks and error.status == _UNKNOWN and repository:
         step += f"; or {repository} (GITHUB_REPOSITORY) is not there, or hidden from this token"
+    elif error.status == _GONE or _MAY_NOT_OPEN in said:
+        step = _DISABLED if error.status == _GONE else _NO_PULLS
     return kind(
         f"GitHub refused to {what}",
         why=f"it answered {error.status}" + (f": {said[:200]}" if said else ""),
-        next=_DISABLED if error.status == _GONE else _NO_PULLS if _MAY_NOT_OPEN in said else step,
+        next=step or following(said) or "once what GitHub says is settled, run the job again",
+        closed=not limited and bool(closed(said)),
     )
 
 

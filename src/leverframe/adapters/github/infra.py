@@ -28,7 +28,9 @@ from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_section import changes_to, infra_section
 from leverframe.domain.monitoring.alerts.alert_executor import Edit
 from leverframe.domain.review.report.card_markdown import marker
-from leverframe.domain.review.report.publish import Post, Posting, conclusion, title
+from leverframe.domain.review.report.post_card import Post
+from leverframe.domain.review.report.publish import Posting, conclusion, title
+from leverframe.errors import PublishError
 
 _TASK = "leverframe-infra"  # tells our deployments from those of models to an environment of the same name
 _LARGEST = 20_000_000  # bytes of a plan
@@ -197,8 +199,14 @@ class GithubInfra(GithubForge):
     def _commented(self, number: int, applied: InfraApplied) -> str:
         """Return the address of our comment on a pull request, which is brought up to date."""
         key = f"infra-{applied.environment}"
-        body = f"{marker(key, applied.head, 0)}\n{apply_comment(applied)}\n"
-        return Post(self, number, Posting(key, body, applied.head, applied.verdict, "")).comment(dry=False)[0]
+        body = f"{marker(key, applied.head)}\n{apply_comment(applied)}\n"
+        try:
+            posting = Posting(key, body, applied.head, applied.verdict, "")
+            return Post(self, number, posting).comment(dry=False).place
+        except PublishError as error:
+            if not error.closed:
+                raise
+            return f"no comment on #{number}: {error.why}"
 
 
 def _newest(repository: Repository, environment: str) -> Iterator[Deployment]:

@@ -19,8 +19,15 @@ def _commented(call: Call, repository: Repository) -> Commented:
     return found
 
 
-def _may_comment(call: Call, on: Commented) -> None:
+def _may_comment(call: Call, repository: Repository, on: Commented, what: str) -> None:
+    """Raise ``Refused`` where the token may not, or nobody may, with the words that GitHub has for it."""
     may(call, "issues" if isinstance(on, Issue) else "pull-requests")
+    if repository.archived:
+        raise Refused(403, "Repository was archived so is read-only.")
+    if call.token.login in repository.blocked:
+        raise Refused(403, "User is blocked")
+    if isinstance(on, PullRequest) and on.locked and (call.token.of_workflow or not call.token.push):
+        raise Refused(403, f"Unable to {what} comment because issue is locked.")
 
 
 def _body(call: Call, repository: Repository, on: Commented, comment: Comment) -> dict[str, Any]:
@@ -41,7 +48,9 @@ def _comments(call: Call, repository: Repository) -> Response:
 
 def _new_comment(call: Call, repository: Repository) -> Response:
     on = _commented(call, repository)
-    _may_comment(call, on)
+    _may_comment(call, repository, on, "create")
+    if len(on.comments) >= repository.comment_limit:
+        raise Refused(403, f"Commenting is disabled on issues with more than {repository.comment_limit} comments")
     comment = repository.say(on, call.token.login, text(call))
     return Response(201, schema.response(call.template, "post", 201, _body(call, repository, on, comment)))
 
@@ -50,21 +59,21 @@ def _known(call: Call, repository: Repository) -> tuple[Commented, Comment]:
     both: list[Commented] = [*repository.pulls.values(), *repository.issues.values()]
     for on in both:
         for comment in on.comments:
-            if str(comment.number) == call.variables["comment_id"]:
+            if str(comment.number) == call.variables["comment_id"] and not comment.gone:
                 return on, comment
     raise Refused(404, "Not Found")
 
 
 def _edit_comment(call: Call, repository: Repository) -> Response:
     on, comment = _known(call, repository)
-    _may_comment(call, on)
+    _may_comment(call, repository, on, "update")
     comment.body, comment.edits = text(call), comment.edits + 1
     return Response(200, schema.response(call.template, "patch", 200, _body(call, repository, on, comment)))
 
 
 def _delete_comment(call: Call, repository: Repository) -> Response:
     on, comment = _known(call, repository)
-    _may_comment(call, on)
+    _may_comment(call, repository, on, "delete")
     on.comments.remove(comment)
     return Response(204, None)
 

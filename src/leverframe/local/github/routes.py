@@ -66,6 +66,8 @@ def _check_body(call: Call, repository: Repository, check: Check) -> dict[str, A
 
 def _new_check(call: Call, repository: Repository) -> Response:
     may(call, "checks")
+    if repository.archived:
+        raise Refused(403, "Repository was archived so is read-only.")
     if not repository.commit(call.body["head_sha"]):
         raise Refused(422, f"No commit found for SHA: {call.body['head_sha']}")
     output = call.body.get("output", {})

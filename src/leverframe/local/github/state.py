@@ -21,12 +21,16 @@ exit 1
 
 @dataclass
 class Comment:
-    """A comment on a pull request; ``edits`` counts its updates."""
+    """A comment on a pull request; ``edits`` counts its updates.
+
+    One that is ``gone`` was deleted, and lists that lag behind still show it.
+    """
 
     number: int
     author: str
     body: str
     edits: int = 0
+    gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class WorkflowRun:
 @dataclass
 class PullRequest:
     """A pull request; ``source`` is the repository of its head, a fork perhaps. ``last`` is the head of a branch that
-    is gone.
+    is gone. In a ``locked`` conversation only people who may write comment.
     """
 
     number: int
@@ -114,6 +118,7 @@ class PullRequest:
     merged_at: str = ""
     labels: list[str] = field(default_factory=list)
     last: str = ""
+    locked: bool = False
 
     @property
     def head(self) -> str:
@@ -127,7 +132,8 @@ class Repository:
 
     ``required`` are the checks that the rule of a branch requires, by branch. What the settings allow: ``auto_merges``,
     ``drafts``, and ``opens``, whether workflows may open pull requests. Of a ``private`` one nobody reads without a
-    token.
+    token. An ``archived`` one takes nothing new; who is ``blocked`` comments nowhere in it, and nobody beyond
+    ``comment_limit`` comments of a conversation.
     """
 
     owner: str
@@ -146,6 +152,9 @@ class Repository:
     drafts: bool = True
     opens: bool = True
     private: bool = False
+    archived: bool = False
+    blocked: set[str] = field(default_factory=set)
+    comment_limit: int = 2500
     identifiers: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
 
     @property
@@ -255,7 +264,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class Token:
-    """The account of a token and its permissions; a workflow's token may not read its own account.
+    """The account of a token and its permissions; one ``of_workflow``, or of an App, may not read its own account.
 
     Labels and assignees of somebody who may not ``push`` are dropped without a word, as GitHub does.
     """

@@ -65,7 +65,8 @@ class Card:
     """What is known of a change from ``base`` to ``head``; a lever that left no result is None.
 
     ``notes`` say what is missing, and why; ``infra`` has the plan of each environment of infrastructure. ``pipeline``
-    is False where the repository has infrastructure alone: no lever has to leave a result then.
+    is False where the repository has infrastructure alone: no lever has to leave a result then. ``target`` is the
+    branch that the change goes to, empty where nobody said it.
     """
 
     base: str
@@ -82,6 +83,7 @@ class Card:
     notes: tuple[str, ...] = ()
     infra: tuple[InfraPlanned, ...] = ()
     pipeline: bool = True
+    target: str = ""
     version: int = VERSION
 
     @property

@@ -19,6 +19,7 @@ from leverframe.domain.review.diff.diff_markdown import render as diff_page
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
 from leverframe.domain.review.report.card import Card, Curve
 from leverframe.domain.review.report.holdout_section import holdout_section
+from leverframe.domain.review.report.pull_of_run import Order
 from leverframe.domain.review.report.replay_section import replay_section
 from leverframe.domain.verdict import Failed, Passed, Violation
 from leverframe.errors import PublishError
@@ -29,6 +30,7 @@ _HEADS = {"passed": "✅ Leverframe: ready to merge", "failed": "❌ Leverframe:
 _FULL = "the artifact of the run has the full list"
 _SHARE = 4  # a section may take this part of the whole
 
+_NO_RUN = Order()
 _KEY = re.compile(r"\A[a-z0-9-]{1,60}\Z")
 
 
@@ -36,19 +38,20 @@ _KEY = re.compile(r"\A[a-z0-9-]{1,60}\Z")
 class Shown:
     """How a card is drawn: how many slices, how many lines of any other list, and where pictures of curves lie.
 
-    ``pictures`` maps the title of a curve to an address.
+    ``pictures`` maps the title of a curve to an address. ``warnings`` stand before the verdict.
     """
 
     slices: int = 8
     rows: int = _ROOM
     pictures: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 Section = Callable[[Card, Shown], str]
 
 
-def marker(key: str, head: str, run: int) -> str:
-    """Return the hidden first line by which a comment of ours is known: its key, the commit, the run.
+def marker(key: str, head: str, order: Order = _NO_RUN) -> str:
+    """Return the hidden first line by which a comment of ours is known: its key, the commit, the run and its attempt.
 
     Raises ``PublishError`` for a key that is not of lower-case letters, digits and dashes.
     """
@@ -56,12 +59,13 @@ def marker(key: str, head: str, run: int) -> str:
         raise PublishError(
             f"{key[:60]!r} is no key", why="it is of a-z, 0-9 and dashes, 60 at most", next="use another --key"
         )
-    return f"<!-- leverframe:report:{key} {json.dumps({'head': head, 'run': run})} -->"
+    content = {"head": head, "run": order.run, "attempt": order.attempt}
+    return f"<!-- leverframe:report:{key} {json.dumps(content)} -->"
 
 
 def render(card: Card, shown: Shown = Shown(), *, limit: int = LIMIT) -> str:
     """Return the card as Markdown of at most ``limit`` characters; the verdict is never cut."""
-    head = f"{_headline(card)}\n\n{_reasons(card, shown.rows)}".strip()
+    head = f"{_headline(card, shown.warnings)}\n\n{_reasons(card, shown.rows)}".strip()
     head = f"{head}\n\n{_infra(card, limit * 2 // 3)}".strip()  # what is destroyed is never left out
     parts = [_drawn(title, section, card, shown, limit) for title, section in _SECTIONS]
     parts = [part for part in parts if part]
@@ -91,14 +95,14 @@ def _infra(card: Card, room: int) -> str:
         return f"### Infrastructure\n\n❌ _The plans could not be rendered: {failed}. Read them in the log of the job._"
 
 
-def _headline(card: Card) -> str:
-    verdict = card.verdict
+def _headline(card: Card, warnings: Sequence[str]) -> str:
+    verdict, before = card.verdict, "".join(f"> ⚠️ {sentence(warning)}\n\n" for warning in warnings)
     if isinstance(verdict, Passed):
-        return f"## {_HEADS['passed']}\n\n{_gist(card)}"
+        return f"{before}## {_HEADS['passed']}\n\n{_gist(card)}"
     if isinstance(verdict, Failed):
         reasons = ", ".join(f"`{reason.value}`" for reason in verdict.reasons)
-        return f"## {_HEADS['failed']}\n\n{reasons}"
-    return f"## ⚪ Leverframe: no verdict\n\n{sentence(verdict.because)}"
+        return f"{before}## {_HEADS['failed']}\n\n{reasons}"
+    return f"{before}## ⚪ Leverframe: no verdict\n\n{sentence(verdict.because)}"
 
 
 def _gist(card: Card) -> str:

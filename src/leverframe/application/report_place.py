@@ -1,0 +1,153 @@
+"""Where the card of a run goes: its pull request is looked up, and the card held to the commit at the head of that."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from leverframe.adapters import cml, runner
+from leverframe.adapters.git import Git
+from leverframe.domain.review.report.card import Card
+from leverframe.domain.review.report.publish import Publisher, chosen
+from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where, chosen_pull
+from leverframe.errors import PublishError, RepositoryError
+
+if TYPE_CHECKING:
+    from leverframe.adapters.github.infra import GithubInfra
+
+_REMOTE = re.compile(r"\A(?:refs/heads/|(?:refs/remotes/)?origin/)?(?P<branch>.+)\Z")
+_SHA = re.compile(r"\A[0-9a-f]{7,40}\Z")
+
+
+def branch_named(revision: str | None) -> str:
+    """Return the branch that ``--base`` names; empty where it names a commit, or nothing."""
+    told = _REMOTE.match(revision or "")
+    return told["branch"] if told and not _SHA.match(told["branch"]) else ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The run that shows a card, who is to post it, and the branch that the card is made for, as far as it is known."""
+
+    run: Where | Nowhere | None
+    asked: Publisher
+    given: str = ""
+
+    @property
+    def base(self) -> str:
+        """The branch that the change goes to: of the event, else what was given."""
+        return (self.run.base if isinstance(self.run, Where) else "") or self.given
+
+    @cached_property
+    def forge(self) -> GithubInfra | None:
+        """The forge, where the event is about a pull request and the job has a token."""
+        if not (isinstance(self.run, Where) and runner.token()):
+            return None
+        from leverframe.adapters.github.infra import GithubInfra  # noqa: PLC0415 - of an extra
+
+        return GithubInfra(runner.api(), self.run.repository, runner.token())
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Who posts; raises ``PublishError`` where what was asked for cannot work here."""
+        return chosen(self.asked, has_cml=cml.found() is not None, has_token=bool(runner.token()), run=self.run)
+
+    @property
+    def pull(self) -> Pull | Nowhere | None:
+        """The pull request as it is now; None where nobody can tell. Raises ``PublishError`` where several fit."""
+        if isinstance(self._looked_up, PublishError):
+            raise self._looked_up
+        return self._looked_up
+
+    @cached_property
+    def _looked_up(self) -> Pull | Nowhere | PublishError | None:
+        run, forge = self.run, self.forge
+        if not isinstance(run, Where):
+            return run
+        if forge is None:
+            return None
+        try:
+            if run.number is not None:
+                return forge.pull(run.number)
+            return chosen_pull(run, forge.pulls(run.head_repository, run.head_branch), self.base)
+        except PublishError as error:
+            if run.number is None or not run.head:
+                return error
+            return Pull(run.number, run.head, run.base, run.head_repository, run.head_branch)  # as the event has it
+
+    @property
+    def trusted(self) -> bool:
+        """Whether somebody who may push made the change; the event of a comment does not say it."""
+        if not isinstance(self.run, Where) or self.run.trusted:
+            return True
+        with suppress(PublishError):
+            return not self.run.head and isinstance(self.pull, Pull) and self.pull.source == self.run.repository
+        return False
+
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels of the pull request as they are now, or as they were when the run began."""
+        with suppress(PublishError):
+            if self.forge is not None and isinstance(self.pull, Pull):
+                return self.forge.labels(self.pull.number)
+        return runner.labels()
+
+    def held(self, card: Card, git: Git) -> Card:
+        """Return the card of the checkout as one of the commit that the pull request shows.
+
+        A checkout of the merge commit that GitHub makes is of the head that it merges. What a job committed itself is
+        the head where it was pushed. Raises ``PublishError`` for any other commit: nobody looked at the head then.
+        """
+        heads = self._heads()
+        if not heads or card.head in heads:
+            return card
+        with suppress(RepositoryError):
+            merged = git.named(f"{card.head}^2")
+            if merged in heads:
+                note = f"Checked is {card.head[:12]}, the merge of {merged[:12]} into {card.base[:12]}."
+                plans = tuple(replace(plan, head=merged) for plan in card.infra if plan.head == card.head)
+                return replace(card, head=merged, infra=plans, notes=(note, *card.notes))
+        raise PublishError(
+            "the card is not of the commit that the pull request shows",
+            why=f"the checkout is of {card.head[:12]}, the pull request is at {heads[-1][:12]}",
+            next="check out `${{ github.event.pull_request.head.sha }}`; push first what the job commits",
+        )
+
+    def hold_foreign(self, card: Card, name: str) -> None:
+        """Raise ``PublishError`` unless a card that another job made is of the commit of the run: that job wrote it."""
+        heads = self._heads()[:1]
+        if heads and card.head not in heads:
+            raise PublishError(
+                f"{name} speaks of another commit than the run",
+                why=f"it says {card.head[:12]!r}, the run is of {heads[0][:12]}",
+                next="look at the run that made it: a card is posted only to the commit it was made for",
+            )
+
+    def _heads(self) -> tuple[str, ...]:
+        """Return the commits that a card may be of: the head that the event says, and that of now."""
+        if not isinstance(self.run, Where):
+            return ()
+        now = self._now()
+        return tuple(dict.fromkeys(filter(None, (self.run.head, now.head if now else ""))))
+
+    def _now(self) -> Pull | None:
+        """Return the pull request as it is now, where a card is posted and a pull request shows its commit."""
+        if not isinstance(self.run, Where) or self.run.queued or self.asked in ("summary", "file"):
+            return None
+        with suppress(PublishError):  # raised when the card is posted
+            return self.pull if isinstance(self.pull, Pull) else None
+        return None
+
+    def warnings(self, head: str) -> tuple[str, ...]:
+        """Return what a reader of a card of ``head`` has to know before its verdict."""
+        now, told = self._now(), []
+        if now and now.head != head:
+            told.append(
+                f"The pull request is at `{now.head[:12]}` by now. This card is of `{head[:12]}`: "
+                "nobody has looked at what came since."
+            )
+        if now and self.base and now.base not in ("", self.base):
+            told.append(f"The pull request goes into `{now.base}` by now. This card is made for `{self.base}`.")
+        return tuple(told)

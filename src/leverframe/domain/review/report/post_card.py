@@ -1,0 +1,152 @@
+"""Bring a pull request up to date: one comment of ours with the newest card, and the check on the commit it is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from leverframe.domain.review.report.publish import (
+    POSTED,
+    Comment,
+    Create,
+    Forge,
+    Outdated,
+    Posting,
+    Unchanged,
+    Update,
+    check_name,
+    conclusion,
+    ours,
+    shows,
+    step,
+    title,
+    written_by,
+)
+from leverframe.domain.review.report.pull_of_run import Order
+from leverframe.errors import PublishError
+
+_DONE = {Create: "created", Update: "updated", Unchanged: "unchanged"}
+_ALONE, _LEFT = "check alone", "left alone"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The address of what was posted, what was done, and why it is not all that was to be."""
+
+    place: str
+    done: str
+    why: tuple[str, ...] = ()
+
+
+def _nobody(_: list[Comment], __: Comment | None) -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Post:
+    """One pull request to be brought up to date; without a ``number``, a commit that no pull request shows.
+
+    ``others`` may carry out a step in place of the forge, given all comments and ours; it tells
+    whether it did. ``reviewed`` adds what belongs to the card besides its own check.
+    """
+
+    forge: Forge
+    number: int | None
+    posting: Posting
+    others: Callable[[list[Comment], Comment | None], bool] = _nobody
+    reviewed: Callable[[], None] = lambda: None
+
+    def __call__(self, *, dry: bool) -> Ended:
+        """Post comment and check, and return what was done; a newer run's are left alone.
+
+        A comment that is refused does not cost the check. Its ``PublishError`` is raised after that, unless nobody
+        could comment there: then the check alone is what can be had.
+        """
+        refusal = None
+        try:
+            ended = self.comment(dry=dry)
+        except PublishError as error:
+            if dry:
+                raise
+            refusal, ended = error, Ended("", _ALONE, (f"no comment: {error.why}", f"next: {error.next}"))
+        if ended.done not in POSTED:
+            return ended
+        try:
+            self.reviewed()
+            checked = self._check()
+        except PublishError as error:
+            raise error if refusal is None else _both(refusal, error) from error
+        if refusal is not None and not refusal.closed:
+            raise refusal
+        return checked if checked.done == _LEFT else replace(ended, place=ended.place or checked.place)
+
+    def comment(self, *, dry: bool) -> Ended:
+        """Bring the comment alone up to date."""
+        if self.number is None:
+            return Ended("", "would add the check" if dry else _ALONE)
+        comments = self.forge.comments(self.number)
+        marked = any(written_by(comment.body, self.posting.key) is not None for comment in comments)
+        author = self.forge.me() if marked else ""  # without a comment that may be ours, nobody has to be asked
+        wanted = step(comments, author, self.posting.key, self.posting.body)
+        mine = ours(comments, author, self.posting.key)
+        place = mine[0].url if mine else ""
+        if isinstance(wanted, Outdated):
+            return Ended(place, _LEFT, (_newer(wanted.order),))
+        if dry:
+            return Ended(place, f"would {type(wanted).__name__.lower()}")
+        if len(mine) > 1 or not isinstance(wanted, Unchanged) or wanted.renewed:
+            place = self._posted(self.number, comments, mine, author)
+        return Ended(place, _DONE[type(wanted)])
+
+    def _posted(self, number: int, comments: list[Comment], mine: list[Comment], author: str) -> str:
+        """Create or update the comment, leave one of ours, and return its address."""
+        if self.others(comments, mine[0] if mine else None):
+            return self._alone(ours(self.forge.comments(number), author or self.forge.me(), self.posting.key))
+        if place := self._alone(mine):
+            return place
+        made = self.forge.create(number, self.posting.body)  # whose author is told now, if it could not be before
+        gone = {comment.number for comment in mine} | {made.number}
+        listed = ours(self.forge.comments(number), made.author or author, self.posting.key)
+        return self._alone([*(comment for comment in listed if comment.number not in gone), made]) or made.url
+
+    def _alone(self, mine: Sequence[Comment]) -> str:
+        """Let the oldest comment that is still there show the newest card, and remove the others; return its address.
+
+        A list that lags behind hides what is there and shows what is gone: so there may be a second comment of ours,
+        and one that cannot be changed any more. Empty where none is left.
+        """
+        body = max([self.posting.body, *(comment.body for comment in mine)], key=self._order)
+        left = sorted(mine, key=lambda comment: comment.number)
+        while left and not (shows(left[0].body, body) or self.forge.update(left[0], body)):
+            left.pop(0)
+        for extra in left[1:]:
+            self.forge.delete(extra)
+        return left[0].url if left else ""
+
+    def _order(self, body: str) -> Order:
+        return written_by(body, self.posting.key) or Order()
+
+    def _check(self) -> Ended:
+        """Add the check run, unless a newer run of the same commit added its own."""
+        posting, name = self.posting, check_name(self.posting.key)
+        newest = max(map(self._order, self.forge.checks(name, posting.head)), default=Order())
+        if newest > self._order(posting.summary):
+            return Ended("", _LEFT, (_newer(newest),))
+        verdict = posting.verdict
+        url = self.forge.check_run(name, posting.head, conclusion(verdict), title(verdict), posting.summary)
+        return Ended(url, _ALONE)
+
+
+def _newer(order: Order) -> str:
+    attempt = f", attempt {order.attempt}" if order.attempt > 1 else ""
+    return f"a newer run has posted: {order.run}{attempt}; to post its card again, re-run that one"
+
+
+def _both(first: PublishError, second: PublishError) -> PublishError:
+    """Return one error for two refusals; it may be tried again where both may."""
+    kind = type(first) if type(first) is type(second) else PublishError
+    what, why, following = (
+        "; ".join(dict.fromkeys(texts))
+        for texts in ((first.what, second.what), (first.why, second.why), (first.next, second.next))
+    )
+    return kind(what, why=why, next=following)
