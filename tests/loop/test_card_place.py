@@ -1,0 +1,489 @@
+"""Where a card goes, over the local forge: every event, checkouts of another commit, refusals, and who we are."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leverframe import cli
+from leverframe.documents import plain
+from leverframe.domain import layout
+from leverframe.domain.review.check import Checked
+from leverframe.domain.review.reproduce import Reproduced
+from leverframe.files import write_json
+from leverframe.local.github import events
+from leverframe.local.github.server import Fault, LocalForge, serving
+from leverframe.local.github.state import Issue, PullRequest, Repository, Token
+from leverframe.local.repository import TemporaryRepository
+from tests.loop.forge import BOT, SECRET
+from tests.unit.test_report import gated
+
+NAME = "acme/ml"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Desk:
+    """A local forge with one pull request of `topic` into `main`, an author, and jobs that post cards."""
+
+    server: LocalForge
+    folder: Path
+    author: TemporaryRepository
+    patch: pytest.MonkeyPatch
+    capture: pytest.CaptureFixture[str]
+    pull: PullRequest
+    number: int = 0
+
+    @property
+    def repository(self) -> Repository:
+        """The repository on the forge."""
+        return self.server.repositories[NAME]
+
+    def push(self, branch: str, text: str, to: str = NAME) -> str:
+        """Commit a change on a branch, push it, and return its commit."""
+        self.author.git("checkout", "--quiet", "--detach", self.server.repositories[to].commit(branch))
+        self.author.write("change.txt", text)
+        commit = self.author.commit(text)
+        self.author.git("push", "--quiet", "--force", str(self.server.repository(to).path), f"HEAD:refs/heads/{branch}")
+        self.server.pushed(self.server.repositories[to])
+        return commit
+
+    def merge_commit(self) -> str:
+        """Return the commit that GitHub makes to test the merge of the pull request, as `refs/pull/1/merge`."""
+        git, base, head = self.repository.git, self.repository.commit("main"), self.pull.head
+        tree = git("merge-tree", "--write-tree", base, head).strip()
+        merge = git("commit-tree", tree, "-p", base, "-p", head, "-m", f"Merge {head} into {base}").strip()
+        git("update-ref", f"refs/pull/{self.pull.number}/merge", merge)
+        return merge
+
+    def checkout(self, commit: str, *, passed: bool = True) -> TemporaryRepository:
+        """Return a job's checkout of a commit in which every lever has passed."""
+        self.number += 1
+        place = self.folder / f"job-{self.number}"
+        (place / "home").mkdir(parents=True)
+        job = TemporaryRepository(place / "repository", place / "home")
+        self.author.git("clone", "--quiet", str(self.repository.path), str(job.root))
+        job.git("fetch", "--quiet", "origin", "+refs/pull/*:refs/remotes/pull/*")
+        job.git("checkout", "--quiet", "--detach", commit)
+        if passed:
+            self.judged(job, commit)
+        return job
+
+    def judged(self, job: TemporaryRepository, commit: str) -> None:
+        """Let every lever have passed for a commit."""
+        left = {"check": Checked(commit), "reproduce": Reproduced(commit), "gate": gated(head=commit)}
+        for lever, content in left.items():
+            write_json(job.root / layout.lever(lever), plain(content))
+
+    def report(
+        self, job: TemporaryRepository, event: str, payload: dict[str, Any], *arguments: str, **environment: str
+    ) -> Ran:
+        """Run `leverframe report` in a job, in this process."""
+        path = job.home / "event.json"
+        path.write_text(json.dumps(payload), encoding="utf-8")
+        given = {
+            "GITHUB_EVENT_NAME": event,
+            "GITHUB_EVENT_PATH": str(path),
+            "GITHUB_REPOSITORY": NAME,
+            "GITHUB_RUN_ID": "7",
+            "GITHUB_API_URL": self.server.address,
+            "GITHUB_SERVER_URL": self.server.address,
+            "GITHUB_TOKEN": SECRET,
+        }
+        self.capture.readouterr()
+        with self.patch.context() as patch:
+            patch.chdir(job.root)
+            patch.setattr(sys, "argv", ["leverframe", "report", *arguments])
+            for name, value in (job.environment | given | environment).items():
+                patch.setenv(name, value)
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+        out, err = self.capture.readouterr()
+        assert isinstance(ended.value.code, int)
+        assert "Traceback" not in err
+        assert "a bug in leverframe" not in err, err
+        return Ran(ended.value.code, out, err)
+
+    def posted(self, commit: str = "", **environment: str) -> Ran:
+        """Post the card of the pull request as its own workflow does."""
+        job = self.checkout(commit or self.pull.head)
+        payload = events.pull_request_event(self.repository, self.pull)
+        return self.report(job, "pull_request", payload, "--publisher", "github", **environment)
+
+    def ours(self, pull: PullRequest | None = None, login: str = BOT) -> list[str]:
+        """The bodies of our comments on a pull request."""
+        return [each.body for each in (pull or self.pull).comments if each.author == login and not each.gone]
+
+    def checks(self, commit: str) -> list[str | None]:
+        """The conclusions of our checks of a commit."""
+        return [each.conclusion for each in self.repository.checks if each.head == commit]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    """A pull request on the local forge; at the end no call may have violated GitHub's own description."""
+    author = TemporaryRepository.create(tmp_path / "author", dvc=False)
+    author.write("a", "1")
+    author.commit("Start")
+    with serving(tmp_path / "forge") as server:
+        server.tokens[SECRET] = Token(BOT)
+        repository = server.repository(NAME)
+        author.git("push", "--quiet", str(repository.path), "HEAD:main", "HEAD:release", "HEAD:topic")
+        author.write("b", "1")
+        author.commit("Main goes on")
+        author.git("push", "--quiet", str(repository.path), "HEAD:main")
+        pull = repository.open_pull("A change", "topic")
+        made = Desk(server, tmp_path, author, monkeypatch, capsys, pull)
+        made.push("topic", "a change")
+        yield made
+        assert server.violations == []
+
+
+def test_the_card_of_a_merge_checkout_is_of_the_head(desk: Desk) -> None:
+    """GitHub checks out the merge commit by default: comment and check belong to what it merges, against its base."""
+    merge, head = desk.merge_commit(), desk.pull.head
+    ran = desk.posted(merge, GITHUB_SHA=merge, GITHUB_REF="refs/pull/1/merge")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("report posted; the verdict is: ready to merge\n")
+    assert (desk.checks(head), desk.checks(merge)) == (["success"], [])
+    (body,) = desk.ours()
+    assert f'"head": "{head}"' in body.partition("\n")[0]
+    assert f"the merge of {head[:12]} into {desk.repository.commit('main')[:12]}" in body
+    card = json.loads((desk.folder / "job-1/repository/.leverframe/report.json").read_text())
+    assert (card["head"], card["base"], card["target"]) == (head, desk.repository.commit("main"), "main")
+    assert desk.posted().code == 0  # a checkout of the head itself, as the next run
+    assert len(desk.ours()) == 1
+
+
+def test_a_commit_of_the_job_is_the_head_once_it_is_pushed(desk: Desk) -> None:
+    """Then the check stands there; while it is not pushed nobody has looked at the head, and no check says so."""
+    before = desk.pull.head
+    payload = events.pull_request_event(desk.repository, desk.pull)
+    job = desk.checkout(before)
+    job.write("format.txt", "formatted\n")
+    committed = job.commit("Format")
+    desk.judged(job, committed)
+    ran = desk.report(job, "pull_request", payload, "--publisher", "github")
+    assert ran.code == 26
+    assert f"the checkout is of {committed[:12]}, the pull request is at {before[:12]}" in ran.err
+    assert "push first what the job commits" in ran.err
+    assert (desk.ours(), desk.repository.checks) == ([], [])
+    assert "Leverframe" in (job.root / layout.REPORT).read_text(encoding="utf-8")
+    summary = desk.report(job, "pull_request", payload, "--publisher", "summary")
+    assert (summary.code, summary.out.partition(";")[0]) == (0, "report not posted")
+    job.git("push", "--quiet", str(desk.repository.path), "HEAD:refs/heads/topic")
+    desk.server.pushed(desk.repository)
+    ran = desk.report(job, "pull_request", payload, "--publisher", "github")
+    assert ran.code == 0, ran.err
+    assert (desk.checks(before), desk.checks(committed)) == ([], ["success"])
+    assert "by now" not in desk.ours()[0]
+
+
+def test_a_head_that_moved_on_is_told_and_gets_no_check(desk: Desk) -> None:
+    """The card of the older commit says that nobody has looked at what came since, before its verdict."""
+    before = desk.pull.head
+    payload = events.pull_request_event(desk.repository, desk.pull)
+    after = desk.push("topic", "more")
+    ran = desk.report(desk.checkout(before), "pull_request", payload, "--publisher", "github")
+    assert ran.code == 0, ran.err
+    assert (desk.checks(before), desk.checks(after)) == (["success"], [])
+    lines = desk.ours()[0].splitlines()
+    assert f"The pull request is at `{after[:12]}` by now" in lines[1]
+    assert lines[3].startswith("## ✅")
+    assert desk.posted(GITHUB_RUN_ID="8").code == 0
+    assert "by now" not in desk.ours()[0]
+
+
+def test_a_pull_request_that_goes_elsewhere_by_now_says_so(desk: Desk) -> None:
+    """Its card was made against another base."""
+    payload = events.pull_request_event(desk.repository, desk.pull)
+    desk.pull.base = "release"
+    ran = desk.report(desk.checkout(desk.pull.head), "pull_request", payload, "--publisher", "github")
+    assert ran.code == 0, ran.err
+    assert "goes into `release` by now. This card is made for `main`" in desk.ours()[0]
+
+
+def _card_of(desk: Desk, pull: PullRequest) -> str:
+    """Return the path of the card that the job of a pull request leaves for another one."""
+    job = desk.checkout(pull.head)
+    payload = events.pull_request_event(desk.repository, pull)
+    ran = desk.report(job, "pull_request", payload, "--publisher", "summary", "--base", f"origin/{pull.base}")
+    assert ran.code == 0, ran.err
+    return str(job.root / ".leverframe/report.json")
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["listed", "not-listed"])
+def test_one_branch_with_two_pull_requests(desk: Desk, *, named: bool) -> None:
+    """Each card goes to the pull request whose base it is made for, whichever is the newest."""
+    other = desk.repository.open_pull("The same into release", "topic", base="release")
+    both = [other, desk.pull]
+    for run, pull in enumerate(both, start=20):
+        payload = events.workflow_run_event(desk.repository, pull, run, named=both if named else ())
+        job = desk.checkout("main")
+        ran = desk.report(job, "workflow_run", payload, "--card", _card_of(desk, pull), "--publisher", "github")
+        assert ran.code == 0, ran.err
+        assert [len(desk.ours(each)) for each in both] == [1, 1 if pull is desk.pull else 0]
+    assert [f'"run": {run}' in desk.ours(each)[0] for run, each in enumerate(both, start=20)] == [True, True]
+
+
+def test_where_nothing_tells_the_pull_request_none_is_guessed(desk: Desk) -> None:
+    """A card of an older version says no base: two pull requests fit, so it is an error; the card is kept."""
+    desk.repository.open_pull("The same into release", "topic", base="release")
+    path = Path(_card_of(desk, desk.pull))
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "target": ""}))
+    payload = events.workflow_run_event(desk.repository, desk.pull, 20)
+    job = desk.checkout("main")
+    ran = desk.report(job, "workflow_run", payload, "--card", str(path), "--publisher", "github")
+    assert ran.code == 26
+    assert "#2 into `release`" in ran.err
+    assert "#1 into `main`" in ran.err
+    assert [each.comments for each in desk.repository.pulls.values()] == [[], []]
+    ran = desk.report(
+        job, "workflow_run", payload, "--card", str(path), "--publisher", "github", "--base", "origin/release"
+    )
+    assert ran.code == 0, ran.err
+    assert len(desk.ours(desk.repository.pulls[2])) == 1
+
+
+def test_the_same_branch_in_a_fork_is_another_pull_request(desk: Desk) -> None:
+    """Also at the same commit; and once it is closed and opened again, the open one is meant."""
+    fork = desk.server.repository("stranger/ml")
+    desk.author.git("push", "--quiet", str(fork.path), f"{desk.pull.head}:refs/heads/topic")
+    stranger = desk.repository.open_pull("Of a fork", "topic", source=fork)
+    card = _card_of(desk, stranger)
+    job = desk.checkout("main")
+
+    def publish(pull: PullRequest, run: int) -> Ran:
+        payload = events.workflow_run_event(desk.repository, pull, run)
+        return desk.report(job, "workflow_run", payload, "--card", card, "--publisher", "github")
+
+    assert publish(stranger, 20).code == 0
+    assert (len(desk.ours(stranger)), len(desk.ours())) == (1, 0)
+    assert publish(desk.pull, 21).code == 0
+    assert (len(desk.ours(stranger)), len(desk.ours())) == (1, 1)
+    desk.pull.state = "closed"
+    ran = publish(desk.pull, 22)
+    assert (ran.code, ran.out.partition(";")[0]) == (0, "report not posted")
+    assert "no open pull request has this commit as its head: `topic` of acme/ml is at" in ran.out
+    again = desk.repository.open_pull("Again", "topic")
+    assert publish(desk.pull, 23).code == 0
+    assert (len(desk.ours()), len(desk.ours(again))) == (1, 1)
+
+
+def test_a_merge_queue_gets_its_check(desk: Desk) -> None:
+    """The commit of the queue has the required check, else nothing would ever be merged; the comment stays."""
+    assert desk.posted().code == 0
+    merge = desk.merge_commit()
+    payload = events.merge_group_event(desk.repository, desk.pull, merge)
+    before = desk.ours()
+    ran = desk.report(desk.checkout(merge), "merge_group", payload, "--publisher", "github", GITHUB_RUN_ID="8")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("report posted; the verdict is: ready to merge\n")
+    assert "(github, check alone)" in ran.out
+    assert (desk.checks(merge), desk.ours()) == (["success"], before)
+
+
+Checkout = Callable[[Desk], str]
+
+
+@pytest.mark.parametrize(
+    ("event", "commit", "code", "words"),
+    [
+        ("pull_request_target", "head", 0, "report posted"),
+        ("pull_request_target", "main", 26, "the checkout is of"),
+        ("pull_request_review", "merge", 0, "report posted"),
+        ("issue_comment", "head", 0, "report posted"),
+        ("issue_comment", "merge", 0, "report posted"),
+        ("issue_comment", "main", 26, "the checkout is of"),
+        ("push", "head", 0, "report posted"),
+        ("workflow_dispatch", "head", 0, "report posted"),
+        ("schedule", "main", 0, "the event `schedule` is about no pull request"),
+        ("repository_dispatch", "main", 0, "the event `repository_dispatch` is about no pull request"),
+        ("issue", "main", 0, "the comment is on issue #9, which is no pull request"),
+        ("tag", "head", 0, "the run is of `refs/tags/v1`, which is no branch"),
+        ("push-main", "main", 0, "no open pull request has this commit as its head"),
+    ],
+)
+def test_each_event_posts_or_says_what_was_not_posted(
+    desk: Desk, event: str, commit: str, code: int, words: str
+) -> None:
+    """Nothing is silently a file: a check at the head of the pull request, or a line that says why there is none."""
+    commits = {"head": desk.pull.head, "main": desk.repository.commit("main"), "merge": desk.merge_commit()}
+    payloads = {
+        "pull_request_target": events.pull_request_event(desk.repository, desk.pull),
+        "pull_request_review": events.review_event(desk.repository, desk.pull),
+        "issue_comment": events.issue_comment_event(desk.repository, desk.pull),
+        "issue": events.issue_comment_event(desk.repository, Issue(9, "Help", "ada")),
+        "push": events.push_event(desk.repository, "refs/heads/topic"),
+        "push-main": events.push_event(desk.repository, "refs/heads/main"),
+        "repository_dispatch": events.repository_dispatch_event(desk.repository, {"number": 1}),
+    }
+    names = {"issue": "issue_comment", "push-main": "push", "tag": "workflow_dispatch"}
+    reference = "refs/tags/v1" if event == "tag" else "refs/heads/topic"
+    ran = desk.report(
+        desk.checkout(commits[commit]), names.get(event, event), payloads.get(event, {}),
+        GITHUB_REF=reference, GITHUB_SHA=commits[commit],
+    )  # fmt: skip
+    assert ran.code == code, ran.out + ran.err
+    assert words in ran.out + ran.err
+    happened = words == "report posted"
+    assert (desk.checks(desk.pull.head), len(desk.ours())) == ((["success"], 1) if happened else ([], 0))
+    assert [each for each in desk.repository.checks if each.head != desk.pull.head] == []
+    if not happened and code == 0:
+        assert ran.out.startswith("report not posted; the verdict is: ready to merge\n")
+
+
+def lock(desk: Desk) -> None:
+    """Lock the conversation."""
+    desk.pull.locked = True
+
+
+def fill(desk: Desk) -> None:
+    """Let the conversation have all comments that it may."""
+    desk.repository.comment_limit = 0
+
+
+def block(desk: Desk) -> None:
+    """Block who posts."""
+    desk.repository.blocked.add(BOT)
+
+
+@pytest.mark.parametrize(
+    ("closed", "words", "way"),
+    [
+        (lock, "issue is locked", "unlock the conversation"),
+        (fill, "Commenting is disabled on issues with more than 0 comments", "open another one for its branch"),
+        (block, "User is blocked", "unblock the account"),
+    ],
+)
+def test_where_nobody_can_comment_the_check_stands_and_the_reason_is_named(
+    desk: Desk, closed: Callable[[Desk], None], words: str, way: str
+) -> None:
+    """Not `permissions`: the job has them. A late older run does not replace the check either."""
+    closed(desk)
+    ran = desk.posted(GITHUB_RUN_ID="9")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("report posted; the verdict is: ready to merge\n")
+    assert words in ran.out
+    assert way in ran.out
+    assert "permissions" not in ran.out + ran.err
+    assert (desk.ours(), desk.checks(desk.pull.head)) == ([], ["success"])
+    late = desk.posted(GITHUB_RUN_ID="8")
+    assert "a newer run has posted: 9; to post its card again, re-run that one" in late.out
+    assert desk.checks(desk.pull.head) == ["success"]
+
+
+def test_a_locked_conversation_keeps_the_card_that_it_has(desk: Desk) -> None:
+    """GitHub lets no App change it; a person who may write can."""
+    assert desk.posted().code == 0
+    desk.pull.locked = True
+    assert "(github, check alone)" in desk.posted(GITHUB_RUN_ATTEMPT="2").out
+    assert '"attempt": 1' in desk.ours()[0]
+    desk.server.tokens[SECRET] = Token("ada", of_workflow=False)
+    assert "(github, created)" in desk.posted(GITHUB_RUN_ATTEMPT="3").out
+
+
+def test_an_archived_repository_takes_nothing_and_says_so(desk: Desk) -> None:
+    """Neither comment nor check; the remedy is not a permission."""
+    desk.repository.archived = True
+    ran = desk.posted()
+    assert ran.code == 26
+    assert "Repository was archived so is read-only" in ran.err
+    assert "unarchive it" in ran.err
+    assert "permissions" not in ran.err
+
+
+def test_a_comment_that_was_deleted_is_posted_anew(desk: Desk) -> None:
+    """Lists still show it, and changing it answers 404."""
+    assert desk.posted().code == 0
+    desk.pull.comments[0].gone = True
+    for run in ("8", "9"):
+        ran = desk.posted(GITHUB_RUN_ID=run)
+        assert ran.code == 0, ran.err
+        assert [f'"run": {run}' in body for body in desk.ours()] == [True]
+    assert desk.checks(desk.pull.head) == ["success"] * 3
+
+
+def test_a_refusal_that_is_no_lack_of_a_permission_is_told_as_it_is(desk: Desk) -> None:
+    """Whatever GitHub says; only words of a missing permission lead to the line that grants it."""
+    body = {"message": "Resource protected by organization SAML enforcement."}
+    desk.server.faults.append(Fault("POST", "comments", 403, 1, {}, body))
+    ran = desk.posted()
+    assert ran.code == 26
+    assert "SAML enforcement" in ran.err
+    assert "permissions" not in ran.err
+    assert desk.checks(desk.pull.head) == ["success"]
+    desk.server.tokens[SECRET] = Token(BOT, ("checks", "contents"))
+    ran = desk.posted(GITHUB_RUN_ID="8")
+    assert (ran.code, desk.checks(desk.pull.head)) == (26, ["success"] * 2)
+    assert "permissions: {pull-requests: write}" in ran.err
+
+
+@pytest.mark.parametrize(
+    "token",
+    [Token(BOT), Token("acme-ml[bot]"), Token("ada", of_workflow=False)],
+    ids=["workflow", "app", "person"],
+)
+def test_each_token_finds_its_own_comment(desk: Desk, token: Token) -> None:
+    """Three runs, one comment; that of somebody else with the same marker stays theirs."""
+    desk.server.tokens[SECRET] = token
+    assert desk.posted().code == 0
+    desk.pull.comments.insert(0, replace(desk.pull.comments[0], number=900, author="mallory"))
+    stolen = desk.pull.comments[0].body
+    for run in ("8", "9"):
+        ran = desk.posted(GITHUB_RUN_ID=run)
+        assert ran.code == 0, ran.err
+    assert [f'"run": {run}' in body for run, body in zip("9", desk.ours(login=token.login), strict=True)] == [True]
+    assert desk.ours(login="mallory") == [stolen]
+
+
+def test_an_app_that_nobody_names_is_known_by_what_it_posted(desk: Desk) -> None:
+    """Neither REST nor GraphQL tells who we are: the second comment does, and is merged into the first."""
+    desk.server.tokens[SECRET] = Token("acme-ml[bot]")
+    for run in ("7", "8", "9"):
+        desk.server.faults.append(Fault("POST", "graphql", 403, 9, {}, {"message": "Forbidden"}))
+        assert desk.posted(GITHUB_RUN_ID=run).code == 0
+        assert len(desk.ours(login="acme-ml[bot]")) == 1
+    assert '"run": 9' in desk.ours(login="acme-ml[bot]")[0]
+
+
+def test_late_and_repeated_runs(desk: Desk) -> None:
+    """Runs 110 and 112 have the same words, 111 is late, 110 is re-run, 112 is re-run: the newest stays."""
+    posted = []
+    for run, attempt in (("110", "1"), ("112", "1"), ("111", "1"), ("110", "2"), ("112", "2")):
+        ran = desk.posted(GITHUB_RUN_ID=run, GITHUB_RUN_ATTEMPT=attempt)
+        assert ran.code == 0, ran.err
+        posted.append(ran.out.partition(";")[0])
+        if posted[-1] == "report not posted":
+            assert "a newer run has posted: 112; to post its card again, re-run that one" in ran.out
+    assert posted == ["report posted", "report posted", "report not posted", "report not posted", "report posted"]
+    (body,) = desk.ours()
+    assert '"run": 112, "attempt": 2' in body
+    assert len(desk.checks(desk.pull.head)) == 3
+
+
+def test_an_answer_that_was_lost_leaves_one_comment(desk: Desk) -> None:
+    """The gateway gave up after the comment was made, and after the check was: both are asked for again."""
+    desk.server.faults.append(Fault("POST", "comments", 502, late=True))
+    desk.server.faults.append(Fault("POST", "check-runs", 502, late=True))
+    assert desk.posted().code == 0
+    assert len(desk.ours()) == 1
+    desk.server.faults.append(Fault("PATCH", "comments", 502, late=True))
+    assert desk.posted(GITHUB_RUN_ATTEMPT="2").code == 0
+    assert [body.count('"attempt": 2') for body in desk.ours()] == [1]
+    assert set(desk.checks(desk.pull.head)) == {"success"}
