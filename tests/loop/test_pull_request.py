@@ -181,7 +181,7 @@ def test_a_run_that_ends_late_leaves_the_newer_card_alone(forge: Forge, tmp_path
     card = tmp_path / "card.json"
     card.write_text(json.dumps(json.loads(_card_in(forge))), encoding="utf-8")
     told = forge.publish(pull, card, 5)
-    assert "later run" in told
+    assert "a newer run has posted" in told
     assert forge.ours(pull) == [body]
 
 
