@@ -12,8 +12,8 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from leverframe.domain.review.report.github_refusals import closed
 from leverframe.domain.review.report.publish import Comment
-from leverframe.domain.review.report.refusals import closed
 from leverframe.errors import PublishError
 from leverframe.redaction import redacted
 

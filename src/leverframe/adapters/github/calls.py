@@ -19,7 +19,7 @@ from github import (
 from github.GitRef import GitRef
 from github.Repository import Repository
 
-from leverframe.domain.review.report.refusals import closed, following, lacks_permission
+from leverframe.domain.review.report.github_refusals import closed, following, lacks_permission
 from leverframe.errors import ForgeUnreachableError, PublishError
 
 _RETRIES = 5
