@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from leverframe import __version__, commands, output
-from leverframe.errors import DiskError, InstallationError, LeverframeError, nearest
+from leverframe.errors import DiskError, InstallationError, LeverframeError, RepositoryError, nearest
 from leverframe.package import extra_of
 
 
@@ -60,12 +60,33 @@ def _first_line(command: str) -> str:
 @click.group(cls=LazyGroup, context_settings={"auto_envvar_prefix": "LEVERFRAME", "max_content_width": 100})
 @click.version_option(__version__, prog_name="leverframe")
 @click.option("--verbose", is_flag=True, help="Log more to stderr, and print the traceback of a bug.")
-def leverframe(verbose: bool) -> None:
+@click.option(
+    "-C",
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    allow_from_autoenv=False,
+    help="Run in the project of this folder, as if it were the current one; other paths start from there.",
+)  # stages and hooks inherit an environment, and would go one folder deeper
+def leverframe(verbose: bool, folder: Path | None) -> None:
     """GitOps for machine learning: the pull request is the control panel of the model.
 
     Example: leverframe status
     """
     output.configure_logging(verbose=verbose)
+    if folder is not None:
+        _go_to(folder)
+
+
+def _go_to(folder: Path) -> None:
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise RepositoryError(
+            f"there is no way into the folder {folder}",
+            why=error.strerror or str(error),
+            next="name the folder of a project, from the current one; `git ls-files '*leverframe.yaml'` lists them",
+        ) from error
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,7 @@ from pathlib import Path
 from leverframe.errors import InstallationError
 
 _INSTALLED = {"site-packages", "dist-packages"}
+_ON_PATH = tuple(sys.path[1:])  # before any module of a case was looked for; the first is that of the program
 _EXTRA = re.compile(r"""^([A-Za-z0-9._-]+).*;.*extra\s*==\s*['"]([a-z0-9]+)['"]""")
 # Names under which packages are imported, where they are not those that they are installed by.
 _MODULES = {"pygithub": "github", "alibi-detect": "alibi_detect", "ml-dtypes": "ml_dtypes",
@@ -40,29 +42,39 @@ def source_folder(repository: Path) -> Path | None:
 
     None where it is installed, be it in an environment inside the repository: then its version counts.
     """
-    return _part_of(repository, Path(__file__).parents[1])
+    return _part_of(repository, Path(__file__).parents[1], repository)
 
 
-def home_of(module: str, repository: Path) -> Path | None:
-    """Return the folder, relative to ``repository``, in which Python finds a package or module that is part of it.
+def code_folders(repository: Path, top: Path) -> list[Path]:
+    """Return the folders below ``top`` that Python imports from here, relative to ``repository``, which is in it.
 
-    None for all others; nothing is imported. The name has no dots.
+    Another checkout imports from its own instead: first that of Leverframe, where it is one of them.
+    """
+    places = (Path(entry) for entry in _ON_PATH if entry and Path(entry).is_dir())
+    here = (_part_of(repository, place, top) for place in places)
+    return list(dict.fromkeys(folder for folder in (source_folder(repository), *here) if folder is not None))
+
+
+def home_of(module: str, repository: Path, top: Path | None = None) -> Path | None:
+    """Return the folder, relative to ``repository``, in which Python finds a package or module that is below ``top``.
+
+    That is ``repository`` itself where none is given. None for all others; nothing is imported. The name has no dots.
     """
     try:
         spec = find_spec(module)
     except (ImportError, ValueError):
         return None
     places = [] if spec is None else [*(spec.submodule_search_locations or []), *([spec.origin] if spec.origin else [])]
-    homes = (_part_of(repository, Path(place).parent) for place in places if Path(place).exists())
+    homes = (_part_of(repository, Path(place).parent, top or repository) for place in places if Path(place).exists())
     return next((home for home in homes if home is not None), None)
 
 
-def _part_of(repository: Path, folder: Path) -> Path | None:
-    """Return a folder relative to the repository; None where it is outside, or in an environment within."""
-    root, place = repository.resolve(), folder.resolve()
+def _part_of(repository: Path, folder: Path, top: Path) -> Path | None:
+    """Return a folder relative to ``repository``; None where it is outside ``top``, or in an environment within."""
+    root, place = top.resolve(), folder.resolve()
     environment = Path(sys.prefix).resolve()
     inside = _INSTALLED & set(place.parts) or (environment.is_relative_to(root) and place.is_relative_to(environment))
-    return place.relative_to(root) if place.is_relative_to(root) and not inside else None
+    return Path(os.path.relpath(place, repository.resolve())) if place.is_relative_to(root) and not inside else None
 
 
 def origin() -> Mapping[str, object] | None:

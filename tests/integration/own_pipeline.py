@@ -114,18 +114,22 @@ def made(folder: Path, change: date | None = CHANGE) -> Shop:
     """Return the repository, reproduced and committed, with what the monitor found of the newest day."""
     shop = Shop(WarmRepository.create(folder))
     repository = shop.repository
-    files = {
-        "prepare.py": PREPARE, "train.py": TRAIN, "predict.py": PREDICT, "dvc.yaml": PIPELINE,
-        "leverframe.yaml": LEVERS,
-        "config/split.yaml": SPLIT, "rows.csv": rows(change), ".gitignore": "/.leverframe/\n",
-    }  # fmt: skip
-    for path, content in files.items():
-        repository.write(path, content.lstrip("\n"))
-    repository.write(".dvcignore", ".leverframe\n")
+    for path, content in files(change).items():
+        repository.write(path, content)
     repository.dvc("repro")
     repository.commit("A pipeline")
     noticed(shop)
     return shop
+
+
+def files(change: date | None = CHANGE) -> dict[str, str]:
+    """Return the files of the pipeline by path, before it was run."""
+    texts = {
+        "prepare.py": PREPARE, "train.py": TRAIN, "predict.py": PREDICT, "dvc.yaml": PIPELINE,
+        "leverframe.yaml": LEVERS, "config/split.yaml": SPLIT, "rows.csv": rows(change),
+        ".gitignore": "/.leverframe/\n", ".dvcignore": ".leverframe\n",
+    }  # fmt: skip
+    return {path: content.lstrip("\n") for path, content in texts.items()}
 
 
 def rows(change: date | None) -> str:

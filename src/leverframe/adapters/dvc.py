@@ -82,11 +82,14 @@ class RunGroup(Protocol):
 
 @dataclass(frozen=True)
 class Repro:
-    """Reproduces the pipeline in ``root``; ``package`` is the folder to import Leverframe from, if not as installed."""
+    """Reproduces the pipeline in ``root``; ``imported`` are folders to import modules from before all others.
+
+    They are separated as in ``PYTHONPATH``.
+    """
 
     root: Path
     run_group: RunGroup
-    package: Path | None = None
+    imported: str = ""
 
     def __call__(
         self, *arguments: str, on_event: Callable[[Event], None] = lambda _: None, timeout: float | None = None
@@ -105,7 +108,7 @@ class Repro:
                 [sys.executable, "-m", "dvc", "repro", *arguments],
                 listener.line,
                 folder=self.root,
-                environment=_environment(self.package),
+                environment=_environment(self.imported),
                 timeout=timeout,
             )
             listener.close(failed=code != 0)
@@ -121,7 +124,7 @@ class Repro:
                 [sys.executable, "-m", "dvc", *arguments],
                 lambda line: print(line, file=handle),
                 folder=self.root,
-                environment=_environment(self.package),
+                environment=_environment(self.imported),
             )
 
     def define(self) -> list[str]:
@@ -131,7 +134,7 @@ class Repro:
         """
         lines: list[str] = []
         program = [sys.executable, "-m", "leverframe", "stages", "--write"]
-        if self.run_group(program, lines.append, folder=self.root, environment=_environment(self.package)) != 0:
+        if self.run_group(program, lines.append, folder=self.root, environment=_environment(self.imported)) != 0:
             text = redacted("\n".join(lines))
             own = _OUR_ERROR.search(text)
             what, why, following = own.groups() if own else ("", text.rpartition("\n")[2], "run it where the code is")
@@ -177,7 +180,7 @@ class _Listener:
         self.running = None
 
 
-def _environment(package: Path | None) -> dict[str, str]:
+def _environment(imported: str) -> dict[str, str]:
     """Return what DVC and every stage find in their environment: all of ours but tokens of the forge."""
     ours = without_forge(os.environ)
     return {
@@ -185,7 +188,7 @@ def _environment(package: Path | None) -> dict[str, str]:
         "DVC_NO_ANALYTICS": "1",
         "NO_COLOR": "1",
         "PYTHONUNBUFFERED": "1",  # lines of DVC and of stages in the order in which they were written
-        **({"PYTHONPATH": str(package)} if package else {}),
+        **({"PYTHONPATH": imported} if imported else {}),
     }
 
 
@@ -218,8 +221,10 @@ def _busy(text: str, root: Path) -> PipelineBusyError:
 
 
 def _lock_holder(root: Path) -> list[str]:
+    here = root.resolve()
     try:
-        return (root / ".dvc" / "tmp" / "lock").read_text(encoding="utf-8").split()[:1]
+        home = next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+        return (home / ".dvc" / "tmp" / "lock").read_text(encoding="utf-8").split()[:1]
     except (OSError, UnicodeDecodeError):
         return []
 

@@ -15,7 +15,6 @@ from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.errors import BundleError
-from leverframe.package import source_folder
 
 
 def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) -> dict[str, bytes]:
@@ -32,10 +31,9 @@ def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) ->
             return {name: data or b"" for name, data in parts.items()}
     tell(f"fetching the bundle of {commit[:12]} from the remote")
     with TemporaryDirectory(prefix="leverframe-") as place:
-        folder = Path(place, "commit")
-        workspace.git.copied(commit, folder)
+        folder = workspace.git.copied(commit, Path(place, "commit")).root
         tree.lend(folder)
-        if not PipelineRun(folder, source_folder(workspace.root), tell).data("pull", "--force", path):
+        if not PipelineRun.of(workspace, folder, tell).data("pull", "--force", path):
             raise BundleError(
                 f"the bundle of {commit[:12]} cannot be fetched",
                 why="it is neither in the cache nor in the remote of DVC",

@@ -35,7 +35,6 @@ from leverframe.domain.review.gate.pairing import Question, Side
 from leverframe.domain.review.gate.rules import BASE, Rules
 from leverframe.errors import DiskError, PipelineError, RepositoryError
 from leverframe.files import private_folder, write_text
-from leverframe.package import source_folder
 from leverframe.settings import PARAMS
 from leverframe.yaml_files import decoded, with_values
 
@@ -53,12 +52,11 @@ class Checkout:
 
     def __init__(self, workspace: Workspace, folder: Path, base: str, tell: Tell) -> None:
         self.workspace, self.base, self.tell = workspace, base, tell
-        workspace.git.copied(base, folder)
-        self.root = folder / workspace.git.prefix()
+        self.root = workspace.git.copied(base, folder).root
         self.git = HostedGit(self.root)
         tree_around(workspace.root).lend(self.root)
-        self._remote = Remote.of(workspace.root.resolve()) is not None
-        self.pipeline = PipelineRun(self.root, source_folder(workspace.root), tell)
+        self._remote = Remote.of(workspace.root) is not None
+        self.pipeline = PipelineRun.of(workspace, self.root, tell)
 
     def move(self, file: Path, values: Mapping[str, str]) -> None:
         """Change parameters in place."""

@@ -14,7 +14,6 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.gate.champion import bring
 from leverframe.files import replacing
-from leverframe.package import source_folder
 
 
 @contextmanager
@@ -32,7 +31,7 @@ class _Source:
         self._workspace, self._whole = workspace, whole
         self.folder = whole / workspace.git.prefix()  # the root may be a folder of the repository
         self._tree = tree_around(workspace.root)
-        self._pipeline = PipelineRun(self.folder, source_folder(workspace.root), tell)
+        self._pipeline = PipelineRun.of(workspace, self.folder, tell)
 
     def show(self, commit: str, path: str) -> bytes | None:
         return self._workspace.git.show(commit, path)
@@ -50,7 +49,7 @@ class _Source:
         self._tree.lend(self.folder)
 
     def pull(self, paths: Sequence[str]) -> bool:
-        return Remote.of(self._workspace.root.resolve()) is not None and self._pipeline.data("pull", "--force", *paths)
+        return Remote.of(self._workspace.root) is not None and self._pipeline.data("pull", "--force", *paths)
 
     def run_pipeline(self) -> None:
         self._pipeline.checkout()

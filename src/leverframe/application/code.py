@@ -16,7 +16,7 @@ def code(workspace: Workspace, command: str) -> Path:
 
     Raises ``PipelineError`` where it names none, or one that is missing.
     """
-    root, files = workspace.root, Files(workspace.root)
+    root, files = workspace.root, Files(workspace.root, workspace.git.top())
     paths = listed(files.text(DVC_YAML) or "", command, files)
     write_json(root / layout.code(command), {path: md5(root / path) for path in paths})
     return layout.code(command)

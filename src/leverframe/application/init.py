@@ -19,7 +19,7 @@ from leverframe.domain.pipeline.ignore_files import IGNORED, MACHINES
 from leverframe.domain.pipeline.init import CopyFile, SetConfig, StartDvc, Step, WriteFile
 from leverframe.errors import PipelineError
 from leverframe.files import replacing, write_text
-from leverframe.package import local_environment, source_folder, template
+from leverframe.package import local_environment, template
 from leverframe.settings import PARAMS
 from leverframe.yaml_files import parse
 
@@ -57,7 +57,7 @@ def _take(workspace: Workspace, step: Step) -> None:
         case SetConfig(key, value, _):
             workspace.git.set_config(key, value)
         case StartDvc(subfolder, _):
-            run = PipelineRun(workspace.root, source_folder(workspace.root), lambda _: None)
+            run = PipelineRun.of(workspace, workspace.root, lambda _: None)
             if not run.data("init", "--quiet", *(["--subdir"] if subfolder else [])):
                 raise PipelineError("`dvc init` failed", why="no folder .dvc here", next="run it by hand: it says why")
 

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from leverframe.adapters.dvc import Repro, StageFailed, StageFinished, StageSkipped
 from leverframe.adapters.process import run_group
+from leverframe.application.workspace import Workspace
 from leverframe.domain.review.reproduce import StageRun
+from leverframe.package import code_folders
 
 _TEXTS = {".csv", ".html", ".json", ".md", ".svg", ".tsv", ".txt", ".yaml", ".yml"}
 
 
 class PipelineRun:
-    """Runs stages in ``root``; Leverframe is imported from ``source`` below it, None where it is installed."""
+    """Runs stages in ``root``; modules are first imported from ``folders``, relative to it.
 
-    def __init__(self, root: Path, source: Path | None, tell: Callable[[str], None]) -> None:
+    ``alone`` tells that DVC looks after other projects as well, whose data it must leave alone.
+    """
+
+    def __init__(
+        self, root: Path, folders: Sequence[Path], tell: Callable[[str], None], *, alone: bool = False
+    ) -> None:
         self._root, self._tell, self._events = root, tell, list[StageRun]()
-        self._repro = Repro(root, run_group, root.resolve() / source if source else None)
+        self._within = ("--recursive", ".") if alone else ()
+        imported = [os.path.normpath(root.resolve() / folder) for folder in folders]
+        self._repro = Repro(root, run_group, os.pathsep.join(imported))
+
+    @classmethod
+    def of(cls, workspace: Workspace, root: Path, tell: Callable[[str], None]) -> PipelineRun:
+        """Return the pipeline of a workspace in ``root``, which is its own or that of another checkout.
+
+        What this checkout imports of the repository, the other one imports of its own.
+        """
+        folders = code_folders(workspace.root, workspace.git.top())
+        return cls(root, folders, tell, alone=not (workspace.root / ".dvc").is_dir())
 
     def repro(self, *arguments: str) -> None:
         """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""
@@ -32,7 +51,11 @@ class PipelineRun:
 
     def checkout(self) -> None:
         """Bring back from the cache what is there."""
-        self.data("checkout", "--quiet", "--allow-missing")
+        self.data("checkout", "--quiet", "--allow-missing", *self._within)
+
+    def push(self) -> bool:
+        """Send the outputs to the remote; tell whether it succeeded wholly."""
+        return self.data("push", *self._within)
 
     def fetch(self, paths: Sequence[str]) -> None:
         """Bring what is missing of some outputs from the remote; what is not there fails the stage that reads it."""

@@ -33,7 +33,6 @@ from leverframe.domain.monitoring.subject import Subject, as_text_where_all_diff
 from leverframe.domain.monitoring.weekly import Weeks
 from leverframe.errors import LeverframeError, SourceError
 from leverframe.files import md5
-from leverframe.package import source_folder
 from leverframe.settings.pipeline import PredictionsRole
 
 Tell = Callable[[str], None]
@@ -172,7 +171,7 @@ def _pull(workspace: Workspace, paths: tuple[Path, ...], tell: Tell) -> None:
     lacking = [path.as_posix() for path in paths if not (workspace.root / path).exists()]
     if lacking:
         tell(f"pulling {', '.join(lacking)}")
-        PipelineRun(workspace.root, source_folder(workspace.root), tell).data("pull", *lacking)
+        PipelineRun.of(workspace, workspace.root, tell).data("pull", *lacking)
 
 
 def _importances(rows: _Rows, labels: LabelledRows, tell: Tell) -> dict[str, float]:

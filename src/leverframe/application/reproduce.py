@@ -11,7 +11,6 @@ from leverframe.application.results import forget, kept
 from leverframe.application.workspace import Workspace
 from leverframe.domain.review.check import LOCK, suspects
 from leverframe.domain.review.reproduce import Order, Reproduced, run
-from leverframe.package import source_folder
 
 
 def reproduce(
@@ -22,8 +21,8 @@ def reproduce(
     forget(root, "reproduce")
     since = git.base(base)
     before = git.show(since.commit, LOCK) or b""
-    pipeline = PipelineRun(root, source_folder(root), tell)
+    pipeline = PipelineRun.of(workspace, root, tell)
     odd = suspects(before.decode(errors="replace"), pipeline.text(LOCK))
-    order = Order(git.named("HEAD"), full, Remote.of(root.resolve()) is not None, odd, tolerance, tell)
+    order = Order(git.named("HEAD"), full, Remote.of(root) is not None, odd, tolerance, tell)
     result = run(pipeline, order)
     return kept(root, "reproduce", replace(result, notes=(*since.notes, *result.notes)))

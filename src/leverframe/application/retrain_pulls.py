@@ -30,7 +30,6 @@ from leverframe.domain.retraining.pulls.pull_state import BRANCH, REVERT, Standi
 from leverframe.domain.retraining.pulls.pull_steps import CommentPull, PullStep, PushBranch
 from leverframe.domain.retraining.retrain_result import Proposal, Retrained
 from leverframe.errors import LeverframeError, PublishError, RemoteUnreachableError
-from leverframe.package import source_folder
 from leverframe.settings.retrain import RetrainSettings
 
 if TYPE_CHECKING:
@@ -276,7 +275,7 @@ def _proposed(
 ) -> Proposed:
     head, base = commits
     settings, champion = how.settings, _champion(workspace, base)
-    remote = Remote.of(workspace.root.resolve())
+    remote = Remote.of(workspace.root)
     better = attempt.outcome is Outcome.BETTER
     facts = pull_body.Facts(
         branch=there.name,
@@ -321,8 +320,7 @@ def _outputs(workspace: Workspace, candidate: CandidateCommit | None) -> Callabl
     def push() -> str:
         if candidate is None:
             return ""
-        run = PipelineRun(candidate.root, source_folder(workspace.root), lambda _: None)
-        if not run.data("push"):
+        if not PipelineRun.of(workspace, candidate.root, lambda _: None).push():
             raise RemoteUnreachableError(
                 "the outputs of the candidate were not pushed to the DVC remote, so its branch was not pushed either",
                 why="`dvc push` failed",

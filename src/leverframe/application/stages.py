@@ -30,7 +30,7 @@ def definition(workspace: Workspace) -> dict[str, str]:
     """
     path = workspace.root / DVC_YAML
     tail = own_stages(path.read_text(encoding="utf-8")) if path.exists() else ""
-    code = _code(workspace.root)
+    code = _code(workspace)
     made = pipeline(workspace.params, workspace.sources, workspace.plan, code)
     named = installation.described(__version__, workspace.params, made.defaults, installed=code.installed)
     return {DVC_YAML: render(made, tail)} | ({installation.FILE: named} if named else {})
@@ -70,18 +70,19 @@ def check_definition(workspace: Workspace) -> None:
             )
 
 
-def _code(root: Path) -> StageCode:
-    source = source_folder(root)
+def _code(workspace: Workspace) -> StageCode:
+    source = source_folder(workspace.root)
     folders = (".",) if source is None else (".", source.as_posix())
     package = () if source is None else ((source / "leverframe").as_posix(),)
-    return StageCode(Code(Files(root), folders, package), ENGINES, installed=source is None)
+    files = Files(workspace.root, workspace.git.top())
+    return StageCode(Code(files, folders, package), ENGINES, installed=source is None)
 
 
 class Files:
-    """The files of a repository, each read once."""
+    """The files of a project in ``root``, and of the repository around it up to ``top``, each read once."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, top: Path | None = None) -> None:
+        self._root, self._top = root, top or root
         self._texts: dict[str, str | None] = {}
 
     def text(self, path: str) -> str | None:
@@ -92,13 +93,16 @@ class Files:
         return self._texts[path]
 
     def home(self, package: str) -> str | None:
-        """Return the folder that Python finds a package or module in; None where that is no part of the repository."""
-        home = home_of(package, self._root)
+        """Return the folder that Python finds a package or module in; None where that is no part of the repository.
+
+        Of one outside of the project the path begins with two dots.
+        """
+        home = home_of(package, self._root, self._top)
         return None if home is None else home.as_posix()
 
     def listing(self, folder: str) -> Sequence[str]:
         """Return the paths of all files below a folder, caches of Python left out."""
-        return sorted(_below(self._root, self._root / folder))
+        return sorted(_below(self._root, folder))
 
 
 def _decoded(data: bytes) -> str:
@@ -109,10 +113,10 @@ def _decoded(data: bytes) -> str:
         return data.decode(errors="replace")
 
 
-def _below(root: Path, folder: Path) -> Iterator[str]:
-    for path in folder.rglob("*"):
+def _below(root: Path, folder: str) -> Iterator[str]:
+    for path in (root / folder).rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
-            yield path.relative_to(root).as_posix()
+            yield Path(folder, path.relative_to(root / folder)).as_posix()
 
 
 def _text(path: Path) -> str:

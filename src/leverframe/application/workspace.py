@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leverframe.domain.partition import Partitions
+from leverframe.domain.project import Project
 from leverframe.imports import load
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class Workspace:
     def partitions(self) -> Partitions:
         """The partitions that `data` in ``params.yaml`` declares; raises ``SettingsError``."""
         return Partitions.of(self.params.data)
+
+    @cached_property
+    def project(self) -> Project:
+        """The folder of the repository that this is."""
+        return Project(self.git.prefix().strip("/") or ".")
 
     @property
     def case(self) -> Path:

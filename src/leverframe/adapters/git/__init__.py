@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import posixpath
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,7 +76,7 @@ class Git:
     def prefix(self) -> str:
         """Return the path of ``root`` in the repository, with a slash at its end; empty where it is the whole of it."""
         done = self._run("rev-parse", "--show-prefix")
-        return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""
+        return os.fsdecode(done.stdout).removesuffix("\n") if done.returncode == 0 else ""
 
     def named(self, revision: str) -> str:
         """Return the full name of the commit that a revision names; raises ``RepositoryError`` where there is none."""
@@ -119,17 +121,26 @@ class Git:
         return [name.removeprefix("refs/heads/").removeprefix("refs/remotes/") for name in names]
 
     def copied(self, commit: str, folder: Path) -> Git:
-        """Check a commit out into ``folder``, which shares the objects of this repository, and return it.
+        """Check a commit out into ``folder``, which shares the objects of this repository; return ``root`` there.
 
-        Submodules come from what this clone has of them; those that it lacks stay empty.
+        A sparse clone gives a sparse copy. Submodules come from what this clone has of them, those within one as well;
+        what it lacks stays empty.
         """
         place, source = str(folder), str(self.top())
         self._copy("clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", source, place)
+        self._leave_out_as_here(folder)
         self._copy("-C", place, "checkout", "--quiet", "--detach", commit)
-        settings, paths = self._submodules(folder)
-        if paths:
-            self._copy("-C", place, *settings, "submodule", "--quiet", "update", "--init", "--", *paths)
-        return Git(folder)
+        self._fill_submodules(folder, self._common())
+        return Git(folder / self.prefix())
+
+    def _leave_out_as_here(self, folder: Path) -> None:
+        """Let a copy leave out what this clone leaves out: a partial clone may lack the content of it."""
+        patterns = self.root / self._run("rev-parse", "--git-path", "info/sparse-checkout").stdout.decode().strip()
+        if self._run("config", "--bool", "core.sparseCheckout").stdout.strip() != b"true" or not patterns.is_file():
+            return
+        (folder / ".git/info").mkdir(exist_ok=True)
+        shutil.copyfile(patterns, folder / ".git/info/sparse-checkout")
+        self._copy("-C", str(folder), "config", "core.sparseCheckout", "true")
 
     def top(self) -> Path:
         """Return the folder of the repository, of which ``root`` may be a part."""
@@ -137,8 +148,8 @@ class Git:
         return Path(os.fsdecode(told).rstrip("\n")) if told.strip() else self.root.resolve()
 
     def staged(self) -> str:
-        """Stage everything that is not ignored, and return the tree."""
-        self._paths("add", "--all")
+        """Stage everything below ``root`` that is not ignored, and return the tree."""
+        self._paths("add", "--all", "--", ".")
         return self._paths("write-tree")[0].strip()
 
     def blobs(self, commit: str, *paths: str) -> dict[str, str]:
@@ -156,20 +167,28 @@ class Git:
                 next="look whether the disk is full; `git fsck` tells whether objects are missing",
             )
 
-    def _submodules(self, folder: Path) -> tuple[list[str], list[str]]:
-        """Return the settings by which a copy in ``folder`` finds its submodules in this clone, and their paths."""
+    def _common(self) -> Path:
+        return self.root / self._run("rev-parse", "--git-common-dir").stdout.decode().strip()
+
+    def _fill_submodules(self, folder: Path, common: Path) -> None:
+        """Check out the submodules of a copy in ``folder`` from those that ``common``, a folder of git's, has."""
         told = self._run(
             "config", "-z", "--file", str(folder / ".gitmodules"), "--get-regexp", r"^submodule\..*\.path$"
         )
-        common = self.root / self._run("rev-parse", "--git-common-dir").stdout.decode().strip()
-        settings, paths = ["-c", "protocol.file.allow=always"], []
         for key, _, path in (each.partition("\n") for each in told.stdout.decode(errors="replace").split("\0")):
             name = key.removesuffix(".path")
             home = (common / "modules" / name.removeprefix("submodule.")).resolve()
-            if path and home.is_dir():
-                settings += ["-c", f"{name}.url={home}"]
-                paths.append(path)
-        return settings, paths
+            if not (path and home.is_dir()):
+                continue
+            settings = ("-c", "protocol.file.allow=always", "-c", f"{name}.url={home}")
+            done = self._run("-C", str(folder), *settings, "submodule", "--quiet", "update", "--init", "--", path)
+            if done.returncode != 0:
+                raise RepositoryError(
+                    f"the submodule {path} cannot be checked out beside this folder",
+                    why=(done.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1][:200],
+                    next=f"`git -C {path} fetch --all`, so that this clone has the commit that the other one names",
+                )
+            self._fill_submodules(folder / path, home)
 
     def commit_of(self, revision: str) -> str | None:
         """Return the full name of the commit that a revision names; None where it names none."""
@@ -213,9 +232,14 @@ class Git:
         told = self._paths(
             "diff", "--raw", "--no-renames", "--ignore-submodules=none", "--relative", "-z", commit, "--"
         )
-        new = self._paths("ls-files", "-z", "--others", "--exclude-standard")
-        letters = ("S" if _SUBMODULE in each.lstrip(":").split()[:2] else each[-1] for each in told[::2])
-        return dict(zip(told[1::2], letters, strict=True)) | dict.fromkeys(new, "A")
+        return _letters(told, self._paths("ls-files", "-z", "--others", "--exclude-standard"))
+
+    def changed_around(self, commit: str) -> dict[str, str]:
+        """Return what differs as ``changed`` does, of the whole repository: paths outside begin with two dots."""
+        told = self._paths("diff", "--raw", "--no-renames", "--ignore-submodules=none", "-z", commit, "--")
+        new = self._paths("ls-files", "-z", "--others", "--exclude-standard", "--full-name", "--", ":/")
+        here = self.prefix() or "."
+        return {posixpath.relpath(path, here): letter for path, letter in _letters(told, new).items()}
 
     def merge_file(self, ours: Path, base: Path, theirs: Path, marker: int) -> bool:
         """Merge the lines of three files into ``ours``, with markers where they conflict; tell whether none do."""
@@ -345,3 +369,9 @@ def _tag(fields: Sequence[str]) -> Tag:
     if kind != "tag":
         return Tag(name, object_name, annotated=False)
     return Tag(name, target, f"{message}\n", int(at or 0))
+
+
+def _letters(raw: Sequence[str], new: Sequence[str]) -> dict[str, str]:
+    """Return the letter of each path that `git diff --raw -z` tells of, `S` for a submodule, and `A` for new files."""
+    letters = ("S" if _SUBMODULE in head.lstrip(":").split()[:2] else head[-1] for head in raw[::2])
+    return dict(zip(raw[1::2], letters, strict=True)) | dict.fromkeys(new, "A")

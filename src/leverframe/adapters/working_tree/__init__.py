@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 
 from leverframe.adapters.working_tree.digests import Digests, unreadable
-from leverframe.adapters.working_tree.dvc_config import DvcConfig
+from leverframe.adapters.working_tree.dvc_config import DvcConfig, home_of
 from leverframe.adapters.working_tree.ignore import Ignore
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.domain.pipeline.status.compare import Look, Presence
@@ -26,22 +26,28 @@ _DIGESTS = ".leverframe/digests.json"
 
 
 class WorkingTree:
-    """The files below ``root``, the folder that holds `.dvc`."""
+    """The files of the project in ``root``; ``home``, which it may be a folder of, holds `.dvc`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, home: Path | None = None) -> None:
         self.root = root
-        self._config = DvcConfig.read(root)
-        self._ignore = Ignore(root)
+        self._home = home or root
+        self._config = DvcConfig.read(self._home)
+        self._ignore = Ignore(self._home)
         self._digests = Digests(root, root / _DIGESTS)
         self._looks: dict[tuple[str, Recorded | None], Look] = {}
         self._lists: dict[str, tuple[str, int, int]] = {}
 
     @classmethod
     def around(cls, start: Path) -> WorkingTree:
-        """Return the tree that ``start`` is in; raises ``RepositoryError`` outside of any."""
-        for folder in [start.absolute(), *start.absolute().parents]:
-            if (folder / ".dvc").is_dir():
-                return cls(folder)
+        """Return the tree of the project that ``start`` is in; raises ``RepositoryError`` outside of any.
+
+        Its root is the nearest folder with a `dvc.yaml`, at most the one that holds `.dvc`.
+        """
+        home = home_of(start)
+        if home is not None:
+            here = Path(os.path.normpath(start.absolute()))
+            within = [folder for folder in (here, *here.parents) if folder.is_relative_to(home)]
+            return cls(next((folder for folder in within if (folder / "dvc.yaml").is_file()), home), home)
         raise RepositoryError(
             f"{start} is not in a DVC repository",
             why="neither it nor any folder above it holds `.dvc`",
@@ -63,7 +69,8 @@ class WorkingTree:
 
     def ignored(self, path: str) -> bool:
         """Tell whether `.dvcignore` hides a file, itself or through a folder above it."""
-        return self._ignore.hides(path)
+        located = self._from_home(path)
+        return not located.startswith("../") and self._ignore.hides(located)
 
     def look(self, path: str, recorded: Recorded | None) -> Look:
         """Compare a path with its record, by size first, each path once; whatever exists differs from no record."""
@@ -108,7 +115,8 @@ class WorkingTree:
             lines += [f"['remote \"{found.name}\"']", "    url = ../.leverframe/storage"]
         elif found and found.folder:  # a relative address starts from the folder of its configuration
             lines += [f"['remote \"{found.name}\"']", f"    url = {found.folder.resolve()}"]
-        (folder / ".dvc" / "config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        home = folder / os.path.relpath(self._home, os.path.normpath(self.root.absolute()))
+        (home / ".dvc" / "config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def keep(self) -> None:
         """Store what was computed for the next time."""
@@ -156,11 +164,21 @@ class WorkingTree:
             for entry in self._entries(current):
                 path = f"{current}/{entry.name}"
                 if entry.is_dir():
-                    if not entry.is_symlink() and not self._ignore.leaves_out(path, folder=True):
+                    if not entry.is_symlink() and not self._leaves_out(path, folder=True):
                         waiting.append(path)
-                elif not self._ignore.leaves_out(path, folder=False):
+                elif not self._leaves_out(path, folder=False):
                     found.append((path, _checked(entry, path)))
         return found
+
+    def _leaves_out(self, path: str, *, folder: bool) -> bool:
+        located = self._from_home(path)
+        return not located.startswith("../") and self._ignore.leaves_out(located, folder=folder)
+
+    def _from_home(self, path: str) -> str:
+        """Return a path as it is from the folder that holds `.dvc`; what is outside begins with two dots."""
+        if self._home == self.root and not path.startswith("../"):
+            return path
+        return Path(os.path.relpath(self.root / path, self._home)).as_posix()
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         try:

@@ -31,6 +31,12 @@ class DvcConfig:
         return cls(cache, FlagStyle(parsing.get("bool") == "boolean_optional", parsing.get("list") == "append"))
 
 
+def home_of(start: Path) -> Path | None:
+    """Return the nearest folder at or above ``start`` that holds `.dvc`; None where there is none."""
+    here = Path(os.path.normpath(start.absolute()))
+    return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), None)
+
+
 def configured_remote(root: Path) -> tuple[str, str, Path] | None:
     """Return name, address and the folder that a relative address starts from, of the default remote."""
     name, found = "", {}

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from leverframe.adapters.working_tree.dvc_config import configured_remote
+from leverframe.adapters.working_tree.dvc_config import configured_remote, home_of
 from leverframe.domain.pipeline.status.resolved import Recorded
 
 
@@ -21,18 +21,20 @@ class Remote:
 
     @classmethod
     def of(cls, root: Path) -> Remote | None:
-        """Return the default remote of the repository in ``root``; None where none is configured.
+        """Return the default remote of the repository that ``root`` is in; None where none is configured.
 
-        A folder inside the working copy counts as none: nobody else can see it.
+        A folder inside the working copy of git counts as none: nobody else can see it.
         """
-        found = configured_remote(root)
-        if found is None:
+        home = home_of(root)
+        found = None if home is None else configured_remote(home)
+        if home is None or found is None:
             return None
         name, url, base = found
         if "://" in url:
             return cls(name, url, None)
         folder = Path(os.path.normpath(base / Path(url).expanduser()))
-        return None if folder.is_relative_to(root.resolve()) else cls(name, url, folder)
+        top = next((above for above in (home, *home.parents) if (above / ".git").exists()), home)
+        return None if folder.is_relative_to(top.resolve()) else cls(name, url, folder)
 
     def lacks(self, recorded: Recorded) -> bool:
         """Tell whether the content is not in the folder, every file of it for a directory."""
