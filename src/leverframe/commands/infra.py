@@ -36,13 +36,14 @@ def drift(context: click.Context, /, dry_run: bool, as_json: bool, by_code: bool
     """Look for what this commit does not declare. With a GitHub token it is told in one issue."""
     from leverframe.application import infra as application
     from leverframe.application.infra_place import Words
+    from leverframe.domain.infrastructure.infra_plan_result import drift_lines
 
     place, question = wiring.workspace(), application.Asked(**asked)
     if dry_run:
         output.steps(application.steps(place, question, destroys=False), [], as_json=as_json)
         return
     planned, report = application.drift(place, question, Words(output.progress, output.mask))
-    output.verdict(planned, as_json=as_json, report=report)
+    output.verdict(planned, as_json=as_json, report=report, lines=drift_lines(planned))
     failed = isinstance(planned.verdict, Failed) and (by_code or planned.plan is None)
     context.exit(REFUSED if failed else 0)
 

@@ -59,6 +59,13 @@ class InfraPlanned:
         ]
 
 
+def drift_lines(planned: InfraPlanned) -> Sequence[str]:
+    """Return a look for drift for a terminal: drift is what was looked for, so that it is there is no failure."""
+    first, *rest = planned.lines()
+    found = "drift found" if planned.violations else "no drift"
+    return [first if planned.plan is None else f"{found}: {first.partition(': ')[2]}", *rest]
+
+
 def plan_lines(plan: InfraPlan) -> list[str]:
     """Return a plan for a terminal: its counts, then every change with its attributes, and the checks that fail."""
     counts = ", ".join(f"{count} to {kind.value}" for kind, count in plan.counts.items())
