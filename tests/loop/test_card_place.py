@@ -296,9 +296,14 @@ def test_a_merge_queue_gets_its_check(desk: Desk) -> None:
     assert ran.out.startswith("report posted; the verdict is: ready to merge\n")
     assert "(github, check alone)" in ran.out
     assert (desk.checks(merge), desk.ours()) == (["success"], before)
-
-
-Checkout = Callable[[Desk], str]
+    card = str(desk.folder / f"job-{desk.number}/repository/.leverframe/report.json")
+    job = desk.checkout("main")  # the job that posts what another one made
+    ran = desk.report(job, "merge_group", payload, "--card", card, "--publisher", "github", GITHUB_RUN_ID="9")
+    assert ran.code == 0, ran.err
+    assert (desk.checks(merge), desk.ours()) == (["success"] * 2, before)
+    ran = desk.report(job, "merge_group", {**payload, "merge_group": {**payload["merge_group"], "head_sha": "d" * 40}},
+                      "--card", card, "--publisher", "github")  # fmt: skip
+    assert (ran.code, "speaks of another commit than the run" in ran.err) == (26, True)
 
 
 @pytest.mark.parametrize(
