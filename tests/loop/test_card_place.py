@@ -240,6 +240,26 @@ def test_one_branch_with_two_pull_requests(desk: Desk, *, named: bool) -> None:
     assert [f'"run": {run}' in desk.ours(each)[0] for run, each in enumerate(both, start=20)] == [True, True]
 
 
+def test_one_commit_that_two_pull_requests_show_is_green_for_both_or_for_none(desk: Desk) -> None:
+    """GitHub shows a commit one check of a name: the pull request that passes does not free the one that fails."""
+    other = desk.repository.open_pull("The same into release", "topic", base="release")
+
+    def post(pull: PullRequest, run: str, *, passed: bool) -> str | None:
+        job = desk.checkout(pull.head, passed=passed)
+        payload = events.pull_request_event(desk.repository, pull)
+        ran = desk.report(job, "pull_request", payload, "--publisher", "github", GITHUB_RUN_ID=run)
+        assert ran.code == 0, ran.err
+        return desk.repository.latest_checks(pull.head)["leverframe"].conclusion
+
+    assert post(desk.pull, "7", passed=False) == "failure"
+    assert post(other, "8", passed=True) == "failure"
+    assert "ready to merge" in desk.ours(other)[0]
+    assert post(desk.pull, "9", passed=True) == "success"
+    assert post(desk.pull, "10", passed=False) == "failure"
+    desk.pull.state = "closed"
+    assert post(other, "11", passed=True) == "success"
+
+
 def test_where_nothing_tells_the_pull_request_none_is_guessed(desk: Desk) -> None:
     """A card of an older version says no base: two pull requests fit, so it is an error; the card is kept."""
     desk.repository.open_pull("The same into release", "topic", base="release")

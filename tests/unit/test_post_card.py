@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leverframe.domain.review.report.card_markdown import marker
+from leverframe.domain.review.report.check_record import CheckRecord, record_in, with_record
 from leverframe.domain.review.report.post_card import Ended, Post
 from leverframe.domain.review.report.publish import (
     Comment,
@@ -96,6 +97,7 @@ class Memory:
         self.said, self.added, self.login = comments, list[tuple[str, str, str]](), login
         self.summaries: list[str] = []
         self.gone: set[int] = set()
+        self.closed: set[int] = set()
         self.refusal: PublishError | None = None
         self.refused_check: PublishError | None = None
 
@@ -122,7 +124,7 @@ class Memory:
         self.said = [each for each in self.said if each.number != comment.number]
 
     def pull(self, number: int) -> Pull:
-        raise AssertionError("it is known")
+        return Pull(number, HEAD, "main", open=number not in self.closed)
 
     def pulls(self, repository: str, branch: str) -> list[Pull]:
         raise AssertionError("it is known")
@@ -131,7 +133,7 @@ class Memory:
         raise AssertionError("nobody asked for pictures")
 
     def checks(self, name: str, head: str) -> list[str]:
-        return self.summaries[-1:]
+        return list(self.summaries)
 
     def check_run(self, name: str, head: str, conclusion: str, title: str, summary: str) -> str:
         if self.refused_check is not None:
@@ -300,6 +302,38 @@ def test_a_commit_of_a_merge_queue_gets_the_check_alone() -> None:
     assert posted(forge, 1, "a", number=None, dry=True).done == "would add the check"
     assert posted(forge, 1, "a", number=None) == Ended("https://example.org/check/1", "check alone")
     assert forge.said == []
+
+
+def test_a_commit_of_two_pull_requests_fails_while_one_of_them_fails() -> None:
+    """It has one check of the name: what passes into one base must not let it be merged into the other."""
+    forge, worse = Memory([]), Failed((Reason.METRIC_DROPPED,))
+
+    def run(number: int, run_id: int, verdict: Verdict) -> tuple[str, str]:
+        forge.said.clear()
+        content = body(run_id)
+        Post(forge, number, Posting("model", content, HEAD, verdict, content))(dry=False)
+        return forge.added[-1][1:]
+
+    assert run(1, 1, worse) == ("failure", "do not merge: metric-dropped")
+    assert run(2, 2, Passed()) == ("failure", "do not merge: #1 has the same commit, and fails")
+    assert run(2, 3, Skipped("no rule")) == ("failure", "do not merge: #1 has the same commit, and fails")
+    assert run(1, 4, Passed()) == ("success", "ready to merge")  # what failed for the other alone does not count
+    assert run(1, 5, worse) == ("failure", "do not merge: metric-dropped")
+    forge.closed = {1}
+    assert run(2, 6, Passed()) == ("success", "ready to merge")
+    assert run(1, 3, Passed()) == ("success", "ready to merge")  # late: nothing was added
+    assert len(forge.added) == 6
+
+
+@pytest.mark.parametrize("line", ["", "<!-- leverframe:check [] -->", '<!-- leverframe:check {"pull": "x"} -->'])
+def test_the_check_of_an_older_version_has_an_order_alone(line: str) -> None:
+    """It says no pull request; what is damaged says none either."""
+    summary = f"{marker('model', HEAD, Order(3))}\n{line}\nthe card\n"
+    assert record_in(summary, "model") == CheckRecord(0, Order(3), failed=False)
+    assert record_in(summary, "other") is None
+    assert record_in(with_record(summary, CheckRecord(4, Order(3), failed=True)), "model") == CheckRecord(
+        4, Order(3), failed=True
+    )
 
 
 def test_cards_with_other_keys_have_checks_of_their_own() -> None:

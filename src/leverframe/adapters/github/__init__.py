@@ -114,10 +114,10 @@ class GithubForge(Calls):
         )
 
     def checks(self, name: str, head: str) -> list[str]:
-        """Return the summaries of the newest check runs of a name on a commit."""
+        """Return the summaries of all check runs of a name on a commit."""
 
         def ask(repository: Repository) -> list[str]:
-            runs = repository.get_commit(head).get_check_runs(check_name=name)
+            runs = repository.get_commit(head).get_check_runs(check_name=name, filter="all")
             return [run.output.summary or "" for run in runs if run.name == name]
 
         return self.asked(ask, "read the check runs of the commit", "checks: write")
@@ -136,7 +136,7 @@ class GithubForge(Calls):
 
 def _pull(pull: PullRequest) -> Pull:
     source = pull.head.repo.full_name if pull.head.repo else ""  # a fork may be gone
-    return Pull(pull.number, pull.head.sha, pull.base.ref, source, pull.head.ref)
+    return Pull(pull.number, pull.head.sha, pull.base.ref, source, pull.head.ref, pull.state == "open")
 
 
 def _comment(found: IssueComment) -> Comment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from leverframe.domain.review.report.check_record import CheckRecord, failing_others, record_in, with_record
 from leverframe.domain.review.report.publish import (
     POSTED,
     Comment,
@@ -23,6 +24,7 @@ from leverframe.domain.review.report.publish import (
     written_by,
 )
 from leverframe.domain.review.report.pull_of_run import Order
+from leverframe.domain.verdict import Failed
 from leverframe.errors import PublishError
 
 _DONE = {Create: "created", Update: "updated", Unchanged: "unchanged"}
@@ -78,7 +80,9 @@ class Post:
             raise error if refusal is None else _both(refusal, error) from error
         if refusal is not None and not refusal.closed:
             raise refusal
-        return checked if checked.done == _LEFT else replace(ended, place=ended.place or checked.place)
+        if checked.done == _LEFT:
+            return checked
+        return replace(ended, place=ended.place or checked.place, why=(*ended.why, *checked.why))
 
     def comment(self, *, dry: bool) -> Ended:
         """Bring the comment alone up to date."""
@@ -127,14 +131,30 @@ class Post:
         return written_by(body, self.posting.key) or Order()
 
     def _check(self) -> Ended:
-        """Add the check run, unless a newer run of the same commit added its own."""
+        """Add the check run, unless a newer run of the same commit and pull request added its own.
+
+        A commit has one check of a name, whatever pull requests it is the head of: while one of them fails, it fails.
+        """
         posting, name = self.posting, check_name(self.posting.key)
-        newest = max(map(self._order, self.forge.checks(name, posting.head)), default=Order())
-        if newest > self._order(posting.summary):
+        mine = CheckRecord(self.number or 0, self._order(posting.summary), isinstance(posting.verdict, Failed))
+        records = [record_in(summary, posting.key) for summary in self.forge.checks(name, posting.head)]
+        known = [record for record in records if record is not None]
+        newest = max((record.order for record in known if record.pull in (0, mine.pull)), default=Order())
+        if newest > mine.order:
             return Ended("", _LEFT, (_newer(newest),))
-        verdict = posting.verdict
-        url = self.forge.check_run(name, posting.head, conclusion(verdict), title(verdict), posting.summary)
-        return Ended(url, _ALONE)
+        failing = [] if mine.failed else [pull for pull in failing_others(known, mine.pull) if self._shows_head(pull)]
+        words = f"do not merge: #{failing[0]} has the same commit, and fails" if failing else title(posting.verdict)
+        ended = "failure" if failing else conclusion(posting.verdict)
+        url = self.forge.check_run(name, posting.head, ended, words, with_record(posting.summary, mine))
+        return Ended(url, _ALONE, (words,) if failing else ())
+
+    def _shows_head(self, number: int) -> bool:
+        """Tell whether another pull request is still open at this commit; one that nobody can look up counts."""
+        try:
+            pull = self.forge.pull(number)
+        except PublishError:
+            return True
+        return pull.open and pull.head == self.posting.head
 
 
 def _newer(order: Order) -> str:

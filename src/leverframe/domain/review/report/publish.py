@@ -92,7 +92,7 @@ class Forge(Protocol):
         """Add files to a branch of their own; files that are there stay."""
 
     def checks(self, name: str, head: str) -> list[str]:
-        """Return the summaries of the newest check runs of a name on a commit."""
+        """Return the summaries of all check runs of a name on a commit."""
 
     def check_run(self, name: str, head: str, conclusion: Conclusion, title: str, summary: str) -> str:
         """Add a completed check run to a commit and return its address."""

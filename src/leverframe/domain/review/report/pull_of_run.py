@@ -64,6 +64,7 @@ class Pull:
     base: str
     source: str = ""
     branch: str = ""
+    open: bool = True
 
 
 def where(event: str, payload: Payload, environment: Mapping[str, str]) -> Where | Nowhere:
