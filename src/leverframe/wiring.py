@@ -26,7 +26,7 @@ def workspace(*, anywhere: bool = False) -> Workspace:
     Raises ``RepositoryError`` where there is neither such a file nor a working tree of git, unless ``anywhere``.
     """
     root = _root()
-    git = Git(root, _default_branch)
+    git = Git(root, _default_branch, _target_branch)
     if not anywhere and not _has_settings(root):
         git.check()  # what is wrong is the folder, whatever file of it a command would miss first
     return Workspace(root, git, lambda: _params(root), lambda: _levers(root), _plan)
@@ -70,6 +70,12 @@ def _default_branch() -> str:
     from leverframe.adapters import runner
 
     return runner.default_branch()
+
+
+def _target_branch() -> str:
+    from leverframe.adapters import runner
+
+    return runner.target_branch()
 
 
 def _params(root: Path) -> Params:

@@ -169,6 +169,20 @@ def test_the_card_of_a_merge_checkout_is_of_the_head(desk: Desk) -> None:
     assert len(desk.ours()) == 1
 
 
+def test_the_base_is_the_one_of_the_pull_request(desk: Desk) -> None:
+    """Without `--base`: it goes into `release`, so that is what its card compares with, and not `main`."""
+    desk.pull.base = "release"
+    desk.author.git("checkout", "--quiet", "--detach", desk.repository.commit("topic"))
+    desk.author.write("c", "1")
+    commit = desk.author.commit("Of both")
+    desk.author.git("push", "--quiet", str(desk.repository.path), "HEAD:release", "HEAD:topic")
+    desk.server.pushed(desk.repository)
+    assert desk.push("topic", "more") == desk.pull.head
+    assert desk.posted().code == 0
+    card = json.loads((desk.folder / "job-1/repository/.leverframe/report.json").read_text())
+    assert (card["base"], card["target"]) == (commit, "release")
+
+
 def test_a_commit_of_the_job_is_the_head_once_it_is_pushed(desk: Desk) -> None:
     """Then the check stands there; while it is not pushed nobody has looked at the head, and no check says so."""
     before = desk.pull.head

@@ -40,6 +40,14 @@ def default_branch() -> str:
     return ""
 
 
+def target_branch() -> str:
+    """Return the branch that the pull request of this run goes to; empty where no event tells it."""
+    with suppress(PublishError):
+        run = event()
+        return run.base if isinstance(run, Where) else ""
+    return ""
+
+
 def _default_branch(payload: Mapping[str, Any]) -> str:
     repository = payload.get("repository")
     name = repository.get("default_branch") if isinstance(repository, dict) else None

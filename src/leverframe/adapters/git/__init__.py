@@ -26,13 +26,14 @@ _OURSELVES = ["-c", "user.name=leverframe", "-c", "user.email=leverframe@users.n
 class Git:
     """The git repository that ``root`` is in; every path is relative to ``root``.
 
-    ``told`` returns the default branch as the event of a run has it, empty where there is none. Raises
-    ``RepositoryError`` from every method where git is missing, or reads no repository here.
+    ``told`` returns the default branch as the event of a run has it, ``target`` the branch that its pull request goes
+    to; empty where there is none. Raises ``RepositoryError`` from every method where git is missing, or reads no
+    repository here.
     """
 
-    def __init__(self, root: Path, told: Callable[[], str] = str) -> None:
+    def __init__(self, root: Path, told: Callable[[], str] = str, target: Callable[[], str] = str) -> None:
         self.root = root
-        self._bases = Bases(self, told)
+        self._bases = Bases(self, told, target)
 
     def fetch(self) -> None:
         """Fetch from all remotes; raises ``RepositoryError`` where one does not answer."""

@@ -55,10 +55,14 @@ class Commits(Protocol):
 
 @dataclass(frozen=True)
 class Bases:
-    """Finds what changes are compared with; ``told`` returns the default branch as the event of a run has it."""
+    """Finds what changes are compared with.
+
+    ``told`` returns the default branch as the event of a run has it, ``target`` where its pull request goes.
+    """
 
     git: Commits
     told: Callable[[], str]
+    target: Callable[[], str] = str
 
     def default_branch(self) -> str | None:
         """Return the main branch of this repository, by name; None where nothing tells which one it is.
@@ -84,13 +88,13 @@ class Bases:
         return self.git.named(name)
 
     def base(self, wanted: str | None, revision: str = "HEAD") -> Base:
-        """Return where a revision left ``wanted``, by default the main branch.
+        """Return where a revision left ``wanted``: by default the branch of the pull request, else the main branch.
 
         A whole name of a commit that is not here, as an event has it of a new branch or after a force push, stands for
         the main branch; on the main branch itself, for the commit before. Raises ``RepositoryError`` for any
         other revision that is not here, and where there is nothing in common.
         """
-        head = self.git.named(revision)
+        head, wanted = self.git.named(revision), wanted or self._target()
         gone = self._gone(wanted, head) if wanted and _WHOLE.fullmatch(wanted) else ""
         if gone:
             return self._instead(head, f"`{(wanted or '')[:12]}` {gone}")
@@ -103,6 +107,11 @@ class Bases:
                 next=f"name a revision with --base; {_DEEPER}",
             )
         return Base(common, tip)
+
+    def _target(self) -> str | None:
+        """Return the branch that the pull request of a run goes to; None where there is none, or it is not here."""
+        name = f"origin/{self.target()}"
+        return name if name != "origin/" and self.git.commit_of(name) else None
 
     def _gone(self, wanted: str, head: str) -> str:
         """Return why a whole name of a commit cannot be compared with; empty where it can, or where more may tell."""
