@@ -44,7 +44,7 @@ def recipe(estimator: str, *, kind: LabelKind = "binary", **params: Any) -> Reci
         ("multiclass", "sklearn.linear_model:LogisticRegression", {}),
         ("regression", "sklearn.linear_model:Ridge", {}),
         ("binary", "sklearn.ensemble:RandomForestClassifier", {"n_estimators": 9, "random_state": 0}),
-        ("regression", "sklearn.ensemble:HistGradientBoostingRegressor", {"max_iter": 40}),
+        ("regression", "sklearn.ensemble:HistGradientBoostingRegressor", {"min_samples_leaf": 5}),
         ("binary", "sklearn.neighbors:KNeighborsClassifier", {}),
     ],
 )

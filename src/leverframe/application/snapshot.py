@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 from leverframe.adapters.disk import Disk
@@ -13,7 +15,7 @@ from leverframe.adapters.snapshot_file import write
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.build import check_times
-from leverframe.domain.features.online import Span, about, online_files
+from leverframe.domain.features.online import Span, about, first_of_newest, newest_span, online_files
 from leverframe.domain.features.request import required, timestamp
 from leverframe.domain.features.snapshot.store import About, Table
 
@@ -23,16 +25,27 @@ _REDIS = "leverframe.adapters.redis"  # an extra that no stage needs: an import 
 def snapshot(workspace: Workspace, as_of: str | None, since: str | None, out: Path, url: str | None, ttl: int) -> str:
     """Write the snapshot into a file or into Redis, and return where it is.
 
-    It is as of a timestamp, by default the end of the data. Redis keeps it for ``ttl`` seconds.
+    It is as of a timestamp, by default right behind the last row that became known. Redis keeps it for ``ttl`` seconds.
     """
-    until = timestamp(as_of) if as_of else workspace.partitions.end
-    description, tables = described(workspace, Span(timestamp(since) if since else until, until))
+    span, told = (Span(timestamp(as_of), timestamp(as_of)), "") if as_of else _newest(workspace)
+    description, tables = described(workspace, replace(span, since=timestamp(since)) if since else span)
     if url:
         redis = importlib.import_module(_REDIS)
         generation = redis.publish(url, description, tables, ttl=ttl)
         return f"{redis.redacted(url)}  generation {generation}, kept for {ttl:,} seconds"
     write(out, description, tables)
-    return str(out)
+    return "\n".join([str(out), f"what was known before {span.until.astimezone(UTC).isoformat()}{told}"])
+
+
+def _newest(workspace: Workspace) -> tuple[Span, str]:
+    """Return the span of all that is known, and what to say of rows that came after the last partition."""
+    root, partitions, plan = workspace.root, workspace.partitions, workspace.plan
+    widest = Span(first_of_newest(partitions), partitions.end)
+    files = online_files(plan, widest, partitions, Disk(root).exists, root)
+    found = DuckDBSnapshooter().newest(plan, files, partitions.end)
+    later = {each.table: max(each.later, 0) for each in found if each.later}
+    told = ", ".join(f"{rows:,} rows of {table}" for table, rows in later.items())
+    return newest_span(found, partitions), f"; {told} became known after {partitions.last}" if told else ""
 
 
 def described(workspace: Workspace, span: Span) -> tuple[About, Iterator[Table]]:

@@ -11,8 +11,8 @@ from leverframe.domain import layout
 
 
 @click.command(epilog="Examples: leverframe snapshot; leverframe snapshot --redis redis://localhost:6379/0")
-@click.option("--as-of", help="Use what was known before this timestamp.  [default: the end of the data]")
-@click.option("--since", help="First timestamp that requests may ask for.  [default: --as-of]")
+@click.option("--as-of", help="Use what was known before this timestamp.  [default: all that is known]")
+@click.option("--since", help="First timestamp that requests may ask for.  [default: --as-of, or the newest events]")
 @click.option("--out", type=click.Path(path_type=Path), help=f"Snapshot file.  [default: {layout.SNAPSHOT}]")
 @click.option(
     "--redis", help="Write to this Redis instead; LEVERFRAME_SNAPSHOT_REDIS keeps the URL off the command line."

@@ -10,7 +10,7 @@ import duckdb
 from leverframe.adapters.duckdb.sql import column, microseconds
 from leverframe.adapters.duckdb.versions import PLACE, versions
 from leverframe.domain.data.times import EVENT_TIME
-from leverframe.domain.features.build import known_too_late
+from leverframe.domain.features.build import duplicate_key, known_too_late
 from leverframe.domain.features.plan import Corrected, LabelStep, Windows
 from leverframe.errors import LabelError, SourceError
 
@@ -19,11 +19,7 @@ def refuse_duplicates(sql: duckdb.DuckDBPyConnection, table: str, key: Sequence[
     """Raise ``SourceError`` for a key that stands more than once."""
     duplicate = _first(sql, table, key, "count(*)")
     if duplicate:
-        raise SourceError(
-            f"a key stands more than once in {what}",
-            why=f"({_quoted(key)}) = {duplicate[:-1]} has {duplicate[-1]} rows, so a row would get several values",
-            next="keep one row a key in sources.py, or declare the table in `corrections` of star.yaml",
-        )
+        raise duplicate_key(what, key, duplicate)
 
 
 def refuse_moved(sql: duckdb.DuckDBPyConnection, view: str, table: str, corrected: Corrected) -> None:

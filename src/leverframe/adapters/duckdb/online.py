@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -12,13 +13,14 @@ import numpy as np
 
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.sql import column, fetched, files_error, kind_of, microseconds, scale_of, stored
-from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, versions
+from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, KNOWN, version_known, versions
 from leverframe.adapters.duckdb.versions import PLACE as PLACED
 from leverframe.adapters.duckdb.versions import UNTIL as NEXT
 from leverframe.adapters.duckdb.views import ARRIVED, ROW, create_view, in_time, known
+from leverframe.domain.data.times import EVENT_TIME
 from leverframe.domain.features.build import Files
 from leverframe.domain.features.intervals import FOREVER
-from leverframe.domain.features.online import AT, PLACE, UNTIL, Span, microseconds_of, table_of
+from leverframe.domain.features.online import AT, PLACE, UNTIL, Newest, Span, microseconds_of, table_of
 from leverframe.domain.features.plan import AsOfLookup, Plan, Step, Windows
 from leverframe.domain.features.snapshot.store import Table
 
@@ -43,6 +45,26 @@ class DuckDBSnapshooter:
             raise (files_error(error, [path for paths in files.values() for path in paths]) or error) from error
         finally:
             sql.close()
+
+    def newest(self, plan: Plan, files: Files, end: datetime) -> list[Newest]:
+        """Return how far each step's rows reach, of those steps that have times and rows."""
+        sql, found = self._database.cursor(), []
+        try:
+            for table, paths in files.items():
+                create_view(sql, plan, f"t_{table}", table, paths)
+            for step in plan.steps:
+                if isinstance(step, Windows | AsOfLookup):
+                    at = version_known(step.corrected, step.known_at) if isinstance(step, Windows) else ARRIVED
+                    happened = f"max(epoch_us({EVENT_TIME})) FILTER ({AT} IS NOT NULL)"
+                    later = f"count(*) FILTER ({AT} >= {microseconds_of(end)})"
+                    view = f"(SELECT *, {at} AS {AT} FROM {column(f't_{step.table}')})"
+                    (row,) = sql.execute(f"SELECT max({AT}), {happened}, {later} FROM {view}").fetchall()
+                    found += [Newest(step.table, *row)] if row[0] is not None else []
+        except duckdb.Error as error:
+            raise (files_error(error, [path for paths in files.values() for path in paths]) or error) from error
+        finally:
+            sql.close()
+        return found
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812 - the name that every reade
 from leverframe.adapters.spark.tables import Table, named
 from leverframe.adapters.spark.versions import PLACE, versions
 from leverframe.domain.data.times import EVENT_TIME
-from leverframe.domain.features.build import known_too_late
+from leverframe.domain.features.build import duplicate_key, known_too_late
 from leverframe.domain.features.plan import Corrected, LabelStep, Windows
 from leverframe.errors import LabelError, SourceError
 
@@ -21,11 +21,7 @@ def refuse_duplicates(table: Table, key: Sequence[str], what: str) -> None:
     """Raise ``SourceError`` for a key that stands more than once."""
     duplicate = _first(table, key, F.count("*"))
     if duplicate:
-        raise SourceError(
-            f"a key stands more than once in {what}",
-            why=f"({_quoted(key)}) = {duplicate[:-1]} has {duplicate[-1]} rows, so a row would get several values",
-            next="keep one row a key in sources.py, or declare the table in `corrections` of star.yaml",
-        )
+        raise duplicate_key(what, key, duplicate)
 
 
 def refuse_moved(table: Table, name: str, corrected: Corrected) -> None:

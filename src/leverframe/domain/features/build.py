@@ -182,6 +182,27 @@ def known_too_late(step: Windows, rows: int, worst: int) -> SourceError:
     )
 
 
+def duplicate_key(what: str, key: Sequence[str], duplicate: Sequence[object]) -> SourceError:
+    """Return the error about a key of several rows in a table that is ``what``; ``duplicate`` ends with their number.
+
+    The rows of a dimension have no versions: nothing tells which came later.
+    """
+    one = f"`.unique({list(key)}, keep='last', maintain_order=True)`"
+    if what.startswith("the dimension"):
+        way = (
+            f"keep one in the transform of its source, as in "
+            f"`transform=lambda frame: frame{one[1:-1]}`; or give its rows times and the dimension `as_of`"
+        )
+    else:
+        way = f"keep one in the transform of its source, with {one}; or declare the table in `corrections` of star.yaml"
+    names = ", ".join(f"`{name}`" for name in key)
+    return SourceError(
+        f"a key stands more than once in {what}",
+        why=f"({names}) = {tuple(duplicate[:-1])} has {duplicate[-1]} rows, so a row would get several values",
+        next=way,
+    )
+
+
 def _own_is_told(plan: Plan, step: Windows, columns: Mapping[str, Mapping[str, str]]) -> None:
     """Raise ``DefinitionError`` for rows that may belong to a row of the spine, and the star does not say what then."""
     if step.own is None and _has_key(plan, columns[step.table]):

@@ -8,7 +8,7 @@ from ``since`` on, as far as things were known before ``until``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ AT = "__at"  # microseconds since the epoch at which a row begins to count
 # Of an event that was corrected: when the next version begins to count, and the timestamp of the event itself.
 UNTIL, PLACE = "__until", "__place"
 
+_SECOND = 1_000_000  # microseconds
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DELIVERED = "delivered"  # attribute of a snapshot: before when its sources had rows, where that is not its timestamp
 
@@ -44,6 +45,43 @@ class Span:
                 why="the first timestamp asked for is later than what is known",
                 next="choose --since before --as-of, or leave it out",
             )
+
+
+@dataclass(frozen=True)
+class Newest:
+    """How far the rows of one step reach, in microseconds since the epoch.
+
+    ``known`` is when the last of them began to count, ``happened`` when the newest of those happened; ``later`` of
+    them began to count after the last partition had ended.
+    """
+
+    table: str
+    known: int
+    happened: int
+    later: int
+
+
+def newest_span(found: Sequence[Newest], partitions: Partitions) -> Span:
+    """Return what a snapshot of all that is known answers for.
+
+    It ends within a second after the last row became known, whether the last partition had ended then or is still
+    being filled. It begins no later than the newest events, within the last group: a client may ask from then on.
+    """
+    start, end = first_of_newest(partitions), partitions.end
+    if not found:
+        return Span(start, end)
+    until = _timestamp((max(each.known for each in found) // _SECOND + 1) * _SECOND)
+    since = min(end, until, *(_timestamp(min(each.known, each.happened)) for each in found))
+    return Span(min(max(since, start), until), until)
+
+
+def first_of_newest(partitions: Partitions) -> datetime:
+    """Return the first timestamp that a snapshot of all that is known can answer for: where the last group begins."""
+    return partitions.bounds(partitions.groups()[-1])[0]
+
+
+def _timestamp(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 class Snapshooter(Protocol):

@@ -18,7 +18,7 @@ from typing import Any
 from leverframe.documents import Document
 from leverframe.domain import layout
 from leverframe.domain.data.ingest import Source, inputs
-from leverframe.domain.features.online import Span, online_groups
+from leverframe.domain.features.online import Span, first_of_newest, online_groups
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.partition import Partitions
@@ -319,11 +319,12 @@ def _online_stages(case: _Case) -> tuple[StageDefinition, ...]:
     partitions, holdout = case.partitions, case.params.features.holdout
     compared = partitions.groups(holdout.first, holdout.last)
     start, end = partitions.bounds(compared[0])[0], partitions.bounds(compared[-1])[1]
+    newest = Span(first_of_newest(partitions), partitions.end)
     return (
         StageDefinition(
             "snapshot",
             "leverframe snapshot",
-            (case.star, *case.code("snapshot", _PLAN), *_seen(case, Span(partitions.end, partitions.end))),
+            (case.star, *case.code("snapshot", _PLAN), *_seen(case, newest)),
             ("data",),
             cached=(_path(layout.SNAPSHOT),),
             installation=case.code.keys(),

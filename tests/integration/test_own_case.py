@@ -1,0 +1,188 @@
+"""What people have: the smallest settings, months without rows, tables without any, a month that is half filled."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from leverframe.adapters.snapshot_file import SnapshotFile
+from leverframe.application.snapshot import snapshot
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.features.online import attribute_since
+from leverframe.domain.features.parity import compared
+from leverframe.domain.features.request import Requests, required
+from leverframe.domain.features.vector import vectors
+from leverframe.errors import DefinitionError
+from tests.integration.own_case import again, built, bundled, files_of, place_of, raw_files
+
+CASE = files_of("your-own-case.md")
+SOURCES, STAR = "pipelines/shop/sources.py", "pipelines/shop/star.yaml"
+CONTRACTS = "pipelines/shop/contracts.py"
+RETURNS = """\
+    "returns": Source(
+        Csv("raw/returns-{month}.csv", types={"customer": pl.String}),
+        transform=lambda frame: frame.with_columns(pl.col("at").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC")),
+        event_time="at",
+        known_at="at",
+        may_be_empty=True,
+    ),
+    "customers": Source("""
+
+
+def with_returns() -> dict[str, str]:
+    """Return the case with returns, which not every month has."""
+    star = CASE[STAR].replace("dimensions:", "  back: {table: returns, known_at: at, max_lag: 1d}\ndimensions:")
+    of = "{amount: [sum, count], why: [last, distinct]}"
+    asked = f"  back: {{fact: back, key: customer, of: {of}, windows: [14d]}}\nlabels:"
+    return CASE | {
+        SOURCES: CASE[SOURCES].replace('    "customers": Source(', RETURNS),
+        STAR: star.replace("labels:", asked),
+    }
+
+
+def test_the_smallest_settings_of_the_guide_make_a_model(tmp_path: Path) -> None:
+    """Of the case without its model.py: a class of scikit-learn gets texts, ages that are missing and empty windows."""
+    smallest = files_of("settings.md")["params.yaml"]
+    files = {name: text for name, text in CASE.items() if not name.endswith("model.py")}
+    raw = raw_files()
+    raw["raw/customers.csv"] = raw["raw/customers.csv"].replace("007,27", "007,")
+    contracts = CASE[CONTRACTS].replace("age: int = pa.Field(", "age: int = pa.Field(nullable=True, ")
+    place = place_of(tmp_path, files | {"params.yaml": smallest, CONTRACTS: contracts} | raw)
+    features = built(place)
+    assert features["who_age"].null_count() > 0
+    made = bundled(place)
+    assert made.manifest.label == "bought"
+    assert json.loads((tmp_path / "reports/metrics.json").read_bytes())["auc"] > 0.6
+    assert not (tmp_path / place.case / "model.py").exists()
+
+
+_DEEP = [pytest.param(each, marks=pytest.mark.deep) for each in ("2024-01", "2024-03", "all")]
+
+
+@pytest.mark.parametrize("month", ["2024-02", "none", *_DEEP])
+def test_months_without_rows_are_empty_windows(month: str, tmp_path: Path) -> None:
+    """Counts are 0, all else is null, and a request by keys gets the same."""
+    returned = "customer,at,amount,why\n001,{}-20T00:00:00Z,2.5,late\n001,{}-21T00:00:00Z,4,\n"
+    months = ("2024-01", "2024-02", "2024-03")
+    header = returned.splitlines()[0] + "\n"
+    raw = {
+        f"raw/returns-{each}.csv": returned.format(each, each) if month in (each, "all") else header for each in months
+    }
+    place = place_of(tmp_path, with_returns() | raw_files() | raw)
+    features = built(place)
+    expected = [
+        sum(
+            timedelta(0) < at - datetime(int(each[:4]), int(each[5:]), day, tzinfo=UTC) <= timedelta(days=14)
+            for each in months if month in (each, "all") for day in (20, 21)
+        ) if who == "001" else 0
+        for who, at in features.select("customer", "as_of").iter_rows()
+    ]  # fmt: skip
+    assert features["back_amount_count_14d"].to_list() == expected
+    assert features["back_amount_sum_14d"].null_count() == sum(count == 0 for count in expected)
+    report = json.loads((tmp_path / "reports/contracts/2024-02.json").read_bytes())
+    assert report["verdict"] != "failed"
+    rows = features.filter(pl.col("as_of") >= datetime(2024, 3, 29, tzinfo=UTC))
+    snapshot(place, None, None, tmp_path / layout.SNAPSHOT, None, 0)
+    assert_same_by_key(place, rows)
+
+
+def assert_same_by_key(place: Workspace, rows: pl.DataFrame) -> None:
+    """Assert that the snapshot gives each row the features that the build gave it."""
+    plan = place.plan
+    store = SnapshotFile(place.root / layout.SNAPSHOT, spec=plan.spec)
+    at = rows["as_of"].dt.epoch("us").to_numpy()
+    later = at >= attribute_since(store.about().attributes)
+    assert later.any()
+    fields = {
+        name: np.array(rows[name].filter(pl.Series(later)).to_list(), object if rows[name].dtype == pl.String else None)
+        for name in required(plan)
+    }
+    served = vectors(plan, store, Requests(fields, at[later]))
+    for name in plan.features():
+        column = rows[name].filter(pl.Series(later))
+        ours: Any = np.ma.masked_array(
+            np.array(column.fill_null("" if column.dtype == pl.String else 0).to_list()), column.is_null().to_numpy()
+        )
+        assert compared(name, ours, served[name]).count == 0, name
+    store.close()
+
+
+def test_a_table_without_any_row_gives_nulls(tmp_path: Path) -> None:
+    """A list of customers that nobody has filled yet, and a spine without rows in the first month."""
+    listed = 'types={"customer": pl.String})'
+    sources = CASE[SOURCES].replace(f"{listed})", f"{listed}, may_be_empty=True)")
+    sources = sources.replace('known_at="settled_at",', 'known_at="settled_at",\n        may_be_empty=True,')
+    params = CASE["params.yaml"].replace('first: "2024-01"', 'first: "2023-12"', 1)
+    raw = raw_files() | {"raw/customers.csv": "customer,age\n"}
+    contracts = CASE[CONTRACTS].replace("error=0.05", "error=None")  # every customer is an orphan
+    changed = {SOURCES: sources, CONTRACTS: contracts, "params.yaml": params}
+    features = built(place_of(tmp_path, CASE | changed | raw))
+    assert features.height > 1000
+    assert features["who_age"].null_count() == features.height
+    assert pl.read_parquet(tmp_path / layout.features("2023-12")).height == 0
+
+
+def test_features_by_key_are_those_over_all_rows(tmp_path: Path) -> None:
+    """What became known after the last month had ended is in the snapshot, and counted."""
+    place = place_of(tmp_path, CASE | raw_files(visits=1110))  # until 3 April; a visit is settled two days later
+    built(place)
+    told = snapshot(place, None, None, tmp_path / layout.SNAPSHOT, None, 0)
+    assert "24 rows of visits became known after 2024-03" in told
+    later = CASE["params.yaml"].replace('last: "2024-03", timezone', 'last: "2024-04", timezone')
+    params = yaml.safe_load((tmp_path / "params.yaml").read_text(encoding="utf-8"))
+    params["data"]["last"] = yaml.safe_load(later)["data"]["last"]
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    longer = again(place)
+    features = built(longer).filter(pl.col("as_of") < datetime(2024, 4, 2, tzinfo=UTC))  # before what April reveals
+    assert_same_by_key(longer, features.filter(pl.col("as_of") >= datetime(2024, 3, 31, 22, tzinfo=UTC)))
+
+
+def test_a_month_that_is_still_being_filled_can_be_asked_for_today(tmp_path: Path) -> None:
+    """A snapshot begins no later than its newest events: not at the end of a month that has not come."""
+    place = place_of(tmp_path, CASE | raw_files(visits=800))  # until 8 March
+    features = built(place)
+    snapshot(place, None, None, tmp_path / layout.SNAPSHOT, None, 0)
+    newest = features["as_of"].max()
+    with closing(SnapshotFile(tmp_path / layout.SNAPSHOT)) as store:
+        about = store.about()
+    assert attribute_since(about.attributes) <= int(newest.timestamp() * 1e6) < about.as_of  # type: ignore[union-attr]
+    assert about.as_of <= int((newest + timedelta(days=2, seconds=1)).timestamp() * 1e6)  # type: ignore[operator,union-attr]
+    assert_same_by_key(place, features)
+
+
+def test_a_duplicate_in_a_dimension_is_told_with_what_helps(tmp_path: Path) -> None:
+    """A static table has no versions: its transform keeps one row a key."""
+    raw = raw_files()
+    raw["raw/customers.csv"] += "007,99\n"
+    contracts = CASE[CONTRACTS].replace('monitors=(UniqueKey(("customer",)),)', "")
+    place = place_of(tmp_path, CASE | {CONTRACTS: contracts} | raw)
+    with pytest.raises(Exception, match="more than once in the dimension `who`") as caught:
+        built(place)
+    assert "corrections" not in str(getattr(caught.value, "next", ""))
+    advised = "transform=lambda frame: frame.unique(['customer'], keep='last', maintain_order=True)"
+    assert advised in str(getattr(caught.value, "next", ""))
+    line = 'Csv("raw/customers.csv", types={"customer": pl.String})'
+    fixed = CASE[SOURCES].replace(line, f"{line}, {advised}")
+    other = tmp_path / "fixed"
+    features = built(place_of(other, CASE | {SOURCES: fixed, CONTRACTS: contracts} | raw))
+    assert features.filter(pl.col("customer") == "007")["who_age"].unique().to_list() == [99]
+
+
+def test_a_spine_without_times_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    """With the page that says what to do."""
+    sources = CASE[SOURCES].replace('        event_time="came_at",\n        known_at="settled_at",\n', "")
+    with pytest.raises(DefinitionError, match="whose source declares no event_time") as caught:
+        built(place_of(tmp_path, CASE | {SOURCES: sources} | raw_files()))
+    page, _, anchor = caught.value.next.partition("docs/guides/")[2].partition(" ")[0].partition("#")
+    headings = (Path(__file__).parents[2] / "docs/guides" / page).read_text(encoding="utf-8").lower()
+    assert f"## {anchor.replace('-', ' ')}" in headings
+    assert not (tmp_path / "data").exists()
