@@ -18,7 +18,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from leverframe.adapters.git import Git
 from leverframe.adapters.sklearn import SklearnModels
@@ -119,10 +119,10 @@ def star() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def params(estimator: str, select: Sequence[str] = ("*",), **arguments: Any) -> dict[str, Any]:
-    """Return the settings for an estimator of this module."""
+def params(case: str, estimator: str, select: Sequence[str] = ("*",), **arguments: Any) -> dict[str, Any]:
+    """Return the settings of a case for an estimator of this module."""
     return {
-        "data": {"case": "case", "first": MONTHS[0], "last": MONTHS[-1], "timezone": "UTC"},
+        "data": {"case": case, "first": MONTHS[0], "last": MONTHS[-1], "timezone": "UTC"},
         "features": {
             "engine": "duckdb", "label": "y", "select": [*select],
             "train": {"first": MONTHS[0], "last": MONTHS[1]}, "holdout": {"first": MONTHS[2], "last": MONTHS[2]},
@@ -131,6 +131,18 @@ def params(estimator: str, select: Sequence[str] = ("*",), **arguments: Any) -> 
         "evaluate": {"minimum_slice_rows": 1},
         "bundle": {"model": "kinds", "golden_rows": 12},
     }  # fmt: skip
+
+
+def case(root: Path) -> str:
+    """Return the name of the case in a folder: a package of its own, as a process imports each name once."""
+    return f"case_{root.name}"
+
+
+def declare(root: Path, name: str, contracts: str) -> None:
+    """Write the declarations of a case."""
+    (root / name).mkdir(parents=True)
+    (root / name / "star.yaml").write_text(yaml.safe_dump(star(), sort_keys=False), encoding="utf-8")
+    (root / name / "contracts.py").write_text(contracts, encoding="utf-8")
 
 
 def _value(kind: Kind, draw: Any) -> Any:
@@ -145,9 +157,7 @@ def _frame(rows: list[dict[str, Any]], types: dict[str, Any]) -> pl.DataFrame:
 def write(root: Path, contracts: str = CONTRACT) -> None:
     """Write the raw tables, as ingest would have, and the declarations."""
     draw = np.random.default_rng(0)
-    (root / "case").mkdir(parents=True)
-    (root / "case/star.yaml").write_text(yaml.safe_dump(star(), sort_keys=False), encoding="utf-8")
-    (root / "case/contracts.py").write_text(contracts, encoding="utf-8")
+    declare(root, case(root), contracts)
     times = {"event_time": _TIME, "known_at": _TIME}
     for month in MONTHS:
         first = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=UTC)
@@ -192,15 +202,15 @@ def workspace(root: Path) -> Workspace:
 
 def strict(features: Sequence[Any], *, encoder: str, model: str) -> Any:
     """Return an estimator that takes no category that it was not fitted to, and no missing value."""
-    texts = [each.name for each in features if each.kind == "categorical"]
-    encoders = {"one hot": OneHotEncoder(), "ordinal": OrdinalEncoder()}
+    chosen = [each.name for each in features if each.kind == "categorical" or encoder == "one hot of all"]
+    encoders = {"one hot": OneHotEncoder(), "one hot of all": OneHotEncoder(), "ordinal": OrdinalEncoder()}
     models = {
-        "logistic": LogisticRegression(),
+        "logistic": make_pipeline(StandardScaler(), LogisticRegression()),
         "boosting": GradientBoostingClassifier(n_estimators=3, random_state=0),
         "histogram boosting": HistGradientBoostingClassifier(max_iter=3, early_stopping=False, random_state=0),
         "forest": RandomForestClassifier(3, random_state=0),
     }
-    columns = ColumnTransformer([("texts", encoders[encoder], texts)], remainder="passthrough", sparse_threshold=0)
+    columns = ColumnTransformer([("codes", encoders[encoder], chosen)], remainder="passthrough", sparse_threshold=0)
     return make_pipeline(columns, models[model])
 
 
@@ -217,7 +227,7 @@ def built(root: Path, contracts: str = CONTRACT) -> Path:
 
 def chosen(root: Path, estimator: str, select: Sequence[str] = ("*",), **arguments: Any) -> None:
     """Write the settings for an estimator of this module, and the features that it learns from."""
-    settings = params(estimator, select, **arguments)
+    settings = params(case(root), estimator, select, **arguments)
     (root / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
