@@ -21,12 +21,12 @@ from mlserver.utils import generate_uuid, get_model_uri
 from leverframe.domain.model.bundle.input_check import Checked, Tensor, checked
 from leverframe.errors import LeverframeError, RequestError
 from leverframe.serving import cache, metrics, process
+from leverframe.serving.asked import Asked
 from leverframe.serving.bundle import OpenBundle, Predicted
 from leverframe.serving.choice import Choice, RefusedError, chosen, looked_up, newest
 from leverframe.serving.content_types import Parameters as Given
 from leverframe.serving.content_types import plain_parameters
 from leverframe.serving.feature_source import FeatureSource
-from leverframe.serving.infer import Asked
 from leverframe.serving.inference_log import Outcome
 
 _IN_THREAD = 256  # rows from which a prediction would keep other requests waiting
