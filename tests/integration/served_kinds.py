@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 import yaml
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
@@ -154,10 +158,11 @@ def _frame(rows: list[dict[str, Any]], types: dict[str, Any]) -> pl.DataFrame:
                          for name, dtype in types.items()})  # fmt: skip
 
 
-def write(root: Path, contracts: str = CONTRACT) -> None:
+def write(root: Path) -> None:
     """Write the raw tables, as ingest would have, and the declarations."""
     draw = np.random.default_rng(0)
-    declare(root, case(root), contracts)
+    declare(root, case(root), CONTRACT)
+    chosen(root, "trees")
     times = {"event_time": _TIME, "known_at": _TIME}
     for month in MONTHS:
         first = datetime(int(month[:4]), int(month[5:]), 1, tzinfo=UTC)
@@ -214,14 +219,25 @@ def strict(features: Sequence[Any], *, encoder: str, model: str) -> Any:
     return make_pipeline(columns, models[model])
 
 
-def built(root: Path, contracts: str = CONTRACT) -> Path:
-    """Build the world in a folder: its raw tables, its features, and a snapshot that answers for all its timestamps."""
-    write(root, contracts)
+def built(factory: pytest.TempPathFactory, name: str, contracts: str = CONTRACT) -> Path:
+    """Return a folder with the world as a case of its own: raw tables, features, a snapshot for all its timestamps.
+
+    All workers of this test run copy the same one; the first to ask builds it.
+    """
+    shared = factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    ours, root = shared / "all_kinds", factory.mktemp(name)
+    with (shared / "all_kinds.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be building it
+        if not (ours / layout.SNAPSHOT).exists():
+            write(ours)
+            place = workspace(ours)
+            for month in MONTHS:
+                build(place, month)
+            snapshot(place, None, f"{MONTHS[0]}-01T00:00Z", ours / layout.SNAPSHOT, None, 0)
+    shutil.copytree(ours / "data", root / "data")
+    declare(root, case(root), contracts)
     chosen(root, "trees")
-    place = workspace(root)
-    for month in MONTHS:
-        build(place, month)
-    snapshot(place, None, f"{MONTHS[0]}-01T00:00Z", root / layout.SNAPSHOT, None, 0)
     return root
 
 

@@ -45,7 +45,7 @@ CONTRACTS = {"visits": Contract(pa.DataFrameSchema({"s_int8": pa.Column(pl.Int8,
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the world, built."""
-    return kinds.built(tmp_path_factory.mktemp("strict"), "CONTRACTS = {}\n")
+    return kinds.built(tmp_path_factory, "strict", "CONTRACTS = {}\n")
 
 
 @pytest.fixture(scope="module", params=MODELS, ids=" ".join)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ NOW = datetime(2024, 4, 1, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the world with the bundle of its model."""
-    root = kinds.built(tmp_path_factory.mktemp("kinds"))
+    root = kinds.built(tmp_path_factory, "kinds")
     kinds.bundled(root)
     return root
 
@@ -79,21 +81,31 @@ def test_keys_of_every_kind_find_what_training_saw(rows: int, world: Path) -> No
         assert found.predictions[:, 1].tolist() == kinds.predicted(world, part).tolist()
 
 
-@pytest.fixture(scope="module")
-def server(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Return a real MLServer that serves the bundle."""
-    shop = Shop(WarmRepository.create(tmp_path_factory.mktemp("served")))
+@dataclass(frozen=True)
+class Client:
+    """A real server of the bundle, and a client of gRPC that sends messages as they are."""
+
+    server: Server
+    channel: grpc.Channel
+
+    def rest(self, inputs: list[dict[str, Any]], **more: Any) -> tuple[int, dict[str, Any]]:
+        """Return status and content of an answer over REST."""
+        return self.server.ask(json.dumps({"inputs": inputs, **more}).encode(), "/v2/models/kinds/infer")
+
+    def grpc(self, request: Any) -> Any:
+        """Return an answer over gRPC."""
+        return GRPCInferenceServiceStub(self.channel).ModelInfer(request)
+
+
+@contextmanager
+def serving(bundle: Path, folder: Path) -> Iterator[Client]:
+    """Serve a bundle in a repository of its own."""
+    shop = Shop(WarmRepository.create(folder))
     shop.repository.write("leverframe.yaml", "{}\n")
-    server = Server(shop, str(world / layout.BUNDLE))
-    yield server
-    assert shop.run("serve", "--stop").code == 0
-
-
-@pytest.fixture(scope="module")
-def stub(server: Server) -> Iterator[Any]:
-    """Return a client that sends messages as they are."""
+    server = Server(shop, str(bundle))
     with grpc.insecure_channel(f"127.0.0.1:{server.running['grpc_port']}") as channel:
-        yield GRPCInferenceServiceStub(channel)
+        yield Client(server, channel)
+    assert shop.run("serve", "--stop").code == 0
 
 
 def over_grpc(inputs: list[dict[str, Any]], **parameters: str) -> Any:
@@ -121,68 +133,55 @@ CONTENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["columns", "keys"])
-def test_a_real_server_answers_as_scikit_learn(form: str, world: Path, server: Server, stub: Any) -> None:
-    """All rows over REST and gRPC, and the class that the probability is of."""
+def test_a_real_server_answers_as_scikit_learn(world: Path, tmp_path: Path) -> None:
+    """Over REST and gRPC, by columns and by keys; with encoded texts; and it says whose the probability is."""
     bundle, table = OpenBundle(world / layout.BUNDLE), kinds.table(world)
-    inputs = kinds.sent(table, features(world)) if form == "columns" else by_keys(bundle, table)
     expected = kinds.predicted(world, table).tolist()
-    status, content = server.ask(json.dumps({"inputs": inputs}).encode(), "/v2/models/kinds/infer")
-    assert status == 200, content
-    assert probabilities(content).tolist() == expected
-    assert content["outputs"][1]["parameters"] == {"classes": ["1"]}
-    answer = stub.ModelInfer(over_grpc(inputs))
-    assert list(answer.outputs[1].contents.fp64_contents) == expected
-    assert answer.outputs[1].parameters["classes"].string_param == '["1"]'
+    with serving(world / layout.BUNDLE, tmp_path) as client:
+        for inputs in (kinds.sent(table, features(world)), by_keys(bundle, table)):
+            status, content = client.rest(inputs)
+            assert status == 200, content
+            assert probabilities(content).tolist() == expected
+            assert content["outputs"][1]["parameters"] == {"classes": ["1"]}
+            answer = client.grpc(over_grpc(inputs))
+            assert list(answer.outputs[1].contents.fp64_contents) == expected
+            assert answer.outputs[1].parameters["classes"].string_param == '["1"]'
+        told(client)
+        for how in ("base64", "Hex"):
+            encoded(client, how, by_keys(bundle, table.head(9)), expected[:9])
 
 
-def test_metadata_say_what_may_be_sent_and_what_comes(server: Server) -> None:
-    """Whole numbers of 64 bits have a datatype that holds them; the probability says whose it is, over gRPC too."""
-    status, content = server.get("/v2/models/kinds")
+def told(client: Client) -> None:
+    """Hold the metadata: a datatype that holds whole numbers of 64 bits, and whose the probability is."""
+    status, content = client.server.get("/v2/models/kinds")
     assert status == 200
-    told = {tensor["name"]: tensor for tensor in content["inputs"]}
-    assert (told["k_int64"]["datatype"], told["k_uint64"]["datatype"]) == ("INT64", "UINT64")
+    datatypes = {tensor["name"]: tensor["datatype"] for tensor in content["inputs"]}
+    assert (datatypes["k_int64"], datatypes["k_uint64"]) == ("INT64", "UINT64")
     assert content["outputs"][1]["parameters"]["classes"] == ["1"]
-    with grpc.insecure_channel(f"127.0.0.1:{server.running['grpc_port']}") as channel:
-        metadata = channel.unary_unary("/inference.GRPCInferenceService/ModelMetadata")
-        answer = metadata(messages.ModelMetadataRequest(name="kinds").SerializeToString())
+    metadata = client.channel.unary_unary("/inference.GRPCInferenceService/ModelMetadata")
+    answer = metadata(messages.ModelMetadataRequest(name="kinds").SerializeToString())
     assert b'["1"]' in answer  # in a field that the messages of Triton do not have
 
 
-@pytest.mark.parametrize("how", ["base64", "Hex"])
-def test_content_types_reach_a_real_server(how: str, world: Path, server: Server, stub: Any) -> None:
-    """Decoded over REST and gRPC, for an input and for the request; refused where a value is none of the type."""
-    bundle, table = OpenBundle(world / layout.BUNDLE), kinds.table(world).head(9)
-    inputs, expected = by_keys(bundle, table), kinds.predicted(world, table).tolist()
+def encoded(client: Client, how: str, inputs: list[dict[str, Any]], expected: list[float]) -> None:
+    """Hold that encoded texts are decoded, of an input and of the request, and refused where they are none."""
     encode = (lambda data: base64.b64encode(data).decode()) if how == "base64" else bytes.hex
-    packed = [
-        {**tensor, "data": [None if value is None else encode(value.encode()) for value in tensor["data"]]}
-        if tensor["datatype"] == "BYTES"
-        else tensor
-        for tensor in inputs
-    ]
-    texts = [tensor for tensor in packed if tensor["datatype"] == "BYTES"]
-    rest = [tensor for tensor in packed if tensor["datatype"] != "BYTES"]
-    marked = [{**tensor, "parameters": {"content_type": how}} for tensor in texts] + rest
-
-    def ask(body: dict[str, Any]) -> tuple[int, Any]:
-        return server.ask(json.dumps(body).encode(), "/v2/models/kinds/infer")
-
-    for body in ({"inputs": marked}, {"inputs": packed, "parameters": {"content_type": how}}):
-        status, content = ask(body)
+    texts, rest = ([each for each in inputs if (each["datatype"] == "BYTES") is kind] for kind in (True, False))
+    for tensor in texts:
+        tensor["data"] = [None if value is None else encode(value.encode()) for value in tensor["data"]]
+    parameters = {"content_type": how}
+    marked = [{**tensor, "parameters": parameters} for tensor in texts]
+    for status, content in (client.rest([*marked, *rest]), client.rest([*texts, *rest], parameters=parameters)):
         assert status == 200, content
         assert probabilities(content).tolist() == expected
-    request = over_grpc(texts, content_type=how)
-    request.inputs.extend(over_grpc(rest).inputs)
-    assert list(stub.ModelInfer(request).outputs[1].contents.fp64_contents) == expected
-    of_request = over_grpc(packed)
+    of_inputs, of_request = over_grpc(texts, content_type=how), over_grpc([*texts, *rest])
+    of_inputs.inputs.extend(over_grpc(rest).inputs)
     of_request.parameters["content_type"].string_param = how
-    assert list(stub.ModelInfer(of_request).outputs[1].contents.fp64_contents) == expected
-    plain = over_grpc(inputs)
-    for content_type in (how, "image"):
-        plain.parameters["content_type"].string_param = content_type
+    for request in (of_inputs, of_request):
+        assert list(client.grpc(request).outputs[1].contents.fp64_contents) == expected
+    for content_type in ("base64" if how == "Hex" else "hex", "image"):
+        of_request.parameters["content_type"].string_param = content_type
         with pytest.raises(grpc.RpcError) as caught:
-            stub.ModelInfer(plain)
+            client.grpc(of_request)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-        status, content = ask({"inputs": inputs, "parameters": {"content_type": content_type}})
-        assert status == 400, content
+        assert client.rest([*texts, *rest], parameters={"content_type": content_type})[0] == 400
