@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,11 @@ def stage(name: str, partition: str = "") -> Iterator[tuple[Workspace, Recording
     if named.is_file():
         installation.refuse_other(named.read_text(encoding="utf-8"), __version__)
     with recording(name, partition, folder=place.root / layout.STAGE_LOGS) as record:
+        if "DVC_STAGE" not in os.environ:
+            from leverframe.application.as_locked import inputs_note
+
+            if others := inputs_note(place.root, name, partition):
+                record.note(others)
         yield place, record
 
 

@@ -30,7 +30,7 @@ ARGUMENTS = {
 }
 WITHOUT_REPOSITORY = {"fetch", "settings", "merge"}  # whatever the folder is, they do not ask git of a repository
 ASKS_GIT = (
-    "check", "demo", "deploy", "diff", "gate", "init", "reconcile", "report", "reproduce", "retrain", "status",
+    "check", "demo", "deploy", "diff", "gate", "init", "reconcile", "report", "reproduce", "retrain", "serve", "status",
 )  # fmt: skip
 MISLEADING = ("fetch-depth", "dvc pull", "dvc repro", "a bug in leverframe", "names no commit", "git gave no reason")
 
@@ -212,9 +212,10 @@ def origin(tmp_path: Path) -> TemporaryRepository:
 
 
 def clone(origin: TemporaryRepository, folder: Path, *options: str) -> TemporaryRepository:
-    """Return a clone."""
-    clone = TemporaryRepository(folder / "clone", origin.home)
-    origin.git("clone", "--quiet", *options, origin.root.as_uri(), str(clone.root))
+    """Return a clone of what a forge has of a repository."""
+    forge, clone = folder / "forge.git", TemporaryRepository(folder / "clone", origin.home)
+    origin.git("clone", "--quiet", "--bare", ".", str(forge))
+    origin.git("clone", "--quiet", *options, forge.as_uri(), str(clone.root))
     return clone
 
 
@@ -240,6 +241,16 @@ def test_without_origin_head_the_event_tells_the_default_branch(origin: Temporar
     assert "`origin/release`" in raised.value.why
     assert "git remote set-head origin --auto" in raised.value.next
     assert Git(mine.root, lambda: "trunk").base(None).tip == origin.git("rev-parse", "trunk").strip()
+
+
+def test_a_working_copy_as_origin_does_not_tell_the_default_branch(origin: TemporaryRepository, tmp_path: Path) -> None:
+    """What is checked out there is the branch that somebody works on."""
+    origin.git("branch", "-m", "main")
+    main = origin.git("rev-parse", "HEAD").strip()
+    origin.git("checkout", "--quiet", "-b", "change")
+    origin.commit("A change")
+    origin.git("clone", "--quiet", ".", str(tmp_path / "clone"))
+    assert Git(tmp_path / "clone").base(None).commit == main
 
 
 def test_a_branch_that_is_alone_is_the_main_one(origin: TemporaryRepository) -> None:

@@ -189,6 +189,9 @@ class MemoryTree:
     def cached(self, recorded: Recorded) -> bool:
         return recorded.md5 == "cached"
 
+    def known(self, path: str) -> bool:
+        return self.texts[path] == "of another commit"
+
     def ignored(self, path: str) -> bool:
         return path.startswith("ignored/")
 
@@ -334,6 +337,8 @@ def test_a_pattern_selects_stages_and_groups() -> None:
         (Finding(StaleReason.OUTPUT_ABSENT, "a", detail="in the cache"), "dvc checkout"),
         (Finding(StaleReason.OUTPUT_ABSENT, "a", detail="in git"), "git checkout -- a"),
         (Finding(StaleReason.OUTPUT_NOT_CACHED, "a"), "dvc commit"),
+        (Finding(StaleReason.OUTPUT_OTHER, "a"), "dvc pull"),
+        (Finding(StaleReason.OUTPUT_OTHER, "a", detail="in the cache"), "dvc checkout"),
     ],
 )
 def test_what_to_do_next(finding: Finding | None, step: str) -> None:

@@ -21,7 +21,7 @@ class Releases:
     """The ``ReleaseStore`` port; ``folder`` is that of the server, which is made where it is not there."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._models, self._bundles = folder, folder / "models", folder / "bundles"
+        self._folder, self._models, self.bundles = folder, folder / "models", folder / "bundles"
         self._removed = folder / "removed"  # releases that the server may have loaded still
 
     def lock(self) -> AbstractContextManager[None]:
@@ -54,12 +54,12 @@ class Releases:
 
     def bundle(self, digest: str) -> Mapping[str, bytes] | None:
         """Return the files of a bundle, None where it is not here."""
-        folder = self._bundles / digest
+        folder = self.bundles / digest
         return {file.name: file.read_bytes() for file in folder.iterdir()} if folder.is_dir() else None
 
     def put_bundle(self, digest: str, files: Mapping[str, bytes]) -> None:
         """Write a bundle, whole or not at all."""
-        write_folder(self._bundles / digest, files)
+        write_folder(self.bundles / digest, files)
 
     def numbers(self, model: str) -> list[int]:
         """Return the releases in the server's folder, and those that were removed from it and not discarded."""
@@ -101,7 +101,7 @@ class Releases:
 
     def keep_bundles(self, digests: Sequence[str]) -> None:
         """Remove all other bundles."""
-        for bundle in self._files(self._bundles):
+        for bundle in self._files(self.bundles):
             if bundle.name not in digests:
                 self._remove(bundle)
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from leverframe.adapters.git import Git
+from leverframe.adapters.releases import Releases
+from leverframe.application.as_locked import LOCK, others, recorded_here
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
+from leverframe.domain.release.serve import UNCOMMITTED
 from leverframe.errors import BundleError
 
 
@@ -40,6 +44,48 @@ def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) ->
                 next="`dvc push` where the pipeline ran, or `dvc repro` here",
             )
         return {file.name: file.read_bytes() for file in (folder / path).iterdir()}
+
+
+@dataclass(frozen=True)
+class Local:
+    """A folder with a bundle, and the commit whose lock names it; or in a word why it has none."""
+
+    folder: Path
+    commit: str
+
+
+def bundle_of_lock(workspace: Workspace, store: Releases, tell: Callable[[str], None]) -> Local:
+    """Return the bundle that the lock of the working tree names: as checked out, else fetched into ``store``.
+
+    Raises ``BundleError`` where the lock names none, or something else lies in its place.
+    """
+    root, path = workspace.root, layout.BUNDLE.as_posix()
+    here = recorded_here(root).get(path)
+    commit = workspace.git.named("HEAD")
+    if here is None:
+        raise BundleError(
+            f"{path} cannot be served: {LOCK} names none",
+            why="its stage `bundle` did not run here",
+            next="`dvc repro`; or `leverframe serve --as-is` for what lies there",
+        )
+    kept = (workspace.git.show(commit, LOCK) or b"").decode(errors="replace")
+    committed = any(entry.outputs.get(path) == here for entry in entries(kept, LOCK).values())
+    other = others(root, layout.BUNDLE)
+    if other:
+        raise BundleError(
+            f"{path} cannot be served: it is not what {LOCK} names",
+            why="another branch or run left it there, or somebody edited it",
+            next=f"`{other[0].remedy}` for that of {LOCK}; or `leverframe serve --as-is` for what lies there",
+        )
+    if (root / path).exists():
+        return Local(root / path, commit if committed else UNCOMMITTED)
+    if not committed:
+        raise BundleError(
+            f"{path} is not here", why=f"{LOCK} names one that is not committed", next="`dvc checkout`, or `dvc repro`"
+        )
+    files = bundle_of(workspace, commit, tell)
+    store.put_bundle(here.md5, files)
+    return Local(store.bundles / here.md5, commit)
 
 
 def recorded_bundle(git: Git, commit: str) -> Recorded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.provenance import provenance
+from leverframe.application.as_locked import note
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.build import needed_files
@@ -17,7 +18,9 @@ def explain(workspace: Workspace, partition: str | None, row: int | None) -> lis
         return plan_lines(plan)
     group, exists = workspace.partitions.named(partition), Disk(workspace.root).exists
     files = needed_files(plan, group, workspace.partitions, exists, workspace.root)
-    return origin_lines(provenance(plan, workspace.root / layout.features(partition), files, row))
+    other = note(workspace.root, layout.features(partition), layout.RAW)
+    lines = origin_lines(provenance(plan, workspace.root / layout.features(partition), files, row))
+    return [*lines, *([other] if other else [])]
 
 
 def picture(workspace: Workspace) -> str:

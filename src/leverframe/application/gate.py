@@ -9,6 +9,7 @@ from pathlib import Path
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
+from leverframe.application.as_locked import refuse_others
 from leverframe.application.champion import champion
 from leverframe.application.diff import diff
 from leverframe.application.replay import WorkspaceReplay
@@ -35,6 +36,7 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     """
     root, git = workspace.root, workspace.git
     forget(root, "gate")
+    refuse_others(root, layout.MODEL, layout.MODEL_DESCRIPTION, layout.PREDICTIONS, layout.HOLDOUT, layout.BUNDLE)
     here = declared(workspace.params, workspace.plan)
     since, head = git.base(base), git.named("HEAD")
     fork = since.commit

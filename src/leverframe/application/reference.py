@@ -13,6 +13,7 @@ from leverframe.adapters.duckdb.query import arrow_table, select_of
 from leverframe.adapters.pandera.fields import fields
 from leverframe.adapters.polars import PolarsFrames, PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
+from leverframe.application.as_locked import note
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, parsed
@@ -115,6 +116,8 @@ def _of_case(workspace: Workspace, tell: Tell) -> _Rows:
         lambda wanted: (root / wanted).exists(),
         why="the monitor compares with it",
     )
+    if other := note(root, layout.HOLDOUT, layout.PREDICTIONS, layout.MODEL):
+        tell(other)
     table = _beside(PolarsTables(root).read(layout.HOLDOUT), PolarsTables(root).read(layout.PREDICTIONS))
     columns = monitored_columns(model.features, _constraints(workspace), workspace.levers.monitor.features)
     columns = as_text_where_all_differ(columns, table, workspace.levers.monitor.features)

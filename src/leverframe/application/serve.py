@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 
 from leverframe.adapters.mlserver import ServerFolder
 from leverframe.adapters.process import signals_as_exceptions
+from leverframe.adapters.releases import Releases
+from leverframe.application.bundles import Local, bundle_of_lock
 from leverframe.application.servers import log_in, online_of, ports_again, server_folder, start_ports
 from leverframe.application.workspace import Workspace
 from leverframe.documents import parsed
@@ -20,7 +22,7 @@ from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest, unusable
 from leverframe.domain.model.bundle.metadata import released
 from leverframe.domain.model.bundle.schema import Schema
-from leverframe.domain.release.serve import Running, Served, example
+from leverframe.domain.release.serve import AS_IS, Running, Served, example
 from leverframe.errors import BundleError, ServerError
 from leverframe.files import write_folder
 
@@ -33,14 +35,16 @@ class Start:
 
     ``bare`` needs no bundle: without a deployed release it serves nothing. ``mark`` is what it is started as; one
     that runs as something else, or does not answer, is stopped first. An empty mark lets any that runs go on.
+    ``as_is`` serves what lies in the working tree, whatever the lock names.
     """
 
     ports: tuple[int | None, int | None, int | None] = (None, None, None)
     bare: bool = False
     mark: str = ""
+    as_is: bool = False
 
 
-def serve(workspace: Workspace, path: Path | None, name: str, how: Start) -> Served:
+def serve(workspace: Workspace, path: Path | None, name: str, how: Start, tell: Callable[[str], None]) -> Served:
     """Start the server of that name with a bundle, or with the releases that its folder has.
 
     A server that runs goes on. Where the start fails, nothing is left running. Raises ``BundleError`` for a bundle
@@ -64,10 +68,21 @@ def serve(workspace: Workspace, path: Path | None, name: str, how: Start) -> Ser
                 next="`leverframe deploy` changes the model of a server that runs, "
                 f"`leverframe serve --stop --name {name}` ends it",
             )
-        _put_alone(server, {} if how.bare else _releases_in(path or workspace.root / layout.BUNDLE))
+        _put_alone(server, {} if how.bare else _wanted(workspace, path, server, how, tell))
     with _stopped_on_failure(server, running=running):
         _loaded(server, _started(workspace, server, how))
     return look(workspace, name)
+
+
+def _wanted(
+    workspace: Workspace, path: Path | None, server: ServerFolder, how: Start, tell: Callable[[str], None]
+) -> dict[Path, dict[str, Any]]:
+    """Return the releases to serve: those in ``path``, by default the bundle that the lock names."""
+    own = workspace.root / layout.BUNDLE
+    if path is not None and path.resolve() != own.resolve():
+        return _releases_in(path)
+    found = Local(own, AS_IS) if how.as_is else bundle_of_lock(workspace, Releases(server.folder), tell)
+    return _releases_in(found.folder, found.commit)
 
 
 def _goes_on(server: ServerFolder, mark: str) -> bool:
@@ -91,7 +106,7 @@ def _stopped_on_failure(server: ServerFolder, *, running: bool) -> Iterator[None
 def _started(workspace: Workspace, server: ServerFolder, how: Start) -> Running:
     settings = workspace.levers.serve
     ports, mark = start_ports(settings, how.ports), how.mark
-    if how == Start(bare=how.bare):  # nothing says where, or as what
+    if how == Start(bare=how.bare, as_is=how.as_is):  # nothing says where, or as what
         ports, mark = ports_again(ports, server.recorded())
     return server.start(
         ports,
@@ -125,10 +140,11 @@ def look(workspace: Workspace, name: str) -> Served:
         )
     models = _releases(server)
     shown = None
+    commits = {model: _commit(_settings(server, model, numbers[-1])) for model, numbers in models.items() if numbers}
     for model, releases in models.items():
         if releases and shown is None:
             shown = example(*_described(server, model, releases[-1]))
-    return Served(running, models, str(server.folder), shown)
+    return Served(running, models, str(server.folder), shown, commits)
 
 
 def stop(workspace: Workspace, name: str) -> bool:
@@ -147,10 +163,19 @@ def _releases(server: ServerFolder) -> dict[str, list[int]]:
 
 def _described(server: ServerFolder, model: str, release: int) -> tuple[Schema, list[dict[str, Any]]]:
     """Return the schema and the golden rows of a release."""
-    settings = server.models / model / str(release) / names.SETTINGS
-    folder = settings.parent / json.loads(settings.read_bytes())["parameters"]["uri"]
+    folder = server.models / model / str(release) / _settings(server, model, release)["parameters"]["uri"]
     golden = (folder / names.GOLDEN).read_text(encoding="utf-8").splitlines()
     return parsed(Schema, (folder / names.SCHEMA).read_bytes()), [json.loads(line) for line in golden]
+
+
+def _settings(server: ServerFolder, model: str, release: int) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((server.models / model / str(release) / names.SETTINGS).read_bytes())
+    return content
+
+
+def _commit(settings: Mapping[str, Any]) -> str:
+    """Return the commit of a release; empty where its settings tell none."""
+    return str(((settings.get("parameters") or {}).get("extra") or {}).get("commit", ""))
 
 
 def _put_alone(server: ServerFolder, releases: Mapping[Path, dict[str, Any]]) -> None:
@@ -161,14 +186,14 @@ def _put_alone(server: ServerFolder, releases: Mapping[Path, dict[str, Any]]) ->
         write_folder(server.models / release, {names.SETTINGS: (json.dumps(content, indent=1) + "\n").encode()})
 
 
-def _releases_in(path: Path) -> dict[Path, dict[str, Any]]:
-    """Return by model and number the settings of what ``path`` holds.
+def _releases_in(path: Path, commit: str = "") -> dict[Path, dict[str, Any]]:
+    """Return by model and number the settings of what ``path`` holds, of a bundle those with its ``commit``.
 
     A repository has the layout of MLServer, ``<model>/<release>/``, each release a whole bundle or
     settings that say where one lies.
     """
     if (path / names.MANIFEST).is_file():
-        content = _settings_of_release(path, 1)
+        content = _settings_of_release(path, 1, commit)
         return {Path(content["name"], "1"): content}
     folders = sorted(file.parent for file in path.glob(f"*/*/{names.SETTINGS}") if file.parent.name.isdigit())
     releases = [_settings_of_release(folder, int(folder.name)) for folder in folders]
@@ -178,13 +203,13 @@ def _releases_in(path: Path) -> dict[Path, dict[str, Any]]:
     return {Path(content["name"], content["parameters"]["version"]): content for content in releases}
 
 
-def _settings_of_release(folder: Path, number: int) -> dict[str, Any]:
+def _settings_of_release(folder: Path, number: int, commit: str = "") -> dict[str, Any]:
     try:
         settings = json.loads((folder / names.SETTINGS).read_bytes())
         uri = (settings.get("parameters") or {}).get("uri")
         bundle = folder if (folder / names.MANIFEST).is_file() or not uri else folder / uri
         manifest = read_manifest((bundle / names.MANIFEST).read_bytes(), str(bundle))
-        commit = str(((settings.get("parameters") or {}).get("extra") or {}).get("commit", ""))
+        commit = commit or _commit(settings)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise unusable(str(folder), f"{error}") from error
     return released(settings, manifest, number, str(bundle.resolve()), commit)

@@ -111,7 +111,13 @@ class Git:
         return result.stdout.decode().strip() if result.returncode == 0 else None
 
     def origin_head(self) -> str:
-        """Return the default branch as `origin/HEAD` tells it, such as `origin/main`; empty where it does not."""
+        """Return the default branch as `origin/HEAD` tells it, such as `origin/main`; empty where it does not.
+
+        Of somebody's working copy it only tells which branch is checked out there.
+        """
+        address = self._run("config", "remote.origin.url").stdout.decode(errors="replace").strip()
+        if (self.root / address.removeprefix("file://") / ".git").exists() and address:
+            return ""
         told = self._run("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
         return told.stdout.decode(errors="replace").strip() if told.returncode == 0 else ""
 

@@ -92,6 +92,18 @@ class WorkingTree:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
+    def known(self, path: str) -> bool:
+        """Tell whether the local cache holds what is at a path, so that some run wrote it and nobody edited it."""
+        try:
+            found = (self.root / path).stat()
+        except OSError:
+            return False
+        if not stat.S_ISDIR(found.st_mode):
+            return self.cached(Recorded(self._digests.of(path, found)))
+        if path not in self._lists:
+            self._lists[path] = self._listed(path)
+        return self.cached(Recorded(self._lists[path][0]))
+
     def content(self, recorded: Recorded) -> bytes | None:
         """Return the content of a file from the local cache, of a folder its listing as DVC writes it.
 

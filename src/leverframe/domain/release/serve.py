@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
 
+AS_IS = "as-is"  # in the place of a commit: what lay in the working tree was served, whatever it is
+UNCOMMITTED = "uncommitted"  # as above: what the lock of the working tree names, and that of no commit
+_WORDS = {AS_IS: "as it lies in the working tree", UNCOMMITTED: "of a dvc.lock that is not committed"}
 NAME = "default"  # of the server that `serve` starts without another name
 
 
@@ -37,12 +40,16 @@ class Running:
 
 @dataclass(frozen=True)
 class Served:
-    """A server and the releases that it serves, by model, newest last; ``example`` is a request."""
+    """A server and the releases that it serves, by model, newest last; ``example`` is a request.
+
+    ``commits`` are those of the newest releases, by model, or in a word why there is none.
+    """
 
     running: Running
     models: Mapping[str, Sequence[int]]
     folder: str
     example: Mapping[str, Any] | None = None
+    commits: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -52,7 +59,7 @@ class Served:
         """Return it for a terminal, with a line that can be pasted into one."""
         at = self.running
         models = [
-            f"{model}  release {max(releases)}" if releases else f"{model}  no release"
+            f"{model}  release {max(releases)}{self._origin(model)}" if releases else f"{model}  no release"
             for model, releases in self.models.items()
         ]
         lines = [
@@ -65,6 +72,11 @@ class Served:
         if self.example is not None and self.models:
             lines += ["try it:", f"  {curl(at.url, next(iter(self.models)), self.example)}"]
         return lines
+
+    def _origin(self, model: str) -> str:
+        """Return in words which commit the newest release of a model is of; empty where nobody recorded one."""
+        commit = self.commits.get(model, "")
+        return f", {_WORDS.get(commit, f'of commit {commit[:12]}')}" if commit else ""
 
 
 def request(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

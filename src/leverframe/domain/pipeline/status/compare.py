@@ -37,6 +37,9 @@ class WorkingTree(Protocol):
     def cached(self, recorded: Recorded) -> bool:
         """Tell whether the cache holds the content."""
 
+    def known(self, path: str) -> bool:
+        """Tell whether the cache holds what is at a path, so that some run wrote it and nobody edited it."""
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -72,8 +75,21 @@ def _dependencies(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Findin
             yield Finding(_absent(dependency, recorded, sight), dependency.path)
         elif recorded is None:
             yield Finding(StaleReason.DEPENDENCY_ADDED, dependency.path)
+        elif look.presence is Presence.DIFFERENT and _of_other_commit(dependency.path, recorded, sight):
+            yield Finding(StaleReason.DEPENDENCY_OTHER, dependency.path)
         elif look.presence is Presence.DIFFERENT:
             yield Finding(StaleReason.DEPENDENCY_CHANGED, dependency.path, *_sizes(recorded, look))
+
+
+def _of_other_commit(path: str, recorded: Recorded, sight: Sight) -> bool:
+    """Tell whether a dependency is as the lock says but for outputs of stages that another commit left there."""
+    made = sight.producers.get(path)
+    if made is not None and made.md5 != recorded.md5:
+        return False
+    outputs = [output for output in sight.producers if output == path or _contains(path, output)]
+    differing = [output for output in outputs
+                 if sight.tree.look(output, sight.producers[output]).presence is not Presence.SAME]  # fmt: skip
+    return bool(differing) and all(sight.producers[each] and sight.tree.known(each) for each in differing)
 
 
 def _absent(dependency: Artefact, recorded: Recorded | None, sight: Sight) -> StaleReason:
@@ -100,6 +116,9 @@ def _outputs(stage: Stage, locked: Locked, sight: Sight) -> Iterator[Finding]:
         elif look.presence is Presence.ABSENT:
             kept = ("in the cache" if sight.tree.cached(recorded) else "") if output.cached else "in git"
             yield Finding(StaleReason.OUTPUT_ABSENT, output.path, detail=kept)
+        elif look.presence is Presence.DIFFERENT and output.cached and sight.tree.known(output.path):
+            kept = "in the cache" if sight.tree.cached(recorded) else ""
+            yield Finding(StaleReason.OUTPUT_OTHER, output.path, detail=kept)
         elif look.presence is Presence.DIFFERENT:
             yield Finding(StaleReason.OUTPUT_CHANGED, output.path, *_sizes(recorded, look))
         elif output.cached and not sight.tree.cached(recorded):

@@ -24,16 +24,21 @@ class StaleReason(Enum):
     DEPENDENCY_ADDED = "dependency-added"
     DEPENDENCY_MISSING = "dependency-missing"
     DEPENDENCY_ABSENT = "dependency-absent"
+    DEPENDENCY_OTHER = "dependency-other"
     OUTPUT_CHANGED = "output-changed"
     OUTPUT_ADDED = "output-added"
     OUTPUT_ABSENT = "output-absent"
+    OUTPUT_OTHER = "output-other"
     OUTPUT_NOT_CACHED = "output-not-cached"
     ALWAYS_RUNS = "always-runs"
     UPSTREAM_STALE = "upstream-stale"
 
 
-ABSENCE = frozenset({StaleReason.DEPENDENCY_ABSENT, StaleReason.OUTPUT_ABSENT, StaleReason.OUTPUT_NOT_CACHED})
-"""Reasons of data that are not on this machine while the lock is valid: `dvc pull` fetches them."""
+OTHER = frozenset({StaleReason.DEPENDENCY_OTHER, StaleReason.OUTPUT_OTHER})
+"""Reasons of data that another commit left in the place of those of the lock: `dvc checkout` brings these back."""
+
+ABSENCE = OTHER | {StaleReason.DEPENDENCY_ABSENT, StaleReason.OUTPUT_ABSENT, StaleReason.OUTPUT_NOT_CACHED}
+"""Reasons of data that are not here while the lock is valid: `dvc pull` or `dvc checkout` brings them."""
 
 
 class State(Enum):

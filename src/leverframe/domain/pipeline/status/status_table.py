@@ -22,9 +22,11 @@ _WORDS = {
     StaleReason.DEPENDENCY_ADDED: "{} is a new dependency",
     StaleReason.DEPENDENCY_MISSING: "{} is missing",
     StaleReason.DEPENDENCY_ABSENT: "{} is not on this machine",
+    StaleReason.DEPENDENCY_OTHER: "{} is that of another commit",
     StaleReason.OUTPUT_CHANGED: "output {} changed after the run",
     StaleReason.OUTPUT_ADDED: "{} is a new output",
     StaleReason.OUTPUT_ABSENT: "output {} is not on this machine",
+    StaleReason.OUTPUT_OTHER: "output {} is that of another commit",
     StaleReason.OUTPUT_NOT_CACHED: "output {} is not in the cache",
     StaleReason.ALWAYS_RUNS: "runs always",
     StaleReason.UPSTREAM_STALE: "because of {}",
@@ -164,7 +166,7 @@ def _edited(finding: Finding) -> bool:
 
 
 def _elsewhere(finding: Finding) -> bool:
-    return finding.reason is StaleReason.OUTPUT_ABSENT and not finding.detail
+    return finding.reason in (StaleReason.OUTPUT_ABSENT, StaleReason.OUTPUT_OTHER) and not finding.detail
 
 
 def document(status: PipelineStatus) -> dict[str, Any]:

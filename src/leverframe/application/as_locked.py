@@ -1,0 +1,89 @@
+"""Whether the outputs that a command reads are those that dvc.lock names, or what another branch or run left there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from leverframe.adapters.working_tree import WorkingTree
+from leverframe.domain.pipeline.status.compare import Presence
+from leverframe.domain.pipeline.status.lock import entries
+from leverframe.domain.pipeline.status.resolved import Locked, Recorded
+from leverframe.errors import PipelineError, RepositoryError
+
+LOCK = "dvc.lock"
+_NAMED = 3  # outputs that are named, the rest is counted
+
+
+@dataclass(frozen=True)
+class Other:
+    """An output that is not what the lock names; ``remedy`` is the command that brings that back."""
+
+    path: str
+    remedy: str
+
+
+def recorded_here(root: Path) -> dict[str, Recorded]:
+    """Return the outputs of all stages by path, as the lock of the working tree has them; none where there is none."""
+    return {path: found for entry in _entries(root).values() for path, found in entry.outputs.items()}
+
+
+def _entries(root: Path) -> dict[str, Locked]:
+    lock = root / LOCK
+    return entries(lock.read_text(encoding="utf-8", errors="replace") if lock.is_file() else "", LOCK)
+
+
+def others(root: Path, *wanted: Path) -> list[Other]:
+    """Return the outputs at or below some paths that are there and are not what the lock names."""
+    try:
+        tree = WorkingTree.around(root)
+    except RepositoryError:  # no DVC, so no lock that names anything
+        return []
+    found = list(_others(tree, recorded_here(root), [path.as_posix() for path in wanted]))
+    tree.keep()
+    return found
+
+
+def inputs_note(root: Path, stage: str, partition: str) -> str:
+    """Return in words which inputs of a stage are not what the lock names; empty where all are.
+
+    For a stage that a person runs by hand: DVC brings the inputs of those that it runs.
+    """
+    known = _entries(root)
+    names = (stage, f"{stage}@{partition}", f"{stage}-{partition}")
+    entry = next((known[name] for name in names if name in known), None)
+    return note(root, *map(Path, entry.dependencies)) if entry else ""
+
+
+def note(root: Path, *wanted: Path) -> str:
+    """Return in words which outputs at or below some paths are not what the lock names; empty where all are."""
+    found = others(root, *wanted)
+    return f"note: {words(found)}; `{found[0].remedy}` brings that back" if found else ""
+
+
+def _others(tree: WorkingTree, recorded: dict[str, Recorded], wanted: list[str]) -> Iterator[Other]:
+    for path, record in recorded.items():
+        if not any(path == place or path.startswith(f"{place}/") for place in wanted):
+            continue
+        if tree.look(path, record).presence is Presence.DIFFERENT:
+            fetch = "dvc checkout" if tree.cached(record) else "dvc pull"
+            yield Other(path, f"{fetch}{'' if tree.known(path) else ' --force'} {path}")
+
+
+def words(found: list[Other]) -> str:
+    """Return in words what is not what the lock names."""
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    names = ", ".join(other.path for other in found[:_NAMED])
+    return f"{names}{more} {'is' if len(found) == 1 else 'are'} not what {LOCK} names"
+
+
+def refuse_others(root: Path, *wanted: Path) -> None:
+    """Raise ``PipelineError`` where an output at or below some paths is not what the lock names."""
+    found = others(root, *wanted)
+    if found:
+        raise PipelineError(
+            words(found),
+            why="another branch or run left it there, or somebody edited it",
+            next=f"`{found[0].remedy}` brings back what {LOCK} names; `dvc repro` makes it anew",
+        )

@@ -1,0 +1,92 @@
+"""What is served and judged is what dvc.lock names, also after a switch of branches, or it is said that it is not."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.shop import Shop, copied, finished
+
+FREE = ("--port", "0", "--grpc-port", "0", "--metrics-port", "0")
+
+
+@pytest.fixture(scope="module")
+def switched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """Return a shop in which somebody trained another model on a branch, and then checked main out."""
+    shop = copied(finished(tmp_path_factory), tmp_path_factory.mktemp("switched"))
+    shop.repository.git("checkout", "--quiet", "-b", "worse")
+    shop.replace("params.yaml", "iterations: 5", "iterations: 2")
+    shop.repository.dvc("repro")
+    shop.repository.commit("A worse model")
+    shop.repository.git("checkout", "--quiet", "main")
+    yield shop
+    shop.run("serve", "--stop")
+
+
+def answered(port: int, example: object) -> dict[str, str]:
+    """Return the parameters of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("POST", "/v2/models/shop/infer", json.dumps(example), {"content-type": "application/json"})
+    parameters: dict[str, str] = json.loads(connection.getresponse().read())["parameters"]
+    connection.close()
+    return parameters
+
+
+def test_a_switch_of_branches_is_not_stale_and_what_it_left_is_not_taken_for_the_model(switched: Shop) -> None:
+    """`dvc checkout` everywhere: in `status`, `gate` and `serve`; no word of an edit, and nothing to run."""
+    shown = switched.run("status")
+    assert shown.stdout.rstrip().endswith("next: dvc checkout"), shown.stdout
+    assert "is that of another commit" in shown.stdout
+    assert (switched.stale(), "changed after the run" in shown.stdout) == (set(), False)
+    assert switched.run("check").code == 0
+    for command, code in (("gate", 18), ("serve", 28)):
+        done = switched.run(command, *(FREE if command == "serve" else ()))
+        what, _, following = done.said()
+        assert done.code == code, done
+        assert "not what dvc.lock names" in what
+        assert "`dvc checkout models/" in following
+    assert "`leverframe serve --as-is`" in following
+    assert switched.run("serve", "models/bundle", *FREE).code == 28  # by its path as well
+    for stage in (("evaluate",), ("bundle",)):
+        done = switched.run(*stage)
+        assert "not what dvc.lock names; `dvc checkout models/" in done.stderr, done
+    switched.repository.dvc("checkout", "--force")
+    switched.repository.git("checkout", "--quiet", "--", "reports")
+
+
+def test_what_is_served_has_its_commit(switched: Shop) -> None:
+    """As it lies there, marked so; then that of the lock, from the cache where it is not checked out."""
+    bundle = switched.root / "models/bundle"
+    switched.repository.git("checkout", "--quiet", "worse")
+    switched.repository.dvc("checkout", "models/bundle")
+    switched.repository.git("checkout", "--quiet", "main")
+    told = json.loads(switched.run("serve", "--as-is", *FREE, "--json").stdout)
+    assert told["commits"] == {"shop": "as-is"}
+    assert answered(told["running"]["port"], told["example"])["commit"] == "as-is"
+    assert "release 1, as it lies in the working tree" in switched.run("serve", "--status").stdout
+    assert switched.run("serve", "--stop").code == 0
+    shutil.rmtree(bundle)
+    head = switched.repository.git("rev-parse", "HEAD").strip()
+    told = json.loads(switched.run("serve", *FREE, "--json").stdout)
+    assert told["commits"] == {"shop": head}
+    assert answered(told["running"]["port"], told["example"])["commit"] == head
+    assert f"of commit {head[:12]}" in switched.run("serve", "--status").stdout
+    assert not bundle.exists()
+
+
+def test_an_output_that_somebody_edited_is_changed(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No run wrote it, so it is in no cache: that is an edit, which `dvc repro` undoes; a lock without one names none."""
+    shop = copied(finished(tmp_path_factory), tmp_path)
+    model = shop.root / "models/model.json"
+    text = model.read_text(encoding="utf-8")
+    model.unlink()
+    model.write_text(text + "\n", encoding="utf-8")
+    assert shop.status()["train"]["state"] == "changed"
+    assert "`dvc checkout --force models/model.json`" in shop.run("gate").said()[2]
+    (shop.root / "dvc.lock").unlink()
+    assert "dvc.lock names none" in shop.run("serve", *FREE).said()[0]
