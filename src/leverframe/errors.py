@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from leverframe import __version__
+
 
 class LeverframeError(Exception):
     """Base of every error that a user can act on.
@@ -250,6 +252,11 @@ class InfraLockedError(InfraError):
     def __init__(self, what: str, *, why: str, next: str, lock: object = None) -> None:
         super().__init__(what, why=why, next=next)
         self.lock = lock
+
+
+def guide_page(path: str) -> str:
+    """Return the address of a page of the guides, as it is for the version that runs; ``path`` may have an anchor."""
+    return f"https://github.com/leverframe/leverframe/blob/v{__version__}/docs/guides/{path}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

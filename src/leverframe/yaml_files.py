@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from leverframe.errors import SettingsError
+from leverframe.errors import SettingsError, guide_page
 
 _CONFLICT = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
 _DIGITS = "0123456789"
@@ -111,7 +111,7 @@ def parse(text: str, *, name: str, what: str) -> dict[str, Any]:
         raise SettingsError(
             f"{name} holds no sections",
             why=f"{what} is a mapping of names to values, this is {type(content).__name__}",
-            next="start from the example in docs/guides/settings.md",
+            next=f"start from the example in {guide_page('settings.md')}",
         )
     return content
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from leverframe.errors import LeverframeError, nearest
+from leverframe import __version__
+from leverframe.errors import LeverframeError, guide_page, nearest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src/leverframe"
 
 
 def _classes(root: type[LeverframeError] = LeverframeError) -> Iterator[type[LeverframeError]]:
@@ -37,3 +44,37 @@ def test_nearest_names_one_or_lists_what_is_known() -> None:
     assert nearest("zzz", ["a", "b"]) == "known names: `a`, `b`"
     assert nearest("zzz", [f"n{number:02}" for number in range(20)]).endswith("and 8 more")
     assert nearest("zzz", []) == "declare one first, nothing is declared here"
+
+
+def _strings() -> Iterator[tuple[Path, str]]:
+    """Yield every text in the code of Leverframe that is no docstring."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        quoted = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in quoted:
+                yield path, node.value
+
+
+def test_a_page_that_an_error_names_has_an_address() -> None:
+    """Who installed a wheel has no folder `docs`: no text names a page by its path there."""
+    page = re.compile(r"(?:^|[^\w/])(?:docs/|guides/)[\w/-]*\.md")
+    assert [(path.name, text) for path, text in _strings() if page.search(text)] == []
+    assert guide_page("gate.md") == f"https://github.com/leverframe/leverframe/blob/v{__version__}/docs/guides/gate.md"
+
+
+def test_every_page_that_the_code_names_is_there() -> None:
+    """With its anchor."""
+    calls = [
+        node.args[0].value
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "guide_page"
+        if isinstance(node.args[0], ast.Constant)
+    ]
+    assert len(calls) >= 6
+    for page, _, anchor in (str(call).partition("#") for call in calls):
+        text = (ROOT / "docs/guides" / page).read_text(encoding="utf-8")
+        titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        headings = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+        assert not anchor or anchor in headings, (page, anchor)

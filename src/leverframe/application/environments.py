@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from leverframe.application.workspace import Workspace
 from leverframe.domain.features.request import timestamp
 from leverframe.domain.release.target import RolloutPolicy
-from leverframe.errors import RequestError, SettingsError, nearest
+from leverframe.errors import RequestError, SettingsError, guide_page, nearest
 from leverframe.settings.levers import EnvironmentSettings, Levers, ServeSettings, check_names
 
 _YEARS = (1900, 9000)
@@ -70,7 +70,7 @@ class Environment:
             raise SettingsError(
                 f"environment `{self.name}` declares no cluster",
                 why=f"`deploy.environments.{self.name}.kubernetes` of leverframe.yaml is missing",
-                next="declare context, namespace, image and remote there; docs/guides/kubernetes.md has an example",
+                next=f"declare context, namespace, image and remote there, as in {guide_page('kubernetes.md')}",
             )
         return declared if target is None else target == "kubernetes"
 

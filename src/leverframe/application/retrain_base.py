@@ -14,7 +14,7 @@ from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.retraining.attempt import RetrainWindow
 from leverframe.domain.retraining.retrain import Rows
 from leverframe.domain.retraining.retrain_window import newest_labelled
-from leverframe.errors import SettingsError, nearest
+from leverframe.errors import SettingsError, guide_page, nearest
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import Levers, levers_of
 from leverframe.settings.params import params_of
@@ -86,7 +86,7 @@ def base_of(workspace: Workspace, commit: str) -> Base:
         raise SettingsError(
             f"{LEVERS} of {commit[:12]} does not say how to move the training window",
             why="a pipeline of one's own is trained anew by changing parameters of it, and `retrain.params` names none",
-            next="name them as in docs/guides/retrain.md, and merge that",
+            next=f"name them as in {guide_page('retrain.md')}, and merge that",
         )
     return _of_own(workspace, commit, levers, Own(role, moved))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from leverframe.domain.partition import Partition
-from leverframe.errors import DefinitionError, nearest
+from leverframe.errors import DefinitionError, guide_page, nearest
 
 Compression = Literal["infer", "none", "gzip", "bz2", "zstd", "zip"]
 Types = Mapping[str, Any] | None
@@ -133,5 +133,5 @@ def _wrong(name: str, option: str, given: object, why: str) -> DefinitionError:
     return DefinitionError(
         f"`{option}` of source `{name}` cannot be {given!r}",
         why=why,
-        next="correct it in sources.py; docs/guides/declarations.md lists the options",
+        next=f"correct it in sources.py; {guide_page('declarations.md')} lists the options",
     )

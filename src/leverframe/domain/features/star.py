@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from leverframe.documents import Document, load, validated
 from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT
 from leverframe.domain.features.training_set import LabelKind
-from leverframe.errors import DefinitionError, LeakError, nearest
+from leverframe.errors import DefinitionError, LeakError, guide_page, nearest
 from leverframe.settings.params import ZoneText
 
 COMPILER = "2"  # raised whenever the same star.yaml would give other features
@@ -330,4 +330,5 @@ def read_star(path: Path) -> Star:
     Raises ``SettingsError`` for a form that does not fit, ``DefinitionError`` for a name that
     is not declared and ``LeakError`` for an outcome on the spine.
     """
-    return validated(Star, load(path, what="definition"), name=str(path), guide="docs/guides/star-schema.md lists them")
+    guide = f"{guide_page('star-schema.md')} lists them"
+    return validated(Star, load(path, what="definition"), name=str(path), guide=guide)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from leverframe.domain.data.ingest import Source, check_sources
 from leverframe.domain.features.build import changes_over_time
 from leverframe.domain.features.plan import AsOfLookup, Lookup, Plan, Windows, select
-from leverframe.errors import DefinitionError, nearest
+from leverframe.errors import DefinitionError, guide_page, nearest
 from leverframe.settings.params import FeaturesSettings
 
-_GUIDE = "docs/guides/declarations.md#data-without-time shows how"
+_GUIDE = f"{guide_page('declarations.md#data-without-time')} shows how"
 
 
 def check_declared(sources: Mapping[str, Source], plan: Plan, features: FeaturesSettings) -> None:
