@@ -103,7 +103,7 @@ def test_no_child_gets_a_token_of_the_forge_and_dvc_keeps_what_opens_its_remote(
     assert {"GITHUB_TOKEN", "GH_TOKEN", "REPO_TOKEN", "CML_TOKEN", "ACTIONS_RUNTIME_TOKEN"} <= tokens
     for name in (*tokens, "AWS_SECRET_ACCESS_KEY", "FEATURES_REDIS", "MLSERVER_DEBUG"):
         monkeypatch.setenv(name, "x")
-    stage, server = dvc._environment(None), mlserver._environment()
+    stage, server = dvc._environment(""), mlserver._environment()
     assert not tokens & {*stage, *server, *without_forge(dict.fromkeys(tokens, "x"))}
     assert {"AWS_SECRET_ACCESS_KEY", "FEATURES_REDIS"} <= set(stage)
     assert "FEATURES_REDIS" in server
