@@ -80,7 +80,7 @@ def test_what_is_served_has_its_commit(switched: Shop) -> None:
 
 
 def test_an_output_that_somebody_edited_is_changed(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No run wrote it, so it is in no cache: it is an edit, which `dvc repro` undoes; no lock names none."""
+    """No run wrote it, so it is in no cache: it is an edit, which `dvc checkout --force` undoes."""
     shop = copied(finished(tmp_path_factory), tmp_path)
     model = shop.root / "models/model.json"
     text = model.read_text(encoding="utf-8")
