@@ -104,6 +104,9 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
 }
 
 
+FOLDER = "Folder of the project, from the top of the repository."
+
+
 def pinned(action: str) -> str:
     """Return a third party's action by commit, with its version as a comment."""
     commit, version = _PINS[action.split("/", 2)[0] + "/" + action.split("/")[1]]
@@ -124,7 +127,7 @@ def inputs(lever: str) -> list[Input]:
     """Return the inputs of an action: the options of its command in order, except those for a terminal."""
     command = leverframe.get_command(click.Context(leverframe), lever)
     assert command is not None  # noqa: S101 - the floor-plan test holds the set
-    found = []
+    found = [Input("folder", "", FOLDER, ".")]
     for option in command.params:
         name = max(option.opts, key=len).lstrip("-")
         if isinstance(option, click.Option) and name not in _NOT_INPUTS and option.name:
@@ -156,8 +159,9 @@ def action_yml(lever: str) -> str:
     for name, description in outputs.items():
         lines += [f"  {name}:", f"    description: {_quoted(description)}"]
         lines += [f"    value: ${{{{ steps.lever.outputs.{name} }}}}"]
-    lines += ["runs:", "  using: composite", "  steps:", "    - id: lever", "      shell: bash", "      env:"]
-    lines += [f"        {each.variable}: ${{{{ inputs.{each.name} }}}}" for each in inputs(lever)]
+    lines += ["runs:", "  using: composite", "  steps:", "    - id: lever", "      shell: bash"]
+    lines += ["      working-directory: ${{ inputs.folder }}", "      env:"]
+    lines += [f"        {each.variable}: ${{{{ inputs.{each.name} }}}}" for each in inputs(lever) if each.variable]
     lines += ["        GITHUB_TOKEN: ${{ inputs.token }}"] if lever in TOKENS else []
     lines += [f"      run: exec leverframe {lever}", ""]
     return "\n".join(lines)
@@ -398,13 +402,14 @@ def _workflow(name: str) -> Iterator[str]:
 
 SETUP_INPUTS = [
     Input("python", "", "Version of Python.", "3.11"),
+    Input("folder", "", FOLDER, "."),
     Input(
         "requirements",
         "",
-        "Lock file with hashes; if it does not exist, nothing is installed from it.",
+        "Lock file with hashes, in that folder; if it does not exist, nothing is installed from it.",
         "requirements.lock",
     ),
-    Input("project", "", "Folder of a package to install as well, such as `.`.", ""),
+    Input("project", "", "Folder of a package to install as well, from that folder, such as `.` or `../../libs`.", ""),
     Input("cml", "", "Install CML, which then posts the card.", "false"),
     Input("terraform", "", "Install Terraform: `true` for the newest version, or one such as `1.11.4`.", "false"),
 ]
@@ -421,8 +426,10 @@ def setup_yml() -> str:
     for each in SETUP_INPUTS:
         lines += [f"  {each.name}:", f"    description: {_quoted(each.description)}"]
         lines += ["    required: false", f"    default: {_quoted(each.default)}"]
-    key = "dvc3-${{ runner.os }}-${{ hashFiles('dvc.lock') }}"
-    cache = ["      with:", "        path: .dvc/cache", f"        key: {key}"]
+    key = "dvc3-${{ runner.os }}-${{ hashFiles(format('{0}/dvc.lock', inputs.folder)) }}"
+    own = "${{ inputs.folder == '.' && '.dvc/cache' || format('{0}/.dvc/cache', inputs.folder) }}"
+    shared = "${{ inputs.folder != '.' && '.dvc/cache' || '' }}"  # where `.dvc` is at the top of the repository
+    cache = ["      with:", "        path: |", f"          {own}", f"          {shared}", f"        key: {key}"]
     restore = "        restore-keys: dvc3-${{ runner.os }}-"
     default_branch = "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)"
     lines += [
@@ -435,6 +442,7 @@ def setup_yml() -> str:
         "        python-version: ${{ inputs.python }}",
         "        enable-cache: false # a cache saved by a pull request must not reach the default branch",
         "    - shell: bash",
+        "      working-directory: ${{ inputs.folder }}",
         "      env:",
         "        REQUIREMENTS: ${{ inputs.requirements }}",
         "        PROJECT: ${{ inputs.project }}",

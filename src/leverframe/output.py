@@ -71,7 +71,7 @@ def verdict(found: Any, *, as_json: bool, report: str = "", lines: Sequence[str]
     else:
         product("\n".join(found.lines() if lines is None else lines))
     reasons = [reason.value for reason in decided.reasons] if isinstance(decided, Failed) else []
-    set_outputs({"verdict": word(decided), "reason": " ".join(reasons), "report": report})
+    set_outputs({"verdict": word(decided), "reason": " ".join(reasons), "report": _in_workspace(report)})
 
 
 def result(found: Any, lines: Sequence[str], *, as_json: bool) -> None:
@@ -148,6 +148,14 @@ def set_outputs(outputs: Mapping[str, str]) -> None:
         for name, value in outputs.items():
             fence = f"leverframe-{os.urandom(16).hex()}"  # a value cannot guess its own end
             handle.write(f"{name}<<{fence}\n{value}\n{fence}\n")
+
+
+def _in_workspace(report: str) -> str:
+    """Return the path of a file, or an address, as the next step of a job finds it: a step may run in a folder."""
+    place = os.environ.get("GITHUB_WORKSPACE")
+    if not place or not report or "://" in report:
+        return report
+    return os.path.relpath(report, place)
 
 
 def step_summary(markdown: str) -> None:

@@ -34,7 +34,8 @@ from leverframe.domain.infrastructure.infra_section import infra_section
 from leverframe.domain.infrastructure.infra_steps import Guard
 from leverframe.domain.infrastructure.plan_digest import plan_digest
 from leverframe.domain.infrastructure.protection import Protection
-from leverframe.domain.pipeline.init import INFRA
+from leverframe.domain.pipeline.init import workflow, workflow_file
+from leverframe.domain.project import WHOLE
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_markdown import LIMIT, Shown, render
 from leverframe.domain.verdict import Failed, Passed, Reason, Violation
@@ -180,13 +181,14 @@ def test_the_guide_shows_the_section_as_it_is() -> None:
 def test_the_guide_names_the_workflow_that_init_writes() -> None:
     """Somebody starts it by hand, and adds a job of their own to it."""
     guide = (GUIDES / "infrastructure-pull-request.md").read_text(encoding="utf-8")
+    written = yaml.safe_load(workflow(template("workflow-infra.yml"), "us/them/actions@abc"))
     started = re.findall(r"start the workflow `(.*?)` by hand", guide)
-    assert started == [yaml.safe_load(template("workflow-infra.yml").replace("%{", "${"))["name"]]
+    assert started == [written["name"]]
     (needed,) = re.findall(r"`needs: (\w+)`", guide)
-    jobs = yaml.safe_load(template("workflow-infra.yml").replace("%{", "${"))["jobs"]
+    jobs = written["jobs"]
     assert needed in jobs
     assert ("deploy" in jobs) is ("writes no job that deploys" not in guide)
-    assert f"`{INFRA}`" in guide
+    assert f"`{workflow_file(WHOLE, 'workflow-infra.yml')}`" in guide
 
 
 def test_a_card_without_infrastructure_says_nothing_of_it() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leverframe.adapters import runner
 from leverframe.adapters.alert_file import AlertFile
 from leverframe.adapters.webhook import Webhook
+from leverframe.application.record import artifact_in
 from leverframe.application.workspace import Workspace
 from leverframe.domain.monitoring.alerts import codeowners, notification
 from leverframe.domain.monitoring.alerts.alert import alerts_of
@@ -47,6 +48,7 @@ def alert(
     """
     settings = workspace.levers.alerts
     issues, notes = issues_of(settings, folder)
+    monitored = replace(monitored, model=artifact_in(workspace, monitored.model))  # other projects may have its name
     known = []
     try:
         known = issues.listed(settings.labels[0])

@@ -11,6 +11,7 @@ from pathlib import Path
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.results import forget, kept
 from leverframe.application.status import tree_around
+from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status import staleness
@@ -27,6 +28,9 @@ def check(workspace: Workspace, base: str | None) -> Checked:
     """Compare settings, definitions and lock of this change with what git has, and keep the result."""
     forget(workspace.root, "check")
     since = workspace.git.base(base)
+    unaffected = untouched(workspace, since.commit)
+    if unaffected:
+        return kept(workspace.root, "check", Checked(workspace.git.named("HEAD"), notes=(*since.notes, unaffected)))
     result = run(_Change(workspace, since.commit))
     return kept(workspace.root, "check", replace(result, notes=(*since.notes, *result.notes)))
 
@@ -54,7 +58,7 @@ class _Change:
         return self._tree.text(path) or ""
 
     def changed(self) -> Mapping[str, str]:
-        return self._git.changed(self._base)
+        return self._git.changed_around(self._base)
 
     def read_settings(self) -> None:
         """Validate the settings, unless the same bytes were valid before: loading what does it takes a while."""

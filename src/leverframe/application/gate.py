@@ -14,6 +14,7 @@ from leverframe.application.champion import champion
 from leverframe.application.diff import diff
 from leverframe.application.replay import WorkspaceReplay
 from leverframe.application.results import forget, kept
+from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.review.diff.revision import read, star_path
@@ -36,10 +37,13 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     """
     root, git = workspace.root, workspace.git
     forget(root, "gate")
-    refuse_others(root, layout.MODEL, layout.MODEL_DESCRIPTION, layout.PREDICTIONS, layout.HOLDOUT, layout.BUNDLE)
-    here = declared(workspace.params, workspace.plan)
     since, head = git.base(base), git.named("HEAD")
     fork = since.commit
+    unaffected = untouched(workspace, fork)
+    if unaffected:
+        return kept(root, "gate", Gated(fork, head, because=unaffected, notes=since.notes))
+    refuse_others(root, layout.MODEL, layout.MODEL_DESCRIPTION, layout.PREDICTIONS, layout.HOLDOUT, layout.BUNDLE)
+    here = declared(workspace.params, workspace.plan)
     known = {name: _section(git.show(fork, str(name)), f"{name} of the base") for name in (PARAMS, LEVERS)}
     ours = load(root / LEVERS, what="settings file") if (root / LEVERS).is_file() else {}
     disk = Disk(root)

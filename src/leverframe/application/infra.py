@@ -41,7 +41,7 @@ def drift(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraPlanne
     Without a token of the forge it is the path of the result. Raises as ``infra_plan`` does.
     """
     forget(workspace.root, DRIFT)
-    place, forge = InfraPlace.of(workspace, asked.environment), forge_of()
+    place, forge = InfraPlace.of(workspace, asked.environment), forge_of(workspace)
     subject, unsaved = place.subject(place.head), place.unsaved()
     with place.tool(Role.of(asked.role, asked.region), words) as tool:
         around = Surroundings(observe=place.observe)
@@ -59,7 +59,7 @@ def destroy(
     Raises as ``infra_apply`` does.
     """
     forget(workspace.root, DESTROY)
-    place, forge = InfraPlace.of(workspace, asked.environment), forge_of()
+    place, forge = InfraPlace.of(workspace, asked.environment), forge_of(workspace)
     held = held_to(place, forge, (asked.reviewed or "").strip())
     if not asked.reviewed:  # a plan that was reviewed for an apply is not one for this
         held = replace(held, reviewed=ReviewedPlans(source="the terminal"))

@@ -44,7 +44,7 @@ def infra_apply(workspace: Workspace, asked: Asked, words: Words) -> tuple[Infra
     the record; run it again then.
     """
     forget(workspace.root, LEVER)
-    place, forge = InfraPlace.of(workspace, asked.environment), forge_of()
+    place, forge = InfraPlace.of(workspace, asked.environment), forge_of(workspace)
     recorder = ApplyRecorder(place, held_to(place, forge, (asked.reviewed or "").strip()), forge)
     subject = subject_of(place, recorder.held.before)
     how = How(Role.of(asked.role, asked.region), words)

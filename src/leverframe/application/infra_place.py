@@ -16,7 +16,7 @@ from leverframe.adapters import runner
 from leverframe.application.infra_observe import observe
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
-from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT, MODULES, folders_of, stays, within
+from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT, MODULES, called_by, folders_of, stays, within
 from leverframe.domain.infrastructure.infra_forge import InfraForge
 from leverframe.domain.infrastructure.infra_planning import InfraSubject
 from leverframe.domain.infrastructure.infra_ports import InfraTool, StateLock
@@ -156,7 +156,7 @@ class InfraPlace:
 
     def unsaved(self) -> tuple[str, ...]:
         """Return what a person should know where files here are not those of the commit."""
-        edited = self.workspace.git.changed(self.head)
+        edited = self.workspace.git.changed_around(self.head)
         changed = self.concerned(path for path in edited if not Path(path).name.startswith("terraform.tfstate"))
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         files = ", ".join(changed[:_SHOWN]) + more
@@ -224,9 +224,18 @@ def _declared_at(workspace: Workspace, name: str) -> str:
 
 
 def module_texts(workspace: Workspace) -> dict[str, str]:
-    """Return the files here in which modules are called, by path."""
-    files = workspace.git.files(*MODULES)
-    return {path: (workspace.root / path).read_text(encoding="utf-8", errors="replace") for path in files}
+    """Return the files in which modules are called, by path: those here, and of modules elsewhere that these call."""
+    texts = {path: _text(workspace.root / path) for path in workspace.git.files(*MODULES)}
+    read: set[str] = set()
+    while outside := {folder for folder in called_by(texts) if folder.startswith("../")} - read:
+        read |= outside
+        files = [file for folder in outside for kind in MODULES for file in (workspace.root / folder).glob(kind)]
+        texts |= {Path(os.path.relpath(file, workspace.root)).as_posix(): _text(file) for file in files}
+    return texts
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def environments_at(workspace: Workspace, commit: str) -> Mapping[str, InfraEnvironmentSettings]:
@@ -257,13 +266,13 @@ def _rules(values: object) -> InfraEnvironmentSettings:
     return rules
 
 
-def forge_of() -> InfraForge | None:
+def forge_of(workspace: Workspace) -> InfraForge | None:
     """Return the forge of the run; None without a token."""
     if not (runner.repository() and runner.token()):
         return None
     from leverframe.adapters.github.infra import GithubInfra  # noqa: PLC0415 - of an extra
 
-    return GithubInfra(runner.api(), runner.repository(), runner.token())
+    return GithubInfra(runner.api(), runner.repository(), runner.token(), project=workspace.project)
 
 
 def history_of(workspace: Workspace) -> HostedGit:

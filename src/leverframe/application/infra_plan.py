@@ -47,7 +47,7 @@ def infra_plan(workspace: Workspace, asked: Asked, words: Words) -> tuple[InfraP
     last = _applied(place)
     since = workspace.git.base(asked.base)
     subject = _subject(place, since, last)
-    labels, notes = _labels()
+    labels, notes = _labels(workspace)
 
     def allowed(plan: InfraPlan) -> Collection[str]:
         touched = subject.rules.needing_label(plan) if subject.rules.label in labels else ()
@@ -82,10 +82,10 @@ def _subject(place: InfraPlace, since: Base, applied: str) -> InfraSubject:
     return place.subject(since.commit, since.tip, *known)
 
 
-def _labels() -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _labels(workspace: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the labels of the pull request of this run, and why they may be older than they are now."""
     run, known = runner.event(), runner.labels()
-    forge = forge_of()
+    forge = forge_of(workspace)
     if not isinstance(run, Where) or run.number is None or forge is None:
         return known, ()
     try:
@@ -98,7 +98,7 @@ def _applied(place: InfraPlace) -> str:
     """Return the commit that was applied last, empty where this machine and the forge tell of none."""
     here = applied_here(place.folder)
     with suppress(LeverframeError):
-        forge = forge_of()
+        forge = forge_of(place.workspace)
         if forge is not None:
             return forge.last(place.name).applied
     return here.head if here and here.applied else ""

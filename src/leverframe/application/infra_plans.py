@@ -40,7 +40,9 @@ def infra_plans(
         return ()
     root, git = workspace.root, workspace.git
     left = [plan for name in declared if (plan := _left(root / layout.INFRA / name / "plan.json", name))]
-    return with_missing(left, (_of_base(before), declared), commits, module_texts(workspace), git.changed(commits[0]))
+    return with_missing(
+        left, (_of_base(before), declared), commits, module_texts(workspace), git.changed_around(commits[0])
+    )
 
 
 def no_longer_declared(workspace: Workspace, base: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -93,17 +94,22 @@ def _definition(workspace: Workspace, case: bool) -> dict[str, tuple[str, str]]:
 
 
 def _workflows(workspace: Workspace, actions: str) -> dict[str, tuple[str, str]]:
-    templates = {setup.WORKFLOW: "workflow.yml"}
-    if "monitor" in workspace.levers.model_fields_set:
-        templates[setup.MONITOR] = "workflow-monitor.yml"
+    """Return the workflow files, by their paths from the project: GitHub reads those at the top of the repository."""
+    project, top = workspace.project, workspace.git.top()
+    up = os.path.relpath(top, workspace.root.resolve())
+    watched = "monitor" in workspace.levers.model_fields_set
     remote = any(environment.observe is None for environment in workspace.levers.infra.environments.values())
-    if remote:  # what is observed on one machine is planned there alone
-        templates[setup.INFRA] = "workflow-infra.yml"
-    python = "{}.{}".format(*sys.version_info)
+    around = setup.Surroundings(
+        project, remote, "{}.{}".format(*sys.version_info), submodules=(top / ".gitmodules").is_file()
+    )
+    names = ["workflow.yml", *(["workflow-monitor.yml"] if watched else [])]
+    names += ["workflow-infra.yml"] if remote else []  # what is observed on one machine is planned there alone
     return {
-        path: (setup.workflow(template(name), actions, infra=remote, python=python), setup.WHY[path])
-        for path, name in templates.items()
-    }
+        os.path.normpath(f"{up}/{setup.workflow_file(project, name)}"): (
+            setup.workflow(template(name), actions, around), setup.WHY[name],
+        )
+        for name in names
+    }  # fmt: skip
 
 
 def _terraform(workspace: Workspace) -> dict[str, tuple[str, str]]:

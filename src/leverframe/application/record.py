@@ -24,7 +24,7 @@ def ledger(workspace: Workspace, environment: Environment) -> Ledger | None:
     if runner.repository() and runner.token():
         from leverframe.adapters.github.deployments import GithubDeployments  # noqa: PLC0415 - of an extra
 
-        forge = GithubDeployments(runner.api(), runner.repository(), runner.token())
+        forge = GithubDeployments(runner.api(), runner.repository(), runner.token(), project=workspace.project)
     return Ledger(_Book(workspace.git, forge), forge, artifact_in(workspace, environment.model), environment.name)
 
 

@@ -20,6 +20,7 @@ from leverframe.application.infra_plans import (
 from leverframe.application.report_place import Place, branch_named
 from leverframe.application.silence import silence_of_monitor
 from leverframe.application.status import status
+from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, plain
 from leverframe.domain import layout
@@ -67,8 +68,9 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
     """
     settings, run = _report_settings(workspace), runner.event()
     made = _read_card(asked.card) if asked.card else card_of_change(workspace, asked.base)
-    place = Place(run, asked.publisher or settings.publisher, branch_named(asked.base) or made.target)
-    card, refusal = replace(made, target=place.base), None
+    given, project = branch_named(asked.base) or made.target, workspace.project
+    place = Place(run, asked.publisher or settings.publisher, given, project)
+    card, refusal = replace(made, target=place.base, project=project.folder), None
     if asked.card:
         place.hold_foreign(card, str(asked.card))
         card = replace(card, pipeline=card.pipeline or pipeline_here(workspace))  # whatever its job says that ran
@@ -88,7 +90,7 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
 
 
 def _body(asked: Asked, settings: ReportSettings, card: Card, place: Place) -> str:
-    mark = marker(asked.key, card.head, place.run.order if isinstance(place.run, Where) else Order())
+    mark = marker(place.project.key(asked.key), card.head, place.run.order if isinstance(place.run, Where) else Order())
     return f"{mark}\n{render(card, _shown(asked, settings, card, place))}"
 
 
@@ -129,6 +131,9 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
     root, git = workspace.root, workspace.git
     since, head = git.base(base), git.named("HEAD")
     fork = since.commit
+    unaffected = untouched(workspace, fork)
+    if unaffected:  # a check that is required has to report, however little there is to say
+        return Card(fork, head, Checked(head), Reproduced(head), Gated(fork, head, because=unaffected))
     before = git.contents(fork, str(PARAMS), str(LEVERS), *wanted())
     after = {path: (root / path).read_bytes() for path in git.files(str(PARAMS), str(LEVERS), *wanted())}
     parameters = _parameters(before), _parameters(after)
@@ -214,18 +219,20 @@ def _posted(
         why = (pull.because,) if isinstance(pull, Nowhere) else ()
         return Published(card.verdict, "file", here, publish.WRITTEN, why)
 
+    summary = render(card, Shown(settings.slices, warnings=place.warnings(card.head)), limit=60_000)
+    summary = f"{body.partition(chr(10))[0]}\n{summary}"
+    check = place.project.titled(publish.check_name(asked.key))
+    posting = publish.Posting(place.project.key(asked.key), body, card.head, card.verdict, summary, check)
+
     def by_cml(comments: list[Comment], mine: Comment | None) -> bool:
         if publisher != "cml" or not cml.finds(comments, mine):
             return False
-        title = f"leverframe-{asked.key}"
+        title = f"leverframe-{posting.key}"
         cml.comment(runner.server(), run.repository, pull.number, runner.token(), body, title=title)
         return True
 
     if asked.assets and not asked.dry_run:
         forge.keep(BRANCH, dict(_pictures(card).values()))
-    summary = render(card, Shown(settings.slices, warnings=place.warnings(card.head)), limit=60_000)
-    summary = f"{body.partition(chr(10))[0]}\n{summary}"
-    posting = publish.Posting(asked.key, body, card.head, card.verdict, summary)
 
     def reviewed() -> None:
         for planned in card.infra:

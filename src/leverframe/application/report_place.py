@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from leverframe.adapters import cml, runner
 from leverframe.adapters.git import Git
+from leverframe.domain.project import WHOLE, Project
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.publish import Publisher, chosen
 from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where, chosen_pull
@@ -35,6 +36,7 @@ class Place:
     run: Where | Nowhere | None
     asked: Publisher
     given: str = ""
+    project: Project = WHOLE
 
     @property
     def base(self) -> str:
@@ -48,7 +50,7 @@ class Place:
             return None
         from leverframe.adapters.github.infra import GithubInfra  # noqa: PLC0415 - of an extra
 
-        return GithubInfra(runner.api(), self.run.repository, runner.token())
+        return GithubInfra(runner.api(), self.run.repository, runner.token(), project=self.project)
 
     @cached_property
     def publisher(self) -> Publisher:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.results import forget, kept
+from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.domain.review.check import LOCK, suspects
 from leverframe.domain.review.reproduce import Order, Reproduced, run
@@ -20,6 +21,9 @@ def reproduce(
     root, git = workspace.root, workspace.git
     forget(root, "reproduce")
     since = git.base(base)
+    unaffected = "" if full else untouched(workspace, since.commit)
+    if unaffected:
+        return kept(root, "reproduce", Reproduced(git.named("HEAD"), notes=(*since.notes, unaffected)))
     before = git.show(since.commit, LOCK) or b""
     pipeline = PipelineRun.of(workspace, root, tell)
     odd = suspects(before.decode(errors="replace"), pipeline.text(LOCK))

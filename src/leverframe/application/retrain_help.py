@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from leverframe.application.alerts import issues_of
+from leverframe.application.record import artifact_in
 from leverframe.application.workspace import Workspace
 from leverframe.domain.monitoring.alerts.alert_executor import Edit, Issues
 from leverframe.domain.monitoring.alerts.alert_record import standing
@@ -23,7 +25,8 @@ def ask_for_a_person(workspace: Workspace, attempt: Attempt, folder: Path) -> tu
     note = "three attempts in a row did not help: a person should look at the model, its features and its labels"
     try:
         issues, _ = issues_of(workspace.levers.alerts, folder)
-        return note, *_asked(issues, attempt, workspace.levers.alerts.labels[0])
+        known = replace(attempt, model=artifact_in(workspace, attempt.model))  # as alerts name it
+        return note, *_asked(issues, known, workspace.levers.alerts.labels[0])
     except LeverframeError as error:
         return note, f"nobody was asked on the forge: {error.what}"
 

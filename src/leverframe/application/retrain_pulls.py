@@ -13,7 +13,9 @@ from leverframe.adapters import runner
 from leverframe.adapters.git.host import Host, HostedGit
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.pipeline import PipelineRun
+from leverframe.application.record import artifact_in
 from leverframe.application.retrain_base import levers_at, recorded_md5
+from leverframe.application.retrain_names import branch_in, checking_workflow
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.markdown import sentence
@@ -26,7 +28,7 @@ from leverframe.domain.retraining.pulls.pull_moot import REWRITTEN, moot, propos
 from leverframe.domain.retraining.pulls.pull_plan import Proposed, PullPlan, planned
 from leverframe.domain.retraining.pulls.pull_ports import lease_lost
 from leverframe.domain.retraining.pulls.pull_record import PullRecord, read
-from leverframe.domain.retraining.pulls.pull_state import BRANCH, REVERT, StandingBranch, StandingPull, branch_of
+from leverframe.domain.retraining.pulls.pull_state import BRANCH, REVERT, StandingBranch, StandingPull
 from leverframe.domain.retraining.pulls.pull_steps import CommentPull, PullStep, PushBranch
 from leverframe.domain.retraining.retrain_result import Proposal, Retrained
 from leverframe.errors import LeverframeError, PublishError, RemoteUnreachableError
@@ -110,11 +112,11 @@ def standing(workspace: Workspace, model: str) -> StandingBranch:
     forge = _Forge.of()
     git = HostedGit(workspace.git.root)
     if forge is None:
-        name = branch_of(_KEPT, model)
+        name = branch_in(workspace, _KEPT, model)
         base, head = git.named("HEAD"), git.kept(name)
         ours, evidence = own(git, head, base) if head else (False, "")
-        return StandingBranch(branch_of(BRANCH, model), "HEAD", base, head, ours, evidence=evidence)
-    return forge.standing(git, branch_of(BRANCH, model))
+        return StandingBranch(branch_in(workspace, BRANCH, model), "HEAD", base, head, ours, evidence=evidence)
+    return forge.standing(git, branch_in(workspace, BRANCH, model))
 
 
 def publish(
@@ -143,8 +145,8 @@ def revert(workspace: Workspace, model: str, worse: PulledBack, how: How) -> Pub
         return Published(notes=(f"no pull request takes #{worse.pull.number} back: {_NOBODY}",))
     try:
         git = HostedGit(workspace.git.root)
-        there = forge.standing(git, branch_of(REVERT, model))
-        plan = _revert_plan(git, forge, model, worse, there, how)
+        there = forge.standing(git, branch_in(workspace, REVERT, model))
+        plan = _revert_plan(workspace, (git, forge), model, worse, there, how)
         branches = _Branches(git, forge.host, lambda: "")
         done = forge.executed(plan, there, branches, how)
         return replace(done, proposals=tuple(replace(proposal, revert=True) for proposal in done.proposals))
@@ -253,21 +255,21 @@ def _plan(
     how: How,
 ) -> PullPlan:
     settings, pull = how.settings, there.open
-    record = read(pull.body) if pull else None
+    record, workflow = read(pull.body) if pull else None, checking_workflow(workspace, settings)
     attempt = retrained.attempt if candidate and proposes(retrained.attempt) else None
     commits = (candidate.commit, candidate.parent) if candidate else (there.head, "")
     last = how.last if proposes(how.last) and there.ours and not there.rewritten else None
     if attempt is None and last and last.evidence == there.evidence:  # it was recorded, and its publication failed
         attempt, commits = last, (there.head, last.base)
     if attempt and (record is None or record.evidence != attempt.evidence or there.rewritten):
-        return planned(there, _proposed(workspace, forge, attempt, commits, there, how), settings.workflow)
+        return planned(there, _proposed(workspace, forge, attempt, commits, there, how), workflow)
     if record is None:
-        return planned(there, None, settings.workflow)
+        return planned(there, None, workflow)
     why = REWRITTEN if there.rewritten else ""
     why = why or moot(record, retrained, _champion(workspace, there.base), settings.close_after_days)
     same = replace(record, dispatches=forge.dispatches(settings))
     merges = not record.wants_draft and settings.auto == "merge-when-green"
-    return planned(there, Proposed("", "", same, merges=merges), settings.workflow, why)
+    return planned(there, Proposed("", "", same, merges=merges), workflow, why)
 
 
 def _proposed(
@@ -299,9 +301,8 @@ def _proposed(
         dispatches=forge.dispatches(settings),
     )
     merges = better and settings.auto == "merge-when-green"
-    return Proposed(
-        pull_body.title(attempt.model), pull_body.text(attempt, facts), record, outputs=bool(remote), merges=merges
-    )
+    title = pull_body.title(artifact_in(workspace, attempt.model))
+    return Proposed(title, pull_body.text(attempt, facts), record, outputs=bool(remote), merges=merges)
 
 
 def _champion(workspace: Workspace, commit: str) -> str:
@@ -335,7 +336,7 @@ def _kept(workspace: Workspace, candidate: CandidateCommit | None, retrained: Re
     """Keep a candidate in this clone, where nobody publishes it."""
     if candidate is None or not proposes(retrained.attempt):
         return Published(notes=(f"no pull request was looked at: {_NOBODY}",))
-    name, branch = branch_of(_KEPT, retrained.model), branch_of(BRANCH, retrained.model)
+    name, branch = (branch_in(workspace, form, retrained.model) for form in (_KEPT, BRANCH))
     note = (
         f"no pull request was opened: {_NOBODY}; `git switch -C {branch} {name} && dvc checkout && dvc push`, then "
         f"`git push --force-with-lease origin {branch}`, publish it"
@@ -351,8 +352,9 @@ def _kept(workspace: Workspace, candidate: CandidateCommit | None, retrained: Re
 
 
 def _revert_plan(
-    git: HostedGit, forge: _Forge, model: str, worse: PulledBack, there: StandingBranch, how: How
+    workspace: Workspace, of: tuple[HostedGit, _Forge], model: str, worse: PulledBack, there: StandingBranch, how: How
 ) -> PullPlan:
+    git, forge = of
     merge = worse.pull.merge_commit
     before = f"{git.named(merge)}^1"
     files = git.between(before, merge)
@@ -364,7 +366,7 @@ def _revert_plan(
     if moved:
         return _moved(worse, merge, moved)
     tree = git.with_files(there.base, {path: old for path, (old, _) in files.items()})
-    title = pull_body.revert_title(model)
+    title = pull_body.revert_title(artifact_in(workspace, model))
     message = signed(title, f"This reverts commit {merge}.", tree=tree, parent=there.base, evidence=merge)
     head = git.committed(tree, there.base, message)
     facts = pull_body.Facts(there.name, there.target, head, there.base)
@@ -373,7 +375,7 @@ def _revert_plan(
         model, merge, worse.pull.merged_at, (Cause.PERFORMANCE,), Outcome.BETTER, head, "", draft=False,
         dispatches=forge.dispatches(how.settings),
     )  # fmt: skip
-    return planned(there, Proposed(title, text, record, outputs=False), how.settings.workflow)
+    return planned(there, Proposed(title, text, record, outputs=False), checking_workflow(workspace, how.settings))
 
 
 def _moved(worse: PulledBack, merge: str, moved: list[str]) -> PullPlan:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 _PLAIN = re.compile(r"[a-z0-9]+(/[a-z0-9]+)*")  # what stays one of a kind when its slashes become dashes
+_TAKEN = ("monitor", "infra")  # what names of workflow files end with
 _LONGEST = 40  # characters of a word
 
 
@@ -27,7 +28,7 @@ class Project:
         if self.whole:
             return ""
         word = re.sub(r"[^a-z0-9]+", "-", self.folder.lower()).strip("-")[:_LONGEST]
-        plain = _PLAIN.fullmatch(self.folder) and len(self.folder) <= _LONGEST
+        plain = _PLAIN.fullmatch(self.folder) and len(word) == len(self.folder) and not word.endswith(_TAKEN)
         return word if plain else f"{word}-{self._digest[:6]}".lstrip("-")
 
     @property
@@ -51,3 +52,6 @@ class Project:
     @property
     def _digest(self) -> str:
         return hashlib.sha256(self.folder.encode()).hexdigest()
+
+
+WHOLE = Project()  # where one project is the repository

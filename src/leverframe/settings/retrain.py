@@ -94,7 +94,9 @@ class RetrainSettings(Document):
         description="days after a merge in which a model that turns out worse opens its revert; 0 for none",
     )
     workflow: Annotated[str, Field(pattern=r"^[\w.-]+\.ya?ml$")] = Field(
-        default="leverframe.yml", description="workflow file that checks pull requests, for `checks: dispatch`"
+        default="leverframe.yml",
+        description="workflow file that checks pull requests, for `checks: dispatch`; in a folder of a repository by "
+        "default the one that `init` wrote for it",
     )
     checks: Literal["auto", "event", "dispatch"] = Field(
         default="auto",

@@ -242,11 +242,19 @@ class Git:
         return _letters(told, self._paths("ls-files", "-z", "--others", "--exclude-standard"))
 
     def changed_around(self, commit: str) -> dict[str, str]:
-        """Return what differs as ``changed`` does, of the whole repository: paths outside begin with two dots."""
+        """Return what differs as ``changed`` does, of the whole repository: paths outside begin with two dots.
+
+        Outside, files that git does not track yet are left out.
+        """
         told = self._paths("diff", "--raw", "--no-renames", "--ignore-submodules=none", "-z", commit, "--")
-        new = self._paths("ls-files", "-z", "--others", "--exclude-standard", "--full-name", "--", ":/")
+        new = self._paths("ls-files", "-z", "--others", "--exclude-standard", "--full-name", "--", ".")
+        letters = _letters(told, new)
+        return dict(zip(self.from_root(letters), letters.values(), strict=True))
+
+    def from_root(self, paths: Iterable[str]) -> list[str]:
+        """Return paths from the top of the repository as they are from ``root``."""
         here = self.prefix() or "."
-        return {posixpath.relpath(path, here): letter for path, letter in _letters(told, new).items()}
+        return [posixpath.relpath(path, here) for path in paths]
 
     def merge_file(self, ours: Path, base: Path, theirs: Path, marker: int) -> bool:
         """Merge the lines of three files into ``ours``, with markers where they conflict; tell whether none do."""

@@ -74,9 +74,9 @@ class HostedGit(Git):
         return names.decode().split()[::-1]
 
     def brought_by(self, commit: str) -> list[str]:
-        """Return the files that a commit changes, of a merge those that it brings."""
-        shown = ("--first-parent", "-m", "--name-only", "--no-renames", "--relative", "--format=", "-z")
-        return [path for path in self._paths("log", "-1", *shown, commit, "--") if path.strip()]
+        """Return the files that a commit changes, of a merge those that it brings, as they are from ``root``."""
+        shown = ("--first-parent", "-m", "--name-only", "--no-renames", "--format=", "-z")
+        return self.from_root(path for path in self._paths("log", "-1", *shown, commit, "--") if path.strip())
 
     def merged_tree(self, ours: str, theirs: str) -> str:
         """Return the tree of a merge; empty where there is a conflict."""

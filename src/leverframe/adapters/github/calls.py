@@ -19,6 +19,7 @@ from github import (
 from github.GitRef import GitRef
 from github.Repository import Repository
 
+from leverframe.domain.project import WHOLE, Project
 from leverframe.domain.review.report.github_refusals import closed, following, lacks_permission
 from leverframe.errors import ForgeUnreachableError, PublishError
 
@@ -51,9 +52,15 @@ class _Retry(GithubRetry):
 
 
 class Calls:
-    """The repository ``owner/name`` at the address ``api``; the token is in no message of ours."""
+    """The repository ``owner/name`` at the address ``api``; the token is in no message of ours.
 
-    def __init__(self, api: str, repository: str, token: str, *, retries: int = _RETRIES, patience: int = 60) -> None:
+    What we leave there is named after ``project``, so that other projects of the repository keep what is theirs.
+    """
+
+    def __init__(
+        self, api: str, repository: str, token: str, *, project: Project = WHOLE, retries: int = _RETRIES,
+        patience: int = 60,
+    ) -> None:  # fmt: skip
         logging.getLogger("github").setLevel(logging.ERROR)  # it tells every retry with its address
         retry = _Retry(
             total=retries, backoff_factor=0.5, secondary_rate_wait=patience,
@@ -69,7 +76,7 @@ class Calls:
             seconds_between_writes=0,
             lazy=True,
         )
-        self._api, self._name, self._token = api, repository, token
+        self._api, self._name, self._token, self._project = api, repository, token, project
 
     def asked(self, ask: Callable[[Repository], Result], what: str, permission: str) -> Result:
         """Return what ``ask`` returns; raises ``PublishError`` that says what was refused, and what would allow it."""

@@ -23,13 +23,15 @@ class GithubDeployments(Calls):
     def deployment(self, commit: str, environment: str, payload: dict[str, str]) -> int:
         """Return the number of our deployment of a commit to an environment, added where there is none yet."""
 
+        place = self._project.prefix + environment  # on GitHub one environment shows one deployment
+
         def ask(repository: Repository) -> int:
-            for known in repository.get_deployments(sha=commit, environment=environment, task=_TASK):
+            for known in repository.get_deployments(sha=commit, environment=place, task=_TASK):
                 return known.id
             made = repository.create_deployment(
                 ref=commit,
                 task=_TASK,
-                environment=environment,
+                environment=place,
                 description=f"{payload['model']}, bundle {payload['bundle'][:12]}",
                 payload=dict(payload),
                 auto_merge=False,

@@ -49,7 +49,7 @@ class GithubInfra(GithubForge):
         if planned.plan is not None:
             digest = planned.plan.digest
             text = json.dumps(plain(planned), ensure_ascii=False, indent=1)
-            files = {kept_at(planned.environment, digest): f"{text}\n"}
+            files = {self._kept_at(planned.environment, digest): f"{text}\n"}
             message = f"Plan of {planned.environment} at {planned.head[:12]}"
             self.asked(
                 lambda repository: kept_files(repository, BRANCH, files, message), "keep the plan", "contents: write"
@@ -58,7 +58,7 @@ class GithubInfra(GithubForge):
 
         def ask(repository: Repository) -> None:
             repository.create_check_run(
-                check_name(planned.environment), planned.head, external_id=digest, status="completed",
+                self._check(planned.environment), planned.head, external_id=digest, status="completed",
                 conclusion=conclusion(planned.verdict), output={"title": words[:250], "summary": section},
             )  # fmt: skip
 
@@ -96,7 +96,7 @@ class GithubInfra(GithubForge):
         )
         digest = self._digest(environment, known.head)
         planned = self.kept(environment, digest) if digest else None
-        why = f"no check run `{check_name(environment)}` names a plan of {known.head[:12]}"
+        why = f"no check run `{self._check(environment)}` names a plan of {known.head[:12]}"
         if digest and planned is None:
             why = f"the branch `{BRANCH}` has no plan with the digest {digest[:12]} that the check run names"
         return ReviewedPull(
@@ -105,10 +105,11 @@ class GithubInfra(GithubForge):
 
     def _digest(self, environment: str, head: str) -> str:
         """Return the digest that the newest check run of a commit names; empty where none does."""
+        name = self._check(environment)
 
         def ask(repository: Repository) -> str:
-            runs = repository.get_commit(head).get_check_runs(check_name=check_name(environment), filter="latest")
-            mine = [run for run in runs if run.name == check_name(environment) and run.head_sha == head]
+            runs = repository.get_commit(head).get_check_runs(check_name=name, filter="latest")
+            mine = [run for run in runs if run.name == name and run.head_sha == head]
             newest = max(mine, key=lambda run: run.id, default=None)
             return (newest.external_id or "") if newest else ""
 
@@ -118,7 +119,7 @@ class GithubInfra(GithubForge):
         """Return the plan that was kept under its digest; None where none was, or its content is another one."""
         if not (len(digest) == 64 and set(digest) <= set("0123456789abcdef")):
             return None
-        path = kept_at(environment, digest)
+        path = self._kept_at(environment, digest)
         data = self.asked(
             lambda repository: kept_file(repository, BRANCH, path, _LARGEST), "read the reviewed plan", "contents: read"
         )
@@ -143,7 +144,7 @@ class GithubInfra(GithubForge):
 
         def ask(repository: Repository) -> LastApply:
             begun = ""
-            for deployment in _newest(repository, environment):
+            for deployment in _newest(repository, self._project.prefix + environment):
                 states = [status.state for status in deployment.get_statuses()]
                 lasting = [state for state in states if state != "inactive"]
                 if lasting and lasting[0] in _BEGUN and not begun:
@@ -170,24 +171,25 @@ class GithubInfra(GithubForge):
         """Bring the one issue of an environment up to date and return its address; empty where there is none."""
         issues = GithubIssues(self._api, self._name, self._token)
         listed = issues.listed(label)
-        step = drift_step(listed, planned)
+        step = drift_step(listed, planned, self._project)
         if isinstance(step, Opening):
             issues.opened(step.title, step.body, (label,), ())
             listed = issues.listed(label)
-            step = drift_step(listed, planned)
+            step = drift_step(listed, planned, self._project)
         elif step is not None and step.edit is not None:
             issues.edited(step.issue.number, step.edit)
-        for extra in duplicates(listed, planned.environment):
+        for extra in duplicates(listed, planned.environment, self._project):
             issues.edited(extra.number, Edit(open=False, reason="duplicate"))
         return step.issue.url if isinstance(step, Editing) else ""
 
     def _state(self, environment: str, commit: str, state: str, description: str) -> None:
         """Add a state to the deployment of a commit, which is added where there is none, unless it is its newest."""
+        place = self._project.prefix + environment
 
         def ask(repository: Repository) -> None:
-            known = next(iter(repository.get_deployments(sha=commit, environment=environment, task=_TASK)), None)
+            known = next(iter(repository.get_deployments(sha=commit, environment=place, task=_TASK)), None)
             deployment = known or repository.create_deployment(
-                ref=commit, task=_TASK, environment=environment, description="Infrastructure", auto_merge=False,
+                ref=commit, task=_TASK, environment=place, description="Infrastructure", auto_merge=False,
                 required_contexts=[],
             )  # fmt: skip
             newest = next(iter(deployment.get_statuses()), None)
@@ -196,9 +198,15 @@ class GithubInfra(GithubForge):
 
         self.asked(ask, "record the apply", "deployments: write")
 
+    def _check(self, environment: str) -> str:
+        return self._project.titled(check_name(environment))
+
+    def _kept_at(self, environment: str, digest: str) -> str:
+        return self._project.prefix + kept_at(environment, digest)
+
     def _commented(self, number: int, applied: InfraApplied) -> str:
         """Return the address of our comment on a pull request, which is brought up to date."""
-        key = f"infra-{applied.environment}"
+        key = self._project.key(f"infra-{applied.environment}")
         body = f"{marker(key, applied.head)}\n{apply_comment(applied)}\n"
         try:
             posting = Posting(key, body, applied.head, applied.verdict, "")

@@ -31,8 +31,8 @@ Change = Callable[[Mapping[str, str]], Mapping[str, str]]
 class GithubState(Calls):
     """The ``MonitorState`` port on a branch; files of other folders on it stay."""
 
-    def __init__(self, api: str, repository: str, token: str, folder: str, **how: int) -> None:
-        super().__init__(api, repository, token, **how)
+    def __init__(self, api: str, repository: str, token: str, folder: str) -> None:
+        super().__init__(api, repository, token)
         self._folder = folder.strip("/")
 
     def read(self) -> dict[str, str]:

@@ -30,9 +30,9 @@ class WorkingTree:
 
     def __init__(self, root: Path, home: Path | None = None) -> None:
         self.root = root
-        self._home = home or root
-        self._config = DvcConfig.read(self._home)
-        self._ignore = Ignore(self._home)
+        self.home = home or root
+        self._config = DvcConfig.read(self.home)
+        self._ignore = Ignore(self.home)
         self._digests = Digests(root, root / _DIGESTS)
         self._looks: dict[tuple[str, Recorded | None], Look] = {}
         self._lists: dict[str, tuple[str, int, int]] = {}
@@ -127,7 +127,7 @@ class WorkingTree:
             lines += [f"['remote \"{found.name}\"']", "    url = ../.leverframe/storage"]
         elif found and found.folder:  # a relative address starts from the folder of its configuration
             lines += [f"['remote \"{found.name}\"']", f"    url = {found.folder.resolve()}"]
-        home = folder / os.path.relpath(self._home, os.path.normpath(self.root.absolute()))
+        home = folder / os.path.relpath(self.home, os.path.normpath(self.root.absolute()))
         (home / ".dvc" / "config.local").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def keep(self) -> None:
@@ -188,9 +188,9 @@ class WorkingTree:
 
     def _from_home(self, path: str) -> str:
         """Return a path as it is from the folder that holds `.dvc`; what is outside begins with two dots."""
-        if self._home == self.root and not path.startswith("../"):
+        if self.home == self.root and not path.startswith("../"):
             return path
-        return Path(os.path.relpath(self.root / path, self._home)).as_posix()
+        return Path(os.path.relpath(self.root / path, self.home)).as_posix()
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         try:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from leverframe.documents import parsed
 from leverframe.domain.hidden_part import HiddenPart, same
-from leverframe.domain.infrastructure.infra_plan import InfraPlan
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_section import infra_section
 from leverframe.domain.markdown import code
 from leverframe.domain.monitoring.alerts.alert_executor import Edit
 from leverframe.domain.monitoring.alerts.alert_record import Issue
+from leverframe.domain.project import WHOLE, Project
 
-_PART = HiddenPart("leverframe-infra-drift", key="[a-z0-9-]{1,32}")
+_PART = HiddenPart("leverframe-infra-drift", key="[a-z0-9-]{1,60}")
 _ROOM = 50_000  # characters
 
 
@@ -45,32 +45,36 @@ class Editing:
     edit: Edit | None
 
 
-def drift_step(issues: Sequence[Issue], planned: InfraPlanned) -> Opening | Editing | None:
+def drift_step(issues: Sequence[Issue], planned: InfraPlanned, project: Project = WHOLE) -> Opening | Editing | None:
     """Return what has to happen to the issue of an environment; None where there is none and none is needed.
 
     A plan that was not made tells nothing. Who closes the issue as not planned is not told of the same drift again.
     """
-    mine, plan = _ours(issues, planned.environment), planned.plan
+    key, plan = project.key(planned.environment), planned.plan
+    mine = _ours(issues, key)
     if mine is None:
         drifted = plan is not None and not _settled(planned)
-        return Opening(f"Infrastructure of {planned.environment} drifted", _body("", planned)) if drifted else None
-    return Editing(mine, _edit(mine, planned, plan))
+        title = f"Infrastructure of {project.prefix}{planned.environment} drifted"
+        return Opening(title, _body("", planned, key)) if drifted else None
+    return Editing(mine, _edit(mine, planned, key))
 
 
-def _edit(mine: Issue, planned: InfraPlanned, plan: InfraPlan | None) -> Edit | None:
+def _edit(mine: Issue, planned: InfraPlanned, key: str) -> Edit | None:
+    plan = planned.plan
     if plan is None:
         return None
-    body = _body(mine.body, planned)
+    body = _body(mine.body, planned, key)
     if _settled(planned):
         return Edit(body=body, open=False, reason="completed") if mine.open else None
     known = not mine.open and mine.reason == "not_planned" and _digest(mine.body) == plan.digest
     return None if known or (mine.open and same(mine.body, body)) else Edit(body=body, open=True)
 
 
-def duplicates(issues: Sequence[Issue], environment: str) -> list[Issue]:
+def duplicates(issues: Sequence[Issue], environment: str, project: Project = WHOLE) -> list[Issue]:
     """Return the open issues of an environment beside its one: a lost answer let the client open another."""
-    mine = _ours(issues, environment)
-    return [issue for issue in issues if issue.open and issue is not mine and _is_of(issue, environment)]
+    key = project.key(environment)
+    mine = _ours(issues, key)
+    return [issue for issue in issues if issue.open and issue is not mine and _is_of(issue, key)]
 
 
 def _settled(planned: InfraPlanned) -> bool:
@@ -78,14 +82,14 @@ def _settled(planned: InfraPlanned) -> bool:
     return planned.plan is not None and planned.plan.empty and not planned.violations
 
 
-def _ours(issues: Sequence[Issue], environment: str) -> Issue | None:
-    """Return the issue of an environment: of several an open one, the oldest."""
-    mine = [issue for issue in issues if _is_of(issue, environment)]
+def _ours(issues: Sequence[Issue], key: str) -> Issue | None:
+    """Return the issue of an environment, by its key: of several an open one, the oldest."""
+    mine = [issue for issue in issues if _is_of(issue, key)]
     return min(mine, key=lambda issue: (not issue.open, issue.number), default=None)
 
 
-def _is_of(issue: Issue, environment: str) -> bool:
-    return _PART.key_in(issue.body) == environment
+def _is_of(issue: Issue, key: str) -> bool:
+    return _PART.key_in(issue.body) == key
 
 
 def _digest(body: str) -> str:
@@ -95,7 +99,7 @@ def _digest(body: str) -> str:
         return ""
 
 
-def _body(there: str, planned: InfraPlanned) -> str:
+def _body(there: str, planned: InfraPlanned, key: str) -> str:
     plan = planned.plan
     name = code(planned.environment, 60)
     if plan is None or _settled(planned):
@@ -110,4 +114,4 @@ def _body(there: str, planned: InfraPlanned) -> str:
         closes = "This issue closes by itself once the plan is empty and no check fails."
         text = f"{what} {closes}\n\n{infra_section(planned, _ROOM)}"
     record = DriftRecord(planned.environment, "" if plan is None or _settled(planned) else plan.digest)
-    return _PART.merged(there, _PART.block(planned.environment, text, record))
+    return _PART.merged(there, _PART.block(key, text, record))

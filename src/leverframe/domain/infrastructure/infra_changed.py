@@ -40,13 +40,20 @@ def folders_of(root: str, files: Mapping[str, str]) -> set[str]:
     folders, waiting = set[str](), [root]
     while waiting:
         folder = waiting.pop()
-        if folder in folders:
-            continue
-        folders.add(folder)
-        for path, text in files.items():
-            if (posixpath.dirname(path) or ".") == folder:
-                waiting += [posixpath.normpath(posixpath.join(folder, source)) for source in _LOCAL.findall(text)]
+        if folder not in folders:
+            folders.add(folder)
+            waiting += called_by({path: text for path, text in files.items() if _folder_of(path) == folder})
     return folders
+
+
+def called_by(files: Mapping[str, str]) -> list[str]:
+    """Return the folders of the local modules that files call; outside of the project they begin with two dots."""
+    called = [(_folder_of(path), source) for path, text in files.items() for source in _LOCAL.findall(text)]
+    return [posixpath.normpath(posixpath.join(folder, source)) for folder, source in called]
+
+
+def _folder_of(path: str) -> str:
+    return posixpath.dirname(path) or "."
 
 
 def within(path: str, folders: Iterable[str]) -> bool:

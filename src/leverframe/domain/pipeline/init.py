@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
 
 from leverframe.domain import layout
 from leverframe.domain.pipeline.ignore_files import completed
+from leverframe.domain.project import WHOLE, Project
+from leverframe.errors import RepositoryError
 
 DRIVER = "leverframe"
 _MERGED = (
@@ -18,14 +21,12 @@ _MERGED = (
 ATTRIBUTES = tuple(f"{path if isinstance(path, str) else path.as_posix()} merge={DRIVER}" for path in _MERGED)
 _FORMER = (f"reports/** merge={DRIVER}", f"models/*.json merge={DRIVER}")  # took files of people, too
 STATES = ("*.tfstate", "*.tfstate.*", ".terraform/", "crash.log")  # of Terraform, with secrets in clear
-WORKFLOW = ".github/workflows/leverframe.yml"
-MONITOR = ".github/workflows/leverframe-monitor.yml"
-INFRA = ".github/workflows/leverframe-infra.yml"
 WHY = {
-    WORKFLOW: "every pull request gets a card",
-    MONITOR: "the traffic is looked at every morning",
-    INFRA: "reviewed infrastructure is applied after a merge, and looked at every night",
+    "workflow.yml": "every pull request gets a card",
+    "workflow-monitor.yml": "the traffic is looked at every morning",
+    "workflow-infra.yml": "reviewed infrastructure is applied after a merge, and looked at every night",
 }
+_FOLDER = re.compile(r"[\w.-][\w. -]*(/[\w.-][\w. -]*)*")  # what needs no quotes in YAML, and is no pattern
 IGNORE = "git and DVC leave environments, caches and what DVC keeps alone"
 _MARK = "# infra: "  # in a template, before lines that depend on whether infrastructure is declared
 _MARKS = tuple(f"{_MARK}{word}" for word in ("begin", "without", "end"))
@@ -128,21 +129,62 @@ def described(step: Step) -> str:
             return f"{path} is missing: {why}\n  next: {following}"
 
 
-def workflow(template: str, actions: str, *, infra: bool = False, python: str = "3.11") -> str:
-    """Return a workflow file of a repository; ``actions`` as in ``OWNER/NAME/actions@COMMIT # vX.Y.Z``.
+def workflow_file(project: Project, template: str = "workflow.yml") -> str:
+    """Return where the workflow file of a project lies that is made of a template, from the top of the repository."""
+    return f".github/workflows/leverframe{project.dashed}{template.removeprefix('workflow')}"
 
-    ``infra`` tells whether it declares infrastructure: comments in the template say which lines are for that.
-    ``python`` is the version that the packages of the lock file are for.
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a workflow depends on: the project, whether it has infrastructure, the ``python`` of its lock file.
+
+    ``submodules`` tells that the repository has some.
     """
+
+    project: Project = WHOLE
+    infra: bool = False
+    python: str = "3.11"
+    submodules: bool = False
+
+    def values(self) -> dict[str, str]:
+        """Return what stands in a template for each of its names."""
+        project = self.project
+        folder = "" if project.whole else f'\n          folder: "{project.folder}"'
+        return {
+            "python": self.python,
+            "folder": folder,
+            "alone": folder and f"\n        with:{folder}",
+            "cd": "" if project.whole else f'\n        working-directory: "{project.folder}"',
+            "at": project.prefix,
+            "dashed": project.dashed,
+            "title": project.titled(""),
+            "variable": project.dashed.upper().replace("-", "_"),
+            "submodules": "\n          submodules: recursive" if self.submodules else "",
+        }
+
+
+def workflow(template: str, actions: str, around: Surroundings = Surroundings()) -> str:
+    """Return a workflow file of a project; ``actions`` as in ``OWNER/NAME/actions@COMMIT # vX.Y.Z``.
+
+    Comments in the template say which lines are for infrastructure. Raises ``RepositoryError`` for a folder that no
+    workflow can name.
+    """
+    folder = around.project.folder
+    if not _FOLDER.fullmatch(folder):
+        raise RepositoryError(
+            f"a workflow cannot name the folder {folder!r}",
+            why="in its paths some characters are patterns, or expressions of GitHub",
+            next="rename the folder to letters, digits, blanks and `._-/`",
+        )
     place, _, version = actions.partition("@")
     lines, wanted = [], True
     for line in template.splitlines(keepends=True):
         mark = line.strip()
         if mark in _MARKS:
-            wanted = {"begin": infra, "without": not infra, "end": True}[mark.removeprefix(_MARK)]
+            wanted = {"begin": around.infra, "without": not around.infra, "end": True}[mark.removeprefix(_MARK)]
         elif wanted:
             lines.append(line)
-    return _Workflow("".join(lines)).substitute(place=place, version=version, python=python)
+    return _Workflow("".join(lines)).substitute(around.values(), place=place, version=version)
 
 
 class _Workflow(Template):

@@ -21,7 +21,7 @@ from leverframe.settings import LEVERS, PARAMS
 from leverframe.yaml_files import parse
 
 LOCK = "dvc.lock"
-_NO_SOURCES = ("reports/", "models/", "docs/", "tests/", ".github/")  # folders that hold no data to ingest
+_NO_SOURCES = ("reports/", "models/", "docs/", "tests/", ".github/", "../")  # folders that hold no data to ingest
 _NO_CAUSE = ABSENCE | {StaleReason.UPSTREAM_STALE}  # data that are elsewhere make no stage stale
 _NAMED = 5  # stages or files that are named, the rest is counted
 _REMEDY = "dvc repro && git add dvc.lock reports models && git commit -m 'Reproduce'"
@@ -133,9 +133,10 @@ def violation_lines(violations: Sequence[Violation]) -> list[str]:
 def defines(path: str, status: str) -> bool:
     """Tell whether a changed file may change what `dvc.yaml` has to say; ``status`` is git's letter for the change.
 
-    Code, the star, packages, submodules, and whatever came or went where sources may look.
+    Code, the star, packages, submodules, and whatever came or went where sources may look. Outside of the project,
+    where paths begin with two dots, code and submodules alone.
     """
-    if status in "ADS" and not path.startswith(_NO_SOURCES):
+    if status == "S" or (status in "AD" and not path.startswith(_NO_SOURCES)):
         return True
     return path in ("dvc.yaml", "requirements.lock") or path.endswith((".py", "star.yaml"))
 

@@ -66,7 +66,8 @@ class Card:
 
     ``notes`` say what is missing, and why; ``infra`` has the plan of each environment of infrastructure. ``pipeline``
     is False where the repository has infrastructure alone: no lever has to leave a result then. ``target`` is the
-    branch that the change goes to, empty where nobody said it.
+    branch that the change goes to, empty where nobody said it. ``project`` is the folder of the repository that the
+    change is judged for, ``.`` for the whole.
     """
 
     base: str
@@ -84,6 +85,7 @@ class Card:
     infra: tuple[InfraPlanned, ...] = ()
     pipeline: bool = True
     target: str = ""
+    project: str = "."
     version: int = VERSION
 
     @property

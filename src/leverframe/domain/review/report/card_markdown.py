@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,11 +27,11 @@ from leverframe.errors import PublishError
 
 LIMIT = 65_000  # characters; GitHub refuses a comment of more than 65,536
 _ROOM = 20  # lines of a table or list; the rest is counted
-_HEADS = {"passed": "✅ Leverframe: ready to merge", "failed": "❌ Leverframe: do not merge"}
 _FULL = "the artifact of the run has the full list"
 _SHARE = 4  # a section may take this part of the whole
 
 _NO_RUN = Order()
+_FOLDER = re.compile(r"[\w-][\w. /-]*")  # of a project, as a command may name it
 _KEY = re.compile(r"\A[a-z0-9-]{1,60}\Z")
 
 
@@ -97,12 +98,13 @@ def _infra(card: Card, room: int) -> str:
 
 def _headline(card: Card, warnings: Sequence[str]) -> str:
     verdict, before = card.verdict, "".join(f"> ⚠️ {sentence(warning)}\n\n" for warning in warnings)
+    us = "Leverframe" if card.project == "." else f"Leverframe ({code(card.project, 80)})"
     if isinstance(verdict, Passed):
-        return f"{before}## {_HEADS['passed']}\n\n{_gist(card)}"
+        return f"{before}## ✅ {us}: ready to merge\n\n{_gist(card)}"
     if isinstance(verdict, Failed):
         reasons = ", ".join(f"`{reason.value}`" for reason in verdict.reasons)
-        return f"{before}## {_HEADS['failed']}\n\n{reasons}"
-    return f"{before}## ⚪ Leverframe: no verdict\n\n{sentence(verdict.because)}"
+        return f"{before}## ❌ {us}: do not merge\n\n{reasons}"
+    return f"{before}## ⚪ {us}: no verdict\n\n{sentence(verdict.because)}"
 
 
 def _gist(card: Card) -> str:
@@ -318,7 +320,8 @@ def _again(card: Card, _: Shown) -> str:
     commands = ["dvc repro --pull --allow-missing", "leverframe gate"]
     if not card.pipeline:
         commands = [f"leverframe infra-plan --environment {_mermaid(planned.environment)}" for planned in card.infra]
-    lines = ["```console", f"git checkout {card.head[:12]}", *commands, "```"]
+    place = [f"cd {shlex.quote(card.project)}"] if _FOLDER.fullmatch(card.project) else []
+    lines = ["```console", f"git checkout {card.head[:12]}", *place, *commands, "```"]
     return _folded("Reproduce it", "the commands of CI", "\n".join(lines))
 
 

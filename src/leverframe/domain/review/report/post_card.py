@@ -135,7 +135,7 @@ class Post:
 
         A commit has one check of a name, whatever pull requests it is the head of: while one of them fails, it fails.
         """
-        posting, name = self.posting, check_name(self.posting.key)
+        posting, name = self.posting, self.posting.check or check_name(self.posting.key)
         mine = CheckRecord(self.number or 0, self._order(posting.summary), isinstance(posting.verdict, Failed))
         records = [record_in(summary, posting.key) for summary in self.forge.checks(name, posting.head)]
         known = [record for record in records if record is not None]

@@ -188,7 +188,7 @@ def _able(run: Where | Nowhere | None, has_token: bool) -> bool:
 class Posting:
     """What is posted: the comment's body under its key, and the check run of a commit.
 
-    Body and summary begin with the same marker.
+    Body and summary begin with the same marker. ``check`` is the name of the check run, by default as the key says.
     """
 
     key: str
@@ -196,6 +196,7 @@ class Posting:
     head: str
     verdict: Verdict
     summary: str
+    check: str = ""
 
 
 @dataclass(frozen=True)
