@@ -18,7 +18,8 @@ from leverframe.errors import LeverframeError
 def untouched(workspace: Workspace, base: str) -> str:
     """Return that the change since a commit touches nothing which the project reads; empty where it may.
 
-    A project that is the whole repository is always touched. One in a folder reads that, and what its stages depend on elsewhere: files, folders and submodules.
+    A project that is the whole repository is always touched. One in a folder reads that, and what its stages depend
+    on elsewhere: files, folders and submodules.
     """
     if workspace.project.whole:
         return ""
@@ -42,7 +43,14 @@ def _read_outside(workspace: Workspace) -> list[str]:
     for name, environment in workspace.levers.infra.environments.items():
         read += folders_of(environment.root_of(name), texts)
     up = Path(os.path.relpath(tree.home, workspace.root.resolve())).as_posix()
-    return [path for path in (*read, f"{up}/.dvc/config", f"{up}/.dvcignore") if path.startswith("../")]
+    return [path for path in (*read, *_linked(workspace.root, read), f"{up}/.dvc/config", f"{up}/.dvcignore")
+            if path.startswith("../")]  # fmt: skip
+
+
+def _linked(root: Path, paths: Iterable[str]) -> list[str]:
+    """Return where paths lead whose files or folders are links."""
+    here = root.resolve()
+    return [Path(os.path.relpath((here / path).resolve(), here)).as_posix() for path in paths]
 
 
 def _meet(changed: Iterable[str], read: Iterable[str]) -> bool:

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from leverframe.documents import Document, validated
 from leverframe.errors import SettingsError
 from leverframe.settings import LEVERS, PARAMS
-from leverframe.settings.paths import PathText
+from leverframe.settings.paths import AroundText
 from leverframe.settings.periods import FORMS, ORDER, Arrival, Grouping, period_of, unit
 from leverframe.yaml_files import load
 
@@ -80,7 +80,7 @@ class DataSettings(PartitionRange):
         description="what one file and one stage hold; the finest period with at most 14 groups by default",
     )
 
-    dependencies: list[PathText] = Field(
+    dependencies: list[AroundText] = Field(
         default_factory=list,
         description="files and folders of the repository that the case reads or loads without an import",
     )

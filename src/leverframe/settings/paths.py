@@ -18,6 +18,15 @@ def _a_path(text: str) -> str:
 PathText = Annotated[str, AfterValidator(_a_path)]
 
 
+def _a_path_around(text: str) -> str:
+    parts = PurePosixPath(text).parts
+    up = next((place for place, part in enumerate(parts) if part != ".."), 0)
+    return str(PurePosixPath(*parts[:up], _a_path("/".join(parts[up:]))))
+
+
+AroundText = Annotated[str, AfterValidator(_a_path_around)]  # may begin with two dots, and lead elsewhere in a monorepo
+
+
 def _a_folder(text: str) -> str:
     return text if text == "." else _a_path(text)
 

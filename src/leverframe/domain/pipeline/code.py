@@ -53,7 +53,7 @@ class Code:
 
         ``declared`` are files and folders that run besides. Raises ``SettingsError`` where one is not there.
         """
-        met: set[str] = set(declared)
+        met: set[str] = {file for path in declared for file in self._kept(path)}
         modules: set[str] = set()
         waiting = [*entries, *(module for path in declared for module in self._declared(path))]
         while waiting:
@@ -82,6 +82,10 @@ class Code:
         folders = {str(Path(path).parent) for path in modules}
         beside = {path for paths in self._packages.values() for path in paths if not path.endswith((".py", ".typed"))}
         return modules | {path for path in beside if str(Path(path).parent) in folders}
+
+    def _kept(self, path: str) -> Sequence[str]:
+        """Return a declared path; of a folder outside of the project the files, where DVC would count caches as well."""
+        return (path.startswith("../") and self.files.listing(path)) or [path]
 
     def _declared(self, path: str) -> Iterator[str]:
         """Yield what the modules at a declared path import."""
