@@ -6,14 +6,16 @@ import errno
 import importlib
 import os
 import pkgutil
+import shlex
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from leverframe import __version__, commands, output
-from leverframe.errors import DiskError, InstallationError, LeverframeError, RepositoryError, nearest
+from leverframe.errors import DiskError, InstallationError, LeverframeError, RepositoryError, SettingsError, nearest
 from leverframe.package import extra_of
 
 
@@ -95,7 +97,7 @@ def main() -> None:
     try:
         code = leverframe.main(standalone_mode=False)
     except LeverframeError as error:
-        output.failure(error)
+        output.failure(_placed(error))
         code = error.exit_code
     except click.ClickException as error:
         error.show()
@@ -108,6 +110,18 @@ def main() -> None:
     except Exception as error:
         code = _refused_write(error) or _missing_extra(error) or _bug(error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _placed(error: LeverframeError) -> LeverframeError:
+    """Name the projects of the repository in an error that comes of being in none of them."""
+    if isinstance(error, RepositoryError | SettingsError):
+        from leverframe.wiring import projects_elsewhere  # noqa: PLC0415 - only who failed needs it
+
+        with suppress(LeverframeError, OSError):
+            if folders := projects_elsewhere():
+                others = f" (also in {', '.join(folders[1:4])})" if folders[1:] else ""
+                error.next = f"`leverframe -C {shlex.quote(folders[0])} ...` runs in the project there{others}"
+    return error
 
 
 def _refused_write(error: Exception) -> int:

@@ -59,6 +59,15 @@ def stage(name: str, partition: str = "") -> Iterator[tuple[Workspace, Recording
         yield place, record
 
 
+def projects_elsewhere() -> list[str]:
+    """Return the folders of the projects of this repository, from here; none where one is around the current folder."""
+    if _has_settings(_root()):
+        return []
+    top = Git(Path()).top()
+    names = Git(top).files(*(f"{folder}{name}" for name in (LEVERS, PARAMS) for folder in ("", "*/")))
+    return list(dict.fromkeys(os.path.relpath((top / name).parent) for name in names))
+
+
 def _root() -> Path:
     """Return the path from here to the root: relative, so that messages name files as a person would."""
     here = Path.cwd()

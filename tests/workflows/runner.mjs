@@ -87,7 +87,7 @@ function run(step, env, contexts, status) {
   const path = [...added.path, asked.env.PATH].join(delimiter);
   const done = spawnSync("bash", [...flags, script], {
     cwd: join(asked.workspace, filled(step["working-directory"], contexts, status)),
-    env: { ...asked.env, ...added.env, ...env, ...files, PATH: path },
+    env: { ...asked.env, GITHUB_WORKSPACE: asked.workspace, ...added.env, ...env, ...files, PATH: path },
     encoding: "utf8",
     maxBuffer: 1 << 26,
   });

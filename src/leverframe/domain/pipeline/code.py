@@ -84,7 +84,7 @@ class Code:
         return modules | {path for path in beside if str(Path(path).parent) in folders}
 
     def _kept(self, path: str) -> Sequence[str]:
-        """Return a declared path; of a folder outside of the project the files, where DVC would count caches as well."""
+        """Return a declared path; of a folder outside of the project its files, as DVC would count caches there."""
         return (path.startswith("../") and self.files.listing(path)) or [path]
 
     def _declared(self, path: str) -> Iterator[str]:
