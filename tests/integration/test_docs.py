@@ -53,6 +53,7 @@ def test_commands_in_consoles_exist(page: Path) -> None:
             if program == "make":
                 assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE), line
             elif program == "leverframe":
+                arguments = arguments[2:] if arguments[0] == "-C" else arguments
                 command = leverframe.get_command(click.Context(leverframe), arguments[0])
                 assert command is not None, line
                 command.make_context(arguments[0], arguments[1:])
