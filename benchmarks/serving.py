@@ -228,8 +228,7 @@ def stock(folder: Path, started: list[subprocess.Popen[bytes]]) -> int:
 
     from leverframe.adapters.sklearn import SklearnModels  # noqa: PLC0415 - as above
 
-    described = json.loads((BUNDLE / "model.json").read_bytes())
-    model = SklearnModels(Path()).load((BUNDLE / "model.skops").read_bytes(), described["estimator"])
+    model = SklearnModels(Path()).load((BUNDLE / "model.skops").read_bytes())
     joblib.dump(model, folder / "model.joblib")
     settings = {"name": "stock", "implementation": "mlserver_sklearn.SKLearnModel",
                 "parameters": {"uri": str(folder / "model.joblib")}}  # fmt: skip

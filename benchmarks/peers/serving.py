@@ -41,7 +41,7 @@ def with_sklearn(bundle: Path) -> Any:
     from leverframe.adapters.sklearn import SklearnModels
 
     described = json.loads((bundle / "model.json").read_bytes())
-    model = SklearnModels(Path()).load((bundle / "model.skops").read_bytes(), described["estimator"])
+    model = SklearnModels(Path()).load((bundle / "model.skops").read_bytes())
     numbers = [each["name"] for each in described["features"] if each["kind"] != "categorical"]
 
     def answer(columns: dict[str, Any]) -> Any:

@@ -30,9 +30,7 @@ def load(path: str, root: Path, *, said_by: str) -> Any:
 def module_of(path: str, root: Path, *, said_by: str) -> Any:
     """Return the module of an import path; errors as in ``load``."""
     name = path.partition(":")[0]
-    folder = str(root.resolve())
-    if folder not in sys.path:  # an installed command does not look into the working directory
-        sys.path.insert(0, folder)
+    importable(root)
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:  # whatever a person's module raises is theirs to fix
@@ -43,6 +41,13 @@ def module_of(path: str, root: Path, *, said_by: str) -> Any:
             why=f"{said_by} names it" if missing else f"{type(error).__name__}: {cause}",
             next=nearest(name, _neighbours(name)) if missing else f"fix it until `python -c 'import {name}'` works",
         ) from error
+
+
+def importable(root: Path) -> None:
+    """Let modules below ``root`` be imported: an installed command does not look into the working directory."""
+    folder = str(root.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def _neighbours(name: str) -> list[str]:

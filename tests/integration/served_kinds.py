@@ -265,7 +265,7 @@ def table(root: Path) -> pl.DataFrame:
 def predicted(root: Path, rows: pl.DataFrame) -> Any:
     """Return what the trained model itself predicts, a probability a row."""
     described = json.loads((root / layout.MODEL_DESCRIPTION).read_text())
-    model = SklearnModels(root).load((root / layout.MODEL).read_bytes(), described["estimator"])
+    model = SklearnModels(root).load((root / layout.MODEL).read_bytes())
     types: dict[Any, Any] = {
         each["name"]: pl.String if each["kind"] == "categorical" else pl.Float64 for each in described["features"]
     }

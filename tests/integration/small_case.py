@@ -46,13 +46,13 @@ class SmallCase:
 
     def train(self, settings: TrainSettings = TREES) -> train.ModelDescription:
         """Run the stage."""
-        return train.run(PolarsTables(self.root), Disk(self.root), SklearnModels(REPOSITORY), settings)
+        return train.run(PolarsTables(self.root), Disk(self.root), SklearnModels(REPOSITORY, TRUSTED), settings)
 
     def evaluate(self, **changed: Any) -> evaluation.Evaluation:
         """Run the stage, settings changed by name."""
         chosen: dict[str, Any] = {"slices": ["gate", "month"], "minimum_slice_rows": 50}
         settings = EvaluateSettings(**(chosen | changed))
-        models = SklearnModels(REPOSITORY)
+        models = SklearnModels(REPOSITORY, TRUSTED)
         return evaluation.run(PolarsTables(self.root), Disk(self.root), models, draw, settings, "Europe/Paris")
 
     def table(self, path: Path) -> pl.DataFrame:
@@ -153,4 +153,4 @@ class Nan(LogisticRegression):  # type: ignore[misc]
         return answers
 
 
-TRUSTED_TYPES = (f"{HERE}._numbers", f"{HERE}.Nan", f"{HERE}.Own")
+TRUSTED = (f"{HERE}._numbers", f"{HERE}.Nan", f"{HERE}.Own")

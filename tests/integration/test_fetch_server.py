@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from leverframe.adapters.mlserver import V2
-from leverframe.domain.model.bundle.bundle_manifest import GOLDEN, MANIFEST, SCHEMA, sha256
+from leverframe.domain.model.bundle.bundle_manifest import GOLDEN, MANIFEST, SCHEMA, read_manifest, sha256
 from leverframe.domain.model.bundle.schema import from_json
 from leverframe.domain.release.smoke import differs, golden_requests
 from tests.integration.shop import Shop, copied, finished, wait_for
@@ -126,10 +126,11 @@ def _answers(shop: Shop, client: V2) -> None:
     """Hold what is answered to what training said, then ask as somebody does, which is logged."""
     folder = shop.root / "models/bundle"
     schema = from_json(json.loads((folder / SCHEMA).read_bytes()))
+    manifest = read_manifest((folder / MANIFEST).read_bytes(), "of the shop")
     golden = [json.loads(line) for line in (folder / GOLDEN).read_text().splitlines()]
     for body, expected in golden_requests(schema, golden):
         status, content = client.infer("shop", body)
-        assert differs(schema, expected, (status, content), 1e-5) == ""
+        assert differs(schema, expected, (status, content), manifest) == ""
         assert content["model_version"] == "3"
         assert client.infer("shop", json.dumps({**json.loads(body), "id": "somebody"}).encode())[0] == 200
 

@@ -92,8 +92,7 @@ def features(shop: Shop) -> list[dict[str, str]]:
 
 def training_answers(shop: Shop, table: pl.DataFrame) -> Any:
     """Return what the model that was trained says to rows of its features."""
-    described = json.loads((shop.root / "models/model.json").read_text())
-    model = SklearnModels(shop.root).load((shop.root / "models/model.skops").read_bytes(), described["estimator"])
+    model = SklearnModels(shop.root).load((shop.root / "models/model.skops").read_bytes())
     types: dict[Any, Any] = {
         each["name"]: pl.String if each["kind"] == "categorical" else pl.Float64 for each in features(shop)
     }

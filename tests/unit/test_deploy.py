@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from leverframe.documents import parsed, plain
 from leverframe.domain.features.training_set import Label
+from leverframe.domain.model.bundle.bundle_manifest import Manifest
 from leverframe.domain.model.bundle.schema import Field, Schema
 from leverframe.domain.plan_engine import Step
 from leverframe.domain.release.release_manifest import ReleaseManifest, from_tag_message, refuse_other, tag_message
@@ -149,6 +150,9 @@ def said(*probabilities: float) -> tuple[int, dict[str, object]]:
     return 200, {"outputs": [{"name": "label", "data": []}, {"name": "probability", "data": list(probabilities)}]}
 
 
+PARTS = Manifest("shop", "late", "onnx", 1e-5, "spec", {}, {})
+
+
 @pytest.mark.parametrize(
     ("answer", "wrong"),
     [
@@ -164,7 +168,7 @@ def said(*probabilities: float) -> tuple[int, dict[str, object]]:
 )
 def test_another_answer_is_told(answer: tuple[int, dict[str, object]], wrong: str) -> None:
     """Within the tolerance it is the same answer; everything else says which row, or what came instead."""
-    found = differs(SCHEMA, [[0.25, 0.75], [0.5, 0.5]], answer, 1e-5)
+    found = differs(SCHEMA, [[0.25, 0.75], [0.5, 0.5]], answer, PARTS)
     assert wrong.replace("not the form", "has not the form") in found if wrong else not found
 
 

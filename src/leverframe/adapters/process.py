@@ -25,6 +25,7 @@ _DRAIN = 1.0  # seconds to read what a child left in the pipe
 _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of Linux
 # A pipe tells of the end of this process, whatever ended it: a word in it means that the group has ended before.
 _GUARD = "import os, sys; os.read(0, 1) or os.killpg(int(sys.argv[1]), 9)"
+TIMED_OUT = 124  # the exit code of a program that took too long, as that of `timeout`
 _JITTER = 100  # hundredths of a second between two looks at when a machine started
 
 
@@ -214,6 +215,7 @@ def _too_late(child: subprocess.Popen[str]) -> PipelineError:
         f"`{name}` took too long",
         why="it did not end within the time it was given; it and all it started were ended",
         next="look at its log for where it stood, or give it more time",
+        code=TIMED_OUT,
     )
 
 

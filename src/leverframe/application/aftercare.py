@@ -120,7 +120,7 @@ def _compared(workspace: Workspace, sides: tuple[Side, Side], read: _Read) -> Af
         return _nothing(f"the log may not hold the feature `{lacking[0]}` (`serve.log.deny`)")
     if sides[0].model.label != sides[1].model.label:
         return _nothing("the models have different labels")
-    models = SklearnModels(workspace.root)
+    models = SklearnModels(workspace.root, workspace.params.train.trusted_types)
     features = {feature.name: feature for side in sides for feature in side.model.features}
     after, before = (_asked(workspace, side, tuple(features.values()), models, read) for side in sides)
     if not len(after.labels):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +13,7 @@ from leverframe.adapters.pandera.fields import fields
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.adapters.snapshot_file import SnapshotFile
+from leverframe.application.conversion import in_child
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.data.profile import table_profile
@@ -35,20 +36,22 @@ def bundle(workspace: Workspace) -> Bundle:
         fields(contract.schema) if contract else {},
         table_profile(DuckDBStatistician().measure(survey)),
     )
-    made = run(PolarsTables(root), Disk(root), SklearnModels(root), Onnx(), packed, settings.bundle)
-    _refuse_unservable(made.files)
+    trusted = settings.train.trusted_types
+    converter = Onnx(in_child(root), settings.bundle.conversion, trusted)
+    made = run(PolarsTables(root), Disk(root), SklearnModels(root, trusted), converter, packed, settings.bundle)
+    _refuse_unservable(made.files, trusted)
     write_folder(root / layout.BUNDLE, made.files)
     write_json(root / layout.BUNDLE_REPORT, made.to_json())
     return made
 
 
-def _refuse_unservable(files: Mapping[str, bytes]) -> None:
+def _refuse_unservable(files: Mapping[str, bytes], trusted: Sequence[str]) -> None:
     """Raise ``BundleError`` unless a server would open the bundle and predict its golden rows as training did."""
     with TemporaryDirectory(prefix="leverframe-") as place:
         folder = Path(place, layout.BUNDLE.name)
         write_folder(folder, files)
         try:
-            OpenBundle(folder)
+            OpenBundle(folder, trusted=trusted)
         except BundleError as error:
             raise BundleError(
                 "no server could serve the packed model",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +17,11 @@ from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
-from leverframe.domain.release.serve import UNCOMMITTED
+from leverframe.domain.release.serve import AS_IS, UNCOMMITTED
 from leverframe.errors import BundleError
+from leverframe.settings import PARAMS
+from leverframe.settings.params import params_of
+from leverframe.yaml_files import parse
 
 
 def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) -> dict[str, bytes]:
@@ -44,6 +47,15 @@ def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) ->
                 next="`dvc push` where the pipeline ran, or `dvc repro` here",
             )
         return {file.name: file.read_bytes() for file in (folder / path).iterdir()}
+
+
+def trusted_types(workspace: Workspace, commit: str = "") -> Sequence[str]:
+    """Return the own types that the settings of a commit trust, without one those here, which need not be any."""
+    if commit and commit not in (UNCOMMITTED, AS_IS):
+        text = (workspace.git.show(commit, str(PARAMS)) or b"").decode(errors="replace")
+        name = f"{PARAMS} of {commit[:12]}"
+        return params_of(parse(text, name=name, what="settings file"), name=name).train.trusted_types
+    return workspace.params.train.trusted_types if (workspace.root / PARAMS).is_file() else ()
 
 
 @dataclass(frozen=True)

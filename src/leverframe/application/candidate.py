@@ -187,7 +187,8 @@ class CaseTrainer:
             work.tell("comparing the candidate with the champion")
             sides = (Side(PolarsTables(work.root), disk), Side(PolarsTables(folder), Disk(folder)))
             rules, how = Rules(levers.gate, BASE), (levers.retrain, confidence)
-            return compare(question, sides, SklearnModels(work.root), rules, evidence, how)
+            models = SklearnModels(work.root, work.workspace.params.train.trusted_types)
+            return compare(question, sides, models, rules, evidence, how)
 
     def _lock_now(self) -> bytes:
         return (self._work.root / "dvc.lock").read_bytes()

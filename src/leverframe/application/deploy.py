@@ -100,7 +100,9 @@ def _candidate(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Environm
     manifest = files[names.MANIFEST]
     parts, lock = read_manifest(manifest, f"of {commit[:12]}"), git.show(commit, "dvc.lock") or b""
     desired = ReleaseManifest.of(model, commit, lock, manifest, parts)
-    return environment, Candidate(desired, recorded_bundle(git, commit).md5, lambda: files)
+    return environment, Candidate(
+        desired, recorded_bundle(git, commit).md5, lambda: files, tuple(params.train.trusted_types)
+    )
 
 
 def _settings_of(workspace: Workspace, commit: str, tell: Tell) -> tuple[Params, Levers]:

@@ -13,5 +13,5 @@ from leverframe.domain.model.evaluate.evaluation import Evaluation, run
 def evaluate(workspace: Workspace) -> Evaluation:
     """Return every figure of the stored model on the hold-out, written down."""
     root, settings = workspace.root, workspace.params
-    tables, models = PolarsTables(root), SklearnModels(root)
+    tables, models = PolarsTables(root), SklearnModels(root, workspace.params.train.trusted_types)
     return run(tables, Disk(root), models, draw, settings.evaluate, settings.data.timezone)

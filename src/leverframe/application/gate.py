@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.polars import PolarsTables
@@ -58,7 +59,8 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
         theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
         sides = (Side(PolarsTables(root), disk), theirs)
         rules = rules_in_force(known[LEVERS], ours)
-        result = run(question, sides, SklearnModels(root), rules, evidence)
+        models = SklearnModels(root, [*workspace.params.train.trusted_types, *_trusted(known[PARAMS])])
+        result = run(question, sides, models, rules, evidence)
         return kept(root, "gate", replace(result, notes=(*since.notes, *result.notes)))
 
 
@@ -73,6 +75,13 @@ def declared_at(workspace: Workspace, commit: str) -> Declared | None:
         )
     except LeverframeError:
         return None
+
+
+def _trusted(params: Mapping[str, Any]) -> Sequence[str]:
+    """Return the types that the base trusts: the champion may hold what the change has no use for."""
+    section = params.get("train")
+    listed = section.get("trusted_types") if isinstance(section, dict) else None
+    return [str(name) for name in listed] if isinstance(listed, list) else []
 
 
 def _section(content: bytes | None, name: str) -> dict[str, object]:

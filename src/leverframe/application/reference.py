@@ -187,10 +187,10 @@ def _importances(rows: _Rows, labels: LabelledRows, tell: Tell) -> dict[str, flo
 
 def _rated(workspace: Workspace, model: ModelDescription, table: Table, labels: Floats) -> dict[str, float]:
     """Return the importance of each feature of the model of a case."""
-    models, path = SklearnModels(workspace.root), workspace.root / layout.MODEL
+    models, path = SklearnModels(workspace.root, workspace.params.train.trusted_types), workspace.root / layout.MODEL
     if not path.is_file() or len(labels) != table.height:
         return {}
-    opened = models.load(path.read_bytes(), model.estimator)
+    opened = models.load(path.read_bytes())
 
     def predict(rows: Table) -> Floats:
         inputs = model_inputs(rows, model.features, file=layout.HOLDOUT)

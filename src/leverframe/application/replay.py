@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from leverframe.application.bundles import bundle_of
+from leverframe.application.bundles import bundle_of, trusted_types
 from leverframe.application.servers import server_folder
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
@@ -67,7 +67,10 @@ class WorkspaceReplay:
             golden = candidate / names.GOLDEN
             lines = golden.read_text(encoding="utf-8").splitlines() if golden.is_file() else []
             earliest = answers_from([json.loads(line) for line in lines])
-            yield lambda: _Model(OpenBundle(champion), earliest), lambda: _Model(OpenBundle(candidate), earliest)
+            yield (
+                lambda: _Model(OpenBundle(champion, trusted=trusted_types(self.workspace, self.fork)), earliest),
+                lambda: _Model(OpenBundle(candidate, trusted=trusted_types(self.workspace)), earliest),
+            )
 
     def _written(self, commit: str, folder: Path) -> Path:
         """Write the bundle of a commit into a folder, and return that."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 from leverframe.adapters.mlserver import ServerFolder
 from leverframe.adapters.process import signals_as_exceptions
 from leverframe.adapters.releases import Releases
-from leverframe.application.bundles import Local, bundle_of_lock
+from leverframe.application.bundles import Local, bundle_of_lock, trusted_types
 from leverframe.application.servers import log_in, online_of, ports_again, server_folder, start_ports
 from leverframe.application.workspace import Workspace
 from leverframe.documents import parsed
@@ -80,9 +80,9 @@ def _wanted(
     """Return the releases to serve: those in ``path``, by default the bundle that the lock names."""
     own = workspace.root / layout.BUNDLE
     if path is not None and path.resolve() != own.resolve():
-        return _releases_in(path)
+        return _releases_in(path, trusted_types(workspace))
     found = Local(own, AS_IS) if how.as_is else bundle_of_lock(workspace, Releases(server.folder), tell)
-    return _releases_in(found.folder, found.commit)
+    return _releases_in(found.folder, trusted_types(workspace, found.commit), found.commit)
 
 
 def _goes_on(server: ServerFolder, mark: str) -> bool:
@@ -186,24 +186,26 @@ def _put_alone(server: ServerFolder, releases: Mapping[Path, dict[str, Any]]) ->
         write_folder(server.models / release, {names.SETTINGS: (json.dumps(content, indent=1) + "\n").encode()})
 
 
-def _releases_in(path: Path, commit: str = "") -> dict[Path, dict[str, Any]]:
+def _releases_in(path: Path, trusted: Sequence[str], commit: str = "") -> dict[Path, dict[str, Any]]:
     """Return by model and number the settings of what ``path`` holds, of a bundle those with its ``commit``.
+
+    ``trusted`` are own types that a model may hold: what lies there says nothing of that.
 
     A repository has the layout of MLServer, ``<model>/<release>/``, each release a whole bundle or
     settings that say where one lies.
     """
     if (path / names.MANIFEST).is_file():
-        content = _settings_of_release(path, 1, commit)
+        content = _settings_of_release(path, 1, trusted, commit)
         return {Path(content["name"], "1"): content}
     folders = sorted(file.parent for file in path.glob(f"*/*/{names.SETTINGS}") if file.parent.name.isdigit())
-    releases = [_settings_of_release(folder, int(folder.name)) for folder in folders]
+    releases = [_settings_of_release(folder, int(folder.name), trusted) for folder in folders]
     if not releases:
         why = f"it has neither {names.MANIFEST} nor folders <model>/<release> with {names.SETTINGS}"
         raise unusable(str(path), why)
     return {Path(content["name"], content["parameters"]["version"]): content for content in releases}
 
 
-def _settings_of_release(folder: Path, number: int, commit: str = "") -> dict[str, Any]:
+def _settings_of_release(folder: Path, number: int, trusted: Sequence[str], commit: str = "") -> dict[str, Any]:
     try:
         settings = json.loads((folder / names.SETTINGS).read_bytes())
         uri = (settings.get("parameters") or {}).get("uri")
@@ -212,4 +214,4 @@ def _settings_of_release(folder: Path, number: int, commit: str = "") -> dict[st
         commit = commit or _commit(settings)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise unusable(str(folder), f"{error}") from error
-    return released(settings, manifest, number, str(bundle.resolve()), commit)
+    return released(settings, manifest, number, str(bundle.resolve()), commit, trusted)

@@ -60,7 +60,7 @@ def serving_skew(
     if not logged:
         return _none("no logged request by keys says what was looked up for it")
     try:
-        bundle = OpenBundle(workspace.root / layout.BUNDLE)
+        bundle = OpenBundle(workspace.root / layout.BUNDLE, trusted=workspace.params.train.trusted_types)
     except (LeverframeError, ImportError) as error:
         return _none(f"the bundle in {layout.BUNDLE.as_posix()} cannot be opened: {error}")
     asked, skipped = _asked(workspace, bundle, logged)
@@ -186,4 +186,4 @@ def _of_predictions(bundle: OpenBundle, requests: Sequence[LookedUp]) -> tuple[S
     }
     made = bundle.predict(Checked("columns", sum(request.rows for request in whole), inputs), whole[0].at).predictions
     logged = [prediction for request in whole for prediction in request.predictions]
-    return (predictions_skew(logged, made, bundle.manifest.tolerance),)
+    return (predictions_skew(logged, made, bundle.manifest.tolerance, bundle.manifest.scale),)

@@ -11,5 +11,5 @@ from leverframe.domain.model.train import ModelDescription, run
 
 def train(workspace: Workspace) -> ModelDescription:
     """Return the description of the model that was fitted and stored."""
-    root = workspace.root
-    return run(PolarsTables(root), Disk(root), SklearnModels(root), workspace.params.train)
+    root, settings = workspace.root, workspace.params.train
+    return run(PolarsTables(root), Disk(root), SklearnModels(root, settings.trusted_types), settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from leverframe.domain.features.training_set import Feature
 from leverframe.domain.features.vector import as_inputs, vectors
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest, sha256, unusable
+from leverframe.domain.model.bundle.conversion import limits
 from leverframe.domain.model.bundle.golden_rows import tensors
 from leverframe.domain.model.bundle.input_check import FEW, Checked, arrays, checked, looked_up, unaccepted
 from leverframe.domain.model.bundle.metadata import probability_classes
@@ -54,14 +55,14 @@ class Predicted:
 
 
 class OpenBundle:
-    """The bundle in ``folder``; with ``digest``, only the one of that name.
+    """The bundle in ``folder``; with ``digest``, only the one of that name. ``trusted`` are own types of its model.
 
     Raises ``BundleError`` for a file that is missing, damaged or of another bundle, for a
     definition that this version compiles to other features, and for golden rows that are predicted
     otherwise than in training.
     """
 
-    def __init__(self, folder: Path, digest: str | None = None) -> None:
+    def __init__(self, folder: Path, digest: str | None = None, trusted: Collection[str] = ()) -> None:
         self.manifest = _manifest(folder, digest)
         files = {name: _verified(folder, name, sha) for name, sha in self.manifest.files.items()}
         try:
@@ -81,7 +82,7 @@ class OpenBundle:
         store = SnapshotFile(folder / names.SNAPSHOT, spec=self.plan.spec)
         self.spec = self.plan.spec
         self.source = FeatureSource(store, RowByRow(self.plan, store))
-        self._model = _model(self.manifest, files, description["estimator"])
+        self._model = _model(self.manifest, files, trusted)
         self._classes = probability_classes(self.schema)
         self._looked_up = looked_up(self.schema)  # features of which the model does not take every value
         self._prove(str(folder), golden)
@@ -210,9 +211,9 @@ class OpenBundle:
         if found.shape != expected.shape:
             raise unusable(folder, f"predictions for golden rows by {form} have another shape")
         apart = np.abs(found - expected).reshape(len(rows), -1).max(axis=1)
-        limit = self.manifest.tolerance * max(1.0, float(np.abs(expected).max()))
-        if not bool((apart <= limit).all()):
-            row = int(np.argmax(~(apart <= limit)))
+        within = apart <= limits(expected, self.manifest.tolerance, self.manifest.scale)
+        if not bool(within.all()):
+            row = int(np.argmax(~within))
             raise unusable(
                 folder, f"the prediction for golden row {row} by {form} is {found[row].tolist()} instead of "
                 f"{expected[row].tolist()}"
@@ -282,7 +283,7 @@ def _verified(folder: Path, name: str, digest: str) -> bytes:
     return data
 
 
-def _model(manifest: Manifest, files: dict[str, bytes], estimator: str) -> ServedModel:
+def _model(manifest: Manifest, files: dict[str, bytes], trusted: Collection[str]) -> ServedModel:
     if manifest.engine == "onnx":
         from leverframe.adapters.onnx.session import OnnxModel  # noqa: PLC0415 - a bundle needs one of the two
 
@@ -290,7 +291,7 @@ def _model(manifest: Manifest, files: dict[str, bytes], estimator: str) -> Serve
     from leverframe.adapters.polars import PolarsTables  # noqa: PLC0415 - as above
     from leverframe.adapters.sklearn import TrainedModel  # noqa: PLC0415 - as above
 
-    return TrainedModel(files[names.SKOPS], estimator, PolarsTables(Path()).frame)
+    return TrainedModel(files[names.SKOPS], trusted, PolarsTables(Path()).frame)
 
 
 def _timestamps(texts: Any, rows: int, now: datetime) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Collection
 from pathlib import Path
 
 from leverframe.serving.bundle import OpenBundle
@@ -24,7 +25,7 @@ def cached(digest: str) -> OpenBundle | None:
         return found
 
 
-def opened(folder: Path, digest: str | None) -> OpenBundle:
+def opened(folder: Path, digest: str | None, trusted: Collection[str] = ()) -> OpenBundle:
     """Open the bundle in ``folder``, unless it is open already; raises ``BundleError``.
 
     It takes seconds and belongs into a thread. The bundle used longest ago is let go when there
@@ -33,7 +34,7 @@ def opened(folder: Path, digest: str | None) -> OpenBundle:
     with _opening:
         found = cached(digest) if digest else None
         if found is None:
-            found = OpenBundle(folder, digest)
+            found = OpenBundle(folder, digest, trusted)
             with _lock:
                 _open[found.digest] = found
                 while len(_open) > KEPT:

@@ -42,7 +42,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         if found is None:
             folder = Path(await get_model_uri(self._settings))
             try:
-                found = await asyncio.to_thread(cache.opened, folder, extra.get("bundle"))
+                found = await asyncio.to_thread(cache.opened, folder, extra.get("bundle"), extra.get("trusted", ()))
             except LeverframeError as error:
                 raise MLServerError(f"{error.what}: {error.why}", 422) from error
         freshness = process.freshness()

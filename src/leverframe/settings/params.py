@@ -51,6 +51,7 @@ def _an_import_path(text: str) -> str:
 KeyText = Annotated[str, BeforeValidator(_a_key)]
 ZoneText = Annotated[str, AfterValidator(_a_zone)]
 ImportPath = Annotated[str, AfterValidator(_an_import_path)]
+TypeName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -138,6 +139,9 @@ class TrainSettings(Document):
     estimator: ImportPath = Field(description="scikit-learn compatible class, or function that returns one")
     threads: Annotated[int, Field(ge=1)] = Field(default=1, description="threads of numeric libraries")
     params: dict[str, Any] = Field(default_factory=dict, description="arguments handed to the estimator")
+    trusted_types: list[TypeName] = Field(
+        default_factory=list, description="own types that a stored model may hold, as package.module.Name"
+    )
 
 
 class EvaluateSettings(Document):
@@ -153,6 +157,13 @@ class EvaluateSettings(Document):
     confidence: Share = Field(default=0.95, description="coverage of the intervals")
 
 
+class ConversionSettings(Document):
+    """What the conversion to ONNX may take; beyond it scikit-learn serves the model."""
+
+    seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(default=300.0, description="time, in seconds")
+    megabytes: Annotated[int, Field(ge=512)] = Field(default=4096, description="address space of its process")
+
+
 class BundleSettings(Document):
     """What is packed for serving."""
 
@@ -160,7 +171,12 @@ class BundleSettings(Document):
         default="model", description="name that the model is served under: small letters, digits, dashes"
     )
     tolerance: Annotated[float, Field(gt=0, le=1e-2)] = Field(
-        default=1e-5, description="how far the model in ONNX may be from scikit-learn; else scikit-learn serves"
+        default=1e-5,
+        description="how far the model in ONNX may be from scikit-learn, for a number relative to the spread of the "
+        "label; else scikit-learn serves",
+    )
+    conversion: ConversionSettings = Field(
+        default_factory=ConversionSettings, description="`seconds` and `megabytes` that the conversion to ONNX may take"
     )
     golden_rows: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=64, description="rows with their answers that every server must give before it gets traffic"

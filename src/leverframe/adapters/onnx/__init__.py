@@ -1,32 +1,50 @@
-"""ONNX: how a model becomes one (``convert``), and how it predicts (``session``)."""
+"""ONNX: how a model becomes one (``convert``), in a process of its own, and how it predicts (``session``)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leverframe.adapters.onnx.exchange import Order, read_result, write_order
 from leverframe.domain.features.training_set import Feature
+from leverframe.settings.params import ConversionSettings
+
+# Converts what lies in a folder within seconds: the exit code, None where the time was up, and what it said last.
+Process = Callable[[Path, float], tuple[int | None, str]]
 
 
 class Onnx:
-    """The ``Converter`` port."""
+    """The ``Converter`` port; ``process`` starts what may take forever, or all memory, and ends it in time."""
 
-    def convert(self, model: Any, features: Sequence[Feature]) -> bytes:
-        """Return the model in ONNX; raises ``BundleError`` where it cannot be converted."""
-        from leverframe.adapters.onnx.convert import converted  # noqa: PLC0415 - a server needs only the session
+    def __init__(self, process: Process, limits: ConversionSettings, trusted: Sequence[str] = ()) -> None:
+        self._process, self._limits, self._trusted = process, limits, tuple(trusted)
 
-        return converted(model, features)
+    def convert(
+        self, model: bytes, features: Sequence[Feature], columns: Mapping[str, NDArray[Any]]
+    ) -> tuple[bytes, NDArray[np.float64]]:
+        """Return the model of a skops file in ONNX, and its (rows, classes) probabilities or (rows,) numbers.
 
-    def predict(self, data: bytes, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-        """Return (rows, classes) probabilities or (rows,) numbers; raises ``BundleError``."""
-        from leverframe.adapters.onnx.session import OnnxModel  # noqa: PLC0415 - a session can be used without this
-
-        return OnnxModel(data).predict(columns)
+        Raises ``BundleError`` where it cannot be converted, or not within the limits of time and memory.
+        """
+        with TemporaryDirectory(prefix="leverframe-") as place:
+            folder = Path(place)
+            write_order(folder, Order(model, tuple(features), columns, self._limits.megabytes, self._trusted))
+            code, last = self._process(folder, self._limits.seconds)
+            return read_result(folder, self._ended(code, last))
 
     def versions(self) -> dict[str, str]:
         """Return the versions of what converts and what predicts."""
         return {name: version(name) for name in ("onnx", "onnxruntime", "skl2onnx")}
+
+    def _ended(self, code: int | None, last: str) -> str:
+        if code is None:
+            return f"took longer than {self._limits.seconds:g} seconds, `bundle.conversion.seconds`, and was ended"
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        limit = f"it may take {self._limits.megabytes:,} megabytes, `bundle.conversion.megabytes`"
+        return f"{how}{f', {last[:200]}' if last else ''}; {limit}"

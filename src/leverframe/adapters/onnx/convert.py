@@ -1,5 +1,8 @@
 """skl2onnx: turns a fitted scikit-learn model into ONNX, in double precision where the model has it.
 
+The outcome is always declared and given as doubles: what the converter declares is often another type than the one
+that its nodes compute, which ONNX Runtime refuses.
+
 Histogram gradient boosting splits at doubles; the converter writes its thresholds as 32-bit floats,
 and a value beside a threshold goes down the wrong branch. On real data that moved single predictions
 by 0.07. The operators know doubles since version 3 of their set, so the thresholds and leaves are
@@ -9,6 +12,7 @@ written again, from the model, and only where each fits what the converter wrote
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,11 +21,13 @@ from onnx import TensorProto, checker, helper, numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 
+from leverframe.adapters.onnx.doubles import register
+from leverframe.adapters.onnx.exchange import not_converted
 from leverframe.domain.features.training_set import Feature
-from leverframe.errors import BundleError
 
 _OPSET, _ML_OPSET = 18, 3
 _DOUBLES = 3  # version of the set ai.onnx.ml from which trees may hold doubles
+_FLOATS_ONLY = ("SVMRegressor",)  # of which ONNX Runtime has no implementation for doubles
 _LEAVES = {"TreeEnsembleClassifier": "class", "TreeEnsembleRegressor": "target"}
 
 
@@ -34,20 +40,21 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
     text, number = StringTensorType([None, 1]), DoubleTensorType([None, 1])
     inputs = [(feature.name, text if feature.kind == "categorical" else number) for feature in features]
     options = {"zipmap": False} if hasattr(model, "classes_") else None
+    register()
     try:
         found = to_onnx(
             model, initial_types=inputs, options=options, target_opset={"": _OPSET, "ai.onnx.ml": _ML_OPSET}
         )
         _check_inputs(found, features)
-        _correct_types(found)
         _restore_doubles(found, list(_boosted(model, set())))
+        _cast_inputs(found)
+        _give_doubles(found)
         found.opset_import.sort(key=lambda each: each.domain)  # it comes from a set: in another order in each process
         checker.check_model(found)
     except Exception as error:  # the converter raises what it likes, for what it does not know
-        raise BundleError(
+        raise not_converted(
             f"{type(model).__name__} cannot be converted to ONNX",
-            why=f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}",
-            next="the model is served by scikit-learn instead, which is slower",
+            f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}",
         ) from error
     data: bytes = found.SerializeToString(deterministic=True)
     return data
@@ -61,31 +68,76 @@ def _check_inputs(found: Any, features: Sequence[Feature]) -> None:
         raise ValueError(f"the converter calls a column of its own `{lost[0]}`, as a feature is called")
 
 
-def _correct_types(found: Any) -> None:
-    """Let the graph say of a regressor of trees that it predicts floats, which the converter calls doubles."""
-    floats = {name for node in found.graph.node if node.op_type == "TreeEnsembleRegressor" for name in node.output}
-    for output in found.graph.output:
-        if output.name in floats:
-            output.type.tensor_type.elem_type = TensorProto.FLOAT
+def _cast_inputs(found: Any) -> None:
+    """Let nodes that know no doubles have floats."""
+    for place, node in reversed(list(enumerate(found.graph.node))):
+        if node.op_type in _FLOATS_ONLY:
+            name, single = node.input[0], f"{node.output[0]}_single"
+            node.input[0] = single
+            found.graph.node.insert(place, helper.make_node("Cast", [name], [single], to=TensorProto.FLOAT))
 
 
-def _restore_doubles(found: Any, boosted: list[list[Any]]) -> None:
-    for node in found.graph.node:
-        trees = next((each for each in boosted if node.op_type in _LEAVES and _fits(node, each)), None)
-        if trees is not None:
-            _write_doubles(node, trees)
-            for each in found.opset_import:
-                if each.domain == "ai.onnx.ml":
-                    each.version = max(each.version, _DOUBLES)
+def _give_doubles(found: Any) -> None:
+    """Cast what the model predicts to doubles, whatever it is computed in."""
+    output = found.graph.output[-1]
+    inner = _behind(found.graph.node, output.name)
+    found.graph.node.append(helper.make_node("Cast", [inner], [output.name], to=TensorProto.DOUBLE))
+    output.type.tensor_type.elem_type = TensorProto.DOUBLE
 
 
-def _boosted(part: Any, seen: set[int]) -> Iterator[list[Any]]:
-    """Yield of each histogram gradient boosting inside ``part`` the node tables of its trees, in order."""
+def _behind(nodes: Any, name: str) -> str:
+    """Let what nodes give as ``name`` have another name, and return that."""
+    inner = f"{name}_inner"
+    for node in nodes:
+        node.output[:] = [inner if output == name else output for output in node.output]
+        node.input[:] = [inner if taken == name else taken for taken in node.input]
+    return inner
+
+
+@dataclass(frozen=True)
+class _Boosting:
+    """The node tables of the trees of one histogram gradient boosting, in order, and what they are added to."""
+
+    trees: list[Any]
+    baseline: NDArray[np.float64]
+
+
+def _restore_doubles(found: Any, boosted: list[_Boosting]) -> None:
+    for place, node in reversed(list(enumerate(found.graph.node))):
+        boosting = next((each for each in boosted if node.op_type in _LEAVES and _fits(node, each.trees)), None)
+        if boosting is None:
+            continue
+        _write_doubles(node, boosting.trees)
+        for each in found.opset_import:
+            if each.domain == "ai.onnx.ml":
+                each.version = max(each.version, _DOUBLES)
+        if node.op_type == "TreeEnsembleRegressor":
+            _add_baseline(found, place, boosting.baseline)
+
+
+def _add_baseline(found: Any, place: int, baseline: NDArray[np.float64]) -> None:
+    """Add the baseline in doubles to the sum of the trees: in floats, a large one swallows the digits of the sum."""
+    node = found.graph.node[place]
+    output, constant, double = node.output[0], f"{node.output[0]}_baseline", f"{node.output[0]}_double"
+    node.output[0] = f"{output}_sum"
+    kept = [attribute for attribute in node.attribute if attribute.name != "base_values_as_tensor"]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    found.graph.initializer.append(numpy_helper.from_array(baseline.reshape(1, -1), constant))
+    cast = helper.make_node("Cast", [node.output[0]], [double], to=TensorProto.DOUBLE)
+    added = helper.make_node("Add", [double, constant], [output])
+    found.graph.node.insert(place + 1, cast)
+    found.graph.node.insert(place + 2, added)
+
+
+def _boosted(part: Any, seen: set[int]) -> Iterator[_Boosting]:
+    """Yield each histogram gradient boosting inside ``part``."""
     if id(part) in seen or isinstance(part, str | bytes | int | float | np.ndarray | type(None)):
         return
     seen.add(id(part))
     if hasattr(part, "_predictors") and hasattr(part, "_baseline_prediction"):
-        yield [tree.nodes for iteration in part._predictors for tree in iteration]
+        baseline = np.asarray(part._baseline_prediction, np.float64)
+        yield _Boosting([tree.nodes for iteration in part._predictors for tree in iteration], baseline)
     inner = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else None
     for each in inner if inner is not None else getattr(part, "__dict__", {}).values():
         yield from _boosted(each, seen)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from leverframe.errors import BundleError
 
+MISSING = "\u2205 missing"  # what a missing text is for ONNX, which knows none: the empty one is a text like others
+
 
 class OnnxModel:
     """A converted model that predicts; raises ``BundleError`` for bytes that are no such model."""
@@ -43,4 +45,4 @@ class OnnxModel:
 
 def _texts(values: NDArray[Any]) -> NDArray[Any]:
     missing = np.equal(values, np.array(None, object))
-    return np.where(missing, "", values) if missing.any() else values
+    return np.where(missing, MISSING, values) if missing.any() else values

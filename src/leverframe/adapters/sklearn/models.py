@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ import threadpoolctl
 from numpy.typing import NDArray
 
 from leverframe.adapters.sklearn.building import called, check_methods
+from leverframe.adapters.sklearn.known_types import known
 from leverframe.adapters.sklearn.preparing import of_library, prepared
-from leverframe.adapters.sklearn.storing import TRUSTED, check_types, dumped, first_line, opened, types_to_trust
+from leverframe.adapters.sklearn.storing import check_types, dumped, first_line, opened, types_to_trust
 from leverframe.domain.model.train import Recipe, StoredModel
 from leverframe.errors import EstimatorError
-from leverframe.imports import load, module_of
+from leverframe.imports import importable, load
 
 _LISTED = 8  # columns that an error names
 _SAID_BY = "`train.estimator` in params.yaml"
@@ -32,10 +33,14 @@ _log = logging.getLogger(__name__)
 
 
 class SklearnModels:
-    """Builds, fits, stores and opens models; import paths are looked up below ``root`` as well."""
+    """Builds, fits, stores and opens models; import paths are looked up below ``root`` as well.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    ``trusted`` are the types of the case that a model may hold, as the settings of a commit name them: what lies
+    beside a model, or is named in it, says nothing of trust.
+    """
+
+    def __init__(self, root: Path, trusted: Collection[str] = ()) -> None:
+        self._root, self._trusted = root, tuple(trusted)
 
     def build(self, recipe: Recipe) -> Any:
         """Return the unfitted estimator of ``recipe``.
@@ -50,7 +55,7 @@ class SklearnModels:
         check_methods(estimator, recipe)
         if of_library(named):
             estimator = prepared(estimator, recipe.features)
-        self._checked_types(dumped(estimator), recipe.estimator)
+        self._checked_types(dumped(estimator))
         return estimator
 
     def fit(self, estimator: Any, inputs: Any, labels: NDArray[Any]) -> Any:
@@ -74,19 +79,20 @@ class SklearnModels:
         Raises ``EstimatorError`` for a type that nobody could load again.
         """
         data = dumped(model)
-        types = self._checked_types(data, recipe.estimator)
+        types = self._checked_types(data)
         classes = (
             tuple(str(each) for each in getattr(model, "classes_", ())) if recipe.label.kind != "regression" else ()
         )
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return StoredModel(data, digest, types, classes)
 
-    def load(self, data: bytes, estimator: str) -> Any:
-        """Return the model in the bytes of a skops file; ``estimator`` is the import path it was made from.
+    def load(self, data: bytes) -> Any:
+        """Return the model in the bytes of a skops file.
 
-        Raises ``EstimatorError`` for a damaged file and for a type that is not trusted.
+        Raises ``EstimatorError`` for a damaged file and for types that are not trusted.
         """
-        self._checked_types(data, estimator)
+        if any(not known(each) for each in self._checked_types(data)):
+            importable(self._root)  # where the types of the case are
         return opened(data)
 
     def probabilities(self, model: Any, inputs: Any) -> NDArray[np.float64]:
@@ -118,24 +124,21 @@ class SklearnModels:
         return {"python": python, "numpy": np.__version__, "scikit-learn": sklearn.__version__,
                 "skops": skops.__version__}  # fmt: skip
 
-    def _checked_types(self, data: bytes, estimator: str) -> tuple[str, ...]:
+    def _checked_types(self, data: bytes) -> tuple[str, ...]:
         types = types_to_trust(data)
-        # The case's module is imported only for types that need its word.
-        foreign = [each for each in types if each not in TRUSTED]
-        declared = getattr(module_of(estimator, self._root, said_by=_SAID_BY), "TRUSTED_TYPES", ()) if foreign else ()
-        check_types(types, declared, estimator.partition(":")[0])
+        check_types(types, self._trusted)
         return tuple(types)
 
 
 class TrainedModel:
     """A stored model that predicts in a server, where it could not be converted to ONNX.
 
-    ``frame`` makes a table of columns. Raises ``EstimatorError`` for bytes that cannot be opened,
-    or hold a type that is not trusted.
+    ``trusted`` are types of the case, ``frame`` makes a table of columns. Raises ``EstimatorError`` for bytes that
+    cannot be opened, or hold a type that is not trusted.
     """
 
-    def __init__(self, data: bytes, estimator: str, frame: Callable[[Mapping[str, Any]], Any]) -> None:
-        self._model, self._frame = SklearnModels(Path()).load(data, estimator), frame
+    def __init__(self, data: bytes, trusted: Collection[str], frame: Callable[[Mapping[str, Any]], Any]) -> None:
+        self._model, self._frame = SklearnModels(Path(), trusted).load(data), frame
 
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return (n, classes) probabilities, or (n,) numbers of a regression."""

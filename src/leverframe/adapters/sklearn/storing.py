@@ -2,8 +2,8 @@
 
 Skops writes memory addresses, random names, the time of day and what lay in unused memory into
 its archive; here addresses and names become an order of first appearance, the rest zero.
-Opening trusts the types that skops trusts, ``TRUSTED``, and those that the caller names;
-anything else is refused by name.
+Opening trusts the types that skops trusts, those of ``known_types``, and those that the caller
+names; anything else is refused by name.
 """
 
 from __future__ import annotations
@@ -11,20 +11,16 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import skops.io
 
+from leverframe.adapters.sklearn.known_types import DEQUE, known
+from leverframe.adapters.sklearn.tree_bounds import sound
 from leverframe.errors import EstimatorError
-
-# Reported by skops for plain scikit-learn models, because a crafted file could make their trees
-# point outside of themselves; `check_trees` looks before the first prediction.
-TREE_PREDICTOR = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
-TREE = "sklearn.tree._tree.Tree"
-TRUSTED = frozenset({TREE_PREDICTOR, TREE, "numpy.dtype"})
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that an archive can carry
 _VALUES = ("JsonNode", "TypeNode")  # immutable: which of them share an address is an accident
@@ -50,23 +46,36 @@ def types_to_trust(data: bytes) -> list[str]:
         raise _damaged(error) from error
 
 
-def check_types(types: Collection[str], declared: Collection[str], module: str) -> None:
-    """Raise ``EstimatorError`` for the first of ``types`` that neither we nor ``module`` declare as trusted."""
-    unknown = [each for each in types if each not in TRUSTED and each not in declared]
+def check_types(types: Collection[str], declared: Collection[str]) -> None:
+    """Raise ``EstimatorError`` with all of ``types`` that are neither known nor ``declared`` by the settings."""
     nameless = [each for each in types if "<" in each]
     if nameless:
         raise EstimatorError(
-            f"the model holds `{nameless[0]}`, which cannot be stored",
+            f"the model holds {_listed(nameless)}, which cannot be stored",
             why="a function or class without a name of its own in a module cannot be found again",
-            next=f"give it a name at the top level of {module}",
+            next="give it a name at the top level of a module",
         )
-    if unknown:
-        more = f"; {len(unknown) - 1} more: {', '.join(unknown[1:6])}" if len(unknown) > 1 else ""
+    if DEQUE in types:
         raise EstimatorError(
-            f"the model holds the type `{unknown[0]}`, which is not trusted",
-            why=f"opening a model of unknown types can run any code{more}",
-            next=f"if the type is yours, name it in `TRUSTED_TYPES = (...)` of {module}; if not, do not open the file",
+            f"the model holds a `{DEQUE}`, which cannot be stored",
+            why="skops stores it without its items, so that the model that is opened is another one",
+            next="hold a list in its place",
         )
+    unknown = [each for each in types if not known(each) and each not in declared]
+    if unknown:
+        one = len(unknown) == 1
+        raise EstimatorError(
+            f"the model holds {'the type' if one else f'{len(unknown)} types'} {_listed(unknown)}, "
+            f"which {'is' if one else 'are'} not trusted",
+            why="opening a model of unknown types can run any code",
+            next=f"if {'it is' if one else 'all are'} yours, write "
+            f"`trusted_types: [{', '.join([*declared, *unknown])}]` under `train` in params.yaml and commit it; "
+            "if not, do not open the file",
+        )
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def opened(data: bytes) -> Any:
@@ -77,7 +86,8 @@ def opened(data: bytes) -> Any:
         raise
     except Exception as error:
         raise _damaged(error) from error
-    check_trees(model)
+    if not sound(model):
+        raise _damaged(ValueError("a tree points outside of itself"))
     return model
 
 
@@ -153,51 +163,6 @@ def _stripped(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _stripped(value) for key, value in node.items() if key != "__id__"}
     return [_stripped(each) for each in node] if isinstance(node, list) else node
-
-
-def check_trees(model: Any) -> None:
-    """Raise ``EstimatorError`` for a tree that points outside of itself: using it could end the process."""
-    for tree, width in _trees(model, 0, set()):
-        if type(tree).__name__ == "TreePredictor":
-            inner = tree.nodes["is_leaf"] == 0
-            children = [tree.nodes[each][inner].astype(np.int64) for each in ("left", "right")]
-            asked = tree.nodes["feature_idx"][inner]
-            sets = tree.nodes["bitset_idx"][tree.nodes["is_categorical"] == 1]
-            fits = len(sets) == 0 or int(sets.max()) < len(tree.raw_left_cat_bitsets)
-        else:
-            inner = tree.children_left != -1
-            children = [tree.children_left[inner], tree.children_right[inner]]
-            asked = tree.feature[inner]
-            fits = True
-        at = np.flatnonzero(inner)
-        # Children come after their parent in every tree that was grown, so no walk can be endless.
-        fits = fits and all(bool(((child > at) & (child < len(inner))).all()) for child in children)
-        if not fits or len(inner) == 0 or not bool(((asked >= 0) & (asked < width)).all()):
-            raise _damaged(ValueError("a tree points outside of itself"))
-
-
-def _trees(part: Any, width: int, seen: set[int]) -> Iterator[tuple[Any, int]]:
-    """Yield the trees inside ``part``, each with the number of features that its owner takes."""
-    if id(part) in seen or isinstance(part, str | bytes | int | float | type(None)):
-        return
-    seen.add(id(part))
-    if f"{type(part).__module__}.{type(part).__qualname__}" in (TREE, TREE_PREDICTOR):
-        yield part, width
-    else:
-        width = getattr(part, "n_features_in_", width)
-        for each in _parts(part):
-            yield from _trees(each, width, seen)
-
-
-def _parts(part: Any) -> Iterator[Any]:
-    if isinstance(part, dict):
-        yield from part.values()
-    elif isinstance(part, np.ndarray):
-        yield from part.flat if part.dtype == object else ()
-    elif isinstance(part, list | tuple | set):
-        yield from part
-    else:
-        yield from vars(part).values() if hasattr(part, "__dict__") else ()
 
 
 def _no_bytes() -> list[str]:

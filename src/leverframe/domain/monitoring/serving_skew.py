@@ -16,6 +16,7 @@ import numpy as np
 
 from leverframe.domain.features.parity import compared
 from leverframe.domain.features.training_set import Feature
+from leverframe.domain.model.bundle.conversion import limits
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Skew
 from leverframe.domain.monitoring.quality_shares import Share, at_least
@@ -65,12 +66,11 @@ def skews(features: Sequence[Feature], parts: Iterable[Recomputed]) -> tuple[Ske
     return tuple(sorted(map(_together, found.values()), key=lambda each: (-each.different, each.feature)))
 
 
-def predictions_skew(logged: Any, made: Any, tolerance: float) -> Skew:
+def predictions_skew(logged: Any, made: Any, tolerance: float, scale: float | None = None) -> Skew:
     """Return in how many rows a logged prediction is not that of the model for the logged features."""
     served, now = np.asarray(logged, np.float64), np.asarray(made, np.float64)
     apart = np.abs(served - now).reshape(len(served), -1).max(axis=1) if len(served) else np.zeros(0)
-    limit = tolerance * max(1.0, float(np.nanmax(np.abs(now), initial=0.0)))
-    differ = ~(apart <= limit)
+    differ = ~(apart <= limits(now, tolerance, scale))
     far = float(np.nanmax(apart, initial=0.0)) if differ.any() else None
     return Skew(PREDICTION, len(served), int(differ.sum()), far)
 

@@ -148,7 +148,7 @@ class ServerExecutor:
         model = f"{action.model}{CANDIDATE}"
         fix = "`leverframe serve models/bundle` and send it the golden rows"
         for request, expected in golden_requests(self._schema, self._golden):
-            wrong = differs(self._schema, expected, self._server.infer(model, request), self._manifest.tolerance)
+            wrong = differs(self._schema, expected, self._server.infer(model, request), self._manifest)
             if wrong:
                 return Violation(Reason.SMOKE_FAILED, wrong, fix)
         for what, request in bad_requests(self._schema, self._golden):
@@ -194,7 +194,7 @@ class ServerExecutor:
             if (content.get("model_version"), parameters.get("bundle")) != (str(action.number), self._desired.bundle):
                 what = f"the server predicts with release {content.get('model_version')}, status {status}"
                 return Violation(Reason.VERIFY_FAILED, what, fix)
-            wrong = differs(self._schema, expected, (status, content), self._manifest.tolerance) or self._worse(action)
+            wrong = differs(self._schema, expected, (status, content), self._manifest) or self._worse(action)
             if wrong:
                 return Violation(Reason.VERIFY_FAILED, wrong, fix)
             if clock.seconds() >= until:
@@ -257,7 +257,7 @@ class ServerExecutor:
 
     def _settings(self, number: int) -> dict[str, Any]:
         settings, uri = json.loads(self._files[names.SETTINGS]), f"../../../bundles/{self._desired.bundle}"
-        return released(settings, self._manifest, number, uri, self._desired.commit)
+        return released(settings, self._manifest, number, uri, self._desired.commit, self._candidate.trusted)
 
     def _comes_up(self, model: str, number: int) -> bool:
         clock = self._context.clock

@@ -8,6 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
+from leverframe.domain.model.bundle.bundle_manifest import Manifest
+from leverframe.domain.model.bundle.conversion import limits
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
 from leverframe.domain.release.serve import request
 
@@ -23,7 +27,7 @@ def golden_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iter
         yield _body(request(schema, [row["inputs"] for row in rows])), [row["prediction"] for row in rows]
 
 
-def differs(schema: Schema, expected: Sequence[Any], response: Response, tolerance: float) -> str:
+def differs(schema: Schema, expected: Sequence[Any], response: Response, manifest: Manifest) -> str:
     """Return how a response differs from the expected predictions, empty where it does not."""
     status, content = response
     if status != 200:
@@ -34,9 +38,9 @@ def differs(schema: Schema, expected: Sequence[Any], response: Response, toleran
         return f"the response has not the form of the schema: {error!r}"
     if len(given) != len(expected):
         return f"{len(given)} rows were predicted instead of {len(expected)}"
-    for row, (ours, prediction) in enumerate(zip(given, expected, strict=True)):
-        theirs = expected_number(schema, prediction)
-        limit = tolerance * max(1.0, *map(abs, theirs))
+    wanted = [expected_number(schema, prediction) for prediction in expected]
+    allowed = limits(np.array(wanted, np.float64)[:, 0], manifest.tolerance, manifest.scale).tolist()
+    for row, (ours, theirs, limit) in enumerate(zip(given, wanted, allowed, strict=True)):
         if len(ours) != len(theirs) or not all(abs(a - b) <= limit for a, b in zip(ours, theirs, strict=True)):
             return f"golden row {row} was predicted as {ours} instead of {theirs}"
     return ""

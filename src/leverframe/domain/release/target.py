@@ -48,11 +48,15 @@ class DeployContext:
 
 @dataclass(frozen=True)
 class Candidate:
-    """The release that should serve, the MD5 by which DVC knows its folder, and how its files are read."""
+    """The release that should serve, the MD5 by which DVC knows its folder, and how its files are read.
+
+    ``trusted`` are own types that its model may hold, by the settings of its commit.
+    """
 
     manifest: ReleaseManifest
     content: str = ""
     fetch: Callable[[], Mapping[str, bytes]] = dict
+    trusted: tuple[str, ...] = ()
 
 
 class DeployExecutor(Protocol[HandledT_contra]):

@@ -34,7 +34,7 @@ class Manifest:
 
     ``spec`` is the hash of star.yaml and compiler that the features come from, ``files`` the
     SHA-256 of every other file by name, ``versions`` the libraries that made the model. Golden rows
-    are predicted within ``tolerance``.
+    are predicted within ``tolerance``, of a regression in units of ``scale``, which is how far its labels lie apart.
     """
 
     model: str
@@ -45,6 +45,7 @@ class Manifest:
     versions: Mapping[str, str]
     files: Mapping[str, str]
     format: int = FORMAT
+    scale: float | None = None
 
     @property
     def model_file(self) -> str:
@@ -53,7 +54,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """Return the bytes of the file, the same for the same bundle."""
-        return (json.dumps(plain(self), indent=1, sort_keys=True) + "\n").encode()
+        return (json.dumps(plain(self, without_none=True), indent=1, sort_keys=True) + "\n").encode()
 
     @property
     def digest(self) -> str:

@@ -22,43 +22,84 @@ Columns = Mapping[str, NDArray[Any]]
 class Conversion:
     """The difference of two models: the ``largest`` over ``rows`` predictions, and ``flips`` of the label.
 
+    Of a regression, which has no flips, ``largest`` is in units of ``scale``, how far labels lie apart.
     ``why`` says what kept the converted model from being used, empty where it is.
     """
 
     engine: Engine
     rows: int
     largest: float | None
-    flips: int
+    flips: int | None
     tolerance: float
     why: str = ""
+    scale: float | None = None
 
     def line(self) -> str:
         """Return the result as one line."""
         if self.engine == "skops":
             return f"served by scikit-learn itself: {self.why}"
-        return (
-            f"ONNX matches scikit-learn on {self.rows:,} rows: largest difference {self.largest:.1e}, "
-            f"{self.flips} labels differ"
+        rest = (
+            f", {self.flips} labels differ" if self.scale is None else f" of the spread of the label, {self.scale:.3g}"
         )
+        return f"ONNX matches scikit-learn on {self.rows:,} rows: largest difference {self.largest:.1e}{rest}"
 
 
-def compared(kind: LabelKind, trained: NDArray[Any], converted: NDArray[Any], tolerance: float) -> Conversion:
+def spread(values: NDArray[np.float64]) -> float:
+    """Return how far numbers lie apart: between their quartiles, or wider quantiles where these are the same.
+
+    Neither an offset of all numbers nor a few that lie far out change it. It is positive: numbers that are all
+    the same lie as far apart as the number is large.
+    """
+    finite = np.asarray(values, np.float64)[np.isfinite(values)]
+    if not len(finite):
+        return 1.0
+    low, high = np.quantile(finite, [[0.25, 0.05, 0.0], [0.75, 0.95, 1.0]])
+    widths = [float(width) for width in high - low if width > 0]
+    return next(iter(widths), float(np.abs(finite).max()) or 1.0)
+
+
+def limits(expected: NDArray[np.float64], tolerance: float, scale: float | None) -> NDArray[np.float64]:
+    """Return by how much a prediction of each row may differ from the ``expected`` ones, shape (rows,).
+
+    A prediction of a regression that lies further out than ``scale`` may differ by as much more.
+    """
+    if scale is None:
+        return np.full(len(expected), tolerance * max(1.0, float(np.nanmax(np.abs(expected), initial=0.0))))
+    return tolerance * _sizes(expected, scale)
+
+
+def _sizes(numbers: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    flat = numbers.reshape(len(numbers), -1).max(axis=1, initial=-np.inf)
+    middle = np.nanmedian(flat) if np.isfinite(flat).any() else 0.0
+    sizes: NDArray[np.float64] = np.fmax(scale, np.abs(flat - middle))
+    return sizes
+
+
+def compared(
+    kind: LabelKind, trained: NDArray[Any], converted: NDArray[Any], tolerance: float, scale: float = 1.0
+) -> Conversion:
     """Return how ``converted`` predictions differ from ``trained`` ones, both (rows,) or (rows, classes).
 
-    For a regression the distance is relative to the largest prediction. Converted predictions that are
-    no finite number differ infinitely.
+    The distance is one of probabilities, for a regression relative to ``scale`` and how far out the
+    prediction lies. Converted predictions that are no finite number differ infinitely.
     """
+    rows, numbers = len(trained), kind == "regression"
     if trained.shape != converted.shape:
         why = f"predictions of the converted model have the shape {converted.shape} instead of {trained.shape}"
-        return Conversion("skops", len(trained), None, 0, tolerance, why)
-    apart = np.abs(trained - converted)
-    scale = max(1.0, float(np.abs(trained).max(initial=0))) if kind == "regression" else 1.0
-    largest = float(apart.max(initial=0.0)) / scale if np.isfinite(converted).all() else float("inf")
-    flips = 0 if kind == "regression" else int((trained.argmax(axis=1) != converted.argmax(axis=1)).sum())
-    if largest <= tolerance and not flips:
-        return Conversion("onnx", len(trained), largest, 0, tolerance)
-    why = f"ONNX differs by up to {largest:.2g}, and gives {flips} of {len(trained):,} rows another label"
-    return Conversion("skops", len(trained), largest if np.isfinite(largest) else None, flips, tolerance, why)
+        return Conversion("skops", rows, None, None if numbers else 0, tolerance, why, scale if numbers else None)
+    apart = np.abs(trained - converted) / (_sizes(trained, scale) if numbers else 1.0)
+    largest = float(apart.max(initial=0.0)) if np.isfinite(converted).all() else float("inf")
+    flips = None if numbers else int((trained.argmax(axis=1) != converted.argmax(axis=1)).sum())
+    why = ""
+    if largest > tolerance or flips:
+        why = f"ONNX differs by up to {largest:.2g}"
+        why += f" of the spread of the label, {scale:.3g}" if flips is None else _flips(flips, rows)
+    known = largest if np.isfinite(largest) else None
+    return Conversion("skops" if why else "onnx", rows, known, flips, tolerance, why, scale if numbers else None)
+
+
+def _flips(flips: int, rows: int) -> str:
+    return f", and gives {flips:,} of {rows:,} rows another label" if flips else ""
 
 
 def hard_rows(columns: Columns, fields: Sequence[Field], rows: int = 32) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from leverframe.domain.model.bundle.bundle_manifest import Manifest
@@ -27,13 +28,19 @@ def model_settings(schema: Schema, name: str, platform: str, versions: dict[str,
     }
 
 
-def released(settings: dict[str, Any], manifest: Manifest, release: int, uri: str, commit: str) -> dict[str, Any]:
+def released(
+    settings: dict[str, Any], manifest: Manifest, release: int, uri: str, commit: str, trusted: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the settings of one release: those of the bundle, the release number, and the path of the files.
+
+    ``trusted`` are the types that the settings of the commit trust.
 
     ``release`` must be a whole number: MLServer compares others as text, where 10 is less than 9.
     Name and class are ours whatever the settings in a bundle say: it is data, and names no code to run.
     """
-    told = {"bundle": manifest.digest, "schema": manifest.files["schema.json"], "commit": commit}
+    told: dict[str, Any] = {"bundle": manifest.digest, "schema": manifest.files["schema.json"], "commit": commit}
+    if trusted:
+        told["trusted"] = list(trusted)
     parameters = {"uri": uri, "version": str(release), "extra": told}
     return {**settings, "name": manifest.model, "implementation": RUNTIME, "parameters": parameters}
 

@@ -16,17 +16,17 @@ from leverframe.domain import layout
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.request import required
 from leverframe.domain.features.snapshot.store import Store
-from leverframe.domain.features.training_set import Feature
+from leverframe.domain.features.training_set import LABEL, Feature
 from leverframe.domain.model.artefacts import Artefacts, read_as
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.acceptance import accepted
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, sha256
-from leverframe.domain.model.bundle.conversion import Conversion, compared, hard_rows
+from leverframe.domain.model.bundle.conversion import Conversion, compared, hard_rows, spread
 from leverframe.domain.model.bundle.golden_rows import by_columns, by_keys, refuse_unservable
 from leverframe.domain.model.bundle.metadata import model_settings
 from leverframe.domain.model.bundle.schema import Field, Schema, derived
 from leverframe.domain.model.evaluate.evaluation import Predictor
-from leverframe.domain.model.table import Table, Tables, model_inputs
+from leverframe.domain.model.table import Table, Tables, column, model_inputs
 from leverframe.domain.model.train import ModelDescription
 from leverframe.errors import BundleError
 from leverframe.settings.params import BundleSettings
@@ -37,11 +37,13 @@ _KINDS = {"text": "text", "boolean": "boolean", "date": "text"}
 class Converter(Protocol):
     """Converts a fitted model to ONNX, and predicts with the result."""
 
-    def convert(self, model: Any, features: Sequence[Feature]) -> bytes:
-        """Return the model in ONNX; raises ``BundleError`` where it cannot be converted."""
+    def convert(
+        self, model: bytes, features: Sequence[Feature], columns: Mapping[str, NDArray[Any]]
+    ) -> tuple[bytes, NDArray[np.float64]]:
+        """Return the model of a skops file in ONNX, and its (rows, classes) probabilities or (rows,) numbers.
 
-    def predict(self, data: bytes, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
-        """Return (rows, classes) probabilities or (rows,) numbers; raises ``BundleError``."""
+        Raises ``BundleError`` where it cannot be converted, or not within the limits of time and memory.
+        """
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the converter and of the runtime."""
@@ -88,7 +90,7 @@ class Bundle:
             "engine": self.manifest.engine,
             "golden_rows": self.golden,
             "bytes": sum(map(len, self.files.values())),
-            "conversion": plain(self.conversion),
+            "conversion": plain(self.conversion, without_none=True),
         }
 
     def lines(self) -> list[str]:
@@ -121,7 +123,7 @@ def run(
             next="`dvc repro bundle` makes what is behind again",
         )
     data = artefacts.read_bytes(layout.MODEL)
-    trained = _Trained(predictor, predictor.load(data, model.estimator), model, tables)
+    trained = _Trained(predictor, predictor.load(data), model, tables)
     columns = trained.inputs(layout.HOLDOUT)
     fields = tables.masked(layout.HOLDOUT, required(packed.plan))
     kinds = store.about().attributes.get("fields", {})
@@ -130,7 +132,7 @@ def run(
         takes = accepted(trained.predict, columns, model.features, trained.learnt)
         learnt = (model.label, model.classes)
         schema = derived(settings.model, learnt, model.features, packed.constraints, keys, takes)
-        onnx, conversion = _converted(trained, converter, (columns, schema), settings.tolerance)
+        onnx, conversion = _converted(trained, converter, (data, columns, schema), settings.tolerance)
         golden = by_columns(schema, trained.predict, columns, settings.golden_rows)
         looked_in = (packed.plan, store, model.features)
         golden += by_keys(schema, trained.predict, fields, looked_in, max(1, settings.golden_rows // 4))
@@ -150,8 +152,9 @@ def run(
     }
     digests = {name: sha256(file) for name, file in sorted(files.items())}
     manifest = Manifest(
-        settings.model, model.label.name, conversion.engine, settings.tolerance, model.spec, versions, digests
-    )
+        settings.model, model.label.name, conversion.engine, settings.tolerance, model.spec, versions, digests,
+        scale=conversion.scale,
+    )  # fmt: skip
     return Bundle(manifest, {**files, names.MANIFEST: manifest.to_bytes()}, conversion, len(golden))
 
 
@@ -174,6 +177,13 @@ class _Trained:
         """Return the features of the training rows."""
         return self.inputs(layout.TRAIN)
 
+    def scale(self) -> float | None:
+        """Return how far the labels of a regression lie apart in the hold-out; None for probabilities."""
+        if self.description.label.kind != "regression":
+            return None
+        labels = column(self.tables.read(layout.HOLDOUT), LABEL, file=layout.HOLDOUT)
+        return spread(labels.cast(float).to_numpy())
+
     def predict(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
         """Return probabilities or numbers; raises ``EstimatorError`` for what the model does not take."""
         features = self.description.features
@@ -184,20 +194,22 @@ class _Trained:
 
 
 def _converted(
-    trained: _Trained, converter: Converter, asking: tuple[Mapping[str, NDArray[Any]], Schema], tolerance: float
+    trained: _Trained, converter: Converter, of: tuple[bytes, Mapping[str, NDArray[Any]], Schema], tolerance: float
 ) -> tuple[bytes | None, Conversion]:
     """Return the model in ONNX, None where it may not be used, and why; asked are only rows that the schema allows."""
     features, kind = trained.description.features, trained.description.label.kind
-    columns, schema = asking
+    data, columns, schema = of
+    scale = trained.scale()
     hard = hard_rows(columns, schema.columns)
     asked = {name: np.concatenate([columns[name], hard[name]]) for name in hard}
     rows = len(next(iter(asked.values()))) if asked else 0
     try:
-        data = converter.convert(trained.model, features)
-        found = compared(kind, trained.predict(asked), converter.predict(data, asked), tolerance)
+        onnx, predictions = converter.convert(data, features, asked)
+        found = compared(kind, trained.predict(asked), predictions, tolerance, scale or 1.0)
     except BundleError as error:
-        return None, Conversion("skops", rows, None, 0, tolerance, f"{error.what}: {error.why}")
-    return (data if found.engine == "onnx" else None), found
+        flips = None if kind == "regression" else 0
+        return None, Conversion("skops", rows, None, flips, tolerance, f"{error.what}: {error.why}", scale)
+    return (onnx if found.engine == "onnx" else None), found
 
 
 def _key(name: str, kind: str, values: Any) -> Field:

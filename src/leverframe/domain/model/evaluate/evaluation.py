@@ -44,8 +44,8 @@ _log = logging.getLogger(__name__)
 class Predictor(Protocol):
     """Opens a stored model and predicts with it."""
 
-    def load(self, data: bytes, estimator: str) -> Any:
-        """Return the model; raises ``EstimatorError`` for a damaged file or a type that is not trusted."""
+    def load(self, data: bytes) -> Any:
+        """Return the model; raises ``EstimatorError`` for a damaged file or types that are not trusted."""
 
     def probabilities(self, model: Any, inputs: Any) -> Floats:
         """Return the probability of each class, shape (rows, classes)."""
@@ -118,7 +118,7 @@ def predicted(predictor: Predictor, model: ModelDescription, table: Table, data:
     A score or number per row, shape (rows,), or the probability of each class, shape (rows, classes).
     Raises ``EstimatorError`` where the bytes are not the model that is described.
     """
-    opened = predictor.load(data, model.estimator)
+    opened = predictor.load(data)
     if hashlib.md5(data, usedforsecurity=False).hexdigest() != model.md5:
         raise EstimatorError(
             f"{layout.MODEL} is not the model that {layout.MODEL_DESCRIPTION} describes",

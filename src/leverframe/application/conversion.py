@@ -1,0 +1,59 @@
+"""Convert a model to ONNX in a process of its own: a converter may run forever, take all memory, or end its process."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections import deque
+from pathlib import Path
+
+from leverframe.adapters.onnx import Process
+from leverframe.adapters.onnx.exchange import megabytes_of, read_order, write_failure, write_result
+from leverframe.adapters.process import TIMED_OUT, run_group
+from leverframe.errors import LeverframeError, PipelineError
+
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def in_child(root: Path) -> Process:
+    """Return what converts the model in a folder by a child that ends in time, and whenever this process does."""
+
+    def run(folder: Path, seconds: float) -> tuple[int | None, str]:
+        command = [sys.executable, "-m", "leverframe", "bundle", "--convert", str(folder)]
+        lines: deque[str] = deque(maxlen=1)
+        environment = {**os.environ, **_ONE_THREAD}
+        environment.pop("DVC_STAGE", None)  # it ends with this process, which ends with DVC
+        try:
+            code = run_group(command, lines.append, folder=root, environment=environment, timeout=seconds)
+        except PipelineError as error:
+            if error.code != TIMED_OUT:
+                raise
+            return None, ""
+        return code, "".join(lines)
+
+    return run
+
+
+def convert(root: Path, folder: Path) -> None:
+    """Convert the model in ``folder``, and predict its rows with the result; leave both there, or why not."""
+    size = megabytes_of(folder) << 20
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (size if hard == resource.RLIM_INFINITY else min(size, hard), hard))
+    try:
+        _convert(root, folder)
+    except LeverframeError as error:
+        write_failure(folder, error.what, error.why)
+    except MemoryError:
+        why = f"the conversion needs more than {size >> 20:,} megabytes, `bundle.conversion.megabytes`"
+        write_failure(folder, "the model cannot be converted to ONNX", why)
+
+
+def _convert(root: Path, folder: Path) -> None:
+    from leverframe.adapters.onnx.convert import converted  # noqa: PLC0415 - within the limit
+    from leverframe.adapters.onnx.session import OnnxModel  # noqa: PLC0415 - as above
+    from leverframe.adapters.sklearn import SklearnModels  # noqa: PLC0415 - as above
+
+    order = read_order(folder)
+    data = converted(SklearnModels(root, order.trusted).load(order.model), order.features)
+    write_result(folder, data, OnnxModel(data).predict(order.columns))

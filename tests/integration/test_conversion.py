@@ -1,0 +1,132 @@
+"""Conversion to ONNX: what converts, that whatever happens ends, and that numbers are compared by their own scale."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+
+from leverframe.adapters.onnx import Onnx
+from leverframe.adapters.onnx.convert import converted
+from leverframe.adapters.onnx.session import OnnxModel
+from leverframe.adapters.sklearn.preparing import prepared as directly
+from leverframe.adapters.sklearn.storing import dumped
+from leverframe.application.conversion import in_child
+from leverframe.domain.features.training_set import LabelKind
+from leverframe.domain.model.bundle.conversion import compared, spread
+from leverframe.errors import BundleError
+from leverframe.settings.params import ConversionSettings
+from tests.integration.estimators import FEATURES, conversion, estimators, prepared, stored, world
+
+GUIDE = Path(__file__).parents[2] / "docs/guides/estimators.md"
+BEGIN, END = "<!-- estimators: begin, written by a test -->\n", "<!-- end -->"
+KINDS: dict[str, LabelKind] = {"b": "binary", "m": "multiclass", "r": "regression"}
+
+
+def table() -> str:
+    """Return which estimator is served by what, as Markdown."""
+    rows, lines = world(), ["| estimator | label | served by |", "|---|---|---|"]
+    for name, kinds, estimator in estimators():
+        for kind in map(KINDS.__getitem__, kinds):
+            fitted = stored(prepared(estimator).fit(rows.frame, rows.labels[kind]))
+            found = conversion(kind, fitted, rows.columns, rows.labels[kind])
+            lines.append(f"| `{name}` | {kind} | {'ONNX' if found.engine == 'onnx' else 'scikit-learn'} |")
+    return "\n".join([*lines, ""])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_guide_says_what_converts() -> None:
+    """Every estimator of the table is stored, opened and converted; `LEVERFRAME_GOLDEN=write` writes the table."""
+    text = GUIDE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    written, _, after = rest.partition(END)
+    measured = table()
+    if os.environ.get("LEVERFRAME_GOLDEN") == "write":
+        GUIDE.write_text(f"{before}{BEGIN}{measured}{END}{after}", encoding="utf-8")
+    assert written == measured
+
+
+def with_nulls() -> Any:
+    """Return a forest that learned from missing numbers, where the converter looks for a threshold without end."""
+    rows = world()
+    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
+    steps = ColumnTransformer([("codes", codes, ["place"])], remainder="passthrough")
+    labels = np.isnan(rows.columns["size"]) | (rows.columns["price"] > 300)
+    return make_pipeline(steps, RandomForestClassifier(5, random_state=0)).fit(rows.frame, labels.astype(int))
+
+
+def test_an_endless_conversion_is_ended_with_its_reason(tmp_path: Path) -> None:
+    """A forest that learned from nulls; nothing is left of the child."""
+    converter = Onnx(in_child(tmp_path), ConversionSettings(seconds=4))
+    with pytest.raises(BundleError) as caught:
+        converter.convert(dumped(with_nulls()), FEATURES, world().columns)
+    assert "took longer than 4 seconds, `bundle.conversion.seconds`, and was ended" in caught.value.why
+
+
+def test_a_conversion_without_memory_ends_with_its_reason(tmp_path: Path) -> None:
+    """The limit is that of the child alone."""
+    model = prepared(LogisticRegression()).fit(world().frame, world().labels["binary"])
+    converter = Onnx(in_child(tmp_path), ConversionSettings(megabytes=512))
+    with pytest.raises(BundleError) as caught:
+        converter.convert(dumped(model), FEATURES, world().columns)
+    assert "512 megabytes, `bundle.conversion.megabytes`" in caught.value.why
+
+
+def test_a_child_converts_and_predicts_as_this_process(tmp_path: Path) -> None:
+    """What comes back is the model and its predictions, nulls among them."""
+    rows = world()
+    rows.columns["place"][:3] = None
+    model = prepared(LogisticRegression()).fit(rows.frame, rows.labels["multiclass"])
+    converter = Onnx(in_child(tmp_path), ConversionSettings())
+    data, predictions = converter.convert(dumped(model), FEATURES, rows.columns)
+    np.testing.assert_allclose(predictions, model.predict_proba(rows.frame), atol=1e-12)
+    assert data.startswith(b"\x08")
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (50.0, 500.0), (1e-6, 1e-6), (3.0, 1e9), (1e12, 0.0)])
+@pytest.mark.parametrize("estimator", [HistGradientBoostingRegressor(max_iter=5), LinearRegression()])
+def test_a_number_is_compared_by_the_scale_of_its_label(estimator: Any, scale: float, offset: float) -> None:
+    """Near 500, near a millionth, or far from zero: it converts, and a change of a thousandth of the spread is seen."""
+    rows = world()
+    labels = rows.labels["regression"] * scale + offset
+    fitted = prepared(estimator).fit(rows.frame, labels)
+    found = conversion("regression", fitted, rows.columns, labels)
+    assert found.engine == "onnx", found
+    moved = fitted.predict(rows.frame) + np.std(labels) / 1000
+    predictions = OnnxModel(converted(fitted, FEATURES)).predict(rows.columns)
+    other = compared("regression", moved, predictions, 1e-5, spread(labels))
+    assert other.engine == "skops", other
+    assert other.flips is None
+    assert "another label" not in f"{other.line()} {found.line()}"
+    assert "labels" not in f"{other.line()} {found.line()}"
+
+
+@pytest.mark.parametrize("unknown", ["ignore", "infrequent_if_exist"])
+@pytest.mark.parametrize("most", [None, 4])
+def test_rare_missing_and_unseen_categories_convert(unknown: str, most: int | None) -> None:
+    """A missing text is neither the empty one nor one that nobody has seen, and rare ones share a column."""
+    rows, draw = world(), np.random.default_rng(1)
+    names = np.array([None, "", "None", *"abcdefgh"], object)
+    rows.columns["place"][:] = names[np.minimum(draw.geometric(0.25, len(rows.columns["place"])), len(names)) - 1]
+    encoder = OneHotEncoder(handle_unknown=unknown, max_categories=most, sparse_output=False)
+    steps = ColumnTransformer([("texts", encoder, ["place"]), ("numbers", SimpleImputer(), ["price", "fresh"])])
+    labels = (rows.columns["place"] == "") | (rows.labels["binary"] == 1)
+    fitted = make_pipeline(steps, LogisticRegression()).fit(rows.frame, labels.astype(int))
+    found = conversion("binary", fitted, rows.columns, labels)
+    assert (found.engine, found.flips) == ("onnx", 0), found
+
+
+def test_a_class_that_is_named_directly_converts() -> None:
+    """The preparation that is put before it is one that ONNX has."""
+    rows = world()
+    fitted = directly(LogisticRegression(), FEATURES).fit(rows.frame, rows.labels["multiclass"])
+    assert conversion("multiclass", fitted, rows.columns, rows.labels["multiclass"]).engine == "onnx"
