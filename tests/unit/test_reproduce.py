@@ -42,7 +42,7 @@ class Scripted:
 
     def repro(self, *arguments: str) -> None:
         self.asked.append(arguments)
-        done = self.script.pop(0)(self)
+        done = self.script.pop(0)(self) if self.script else {}  # then it gives what it gave
         self.ended = [StageRun(name, how, 1.0) for name, how in done.items()]
         if "failed" in done.values():
             raise PipelineError("stage `train` failed", why="no data", next="look")
@@ -339,3 +339,70 @@ def test_texts_are_alike_up_to_last_digits_of_their_numbers(number: float, facto
     assert alike(one, other, 1e-4) is (factor < 1e-4 or abs(number) * factor <= 1e-4)
     assert not alike(one, other.replace("a1", "b1"), 1e-4)
     assert not alike(one, other + "x", 1e-4)
+
+
+def trained(number: int, *, metrics: float | None = None) -> Step:
+    """Return a run that trains a model of its own, and evaluates it where that gives a metric."""
+
+    def done(pipeline: Scripted) -> dict[str, How]:
+        pipeline.files["dvc.lock"] = lock(f"a{number}", f"m{number}")
+        if metrics is not None:
+            pipeline.files[METRICS] = json.dumps({"auc": metrics, "brier": metrics / 7, "rows": 10})
+        return {"train": "ran", **({} if metrics is None else {"evaluate": "ran"})}
+
+    return done
+
+
+def unseeded(metrics: float, **declared: float) -> tuple[Reproduced, Scripted]:
+    """Run a training that gives another model each time, whose third evaluation gives a metric; 0.8 is in git."""
+    return reproduced(trained(2, metrics=0.7), trained(3), trained(3, metrics=metrics), declared=declared, pull=True)
+
+
+def test_unseeded_training_is_told_from_a_forgery() -> None:
+    """The stage is run twice; the remedy is a seed, or a tolerance of the base branch."""
+    found, pipeline = unseeded(0.79)
+    assert found.verdict == Failed((Reason.NOT_DETERMINISTIC,))
+    assert "two runs of `train` from the same inputs give different outputs" in found.violations[0].what
+    assert "`auc` 0.8 in git, 0.79 computed" in found.violations[0].what
+    assert "random_state" in found.violations[0].next
+    assert "reproduce: {tolerance:" in found.violations[0].next
+    assert pipeline.asked[1] == ("--no-run-cache", "--force", "--single-item", "train", "evaluate")
+    assert pipeline.asked[2] == ("--no-run-cache", "--pull", "--allow-missing")
+
+
+def test_a_forged_metric_of_a_seeded_training_stays_one() -> None:
+    """A second run gives what the first one gave, whatever is declared."""
+    for declared in ({}, {"auc": 0.5}):
+        found, _ = reproduced(trained(2, metrics=0.7), lambda _: {"train": "ran"}, declared=declared, pull=True)
+        assert found.verdict == Failed((Reason.METRICS_FORGED,))
+
+
+@pytest.mark.parametrize(("metric", "passes"), [(0.78, True), (0.82, True), (0.77, False), (0.9, False)])
+def test_a_declared_tolerance_decides_where_training_is_not_deterministic(metric: float, passes: bool) -> None:
+    """Within it the change passes with a note, beyond it fails; metrics without one are not compared, and named so."""
+    found, _ = unseeded(metric, auc=0.02)
+    assert (found.verdict == Passed()) is passes
+    if passes:
+        assert any("within `reproduce.tolerance`: `auc` 0.8 in git" in note for note in found.notes)
+        assert any("other metrics were not compared" in note for note in found.notes)
+    else:
+        assert found.verdict == Failed((Reason.NOT_DETERMINISTIC,))
+        assert "at most 0.02 apart allowed" in found.violations[0].what
+
+
+def test_a_tolerance_for_a_metric_that_nobody_computes_fails() -> None:
+    """A misspelled name would let everything pass."""
+    assert unseeded(0.8, acu=1.0)[0].verdict == Failed((Reason.NOT_DETERMINISTIC,))
+
+
+def test_a_model_that_differs_by_itself_is_no_mismatch_where_metrics_agree() -> None:
+    """Threads move last digits of a model; its lock does not accuse anybody."""
+    found, _ = reproduced(
+        trained(2, metrics=0.8),
+        trained(3),
+        trained(3, metrics=0.8),
+        suspects=("train",),
+        pull=True,
+        declared={"auc": 0.1},
+    )
+    assert found.verdict == Passed()

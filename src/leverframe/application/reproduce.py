@@ -12,6 +12,9 @@ from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.domain.review.check import LOCK, suspects
 from leverframe.domain.review.reproduce import Order, Reproduced, run
+from leverframe.errors import LeverframeError
+from leverframe.settings import LEVERS
+from leverframe.settings.levers import levers_of
 
 
 def reproduce(
@@ -27,6 +30,25 @@ def reproduce(
     before = git.show(since.commit, LOCK) or b""
     pipeline = PipelineRun.of(workspace, root, tell)
     odd = suspects(before.decode(errors="replace"), pipeline.text(LOCK))
-    order = Order(git.named("HEAD"), full, Remote.of(root) is not None, odd, tolerance, tell)
+    declared, changes = _tolerance(git.show(since.commit, str(LEVERS)) or b"", pipeline.text(str(LEVERS)))
+    order = Order(git.named("HEAD"), full, Remote.of(root) is not None, odd, tolerance, declared, tell)
     result = run(pipeline, order)
-    return kept(root, "reproduce", replace(result, notes=(*since.notes, *result.notes)))
+    return kept(root, "reproduce", replace(result, notes=(*since.notes, *result.notes, *changes)))
+
+
+def _tolerance(base: bytes, here: str) -> tuple[dict[str, float], list[str]]:
+    """Return how far metrics may differ by the settings of the base, and what this change would make of that.
+
+    A change cannot loosen what it is judged by: a tolerance applies once it is merged.
+    """
+    before = levers_of(base.decode(errors="replace"), name=f"{LEVERS} of the base branch").reproduce.tolerance
+    try:
+        after = levers_of(here, name=str(LEVERS)).reproduce.tolerance
+    except LeverframeError:  # `check` says what is wrong with it
+        return before, []
+    names = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
+    return before, [
+        f"this change edits `reproduce.tolerance.{name}`: `{before.get(name, 'none')}` to `{after.get(name, 'none')}`; "
+        "it applies once it is merged"
+        for name in names
+    ]

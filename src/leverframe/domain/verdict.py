@@ -29,6 +29,7 @@ class Reason(StrEnum):
     DATA_IN_GIT = "data-in-git"
     LOCK_MISMATCH = "lock-mismatch"
     METRICS_FORGED = "metrics-forged"
+    NOT_DETERMINISTIC = "not-deterministic"
     STAGE_FAILED = "stage-failed"
     METRIC_MISSING = "metric-missing"
     METRIC_DROPPED = "metric-dropped"

@@ -84,6 +84,15 @@ class GateSettings(Document):
     )
 
 
+class ReproduceSettings(Document):
+    """How far metrics may differ where training is not deterministic; that of the base branch is in force."""
+
+    tolerance: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="absolute difference by metric that is allowed where two runs of a training differ by themselves",
+    )
+
+
 class ReportSettings(Document):
     """The decision card."""
 
@@ -279,6 +288,7 @@ class Levers(Document):
     )
 
     gate: GateSettings = Field(default_factory=GateSettings)
+    reproduce: ReproduceSettings = Field(default_factory=ReproduceSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
     deploy: DeploySettings = Field(default_factory=DeploySettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)

@@ -23,7 +23,9 @@ from leverframe.settings.periods import FORMS, ORDER, Arrival, Grouping, period_
 from leverframe.yaml_files import load
 
 # Sections that people look for here; a test holds them to those of leverframe.yaml.
-_OF_LEVERS = ("gate", "report", "deploy", "serve", "pipeline", "monitor", "alerts", "retrain", "online", "infra")
+_OF_LEVERS = (
+    "gate", "reproduce", "report", "deploy", "serve", "pipeline", "monitor", "alerts", "retrain", "online", "infra",
+)  # fmt: skip
 
 _IMPORT_PATH = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
 

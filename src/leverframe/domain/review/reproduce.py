@@ -18,6 +18,7 @@ from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Locked
 from leverframe.domain.review.check import LOCK, violation_lines
 from leverframe.domain.review.same_outputs import Difference, State, differences, outputs, same_origin
+from leverframe.domain.review.unstable import doubted, figures, judged_unstable, unstable
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.yaml_files import leaves
@@ -89,13 +90,17 @@ class Pipeline(Protocol):
 
 @dataclass(frozen=True)
 class Order:
-    """The options of a run: every stage or only the stale ones; whether to pull data; how far metrics may differ."""
+    """The options of a run: every stage or only the stale ones; whether to pull data; how far metrics may differ.
+
+    ``tolerance`` is relative and holds for all numbers, ``declared`` by metric where training is not deterministic.
+    """
 
     head: str
     full: bool = False
     pull: bool = False
     suspects: tuple[str, ...] = ()
     tolerance: float = 1e-4
+    declared: Mapping[str, float] = field(default_factory=dict)
     tell: Callable[[str], None] = field(default=lambda _: None)
 
 
@@ -127,10 +132,55 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
     except PipelineError as error:
         stages = _merged(stages, pipeline.runs())
         failures = [_failure(error, next((stage.stage for stage in stages if stage.how == "failed"), ""))]
-    violations, notes = _compared(before, _state(pipeline), stages, order)
+    after = _state(pipeline)
+    violations, notes = _compared(before, after, stages, order)
+    if violations and not failures:
+        try:
+            stages, violations, notes = _run_twice(pipeline, order, (before, after), stages) or (
+                stages,
+                violations,
+                notes,
+            )
+        except PipelineBusyError:
+            raise
+        except PipelineError as error:
+            failures = [_failure(error, "")]
     if failures and not order.full:
         violations, notes = [], []
     return Reproduced(order.head, tuple(stages), (*failures, *violations), not order.pull, tuple(notes))
+
+
+def _run_twice(
+    pipeline: Pipeline, order: Order, states: tuple[State, State], stages: list[StageRun]
+) -> tuple[list[StageRun], list[Violation], list[str]] | None:
+    """Run what may have made the metrics once more: return what is said where it is not deterministic, else None."""
+    before, after = states
+    names = doubted(
+        before, after, {stage.stage for stage in stages if stage.how in ("ran", "verified")}, order.suspects
+    )
+    if not names:
+        return None
+    order.tell(f"running {', '.join(names)} a second time, to tell training that is not deterministic from a forgery")
+    pipeline.repro("--no-run-cache", "--force", "--single-item", *names)
+    stages = _merged(stages, pipeline.runs())
+    odd = unstable(names, after, _state(pipeline))
+    if not odd:
+        return None
+    fetching = ("--pull", "--allow-missing") if order.pull else ()
+    pipeline.repro("--no-run-cache", *fetching)  # what was made of the first run
+    stages = _merged(stages, pipeline.runs())
+    return stages, *_unstable(before, _state(pipeline), stages, order, odd)
+
+
+def _unstable(
+    before: State, after: State, stages: Sequence[StageRun], order: Order, odd: tuple[str, ...]
+) -> tuple[list[Violation], list[str]]:
+    """Return violations and notes where the stages ``odd`` are not deterministic."""
+    path = str(layout.METRICS)
+    texts = before.texts.get(path, ""), after.texts.get(path, "")
+    violations, notes = judged_unstable(odd, _forged(*texts, order.tolerance), figures(*texts, order.declared))
+    others, more = _compared(before, after, stages, order, odd)
+    return [*violations, *others], [*notes, *more]
 
 
 def _state(pipeline: Pipeline) -> State:
@@ -169,11 +219,12 @@ def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRu
 
 
 def _compared(
-    before: State, after: State, stages: Sequence[StageRun], order: Order
+    before: State, after: State, stages: Sequence[StageRun], order: Order, odd: Sequence[str] = ()
 ) -> tuple[list[Violation], list[str]]:
     """Return forged metrics and outputs that do not match the lock as violations, and as notes what else differs.
 
-    Of stages whose inputs changed on purpose, which a stale lock claims nothing about, only ``full`` compares.
+    What stages ``odd`` write, which are not deterministic, and the metrics that come of it, prove nothing. Of stages
+    whose inputs changed on purpose, which a stale lock claims nothing about, only ``full`` compares.
     """
     ran = {stage.stage for stage in stages if stage.how in ("ran", "verified")}
     found = differences(before, after, ran, order.tolerance)
@@ -187,8 +238,10 @@ def _compared(
         and claimed
         and (order.full or same_origin(writer, before.lock, after.lock))
     )
-    forged = _forged(before.texts.get(path, ""), after.texts.get(path, ""), order.tolerance) if known else []
-    mismatched = [each for each in found if each.path != path and _proves(each, order)]
+    forged = (
+        _forged(before.texts.get(path, ""), after.texts.get(path, ""), order.tolerance) if known and not odd else []
+    )
+    mismatched = [each for each in found if each.path != path and each.stage not in odd and _proves(each, order)]
     violations = [_metrics_forged(forged, writer or "")] if forged else []
     if mismatched and (order.full or not forged):
         violations.append(_mismatch(mismatched))
