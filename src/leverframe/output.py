@@ -67,7 +67,7 @@ def verdict(found: Any, *, as_json: bool, report: str = "", lines: Sequence[str]
 
     decided = found.verdict
     if as_json:
-        product_json({"verdict": word(decided), **asdict(found)})
+        product_json({"verdict": word(decided)} | {**asdict(found), "verdict": word(decided)})
     else:
         product("\n".join(found.lines() if lines is None else lines))
     reasons = [reason.value for reason in decided.reasons] if isinstance(decided, Failed) else []

@@ -207,6 +207,22 @@ def test_a_commit_of_the_job_is_the_head_once_it_is_pushed(desk: Desk) -> None:
     assert "by now" not in desk.ours()[0]
 
 
+def test_the_verdict_is_a_word_for_programs_as_well(desk: Desk) -> None:
+    """As JSON and as the output of the step, beside what was done; the exit code is that of the lever's work."""
+    payload, outputs = events.pull_request_event(desk.repository, desk.pull), desk.folder / "outputs"
+    given = ("pull_request", payload, "--publisher", "github")
+    ran = desk.report(desk.checkout(desk.pull.head), *given, "--json", GITHUB_OUTPUT=str(outputs))
+    content = json.loads(ran.out)
+    assert (content["verdict"], content["done"], content["why"]) == ("passed", "created", [])
+    assert "verdict<<" in outputs.read_text(encoding="utf-8")
+    broken = desk.checkout(desk.pull.head, passed=False)
+    ran = desk.report(broken, *given)
+    assert (ran.code, ran.out.partition("\n")[0]) == (0, "report posted; the verdict is: do not merge (tool-broke)")
+    assert json.loads(desk.report(broken, *given, "--json").out)["verdict"] == "failed"
+    assert desk.report(broken, *given, "--exit-code").code == 30
+    assert desk.checks(desk.pull.head)[-1] == "failure"
+
+
 def test_a_head_that_moved_on_is_told_and_gets_no_check(desk: Desk) -> None:
     """The card of the older commit says that nobody has looked at what came since, before its verdict."""
     before = desk.pull.head

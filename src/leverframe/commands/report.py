@@ -36,6 +36,7 @@ def report(context: click.Context, /, as_json: bool, by_code: bool, **asked: Any
     from leverframe.application.report import Asked
     from leverframe.application.report import report as run
 
-    result = run(wiring.workspace(), Asked(**asked), output.step_summary)
+    place = wiring.workspace(anywhere=asked["card"] is not None)  # a card that another job made is posted from anywhere
+    result = run(place, Asked(**asked), output.step_summary)
     output.verdict(result, as_json=as_json, report=result.place)
     context.exit(REFUSED if by_code and isinstance(result.verdict, Failed) else 0)
