@@ -66,7 +66,7 @@ def traffic(root: Path) -> None:
 
 
 def judged(shop: Shop, commit: str = "HEAD", now: datetime = NOW) -> Aftercare:
-    return watched(place(shop.root), "local", Merged(commit, AT), None, now, lambda _: None)
+    return watched(place(shop.root), "local", Merged(commit, f"{commit}^1", AT), None, now, lambda _: None)
 
 
 def test_a_model_that_is_worse_on_labels_is_found_with_figures(merged: Shop) -> None:

@@ -53,6 +53,7 @@ class World:
             **{name: value for name, value in self.machine.environment.items() if not name.startswith("GITHUB_")},
             "GITHUB_REPOSITORY": NAME,
             "GITHUB_API_URL": self.server.address,
+            "GITHUB_SERVER_URL": self.server.address,
             "GITHUB_TOKEN": SECRET,
         }
         done = warm().run("leverframe", [*arguments, "--json"], self.machine.root, environment)
@@ -168,17 +169,29 @@ def test_a_release_that_cannot_serve_is_taken_back_on_the_forge(world: World) ->
 
 
 def test_a_rollback_is_written_down_and_asks_git_to_agree(world: World) -> None:
-    """Traffic first; then the assignment of the earlier version, and the pull request that takes the later one back."""
+    """Traffic first; then the assignment of the earlier version, and the pull request that takes the later one back.
+
+    Merged, although something landed since, main wants what serves, and there is nothing to deploy.
+    """
     one = world.push("one")
-    world.run("deploy")
+    before = world.run("deploy")["serving"]["manifest"]["bundle"]
     two = world.push("two")
     world.run("deploy")
+    world.shop.repository.git("checkout", "--quiet", "--detach", "two")
+    world.shop.repository.write("docs/notes.md", "Notes.\n")
+    world.shop.repository.commit("Notes")
+    world.push("HEAD")
     found = world.run("rollback", "--because", "late labels")
     assert found["recorded"]["assignment"] == "shop#local#3"
     assert world.tags()["shop#local#3"] == one
     (pull,) = world.repository.pulls.values()
     assert "late labels" in pull.body
     assert two[:12] in pull.title
+    assert world.repository.merge(pull)
+    assert world.repository.git("diff", "--name-only", one, "main").split() == ["docs/notes.md"]
+    again = world.run("deploy")
+    assert [step["step"].split()[0] for step in again["steps"]] == ["note"]
+    assert again["serving"]["manifest"]["bundle"] == before
 
 
 def test_a_forge_that_does_not_answer_loses_nothing(world: World) -> None:

@@ -16,7 +16,15 @@ import pytest
 
 from leverframe.adapters.git import Git
 from leverframe.adapters.git.host import Host, HostedGit
-from leverframe.application.retrain_pulls import CandidateCommit, How, Published, PulledBack, publish, revert, standing
+from leverframe.application.pull_requests import How, Published
+from leverframe.application.retrain_pulls import (
+    CandidateCommit,
+    PulledBack,
+    before_merge,
+    publish,
+    revert,
+    standing,
+)
 from leverframe.application.workspace import Workspace
 from leverframe.domain.retraining.attempt import Attempt, Outcome
 from leverframe.domain.retraining.pulls.pull_commit import signed
@@ -670,7 +678,9 @@ def merged(place: Place) -> PulledBack:
     assert pull.merged
     comparison = attempt().comparison
     assert comparison is not None
-    return PulledBack(pull, comparison, "`auc` fell by 0.020 on 900 realised labels.")
+    return PulledBack(
+        pull, before_merge(place.workspace, pull), comparison, "`auc` fell by 0.020 on 900 realised labels."
+    )
 
 
 REVERT = "leverframe/revert-retrain-shop"
@@ -696,18 +706,52 @@ def test_a_merged_candidate_that_is_worse_opens_its_revert(place: Place) -> None
     assert len(place.forge.pulls) == 2
 
 
-def test_files_that_changed_since_are_not_taken_back(place: Place) -> None:
-    """One comment at the merged pull request says so; what was reverted already is only a note."""
+def test_later_changes_stay_or_make_it_a_draft(place: Place) -> None:
+    """Other lines of the same file stay as somebody changed them; another run of the stage is named, in a draft."""
     worse = merged(place)
     place.commit("params.yaml", PARAMS.replace("LAST", "2026-02-01").replace("depth: 3", "depth: 4"))
-    for _ in range(2):
-        done = revert(place.workspace, MODEL, worse, How(place.settings))
-        assert "no pull request reverts it: 1 of its files were changed since, such as params.yaml" in done.notes[0]
-    assert len(place.only.comments) == 1
+    done = revert(place.workspace, MODEL, worse, How(place.settings, dry_run=True))
+    assert [step.split(" ")[0] for step in done.steps] == ["push", "open", "start"]
+    place.commit("dvc.lock", LOCK.replace("MODEL", worse.pull.head[:32]).replace("train.py", "other.py"))
+    assert revert(place.workspace, MODEL, worse, How(place.settings)).failure is None
+    pull = place.forge.pulls[2]
+    assert pull.draft
+    assert "### Later work that this undoes" in pull.body
+    assert LOCK.replace("MODEL", "0" * 32) == place.forge.git("show", f"{REVERT}:dvc.lock")
     place.commit("params.yaml", PARAMS.replace("LAST", "2026-01-01"))
     place.commit("dvc.lock", LOCK.replace("MODEL", "0" * 32))
     done = revert(place.workspace, MODEL, worse, How(place.settings))
-    assert done.notes == ("#1 was reverted already",)
+    assert done.steps == ()
+    assert "main has what served before already" in done.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["squash", "rebase"])
+def test_a_person_merges_more_than_the_candidate(place: Place, kind: str) -> None:
+    """Two commits, squashed or put onto main one by one: what served before is what main had before both."""
+    place.run()
+    pull = place.only
+    place.commit("NOTES.md", "Main went on.\n")
+    before = place.forge.commit("main")
+    place.commit("README.md", "A note of a person.\n", branch=BRANCH, words="Say so")
+    head = pull.head
+    place.author.git("fetch", "--quiet", str(place.forge.path), "main", BRANCH)
+    place.author.git("checkout", "--quiet", "--detach", before)
+    if kind == "squash":
+        place.author.git("cherry-pick", "--no-commit", f"{head}~2..{head}")
+        place.author.git("commit", "--quiet", "--message", "Retrain shop (#1)")
+    else:
+        place.author.git("cherry-pick", f"{head}~2..{head}")
+    place.author.git("push", "--quiet", str(place.forge.path), "HEAD:main")
+    pull.state, pull.merged, pull.merged_at = "closed", True, "2026-03-12T00:00:00Z"
+    pull.merge_commit = place.forge.commit("main")
+    place.forge.git("update-ref", "-d", f"refs/heads/{BRANCH}")
+    known = standing(place.workspace, MODEL).pulls[0]
+    assert before_merge(place.workspace, known) == before
+    comparison = attempt().comparison
+    assert comparison is not None
+    worse = PulledBack(known, before, comparison, "`auc` fell by 0.020 on 900 realised labels.")
+    assert revert(place.workspace, MODEL, worse, How(place.settings)).failure is None
+    assert place.forge.git("diff", "--name-only", before, REVERT) == ""
 
 
 def test_a_killed_revert_is_finished(place: Place) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leverframe.domain.release.ledger import Ledger, assigned, following
+from leverframe.domain.release.ledger import Ledger, Revert, Reverted, assigned, following
 from leverframe.domain.release.registry import Registry
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.tag import Tag
@@ -61,10 +61,10 @@ class Forge:
         if newest != (number, state, description):
             self.states.append((number, state, description))
 
-    def revert(self, commit: str, title: str, body: str) -> str:
+    def revert(self, revert: Revert) -> Reverted:
         """Return an address."""
-        self.reverts.append((commit, title, body))
-        return f"pull/{len(self.reverts)}"
+        self.reverts.append((revert.left.commit, revert.title, revert.text))
+        return Reverted(f"pull/{len(self.reverts)}")
 
 
 def release(number: int, bundle: str, commit: str = "c", **parts: str) -> Release:

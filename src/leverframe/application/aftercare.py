@@ -45,9 +45,10 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Merged:
-    """A retraining on the base branch: its commit, whose first parent has the model before, and when it was merged."""
+    """A retraining on the base branch: its last commit, the one before its first, and when it was merged."""
 
     commit: str
+    before: str
     at: datetime
 
 
@@ -68,7 +69,7 @@ def watched(
         return _nothing("no whole day since the merge has its labels yet")
     try:
         with ExitStack() as stack:
-            before = stack.enter_context(champion(workspace, workspace.git.named(f"{merged.commit}^1"), tell))
+            before = stack.enter_context(champion(workspace, workspace.git.named(merged.before), tell))
             after = stack.enter_context(champion(workspace, workspace.git.named(merged.commit), tell))
             if before is None or after is None:
                 return _nothing("the commit of the merge, or the one before it, has no model")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from leverframe.adapters import runner
 from leverframe.adapters.git import Git
+from leverframe.adapters.git.host import HostedGit
 from leverframe.application.environments import Environment
+from leverframe.application.reverts import Reverts
 from leverframe.application.workspace import Workspace
-from leverframe.domain.release.ledger import Ledger
+from leverframe.domain.release.ledger import Ledger, Revert, Reverted
 from leverframe.domain.release.registry import artifact_of, in_tags
 from leverframe.domain.release.tag import Tag
 
@@ -20,12 +23,34 @@ def ledger(workspace: Workspace, environment: Environment) -> Ledger | None:
     """Return where the deployments to an environment are recorded; None where it declares that they are not."""
     if not environment.settings.record:
         return None
-    forge = None
+    tags = _Book(workspace.git, None)
+    forge: _Forge | None = None
     if runner.repository() and runner.token():
         from leverframe.adapters.github.deployments import GithubDeployments  # noqa: PLC0415 - of an extra
 
-        forge = GithubDeployments(runner.api(), runner.repository(), runner.token(), project=workspace.project)
-    return Ledger(_Book(workspace.git, forge), forge, artifact_in(workspace, environment.model), environment.name)
+        where = (runner.api(), runner.repository(), runner.token())
+        deployments = GithubDeployments(*where, project=workspace.project)
+        settings = environment.levers.retrain
+        reverts = Reverts(HostedGit(workspace.git.root), environment.model, settings)
+        forge, tags = _Forge(deployments, reverts), _Book(workspace.git, deployments)
+    return Ledger(tags, forge, artifact_in(workspace, environment.model), environment.name)
+
+
+@dataclass(frozen=True)
+class _Forge:
+    """The ``Forge`` port: deployments of the API, and pull requests that restore a release."""
+
+    deployments: GithubDeployments
+    reverts: Reverts
+
+    def deployment(self, commit: str, environment: str, payload: dict[str, str]) -> int:
+        return self.deployments.deployment(commit, environment, payload)
+
+    def deployed(self, number: int, state: str, description: str) -> None:
+        self.deployments.deployed(number, state, description)
+
+    def revert(self, revert: Revert) -> Reverted:
+        return self.reverts.revert(revert)
 
 
 def artifact_in(workspace: Workspace, model: str) -> str:

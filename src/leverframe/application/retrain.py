@@ -13,12 +13,11 @@ from leverframe.application.environments import as_of, watched
 from leverframe.application.monitor_results import Results
 from leverframe.application.monitor_state import KeptState
 from leverframe.application.own_candidate import OwnTrainer
+from leverframe.application.pull_requests import How, Published
 from leverframe.application.retrain_base import Base, base_of
 from leverframe.application.retrain_help import ask_for_a_person
 from leverframe.application.retrain_pulls import (
     CandidateCommit,
-    How,
-    Published,
     PulledBack,
     base_tip,
     publish,

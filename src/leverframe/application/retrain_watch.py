@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from leverframe.application.aftercare import Merged, watched
 from leverframe.application.retrain_base import Base, recorded_md5
-from leverframe.application.retrain_pulls import PulledBack
+from leverframe.application.retrain_pulls import PulledBack, before_merge
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.monitoring.monitor_result import Monitored
@@ -33,12 +33,14 @@ def turned_out_worse(
     if pull is None:
         return None
     tell(f"comparing the model of #{pull.number} with the one before it, on labels that came true since")
-    found = watched(workspace, environment, Merged(pull.merge_commit, timestamp(pull.merged_at)), monitored, now, tell)
+    before = before_merge(workspace, pull)
+    merged = Merged(pull.merge_commit, before, timestamp(pull.merged_at))
+    found = watched(workspace, environment, merged, monitored, now, tell)
     tell(f"#{pull.number}: {found.why}")
     if not found.worse:
         return None
     bare = Comparison("", base.levers.retrain.confidence, 0, 0, (), 0, "", (), (), ())  # where only the monitor judged
-    return PulledBack(pull, found.comparison or bare, found.why)
+    return PulledBack(pull, before, found.comparison or bare, found.why)
 
 
 def _watched(workspace: Workspace, base: Base, there: StandingBranch, now: datetime) -> StandingPull | None:

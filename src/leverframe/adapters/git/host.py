@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,8 @@ from leverframe.domain.retraining.pulls.pull_commit import AUTHOR, CommitFacts
 from leverframe.errors import ForgeUnreachableError, PublishError, RepositoryError
 from leverframe.redaction import redacted
 
+_NO_FILE = "000000"  # the mode of one that is not there
+_PATHS = 500  # of one command line
 _TRANSFER = 600.0  # seconds of a fetch or push
 _FAULTS = (
     "RPC failed",
@@ -52,6 +54,54 @@ class Host:
 
 class HostedGit(Git):
     """The repository of a clone, and what is sent to and from a forge."""
+
+    def content(self, entry: str) -> bytes:
+        """Return the content of a file by its mode and blob; none for mode 000000."""
+        mode, blob = entry.split()
+        return b"" if mode == _NO_FILE else self._asked("cat-file", "blob", blob)
+
+    def stored(self, mode: str, content: bytes) -> str:
+        """Store a content, and return mode and blob."""
+        return f"{mode} {self._asked('hash-object', '-w', '--stdin', given=content).decode().strip()}"
+
+    def lines_merged(self, base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
+        """Return both changes of a text; None where they conflict, or a side is no text."""
+        with TemporaryDirectory(prefix="leverframe-") as place:
+            files = [Path(place, name) for name in ("ours", "base", "theirs")]
+            for file, content in zip(files, (ours, base, theirs), strict=True):
+                file.write_bytes(content)
+            return files[0].read_bytes() if self.merge_file(files[0], files[1], files[2], 7) else None
+
+    def commits(self, before: str, after: str, paths: Iterable[str], *, merges: bool) -> list[tuple[str, str]]:
+        """Return the commits of ``after`` that ``before`` does not have and that touch files, with subjects.
+
+        They come newest first. ``paths`` are from the top of the repository. With ``merges`` a merge stands for what it
+        brought, else its commits do.
+        """
+        files = [f":(top,literal){path}" for path in paths][:_PATHS]
+        which = ("--first-parent",) if merges else ("--no-merges",)
+        shown = self._asked("log", "-z", "--format=%H %s", *which, f"{before}..{after}", "--", *files)
+        lines = (line.partition(" ") for line in shown.decode(errors="replace").split("\0") if line)
+        return [(name, subject) for name, _, subject in lines]
+
+    def before_merge(self, merged: str, head: str) -> str:
+        """Return what a branch was at before a pull request was merged, whichever way; ``head`` is its last commit.
+
+        ``merged`` is the commit of the merge: one with two parents, one of all its changes, or the last of those that
+        were put onto the branch one by one, which keep author, time and message.
+        """
+        of_pull = {self._identity(name) for name in self._asked("rev-list", head, f"^{merged}").decode().split()}
+        commit = merged
+        while True:
+            parents = self.commit_facts(commit).parents
+            if not parents:
+                return commit
+            if len(parents) > 1 or self._identity(parents[0]) not in of_pull:
+                return parents[0]
+            commit = parents[0]
+
+    def _identity(self, commit: str) -> bytes:
+        return self._asked("show", "--no-patch", "--format=%an%x00%ae%x00%at%x00%B", commit)
 
     def commit_facts(self, commit: str) -> CommitFacts:
         """Return tree, parents and message of a commit."""
@@ -129,13 +179,16 @@ class HostedGit(Git):
         heads = dict(line.split("\t")[::-1] for line in result.stdout.decode(errors="replace").splitlines())
         return {branch: heads[f"refs/heads/{branch}"] for branch in branches if f"refs/heads/{branch}" in heads}
 
-    def brought(self, host: Host, commits: Mapping[str, str], *, whole: bool = False) -> None:
+    def brought(
+        self, host: Host, commits: Mapping[str, str], *, whole: bool = False, below: str = "refs/heads/"
+    ) -> None:
         """Fetch branches, each at its commit, into this clone; no reference is moved.
 
-        What a shallow clone lacks comes with them where the ``whole`` history is needed.
+        What a shallow clone lacks comes with them where the ``whole`` history is needed. Names are ``below`` what
+        branches are below, or another place of references.
         """
         deepened = ["--unshallow"] if whole and self.shallow() else []
-        wanted = [f"refs/heads/{name}" for name, commit in commits.items() if deepened or not self.commit_of(commit)]
+        wanted = [f"{below}{name}" for name, commit in commits.items() if deepened or not self.commit_of(commit)]
         if not wanted:
             return
         quietly = ("--quiet", "--no-tags", "--no-write-fetch-head", *deepened)

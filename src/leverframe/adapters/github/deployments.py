@@ -1,4 +1,4 @@
-"""Deployments on GitHub: the record of each with its states, tags, and the pull request that takes a change back."""
+"""Deployments on GitHub: the record of each with its states, and tags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from datetime import UTC, datetime
 
 from github import InputGitAuthor
-from github.GitRef import GitRef
 from github.Repository import Repository
 
 from leverframe.adapters.github.calls import Calls, reference
@@ -75,31 +74,3 @@ class GithubDeployments(Calls):
                 why="it was added since the tags of this clone were fetched",
                 next="`git fetch --tags`, then run the same command again: it takes the next number",
             )
-
-    def revert(self, commit: str, title: str, body: str) -> str:
-        """Open a pull request with the files of before ``commit``, and return its address.
-
-        Empty where the commit is not the newest of the default branch: what came after it may hold the
-        remedy. A pull request that somebody closed is not opened again.
-        """
-        branch = f"leverframe/revert-{commit[:12]}"
-
-        def ask(repository: Repository) -> str:
-            main = repository.default_branch
-            if reference(repository, f"heads/{branch}") is None:
-                newest = reference(repository, f"heads/{main}")
-                if newest is None or newest.object.sha != commit:
-                    return ""
-                _branch(repository, branch, newest, title)
-            known = next(iter(repository.get_pulls(state="all", head=f"{self._name.split('/')[0]}:{branch}")), None)
-            return (known or repository.create_pull(main, branch, title=title, body=body)).html_url
-
-        return self.asked(ask, "open the pull request that reverts the change", "pull-requests: write")
-
-
-def _branch(repository: Repository, branch: str, newest: GitRef, title: str) -> None:
-    """Add a branch whose only commit has the files of before the newest one: nothing has to be merged for that."""
-    head = repository.get_git_commit(newest.object.sha)
-    before = repository.get_git_commit(head.parents[0].sha)
-    commit = repository.create_git_commit(f"{title}\n\nThis reverts commit {head.sha}.\n", before.tree, [head])
-    repository.create_git_ref(f"refs/heads/{branch}", commit.sha)

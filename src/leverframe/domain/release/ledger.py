@@ -35,7 +35,7 @@ class TagStore(Protocol):
 
 
 class Forge(Protocol):
-    """Where deployments are shown, and where a commit is reverted."""
+    """Where deployments are shown, and where a change is reverted."""
 
     def deployment(self, commit: str, environment: str, payload: dict[str, str]) -> int:
         """Return the number of the deployment of a commit to an environment, added where there is none yet."""
@@ -43,28 +43,64 @@ class Forge(Protocol):
     def deployed(self, number: int, state: str, description: str) -> None:
         """Add a state, in GitHub's words, to a deployment, unless it is its newest."""
 
-    def revert(self, commit: str, title: str, body: str) -> str:
-        """Open a pull request that reverts a commit, and return its address; empty where it is not the newest."""
+    def revert(self, revert: Revert) -> Reverted:
+        """Open the pull request that restores the files of the release that serves."""
+
+
+@dataclass(frozen=True)
+class Revert:
+    """That the default branch should have the files of the release ``serving`` again, instead of those of ``left``."""
+
+    environment: str
+    left: ReleaseManifest
+    serving: Release
+    why: str
+
+    @property
+    def title(self) -> str:
+        """The title of the pull request."""
+        return f"Revert {self.left.commit[:12]}: `{self.environment}` does not serve it"
+
+    @property
+    def text(self) -> str:
+        """The beginning of its body."""
+        serving = self.serving
+        return (
+            f"`{self.environment}` was to serve {self.left.commit}, and does not:\n\n{plain(self.why, 1000)}\n\n"
+            f"Release {serving.number} from {serving.manifest.commit} serves, bundle `{serving.bundle[:12]}`. As long "
+            "as the default branch wants something else, git does not say what serves; merging this makes both agree "
+            "again. Close it instead if another change fixes the cause."
+        )
+
+
+@dataclass(frozen=True)
+class Reverted:
+    """The address of a pull request that reverts a change; else why there is none."""
+
+    address: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Recorded:
     """What is recorded: the version, the assignment, the deployment's number, and the pull request that reverts.
 
-    Each is empty where nothing was to be recorded.
+    Each is empty where nothing was to be recorded; ``note`` is why no pull request reverts.
     """
 
     version: str = ""
     assignment: str = ""
     deployment: int | None = None
     revert: str = ""
+    note: str = ""
 
     def lines(self) -> list[str]:
         """Return it for a terminal."""
         tags = " as ".join(tag for tag in (self.assignment, self.version) if tag)
         lines = [f"recorded {tags}"] if tags else []
         lines += [f"deployment {self.deployment} on the forge"] if self.deployment is not None else []
-        return lines + ([f"a pull request reverts the change: {self.revert}"] if self.revert else [])
+        lines += [f"a pull request reverts the change: {self.revert}"] if self.revert else []
+        return lines + ([f"no pull request reverts the change: {self.note}"] if self.note else [])
 
 
 class Ledger:
@@ -114,16 +150,16 @@ class Ledger:
             self._forge.deployed(self._deployment, "failure", f"{violation.reason}: {violation.what}"[:140])
         if violation.reason is Reason.BUNDLE_DAMAGED:  # the commit is as good as before: a whole copy may come yet
             return Recorded(deployment=self._deployment)
-        address = self._revert(desired.commit, f"{violation.reason}: {violation.what}", serving)
-        return Recorded(deployment=self._deployment, revert=address)
+        done = self._revert(desired, f"{violation.reason}: {violation.what}", serving)
+        return Recorded(deployment=self._deployment, revert=done.address, note=done.note)
 
     def rolled_back(self, left: Release, serving: Release, why: str) -> Recorded:
         """Record that an earlier release serves again, and open the pull request that reverts the later one."""
         known = _version_of(self._registry, serving.manifest)
         assignment = self._assigned(known) if known is not None else ""
         self._shown(serving, f"release {serving.number} serves again")
-        address = self._revert(left.manifest.commit, why, serving)
-        return Recorded(known.tag.name if known else "", assignment, self._deployment, address)
+        done = self._revert(left.manifest, why, serving)
+        return Recorded(known.tag.name if known else "", assignment, self._deployment, done.address, done.note)
 
     def lost(self, why: str) -> None:
         """Record that the outcome of a deployment is unknown; its next run finds it out."""
@@ -136,10 +172,10 @@ class Ledger:
             self._deployment = self._forge.deployment(wanted.commit, self._environment, plain_values(wanted))
             self._forge.deployed(self._deployment, "success", description)
 
-    def _revert(self, commit: str, why: str, serving: Release | None) -> str:
-        if self._forge is None or serving is None or serving.manifest.commit == commit:
-            return ""  # a first release has nothing to go back to
-        return self._forge.revert(commit, *_request(self._environment, commit, why, serving))
+    def _revert(self, left: ReleaseManifest, why: str, serving: Release | None) -> Reverted:
+        if self._forge is None or serving is None or serving.manifest.commit == left.commit:
+            return Reverted()  # a first release has nothing to go back to
+        return self._forge.revert(Revert(self._environment, left, serving, why))
 
     @property
     def _registry(self) -> Registry:
@@ -239,14 +275,3 @@ def _version_of(registry: Registry, manifest: ReleaseManifest) -> Version | None
 
 def _bundle(version: Version) -> str:
     return version.manifest.bundle if version.manifest else ""
-
-
-def _request(environment: str, commit: str, why: str, serving: Release) -> tuple[str, str]:
-    """Return title and body of the pull request that reverts a commit."""
-    return (
-        f"Revert {commit[:12]}: `{environment}` does not serve it",
-        f"`{environment}` was to serve {commit}, and does not:\n\n{plain(why, 1000)}\n\n"
-        f"Release {serving.number} from {serving.manifest.commit} serves. As long as the default branch wants "
-        "something else, git does not say what serves; merging this makes both agree again. Close it instead if "
-        "another change fixes the cause.\n",
-    )

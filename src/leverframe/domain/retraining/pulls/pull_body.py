@@ -64,16 +64,17 @@ def revert_title(model: str) -> str:
     return f"Revert the retraining of {model[:100]}"
 
 
-def revert_text(merged: int, why: str, compared: Comparison, files: Sequence[str], facts: Facts) -> str:
-    """Return our part of the body of the pull request that takes a merged candidate, by its number, back."""
-    shown = [f"- {code(path, 200)}" for path in files[:_EVIDENCE]]
+def revert_text(merged: int, why: str, compared: Comparison, merging: str, facts: Facts) -> str:
+    """Return our part of the body of the pull request that takes a merged candidate, by its number, back.
+
+    ``merging`` says what merging it does.
+    """
     parts = [
         f"**The model of #{merged} is worse on realised labels than the one before it.** {sentence(why)}",
         _comparison(compared) if compared.metrics else "",  # where only the monitor could judge
         _slices(compared.slices),
-        f"### What merging does\n\nThese files go back to what they were before #{merged}; nobody changed them since. "
-        f"What deploys every merge to `{facts.target}` deploys the model before.",
-        "\n".join([*shown, *_more(files, _EVIDENCE)]),
+        merging,
+        f"What deploys every merge to `{facts.target}` deploys the model before #{merged}.",
         "### Sooner\n\n`leverframe rollback` lets the environment serve the release before at once, without a merge.",
         f"### Reproduce\n\n```bash\ngit fetch origin && git switch {facts.branch}\ndvc pull\ndvc repro\n```",
     ]
