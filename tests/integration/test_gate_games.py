@@ -84,8 +84,11 @@ def test_an_unchanged_holdout_is_compared_once(tmp_path: Path) -> None:
     assert not found.holdout.differs
 
 
-def test_a_column_that_reveals_the_label_is_pointed_out(tmp_path: Path) -> None:
-    """Rows and labels stay, so no rule sees it: both models look good, and the card says what to read."""
+def test_a_column_that_reveals_the_label_does_not_pass(tmp_path: Path) -> None:
+    """Rows and labels stay, and both models look good; but one feature alone says the label.
+
+    The base branch may allow it, the change may not; what the base has already is only noted.
+    """
     base = champion(tmp_path / "base")
     change = copied(base, tmp_path / "change")
     for path in (layout.TRAIN, layout.HOLDOUT):
@@ -94,6 +97,15 @@ def test_a_column_that_reveals_the_label_is_pointed_out(tmp_path: Path) -> None:
     assert found.holdout is not None
     assert not found.holdout.differs
     assert "The same rows have other features in this change" in found.notes[0]
+    assert reasons(found) == ["leak-suspected"]
+    (violation,) = found.violations
+    assert "`wind` alone predicts the label almost perfectly (AUC 1.0000)" in violation.what
+    assert "`reveals: [wind]`" in violation.next
+    assert "`gate: {allowed_predictors: [wind]}`" in violation.next
+    assert reasons(gated(change, base, allowed_predictors=["wind"])) == []
+    merged = gated(change, change)
+    assert reasons(merged) == []
+    assert "`wind` alone predicts the label almost perfectly (AUC 1.0000), as on the base branch." in merged.notes
 
 
 def test_rewritten_outcomes_do_not_pass(tmp_path: Path) -> None:

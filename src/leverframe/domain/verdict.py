@@ -24,6 +24,7 @@ class Reason(StrEnum):
     SETTINGS_INVALID = "settings-invalid"
     DEFINITION_INVALID = "definition-invalid"
     LEAK_FOUND = "leak-found"
+    LEAK_SUSPECTED = "leak-suspected"
     LOCK_STALE = "lock-stale"
     DATA_MISSING = "data-missing"
     DATA_IN_GIT = "data-in-git"

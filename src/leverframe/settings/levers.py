@@ -82,6 +82,9 @@ class GateSettings(Document):
     maximum_megabytes: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="limit for model and snapshot together"
     )
+    allowed_predictors: list[str] = Field(
+        default_factory=list, description="features that may predict the label almost perfectly by themselves"
+    )
 
 
 class ReproduceSettings(Document):

@@ -15,6 +15,7 @@ from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.gate.gate_result import Compared, Gated
+from leverframe.domain.review.gate.leak_suspects import judged_predictors
 from leverframe.domain.review.gate.paired import judged_metrics
 from leverframe.domain.review.gate.pairing import Models, Question, Side
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against
@@ -55,14 +56,15 @@ def run(
         metrics, missed = judged_metrics(pair, rules.settings)
         slices, within = judged_slices(pair, rules.settings)
         on_base, lost = models.on_base(metrics)
-        notes = models.notes()
+        revealing, noted = judged_predictors(sides, rules.settings, question.timezone)
+        notes = (*models.notes(), *noted)
     except LeverframeError as error:
         violation = Violation(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next)
         return replace(gated, violations=(*beside, violation))
     forged = _forged(sides[0].artefacts, metrics)
     return replace(
         gated,
-        violations=(*forged, *missed, *lost, *within, *beside),
+        violations=(*forged, *revealing, *missed, *lost, *within, *beside),
         because="" if ruled else "`gate` in `leverframe.yaml` declares no rule, so nothing could fail",
         rows=len(pair.candidate.labels),
         days=pair.candidate.number_of_days,
