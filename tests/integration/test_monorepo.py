@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+from leverframe.adapters.git import Git
+from leverframe.application.infra_place import InfraPlace
+from leverframe.application.untouched import untouched
+from leverframe.application.workspace import Workspace
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
-from tests.integration import monorepo
+from leverframe.local.repository import TemporaryRepository
+from leverframe.settings.levers import Levers
+from tests.integration import monorepo, own_pipeline
 from tests.integration.monorepo import ML, OTHER, Monorepo
 from tests.integration.shop import Shop
+from tests.warm import WarmRepository
 
 UNTOUCHED = f"the change touches nothing that `{ML}` reads"
 
@@ -101,3 +108,99 @@ def test_the_bundle_of_a_commit_is_fetched_for_its_project(made: Monorepo) -> No
     assert ended.code == 0, ended.stderr
     assert "fetching the bundle" in ended.stderr
     assert "release 1" in ended.stdout
+
+
+def test_a_command_names_the_projects_where_it_is_in_none(made: Monorepo) -> None:
+    """From the top a project is named; `-C` goes there, and a folder that is none is an error of its own."""
+    top = Shop(WarmRepository(made.whole.root, made.whole.home))
+    for command in ("status", "check", "gate"):
+        what, _, following = top.run(command).said()
+        assert what
+        assert following == f"`leverframe -C {ML} ...` runs in the project there"
+    assert "23 stages: 23 fresh" in top.run("-C", ML, "status").stdout
+    assert top.run("-C", "nowhere", "status").said()[0] == "there is no way into the folder nowhere"
+
+
+def test_git_merges_the_lock_of_a_folder_stage_by_stage(made: Monorepo) -> None:
+    """The attributes stand in the folder, the driver is called at the top: entries of both sides are kept."""
+    assert made.ml.run("init").code == 0
+    made.whole.commit("Ready")
+    recorded = _outputs(made.ml)
+    ours, theirs = recorded["models/model.skops"].md5, recorded["data/snapshot.bin"].md5
+    for branch, md5 in (("one", ours), ("two", theirs)):
+        made.whole.git("checkout", "--quiet", "-b", branch, "change")
+        text = made.ml.repository.read("dvc.lock")
+        made.ml.repository.write("dvc.lock", text.replace(md5, md5[::-1]))
+        made.whole.commit(branch)
+    made.whole.git("merge", "--quiet", "--no-edit", "one")
+    merged = made.ml.repository.read("dvc.lock")
+    assert "<<<" not in merged
+    assert {ours[::-1], theirs[::-1]} <= {found.md5 for found in _outputs(made.ml).values()}
+
+
+def test_a_copy_leaves_out_what_a_sparse_clone_does_and_has_submodules_of_submodules(tmp_path: Path) -> None:
+    """A partial clone lacks the content of what it leaves out; a library may have libraries."""
+    made = monorepo.empty(tmp_path / "mono")
+    inner = TemporaryRepository.create(tmp_path / "inner", dvc=False)
+    inner.write("units.py", "HOUR = 3600\n")
+    inner.commit("Units")
+    add = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(inner.root), "units")
+    made.origin.git(*add)
+    made.origin.commit("Units of rates")
+    made.whole.git("-C", "vendor/rates", "pull", "--quiet", str(made.origin.root), "main")
+    made.whole.commit("Units")
+    made.whole.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init", "--recursive")
+    for project in (made.ml, made.other):
+        project.repository.write("notes.md", "here\n")
+    commit = made.whole.commit("Two folders")
+    for place in (inner.root, made.origin.root):
+        shutil.rmtree(place)
+    made.whole.git("sparse-checkout", "set", ML, "vendor")
+    git = Git(made.ml.root).copied(commit, tmp_path / "copy")
+    assert git.root == tmp_path / "copy" / ML
+    assert (git.root / "notes.md").is_file()
+    assert (tmp_path / "copy/vendor/rates/units/units.py").read_text() == "HOUR = 3600\n"
+    assert not (tmp_path / "copy" / OTHER).exists()
+
+
+@pytest.mark.parametrize(("path", "touched"), [("modules/store/main.tf", True), ("modules/other/main.tf", False),
+                                               ("modules/keys/main.tf", True)])  # fmt: skip
+def test_a_module_of_terraform_beside_a_project_concerns_it(tmp_path: Path, path: str, *, touched: bool) -> None:
+    """Called by the root module, or by what that calls."""
+    whole = TemporaryRepository.create(tmp_path, dvc=False)
+    files = {
+        f"{ML}/leverframe.yaml": "infra: {environments: {prod: {}}}\n", f"{ML}/dvc.yaml": "stages: {}\n",
+        f"{ML}/.dvc/config": "",
+        f"{ML}/terraform/environments/prod/main.tf": 'module "a" { source = "../../../../../modules/store" }\n',
+        "modules/store/main.tf": 'module "b" { source = "../keys" }\n', "modules/keys/main.tf": "",
+        "modules/other/main.tf": "",
+    }  # fmt: skip
+    for name, content in files.items():
+        whole.write(name, content)
+    base = whole.commit("Start")
+    whole.write(path, f"{whole.read(path)}# changed\n")
+    whole.commit("Change")
+    root = whole.root / ML
+    levers = Levers.model_validate({"infra": {"environments": {"prod": {}}}})
+    workspace = Workspace(root, Git(root), _none, lambda: levers, _none)
+    assert bool(untouched(workspace, base)) is not touched
+    concerned = InfraPlace(workspace, "prod", levers.infra.environments["prod"], "").concerned([f"../../{path}"])
+    assert bool(concerned) is touched
+
+
+def _none(*_: object) -> NoReturn:
+    raise AssertionError("nobody should ask")
+
+
+@pytest.mark.parametrize("within", [pytest.param(True, marks=pytest.mark.deep), False])
+def test_a_model_is_trained_anew_in_its_folder(tmp_path: Path, *, within: bool) -> None:
+    """Wherever `.dvc` is: the candidate is a commit that changes files of the folder alone, and of its own branch."""
+    made = monorepo.of_scripts(tmp_path / "mono", within=within)
+    made.whole.write("README.md", "not to be committed")
+    own_pipeline.noticed(made.ml)
+    ended = made.ml.run("retrain", "--as-of", own_pipeline.NOW)
+    assert ended.code == 0, ended.stdout + ended.stderr
+    (name,) = made.whole.git("for-each-ref", "--format=%(refname)", "refs/leverframe").split()
+    assert name.startswith("refs/leverframe/retrain/services-ml-churn-")
+    changed = made.whole.git("diff", "--name-only", "main", name).split()
+    assert set(changed) == {f"{ML}/config/split.yaml", f"{ML}/dvc.lock"}

@@ -15,6 +15,7 @@ import yaml
 from actions import generate
 from leverframe.cli import leverframe
 from leverframe.domain.pipeline.init import Surroundings, workflow
+from leverframe.domain.project import WHOLE, Project
 from leverframe.package import template
 from tests.workflows.jobs import HERE, ROOT, WORKFLOWS
 
@@ -55,7 +56,8 @@ def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, name: 
     written = folder / "leverframe.yml"
     command = ["zizmor", "--offline", "--strict-collection", "--persona", "auditor", "--quiet", str(tmp_path)]
     for pin, code in ((f"{'a' * 40} # v0.1.0", 0), ("main", 14)):
-        text = workflow(template(name), f"leverframe/leverframe/actions@{pin}", Surroundings(infra=infra))
+        around = Surroundings(Project("services/ml") if infra else WHOLE, infra, submodules=infra)
+        text = workflow(template(name), f"leverframe/leverframe/actions@{pin}", around)
         written.write_text(text, encoding="utf-8")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stdout + done.stderr

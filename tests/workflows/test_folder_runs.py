@@ -39,6 +39,7 @@ def test_the_workflow_of_a_folder_shows_its_own_card(tmp_path: Path) -> None:
     author = _author(tmp_path)
     told = author.run("leverframe", "-C", ML, "init", "--actions", f"leverframe/leverframe/actions@{'a' * 40} # v1")
     assert f"write ../../{WORKFLOW}: every pull request gets a card" in told
+    assert author.run("leverframe", "-C", ML, "init") == "nothing to do\n"
     for name in ("leverframe-services-ml-monitor.yml", "leverframe-services-ml-infra.yml"):
         assert (author.root / ".github/workflows" / name).is_file()
     written = yaml.safe_load(author.read(WORKFLOW))
