@@ -28,20 +28,24 @@ def accepted(predict: Predict, columns: Columns, features: Sequence[Feature], le
     """Return what the model takes in each feature where that is not everything.
 
     ``columns`` are rows that it predicts, ``learnt`` gives those of training. A missing value is asked of every
-    feature, one that no training row has of every feature with few different ones; only those of training are accepted
-    where the model raises for another.
+    feature, and of all together, and so is a value that no row has; only the values of training are accepted where the
+    model raises for another.
     """
     few = {feature.name: columns[feature.name][:_ROWS] for feature in features}
     missing: dict[str, Any] = {feature.name: None if feature.kind == "categorical" else np.nan for feature in features}
     strange: dict[str, Any] = {feature.name: _strange(feature, columns[feature.name]) for feature in features}
-    every = [{name: value} for values in (missing, strange) for name, value in values.items()]
-    if _takes(predict, _changed(few, every)):
+
+    def takes(*changes: Mapping[str, Any]) -> bool:
+        return _takes(predict, _changed(few, changes))
+
+    if takes(missing, *({name: value} for values in (missing, strange) for name, value in values.items())):
         return {}
-    trained = learnt()
-    found = {}
+    trained, together, found = learnt(), dict[str, Any](), {}
     for name in few:
-        nullable = _takes(predict, _changed(few, [{name: missing[name]}]))
-        values = None if _takes(predict, _changed(few, [{name: strange[name]}])) else _values(trained[name])
+        more = together | {name: missing[name]}
+        nullable = takes({name: missing[name]}, more)
+        together = more if nullable else together
+        values = None if takes({name: strange[name]}) else _values(trained[name])
         if not nullable or values is not None:
             found[name] = Accepted(nullable, values)
     return found
