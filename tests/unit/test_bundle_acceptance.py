@@ -75,8 +75,7 @@ def test_whatever_the_schema_allows_the_model_takes(model: Picky, data: Any) -> 
     try:
         found = checked(schema, tensors).columns
     except RequestError:
-        with pytest.raises(EstimatorError):  # the schema refuses no more than it has to, unless only all were too few
-            model(hard_rows(columns, [Field(f.name, f.kind) for f in schema.columns]))
+        assert takes  # a schema of a model that takes everything refuses nothing
         return
     model(found)
 
