@@ -67,7 +67,7 @@ KINDS = {
     "whole": Kind(pl.Decimal(20, 0), tuple(map(Decimal, (2**63 + 1, BIG + 1, 7)))),
     "category": Kind(pl.Categorical(), ("a", "é", None)),
     "enum": Kind(pl.Enum(["b", "a"]), ("a", "b")),
-    "text": Kind(pl.String, ("", "a", "日本", "é'\"\\", None)),
+    "text": Kind(pl.String, ("", "a", "日本", "é'\"\\", "long " * 60, None)),
     "date": Kind(pl.Date, (date(2020, 2, 29), date(1970, 1, 1)), feature=False),
     "at": Kind(
         pl.Datetime("us", "UTC"),
@@ -78,6 +78,7 @@ KINDS = {
 KEYS = [name for name in KINDS if name not in ("float32", "decimal")]  # what is no key is refused before it is built
 LEARNT = [name for name, kind in KINDS.items() if kind.feature]
 LAST = [name for name in LEARNT if name != "whole"]  # windows take decimals of 64 bits
+CLASSES = ("spät", "früh", "nie")
 _TIME = pl.Datetime("us", "UTC")
 CONTRACT = f'''
 """A contract that names the type of each column of the spine."""
@@ -110,7 +111,7 @@ def star() -> dict[str, Any]:
         "entities": entities,
         "spine": {"table": "visits", "key": "visit", "columns": [f"s_{name}" for name in LEARNT]},
         "facts": {
-            "outcome": {"table": "visits", "known_at": "settled_at", "max_lag": "3d", "reveals": ["y"]},
+            "outcome": {"table": "visits", "known_at": "settled_at", "max_lag": "3d", "reveals": ["y", "z"]},
             "events": {"table": "events", "known_at": "seen_at", "max_lag": "3d"},
         },
         "dimensions": {
@@ -119,7 +120,8 @@ def star() -> dict[str, Any]:
         },
         "measures": {"m": {"fact": "events", "key": "place", "of": {f"e_{name}": ["last"] for name in LAST},
                            "windows": ["90d"]}},
-        "labels": {"y": {"fact": "outcome", "column": "y", "kind": "binary"}},
+        "labels": {"y": {"fact": "outcome", "column": "y", "kind": "binary"},
+                   "z": {"fact": "outcome", "column": "z", "kind": "multiclass"}},
     }  # fmt: skip
 
 
@@ -171,14 +173,19 @@ def write(root: Path) -> None:
             at = first + timedelta(hours=12 * number)
             row = {f"s_{name}": _value(KINDS[name], draw) for name in LEARNT}
             row |= {f"k_{name}": _value(KINDS[name], draw) for name in KEYS}
-            row |= {"id": f"{month} {number}", "place": "xyz"[number % 3], "y": int(draw.integers(2))}
+            row |= {
+                "id": f"{month} {number}",
+                "place": "xyz"[number % 3],
+                "y": int(draw.integers(2)),
+                "z": CLASSES[int(draw.integers(3))],
+            }
             visits.append(row | {"settled_at": at + timedelta(hours=1), "event_time": at, "known_at": at})
             event = {f"e_{name}": _value(KINDS[name], draw) for name in LAST}
             before = at - timedelta(hours=1) if number else at
             event |= {"place": "xyz"[number % 3], "seen_at": before, "event_time": before, "known_at": before}
             events.append(event)
         types = {f"s_{name}": KINDS[name].dtype for name in LEARNT} | {f"k_{name}": KINDS[name].dtype for name in KEYS}
-        types |= {"id": pl.String, "place": pl.String, "y": pl.Int64, "settled_at": _TIME}
+        types |= {"id": pl.String, "place": pl.String, "y": pl.Int64, "z": pl.String, "settled_at": _TIME}
         _write(root, "visits", month, _frame(visits, types | times))
         types = {f"e_{name}": KINDS[name].dtype for name in LAST} | {"place": pl.String, "seen_at": _TIME}
         _write(root, "events", month, _frame(events, types | times))

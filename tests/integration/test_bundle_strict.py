@@ -171,3 +171,18 @@ def test_a_contract_that_the_hold_out_breaks_fails_the_bundle(world: Path) -> No
     assert "is 127" in caught.value.what
     assert "at most 100" in caught.value.why
     assert "contracts.py" in caught.value.next
+
+
+def test_several_classes_are_named_in_the_order_of_their_probabilities(world: Path) -> None:
+    """In the answer, as scikit-learn has them."""
+    kinds.chosen(world, "strict", SELECT, encoder="ordinal", model="histogram boosting")
+    settings = (world / "params.yaml").read_text()
+    (world / "params.yaml").write_text(settings.replace("label: y", "label: z"))
+    found = kinds.bundled(world)
+    rows = kinds.sent(kinds.table(world).head(5), SELECT)
+    label, probability = found.outputs(ask(found, rows).predictions)
+    classes = probability["parameters"]["classes"]
+    assert classes == sorted(kinds.CLASSES)
+    assert probability["shape"] == [5, 3]
+    best = np.array(probability["data"]).reshape(5, 3).argmax(axis=1)
+    assert label["data"] == [classes[place] for place in best]

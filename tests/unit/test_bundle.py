@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,32 @@ def test_a_contract_becomes_fields() -> None:
     assert found["size"] == Field("size", "number", whole=True, nullable=False, minimum=1, below=9)
     assert found["price"] == Field("price", "number", nullable=False, maximum=10, above=0)
     assert found["odd"] == Field("odd", "number", nullable=False)
+
+
+def test_limits_of_any_type_become_those_of_a_request() -> None:
+    """Decimals, enums and categories have fields; what a check says becomes what JSON has."""
+    schema = pa.DataFrameSchema(
+        {
+            "price": pa.Column(pl.Decimal(12, 2), [pa.Check.ge(Decimal("0.5")), pa.Check.lt(np.float32(9.5))]),
+            "size": pa.Column(pl.Enum(["b", "a"]), nullable=True),
+            "kind": pa.Column(pl.Categorical(), pa.Check.isin(["x", None, "w"])),
+            "flag": pa.Column(pl.Boolean, pa.Check.isin([True])),
+            "count": pa.Column(pl.UInt8, pa.Check.isin([np.int64(2), 1])),
+        }
+    )
+    found = fields(schema)
+    assert found == {
+        "price": Field("price", "number", nullable=False, minimum=0.5, below=9.5),
+        "size": Field("size", "text", nullable=True, allowed=("b", "a")),
+        "kind": Field("kind", "text", nullable=False, allowed=("w", "x")),
+        "flag": Field("flag", "boolean", nullable=False, allowed=(1,)),
+        "count": Field("count", "number", whole=True, nullable=False, allowed=(1, 2)),
+    }
+    columns = tuple(found.values())
+    asked = from_json(plain(replace(SCHEMA, columns=columns), without_none=True))
+    values = {"price": 1.5, "size": "a", "kind": "x", "flag": True, "count": 2}
+    tensors = [Tensor(field.name, [1], datatype(field), [values[field.name]]) for field in columns]
+    assert checked(asked, tensors).rows == 1
 
 
 def test_a_schema_has_both_forms_and_survives_json() -> None:

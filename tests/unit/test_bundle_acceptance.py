@@ -96,6 +96,18 @@ def test_a_model_that_takes_everything_is_asked_once() -> None:
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize(("longest", "limit"), [(3, None), (128, None), (129, 512), (300, 1024), (5000, 16_384)])
+def test_long_texts_have_room(longest: int, limit: int | None) -> None:
+    """A text as long as those that trained is served; the contract goes before."""
+    features, texts = [Feature("a", "categorical")], np.array(["x" * longest, None, ""], object)
+    takes = accepted(lambda _: np.zeros(3), {"a": texts}, features, dict)
+    schema = derived("m", LABEL, features, {}, [], takes)
+    assert schema.columns[0].longest == limit
+    assert checked(schema, [Tensor("a", [1], "BYTES", ["x" * longest])]).rows == 1
+    contract = {"a": Field("a", "text", longest=9)}
+    assert derived("m", LABEL, features, contract, [Field("a", "text", longest=limit)], takes).keys[0].longest == 9
+
+
 def test_the_contract_and_the_model_both_count() -> None:
     """A field may be missing if both take it so, and has the values that both allow, by columns and by keys."""
     features = [Feature("a", "categorical"), Feature("b", "boolean")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -110,6 +111,16 @@ def test_a_request_of_another_type_is_refused(kind: Any) -> None:
     """It would have been taken as if it said nothing."""
     with pytest.raises(RequestError, match="the request has the content type"):
         ask({}, {"content_type": kind})
+
+
+def test_too_much_is_not_even_decoded() -> None:
+    """What the schema refuses anyway keeps no other request waiting."""
+    many = {"data": ["YQ=="] * 500_000, "parameters": {"content_type": "base64"}}
+    for place in (many, {"parameters": {"nulls": "0," * 500_000}}):
+        began = time.process_time()
+        with pytest.raises(RequestError):
+            ask(place)
+        assert time.process_time() - began < 1
 
 
 def test_an_output_that_is_wanted_in_another_form_is_refused() -> None:

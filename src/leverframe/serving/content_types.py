@@ -16,7 +16,7 @@ from typing import Any
 
 from leverframe.domain.features.request import timestamp
 from leverframe.domain.model.bundle.input_check import Tensor
-from leverframe.domain.model.bundle.schema import AS_OF
+from leverframe.domain.model.bundle.schema import AS_OF, MAXIMUM_ROWS
 from leverframe.errors import RequestError
 
 NULLS = "nulls"  # parameter of a tensor: the rows without a value, as "0,5"; gRPC has no null of its own
@@ -97,7 +97,8 @@ def _decoded(tensor: Tensor, kind: str) -> Tensor:
 def _each(tensor: Tensor, kind: str, decode: Callable[[str], str]) -> list[Any]:
     """Return the data with each text decoded; what is no text stays, for the check of the schema to refuse."""
     found: list[Any] = []
-    for row, value in enumerate(_flat(tensor.data)):
+    values = _flat(tensor.data)
+    for row, value in enumerate(values if len(values) <= MAXIMUM_ROWS else ()):  # too many are refused for that
         if not isinstance(value, str | bytes) or value == b"":  # null, of which gRPC knows no more than no bytes
             found.append(value)
             continue
@@ -140,7 +141,8 @@ _DECODERS: Mapping[str, Callable[[str], str]] = {"base64": _base64, "hex": _hex}
 
 def _without(tensor: Tensor, rows: Any) -> Tensor:
     """Return the tensor without a value in some rows; no bytes in the others are an empty text."""
-    numbers = [part.strip() for part in rows.split(",") if part.strip()] if isinstance(rows, str) else ["?"]
+    short = isinstance(rows, str) and len(rows) <= 8 * MAXIMUM_ROWS
+    numbers = [part.strip() for part in rows.split(",") if part.strip()] if short else ["?"]
     values = _flat(tensor.data)
     if not all(part.isascii() and part.isdigit() and int(part[:9]) < len(values) for part in numbers):
         raise _wrong(f"`{tensor.name[:60]}` has the parameter {NULLS} {str(rows)[:40]!r}",

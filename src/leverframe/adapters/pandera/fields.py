@@ -50,11 +50,11 @@ def _field(name: str, column: Any) -> Field | None:
         limits["allowed"] = tuple(column.dtype.categories)
     for check in column.checks:
         if not check.raise_warning:
-            limits |= _limits(check)
+            limits |= _limits(check, kind)
     return Field(name, kind, whole="Int" in dtype, nullable=bool(column.nullable), **limits)
 
 
-def _limits(check: Any) -> dict[str, Any]:
+def _limits(check: Any, kind: FieldKind) -> dict[str, Any]:
     said = check.statistics or {}
     found = {ours: said[theirs] for theirs, ours in _LIMITS.get(check.name, {}).items() if said.get(theirs) is not None}
     if check.name == "in_range":  # whose ends may be excluded
@@ -62,7 +62,22 @@ def _limits(check: Any) -> dict[str, Any]:
             if said.get(end) is False and ours in found:
                 found[other] = found.pop(ours)
     if "allowed" in found:
-        found["allowed"] = tuple(sorted(found["allowed"]))
+        allowed = {_plain(value, kind) for value in found["allowed"] if value is not None}
+        found["allowed"] = tuple(sorted(allowed - {None}))
+    for name in ("minimum", "maximum", "above", "below"):
+        if name in found:
+            found[name] = _plain(found[name], "number")
     if "pattern" in found:  # a compiled one, in some versions
         found["pattern"] = getattr(found["pattern"], "pattern", found["pattern"])
     return found
+
+
+def _plain(value: Any, kind: FieldKind) -> str | int | float | None:
+    """Return a value of a check as JSON has it; None for one that no column of the kind has."""
+    if kind == "text":
+        return value if isinstance(value, str) else None
+    value = value.item() if hasattr(value, "item") else value
+    try:
+        return int(value) if isinstance(value, int) else float(value)
+    except (TypeError, ValueError):
+        return None

@@ -7,6 +7,7 @@ A server has to refuse such a row with its name instead of failing with it, so t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.model.bundle.conversion import UNSEEN, Columns
-from leverframe.domain.model.bundle.schema import Accepted
+from leverframe.domain.model.bundle.schema import LONGEST, Accepted
 from leverframe.errors import EstimatorError
 
 _ROWS = 4  # of each question
@@ -29,8 +30,23 @@ def accepted(predict: Predict, columns: Columns, features: Sequence[Feature], le
 
     ``columns`` are rows that it predicts, ``learnt`` gives those of training. A missing value is asked of every
     feature, and of all together, and so is a value that no row has; only the values of training are accepted where the
-    model raises for another.
+    model raises for another. Long texts are given room.
     """
+    found = _asked(predict, columns, features, learnt)
+    for feature in features:
+        longest = room(columns[feature.name]) if feature.kind == "categorical" else None
+        if longest is not None:
+            found[feature.name] = replace(found.get(feature.name, Accepted()), longest=longest)
+    return found
+
+
+def room(texts: NDArray[Any]) -> int | None:
+    """Return how long a text may be where some are long: at least twice as long as the longest; None for usual ones."""
+    longest = max((len(text) for text in np.ma.getdata(texts).tolist() if isinstance(text, str)), default=0)
+    return None if 2 * longest <= LONGEST else 1 << (2 * longest - 1).bit_length()
+
+
+def _asked(predict: Predict, columns: Columns, features: Sequence[Feature], learnt: Learnt) -> dict[str, Accepted]:
     few = {feature.name: columns[feature.name][:_ROWS] for feature in features}
     missing: dict[str, Any] = {feature.name: None if feature.kind == "categorical" else np.nan for feature in features}
     strange: dict[str, Any] = {feature.name: _strange(feature, columns[feature.name]) for feature in features}

@@ -16,10 +16,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leverframe.domain.model.bundle.schema import AS_OF, Field, Schema
+from leverframe.domain.model.bundle.schema import AS_OF, LONGEST, Field, Schema
 from leverframe.errors import RequestError, nearest
 
-LONGEST = 256  # characters of a text whose contract sets no limit
 FEW = 16  # rows up to which values are looked at one by one, and features looked up so
 _LARGEST = sys.float_info.max
 _NUMBERS = frozenset(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64)) | {"FP32", "FP64"}

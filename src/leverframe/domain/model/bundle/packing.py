@@ -19,19 +19,19 @@ from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.training_set import LABEL, Feature
 from leverframe.domain.model.artefacts import Artefacts, read_as
 from leverframe.domain.model.bundle import bundle_manifest as names
-from leverframe.domain.model.bundle.acceptance import accepted
+from leverframe.domain.model.bundle.acceptance import accepted, room
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, sha256
 from leverframe.domain.model.bundle.conversion import Conversion, compared, hard_rows, spread
 from leverframe.domain.model.bundle.golden_rows import by_columns, by_keys, refuse_unservable
 from leverframe.domain.model.bundle.metadata import model_settings
-from leverframe.domain.model.bundle.schema import Field, Schema, derived
+from leverframe.domain.model.bundle.schema import Field, FieldKind, Schema, derived
 from leverframe.domain.model.evaluate.evaluation import Predictor
 from leverframe.domain.model.table import Table, Tables, column, model_inputs
 from leverframe.domain.model.train import ModelDescription
 from leverframe.errors import BundleError
 from leverframe.settings.params import BundleSettings
 
-_KINDS = {"text": "text", "boolean": "boolean", "date": "text"}
+_KINDS: Mapping[str, FieldKind] = {"text": "text", "boolean": "boolean", "date": "text"}
 
 
 class Converter(Protocol):
@@ -213,9 +213,11 @@ def _converted(
 
 
 def _key(name: str, kind: str, values: Any) -> Field:
-    """Return the field of a key; whole numbers of 64 bits are no doubles."""
-    exact = {"i": "INT64", "u": "UINT64"}.get(np.ma.getdata(values).dtype.kind) if kind not in _KINDS else None
-    return Field(name, _KINDS.get(kind, "number"), datatype=exact)  # type: ignore[arg-type]
+    """Return the field of a key: whole numbers of 64 bits are no doubles, and long texts have room."""
+    if kind in _KINDS:
+        return Field(name, _KINDS[kind], longest=room(values) if _KINDS[kind] == "text" else None)
+    exact = {"i": "INT64", "u": "UINT64"}.get(np.ma.getdata(values).dtype.kind)
+    return Field(name, "number", datatype=exact)
 
 
 def _json(content: Any) -> bytes:

@@ -18,6 +18,7 @@ FieldKind = Literal["text", "number", "boolean"]
 
 AS_OF = "as_of"  # the timestamp of a request by entity keys, ISO 8601 with a zone; by default now
 MAXIMUM_ROWS = 10_000  # of one request
+LONGEST = 256  # characters of a text whose contract sets no limit, and which is not longer in the hold-out
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Accepted:
-    """What a model takes in a feature: whether it may be missing, and which values it may have, None for any."""
+    """What a model takes in a feature: whether it may be missing, and which values it may have, None for any.
+
+    ``longest`` is how many characters a text may have, where that is not the usual number.
+    """
 
     nullable: bool = True
     values: tuple[str | int | float, ...] | None = None
+    longest: int | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ def _column(feature: Feature, constraints: Field | None) -> Field:
 def _key(field: Field, constraints: Field | None) -> Field:
     if constraints is None or constraints.kind != field.kind:
         return field
-    return replace(constraints, datatype=field.datatype)
+    return replace(constraints, datatype=field.datatype, longest=constraints.longest or field.longest)
 
 
 def _narrowed(field: Field, accepted: Accepted | None) -> Field:
@@ -132,7 +137,8 @@ def _narrowed(field: Field, accepted: Accepted | None) -> Field:
     allowed = field.allowed
     if accepted.values is not None:
         allowed = tuple(value for value in accepted.values if field.allowed is None or value in field.members)
-    return replace(field, nullable=field.nullable and accepted.nullable, allowed=allowed)
+    nullable, longest = field.nullable and accepted.nullable, field.longest or accepted.longest
+    return replace(field, nullable=nullable, allowed=allowed, longest=longest)
 
 
 def _kind(field: Field) -> str:
