@@ -14,7 +14,7 @@ from leverframe.domain.features.training_set import Feature, FeatureKind, Label
 from leverframe.domain.model.bundle.acceptance import accepted
 from leverframe.domain.model.bundle.conversion import hard_rows
 from leverframe.domain.model.bundle.golden_rows import as_sent
-from leverframe.domain.model.bundle.input_check import Tensor, checked, looked_up, unaccepted
+from leverframe.domain.model.bundle.input_check import Tensor, checked, strict_features, unaccepted
 from leverframe.domain.model.bundle.metadata import datatype, outputs
 from leverframe.domain.model.bundle.schema import Accepted, Field, Schema, derived, from_json
 from leverframe.errors import EstimatorError, RequestError
@@ -137,9 +137,9 @@ def test_what_was_looked_up_is_refused_with_its_row() -> None:
         Field("t", "text", allowed=("a",)),
     )
     schema = Schema("m", LABEL[0], LABEL[1], fields, (Field("k", "text", nullable=False),))
-    assert [field.name for field in looked_up(schema)] == ["n", "t"]
+    assert [field.name for field in strict_features(schema)] == ["n", "t"]
     columns = {"n": np.array([1.0, np.nan]), "t": np.array(["b", None], object)}
-    refused = [(row, error.what) for row, error in unaccepted(looked_up(schema), columns)]
+    refused = [(row, error.what) for row, error in unaccepted(strict_features(schema), columns)]
     assert refused == [(1, "`n` in row 1 has no value"), (0, "`t` in row 0 is 'b'")]
 
 

@@ -83,3 +83,13 @@ def test_golden_rows_are_what_a_server_is_sent() -> None:
         with pytest.raises(BundleError) as caught:
             refuse_unservable(schema, wrong)
         assert said in caught.value.what
+
+
+def test_many_golden_rows_of_long_texts_are_several_requests() -> None:
+    """A server reads bodies of a few megabytes; together they have every row, in order."""
+    schema = Schema("m", Label("y", "binary"), ("0", "1"), (Field("a", "text", longest=8192),), ())
+    golden = [{"form": "columns", "inputs": {"a": "x" * 5000}, "prediction": [row, 0]} for row in range(1000)]
+    bodies = list(golden_requests(schema, golden))
+    assert max(len(body) for body, _ in bodies) < 1_000_100
+    assert [prediction for _, part in bodies for prediction, _ in part] == list(range(1000))
+    assert len(list(golden_requests(schema, golden[:64]))) == 1

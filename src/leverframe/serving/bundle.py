@@ -25,7 +25,7 @@ from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest, sha256, unusable
 from leverframe.domain.model.bundle.conversion import limits
 from leverframe.domain.model.bundle.golden_rows import tensors
-from leverframe.domain.model.bundle.input_check import FEW, Checked, arrays, checked, looked_up, unaccepted
+from leverframe.domain.model.bundle.input_check import FEW, Checked, arrays, checked, strict_features, unaccepted
 from leverframe.domain.model.bundle.metadata import probability_classes
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
 from leverframe.errors import EstimatorError, LeverframeError, RequestError, nearest
@@ -84,7 +84,7 @@ class OpenBundle:
         self.source = FeatureSource(store, RowByRow(self.plan, store))
         self._model = _model(self.manifest, files, trusted)
         self._classes = probability_classes(self.schema)
-        self._looked_up = looked_up(self.schema)  # features of which the model does not take every value
+        self._strict = strict_features(self.schema)  # features of which the model does not take every value
         self._prove(str(folder), golden)
 
     def predict(self, request: Checked, now: datetime, source: FeatureSource | None = None) -> Predicted:
@@ -113,7 +113,7 @@ class OpenBundle:
 
     def _refuse_unaccepted(self, columns: Mapping[str, Any]) -> None:
         """Raise ``RequestError`` for what was looked up and the model does not take."""
-        for _, error in unaccepted(self._looked_up, columns):
+        for _, error in unaccepted(self._strict, columns):
             raise error
 
     def _predicted(self, columns: Mapping[str, Any], rows: int) -> Predictions:

@@ -16,15 +16,24 @@ from leverframe.domain.model.bundle.schema import AS_OF, Schema
 from leverframe.domain.release.serve import request
 
 OWN = "leverframe-check"  # begins the id of our own requests, which are no traffic and are not logged
+_BYTES = 1_000_000  # of golden rows in one request: a thousand of long texts would be more than a server reads
 
 Response = tuple[int, Mapping[str, Any]]
 
 
 def golden_requests(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> Iterator[tuple[bytes, list[Any]]]:
-    """Yield a body for the golden rows of each form, with the predictions of training."""
+    """Yield bodies for the golden rows of each form, none too large for a server, with the predictions of training."""
     for _, group in groupby(golden, key=lambda row: row["form"]):
-        rows = list(group)
-        yield _body(request(schema, [row["inputs"] for row in rows])), [row["prediction"] for row in rows]
+        yield from _requests(schema, list(group))
+
+
+def _requests(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[bytes, list[Any]]]:
+    body, half = _body(request(schema, [row["inputs"] for row in rows])), len(rows) // 2
+    if half and len(body) > _BYTES:
+        yield from _requests(schema, rows[:half])
+        yield from _requests(schema, rows[half:])
+    else:
+        yield body, [row["prediction"] for row in rows]
 
 
 def differs(schema: Schema, expected: Sequence[Any], response: Response, manifest: Manifest) -> str:

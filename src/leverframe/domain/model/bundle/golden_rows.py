@@ -17,7 +17,7 @@ from leverframe.domain.features.request import Requests
 from leverframe.domain.features.snapshot.store import Store
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.features.vector import as_inputs, vectors
-from leverframe.domain.model.bundle.input_check import Tensor, checked, looked_up, unaccepted
+from leverframe.domain.model.bundle.input_check import Tensor, checked, strict_features, unaccepted
 from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
 from leverframe.errors import BundleError, RequestError
@@ -54,7 +54,7 @@ def by_keys(
         part = {name: column[rows] for name, column in fields.items()}
         asked = Requests(part, np.full(len(rows), timestamp, np.int64))
         inputs = as_inputs(vectors(plan, store, asked), features)
-        refused = dict(unaccepted(looked_up(schema), inputs))
+        refused = dict(unaccepted(strict_features(schema), inputs))
         kept = [row for row in range(len(rows)) if row not in refused][-count:]
         why = why or next((f"{error.what}: {error.why}" for error in refused.values()), "")
         if kept:

@@ -73,7 +73,7 @@ def checked(schema: Schema, tensors: Sequence[Tensor]) -> Checked:
     return Checked(form, rows, {field.name: decode(field, _values(field, given[field.name], rows)) for field in fields})
 
 
-def looked_up(schema: Schema) -> tuple[Field, ...]:
+def strict_features(schema: Schema) -> tuple[Field, ...]:
     """Return the features of which the model takes not every value, and which a request by keys need not have."""
     keys = {field.name for field in schema.keys}
     strict = (field for field in schema.columns if not field.nullable or field.allowed is not None)
@@ -83,7 +83,7 @@ def looked_up(schema: Schema) -> tuple[Field, ...]:
 def unaccepted(fields: Sequence[Field], columns: Mapping[str, Any]) -> Iterator[tuple[int, RequestError]]:
     """Yield the rows of a request by keys for which tables gave a value that the model does not take.
 
-    ``columns`` are the inputs of the model, ``fields`` those that are ``looked_up``.
+    ``columns`` are the inputs of the model, ``fields`` the ``strict_features``.
     """
     for field in fields:
         for row, value in enumerate(columns[field.name].tolist()):
