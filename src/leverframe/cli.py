@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 
 from leverframe import __version__, commands, output
-from leverframe.errors import DiskError, InstallationError, LeverframeError, RepositoryError, SettingsError, nearest
-from leverframe.package import extra_of
+from leverframe.errors import DiskError, LeverframeError, RepositoryError, SettingsError, nearest
+from leverframe.package import missing_package
 
 
 class LazyGroup(click.Group):
@@ -108,7 +108,7 @@ def main() -> None:
     except BrokenPipeError:
         code = 0  # the reader of our output left, as `head` does
     except Exception as error:
-        code = _refused_write(error) or _missing_extra(error) or _bug(error)
+        code = _refused_write(error) or _missing_package(error) or _bug(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -139,16 +139,11 @@ def _refused_write(error: Exception) -> int:
     return refused.exit_code
 
 
-def _missing_extra(error: Exception) -> int:
-    """Report a package that is missing because its extra is not installed; return 0 for other errors."""
-    extra = extra_of(error.name or "") if isinstance(error, ModuleNotFoundError) else None
-    if extra is None or not isinstance(error, ModuleNotFoundError):
+def _missing_package(error: Exception) -> int:
+    """Report a package that is missing or cannot be loaded; return 0 for other errors."""
+    missing = missing_package(error)
+    if missing is None:
         return 0
-    missing = InstallationError(
-        f"the Python package `{error.name}` is not installed",
-        why=f"this command needs it; it comes with the extra `{extra}`",
-        next=f"`pip install 'leverframe[{extra}]'`, then run the same command again",
-    )
     output.failure(missing)
     return missing.exit_code
 

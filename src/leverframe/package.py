@@ -14,10 +14,15 @@ from leverframe.errors import InstallationError
 
 _INSTALLED = {"site-packages", "dist-packages"}
 _ON_PATH = tuple(sys.path[1:])  # before any module of a case was looked for; the first is that of the program
-_EXTRA = re.compile(r"""^([A-Za-z0-9._-]+).*;.*extra\s*==\s*['"]([a-z0-9]+)['"]""")
+_REQUIREMENT = re.compile(r"""^([A-Za-z0-9._-]+)(?:.*;.*extra\s*==\s*['"]([a-z0-9]+)['"])?""")
 # Names under which packages are imported, where they are not those that they are installed by.
 _MODULES = {"pygithub": "github", "alibi-detect": "alibi_detect", "ml-dtypes": "ml_dtypes",
-            "python-terraform": "python_terraform", "protobuf": "google.protobuf"}  # fmt: skip
+            "python-terraform": "python_terraform", "protobuf": "google.protobuf", "pyyaml": "yaml",
+             "scikit-learn": "sklearn", "markdown-it-py": "markdown_it"}  # fmt: skip
+
+# Modules that we import of packages that those of an extra bring, by extra.
+_BROUGHT = {"": ("threadpoolctl",), "github": ("requests",), "spark": ("py4j",),
+            "serving": ("fastapi", "grpc", "h11", "prometheus_client", "starlette", "uvicorn")}  # fmt: skip
 
 
 def template(name: str) -> str:
@@ -115,27 +120,57 @@ def supported_python() -> str:
         return ""
 
 
-def check_extras(extras: Iterable[str]) -> None:
-    """Raise ``InstallationError`` for what the extras lack; nothing of it is imported."""
+def check_extras(extras: Iterable[str], what: str = "this pipeline", otherwise: str = "") -> None:
+    """Raise ``InstallationError`` for what the extras lack that ``what`` needs; nothing of it is imported.
+
+    ``otherwise`` is what to do without them.
+    """
     wanted = sorted(set(extras))
     missing = {extra: [name for name in _packages(extra) if not _importable(name)] for extra in wanted}
     lacking = {extra: names for extra, names in missing.items() if names}
     if lacking:
         raise InstallationError(
-            f"this pipeline needs {', '.join(sorted({name for names in lacking.values() for name in names}))}",
+            f"{what} needs {', '.join(sorted({name for names in lacking.values() for name in names}))}",
             why=f"not installed with Leverframe: {'the extras' if len(lacking) > 1 else 'the extra'} "
             f"{', '.join(f'`{extra}`' for extra in lacking)}",
-            next=f"`pip install 'leverframe[{','.join(wanted)}]'`, then run the same command again",
+            next=f"`pip install 'leverframe[{','.join(wanted)}]'`, then run the same command again{otherwise}",
         )
 
 
+def missing_package(error: Exception, otherwise: str = "") -> InstallationError | None:
+    """Return the error for a package that is missing or cannot be loaded; None for other errors, and for our own code.
+
+    ``otherwise`` is what to do without the package.
+    """
+    name = (error.name or "") if isinstance(error, ImportError) else ""
+    if not name or name.partition(".")[0] == "leverframe":
+        return None
+    extra = extra_of(name)
+    if extra is None:
+        comes, install = "another package brings it", name.partition(".")[0]
+    else:
+        comes = f"it comes with the extra `{extra}`" if extra else "it comes with Leverframe itself"
+        install = f"'leverframe[{extra}]'" if extra else "leverframe"
+    gone = isinstance(error, ModuleNotFoundError)
+    again = "" if gone else "--force-reinstall "
+    broken = "" if gone else f"; {(str(error).splitlines() or [''])[0]}"[:200]
+    return InstallationError(
+        f"the Python package `{name}` {'is not installed' if gone else 'cannot be imported'}",
+        why=f"this command needs it, and {comes}{broken}",
+        next=f"`pip install {again}{install}`, then run the same command again{otherwise}",
+    )
+
+
 def extra_of(module: str) -> str | None:
-    """Return the extra that brings a module; None where none does."""
+    """Return the extra that brings a module, empty for the plain installation; None where neither does."""
     top = module.partition(".")[0]
-    for name, extra in _requirements():
-        if _MODULES.get(name, name.replace("-", "_")).partition(".")[0] == top:
-            return extra
-    return None
+    brought = next((extra for extra, modules in _BROUGHT.items() if top in modules), None)
+    return next((extra for name, extra in _requirements() if _module(name).partition(".")[0] == top), brought)
+
+
+def _module(package: str) -> str:
+    """Return the name under which the modules of a package are imported."""
+    return _MODULES.get(package, package.replace("-", "_"))
 
 
 def _packages(extra: str) -> list[str]:
@@ -143,19 +178,18 @@ def _packages(extra: str) -> list[str]:
 
 
 def _requirements() -> list[tuple[str, str]]:
-    """Return each package of an extra in small letters, with the extra."""
+    """Return each package that is required in small letters, with the extra, which is empty for what always is."""
     from importlib.metadata import PackageNotFoundError, requires  # noqa: PLC0415 - brings email, socket and more
 
     try:
         lines = requires("leverframe") or []
     except PackageNotFoundError:  # run from its sources without being installed
         return []
-    return [(found[1].lower(), found[2]) for found in map(_EXTRA.match, lines) if found]
+    return [(found[1].lower(), found[2] or "") for found in map(_REQUIREMENT.match, lines) if found]
 
 
 def _importable(name: str) -> bool:
-    module = _MODULES.get(name, name.replace("-", "_"))
     try:
-        return find_spec(module) is not None
+        return find_spec(_module(name)) is not None
     except ModuleNotFoundError:  # the parent package is not there
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import yaml
 
 from leverframe.adapters.markdown_it import framed
 from leverframe.domain.pipeline.init import workflow
-from leverframe.package import home_of, local_environment, template
+from leverframe.package import extra_of, home_of, local_environment, missing_package, template
 
 ROOT = Path(__file__).parents[2]
 
@@ -81,3 +82,45 @@ def test_a_page_shows_what_it_is_given() -> None:
     assert "<p>$title costs $5</p>" in page
     assert "default-src 'none'" in page
     assert "$" not in page.replace("<p>$title costs $5</p>", "")
+
+
+def _imports(path: Path) -> set[str]:
+    """Return the packages of others that a module imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names} - {"leverframe", *sys.stdlib_module_names}
+
+
+def test_of_every_package_that_is_imported_it_is_known_what_brings_it() -> None:
+    """Whatever is missing at whatever line, the error has the line to run."""
+    imported = {name for path in (ROOT / "src/leverframe").rglob("*.py") for name in _imports(path)}
+    assert {"mlserver", "redis", "sklearn", "yaml"} <= imported
+    assert {name for name in imported if extra_of(name) is None} == set()
+
+
+@pytest.mark.parametrize(
+    ("error", "what", "following"),
+    [
+        (ModuleNotFoundError("", name="redis"), "is not installed", "pip install 'leverframe[redis]'"),
+        (ModuleNotFoundError("", name="google.protobuf"), "is not installed", "pip install 'leverframe[serving]'"),
+        (ModuleNotFoundError("", name="sklearn.ensemble"), "is not installed", "pip install leverframe`"),
+        (ModuleNotFoundError("", name="of_nobody.part"), "is not installed", "pip install of_nobody`"),
+        (ImportError("libgomp.so.1: no such file", name="onnx"), "cannot be imported", "--force-reinstall"),
+    ],
+)
+def test_a_package_that_is_missing_is_never_a_bug(error: ImportError, what: str, following: str) -> None:
+    """Of an extra, of Leverframe, of neither; one that is there and cannot be loaded."""
+    missing = missing_package(error)
+    assert missing is not None
+    assert what in missing.what
+    assert following in missing.next
+
+
+def test_what_is_missing_of_leverframe_itself_is_a_bug() -> None:
+    """No package of others brings it; nor any other error."""
+    assert missing_package(ModuleNotFoundError("", name="leverframe.nothing")) is None
+    assert missing_package(ValueError("no import")) is None

@@ -18,7 +18,7 @@ import numpy as np
 from leverframe.domain.model.evaluate.ranking import Ranking
 from leverframe.domain.monitoring.batch import Floats, Ints
 from leverframe.domain.monitoring.engine import Pair
-from leverframe.errors import InstallationError
+from leverframe.package import missing_package
 
 _FOLDS = 3
 MOST = 20_000  # rows of a side that are handed over; more are thinned in proportion
@@ -109,11 +109,7 @@ def _detectors() -> Any:
     try:
         import alibi_detect.cd  # noqa: PLC0415 - takes seconds and has a licence of its own
     except ImportError as error:
-        raise InstallationError(
-            "alibi-detect cannot be imported",
-            why=str(error),
-            next="install leverframe[monitoring], or set `monitor.engine: builtin` in leverframe.yaml",
-        ) from error
+        raise missing_package(error, ", or set `monitor.engine: builtin` in leverframe.yaml") or error from error
     return alibi_detect.cd
 
 

@@ -43,6 +43,7 @@ from leverframe.domain.partition import Partition
 from leverframe.domain.release.registry import Registry
 from leverframe.errors import LeverframeError, RepositoryError
 from leverframe.files import private_folder
+from leverframe.package import check_extras
 from leverframe.settings.monitor import LabelSettings, MonitorSettings
 
 Tell = Callable[[str], None]
@@ -146,8 +147,11 @@ def self_tested(workspace: Workspace, asked: Asked, tell: Tell) -> RuleFacts:
 
 
 def engine_of(name: str) -> Engine:
-    """Return who computes the statistics."""
-    return AlibiDetectEngine() if name == AlibiDetectEngine.name else BuiltinEngine()
+    """Return who computes the statistics; raises ``InstallationError`` where that is not installed."""
+    if name != AlibiDetectEngine.name:
+        return BuiltinEngine()
+    check_extras(("monitoring",), f"the engine `{name}`", ", or set `monitor.engine: builtin` in leverframe.yaml")
+    return AlibiDetectEngine()
 
 
 def _settings(workspace: Workspace, asked: Asked) -> MonitorSettings:

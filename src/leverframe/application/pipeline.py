@@ -9,9 +9,10 @@ from typing import Literal
 
 from leverframe.adapters.dvc import Repro, StageFailed, StageFinished, StageSkipped
 from leverframe.adapters.process import run_group
+from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.workspace import Workspace
 from leverframe.domain.review.reproduce import StageRun
-from leverframe.package import code_folders
+from leverframe.package import check_extras, code_folders
 
 _TEXTS = {".csv", ".html", ".json", ".md", ".svg", ".tsv", ".txt", ".yaml", ".yml"}
 
@@ -41,6 +42,7 @@ class PipelineRun:
 
     def repro(self, *arguments: str) -> None:
         """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""
+        self._check_remote(arguments)
         self._repro(*arguments, on_event=self._on_event)
 
     def define(self) -> None:
@@ -65,7 +67,14 @@ class PipelineRun:
 
     def data(self, *arguments: str) -> bool:
         """Run a DVC command that moves data; tell whether it succeeded wholly."""
+        self._check_remote(arguments)
         return self._repro.data(*arguments)
+
+    def _check_remote(self, arguments: Sequence[str]) -> None:
+        """Raise ``InstallationError`` where data are to be pulled and what the remote needs is not installed."""
+        remote = Remote.of(self._root.resolve()) if {"pull", "--pull"} & set(arguments) else None
+        if remote and remote.url.startswith("s3://"):
+            check_extras(("s3",), f"the remote `{remote.name}` of DVC")
 
     def text(self, path: str) -> str:
         """Return the content of a file; empty where there is none."""

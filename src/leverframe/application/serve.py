@@ -25,6 +25,7 @@ from leverframe.domain.model.bundle.schema import Schema
 from leverframe.domain.release.serve import AS_IS, Running, Served, example
 from leverframe.errors import BundleError, ServerError
 from leverframe.files import write_folder
+from leverframe.package import check_extras
 
 _PATIENCE = 10.0  # seconds in which a server answers that it lives
 
@@ -104,6 +105,7 @@ def _stopped_on_failure(server: ServerFolder, *, running: bool) -> Iterator[None
 
 
 def _started(workspace: Workspace, server: ServerFolder, how: Start) -> Running:
+    check_extras(("serving",), "a model server")
     settings = workspace.levers.serve
     ports, mark = start_ports(settings, how.ports), how.mark
     if how == Start(bare=how.bare, as_is=how.as_is):  # nothing says where, or as what

@@ -16,6 +16,7 @@ from leverframe.domain.release.kubernetes.cluster_target import ClusterTarget
 from leverframe.domain.release.kubernetes.manifests import ClusterRelease
 from leverframe.domain.release.server_target import ServerTarget
 from leverframe.domain.release.target import DeployContext, Target
+from leverframe.package import check_extras
 from leverframe.serving.logged import newest
 
 Tell = Callable[[str], None]
@@ -48,6 +49,7 @@ def _server(workspace: Workspace, environment: Environment, context: DeployConte
     def start() -> V2:
         running = server.running()
         if running is None:
+            check_extras(("serving",), "a model server")
             declared = start_ports(serve, (settings.port, settings.grpc_port, settings.metrics_port))
             ports, mark = ports_again(declared, server.recorded())
             log, online = log_in(server.folder / "log", serve), online_of(workspace.root, environment.levers.online)
