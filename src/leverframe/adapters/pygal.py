@@ -39,6 +39,8 @@ def _colors(theme: Sequence[str]) -> str:
     )
 
 
+_LARGEST = 1e100  # a number beyond has no place on an axis
+_FINEST = 1e-9  # least length of an axis, as a share of its numbers
 _STYLE = (
     "text{font:12px system-ui,sans-serif;text-anchor:middle}.plot_title{font-size:14px;font-weight:600}"
     ".axis.y text{text-anchor:end}.legends text{text-anchor:start;stroke:none}.line,.series .nofill{fill:none}"
@@ -157,7 +159,9 @@ def _ends(axis: Axis, values: Sequence[float]) -> tuple[float, float]:
     air = (high - low) * 0.05 or abs(high) * 0.05 or 0.5
     low = axis.low if axis.low is not None else low - air
     high = axis.high if axis.high is not None else high + air
-    return (low, high) if high > low else (low, low + 2 * air)
+    low, high = (low, high) if high > low else (low, low + 2 * air)
+    least = max(_FINEST * max(abs(low), abs(high)), 1 / _LARGEST)  # with a smaller one pygal seeks marks without end
+    return (low, high) if high - low >= least else (low - least, high + least)
 
 
 def _colors_of(lines: Sequence[Line]) -> list[int]:
@@ -166,7 +170,8 @@ def _colors_of(lines: Sequence[Line]) -> list[int]:
 
 
 def _finite(*values: float) -> bool:
-    return all(math.isfinite(value) for value in values)
+    """Tell whether numbers can be drawn."""
+    return all(abs(value) <= _LARGEST for value in values)
 
 
 def _clean(text: str) -> str:

@@ -26,6 +26,7 @@ from leverframe.domain.model.train import Recipe, StoredModel
 from leverframe.errors import EstimatorError
 from leverframe.imports import importable, load
 
+_WIDE = 1e150  # whose square is no double
 _LISTED = 8  # columns that an error names
 _SAID_BY = "`train.estimator` in params.yaml"
 
@@ -153,11 +154,16 @@ def _hard_columns(inputs: Any) -> str:
     told = []
     texts = [name for name in inputs.columns if str(inputs[name].dtype) == "String"]
     gaps = [name for name in inputs.columns if inputs[name].null_count() or _has_nan(inputs[name])]
-    for what, names in (("texts", texts), ("missing values", gaps)):
+    wide = [name for name in inputs.columns if name not in texts and _is_beyond(inputs[name])]
+    for what, names in (("texts", texts), ("missing values", gaps), (f"numbers beyond {_WIDE:g}", wide)):
         if names:
             more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             told.append(f"{what} in {', '.join(f'`{name}`' for name in names[:_LISTED])}{more}")
     return f"; it was given {' and '.join(told)}" if told else ""
+
+
+def _is_beyond(column: Any) -> bool:
+    return bool((column.abs().fill_nan(0) > _WIDE).any())
 
 
 def _has_nan(column: Any) -> bool:

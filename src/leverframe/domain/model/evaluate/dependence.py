@@ -86,6 +86,11 @@ def _known(daily: Floats, shares: Floats, *, fast: bool) -> tuple[float, float, 
     days = int((shares > 0).sum())
     if days < MINIMUM_DAYS or equal < LEAST_EFFECTIVE:
         return math.nan, math.nan, equal
+    largest = float(np.abs(daily).max())
+    if not math.isfinite(largest):
+        return math.nan, math.nan, equal
+    unit = math.ldexp(1.0, math.frexp(largest)[1] - 1)  # of a power of two, so that only overflows change
+    daily = daily / unit
     # A day that weighs much pulls the figure towards itself, and so hides its own deviation.
     daily = daily / np.sqrt(np.maximum(1 - shares, 1 / days))
     squares = float((daily**2).sum())
@@ -96,7 +101,7 @@ def _known(daily: Floats, shares: Floats, *, fast: bool) -> tuple[float, float, 
     variance = max(variance, squares) if fast else variance
     peaked = max(0.0, days * float((daily**4).sum()) / squares**2 - 3)
     degrees = min(1 / (1 / count + peaked / (2 * days)), equal - 1)
-    return math.sqrt(variance), degrees, equal * min(1.0, squares / variance if variance > 0 else 1.0)
+    return math.sqrt(variance) * unit, degrees, equal * min(1.0, squares / variance if variance > 0 else 1.0)
 
 
 def _long_run(daily: Floats, shares: Floats, count: int, least: float) -> float:

@@ -7,6 +7,7 @@ a class is missing, it is NaN. The influence of a row is the change of the metri
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -149,11 +150,17 @@ def _multiclass(labels: Floats, probabilities: Floats) -> list[_Part]:
 
 
 def _regression(labels: Floats, predictions: Floats) -> list[_Part]:
+    largest = max(float(np.abs(each).max(initial=0.0)) for each in (labels, predictions))
+    unit = math.ldexp(1.0, math.frexp(largest)[1] - 1)  # a power of two, so that only overflows change
+    labels, predictions = labels / unit, predictions / unit
     excess: Floats = predictions - labels
     mae, squared = _mean(np.abs(excess)), _mean(excess**2)
     rmse = float(np.sqrt(squared[0]))
     root = rmse, squared[1] / (2 * rmse) if rmse > 0 else np.zeros(len(labels))
-    return [mae, root, _median(np.abs(excess)), _explained(labels, squared), _mean(excess)]
+    in_units = [mae, root, _median(np.abs(excess)), _mean(excess)]
+    with np.errstate(over="ignore"):  # of what is beyond the largest double nothing is known
+        mae, root, median, bias = [(value * unit, influence * unit) for value, influence in in_units]
+    return [mae, root, median, _explained(labels, squared), bias]
 
 
 def _mean(values: Floats) -> _Part:
