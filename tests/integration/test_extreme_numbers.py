@@ -116,7 +116,8 @@ def test_metrics_of_a_regression_are_right_or_beyond_doubles(rows: list[tuple[fl
         )
     )
     excess = [Fraction(p) - Fraction(y) for y, p in rows]
-    mae, squared = sum(map(abs, excess)) / len(rows), sum(each**2 for each in excess) / len(rows)
+    mae = Fraction(sum(map(abs, excess), Fraction())) / len(rows)
+    squared = Fraction(sum((each**2 for each in excess), Fraction())) / len(rows)
     assert found["mae"] == pytest.approx(as_double(mae), rel=1e-9, abs=1e-320)
     root = Fraction(math.isqrt(int(squared * 2**2200))) / 2**1100
     assert found["rmse"] == pytest.approx(

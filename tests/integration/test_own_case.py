@@ -15,6 +15,7 @@ import yaml
 
 from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.application.snapshot import snapshot
+from leverframe.application.stages import remove_leftovers
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.features.online import attribute_since
@@ -186,3 +187,18 @@ def test_a_spine_without_times_is_refused_before_anything_runs(tmp_path: Path) -
     headings = (Path(__file__).parents[2] / "docs/guides" / page).read_text(encoding="utf-8").lower()
     assert f"## {anchor.replace('-', ' ')}" in headings
     assert not (tmp_path / "data").exists()
+
+
+def test_reports_of_former_partitions_go_when_the_stages_are_written(tmp_path: Path) -> None:
+    """They would be committed with those of the new ones."""
+    place = place_of(tmp_path, CASE | raw_files())
+    for name in ("reports/contracts/2024-Q1.json", "data/raw/visits/2024-Q1.parquet", "reports/contracts/2024-01.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    assert remove_leftovers(place) == [
+        "removed reports/contracts/2024-Q1.json of partitions that the declarations no longer have",
+        "data/raw/visits/2024-Q1.parquet of such partitions can be removed; git ignores them",
+    ]
+    assert not (tmp_path / "reports/contracts/2024-Q1.json").exists()
+    assert (tmp_path / "data/raw/visits/2024-Q1.parquet").exists()
+    assert (tmp_path / "reports/contracts/2024-01.json").exists()

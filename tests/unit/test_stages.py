@@ -15,6 +15,7 @@ from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.star import Star
 from leverframe.domain.pipeline import installation
 from leverframe.domain.pipeline.installation import StageCode
+from leverframe.domain.pipeline.leftovers import left_over, told
 from leverframe.domain.pipeline.stages import OWN_STAGES, own_stages, pipeline, render
 from leverframe.errors import DefinitionError
 from leverframe.settings.params import Params
@@ -246,3 +247,27 @@ def test_the_dvc_yaml_of_this_repository_is_one_that_yaml_reads_to_its_end() -> 
     text = (Path(__file__).parents[2] / "dvc.yaml").read_text(encoding="utf-8")
     assert list(yaml.safe_load(text)) == ["vars", "plots", "stages"]
     assert OWN_STAGES in text
+
+
+def test_reports_of_partitions_that_are_gone_are_left_over() -> None:
+    """By place and name; what a source reads, or a stage of one's own names, or has another name is somebody's."""
+    files = {
+        "reports/contracts": ["2024-01.json", "2024-Q1.json", "static.json", "notes.json", "2024-01.md"],
+        "reports/profiles": ["2023-12.json"],
+        "reports/sketches": ["features/2023-12.json", "2024-02.json"],
+        "data/raw": ["orders/2024-Q1.parquet", "mine/2023-12.parquet", "orders.parquet"],
+        "data/features": ["2024-Q1.parquet", "2024-Q2.parquet"],
+    }
+    reports, data = left_over(
+        lambda folder: [f"{folder}/{name}" for name in files.get(folder, [])],
+        ["2024-01", "2024-02"],
+        ["data/raw/mine"],
+        "  deps: [data/features/2024-Q2.parquet]",
+    )
+    assert reports == [
+        "reports/contracts/2024-Q1.json", "reports/profiles/2023-12.json", "reports/sketches/features/2023-12.json",
+    ]  # fmt: skip
+    assert data == ["data/raw/orders/2024-Q1.parquet", "data/features/2024-Q1.parquet"]
+    assert told(reports, data)[0].startswith("removed reports/contracts/2024-Q1.json, ")
+    assert told([], []) == []
+    assert "and 2 more" in told([f"reports/contracts/{year}.json" for year in range(2000, 2007)], [])[0]

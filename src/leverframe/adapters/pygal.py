@@ -6,7 +6,6 @@ takes them out, and gives each series the classes of our style sheet.
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence

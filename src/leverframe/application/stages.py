@@ -9,12 +9,14 @@ from pathlib import Path
 from leverframe import __version__
 from leverframe.application.engines import ENGINES
 from leverframe.application.workspace import Workspace
+from leverframe.domain.data.ingest import inputs
 from leverframe.domain.partition import GROUPS
 from leverframe.domain.pipeline import installation
 from leverframe.domain.pipeline.code import Code
 from leverframe.domain.pipeline.ignore_files import IGNORED, completed
 from leverframe.domain.pipeline.installation import StageCode
 from leverframe.domain.pipeline.items import grouping_of
+from leverframe.domain.pipeline.leftovers import left_over, told
 from leverframe.domain.pipeline.stages import own_stages, pipeline, render
 from leverframe.errors import PipelineError
 from leverframe.files import write_text
@@ -46,6 +48,17 @@ def write_definition(workspace: Workspace) -> list[str]:
     for name in changed:
         write_text(workspace.root / name, files[name])
     return changed
+
+
+def remove_leftovers(workspace: Workspace) -> list[str]:
+    """Remove reports of partitions that no stage makes any more; return what to tell of them, and of such data."""
+    root, sources = workspace.root, workspace.sources
+    kept = [path for static in (False, True) for path in inputs(sources, static=static, placed=False)]
+    groups = [str(group) for group in workspace.partitions.groups()]
+    reports, data = left_over(Files(root).listing, groups, kept, own_stages(_text(root / DVC_YAML)))
+    for path in reports:
+        (root / path).unlink(missing_ok=True)
+    return told(reports, data)
 
 
 def regrouped(workspace: Workspace) -> str | None:

@@ -271,7 +271,7 @@ class _Build:
         """Return columns of our own as arrays of integers, and those of a table as windows read them."""
         found = self._sql.execute(query).fetchnumpy()
         return {
-            name: each.astype(np.int64) if name.startswith(OURS) else fetched(each, types[name])
+            name: each.astype(np.int64) if name.startswith(OURS) else fetched(name, each, types[name])
             for name, each in found.items()
         }
 

@@ -102,7 +102,7 @@ def step_rows(sql: duckdb.DuckDBPyConnection, step: Step, span: Span, view: str,
         table_of(step),
         {name: _whole(found[f"__k{number}"], types[name]) for number, name in enumerate(keys)},
         {
-            name: fetched(found[f"__c{number}"], types[name] if name in exact else "")
+            name: fetched(name, found[f"__c{number}"], types[name] if name in exact else "")
             for number, name in enumerate(shown)
         }
         | {name: found[name].astype(np.int64) for name in timestamps},

@@ -84,14 +84,14 @@ def scale_of(dtype: str) -> int | None:
     return int(dtype[:-1].split(",")[1]) if dtype.startswith("DECIMAL") else None
 
 
-def fetched(values: Any, dtype: str) -> Any:
+def fetched(name: str, values: Any, dtype: str) -> Any:
     """Return what was read of a column as ``stored``; raises ``SourceError`` for decimals of too many digits."""
     scale = scale_of(dtype)
     if scale is None:
         return values
     missing = np.ma.getmaskarray(values)
     units = [0 if gone else int(each) for each, gone in zip(np.ma.getdata(values).tolist(), missing, strict=True)]
-    refuse_wide(max(map(abs, units), default=0), scale)
+    refuse_wide(name, max(map(abs, units), default=0), scale)
     whole: Any = np.ma.masked_array(np.array(units, np.int64), mask=missing)
     return Decimals(whole, scale) if scale else whole
 

@@ -22,7 +22,7 @@ from leverframe.domain.data.readers import Csv, Function, Parquet, Query, Reader
 from leverframe.domain.data.times import DATE, EVENT_TIME, KNOWN_AT, LOCAL, NANOSECONDS, TIMESTAMP
 from leverframe.domain.model.table import column as table_column
 from leverframe.domain.partition import Partition
-from leverframe.errors import SourceError
+from leverframe.errors import SourceError, guide_page
 from leverframe.files import replacing
 
 _ROW_GROUP = 200_000  # rows: small enough to skip by time, large enough to compress
@@ -31,6 +31,7 @@ _WIDE = (pl.Int128, pl.UInt128)
 _UTC = pl.Datetime("us", "UTC")
 _FIX_SOURCE = "look at the source, and at its transform in sources.py"
 _SAME_TYPES = "give the columns one type in sources.py; `Csv(types=...)` does for all files, as in every reader"
+_SKIPPED = 'clocks skip that time; `non_existent="null"` beside `ambiguous` makes it null, and the guide fills it'
 _MAKE_AGAIN = "`dvc pull` fetches a missing or damaged file; `dvc repro` makes it again"
 _UNREADABLE = (pl.exceptions.PolarsError, OSError, zipfile.BadZipFile)
 
@@ -372,7 +373,8 @@ def _failed(name: str, error: Exception) -> SourceError:
     """Return the error for a table whose file, or whose transform when it runs, fails."""
     words = (str(error).splitlines() or [""])[0][:200]
     why = f"reading or transforming it failed: {type(error).__name__}: {words}"
-    return SourceError(f"cannot read table `{name}`", why=why, next=_FIX_SOURCE)
+    fix = f"{_SKIPPED}: {guide_page('time.md#types-of-times')}" if "non-existent in time zone" in words else _FIX_SOURCE
+    return SourceError(f"cannot read table `{name}`", why=why, next=fix)
 
 
 def _unreadable(what: str, error: Exception, fix: str) -> SourceError:

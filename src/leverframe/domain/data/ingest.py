@@ -21,7 +21,7 @@ from leverframe.domain.data.placeholders import finest, has_placeholder, path_of
 from leverframe.domain.data.readers import Csv, Function, Parquet, Query, Reader, check_reader
 from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT, refuse_untimed
 from leverframe.domain.partition import Partition, Partitions
-from leverframe.errors import DefinitionError, SourceError, nearest
+from leverframe.errors import DefinitionError, SourceError, guide_page, nearest
 from leverframe.settings.periods import Period
 
 TIMES = (EVENT_TIME, KNOWN_AT)  # the columns with the times of a row, whatever the source calls them
@@ -320,7 +320,8 @@ class _Reading:
                 raise SourceError(
                     f"{count} of {rows} rows of table `{name}` have no {column}",
                     why="a row without its times could be used before it was known, or never be counted",
-                    next="fill the column in the transform of the source, or filter such rows there on purpose",
+                    next="fill the column in the transform of the source, or filter such rows there on purpose; a "
+                    f"local time that clocks skipped has none: {guide_page('time.md#types-of-times')}",
                 )
 
 

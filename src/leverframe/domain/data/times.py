@@ -19,11 +19,13 @@ _REASONS = {
     NANOSECONDS: "timestamps are compared in microseconds, and its values have digits beyond them",
     "text": "a text is no timestamp until its form and zone are told; a date needs its time of day besides",
 }
+# Times that clocks show twice are the later ones; those that they skip are none, which ingest counts and refuses.
+_ZONE = '.dt.replace_time_zone("{zone}", ambiguous="latest", non_existent="null")'
 _LINES = {
-    LOCAL: '.dt.replace_time_zone("{zone}", ambiguous="latest")',
-    DATE: '.dt.combine(pl.time(23, 59)).dt.replace_time_zone("{zone}", ambiguous="latest")',
+    LOCAL: _ZONE,
+    DATE: f".dt.combine(pl.time(23, 59)){_ZONE}",
     NANOSECONDS: '.dt.truncate("1us")',
-    "text": '.str.to_datetime("%Y-%m-%dT%H:%M:%S").dt.replace_time_zone("{zone}", ambiguous="latest")',
+    "text": f'.str.to_datetime("%Y-%m-%dT%H:%M:%S"){_ZONE}',
 }
 
 

@@ -59,12 +59,12 @@ def _of_arrow(column: Any) -> Column:
     return _exact(data, missing)
 
 
-def refuse_wide(largest: float, scale: int) -> None:
-    """Raise ``SourceError`` where the largest decimal, as a number of its last digit, is more than windows hold."""
+def refuse_wide(name: str, largest: float, scale: int) -> None:
+    """Raise ``SourceError`` where the largest decimal of a column, as a number of its last digit, is too wide."""
     limit = EXACT if scale else 2**63 - 1
     if largest > limit:
         raise SourceError(
-            f"a decimal with {scale} digits after the point has too many digits",
+            f"`{name}` has decimals of too many digits, {scale} of them after the point",
             why=f"windows add up and compare decimals exactly up to {limit} times their last digit",
             next="make the column a double, or a decimal of fewer digits, in the transform of the source",
         )

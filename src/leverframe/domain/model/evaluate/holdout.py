@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from leverframe.domain import layout
 from leverframe.domain.features.reserved import MONTH, in_predictions
-from leverframe.domain.features.training_set import AS_OF, Label, LabelKind
+from leverframe.domain.features.training_set import AS_OF, LABEL, Label, LabelKind
 from leverframe.domain.model.evaluate.metrics import Measured, measured
 from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.model.table import Table, column, texts
@@ -60,10 +60,15 @@ def sliced(table: Table, names: Sequence[str], days: NDArray[np.datetime64]) -> 
             found[name] = days.astype("datetime64[M]").astype(np.str_)
             continue
         if in_predictions(name) or name not in table.columns:
+            taken = name in table.columns and name not in (AS_OF, LABEL)
             raise DefinitionError(
                 f"`{name}` in evaluate.slices is not a column to slice by",
-                why=f"{layout.HOLDOUT} keeps the key, the spine's columns and the features; `{MONTH}` always works",
-                next=nearest(name, [each for each in [*table.columns, MONTH] if not in_predictions(each)]),
+                why=f"{layout.PREDICTIONS} has a column of its own under that name"
+                if taken
+                else f"{layout.HOLDOUT} keeps the key, the spine's columns and the features; `{MONTH}` always works",
+                next=f"rename `{name}` in the transform of its source, or slice by another column"
+                if taken
+                else nearest(name, [each for each in [*table.columns, MONTH] if not in_predictions(each)]),
             )
         found[name] = texts(column(table, name, file=layout.HOLDOUT))
         count = len(np.unique(found[name]))
