@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.review.reproduce import How, Order, Reproduced, StageRun, run
-from leverframe.domain.review.same_outputs import alike
+from leverframe.domain.review.same_outputs import State, alike, differences
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import PipelineBusyError, PipelineError
 
@@ -282,6 +283,15 @@ def test_a_report_that_its_inputs_do_not_give_is_a_mismatch(
     assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
     assert path in found.violations[0].what
     assert whole(runs_all(*outputs, **texts), full=False).verdict == Passed()
+
+
+@pytest.mark.parametrize(("made", "how"), [("b1", []), ("b2", ["bytes"])])
+def test_texts_of_what_dvc_keeps_are_not_compared_where_it_was_not_here(made: str, how: list[str]) -> None:
+    """A checkout without cache and remote has no bundle: its digest alone tells whether the stage wrote the same."""
+    path, text = "models/bundle", {"models/bundle/MANIFEST.json": "{}"}
+    claimed, wrote = ({"bundle": Locked("run", {}, {}, {path: Recorded(f"{md5}.dir")})} for md5 in ("b1", made))
+    found = differences(State(claimed, {}), State(wrote, text), {"bundle"}, 1e-4)
+    assert [(each.path, each.how) for each in found] == [(path, word) for word in how]
 
 
 def test_last_digits_of_a_report_are_a_note() -> None:

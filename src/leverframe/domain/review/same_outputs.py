@@ -16,6 +16,7 @@ How = Literal["digits", "contents", "bytes", "unclaimed"]
 _NUMBER = re.compile(r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _DIGEST = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")
 # Hashes of rows and coordinates of drawings: the last digit of one value changes them in another place or wholly.
+_IN_GIT = (layout.REPORTS.as_posix(), layout.MODEL_DESCRIPTION.as_posix())
 _OPAQUE = (layout.SKETCHES.as_posix(), layout.PICTURES.as_posix())
 
 
@@ -60,6 +61,8 @@ def _of_stage(name: str, before: State, after: State, tolerance: float) -> Itera
             yield Difference(name, path, "unclaimed", same)
             continue
         files = [each for each in {**before.texts, **after.texts} if each == path or each.startswith(f"{path}/")]
+        if not path.startswith(_IN_GIT) and not before.texts.keys() & files:
+            files = []  # what DVC keeps was not here before, so that its bytes alone can be compared
         texts = {file: (before.texts.get(file), after.texts.get(file)) for file in files}
         found = {file: _how(file, one, other, tolerance) for file, (one, other) in texts.items() if one != other}
         if not found and claimed[path] != theirs.outputs.get(path):
