@@ -4,13 +4,14 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+WHEEL_PYTHON ?= $(PYTHON)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help setup demo repro test test-deep check policy format bench lock clean
+.PHONY: help setup demo repro test test-deep check policy wheel format bench lock clean
 
 help: ## list the tasks
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +62,15 @@ policy: $(READY) ## check terraform/ with checkov; nightly in CI
 	@test -x .checkov/bin/python || uv venv --quiet --python $(BIN)/python .checkov
 	@uv pip sync --python .checkov/bin/python --quiet --require-hashes terraform/policy.lock
 	@.checkov/bin/python terraform/policy.py
+
+# What somebody gets who has nothing of this repository: the newest versions that the wheel allows, and no other file.
+wheel: $(READY) ## build dist/*.whl, and try it in an empty environment outside of the repository; in CI
+	@rm -rf dist && python -m hatchling build --target wheel --directory dist >/dev/null
+	@place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && wheel=$$(echo $(CURDIR)/dist/*.whl) \
+	  && uv venv --quiet --python $(WHEEL_PYTHON) "$$place/env" && export VIRTUAL_ENV="$$place/env" PATH="$$place/env/bin:$$PATH" \
+	  && uv pip install --quiet "leverframe[serving,github] @ file://$$wheel" && uv pip check --quiet \
+	  && git init --quiet "$$place/empty" && cd "$$place/empty" && leverframe --version && leverframe init \
+	  && uv pip sync --dry-run --require-hashes requirements.lock
 
 format: $(READY) ## let ruff write the code's layout
 	@ruff check --fix . && ruff format .
