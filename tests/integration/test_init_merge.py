@@ -34,6 +34,45 @@ def test_init_says_what_it_would_do_does_it_and_has_nothing_left(shop: Shop) -> 
     assert shop.run("init", "--json").stdout == "[]\n"
 
 
+def test_an_empty_repository_without_a_commit_is_made_ready(tmp_path: Path) -> None:
+    """Before there is a case: DVC, ignore files and the workflow; what stands there is kept.
+
+    What a person has to do is said. The Leverframe of the tests is a folder, which no CI can install.
+    """
+    repository = WarmRepository.create(tmp_path, dvc=False)
+    repository.write(".gitignore", "/mine/")
+    mine = Shop(repository)
+    planned = mine.run("init", "--dry-run")
+    assert (planned.code, repository.git("status", "--porcelain")) == (0, "?? .gitignore\n")
+    assert mine.run("init").stdout == planned.stdout
+    for line in ("dvc init: ", "write .gitignore: ", "write .dvcignore: ", "requirements.lock is missing: "):
+        assert f"\n{line}" in f"\n{planned.stdout}"
+    assert {"/mine/", "/.venv/", "__pycache__/", "/data/raw/*.parquet"} <= set(repository.read(".gitignore").split())
+    assert ".venv" in repository.read(".dvcignore").split()
+    repository.dvc("status")
+    again = mine.run("init").stdout
+    assert again.startswith("requirements.lock is missing: CI installs from it. Leverframe was installed from a folder")
+    assert again.count("\n") == 2
+    repository.write("requirements.lock", "# none\n")
+    assert mine.run("init").stdout == "nothing to do\n"
+
+
+def test_init_derives_the_stages_of_a_case_and_overwrites_none(shop: Shop) -> None:
+    """Where there is no dvc.yaml yet: the same as `stages --write` writes."""
+    before = shop.repository.read("dvc.yaml")
+    (shop.root / "dvc.yaml").unlink()
+    assert "write dvc.yaml: the stages of the case" in shop.run("init").stdout
+    assert shop.repository.read("dvc.yaml") == before
+    shop.repository.write("dvc.yaml", "stages: {}\n")
+    assert shop.run("init").stdout == "nothing to do\n"
+
+
+def test_a_pipeline_of_ones_own_gets_no_lines_for_outputs_that_it_does_not_have(written: TemporaryRepository) -> None:
+    """Its data may be in git as it likes; environments and caches are nobody's."""
+    assert "/.venv/" in written.read(".gitignore").split()
+    assert "/data/raw/*.parquet" not in written.read(".gitignore")
+
+
 def test_a_workflow_that_is_there_is_kept(shop: Shop) -> None:
     """A file that somebody edited is theirs."""
     shop.repository.write(".github/workflows/leverframe.yml", "name: mine\n")
