@@ -259,7 +259,7 @@ def test_a_slice_that_cannot_be_is_named(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match="`label`"):
         case.evaluate(slices=["label"])
     case.replace(layout.HOLDOUT, score=case.table(layout.HOLDOUT)["terminal"])
-    with pytest.raises(DefinitionError, match="`score` in evaluate.slices is not a column to slice by") as caught:
+    with pytest.raises(DefinitionError, match=r"`score` in evaluate\.slices is not a column to slice by") as caught:
         case.evaluate(slices=["score"])
     assert "predictions.parquet has a column of its own under that name" in caught.value.why
     assert "rename `score`" in caught.value.next

@@ -26,7 +26,7 @@ def labels_of(kind: LabelKind, rows: int, draw: Draw, share: float = 0.3) -> Val
         return np.asarray(draw.random(rows) < share, dtype=float)
     if kind == "multiclass":
         return draw.choice(4, rows, p=[0.55, 0.25, 0.12, 0.08]).astype(float)
-    return np.exp(draw.normal(size=rows))
+    return np.asarray(np.exp(draw.normal(size=rows)))
 
 
 def found(kind: LabelKind, labels: Values, days: Values, values: Values) -> list[Suspect]:
