@@ -489,6 +489,29 @@ def test_a_refusal_that_is_no_lack_of_a_permission_is_told_as_it_is(desk: Desk) 
     assert "permissions: {pull-requests: write}" in ran.err
 
 
+def test_a_run_without_a_token_says_that_nothing_was_posted(desk: Desk) -> None:
+    """It is about a pull request, and has a card for it; whoever asks for a summary gets that, and no complaint."""
+    job, payload = desk.checkout(desk.pull.head), events.pull_request_event(desk.repository, desk.pull)
+    ran = desk.report(job, "pull_request", payload, GITHUB_TOKEN="")
+    assert (ran.code, ran.out.partition(";")[0]) == (0, "report not posted")
+    assert "there is no token in GITHUB_TOKEN" in ran.out
+    ran = desk.report(job, "pull_request", payload, "--publisher", "summary", GITHUB_TOKEN="")
+    assert (ran.out.partition(";")[0], len(ran.out.splitlines())) == ("report written", 2)
+
+
+def test_the_run_that_a_fork_causes_is_told_the_way_that_works(desk: Desk) -> None:
+    """No line of its job lets its token write."""
+    fork = desk.server.repository("stranger/ml")
+    desk.author.git("push", "--quiet", str(fork.path), f"{desk.pull.head}:refs/heads/topic")
+    desk.pull = desk.repository.open_pull("Of a fork", "topic", source=fork)
+    desk.server.tokens[SECRET] = Token(BOT, ())
+    ran = desk.posted()
+    assert ran.code == 26
+    assert "the token of a run that a fork causes may only read" in ran.err
+    assert "`workflow_run`" in ran.err
+    assert "permissions" not in ran.err
+
+
 @pytest.mark.parametrize(
     "token",
     [Token(BOT), Token("acme-ml[bot]"), Token("ada", of_workflow=False)],

@@ -243,6 +243,24 @@ def test_a_failing_cml_is_an_error_without_the_token(place: Place) -> None:
     assert "no luck with ***" in done.stderr
 
 
+def test_a_conversation_that_is_locked_costs_cml_the_comment_alone(place: Place) -> None:
+    """Its last word is GitHub's: nobody can comment there, and the check has the card."""
+    place.pull.locked = True
+    done = place.post("--publisher", "cml", cml=True)
+    assert (done.returncode, done.stdout.partition(";")[0]) == (0, "report posted")
+    assert "issue is locked" in done.stdout
+    assert "unlock the conversation" in done.stdout
+    assert (place.ours(), len(place.checks())) == ([], 1)
+
+
+def test_where_nobody_asked_for_cml_its_failure_costs_nothing(place: Place) -> None:
+    """GitHub's interface posts the card then."""
+    (place.folder / "with-cml/cml").write_text("#!/bin/sh\nexit 7\n", encoding="utf-8")
+    done = place.post("--publisher", "auto", cml=True)
+    assert done.returncode == 0, done.stderr
+    assert (len(place.ours()), len(place.checks())) == (1, 1)
+
+
 def test_pictures_are_kept_on_a_branch_of_their_own(place: Place) -> None:
     """Drawn from the card's numbers, by the digest of their content: the second time nothing is added."""
     repository = place.server.repositories[NAME]

@@ -25,6 +25,7 @@ from leverframe.application.workspace import Workspace
 from leverframe.documents import loaded, plain
 from leverframe.domain import layout
 from leverframe.domain.infrastructure.infra_changed import claims, untrusted
+from leverframe.domain.project import WHOLE, Project
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.report import publish
@@ -36,7 +37,7 @@ from leverframe.domain.review.report.post_card import Post
 from leverframe.domain.review.report.publish import Comment, Published, Publisher
 from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Pull, Where
 from leverframe.domain.review.reproduce import Reproduced
-from leverframe.errors import LeverframeError, PublishError
+from leverframe.errors import LeverframeError, PublishError, RepositoryError
 from leverframe.files import private_folder, write_json, write_text
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import ReportSettings
@@ -68,7 +69,7 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
     """
     settings, run = _report_settings(workspace), runner.event()
     made = _read_card(asked.card) if asked.card else card_of_change(workspace, asked.base)
-    given, project = branch_named(asked.base) or made.target, workspace.project
+    given, project = branch_named(asked.base) or made.target, _project(workspace, asked)
     place = Place(run, asked.publisher or settings.publisher, given, project)
     card, refusal = replace(made, target=place.base, project=project.folder), None
     if asked.card:
@@ -87,6 +88,16 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
     if not asked.dry_run:
         summary(summary_of(card, _WHOLE))
     return _posted(asked, settings, (card, place, refusal), body)
+
+
+def _project(workspace: Workspace, asked: Asked) -> Project:
+    """Return the folder that the card is of; a card that another job made is posted from anywhere."""
+    try:
+        return workspace.project
+    except RepositoryError:
+        if not asked.card:
+            raise
+        return WHOLE
 
 
 def _body(asked: Asked, settings: ReportSettings, card: Card, place: Place) -> str:
@@ -209,8 +220,7 @@ def _posted(
     card, place, refusal = of
     run, publisher, here = place.run, place.publisher, str(asked.out or layout.REPORT)
     if publisher in ("summary", "file") or not isinstance(run, Where):
-        unasked = isinstance(run, Nowhere) and place.asked not in ("summary", "file")
-        why = (run.because,) if isinstance(run, Nowhere) and unasked else () if refusal is None else (refusal.why,)
+        why = place.unposted() or (() if refusal is None else (refusal.why,))
         return Published(card.verdict, publisher, here, publish.WRITTEN, why)
     if refusal is not None:
         raise refusal
@@ -224,13 +234,6 @@ def _posted(
     check = place.project.titled(publish.check_name(asked.key))
     posting = publish.Posting(place.project.key(asked.key), body, card.head, card.verdict, summary, check)
 
-    def by_cml(comments: list[Comment], mine: Comment | None) -> bool:
-        if publisher != "cml" or not cml.finds(comments, mine):
-            return False
-        title = f"leverframe-{posting.key}"
-        cml.comment(runner.server(), run.repository, pull.number, runner.token(), body, title=title)
-        return True
-
     if asked.assets and not asked.dry_run:
         forge.keep(BRANCH, dict(_pictures(card).values()))
 
@@ -238,5 +241,27 @@ def _posted(
         for planned in card.infra:
             forge.review(planned)
 
-    ended = Post(forge, None if run.queued else pull.number, posting, by_cml, reviewed)(dry=asked.dry_run)
+    number = None if run.queued else pull.number
+    try:
+        ended = Post(forge, number, posting, _by_cml(place, pull.number, posting), reviewed)(dry=asked.dry_run)
+    except PublishError as error:
+        raise place.explained(error) from error
     return Published(card.verdict, publisher, ended.place, ended.done, ended.why)
+
+
+def _by_cml(place: Place, number: int, posting: publish.Posting) -> Callable[[list[Comment], Comment | None], bool]:
+    """Return what lets CML comment where it is to, and is known to find the right comment; it tells whether it did."""
+
+    def post(comments: list[Comment], mine: Comment | None) -> bool:
+        if place.publisher != "cml" or not isinstance(place.run, Where) or not cml.finds(comments, mine):
+            return False
+        title = f"leverframe-{posting.key}"
+        try:
+            cml.comment(runner.server(), place.run.repository, number, runner.token(), posting.body, title=title)
+        except PublishError:
+            if place.asked == "cml":
+                raise
+            return False  # nobody asked for it: GitHub's interface posts the card, or says why not
+        return True
+
+    return post

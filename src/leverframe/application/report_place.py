@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from leverframe.adapters.github.infra import GithubInfra
 
 _REMOTE = re.compile(r"\A(?:refs/heads/|(?:refs/remotes/)?origin/)?(?P<branch>.+)\Z")
+_LONGEST = 250  # characters of a branch; the card of another job may say anything
+_MUTE = "there is no token in GITHUB_TOKEN: hand `env: {GITHUB_TOKEN: ${{ github.token }}}` to the step"
 _SHA = re.compile(r"\A[0-9a-f]{7,40}\Z")
 
 
@@ -41,7 +43,7 @@ class Place:
     @property
     def base(self) -> str:
         """The branch that the change goes to: of the event, else what was given."""
-        return (self.run.base if isinstance(self.run, Where) else "") or self.given
+        return ((self.run.base if isinstance(self.run, Where) else "") or self.given)[:_LONGEST]
 
     @cached_property
     def forge(self) -> GithubInfra | None:
@@ -153,3 +155,23 @@ class Place:
         if now and self.base and now.base not in ("", self.base):
             told.append(f"The pull request goes into `{now.base}` by now. This card is made for `{self.base}`.")
         return tuple(told)
+
+    def unposted(self) -> tuple[str, ...]:
+        """Return why a card is not posted although nobody asked for a file; empty where somebody did."""
+        if self.asked in ("summary", "file") or self.run is None:
+            return ()
+        if isinstance(self.run, Nowhere):
+            return (self.run.because,)
+        return () if runner.token() else (_MUTE,)
+
+    def explained(self, error: PublishError) -> PublishError:
+        """Return a refusal as it is, but of the run that a fork caused: no line of its job gives its token more."""
+        run = self.run
+        caused = isinstance(run, Where) and run.number is not None and run.head and not (run.trusted or run.queued)
+        if not caused or "permissions: {" not in error.next:
+            return error
+        return PublishError(
+            error.what,
+            why=f"{error.why}; the token of a run that a fork causes may only read",
+            next="post the card in a workflow on `workflow_run`: docs/guides/first-pull-request.md names one",
+        )
