@@ -247,6 +247,15 @@ def test_an_apply_is_one_comment_a_pull_request(place: Place) -> None:
     assert len(pull.comments) == 3
 
 
+def test_an_apply_is_recorded_where_nobody_can_comment(place: Place) -> None:
+    """The conversation of a merged pull request is often locked: what was applied is known all the same."""
+    pull = place.opened("one")
+    pull.locked = True
+    (told,) = place.forge.record(applied((pull.number,), head=pull.head))
+    assert told == f"no comment on #{pull.number}: it answered 403: Unable to create comment because issue is locked."
+    assert place.forge.last(ENVIRONMENT) == LastApply(pull.head)
+
+
 def drifted(*names: str) -> InfraPlanned:
     """Return a plan that changes something of these names, or an empty one."""
     return planned(*(change(f"aws_s3_bucket.{name}", ChangeKind.UPDATE) for name in names))

@@ -278,6 +278,20 @@ def test_where_nobody_can_comment_the_check_is_posted_alone() -> None:
     assert forge.added == [(HEAD, "success", "ready to merge")]
 
 
+def test_a_late_run_changes_nothing_that_belongs_to_the_card() -> None:
+    """Also where the comment cannot tell which run is the newest: the check does."""
+    forge, reviewed = Memory([]), list[int]()
+    forge.refusal = refusal(LOCKED, closed=True)
+
+    def post(run: int) -> Ended:
+        content = body(run)
+        posting = Posting("model", content, HEAD, Passed(), content)
+        return Post(forge, 1, posting, reviewed=lambda: reviewed.append(run))(dry=False)
+
+    assert [post(run).done for run in (3, 2, 4)] == ["check alone", "left alone", "check alone"]
+    assert reviewed == [3, 4]
+
+
 def test_a_comment_that_is_refused_does_not_cost_the_check() -> None:
     """The error is raised when the check is there; where both are refused, both are told."""
     forge = Memory([])

@@ -74,7 +74,6 @@ class Post:
         if ended.done not in POSTED:
             return ended
         try:
-            self.reviewed()
             checked = self._check()
         except PublishError as error:
             raise error if refusal is None else _both(refusal, error) from error
@@ -131,7 +130,7 @@ class Post:
         return written_by(body, self.posting.key) or Order()
 
     def _check(self) -> Ended:
-        """Add the check run, unless a newer run of the same commit and pull request added its own.
+        """Add the check run and what belongs to it, unless a newer run of the commit and pull request added its own.
 
         A commit has one check of a name, whatever pull requests it is the head of: while one of them fails, it fails.
         """
@@ -142,6 +141,7 @@ class Post:
         newest = max((record.order for record in known if record.pull in (0, mine.pull)), default=Order())
         if newest > mine.order:
             return Ended("", _LEFT, (_newer(newest),))
+        self.reviewed()
         failing = [] if mine.failed else [pull for pull in failing_others(known, mine.pull) if self._shows_head(pull)]
         words = f"do not merge: #{failing[0]} has the same commit, and fails" if failing else title(posting.verdict)
         ended = "failure" if failing else conclusion(posting.verdict)
