@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.review.diff.diff_result import Change, Diff
 from leverframe.domain.review.gate.decision import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
+from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.gate.paired import Pair, judged_metrics
 from leverframe.domain.review.gate.rules import BASE, CHANGE, allowed, rules_in_force
 from leverframe.domain.review.gate.sliced import judged_slices
@@ -255,3 +256,65 @@ def test_sizes_and_the_champions_files_come_from_the_lock() -> None:
     assert bundle_sizes(lock) == {"models/model.skops": 1_200_000, "data/snapshot.bin": 800_000}
     assert list(champion_files(lock)) == ["models/model.skops"]
     assert (bundle_sizes(b""), champion_files(b"")) == ({}, {})
+
+
+def numbers(bias: float, seed: int = 0, *, scale: float = 1.0) -> Holdout:
+    """Return a hold-out of a regression whose predictions are too high by ``bias``, one shop's by as much again."""
+    world, own = np.random.default_rng(7), np.random.default_rng(seed)
+    labels = world.normal(0, 5, DAYS * A_DAY)
+    said = labels + bias + own.normal(0, 1, len(labels)) + np.where(SHOPS == "south", bias, 0.0)
+    days = np.arange(DAYS * A_DAY) // A_DAY
+    return Holdout("regression", (), labels * scale, said * scale, days, {"shop": SHOPS})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "better"),
+    [
+        (18.8, 8.8, True),
+        (8.8, 18.8, False),
+        (-18.8, -8.8, True),
+        (-8.8, 8.0, True),
+        (2.0, -4.0, False),
+        (-4.0, 2.0, True),
+    ],
+)
+def test_a_bias_is_better_the_nearer_it_is_to_zero(before: float, after: float, better: bool) -> None:
+    """Whatever its sign: the gain, its bounds, the rules and their words, of all rows and of slices."""
+    rules = GateSettings(
+        metrics={"bias": MetricRule(maximum_drop=0.5)},
+        slices=[SliceRule(columns=["shop"], metric="bias", maximum_drop=0.5)],
+    )
+    pair = Pair(numbers(after / 1.5), numbers(before / 1.5, 1))
+    found, violations = judged_metrics(pair, rules)
+    bias = next(each for each in found if each.metric == "bias")
+    assert bias.gain is not None
+    assert bias.low is not None
+    assert bias.gain == pytest.approx(abs(before) - abs(after), abs=0.2)
+    assert (bias.low > 0) is better
+    assert reasons(violations) == ([] if better else [Reason.METRIC_DROPPED])
+    slices, worse = judged_slices(pair, rules)
+    assert all((part.gain or 0.0) > 0 for part in slices) is better
+    assert {each.reason for each in worse} == (set() if better else {Reason.SLICE_DROPPED})
+    words = " ".join(each.what for each in [*violations, *worse])
+    assert not words or "Allowed rise: 0.5" in words
+    assert ("went farther from 0 by" in words) is (not better and min(before, after) < 0)
+
+
+@pytest.mark.parametrize("bias", [1.0, -1.0, 3.0, -3.0])
+def test_the_floor_of_a_bias_holds_on_both_sides(bias: float) -> None:
+    """It is the farthest that a bias may be from 0."""
+    violations = judged_metrics(Pair(numbers(bias / 1.5), None), gate(bias={"floor": 2.0}))[1]
+    assert reasons(violations) == ([Reason.FLOOR_MISSED] if abs(bias) > 2 else [])
+    assert not violations or "Required: at most 2 from 0" in violations[0].what
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_figures_of_a_regression_are_readable_at_any_scale(scale: float) -> None:
+    """In the unit of the label, with the digits that tell, and without a word of labels."""
+    pair = Pair(numbers(2, scale=scale), numbers(1, 1, scale=scale))
+    found, violations = judged_metrics(pair, gate(mae={"maximum_drop": 0.0}))
+    text = "\n".join(Gated("b", "h", tuple(violations), metrics=tuple(found), unit_of="delay").lines())
+    assert "0.0000 ->   0.0000" not in text
+    assert "to 0.0000" not in text
+    assert "errors and bias are in the unit of `delay`" in text
+    assert "gain" not in text

@@ -90,7 +90,12 @@ def test_numbers_have_no_label_that_could_change() -> None:
     numbers = replace(SCHEMA, label=Label("hours", "regression"), classes=())
     found = shown(EMPTY, numbers, summarised(numbers, [RequestPair("a", [[3.0]], [[900.0]], 1.0, 1.0)]), ["2024-05-01"])
     assert (found.share, list(against(found))) == (0, [])
-    assert "no label" in found.line()
+    assert "predictions differ by at most 897 (3 to 900)" in found.line()
+    assert "label" not in found.line()
+    assert found.replayed is not None
+    assert "label" not in found.replayed.line()
+    still = summarised(numbers, [RequestPair("a", [[3.0]], [[3.0]], 1.0, 1.0)])
+    assert "no prediction changed" in still.line()
     assert found.replayed is not None
     assert found.replayed.largest[0].after == 900
 

@@ -165,7 +165,40 @@ HUGE = {
     "curves": (card().curves[0],) * 200,
     "notes": ("a note",) * 5000,
 }
+UNMOVED = Replayed(9, 9, 0, 0, 0, (), 0.4, 0.4, numbers=True)
+REGRESSION = (
+    Compared("mae", "mean absolute error", "lower", 18.84, 8.82, 10.02, 9.31, 10.73, "allowed rise: 0.5"),
+    Compared("rmse", "root mean squared error", "lower", 24510.3, 24498.9, 11.4, -3.2, 26.0),
+    Compared("r2", "R²", "higher", 0.41, 0.55, 0.14, 0.1, 0.18),
+    Compared("bias", "bias (predicted minus observed)", "nearer to 0", 18.8, 8.8028, 9.9972, 9.1, 10.9,
+             "allowed rise: 0.5, at most 10 from 0"),
+)  # fmt: skip
+CLASSES = (
+    Compared("accuracy", "accuracy", "higher", 0.71, 0.7, -0.01, -0.03, 0.01, "allowed drop: 0.02", passed=False),
+    Compared("log_loss", "log loss", "lower", 0.8, 0.000052, 0.799948, 0.7, 0.9),
+)
 CASES: dict[str, Card] = {
+    "regression": card(
+        gated=gated(
+            metrics=REGRESSION,
+            slices=(SliceCompared("carrier", "AA", "mae", 1200, 20500.0, 18200.0, 2300.0, 1100.0, 3500.0),),
+            unit_of="delay_minutes",
+            replay=comparison(
+                kind="regression",
+                share=0.0,
+                replayed=Replayed(200, 412, 0, 0, 0, (Flip("a3c1", 0, 41.31, 60.12),), 0.4, 0.4, numbers=True),
+            ),
+        ),
+        curves=(),
+        serving="served by scikit-learn itself: ONNX differs by up to 0.3 of the spread of the label, 46.9",
+    ),
+    "multiclass": card(
+        gated=gated(
+            metrics=CLASSES,
+            violations=refused(Reason.METRIC_UNCERTAIN, "Accuracy fell by 0.0100 (0.7100 to 0.7000; ...)", "more days"),
+        ),
+        serving="ONNX matches scikit-learn on 3,003 rows: largest difference 1.1e-07, 0 labels differ",
+    ),
     "better": card(),
     "worse": card(
         gated=gated(
@@ -241,7 +274,13 @@ CASES: dict[str, Card] = {
     ),
     "replayed": card(gated=gated(replay=comparison())),
     "replay-differs": card(gated=gated(replay=DIFFERS, violations=tuple(against(DIFFERS)))),
-    "replay-of-numbers": card(gated=gated(replay=comparison(kind="regression", share=0.0))),
+    "replay-of-numbers": card(
+        gated=gated(
+            replay=comparison(
+                kind="regression", share=0.0, replayed=Replayed(9, 9, 0, 0, 0, (), 0.4, 0.4, numbers=True)
+            )
+        )
+    ),
     "nothing-to-replay": card(
         gated=gated(replay=ReplayComparison("logs", 0.2, 3, because="no closed file in it has a request to `shop`"))
     ),

@@ -56,7 +56,7 @@ def test_attempts_stand_newest_first_with_their_figures() -> None:
         ("2026-03-09", "better", "ok"),
         ("2026-03-02", "worse", "warning"),
     ]
-    assert facts.tried[0].figures == "AUC 0.7100 to 0.7800, gain +0.0700 [+0.0200, +0.1200]"
+    assert facts.tried[0].figures == "AUC rose from 0.7100 to 0.7800, better by 0.0700 [+0.0200, +0.1200]"
     assert facts.tried[0].causes == "drift of `price`"
     assert facts.until == "2026-03-16T05:00:00+00:00"  # seven days after a better one
     assert not facts.needs_human

@@ -81,7 +81,7 @@ class WindowPerformance:
 
 def titled(kind: LabelKind) -> dict[str, Metric]:
     """Return what is followed of a label of that kind: its metrics that have a good direction, and calibration."""
-    known = {metric.name: metric for metric in METRICS[kind] if metric.better != "neither"}
+    known = {metric.name: metric for metric in METRICS[kind] if metric.better in ("higher", "lower")}
     known.pop("calibration_error", None)  # the mean of what has lost its sign is mostly noise in a small window
     if kind == "binary":
         known[GAP] = Metric(GAP, "labels minus predictions", "neither", "real")

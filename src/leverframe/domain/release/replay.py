@@ -11,6 +11,7 @@ from typing import Any
 from leverframe.domain.features.request import timestamp
 from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
+from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.release.smoke import OWN
 from leverframe.errors import RequestError
 
@@ -52,7 +53,7 @@ class Replayed:
     """``rows`` of ``requests`` that both models predicted; latencies are medians in milliseconds.
 
     ``lost`` requests are those that only the candidate refused, ``skipped`` those that the release before refused,
-    for example because a column is not logged.
+    for example because a column is not logged. ``numbers`` tells that it is a regression, which has no labels.
     """
 
     requests: int
@@ -63,6 +64,7 @@ class Replayed:
     largest: tuple[Flip, ...]
     before_ms: float
     after_ms: float
+    numbers: bool = False
 
     @property
     def share(self) -> float:
@@ -74,11 +76,21 @@ class Replayed:
         if not self.rows and not self.lost:
             return f"no logged request could be replayed ({self.skipped} skipped)"
         lost = f", {self.lost:,} requests are refused" if self.lost else ""
+        changed = self.moved if self.numbers else f"{self.disagree:,} get another label ({self.share:.1%})"
         far = f"; furthest {self.largest[0].before:.3f} to {self.largest[0].after:.3f}" if self.largest else ""
         return (
-            f"{self.rows:,} rows of {self.requests:,} logged requests: {self.disagree:,} get another label "
-            f"({self.share:.1%}){lost}{far}; {self.before_ms:.1f} ms before, {self.after_ms:.1f} ms after"
+            f"{self.rows:,} rows of {self.requests:,} logged requests: {changed}{lost}{'' if self.numbers else far}; "
+            f"{self.before_ms:.1f} ms before, {self.after_ms:.1f} ms after"
         )
+
+    @property
+    def moved(self) -> str:
+        """How far numbers moved, in words; they have no label that could change."""
+        if not self.largest:
+            return "no prediction changed"
+        first = self.largest[0]
+        apart = short(abs(first.after - first.before))
+        return f"predictions differ by at most {apart} ({short(first.before)} to {short(first.after)})"
 
 
 Prediction = tuple[list[list[float]] | None, float]  # numbers a row, None where it was refused; milliseconds
@@ -167,6 +179,7 @@ def summarised(schema: Schema, pairs: Sequence[RequestPair]) -> Replayed:
         largest=tuple(flip for apart, flip in flips[:_SHOWN] if apart > 0),
         before_ms=_median([pair.before_ms for pair in both]),
         after_ms=_median([pair.after_ms for pair in both]),
+        numbers=schema.label.kind == "regression",
     )
 
 

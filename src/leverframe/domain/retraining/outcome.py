@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from leverframe.domain.model.evaluate.dependence import MINIMUM_DAYS
-from leverframe.domain.model.evaluate.metrics import Metric
+from leverframe.domain.model.evaluate.metrics import Better, Metric
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Evidence, Outcome, RetrainWindow
 from leverframe.domain.retraining.evidence import FOUND
 from leverframe.domain.retraining.retrain_window import learns_change
@@ -99,7 +100,7 @@ def outcome(
 
 def in_figures(compared: Compared, comparison: Comparison) -> str:
     """Return in a sentence how the metric moved, with its bound, rows and days."""
-    metric = Metric(compared.metric, compared.title, "lower" if compared.better == "lower" else "higher", "real")
+    metric = Metric(compared.metric, compared.title, cast("Better", compared.better), "real")
     before, after = compared.champion or 0.0, compared.candidate or 0.0
     rows = f"{comparison.labelled:,} rows of {comparison.days} days that neither model saw"
     return f"{moved(metric, f' on {rows}', (before, after), _bound(compared, comparison.confidence))}."
@@ -110,7 +111,7 @@ def _bound(compared: Compared, confidence: float) -> str:
     gain = compared.high if compared.high is not None and compared.high < 0 else compared.low
     if gain is None:
         return "no bound"
-    loss = compared.better == "lower"
+    loss = compared.better in ("lower", "nearer to 0")
     side = "upper" if (gain == compared.high) != loss else "lower"
     return f"{100 * confidence:.4g} % {side} bound {-gain if loss else gain:+.4f}"
 

@@ -9,6 +9,7 @@ from leverframe.domain.monitoring.retrain_facts import RetrainFacts, TriedCandid
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Outcome
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.retraining.trigger_rule import ASK_A_PERSON, cooldown, timestamp, unhelpful_in_row
+from leverframe.domain.review.gate.gate_result import change_of, improvement
 from leverframe.settings.retrain import RetrainSettings
 
 TITLES = {
@@ -45,9 +46,8 @@ def figures(comparison: Comparison | None) -> str:
     metric = next((one for one in comparison.metrics if one.metric == comparison.metric), None) if comparison else None
     if metric is None or metric.champion is None or metric.candidate is None:
         return ""
-    bounds = "" if metric.low is None or metric.high is None else f" [{metric.low:+.4f}, {metric.high:+.4f}]"
-    gain = "" if metric.gain is None else f", gain {metric.gain:+.4f}{bounds}"
-    return f"{metric.title} {metric.champion:.4f} to {metric.candidate:.4f}{gain}"
+    difference = improvement(metric)
+    return change_of(metric) + (f", {difference}" if difference else "")
 
 
 def _tried(attempt: Attempt) -> TriedCandidate:

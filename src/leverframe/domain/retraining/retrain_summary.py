@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leverframe.domain.markdown import code, link, plain, sentence
+from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Evidence
 from leverframe.domain.retraining.retrain_history import TITLES
 from leverframe.domain.retraining.retrain_result import Retrained
-from leverframe.domain.review.gate.gate_result import Compared
+from leverframe.domain.review.gate.gate_result import Compared, improvement
 
 _SHOWN = 3  # causes on a terminal
 
@@ -92,21 +93,18 @@ def _because(causes: Sequence[Evidence]) -> list[str]:
 
 def _line(metric: Compared, comparison: Comparison) -> str:
     mark = "*" if metric.metric == comparison.metric else " "
-    return f"  {mark} {metric.title:<24} {_number(metric.champion)} -> {_number(metric.candidate)}  {_gain(metric)}"
-
-
-def _gain(metric: Compared) -> str:
-    bounds = "" if metric.low is None or metric.high is None else f" [{metric.low:+.4f}, {metric.high:+.4f}]"
-    return "" if metric.gain is None else f"gain {metric.gain:+.4f}{bounds}"
+    return (
+        f"  {mark} {metric.title:<31} {_number(metric.champion)} -> {_number(metric.candidate)}  {improvement(metric)}"
+    )
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else short(value)
 
 
 def _table(comparison: Comparison) -> str:
-    rows = ["| metric | champion | candidate | gain |", "| --- | --- | --- | --- |"]
+    rows = ["| metric | champion | candidate | difference |", "| --- | --- | --- | --- |"]
     for metric in comparison.metrics:
         title = f"**{plain(metric.title, 60)}**" if metric.metric == comparison.metric else plain(metric.title, 60)
-        rows.append(f"| {title} | {_number(metric.champion)} | {_number(metric.candidate)} | {_gain(metric)} |")
+        rows.append(f"| {title} | {_number(metric.champion)} | {_number(metric.candidate)} | {improvement(metric)} |")
     return "\n".join(rows)

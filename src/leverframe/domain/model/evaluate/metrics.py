@@ -19,7 +19,7 @@ from leverframe.domain.model.evaluate.calibration import Calibration
 from leverframe.domain.model.evaluate.dependence import Scale, by_day
 from leverframe.domain.model.evaluate.ranking import Floats, Ranking
 
-Better = Literal["higher", "lower", "neither"]
+Better = Literal["higher", "lower", "neither", "nearer to 0"]
 _EPSILON = float(np.finfo(np.float64).eps)  # the probability below which a logarithm is cut
 _Part = tuple[float, Floats]
 
@@ -36,6 +36,18 @@ class Metric:
     better: Better
     scale: Scale
     rests_on: Literal["rows", "rarest class"] = "rows"
+
+    def merit(self, value: float) -> float:
+        """Return a value as one of which more is better; where no direction is, the value itself."""
+        if self.better == "nearer to 0":
+            return -abs(value)
+        return -value if self.better == "lower" else value
+
+    def slope(self, value: float) -> float:
+        """Return how the merit changes with the value: 1 or -1."""
+        if self.better == "nearer to 0":
+            return -1.0 if value >= 0 else 1.0
+        return -1.0 if self.better == "lower" else 1.0
 
 
 # The first of each kind is the one by which slices are compared.
@@ -62,7 +74,7 @@ METRICS: dict[LabelKind, tuple[Metric, ...]] = {
         Metric("rmse", "root mean squared error", "lower", "positive"),
         Metric("median_ae", "median absolute error", "lower", "positive"),
         Metric("r2", "R²", "higher", "real"),
-        Metric("bias", "bias (predicted minus observed)", "neither", "real"),
+        Metric("bias", "bias (predicted minus observed)", "nearer to 0", "real"),
     ),
 }
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from leverframe.domain.markdown import code, plain, sentence
+from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Cost, Outcome
-from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
+from leverframe.domain.review.gate.gate_result import Compared, SliceCompared, improvement
 
 _NAME, _ROWS, _EVIDENCE = 80, 15, 20  # bytes of a name, rows of a table, findings
 _HEADS = {
@@ -113,7 +114,7 @@ def _comparison(compared: Comparison) -> str:
     lines = [
         "### Comparison",
         f"{code(compared.metric, _NAME)} decides. Bounds are one-sided at {compared.confidence:.1%}; a "
-        "gain is positive where the candidate is better.",
+        "bound is positive where the candidate is better.",
         _metrics([*first, *rest]),
     ]
     if compared.old_rows:
@@ -131,11 +132,10 @@ def _comparison(compared: Comparison) -> str:
 
 def _metrics(metrics: Sequence[Compared]) -> str:
     rows = [
-        (code(metric.title, _NAME), _number(metric.champion), _number(metric.candidate), _signed(metric.gain),
-         "" if metric.low is None and metric.high is None else f"{_signed(metric.low)} to {_signed(metric.high)}")
+        (code(metric.title, _NAME), _number(metric.champion), _number(metric.candidate), improvement(metric))
         for metric in metrics[:_ROWS]
-    ]  # fmt: skip
-    return _table(("metric", "serving", "candidate", "gain", "bounds"), rows)
+    ]
+    return _table(("metric", "serving", "candidate", "difference [bounds]"), rows)
 
 
 def _slices(slices: Sequence[SliceCompared]) -> str:
@@ -144,10 +144,11 @@ def _slices(slices: Sequence[SliceCompared]) -> str:
         return ""
     rows = [
         (f"{code(part.column, _NAME)} = {code(part.value, _NAME)}", code(part.metric, _NAME), f"{part.rows:,}",
-         _number(part.champion), _number(part.candidate), _signed(part.gain), "" if part.passed else "beyond the rule")
+         _number(part.champion), _number(part.candidate), short(abs(part.gain or 0.0)),
+         "" if part.passed else "beyond the rule")
         for part in worse[:_ROWS]
     ]  # fmt: skip
-    table = _table(("slice", "metric", "rows", "serving", "candidate", "gain", ""), rows)
+    table = _table(("slice", "metric", "rows", "serving", "candidate", "worse by", ""), rows)
     return "\n".join(["### Slices that got worse", "", table, *_more(worse, _ROWS)])
 
 
@@ -209,8 +210,4 @@ def _more(shown: Sequence[object], limit: int) -> Iterable[str]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.4f}"
+    return "" if value is None else short(value)

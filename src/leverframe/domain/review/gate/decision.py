@@ -69,6 +69,7 @@ def run(
         rows=len(pair.candidate.labels),
         days=pair.candidate.number_of_days,
         method=method(pair.candidate.number_of_days),
+        unit_of=sides[0].model.label.name if pair.candidate.kind == "regression" else "",
         how=how,
         confidence=rules.settings.confidence,
         metrics=tuple(metrics),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.review.gate.holdout_change import HoldoutChange
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison
 from leverframe.domain.verdict import Verdict, Violation, judged, word
@@ -65,7 +66,8 @@ class Gated:
 
     ``base`` and ``head`` are commits; ``rules_of`` names the side whose rules are in force, and
     ``rule_changes`` the changes of rules that this change proposes. ``because`` is not empty where
-    the models could not be compared, ``method`` says how bounds are made, ``replay`` is None where no log was at hand.
+    the models could not be compared, ``method`` says how bounds are made, ``unit_of``
+    names the label whose unit errors have, empty for a classification, ``replay`` is None where no log was at hand.
     ``holdout`` is None without a champion, ``on_base`` where both hold-outs are the same.
     """
 
@@ -86,6 +88,7 @@ class Gated:
     holdout: HoldoutChange | None = None
     on_base: OnBase | None = None
     method: str = ""
+    unit_of: str = ""
 
     @property
     def verdict(self) -> Verdict:
@@ -99,6 +102,7 @@ class Gated:
         lines = [f"gate {word(self.verdict)}" + (f": {self.because}" if self.because else "")]
         lines += violation_lines(self.violations)
         lines += [_line(metric) for metric in self.metrics]
+        lines += [f"errors and bias are in the unit of `{self.unit_of}`"] if self.unit_of and self.metrics else []
         if self.holdout and self.holdout.differs:
             lines.append(f"hold-out: {self.holdout.line()}")
         if self.on_base:
@@ -110,12 +114,31 @@ class Gated:
 
 def _line(metric: Compared) -> str:
     mark = ("ok" if metric.passed else "NO") if metric.rule else "  "
-    gain = "" if metric.gain is None else f"gain {metric.gain:+.4f}"
-    gain += "" if metric.low is None or metric.high is None else f" [{metric.low:+.4f}, {metric.high:+.4f}]"
-    return (
-        f"  {mark} {metric.title:<24} {_number(metric.champion)} -> {_number(metric.candidate)}  {gain}  {metric.rule}"
-    )
+    moved = f"{short(metric.champion):>8} -> {short(metric.candidate):>8}"
+    return f"  {mark} {metric.title:<31} {moved}  {improvement(metric)}  {metric.rule}".rstrip()
 
 
-def _number(value: float | None) -> str:
-    return "     n/a" if value is None else f"{value:>8.4f}"
+def improvement(metric: Compared | SliceCompared) -> str:
+    """Return by how much the candidate is better or worse, with both bounds of that; empty where nobody can say."""
+    if metric.gain is None or (isinstance(metric, Compared) and metric.better == "neither"):
+        return ""
+    word = "worse" if metric.gain < 0 else "better"
+    text = f"{word} by {short(abs(metric.gain))}" if metric.gain else "the same"
+    if metric.low is None or metric.high is None:
+        return text
+    return f"{text} [{signed(metric.low)}, {signed(metric.high)}]"
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign, in the digits in which people compare numbers."""
+    return f"{'-' if value < 0 else '+'}{short(abs(value))}"
+
+
+def change_of(metric: Compared) -> str:
+    """Return how a metric moved, from which value to which; its value alone where there was none before."""
+    if metric.champion is None or metric.candidate is None:
+        return f"{metric.title} {short(metric.candidate)}"
+    if metric.candidate == metric.champion:
+        return f"{metric.title} stayed at {short(metric.candidate)}"
+    word = "fell" if metric.candidate < metric.champion else "rose"
+    return f"{metric.title} {word} from {short(metric.champion)} to {short(metric.candidate)}"

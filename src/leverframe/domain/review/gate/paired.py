@@ -24,11 +24,12 @@ from leverframe.domain.model.evaluate.dependence import (
     days_until,
     uncertainty,
 )
+from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS, Measured, Metric
 from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.model.evaluate.scores import plain
-from leverframe.domain.review.gate.gate_result import Compared
+from leverframe.domain.review.gate.gate_result import Compared, signed
 from leverframe.domain.review.gate.rules import allowed, floor_text, rule_text
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.levers import GateSettings, MetricRule
@@ -70,18 +71,25 @@ def judged_metrics(pair: Pair, settings: GateSettings) -> tuple[list[Compared], 
     return metrics, violations
 
 
-def signs(metrics: tuple[Metric, ...]) -> Floats:
-    """Return -1 for each metric of which less is better, else 1."""
-    return np.array([-1.0 if metric.better == "lower" else 1.0 for metric in metrics])
+def slopes(measured: Measured) -> Floats:
+    """Return how the merit of each metric changes with its value, 1 or -1, shape (metrics,)."""
+    pairs = zip(measured.metrics, measured.values.tolist(), strict=True)
+    return np.array([metric.slope(value) for metric, value in pairs])
+
+
+def merits(measured: Measured) -> Floats:
+    """Return each metric as a figure of which more is better, shape (metrics,)."""
+    pairs = zip(measured.metrics, measured.values.tolist(), strict=True)
+    return np.array([metric.merit(value) for metric, value in pairs])
 
 
 class _Gains:
     """The gain of each metric, positive where the candidate is better, and how sure it is."""
 
     def __init__(self, ours: Measured, theirs: Measured, side: Holdout, confidence: float) -> None:
-        sign, span = signs(ours.metrics), side.number_of_days
-        daily = by_day(sign * (ours.influence - theirs.influence), side.days, span)
-        self._values, self._gain = (theirs.values, ours.values), sign * (ours.values - theirs.values)
+        span = side.number_of_days
+        daily = by_day(slopes(ours) * ours.influence - slopes(theirs) * theirs.influence, side.days, span)
+        self._values, self._gain = (theirs.values, ours.values), merits(ours) - merits(theirs)
         self._known: Uncertainty = uncertainty(daily, ours.shares(side.days, span))
         self._margin = self._known.margin(confidence)
         self._metrics, self._days, self._confidence = ours.metrics, side.number_of_days, confidence
@@ -114,8 +122,8 @@ class _Change:
 
     def __str__(self) -> str:
         """Return the change in the direction of the metric: the lower bound of a gain is an upper one of a loss."""
-        side, bound = ("upper", -self.low) if self.metric.better == "lower" else ("lower", self.low)
-        limit = f"{100 * self.confidence:g} % {side} bound {bound:+.4f}" if math.isfinite(self.low) else "no bound"
+        side, bound = ("lower", self.low) if self.metric.better in ("higher", "neither") else ("upper", -self.low)
+        limit = f"{100 * self.confidence:g} % {side} bound {signed(bound)}" if math.isfinite(self.low) else "no bound"
         return moved(self.metric, "", (self.before, self.after), limit)
 
     def more_days(self, demanded: float) -> str:
@@ -146,10 +154,15 @@ def _compared(
 def moved(metric: Metric, where: str, values: tuple[float, float], bound: str) -> str:
     """Return how a metric moved, in its own direction, with a bound in words."""
     before, after = values
-    how = "did not change"
-    if after != before:
-        how = f"{'fell' if after < before else 'rose'} by {abs(after - before):.4f}"
-    return f"{titled(metric)}{where} {how} ({before:.4f} to {after:.4f}; {bound})"
+    how, by = "did not change", after - before
+    if metric.better == "nearer to 0" and min(before, after) < 0:
+        by = abs(after) - abs(before)
+        how = (
+            f"{'came nearer to' if by < 0 else 'went farther from'} 0 by {short(abs(by))}" if by else "is as far from 0"
+        )
+    elif by:
+        how = f"{'fell' if by < 0 else 'rose'} by {short(abs(by))}"
+    return f"{titled(metric)}{where} {how} ({short(before)} to {short(after)}; {bound})"
 
 
 def titled(metric: Metric) -> str:
@@ -163,8 +176,8 @@ def _violations(metric: Metric, rule: MetricRule, value: float, change: _Change 
             Reason.METRIC_MISSING, f"a rule needs {metric.title}, which is undefined for the candidate", _ONE_CLASS
         )
         return
-    if rule.floor is not None and (value < rule.floor if metric.better != "lower" else value > rule.floor):
-        what = f"{titled(metric)} is {value:.4f}. Required: {floor_text(rule.floor, metric.better)}."
+    if rule.floor is not None and metric.merit(value) < metric.merit(rule.floor):
+        what = f"{titled(metric)} is {short(value)}. Required: {floor_text(rule.floor, metric.better)}."
         yield Violation(Reason.FLOOR_MISSED, what, BETTER_MODEL)
     if change is not None:
         yield from _change_violations(rule, change)

@@ -48,11 +48,11 @@ class ReplayComparison:
             return f"nothing of `{self.log}` was replayed: {self.because}"
         figures, lost = self.replayed, self.replayed.lost
         text = f"{figures.rows:,} rows of {figures.requests:,} logged requests were replayed on both models; "
-        other = "a number has no label that could change" if self.kind == "regression" else ""
-        text += other or f"{figures.disagree:,} would get another label"
+        numbers = self.kind == "regression"
+        text += figures.moved if numbers else f"{figures.disagree:,} would get another label"
         if lost:
             text += f", and {lost:,} request{'s' if lost > 1 else ''} would be refused"
-        return f"{text}: {self.share:.1%}; at most {self.maximum:.1%} is allowed"
+        return text if numbers and not lost else f"{text}: {self.share:.1%}; at most {self.maximum:.1%} is allowed"
 
 
 class ReplayModel(Protocol):

@@ -10,6 +10,7 @@ from leverframe.documents import validated
 from leverframe.settings.levers import GateSettings, MetricRule
 from leverframe.yaml_files import leaves
 
+_LOSSES = ("lower", "nearer to 0")
 BASE, CHANGE = "the base branch", "this change, as the base branch has none"
 
 
@@ -48,12 +49,18 @@ def rule_text(rule: MetricRule, better: str) -> str:
 
 def allowed(rule: MetricRule, better: str) -> str:
     """Return what a rule demands of the change of a metric, empty for nothing; a rise of a loss is a drop."""
-    worse, improved = ("rise", "fall") if better == "lower" else ("drop", "rise")
     if rule.minimum_gain is not None:
-        return f"required {improved}: {rule.minimum_gain:g}"
-    return "" if rule.maximum_drop is None else f"allowed {worse}: {rule.maximum_drop:g}"
+        return f"required {'fall' if better in _LOSSES else 'rise'}: {rule.minimum_gain:g}"
+    return "" if rule.maximum_drop is None else f"allowed {worse(better)}: {rule.maximum_drop:g}"
+
+
+def worse(better: str) -> str:
+    """Return how a metric moves that gets worse; of a bias it is the distance from 0 that rises."""
+    return "rise" if better in _LOSSES else "drop"
 
 
 def floor_text(floor: float, better: str) -> str:
     """Return what a floor demands of the metric itself; of a loss it is the highest value."""
+    if better == "nearer to 0":
+        return f"at most {abs(floor):g} from 0"
     return f"at {'most' if better == 'lower' else 'least'} {floor:g}"

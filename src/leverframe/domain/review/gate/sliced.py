@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.domain.model.evaluate.dependence import Uncertainty, by_day, uncertainty
+from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS, Measured, Metric
 from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.model.evaluate.scores import plain
 from leverframe.domain.review.gate.gate_result import SliceCompared
-from leverframe.domain.review.gate.paired import BETTER_MODEL, Pair, moved, signs, titled
+from leverframe.domain.review.gate.paired import BETTER_MODEL, Pair, moved, slopes, titled
+from leverframe.domain.review.gate.rules import worse
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.levers import GateSettings, SliceRule
 
@@ -168,7 +170,8 @@ class _Prior:
         ours = pair.candidate.measured()
         self.metrics, influences = ours.metrics, [ours.influence]
         if pair.champion is not None:
-            influences.append(ours.influence - pair.champion.measured().influence)
+            theirs = pair.champion.measured()
+            influences.append(slopes(ours) * ours.influence - slopes(theirs) * theirs.influence)
         self._of_row = [
             {
                 number: (ours.classes == number).sum() * (influence[ours.classes == number] ** 2).sum(axis=0)
@@ -187,12 +190,12 @@ class _Prior:
 
 def _one(pair: Pair, rule: SliceRule, name: tuple[str, str], rows: NDArray[np.int64], prior: _Prior) -> _Slice:
     side, metric = pair.candidate, _metric(pair.candidate, rule)
-    number, sign = prior.metrics.index(metric), float(signs((metric,))[0])
+    number = prior.metrics.index(metric)
     ours = side.measured(rows)
     theirs = None if pair.champion is None else pair.champion.measured(rows)
     value = float(ours.values[number])
     before = None if theirs is None else float(theirs.values[number])
-    gain = None if before is None else plain(sign * (value - before))
+    gain = None if before is None else plain(metric.merit(value) - metric.merit(before))
     shown = SliceCompared(
         *name, metric.name, len(rows), None if before is None else plain(before), plain(value), gain, None, None
     )
@@ -202,11 +205,12 @@ def _one(pair: Pair, rule: SliceRule, name: tuple[str, str], rows: NDArray[np.in
     if side.kind != "regression" and metric.rests_on == "rarest class" and fewest < rule.minimum_class_rows:
         return _Slice(rule, metric, replace(shown, note=f"not judged: {fewest} rows of the rarest class"))
     parts = (number, side, rows, prior)
-    level = _figure(ours, ours.influence[:, number], parts, (sign * value, sign * (rule.floor or 0.0)), gain=False)
+    least = metric.merit(value), metric.merit(rule.floor or 0.0)
+    level = _figure(ours, ours.influence[:, number], parts, least, gain=False)
     found = _Slice(rule, metric, shown, level=level)
     if theirs is not None and before is not None:
-        difference = ours.influence[:, number] - theirs.influence[:, number]
-        limits = sign * (value - before), -(rule.maximum_drop or 0.0)
+        difference = (slopes(ours) * ours.influence - slopes(theirs) * theirs.influence)[:, number]
+        limits = metric.merit(value) - metric.merit(before), -(rule.maximum_drop or 0.0)
         found = replace(found, gain=_figure(ours, difference, parts, limits, gain=True))
     if not math.isfinite(level.daily):
         found = replace(found, result=replace(shown, note="not judged: too few independent days"))
@@ -243,14 +247,12 @@ def _violations(one: _Slice, share: float) -> Iterator[Violation]:
         if each.chance > share:
             continue
         if each.figure is one.level:
-            side = "above" if metric.better == "lower" else "below"
-            value = float(signs((metric,))[0]) * each.figure.value
-            what = f"{titled(metric)} of {where} is {value:.4f}, significantly {side} the floor of {rule.floor:g}"
+            side = {"lower": "above", "nearer to 0": "farther from 0 than"}.get(metric.better, "below")
+            value = float(one.result.candidate or 0.0)
+            what = f"{titled(metric)} of {where} is {short(value)}, significantly {side} the floor of {rule.floor:g}"
             yield Violation(Reason.FLOOR_MISSED, what, BETTER_MODEL)
             continue
-        least = f"by at least {-(each.figure.value + each.margin(share)):.4f}, corrected for all slices"
+        least = f"by at least {short(-(each.figure.value + each.margin(share)))}, corrected for all slices"
         values = (float(one.result.champion or 0.0), float(one.result.candidate or 0.0))
-        what = (
-            f"{moved(metric, f' of {where}', values, least)}. Allowed {'rise' if metric.better == 'lower' else 'drop'}"
-        )
+        what = f"{moved(metric, f' of {where}', values, least)}. Allowed {worse(metric.better)}"
         yield Violation(Reason.SLICE_DROPPED, f"{what}: {rule.maximum_drop:g}.", BETTER_MODEL)

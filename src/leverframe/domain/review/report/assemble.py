@@ -8,7 +8,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from leverframe.documents import parsed
 from leverframe.domain import layout
+from leverframe.domain.model.bundle.conversion import Conversion
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.diff.diff_result import Diff
@@ -59,6 +61,7 @@ def assembled(
         nodes,
         edges,
         tuple(notes),
+        serving=_or_note(lambda: _serving(*sides), "what serves the model", notes) or "",
     )
 
 
@@ -72,8 +75,8 @@ def _of(lever: Lever | None, head: str) -> Lever | None:
 
 
 def wanted() -> tuple[str, ...]:
-    """Return the folders whose files a card is made of."""
-    return (layout.CONTRACTS.as_posix(), layout.PLOTS.as_posix())
+    """Return the files, and the folders with files, that a card is made of."""
+    return (layout.CONTRACTS.as_posix(), layout.PLOTS.as_posix(), layout.BUNDLE_REPORT.as_posix())
 
 
 def _or_note(read: Read[Kind], what: str, notes: list[str]) -> Kind | None:
@@ -126,6 +129,19 @@ def _below(files: Files, folder: str, ending: str) -> Iterator[tuple[str, str]]:
     for path in sorted(files):
         if path.startswith(folder + "/") and path.endswith(ending):
             yield path.rpartition("/")[2].removesuffix(ending), files[path].decode(errors="replace")
+
+
+def _serving(base: Files, head: Files) -> str:
+    """Return why scikit-learn serves the model of the head, or that ONNX does again; empty where it does as ever."""
+    ours, theirs = (_conversion(side) for side in (base, head))
+    if theirs is None or (theirs.engine == "onnx" and (ours is None or ours.engine == "onnx")):
+        return ""
+    return theirs.line()
+
+
+def _conversion(side: Files) -> Conversion | None:
+    content = side.get(layout.BUNDLE_REPORT.as_posix())
+    return None if content is None else parsed(Conversion, json.dumps(json.loads(content)["conversion"]))
 
 
 def _curves(base: Files, head: Files) -> Iterator[Curve]:

@@ -67,7 +67,8 @@ class Card:
     ``notes`` say what is missing, and why; ``infra`` has the plan of each environment of infrastructure. ``pipeline``
     is False where the repository has infrastructure alone: no lever has to leave a result then. ``target`` is the
     branch that the change goes to, empty where nobody said it. ``project`` is the folder of the repository that the
-    change is judged for, ``.`` for the whole.
+    change is judged for, ``.`` for the whole. ``serving`` says why scikit-learn serves the model, or that ONNX does
+    again.
     """
 
     base: str
@@ -87,6 +88,7 @@ class Card:
     target: str = ""
     project: str = "."
     version: int = VERSION
+    serving: str = ""
 
     @property
     def violations(self) -> tuple[Violation, ...]:

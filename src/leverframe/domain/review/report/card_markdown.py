@@ -17,7 +17,7 @@ from leverframe.domain.infrastructure.infra_section import infra_sections
 from leverframe.domain.markdown import code, plain, sentence
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.review.diff.diff_markdown import render as diff_page
-from leverframe.domain.review.gate.gate_result import Compared, SliceCompared
+from leverframe.domain.review.gate.gate_result import Compared, SliceCompared, change_of, improvement
 from leverframe.domain.review.report.card import Card, Curve
 from leverframe.domain.review.report.holdout_section import holdout_section
 from leverframe.domain.review.report.pull_of_run import Order
@@ -110,14 +110,10 @@ def _headline(card: Card, warnings: Sequence[str]) -> str:
 def _gist(card: Card) -> str:
     gated = card.gated
     judged = [metric for metric in gated.metrics if metric.rule] if gated else []
-    changes = [f"{plain(each.title, 60)} {short(each.candidate)}{_by(each)}" for each in judged[:3]]
+    changes = [plain(change_of(each), 120) for each in judged[:3]]
     if gated and judged and all(each.gain == 0 for each in judged):
         return "No metric with a rule changed."
     return "; ".join(changes) + "." if changes else ""
-
-
-def _by(metric: Compared) -> str:
-    return "" if metric.gain is None else f" ({metric.gain:+.4f})"
 
 
 def _reasons(card: Card, room: int) -> str:
@@ -146,7 +142,7 @@ def _metrics(card: Card, _: Shown) -> str:
     if gated is None or not gated.metrics:
         return ""
     compared = any(metric.gain is not None for metric in gated.metrics)
-    lines = ["| | metric | base | this change | gain [bounds] | rule |", "|---|---|---:|---:|---|---|"]
+    lines = ["| | metric | base | this change | difference [bounds] | rule |", "|---|---|---:|---:|---|---|"]
     lines += [_metric(metric) for metric in gated.metrics]
     about = [f"Hold-out: {gated.rows:,} rows of {gated.days:,} days; {plain(gated.how, 200)}."]
     independent = [
@@ -155,30 +151,25 @@ def _metrics(card: Card, _: Shown) -> str:
     if independent:
         about.append(f"The days depend on each other: they tell as much as {min(independent):.0f} independent ones.")
     if compared:
-        about.append(f"A positive gain is an improvement; bounds are one-sided, {100 * gated.confidence:g} % each.")
+        about.append(f"A positive bound is an improvement; bounds are one-sided, {100 * gated.confidence:g} % each.")
         about += [f"Bounds: {plain(gated.method, 200)}."] if gated.method else []
     if compared and any("allowed" in metric.rule for metric in gated.metrics):
         about.append(
-            "An allowed drop is a non-inferiority margin: even the lower bound of the gain must stay within it."
+            "An allowed drop is a non-inferiority margin: even the lower bound of the difference must stay within it."
         )
+    about += [f"Errors and bias are in the unit of {code(gated.unit_of, 60)}."] if gated.unit_of else []
     about += [f"The rules come from {plain(gated.rules_of, 80)}.", *(sentence(note) for note in gated.notes)]
     return "\n".join(["### Metrics", "", *lines, "", " ".join(about)])
 
 
 def _metric(metric: Compared) -> str:
     mark = ("✅" if metric.passed else "❌") if metric.rule else ""
-    gain = ""
-    if metric.gain is not None and metric.better != "neither":
-        gain = f"{metric.gain:+.4f}"
-        gain += (
-            f" [{metric.low:+.4f}, {metric.high:+.4f}]" if metric.low is not None and metric.high is not None else ""
-        )
     cells = [
         mark,
         plain(metric.title, 60),
         short(metric.champion),
         short(metric.candidate),
-        gain,
+        improvement(metric),
         plain(metric.rule, 120),
     ]
     return f"| {' | '.join(cells)} |"
@@ -189,7 +180,7 @@ def _slices(card: Card, shown: Shown) -> str:
     if gated is None or not gated.slices or not room:
         return ""
     moved = sorted(gated.slices, key=lambda each: (each.passed, -abs(each.gain or 0.0), each.column, each.value))
-    lines = ["| | slice | rows | base | this change | gain [bounds] |", "|---|---|---:|---:|---:|---|"]
+    lines = ["| | slice | rows | base | this change | difference [bounds] |", "|---|---|---:|---:|---:|---|"]
     lines += [_slice(each) for each in moved[:room]]
     failed = sum(not each.passed for each in gated.slices)
     summary = f"{len(gated.slices):,} slice{'' if len(gated.slices) == 1 else 's'} checked, {failed:,} failed"
@@ -198,9 +189,7 @@ def _slices(card: Card, shown: Shown) -> str:
 
 
 def _slice(part: SliceCompared) -> str:
-    gain = "" if part.gain is None else f"{part.gain:+.4f}"
-    if part.gain is not None and part.low is not None and part.high is not None:
-        gain += f" [{part.low:+.4f}, {part.high:+.4f}]"
+    gain = improvement(part)
     gain += f"{' ' * bool(gain)}({plain(part.note, 100)})" if part.note else ""
     name = f"{code(part.column, 40)} = {code(part.value, 40)}"
     cells = ["" if part.passed else "❌", name, f"{part.rows:,}", short(part.champion), short(part.candidate), gain]
@@ -209,6 +198,10 @@ def _slice(part: SliceCompared) -> str:
 
 def _replay(card: Card, _: Shown) -> str:
     return replay_section(card.gated.replay) if card.gated and card.gated.replay else ""
+
+
+def _serving(card: Card, _: Shown) -> str:
+    return f"### Serving\n\n{sentence(card.serving[:1].upper() + card.serving[1:])}." if card.serving else ""
 
 
 def _holdout(card: Card, _: Shown) -> str:
@@ -349,6 +342,7 @@ _SECTIONS: tuple[tuple[str, Section], ...] = (
     ("Metrics", _metrics),
     ("Hold-out", _holdout),
     ("Replay", _replay),
+    ("Serving", _serving),
     ("Parameters", _parameters),
     ("Slices", _slices),
     ("Data", _data),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leverframe.domain.markdown import sentence
 from leverframe.domain.model.evaluate.evaluation_summary import short
-from leverframe.domain.review.gate.gate_result import Compared, Gated
+from leverframe.domain.review.gate.gate_result import Compared, Gated, improvement
 
 
 def holdout_section(gated: Gated) -> str:
@@ -18,18 +18,17 @@ def holdout_section(gated: Gated) -> str:
         lines += ["", sentence(f"On the hold-out of the base ({on_base.rows:,} rows): {on_base.how}") + "."]
         ruled = [metric for metric in on_base.metrics if metric.rule]
         if ruled:
-            lines += ["", "| | metric | base | this change | gain |", "|---|---|---:|---:|---:|"]
+            lines += ["", "| | metric | base | this change | difference |", "|---|---|---:|---:|---|"]
             lines += [_metric(each) for each in ruled]
     return "\n".join(lines)
 
 
 def _metric(metric: Compared) -> str:
-    gain = "" if metric.gain is None else f"{metric.gain:+.4f}"
     cells = [
         "✅" if metric.passed else "❌",
         sentence(metric.title),
         short(metric.champion),
         short(metric.candidate),
-        gain,
+        improvement(metric),
     ]
     return f"| {' | '.join(cells)} |"

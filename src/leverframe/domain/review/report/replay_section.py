@@ -5,6 +5,7 @@ from __future__ import annotations
 from leverframe.domain.markdown import code, sentence
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.release.replay import Flip
+from leverframe.domain.review.gate.gate_result import signed
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison
 
 
@@ -15,14 +16,16 @@ def replay_section(comparison: ReplayComparison) -> str:
     if figures is None or comparison.because:
         return f"### Replay of logged requests\n\n⚪ {verdict}{_passed_over(comparison)}"
     mark = "❌" if comparison.share > comparison.maximum else "✅"
-    other = "n/a" if comparison.kind == "regression" else f"{figures.disagree:,}"
+    other = () if comparison.kind == "regression" else (f"{figures.disagree:,}",)
+    cells = [f"{figures.requests:,}", f"{figures.rows:,}", *other, f"{figures.lost:,}",
+             f"{figures.before_ms:.2f}", f"{figures.after_ms:.2f}"]  # fmt: skip
+    head = ["requests", "rows", *(["another label"] if other else []), "newly refused", "ms, base", "ms, this change"]
     lines = [
         f"{mark} {verdict}",
         "",
-        "| requests | rows | another label | newly refused | ms, base | ms, this change |",
-        "|---:|---:|---:|---:|---:|---:|",
-        f"| {figures.requests:,} | {figures.rows:,} | {other} | {figures.lost:,} "
-        f"| {figures.before_ms:.2f} | {figures.after_ms:.2f} |",
+        f"| {' | '.join(head)} |",
+        f"|{'---:|' * len(head)}",
+        f"| {' | '.join(cells)} |",
         "",
         *_flips(figures.largest),
         _about(comparison),
@@ -35,7 +38,7 @@ def _flips(largest: tuple[Flip, ...]) -> list[str]:
         return []
     lines = ["| largest differences | row | base | this change | difference |", "|---|---:|---:|---:|---:|"]
     for flip in largest:
-        cells = [f"{flip.row:,}", short(flip.before), short(flip.after), f"{flip.after - flip.before:+,.4f}"]
+        cells = [f"{flip.row:,}", short(flip.before), short(flip.after), signed(flip.after - flip.before)]
         lines.append(f"| {code(flip.request, 60)} | {' | '.join(cells)} |")
     return [*lines, ""]
 
