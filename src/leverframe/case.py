@@ -5,12 +5,13 @@ major version; every other module is private. Nothing heavy is imported here.
 
 - sources.py: ``Source`` with a reader, ``Csv``, ``Parquet``, ``Query`` or ``Function``, which gets a ``Partition``
 - contracts.py: ``Contract`` with a pandera schema and the monitors ``UniqueKey``, ``ForeignKey``, ``SchemaDiff``,
-  ``Freshness``, ``Volume`` and ``NullRate``
+  ``Freshness``, ``Volume`` and ``NullRate``, each with a ``Severity``
 - model.py: an estimator function gets a ``Label`` and the ``Feature``s of the training set
 """
 
 from __future__ import annotations
 
+from leverframe.domain.data.constraint import Severity
 from leverframe.domain.data.contract import Contract
 from leverframe.domain.data.ingest import Source
 from leverframe.domain.data.readers import Csv, Function, Parquet, Query
@@ -32,6 +33,7 @@ __all__ = [
     "Partition",
     "Query",
     "SchemaDiff",
+    "Severity",
     "Source",
     "UniqueKey",
     "Volume",

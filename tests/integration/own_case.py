@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
+import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,6 +50,7 @@ def place_of(root: Path, files: Mapping[str, str], package: str = "pipelines.sho
         path = root / name.replace(package.replace(".", "/"), own.replace(".", "/"))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content.replace(package, own), encoding="utf-8")
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
     return Workspace(
         root, Git(root), lambda: read_params(root / "params.yaml"), Levers, lambda star: compile_star(read_star(star))
     )

@@ -202,3 +202,37 @@ def test_reports_of_former_partitions_go_when_the_stages_are_written(tmp_path: P
     assert not (tmp_path / "reports/contracts/2024-Q1.json").exists()
     assert (tmp_path / "data/raw/visits/2024-Q1.parquet").exists()
     assert (tmp_path / "reports/contracts/2024-01.json").exists()
+
+
+FLOWERS = files_of("declarations.md")
+
+
+def flowers(*, with_part: bool) -> str:
+    """Return flowers of three species whose petals differ, maybe with the part that each belongs to."""
+    draw = np.random.default_rng(3)
+    rows = ["flower,petal,colour,species" + (",part" if with_part else "")]
+    for flower in range(600):
+        species = flower % 3
+        petal = "" if flower % 50 == 7 else f"{3 + 2 * species + draw.uniform(-1.2, 1.2):.2f}"
+        colour, part = ("white", "blue", "red")[int(draw.integers(3))], "test" if flower % 4 == 0 else "train"
+        name = ("setosa", "versicolor", "virginica")[species]
+        rows.append(f"{flower},{petal},{colour},{name}" + (f",{part}" if with_part else ""))
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize("split", ["column", "fraction"])
+def test_data_without_time_make_a_model(split: str, tmp_path: Path) -> None:
+    """The page's own case: a day for each row, by the part that a file gives it or by a fraction of the rows."""
+    source = FLOWERS["pipelines/flowers/sources.py"]
+    if split == "fraction":
+        source = source.replace('pl.col("part") == "train"', "pl.int_range(pl.len()) % 5 < 4")
+    raw = flowers(with_part=split == "column")
+    files = FLOWERS | {"pipelines/flowers/sources.py": source, "raw/flowers.csv": raw}
+    place = place_of(tmp_path, files, "pipelines.flowers")
+    assert built(place).height == 600
+    made = bundled(place)
+    assert made.manifest.label == "species"
+    metrics = json.loads((tmp_path / "reports/metrics.json").read_bytes())
+    assert metrics["rows"] == (150 if split == "column" else 120)
+    assert metrics["accuracy"] > 0.8
+    assert metrics["interval"]["accuracy"]["low"] is not None

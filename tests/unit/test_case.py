@@ -15,7 +15,7 @@ from leverframe import case
 ROOT = Path(__file__).parents[2]
 PUBLIC = {
     "Contract", "Csv", "Feature", "ForeignKey", "Freshness", "Function", "Label", "NullRate", "Parquet", "Partition",
-    "Query", "SchemaDiff", "Source", "UniqueKey", "Volume",
+    "Query", "SchemaDiff", "Severity", "Source", "UniqueKey", "Volume",
 }  # fmt: skip
 
 
