@@ -126,7 +126,7 @@ def star() -> dict[str, Any]:
 
 
 def params(case: str, estimator: str, select: Sequence[str] = ("*",), **arguments: Any) -> dict[str, Any]:
-    """Return the settings of a case for an estimator of this module."""
+    """Return the settings of a case for an estimator of this module; it is not converted, which takes seconds."""
     return {
         "data": {"case": case, "first": MONTHS[0], "last": MONTHS[-1], "timezone": "UTC"},
         "features": {
@@ -135,7 +135,7 @@ def params(case: str, estimator: str, select: Sequence[str] = ("*",), **argument
         },
         "train": {"estimator": f"{__name__}:{estimator}", "params": arguments},
         "evaluate": {"minimum_slice_rows": 1},
-        "bundle": {"model": "kinds", "golden_rows": 12},
+        "bundle": {"model": "kinds", "golden_rows": 12, "conversion": {"seconds": 0.001}},
     }  # fmt: skip
 
 
@@ -249,18 +249,23 @@ def built(factory: pytest.TempPathFactory, name: str, contracts: str = CONTRACT)
 
 
 def chosen(root: Path, estimator: str, select: Sequence[str] = ("*",), **arguments: Any) -> None:
-    """Write the settings for an estimator of this module, and the features that it learns from."""
+    """Write the settings for an estimator of this module and the features that it learns from."""
     settings = params(case(root), estimator, select, **arguments)
     (root / "params.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
-def bundled(root: Path) -> OpenBundle:
-    """Train, evaluate and bundle by the settings in a folder that is built, and open the bundle."""
+def trained(root: Path) -> Workspace:
+    """Train and evaluate by the settings in a folder that is built."""
     place = workspace(root)
     training_set(place)
     train(place)
     evaluate(place)
-    bundle(place)
+    return place
+
+
+def bundled(root: Path) -> OpenBundle:
+    """Train, evaluate and bundle by the settings in a folder that is built, and open the bundle."""
+    bundle(trained(root))
     return OpenBundle(root / layout.BUNDLE)
 
 
@@ -277,6 +282,13 @@ def predicted(root: Path, rows: pl.DataFrame) -> Any:
         each["name"]: pl.String if each["kind"] == "categorical" else pl.Float64 for each in described["features"]
     }
     return model.predict_proba(rows.select(list(types)).cast(types))[:, 1]
+
+
+def replace_settings(root: Path, old: str, new: str) -> None:
+    """Replace a text in the settings."""
+    settings = (root / "params.yaml").read_text()
+    assert old in settings
+    (root / "params.yaml").write_text(settings.replace(old, new))
 
 
 def sent(rows: pl.DataFrame, names: Sequence[str]) -> list[dict[str, Any]]:

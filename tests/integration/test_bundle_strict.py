@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.application.bundle import bundle
+from leverframe.application.training_set import training_set
 from leverframe.domain import layout
 from leverframe.domain.features.request import required
+from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.golden_rows import by_keys
 from leverframe.domain.model.bundle.input_check import Tensor, checked
+from leverframe.domain.model.bundle.schema import derived
 from leverframe.errors import BundleError, RequestError
 from leverframe.serving.bundle import OpenBundle, Predicted
 from tests.integration import served_kinds as kinds
@@ -53,7 +56,11 @@ def strict(world: Path, request: pytest.FixtureRequest) -> OpenBundle:
     """Return the bundle of an estimator without an imputer, and with an encoder that knows what it was fitted to."""
     encoder, model = request.param
     kinds.chosen(world, "strict", SELECT, encoder=encoder, model=model)
-    return kinds.bundled(world)
+    if model == "boosting":
+        kinds.replace_settings(world, "seconds: 0.001", "seconds: 300")
+    bundle = kinds.bundled(world)
+    assert bundle.manifest.engine == ("onnx" if model == "boosting" else "skops")
+    return bundle
 
 
 def ask(bundle: OpenBundle, inputs: list[dict[str, Any]]) -> Predicted:
@@ -136,10 +143,11 @@ def test_no_request_makes_the_model_fail(strict: OpenBundle, world: Path, data: 
 def test_golden_rows_by_keys_are_rows_that_have_everything(world: Path) -> None:
     """Rows for which the tables lack what the model needs are left out; where all are, the feature is named."""
     kinds.chosen(world, "trees")
-    open_bundle, tables = kinds.bundled(world), PolarsTables(world)
-    fields = tables.masked(layout.HOLDOUT, required(open_bundle.plan))
-    looked_in = (open_bundle.plan, SnapshotFile(world / layout.SNAPSHOT), open_bundle.features)
-    schema = open_bundle.schema
+    place = kinds.workspace(world)
+    features, store = training_set(place).features, SnapshotFile(world / layout.SNAPSHOT)
+    fields = PolarsTables(world).masked(layout.HOLDOUT, required(place.plan))
+    schema = derived("m", (Label("y", "binary"), ("0", "1")), features, {}, [])
+    looked_in = (place.plan, store, features)
 
     def needing(name: str, **limits: Any) -> Any:
         columns = [replace(field, **limits) if field.name == name else field for field in schema.columns]
@@ -160,13 +168,12 @@ def test_golden_rows_by_keys_are_rows_that_have_everything(world: Path) -> None:
 
 def test_a_contract_that_the_hold_out_breaks_fails_the_bundle(world: Path) -> None:
     """Whatever trained: a server would refuse these rows, and this is said here, with column and value."""
-    kinds.chosen(world, "trees")
-    kinds.bundled(world)
+    kinds.chosen(world, "strict", SELECT, encoder="ordinal", model="forest")
     kinds.declare(world, "limited", LIMITED)
-    settings = (world / "params.yaml").read_text()
-    (world / "params.yaml").write_text(settings.replace(kinds.case(world), "limited"))
+    kinds.replace_settings(world, kinds.case(world), "limited")
+    place = kinds.trained(world)
     with pytest.raises(BundleError) as caught:
-        bundle(kinds.workspace(world))
+        bundle(place)
     assert "`s_int8` in row" in caught.value.what
     assert "is 127" in caught.value.what
     assert "at most 100" in caught.value.why
@@ -176,8 +183,7 @@ def test_a_contract_that_the_hold_out_breaks_fails_the_bundle(world: Path) -> No
 def test_several_classes_are_named_in_the_order_of_their_probabilities(world: Path) -> None:
     """In the answer, as scikit-learn has them."""
     kinds.chosen(world, "strict", SELECT, encoder="ordinal", model="histogram boosting")
-    settings = (world / "params.yaml").read_text()
-    (world / "params.yaml").write_text(settings.replace("label: y", "label: z"))
+    kinds.replace_settings(world, "label: y", "label: z")
     found = kinds.bundled(world)
     rows = kinds.sent(kinds.table(world).head(5), SELECT)
     label, probability = found.outputs(ask(found, rows).predictions)

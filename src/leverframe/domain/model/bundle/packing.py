@@ -132,11 +132,11 @@ def run(
         takes = accepted(trained.predict, columns, model.features, trained.learnt)
         learnt = (model.label, model.classes)
         schema = derived(settings.model, learnt, model.features, packed.constraints, keys, takes)
-        onnx, conversion = _converted(trained, converter, (data, columns, schema), settings.tolerance)
         golden = by_columns(schema, trained.predict, columns, settings.golden_rows)
         looked_in = (packed.plan, store, model.features)
         golden += by_keys(schema, trained.predict, fields, looked_in, max(1, settings.golden_rows // 4))
-    refuse_unservable(schema, golden)
+        refuse_unservable(schema, golden)
+        onnx, conversion = _converted(trained, converter, (data, columns, schema), settings.tolerance)
     versions = {**model.versions, **converter.versions()}
     files = {
         names.SCHEMA: _json(plain(schema, without_none=True)),
