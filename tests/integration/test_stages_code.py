@@ -45,6 +45,7 @@ AROUND = {
     "leverframe.adapters.git",
     "leverframe.adapters.git.base",
     "leverframe.adapters.git.faults",
+    "leverframe.adapters.git.filters",
     "leverframe.adapters.process",
     "leverframe.adapters.stage_log",
     "leverframe.cli",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -198,6 +198,9 @@ class MemoryTree:
     def flag_style(self) -> FlagStyle:
         return FlagStyle()
 
+    def take(self, stored: Mapping[str, bytes]) -> None:
+        raise AssertionError(stored)
+
     def keep(self) -> None:
         """Nothing was learnt."""
 
@@ -206,13 +209,16 @@ class MemoryRepository:
     """A repository with one revision, after which everything in ``changed`` changed."""
 
     def __init__(self, texts: dict[str, str], head: dict[str, str], changed: list[str]) -> None:
-        self.texts, self.head, self.changed = texts, head, changed
+        self.texts, self.head, self.changed, self.converted = texts, head, changed, dict[str, bytes]()
 
     def files(self, *patterns: str) -> list[str]:
         return [path for path in self.texts if any(fnmatchcase(path, pattern) for pattern in patterns)]
 
     def show(self, revision: str, path: str) -> bytes | None:
         return self.head[path].encode() if revision == "HEAD" and path in self.head else None
+
+    def stored(self, paths: Iterable[str]) -> dict[str, bytes]:
+        return {path: self.converted[path] for path in paths if path in self.converted}
 
     def changed_since_commit_of(self, path: str, within: Sequence[str]) -> list[str]:
         return [each for each in self.changed if path == "dvc.lock" and any(each.startswith(p) for p in within)]

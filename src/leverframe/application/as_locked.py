@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from leverframe.adapters.git import Git
 from leverframe.adapters.working_tree import WorkingTree
 from leverframe.domain.pipeline.status.compare import Presence
 from leverframe.domain.pipeline.status.lock import entries
@@ -40,7 +42,12 @@ def others(root: Path, *wanted: Path) -> list[Other]:
         tree = WorkingTree.around(root)
     except RepositoryError:  # no DVC, so no lock that names anything
         return []
-    found = list(_others(tree, recorded_here(root), [path.as_posix() for path in wanted]))
+    recorded, places = recorded_here(root), [path.as_posix() for path in wanted]
+    found = list(_others(tree, recorded, places))
+    if found:
+        with suppress(RepositoryError):  # without git, what is here is all that there is
+            tree.take(Git(root).stored(other.path for other in found))
+            found = list(_others(tree, recorded, places))
     tree.keep()
     return found
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.results import forget, kept
+from leverframe.application.status import status
 from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.domain.review.check import LOCK, suspects
@@ -28,12 +29,21 @@ def reproduce(
     if unaffected:
         return kept(root, "reproduce", Reproduced(git.named("HEAD"), notes=(*since.notes, unaffected)))
     before = git.show(since.commit, LOCK) or b""
+    stored = status(root).stored
+    for path, content in stored.items():  # DVC hashes the bytes that are here; to git they are the same
+        (root / path).write_bytes(content)
     pipeline = PipelineRun.of(workspace, root, tell)
     odd = suspects(before.decode(errors="replace"), pipeline.text(LOCK))
     declared, changes = _tolerance(git.show(since.commit, str(LEVERS)) or b"", pipeline.text(str(LEVERS)))
     order = Order(git.named("HEAD"), full, Remote.of(root) is not None, odd, tolerance, declared, tell)
     result = run(pipeline, order)
-    return kept(root, "reproduce", replace(result, notes=(*since.notes, *result.notes, *changes)))
+    notes = (*since.notes, *_converted(stored), *result.notes, *changes)
+    return kept(root, "reproduce", replace(result, notes=notes))
+
+
+def _converted(stored: Mapping[str, bytes]) -> tuple[str, ...]:
+    names = "1 file was" if len(stored) == 1 else f"{len(stored):,} files were"
+    return (f"{names} written as git stores: line ends or a filter had other bytes here",) if stored else ()
 
 
 def _tolerance(base: bytes, here: str) -> tuple[dict[str, float], list[str]]:

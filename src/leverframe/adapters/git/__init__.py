@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from leverframe.adapters.git.base import Base, Bases
-from leverframe.adapters.git.faults import DAMAGED, NO_WORK_TREE, error_of, fault
+from leverframe.adapters.git.faults import DAMAGED, NO_WORK_TREE, error_of, fault, no_program
+from leverframe.adapters.git.filters import Filters, keep_bytes
 from leverframe.domain.release.tag import Tag
 from leverframe.errors import RepositoryError
 from leverframe.redaction import redacted
@@ -34,6 +35,7 @@ class Git:
     def __init__(self, root: Path, told: Callable[[], str] = str, target: Callable[[], str] = str) -> None:
         self.root = root
         self._bases = Bases(self, told, target)
+        self._filters = Filters(root, self._run)
 
     def fetch(self) -> None:
         """Fetch from all remotes; raises ``RepositoryError`` where one does not answer."""
@@ -72,7 +74,7 @@ class Git:
         found = dict(self._read([path], told.stdout))
         if path not in found and self._run("rev-parse", "--verify", "--quiet", f"{revision}:./{path}").returncode == 0:
             found |= self.contents(revision, path)  # a folder or a submodule, or an object that is damaged
-        return found.get(path)
+        return self._filters.checked_out(revision, found).get(path)
 
     def prefix(self) -> str:
         """Return the path of ``root`` in the repository, with a slash at its end; empty where it is the whole of it."""
@@ -136,6 +138,7 @@ class Git:
         place, source = str(folder), str(self.top())
         self._copy("clone", "--quiet", "--shared", "--no-checkout", "--template=", "--", source, place)
         self._leave_out_as_here(folder)
+        keep_bytes(folder)
         self._copy("-C", place, "checkout", "--quiet", "--detach", commit)
         self._fill_submodules(folder, self._common())
         return Git(folder / self.prefix())
@@ -215,7 +218,11 @@ class Git:
         lacking = next((path for path in blobs if path not in contents), None)
         if lacking:
             raise error_of(DAMAGED, f"the object {blobs[lacking]} of {lacking} is missing or corrupt")
-        return contents
+        return self._filters.checked_out(commit, contents)
+
+    def stored(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Return what git stores of the files at or below some paths, of those whose bytes here are others."""
+        return self._filters.stored(paths)
 
     @staticmethod
     def _read(paths: Iterable[str], told: bytes) -> Iterator[tuple[str, bytes]]:
@@ -354,7 +361,7 @@ class Git:
                 check=False,
             )
         except FileNotFoundError as error:
-            raise self._no_program() from error
+            raise no_program(self.root) from error
         except subprocess.TimeoutExpired as error:
             raise RepositoryError(
                 f"git did not answer within {timeout:.0f} seconds",
@@ -368,15 +375,6 @@ class Git:
             if refused:
                 raise refused
         return done
-
-    def _no_program(self) -> RepositoryError:
-        if not self.root.is_dir():
-            return RepositoryError(
-                f"the folder {self.root} is not there", why="it was moved or removed", next="go to the repository"
-            )
-        return RepositoryError(
-            "git was not found", why="there is no program `git` on PATH", next="install git, or put it on PATH"
-        )
 
 
 def _tag(fields: Sequence[str]) -> Tag:

@@ -75,3 +75,14 @@ def error_of(kind: _Fault, words: str) -> RepositoryError:
     place = f"`{name}` in `.git`" if lock else name
     following = f"`{remedy[1]}`, if you trust its owner" if remedy else kind.next.replace("{lock}", place)
     return RepositoryError(kind.what, why=reason, next=following)
+
+
+def no_program(root: Path) -> RepositoryError:
+    """Return the error for git that could not be started in a folder."""
+    if not root.is_dir():
+        return RepositoryError(
+            f"the folder {root} is not there", why="it was moved or removed", next="go to the repository"
+        )
+    return RepositoryError(
+        "git was not found", why="there is no program `git` on PATH", next="install git, or put it on PATH"
+    )

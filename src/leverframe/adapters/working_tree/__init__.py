@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from leverframe.adapters.working_tree.digests import Digests, unreadable
@@ -36,6 +37,7 @@ class WorkingTree:
         self._digests = Digests(root, root / _DIGESTS)
         self._looks: dict[tuple[str, Recorded | None], Look] = {}
         self._lists: dict[str, tuple[str, int, int]] = {}
+        self._stored: dict[str, bytes] = {}
 
     @classmethod
     def around(cls, start: Path) -> WorkingTree:
@@ -92,6 +94,12 @@ class WorkingTree:
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
+    def take(self, stored: Mapping[str, bytes]) -> None:
+        """Compare some files as git stores them from now on, whatever their bytes are here."""
+        self._stored |= stored
+        self._looks.clear()
+        self._lists.clear()
+
     def known(self, path: str) -> bool:
         """Tell whether the local cache holds what is at a path, so that some run wrote it and nobody edited it."""
         try:
@@ -145,10 +153,15 @@ class WorkingTree:
             return Look(Presence.DIFFERENT)
         if stat.S_ISDIR(found.st_mode):
             return self._look_inside(path, recorded)
-        if recorded.size not in (None, found.st_size):
-            return Look(Presence.DIFFERENT, found.st_size)
-        same = self._digests.of(path, found) == recorded.md5
-        return Look(Presence.SAME if same else Presence.DIFFERENT, found.st_size)
+        size = len(self._stored[path]) if path in self._stored else found.st_size
+        if recorded.size not in (None, size):
+            return Look(Presence.DIFFERENT, size)
+        return Look(Presence.SAME if self._md5(path, found) == recorded.md5 else Presence.DIFFERENT, size)
+
+    def _md5(self, path: str, found: os.stat_result) -> str:
+        if path in self._stored:
+            return hashlib.md5(self._stored[path], usedforsecurity=False).hexdigest()
+        return self._digests.of(path, found)
 
     def _look_inside(self, path: str, recorded: Recorded) -> Look:
         if path not in self._lists:
@@ -162,8 +175,8 @@ class WorkingTree:
         """Return the digest, the bytes and the number of files of a directory."""
         entries, size = [], 0
         for path, found in self._files_in(folder):
-            entries.append({"md5": self._digests.of(path, found), "relpath": path[len(folder) + 1 :]})
-            size += found.st_size
+            entries.append({"md5": self._md5(path, found), "relpath": path[len(folder) + 1 :]})
+            size += len(self._stored[path]) if path in self._stored else found.st_size
         entries.sort(key=lambda entry: entry["relpath"])
         listing = json.dumps(entries, sort_keys=True).encode()
         return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir", size, len(entries)

@@ -98,13 +98,15 @@ class StageStatus:
 class PipelineStatus:
     """Every stage in an order in which DVC could run them; ``edges`` lead from a stage to its readers.
 
-    ``notes`` say what was not checked; ``recorded`` is the record of each output in the lock, by path.
+    ``notes`` say what was not checked; ``recorded`` is the record of each output in the lock, by path; ``stored`` what
+    git stores of files whose bytes here are others.
     """
 
     stages: tuple[StageStatus, ...]
     edges: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
     recorded: Mapping[str, Recorded] = field(default_factory=dict)
+    stored: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def stale(self) -> bool:

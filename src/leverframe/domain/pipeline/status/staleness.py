@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -31,6 +31,9 @@ class Repository(Protocol):
     def show(self, revision: str, path: str) -> bytes | None:
         """Return the content of a file at a revision, None if it did not exist."""
 
+    def stored(self, paths: Iterable[str]) -> Mapping[str, bytes]:
+        """Return what git stores of the files at or below some paths, of those whose bytes here are others."""
+
     def changed_since_commit_of(self, path: str, within: Sequence[str]) -> list[str]:
         """Return the files in ``within`` that changed after the last commit that touched ``path``."""
 
@@ -46,6 +49,9 @@ class Tree(WorkingTree, Protocol):
 
     def flag_style(self) -> FlagStyle:
         """Return how the DVC configuration renders mappings in commands."""
+
+    def take(self, stored: Mapping[str, bytes]) -> None:
+        """Compare some files as git stores them from now on."""
 
     def keep(self) -> None:
         """Store the computed hashes for the next run."""
@@ -129,11 +135,30 @@ def run(repository: Repository, tree: Tree) -> PipelineStatus:
         (reading.source if file.endswith(".dvc") else reading.definition)(file)
     pairs = graph.edges(reading.stages)
     producers = reading.producers()
-    statuses = [_status(stage, reading, producers) for stage in graph.ordered(reading.stages, pairs)]
+    order = graph.ordered(reading.stages, pairs)
+    statuses = [_status(stage, reading, producers) for stage in order]
+    stored = repository.stored(_differing(statuses))
+    if stored:
+        tree.take(stored)
+        statuses = [_status(stage, reading, producers) for stage in order]
+        reading.notes.append(_converted(sorted(stored)))
     tree.keep()
     explained = _explained(statuses, reading)
     recorded = {path: found for path, found in producers.items() if found is not None}
-    return PipelineStatus(_propagated(explained, pairs), tuple(pairs), tuple(reading.notes), recorded)
+    return PipelineStatus(_propagated(explained, pairs), tuple(pairs), tuple(reading.notes), recorded, stored)
+
+
+def _differing(statuses: Sequence[StageStatus]) -> list[str]:
+    """Return the paths whose bytes here are not those of the lock."""
+    changes = (StaleReason.DEPENDENCY_CHANGED, StaleReason.OUTPUT_CHANGED)
+    return [finding.subject for status in statuses for finding in status.findings if finding.reason in changes]
+
+
+def _converted(paths: Sequence[str]) -> str:
+    return (
+        f"{_few(paths)} {'has' if len(paths) == 1 else 'have'} other bytes here than git stores, by line ends or a "
+        "filter; they are compared as stored. DVC hashes what is here: `* -text` in .gitattributes keeps the bytes"
+    )
 
 
 def _lock_of(file: str) -> str:
