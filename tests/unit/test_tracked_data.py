@@ -100,8 +100,12 @@ def test_a_submodule_keeps_what_is_in_it_and_paths_outside_are_nobodys_to_judge(
 
 def test_code_goes_into_git() -> None:
     (found,) = kept_nowhere_violations(["knobs.py", "raw/visits.csv"], Tree())
-    assert "`git add --force knobs.py`" in found.next
+    assert "`git add knobs.py`" in found.next
     assert "`dvc add raw/visits.csv`" in found.next
+    assert "`git add raw/visits.csv`" in found.next
+    (found,) = kept_nowhere_violations(["lib/knobs.py", "raw/visits.csv"], Tree(patterns=("lib/*", "raw/*.csv")))
+    assert "`git add --force lib/knobs.py`" in found.next
+    assert "small" not in found.next
     assert kept_nowhere_violations([], Tree()) == []
 
 

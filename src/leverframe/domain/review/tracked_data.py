@@ -75,7 +75,10 @@ def kept_nowhere_violations(paths: Sequence[str], files: Files) -> list[Violatio
     ignoring = dict.fromkeys(PurePosixPath(path).with_name(".gitignore").as_posix() for path in places)
     added = _quoted([*(f"{path}.dvc" for path in places), *ignoring])
     steps = [f"`dvc add {_quoted(places)}`, `git add {added}`, commit, `dvc push`"] if places else []
-    steps += [f"`git add --force {_quoted(code)}`, commit"] if code else []
+    small = [path for path in data if not files.git_ignores(path)]
+    steps += [f"or let git have what is small: `git add {_quoted(small)}`, commit"] if small else []
+    force = "--force " if any(map(files.git_ignores, code)) else ""
+    steps += [f"`git add {force}{_quoted(code)}`, commit"] if code else []
     return [
         Violation(
             Reason.DATA_MISSING,
