@@ -58,7 +58,7 @@ def test_commands_in_consoles_exist(page: Path) -> None:
                 assert command is not None, line
                 command.make_context(arguments[0], arguments[1:])
             else:
-                assert program in {"dvc", "git"}, line
+                assert program in {"curl", "dvc", "git", "uv"}, line
 
 
 def test_every_setting_and_exit_code_is_explained() -> None:
