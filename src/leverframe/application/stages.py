@@ -50,6 +50,13 @@ def write_definition(workspace: Workspace) -> list[str]:
     return changed
 
 
+def renew(workspace: Workspace) -> tuple[list[str], list[str]]:
+    """Write the files that define the pipeline, remove what a former one left; return what changed, and what to tell."""
+    grouping = regrouped(workspace)
+    changed = write_definition(workspace)
+    return changed, [*([grouping] if grouping else []), *remove_leftovers(workspace)]
+
+
 def remove_leftovers(workspace: Workspace) -> list[str]:
     """Remove reports of partitions that no stage makes any more; return what to tell of them, and of such data."""
     root, sources = workspace.root, workspace.sources

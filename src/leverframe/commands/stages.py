@@ -16,21 +16,14 @@ from leverframe import output, wiring
 @click.option("--check", is_flag=True, help="Fail if dvc.yaml differs from the declarations.")
 def stages(write: bool, check: bool) -> None:
     """Print the dvc.yaml that follows from the declarations, or write or check it."""
-    from leverframe.application.stages import (
-        DVC_YAML,
-        check_definition,
-        definition,
-        regrouped,
-        remove_leftovers,
-        write_definition,
-    )
+    from leverframe.application.stages import DVC_YAML, check_definition, definition, renew
 
     if check:
         check_definition(wiring.workspace())
     elif write:
-        grouping = regrouped(wiring.workspace())
-        output.product("\n".join(write_definition(wiring.workspace())) or "nothing to write")
-        for line in [*([grouping] if grouping else []), *remove_leftovers(wiring.workspace())]:
+        changed, notes = renew(wiring.workspace())
+        output.product("\n".join(changed) or "nothing to write")
+        for line in notes:
             output.progress(line)
     else:
         output.product(definition(wiring.workspace())[DVC_YAML].rstrip())
