@@ -51,7 +51,7 @@ def write_definition(workspace: Workspace) -> list[str]:
 
 
 def renew(workspace: Workspace) -> tuple[list[str], list[str]]:
-    """Write the files that define the pipeline, remove what a former one left; return what changed, and what to tell."""
+    """Write the files that define the pipeline, remove what a former one left; return what changed and what to tell."""
     grouping = regrouped(workspace)
     changed = write_definition(workspace)
     return changed, [*([grouping] if grouping else []), *remove_leftovers(workspace)]
