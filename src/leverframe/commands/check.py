@@ -10,7 +10,7 @@ from leverframe.domain.verdict import REFUSED, Failed
 
 
 @click.command(epilog="Examples: leverframe check; leverframe check --base origin/main --json")
-@click.option("--base", help="Target branch or commit; the comparison is with the merge base.  [default: main]")
+@click.option("--base", help="Target branch or commit, by its merge base.  [default: of the pull request, else main]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def check(context: click.Context, base: str | None, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from leverframe.domain.verdict import REFUSED, Failed
 
 
 @click.command(epilog="Examples: leverframe gate; leverframe gate --base origin/main --log logs --json")
-@click.option("--base", help="Target branch or commit; the comparison is with the merge base.  [default: main]")
+@click.option("--base", help="Target branch or commit, by its merge base.  [default: of the pull request, else main]")
 @click.option(
     "--log",
     type=click.Path(path_type=Path),

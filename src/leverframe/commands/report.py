@@ -16,7 +16,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(epilog="Examples: leverframe report --publisher file --html card.html; leverframe report --dry-run")
-@click.option("--base", help="Target branch or commit; the comparison is with the merge base.  [default: main]")
+@click.option("--base", help="Target branch or commit, by its merge base.  [default: of the pull request, else main]")
 @click.option(
     "--publisher", type=_PUBLISHERS, help="How to post the card.  [default: `report.publisher` of leverframe.yaml]"
 )

@@ -10,7 +10,7 @@ from leverframe.domain.verdict import REFUSED, Failed
 
 
 @click.command(epilog="Examples: leverframe reproduce; leverframe reproduce --full")
-@click.option("--base", help="Target branch or commit; the comparison is with the merge base.  [default: main]")
+@click.option("--base", help="Target branch or commit, by its merge base.  [default: of the pull request, else main]")
 @click.option("--full", is_flag=True, help="Run every stage, fresh ones too, and compare every output.")
 @click.option(
     "--tolerance", type=float, default=1e-4, show_default=True, help="Allowed relative difference of a metric."
