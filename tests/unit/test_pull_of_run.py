@@ -106,6 +106,8 @@ def test_a_push_and_a_run_by_hand_are_of_a_branch(repository: Repository, pull: 
     deleted = told("push", events.push_event(repository, "refs/heads/topic", deleted=True))
     assert deleted == Nowhere("the push deleted `refs/heads/topic`")
     assert isinstance(told("workflow_dispatch", {}, GITHUB_REF="refs/tags/v1", GITHUB_SHA=HEAD), Nowhere)
+    with pytest.raises(PublishError, match="names no commit of a repository"):
+        told("workflow_dispatch", {}, GITHUB_REF="refs/heads/topic")
 
 
 @pytest.mark.parametrize("event", ["schedule", "repository_dispatch", "release", "issues", "check_suite", "fork"])

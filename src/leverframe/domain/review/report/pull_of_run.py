@@ -83,7 +83,10 @@ def where(event: str, payload: Payload, environment: Mapping[str, str]) -> Where
             why=f"it lacks {error}",
             next="run in a workflow on a pull request, `workflow_run` or `workflow_dispatch`; or `--publisher file`",
         ) from error
-    if isinstance(found, Where) and not (_SHA.match(found.head or "0" * 40) and _REPOSITORY.match(found.repository)):
+    if isinstance(found, Nowhere):
+        return found
+    known = _SHA.match(found.head) or (event == "issue_comment" and not found.head)  # whose head is looked up
+    if not (known and _REPOSITORY.match(found.repository)):
         raise PublishError(
             f"the payload of the event `{event}` names no commit of a repository",
             why=f"it says {found.head[:60]!r} of {found.repository[:60]!r}",
