@@ -99,10 +99,10 @@ def reference(repository: Repository, name: str) -> GitRef | None:
 
 def refused(error: GithubException, what: str, permission: str, repository: str = "") -> PublishError:
     """Return the error that says what GitHub refused and, where a permission lacks, the line that grants it."""
-    said = str(error.data.get("message", "")) if isinstance(error.data, dict) else ""
+    said = _words(error)
     limited = isinstance(error, RateLimitExceededException)
     kind = ForgeUnreachableError if error.status >= 500 or error.status == 429 or limited else PublishError
-    lacks = permission and error.status in (403, 404) and not limited and lacks_permission(said)
+    lacks = permission and error.status in (403, 404) and not limited and not closed(said) and lacks_permission(said)
     step = f"give the job `permissions: {{{permission}}}`" if lacks else ""
     if limited:
         step = f"wait until the limit is reset{_reset(error)}, then run the job again; nothing was lost"
@@ -118,6 +118,15 @@ def refused(error: GithubException, what: str, permission: str, repository: str 
         next=step or following(said) or "once what GitHub says is settled, run the job again",
         closed=not limited and bool(closed(said)),
     )
+
+
+def _words(error: GithubException) -> str:
+    """Return the message of an error with what it says of single fields, which is often the reason."""
+    if not isinstance(error.data, dict):
+        return ""
+    listed = error.data.get("errors")
+    fields = [fault.get("message") if isinstance(fault, dict) else fault for fault in listed or ()]
+    return "; ".join(str(text) for text in (error.data.get("message"), *fields) if text)
 
 
 def _reset(error: GithubException) -> str:

@@ -64,10 +64,17 @@ def _check_body(call: Call, repository: Repository, check: Check) -> dict[str, A
     }
 
 
-def _new_check(call: Call, repository: Repository) -> Response:
+def _may_check(call: Call, repository: Repository) -> None:
+    """Raise ``Refused`` where the token may not: GitHub takes checks from Apps alone, and no person is one."""
+    if not call.token.of_workflow:
+        raise Refused(403, "You must authenticate via a GitHub App.")
     may(call, "checks")
     if repository.archived:
         raise Refused(403, "Repository was archived so is read-only.")
+
+
+def _new_check(call: Call, repository: Repository) -> Response:
+    _may_check(call, repository)
     if not repository.commit(call.body["head_sha"]):
         raise Refused(422, f"No commit found for SHA: {call.body['head_sha']}")
     output = call.body.get("output", {})
@@ -94,7 +101,7 @@ def _one_check(call: Call, repository: Repository) -> Response:
 
 
 def _edit_check(call: Call, repository: Repository) -> Response:
-    may(call, "checks")
+    _may_check(call, repository)
     check = _known_check(call, repository)
     output = call.body.get("output", {})
     changed = replace(

@@ -6,7 +6,10 @@ import re
 
 # Beginnings of GitHub's messages as bots have met them, and what to do then. Nobody could comment there.
 _CLOSED = (
-    (r"issue is locked|is locked\b", "unlock the conversation, or post with the token of somebody who may write there"),
+    (
+        r"(issue|conversation|thread|pull request) (is|was|has been) locked|locked conversation",
+        "unlock the conversation, or post with the token of somebody who may write there",
+    ),
     (r"archived", "the repository is read-only: unarchive it"),
     (
         r"commenting is disabled|(too many|number of|limit of|than [\d,]+) comments|comment limit",
@@ -14,12 +17,16 @@ _CLOSED = (
     ),
     (r"\bblocked\b|suspended|flagged", "let an owner unblock the account that the token is of, or use another token"),
     (
-        r"interactions? (on|with|in) this|limited the ability",
+        r"\binteractions?\b|limited the ability|collaborators? (only|can|may)|only collaborators|be a collaborator",
         "let an owner lift the limit of interactions, or post with the token of a collaborator",
     ),
 )
 _LACKS = re.compile(r"not accessible by|permission|must have|write access|requires? .*\b(scope|access)", re.IGNORECASE)
 _OTHERS = (
+    (
+        r"authenticate via a github app",
+        "GitHub takes checks from Apps alone: hand the built-in token, or that of an App, to the step",
+    ),
     (r"no commit found", "push the commit that was looked at, or check out one that was pushed"),
     (r"saml|single sign-on", "authorise the token for the organisation, or use the built-in one"),
     (r"ip allow list", "let the addresses of the runners be on the list of the organisation"),
