@@ -178,6 +178,9 @@ def test_settings_describe_every_input_once() -> None:
     extra = released(said, MANIFESTED, 7, "../x", "abc")["parameters"]
     assert (extra["version"], extra["uri"], extra["extra"]["bundle"]) == ("7", "../x", MANIFESTED.digest)
     assert MANIFEST not in MANIFESTED.files
+    assert "trusted" not in extra["extra"]
+    trusting = released(said, MANIFESTED, 7, "../x", "abc", ["shop.model.Clip"])["parameters"]
+    assert trusting["extra"]["trusted"] == ["shop.model.Clip"]  # by the settings of the commit, not by the bundle
 
 
 def _columns(rows: int, seed: int = 0) -> dict[str, Any]:
