@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, NoReturn
@@ -186,6 +187,31 @@ def test_a_module_of_terraform_beside_a_project_concerns_it(tmp_path: Path, path
     assert bool(untouched(workspace, base)) is not touched
     concerned = InfraPlace(workspace, "prod", levers.infra.environments["prod"], "").concerned([f"../../{path}"])
     assert bool(concerned) is touched
+
+
+def test_data_beside_the_project_count_by_what_dvc_recorded_of_them(tmp_path: Path) -> None:
+    """Added at the top, or made by the other project: whoever has no data sees that they changed, all the same."""
+    made = monorepo.empty(tmp_path / "mono", within=False)
+    made.whole.write("data/rows.csv", "at\n2026\n")
+    made.whole.dvc("add", "--quiet", "data/rows.csv")
+    copy = "stages: {{copy: {{cmd: cp {0} {1}, deps: [{0}], outs: [{1}]}}}}\n"
+    made.other.repository.write("dvc.yaml", copy.format("../../data/rows.csv", "theirs.csv"))
+    made.ml.repository.write("dvc.yaml", copy.format("../other/theirs.csv", "ours.csv"))
+    for project in (made.other, made.ml):
+        project.repository.write("leverframe.yaml", "report: {slices: 8}\n")
+        project.repository.dvc("repro", "--quiet")
+    base = made.whole.commit("Reproduced")
+    for path in ("data/rows.csv", f"{OTHER}/theirs.csv", f"{ML}/ours.csv"):
+        (made.whole.root / path).unlink()
+    assert (made.other.stale(), made.ml.stale()) == (set(), set())
+    for project, file in ((made.other, "data/rows.csv.dvc"), (made.ml, f"{OTHER}/dvc.lock")):
+        text = made.whole.read(file)
+        md5 = re.findall(r"md5: ([0-9a-f]{32})", text)[-1]
+        made.whole.write(file, text.replace(md5, md5[::-1]))
+        assert project.stale() == {"copy"}
+        workspace = Workspace(project.root, Git(project.root), _none, Levers, _none)
+        assert untouched(workspace, base) == ""
+        made.whole.write(file, text)
 
 
 def _none(*_: object) -> NoReturn:

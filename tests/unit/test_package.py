@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 import zipfile
@@ -13,7 +14,9 @@ import pytest
 import yaml
 
 from leverframe.adapters.markdown_it import framed
-from leverframe.domain.pipeline.init import workflow
+from leverframe.domain.pipeline.init import Surroundings, workflow, workflow_file
+from leverframe.domain.project import Project
+from leverframe.errors import RepositoryError
 from leverframe.package import extra_of, home_of, local_environment, missing_package, template
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +71,31 @@ def test_the_workflow_names_each_action_with_its_commit() -> None:
     assert text.count("@abc # v1") == len(ours)
     assert "%" not in text
     assert "${{ github.event.pull_request.head.sha || github.sha }}" in text
+
+
+@pytest.mark.parametrize("folder", ["services/ml", "2024", "null", "My Models/käse", "a-b/c_d.e"])
+def test_the_workflow_of_a_folder_names_it_wherever_it_is_asked_for(folder: str) -> None:
+    """Whatever YAML would make of the name: each action gets it, each path begins with it, names do not collide."""
+    project = Project(folder)
+    for name in ("workflow.yml", "workflow-monitor.yml", "workflow-infra.yml"):
+        text = workflow(template(name), "us/them/actions@abc # v1", Surroundings(project, infra=True, submodules=True))
+        assert "%" not in text
+        written = yaml.safe_load(text)
+        steps = [step for job in written["jobs"].values() for step in job["steps"]]
+        assert {step["with"]["folder"] for step in steps if "us/them" in step.get("uses", "")} == {folder}
+        runs = [step["working-directory"] for step in steps if "run" in step]
+        assert set(runs) <= {folder}
+        paths = [step["with"]["path"] for step in steps if "path" in step.get("with", {})]
+        assert all(path.startswith(f"{folder}/") for path in paths)
+        assert written["name"].endswith(f"({folder})")
+        assert re.fullmatch(rf"\.github/workflows/leverframe-{project.word}[a-z-]*\.yml", workflow_file(project, name))
+
+
+@pytest.mark.parametrize("folder", ["a*b", "a: b", "x #y", "${{ github.token }}", 'a"b', "a\nb", "!x", "[x]"])
+def test_a_folder_that_a_workflow_cannot_name_is_refused(folder: str) -> None:
+    """Patterns, expressions and what ends a line of YAML."""
+    with pytest.raises(RepositoryError, match="a workflow cannot name the folder"):
+        workflow(template("workflow.yml"), "us/them/actions@abc", Surroundings(Project(folder)))
 
 
 def test_a_template_that_lacks_a_value_is_an_error() -> None:

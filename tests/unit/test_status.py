@@ -195,6 +195,10 @@ class MemoryTree:
     def ignored(self, path: str) -> bool:
         return path.startswith("ignored/")
 
+    def shared(self, path: str) -> bool:
+        """Everything is of the project."""
+        return not path.startswith("../")
+
     def flag_style(self) -> FlagStyle:
         return FlagStyle()
 

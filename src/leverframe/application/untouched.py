@@ -12,6 +12,7 @@ from leverframe.application.infra_place import module_texts
 from leverframe.application.workspace import Workspace
 from leverframe.domain.infrastructure.infra_changed import folders_of
 from leverframe.domain.pipeline.status import staleness
+from leverframe.domain.pipeline.status.elsewhere import recorders
 from leverframe.errors import LeverframeError
 
 
@@ -43,6 +44,7 @@ def _read_outside(workspace: Workspace) -> list[str]:
     for name, environment in workspace.levers.infra.environments.items():
         read += folders_of(environment.root_of(name), texts)
     up = Path(os.path.relpath(tree.home, workspace.root.resolve())).as_posix()
+    read += [file for path in read if path.startswith("../") for file in recorders(path)]  # git has no data
     return [path for path in (*read, *_linked(workspace.root, read), f"{up}/.dvc/config", f"{up}/.dvcignore")
             if path.startswith("../")]  # fmt: skip
 

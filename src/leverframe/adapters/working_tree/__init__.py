@@ -74,6 +74,10 @@ class WorkingTree:
         located = self._from_home(path)
         return not located.startswith("../") and self._ignore.hides(located)
 
+    def shared(self, path: str) -> bool:
+        """Tell whether the folder that holds `.dvc` is around a path."""
+        return not self._from_home(path).startswith("../")
+
     def look(self, path: str, recorded: Recorded | None) -> Look:
         """Compare a path with its record, by size first, each path once; whatever exists differs from no record."""
         question = (path, recorded)

@@ -12,6 +12,7 @@ from leverframe.domain.pipeline.code import differing
 from leverframe.domain.pipeline.status import graph, parameters
 from leverframe.domain.pipeline.status.compare import Sight, WorkingTree, compare
 from leverframe.domain.pipeline.status.definition import Definition
+from leverframe.domain.pipeline.status.elsewhere import recorded_elsewhere
 from leverframe.domain.pipeline.status.lock import locked, locked_stages, source
 from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, StageStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded, Stage
@@ -52,6 +53,9 @@ class Tree(WorkingTree, Protocol):
 
     def take(self, stored: Mapping[str, bytes]) -> None:
         """Compare some files as git stores them from now on."""
+
+    def shared(self, path: str) -> bool:
+        """Tell whether the DVC of the project looks after a path, be it outside of the project."""
 
     def keep(self) -> None:
         """Store the computed hashes for the next run."""
@@ -108,8 +112,11 @@ class _Reading:
         return self.digests[path]
 
     def producers(self) -> dict[str, Recorded | None]:
-        """Return every output with its record in the lock."""
-        return {
+        """Return every output with its record in the lock, and those beside the project that its stages read."""
+        read = {dependency.path for stage in self.stages for dependency in stage.dependencies}
+        outside = [path for path in sorted(read) if path.startswith("../") and self.tree.shared(path)]
+        elsewhere = (recorded_elsewhere(path, self.tree.text) for path in outside)
+        return {path: record for found in elsewhere for path, record in found.items()} | {
             output.path: entry.outputs.get(output.entry) if entry else None
             for stage in self.stages
             for entry in [self.entries[stage.name]]
