@@ -38,19 +38,21 @@ class Scene:
         return self.server.repositories[NAME]
 
     def clone(self, place: str, revision: str, *, local: bool = False) -> TemporaryRepository:
-        """Return a checkout in the folder ``place``: of the local forge's repository, or of this one where ``local``.
+        """Return the project in a checkout below ``place``: of the local forge, or of this clone where ``local``.
 
         It has this folder's cache, no remote of DVC, and a home and git identity of its own.
         """
-        repository = TemporaryRepository(self.folder / place / "repository", self.folder / place / "home")
+        top = self.folder / place / "repository"
+        repository = TemporaryRepository(top / self.workspace.git.prefix(), self.folder / place / "home")
         repository.home.mkdir(parents=True)
         if local:
-            self.workspace.git.copied(revision, repository.root)
+            self.workspace.git.copied(revision, top)
             repository.git("remote", "remove", "origin")
         else:
             address = f"{self.server.address}/{NAME}"
-            command = ["git", "clone", "--quiet", "--branch", revision, address, str(repository.root)]
+            command = ["git", "clone", "--quiet", "--branch", revision, address, str(top)]
             subprocess.run(command, env=repository.environment, check=True, capture_output=True)
+            self.workspace.git.fill_submodules(top)
         WorkingTree.around(self.workspace.root).lend(
             repository.root, remote=False
         )  # nothing of a demo leaves this machine

@@ -140,7 +140,7 @@ class Git:
         self._leave_out_as_here(folder)
         keep_bytes(folder)
         self._copy("-C", place, "checkout", "--quiet", "--detach", commit)
-        self._fill_submodules(folder, self._common())
+        self.fill_submodules(folder)
         return Git(folder / self.prefix())
 
     def _leave_out_as_here(self, folder: Path) -> None:
@@ -177,8 +177,10 @@ class Git:
                 next="look whether the disk is full; `git fsck` tells whether objects are missing",
             )
 
-    def _common(self) -> Path:
-        return self.root / self._run("rev-parse", "--git-common-dir").stdout.decode().strip()
+    def fill_submodules(self, folder: Path) -> None:
+        """Check out the submodules of another clone in ``folder``, as far as this one has them."""
+        common = self.root / self._run("rev-parse", "--git-common-dir").stdout.decode().strip()
+        self._fill_submodules(folder, common)
 
     def _fill_submodules(self, folder: Path, common: Path) -> None:
         """Check out the submodules of a copy in ``folder`` from those that ``common``, a folder of git's, has."""
