@@ -87,10 +87,15 @@ def built(place: Workspace) -> pl.DataFrame:
     return pl.concat((pl.read_parquet(place.root / layout.features(key)) for key in groups), how="vertical_relaxed")
 
 
-def bundled(place: Workspace) -> Bundle:
-    """Make a bundle of what was built."""
+def trained(place: Workspace) -> None:
+    """Train and evaluate a model of what was built."""
     training_set(place)
-    snapshot(place, None, None, place.root / layout.SNAPSHOT, None, 0)
     train(place)
     evaluate(place)
+
+
+def bundled(place: Workspace) -> Bundle:
+    """Make a bundle of what was built."""
+    snapshot(place, None, None, place.root / layout.SNAPSHOT, None, 0)
+    trained(place)
     return bundle(place)

@@ -23,7 +23,7 @@ from leverframe.domain.features.parity import compared
 from leverframe.domain.features.request import Requests, required
 from leverframe.domain.features.vector import vectors
 from leverframe.errors import DefinitionError
-from tests.integration.own_case import again, built, bundled, files_of, place_of, raw_files
+from tests.integration.own_case import again, built, bundled, files_of, place_of, raw_files, trained
 
 CASE = files_of("your-own-case.md")
 SOURCES, STAR = "pipelines/shop/sources.py", "pipelines/shop/star.yaml"
@@ -230,8 +230,7 @@ def test_data_without_time_make_a_model(split: str, tmp_path: Path) -> None:
     files = FLOWERS | {"pipelines/flowers/sources.py": source, "raw/flowers.csv": raw}
     place = place_of(tmp_path, files, "pipelines.flowers")
     assert built(place).height == 600
-    made = bundled(place)
-    assert made.manifest.label == "species"
+    trained(place)
     metrics = json.loads((tmp_path / "reports/metrics.json").read_bytes())
     assert metrics["rows"] == (150 if split == "column" else 120)
     assert metrics["accuracy"] > 0.8
