@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -235,3 +236,37 @@ def test_data_without_time_make_a_model(split: str, tmp_path: Path) -> None:
     assert metrics["rows"] == (150 if split == "column" else 120)
     assert metrics["accuracy"] > 0.8
     assert metrics["interval"]["accuracy"]["low"] is not None
+
+
+def test_a_column_without_a_value_in_its_first_month_keeps_its_type(tmp_path: Path) -> None:
+    """No contract breaks in that month or the next, and the model learns from it as a number."""
+    lines = raw_files()["raw/visits.csv"].splitlines()
+    months: dict[str, list[str]] = {"2024-01": [], "2024-02": [], "2024-03": []}
+    for line in lines[1:]:
+        at = datetime.fromisoformat(line.split(",")[3]).astimezone(ZoneInfo("Europe/Paris"))
+        months[f"{at:%Y-%m}"].append(f"{line},{'' if at.month == 1 else at.day}")
+    raw = {f"raw/visits-{month}.csv": "\n".join([f"{lines[0]},points", *rows]) for month, rows in months.items()}
+    changed = {
+        SOURCES: CASE[SOURCES].replace("raw/visits.csv", "raw/visits-{month}.csv"),
+        STAR: CASE[STAR].replace("columns: [channel]", "columns: [channel, points]"),
+        CONTRACTS: CASE[CONTRACTS]
+        .replace("    bought: int", "    points: int = pa.Field(nullable=True)\n    bought: int")
+        .replace("NullRate()", 'NullRate(except_columns=("points",)), SchemaDiff()')
+        .replace("import Contract", "import SchemaDiff, Contract"),
+    }
+    features = built(place_of(tmp_path, CASE | changed | raw_files() | raw))
+    assert features["points"].dtype == pl.Int64
+    assert features["points"].null_count() == len(months["2024-01"])
+
+
+def test_one_month_is_split_within_by_a_finer_period(tmp_path: Path) -> None:
+    """A model needs later data than it learned from, and one file may hold both."""
+    params = yaml.safe_load(CASE["params.yaml"])
+    params["data"] |= {"period": "day", "group": "month", "first": "2024-02-01", "last": "2024-02-29"}
+    params["features"]["train"] = {"first": "2024-02-01", "last": "2024-02-20"}
+    params["features"]["holdout"] = {"first": "2024-02-21", "last": "2024-02-29"}
+    place = place_of(tmp_path, CASE | raw_files() | {"params.yaml": yaml.safe_dump(params)})
+    built(place)
+    trained(place)
+    described = json.loads((tmp_path / layout.TRAINING_SET).read_bytes())
+    assert described["train"]["rows"] > described["holdout"]["rows"] == 9 * 12
