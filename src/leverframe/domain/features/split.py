@@ -118,7 +118,7 @@ def _kinds(chosen: Sequence[str], splitter: Splitter, files: Sequence[Path]) -> 
             raise DefinitionError(
                 f"the feature `{name}` is {kinds.get(name, 'missing')} in the built partitions",
                 why="a model learns from numbers, texts and booleans; an all-null column has no type",
-                next="leave it out of features.select, or give its column a type by `types` of its reader in sources.py",
+                next="leave it out of features.select, or give its column a type by `types` of its reader",
             )
     return tuple(Feature(name, _FEATURE_KINDS[kinds[name]]) for name in chosen)
 
