@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from leverframe.application.weekly import is_due
 from leverframe.documents import parsed, plain
-from leverframe.domain.features.training_set import Feature, Label
+from leverframe.domain.features.training_set import Feature, Label, LabelKind
 from leverframe.domain.model.bundle.schema import Field
 from leverframe.domain.monitoring.engine import BuiltinEngine
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
@@ -75,6 +75,24 @@ def test_a_reference_has_every_window_and_survives_json() -> None:
     text = json.dumps(plain(found))
     assert parsed(Reference, text) == found
     assert len(text) < 60_000
+
+
+@pytest.mark.parametrize("edge", [1.7976931348623157e308, -1.7976931348623157e308, 5e-324, 1e160])
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_a_reference_holds_numbers_at_the_edge(edge: float, kind: LabelKind) -> None:
+    """Of a feature, a label and a prediction: what is written down is finite, or said to be unknown."""
+    third = pl.int_range(pl.len()) % 3 == 0
+    names = ["amount", "label", "score"] if kind == "regression" else ["amount"]
+    frame = table(8).with_columns(pl.col(names).cast(float))
+    frame = frame.with_columns(pl.when(third).then(edge).otherwise(pl.col(name)).alias(name) for name in names)
+    label, classes = Label("label", kind), ("0", "1") if kind == "binary" else ()
+    subject = Subject("m", label, classes, monitored_columns(FEATURES, {}, {}), "UTC")
+    rows = ReferenceTable(frame, "at", "score", "label", classes, "rows")
+    batch = reference_batch(rows, subject.columns, label)
+    found = made(subject, batch, labelled(rows, batch.at, label), MonitorSettings(), BuiltinEngine(), "x")
+    assert parsed(Reference, json.dumps(plain(found), allow_nan=False)).consistent
+    known = [each for each in found.profile.columns[0].statistics if each is not None]
+    assert all(each >= 0 for each in known)
 
 
 def test_the_reference_can_be_cut_to_days_and_must_have_rows() -> None:
