@@ -20,7 +20,5 @@ def ingest(partition: str, through: str | None) -> None:
         written = run(workspace, partition, through)
         record.rows(sum(each.rows for each in written))
         for each in written:
-            if each.later:
-                record.note(f"{each.table}: {each.later:,} rows after data.last are left out")
-    for each in written:
-        output.product(f"{each.path}  {each.rows:,} rows")
+            left_out = f"; {each.later:,} later than data.last are left out" if each.later else ""
+            output.product(f"{each.path}  {each.rows:,} rows{left_out}")
