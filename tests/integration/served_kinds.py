@@ -144,10 +144,10 @@ def case(root: Path) -> str:
     return f"case_{root.name}"
 
 
-def declare(root: Path, name: str, contracts: str) -> None:
-    """Write the declarations of a case."""
+def declare(root: Path, name: str, contracts: str, **changes: Any) -> None:
+    """Write the declarations of a case, parts of its star replaced."""
     (root / name).mkdir(parents=True)
-    (root / name / "star.yaml").write_text(yaml.safe_dump(star(), sort_keys=False), encoding="utf-8")
+    (root / name / "star.yaml").write_text(yaml.safe_dump(star() | changes, sort_keys=False), encoding="utf-8")
     (root / name / "contracts.py").write_text(contracts, encoding="utf-8")
 
 
@@ -238,14 +238,19 @@ def built(factory: pytest.TempPathFactory, name: str, contracts: str = CONTRACT)
         fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be building it
         if not (ours / layout.SNAPSHOT).exists():
             write(ours)
-            place = workspace(ours)
-            for month in MONTHS:
-                build(place, month)
-            snapshot(place, None, f"{MONTHS[0]}-01T00:00Z", ours / layout.SNAPSHOT, None, 0)
+            compute(ours)
     shutil.copytree(ours / "data", root / "data")
     declare(root, case(root), contracts)
     chosen(root, "trees")
     return root
+
+
+def compute(root: Path) -> None:
+    """Build the features, and the snapshot for all their timestamps."""
+    place = workspace(root)
+    for month in MONTHS:
+        build(place, month)
+    snapshot(place, None, f"{MONTHS[0]}-01T00:00Z", root / layout.SNAPSHOT, None, 0)
 
 
 def chosen(root: Path, estimator: str, select: Sequence[str] = ("*",), **arguments: Any) -> None:

@@ -23,7 +23,7 @@ from leverframe.domain.features.request import required
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.golden_rows import by_keys
 from leverframe.domain.model.bundle.input_check import Tensor, checked
-from leverframe.domain.model.bundle.schema import derived
+from leverframe.domain.model.bundle.schema import AS_OF, derived
 from leverframe.errors import BundleError, RequestError
 from leverframe.serving.bundle import OpenBundle, Predicted
 from tests.integration import served_kinds as kinds
@@ -145,7 +145,7 @@ def test_golden_rows_by_keys_are_rows_that_have_everything(world: Path) -> None:
     kinds.chosen(world, "trees")
     place = kinds.workspace(world)
     features, store = training_set(place).features, SnapshotFile(world / layout.SNAPSHOT)
-    fields = PolarsTables(world).masked(layout.HOLDOUT, required(place.plan))
+    fields = PolarsTables(world).masked(layout.HOLDOUT, [*required(place.plan), AS_OF])
     schema = derived("m", (Label("y", "binary"), ("0", "1")), features, {}, [])
     looked_in = (place.plan, store, features)
 
@@ -192,3 +192,20 @@ def test_several_classes_are_named_in_the_order_of_their_probabilities(world: Pa
     assert probability["shape"] == [5, 3]
     best = np.array(probability["data"]).reshape(5, 3).argmax(axis=1)
     assert label["data"] == [classes[place] for place in best]
+
+
+def test_a_model_that_needs_no_key_is_asked_with_a_timestamp_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Features of the calendar and of all events together: its golden rows by keys have nothing else."""
+    root = kinds.built(tmp_path_factory, "keyless")
+    calendar = {"timezone": "UTC", "parts": ["hour", "weekday"]}
+    kinds.declare(
+        root, "keyless", kinds.CONTRACT, entities={"visit": ["id"], "all": []}, dimensions={},
+        spine={"table": "visits", "key": "visit", "columns": [], "calendar": calendar},
+        measures={"m": {"fact": "events", "key": "all", "of": {"e_int8": ["mean"]}, "windows": ["90d"]}},
+    )  # fmt: skip
+    kinds.replace_settings(root, kinds.case(root), "keyless")
+    kinds.compute(root)
+    found = kinds.bundled(root)
+    assert [field.name for field in found.schema.keys] == [AS_OF]
+    asked = [{"name": AS_OF, "shape": [1], "datatype": "BYTES", "data": ["2024-04-01T00:00Z"]}]
+    assert np.isfinite(ask(found, asked).predictions).all()

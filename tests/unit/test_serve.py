@@ -169,8 +169,20 @@ def test_whole_numbers_of_a_key_stay_what_they_are(value: int, rows: int, whole:
     found = checked(schema, [Tensor("id", [rows], "INT64", [value] * (rows - 1) + [None] if rows > 1 else [value])])
     assert np.ma.asarray(found.columns["id"]).tolist()[0] == value
     assert rows > FEW or arrays(schema, found)["id"].tolist() == [value]
-    with pytest.raises(RequestError, match="`id` in row 0"):
-        checked(replace(schema, keys=(replace(field, whole=True),)), [Tensor("id", [1], "FP64", [2.0**60])])
+    for exact in (replace(field, whole=True), replace(field, datatype="INT64")):
+        with pytest.raises(RequestError, match="`id` in row 0"):
+            checked(replace(schema, keys=(exact,)), [Tensor("id", [1], "FP64", [2.0**60])])
+
+
+@pytest.mark.parametrize("rows", [1, FEW + 1])
+def test_doubles_for_a_key_of_whole_numbers_are_those_numbers(rows: int) -> None:
+    """Up to 2**53 they are exact; a number with a fraction is one that no row has, and no other."""
+    key = Field("id", "number", datatype="UINT64")
+    schema = Schema("m", Label("y", "binary"), ("0", "1"), columns=(Field("x", "number"),), keys=(key,))
+    for sent, taken in ((3.0, 3), (2.0**53, 2**53), (2.5, 2.5), (float("nan"), None)):
+        found = checked(schema, [Tensor("id", [rows], "FP64", [sent] * rows)]).columns["id"]
+        assert np.ma.asarray(found).tolist()[0] == taken
+        assert type(np.ma.asarray(found).tolist()[0]) is type(taken)
 
 
 def _through(guard: Guard, scope: MutableMapping[str, Any], chunks: list[bytes]) -> tuple[int, bytes]:

@@ -44,14 +44,14 @@ def by_keys(
 ) -> list[Row]:  # fmt: skip
     """Return the newest ``count`` rows of the hold-out that can be asked by their keys at the time of the snapshot.
 
-    ``fields`` are the columns of a request, all rows of the hold-out each.
+    ``fields`` are the columns of a request and ``as_of``, all rows of the hold-out each.
 
     Raises ``BundleError`` where the snapshot gives no row everything that the model needs.
     """
     plan, store, features = looked_in
     timestamp, why = store.about().as_of, ""
-    for rows in _newest(len(next(iter(fields.values()), ())), count):
-        part = {name: column[rows] for name, column in fields.items()}
+    for rows in _newest(len(fields[AS_OF]), count):
+        part = {name: column[rows] for name, column in fields.items() if name != AS_OF}
         asked = Requests(part, np.full(len(rows), timestamp, np.int64))
         inputs = as_inputs(vectors(plan, store, asked), features)
         refused = dict(unaccepted(strict_features(schema), inputs))

@@ -204,13 +204,14 @@ def _plain(field: Field, values: list[Any]) -> list[Any]:
     """Return a few keys as plain values, None for null."""
     if field.kind == "text":
         return _checked_texts(field, values)
-    if not _fine(field, values) or (field.whole and not all(map(_whole, values))):
+    exact = field.whole or field.datatype is not None
+    if not _fine(field, values) or (exact and not all(map(_whole, values))):
         found: list[Any] = _typed(field, values).tolist()  # says what is wrong, unless a rare rule is kept after all
         return found
     if field.kind == "boolean":
         return [None if value is None else bool(value) for value in values]
     # Whole numbers stay what they are: as doubles, keys beyond 2**53 would be those of their neighbours.
-    return [int(value) if field.whole and value is not None else value for value in values]
+    return [int(value) if exact and value is not None else value for value in values]
 
 
 def _whole(value: Any) -> bool:
@@ -227,13 +228,15 @@ def _typed(field: Field, values: list[Any]) -> Any:
         return np.ma.masked_array(np.where(missing, 0, doubles).astype(bool), mask=missing)
     if all(value is None or type(value) is int for value in values):
         return _integers(values, missing)
-    if field.whole:
+    if field.whole or field.datatype is not None:
         whole = np.where(missing, 0, doubles)
-        _refuse(field, values, whole != np.floor(whole), "must be a whole number")
+        fractions = whole != np.floor(whole)
+        _refuse(field, values, fractions & field.whole, "must be a whole number")
         _refuse(
             field, values, np.abs(whole) > 2**53, "must be smaller, as doubles hold no exact whole numbers of that size"
         )
-        return np.ma.masked_array(whole.astype(np.int64), mask=missing)
+        if not fractions.any():
+            return np.ma.masked_array(whole.astype(np.int64), mask=missing)
     return np.ma.masked_array(doubles, mask=missing)
 
 

@@ -24,7 +24,7 @@ from leverframe.domain.model.bundle.bundle_manifest import Manifest, sha256
 from leverframe.domain.model.bundle.conversion import Conversion, compared, hard_rows, spread
 from leverframe.domain.model.bundle.golden_rows import by_columns, by_keys, refuse_unservable
 from leverframe.domain.model.bundle.metadata import model_settings
-from leverframe.domain.model.bundle.schema import Field, FieldKind, Schema, derived
+from leverframe.domain.model.bundle.schema import AS_OF, Field, FieldKind, Schema, derived
 from leverframe.domain.model.evaluate.evaluation import Predictor
 from leverframe.domain.model.table import Table, Tables, column, model_inputs
 from leverframe.domain.model.train import ModelDescription
@@ -125,9 +125,9 @@ def run(
     data = artefacts.read_bytes(layout.MODEL)
     trained = _Trained(predictor, predictor.load(data), model, tables)
     columns = trained.inputs(layout.HOLDOUT)
-    fields = tables.masked(layout.HOLDOUT, required(packed.plan))
+    fields = tables.masked(layout.HOLDOUT, [*required(packed.plan), AS_OF])
     kinds = store.about().attributes.get("fields", {})
-    keys = [_key(name, kinds.get(name, "text"), values) for name, values in fields.items()]
+    keys = [_key(name, kinds.get(name, "text"), values) for name, values in fields.items() if name != AS_OF]
     with predictor.threads(1):
         takes = accepted(trained.predict, columns, model.features, trained.learnt)
         learnt = (model.label, model.classes)
