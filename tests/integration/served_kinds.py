@@ -62,7 +62,7 @@ KINDS = {
     "counted": Kind(pl.Int64, (1, 2, 3, None)),
     "int8": Kind(pl.Int8, (-128, 0, 127)),
     "uint8": Kind(pl.UInt8, (0, 7, 255)),
-    "float32": Kind(pl.Float32, tuple(float(np.float32(each)) for each in (0.1, -3.5, 1e-30, 1e30))),
+    "float32": Kind(pl.Float32, tuple(float(np.float32(number)) for number in (0.1, -3.5, 1e-30, 1e30))),
     "decimal": Kind(pl.Decimal(12, 2), tuple(map(Decimal, ("0.10", "-0.30", "9999999999.99")))),
     "whole": Kind(pl.Decimal(20, 0), tuple(map(Decimal, (2**63 + 1, BIG + 1, 7)))),
     "category": Kind(pl.Categorical(), ("a", "é", None)),
@@ -97,7 +97,7 @@ CONTRACTS = {{"visits": Contract(pa.DataFrameSchema(COLUMNS))}}
 
 def trees(features: Sequence[Any], *, seed: int = 0) -> Any:
     """Return boosted trees over ordinal codes: a leaf may hold a single row, so that each value counts."""
-    texts = [each.name for each in features if each.kind == "categorical"]
+    texts = [feature.name for feature in features if feature.kind == "categorical"]
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
     columns = ColumnTransformer([("texts", codes, texts)], remainder="passthrough", verbose_feature_names_out=False)
     boosting = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, min_samples_leaf=1, random_state=seed)
@@ -214,7 +214,7 @@ def workspace(root: Path) -> Workspace:
 
 def strict(features: Sequence[Any], *, encoder: str, model: str) -> Any:
     """Return an estimator that takes no category that it was not fitted to, and no missing value."""
-    chosen = [each.name for each in features if each.kind == "categorical" or encoder == "one hot of all"]
+    chosen = [feature.name for feature in features if feature.kind == "categorical" or encoder == "one hot of all"]
     encoders = {"one hot": OneHotEncoder(), "one hot of all": OneHotEncoder(), "ordinal": OrdinalEncoder()}
     models = {
         "logistic": make_pipeline(StandardScaler(), LogisticRegression()),
@@ -284,7 +284,8 @@ def predicted(root: Path, rows: pl.DataFrame) -> Any:
     described = json.loads((root / layout.MODEL_DESCRIPTION).read_text())
     model = SklearnModels(root).load((root / layout.MODEL).read_bytes())
     types: dict[Any, Any] = {
-        each["name"]: pl.String if each["kind"] == "categorical" else pl.Float64 for each in described["features"]
+        feature["name"]: pl.String if feature["kind"] == "categorical" else pl.Float64
+        for feature in described["features"]
     }
     return model.predict_proba(rows.select(list(types)).cast(types))[:, 1]
 

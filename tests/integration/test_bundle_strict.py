@@ -184,9 +184,9 @@ def test_several_classes_are_named_in_the_order_of_their_probabilities(world: Pa
     """In the answer, as scikit-learn has them."""
     kinds.chosen(world, "strict", SELECT, encoder="ordinal", model="histogram boosting")
     kinds.replace_settings(world, "label: y", "label: z")
-    found = kinds.bundled(world)
+    served = kinds.bundled(world)
     rows = kinds.sent(kinds.table(world).head(5), SELECT)
-    label, probability = found.outputs(ask(found, rows).predictions)
+    label, probability = served.outputs(ask(served, rows).predictions)
     classes = probability["parameters"]["classes"]
     assert classes == sorted(kinds.CLASSES)
     assert probability["shape"] == [5, 3]
@@ -205,7 +205,7 @@ def test_a_model_that_needs_no_key_is_asked_with_a_timestamp_alone(tmp_path_fact
     )  # fmt: skip
     kinds.replace_settings(root, kinds.case(root), "keyless")
     kinds.compute(root)
-    found = kinds.bundled(root)
-    assert [field.name for field in found.schema.keys] == [AS_OF]
+    served = kinds.bundled(root)
+    assert [field.name for field in served.schema.keys] == [AS_OF]
     asked = [{"name": AS_OF, "shape": [1], "datatype": "BYTES", "data": ["2024-04-01T00:00Z"]}]
-    assert np.isfinite(ask(found, asked).predictions).all()
+    assert np.isfinite(ask(served, asked).predictions).all()

@@ -62,8 +62,8 @@ def test_columns_of_every_kind_are_served_as_trained(rows: int, world: Path) -> 
     bundle, table = OpenBundle(world / layout.BUNDLE), kinds.table(world)
     for start in range(0, table.height, rows)[:9]:
         part = table.slice(start, rows)
-        found = asked(bundle, kinds.sent(part, features(world))).predictions[:, 1]
-        assert found.tolist() == kinds.predicted(world, part).tolist()
+        answer = asked(bundle, kinds.sent(part, features(world))).predictions[:, 1]
+        assert answer.tolist() == kinds.predicted(world, part).tolist()
 
 
 @pytest.mark.parametrize("rows", [1, FEW, 1000])
@@ -73,12 +73,12 @@ def test_keys_of_every_kind_find_what_training_saw(rows: int, world: Path) -> No
     assert bundle.source.rows is not None
     for start in range(0, table.height, rows)[:9]:
         part = table.slice(start, rows)
-        found = asked(bundle, by_keys(bundle, part))
+        answer = asked(bundle, by_keys(bundle, part))
         for name in features(world):
-            trained = part[name].cast(pl.String if found.features[name].dtype == object else pl.Float64).to_list()
-            looked_up = [None if value != value else value for value in found.features[name].tolist()]  # noqa: PLR0124
+            trained = part[name].cast(pl.String if answer.features[name].dtype == object else pl.Float64).to_list()
+            looked_up = [None if value != value else value for value in answer.features[name].tolist()]  # noqa: PLR0124
             assert looked_up == trained, name
-        assert found.predictions[:, 1].tolist() == kinds.predicted(world, part).tolist()
+        assert answer.predictions[:, 1].tolist() == kinds.predicted(world, part).tolist()
 
 
 @dataclass(frozen=True)
@@ -146,12 +146,12 @@ def test_a_real_server_answers_as_scikit_learn(world: Path, tmp_path: Path) -> N
             answer = client.grpc(over_grpc(inputs))
             assert list(answer.outputs[1].contents.fp64_contents) == expected
             assert answer.outputs[1].parameters["classes"].string_param == '["1"]'
-        told(client)
+        hold_metadata(client)
         for how in ("base64", "Hex"):
-            encoded(client, how, by_keys(bundle, table.head(9)), expected[:9])
+            hold_encodings(client, how, by_keys(bundle, table.head(9)), expected[:9])
 
 
-def told(client: Client) -> None:
+def hold_metadata(client: Client) -> None:
     """Hold the metadata: a datatype that holds whole numbers of 64 bits, and whose the probability is."""
     status, content = client.server.get("/v2/models/kinds")
     assert status == 200
@@ -163,10 +163,10 @@ def told(client: Client) -> None:
     assert b'["1"]' in answer  # in a field that the messages of Triton do not have
 
 
-def encoded(client: Client, how: str, inputs: list[dict[str, Any]], expected: list[float]) -> None:
+def hold_encodings(client: Client, how: str, inputs: list[dict[str, Any]], expected: list[float]) -> None:
     """Hold that encoded texts are decoded, of an input and of the request, and refused where they are none."""
     encode = (lambda data: base64.b64encode(data).decode()) if how == "base64" else bytes.hex
-    texts, rest = ([each for each in inputs if (each["datatype"] == "BYTES") is kind] for kind in (True, False))
+    texts, rest = ([tensor for tensor in inputs if (tensor["datatype"] == "BYTES") is kind] for kind in (True, False))
     for tensor in texts:
         tensor["data"] = [None if value is None else encode(value.encode()) for value in tensor["data"]]
     parameters = {"content_type": how}

@@ -73,11 +73,11 @@ def test_whatever_the_schema_allows_the_model_takes(model: Picky, data: Any) -> 
     sent = {field.name: data.draw(values[field.kind]) for field in schema.columns}
     tensors = [Tensor(field.name, [1], datatype(field), [sent[field.name]]) for field in schema.columns]
     try:
-        found = checked(schema, tensors).columns
+        inputs = checked(schema, tensors).columns
     except RequestError:
         assert takes  # a schema of a model that takes everything refuses nothing
         return
-    model(found)
+    model(inputs)
 
 
 def test_a_model_that_takes_everything_is_asked_once() -> None:
@@ -154,13 +154,13 @@ def test_an_older_schema_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "classes", "said"),
+    ("kind", "classes", "listed"),
     [("binary", ("0", "1"), ["1"]), ("multiclass", ("early", "late", "on time"), ["early", "late", "on time"])],
 )
-def test_metadata_say_whose_each_probability_is(kind: Any, classes: tuple[str, ...], said: list[str]) -> None:
+def test_metadata_say_whose_each_probability_is(kind: Any, classes: tuple[str, ...], listed: list[str]) -> None:
     """In the order of the values of a row; a number has none."""
-    known = {each["name"]: each for each in outputs(Schema("m", Label("y", kind), classes, (), ()))}
-    assert known["probability"]["parameters"] == {"classes": said}
-    assert known["probability"]["shape"] == [-1, len(said)]
+    known = {output["name"]: output for output in outputs(Schema("m", Label("y", kind), classes, (), ()))}
+    assert known["probability"]["parameters"] == {"classes": listed}
+    assert known["probability"]["shape"] == [-1, len(listed)]
     number = outputs(Schema("m", Label("y", "regression"), (), (), ()))
-    assert [each.get("parameters") for each in number] == [None]
+    assert [output.get("parameters") for output in number] == [None]

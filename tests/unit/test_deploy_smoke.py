@@ -75,14 +75,14 @@ def test_golden_rows_are_what_a_server_is_sent() -> None:
     ]
     refuse_unservable(schema, golden)
     assert tensors(schema, golden[1:])[0].data == [2**53 + 1]
-    for place, inputs, said in (
+    for place, inputs, fault in (
         (0, {"a": 1}, "by columns: `a` in row 0 is 1"),
         (1, {"k": 0.5}, "by keys: `k` in row 0"),
     ):
         wrong = [{**row, "inputs": inputs} if at == place else row for at, row in enumerate(golden)]
         with pytest.raises(BundleError) as caught:
             refuse_unservable(schema, wrong)
-        assert said in caught.value.what
+        assert fault in caught.value.what
 
 
 def test_many_golden_rows_of_long_texts_are_several_requests() -> None:

@@ -55,14 +55,14 @@ def test_encoded_texts_are_decoded(
     """Whatever the text, the case of the name and of the type, in the parameters of the input or of the request."""
     sent: list[Any] = packed(*values, how=how)
     data = {"data": [[value] for value in sent] if rows else sent}
-    told = {name: case(how)}
-    found = ask(data, told) if of_request else ask({**data, "parameters": told})
-    assert found.columns["place"].tolist() == values
-    assert found.columns["size"].tolist() == [1.5, 2.5]
+    named = {name: case(how)}
+    request = ask(data, named) if of_request else ask({**data, "parameters": named})
+    assert request.columns["place"].tolist() == values
+    assert request.columns["size"].tolist() == [1.5, 2.5]
 
 
 @pytest.mark.parametrize(
-    ("place", "said"),
+    ("place", "fault"),
     [
         ({"parameters": {"content_type": "base64"}}, "`place` in row 0 is 'a'"),
         ({"data": ["YQ==", "YQ"], "parameters": {"content_type": "base64"}}, "`place` in row 1"),
@@ -84,11 +84,11 @@ def test_encoded_texts_are_decoded(
         ({"parameters": {"nulls": 0}}, "parameter nulls '0'"),
     ],
 )
-def test_what_is_not_decoded_is_refused(place: dict[str, Any], said: str) -> None:
+def test_what_is_not_decoded_is_refused(place: dict[str, Any], fault: str) -> None:
     """With the name, and the row where there is one."""
     with pytest.raises(RequestError) as caught:
         ask(place)
-    assert said in caught.value.what
+    assert fault in caught.value.what
 
 
 @pytest.mark.parametrize("kind", ["base64", "HEX", "str", "datetime"])
@@ -101,9 +101,10 @@ def test_numbers_have_no_encoding(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["np", "NP", "str", " str ", ""])
 def test_types_that_change_nothing(kind: str) -> None:
     """As MLServer's clients send them, for an input or for the request."""
-    told = {"content_type": kind}
-    for found in (ask({"parameters": told}), ask({}, told), ask({}, {"content_type": "pd"}), ask({}, {"other": 1})):
-        assert found.columns["place"].tolist() == ["a", "b"]
+    named = {"content_type": kind}
+    for place, parameters in (({"parameters": named}, None), ({}, named), ({}, {"content_type": "pd"}), ({}, {"x": 1})):
+        request = ask(place, parameters)
+        assert request.columns["place"].tolist() == ["a", "b"]
 
 
 @pytest.mark.parametrize("kind", ["datetime", "pd_json", "zip", 5])
@@ -153,10 +154,10 @@ def test_parameters_that_are_none_are_refused(parameters: Any) -> None:
 def test_rows_without_a_value_are_named() -> None:
     """As gRPC needs it: no number and no truth can be missing there, and no bytes are no text."""
     nulls = {"parameters": {"nulls": "1"}}
-    found = ask({"data": ["", "b"], **nulls}, size=nulls, fresh=nulls)
-    assert found.columns["place"].tolist() == ["", None]
-    assert str(found.columns["size"].tolist()) == "[1.5, nan]"
-    assert str(found.columns["fresh"].tolist()) == "[1.0, nan]"
+    request = ask({"data": ["", "b"], **nulls}, size=nulls, fresh=nulls)
+    assert request.columns["place"].tolist() == ["", None]
+    assert str(request.columns["size"].tolist()) == "[1.5, nan]"
+    assert str(request.columns["fresh"].tolist()) == "[1.0, nan]"
     inputs = [
         {"name": "place", "shape": [2], "datatype": "BYTES", "data": ["a", "a"]},
         {"name": "id", "shape": [2], "datatype": "INT64", "data": [0, 2**53 + 1], "parameters": {"nulls": "0"}},
@@ -175,8 +176,8 @@ def test_what_the_codecs_of_mlserver_make_is_read() -> None:
             (AS_OF, "BYTES", timestamp, "datetime"),
         )
     ]
-    found = checked(SCHEMA, read(json.dumps({"inputs": inputs}).encode()).plain())
-    assert found.columns == {"place": ["café"], AS_OF: [timestamp], "id": [1]}
+    request = checked(SCHEMA, read(json.dumps({"inputs": inputs}).encode()).plain())
+    assert request.columns == {"place": ["café"], AS_OF: [timestamp], "id": [1]}
     inputs[2]["data"] = ["tomorrow"]
     with pytest.raises(RequestError, match="`as_of` in row 0"):
         read(json.dumps({"inputs": inputs}).encode()).plain()

@@ -50,8 +50,8 @@ def read(body: bytes) -> Asked:
         raise _unreadable("`inputs` is no list with at least one input")
     if len(inputs) > TENSORS:
         raise _unreadable(f"it has more than {TENSORS:,} inputs")
-    tensors = [_tensor(number, each) for number, each in enumerate(inputs)]
-    own = {number: _parameters(each, f"inputs.{number}.") for number, each in enumerate(inputs) if "parameters" in each}
+    tensors = [_tensor(number, part) for number, part in enumerate(inputs)]
+    own = {number: _parameters(part, f"inputs.{number}.") for number, part in enumerate(inputs) if "parameters" in part}
     wanted = _wanted(content.get("outputs"))
     return Asked(name, tensors, frozenset(wanted), Parameters(request, own, {n: p for n, p in wanted.items() if p}))
 
@@ -63,7 +63,7 @@ def _tensor(number: int, content: Any) -> Tensor:
         raise _unreadable(f"inputs.{number} has not name, shape, datatype and data") from error
     if type(name) is not str:
         raise _unreadable(f"inputs.{number}.name is no text")
-    if type(shape) is not list or any(type(each) is not int for each in shape):
+    if type(shape) is not list or any(type(size) is not int for size in shape):
         raise _unreadable(f"inputs.{number}.shape is no list of whole numbers")
     if type(datatype) is not str or datatype not in _DATATYPES:
         raise _unreadable(f"inputs.{number}.datatype is {str(datatype)[:40]!r}, which the protocol does not know")

@@ -87,29 +87,29 @@ def _decoded(tensor: Tensor, kind: str) -> Tensor:
     if kind == "np" or (kind == "str" and tensor.datatype == "BYTES"):
         return tensor
     if kind == "datetime" and tensor.name == AS_OF:
-        return replace(tensor, data=_each(tensor, kind, _as_timestamp))
+        return replace(tensor, data=_texts_of(tensor, kind, _as_timestamp))
     if kind not in _DECODERS or tensor.datatype != "BYTES":
         why = f"its datatype is {tensor.datatype}" if kind in ("str", *_DECODERS) else "this server does not decode it"
         raise _wrong(f"{name} has the content type {kind[:40]!r}", why)
-    return replace(tensor, data=_each(tensor, kind, _DECODERS[kind]))
+    return replace(tensor, data=_texts_of(tensor, kind, _DECODERS[kind]))
 
 
-def _each(tensor: Tensor, kind: str, decode: Callable[[str], str]) -> list[Any]:
+def _texts_of(tensor: Tensor, kind: str, decode: Callable[[str], str]) -> list[Any]:
     """Return the data with each text decoded; what is no text stays, for the check of the schema to refuse."""
-    found: list[Any] = []
+    texts: list[Any] = []
     values = _flat(tensor.data)
     for row, value in enumerate(values if len(values) <= MAXIMUM_ROWS else ()):  # too many are refused for that
         if not isinstance(value, str | bytes) or value == b"":  # null, of which gRPC knows no more than no bytes
-            found.append(value)
+            texts.append(value)
             continue
         try:
-            found.append(decode(value.decode("ascii") if isinstance(value, bytes) else value))
+            texts.append(decode(value.decode("ascii") if isinstance(value, bytes) else value))
         except (ValueError, RequestError) as error:
             shown = repr(value) if len(value) <= 40 else f"{value[:40]!r}..."
             raise _wrong(
                 f"`{tensor.name[:60]}` in row {row} is {shown}", f"that is no {kind} of a text in UTF-8"
             ) from error
-    return found
+    return texts
 
 
 def _flat(data: Any) -> list[Any]:

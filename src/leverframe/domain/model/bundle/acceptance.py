@@ -32,12 +32,12 @@ def accepted(predict: Predict, columns: Columns, features: Sequence[Feature], le
     feature, and of all together, and so is a value that no row has; only the values of training are accepted where the
     model raises for another. Long texts are given room.
     """
-    found = _asked(predict, columns, features, learnt)
+    takes = _asked(predict, columns, features, learnt)
     for feature in features:
         longest = room(columns[feature.name]) if feature.kind == "categorical" else None
         if longest is not None:
-            found[feature.name] = replace(found.get(feature.name, Accepted()), longest=longest)
-    return found
+            takes[feature.name] = replace(takes.get(feature.name, Accepted()), longest=longest)
+    return takes
 
 
 def room(texts: NDArray[Any]) -> int | None:
@@ -56,15 +56,15 @@ def _asked(predict: Predict, columns: Columns, features: Sequence[Feature], lear
 
     if takes(missing, *({name: value} for values in (missing, strange) for name, value in values.items())):
         return {}
-    trained, together, found = learnt(), dict[str, Any](), {}
+    trained, together, limited = learnt(), dict[str, Any](), {}
     for name in few:
         more = together | {name: missing[name]}
         nullable = takes({name: missing[name]}, more)
         together = more if nullable else together
         values = None if takes({name: strange[name]}) else _values(trained[name])
         if not nullable or values is not None:
-            found[name] = Accepted(nullable, values)
-    return found
+            limited[name] = Accepted(nullable, values)
+    return limited
 
 
 def _strange(feature: Feature, values: NDArray[Any]) -> Any:
