@@ -23,9 +23,11 @@ from leverframe.domain.features.request import required
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.golden_rows import by_keys
 from leverframe.domain.model.bundle.input_check import Tensor, checked
+from leverframe.domain.model.bundle.metadata import datatype
 from leverframe.domain.model.bundle.schema import AS_OF, derived
 from leverframe.errors import BundleError, RequestError
 from leverframe.serving.bundle import OpenBundle, Predicted
+from tests.integration import own_case
 from tests.integration import served_kinds as kinds
 from tests.integration.test_serve_kinds import by_keys as keys_of
 
@@ -209,3 +211,35 @@ def test_a_model_that_needs_no_key_is_asked_with_a_timestamp_alone(tmp_path_fact
     assert [field.name for field in served.schema.keys] == [AS_OF]
     asked = [{"name": AS_OF, "shape": [1], "datatype": "BYTES", "data": ["2024-04-01T00:00Z"]}]
     assert np.isfinite(ask(served, asked).predictions).all()
+
+
+def test_the_case_of_the_guide_with_a_boolean_and_large_ids_is_served(tmp_path: Path) -> None:
+    """As a new user had it: `member` of customers, and ids from 2**53 on that the CSV files hold as numbers."""
+    case, raw = own_case.files_of("your-own-case.md"), own_case.raw_files()
+    changed = {
+        "pipelines/shop/sources.py": (', types={"customer": pl.String}', ""),
+        "pipelines/shop/contracts.py": ("customer: str", "customer: int"),
+        "pipelines/shop/star.yaml": ("columns: [age]", "columns: [age, member]"),
+    }
+    case |= {name: case[name].replace(*change) for name, change in changed.items()}
+    ids = {name: "\n".join(map(_large, text.splitlines())) + "\n" for name, text in raw.items()}
+    case["params.yaml"] = case["params.yaml"].replace("{model: shop}", "{model: shop, conversion: {seconds: 0.001}}")
+    place = own_case.place_of(tmp_path, case | ids)
+    own_case.built(place)
+    own_case.bundled(place)
+    served = OpenBundle(tmp_path / layout.BUNDLE)
+    assert {field.name: datatype(field) for field in served.schema.columns}["who_member"] == "BOOL"
+    assert {field.name: datatype(field) for field in served.schema.keys}["customer"] == "INT64"
+
+
+def _large(line: str) -> str:
+    """Return a line of a file of the case with a large id, and of a customer whether it is a member."""
+    if line.startswith("customer,"):
+        return f"{line},member"
+    parts = line.split(",")
+    place = 0 if len(parts) == 2 else 1
+    if parts[place].isdigit():
+        number = int(parts[place])
+        parts[place] = str(2**53 + number)
+        return ",".join(parts + (["true" if number % 2 else "false"] if place == 0 else []))
+    return line
