@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -96,11 +96,12 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+def write_folder(path: Path, files: Mapping[str, bytes], verify: Callable[[Path], object] = lambda _: None) -> None:
     """Replace the folder ``path`` by one that holds ``files`` by name, and nothing else.
 
-    The old folder stands until the new one is whole; between the two there is a short time with none.
-    Raises ``DiskError`` where the file system refuses the write.
+    The old folder stands until the new one is whole; between the two there is a short time with none. ``verify`` is
+    called with the new one before; where it raises, the old one stays. Raises ``DiskError`` where the file system
+    refuses the write.
     """
     fresh, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     try:
@@ -112,6 +113,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
                 handle.write(data)
                 handle.flush()
                 os.fsync(handle.fileno())
+        verify(fresh)
         if path.exists():
             path.rename(old)
         fresh.rename(path)

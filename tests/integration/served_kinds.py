@@ -19,6 +19,7 @@ import polars as pl
 import pytest
 import yaml
 from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -102,6 +103,18 @@ def trees(features: Sequence[Any], *, seed: int = 0) -> Any:
     columns = ColumnTransformer([("texts", codes, texts)], remainder="passthrough", verbose_feature_names_out=False)
     boosting = HistGradientBoostingClassifier(max_iter=30, early_stopping=False, min_samples_leaf=1, random_state=seed)
     return make_pipeline(columns, boosting)
+
+
+class Wavering(DummyClassifier):  # type: ignore[misc]
+    """Predicts something else each time."""
+
+    calls = 0
+
+    def predict_proba(self, inputs: Any) -> Any:
+        """Return another probability at each call."""
+        type(self).calls += 1
+        first = np.full(len(inputs), 1 / (1 + type(self).calls))
+        return np.stack([first, 1 - first], axis=1)
 
 
 def star() -> dict[str, Any]:

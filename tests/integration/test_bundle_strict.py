@@ -182,6 +182,21 @@ def test_a_contract_that_the_hold_out_breaks_fails_the_bundle(world: Path) -> No
     assert "contracts.py" in caught.value.next
 
 
+def test_a_model_that_no_server_could_serve_is_not_bundled(world: Path) -> None:
+    """It predicts otherwise each time, so no server could prove itself with its golden rows; the old bundle stays."""
+    kinds.chosen(world, "strict", SELECT, encoder="ordinal", model="forest")
+    before = kinds.bundled(world).digest
+    kinds.chosen(world, "Wavering", SELECT)
+    trusted = f"trusted_types: [{kinds.__name__}.Wavering]"
+    kinds.replace_settings(world, f"  estimator: {kinds.__name__}", f"  {trusted}\n  estimator: {kinds.__name__}")
+    place = kinds.trained(world)
+    with pytest.raises(BundleError, match="no server could serve the packed model") as caught:
+        bundle(place)
+    assert "golden row" in caught.value.why
+    assert OpenBundle(world / layout.BUNDLE).digest == before
+    assert list((world / layout.BUNDLE).parent.glob(".bundle*")) == []
+
+
 def test_several_classes_are_named_in_the_order_of_their_probabilities(world: Path) -> None:
     """In the answer, as scikit-learn has them."""
     kinds.chosen(world, "strict", SELECT, encoder="ordinal", model="histogram boosting")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from leverframe.adapters.disk import Disk
 from leverframe.adapters.duckdb.statistics import DuckDBStatistician
@@ -39,22 +39,18 @@ def bundle(workspace: Workspace) -> Bundle:
     trusted = settings.train.trusted_types
     converter = Onnx(in_child(root), settings.bundle.conversion, trusted)
     made = run(PolarsTables(root), Disk(root), SklearnModels(root, trusted), converter, packed, settings.bundle)
-    _refuse_unservable(made.files, trusted)
-    write_folder(root / layout.BUNDLE, made.files)
+    write_folder(root / layout.BUNDLE, made.files, partial(_refuse_unservable, trusted))
     write_json(root / layout.BUNDLE_REPORT, made.to_json())
     return made
 
 
-def _refuse_unservable(files: Mapping[str, bytes], trusted: Sequence[str]) -> None:
+def _refuse_unservable(trusted: Sequence[str], folder: Path) -> None:
     """Raise ``BundleError`` unless a server would open the bundle and predict its golden rows as training did."""
-    with TemporaryDirectory(prefix="leverframe-") as place:
-        folder = Path(place, layout.BUNDLE.name)
-        write_folder(folder, files)
-        try:
-            OpenBundle(folder, trusted=trusted)
-        except BundleError as error:
-            raise BundleError(
-                "no server could serve the packed model",
-                why=error.why,
-                next="raise `bundle.tolerance` in params.yaml, or choose an estimator that predicts alike each time",
-            ) from error
+    try:
+        OpenBundle(folder, trusted=trusted)
+    except BundleError as error:
+        raise BundleError(
+            "no server could serve the packed model",
+            why=error.why,
+            next="raise `bundle.tolerance` in params.yaml, or choose an estimator that predicts alike each time",
+        ) from error
