@@ -79,6 +79,7 @@ def test_encoded_texts_are_decoded(
         ({"parameters": {"content_type": "image"}}, "content type 'image'"),
         ({"parameters": {"content_type": 64}}, "content type 64"),
         ({"parameters": {"content_type": True}}, "content type True"),
+        ({"parameters": {"content_type": "str", "Content-Type": "base64"}}, "content type 'base64'"),
         ({"parameters": {"nulls": "2"}}, "`place` has the parameter nulls '2'"),
         ({"parameters": {"nulls": "x"}}, "parameter nulls 'x'"),
         ({"parameters": {"nulls": 0}}, "parameter nulls '0'"),

@@ -27,14 +27,17 @@ _KNOWN = "str, np, base64, hex, or datetime for `as_of`; pd for a whole request"
 def content_type(parameters: Mapping[str, Any], where: str) -> str:
     """Return the content type that parameters name, in small letters, empty where they name none.
 
-    Raises ``RequestError`` for one that is no text; ``where`` says whose the parameters are.
+    Raises ``RequestError`` for one that is no text, and for two; ``where`` says whose the parameters are.
     """
-    for name, value in parameters.items():
-        if name.replace("-", "_").lower() in ("content_type", "contenttype") and value is not None:
-            if not isinstance(value, str):
-                raise _wrong(f"{where} has the content type {value!r:.40}", "a content type is a text")
-            return value.strip().lower()
-    return ""
+    named = [value for name, value in parameters.items() if _names_a_type(name) and value is not None]
+    for value in named:
+        if not isinstance(value, str) or value != named[0]:
+            raise _wrong(f"{where} has the content type {value!r:.40}", "a content type is one text")
+    return str(named[0]).strip().lower() if named else ""
+
+
+def _names_a_type(name: str) -> bool:
+    return name.replace("-", "_").lower() in ("content_type", "contenttype")
 
 
 def plain_parameters(tensor: Mapping[str, Any]) -> dict[str, Any]:
