@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 
 from leverframe.adapters.git import Git
+from leverframe.adapters.git.base import Base
 from leverframe.application.infra_place import InfraPlace
 from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
@@ -184,7 +185,7 @@ def test_a_module_of_terraform_beside_a_project_concerns_it(tmp_path: Path, path
     root = whole.root / ML
     levers = Levers.model_validate({"infra": {"environments": {"prod": {}}}})
     workspace = Workspace(root, Git(root), _none, lambda: levers, _none)
-    assert bool(untouched(workspace, base)) is not touched
+    assert bool(untouched(workspace, Base(base, base))) is not touched
     concerned = InfraPlace(workspace, "prod", levers.infra.environments["prod"], "").concerned([f"../../{path}"])
     assert bool(concerned) is touched
 

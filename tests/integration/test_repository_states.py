@@ -316,6 +316,11 @@ def test_a_lever_says_that_it_compared_with_another_commit(shop: Shop) -> None:
     """On the main branch after a force push, as `merge.yml` asks: nothing fails, so the model is deployed."""
     shop.repository.commit("One more")
     gone = "1234567890abcdef1234567890abcdef12345678"
+    shop.repository.write("pipelines/shop/star.yaml", "broken")
+    shop.repository.commit("Broken, and pushed by force with the next one")
+    shop.repository.commit("The next one")
+    assert shop.run("check", "--base", ZEROS).code == 30  # all is looked at, not only the last commit
+    shop.repository.git("revert", "--no-edit", "HEAD~1")
     for command, base in (("check", ZEROS), ("diff", gone), ("check", gone)):
         done = shop.run(command, "--base", base, "--json")
         assert done.code == 0, done

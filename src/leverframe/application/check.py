@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from leverframe.adapters.git.base import Base
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.results import forget, kept
 from leverframe.application.status import tree_around
@@ -28,10 +29,10 @@ def check(workspace: Workspace, base: str | None) -> Checked:
     """Compare settings, definitions and lock of this change with what git has, and keep the result."""
     forget(workspace.root, "check")
     since = workspace.git.base(base)
-    unaffected = untouched(workspace, since.commit)
+    unaffected = untouched(workspace, since)
     if unaffected:
         return kept(workspace.root, "check", Checked(workspace.git.named("HEAD"), notes=(*since.notes, unaffected)))
-    result = run(_Change(workspace, since.commit))
+    result = run(_Change(workspace, since))
     return kept(workspace.root, "check", replace(result, notes=(*since.notes, *result.notes)))
 
 
@@ -43,9 +44,9 @@ def deciding() -> list[Path]:
 class _Change:
     """The port of ``domain/review/check.py``, over git, the working tree and the remote."""
 
-    def __init__(self, workspace: Workspace, base: str) -> None:
+    def __init__(self, workspace: Workspace, base: Base) -> None:
         self._workspace, self._git = workspace, workspace.git
-        self._base = base
+        self._base, self._partial = base.commit, base.partial
         self._tree = tree_around(workspace.root)
 
     def head(self) -> str:
@@ -58,7 +59,7 @@ class _Change:
         return self._tree.text(path) or ""
 
     def changed(self) -> Mapping[str, str]:
-        return self._git.changed_around(self._base)
+        return dict.fromkeys(self._git.files(), "A") if self._partial else self._git.changed_around(self._base)
 
     def read_settings(self) -> None:
         """Validate the settings, unless the same bytes were valid before: loading what does it takes a while."""

@@ -40,7 +40,7 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     forget(root, "gate")
     since, head = git.base(base), git.named("HEAD")
     fork = since.commit
-    unaffected = untouched(workspace, fork)
+    unaffected = untouched(workspace, since)
     if unaffected:
         return kept(root, "gate", Gated(fork, head, because=unaffected, notes=since.notes))
     refuse_others(root, layout.MODEL, layout.MODEL_DESCRIPTION, layout.PREDICTIONS, layout.HOLDOUT, layout.BUNDLE)

@@ -142,7 +142,7 @@ def card_of_change(workspace: Workspace, base: str | None) -> Card:
     root, git = workspace.root, workspace.git
     since, head = git.base(base), git.named("HEAD")
     fork = since.commit
-    unaffected = untouched(workspace, fork)
+    unaffected = untouched(workspace, since)
     if unaffected:  # a check that is required has to report, however little there is to say
         return Card(fork, head, Checked(head), Reproduced(head), Gated(fork, head, because=unaffected))
     before = git.contents(fork, str(PARAMS), str(LEVERS), *wanted())

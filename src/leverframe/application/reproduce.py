@@ -25,7 +25,7 @@ def reproduce(
     root, git = workspace.root, workspace.git
     forget(root, "reproduce")
     since = git.base(base)
-    unaffected = "" if full else untouched(workspace, since.commit)
+    unaffected = "" if full else untouched(workspace, since)
     if unaffected:
         return kept(root, "reproduce", Reproduced(git.named("HEAD"), notes=(*since.notes, unaffected)))
     before = git.show(since.commit, LOCK) or b""

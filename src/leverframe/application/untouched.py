@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from leverframe.adapters.git.base import Base
 from leverframe.adapters.working_tree import WorkingTree
 from leverframe.application.infra_place import module_texts
 from leverframe.application.workspace import Workspace
@@ -16,16 +17,16 @@ from leverframe.domain.pipeline.status.elsewhere import recorders
 from leverframe.errors import LeverframeError
 
 
-def untouched(workspace: Workspace, base: str) -> str:
-    """Return that the change since a commit touches nothing which the project reads; empty where it may.
+def untouched(workspace: Workspace, base: Base) -> str:
+    """Return that the change since its base touches nothing which the project reads; empty where it may.
 
     A project that is the whole repository is always touched. One in a folder reads that, and what its stages depend
     on elsewhere: files, folders and submodules.
     """
-    if workspace.project.whole:
+    if workspace.project.whole or base.partial:
         return ""
     git = workspace.git
-    changed = git.changed_around(base)
+    changed = git.changed_around(base.commit)
     if not changed or any(not path.startswith("../") for path in changed):
         return ""
     with suppress(LeverframeError):  # `check` says what is wrong

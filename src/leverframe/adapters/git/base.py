@@ -18,12 +18,14 @@ _DEEPER = "in CI check out with `fetch-depth: 0`"
 class Base:
     """The commit where a change left a branch, and the ``tip`` of that branch.
 
-    ``note`` says why this is not what was asked for; empty where it is.
+    ``note`` says why this is not what was asked for; empty where it is. ``partial`` tells that the change may have more
+    commits than are compared, as after a force push to the main branch.
     """
 
     commit: str
     tip: str
     note: str = ""
+    partial: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -132,10 +134,12 @@ class Bases:
             return Base(common, tip, f"{gone}: compared with {common[:12]}, where this left `{main}`")
         parent = self.git.commit_of(f"{head}^1")
         if parent:
-            return Base(parent, parent, f"{gone}: compared with {parent[:12]}, the commit before this one")
+            return Base(
+                parent, parent, f"{gone}: compared with {parent[:12]}, the commit before this one", partial=True
+            )
         if self.git.shallow():
             raise RepositoryError(f"{gone}, and no other base is here", why=self.git.shallow(), next=_DEEPER)
-        return Base(head, head, f"{gone}, and this is the first commit: compared with itself")
+        return Base(head, head, f"{gone}, and this is the first commit: compared with itself", partial=True)
 
     def _no_main(self) -> RepositoryError:
         self.git.named("HEAD")  # without a commit there is no branch either
