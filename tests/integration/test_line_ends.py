@@ -50,9 +50,10 @@ def test_a_clone_with_other_line_ends_has_nothing_to_run_and_proves_the_same(sho
     clone.repository.write("pipelines/shop/model.py", clone.repository.read("pipelines/shop/model.py") + "# edited\n")
     assert {"train", "evaluate", "bundle"} <= clone.stale()
     clone.repository.git("checkout", "--", "pipelines")
-    done = clone.run("reproduce", "--json")
+    done = clone.run("reproduce", "--base", "0" * 40, "--json")
     result = json.loads(done.stdout)
     assert (done.code, [each["stage"] for each in result["stages"] if each["how"] == "verified"]) == (0, ["evaluate"])
+    assert "the commit before this one" in result["notes"][0]  # as merge.yml asks after a push of a new branch
     assert "written as git stores" in " ".join(result["notes"])
     assert not [note for note in result["notes"] if "not compared" in note]
     assert clone.repository.git("diff") == ""
@@ -85,8 +86,25 @@ def test_what_a_filter_keeps_elsewhere_is_read_as_it_is_checked_out(tmp_path: Pa
     git = Git(repository.root / "ml")
     assert git.show(commit, "reports/a.json") == b'{"abc": 1}\n'
     assert git.contents(commit, "reports") == {"reports/a.json": b'{"abc": 1}\n'}
-    assert git.stored(["reports"]) == {"reports/a.json": b'{"nop": 1}\n'}
+    assert git.as_stored(["reports"]) == {"reports/a.json": b'{"nop": 1}\n'}
     (repository.root / "ml/reports/a.json").write_text('{"abc": 2}\n', encoding="utf-8")
-    assert git.stored(["reports", "nothing"]) == {}  # edited: git stores nothing of it
+    assert git.as_stored(["reports", "nothing"]) == {}  # edited: git stores nothing of it
     with pytest.raises(RepositoryError, match=r"x\.big is a pointer of Git LFS"):
         git.show(commit, "x.big")
+
+
+def test_a_checkout_without_symbolic_links_is_told_from_an_edit(tmp_path: Path) -> None:
+    """What lies there is the name that the link leads to; modes and a worktree change nothing."""
+    repository = TemporaryRepository.create(tmp_path, dvc=False)
+    repository.write("raw/a.csv", "a\n1\n")
+    (repository.root / "raw/latest.csv").symlink_to("a.csv")
+    repository.commit("A link")
+    repository.git("clone", "--quiet", "-c", "core.symlinks=false", ".", str(tmp_path / "plain"))
+    git = Git(tmp_path / "plain")
+    assert (tmp_path / "plain/raw/latest.csv").read_text(encoding="utf-8") == "a.csv"
+    assert (git.lost_links(["raw"]), git.as_stored(["raw"])) == (["raw/latest.csv"], {})
+    repository.git("worktree", "add", "--quiet", str(tmp_path / "worktree"))
+    (tmp_path / "worktree/raw/a.csv").chmod(0o755)
+    beside = Git(tmp_path / "worktree")
+    assert (beside.lost_links(["raw"]), beside.as_stored(["raw"])) == ([], {})
+    assert beside.base(None).commit == repository.git("rev-parse", "main").strip()

@@ -221,8 +221,11 @@ class MemoryRepository:
     def show(self, revision: str, path: str) -> bytes | None:
         return self.head[path].encode() if revision == "HEAD" and path in self.head else None
 
-    def stored(self, paths: Iterable[str]) -> dict[str, bytes]:
+    def as_stored(self, paths: Iterable[str]) -> dict[str, bytes]:
         return {path: self.converted[path] for path in paths if path in self.converted}
+
+    def lost_links(self, paths: Iterable[str]) -> list[str]:
+        return [path for path in paths if path.startswith("link")]
 
     def changed_since_commit_of(self, path: str, within: Sequence[str]) -> list[str]:
         return [each for each in self.changed if path == "dvc.lock" and any(each.startswith(p) for p in within)]
@@ -232,6 +235,44 @@ def status_of(
     texts: dict[str, str], *, head: dict[str, str] | None = None, changed: list[str] | None = None
 ) -> PipelineStatus:
     return run(MemoryRepository(texts, head or {}, changed or []), MemoryTree(texts))
+
+
+LOCKED = """\
+schema: '2.0'
+stages:
+  make: {cmd: x, outs: [{path: o, hash: md5, md5: other}]}
+  read: {cmd: x, deps: [{path: o, hash: md5, md5: other}]}
+"""
+
+
+def reasons(found: PipelineStatus) -> list[str]:
+    """Return the reasons of all findings."""
+    return [finding.reason.value for stage in found.stages for finding in stage.findings]
+
+
+def test_what_another_commit_left_is_not_stale_and_neither_is_who_reads_it() -> None:
+    """After a switch of branches; what somebody edited is, and so is who reads that. Added data go the same way."""
+    definition = {"dvc.yaml": "stages: {make: {cmd: x, outs: [o]}, read: {cmd: x, deps: [o]}}\n", "dvc.lock": LOCKED}
+    left = status_of({**definition, "o": "of another commit"})
+    assert [each.reason.value for stage in left.stages for each in stage.findings] == [
+        "output-other",
+        "dependency-other",
+    ]
+    assert (left.stale, next_step(left)) == (False, "dvc pull")
+    edited = status_of({**definition, "o": "edited"})
+    assert reasons(edited)[0] == "output-changed"
+    assert (edited.stale, next_step(edited)) == (True, "dvc repro")
+    added = "outs: [{path: a, hash: md5, md5: other}]\n"
+    files = {"dvc.yaml": "stages: {}\n", "a.dvc": added, "a": "of another commit"}
+    assert next_step(status_of(files)) == "dvc pull"
+    assert next_step(status_of({**files, "a": "edited"})) == "dvc commit a.dvc"
+
+
+def test_a_link_that_a_checkout_made_a_file_is_noted() -> None:
+    """As on a machine without symbolic links."""
+    lock = "schema: '2.0'\nstages: {s: {cmd: x, deps: [{path: link.csv, hash: md5, md5: other}]}}\n"
+    found = status_of({"dvc.yaml": "stages: {s: {cmd: x, deps: [link.csv]}}\n", "dvc.lock": lock, "link.csv": "to.csv"})
+    assert "a symbolic link in git, a plain file here" in found.notes[0]
 
 
 def test_an_entry_that_the_last_commit_had_is_gone() -> None:

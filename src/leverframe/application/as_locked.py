@@ -46,7 +46,7 @@ def others(root: Path, *wanted: Path) -> list[Other]:
     found = list(_others(tree, recorded, places))
     if found:
         with suppress(RepositoryError):  # without git, what is here is all that there is
-            tree.take(Git(root).stored(other.path for other in found))
+            tree.take(Git(root).as_stored(other.path for other in found))
             found = list(_others(tree, recorded, places))
     tree.keep()
     return found

@@ -222,9 +222,13 @@ class Git:
             raise error_of(DAMAGED, f"the object {blobs[lacking]} of {lacking} is missing or corrupt")
         return self._filters.checked_out(commit, contents)
 
-    def stored(self, paths: Iterable[str]) -> dict[str, bytes]:
+    def as_stored(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Return what git stores of the files at or below some paths, of those whose bytes here are others."""
-        return self._filters.stored(paths)
+        return self._filters.as_stored(paths)
+
+    def lost_links(self, paths: Iterable[str]) -> list[str]:
+        """Return the symbolic links of git at or below some paths that are plain files here."""
+        return self._filters.lost_links(paths)
 
     @staticmethod
     def _read(paths: Iterable[str], told: bytes) -> Iterator[tuple[str, bytes]]:

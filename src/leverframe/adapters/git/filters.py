@@ -11,6 +11,7 @@ from pathlib import Path
 from leverframe.errors import RepositoryError
 
 _AT_ONCE = 400  # files that one call of git gets as arguments
+_FILE, _LINK = "100", "120"  # how the modes of files and of symbolic links begin
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -22,7 +23,7 @@ class Filters:
     def __init__(self, root: Path, run: Run) -> None:
         self._root, self._run = root, run
 
-    def stored(self, paths: Iterable[str]) -> dict[str, bytes]:
+    def as_stored(self, paths: Iterable[str]) -> dict[str, bytes]:
         """Return what git stores of the files at or below some paths, of those whose bytes here are others.
 
         A file that was edited since it was staged is none of them: git stores nothing of that.
@@ -35,6 +36,11 @@ class Filters:
             if content != (self._root / path).read_bytes():
                 found[path] = content
         return found
+
+    def lost_links(self, paths: Iterable[str]) -> list[str]:
+        """Return the symbolic links of git at or below some paths that are plain files here."""
+        listed = [entry for some in _few(sorted(set(paths))) for entry in self._index(some)]
+        return [path for path, head in listed if head.startswith(_LINK) and not (self._root / path).is_symlink()]
 
     def checked_out(self, commit: str, contents: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return the files of a commit as a filter writes them into a working tree; others are as they are.
@@ -70,11 +76,17 @@ class Filters:
 
     def _staged(self, paths: list[str]) -> Iterator[tuple[str, str]]:
         """Yield the files in the index at or below some paths, with the ids of their blobs."""
+        for path, head in self._index(paths):
+            if head.startswith(_FILE) and (self._root / path).is_file():
+                yield path, head.split()[1]
+
+    def _index(self, paths: list[str]) -> Iterator[tuple[str, str]]:
+        """Yield what the index has at or below some paths, with its mode, blob and number."""
         listed = self._run("--literal-pathspecs", "ls-files", "--stage", "-z", "--", *paths).stdout
         for entry in os.fsdecode(listed).split("\0"):
             head, _, path = entry.partition("\t")
-            if path and head.startswith("100") and (self._root / path).is_file():
-                yield path, head.split()[1]
+            if path:
+                yield path, head
 
     def _hashed(self, paths: list[str]) -> Iterator[tuple[str, str]]:
         """Yield files with the ids that the blobs of their content would have."""

@@ -32,8 +32,11 @@ class Repository(Protocol):
     def show(self, revision: str, path: str) -> bytes | None:
         """Return the content of a file at a revision, None if it did not exist."""
 
-    def stored(self, paths: Iterable[str]) -> Mapping[str, bytes]:
+    def as_stored(self, paths: Iterable[str]) -> Mapping[str, bytes]:
         """Return what git stores of the files at or below some paths, of those whose bytes here are others."""
+
+    def lost_links(self, paths: Iterable[str]) -> Sequence[str]:
+        """Return the symbolic links of git at or below some paths that are plain files here."""
 
     def changed_since_commit_of(self, path: str, within: Sequence[str]) -> list[str]:
         """Return the files in ``within`` that changed after the last commit that touched ``path``."""
@@ -144,11 +147,15 @@ def run(repository: Repository, tree: Tree) -> PipelineStatus:
     producers = reading.producers()
     order = graph.ordered(reading.stages, pairs)
     statuses = [_status(stage, reading, producers) for stage in order]
-    stored = repository.stored(_differing(statuses))
+    stored = repository.as_stored(_differing(statuses))
     if stored:
         tree.take(stored)
         statuses = [_status(stage, reading, producers) for stage in order]
         reading.notes.append(_converted(sorted(stored)))
+    if lost := repository.lost_links(_differing(statuses)):
+        reading.notes.append(
+            f"{_few(lost)}: a symbolic link in git, a plain file here; check out again with `core.symlinks` on"
+        )
     tree.keep()
     explained = _explained(statuses, reading)
     recorded = {path: found for path, found in producers.items() if found is not None}
