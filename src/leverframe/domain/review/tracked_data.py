@@ -58,7 +58,8 @@ def kept_nowhere(status: PipelineStatus, files: Files) -> list[str]:
             if not stage.stage.is_source}  # fmt: skip
     tracked = set(files.tracked())
     kept = {above for path in (*tracked, *made) for above in _upwards(path)}  # of these something is kept
-    leaves = sorted(path for path in read - tracked if _held(path, tracked | made) is None and ".." not in path)
+    everything = tracked | made
+    leaves = sorted(path for path in read - tracked if _held(path, everything) is None and not path.startswith("../"))
     unsure = [path for path in leaves if path in kept]  # folders of which a part is kept
     here = files.untracked(unsure) if unsure else ()
     missing = [path for path in here if _held(path, made) is None]
