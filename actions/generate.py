@@ -400,6 +400,9 @@ def _workflow(name: str) -> Iterator[str]:
             yield '          exit_code: "true"'
 
 
+_NOT_INSTALLED = (
+    "$REQUIREMENTS of this commit does not bring it: run 'leverframe init' where it is installed, and commit the files"
+)
 SETUP_INPUTS = [
     Input("python", "", "Version of Python.", "3.11"),
     Input("folder", "", FOLDER, "."),
@@ -472,7 +475,14 @@ def setup_yml() -> str:
         "        terraform_version: ${{ inputs.terraform == 'true' && 'latest' || inputs.terraform }}",
         "        terraform_wrapper: false",
         "    - shell: bash",
-        "      run: leverframe --version",
+        "      env:",
+        "        REQUIREMENTS: ${{ inputs.requirements }}",
+        "      run: |",
+        "        if ! command -v leverframe > /dev/null; then",
+        f'          echo "::error title=Leverframe is not installed::{_NOT_INSTALLED}"',
+        "          exit 1",
+        "        fi",
+        "        leverframe --version",
         "",
     ]
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,17 @@ def test_actions_are_what_the_commands_ask_for() -> None:
         mapped = {name for name in step["env"] if name.startswith("LEVERFRAME_")}
         assert mapped == {f"LEVERFRAME_{lever}_{each}".upper().replace("-", "_") for each in options}
         assert step["run"] == f"exec leverframe {lever}"
+
+
+def test_a_commit_whose_lock_file_brings_no_leverframe_is_told_so() -> None:
+    """As the base of the first pull request of somebody who wrote the workflow file alone."""
+    step = _steps(_read(ROOT / "actions/setup/action.yml"))[-1]
+    environment = {"PATH": "/nowhere", "REQUIREMENTS": "requirements.lock"}
+    command = [shutil.which("bash") or "bash", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout.startswith("::error title=Leverframe is not installed::requirements.lock of this commit")
+    assert "leverframe init" in done.stdout
 
 
 def test_an_edited_action_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
