@@ -63,7 +63,8 @@ def test_features_that_were_left_out_still_let_the_champion_answer(shop: Shop) -
 def test_redefined_features_are_compared_row_by_row_of_the_same_key(shop: Shop) -> None:
     """Another window: neither model has the features of the other, so each answers its own, on all common rows."""
     shop.replace("pipelines/shop/star.yaml", "windows: [14d]", "windows: [10d]")
-    shop.run("stages", "--write")
+    written = shop.run("stages", "--write")
+    assert "`known: [quantity, amount]` at the spine" in written.stderr  # orders arrive when they were delivered
     shop.repository.dvc("repro")
     ended = shop.run("gate", "--json")
     found = json.loads(ended.stdout)

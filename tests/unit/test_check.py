@@ -112,6 +112,7 @@ class Tree:
     faults: dict[str, LeverframeError] = field(default_factory=dict)
     pushed: tuple[str, list[str]] | str = "no remote is shared"
     looked: list[str] = field(default_factory=list)
+    revealing: list[str] = field(default_factory=list)
 
     def head(self) -> str:
         return "c"
@@ -130,6 +131,9 @@ class Tree:
 
     def check_definition(self) -> None:
         self._look("definition")
+
+    def undeclared(self) -> list[str]:
+        return self.revealing
 
     def status(self) -> PipelineStatus:
         self._look("status")
@@ -199,3 +203,12 @@ def test_data_are_looked_for_in_the_remote_and_a_note_says_where_that_was_imposs
     assert unseen.notes == ("whether data were pushed was not looked at: `store` is not a folder",)
     assert run(Tree(pushed=("store", [MODEL.path]))).verdict == Failed((Reason.DATA_MISSING,))
     assert run(Tree(pushed=("store", []))).notes == ()
+
+
+def test_columns_that_nobody_declared_are_noted_where_declarations_changed() -> None:
+    """Not again in every change, and not beside what is invalid."""
+    star = {"pipelines/shop/star.yaml": ("a", "b")}
+    assert "late" in run(Tree(star, revealing=["late"])).notes
+    assert "late" not in run(Tree({"README.md": ("a", "b")}, revealing=["late"])).notes
+    broken: dict[str, LeverframeError] = {"definition": DefinitionError("what", why="why", next="next")}
+    assert "late" not in run(Tree(star, broken, revealing=["late"])).notes

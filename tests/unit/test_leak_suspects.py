@@ -25,7 +25,7 @@ def labels_of(kind: LabelKind, rows: int, draw: Draw, share: float = 0.3) -> Val
     if kind == "binary":
         return np.asarray(draw.random(rows) < share, dtype=float)
     if kind == "multiclass":
-        return draw.choice(4, rows, p=[0.55, 0.25, 0.12, 0.08]).astype(float)
+        return np.asarray(draw.choice(4, rows, p=[0.55, 0.25, 0.12, 0.08]), dtype=float)
     return np.asarray(np.exp(draw.normal(size=rows)))
 
 

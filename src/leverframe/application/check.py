@@ -76,6 +76,11 @@ class _Change:
 
         check_definition(self._workspace)
 
+    def undeclared(self) -> Sequence[str]:
+        from leverframe.application.stages import undeclared  # noqa: PLC0415 - loads sources, and what they use
+
+        return undeclared(self._workspace)
+
     def status(self) -> PipelineStatus:
         return staleness.run(self._git, self._tree)
 

@@ -7,9 +7,13 @@ from importlib.util import decode_source
 from pathlib import Path
 
 from leverframe import __version__
+from leverframe.adapters.duckdb.late_rows import late_share
 from leverframe.application.engines import ENGINES
 from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
 from leverframe.domain.data.ingest import inputs
+from leverframe.domain.features.late_columns import Arrivals, late_columns
+from leverframe.domain.features.star import read_star
 from leverframe.domain.partition import GROUPS
 from leverframe.domain.pipeline import installation
 from leverframe.domain.pipeline.code import Code
@@ -23,6 +27,7 @@ from leverframe.files import write_text
 from leverframe.package import home_of, source_folder
 
 DVC_YAML = "dvc.yaml"
+_NEWEST = 3  # files of a table that are looked at
 
 
 def definition(workspace: Workspace) -> dict[str, str]:
@@ -52,9 +57,9 @@ def write_definition(workspace: Workspace) -> list[str]:
 
 def renew(workspace: Workspace) -> tuple[list[str], list[str]]:
     """Write the files that define the pipeline, remove what a former one left; return what changed and what to tell."""
-    grouping = regrouped(workspace)
+    known = notes(workspace)  # before: they compare with the grouping that stands
     changed = write_definition(workspace)
-    return changed, [*([grouping] if grouping else []), *remove_leftovers(workspace)]
+    return changed, [*known, *remove_leftovers(workspace)]
 
 
 def remove_leftovers(workspace: Workspace) -> list[str]:
@@ -77,6 +82,23 @@ def regrouped(workspace: Workspace) -> str | None:
         f"one file and one stage now hold a {group}, not a {standing}: the finest with at most {GROUPS} groups.\n"
         f"So all data are made again; `group: {standing}` under `data` in params.yaml keeps what there is."
     )
+
+
+def notes(workspace: Workspace) -> list[str]:
+    """Return what a person should know of what would be written."""
+    grouping = regrouped(workspace)
+    return [*([grouping] if grouping else []), *undeclared(workspace)]
+
+
+def undeclared(workspace: Workspace) -> list[str]:
+    """Return notes on columns of the spine that may reveal the label; data that are here say how late rows are."""
+    star = read_star(workspace.star)
+    source = workspace.sources.get(star.spine.table)
+    if source is None or source.static:
+        return []
+    files = sorted((workspace.root / layout.RAW / star.spine.table).glob("*.parquet"))[-_NEWEST:]
+    note = late_columns(star, Arrivals(source.event_time, source.known_at, late_share(files) if files else None))
+    return [note] if note else []
 
 
 def check_definition(workspace: Workspace) -> None:

@@ -16,14 +16,14 @@ from leverframe import output, wiring
 @click.option("--check", is_flag=True, help="Fail if dvc.yaml differs from the declarations.")
 def stages(write: bool, check: bool) -> None:
     """Print the dvc.yaml that follows from the declarations, or write or check it."""
-    from leverframe.application.stages import DVC_YAML, check_definition, definition, renew
+    from leverframe.application import stages as run  # loads what only this command needs
 
     if check:
-        check_definition(wiring.workspace())
+        run.check_definition(wiring.workspace())
     elif write:
-        changed, notes = renew(wiring.workspace())
+        changed, notes = run.renew(wiring.workspace())
         output.product("\n".join(changed) or "nothing to write")
         for line in notes:
             output.progress(line)
     else:
-        output.product(definition(wiring.workspace())[DVC_YAML].rstrip())
+        output.product(run.definition(wiring.workspace())[run.DVC_YAML].rstrip())

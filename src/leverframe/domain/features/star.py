@@ -81,7 +81,17 @@ class Spine(Document):
     key: Name = Field(description="entity that names each row once")
     lead_time: Duration = Field(default=timedelta(0), description="how long before event_time the prediction is needed")
     columns: list[Column] = Field(default_factory=list, description="columns that are known by then")
+    known: list[Column] = Field(
+        default_factory=list, description="of the columns, those that are known although their row arrives later"
+    )
     calendar: Calendar | None = None
+
+    @model_validator(mode="after")
+    def _known_are_columns(self) -> Spine:
+        for column in self.known:
+            if column not in self.columns:
+                raise ValueError(f"`known` names `{column}`, which is none of the `columns` of the spine")
+        return self
 
 
 class Fact(Document):
@@ -302,8 +312,9 @@ class Star(Document):
 
     def digest(self) -> str:
         """Return the hash of this definition and of the compiler that reads it."""
-        # What is not written does not count, so that a word added to the vocabulary changes no hash.
-        written = self.model_dump(mode="json", exclude_defaults=True)
+        # What is not written does not count, so that a word added to the vocabulary changes no hash; `known` says
+        # what a column is, and changes no value.
+        written = self.model_dump(mode="json", exclude_defaults=True, exclude={"spine": {"known"}})
         canonical = json.dumps([COMPILER, written], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

@@ -71,6 +71,9 @@ class Change(Files, Protocol):
     def check_definition(self) -> None:
         """Raise ``PipelineError`` where `dvc.yaml` is not what the declarations ask for, or what those raise."""
 
+    def undeclared(self) -> Sequence[str]:
+        """Return notes on columns that may reveal the label, and that no declaration speaks of."""
+
     def status(self) -> PipelineStatus:
         """Return of each stage whether it is stale."""
 
@@ -81,7 +84,8 @@ class Change(Files, Protocol):
 def run(change: Change) -> Checked:
     """Return whether the change can be judged; what it did not touch was so before it, and costs nothing."""
     violations, notes, odd = list[Violation](), list[str](), tuple[str, ...]()
-    for question in _questions(change):
+    questions = _questions(change)
+    for question in questions:
         try:
             question()
         except LeverframeError as error:
@@ -89,6 +93,7 @@ def run(change: Change) -> Checked:
             break  # what follows reads the settings as well
     try:
         if not violations:
+            notes += change.undeclared() if change.check_definition in questions else ()
             status = change.status()
             nowhere = kept_nowhere(status, change)
             violations += [*outputs_in_git(status, change), *kept_nowhere_violations(nowhere, change)]
