@@ -49,7 +49,7 @@ class Store:
     def content(self, entry: str) -> bytes:
         return b"" if entry == NOTHING else self.kept[entry]
 
-    def written(self, mode: str, content: bytes) -> str:
+    def entry_of(self, mode: str, content: bytes) -> str:
         entry = f"{mode} {content.hex()}"
         self.kept[entry] = content
         return entry
@@ -64,7 +64,7 @@ class Store:
 
 
 def entries(store: Store, tree: Tree) -> Tree:
-    return {path: store.written("100644", text.encode()) for path, text in tree.items()}
+    return {path: store.entry_of("100644", text.encode()) for path, text in tree.items()}
 
 
 def differing(one: Tree, other: Tree) -> dict[str, tuple[str, str]]:

@@ -60,7 +60,7 @@ class HostedGit(Git):
         mode, blob = entry.split()
         return b"" if mode == _NO_FILE else self._asked("cat-file", "blob", blob)
 
-    def written(self, mode: str, content: bytes) -> str:
+    def entry_of(self, mode: str, content: bytes) -> str:
         """Store a content, and return mode and blob."""
         return f"{mode} {self._asked('hash-object', '-w', '--stdin', given=content).decode().strip()}"
 

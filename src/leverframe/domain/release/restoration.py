@@ -107,7 +107,7 @@ class Blobs(Protocol):
     def content(self, entry: str) -> bytes:
         """Return the content of a file; none for mode 000000."""
 
-    def written(self, mode: str, content: bytes) -> str:
+    def entry_of(self, mode: str, content: bytes) -> str:
         """Store a content, and return its entry."""
 
     def lines_merged(self, base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
@@ -175,9 +175,9 @@ def _restored(path: str, sides: Sides, scope: Scope, blobs: Blobs) -> str | None
     contents = [blobs.content(entry) for entry in (left, tip, before)]
     if path == scope.lock:
         text = _lock_merged(scope, *(content.decode(errors="replace") for content in contents))
-        return None if text is None else blobs.written(mode, text.encode())
+        return None if text is None else blobs.entry_of(mode, text.encode())
     lines = blobs.lines_merged(*contents)
-    return None if lines is None else blobs.written(mode, lines)
+    return None if lines is None else blobs.entry_of(mode, lines)
 
 
 def _lock_merged(scope: Scope, left: str, tip: str, released: str) -> str | None:
