@@ -211,7 +211,7 @@ def test_data_beside_the_project_count_by_what_dvc_recorded_of_them(tmp_path: Pa
         made.whole.write(file, text.replace(md5, md5[::-1]))
         assert project.stale() == {"copy"}
         workspace = Workspace(project.root, Git(project.root), _none, Levers, _none)
-        assert untouched(workspace, base) == ""
+        assert untouched(workspace, Base(base, base)) == ""
         made.whole.write(file, text)
 
 
