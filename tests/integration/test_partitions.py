@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -78,6 +79,7 @@ def written(root: Path, kind: str) -> Workspace:
     """Write the case of a kind: its declarations, its raw files as they arrive, and its dvc.yaml."""
     data, path, holdout, _ = KINDS[kind]
     case = f"visits_{kind.replace(' ', '_')}"
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
     before = Partition.of(holdout).plus(-1)
     write_case(root, case, path)
     rows = ROWS if kind != "years" else [ROWS[0] | {"id": "-1", "at": "2023-12-01T00:00:00Z", "paid_at": ""}, *ROWS]
