@@ -15,7 +15,7 @@ from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.star import Star
 from leverframe.domain.pipeline import installation
 from leverframe.domain.pipeline.installation import StageCode
-from leverframe.domain.pipeline.leftovers import left_over, told
+from leverframe.domain.pipeline.leftovers import described, left_over
 from leverframe.domain.pipeline.stages import OWN_STAGES, own_stages, pipeline, render
 from leverframe.errors import DefinitionError
 from leverframe.settings.params import Params
@@ -268,6 +268,6 @@ def test_reports_of_partitions_that_are_gone_are_left_over() -> None:
         "reports/contracts/2024-Q1.json", "reports/profiles/2023-12.json", "reports/sketches/features/2023-12.json",
     ]  # fmt: skip
     assert data == ["data/raw/orders/2024-Q1.parquet", "data/features/2024-Q1.parquet"]
-    assert told(reports, data)[0].startswith("removed reports/contracts/2024-Q1.json, ")
-    assert told([], []) == []
-    assert "and 2 more" in told([f"reports/contracts/{year}.json" for year in range(2000, 2007)], [])[0]
+    assert described(reports, data)[0].startswith("removed reports/contracts/2024-Q1.json, ")
+    assert described([], []) == []
+    assert "and 2 more" in described([f"reports/contracts/{year}.json" for year in range(2000, 2007)], [])[0]

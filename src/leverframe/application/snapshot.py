@@ -27,14 +27,14 @@ def snapshot(workspace: Workspace, as_of: str | None, since: str | None, out: Pa
 
     It is as of a timestamp, by default right behind the last row that became known. Redis keeps it for ``ttl`` seconds.
     """
-    span, told = (Span(timestamp(as_of), timestamp(as_of)), "") if as_of else _newest(workspace)
+    span, later = (Span(timestamp(as_of), timestamp(as_of)), "") if as_of else _newest(workspace)
     description, tables = described(workspace, replace(span, since=timestamp(since)) if since else span)
     if url:
         redis = importlib.import_module(_REDIS)
         generation = redis.publish(url, description, tables, ttl=ttl)
         return f"{redis.redacted(url)}  generation {generation}, kept for {ttl:,} seconds"
     write(out, description, tables)
-    return "\n".join([str(out), f"what was known before {span.until.astimezone(UTC).isoformat()}{told}"])
+    return "\n".join([str(out), f"what was known before {span.until.astimezone(UTC).isoformat()}{later}"])
 
 
 def _newest(workspace: Workspace) -> tuple[Span, str]:
@@ -42,10 +42,12 @@ def _newest(workspace: Workspace) -> tuple[Span, str]:
     root, partitions, plan = workspace.root, workspace.partitions, workspace.plan
     widest = Span(first_of_newest(partitions), partitions.end)
     files = online_files(plan, widest, partitions, Disk(root).exists, root)
-    found = DuckDBSnapshooter().newest(plan, files, partitions.end)
-    later = {each.table: max(each.later, 0) for each in found if each.later}
-    told = ", ".join(f"{rows:,} rows of {table}" for table, rows in later.items())
-    return newest_span(found, partitions), f"; {told} became known after {partitions.last}" if told else ""
+    newest = DuckDBSnapshooter().newest(plan, files, partitions.end)
+    later: dict[str, int] = {}
+    for step in newest:
+        later[step.table] = max(step.later, later.get(step.table, 0))
+    counts = ", ".join(f"{rows:,} rows of {table}" for table, rows in later.items() if rows)
+    return newest_span(newest, partitions), f"; {counts} became known after {partitions.last}" if counts else ""
 
 
 def described(workspace: Workspace, span: Span) -> tuple[About, Iterator[Table]]:

@@ -20,7 +20,7 @@ from leverframe.domain.pipeline.code import Code
 from leverframe.domain.pipeline.ignore_files import IGNORED, completed
 from leverframe.domain.pipeline.installation import StageCode
 from leverframe.domain.pipeline.items import grouping_of
-from leverframe.domain.pipeline.leftovers import left_over, told
+from leverframe.domain.pipeline.leftovers import described, left_over
 from leverframe.domain.pipeline.stages import own_stages, pipeline, render
 from leverframe.errors import PipelineError
 from leverframe.files import write_text
@@ -70,7 +70,7 @@ def remove_leftovers(workspace: Workspace) -> list[str]:
     reports, data = left_over(Files(root).listing, groups, kept, own_stages(_text(root / DVC_YAML)))
     for path in reports:
         (root / path).unlink(missing_ok=True)
-    return told(reports, data)
+    return described(reports, data)
 
 
 def regrouped(workspace: Workspace) -> str | None:

@@ -48,7 +48,7 @@ class DuckDBSnapshooter:
 
     def newest(self, plan: Plan, files: Files, end: datetime) -> list[Newest]:
         """Return how far each step's rows reach, of those steps that have times and rows."""
-        sql, found = self._database.cursor(), []
+        sql, steps = self._database.cursor(), []
         try:
             for table, paths in files.items():
                 create_view(sql, plan, f"t_{table}", table, paths)
@@ -59,12 +59,12 @@ class DuckDBSnapshooter:
                     later = f"count(*) FILTER ({AT} >= {microseconds_of(end)})"
                     view = f"(SELECT *, {at} AS {AT} FROM {column(f't_{step.table}')})"
                     (row,) = sql.execute(f"SELECT max({AT}), {happened}, {later} FROM {view}").fetchall()
-                    found += [Newest(step.table, *row)] if row[0] is not None else []
+                    steps += [Newest(step.table, *row)] if row[0] is not None else []
         except duckdb.Error as error:
             raise (files_error(error, [path for paths in files.values() for path in paths]) or error) from error
         finally:
             sql.close()
-        return found
+        return steps
 
 
 @dataclass(frozen=True)

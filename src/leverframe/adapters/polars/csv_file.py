@@ -59,7 +59,7 @@ def _unpacked(file: str, reader: Csv) -> bytes:
             return Path(file).read_bytes()
         case "zip":
             with zipfile.ZipFile(file) as archive:
-                names = [each for each in archive.namelist() if not each.endswith("/")]
+                names = [name for name in archive.namelist() if not name.endswith("/")]
                 if len(names) != 1:
                     raise SourceError(
                         f"{file} holds {len(names)} files",
@@ -103,10 +103,10 @@ def _without_first(content: bytes, lines: int) -> tuple[bytes, int]:
     """Return the content below its first lines, and how many were left out."""
     place = 0
     for number in range(lines):
-        found = content.find(b"\n", place)
-        if found < 0:
+        newline = content.find(b"\n", place)
+        if newline < 0:
             return b"", number
-        place = found + 1
+        place = newline + 1
     return content[place:], lines
 
 
@@ -131,11 +131,11 @@ def _refuse_other_form(file: str, reader: Csv, content: bytes, dialect: Dialect,
             next=f"write `Csv(..., separator={mark!r})` in sources.py"
             + ("; with `decimal=','` where numbers have a comma" if mark == ";" else ""),
         )
-    found = None if reader.ragged else uneven(content, dialect, len(reader.columns) or None)
-    if found:
-        more = f"; {found.lines:,} lines are of another length" if found.lines > 1 else ""
+    lines = None if reader.ragged else uneven(content, dialect, len(reader.columns) or None)
+    if lines:
+        more = f"; {lines.lines:,} lines are of another length" if lines.lines > 1 else ""
         raise SourceError(
-            f"line {found.line + skipped} of {file} has {found.fields} of {found.wanted} fields",
+            f"line {lines.line + skipped} of {file} has {lines.fields} of {lines.wanted} fields",
             why=f"what a line lacks would silently be null{more}",
             next="fix the line, or its quotes; `Csv(..., ragged=True)` fills such lines with nulls and drops what "
             "is too many",

@@ -151,15 +151,15 @@ class TrainedModel:
 
 def _hard_columns(inputs: Any) -> str:
     """Return which columns many estimators do not take, in words."""
-    told = []
+    hard = []
     texts = [name for name in inputs.columns if str(inputs[name].dtype) == "String"]
     gaps = [name for name in inputs.columns if inputs[name].null_count() or _has_nan(inputs[name])]
     wide = [name for name in inputs.columns if name not in texts and _is_beyond(inputs[name])]
     for what, names in (("texts", texts), ("missing values", gaps), (f"numbers beyond {_WIDE:g}", wide)):
         if names:
             more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-            told.append(f"{what} in {', '.join(f'`{name}`' for name in names[:_LISTED])}{more}")
-    return f"; it was given {' and '.join(told)}" if told else ""
+            hard.append(f"{what} in {', '.join(f'`{name}`' for name in names[:_LISTED])}{more}")
+    return f"; it was given {' and '.join(hard)}" if hard else ""
 
 
 def _is_beyond(column: Any) -> bool:

@@ -26,8 +26,8 @@ def prepared(estimator: Any, features: Sequence[Feature]) -> Any:
     Categories become one column each of the values that training saw most, a missing one among them, and one column of
     the others. Where the estimator takes no missing values, numbers get their median and are scaled.
     """
-    categories = [each.name for each in features if each.kind == "categorical"]
-    numbers = [each.name for each in features if each.kind != "categorical"]
+    categories = [feature.name for feature in features if feature.kind == "categorical"]
+    numbers = [feature.name for feature in features if feature.kind != "categorical"]
     takes_gaps = bool(get_tags(estimator).input_tags.allow_nan)
     if not categories and takes_gaps:
         return estimator
@@ -38,6 +38,6 @@ def prepared(estimator: Any, features: Sequence[Feature]) -> Any:
     return Pipeline([("columns", columns), ("model", estimator)])
 
 
-def of_library(found: Any) -> bool:
+def of_library(named: Any) -> bool:
     """Tell whether what an import path names is a class of a library, not of the case."""
-    return isinstance(found, type) and found.__module__.partition(".")[0] in LIBRARIES
+    return isinstance(named, type) and named.__module__.partition(".")[0] in LIBRARIES

@@ -57,7 +57,7 @@ class Csv:
         """Return how a file is compressed, by its ending where ``compression`` does not say."""
         if self.compression != "infer":
             return self.compression
-        return next((found for ending, found in _ENDINGS.items() if file.lower().endswith(ending)), "none")
+        return next((kind for ending, kind in _ENDINGS.items() if file.lower().endswith(ending)), "none")
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ class NullRate:
         rows = found.current.rows
         detail = "no row has a value; `except_columns` of NullRate leaves a column out that may be so"
         fields = {"count": rows, "share": 1.0, "detail": detail}
-        failed = [constraint.failed_by(Reason.COLUMN_EMPTY, column=each, **fields) for each in empty]
+        failed = [constraint.failed_by(Reason.COLUMN_EMPTY, column=name, **fields) for name in empty]
         return tuple(failed) or (constraint,)
 
     def _changed(self, found: TableStatistics, columns: Sequence[ColumnStatistics]) -> tuple[Constraint, ...]:

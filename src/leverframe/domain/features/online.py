@@ -61,17 +61,17 @@ class Newest:
     later: int
 
 
-def newest_span(found: Sequence[Newest], partitions: Partitions) -> Span:
+def newest_span(steps: Sequence[Newest], partitions: Partitions) -> Span:
     """Return what a snapshot of all that is known answers for.
 
     It ends within a second after the last row became known, whether the last partition had ended then or is still
     being filled. It begins no later than the newest events, within the last group: a client may ask from then on.
     """
     start, end = first_of_newest(partitions), partitions.end
-    if not found:
+    if not steps:
         return Span(start, end)
-    until = _timestamp((max(each.known for each in found) // _SECOND + 1) * _SECOND)
-    since = min(end, until, *(_timestamp(min(each.known, each.happened)) for each in found))
+    until = _timestamp((max(step.known for step in steps) // _SECOND + 1) * _SECOND)
+    since = min(end, until, *(_timestamp(min(step.known, step.happened)) for step in steps))
     return Span(min(max(since, start), until), until)
 
 

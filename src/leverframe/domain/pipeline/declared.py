@@ -50,11 +50,7 @@ def check_declared(sources: Mapping[str, Source], plan: Plan, features: Features
 
 def _timed(plan: Plan) -> list[tuple[str, str]]:
     """Return the uses of tables that need times, each with its table."""
-    found = [("the spine", plan.spine)]
-    found += [
-        (f"the fact behind measure `{step.name}`", step.table) for step in plan.steps if isinstance(step, Windows)
-    ]
-    found += [
-        (f"dimension `{step.name}` with as_of", step.table) for step in plan.steps if isinstance(step, AsOfLookup)
-    ]
-    return found + [(f"the fact behind label `{label.name}`", label.table) for label in plan.labels]
+    uses = [("the spine", plan.spine)]
+    uses += [(f"the fact behind measure `{step.name}`", step.table) for step in plan.steps if isinstance(step, Windows)]
+    uses += [(f"dimension `{step.name}` with as_of", step.table) for step in plan.steps if isinstance(step, AsOfLookup)]
+    return uses + [(f"the fact behind label `{label.name}`", label.table) for label in plan.labels]

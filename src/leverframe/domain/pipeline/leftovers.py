@@ -28,12 +28,12 @@ def left_over(listing: Listing, groups: Iterable[str], kept: Sequence[str], own:
         paths = [path for folder in folders for path in listing(folder.as_posix()) if path.endswith(ending)]
         keys = {path: Path(path).stem for path in paths}
         stale = [path for path, key in keys.items() if period_of(key) and key not in there and path not in own]
-        return [path for path in stale if not any(Path(path).is_relative_to(each) for each in kept)]
+        return [path for path in stale if not any(Path(path).is_relative_to(place) for place in kept)]
 
     return of(REPORTS, ".json"), of(DATA, ".parquet")
 
 
-def told(reports: Sequence[str], data: Sequence[str]) -> list[str]:
+def described(reports: Sequence[str], data: Sequence[str]) -> list[str]:
     """Return in words what was removed, and what a person may remove."""
     lines = []
     if reports:

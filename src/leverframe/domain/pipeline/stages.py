@@ -224,11 +224,11 @@ def _data_stages(case: _Case) -> tuple[StageDefinition, ...]:
 
 def _is_written(settings: Document, name: str) -> bool:
     """Tell whether params.yaml has a setting."""
-    found: Any = settings
+    section: Any = settings
     for part in name.split("."):
-        if part not in found.model_fields_set:
+        if part not in section.model_fields_set:
             return False
-        found = getattr(found, part)
+        section = getattr(section, part)
     return True
 
 
