@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from leverframe.adapters.github.deployments import GithubDeployments
+from leverframe.domain.release.tag import Tag
+from leverframe.errors import ForgeUnreachableError
 from leverframe.local.github.server import Fault, LocalForge, serving
 from leverframe.local.github.state import Repository, Token
 from leverframe.local.repository import TemporaryRepository
@@ -204,6 +207,29 @@ def test_a_forge_that_does_not_answer_loses_nothing(world: World) -> None:
     assert found["steps"] == []
     assert world.tags() == {"shop@v1.0.0": one, "shop#local#1": one}
     assert world.states() == [(one, "local", ["in_progress", "success"])]
+
+
+def test_a_tag_that_somebody_made_meanwhile_is_named_for_what_it_is(tmp_path: Path) -> None:
+    """A lightweight one, or one at another commit; ours is dated no earlier than it says, whoever's clock is ahead."""
+    author = TemporaryRepository.create(tmp_path, dvc=False)
+    before, commit = author.commit("One"), author.commit("Two")
+    with serving(tmp_path / "forge") as server:
+        server.tokens[SECRET] = Token("github-actions[bot]")
+        author.git("push", "--quiet", str(server.repository(NAME).path), "main")
+        forge, repository = GithubDeployments(server.address, NAME, SECRET), server.repositories[NAME]
+        repository.git("tag", "shop@v1.0.0", commit)
+        with pytest.raises(ForgeUnreachableError, match="is there already, as a lightweight tag") as refused:
+            forge.tag(Tag("shop@v1.0.0", commit, "Ours.\n"))
+        assert "it takes the next number" in refused.value.next
+        ahead = 4_000_000_000
+        forge.tag(Tag("shop@v1.0.1", commit, "Ours.\n", ahead))
+        forge.tag(Tag("shop@v1.0.1", commit, "Ours.\n", ahead))
+        assert repository.git("for-each-ref", "--format=%(taggerdate:unix)", "refs/tags/shop@v1.0.1").strip() == str(
+            ahead
+        )
+        with pytest.raises(ForgeUnreachableError, match=f"is there already, at {commit[:12]}"):
+            forge.tag(Tag("shop@v1.0.1", before, "Ours.\n"))
+        assert server.violations == []
 
 
 def _spoil(bundle: Path) -> None:
