@@ -80,6 +80,15 @@ def _empty_branch(root: Path) -> dict[str, str]:
     return {}
 
 
+def _spoilt(name: str, content: bytes) -> Callable[[Path], dict[str, str]]:
+    def spoilt(root: Path) -> dict[str, str]:
+        (root / ".git" / name).write_bytes(content)
+        return {}
+
+    return spoilt
+
+
+NINE = b"[core]\nrepositoryformatversion=9\n"
 DAMAGED = ("this repository is damaged", "git fsck")
 STATES = {
     "other-owner": State("belongs to another user", "git config --global --add safe.directory", _other_owner),
@@ -89,6 +98,9 @@ STATES = {
     "empty-commit": State(*DAMAGED, _emptied("HEAD")),
     "empty-tree": State(*DAMAGED, _emptied("HEAD^{tree}")),
     "empty-branch": State(*DAMAGED, _empty_branch),
+    "index": State("the index of this repository is damaged", "git reset", _spoilt("index", b"DIRC")),
+    "configuration": State("cannot read the files", "file that git names", _spoilt("config", b"[core")),
+    "too-new": State("too old for this repository", "later git", _spoilt("config", NINE)),
 }
 
 
@@ -127,7 +139,7 @@ def test_a_state_is_named_for_what_it_is(state: str, shop: Shop, git_folder: Pat
     """With git's own reason, and what to do; `status` needs no commit, so it lists the stages without one."""
     known = STATES[state]
     more = known.make(git_folder)
-    writable = known.what == DAMAGED[0] or state == "no-commit"  # `init` does not read the commit
+    writable = known.what == DAMAGED[0] or state in ("no-commit", "index")  # `init` does not read them
     commands = ("check", "diff") if writable else ("check", "diff", "init")
     for command in ASKS_GIT if state == "other-owner" else commands:
         done = ended(shop, command, more)
@@ -198,6 +210,19 @@ def test_a_file_that_git_lost_is_not_taken_for_one_that_was_never_there(tmp_path
                 question()
 
 
+def test_a_partial_clone_without_its_remote_is_named(origin: TemporaryRepository, tmp_path: Path) -> None:
+    """It has the commits and not all files, and asks for them when they are read."""
+    origin.write("a.json", "{}")
+    commit = origin.commit("A file")
+    origin.git("config", "uploadpack.allowFilter", "true")
+    origin.git("clone", "--quiet", "--no-checkout", "--filter=blob:none", origin.root.as_uri(), str(tmp_path / "part"))
+    origin.root.rename(tmp_path / "away")
+    git = Git(tmp_path / "part")
+    for question in (lambda: git.show(commit, "a.json"), lambda: git.contents(commit, "a.json")):
+        with pytest.raises(RepositoryError, match="this clone is partial"):
+            question()
+
+
 # What a change is compared with
 
 
@@ -241,6 +266,16 @@ def test_without_origin_head_the_event_tells_the_default_branch(origin: Temporar
     assert "`origin/release`" in raised.value.why
     assert "git remote set-head origin --auto" in raised.value.next
     assert Git(mine.root, lambda: "trunk").base(None).tip == origin.git("rev-parse", "trunk").strip()
+
+
+def test_a_remote_of_another_name_counts_where_it_is_the_only_one(origin: TemporaryRepository, tmp_path: Path) -> None:
+    """As `git clone --origin upstream` names it."""
+    origin.git("branch", "-m", "develop")
+    mine = clone(origin, tmp_path, "--origin=upstream")
+    mine.git("checkout", "--quiet", "-b", "change")
+    mine.git("branch", "--delete", "develop")
+    mine.commit("A change")
+    assert Git(mine.root).base(None).commit == origin.git("rev-parse", "HEAD").strip()
 
 
 def test_a_working_copy_as_origin_does_not_tell_the_default_branch(origin: TemporaryRepository, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ COMMANDS = {  # one run of each kind of stage
 AROUND = {
     "leverframe.adapters.git",
     "leverframe.adapters.git.base",
+    "leverframe.adapters.git.branches",
     "leverframe.adapters.git.faults",
     "leverframe.adapters.git.filters",
     "leverframe.adapters.process",

@@ -14,7 +14,7 @@ from leverframe.domain.project import WHOLE, Project
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.publish import Publisher, chosen
 from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where, chosen_pull
-from leverframe.errors import PublishError, RepositoryError
+from leverframe.errors import PublishError, RepositoryError, guide_page
 
 if TYPE_CHECKING:
     from leverframe.adapters.github.infra import GithubInfra
@@ -173,5 +173,5 @@ class Place:
         return PublishError(
             error.what,
             why=f"{error.why}; the token of a run that a fork causes may only read",
-            next="post the card in a workflow on `workflow_run`: docs/guides/first-pull-request.md names one",
+            next=f"post the card in a workflow on `workflow_run`, as in {guide_page('first-pull-request.md')}",
         )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from leverframe.adapters.git.base import Base, Bases
+from leverframe.adapters.git.branches import Branches
 from leverframe.adapters.git.faults import DAMAGED, NO_WORK_TREE, error_of, fault, no_program
 from leverframe.adapters.git.filters import Filters, keep_bytes
 from leverframe.domain.release.tag import Tag
@@ -34,7 +35,7 @@ class Git:
 
     def __init__(self, root: Path, told: Callable[[], str] = str, target: Callable[[], str] = str) -> None:
         self.root = root
-        self._bases = Bases(self, told, target)
+        self._bases = Bases(self, Branches(root, self._run), told, target)
         self._filters = Filters(root, self._run)
 
     def fetch(self) -> None:
@@ -70,8 +71,7 @@ class Git:
 
     def show(self, revision: str, path: str) -> bytes | None:
         """Return the content of a file at a revision as it is checked out, None when it was not there."""
-        told = self._run("cat-file", "--batch", given=f"{revision}:./{path}\n".encode())
-        found = dict(self._read([path], told.stdout))
+        found = dict(self._read([path], [f"{revision}:./{path}"]))
         if path not in found and self._run("rev-parse", "--verify", "--quiet", f"{revision}:./{path}").returncode == 0:
             found |= self.contents(revision, path)  # a folder or a submodule, or an object that is damaged
         return self._filters.checked_out(revision, found).get(path)
@@ -111,23 +111,6 @@ class Git:
         """Return the last commit that two have in common; None where there is none here."""
         result = self._run("merge-base", "--", one, other)
         return result.stdout.decode().strip() if result.returncode == 0 else None
-
-    def origin_head(self) -> str:
-        """Return the default branch as `origin/HEAD` tells it, such as `origin/main`; empty where it does not.
-
-        Of somebody's working copy it only tells which branch is checked out there.
-        """
-        address = self._run("config", "remote.origin.url").stdout.decode(errors="replace").strip()
-        if (self.root / address.removeprefix("file://") / ".git").exists() and address:
-            return ""
-        told = self._run("symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
-        return told.stdout.decode(errors="replace").strip() if told.returncode == 0 else ""
-
-    def branches(self) -> list[str]:
-        """Return the branches of this clone and of its remotes, such as `main` and `origin/main`."""
-        told = self._run("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes").stdout
-        names = told.decode(errors="replace").splitlines()
-        return [name.removeprefix("refs/heads/").removeprefix("refs/remotes/") for name in names]
 
     def copied(self, commit: str, folder: Path) -> Git:
         """Check a commit out into ``folder``, which shares the objects of this repository; return ``root`` there.
@@ -215,8 +198,7 @@ class Git:
     def contents(self, commit: str, *paths: str) -> dict[str, bytes]:
         """Return the files of a commit at or below ``paths`` with their content; a path that is not there has none."""
         blobs = self.blobs(commit, *paths)
-        told = self._run("cat-file", "--batch", given="".join(f"{blob}\n" for blob in blobs.values()).encode())
-        contents = dict(self._read(blobs, told.stdout))
+        contents = dict(self._read(blobs, blobs.values()))
         lacking = next((path for path in blobs if path not in contents), None)
         if lacking:
             raise error_of(DAMAGED, f"the object {blobs[lacking]} of {lacking} is missing or corrupt")
@@ -230,9 +212,12 @@ class Git:
         """Return the symbolic links of git at or below some paths that are plain files here."""
         return self._filters.lost_links(paths)
 
-    @staticmethod
-    def _read(paths: Iterable[str], told: bytes) -> Iterator[tuple[str, bytes]]:
-        """Yield each file with the content that `cat-file --batch` printed in its turn; what is no file has none."""
+    def _read(self, paths: Iterable[str], names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield each file with the content of the object that is named in its turn; what is no file has none."""
+        done = self._run("cat-file", "--batch", given="".join(f"{name}\n" for name in names).encode())
+        if done.returncode != 0:
+            raise error_of(DAMAGED, done.stderr.decode(errors="replace"))
+        told = done.stdout
         at = 0
         for path in paths:
             end = told.index(b"\n", at)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from leverframe.adapters.git.branches import Branches
 from leverframe.errors import RepositoryError
 
-_EVERYWHERE = ("origin/main", "main", "origin/master", "master")
+_NAMES = ("main", "master")  # what main branches are called where nothing tells
 _WHOLE = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # as an event names a commit; people write names and few digits
 _DEEPER = "in CI check out with `fetch-depth: 0`"
 
@@ -48,12 +49,6 @@ class Commits(Protocol):
     def shallow(self) -> str:
         """Return in words that this clone has only the newest commits; empty where it has all."""
 
-    def origin_head(self) -> str:
-        """Return the default branch as `origin/HEAD` tells it; empty where it does not."""
-
-    def branches(self) -> list[str]:
-        """Return the branches of this clone and of its remotes, such as `main` and `origin/main`."""
-
 
 @dataclass(frozen=True)
 class Bases:
@@ -63,6 +58,7 @@ class Bases:
     """
 
     git: Commits
+    branches: Branches
     told: Callable[[], str]
     target: Callable[[], str] = str
 
@@ -71,12 +67,12 @@ class Bases:
 
         `origin/HEAD` tells, else the event of the run, else its usual names, else that there is no other.
         """
-        told = self.told()
-        names = [self.git.origin_head(), *([f"origin/{told}", told] if told else []), *_EVERYWHERE]
-        known = next((name for name in names if name and self.git.commit_of(name)), None)
+        remote, names = self.branches.remote(), [name for name in (self.told(), *_NAMES) if name]
+        places = [place for name in names for place in ([f"{remote}/{name}"] if remote else []) + [name]]
+        known = next((name for name in (self.branches.head(), *places) if name and self.git.commit_of(name)), None)
         if known:
             return known
-        branches = self.git.branches()
+        branches = self.branches.names()
         return branches[0] if len(branches) == 1 and "/" not in branches[0] else None
 
     def tip(self, main: str | None = None) -> str:
@@ -143,7 +139,7 @@ class Bases:
 
     def _no_main(self) -> RepositoryError:
         self.git.named("HEAD")  # without a commit there is no branch either
-        here = ", ".join(f"`{name}`" for name in self.git.branches()[:6]) or "none"
+        here = ", ".join(f"`{name}`" for name in self.branches.names()[:6]) or "none"
         return RepositoryError(
             "there is no main branch to compare with",
             why=self.git.shallow() or f"neither `origin/HEAD` nor a name tells which branch it is; branches: {here}",

@@ -55,7 +55,30 @@ DAMAGED = _Fault(
     "this repository is damaged: git cannot read an object of it",
     "`git fsck --full` lists what is damaged; a fresh clone, or `git fetch --refetch`, brings it back",
 )
-_FAULTS = (_OTHER_OWNER, _NO_REPOSITORY, NO_WORK_TREE, _NO_COMMIT, _LOCKED, DAMAGED)
+_PARTIAL = _Fault(
+    re.compile(r"could not fetch \S+ from promisor remote"),
+    "this clone is partial, and the remote that has the rest did not bring it",
+    "`git fetch` says why; a clone without `--filter` has everything",
+)
+_INDEX = _Fault(
+    re.compile(r"index file (?:corrupt|smaller)|bad (?:index|signature)"),
+    "the index of this repository is damaged",
+    "remove `.git/index`, then `git reset`: nothing of the working tree is lost",
+)
+_CONFIGURATION = _Fault(
+    re.compile(r"bad config |unexpected line in \S*packed-refs|bad numeric config"),
+    "git cannot read the files of this repository in `.git`",
+    "correct or restore the file that git names",
+)
+_TOO_NEW = _Fault(
+    re.compile(r"Expected git repo version|unknown repository (?:extension|format)"),
+    "this git is too old for this repository",
+    "install a later git",
+)
+_FAULTS = (
+    _OTHER_OWNER, _PARTIAL, _NO_REPOSITORY, NO_WORK_TREE, _NO_COMMIT, _LOCKED, _INDEX, _CONFIGURATION, _TOO_NEW,
+    DAMAGED,
+)  # fmt: skip
 
 
 def fault(stderr: str) -> RepositoryError | None:
