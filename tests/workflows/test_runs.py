@@ -187,12 +187,15 @@ def test_a_merge_is_deployed_where_the_repository_names_an_environment(forge: Fo
     github = _github("push", event, ref="refs/heads/main", sha=commit)
     environment = _environment(forge, job, "push", event, 11, tmp_path)
 
-    def merged(**variables: str) -> Job:
+    def merged(name: str = "deploy", **variables: str) -> Job:
         return run(
-            "merge.yml", "deploy", workspace=job.root, folder=tmp_path, github=github, environment=environment,
+            "merge.yml", name, workspace=job.root, folder=tmp_path, github=github, environment=environment,
             variables=variables,
         )  # fmt: skip
 
+    checked = merged("model")  # the commit before is gone, as after a force push: that stops nothing
+    assert checked.status == "success", checked.log
+    assert checked.log.count("the commit before this one") == 2
     assert merged(ENVIRONMENT="").status == "skipped"
     try:
         ended = merged(ENVIRONMENT="live")
