@@ -6,6 +6,7 @@ import json
 import random
 import re
 import shlex
+import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,6 +60,15 @@ def test_commands_in_consoles_exist(page: Path) -> None:
                 command.make_context(arguments[0], arguments[1:])
             else:
                 assert program in {"curl", "dvc", "git", "uv"}, line
+
+
+def test_every_extra_is_explained() -> None:
+    """The page of the installation names each with what it is for; those of this repository's own work aside."""
+    page = (ROOT / "docs/guides/installation.md").read_text(encoding="utf-8")
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(re.findall(r"^\| `(\w+)` \| ", page.split("## Extras")[1].split("\n## ")[0], re.MULTILINE)) == set(
+        extras
+    ) - {"dev", "flights"}
 
 
 def test_every_setting_and_exit_code_is_explained() -> None:

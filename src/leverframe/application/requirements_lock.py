@@ -28,6 +28,9 @@ def requirement_steps(root: Path, extras: Collection[str]) -> list[Step]:
         return [Todo(LOCK, f"CI installs from it. {wanted.why}", f"install Leverframe from its wheel, {_AGAIN}")]
     steps, wheels, file = list[Step](), dict[str, Path](), root / REQUIREMENTS
     text = file.read_text(encoding="utf-8") if file.is_file() else wanted.text()
+    if "leverframe" not in text.lower():
+        why = f"CI installs from it. {REQUIREMENTS} does not name Leverframe"
+        return [Todo(LOCK, why, f"add the line `{wanted.line}`, {_AGAIN}")]
     if wanted.wheel and wanted.vendored and wanted.vendored in text:
         there, source = root / wanted.vendored, Path(wanted.wheel)
         wheels[wanted.vendored] = there if there.is_file() else source
@@ -40,5 +43,7 @@ def requirement_steps(root: Path, extras: Collection[str]) -> list[Step]:
     try:
         lock = locked(text, pinned(installed_versions()), wheels, supported_python())
     except InstallationError as error:
-        return [*steps, Todo(LOCK, f"CI installs from it. {error.what}: {error.why}", f"{error.next}, {_AGAIN}")]
+        absent = "; where no index has Leverframe, install it from its wheel file"
+        following = error.next + (absent if wanted.wheel is None and "leverframe" in error.why else "")
+        return [*steps, Todo(LOCK, f"CI installs from it. {error.what}: {error.why}", f"{following}, {_AGAIN}")]
     return [*steps, WriteFile(LOCK, _HEAD + lock, "CI installs the same packages, by their hashes")]
