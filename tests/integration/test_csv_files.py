@@ -246,3 +246,25 @@ def test_a_source_that_is_missing_is_still_said_by_name(tmp_path: Path) -> None:
     """No pattern matches, and a packed file that is not there."""
     with pytest.raises(SourceError, match="no file matches"):
         table(tmp_path, Csv("none-*.csv.gz"))
+
+
+def test_a_time_that_clocks_skip_is_told_with_the_way_to_read_it(tmp_path: Path) -> None:
+    """Repeated times have a rule of their own, which does not help here."""
+    (tmp_path / "t.csv").write_text("at\n2021-03-28T02:30:00\n", encoding="utf-8")
+    clock = pl.col("at").str.to_datetime("%Y-%m-%dT%H:%M:%S")
+
+    def refusal(**rules: Any) -> str:
+        zoned = clock.dt.replace_time_zone("Europe/Paris", **rules)
+        timed = Source(Csv("t.csv"), lambda frame: frame.with_columns(at=zoned), event_time="at", known_at="at")
+        with pytest.raises(SourceError) as caught:
+            run({"t": timed}, MARCH, MONTHS, PolarsFrames(tmp_path, arrow_table), tmp_path)
+        return caught.value.render()
+
+    assert 'non_existent="null"' in refusal(ambiguous="latest")
+    assert "a local time that clocks skipped has none" in refusal(ambiguous="latest", non_existent="null")
+
+
+def test_a_table_that_is_no_reader_is_refused() -> None:
+    """A path alone is no declaration."""
+    with pytest.raises(DefinitionError, match="source `t` is read by str"):
+        check_sources({"t": Source("raw/t.csv")})  # type: ignore[arg-type]
