@@ -11,7 +11,7 @@ from leverframe import output, wiring
 @click.option(
     "--write",
     is_flag=True,
-    help="Write dvc.yaml and keep your own stages; complete .gitignore and .dvcignore.",
+    help="Write dvc.yaml and keep your own stages; complete ignore files, remove reports of former partitions.",
 )
 @click.option("--check", is_flag=True, help="Fail if dvc.yaml differs from the declarations.")
 def stages(write: bool, check: bool) -> None:
