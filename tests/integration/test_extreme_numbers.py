@@ -78,7 +78,9 @@ def test_a_profile_and_a_sketch_hold_any_doubles(
         low, high, mean = (profile[each] for each in ("min", "max", "mean"))
         assert low <= high
         assert min(low, high) - abs(low) * 1e-5 <= mean <= max(low, high) + abs(high) * 1e-5
-        assert sum(Distribution.from_json(made["sketch"]["columns"][name]).counts) == len(finite)
+        counts = Distribution.from_json(made["sketch"]["columns"][name]).counts
+        assert sum(counts) == len(finite)
+        assert len(counts) < 100
 
 
 @settings(max_examples=examples(0.1), deadline=None)

@@ -166,8 +166,10 @@ def grid(column: ColumnStatistics) -> Grid | None:
         return None
     low, high = float(column.quantiles[0]), float(column.quantiles[-1])
     least, most = float(column.minimum or 0.0), float(column.maximum or 0.0)
-    spread = next((each for each in (high - low, most - least, abs(high) / _CENTRE) if each > 0), 1.0)
-    exponent = max(_ceil_log2(spread / _CENTRE), _ceil_log2(max(abs(low), abs(high), 1e-300)) - _FINEST)
+    # Halves, as the distance of two doubles may be none.
+    halves = (high / 2 - low / 2, most / 2 - least / 2, abs(high) / 2 / _CENTRE)
+    spread = next((half for half in halves if half > 0), 0.5)
+    exponent = max(1 + _ceil_log2(spread / _CENTRE), _ceil_log2(max(abs(low), abs(high), 1e-300)) - _FINEST)
     width = math.ldexp(1.0, exponent)
     first = max(math.floor(low / width) - _BESIDE, math.floor(max(least / width, -1e300)))
     last = min(math.floor(high / width) + _BESIDE, math.floor(min(most / width, 1e300)))
