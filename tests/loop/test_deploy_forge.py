@@ -124,6 +124,11 @@ def test_a_merge_is_deployed_promoted_and_written_down(world: World) -> None:
     assert (again["steps"], again["recorded"]) == ([], found["recorded"])
     assert world.states() == [(one, "local", ["in_progress", "success"])]
     assert {each.method for each in world.server.requests[before:]} == {"GET"}
+    world.repository.git("tag", "--annotate", "--message", "Not yet.", "shop#local!", one)
+    world.run("deploy", "--environment", "production", code=32)
+    assert "`shop@v1.0.0` was unassigned from `local`" in world.told[-1]
+    for repository in (world.repository, world.machine):
+        repository.git("tag", "--delete", "shop#local!")
     world.run("deploy", "--environment", "production")
     assert world.tags()["shop#production#2"] == one
     two = world.push("two")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scmrepo.git.objects import GitTag
 
 from leverframe.adapters.git import Git
-from leverframe.domain.release.ledger import Ledger, assigned
+from leverframe.domain.release.ledger import Ledger, assigned, refuse_unassigned
 from leverframe.domain.release.registry import Kind, Registry, artifact_of, in_tags, read
 from leverframe.domain.release.release_manifest import tag_message
 from leverframe.domain.release.tag import Tag
@@ -230,7 +230,13 @@ def test_an_unassigned_version_is_not_promoted() -> None:
     Ledger(book, None, "shop", "staging").served(release(1, "a"))
     book.kept.append(Tag("shop#staging!#2", "c" * 40, "", 50))
     assert assigned(book.kept, "shop", "staging").why == "the tag `shop#staging!#2` took the assignment back"
+    with pytest.raises(PromotionError, match="was unassigned from `staging`") as refused:
+        refuse_unassigned(book.kept, "shop", "staging", manifest("a", "d"))
+    assert "`shop#staging!#2`" in refused.value.why
+    refuse_unassigned(book.kept, "shop", "production", manifest("a"))
+    refuse_unassigned(book.kept, "shop", "staging", manifest("b"))
     Ledger(book, None, "shop", "staging").served(release(1, "a"))
+    refuse_unassigned(book.kept, "shop", "staging", manifest("a"))
     assert book.names[-1] == "shop#staging#3"
     assert assigned(book.kept, "shop", "staging").manifest == manifest("a")
     book.kept += [Tag("shop@v2.0.0", "d" * 40, "By hand.", 70), Tag("shop#staging", "d" * 40, "", 71)]

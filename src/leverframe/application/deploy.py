@@ -18,7 +18,7 @@ from leverframe.domain.model.bundle.bundle_manifest import read_manifest
 from leverframe.domain.release import deploy as deployment
 from leverframe.domain.release.deploy import Deployed
 from leverframe.domain.release.kubernetes.cluster_plan import Apply
-from leverframe.domain.release.ledger import Assigned, assigned
+from leverframe.domain.release.ledger import Assigned, assigned, refuse_unassigned
 from leverframe.domain.release.release_manifest import ReleaseManifest, refuse_other
 from leverframe.domain.release.target import Candidate
 from leverframe.errors import BundleError
@@ -67,7 +67,11 @@ def plan(workspace: Workspace, asked: Asked, tell: Tell) -> tuple[Sequence[objec
     """Return the steps that `deploy` would execute, and what it would apply to a cluster; nothing is changed."""
     environment, candidate = _candidate(workspace, asked, tell)
     _check_promotion(workspace, environment, candidate.manifest)
-    steps = deployment.planned(target_of(workspace, environment, tell, asked.target), candidate)
+    target = target_of(workspace, environment, tell, asked.target)
+    book = ledger(workspace, environment) if asked.record else None
+    if book is not None:
+        book.check(candidate.manifest, target.state.serving)
+    steps = deployment.planned(target, candidate)
     return steps, [manifest for step in steps if isinstance(step.action, Apply) for manifest in step.action.objects]
 
 
@@ -76,9 +80,11 @@ def _check_promotion(workspace: Workspace, environment: Environment, desired: Re
     before = environment.before
     if before is None:
         return
-    serving = target_of(workspace, before, lambda _: None).state.serving
     artifact = artifact_in(workspace, desired.model)
-    recorded = Assigned(serving.manifest) if serving else assigned(tags_of(workspace, artifact), artifact, before.name)
+    tags = tags_of(workspace, artifact)
+    refuse_unassigned(tags, artifact, before.name, desired)
+    serving = target_of(workspace, before, lambda _: None).state.serving
+    recorded = Assigned(serving.manifest) if serving else assigned(tags, artifact, before.name)
     step = f"`leverframe deploy --environment {before.name}` first"
     refuse_other(desired, recorded.manifest, f"`{before.name}` serves", next=step, absent=recorded.why)
 

@@ -255,6 +255,19 @@ def assigned(tags: Sequence[Tag], artifact: str, environment: str) -> Assigned:
     return Assigned(None, why)
 
 
+def refuse_unassigned(tags: Sequence[Tag], artifact: str, environment: str, desired: ReleaseManifest) -> None:
+    """Raise ``PromotionError`` where somebody took the assignment of a bundle to an environment back."""
+    registry = Registry(tags, artifact)
+    version = _version_of(registry, desired)
+    tag = registry.unassigned_at(environment, version.tag.commit) if version else ""
+    if version and tag:
+        raise PromotionError(
+            f"bundle {desired.bundle[:12]} is not promoted: `{version.tag.name}` was unassigned from `{environment}`",
+            why=f"the tag `{tag}` says so, whatever the server still serves",
+            next=f"`leverframe deploy --environment {environment}` assigns it again, where that is right",
+        )
+
+
 def _nothing_serves(registry: Registry, environment: str) -> str:
     """Return which tag ended the last assignment to an environment; empty where there never was one."""
     stands = registry.assigned(environment)

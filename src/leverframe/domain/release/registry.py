@@ -174,6 +174,12 @@ class Registry:
         names = [event.tag.name for event in self._of(Kind.UNASSIGN) if event.subject == environment]
         return names[-1] if names else ""
 
+    def unassigned_at(self, environment: str, commit: str) -> str:
+        """Return the tag that took the assignment of a commit back; empty where it stands, or there never was one."""
+        both = self._of(Kind.ASSIGN, Kind.UNASSIGN)
+        here = [event for event in both if (event.subject, event.tag.commit) == (environment, commit)]
+        return here[-1].tag.name if here and here[-1].kind is Kind.UNASSIGN else ""
+
     def at(self, commit: str) -> Version | None:
         """Return the highest version at a commit, one that stands before one that was taken back."""
         here = [version for version in self.versions if version.tag.commit == commit]
