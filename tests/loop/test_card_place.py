@@ -403,6 +403,15 @@ def test_each_event_posts_or_says_what_was_not_posted(
         assert ran.out.startswith("report not posted; the verdict is: ready to merge\n")
 
 
+def test_a_run_by_hand_that_checks_out_another_branch_is_of_no_pull_request(desk: Desk) -> None:
+    """It was started on `main`, which is nobody's head: that is the reason, not what it checked out."""
+    job, main = desk.checkout(desk.pull.head), desk.repository.commit("main")
+    ran = desk.report(job, "workflow_dispatch", {}, "--publisher", "github", GITHUB_REF="refs/heads/main",
+                      GITHUB_SHA=main)  # fmt: skip
+    assert (ran.code, ran.out.partition(";")[0]) == (0, "report not posted"), ran.err
+    assert "no open pull request has this commit as its head" in ran.out
+
+
 def lock(desk: Desk) -> None:
     """Lock the conversation."""
     desk.pull.locked = True

@@ -222,12 +222,12 @@ def _posted(
     if publisher in ("summary", "file") or not isinstance(run, Where):
         why = place.unposted() or (() if refusal is None else (refusal.why,))
         return Published(card.verdict, publisher, here, publish.WRITTEN, why)
-    if refusal is not None:
-        raise refusal
     forge, pull = place.forge, place.pull
     if forge is None or not isinstance(pull, Pull):
         why = (pull.because,) if isinstance(pull, Nowhere) else ()
         return Published(card.verdict, "file", here, publish.WRITTEN, why)
+    if refusal is not None:
+        raise refusal
 
     summary = render(card, Shown(settings.slices, warnings=place.warnings(card.head)), limit=60_000)
     summary = f"{body.partition(chr(10))[0]}\n{summary}"
