@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
@@ -25,7 +26,7 @@ from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.bundle.conversion import compared, spread
 from leverframe.errors import BundleError
 from leverframe.settings.params import ConversionSettings
-from tests.integration.estimators import FEATURES, conversion, estimators, prepared, stored, world
+from tests.integration.estimators import FEATURES, conversion, estimators, frame, prepared, stored, world
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/estimators.md"
 BEGIN, END = "<!-- estimators: begin, written by a test -->\n", "<!-- end -->"
@@ -130,3 +131,41 @@ def test_a_class_that_is_named_directly_converts() -> None:
     rows = world()
     fitted = directly(LogisticRegression(), FEATURES).fit(rows.frame, rows.labels["multiclass"])
     assert conversion("multiclass", fitted, rows.columns, rows.labels["multiclass"]).engine == "onnx"
+
+
+@pytest.mark.parametrize("encoded", [-1, -2, np.nan])
+def test_an_ordinal_encoder_that_learned_a_missing_text_converts(encoded: float) -> None:
+    """It is a category like others, whatever stands for numbers that are missing."""
+    rows = world()
+    rows.columns["place"][:40] = None
+    encoder = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1 if encoded != -1 else -3, encoded_missing_value=encoded
+    )
+    steps = ColumnTransformer([("texts", encoder, ["place"])], remainder="passthrough")
+    fitted = make_pipeline(steps, HistGradientBoostingClassifier(max_iter=5)).fit(rows.frame, rows.labels["binary"])
+    found = conversion("binary", fitted, rows.columns, rows.labels["binary"])
+    assert found.engine == "onnx", found
+
+
+@pytest.mark.parametrize("strategy", ["constant", "most_frequent"])
+def test_an_imputer_of_texts_converts(strategy: str) -> None:
+    """A missing text is filled as in training."""
+    rows = world()
+    rows.columns["place"][:40] = None
+    filled = SimpleImputer(missing_values=None, strategy=strategy, fill_value="none")
+    texts = make_pipeline(filled, OneHotEncoder(drop="first", handle_unknown="ignore"))
+    steps = ColumnTransformer([("texts", texts, ["place"]), ("numbers", SimpleImputer(), ["price", "size"])])
+    fitted = make_pipeline(steps, LogisticRegression(max_iter=300)).fit(rows.frame, rows.labels["binary"])
+    found = conversion("binary", fitted, rows.columns, rows.labels["binary"])
+    assert found.engine == "onnx", found
+
+
+@pytest.mark.parametrize("estimator", [HistGradientBoostingClassifier(max_iter=5), GaussianNB()])
+def test_an_estimator_of_numbers_without_a_step_before_it_converts(estimator: Any) -> None:
+    """It takes one matrix, and a request has columns."""
+    rows = world()
+    features = [feature for feature in FEATURES if feature.kind != "categorical"]
+    columns = {feature.name: np.nan_to_num(rows.columns[feature.name]) for feature in features}
+    fitted = estimator.fit(frame(columns), rows.labels["binary"])
+    found = OnnxModel(converted(fitted, features)).predict(columns)
+    np.testing.assert_allclose(found, fitted.predict_proba(frame(columns)), atol=1e-6)

@@ -25,7 +25,7 @@ from leverframe.adapters.polars import PolarsTables
 from leverframe.documents import parsed, plain
 from leverframe.domain.features.training_set import Feature, Label
 from leverframe.domain.model.bundle.bundle_manifest import FILES, MANIFEST, ONNX, Manifest, read_manifest, sha256
-from leverframe.domain.model.bundle.conversion import UNSEEN, compared, hard_rows
+from leverframe.domain.model.bundle.conversion import UNSEEN, compared, hard_rows, limits, spread
 from leverframe.domain.model.bundle.golden_rows import as_sent
 from leverframe.domain.model.bundle.input_check import Tensor, checked
 from leverframe.domain.model.bundle.metadata import datatype, model_settings, released
@@ -289,3 +289,41 @@ def test_a_feature_called_as_a_column_of_the_converter_is_an_error_of_ours() -> 
     with pytest.raises(BundleError) as caught:
         converted(model, [Feature("variable", "numeric"), Feature("other", "numeric")])
     assert "`variable`" in caught.value.why
+
+
+NUMBERS = st.lists(st.floats(-100, 100), min_size=8, max_size=40)
+
+
+@given(NUMBERS, st.sampled_from([1e-6, 1.0, 500.0, 1e9]), st.sampled_from([0.0, 500.0, -1e6]), st.floats(1e-4, 1e-2))
+def test_numbers_are_held_to_the_same_digits_at_any_scale(
+    values: list[float], scale: float, offset: float, apart: float
+) -> None:
+    """Neither unit nor offset of a label decides whether a difference of a share of its spread is seen."""
+    labels = np.array(values) * scale + offset * scale
+    width = spread(labels)
+    found = compared("regression", labels, labels.copy(), 1e-5, width)
+    assert (found.engine, found.flips) == ("onnx", None)
+    moved = labels.copy()
+    middle = int(np.argsort(labels)[len(labels) // 2])
+    moved[middle] += apart * width
+    assert compared("regression", labels, moved, 1e-5, width).engine == "skops"
+    allowed = limits(labels, 1e-5, width)
+    assert not (np.abs(moved - labels) <= allowed)[middle]
+    assert (allowed >= 1e-5 * width * (1 - 1e-9)).all()
+
+
+def test_a_spread_is_that_of_most_numbers_and_never_nothing() -> None:
+    """A few that lie far out do not widen it; where most are the same, wider quantiles count."""
+    many = np.concatenate([np.linspace(0, 1, 1000), [1e9]])
+    assert spread(many) == pytest.approx(0.5, rel=0.01)
+    assert spread(np.concatenate([np.zeros(900), np.linspace(1, 2, 100)])) == pytest.approx(1.5, rel=0.1)
+    assert spread(np.concatenate([np.zeros(999), [7.0]])) == 7.0
+    assert spread(np.full(9, 1e9)) == 1e9
+    assert spread(np.zeros(9)) == spread(np.array([])) == 1.0
+
+
+def test_the_manifest_of_a_regression_has_its_scale_and_that_of_a_classification_none() -> None:
+    """The bytes of the latter are those that earlier versions wrote."""
+    assert b"scale" not in MANIFESTED.to_bytes()
+    scaled = replace(MANIFESTED, scale=46.9)
+    assert read_manifest(scaled.to_bytes(), "here").scale == 46.9

@@ -47,6 +47,9 @@ def convert(root: Path, folder: Path) -> None:
     except MemoryError:
         why = f"the conversion needs more than {size >> 20:,} megabytes, `bundle.conversion.megabytes`"
         write_failure(folder, "the model cannot be converted to ONNX", why)
+    except Exception as error:  # the runtime raises what it likes, for a node that fails with these rows
+        lines = str(error).strip().splitlines() or [""]
+        write_failure(folder, "the model in ONNX cannot predict", f"{type(error).__name__}: {lines[0][:200]}")
 
 
 def _convert(root: Path, folder: Path) -> None:

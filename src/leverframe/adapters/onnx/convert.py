@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, checker, helper, numpy_helper
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
+from skl2onnx.common.utils import InvalidInputLengthException
 
 from leverframe.adapters.onnx.doubles import register
 from leverframe.adapters.onnx.exchange import not_converted
@@ -27,6 +28,7 @@ from leverframe.domain.features.training_set import Feature
 
 _OPSET, _ML_OPSET = 18, 3
 _DOUBLES = 3  # version of the set ai.onnx.ml from which trees may hold doubles
+_MATRIX = "all_features"  # a feature of that name is found out by its being twice
 _FLOATS_ONLY = ("SVMRegressor",)  # of which ONNX Runtime has no implementation for doubles
 _LEAVES = {"TreeEnsembleClassifier": "class", "TreeEnsembleRegressor": "target"}
 
@@ -37,14 +39,9 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
     Raises ``BundleError`` for a model that cannot be converted. Whether the result predicts alike
     is another question, for the caller.
     """
-    text, number = StringTensorType([None, 1]), DoubleTensorType([None, 1])
-    inputs = [(feature.name, text if feature.kind == "categorical" else number) for feature in features]
-    options = {"zipmap": False} if hasattr(model, "classes_") else None
     register()
     try:
-        found = to_onnx(
-            model, initial_types=inputs, options=options, target_opset={"": _OPSET, "ai.onnx.ml": _ML_OPSET}
-        )
+        found = _by_columns(model, features)
         _check_inputs(found, features)
         _restore_doubles(found, list(_boosted(model, set())))
         _cast_inputs(found)
@@ -58,6 +55,28 @@ def converted(model: Any, features: Sequence[Feature]) -> bytes:
         ) from error
     data: bytes = found.SerializeToString(deterministic=True)
     return data
+
+
+def _by_columns(model: Any, features: Sequence[Feature]) -> Any:
+    """Return the model with an input a feature, of numbers alone also where it takes them as one matrix."""
+    text, number = StringTensorType([None, 1]), DoubleTensorType([None, 1])
+    inputs = [(feature.name, text if feature.kind == "categorical" else number) for feature in features]
+    try:
+        return _to_onnx(model, inputs)
+    except InvalidInputLengthException:  # an estimator without a step before it
+        if any(kind is text for _, kind in inputs):
+            raise
+    found = _to_onnx(model, [(_MATRIX, DoubleTensorType([None, len(features)]))])
+    del found.graph.input[:]
+    names = [feature.name for feature in features]
+    found.graph.input.extend(helper.make_tensor_value_info(name, TensorProto.DOUBLE, [None, 1]) for name in names)
+    found.graph.node.insert(0, helper.make_node("Concat", names, [_MATRIX], axis=1))
+    return found
+
+
+def _to_onnx(model: Any, inputs: list[tuple[str, Any]]) -> Any:
+    options = {"zipmap": False} if hasattr(model, "classes_") else None
+    return to_onnx(model, initial_types=inputs, options=options, target_opset={"": _OPSET, "ai.onnx.ml": _ML_OPSET})
 
 
 def _check_inputs(found: Any, features: Sequence[Feature]) -> None:

@@ -5,6 +5,8 @@ ONNX Runtime has no `Imputer` for doubles, and one-hot encoding gives floats, wh
 
 from __future__ import annotations
 
+import copy
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 from skl2onnx.operator_converters.common import concatenate_variables
 from skl2onnx.operator_converters.imputer_op import convert_sklearn_imputer
 from skl2onnx.operator_converters.one_hot_encoder import convert_sklearn_one_hot_encoder
+from skl2onnx.operator_converters.ordinal_encoder import convert_sklearn_ordinal_encoder
 from skl2onnx.shape_calculators.one_hot_encoder import calculate_sklearn_one_hot_encoder_output_shapes
 
 from leverframe.adapters.onnx.session import MISSING
@@ -24,11 +27,18 @@ def register() -> None:
     register_converter("SklearnSimpleImputer", _imputer, overwrite=True)
     register_converter("SklearnOneHotEncoder", _one_hot, overwrite=True)
     register_shape_calculator("SklearnOneHotEncoder", _one_hot_shape, overwrite=True)
+    register_converter("SklearnOrdinalEncoder", _ordinal, overwrite=True)
 
 
 def _imputer(scope: Any, operator: Any, container: Any) -> None:
-    """Write a value in place of NaN; what is not of doubles, or leaves columns out, is left to skl2onnx."""
+    """Write a value in place of NaN, or of a missing text; what leaves columns out is left to skl2onnx."""
     fitted, output = operator.raw_operator, operator.outputs[0].full_name
+    if isinstance(operator.inputs[0].type, StringTensorType) and fitted.missing_values is None:
+        texts = copy.copy(fitted)
+        texts.missing_values = MISSING
+        like = SimpleNamespace(raw_operator=texts, inputs=operator.inputs, outputs=operator.outputs)
+        convert_sklearn_imputer(scope, like, container)
+        return
     doubles = isinstance(operator.inputs[0].type, DoubleTensorType)
     of_nan = isinstance(fitted.missing_values, float) and np.isnan(fitted.missing_values)
     if not (doubles and of_nan) or fitted.add_indicator or np.isnan(fitted.statistics_.astype(np.float64)).any():
@@ -42,6 +52,23 @@ def _imputer(scope: Any, operator: Any, container: Any) -> None:
     container.add_node("Where", [missing, filling, columns], [output], name=scope.get_unique_operator_name("Where"))
 
 
+def _ordinal(scope: Any, operator: Any, container: Any) -> None:
+    """Encode as skl2onnx does; a missing text, which is a category, has the name that a session gives it."""
+    fitted = copy.copy(operator.raw_operator)
+    fitted.categories_ = [_without_none(categories) for categories in fitted.categories_]
+    like = SimpleNamespace(
+        raw_operator=fitted, inputs=operator.inputs, outputs=operator.outputs,
+        output_full_names=operator.output_full_names,
+    )  # fmt: skip
+    convert_sklearn_ordinal_encoder(scope, like, container)
+
+
+def _without_none(categories: Any) -> Any:
+    if categories.dtype != object:
+        return categories
+    return np.array([MISSING if category is None else category for category in categories], object)
+
+
 def _one_hot_shape(operator: Any) -> None:
     calculate_sklearn_one_hot_encoder_output_shapes(operator)
     encoded, fitted = operator.outputs[0], operator.raw_operator
@@ -51,10 +78,10 @@ def _one_hot_shape(operator: Any) -> None:
 
 
 def _texts_alone(operator: Any) -> bool:
-    """Tell whether an encoder is of texts that may be unseen, with no column dropped: the others are skl2onnx's."""
+    """Tell whether an encoder is of texts and gives doubles; the others are skl2onnx's."""
     fitted = operator.raw_operator
     texts = all(isinstance(variable.type, StringTensorType) for variable in operator.inputs)
-    whole = getattr(fitted, "drop_idx_", None) is None and fitted.handle_unknown in ("ignore", "infrequent_if_exist")
+    whole = getattr(fitted, "drop_idx_", None) is None or not fitted._infrequent_enabled
     return bool(texts and whole and np.issubdtype(fitted.dtype, np.floating))
 
 
