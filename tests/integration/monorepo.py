@@ -61,13 +61,11 @@ def empty(folder: Path, *, within: bool = True) -> Monorepo:
 
 
 def of_scripts(folder: Path, *, within: bool = True) -> Monorepo:
-    """Return two pipelines of scripts, reproduced and committed."""
+    """Return a pipeline of scripts beside another folder, reproduced and committed."""
     made = empty(folder, within=within)
-    for project in (made.ml, made.other):
-        add_scripts(project, within=within)
-    made.whole.commit("Two projects")
-    for project in (made.ml, made.other):
-        project.repository.dvc("repro")
+    add_scripts(made.ml, within=within)
+    made.other.repository.write("notes.md", "here\n")
+    made.ml.repository.dvc("repro")
     made.whole.commit("Reproduced")
     return made
 

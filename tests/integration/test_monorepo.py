@@ -70,31 +70,26 @@ def test_what_a_case_imports_from_elsewhere_makes_stages_stale(made: Monorepo, w
 
 
 def test_the_champion_is_that_of_the_merge_base_with_what_it_imported(made: Monorepo) -> None:
-    """From the cache, else from the remote, else trained in a copy that has library and submodule of its commit."""
+    """From the remote, else trained in a copy that has library and submodule of its commit, not those of the change."""
     champion = ("models/model.skops", "data/predictions.parquet")
     made.ml.repository.dvc("push", "--quiet", *champion)
     auc = json.loads(made.ml.repository.read("reports/metrics.json"))["auc"]
-    recorded = [found.md5 for path, found in _outputs(made.ml).items() if path in champion]
+    recorded = [f"files/md5/{found.md5[:2]}/{found.md5[2:]}" for path, found in _outputs(made.ml).items()
+                if path in champion]  # fmt: skip
     made.doubled()
-    made.ml.repository.dvc("repro", "evaluate")
-    made.whole.commit("Trained anew")
-    assert json.loads(made.ml.repository.read("reports/metrics.json"))["auc"] != auc
     told = []
-    for gone in ("", ".dvc/cache", "../../../remote"):
-        for md5 in recorded if gone else ():
-            (made.ml.root / gone / "files/md5" / md5[:2] / md5[2:]).unlink()
-        if "remote" in gone:  # what was fetched from there is in the cache now
-            for md5 in recorded:
-                (made.ml.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    for gone in ((".dvc/cache",), (".dvc/cache", "../../../remote")):  # what was fetched is in the cache again
+        for place in gone:
+            for path in recorded:
+                (made.ml.root / place / path).unlink()
         ended = made.ml.run("gate", "--json")
         assert ended.code == 0, ended.stderr
         told.append(ended.stderr)
         (metric,) = [each for each in json.loads(ended.stdout)["metrics"] if each["metric"] == "auc"]
         assert metric["champion"] == pytest.approx(auc), gone
-        assert metric["candidate"] != metric["champion"]
-    assert ["fetching the champion" in words for words in told] == [False, True, True]
-    assert ["its pipeline is run" in words for words in told] == [False, False, True]
-    assert "train " in told[2]
+    assert all("fetching the champion" in words for words in told)
+    assert ["its pipeline is run" in words for words in told] == [False, True]
+    assert "train " in told[1]
 
 
 def _outputs(shop: Shop) -> dict[str, Recorded]:

@@ -122,6 +122,19 @@ def test_a_package_that_python_finds_elsewhere_in_the_repository_counts() -> Non
     assert set(Code(Tree(files, homes))("entry")) == set(files) - {"libs/mine.py"}
 
 
+def test_what_lies_beside_the_project_counts_by_its_files() -> None:
+    """A package that Python finds there, and a folder that is declared: DVC would count caches in one as well."""
+    files = {
+        "entry.py": "import scaling.steps", "../../libs/scaling/__init__.py": "", "../../libs/scaling/steps.py": "",
+        "../../libs/scaling/other.py": "", "../../plugins/one.py": "import scaling.other", "../../plugins/two.csv": "",
+    }  # fmt: skip
+    code = Code(Tree(files, {"scaling": "../../libs"}))
+    package = {"entry.py", "../../libs/scaling/__init__.py", "../../libs/scaling/steps.py"}
+    assert set(code("entry")) == package
+    declared = {"../../plugins/one.py", "../../plugins/two.csv", "../../libs/scaling/other.py"}
+    assert set(code("entry", declared=("../../plugins",))) == package | declared
+
+
 def test_what_a_case_declares_counts_with_what_it_imports() -> None:
     """A file, a folder of modules that are loaded by name: each as it is declared, and their imports besides."""
     files = {"entry.py": "", "rates.csv": "", "plugins/a.py": "import shared\nfrom . import b", "plugins/b.py": "",

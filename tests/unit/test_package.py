@@ -59,6 +59,9 @@ def test_what_python_finds_in_the_repository_is_part_of_it_unless_it_is_an_envir
     assert homes == {"whole": Path("libs"), "spaced": Path(), "lone": Path("libs"), "foreign": None,
                      "brought": None, "shipped": None}  # fmt: skip
     assert [home_of(name, repository) for name in ("", "none_such", "sys", "json", "__main__")] == [None] * 5
+    project = repository / "services/ml"  # as a project in a folder names what lies beside it
+    assert [home_of(name, project, repository) for name in ("whole", "foreign")] == [Path("../../libs"), None]
+    assert home_of("whole", project) is None
 
 
 def test_the_workflow_names_each_action_with_its_commit() -> None:

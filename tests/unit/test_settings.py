@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from leverframe.application.check import deciding
 from leverframe.domain.pipeline.code import Code
 from leverframe.errors import SettingsError
 from leverframe.settings import levers, params
 from leverframe.settings.levers import Levers, levers_of, read_levers
-from leverframe.settings.params import Params, params_of, read_params, schema
+from leverframe.settings.params import DataSettings, Params, params_of, read_params, schema
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "tests/settings"
@@ -172,3 +173,20 @@ def test_every_module_that_decides_whether_settings_are_valid_is_known_to_the_ch
     read = Code(Files(), ("src",))("leverframe.settings.params", "leverframe.settings.levers")
     words_alone = {"src/leverframe/__init__.py", "src/leverframe/errors.py"}
     assert set(read) - words_alone == {path.relative_to(ROOT).as_posix() for path in deciding()}
+
+
+@pytest.mark.parametrize(
+    ("path", "fits"),
+    [("../../libs/tables", True), ("config/rates.csv", True), ("a/../b", False), ("../a/../b", False), ("..", False),
+     ("../..", False), ("/etc/passwd", False), ("", False), ("../a\\b", False)],
+)  # fmt: skip
+def test_what_a_case_depends_on_may_lie_beside_the_project(path: str, *, fits: bool) -> None:
+    """Two dots lead out of the folder at the beginning of a path alone."""
+    known = {"case": "pipelines.shop", "first": "2024-01", "last": "2024-02", "timezone": "UTC"}
+    try:
+        settings = DataSettings.model_validate(known | {"dependencies": [path]})
+    except ValidationError:
+        assert not fits
+    else:
+        assert fits
+        assert settings.dependencies == [path]
