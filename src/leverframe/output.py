@@ -153,9 +153,9 @@ def set_outputs(outputs: Mapping[str, str]) -> None:
 def _in_workspace(report: str) -> str:
     """Return the path of a file, or an address, as the next step of a job finds it: a step may run in a folder."""
     place = os.environ.get("GITHUB_WORKSPACE")
-    if not place or not report or "://" in report:
+    if not place or not report or "://" in report or Path(report).is_absolute():
         return report
-    return os.path.relpath(report, place)
+    return os.path.relpath(Path.cwd() / report, Path(place).resolve())  # the current folder is without links
 
 
 def step_summary(markdown: str) -> None:

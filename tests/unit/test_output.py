@@ -15,6 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leverframe import output
+from leverframe.domain.review.check import Checked
 from leverframe.errors import SourceError
 
 HOSTILE = "100%\nname<<fence\n::error::no"
@@ -30,6 +31,26 @@ def test_outputs_reach_the_next_steps_whole(tmp_path: Path, monkeypatch: pytest.
     assert [name for name, _ in fences] == ["verdict", "report"]
     start = lines.index("<<".join(fences[1]))
     assert "\n".join(lines[start + 1 : lines.index(fences[1][1], start + 1)]) == HOSTILE
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [(".leverframe/levers/gate.json", "services/ml/.leverframe/levers/gate.json"), ("", ""),
+     ("https://example.org/1", "https://example.org/1"), ("/elsewhere/card.md", "/elsewhere/card.md")],
+)  # fmt: skip
+def test_a_step_in_a_folder_names_its_file_from_the_top(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: str, told: str
+) -> None:
+    """As the next step finds it, which runs at the top; also where the folder of the job is a link."""
+    folder, link = tmp_path / "work/services/ml", tmp_path / "link"
+    folder.mkdir(parents=True)
+    link.symlink_to(tmp_path / "work")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(link))
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    monkeypatch.chdir(folder)
+    output.verdict(Checked("0" * 40), as_json=False, report=report)
+    text = (tmp_path / "output").read_text(encoding="utf-8")
+    assert re.findall(r"^report<<(\S+)\n(.*)\n\1$", text, re.MULTILINE)[0][1] == told
 
 
 def test_a_failure_is_an_annotation_only_where_a_runner_listens(
