@@ -696,7 +696,7 @@ def test_a_merged_candidate_that_is_worse_opens_its_revert(place: Place) -> None
     pull = place.forge.pulls[2]
     assert (pull.draft, pull.auto_merge, pull.title) == (False, None, "Revert the retraining of shop")
     assert "The model of #1 is worse on realised labels" in pull.body
-    assert "+0.0200" in pull.body
+    assert "better by 0.0200" in pull.body
     assert place.forge.git("diff", "--name-only", f"main...{REVERT}").split() == ["dvc.lock", "params.yaml"]
     assert "last: '2026-01-01'" in place.forge.git("show", f"{REVERT}:params.yaml")
     assert [run.branch for run in place.forge.runs] == [BRANCH, REVERT]
