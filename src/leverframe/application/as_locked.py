@@ -28,7 +28,7 @@ class Other:
 
 def recorded_here(root: Path) -> dict[str, Recorded]:
     """Return the outputs of all stages by path, as the lock of the working tree has them; none where there is none."""
-    return {path: found for entry in _entries(root).values() for path, found in entry.outputs.items()}
+    return {path: record for entry in _entries(root).values() for path, record in entry.outputs.items()}
 
 
 def _entries(root: Path) -> dict[str, Locked]:
@@ -43,13 +43,13 @@ def others(root: Path, *wanted: Path) -> list[Other]:
     except RepositoryError:  # no DVC, so no lock that names anything
         return []
     recorded, places = recorded_here(root), [path.as_posix() for path in wanted]
-    found = list(_others(tree, recorded, places))
-    if found:
+    differing = list(_others(tree, recorded, places))
+    if differing:
         with suppress(RepositoryError):  # without git, what is here is all that there is
-            tree.take(Git(root).as_stored(other.path for other in found))
-            found = list(_others(tree, recorded, places))
+            tree.take(Git(root).as_stored(other.path for other in differing))
+            differing = list(_others(tree, recorded, places))
     tree.keep()
-    return found
+    return differing
 
 
 def inputs_note(root: Path, stage: str, partition: str) -> str:
@@ -65,8 +65,8 @@ def inputs_note(root: Path, stage: str, partition: str) -> str:
 
 def note(root: Path, *wanted: Path) -> str:
     """Return in words which outputs at or below some paths are not what the lock names; empty where all are."""
-    found = others(root, *wanted)
-    return f"note: {words(found)}; `{found[0].remedy}` brings that back" if found else ""
+    differing = others(root, *wanted)
+    return f"note: {words(differing)}; `{differing[0].remedy}` brings that back" if differing else ""
 
 
 def _others(tree: WorkingTree, recorded: dict[str, Recorded], wanted: list[str]) -> Iterator[Other]:
@@ -78,19 +78,19 @@ def _others(tree: WorkingTree, recorded: dict[str, Recorded], wanted: list[str])
             yield Other(path, f"{fetch}{'' if tree.known(path) else ' --force'} {path}")
 
 
-def words(found: list[Other]) -> str:
+def words(differing: list[Other]) -> str:
     """Return in words what is not what the lock names."""
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    names = ", ".join(other.path for other in found[:_NAMED])
-    return f"{names}{more} {'is' if len(found) == 1 else 'are'} not what {LOCK} names"
+    more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
+    names = ", ".join(other.path for other in differing[:_NAMED])
+    return f"{names}{more} {'is' if len(differing) == 1 else 'are'} not what {LOCK} names"
 
 
 def refuse_others(root: Path, *wanted: Path) -> None:
     """Raise ``PipelineError`` where an output at or below some paths is not what the lock names."""
-    found = others(root, *wanted)
-    if found:
+    differing = others(root, *wanted)
+    if differing:
         raise PipelineError(
-            words(found),
+            words(differing),
             why="another branch or run left it there, or somebody edited it",
-            next=f"`{found[0].remedy}` brings back what {LOCK} names; `dvc repro` makes it anew",
+            next=f"`{differing[0].remedy}` brings back what {LOCK} names; `dvc repro` makes it anew",
         )

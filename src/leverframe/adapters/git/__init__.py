@@ -217,16 +217,16 @@ class Git:
         done = self._run("cat-file", "--batch", given="".join(f"{name}\n" for name in names).encode())
         if done.returncode != 0:
             raise error_of(DAMAGED, done.stderr.decode(errors="replace"))
-        told = done.stdout
+        printed = done.stdout
         at = 0
         for path in paths:
-            end = told.index(b"\n", at)
-            head = told[at:end].split()
+            end = printed.index(b"\n", at)
+            head = printed[at:end].split()
             if head[-1] == b"missing":
                 at = end + 1
                 continue
             if head[1] == b"blob":
-                yield path, told[end + 1 : end + 1 + int(head[2])]
+                yield path, printed[end + 1 : end + 1 + int(head[2])]
             at = end + int(head[2]) + 2
 
     def changed(self, commit: str) -> dict[str, str]:

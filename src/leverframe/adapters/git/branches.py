@@ -17,12 +17,12 @@ class Branches:
 
     def names(self) -> list[str]:
         """Return the branches of the clone and of its remotes, such as `main` and `origin/main`."""
-        refs = self._told("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes").splitlines()
+        refs = self._answer("for-each-ref", "--format=%(refname)", "refs/heads", "refs/remotes").splitlines()
         return [name.removeprefix("refs/heads/").removeprefix("refs/remotes/") for name in refs]
 
     def remote(self) -> str:
         """Return the remote that changes go to: `origin`, or the only one; empty where there is neither."""
-        names = self._told("remote").split()
+        names = self._answer("remote").split()
         return "origin" if "origin" in names else names[0] if len(names) == 1 else ""
 
     def head(self) -> str:
@@ -31,11 +31,11 @@ class Branches:
         Of somebody's working copy it only tells which branch is checked out there.
         """
         remote = self.remote()
-        address = self._told("config", f"remote.{remote}.url")
+        address = self._answer("config", f"remote.{remote}.url")
         if not address or (self.root / address.removeprefix("file://") / ".git").exists():
             return ""
-        return self._told("symbolic-ref", "--quiet", "--short", f"refs/remotes/{remote}/HEAD")
+        return self._answer("symbolic-ref", "--quiet", "--short", f"refs/remotes/{remote}/HEAD")
 
-    def _told(self, *question: str) -> str:
+    def _answer(self, *question: str) -> str:
         done = self.run(*question)
         return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""

@@ -83,8 +83,8 @@ _FAULTS = (
 
 def fault(stderr: str) -> RepositoryError | None:
     """Return the error that what git printed stands for; None where it is the answer to a question."""
-    found = next((kind for kind in _FAULTS if kind.words.search(stderr)), None)
-    return None if found is None else error_of(found, stderr)
+    known = next((kind for kind in _FAULTS if kind.words.search(stderr)), None)
+    return None if known is None else error_of(known, stderr)
 
 
 def error_of(kind: _Fault, words: str) -> RepositoryError:

@@ -30,12 +30,12 @@ class Filters:
         """
         blobs = {path: blob for some in _few(sorted(set(paths))) for path, blob in self._staged(some)}
         clean = {path: blob for some in _few(list(blobs)) for path, blob in self._hashed(some) if blob == blobs[path]}
-        found = {}
+        different = {}
         for path, blob in clean.items():
             content = self._run("cat-file", "blob", blob).stdout
             if content != (self._root / path).read_bytes():
-                found[path] = content
-        return found
+                different[path] = content
+        return different
 
     def lost_links(self, paths: Iterable[str]) -> list[str]:
         """Return the symbolic links of git at or below some paths that are plain files here."""
@@ -65,8 +65,8 @@ class Filters:
         if not self._configured:
             return
         given = "".join(f"{path}\0" for path in paths).encode()
-        told = os.fsdecode(self._run("check-attr", "-z", "--stdin", "filter", given=given).stdout).split("\0")
-        for path, _, value in zip(told[::3], told[1::3], told[2::3], strict=False):
+        fields = os.fsdecode(self._run("check-attr", "-z", "--stdin", "filter", given=given).stdout).split("\0")
+        for path, _, value in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
             if value not in ("unspecified", "unset", "set"):
                 yield path
 
