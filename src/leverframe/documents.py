@@ -6,18 +6,34 @@ missing one is an error. Written is what the fields say, in their order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from leverframe.errors import LeverframeError, SettingsError, nearest
 from leverframe.yaml_files import load, parse
 
 __all__ = ["Document", "Timestamp", "load", "loaded", "parse", "parsed", "plain", "read", "validated"]
 
+
+# What pydantic calls a value that is no mapping, and the forms of texts in words.
+_MAPPINGS = ("model_type", "model_attributes_type", "dict_type", "dataclass_type", "mapping_type")
+_PATTERNS = {
+    r"^[a-z][a-z0-9_]*$": "a name has small letters from a to z, digits and `_`, and begins with a letter",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "a column has letters from a to z, digits and `_`, and begins with no digit; "
+    "the transform of its source renames another",
+    r"^[A-Z_][A-Z0-9_]*$": "the name of an environment variable is asked for, in capital letters",
+    r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$": "the name of a package is asked for, such as `pipelines.shop`",
+    r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$": "the name of a type with its module is asked for, such as `shop.model.Steps`",
+    r"^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*$": "the name of a key is asked for, such as `split.train_last`",
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": "a name has at most 63 small letters from a to z, digits and `-`, and none "
+    "of the latter at its ends",
+}
 
 SCHEMA = "`leverframe settings --schema` prints every setting with its type and meaning"
 
@@ -108,11 +124,25 @@ def _settings_error(model: type[Document], error: ValidationError, name: str, gu
         )
     more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
     given = "" if first["type"] == "missing" else f"; given: {str(first['input'])[:80]!r}"
+    known = _fields(model, [str(part) for part in first["loc"]]) if first["type"] in _MAPPINGS else []
     return SettingsError(
         f"`{where}` in {name} does not fit{more}",
-        why=f"{first['msg'].removeprefix('Value error, ')}{given}",
+        why=f"{_reason(first, known)}{given}",
         next=guide,
     )
+
+
+def _reason(first: ErrorDetails, known: Sequence[str]) -> str:
+    """Return what is wrong in the words of YAML: pydantic speaks of Python's types and of regular expressions."""
+    if first["type"] in _MAPPINGS:
+        keys = ", ".join(known) if first["type"] != "dict_type" else "your own names"
+        return f"a mapping is needed with keys of {keys}"
+    if first["type"] in ("list_type", "tuple_type"):
+        return "a list is needed, such as `[one, two]`"
+    pattern = first.get("ctx", {}).get("pattern")
+    if pattern in _PATTERNS:
+        return _PATTERNS[pattern]
+    return first["msg"].removeprefix("Value error, ")
 
 
 def _fields(model: type[BaseModel], parents: list[str]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leverframe.documents import loaded, parsed, plain
+from leverframe.documents import loaded, parsed, plain, validated
 from leverframe.domain import layout
 from leverframe.domain.features.snapshot.packed import Form
 from leverframe.domain.features.snapshot.store import About
+from leverframe.domain.features.star import Star
 from leverframe.domain.features.training_set import LearningSet, TrainingSet
 from leverframe.domain.model.bundle.bundle_manifest import Manifest
 from leverframe.domain.model.bundle.conversion import Conversion
@@ -160,3 +162,25 @@ def test_status_loads_no_pydantic() -> None:
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stderr.splitlines()[-1] == "False"
     assert json.loads(told.stdout)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"spine": {"table": "visits", "key": "visit", "columns": ["Gebühr"]}}, "the transform of its source renames"),
+        ({"spine": {"table": "Visits", "key": "visit"}}, "a name has small letters from a to z"),
+        (
+            {"spine": {"table": "visits", "key": "visit", "calendar": ["hour"]}},
+            "a mapping is needed with keys of parts",
+        ),
+        ({"spine": ["visits"]}, "a mapping is needed with keys of calendar, columns, key"),
+        ({"spine": {"table": "visits", "key": "visit", "columns": "channel"}}, "a list is needed"),
+        ({"facts": ["outcome"]}, "a mapping is needed with keys of your own names"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_the_words_of_yaml(change: dict[str, Any], reason: str) -> None:
+    star = {"entities": {"visit": ["visit"]}, "spine": {"table": "visits", "key": "visit"}, **change}
+    with pytest.raises(SettingsError) as caught:
+        validated(Star, star, name="star.yaml")
+    assert reason in caught.value.why
+    assert not re.search(r"\^|instance|dictionary", caught.value.why)
