@@ -31,7 +31,7 @@ _PATTERNS = {
     r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$": "the name of a package is asked for, such as `pipelines.shop`",
     r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$": "the name of a type with its module is asked for, such as `shop.model.Steps`",
     r"^[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*$": "the name of a key is asked for, such as `split.train_last`",
-    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": "a name has at most 63 small letters from a to z, digits and `-`, and none "
+    r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$": "a name has at most 63 letters from a to z, digits and `-`, and none "
     "of the latter at its ends",
 }
 
