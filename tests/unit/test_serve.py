@@ -122,6 +122,9 @@ WRONG: list[tuple[list[Tensor], str]] = [
     (keys(pieces=Tensor("pieces", [1], "INT64", [0])), "more than 0"),
     (keys(pieces=Tensor("pieces", [1], "INT64", [100])), "less than 100"),
     (keys(pieces=Tensor("pieces", [1], "FP64", [None])), "must never be missing"),
+    (keys(pieces=Tensor("pieces", [1], "INT32", [[2.5]])), "`pieces` in row 0 is 2.5 INT32 holds whole numbers"),
+    (columns(size=Tensor("size", [2], "INT8", [1, 300])), "`size` in row 1 is 300 INT8 holds whole numbers from -128"),
+    (columns(size=Tensor("size", [2], "FP32", [1, 1e39])), "`size` in row 1 is 1e+39 FP32 holds numbers up to 3.40"),
     ([Tensor(each.name, [101], each.datatype, each.data[:1] * 101) for each in columns()], "at most 100"),
 ]
 
@@ -166,12 +169,37 @@ def test_whole_numbers_of_a_key_stay_what_they_are(value: int, rows: int, whole:
     """As doubles, identifiers beyond 2**53 would find the row of another; with or without a contract."""
     field = Field("id", "number", whole=whole)
     schema = Schema("m", Label("y", "binary"), ("0", "1"), columns=(Field("x", "number"),), keys=(field,))
-    found = checked(schema, [Tensor("id", [rows], "INT64", [value] * (rows - 1) + [None] if rows > 1 else [value])])
+    kind = "INT64" if value < 2**63 else "UINT64"
+    found = checked(schema, [Tensor("id", [rows], kind, [value] * (rows - 1) + [None] if rows > 1 else [value])])
     assert np.ma.asarray(found.columns["id"]).tolist()[0] == value
     assert rows > FEW or arrays(schema, found)["id"].tolist() == [value]
     for exact in (replace(field, whole=True), replace(field, datatype="INT64")):
         with pytest.raises(RequestError, match="`id` in row 0"):
             checked(replace(schema, keys=(exact,)), [Tensor("id", [1], "FP64", [2.0**60])])
+
+
+@given(
+    st.sampled_from([np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64]),
+    st.integers(-(2**9), 2**9) | st.integers(-(2**65), 2**65) | st.floats(-300, 300) | st.sampled_from([30.0, 30.5]),
+    st.sampled_from([[], [None], [1], [1] * FEW]),
+    st.booleans(),
+)
+def test_a_whole_tensor_takes_what_its_datatype_holds_and_nothing_else(
+    kind: type[np.integer[Any]], value: float, before: list[int | None], as_key: bool
+) -> None:
+    """JSON can write any number under any datatype; whole doubles, as clients of one kind of number send, are whole."""
+    number, limits = Field("x", "number"), np.iinfo(kind)
+    beside = Field("y", "number")
+    schema = Schema("m", Label("z", "binary"), ("0", "1"), columns=(beside if as_key else number,),
+                    keys=(number,) if as_key else ())  # fmt: skip
+    values = [*before, value]
+    sent = [Tensor("x", [len(values)], limits.dtype.name.upper(), values)]
+    if int(limits.min) <= value <= int(limits.max) and value == int(value):
+        assert np.ma.asarray(checked(schema, sent).columns["x"]).tolist()[-1] == (value if as_key else float(value))
+        return
+    with pytest.raises(RequestError, match=f"`x` in row {len(before)} is") as caught:
+        checked(schema, sent)
+    assert f"{limits.dtype.name.upper()} holds whole numbers from {limits.min} to {limits.max}" in caught.value.why
 
 
 @pytest.mark.parametrize("rows", [1, FEW + 1])

@@ -21,8 +21,16 @@ from leverframe.errors import RequestError, nearest
 
 FEW = 16  # rows up to which values are looked at one by one, and features looked up so
 _LARGEST = sys.float_info.max
-_NUMBERS = frozenset(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64)) | {"FP32", "FP64"}
-_DATATYPES = {"text": frozenset({"BYTES"}), "boolean": frozenset({"BOOL"}), "number": _NUMBERS}
+_WHOLE = {
+    **{f"INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
+    **{f"UINT{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+}
+_SINGLE = float(np.finfo(np.float32).max)
+_DATATYPES = {
+    "text": frozenset({"BYTES"}),
+    "boolean": frozenset({"BOOL"}),
+    "number": frozenset({*_WHOLE, "FP32", "FP64"}),
+}
 _TYPES: dict[str, frozenset[type]] = {
     "text": frozenset({str, bytes, type(None)}),
     "boolean": frozenset({bool, type(None)}),
@@ -165,10 +173,37 @@ def _values(field: Field, tensor: Tensor, rows: int) -> list[Any]:
     if len(data) != rows:
         raise _wrong(f"`{field.name}` has {len(data)} values for {rows} rows", "its shape does not match its data",
                      "let shape and data agree")  # fmt: skip
-    if not set(map(type, data)) <= _TYPES[field.kind]:
+    types = set(map(type, data))
+    if not types <= _TYPES[field.kind]:
         row = next(row for row, each in enumerate(data) if type(each) not in _TYPES[field.kind])
         raise _bad(field, row, data[row], f"must be of {_WANTED[field.kind]}")
+    if tensor.datatype in _WHOLE:
+        _check_whole(field, tensor.datatype, data, types)
+    elif tensor.datatype == "FP32":
+        _check_single(field, data)
     return data
+
+
+def _check_whole(field: Field, datatype: str, data: list[Any], types: set[type]) -> None:
+    """Refuse numbers that are none of a whole datatype: JSON can write them all the same."""
+    least, most = _WHOLE[datatype]
+    numbers = data if types == {int} else [value for value in data if value is not None]
+    if float not in types and least <= min(numbers, default=least) and max(numbers, default=least) <= most:
+        return
+    for row, value in enumerate(data):
+        if value is not None and not (least <= value <= most and float(value).is_integer()):
+            raise _not_held(field, row, value, f"{datatype} holds whole numbers from {least} to {most}")
+
+
+def _check_single(field: Field, data: list[Any]) -> None:
+    """Refuse finite numbers that single precision does not reach."""
+    for row, value in enumerate(data):
+        if value is not None and _SINGLE < abs(value) != np.inf:
+            raise _not_held(field, row, value, f"FP32 holds numbers up to {_SINGLE:g}")
+
+
+def _not_held(field: Field, row: int, value: Any, why: str) -> RequestError:
+    return _wrong(f"`{field.name}` in row {row} is {_cut(repr(value))}", why, "send it in a datatype that holds it")
 
 
 def _doubles(field: Field, values: list[Any]) -> NDArray[Any]:
