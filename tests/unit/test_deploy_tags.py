@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from dulwich.refs import Ref, check_ref_format
 from gto import api
 from gto.base import Artifact, BaseRegistryState
+from gto.cli import app
 from gto.constants import Action, VersionSort
 from gto.tag import TagArtifactManager, TagStageManager, TagVersionManager, parse_name
 from hypothesis import example, given, settings
@@ -27,6 +30,7 @@ from tests.profiles import examples
 from tests.unit.test_deploy import manifest
 from tests.unit.test_deploy_record import Book, release
 
+GUIDE = Path(__file__).parents[2] / "docs/guides/serving.md"
 KINDS = {
     Kind.REGISTER: Action.REGISTER, Kind.WITHDRAW: Action.DEREGISTER, Kind.ASSIGN: Action.ASSIGN,
     Kind.UNASSIGN: Action.UNASSIGN, Kind.DEPRECATE: Action.DEPRECATE,
@@ -170,6 +174,29 @@ def test_tags_of_gto_itself_are_read_from_git(tmp_path: Path, monkeypatch: pytes
     assert registry().deprecated == ""
     assert registry().versions[-1].tag.message == "Ours.\n\nMore.\n"
     assert api.show(root, model)[0]["version"] == "v2.0.0"
+
+
+def test_the_commands_of_gto_in_the_guide_make_the_tags_that_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are those of the `gto` that is here, and what they take back is taken back to us."""
+    guide = " ".join(GUIDE.read_text(encoding="utf-8").split())
+    named = re.findall(r"`gto (deprecate [^`]+)`, the tag `([^`]+)`", guide)
+    assert len(named) == 2
+    for command, tag in named:
+        repository = TemporaryRepository.create(tmp_path / tag, dvc=False)
+        for name, value in repository.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(repository.root)
+        root = str(repository.root)
+        _, model, version, *_ = command.split()
+        api.register(root, model, repository.commit("One"), version=version)
+        api.assign(root, model, "staging", version=version)
+        done = CliRunner().invoke(app, command.split())
+        assert done.exit_code == 0, done.output
+        tags = Git(repository.root).tags(in_tags(model))
+        assert tag in {made.name for made in tags}
+        assert Registry(tags, model).serving("staging") is None
 
 
 @given(st.lists(st.text(max_size=6), max_size=4).map("/".join), st.sampled_from(["shop", "a"]))
