@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -276,6 +277,14 @@ def test_a_remote_of_another_name_counts_where_it_is_the_only_one(origin: Tempor
     mine.git("branch", "--delete", "develop")
     mine.commit("A change")
     assert Git(mine.root).base(None).commit == origin.git("rev-parse", "HEAD").strip()
+    mine.git("symbolic-ref", "--delete", "refs/remotes/upstream/HEAD")
+    with pytest.raises(RepositoryError) as raised:
+        Git(mine.root).base(None)
+    assert "neither `upstream/HEAD` nor a name tells" in raised.value.why
+    advice = re.findall("`git ([^`]+)`", raised.value.next)
+    assert len(advice) == 1
+    mine.git(*advice[0].split())
+    assert Git(mine.root).base(None).commit == origin.git("rev-parse", "HEAD").strip()
 
 
 def test_a_working_copy_as_origin_does_not_tell_the_default_branch(origin: TemporaryRepository, tmp_path: Path) -> None:
@@ -293,8 +302,9 @@ def test_a_branch_that_is_alone_is_the_main_one(origin: TemporaryRepository) -> 
     head = origin.git("rev-parse", "HEAD").strip()
     assert Git(origin.root).base(None).commit == head
     origin.git("branch", "other")
-    with pytest.raises(RepositoryError, match="no main branch to compare with"):
+    with pytest.raises(RepositoryError, match="no main branch to compare with") as raised:
         Git(origin.root).base(None)
+    assert "set-head" not in raised.value.next  # which needs a remote
     origin.git("branch", "-m", "other", "main")
     assert Git(origin.root).base(None).commit == head
 

@@ -140,8 +140,11 @@ class Bases:
     def _no_main(self) -> RepositoryError:
         self.git.named("HEAD")  # without a commit there is no branch either
         here = ", ".join(f"`{name}`" for name in self.branches.names()[:6]) or "none"
+        remote = self.branches.remote()
+        heads = f"neither `{remote}/HEAD` nor a name tells" if remote else "no name tells"
+        ask = f", or let git tell: `git remote set-head {remote} --auto`" if remote else ""
         return RepositoryError(
             "there is no main branch to compare with",
-            why=self.git.shallow() or f"neither `origin/HEAD` nor a name tells which branch it is; branches: {here}",
-            next=f"name it with --base, or let git tell: `git remote set-head origin --auto`; {_DEEPER}",
+            why=self.git.shallow() or f"{heads} which branch it is; branches: {here}",
+            next=f"name it with --base{ask}; {_DEEPER}",
         )
