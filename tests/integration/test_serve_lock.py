@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from leverframe.application.as_locked import recorded_here
 from tests.integration.shop import Shop, copied, finished
 
 FREE = ("--port", "0", "--grpc-port", "0", "--metrics-port", "0")
@@ -68,15 +70,52 @@ def test_what_is_served_has_its_commit(switched: Shop) -> None:
     told = json.loads(switched.run("serve", "--as-is", *FREE, "--json").stdout)
     assert told["commits"] == {"shop": "as-is"}
     assert answered(told["running"]["port"], told["example"])["commit"] == "as-is"
-    assert "release 1, as it lies in the working tree" in switched.run("serve", "--status").stdout
+    assert told["note"] == ""  # it was asked for
+    shown = switched.run("serve", "--status").stdout
+    assert "release 1, as it lies in the working tree" in shown
+    assert "dvc.lock here names another bundle" in shown
     assert switched.run("serve", "--stop").code == 0
     shutil.rmtree(bundle)
     head = switched.repository.git("rev-parse", "HEAD").strip()
     told = json.loads(switched.run("serve", *FREE, "--json").stdout)
     assert told["commits"] == {"shop": head}
     assert answered(told["running"]["port"], told["example"])["commit"] == head
-    assert f"of commit {head[:12]}" in switched.run("serve", "--status").stdout
+    shown = switched.run("serve", "--status").stdout
+    assert f"of commit {head[:12]}" in shown
+    assert "note:" not in shown
     assert not bundle.exists()
+
+
+def test_a_server_that_runs_since_another_branch_says_so_with_what_to_do(switched: Shop) -> None:
+    """Whatever is said of its commit is easily overlooked, where two branches are compared."""
+    switched.repository.git("checkout", "--quiet", "main")
+    switched.run("serve", *FREE)
+    main = switched.repository.git("rev-parse", "HEAD").strip()
+    switched.repository.commit("The same model")
+    assert json.loads(switched.run("serve", "--json").stdout)["note"] == ""  # a later commit that names the same
+    switched.repository.git("checkout", "--quiet", "worse")
+    switched.repository.dvc("checkout", "models/bundle")
+    for command in (("serve",), ("serve", "--status"), ("serve", *FREE)):
+        shown = switched.run(*command)
+        assert (shown.code, f"of commit {main[:12]}" in shown.stdout) == (0, True)
+        assert "dvc.lock here names another bundle" in shown.stdout
+    listing = cached(switched)
+    hidden = listing.rename(listing.with_suffix(".hidden"))
+    assert "names another bundle" in switched.run("serve", "--status").stdout  # by the lock of its commit
+    hidden.rename(listing)
+    advice = re.findall("`leverframe ([^`]+)`", shown.stdout)
+    assert advice == ["serve --stop", "serve"]
+    assert switched.run(*advice[0].split()).code == 0
+    shown = switched.run(*advice[1].split(), *FREE)
+    assert "of commit " + switched.repository.git("rev-parse", "HEAD")[:12] in shown.stdout
+    assert "note:" not in shown.stdout
+
+
+def cached(shop: Shop) -> Path:
+    """Return the listing of the bundle in the cache."""
+    digest = recorded_here(shop.root)["models/bundle"].md5
+    place = shop.repository.dvc("cache", "dir").strip()
+    return shop.root / place / "files/md5" / digest[:2] / digest[2:]
 
 
 def test_an_output_that_somebody_edited_is_changed(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from leverframe.domain.features.training_set import Label
 from leverframe.domain.model.bundle.input_check import FEW, Checked, Tensor, arrays, checked
 from leverframe.domain.model.bundle.schema import Field, Schema
-from leverframe.domain.release.serve import Running, Served, curl, example, request
+from leverframe.domain.release.serve import Running, Served, curl, example, other_wanted, request
 from leverframe.errors import RequestError
 from leverframe.serving.guard import Guard
 from leverframe.serving.inference_log import InferenceLog, LogSettings, Outcome, close_leftovers
@@ -433,4 +433,8 @@ def test_a_person_gets_a_line_to_paste() -> None:
     served = Served(Running(1, 2, "127.0.0.1", 80, 81, 82), {"shop": [1, 3]}, "here", body)
     assert served.lines()[0] == "serving shop  release 3"
     assert served.to_json()["url"] == "http://127.0.0.1:80"
+    assert not any("note" in line for line in served.lines())
+    other = replace(served, note=other_wanted("a b", deployed=False)).lines()[1]
+    assert "`leverframe serve --stop --name 'a b'`, then `leverframe serve --name 'a b'`" in other
+    assert "`leverframe deploy --environment local`" in other_wanted("local", deployed=True)
     assert example(SCHEMA, golden[:1]) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ from leverframe.application.pipeline import PipelineRun
 from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
+from leverframe.domain.model.bundle.bundle_manifest import MANIFEST, sha256
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.release.serve import AS_IS, UNCOMMITTED
@@ -98,6 +99,26 @@ def bundle_of_lock(workspace: Workspace, store: Releases, tell: Callable[[str], 
     files = bundle_of(workspace, commit, tell)
     store.put_bundle(here.md5, files)
     return Local(store.bundles / here.md5, commit)
+
+
+def lock_names_another(workspace: Workspace, digests: Mapping[str, str]) -> bool:
+    """Tell whether the lock of the working tree names a bundle that is surely none of these.
+
+    ``digests`` are those of bundles, each with its commit, or a word in its place. Where the cache lacks the bundle
+    that the lock names, the locks of these commits tell.
+    """
+    root, path = workspace.root, layout.BUNDLE.as_posix()
+    here = recorded_here(root).get(path)
+    if here is None or not digests:
+        return False
+    tree = tree_around(root)
+    listing = json.loads(tree.content(here) or b"[]")
+    manifest = next((Recorded(file["md5"], None) for file in listing if file["relpath"] == MANIFEST), None)
+    content = tree.content(manifest) if manifest else None
+    if content is not None:
+        return sha256(content) not in digests
+    return all(commit not in ("", AS_IS, UNCOMMITTED) and recorded_bundle(workspace.git, commit) != here
+               for commit in digests.values())  # fmt: skip
 
 
 def recorded_bundle(git: Git, commit: str) -> Recorded:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.mlserver import ServerFolder
 from leverframe.adapters.process import signals_as_exceptions
 from leverframe.adapters.releases import Releases
-from leverframe.application.bundles import Local, bundle_of_lock, trusted_types
+from leverframe.application.bundles import Local, bundle_of_lock, lock_names_another, trusted_types
 from leverframe.application.servers import log_in, online_of, ports_again, server_folder, start_ports
 from leverframe.application.workspace import Workspace
 from leverframe.documents import parsed
@@ -22,8 +22,8 @@ from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest, unusable
 from leverframe.domain.model.bundle.metadata import released
 from leverframe.domain.model.bundle.schema import Schema
-from leverframe.domain.release.serve import AS_IS, Running, Served, example
-from leverframe.errors import BundleError, ServerError
+from leverframe.domain.release.serve import AS_IS, Running, Served, example, other_wanted
+from leverframe.errors import BundleError, LeverframeError, ServerError
 from leverframe.files import write_folder
 from leverframe.package import check_extras
 
@@ -60,7 +60,7 @@ def serve(workspace: Workspace, path: Path | None, name: str, how: Start, tell: 
     server = server_folder(workspace, name)
     if how.mark and not _goes_on(server, how.mark):
         server.stop()
-    running, deployed = server.running() is not None, any((server.folder / "releases").glob("*.json"))
+    running, deployed = server.running() is not None, _deployed(server)
     if path is not None or not (running or deployed):
         if running:
             raise ServerError(
@@ -72,7 +72,10 @@ def serve(workspace: Workspace, path: Path | None, name: str, how: Start, tell: 
         _put_alone(server, {} if how.bare else _wanted(workspace, path, server, how, tell))
     with _stopped_on_failure(server, running=running):
         _loaded(server, _started(workspace, server, how))
-    return look(workspace, name)
+    served = look(workspace, name)
+    return (
+        replace(served, note="") if path is not None or how.as_is else served
+    )  # it was named, whatever the lock names
 
 
 def _wanted(
@@ -142,11 +145,16 @@ def look(workspace: Workspace, name: str) -> Served:
         )
     models = _releases(server)
     shown = None
-    commits = {model: _commit(_settings(server, model, numbers[-1])) for model, numbers in models.items() if numbers}
+    newest = {model: _settings(server, model, numbers[-1]) for model, numbers in models.items() if numbers}
+    commits = {model: _told(settings, "commit") for model, settings in newest.items()}
     for model, releases in models.items():
         if releases and shown is None:
             shown = example(*_described(server, model, releases[-1]))
-    return Served(running, models, str(server.folder), shown, commits)
+    note = ""
+    with suppress(LeverframeError):  # without a lock that can be read it names nothing
+        if lock_names_another(workspace, {_told(each, "bundle"): _told(each, "commit") for each in newest.values()}):
+            note = other_wanted(name, deployed=_deployed(server))
+    return Served(running, models, str(server.folder), shown, commits, note)
 
 
 def stop(workspace: Workspace, name: str) -> bool:
@@ -175,9 +183,14 @@ def _settings(server: ServerFolder, model: str, release: int) -> dict[str, Any]:
     return content
 
 
-def _commit(settings: Mapping[str, Any]) -> str:
-    """Return the commit of a release; empty where its settings tell none."""
-    return str(((settings.get("parameters") or {}).get("extra") or {}).get("commit", ""))
+def _told(settings: Mapping[str, Any], name: str) -> str:
+    """Return what the settings of a release tell of it, such as its commit; empty where they tell nothing."""
+    return str(((settings.get("parameters") or {}).get("extra") or {}).get(name, ""))
+
+
+def _deployed(server: ServerFolder) -> bool:
+    """Tell whether something was deployed to the server, which it serves then whatever the lock names."""
+    return any((server.folder / "releases").glob("*.json"))
 
 
 def _put_alone(server: ServerFolder, releases: Mapping[Path, dict[str, Any]]) -> None:
@@ -213,7 +226,7 @@ def _settings_of_release(folder: Path, number: int, trusted: Sequence[str], comm
         uri = (settings.get("parameters") or {}).get("uri")
         bundle = folder if (folder / names.MANIFEST).is_file() or not uri else folder / uri
         manifest = read_manifest((bundle / names.MANIFEST).read_bytes(), str(bundle))
-        commit = commit or _commit(settings)
+        commit = commit or _told(settings, "commit")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise unusable(str(folder), f"{error}") from error
     return released(settings, manifest, number, str(bundle.resolve()), commit, trusted)

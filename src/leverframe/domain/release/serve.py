@@ -42,7 +42,8 @@ class Running:
 class Served:
     """A server and the releases that it serves, by model, newest last; ``example`` is a request.
 
-    ``commits`` are those of the newest releases, by model, or in a word why there is none.
+    ``commits`` are those of the newest releases, by model, or in a word why there is none; ``note`` says that the lock
+    of the working tree names another bundle, empty where it does not.
     """
 
     running: Running
@@ -50,6 +51,7 @@ class Served:
     folder: str
     example: Mapping[str, Any] | None = None
     commits: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -64,6 +66,7 @@ class Served:
         ]
         lines = [
             f"serving {', '.join(models) or 'no model yet'}",
+            *([f"  note: {self.note}"] if self.note else []),
             f"  REST     {at.url}/v2",
             f"  gRPC     {at.host}:{at.grpc_port}",
             f"  metrics  http://{at.host}:{at.metrics_port}/metrics",
@@ -77,6 +80,17 @@ class Served:
         """Return in words which commit the newest release of a model is of; empty where nobody recorded one."""
         commit = self.commits.get(model, "")
         return f", {_WORDS.get(commit, f'of commit {commit[:12]}')}" if commit else ""
+
+
+def other_wanted(name: str, *, deployed: bool) -> str:
+    """Return in words that a server of that name serves another bundle than the lock names, and what serves that."""
+    if deployed:
+        return f"dvc.lock here names another bundle; `leverframe deploy --environment {name}` brings that of a commit"
+    named = "" if name == NAME else f" --name {shlex.quote(name)}"
+    return (
+        "it runs since before, and dvc.lock here names another bundle; "
+        f"`leverframe serve --stop{named}`, then `leverframe serve{named}` serves that"
+    )
 
 
 def request(schema: Schema, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
