@@ -9,18 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.tree import DecisionTreeClassifier
 
 from leverframe.adapters.onnx import Onnx
 from leverframe.adapters.onnx.convert import converted
 from leverframe.adapters.onnx.session import OnnxModel
 from leverframe.adapters.sklearn.preparing import prepared as directly
 from leverframe.adapters.sklearn.storing import dumped
+from leverframe.adapters.sklearn.tree_bounds import split_on_missing
 from leverframe.application.conversion import in_child
 from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.bundle.conversion import compared, spread
@@ -56,21 +64,49 @@ def test_the_guide_says_what_converts() -> None:
     assert written == measured
 
 
-def with_nulls() -> Any:
+def with_nulls(forest: Any, filled: Any = "passthrough") -> Any:
     """Return a forest that learned from missing numbers, where the converter looks for a threshold without end."""
     rows = world()
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    steps = ColumnTransformer([("codes", codes, ["place"])], remainder="passthrough")
+    steps = ColumnTransformer([("codes", codes, ["place"])], remainder=filled)
     labels = np.isnan(rows.columns["size"]) | (rows.columns["price"] > 300)
-    return make_pipeline(steps, RandomForestClassifier(5, random_state=0)).fit(rows.frame, labels.astype(int))
+    return make_pipeline(steps, forest).fit(rows.frame, labels.astype(int))
 
 
-def test_an_endless_conversion_is_ended_with_its_reason(tmp_path: Path) -> None:
-    """A forest that learned from nulls; nothing is left of the child."""
-    converter = Onnx(in_child(tmp_path), ConversionSettings(seconds=4))
+@pytest.mark.parametrize("forest", [
+    RandomForestClassifier(5, random_state=0), RandomForestRegressor(5, random_state=0),
+    DecisionTreeClassifier(random_state=0), BaggingClassifier(DecisionTreeClassifier(), 3, random_state=0),
+])  # fmt: skip
+def test_a_forest_that_learned_from_nulls_is_not_tried_and_the_way_on_is_said(forest: Any, tmp_path: Path) -> None:
+    """The converter would never end; with an imputer before it, and without nulls, it converts."""
+    assert split_on_missing(with_nulls(forest))
+    assert not split_on_missing(with_nulls(HistGradientBoostingClassifier(max_iter=5)))
+    filled = with_nulls(forest, SimpleImputer())
+    assert not split_on_missing(filled)
+    assert OnnxModel(converted(filled, FEATURES)).predict(world().columns).shape[0] == len(world().frame)
+    if not isinstance(forest, RandomForestClassifier):
+        return
     with pytest.raises(BundleError) as caught:
-        converter.convert(dumped(with_nulls()), FEATURES, world().columns)
-    assert "took longer than 4 seconds, `bundle.conversion.seconds`, and was ended" in caught.value.why
+        Onnx(in_child(tmp_path), ConversionSettings(seconds=60)).convert(
+            dumped(with_nulls(forest)), FEATURES, world().columns
+        )
+    assert "its trees learned from missing values" in caught.value.why
+    assert "`SimpleImputer`" in caught.value.why
+
+
+def test_a_long_conversion_is_told_of_and_ended_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that takes longer than it may; nothing is left of the child."""
+    monkeypatch.setattr("leverframe.application.conversion._LONG", 0.1)
+    told: list[str] = []
+    model = prepared(LogisticRegression()).fit(world().frame, world().labels["binary"])
+    with pytest.raises(BundleError) as caught:
+        Onnx(in_child(tmp_path, told.append), ConversionSettings(seconds=0.4)).convert(
+            dumped(model), FEATURES, world().columns
+        )
+    assert "took longer than 0.4 seconds, `bundle.conversion.seconds`, and was ended" in caught.value.why
+    assert told == ["converting the model to ONNX, for up to 0.4 seconds (`bundle.conversion.seconds`)"]
 
 
 def test_a_conversion_without_memory_ends_with_its_reason(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,8 +24,11 @@ from leverframe.files import write_folder, write_json
 from leverframe.serving.bundle import OpenBundle
 
 
-def bundle(workspace: Workspace) -> Bundle:
-    """Pack the trained model, open it as a server does, and write the folder and its report."""
+def bundle(workspace: Workspace, tell: Callable[[str], object] = str) -> Bundle:
+    """Pack the trained model, open it as a server does, and write the folder and its report.
+
+    ``tell`` is told of a conversion that takes long.
+    """
     root, settings, plan = workspace.root, workspace.params, workspace.plan
     survey = Survey("train", "train", root / layout.TRAIN, settings.data.timezone)
     contract = workspace.declared("contracts", "CONTRACTS").get(plan.spine)
@@ -37,7 +40,7 @@ def bundle(workspace: Workspace) -> Bundle:
         table_profile(DuckDBStatistician().measure(survey)),
     )
     trusted = settings.train.trusted_types
-    converter = Onnx(in_child(root), settings.bundle.conversion, trusted)
+    converter = Onnx(in_child(root, tell), settings.bundle.conversion, trusted)
     made = run(PolarsTables(root), Disk(root), SklearnModels(root, trusted), converter, packed, settings.bundle)
     write_folder(root / layout.BUNDLE, made.files, partial(_refuse_unservable, trusted))
     write_json(root / layout.BUNDLE_REPORT, made.to_json())

@@ -23,7 +23,7 @@ def bundle(as_json: bool, convert: Path | None) -> None:
     from leverframe.application.bundle import bundle as run
 
     with wiring.stage("bundle") as (workspace, record):
-        packed = run(workspace)
+        packed = run(workspace, output.progress)
         record.rows(packed.conversion.rows)
     if as_json:
         output.product_json(packed.to_json())

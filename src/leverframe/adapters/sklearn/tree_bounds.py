@@ -1,6 +1,7 @@
 """Whether the compiled trees inside a model point only into themselves: they are followed without a look at bounds.
 
-A crafted file of trusted types could otherwise end the process, or read its memory, at the first prediction.
+A crafted file of trusted types could otherwise end the process, or read its memory, at the first prediction. Also
+whether they learned from missing values, which no converter knows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,16 @@ def sound(model: Any) -> bool:
         return all(_fits(tree, width) for tree, width in _trees(model, 0, set()))
     except (IndexError, TypeError, ValueError):
         return False
+
+
+def split_on_missing(model: Any) -> bool:
+    """Tell whether a tree inside a model learned to part missing values from all others: at an infinite threshold.
+
+    Histogram gradient boosting is not meant, whose trees have a form of their own.
+    """
+    trees = (tree for tree, _ in _trees(model, 0, set()) if _name(tree) == TREE)
+    with np.errstate(over="ignore"):
+        return any(bool(np.isinf(tree.threshold.astype(np.float32)).any()) for tree in trees)
 
 
 def _fits(tree: Any, width: int) -> bool:
