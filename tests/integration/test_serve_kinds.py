@@ -147,6 +147,7 @@ def test_a_real_server_answers_as_scikit_learn(world: Path, tmp_path: Path) -> N
             assert list(answer.outputs[1].contents.fp64_contents) == expected
             assert answer.outputs[1].parameters["classes"].string_param == '["1"]'
         hold_metadata(client)
+        hold_ranges(client, kinds.sent(table.head(2), features(world)))
         for how in ("base64", "Hex"):
             hold_encodings(client, how, by_keys(bundle, table.head(9)), expected[:9])
 
@@ -161,6 +162,21 @@ def hold_metadata(client: Client) -> None:
     metadata = client.channel.unary_unary("/inference.GRPCInferenceService/ModelMetadata")
     answer = metadata(messages.ModelMetadataRequest(name="kinds").SerializeToString())
     assert b'["1"]' in answer  # in a field that the messages of Triton do not have
+
+
+def hold_ranges(client: Client, inputs: list[dict[str, Any]]) -> None:
+    """Hold that a number that its datatype does not hold is refused by both: a message has room for it."""
+    number = next(tensor for tensor in inputs if tensor["datatype"] == "FP64")
+    others = [tensor for tensor in inputs if tensor is not number]
+    for datatype, value in (("INT8", 300), ("UINT8", 300)):
+        wrong = [{**number, "datatype": datatype, "data": [1, value]}, *others]
+        status, content = client.rest(wrong)
+        assert (status, f"`{number['name']}` in row 1 is 300" in content["error"]) == (400, True), content
+        with pytest.raises(grpc.RpcError, match="in row 1 is 300") as caught:
+            client.grpc(over_grpc(wrong))
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    status, content = client.rest([{**number, "datatype": "INT64", "data": [1, 30.5]}, *others])
+    assert (status, "in row 1 is 30.5" in content["error"]) == (400, True), content
 
 
 def hold_encodings(client: Client, how: str, inputs: list[dict[str, Any]], expected: list[float]) -> None:
