@@ -128,4 +128,7 @@ def test_an_output_that_somebody_edited_is_changed(tmp_path: Path, tmp_path_fact
     assert shop.status()["train"]["state"] == "changed"
     assert "`dvc checkout --force models/model.json`" in shop.run("gate").said()[2]
     (shop.root / "dvc.lock").unlink()
-    assert "dvc.lock names none" in shop.run("serve", *FREE).said()[0]
+    what, _, following = shop.run("serve", *FREE).said()
+    assert ("dvc.lock names none" in what, "--as-is" in following) == (True, True)
+    shutil.rmtree(shop.root / "models/bundle")
+    assert shop.run("serve", *FREE).said()[2] == "`dvc repro`"

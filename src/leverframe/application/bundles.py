@@ -76,10 +76,11 @@ def bundle_of_lock(workspace: Workspace, store: Releases, tell: Callable[[str], 
     here = recorded_here(root).get(path)
     commit = workspace.git.named("HEAD")
     if here is None:
+        lies = (root / path).exists()
         raise BundleError(
             f"{path} cannot be served: {LOCK} names none",
             why="its stage `bundle` did not run here",
-            next="`dvc repro`; or `leverframe serve --as-is` for what lies there",
+            next=f"`dvc repro`{'; or `leverframe serve --as-is` for what lies there' if lies else ''}",
         )
     kept = (workspace.git.show(commit, LOCK) or b"").decode(errors="replace")
     committed = any(entry.outputs.get(path) == here for entry in entries(kept, LOCK).values())
