@@ -25,6 +25,7 @@ _WHOLE = {
     **{f"INT{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
     **{f"UINT{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
 }
+_INTEGERS = {int}
 _SINGLE = float(np.finfo(np.float32).max)
 _DATATYPES = {
     "text": frozenset({"BYTES"}),
@@ -177,19 +178,18 @@ def _values(field: Field, tensor: Tensor, rows: int) -> list[Any]:
     if not types <= _TYPES[field.kind]:
         row = next(row for row, each in enumerate(data) if type(each) not in _TYPES[field.kind])
         raise _bad(field, row, data[row], f"must be of {_WANTED[field.kind]}")
-    if tensor.datatype in _WHOLE:
-        _check_whole(field, tensor.datatype, data, types)
+    limits = _WHOLE.get(tensor.datatype)
+    if limits is not None:
+        if types != _INTEGERS or min(data) < limits[0] or max(data) > limits[1]:
+            _check_whole(field, tensor.datatype, data)
     elif tensor.datatype == "FP32":
         _check_single(field, data)
     return data
 
 
-def _check_whole(field: Field, datatype: str, data: list[Any], types: set[type]) -> None:
+def _check_whole(field: Field, datatype: str, data: list[Any]) -> None:
     """Refuse numbers that are none of a whole datatype: JSON can write them all the same."""
     least, most = _WHOLE[datatype]
-    numbers = data if types == {int} else [value for value in data if value is not None]
-    if float not in types and least <= min(numbers, default=least) and max(numbers, default=least) <= most:
-        return
     for row, value in enumerate(data):
         if value is not None and not (least <= value <= most and float(value).is_integer()):
             raise _not_held(field, row, value, f"{datatype} holds whole numbers from {least} to {most}")
