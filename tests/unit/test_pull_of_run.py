@@ -139,11 +139,15 @@ def test_the_run_of_another_workflow_is_of_its_branch_and_commit(repository: Rep
     assert told("workflow_run", payload) == Nowhere("the fork that the run is of is gone")
 
 
+NAMES = ["pull_request", "head", "sha", "number", "repo", "issue", "workflow_run", "id", "event", "ref", "merge_group",
+         "head_ref", "head_sha", "after", "head_branch", "head_repository"]  # fmt: skip
+
+
 @pytest.mark.parametrize("event", ["pull_request", "workflow_run", "issue_comment", "merge_group", "push"])
-@given(payload=st.recursive(st.none() | st.integers() | st.text(max_size=4), lambda inner: st.dictionaries(
-    st.sampled_from(["pull_request", "head", "sha", "number", "repo", "issue", "workflow_run", "id", "event", "ref",
-                     "merge_group", "head_ref", "head_sha", "after", "head_branch", "head_repository"]), inner),
-    max_leaves=8))  # fmt: skip
+@given(payload=st.recursive(
+    st.none() | st.integers() | st.floats() | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(NAMES), inner), max_leaves=8,
+))  # fmt: skip
 @settings(max_examples=examples(0.2))
 def test_an_odd_event_is_one_clear_error(event: str, payload: Any) -> None:
     """Never a traceback, whatever the payload."""
@@ -151,6 +155,15 @@ def test_an_odd_event_is_one_clear_error(event: str, payload: Any) -> None:
     with suppress(PublishError):
         found = told(event, content)
         assert isinstance(found, Nowhere) or found.head == "" or len(found.head) == 40
+
+
+def test_a_part_of_another_kind_is_named_in_our_words() -> None:
+    """What lists and numbers say of a name that they do not have is Python's."""
+    odds: list[Any] = [[], 7, "x", None, {"head": [], "number": 1}, {"head": {"sha": HEAD}, "number": float("inf")}]
+    for odd in odds:
+        with pytest.raises(PublishError) as refused:
+            told("pull_request", {"pull_request": odd})
+        assert refused.value.why == "a part of it is not as GitHub writes that event", odd
 
 
 RUN = Where("acme/ml", None, HEAD, head_repository="acme/ml", head_branch="topic")

@@ -77,10 +77,12 @@ def where(event: str, payload: Payload, environment: Mapping[str, str]) -> Where
         return Nowhere(f"the event `{event[:40]}` is about no pull request")
     try:
         found = read(payload, environment)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise PublishError(
             f"the payload of the event `{event}` cannot be read",
-            why=f"it lacks {error}",
+            why=f"it lacks {error}"
+            if isinstance(error, KeyError)
+            else "a part of it is not as GitHub writes that event",
             next="run in a workflow on a pull request, `workflow_run` or `workflow_dispatch`; or `--publisher file`",
         ) from error
     if isinstance(found, Nowhere):
