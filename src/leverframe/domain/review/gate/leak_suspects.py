@@ -232,7 +232,7 @@ def _violation(suspect: Suspect) -> Violation:
     name = suspect.feature
     return Violation(
         Reason.LEAK_SUSPECTED,
-        f"`{name}` alone predicts the label almost perfectly ({suspect}), so it probably reveals the label",
+        f"`{name}` alone predicts the label almost perfectly ({suspect}), as few features do that are known in time",
         f"take it out of the features, and write `reveals: [{name}]` in `star.yaml` at the fact that makes it known; "
         f"or, where it is known by then, first merge `gate: {{allowed_predictors: [{name}]}}` in `leverframe.yaml`",
     )
