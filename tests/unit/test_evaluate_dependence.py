@@ -125,11 +125,11 @@ def test_a_figure_without_any_variance_is_certain() -> None:
     assert known.tail(np.array([0.0])) == 1
 
 
-@given(st.sampled_from(["share", "positive", "real"]), st.floats(0, 1), st.floats(0, 10), st.floats(1, 50))
+@given(st.sampled_from(["share", "positive", "explained", "real"]), st.floats(0, 1), st.floats(0, 10), st.floats(1, 50))
 def test_an_interval_holds_its_figure_and_stays_where_that_can_lie(
     scale: Scale, value: float, error: float, degrees: float
 ) -> None:
-    """Shares within [0, 1], positive figures above 0; a share of exactly 0 or 1 is never certain."""
+    """Shares within [0, 1], positive figures above 0, explained ones below 1; 0 or 1 as a share is never certain."""
     known = Uncertainty(np.array([error]), np.array([degrees]), np.array([30.0]))
     ((low, high),) = intervals(np.array([value]), [scale], known, 0.95, np.array([50]))
     slack = 1e-9 * (1 + value)
@@ -139,6 +139,8 @@ def test_an_interval_holds_its_figure_and_stays_where_that_can_lie(
         assert low < high or 0 < value < 1
     if scale == "positive" and value > 0:
         assert low >= 0
+    if scale == "explained":
+        assert high <= 1
 
 
 def test_more_days_narrow_a_bound_until_it_tells() -> None:

@@ -21,7 +21,7 @@ from scipy.special import stdtr, stdtrit
 
 from leverframe.domain.model.evaluate.ranking import Floats
 
-Scale = Literal["share", "positive", "real", "distance"]
+Scale = Literal["share", "positive", "explained", "real", "distance"]
 
 MINIMUM_DAYS = 14  # two weeks: with fewer nothing is known about how days depend on each other
 LEAST_EFFECTIVE = 4.0  # days, weighed by what the figure rests on: with fewer one day decides it
@@ -125,7 +125,8 @@ def intervals(
 ) -> list[tuple[float, float]]:
     """Return the two-sided interval of each figure, NaN where there are too few independent periods.
 
-    ``scales`` say where a figure can lie: a share in [0, 1] has its interval in log odds, a positive figure in logs.
+    ``scales`` say where a figure can lie: a share in [0, 1] has its interval in log odds, a positive figure in logs,
+    and what is explained, at most 1, in logs of what is left.
     A distance, the mean of what has lost its sign, has none: near 0 it is mostly noise, and too large by that noise.
     ``counts`` are the rows that each figure rests on: they keep a share of exactly 0 or 1 from looking certain.
     """
@@ -136,6 +137,9 @@ def intervals(
 def _interval(value: float, error: float, quantile: float, scale: Scale, count: int) -> tuple[float, float]:
     if scale == "distance" or not (math.isfinite(value) and math.isfinite(error)):
         return math.nan, math.nan
+    if scale == "explained":
+        low, high = _interval(1 - value, error, quantile, "positive", count)
+        return 1 - high, 1 - max(low, 0.0)
     if scale == "positive" and value > 0:
         factor = math.exp(min(quantile * error / value, 500.0))
         return value / factor, value * factor

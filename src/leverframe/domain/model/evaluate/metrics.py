@@ -73,7 +73,7 @@ METRICS: dict[LabelKind, tuple[Metric, ...]] = {
         Metric("mae", "mean absolute error", "lower", "positive"),
         Metric("rmse", "root mean squared error", "lower", "positive"),
         Metric("median_ae", "median absolute error", "lower", "positive"),
-        Metric("r2", "R²", "higher", "real"),
+        Metric("r2", "R²", "higher", "explained"),
         Metric("bias", "bias (predicted minus observed)", "nearer to 0", "real"),
     ),
 }
