@@ -206,7 +206,7 @@ def test_doors_for_outcomes_and_accidents_stay_shut(world: dict[str, Any], tmp_p
     for change, words in (
         ({"facts": STAR["facts"] | misspelt},
          "`reveals` of a fact needs the column `w`"),
-        ({"spine": STAR["spine"] | {"columns": ["event_time"]}}, "`event_time` is a reserved name"),
+        ({"spine": STAR["spine"] | {"columns": ["event_time"], "known": []}}, "`event_time` is a reserved name"),
         ({"entities": STAR["entities"] | {"place": ["g"]}}, "matches `g`, which is number, with"),
     ):  # fmt: skip
         changed = STAR | change

@@ -39,6 +39,7 @@ STAR: dict[str, Any] = {
         "table": "visits",
         "key": "visit",
         "columns": ["x"],
+        "known": ["x"],
         "calendar": {"timezone": "America/New_York", "parts": ["hour", "weekday", "day_of_year"]},
     },
     "facts": {
@@ -71,7 +72,7 @@ STAR: dict[str, Any] = {
             "windows": ["1h", "2d"],
         },
         "pair": {"fact": "events", "key": "pair", "of": {"v": ["mean"], "n": ["max"]}, "windows": ["20d"]},
-        "before": {"fact": "done", "of": {"z": ["sum", "last"]}, "windows": ["2h", "20d"]},
+        "before": {"fact": "done", "of": {"z": ["sum", "last"], "x": ["max"]}, "windows": ["2h", "20d"]},
         "past": {"fact": "outcomes", "of": {"y": ["mean"]}, "windows": ["20d"]},
         "slot": {"fact": "events", "key": "slot", "of": {"n": ["count"]}, "windows": ["20d"]},
         "others": {

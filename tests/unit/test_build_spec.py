@@ -43,6 +43,48 @@ def test_an_outcome_cannot_be_selected_on_the_spine(column: str) -> None:
     assert "measure of `orders`" in caught.value.next
 
 
+FEE = {"customer": CUSTOMER | {"of": {"fee": ["mean"], "store": ["distinct"]}},
+       "store": CUSTOMER | {"key": "store"}}  # fmt: skip
+
+
+def with_fees(known: list[str], **changes: Any) -> Star:
+    """Return the shop whose spine has the fee of a visit, and its store as a key; measures take both of the past."""
+    entities = SHOP["entities"] | {"store": ["store"]}
+    spine = SHOP["spine"] | {"columns": ["device", "fee"], "known": known}
+    return shop(**{"entities": entities, "spine": spine, "measures": FEE} | changes)
+
+
+def test_what_is_known_at_the_row_can_also_be_measured_over_the_past() -> None:
+    """Its own fee, and the mean of the customer's earlier ones; a key is known by being asked for."""
+    features = compile_star(with_fees(["fee", "store"])).features()
+    assert {"fee", "customer_fee_mean_7d", "customer_store_distinct_7d"} <= set(features)
+    twice = FEE | {"quick": CUSTOMER | {"fact": "arrivals", "of": {"fee": ["last"]}}}
+    facts = SHOP["facts"] | {"arrivals": {"table": "visits", "known_at": "came_at", "max_lag": "1h"}}
+    assert "quick_fee_last_7d" in compile_star(with_fees(["fee", "store"], facts=facts, measures=twice)).features()
+    looked_up = {"own": {"table": "visits", "key": "customer", "columns": ["fee"], "as_of": {"tolerance": "1d"}}}
+    assert "own_fee" in compile_star(with_fees(["fee", "store"], dimensions=looked_up)).features()
+
+
+@pytest.mark.parametrize(("column", "known"), [("fee", []), ("store", ["fee"])])
+def test_a_measured_column_on_the_spine_needs_a_word(column: str, known: list[str]) -> None:
+    """The reason is the measure, which is all that says so, and the line to write is there."""
+    with pytest.raises(LeakError, match=f"`{column}` cannot be selected on the spine") as caught:
+        with_fees(known)
+    assert "the measure `customer` takes it through the fact `orders`, which is known at `paid_at`" in caught.value.why
+    assert f"write `known: [{', '.join([*known, column])}]` at the spine" in caught.value.next
+
+
+@pytest.mark.parametrize(
+    ("column", "source"), [("basket", "`reveals`"), ("amount", "the label `big`"), ("paid_at", "`known_at`")]
+)
+def test_a_column_cannot_be_known_and_an_outcome(column: str, source: str) -> None:
+    """Two declarations that contradict each other are named, both of them."""
+    with pytest.raises(LeakError, match=f"`{column}` cannot be selected on the spine: it is an outcome") as caught:
+        shop(spine=SHOP["spine"] | {"columns": ["device", column], "known": [column]})
+    assert f"by {source}; `known` says the contrary" in caught.value.why
+    assert "out of the spine and its `known`" in caught.value.next
+
+
 @pytest.mark.parametrize("column", ["known_at", "recorded_at"])
 def test_the_arrival_of_a_row_cannot_be_selected_on_the_spine(column: str) -> None:
     """It is never before the row's event, whatever facts the table has."""

@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from leverframe.adapters.duckdb.late_rows import late_share
 from leverframe.domain.features.late_columns import Arrivals, late_columns
 from leverframe.domain.features.star import Star
+from leverframe.errors import DefinitionError
 
 LATE = Arrivals("came_at", "settled_at")
 NAMES = ("channel", "amount", "copy", "visit", "customer")
@@ -68,8 +68,9 @@ def test_data_that_are_here_say_how_late_rows_are(arrivals: Arrivals, noted: boo
 def test_known_changes_no_feature_and_names_a_column() -> None:
     """The definition's hash stays, so nothing is built again."""
     assert star(known=["channel"]).digest() == star().digest()
-    with pytest.raises(ValidationError, match="none of the `columns` of the spine"):
+    with pytest.raises(DefinitionError, match="none of the `columns` of the spine and no key") as refused:
         star(known=["chanel"])
+    assert "did you mean `channel`?" in refused.value.next
 
 
 def test_the_share_of_late_rows_is_read_from_files(tmp_path: Path) -> None:

@@ -82,16 +82,10 @@ class Spine(Document):
     lead_time: Duration = Field(default=timedelta(0), description="how long before event_time the prediction is needed")
     columns: list[Column] = Field(default_factory=list, description="columns that are known by then")
     known: list[Column] = Field(
-        default_factory=list, description="of the columns, those that are known although their row arrives later"
+        default_factory=list,
+        description="of the columns and keys, those that are known by then although their row arrives later",
     )
     calendar: Calendar | None = None
-
-    @model_validator(mode="after")
-    def _known_are_columns(self) -> Spine:
-        for column in self.known:
-            if column not in self.columns:
-                raise ValueError(f"`known` names `{column}`, which is none of the `columns` of the spine")
-        return self
 
 
 class Fact(Document):
@@ -182,16 +176,27 @@ class Star(Document):
         return self
 
     @model_validator(mode="after")
+    def _known_are_columns(self) -> Star:
+        columns = {*self.spine.columns, *(column for entity in self.entities.values() for column in entity)}
+        for column in self.spine.known:
+            if column not in columns:
+                raise DefinitionError(
+                    f"`known` names `{column}`, which is none of the `columns` of the spine and no key",
+                    why="`known` says of a column that rows are predicted with that they have it in time",
+                    next=nearest(column, columns),
+                )
+        return self
+
+    @model_validator(mode="after")
     def _spine_sees_no_outcome(self) -> Star:
-        outcomes = self.outcomes()
+        revealed = self._revealed(self.spine.table)
         entity_columns = {column for name in self._spine_entities() for column in self.entities[name]}
         for column in [*self.spine.columns, *sorted(entity_columns)]:
-            if column in outcomes:
-                fact = outcomes[column]
+            if column in revealed:
                 raise LeakError(
                     f"`{column}` cannot be selected on the spine: it is an outcome",
-                    why=f"the fact `{fact}` reveals it at `{self.facts[fact].known_at}`, later than as_of",
-                    next=f"take it out of the spine, or use it through a measure of `{fact}`, which looks back only",
+                    why=self._reason(column, revealed[column]),
+                    next=self._way_out(column, revealed[column]),
                 )
             if column in self._arrival(self.spine.table):
                 raise LeakError(
@@ -207,10 +212,10 @@ class Star(Document):
             revealed = self._revealed(dimension.table)
             for column in dimension.columns:
                 if column in revealed:
-                    fact = sorted(revealed[column])[0]
+                    fact = next(iter(revealed[column]))
                     raise LeakError(
                         f"dimension `{name}` cannot show `{column}`: it is an outcome",
-                        why=f"the fact `{fact}` reveals it at `{self.facts[fact].known_at}`; a lookup shows whole rows",
+                        why=f"{self._reason(column, revealed[column])}; a lookup shows whole rows",
                         next=f"use it through a measure of `{fact}`, for example with `last`, which looks back only",
                     )
         return self
@@ -252,27 +257,56 @@ class Star(Document):
         ]
         used += [(f"label `{name}`", label.fact, label.column) for name, label in self.labels.items()]
         for what, fact, column in used:
-            revealing = self._revealed(self.facts[fact].table).get(column, set())
+            revealing = self._revealed(self.facts[fact].table).get(column, {})
             declared = {each for each in revealing if column in self.facts[each].reveals}
             if fact not in (declared or {fact}) or (not declared and len(revealing) > 1):
-                others = ", ".join(f"`{each}` at `{self.facts[each].known_at}`" for each in sorted(revealing - {fact}))
+                others = sorted(set(revealing) - {fact})
+                ats = ", ".join(f"`{each}` at `{self.facts[each].known_at}`" for each in others)
                 raise LeakError(
                     f"{what} takes `{column}` through `{fact}`, and other facts reveal it too",
-                    why=f"{others}: used at `{self.facts[fact].known_at}` it could be seen before it was known",
+                    why=f"{ats}: used at `{self.facts[fact].known_at}` it could be seen before it was known",
                     next=f"take it through the fact that reveals it, or write `reveals: [{column}]` where that is",
                 )
         return self
 
-    def _revealed(self, table: str) -> dict[str, set[str]]:
-        """Return the columns of a table that facts reveal, each with those facts."""
-        found: dict[str, set[str]] = {}
-        for name, fact in self.facts.items():
-            if fact.table == table:
-                used = {column for measure in self.measures.values() if measure.fact == name for column in measure.of}
-                used |= {label.column for label in self.labels.values() if label.fact == name}
-                for column in {*fact.reveals, *used, fact.known_at}:
-                    found.setdefault(column, set()).add(name)
-        return found
+    def _revealed(self, table: str) -> dict[str, dict[str, str]]:
+        """Return the columns of a table that facts reveal, each with those facts and what says so, the surest first.
+
+        What a measure takes may be known late; on the spine `known` says that it is not.
+        """
+        facts = {name: fact for name, fact in self.facts.items() if fact.table == table}
+        known = self.spine.known if table == self.spine.table else []
+        declared = [(column, name, "`reveals`") for name, fact in facts.items() for column in fact.reveals]
+        declared += [(fact.known_at, name, "`known_at`") for name, fact in facts.items()]
+        declared += [(label.column, label.fact, f"the label `{name}`") for name, label in self.labels.items()]
+        for name, measure in self.measures.items():
+            declared += [
+                (column, measure.fact, f"the measure `{name}`") for column in measure.of if column not in known
+            ]
+        revealed: dict[str, dict[str, str]] = {}
+        for column, fact, source in declared:
+            if fact in facts:
+                revealed.setdefault(column, {}).setdefault(fact, source)
+        return revealed
+
+    def _reason(self, column: str, revealing: dict[str, str]) -> str:
+        """Return why a column is an outcome, of the first of the facts that reveal it."""
+        fact, source = next(iter(revealing.items()))
+        at = f"at `{self.facts[fact].known_at}`, later than as_of"
+        if source.startswith("the measure"):
+            return f"{source} takes it through the fact `{fact}`, which is known {at}"
+        also = f", by {source}; `known` says the contrary" if column in self.spine.known else ""
+        return f"the fact `{fact}` reveals it {at}{also}"
+
+    def _way_out(self, column: str, revealing: dict[str, str]) -> str:
+        """Return what to do about an outcome on the spine."""
+        fact, source = next(iter(revealing.items()))
+        if source.startswith("the measure"):
+            known = ", ".join([*self.spine.known, column])
+            return f"write `known: [{known}]` at the spine if it is known by as_of all the same; else take it out there"
+        if column in self.spine.known:
+            return f"take it out of the spine and its `known`, or out of {source} where it is known by as_of"
+        return f"take it out of the spine, or use it through a measure of `{fact}`, which looks back only"
 
     @model_validator(mode="after")
     def _lookups_see_no_versions(self) -> Star:
@@ -284,10 +318,6 @@ class Star(Document):
                     next="declare a fact of the table and a measure with `last`, which knows versions apart",
                 )
         return self
-
-    def outcomes(self) -> dict[str, str]:
-        """Return the columns of the spine's table that only a fact reveals, each with its fact."""
-        return {column: sorted(facts)[0] for column, facts in self._revealed(self.spine.table).items()}
 
     def _arrival(self, table: str) -> set[str]:
         """Return the columns that tell when a row of a table arrived."""
