@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from leverframe.errors import InstallationError
 
@@ -133,7 +135,7 @@ def check_extras(extras: Iterable[str], what: str = "this pipeline", otherwise: 
             f"{what} needs {', '.join(sorted({name for names in lacking.values() for name in names}))}",
             why=f"not installed with Leverframe: {'the extras' if len(lacking) > 1 else 'the extra'} "
             f"{', '.join(f'`{extra}`' for extra in lacking)}",
-            next=f"`pip install 'leverframe[{','.join(wanted)}]'`, then run the same command again{otherwise}",
+            next=f"`{installing('leverframe', wanted)}`, then run the same command again{otherwise}",
         )
 
 
@@ -150,15 +152,38 @@ def missing_package(error: Exception, otherwise: str = "") -> InstallationError 
         comes, install = "another package brings it", name.partition(".")[0]
     else:
         comes = f"it comes with the extra `{extra}`" if extra else "it comes with Leverframe itself"
-        install = f"'leverframe[{extra}]'" if extra else "leverframe"
+        install = "leverframe"
     gone = isinstance(error, ModuleNotFoundError)
-    again = "" if gone else "--force-reinstall "
+    command = installing(install, [extra] if extra else [], again=not gone)
     broken = "" if gone else f"; {(str(error).splitlines() or [''])[0]}"[:200]
     return InstallationError(
         f"the Python package `{name}` {'is not installed' if gone else 'cannot be imported'}",
         why=f"this command needs it, and {comes}{broken}",
-        next=f"`pip install {again}{install}`, then run the same command again{otherwise}",
+        next=f"`{command}`, then run the same command again{otherwise}",
     )
+
+
+def installing(package: str, extras: Sequence[str] = (), *, again: bool = False) -> str:
+    """Return the command that installs a package with extras; Leverframe from the wheel that it came from.
+
+    It is that of the environment that runs, whichever one is active, and of `uv` where that has no `pip`.
+    """
+    name = f"{package}[{','.join(extras)}]" if extras else package
+    address = _wheel() if package == "leverframe" else ""
+    wanted = shlex.quote(f"{name} @ {address}" if address else name)
+    options = "--force-reinstall " if again else ""
+    active = os.path.realpath(os.environ.get("VIRTUAL_ENV", "")) == os.path.realpath(sys.prefix)
+    python = shlex.quote(sys.executable)
+    if find_spec("pip") is not None:
+        return f"{'' if active else f'{python} -m '}pip install {options}{wanted}"
+    return f"uv pip install {options}{wanted}{'' if active else f' --python {python}'}"
+
+
+def _wheel() -> str:
+    """Return the address of the wheel that Leverframe was installed from; empty for an index, a folder or a secret."""
+    direct = origin() or {}
+    parts = urlsplit(str(direct.get("url", "")))
+    return parts.geturl() if "archive_info" in direct and not (parts.username or parts.query) else ""
 
 
 def extra_of(module: str) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.machinery
 import re
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -17,7 +19,7 @@ from leverframe.adapters.markdown_it import framed
 from leverframe.domain.pipeline.init import Surroundings, workflow, workflow_file
 from leverframe.domain.project import Project
 from leverframe.errors import RepositoryError
-from leverframe.package import extra_of, home_of, local_environment, missing_package, template
+from leverframe.package import extra_of, home_of, installing, local_environment, missing_package, template
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,8 +140,8 @@ def test_of_every_package_that_is_imported_it_is_known_what_brings_it() -> None:
     [
         (ModuleNotFoundError("", name="redis"), "is not installed", "pip install 'leverframe[redis]'"),
         (ModuleNotFoundError("", name="google.protobuf"), "is not installed", "pip install 'leverframe[serving]'"),
-        (ModuleNotFoundError("", name="sklearn.ensemble"), "is not installed", "pip install leverframe`"),
-        (ModuleNotFoundError("", name="of_nobody.part"), "is not installed", "pip install of_nobody`"),
+        (ModuleNotFoundError("", name="sklearn.ensemble"), "is not installed", "pip install leverframe"),
+        (ModuleNotFoundError("", name="of_nobody.part"), "is not installed", "pip install of_nobody"),
         (ImportError("libgomp.so.1: no such file", name="onnx"), "cannot be imported", "--force-reinstall"),
     ],
 )
@@ -149,6 +151,39 @@ def test_a_package_that_is_missing_is_never_a_bug(error: ImportError, what: str,
     assert missing is not None
     assert what in missing.what
     assert following in missing.next
+
+
+WHEEL = "https://example.org/leverframe-0.1.0-py3-none-any.whl"
+
+
+@pytest.mark.parametrize("pip", [True, False])
+@pytest.mark.parametrize("active", [True, False])
+@pytest.mark.parametrize(("direct", "name"), [
+    (None, "'leverframe[github,serving]'"),
+    ({"url": WHEEL, "archive_info": {}}, f"'leverframe[github,serving] @ {WHEEL}'"),
+    ({"url": "file:///a/leverframe.whl", "archive_info": {}},
+     "'leverframe[github,serving] @ file:///a/leverframe.whl'"),
+    ({"url": WHEEL.replace("//", "//me:secret@"), "archive_info": {}}, "'leverframe[github,serving]'"),
+    ({"url": "file:///a/leverframe", "dir_info": {}}, "'leverframe[github,serving]'"),
+])  # fmt: skip
+def test_the_command_installs_into_the_environment_that_runs(
+    direct: dict[str, object] | None, name: str, active: bool, pip: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `pip`, as `uv venv` makes it, by uv; elsewhere than the active one by its path; from where it came."""
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix if active else "/elsewhere")
+    monkeypatch.setattr(
+        "leverframe.package.find_spec", lambda _: importlib.machinery.ModuleSpec("pip", None) if pip else None
+    )
+    monkeypatch.setattr("leverframe.package.origin", lambda: direct)
+    command = installing("leverframe", ["github", "serving"])
+    here = shlex.quote(sys.executable)
+    wanted = {
+        (True, True): f"pip install {name}",
+        (True, False): f"{here} -m pip install {name}",
+        (False, True): f"uv pip install {name}",
+        (False, False): f"uv pip install {name} --python {here}",
+    }
+    assert command == wanted[pip, active]
 
 
 def test_what_is_missing_of_leverframe_itself_is_a_bug() -> None:
