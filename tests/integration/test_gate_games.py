@@ -102,6 +102,9 @@ def test_a_column_that_reveals_the_label_does_not_pass(tmp_path: Path) -> None:
     assert "`wind` alone predicts the label almost perfectly (AUC 1.0000)" in violation.what
     assert "`reveals: [wind]`" in violation.next
     assert "`gate: {allowed_predictors: [wind]}`" in violation.next
+    unruled = gated(change, base, metrics={})
+    assert (reasons(unruled), unruled.lines()[0]) == (["leak-suspected"], "gate failed")
+    assert "no metric was judged: `gate` in `leverframe.yaml` declares no rule" in unruled.notes
     assert reasons(gated(change, base, allowed_predictors=["wind"])) == []
     merged = gated(change, change)
     assert reasons(merged) == []

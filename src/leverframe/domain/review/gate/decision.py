@@ -61,11 +61,14 @@ def run(
     except LeverframeError as error:
         violation = Violation(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next)
         return replace(gated, violations=(*beside, violation))
-    forged = _forged(sides[0].artefacts, metrics)
+    violations = (*_forged(sides[0].artefacts, metrics), *revealing, *missed, *lost, *within, *beside)
+    unruled = "" if ruled else "`gate` in `leverframe.yaml` declares no rule"
+    if unruled and violations:  # what needs no rule failed
+        notes = (*notes, f"no metric was judged: {unruled}")
     return replace(
         gated,
-        violations=(*forged, *revealing, *missed, *lost, *within, *beside),
-        because="" if ruled else "`gate` in `leverframe.yaml` declares no rule, so nothing could fail",
+        violations=violations,
+        because=f"{unruled}, so nothing could fail" if unruled and not violations else "",
         rows=len(pair.candidate.labels),
         days=pair.candidate.number_of_days,
         method=method(pair.candidate.number_of_days),
