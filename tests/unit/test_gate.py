@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.review.diff.diff_result import Change, Diff
 from leverframe.domain.review.gate.decision import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
-from leverframe.domain.review.gate.gate_result import Gated
+from leverframe.domain.review.gate.gate_result import Gated, change_of, improvement
 from leverframe.domain.review.gate.paired import Pair, judged_metrics
 from leverframe.domain.review.gate.rules import BASE, CHANGE, allowed, rules_in_force
 from leverframe.domain.review.gate.sliced import judged_slices
@@ -182,6 +183,20 @@ def test_a_model_against_itself_always_passes(seed: int, skill: float) -> None:
     found, violations = judged_metrics(Pair(model, model), gate(auc={"maximum_drop": 0.0}, brier={"maximum_drop": 0.0}))
     assert violations == []
     assert {each.gain for each in found} <= {0.0, -0.0}
+
+
+@settings(max_examples=examples(0.2))
+@given(st.floats(-4, 4), st.sampled_from([1e-15, -1e-15]))
+def test_what_rounding_changes_is_the_same(skill: float, bit: float) -> None:
+    """Two models that differ in last bits are as good, also where nothing may be lost; no interval says otherwise."""
+    one = side(skill)
+    other = replace(one, predictions=np.clip(one.predictions * (1 + bit), 0, 1))
+    metrics, violations = judged_metrics(Pair(other, one), gate(log_loss={"maximum_drop": 0.0}))
+    assert violations == []
+    for metric in metrics:
+        if metric.gain is not None and metric.better != "neither":
+            assert improvement(metric) in ("the same", "the same [+0.0000, +0.0000]"), metric
+        assert "stayed at" in change_of(metric) or metric.champion is None
 
 
 def test_the_rules_are_those_of_the_base() -> None:

@@ -9,6 +9,8 @@ from leverframe.domain.review.gate.holdout_change import HoldoutChange
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison
 from leverframe.domain.verdict import Verdict, Violation, judged, word
 
+_ROUNDING = 1e-12  # of a figure
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -122,11 +124,18 @@ def improvement(metric: Compared | SliceCompared) -> str:
     """Return by how much the candidate is better or worse, with both bounds of that; empty where nobody can say."""
     if metric.gain is None or (isinstance(metric, Compared) and metric.better == "neither"):
         return ""
+    least = rounding(metric.champion, metric.candidate)
     word = "worse" if metric.gain < 0 else "better"
-    text = f"{word} by {short(abs(metric.gain))}" if metric.gain else "the same"
+    text = f"{word} by {short(abs(metric.gain))}" if abs(metric.gain) > least else "the same"
     if metric.low is None or metric.high is None:
         return text
-    return f"{text} [{signed(metric.low)}, {signed(metric.high)}]"
+    low, high = (signed(bound if abs(bound) > least else 0.0) for bound in (metric.low, metric.high))
+    return f"{text} [{low}, {high}]"
+
+
+def rounding(*values: float | None) -> float:
+    """Return what the order of a sum may change in figures of that size: no smaller difference tells models apart."""
+    return _ROUNDING * max((abs(value) for value in values if value is not None), default=0.0)
 
 
 def signed(value: float) -> str:
@@ -138,7 +147,7 @@ def change_of(metric: Compared) -> str:
     """Return how a metric moved, from which value to which; its value alone where there was none before."""
     if metric.champion is None or metric.candidate is None:
         return f"{metric.title} {short(metric.candidate)}"
-    if metric.candidate == metric.champion:
+    if abs(metric.candidate - metric.champion) <= rounding(metric.champion, metric.candidate):
         return f"{metric.title} stayed at {short(metric.candidate)}"
     word = "fell" if metric.candidate < metric.champion else "rose"
     return f"{metric.title} {word} from {short(metric.champion)} to {short(metric.candidate)}"

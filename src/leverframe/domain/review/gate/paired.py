@@ -29,7 +29,7 @@ from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.model.evaluate.metrics import METRICS, Measured, Metric
 from leverframe.domain.model.evaluate.ranking import Floats
 from leverframe.domain.model.evaluate.scores import plain
-from leverframe.domain.review.gate.gate_result import Compared, signed
+from leverframe.domain.review.gate.gate_result import Compared, rounding, signed
 from leverframe.domain.review.gate.rules import allowed, floor_text, rule_text
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.settings.levers import GateSettings, MetricRule
@@ -96,7 +96,11 @@ class _Gains:
 
     def change(self, number: int) -> _Change:
         before, after = (float(value[number]) for value in self._values)
-        gain, margin = float(self._gain[number]), float(self._margin[number])
+        least = rounding(before, after)
+        gain, margin = (
+            0.0 if abs(figure) <= least else figure
+            for figure in (float(self._gain[number]), float(self._margin[number]))
+        )
         limits = (gain, gain - margin, gain + margin)
         sure = (float(self._known.error[number]), float(self._known.effective[number]), self._days)
         return _Change(self._metrics[number], before, after, *limits, *sure, self._confidence)
