@@ -245,7 +245,7 @@ def test_a_column_of_two_kinds_is_refused(world: dict[str, Any], tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"spine": STAR["spine"] | {"columns": ["xx"]}}, "the spine needs the column `xx`"),
+        ({"spine": STAR["spine"] | {"columns": ["xx"], "known": []}}, "the spine needs the column `xx`"),
         ({"dimensions": {"p": {"table": "states", "key": "place", "match": {"k": "who"}, "columns": ["level"]}}},
          "which changes over time"),
         ({"measures": {"m": {"fact": "events", "key": "place", "of": {"t": ["mean"]}, "windows": ["1h"]}}},
