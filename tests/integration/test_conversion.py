@@ -30,7 +30,7 @@ from leverframe.adapters.sklearn.preparing import prepared as directly
 from leverframe.adapters.sklearn.storing import dumped
 from leverframe.adapters.sklearn.tree_bounds import split_on_missing
 from leverframe.application.conversion import in_child
-from leverframe.domain.features.training_set import LabelKind
+from leverframe.domain.features.training_set import Feature, LabelKind
 from leverframe.domain.model.bundle.conversion import compared, spread
 from leverframe.errors import BundleError
 from leverframe.settings.params import ConversionSettings
@@ -160,6 +160,34 @@ def test_rare_missing_and_unseen_categories_convert(unknown: str, most: int | No
     fitted = make_pipeline(steps, LogisticRegression()).fit(rows.frame, labels.astype(int))
     found = conversion("binary", fitted, rows.columns, labels)
     assert (found.engine, found.flips) == ("onnx", 0), found
+
+
+@pytest.mark.parametrize("encoder", [
+    OneHotEncoder(), OneHotEncoder(handle_unknown="ignore"), OneHotEncoder(drop="first", sparse_output=False),
+    OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=3), OneHotEncoder(dtype=np.int64),
+    OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+    make_pipeline(SimpleImputer(missing_values=None, strategy="most_frequent"), OneHotEncoder(handle_unknown="ignore")),
+])  # fmt: skip
+@pytest.mark.parametrize("texts", [2, 3])
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("numbers", [0, 2])
+def test_any_number_of_texts_and_numbers_converts(encoder: Any, texts: int, missing: bool, numbers: int) -> None:
+    """Side by side into one step, with missing ones or none, to the last digits."""
+    draw, rows = np.random.default_rng(0), 200
+    columns = {f"t{place}": draw.choice(np.array(["a", "b", "c", "dé"], object), rows) for place in range(texts)}
+    steps = [("texts", encoder, list(columns))]
+    for name in [f"n{place}" for place in range(numbers)]:
+        columns[name] = draw.normal(size=rows) * 1e6
+    if numbers:
+        steps.append(("numbers", SimpleImputer(), [name for name in columns if name[0] == "n"]))
+    if missing:
+        columns["t1"][:9] = None
+    features = [Feature(name, "categorical" if name[0] == "t" else "numeric") for name in columns]
+    labels = (columns["t0"] == "a") | (draw.random(rows) < 0.2)
+    fitted = make_pipeline(ColumnTransformer(steps), DecisionTreeClassifier(max_depth=4, random_state=0))
+    fitted.fit(frame(columns), labels.astype(int))
+    found = OnnxModel(converted(fitted, features)).predict(columns)
+    np.testing.assert_allclose(found, fitted.predict_proba(frame(columns)), atol=1e-6)
 
 
 def test_a_class_that_is_named_directly_converts() -> None:

@@ -11,7 +11,14 @@ from pathlib import Path
 from threading import Timer
 
 from leverframe.adapters.onnx import Process
-from leverframe.adapters.onnx.exchange import megabytes_of, not_converted, read_order, write_failure, write_result
+from leverframe.adapters.onnx.exchange import (
+    first_line,
+    megabytes_of,
+    not_converted,
+    read_order,
+    write_failure,
+    write_result,
+)
 from leverframe.adapters.process import TIMED_OUT, run_group
 from leverframe.errors import LeverframeError, PipelineError
 
@@ -59,8 +66,7 @@ def convert(root: Path, folder: Path) -> None:
         why = f"the conversion needs more than {size >> 20:,} megabytes, `bundle.conversion.megabytes`"
         write_failure(folder, "the model cannot be converted to ONNX", why)
     except Exception as error:  # the runtime raises what it likes, for a node that fails with these rows
-        lines = str(error).strip().splitlines() or [""]
-        write_failure(folder, "the model in ONNX cannot predict", f"{type(error).__name__}: {lines[0][:200]}")
+        write_failure(folder, "the model in ONNX cannot predict", f"{type(error).__name__}: {first_line(error)}")
 
 
 def _convert(root: Path, folder: Path) -> None:

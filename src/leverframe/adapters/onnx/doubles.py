@@ -13,7 +13,6 @@ import numpy as np
 from onnx import TensorProto
 from skl2onnx.common._registration import register_converter, register_shape_calculator
 from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
-from skl2onnx.operator_converters.common import concatenate_variables
 from skl2onnx.operator_converters.imputer_op import convert_sklearn_imputer
 from skl2onnx.operator_converters.one_hot_encoder import convert_sklearn_one_hot_encoder
 from skl2onnx.operator_converters.ordinal_encoder import convert_sklearn_ordinal_encoder
@@ -39,17 +38,30 @@ def _imputer(scope: Any, operator: Any, container: Any) -> None:
         like = SimpleNamespace(raw_operator=texts, inputs=operator.inputs, outputs=operator.outputs)
         convert_sklearn_imputer(scope, like, container)
         return
-    doubles = isinstance(operator.inputs[0].type, DoubleTensorType)
+    doubles = all(isinstance(variable.type, DoubleTensorType) for variable in operator.inputs)
     of_nan = isinstance(fitted.missing_values, float) and np.isnan(fitted.missing_values)
     if not (doubles and of_nan) or fitted.add_indicator or np.isnan(fitted.statistics_.astype(np.float64)).any():
         convert_sklearn_imputer(scope, operator, container)
         return
-    columns = concatenate_variables(scope, operator.inputs, container)
+    columns = _joined(scope, operator, container)
     filling, missing = (scope.get_unique_variable_name(name) for name in ("filling", "missing"))
     values = fitted.statistics_.astype(np.float64).tolist()
     container.add_initializer(filling, TensorProto.DOUBLE, [1, len(values)], values)
     container.add_node("IsNaN", [columns], [missing], name=scope.get_unique_operator_name("IsNaN"))
     container.add_node("Where", [missing, filling, columns], [output], name=scope.get_unique_operator_name("Where"))
+
+
+def _joined(scope: Any, operator: Any, container: Any) -> str:
+    """Return the name of all inputs, which have one type, side by side.
+
+    That of skl2onnx for several inputs has no form for texts, and makes doubles single.
+    """
+    names = [variable.full_name for variable in operator.inputs]
+    if len(names) == 1:
+        return str(names[0])
+    joined = scope.get_unique_variable_name("joined")
+    container.add_node("Concat", names, [joined], axis=1, name=scope.get_unique_operator_name("Concat"))
+    return str(joined)
 
 
 def _ordinal(scope: Any, operator: Any, container: Any) -> None:
@@ -78,11 +90,11 @@ def _one_hot_shape(operator: Any) -> None:
 
 
 def _texts_alone(operator: Any) -> bool:
-    """Tell whether an encoder is of texts and gives doubles; the others are skl2onnx's."""
+    """Tell whether an encoder is of texts and gives numbers; the others are skl2onnx's."""
     fitted = operator.raw_operator
     texts = all(isinstance(variable.type, StringTensorType) for variable in operator.inputs)
     whole = getattr(fitted, "drop_idx_", None) is None or not fitted._infrequent_enabled
-    return bool(texts and whole and np.issubdtype(fitted.dtype, np.floating))
+    return bool(texts and whole and np.issubdtype(fitted.dtype, np.number))
 
 
 def _one_hot(scope: Any, operator: Any, container: Any) -> None:
@@ -90,7 +102,7 @@ def _one_hot(scope: Any, operator: Any, container: Any) -> None:
     if not _texts_alone(operator):
         convert_sklearn_one_hot_encoder(scope, operator, container)
         return
-    texts = concatenate_variables(scope, operator.inputs, container)
+    texts = _joined(scope, operator, container)
     parts = [
         _columns_of(scope, operator, container, (texts, place))
         for place in range(len(operator.raw_operator.categories_))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,11 @@ def read_result(folder: Path, ended: str) -> tuple[bytes, NDArray[np.float64]]:
         raise not_converted("the model cannot be converted to ONNX", f"the process that converts it {ended}")
     predictions = np.load(folder / _PREDICTIONS, allow_pickle=False)
     return (folder / _CONVERTED).read_bytes(), np.asarray(predictions, np.float64)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, cut between words where it is long."""
+    return shorten((str(error).strip().splitlines() or [""])[0], 240, placeholder=" ...")
 
 
 def not_converted(what: str, why: str) -> BundleError:
