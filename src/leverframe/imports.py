@@ -34,12 +34,13 @@ def module_of(path: str, root: Path, *, said_by: str) -> Any:
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:  # whatever a person's module raises is theirs to fix
-        missing = isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}.")
+        missing = (isinstance(error, ModuleNotFoundError) and error.name) or ""
+        missing = missing if f"{name}.".startswith(f"{missing}.") else ""
         cause = (str(error).splitlines() or [""])[0]
         raise DefinitionError(
             f"there is no module `{name}`" if missing else f"the module `{name}` cannot be imported",
             why=f"{said_by} names it" if missing else f"{type(error).__name__}: {cause}",
-            next=nearest(name, _neighbours(name)) if missing else f"fix it until `python -c 'import {name}'` works",
+            next=_way_to(missing) if missing else f"fix it until `python -c 'import {name}'` works",
         ) from error
 
 
@@ -50,6 +51,18 @@ def importable(root: Path) -> None:
         sys.path.insert(0, folder)
 
 
+def _way_to(missing: str) -> str:
+    """Return what to do about a module that is missing, the first part of a path that is."""
+    beside = _neighbours(missing)
+    if "." in missing and beside:
+        return nearest(missing, beside)
+    package = missing.partition(".")[0]
+    return (
+        f"install the package that has `{package}` into this environment and name it in its requirements, "
+        "or correct the path"
+    )
+
+
 def _neighbours(name: str) -> list[str]:
     """Return the modules beside the one that was named, if its package exists."""
     package, _, _ = name.rpartition(".")
@@ -57,4 +70,6 @@ def _neighbours(name: str) -> list[str]:
         folder = importlib.import_module(package).__path__ if package else None
     except (ImportError, AttributeError):
         return []
-    return [f"{package}.{module.name}" for module in pkgutil.iter_modules(folder)] if folder else []
+    names = {module.name for module in pkgutil.iter_modules(folder)} if folder else set()
+    names |= {path.parent.name for each in folder or () for path in Path(each).glob("*/*.py")}  # of no __init__.py
+    return [f"{package}.{each}" for each in sorted(names)]

@@ -184,7 +184,14 @@ def test_threads_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("pipelines.flights.modle:estimator", {}, DefinitionError, "did you mean `pipelines.flights.model`"),
         ("pipelines.flights.model:estimate", {}, DefinitionError, "did you mean `estimator`"),
-        ("nowhere_at_all:x", {}, DefinitionError, "there is no module"),
+        (
+            "nowhere_at_all:x",
+            {},
+            DefinitionError,
+            "install the package that has `nowhere_at_all` into this environment",
+        ),
+        ("pipelines.flight.model:estimator", {}, DefinitionError, "did you mean `pipelines.flights`"),
+        ("numpy:array", {}, DefinitionError, "does not say which parameters it takes"),
         ("pipelines.flights.model:UNSEEN", {}, DefinitionError, "neither a class nor a function"),
         ("pipelines.flights.model:estimator", {"iteration": 3}, DefinitionError, "did you mean `iterations`"),
         (
@@ -223,6 +230,8 @@ def test_a_fit_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(EstimatorError) as caught:
         case.train(TrainSettings(estimator=f"{HERE}:logistic", params={"strength": -1.0}))
     assert "'C' parameter" in caught.value.why
+    assert "it was given" not in caught.value.why
+    assert caught.value.next.startswith("fix `train.params`")
     assert not (tmp_path / layout.MODEL).exists()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from leverframe.adapters.sklearn.storing import first_line
@@ -27,8 +27,9 @@ def called(found: Any, recipe: Recipe) -> Any:
             why=f"it is {type(found).__name__}",
             next="name an estimator class, or a function from features to an estimator",
         )
-    _check_params(found, given, params, recipe)
-    if not inspect.isclass(found) and "label" in inspect.signature(found).parameters:
+    known = _parameters(found, recipe)
+    _check_params(dict(list(known.items())[len(given) :]), params, recipe)
+    if not inspect.isclass(found) and "label" in known:
         params["label"] = recipe.label
     try:
         return found(*given, **params)
@@ -40,8 +41,18 @@ def called(found: Any, recipe: Recipe) -> Any:
         ) from error
 
 
-def _check_params(found: Callable[..., Any], given: Sequence[Any], params: Mapping[str, Any], recipe: Recipe) -> None:
-    known = dict(list(inspect.signature(found).parameters.items())[len(given) :])
+def _parameters(found: Callable[..., Any], recipe: Recipe) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(found).parameters
+    except (TypeError, ValueError) as error:  # a function in C may tell none
+        raise DefinitionError(
+            f"`{recipe.estimator}` does not say which parameters it takes",
+            why=f"{first_line(error)}; `train.params` are checked by their names",
+            next="name an estimator class, or a function in Python from features to an estimator",
+        ) from error
+
+
+def _check_params(known: Mapping[str, inspect.Parameter], params: Mapping[str, Any], recipe: Recipe) -> None:
     open_ended = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
     settable = [name for name, each in known.items() if each.kind not in _REST and name != "label"]
     for name in params:

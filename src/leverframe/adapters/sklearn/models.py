@@ -17,6 +17,7 @@ import sklearn
 import skops
 import threadpoolctl
 from numpy.typing import NDArray
+from sklearn.utils._param_validation import InvalidParameterError
 
 from leverframe.adapters.sklearn.building import called, check_methods
 from leverframe.adapters.sklearn.known_types import known
@@ -64,10 +65,16 @@ class SklearnModels:
         began = time.monotonic()
         try:
             fitted = estimator.fit(inputs, labels)
+        except InvalidParameterError as error:
+            raise EstimatorError(
+                f"{type(estimator).__name__} cannot learn with these parameters",
+                why=first_line(error).rstrip("."),
+                next="fix `train.params` in params.yaml, or the function of `train.estimator`",
+            ) from error
         except Exception as error:
             raise EstimatorError(
                 f"{type(estimator).__name__} cannot learn from these data",
-                why=f"{first_line(error)}{_hard_columns(inputs)}",
+                why=f"{first_line(error).rstrip('.')}{_hard_columns(inputs)}",
                 next="fix `train.params`, or let the function of `train.estimator` encode texts and fill gaps first; "
                 "a class of scikit-learn that is named there itself is prepared for both",
             ) from error
