@@ -6,14 +6,13 @@ missing one is an error. Written is what the fields say, in their order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from leverframe.errors import LeverframeError, SettingsError, nearest
 from leverframe.yaml_files import load, parse
@@ -132,7 +131,7 @@ def _settings_error(model: type[Document], error: ValidationError, name: str, gu
     )
 
 
-def _reason(first: ErrorDetails, known: Sequence[str]) -> str:
+def _reason(first: Mapping[str, Any], known: Sequence[str]) -> str:
     """Return what is wrong in the words of YAML: pydantic speaks of Python's types and of regular expressions."""
     if first["type"] in _MAPPINGS:
         keys = ", ".join(known) if first["type"] != "dict_type" else "your own names"
@@ -142,7 +141,7 @@ def _reason(first: ErrorDetails, known: Sequence[str]) -> str:
     pattern = first.get("ctx", {}).get("pattern")
     if pattern in _PATTERNS:
         return _PATTERNS[pattern]
-    return first["msg"].removeprefix("Value error, ")
+    return str(first["msg"]).removeprefix("Value error, ")
 
 
 def _fields(model: type[BaseModel], parents: list[str]) -> list[str]:

@@ -17,7 +17,7 @@ from leverframe.domain.review.diff.diff_result import Change, Diff
 from leverframe.domain.review.gate.decision import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
 from leverframe.domain.review.gate.gate_result import Gated, change_of, improvement
 from leverframe.domain.review.gate.paired import Pair, judged_metrics
-from leverframe.domain.review.gate.rules import BASE, CHANGE, allowed, rules_in_force
+from leverframe.domain.review.gate.rules import BASE, CHANGE, DEFAULTS, allowed, rules_in_force
 from leverframe.domain.review.gate.sliced import judged_slices
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import SettingsError
@@ -208,6 +208,7 @@ def test_the_rules_are_those_of_the_base() -> None:
     assert rules_in_force(strict, {}).changes == ("`gate.metrics.auc.floor`: `0.9` to `none`",)
     first = rules_in_force({}, loose)
     assert (first.of, first.changes, first.settings.metrics["auc"].floor) == (CHANGE, (), 0.1)
+    assert rules_in_force({}, {}).of == DEFAULTS
     with pytest.raises(SettingsError, match="gate"):
         rules_in_force({"gate": {"metrics": {"auc": {"flor": 0.9}}}}, loose)
 

@@ -12,6 +12,7 @@ from leverframe.yaml_files import leaves
 
 _LOSSES = ("lower", "nearer to 0")
 BASE, CHANGE = "the base branch", "this change, as the base branch has none"
+DEFAULTS = "the defaults, as neither branch declares any"
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Rules:
 
 
 def rules_in_force(base: Mapping[str, Any], head: Mapping[str, Any]) -> Rules:
-    """Return the rules of ``base``, or of ``head`` where the base declares no gate; both are whole ``leverframe.yaml``.
+    """Return the rules of ``base``, or of ``head`` where the base declares none; both are whole ``leverframe.yaml``.
 
     Raises ``SettingsError`` where the section in force does not fit.
     """
     ours, theirs = (side.get("gate") for side in (base, head))
-    chosen, of = (ours, BASE) if isinstance(ours, dict) else (theirs, CHANGE)
+    chosen, of = (ours, BASE) if isinstance(ours, dict) else (theirs, CHANGE if theirs else DEFAULTS)
     settings = validated(GateSettings, dict(chosen or {}), name=f"`gate` of {of}")
     return Rules(settings, of, tuple(_changes(ours, theirs)) if of == BASE else ())
 
