@@ -255,6 +255,14 @@ def test_an_edit_of_whatever_the_case_runs_makes_its_stages_stale(tmp_path: Path
     repository.commit("Newer rates")
     said = json.loads(mine.run("check", "--json"))
     assert [each["reason"] for each in said["violations"]] == ["definition-invalid"]
+    standing = repository.read("dvc.yaml")
+    repository.git("submodule", "--quiet", "deinit", "--force", "vendor/rates")  # as a clone without it has it
+    said = json.loads(mine.run("check", "--json"))
+    (violation,) = said["violations"]
+    assert "the submodule `vendor/rates` is not checked out" in violation["what"]
+    assert "`git submodule update --init vendor/rates`" in violation["next"]
+    mine.run("stages", "--write")
+    assert repository.read("dvc.yaml") == standing
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import decode_source
 from pathlib import Path
@@ -35,8 +37,9 @@ def definition(workspace: Workspace) -> dict[str, str]:
 
     Where Leverframe is installed from elsewhere, or params.yaml leaves settings out, also the file that names them.
     """
-    path = workspace.root / DVC_YAML
-    tail = own_stages(path.read_text(encoding="utf-8")) if path.exists() else ""
+    standing = _text(workspace.root / DVC_YAML)
+    _refuse_without_submodules(workspace, standing)
+    tail = own_stages(standing)
     code = _code(workspace)
     made = pipeline(workspace.params, workspace.sources, workspace.plan, code)
     named = installation.described(__version__, workspace.params, made.defaults, installed=code.installed)
@@ -109,6 +112,17 @@ def check_definition(workspace: Workspace) -> None:
                 f"{name} is not what the declarations ask for",
                 why="a window, a source, a partition, a stage, the code it imports or Leverframe's version changed",
                 next=f"run `leverframe stages --write` and commit {name}",
+            )
+
+
+def _refuse_without_submodules(workspace: Workspace, standing: str) -> None:
+    """Raise ``PipelineError`` where stages read a submodule that is not checked out: its code would be left out."""
+    for path in workspace.git.absent_submodules():
+        if re.search(rf"^\s*- {re.escape(path)}(/|$)", standing, re.MULTILINE):
+            raise PipelineError(
+                f"the submodule `{path}` is not checked out",
+                why=f"stages in {DVC_YAML} depend on code in it",
+                next=f"`git submodule update --init {shlex.quote(path)}`; in CI set `submodules: recursive`",
             )
 
 

@@ -160,6 +160,12 @@ class Git:
                 next="look whether the disk is full; `git fsck` tells whether objects are missing",
             )
 
+    def absent_submodules(self) -> list[str]:
+        """Return the submodules of the repository that are not checked out here, by paths relative to ``root``."""
+        lines = self._paths("ls-files", "-z", "--stage", "--", ":/")
+        paths = (path for head, _, path in (line.partition("\t") for line in lines) if head.startswith(_SUBMODULE))
+        return [path for path in paths if not any((self.root / path).glob("*"))]
+
     def fill_submodules(self, folder: Path) -> None:
         """Check out the submodules of another clone in ``folder``, as far as this one has them."""
         common = self.root / self._run("rev-parse", "--git-common-dir").stdout.decode().strip()
