@@ -109,6 +109,18 @@ def test_a_long_conversion_is_told_of_and_ended_with_its_reason(
     assert told == ["converting the model to ONNX, for up to 0.4 seconds (`bundle.conversion.seconds`)"]
 
 
+def test_a_crash_of_the_child_is_told_by_its_reason(tmp_path: Path) -> None:
+    """Not by the last line of an error that is about something else; memory is named where a signal ended it."""
+    (tmp_path / "order.json").write_text("{}", encoding="utf-8")
+    code, why = in_child(tmp_path)(tmp_path, 60)
+    assert (code, why.startswith("KeyError: 'megabytes'")) == (1, True), why
+    for ended, memory in ((1, False), (-9, True)):
+        with pytest.raises(BundleError) as caught:
+            Onnx(lambda _, __, end=ended: (end, why), ConversionSettings()).convert(b"", FEATURES, world().columns)  # type: ignore[misc]
+        assert "KeyError: 'megabytes'" in caught.value.why
+        assert ("bundle.conversion.megabytes" in caught.value.why) is memory
+
+
 def test_a_conversion_without_memory_ends_with_its_reason(tmp_path: Path) -> None:
     """The limit is that of the child alone."""
     model = prepared(LogisticRegression()).fit(world().frame, world().labels["binary"])

@@ -34,7 +34,7 @@ def in_child(root: Path, tell: Callable[[str], object] = str) -> Process:
 
     def run(folder: Path, seconds: float) -> tuple[int | None, str]:
         command = [sys.executable, "-m", "leverframe", "bundle", "--convert", str(folder)]
-        lines: deque[str] = deque(maxlen=1)
+        lines: deque[str] = deque(maxlen=3)
         environment = {**os.environ, **_ONE_THREAD}
         environment.pop("DVC_STAGE", None)  # it ends with this process, which ends with DVC
         words = f"converting the model to ONNX, for up to {seconds:g} seconds (`bundle.conversion.seconds`)"
@@ -48,7 +48,8 @@ def in_child(root: Path, tell: Callable[[str], object] = str) -> Process:
             return None, ""
         finally:
             timer.cancel()
-        return code, "".join(lines)
+        whys = [line.partition("why:")[2].strip() for line in lines if line.startswith("  why:")]  # of an error of ours
+        return code, [*lines, *whys][-1] if lines else ""
 
     return run
 

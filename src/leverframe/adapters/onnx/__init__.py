@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ class Onnx:
     def _ended(self, code: int | None, last: str) -> str:
         if code is None:
             return f"took longer than {self._limits.seconds:g} seconds, `bundle.conversion.seconds`, and was ended"
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        because = f": {shorten(last, 200, placeholder=' ...')}" if last.strip() else ""
+        if code >= 0:
+            return f"ended with exit code {code}{because}"
         limit = f"it may take {self._limits.megabytes:,} megabytes, `bundle.conversion.megabytes`"
-        return f"{how}{f', {last[:200]}' if last else ''}; {limit}"
+        return f"was ended by signal {-code}{because}; {limit}"
