@@ -114,10 +114,19 @@ def _outer(elements: Sequence[tuple[str, int]]) -> list[str]:
 
 
 def _named(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], types: Types) -> Types:
-    """Return the types, ``NOTHING`` for texts without any value: so CSV files show a column that is empty."""
-    texts = [name for name, each in types.items() if each == "text"]
+    """Return the types, ``NOTHING`` for texts without any value: so CSV files show a column that is empty.
+
+    Files without any row keep theirs, as nothing says that they are others.
+    """
+    texts = [name for name, each in types.items() if each == "text"] if _has_rows(connection, files) else []
     empty = _without_value(connection, files, texts) if texts else set()
     return {name: NOTHING if name in empty else each for name, each in types.items()}
+
+
+def _has_rows(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> bool:
+    listed = ", ".join("?" for _ in files)
+    query = f"SELECT coalesce(sum(num_rows), 0) > 0 FROM parquet_file_metadata([{listed}])"
+    return bool(connection.execute(query, [str(file) for file in files]).fetchone() == (True,))
 
 
 def _without_value(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], names: Sequence[str]) -> set[str]:
