@@ -16,6 +16,7 @@ from leverframe.domain.review.reproduce import How, Order, Reproduced, StageRun,
 from leverframe.domain.review.same_outputs import State, alike, differences
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import PipelineBusyError, PipelineError
+from leverframe.settings.params import TrainSettings
 
 METRICS = "reports/metrics.json"
 
@@ -374,7 +375,8 @@ def test_unseeded_training_is_told_from_a_forgery() -> None:
     assert found.verdict == Failed((Reason.NOT_DETERMINISTIC,))
     assert "two runs of `train` from the same inputs give different outputs" in found.violations[0].what
     assert "`auc` 0.8 in git, 0.79 computed" in found.violations[0].what
-    assert "random_state" in found.violations[0].next
+    assert "`params: {random_state: 0}` and `threads: 1` below `train`" in found.violations[0].next
+    TrainSettings.model_validate({"estimator": "a:b", "params": {"random_state": 0}, "threads": 1})  # as it says
     assert "reproduce: {tolerance:" in found.violations[0].next
     assert pipeline.asked[1] == ("--no-run-cache", "--force", "--single-item", "train", "evaluate")
     assert pipeline.asked[2] == ("--no-run-cache", "--pull", "--allow-missing")

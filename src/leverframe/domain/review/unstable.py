@@ -99,8 +99,9 @@ def judged_unstable(
 
 def _violation(what: str) -> Violation:
     remedy = (
-        "set `random_state`, and `threads: 1`, in `train` of params.yaml; where that cannot be, declare how far a "
-        "metric may differ, `reproduce: {tolerance: {METRIC: 0.01}}` in leverframe.yaml, in a pull request of its own"
+        "write `params: {random_state: 0}` and `threads: 1` below `train` in params.yaml, or set the seed in the "
+        "function of `train.estimator`; where that cannot be, declare how far a metric may differ, "
+        "`reproduce: {tolerance: {METRIC: 0.01}}` in leverframe.yaml, in a pull request of its own"
     )
     return Violation(Reason.NOT_DETERMINISTIC, what, remedy)
 
