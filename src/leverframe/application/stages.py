@@ -122,7 +122,7 @@ def _refuse_without_submodules(workspace: Workspace, standing: str) -> None:
             raise PipelineError(
                 f"the submodule `{path}` is not checked out",
                 why=f"stages in {DVC_YAML} depend on code in it",
-                next=f"`git submodule update --init {shlex.quote(path)}`; in CI set `submodules: recursive`",
+                next=f"`git submodule update --init {shlex.quote(path)}`; in CI `submodules: recursive`",
             )
 
 
