@@ -14,6 +14,8 @@ from typing import Any
 import grpc
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
@@ -21,6 +23,7 @@ from leverframe.domain import layout
 from leverframe.domain.model.bundle.input_check import FEW, Tensor, checked
 from leverframe.domain.model.bundle.schema import AS_OF
 from leverframe.serving.bundle import OpenBundle
+from leverframe.serving.envelope import misplaced_in
 from tests.integration import served_kinds as kinds
 from tests.integration.shop import Shop
 from tests.integration.test_serve_server import Server, probabilities
@@ -177,6 +180,43 @@ def hold_ranges(client: Client, inputs: list[dict[str, Any]]) -> None:
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     status, content = client.rest([{**number, "datatype": "INT64", "data": [1, 30.5]}, *others])
     assert (status, "in row 1 is 30.5" in content["error"]) == (400, True), content
+
+
+@given(st.sampled_from(sorted(CONTENTS)), st.sets(st.sampled_from(sorted(set(CONTENTS.values()))), max_size=2))
+def test_values_are_where_their_datatype_has_them(datatype: str, filled: set[str]) -> None:
+    """In one field of the message, that of the datatype, and in no other beside it."""
+    request = messages.ModelInferRequest()
+    sent = request.inputs.add(name="x", shape=[1], datatype=datatype)
+    for name in filled:
+        getattr(sent.contents, name).extend([b"x" if name == "bytes_contents" else 1])
+    fits = filled <= {CONTENTS[datatype]}
+    assert (misplaced_in(request) == "") is fits
+    assert fits or "`x` has values in " in misplaced_in(request)
+
+
+@pytest.mark.parametrize(("datatype", "raw", "said"), [
+    ("FP64", [b"12345678"], ""), ("FP64", [b"1234"], "`x` has 4 bytes of raw contents; 1 values of FP64 have 8"),
+    ("FP64", [b"12345678"] * 2, "2 raw contents for 1 inputs"), ("BYTES", [b"\x01\0\0\0a"], ""),
+    ("BYTES", [b"\0\0\0\x80a"], "end within a text"), ("BYTES", [b"\x01\0"], "end within a text"),
+])  # fmt: skip
+def test_packed_values_fit_their_datatype_and_shape(datatype: str, raw: list[bytes], said: str) -> None:
+    """What does not is named, and never unpacked."""
+    request = messages.ModelInferRequest(raw_input_contents=raw)
+    request.inputs.add(name="x", shape=[1], datatype=datatype)
+    fault = misplaced_in(request)
+    assert said in fault
+    assert bool(said) == bool(fault)
+
+
+def test_a_content_type_is_a_text() -> None:
+    """Of a request, an input and an output."""
+    for place in ("request", "input", "output"):
+        request = messages.ModelInferRequest()
+        parts = {"request": request, "input": request.inputs.add(name="x"), "output": request.outputs.add(name="y")}
+        parts[place].parameters["content_type"].string_param = "np"
+        assert misplaced_in(request) == ""
+        parts[place].parameters["content_type"].int64_param = 3
+        assert "content type that is no text" in misplaced_in(request)
 
 
 def hold_encodings(client: Client, how: str, inputs: list[dict[str, Any]], expected: list[float]) -> None:

@@ -82,14 +82,17 @@ def test_encoded_texts_are_decoded(
         ({"parameters": {"content_type": "str", "Content-Type": "base64"}}, "content type 'base64'"),
         ({"parameters": {"nulls": "2"}}, "`place` has the parameter nulls '2'"),
         ({"parameters": {"nulls": "x"}}, "parameter nulls 'x'"),
-        ({"parameters": {"nulls": 0}}, "parameter nulls '0'"),
+        (
+            {"parameters": {"nulls": 0}},
+            "parameter nulls '0': it is no text; a text names the rows without a value, from 0 to 1",
+        ),
     ],
 )
 def test_what_is_not_decoded_is_refused(place: dict[str, Any], fault: str) -> None:
     """With the name, and the row where there is one."""
     with pytest.raises(RequestError) as caught:
         ask(place)
-    assert fault in caught.value.what
+    assert fault in f"{caught.value.what}: {caught.value.why}"
 
 
 @pytest.mark.parametrize("kind", ["base64", "HEX", "str", "datetime"])

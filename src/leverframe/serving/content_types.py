@@ -148,8 +148,12 @@ def _without(tensor: Tensor, rows: Any) -> Tensor:
     numbers = [part.strip() for part in rows.split(",") if part.strip()] if short else ["?"]
     values = _flat(tensor.data)
     if not all(part.isascii() and part.isdigit() and int(part[:9]) < len(values) for part in numbers):
-        raise _wrong(f"`{tensor.name[:60]}` has the parameter {NULLS} {str(rows)[:40]!r}",
-                     "it names the rows without a value, from 0 on, as in '0,5'")  # fmt: skip
+        kind = "" if isinstance(rows, str) else "it is no text; "
+        raise RequestError(
+            f"`{tensor.name[:60]}` has the parameter {NULLS} {str(rows)[:40]!r}",
+            why=f"{kind}a text names the rows without a value, from 0 to {len(values) - 1}, as in '0,5'",
+            next=f"name such rows, or leave {NULLS} out",
+        )
     missing = set(map(int, numbers))
     kept = ["" if value == b"" else value for value in values]
     return replace(tensor, data=[None if row in missing else value for row, value in enumerate(kept)])

@@ -1,4 +1,4 @@
-"""What a request over gRPC may hold at most, looked at before MLServer makes objects of it.
+"""What a request over gRPC may hold at most, and where: looked at before MLServer makes objects of it.
 
 Sixty thousand tensors of nothing held the server for seconds, and packed texts may be many and small.
 """
@@ -6,6 +6,7 @@ Sixty thousand tensors of nothing held the server for seconds, and packed texts 
 from __future__ import annotations
 
 from itertools import chain
+from math import prod
 from typing import Any
 
 from leverframe.domain.model.bundle.schema import MAXIMUM_ROWS
@@ -14,6 +15,13 @@ TENSORS = 5_000  # inputs, and outputs that are asked for
 DIMENSIONS = 8
 PARAMETERS = 100
 LONGEST = 256  # characters of an id
+_CONTENTS = {  # the field of a message that has the values of a datatype, and how many bytes one has when packed
+    "BOOL": ("bool_contents", 1), "BYTES": ("bytes_contents", 0), "FP16": ("bytes_contents", 2),
+    "FP32": ("fp32_contents", 4), "FP64": ("fp64_contents", 8),
+    "INT8": ("int_contents", 1), "INT16": ("int_contents", 2), "INT32": ("int_contents", 4),
+    "INT64": ("int64_contents", 8), "UINT8": ("uint_contents", 1), "UINT16": ("uint_contents", 2),
+    "UINT32": ("uint_contents", 4), "UINT64": ("uint64_contents", 8),
+}  # fmt: skip
 
 
 def too_much_of(request: Any) -> str:
@@ -32,6 +40,47 @@ def too_much_of(request: Any) -> str:
         given.append((each.name, _texts(packed) if each.datatype == "BYTES" else len(packed) // 8))
     found = next((name for name, values in given if values > MAXIMUM_ROWS), None)
     return "" if found is None else _too_many(found)
+
+
+def misplaced_in(request: Any) -> str:
+    """Return which values of a request are not where its datatype and shape say, empty if all are.
+
+    MLServer takes one of several contents, whatever the datatype, and unpacks bytes without a look at their length.
+    """
+    empty = [each for each in request.inputs if not each.contents.ListFields()]
+    for each in request.inputs:
+        wanted, _ = _CONTENTS.get(each.datatype, ("", 0))
+        filled = [field.name for field, _ in each.contents.ListFields()]
+        if wanted and filled and filled != [wanted]:
+            return f"`{each.name[:60]}` has values in {', '.join(filled)}; {each.datatype} has them in {wanted} alone"
+    raw = request.raw_input_contents
+    if raw and len(raw) != len(empty):
+        return f"the request has {len(raw)} raw contents for {len(empty)} inputs without values"
+    faults = (_unpackable(each, packed) for packed, each in zip(raw, empty, strict=False))
+    fault = next(filter(None, faults), "")
+    return fault or next(filter(None, map(_unreadable_type, (request, *request.inputs, *request.outputs))), "")
+
+
+def _unpackable(each: Any, packed: bytes) -> str:
+    """Return why packed values are not those of a tensor."""
+    name, (_, width) = f"`{each.name[:60]}`", _CONTENTS.get(each.datatype, ("", 0))
+    if each.datatype == "BYTES":
+        at = 0
+        while at < len(packed):
+            at += 4 + int.from_bytes(packed[at : at + 4], "little")
+        return f"{name} has raw contents that end within a text" if at != len(packed) else ""
+    rows = prod(each.shape)
+    if width and len(packed) != width * rows:
+        wanted = f"{rows:,} values of {each.datatype} have {width * rows:,}"
+        return f"{name} has {len(packed):,} bytes of raw contents; {wanted}"
+    return ""
+
+
+def _unreadable_type(part: Any) -> str:
+    """Return that the content type of a request, an input or an output is no text."""
+    kind = part.parameters["content_type"].WhichOneof("parameter_choice") if "content_type" in part.parameters else ""
+    where = f"`{part.name[:60]}`" if hasattr(part, "name") else "the request"
+    return f"{where} has a content type that is no text" if kind not in ("", "string_param") else ""
 
 
 def _too_many(name: str) -> str:

@@ -15,7 +15,7 @@ from mlserver.grpc.utils import STATUS_CODE_MAPPING
 
 from leverframe.domain.release.server_plan import CANDIDATE
 from leverframe.serving.content_types import plain_parameters
-from leverframe.serving.envelope import too_much_of
+from leverframe.serving.envelope import misplaced_in, too_much_of
 from leverframe.serving.guard import CLOSED
 
 Method = Callable[[Any, Any, Any], Awaitable[Any]]
@@ -57,13 +57,14 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
         """Respond to a request; its model is looked for and its size looked at before anything is unpacked."""
         _refuse_candidate(request.model_name)
         await self._data_plane.model_ready(request.model_name, request.model_version)  # before its name is counted
-        why = too_much_of(request)
+        why = too_much_of(request) or misplaced_in(request)
         if why:
             raise MLServerError(why, 400)
         try:
             payload = self._InsertHeaders(request, context)
         except Exception as error:  # whatever unpacking bytes that do not fit raises
-            raise MLServerError(f"the request cannot be read: {type(error).__name__}: {error}"[:300], 400) from error
+            why = "the request cannot be read: its parts do not fit together"
+            raise MLServerError(why, 400) from error
         result = await self._data_plane.infer(payload=payload, name=request.model_name, version=request.model_version)
         self._SetTrailingMetadata(result, context)
         return ModelInferResponseConverter.from_types(result, use_raw=self._GetReturnRaw(request))
