@@ -242,6 +242,18 @@ def test_a_column_of_two_kinds_is_refused(world: dict[str, Any], tmp_path: Path)
         run(plan_of(), MARCH, WORLD, ENGINE, Disk(tmp_path).exists, tmp_path)
 
 
+def test_a_partition_without_rows_has_the_types_of_the_table(world: World, tmp_path: Path) -> None:
+    """Keys too, which match nothing there: whoever reads all partitions gets one type a column."""
+    types = []
+    for rows in (world["visits"], []):
+        root = tmp_path / str(len(rows))
+        write_world(world | {"visits": rows, "outcomes": []}, root)
+        types.append(pl.read_parquet_schema(root / run(plan_of(), MARCH, WORLD, ENGINE, Disk(root).exists, root).path))
+    assert [(name, types[0][name]) for name in ("id", "k", "g", "x")] == [
+        (name, types[1][name]) for name in ("id", "k", "g", "x")
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

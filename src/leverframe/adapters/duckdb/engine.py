@@ -14,10 +14,20 @@ import numpy as np
 from leverframe.adapters.duckdb.checks import refuse_duplicates, refuse_late, refuse_moved, refuse_orphans
 from leverframe.adapters.duckdb.connection import connect
 from leverframe.adapters.duckdb.relations import relation
-from leverframe.adapters.duckdb.sql import column, fetched, files_error, microseconds, parquet, scale_of, stored, text
+from leverframe.adapters.duckdb.sql import (
+    column,
+    fetched,
+    files_error,
+    microseconds,
+    parquet,
+    scale_of,
+    sql_type,
+    stored,
+    text,
+)
 from leverframe.adapters.duckdb.versions import FIRST, HAPPENED, IN_ORDER, KNOWN, PLACE, UNTIL, newest_in_time, versions
 from leverframe.adapters.duckdb.views import ARRIVED, ROW, create_view, in_time, known
-from leverframe.domain.data.column_types import kind
+from leverframe.domain.data.column_types import kind, whole
 from leverframe.domain.data.times import EVENT_TIME
 from leverframe.domain.features.build import Inputs
 from leverframe.domain.features.intervals import FOREVER, Own, Versions, over_versions
@@ -77,6 +87,10 @@ class _Build:
             for table, paths in files.items():
                 create_view(connection, plan, prefix + table, table, paths)
         create_view(connection, plan, "spine_rows", plan.spine, [inputs.spine])
+        held = relation(connection, [inputs.spine]).types
+        # A whole number that is a key and has no value is compared as a text; it is written as what it is.
+        own = [name for name in (*plan.keys, *plan.spine_features) if whole(held.get(name, ""))]
+        self._typed = {name: f"::{sql_type(held[name])}" for name in own}
         for table, corrected in plan.corrections().items():
             refuse_moved(connection, column(f"t_{table}"), table, corrected)
         self._spine()
@@ -85,7 +99,7 @@ class _Build:
         """Run every step and write the result; return its rows."""
         plan = self._plan
         own = [*plan.keys, *plan.spine_features, *plan.calendar]
-        selected = [f"s.{column(name)}" for name in [*own, "as_of"]]
+        selected = [f"s.{column(name)}{self._typed.get(name, '')} AS {column(name)}" for name in [*own, "as_of"]]
         joins: list[str] = []
         windows: dict[str, Any] = {}
         for number, step in enumerate(plan.steps):

@@ -55,6 +55,12 @@ def common(one: str, other: str) -> str | None:
     return _common_whole(one, other) or _common_decimal(one, other)
 
 
+def whole(name: str) -> bool:
+    """Tell whether a type is that of whole numbers which a file can hold."""
+    match = _WHOLE.fullmatch(name)
+    return match is not None and match[2] != "128"
+
+
 def floating(name: str) -> bool:
     """Tell whether a type is that of doubles or floats."""
     return name.startswith("float")
