@@ -129,8 +129,9 @@ class FeaturesSettings(Document):
     def _train_before_holdout(self) -> FeaturesSettings:
         if self.train.last >= self.holdout.first:
             raise ValueError(
-                f"the hold-out begins in {self.holdout.first}, before training ends ({self.train.last}): "
-                "a model must be judged on data later than those it learnt from"
+                f"the hold-out begins in {self.holdout.first}, and training lasts through {self.train.last}: a model "
+                "must be judged on later partitions than it learnt from; where the data have one only, choose a finer "
+                "`data.period`, such as `day` with `group: month`"
             )
         return self
 
