@@ -66,11 +66,12 @@ def verdict(found: Any, *, as_json: bool, report: str = "", lines: Sequence[str]
     from leverframe.domain.verdict import Failed, word  # noqa: PLC0415
 
     decided = found.verdict
+    reasons = [reason.value for reason in decided.reasons] if isinstance(decided, Failed) else []
     if as_json:
-        product_json({"verdict": word(decided)} | {**asdict(found), "verdict": word(decided)})
+        first = {"verdict": word(decided), "reasons": reasons}
+        product_json(first | asdict(found) | first)
     else:
         product("\n".join(found.lines() if lines is None else lines))
-    reasons = [reason.value for reason in decided.reasons] if isinstance(decided, Failed) else []
     set_outputs({"verdict": word(decided), "reason": " ".join(reasons), "report": _in_workspace(report)})
 
 

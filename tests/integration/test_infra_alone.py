@@ -31,8 +31,7 @@ def page(place: InfraRepository) -> str:
 def reasons(place: InfraRepository, *arguments: str) -> list[str]:
     """Return the reasons of the verdict of the card."""
     ran = place.run("report", "--publisher", "file", "--json", *arguments)
-    verdict = ran.json["verdict"]
-    return list(verdict.get("reasons", ())) if isinstance(verdict, dict) else [str(verdict)]
+    return list(ran.json["reasons"])
 
 
 @pytest.mark.skipif(not shutil.which("terraform"), reason="there is no `terraform` on PATH")

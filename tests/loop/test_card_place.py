@@ -218,7 +218,8 @@ def test_the_verdict_is_a_word_for_programs_as_well(desk: Desk) -> None:
     broken = desk.checkout(desk.pull.head, passed=False)
     ran = desk.report(broken, *given)
     assert (ran.code, ran.out.partition("\n")[0]) == (0, "report posted; the verdict is: do not merge (tool-broke)")
-    assert json.loads(desk.report(broken, *given, "--json").out)["verdict"] == "failed"
+    content = json.loads(desk.report(broken, *given, "--json").out)
+    assert (content["verdict"], content["reasons"]) == ("failed", ["tool-broke"])
     assert desk.report(broken, *given, "--exit-code").code == 30
     assert desk.checks(desk.pull.head)[-1] == "failure"
 

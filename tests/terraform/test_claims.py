@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
+from leverframe.domain.pipeline.init import workflow
 from leverframe.domain.review.report.publish import CHECK
 from leverframe.settings.infra import InfraEnvironmentSettings, InfraSettings
 from leverframe.settings.monitor import AlertSettings
@@ -31,9 +32,8 @@ def hcl(path: str) -> str:
 def test_required_checks_are_reported() -> None:
     """A check that no workflow of a user reports would block every merge, also the one that repairs it."""
     names = set(re.findall(r'^    "([^"]+)"\s+= 15368', hcl("modules/github_repo/variables.tf"), re.MULTILINE))
-    text = (ROOT / "src/leverframe/templates/workflow.yml").read_text(encoding="utf-8")
-    workflow = yaml.safe_load(re.sub(r"%\{\w+\}", "x", text))
-    jobs = {job["name"]: job for job in workflow["jobs"].values()}
+    text = workflow((ROOT / "src/leverframe/templates/workflow.yml").read_text(encoding="utf-8"), "x/y@z")
+    jobs = {job["name"]: job for job in yaml.safe_load(text)["jobs"].values()}
     assert names == {"model", CHECK}
     assert jobs["model"].get("if", "") in ("", "${{ !cancelled() }}")
     assert "/report@" in json.dumps(jobs["card"])  # it adds the other one
