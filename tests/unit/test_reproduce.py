@@ -117,6 +117,25 @@ def test_forged_figures_are_found() -> None:
     assert "`auc` 0.8 in git, 0.7 computed" in found.violations[0].what
 
 
+def test_what_a_failed_run_left_is_told_with_the_way_back() -> None:
+    """The next `git commit --all` would commit it; where nothing was written there is nothing to tell."""
+    left = "this folder has what the run wrote"
+    told = [any(left in note for note in found.notes) for found in (
+        reproduced(fresh, writes(0.7), pull=True)[0], reproduced(fresh, same, pull=True)[0],
+        reproduced(fresh, writes(0.800001), pull=True)[0],
+    )]  # fmt: skip
+    assert told == [True, False, False]
+
+
+def test_a_stage_that_ran_stays_one_that_ran() -> None:
+    """A later command of the same run finds it done; its time counts for each time that it ran."""
+    found, pipeline = unseeded(0.9)
+    runs = {run.stage: (run.how, run.seconds) for run in found.stages}
+    assert len(pipeline.asked) > 2
+    assert runs["train"] == ("ran", 3.0)
+    assert "2 of 2 stages ran" in found.lines()[0]
+
+
 def test_last_digits_are_a_note() -> None:
     """Another processor; within the tolerance the figures agree."""
     found, _ = reproduced(fresh, writes(0.800001), pull=True)

@@ -23,6 +23,8 @@ from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.yaml_files import leaves
 
+_AT_WORK = ("ran", "verified", "failed")
+_BACK = f"`git restore {LOCK} reports models`, then `dvc checkout --force`, bring back what the commit has"
 How = Literal["ran", "verified", "restored", "unchanged", "failed"]
 
 
@@ -56,7 +58,7 @@ class Reproduced:
 
     def lines(self) -> list[str]:
         """Return the verdict, the stages that ran with their time, and the violations."""
-        ran = [stage for stage in self.stages if stage.how in ("ran", "verified", "failed")]
+        ran = [stage for stage in self.stages if stage.how in _AT_WORK]
         seconds = sum(each.seconds for each in ran)
         return [
             f"reproduce {word(self.verdict)}: {len(ran)} of {len(self.stages)} stages ran, {seconds:.1f} s",
@@ -110,7 +112,7 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
     With ``full`` every stage runs and every output is compared, whatever its inputs became.
     Raises ``PipelineBusyError`` where another process works in the repository.
     """
-    before = _state(pipeline)
+    before, standing = _state(pipeline), pipeline.text(LOCK)
     fetching = ("--pull", "--allow-missing") if order.pull else ()
     stages: list[StageRun] = []
     failures: list[Violation] = []
@@ -147,6 +149,8 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
             failures = [_failure(error, "")]
     if failures and not order.full:
         violations, notes = [], []
+    if violations and pipeline.text(LOCK) != standing:
+        notes.append(f"this folder has what the run wrote: {_BACK}")
     return Reproduced(order.head, tuple(stages), (*failures, *violations), not order.pull, tuple(notes))
 
 
@@ -213,8 +217,11 @@ def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRu
     runs = {each.stage: each for each in first}
     for each in then:
         known = runs.get(each.stage)
-        verified = known is not None and known.how != "ran" and each.how == "ran"
-        runs[each.stage] = StageRun(each.stage, "verified" if verified else each.how, each.seconds)
+        if known is None:
+            runs[each.stage] = each
+        elif each.how in ("ran", "failed") or known.how not in _AT_WORK:  # else a later command found it done
+            verified = known.how != "ran" and each.how == "ran"
+            runs[each.stage] = StageRun(each.stage, "verified" if verified else each.how, known.seconds + each.seconds)
     return list(runs.values())
 
 
