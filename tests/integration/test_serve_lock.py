@@ -52,6 +52,9 @@ def test_a_switch_of_branches_is_not_stale_and_what_it_left_is_not_taken_for_the
         assert done.code == code, done
         assert "not what dvc.lock names" in what
         assert "`dvc checkout models/" in following
+        named = re.findall(r"\w+/[\w./]+", what.partition(" not what ")[0])
+        assert named, what
+        assert [path for path in named if path not in following] == []  # one paste brings all of them back
     assert "`leverframe serve --as-is`" in following
     assert switched.run("serve", "models/bundle", *FREE).code == 28  # by its path as well
     for stage in (("evaluate",), ("bundle",)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,10 +21,10 @@ _NAMED = 3  # outputs that are named, the rest is counted
 
 @dataclass(frozen=True)
 class Other:
-    """An output that is not what the lock names; ``remedy`` is the command that brings that back."""
+    """An output that is not what the lock names; ``command`` with its path brings that back."""
 
     path: str
-    remedy: str
+    command: str
 
 
 def recorded_here(root: Path) -> dict[str, Recorded]:
@@ -66,7 +67,7 @@ def inputs_note(root: Path, stage: str, partition: str) -> str:
 def note(root: Path, *wanted: Path) -> str:
     """Return in words which outputs at or below some paths are not what the lock names; empty where all are."""
     differing = others(root, *wanted)
-    return f"note: {words(differing)}; `{differing[0].remedy}` brings that back" if differing else ""
+    return f"note: {words(differing)}; {remedy(differing)} brings that back" if differing else ""
 
 
 def _others(tree: WorkingTree, recorded: dict[str, Recorded], wanted: list[str]) -> Iterator[Other]:
@@ -75,7 +76,7 @@ def _others(tree: WorkingTree, recorded: dict[str, Recorded], wanted: list[str])
             continue
         if tree.look(path, record).presence is Presence.DIFFERENT:
             fetch = "dvc checkout" if tree.cached(record) else "dvc pull"
-            yield Other(path, f"{fetch}{'' if tree.known(path) else ' --force'} {path}")
+            yield Other(path, f"{fetch}{'' if tree.known(path) else ' --force'}")
 
 
 def words(differing: list[Other]) -> str:
@@ -85,6 +86,14 @@ def words(differing: list[Other]) -> str:
     return f"{names}{more} {'is' if len(differing) == 1 else 'are'} not what {LOCK} names"
 
 
+def remedy(differing: list[Other]) -> str:
+    """Return the commands that bring back what the lock names, one of a kind."""
+    paths: dict[str, list[str]] = {}
+    for other in differing:
+        paths.setdefault(other.command, []).append(shlex.quote(other.path))
+    return " and ".join(f"`{command} {' '.join(names)}`" for command, names in paths.items())
+
+
 def refuse_others(root: Path, *wanted: Path) -> None:
     """Raise ``PipelineError`` where an output at or below some paths is not what the lock names."""
     differing = others(root, *wanted)
@@ -92,5 +101,5 @@ def refuse_others(root: Path, *wanted: Path) -> None:
         raise PipelineError(
             words(differing),
             why="another branch or run left it there, or somebody edited it",
-            next=f"`{differing[0].remedy}` brings back what {LOCK} names; `dvc repro` makes it anew",
+            next=f"{remedy(differing)} brings back what {LOCK} names; `dvc repro` makes it anew",
         )

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from leverframe.adapters.git import Git
 from leverframe.adapters.releases import Releases
-from leverframe.application.as_locked import LOCK, others, recorded_here
+from leverframe.application.as_locked import LOCK, others, recorded_here, remedy
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.status import tree_around
 from leverframe.application.workspace import Workspace
@@ -89,7 +89,7 @@ def bundle_of_lock(workspace: Workspace, store: Releases, tell: Callable[[str], 
         raise BundleError(
             f"{path} cannot be served: it is not what {LOCK} names",
             why="another branch or run left it there, or somebody edited it",
-            next=f"`{other[0].remedy}` for that of {LOCK}; or `leverframe serve --as-is` for what lies there",
+            next=f"{remedy(other)} for that of {LOCK}; or `leverframe serve --as-is` for what lies there",
         )
     if (root / path).exists():
         return Local(root / path, commit if committed else UNCOMMITTED)
