@@ -22,7 +22,7 @@ from leverframe.domain.review.gate.holdout_change import Declared
 from leverframe.domain.review.gate.pairing import Question, Side
 from leverframe.domain.review.gate.rules import rules_in_force
 from leverframe.settings.params import TrainSettings
-from tests.integration.small_case import HERE, REPOSITORY, TREES, SmallCase, make
+from tests.integration.small_case import HERE, REPOSITORY, TREES, TRUSTED, SmallCase, make
 
 GOOD = TREES.model_copy(update={"params": {**TREES.params, "iterations": 40}})
 POOR = TrainSettings(estimator=f"{HERE}:logistic")  # without the gate, which matters most
@@ -58,7 +58,8 @@ def gated(
     gate = {"metrics": AUC if metrics is None else metrics, **rules}
     question = Question("a" * 40, "b" * 40, "Europe/Paris", after, DECLARED)
     evidence = Evidence({}, None, None, {})
-    return run(question, (sides[0], sides[1]), SklearnModels(REPOSITORY), rules_in_force({"gate": gate}, {}), evidence)
+    models = SklearnModels(REPOSITORY, TRUSTED)
+    return run(question, (sides[0], sides[1]), models, rules_in_force({"gate": gate}, {}), evidence)
 
 
 def reasons(found: Gated) -> list[str]:

@@ -21,7 +21,7 @@ from leverframe.adapters.git import Git
 from leverframe.application.retrain_watch import serves_since
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import ReleaseMarker
-from leverframe.domain.retraining.pulls.pull_state import StandingBranch
+from leverframe.domain.retraining.pulls.pull_state import StandingBranch, branch_of
 from leverframe.files import md5
 from leverframe.settings.pipeline import PredictionsRole
 from tests.fakes.monitored import quiet
@@ -348,9 +348,11 @@ def test_a_folder_of_a_larger_repository_and_two_parameters_will_do(own: Shop, t
     whole.commit("All of it")
     shop = Shop(replace(own.repository, root=top / "models/churn"))
     assert outcome(shop)[0] == "better"
-    changed = whole.git("diff", "--name-only", "HEAD", BRANCH).split()
+    branch = branch_of("refs/leverframe/retrain/{model}", "models/churn/churn")  # another folder may have a `churn` too
+    assert whole.git("for-each-ref", "--format=%(refname)", "refs/leverframe/retrain").split() == [branch]
+    changed = whole.git("diff", "--name-only", "HEAD", branch).split()
     assert changed == ["models/churn/config/split.yaml", "models/churn/dvc.lock"]
-    assert "train_first: '2026-01-01'" in shop.repository.git("show", f"{BRANCH}:./config/split.yaml")
+    assert "train_first: '2026-01-01'" in shop.repository.git("show", f"{branch}:./config/split.yaml")
     assert tried(shop)[0]["window"]["train_first"] == ""
 
 
