@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from leverframe.application.serving_skew import SkewFacts, serving_skew
 from leverframe.application.workspace import Workspace
+from leverframe.domain.features.request import timestamp
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.monitoring.finding import Kind
 from leverframe.domain.monitoring.log_query import LogFile
@@ -82,6 +84,19 @@ def test_served_features_are_those_of_training_while_the_data_are_the_same(asked
     assert facts.findings == ()
     assert len(facts.notes) == 1
     assert "1 ask for a time that the data of the workspace" in facts.notes[0]
+
+
+def test_only_the_snapshot_of_the_bundle_reaches_beyond_the_data(asked: tuple[Shop, Path], tmp_path: Path) -> None:
+    """An online store has events of that time which the workspace lacks: features made without them are no skew."""
+    shop, log = asked
+    workspace = place(shop.root)
+    records = [json.loads(each) for file in files_of(log) for each in file.path.read_text().splitlines()]
+    (reached,) = {timestamp(text) for record in records for text in record["columns"].get("as_of", [])}
+    assert reached > workspace.partitions.end  # to the last known row: such requests are recomputed
+    online = (reached + timedelta(hours=1)).isoformat()
+    facts = looked_at(workspace, rewritten(log, tmp_path, lambda record: record.update(snapshot=online)))
+    assert (facts.skew, facts.findings) == ((), ())
+    assert "41 ask for a time that the data of the workspace" in facts.notes[0]
 
 
 def test_a_table_that_was_corrected_is_skew(asked: tuple[Shop, Path], tmp_path: Path) -> None:

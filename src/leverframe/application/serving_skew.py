@@ -88,6 +88,7 @@ def _reasons(skipped: Counter[str]) -> str:
 def _asked(workspace: Workspace, bundle: OpenBundle, logged: Sequence[LookedUp]) -> tuple[list[LookedUp], Counter[str]]:
     """Return the requests that can be recomputed, and how many cannot, by reason."""
     first, last = workspace.partitions.start, workspace.partitions.end
+    own = datetime.fromisoformat(bundle.source.written)
     skipped: Counter[str] = Counter()
     asked = []
     for request in logged:
@@ -96,13 +97,22 @@ def _asked(workspace: Workspace, bundle: OpenBundle, logged: Sequence[LookedUp])
             skipped["were served by another bundle than that of the workspace"] += 1
         elif timestamps is None:
             skipped["lack what the log may not hold, or do not fit the schema"] += 1
-        elif min(timestamps) < first or max(timestamps) > last:
+        elif min(timestamps) < first or max(timestamps) > _covered(request, own, last):
             skipped[
                 f"ask for a time that the data of the workspace, which end at {last.isoformat()}, do not cover"
             ] += 1
         else:
             asked.append(request)
     return asked, skipped
+
+
+def _covered(request: LookedUp, own: datetime, end: datetime) -> datetime:
+    """Return up to when the data of the workspace are those that a request was answered from; they end at ``end``.
+
+    The bundle's ``own`` snapshot is made of them alone, also where it reaches to rows that became known after the end.
+    An online store has events of that time which the workspace lacks: they would look like skew.
+    """
+    return max(end, own) if request.snapshot == own else end
 
 
 def _timestamps(request: LookedUp) -> list[datetime] | None:
