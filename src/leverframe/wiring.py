@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from leverframe import __version__
 from leverframe.adapters.git import Git
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
+from leverframe.errors import SettingsError
 from leverframe.settings import LEVERS, PARAMS
 
 if TYPE_CHECKING:
@@ -66,6 +68,17 @@ def projects_elsewhere() -> list[str]:
     top = Git(Path()).top()
     names = Git(top).files(*(f"{folder}{name}" for name in (LEVERS, PARAMS) for folder in ("", "*/")))
     return list(dict.fromkeys(os.path.relpath((top / name).parent) for name in names))
+
+
+def refuse_above_projects() -> None:
+    """Raise ``SettingsError`` where the current folder is no project, and has projects below it."""
+    below = [folder for folder in projects_elsewhere() if not folder.startswith(os.pardir)]
+    if below:
+        raise SettingsError(
+            "this folder is no project",
+            why=f"it has neither {PARAMS} nor {LEVERS}, and projects are below it: {', '.join(below[:4])}",
+            next=f"`leverframe -C {shlex.quote(below[0])} ...`; a project here begins with its own {PARAMS}",
+        )
 
 
 def _root() -> Path:

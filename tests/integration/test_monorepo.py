@@ -107,10 +107,12 @@ def test_the_bundle_of_a_commit_is_fetched_for_its_project(made: Monorepo) -> No
 def test_a_command_names_the_projects_where_it_is_in_none(made: Monorepo) -> None:
     """From the top a project is named; `-C` goes there, and a folder that is none is an error of its own."""
     top = Shop(WarmRepository(made.whole.root, made.whole.home))
-    for command in ("status", "check", "gate"):
+    before = made.whole.git("status", "--porcelain", "--ignored")
+    for command in ("status", "check", "gate", "init"):
         what, _, following = top.run(command).said()
         assert what
         assert following == f"`leverframe -C {ML} ...` runs in the project there"
+    assert made.whole.git("status", "--porcelain", "--ignored") == before
     assert "23 stages: 23 fresh" in top.run("-C", ML, "status").stdout
     assert top.run("-C", "nowhere", "status").said()[0] == "there is no way into the folder nowhere"
 

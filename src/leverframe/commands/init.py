@@ -26,6 +26,7 @@ def init(actions: str, dry_run: bool, as_json: bool) -> None:
     With a section `monitor` in leverframe.yaml it also writes the workflow of the monitor, with
     `infra.environments.local` the Terraform of an environment on this machine.
     """
+    wiring.refuse_above_projects()
     done = run(wiring.workspace(), actions, dry_run=dry_run)
     if as_json:
         output.product_json([dataclasses.asdict(each) for each in done])
