@@ -71,6 +71,17 @@ def test_the_smallest_settings_of_the_guide_make_a_model(tmp_path: Path) -> None
 _DEEP = [pytest.param(each, marks=pytest.mark.deep) for each in ("2024-01", "2024-03", "all")]
 
 
+@pytest.mark.deep
+def test_months_without_rows_are_empty_windows_in_spark_too(tmp_path: Path) -> None:
+    """A column of numbers has no type where no month has a row."""
+    header = {f"raw/returns-{month}.csv": "customer,at,amount,why\n" for month in ("2024-01", "2024-02", "2024-03")}
+    files = with_returns() | raw_files() | header
+    files["params.yaml"] = files["params.yaml"].replace("engine: duckdb", "engine: spark")
+    features = built(place_of(tmp_path, files))
+    assert features["back_amount_count_14d"].to_list() == [0] * features.height
+    assert features["back_amount_sum_14d"].null_count() == features.height
+
+
 @pytest.mark.parametrize("month", ["2024-02", "none", *_DEEP])
 def test_months_without_rows_are_empty_windows(month: str, tmp_path: Path) -> None:
     """Counts are 0, all else is null, and a request by keys gets the same."""

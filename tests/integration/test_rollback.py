@@ -30,7 +30,7 @@ def test_a_rollback_goes_back_and_stays_there(shop: Shop) -> None:
     assert ended.code == 0
     assert served(shop)["version"] == "1"
     kept = json.loads((shop.root / ".leverframe/levers/deploy.json").read_text(encoding="utf-8"))
-    assert {"verdict": "passed", **kept} == json.loads(ended.stdout)
+    assert {"verdict": "passed", "reasons": [], **kept} == json.loads(ended.stdout)
     assert (kept["rolled_back"], kept["serving"]["number"], kept["before"]["number"]) == (True, 1, 2)
     assert kept["recorded"]["assignment"] == "shop#local#3"
     commits = [shop.repository.git("rev-parse", f"{name}^{{commit}}") for name in ("shop#local#3", "one")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -55,10 +55,10 @@ class DuckDBEngine:
         """Opened once a run: each look at a table would pay for it again."""
         return connect(self._threads, finite=True)
 
-    def columns(self, files: Sequence[Path]) -> dict[str, str]:
+    def columns(self, files: Sequence[Path], added: Collection[str] = ()) -> dict[str, str]:
         """Return the columns of a table with their kind; raises ``SourceError`` for files that do not fit together."""
         with self._connected(files) as connection:
-            return {name: kind(dtype) for name, dtype in relation(connection, files).types.items()}
+            return {name: kind(dtype) for name, dtype in relation(connection, files, added).types.items()}
 
     def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
         """Write a row for each row of the spine, in its order, and return their number."""

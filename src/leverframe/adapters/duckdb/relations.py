@@ -7,7 +7,7 @@ several by rounding. So here each column is read under a number, and types are m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -29,7 +29,7 @@ from leverframe.domain.data.column_types import (
 FILE, PLACE = "__file", "__place"  # which file a row stands in, and at which place, both from 0
 
 _KEPT = 64
-_READ: dict[tuple[tuple[Path, int, int], ...], Relation] = {}  # a build asks for the files of a table several times
+_READ: dict[tuple[object, ...], Relation] = {}  # a build asks for the files of a table several times
 
 Types = dict[str, str]  # column to type, in the order of the file
 
@@ -42,13 +42,16 @@ class Relation:
     sql: str
 
 
-def relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Relation:
-    """Return files as one table; raises ``SourceError`` for columns that differ in case only or have no common type."""
-    key = tuple((file, *_state(file)) for file in files)
+def relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], added: Collection[str] = ()) -> Relation:
+    """Return files as one table; raises ``SourceError`` for columns that differ in case only or have no common type.
+
+    Where no file has a row, texts that are ``added`` up have no type: CSV files without a row tell none.
+    """
+    key = (frozenset(added), *((file, *_state(file)) for file in files))
     if key not in _READ:
         if len(_READ) >= _KEPT:
             _READ.clear()
-        _READ[key] = _relation(connection, files)
+        _READ[key] = _relation(connection, files, added)
     return _READ[key]
 
 
@@ -61,11 +64,11 @@ def _state(file: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_size
 
 
-def _relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Relation:
+def _relation(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], added: Collection[str]) -> Relation:
     found = {file: _types(connection, file) for file in files}
     first, *others = found.values()
     if all(list(first.items()) == list(other.items()) for other in others):
-        known = _named(connection, files, first)
+        known = _named(connection, files, first, added)
         shown = [
             f"{_cast(f'c{place}', first[name], known[name])} AS {column(name)}" for place, name in enumerate(first)
         ]
@@ -113,12 +116,14 @@ def _outer(elements: Sequence[tuple[str, int]]) -> list[str]:
     return names
 
 
-def _named(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], types: Types) -> Types:
+def _named(connection: duckdb.DuckDBPyConnection, files: Sequence[Path], types: Types, added: Collection[str]) -> Types:
     """Return the types, ``NOTHING`` for texts without any value: so CSV files show a column that is empty.
 
-    Files without any row keep theirs, as nothing says that they are others.
+    Where no file has a row they keep theirs, but for those that are ``added`` up.
     """
-    texts = [name for name, each in types.items() if each == "text"] if _has_rows(connection, files) else []
+    texts = [name for name, each in types.items() if each == "text"]
+    if not _has_rows(connection, files):
+        return {name: NOTHING if name in texts and name in added else each for name, each in types.items()}
     empty = _without_value(connection, files, texts) if texts else set()
     return {name: NOTHING if name in empty else each for name, each in types.items()}
 

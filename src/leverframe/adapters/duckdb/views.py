@@ -11,6 +11,7 @@ from leverframe.adapters.duckdb.relations import FILE, PLACE, Relation, relation
 from leverframe.adapters.duckdb.sql import column, microseconds, text
 from leverframe.domain.data.column_types import EXACT, LARGE_KEY, floating, inexact_key, kind
 from leverframe.domain.data.times import EVENT_TIME, KNOWN_AT, TIMESTAMP
+from leverframe.domain.features.build import added_up
 from leverframe.domain.features.plan import AsOfLookup, Plan
 
 ROW = "__row"  # place of a row in its table: the tie-breaker, and the order of the spine
@@ -49,7 +50,7 @@ def create_view(
 
     Raises ``SourceError`` for columns that cannot be read as one table, and for a key that is not exact.
     """
-    found = relation(connection, paths)
+    found = relation(connection, paths, added_up(plan, table))
     columns, keys = dict(found.types), plan.keys_of(table)
     # A time that no row of these files has counts as never, whatever its type: others of the table were checked.
     times = plan.times().get(table, ())

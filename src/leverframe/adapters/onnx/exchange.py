@@ -76,7 +76,10 @@ def write_result(folder: Path, data: bytes, predictions: NDArray[np.float64]) ->
 
 def write_failure(folder: Path, what: str, why: str) -> None:
     """Write why there is no result."""
-    (folder / _FAILURE).write_text(json.dumps({"what": what, "why": why}), encoding="utf-8")
+    data = json.dumps({"what": what, "why": why}).encode()
+    temporary = folder / f"{_FAILURE}.new"  # memory may run out while it is written, too
+    temporary.write_bytes(data)
+    temporary.rename(folder / _FAILURE)
 
 
 def read_result(folder: Path, ended: str) -> tuple[bytes, NDArray[np.float64]]:

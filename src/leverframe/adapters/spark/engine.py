@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from leverframe.adapters.spark.session import session
 from leverframe.adapters.spark.steps import Steps
 from leverframe.adapters.spark.stream import in_order, streamed
 from leverframe.adapters.spark.tables import need_zone, needed_types
-from leverframe.domain.data.column_types import kind
+from leverframe.domain.data.column_types import NOTHING, kind
 from leverframe.domain.features.build import Inputs, refuse_unknown
 from leverframe.domain.features.plan import Plan
 from leverframe.files import replacing
@@ -31,9 +31,12 @@ class SparkEngine:
     def __init__(self, master: str, memory: str, *, running: SparkSession | None = None) -> None:
         self._master, self._memory, self._running = master, memory, running
 
-    def columns(self, files: Sequence[Path]) -> dict[str, str]:
+    def columns(self, files: Sequence[Path], added: Collection[str] = ()) -> dict[str, str]:
         """Return the columns of a table with their kind; raises ``SourceError`` for a damaged file."""
-        return {name: kind(parquet.type_of(dtype)) for name, dtype in parquet.types_together(files).items()}
+        kinds = {name: kind(parquet.type_of(dtype)) for name, dtype in parquet.types_together(files).items()}
+        if parquet.has_rows(files):
+            return kinds
+        return {name: NOTHING if each == "text" and name in added else each for name, each in kinds.items()}
 
     def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
         """Write a row for each row of the spine, in its order, and return their number.

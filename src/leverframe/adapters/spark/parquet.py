@@ -34,6 +34,11 @@ def types_of(file: Path) -> Types:
     return {field.name: _plain(field.type) for field in schema}
 
 
+def has_rows(files: Sequence[Path]) -> bool:
+    """Tell whether any file has a row."""
+    return any(pq.read_metadata(file).num_rows for file in files)
+
+
 def types_together(files: Sequence[Path]) -> Types:
     """Return the columns of files that are read as one table, each in a type that holds the values of all.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -54,8 +54,11 @@ class Inputs:
 class Engine(Protocol):
     """Runs plans; every engine gives the same values for the same plan and tables."""
 
-    def columns(self, files: Sequence[Path]) -> dict[str, str]:
-        """Return the columns of a table with their kind, as ``column_types.kind`` has it."""
+    def columns(self, files: Sequence[Path], added: Collection[str] = ()) -> dict[str, str]:
+        """Return the columns of a table with their kind, as ``column_types.kind`` has it.
+
+        Texts of a table without any row that are ``added`` up have none: CSV files without a row tell no type.
+        """
 
     def build(self, plan: Plan, inputs: Inputs, out: Path) -> int:
         """Write a row for each row of the spine, in its order, and return their number."""
@@ -71,7 +74,7 @@ def run(
     """
     refuse_unknown(plan)
     needed = needed_files(plan, group, partitions, exists, root)
-    columns = {table: engine.columns(paths) for table, paths in needed.items()}
+    columns = {table: engine.columns(paths, added_up(plan, table)) for table, paths in needed.items()}
     check_columns(plan, columns)
     check_times(plan, columns, partitions.timezone)
     out = layout.features(str(group))
@@ -126,6 +129,13 @@ def needed_files(
         layout.require(parts, exists, why=f"the features of {group} look back into it")
         files[table] = tuple(root / part for part in parts)
     return files
+
+
+def added_up(plan: Plan, table: str) -> frozenset[str]:
+    """Return the columns of a table that measures compute with."""
+    steps = (step for step in plan.steps if isinstance(step, Windows) and step.table == table)
+    aggregates = (aggregate for step in steps for aggregate in step.aggregates)
+    return frozenset(aggregate.column for aggregate in aggregates if aggregate.function in _ARITHMETIC)
 
 
 def check_columns(plan: Plan, columns: Mapping[str, Mapping[str, str]]) -> None:

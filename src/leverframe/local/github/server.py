@@ -8,6 +8,7 @@ import os
 import re
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,7 +87,7 @@ def serving(folder: Path, *, tls: tuple[Path, Path] | None = None) -> Iterator[L
     """Run the local forge on a free port of the loopback until the block ends; ``tls`` is its certificate and key."""
     state = LocalForge(folder)
     handler = type("Handler", (_Handler,), {"state": state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -101,6 +102,14 @@ def serving(folder: Path, *, tls: tuple[Path, Path] | None = None) -> Iterator[L
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    """It has nothing to say of clients that leave before their answer."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
