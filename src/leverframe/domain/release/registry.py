@@ -182,8 +182,7 @@ class Registry:
 
     def at(self, commit: str) -> Version | None:
         """Return the highest version at a commit, one that stands before one that was taken back."""
-        here = [version for version in self.versions if version.tag.commit == commit]
-        return max(here, key=lambda version: (not version.withdrawn, version.order), default=None)
+        return matching(self.versions, lambda version: version.tag.commit == commit)
 
     def free(self, number: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return a number, or the next patch of it whose tag is not there, lightweight ones and deprecated included."""
