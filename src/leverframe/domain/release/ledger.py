@@ -111,7 +111,7 @@ class Ledger:
         self._deployment: int | None = None
 
     def check(self, desired: ReleaseManifest, serving: Release | None = None) -> None:
-        """Raise ``PromotionError`` for a commit that was registered as something else, or a version taken back.
+        """Raise ``PromotionError`` for a commit that was registered as something else, or a version that was withdrawn.
 
         What is ``serving`` already may go on: taking a version back does not stop a server.
         """

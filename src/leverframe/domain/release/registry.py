@@ -1,6 +1,6 @@
 """What tags say of a model, in the convention of GTO, read as GTO itself reads them.
 
-``model@v1.2.0`` registers a version at a commit, ``model@v1.2.0!`` takes it back, ``model#production`` assigns the
+``model@v1.2.0`` registers a version at a commit, ``model@v1.2.0!`` withdraws it, ``model#production`` assigns the
 version at that commit to an environment, ``model#production!`` unassigns it, ``model@deprecated`` deprecates the model
 until something of it is registered or assigned again. Each may end in a counter, ``#7``. A lightweight tag says
 nothing. The model of a project in a folder is ``folder:model``, in tags ``folder=model``.
@@ -155,7 +155,7 @@ class Registry:
     def serving(self, environment: str) -> Tag | None:
         """Return the assignment that says what an environment serves; None where none does.
 
-        One that was taken back does not count, nor one of a version that was.
+        One that was withdrawn does not count, nor one of a version that was.
         """
         gone = {version.tag.commit for version in self.versions if version.withdrawn}
         gone -= {version.tag.commit for version in self.versions if not version.withdrawn}
@@ -181,7 +181,7 @@ class Registry:
         return here[-1].tag.name if here and here[-1].kind is Kind.UNASSIGN else ""
 
     def at(self, commit: str) -> Version | None:
-        """Return the highest version at a commit, one that stands before one that was taken back."""
+        """Return the highest version at a commit, one that stands before a withdrawn one."""
         return matching(self.versions, lambda version: version.tag.commit == commit)
 
     def free(self, number: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -207,6 +207,6 @@ class Registry:
 
 
 def matching(versions: Sequence[Version], fits: Callable[[Version], bool]) -> Version | None:
-    """Return the highest version that fits, one that stands before one that was taken back; None without one."""
+    """Return the highest version that fits, one that stands before a withdrawn one; None without one."""
     found = [version for version in versions if fits(version)]
     return max(found, key=lambda version: (not version.withdrawn, version.order), default=None)
