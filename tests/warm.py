@@ -12,6 +12,7 @@ import atexit
 import contextlib
 import functools
 import gc
+import hashlib
 import importlib
 import io
 import json
@@ -41,7 +42,9 @@ HEAVY = (
     "dvc.repo.plots", "dvc.repo.stage", "dvc.repo.index", "dvc.repo.graph", "dvc.repo.open_repo", "dvc.rwlock",
     "dvc.scm", "dvc.utils.strictyaml", "dvc_data.hashfile.db.local", "dvc_data.hashfile.status",
     "dvc_data.index.checkout", "dulwich.ignore", "dulwich.index", "dulwich.repo", "dulwich.worktree", "email.policy",
-    "networkx", "platformdirs.unix", "pyparsing", "ruamel.yaml", "scmrepo.git",
+    "configobj", "dvc.dirs", "dvc.repo.brancher", "dvc.repo.trie", "dvc.repo.worktree", "dvc_data.hashfile.db.index",
+    "dvc_data.index.collect", "dvc_data.index.fetch", "dvc_data.index.push", "fsspec.implementations.memory",
+    "requests", "networkx", "platformdirs.unix", "pyparsing", "ruamel.yaml", "scmrepo.git",
     "hypothesis.strategies", "narwhals._polars.namespace", "narwhals.stable.v2", "pandera.backends.polars.container",
     "pandera.backends.polars.builtin_checks", "pandera.polars", "pandera.strategies.base_strategies",
     "pydantic.dataclasses",
@@ -265,18 +268,25 @@ def _keep_what_dvc_wrote() -> None:
     """Spare DVC its parser, which is Python: a text that it wrote itself, or read before, says what it said.
 
     For each stage DVC reads and writes the whole lock file, and reads the settings: most of what `dvc repro` costs.
+    Each of its commands reads both anew, twice and more: what one process read is kept for all of this server.
     """
     yaml: Any = importlib.import_module("dvc.utils.serialize._yaml")
+    strict: Any = importlib.import_module("dvc.utils.strictyaml")  # which has the parser by a name of its own
     parse, dump = yaml.parse_yaml, yaml._dump
     written: dict[str, object] = {}
-    known: dict[str, bytes] = {}
+    known: dict[tuple[str, str], bytes] = {}
 
     def parsed(text: str, path: str, typ: str = "safe") -> object:
-        if typ != "safe":
-            return written.pop(text) if text in written else parse(text, path, typ)
-        if text not in known:
-            known[text] = pickle.dumps(parse(text, path, typ))
-        return pickle.loads(known[text])  # noqa: S301 - of our own
+        if typ != "safe" and text in written:
+            return written.pop(text)
+        if (text, typ) not in known:
+            kept = Path(os.environ[SOCKET]).with_name(hashlib.sha256(f"{typ} {text}".encode()).hexdigest())
+            if not kept.exists():
+                part = kept.with_suffix(f".{os.getpid()}")
+                part.write_bytes(pickle.dumps(parse(text, path, typ)))
+                part.replace(kept)
+            known[text, typ] = kept.read_bytes()
+        return pickle.loads(known[text, typ])  # noqa: S301 - of our own
 
     def dumped(data: object, stream: TextIO) -> None:
         text = io.StringIO()
@@ -285,7 +295,8 @@ def _keep_what_dvc_wrote() -> None:
         written.clear()
         written[text.getvalue()] = data
 
-    yaml.parse_yaml, yaml._dump = parsed, dumped
+    yaml.parse_yaml = strict.parse_yaml = parsed
+    yaml._dump = dumped
 
 
 if __name__ == "__main__":
