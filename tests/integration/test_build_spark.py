@@ -247,11 +247,14 @@ def test_times_are_read_and_refused_as_by_the_other_engine(
 
 
 def test_events_without_a_key_are_found_across_buckets(spark: SparkEngine, tmp_path: Path) -> None:
-    """The star as it is, one world at a time: keyless windows, and tables that have no row at all."""
+    """One world at a time: keyless windows, and tables that have no row at all; at night all of the star.
+
+    Its other verbs are held with keys of batches in every run; Spark compiles each anew, which is what this costs.
+    """
     empty = small_world() | {"events": [], "states": [], "places": [], "outcomes": []}
     few = STAR | {"measures": {name: STAR["measures"][name] for name in ("all", "pair", "past")}}
-    for number, (world, star) in enumerate([(max(drawn(20), key=str), STAR), (empty, STAR if deep() else few)]):
-        root, plan = tmp_path / str(number), plan_of(star)
+    for number, world in enumerate((max(drawn(20), key=str), empty)):
+        root, plan = tmp_path / str(number), plan_of(STAR if deep() else few)
         write_world(world, root)
         equal_everywhere(plan, spark, root, reference(plan, world["visits"], stored(world)))
 
