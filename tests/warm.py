@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import gc
 import hashlib
@@ -53,6 +54,7 @@ HEAVY = (
 )  # fmt: skip
 PATIENCE = 240.0  # seconds that a test waits for anything at most
 LONGEST = 1 << 17  # bytes of a request: arguments and environment
+WORKER = "PYTEST_XDIST_WORKER"  # the variable that a worker of pytest-xdist has
 SOCKET = "WARM_SOCKET"  # the variable of the environment that tells where the server listens
 CLIENT = f"""\
 #!{sys.executable} -SE
@@ -73,25 +75,34 @@ sys.exit(code if code >= 0 else 128 - code)
 
 
 class Warm:
-    """The server; it ends with the process that started it."""
+    """The server that all workers of a run of pytest share; it ends with the run."""
 
     def __init__(self) -> None:
-        """Start it, and write programs that call it."""
-        self.folder = Path(tempfile.mkdtemp(prefix="warm-"))
-        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        """Start it where no other worker has, with programs that call it."""
+        run = os.environ["PYTEST_XDIST_TESTRUNUID"] if WORKER in os.environ else os.getpid()
+        self.folder = Path(tempfile.gettempdir(), f"warm-{run}")
+        if WORKER not in os.environ:  # a number of a process comes again
+            shutil.rmtree(self.folder, ignore_errors=True)
         self.programs = self.folder / "bin"
-        self.programs.mkdir()
+        self.programs.mkdir(parents=True, exist_ok=True)
+        self.address = str(self.folder / "socket")
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not Path(self.address).exists():
+                self._start()
+
+    def _start(self) -> None:
         for name in ("leverframe", "python"):
             client = self.programs / name
             client.write_text(CLIENT, encoding="utf-8")
             client.chmod(0o755)
-        self.address = str(self.folder / "socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
             listening.bind(self.address)
-            listening.listen(16)
-            held, self._held = os.pipe()  # its end tells that we are gone
+            listening.listen(64)
+            # The run is the process that started the workers, or this one.
+            held = os.pidfd_open(os.getppid() if WORKER in os.environ else os.getpid())
             environment = {**os.environ, "LC_ALL": "C.UTF-8", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
-            command = [sys.executable, __file__, str(listening.fileno()), str(held)]
+            command = [sys.executable, __file__, str(listening.fileno()), str(held), str(self.folder)]
             subprocess.Popen(
                 command, env=environment, pass_fds=[listening.fileno(), held], stdin=subprocess.DEVNULL, cwd="/"
             )
@@ -149,7 +160,7 @@ class WarmRepository(TemporaryRepository):
 
 @functools.cache
 def warm() -> Warm:
-    """Return the one of this worker."""
+    """Return the one of this run."""
     return Warm()
 
 
@@ -172,7 +183,7 @@ def _read(*pipes: int) -> list[str]:
 
 
 def _serve(listening: socket.socket, held: int) -> Callable[[], object] | None:
-    """Fork for each request until the tests are over; return the program to run in the process of a request."""
+    """Fork for each request until the process ``held`` is over; return the program to run in one of a request."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait
     with selectors.DefaultSelector() as selector:
         selector.register(listening, selectors.EVENT_READ)
@@ -305,3 +316,4 @@ if __name__ == "__main__":
         program = _serve(requests, int(sys.argv[2]))
     if program:
         _end(program)
+    shutil.rmtree(sys.argv[3], ignore_errors=True)
