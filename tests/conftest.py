@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from tests.profiles import deep
 
 LEFT = pytest.StashKey[int]()
 FOLDERS = ("loop", "workflows", "integration", "terraform", "unit")
-# Before all: a test of a minute, and the tests of one Spark: no other worker takes some of them and starts another.
-FIRST = ("test_build_spark.py", "test_replay.py")
+# Before all, in this order: the tests of one Spark, so that no other worker takes some of them and starts another, and
+# tests of a minute or more, of which none may be the last that runs.
+FIRST = ("test_build_spark.py", "test_replay.py", "test_stranger.py", "test_demo_loop.py", "test_demo_pull_requests.py")
 
 # Threads of numeric libraries sleep while they wait, here and in whatever is started: two workers share two cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -48,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = [] if deep() else [item for item in items if item.get_closest_marker("deep")]
     items[:] = [item for item in items if item not in left]
     config.stash[LEFT] = len(left)
-    items.sort(key=lambda item: (item.path.name not in FIRST, _folder(item.path.parent.name)))
+    items.sort(key=lambda item: _place(item.path))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -69,5 +71,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"{left} tests are left to the night: `make test-deep` runs them as well")
 
 
-def _folder(name: str) -> int:
-    return FOLDERS.index(name) if name in FOLDERS else 0
+def _place(path: Path) -> tuple[int, int]:
+    first = FIRST.index(path.name) if path.name in FIRST else len(FIRST)
+    return first, FOLDERS.index(path.parent.name) if path.parent.name in FOLDERS else 0
