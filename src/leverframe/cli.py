@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import pkgutil
 import shlex
@@ -100,7 +101,9 @@ def main() -> None:
         output.failure(_placed(error))
         code = error.exit_code
     except click.ClickException as error:
-        error.show()
+        usage = io.StringIO()
+        error.show(usage)
+        output.progress(usage.getvalue().rstrip("\n"))
         code = error.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
         output.progress("interrupted")
@@ -151,7 +154,7 @@ def _missing_package(error: Exception) -> int:
 def _bug(error: Exception) -> int:
     """Report an unexpected error with what an issue needs, and return its exit code."""
     if "--verbose" in sys.argv:
-        traceback.print_exc()
+        output.progress("".join(traceback.format_exception(error)))
     frame = traceback.extract_tb(error.__traceback__)[-1]
     output.progress(
         f"error: a bug in leverframe {__version__}\n"

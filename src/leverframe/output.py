@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,13 +19,7 @@ from typing import Any
 import click
 
 from leverframe.errors import LeverframeError
-
-# What a runner takes for a command: `::` at the beginning of a line, and `##[` anywhere in one (actions/runner,
-# src/Runner.Common/ActionCommand.cs). It ends a line at a carriage return as well.
-_COMMAND = re.compile(r"(?:(?<![^\r\n])\s*(?=::))|(?<=##)(?=\[)")
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# What moves the cursor or changes the direction of a line of a terminal, and so forges or hides other lines.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+from leverframe.inert import terminal
 
 
 class _Inert(logging.Formatter):
@@ -54,8 +47,7 @@ def product(text: str) -> None:
 def product_json(content: Any) -> None:
     """Print one JSON document to stdout."""
     text = json.dumps(content, indent=2, ensure_ascii=False, default=str)
-    text = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)  # JSON writes others, and those of C0, itself
-    click.echo(text.replace("##[", r"##\u005b"))  # the same to who reads JSON, and no command to a runner
+    click.echo(terminal.log_json(text))
 
 
 def verdict(found: Any, *, as_json: bool, report: str = "", lines: Sequence[str] | None = None) -> None:
@@ -101,8 +93,8 @@ def failure(error: LeverframeError) -> None:
     """Print an error to stderr, and as an annotation in a GitHub job."""
     click.echo(_inert(error.render()), err=True)
     if in_github_actions():
-        message = _escaped(f"{error.what}. {error.why}. Next: {error.next}")
-        click.echo(f"::error title={_escaped_property(error.what)}::{message}", err=True)
+        message = f"{error.what}. {error.why}. Next: {error.next}"
+        click.echo(terminal.command("error", message, title=error.what), err=True)
 
 
 def typed(lines: Sequence[str], name: str) -> bool:
@@ -132,12 +124,12 @@ def in_github_actions() -> bool:
 def group(title: str) -> Iterator[None]:
     """Fold what is printed inside under ``title`` in the log of a GitHub runner."""
     if in_github_actions():
-        click.echo(f"::group::{_escaped(title)}", err=True)
+        click.echo(terminal.command("group", title), err=True)
     try:
         yield
     finally:
         if in_github_actions():
-            click.echo("::endgroup::", err=True)
+            click.echo(terminal.command("endgroup", ""), err=True)
 
 
 def set_outputs(outputs: Mapping[str, str]) -> None:
@@ -147,8 +139,7 @@ def set_outputs(outputs: Mapping[str, str]) -> None:
         return
     with Path(target).open("a", encoding="utf-8") as handle:
         for name, value in outputs.items():
-            fence = f"leverframe-{os.urandom(16).hex()}"  # a value cannot guess its own end
-            handle.write(f"{name}<<{fence}\n{value}\n{fence}\n")
+            handle.write(terminal.entry(name, value))
 
 
 def _in_workspace(report: str) -> str:
@@ -164,24 +155,14 @@ def step_summary(markdown: str) -> None:
     target = os.environ.get("GITHUB_STEP_SUMMARY")
     if target:
         with Path(target).open("a", encoding="utf-8") as handle:
-            handle.write(markdown + "\n")
+            handle.write(terminal.storable(markdown) + "\n")
 
 
 def mask(secret: str) -> None:
     """Ask a GitHub runner to hide ``secret`` in every later line."""
     if secret and in_github_actions():
-        click.echo(f"::add-mask::{_escaped(secret)}", err=True)
+        click.echo(terminal.mask(secret), err=True)
 
 
 def _inert(text: str) -> str:
-    """Return text without commands of terminals and of runners of GitHub: names and values may come from anybody."""
-    plain = _CONTROL.sub("\ufffd", _COLOUR.sub("", text.replace("\r\n", "\n")))
-    return _COMMAND.sub(lambda found: f"{found[0]}\u200b", plain) if in_github_actions() else plain
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _escaped_property(text: str) -> str:
-    return _escaped(text).replace(":", "%3A").replace(",", "%2C")
+    return terminal.log(text, runner=in_github_actions())

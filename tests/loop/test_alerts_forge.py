@@ -56,7 +56,7 @@ def test_an_alert_from_its_opening_to_its_end(place: Place) -> None:
     )  # fmt: skip
     assert "Owners: @ann @gone @acme/ml." in issue.body
     assert "GitHub cannot assign `gone`" in issue.body
-    assert f"[Dashboard](<{place.server.address}/{NAME}/blob/{BRANCH}/local/summary.md>)" in issue.body
+    assert f"[Dashboard]({place.server.address}/{NAME}/blob/{BRANCH}/local/summary.md)" in issue.body
     (delivery,) = place.receiver.received
     stamp = delivery.headers["X-Leverframe-Timestamp"]
     signed = hmac.new(KEY.encode(), f"{stamp}.".encode() + delivery.body, hashlib.sha256).hexdigest()

@@ -44,7 +44,7 @@ def test_it_says_what_since_when_and_what_to_do() -> None:
         "Owners: @ann @acme/ml.",
         "GitHub cannot assign `gone`",
         "`snooze-until:friday` names no day",
-        "[Dashboard](<https://example.org/d?a=1>)",
+        "[Dashboard](https://example.org/d?a=1)",
         "`snooze-until:YYYY-MM-DD`",
     ):
         assert part in words

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from leverframe.domain.monitoring.dashboard.dashboard_page import LIMIT, page
 from leverframe.domain.monitoring.dashboard.dashboard_style import STYLE, SYMBOLS
-from leverframe.domain.monitoring.dashboard.html_text import link, name, sentence, text
 from leverframe.domain.monitoring.dashboard.inline_svg import area, path, scale, ticks
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Histogram, Range
+from leverframe.inert.markup import link, name, sentence, text
 from tests.fakes.monitored import CASES, HOSTILE, broken, drifted, first_run, history, hostile, quiet, wide
 from tests.profiles import examples
 

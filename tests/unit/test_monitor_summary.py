@@ -33,7 +33,7 @@ from tests.fakes.monitored import CASES, HOSTILE, broken, drifted, dropped, firs
 from tests.profiles import examples
 
 GOLDEN = Path(__file__).parents[1] / "golden/monitor"
-TAGS = "h2 h3 p table thead tbody tr th td ul li strong code a sub"
+TAGS = "h2 h3 p table thead tbody tr th td ul li strong code a sub span"
 SAMPLE = re.compile(r'(leverframe_monitor_[a-z0-9_]+)\{((?:[a-z]+="(?:[^"\\\n]|\\["\\n])*",?)+)\} (\S+)')
 TEXTS = st.lists(st.sampled_from(HOSTILE) | st.text(max_size=40), min_size=12, max_size=18).map(tuple)
 

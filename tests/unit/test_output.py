@@ -147,7 +147,7 @@ def test_no_text_is_a_command_to_a_runner(
     for lines in (printed, document):
         assert "##[" not in lines
         assert not re.search(r"^\s*::", lines.replace("\r", "\n"), re.MULTILINE)
-    assert printed.replace("\u200b", "").rstrip("\n") == text
+    assert printed.replace("\u2060", "").rstrip("\n") == text
     assert json.loads("{" + document) == {"a": [text]}
 
 

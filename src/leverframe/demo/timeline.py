@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from leverframe.adapters.markdown_it import page
-from leverframe.domain.markdown import sentence
+from leverframe.inert.markdown import sentence
 
 
 @dataclass

@@ -12,6 +12,7 @@ from leverframe.adapters.github.calls import Calls, reference
 from leverframe.domain.release.tag import Tag
 from leverframe.domain.retraining.pulls.pull_commit import AUTHOR
 from leverframe.errors import ForgeUnreachableError
+from leverframe.inert.letters import title
 
 _TASK = "leverframe"  # tells our deployments from those of others to an environment of the same name
 
@@ -31,7 +32,7 @@ class GithubDeployments(Calls):
                 ref=commit,
                 task=_TASK,
                 environment=place,
-                description=f"{payload['model']}, bundle {payload['bundle'][:12]}",
+                description=title(f"{payload['model']}, bundle {payload['bundle'][:12]}", 140),
                 payload=dict(payload),
                 auto_merge=False,
                 required_contexts=[],  # what must pass before a merge has passed: this runs after it
@@ -43,11 +44,13 @@ class GithubDeployments(Calls):
     def deployed(self, number: int, state: str, description: str) -> None:
         """Add a state to a deployment, unless it is its newest."""
 
+        words = title(description, 140)
+
         def ask(repository: Repository) -> None:
             deployment = repository.get_deployment(number)
             newest = next(iter(deployment.get_statuses()), None)
-            if newest is None or (newest.state, newest.description) != (state, description):
-                deployment.create_status(state, description=description)
+            if newest is None or (newest.state, newest.description) != (state, words):
+                deployment.create_status(state, description=words)
 
         self.asked(ask, "say how the deployment goes", "deployments: write")
 

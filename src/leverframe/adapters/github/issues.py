@@ -11,6 +11,7 @@ from leverframe.adapters.github.calls import Calls
 from leverframe.domain.monitoring.alerts.alert_executor import Edit
 from leverframe.domain.monitoring.alerts.alert_record import Issue
 from leverframe.errors import PublishError
+from leverframe.inert.letters import title as in_title
 
 _PERMISSION = "issues: write"
 _INVALID = 422
@@ -36,11 +37,11 @@ class GithubIssues(Calls):
 
         def ask(repository: Repository) -> Issue:
             try:
-                made = repository.create_issue(title, body, labels=list(labels), assignees=list(assignees))
+                made = repository.create_issue(in_title(title), body, labels=list(labels), assignees=list(assignees))
             except GithubException as error:
                 if error.status != _INVALID or not assignees or "assignees" not in str(error.data):
                     raise
-                made = repository.create_issue(title, body, labels=list(labels))
+                made = repository.create_issue(in_title(title), body, labels=list(labels))
             if labels[0] not in {label.name for label in made.labels}:
                 made.edit(state="closed", state_reason="not_planned")
                 raise _no_label(labels[0])

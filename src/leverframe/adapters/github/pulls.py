@@ -15,6 +15,7 @@ from leverframe.domain.retraining.pulls.pull_ports import Opening
 from leverframe.domain.retraining.pulls.pull_record import read
 from leverframe.domain.retraining.pulls.pull_state import StandingPull
 from leverframe.errors import ForgeUnreachableError, PublishError
+from leverframe.inert.letters import title as in_title
 
 BOT = "github-actions[bot]"  # whose pull requests and pushes start no workflow
 _WRITE = "pull-requests: write"
@@ -182,7 +183,12 @@ def _is_from_here(pull: PullRequest) -> bool:
 
 def _created(repository: Repository, opening: Opening, *, draft: bool) -> PullRequest:
     return repository.create_pull(
-        opening.target, opening.branch, title=opening.title, body=opening.body, draft=draft, maintainer_can_modify=False
+        opening.target,
+        opening.branch,
+        title=in_title(opening.title),
+        body=opening.body,
+        draft=draft,
+        maintainer_can_modify=False,
     )
 
 

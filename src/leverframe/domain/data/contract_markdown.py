@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from leverframe.domain import layout
 from leverframe.domain.data.constraint import Constraint, Severity
 from leverframe.domain.data.contract_report import Report
-from leverframe.domain.markdown import code, plain
 from leverframe.domain.verdict import Skipped, word
+from leverframe.inert.markdown import code, plain
 
 LIMIT = 4096  # bytes of UTF-8
 _HEADER = "| severity | table | check | column | rows | share | samples |\n|---|---|---|---|---:|---:|---|\n"

@@ -12,10 +12,10 @@ from leverframe.documents import parsed
 from leverframe.domain.hidden_part import HiddenPart, same
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_section import infra_section
-from leverframe.domain.markdown import code
 from leverframe.domain.monitoring.alerts.alert_executor import Edit
 from leverframe.domain.monitoring.alerts.alert_record import Issue
 from leverframe.domain.project import WHOLE, Project
+from leverframe.inert.markdown import code
 
 _PART = HiddenPart("leverframe-infra-drift", key="[a-z0-9-]{1,60}")
 _ROOM = 50_000  # characters

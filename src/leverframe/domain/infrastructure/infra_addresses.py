@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from leverframe.domain.markdown import code
+from leverframe.inert.markdown import code
 
 _NUMBER = re.compile(r"([0-9]{1,18})")
 _KEY = re.compile(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]')  # of an instance that `count` or `for_each` made

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
-from leverframe.domain.infrastructure.infra_section import changes_to, fenced, one_line
-from leverframe.domain.markdown import code, sentence
+from leverframe.domain.infrastructure.infra_section import begun, changes_to
 from leverframe.domain.verdict import Failed
+from leverframe.inert.markdown import code, fenced, sentence
 
 _LONGEST = 20_000  # characters of a difference
 _VIOLATIONS = 20  # and notes
@@ -42,7 +42,7 @@ def _outcome(applied: InfraApplied) -> str:
 def _difference(applied: InfraApplied) -> str:
     if not applied.differences:
         return ""
-    lines = [one_line(line) for difference in applied.differences for line in difference.lines()]
+    lines = [begun(line) for difference in applied.differences for line in difference.lines()]
     shown, length = [], 0
     for line in lines:
         length += len(line) + 1

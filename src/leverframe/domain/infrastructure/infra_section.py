@@ -5,15 +5,15 @@ Values of resources are of others: they stand in code spans or in a fence longer
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from leverframe.domain.infrastructure.infra_addresses import WHOLE, listed
 from leverframe.domain.infrastructure.infra_plan import ChangeKind, InfraPlan, ResourceChange
 from leverframe.domain.infrastructure.infra_plan_result import CREATE_FIRST, InfraPlanned
 from leverframe.domain.infrastructure.infra_ports import StateLock
-from leverframe.domain.markdown import code, plain, visible
 from leverframe.domain.verdict import Failed
+from leverframe.inert.letters import one_line
+from leverframe.inert.markdown import code, fenced, folded
 
 _DONE = {
     ChangeKind.DELETE: "destroy",
@@ -30,7 +30,6 @@ _LEAST = 1_500  # characters for lists of addresses and a diff
 _FEW = 10  # addresses with a line each where nothing is destroyed
 _CLOSING = 50  # characters of the line that says how many more there are
 _NOTES, _LONG_NOTE = 5, 400  # notes, and characters of one
-_BACKTICKS = re.compile("`+")
 _SIGNS = {"+": "+", "-": "-", "~": "!"}  # the last is what a diff is coloured by
 
 
@@ -140,7 +139,8 @@ def _addresses(plan: InfraPlan, room: int) -> str:
     for kind in rest:
         before = {c.address: f", was {code(c.before, 400)}" if c.before else "" for c in plan.changes if c.kind is kind}
         parts.append(f"To {_DONE[kind]}:\n\n{listed(list(before), room // len(rest), before.__getitem__, few=_FEW)}")
-    return _folded("Addresses", ", ".join(f"{plan.counts[kind]:,} to {_DONE[kind]}" for kind in rest), *parts)
+    summary = ", ".join(f"{plan.counts[kind]:,} to {_DONE[kind]}" for kind in rest)
+    return folded("Addresses", summary, _paragraphs(*parts))
 
 
 def _diff(plan: InfraPlan, room: int) -> str:
@@ -165,7 +165,7 @@ def _diff(plan: InfraPlan, room: int) -> str:
     else:
         summary, more = f"{len(blocks):,} of {len(changes):,} changes", f"{WHOLE.partition(',')[0]}, has the others."
     blocks += part
-    return _folded("Diff", summary, fenced("diff", blocks) if blocks else "", more)
+    return folded("Diff", summary, _paragraphs(fenced("diff", blocks) if blocks else "", more))
 
 
 def _begun(lines: Sequence[str], room: int) -> list[str]:
@@ -179,35 +179,24 @@ def _begun(lines: Sequence[str], room: int) -> list[str]:
     return [*kept, f"  … and {len(lines) - len(kept):,} more lines of it"] if kept[1:] else []
 
 
-def fenced(language: str, lines: Sequence[str]) -> str:
-    """Return lines as a block of code that nothing in them ends."""
-    body = "\n".join(lines)
-    fence = "`" * max([3, *(len(run) + 1 for run in _BACKTICKS.findall(body))])
-    return f"{fence}{language}\n{body}\n{fence}"
-
-
 def _head(change: ResourceChange) -> str:
     words = [_DONE[change.kind]]
     words += [f"from {change.before}"] if change.before else []
     words += [f"forced by {', '.join(change.forced_by)}"] if change.forced_by else []
     words += [change.because] if change.because else []
     words += [CREATE_FIRST] if change.create_first else []
-    return f"@@ {one_line(change.address + ': ' + ', '.join(words))} @@"
+    return f"@@ {begun(change.address + ': ' + ', '.join(words))} @@"
 
 
 def _line(line: str, wide: int) -> str:
     """Return a line of the diff with its sign in the first column, and nothing of another line in it."""
-    return f"{_SIGNS.get(line[:1], ' ')}{one_line(line[1:] if line[:1] in _SIGNS else line, wide)}"
+    return f"{_SIGNS.get(line[:1], ' ')}{begun(line[1:] if line[:1] in _SIGNS else line, wide)}"
 
 
-def one_line(text: str, wide: int = _WIDE) -> str:
-    """Return the beginning of a text with nothing in it that ends a line or changes its direction."""
-    shown = "".join(map(visible, text[:wide])).rstrip()
+def begun(text: str, wide: int = _WIDE) -> str:
+    """Return the beginning of a text as one line, and how much follows it."""
+    shown = one_line(text[:wide]).rstrip()
     return f"{shown}… +{len(text) - wide:,} characters" if len(text) > wide else shown
-
-
-def _folded(title: str, summary: str, *parts: str) -> str:
-    return f"<details><summary><b>{title}</b>: {plain(summary, 200)}</summary>\n\n{_paragraphs(*parts)}\n\n</details>"
 
 
 def _foot(planned: InfraPlanned) -> str:

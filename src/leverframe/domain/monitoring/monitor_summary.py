@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from leverframe.domain.markdown import code, link, plain, sentence, visible
 from leverframe.domain.monitoring.finding import Finding
 from leverframe.domain.monitoring.monitor_result import Monitored, OpenAlert, Performance
 from leverframe.domain.monitoring.monitor_words import (
@@ -24,6 +23,8 @@ from leverframe.domain.monitoring.monitor_words import (
     state,
 )
 from leverframe.domain.verdict import Failed, word
+from leverframe.inert.letters import visible
+from leverframe.inert.markdown import code, link, plain, sentence
 
 LIMIT = 60_000  # bytes; a comment on GitHub holds 65,536 characters
 _FOLDED = 10  # findings that a cause names

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from leverframe.documents import plain as plain_values
-from leverframe.domain.markdown import plain
 from leverframe.domain.release.registry import Registry, Version, in_tags, matching
 from leverframe.domain.release.release_manifest import ReleaseManifest, refuse_other, tag_message
 from leverframe.domain.release.release_state import Release
 from leverframe.domain.release.tag import Tag
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import PromotionError
+from leverframe.inert.markdown import code, plain
 
 _FIRST = (1, 0, 0)
 
@@ -66,8 +66,9 @@ class Revert:
         """The beginning of its body."""
         serving = self.serving
         return (
-            f"`{self.environment}` was to serve {self.left.commit}, and does not:\n\n{plain(self.why, 1000)}\n\n"
-            f"Release {serving.number} from {serving.manifest.commit} serves, bundle `{serving.bundle[:12]}`. As long "
+            f"{code(self.environment, 60)} was to serve {code(self.left.commit, 40)}, and does not:\n\n"
+            f"{plain(self.why, 1000)}\n\nRelease {serving.number} from {code(serving.manifest.commit, 40)} serves, "
+            f"bundle {code(serving.bundle[:12], 12)}. As long "
             "as the default branch wants something else, git does not say what serves; merging this makes both agree "
             "again. Close it instead if another change fixes the cause."
         )

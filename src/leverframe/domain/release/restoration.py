@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from leverframe.domain.markdown import code, plain
 from leverframe.domain.pipeline.merge import merged
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.errors import LeverframeError
+from leverframe.inert.markdown import code, plain
 
 LOCK = "dvc.lock"
 _DEFINITION = "dvc.yaml"
@@ -229,8 +229,8 @@ def described(restoration: Restoration, reverted: Sequence[Commit], later: Seque
             _listed(map(_code, restoration.undone)),
             *(["The later commits:", _listed(map(_commit, later))] if later else []),
             "To keep that work, merge this, then on a new branch run "
-            f"`git cherry-pick --no-commit {names}`, `dvc repro`, and open a pull request. Or close this, and let the "
-            "next release fix the cause.",
+            f"{code(f'git cherry-pick --no-commit {names}', 400)}, `dvc repro`, and open a pull request. Or close "
+            "this, and let the next release fix the cause.",
         ]
     if restoration.kept:
         reasons = [f"{_code(path)}: {plain(why, 200)}" for path, why in restoration.kept.items()]
@@ -249,4 +249,4 @@ def _code(path: str) -> str:
 
 
 def _commit(commit: Commit) -> str:
-    return f"`{commit.name[:12]}` {plain(commit.subject, 200)}"
+    return f"{code(commit.name[:12], 12)} {plain(commit.subject, 200)}"

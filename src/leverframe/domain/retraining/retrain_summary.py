@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leverframe.domain.markdown import code, link, plain, sentence
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Evidence
 from leverframe.domain.retraining.retrain_history import TITLES
 from leverframe.domain.retraining.retrain_result import Retrained
 from leverframe.domain.review.gate.gate_result import Compared, improvement
+from leverframe.inert.markdown import code, link, plain, sentence
 
 _SHOWN = 3  # causes on a terminal
 
@@ -43,7 +43,7 @@ def summary(retrained: Retrained) -> str:
         blocks += [f"Window: {plain(str(attempt.window), 200)}."] if attempt.window else []
         blocks += [_table(attempt.comparison)] if attempt.comparison else []
     links = [
-        f"- {link('revert' if one.revert else f'pull request #{one.number}', one.url)} ({one.state})"
+        f"- {link('revert' if one.revert else f'pull request #{one.number}', one.url)} ({plain(one.state, 40)})"
         for one in retrained.proposals
         if one.url
     ]

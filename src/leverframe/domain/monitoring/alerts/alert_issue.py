@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from leverframe.domain.markdown import code, plain, sentence
 from leverframe.domain.monitoring.alerts.alert import Alert
 from leverframe.domain.monitoring.alerts.alert_record import AlertRecord
 from leverframe.domain.monitoring.alerts.alert_windows import table
 from leverframe.domain.monitoring.finding import Finding, Kind
 from leverframe.domain.monitoring.monitor_result import Monitored
+from leverframe.inert.markdown import code, link, plain, sentence
 
 Item = TypeVar("Item")
 
@@ -122,8 +122,8 @@ def _foot(around: Surroundings) -> list[str]:
     nobody = f"GitHub cannot assign {refused}: give them access to the repository, or correct the list." * bool(refused)
     wrong = ", ".join(code(each, 80) for each in around.wrong)
     labels = f"{wrong} names no day, so it silences nothing: write `snooze-until:2030-12-31`." * bool(wrong)
-    link = f"[Dashboard](<{around.dashboard}>)" if around.dashboard else ""
-    lines = [line for line in (owners, nobody, labels, link) if line]
+    dashboard = link("Dashboard", around.dashboard) if around.dashboard else ""
+    lines = [line for line in (owners, nobody, labels, dashboard) if line]
     help_ = (
         "<sub>Leverframe keeps the text between its hidden markers up to date and closes this issue once the finding "
         "is gone. The label `snooze-until:YYYY-MM-DD` silences it until that day. Once you close it, it stays closed "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leverframe.domain.markdown import code
 from leverframe.domain.monitoring.alerts.alert import Alert
 from leverframe.domain.monitoring.finding import DRIFT, Kind
 from leverframe.domain.monitoring.monitor_result import ColumnFacts, Monitored, Performance, Range
+from leverframe.inert.markdown import code
 
 WINDOWS = 14
 _NAME = 80

@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from itertools import pairwise
 
-from leverframe.domain.monitoring.dashboard.html_text import card, cards, name, table, text
+from leverframe.domain.monitoring.dashboard.html_text import card, cards, table
 from leverframe.domain.monitoring.dashboard.inline_svg import Scale, drawn, key, label, picture, place, scale, ticks
 from leverframe.domain.monitoring.monitor_result import ColumnFacts, Histogram
 from leverframe.domain.monitoring.monitor_words import figure, percent
+from leverframe.inert.markup import name, text
 
 _LEGEND = key(drawn("bar reference", "M1 1h14v12H1z"), "reference") + key(
     drawn("line now", "M1 7h14"), "newest window with rows"

@@ -16,7 +16,7 @@ from leverframe.domain.monitoring.dashboard.dashboard_style import ICON_COLORS, 
 from leverframe.domain.monitoring.dashboard.findings_panel import alerts_panel, findings_panel
 from leverframe.domain.monitoring.dashboard.heat_map import heat_map
 from leverframe.domain.monitoring.dashboard.history_panel import history_panel
-from leverframe.domain.monitoring.dashboard.html_text import name, section, text
+from leverframe.domain.monitoring.dashboard.html_text import section
 from leverframe.domain.monitoring.dashboard.performance_panel import deployments, performance_charts
 from leverframe.domain.monitoring.dashboard.quality_strip import quality_strip
 from leverframe.domain.monitoring.dashboard.retrain_panel import retrain_panel
@@ -28,6 +28,7 @@ from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.monitoring.monitor_words import WORDS, state
 from leverframe.domain.monitoring.retrain_facts import NOTHING_TRIED, RetrainFacts
+from leverframe.inert.markup import name, text
 
 LIMIT = 150_000  # bytes
 _NEWEST = 3  # windows; columns beyond their band in them are shown before those that were earlier

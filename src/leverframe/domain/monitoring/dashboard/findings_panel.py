@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, link, section, sentence, table, text
+from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, section, table
 from leverframe.domain.monitoring.finding import Finding
 from leverframe.domain.monitoring.monitor_result import OpenAlert
 from leverframe.domain.monitoring.monitor_words import KINDS, WORDS, Cause, State, causes, stamp
+from leverframe.inert.markup import link, sentence, text
 
 _OPEN = 5  # findings that are seen at once
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from leverframe.domain.monitoring.dashboard.cell_grid import GridCell, GridRow, cell_grid, swatch
-from leverframe.domain.monitoring.dashboard.html_text import name, text
 from leverframe.domain.monitoring.dashboard.window_axis import WindowAxis
 from leverframe.domain.monitoring.finding import Severity
 from leverframe.domain.monitoring.monitor_result import Cell, ColumnFacts
 from leverframe.domain.monitoring.monitor_words import figure, percent
+from leverframe.inert.markup import name, text
 
 _ROOM = 12  # letters that stand beside the map of a phone
 MARKS = {Severity.CRITICAL: "cross", Severity.WARNING: "dot"}

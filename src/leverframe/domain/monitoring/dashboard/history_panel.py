@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from leverframe.domain.monitoring.dashboard.cell_grid import GridCell, GridRow, cell_grid
-from leverframe.domain.monitoring.dashboard.html_text import card, cards, section, text
+from leverframe.domain.monitoring.dashboard.html_text import card, cards, section
 from leverframe.domain.monitoring.dashboard.window_axis import WindowAxis
 from leverframe.domain.monitoring.dashboard.window_chart import Line, WindowChart, window_chart
 from leverframe.domain.monitoring.finding import RANK, Severity
 from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.monitoring.monitor_words import figure
+from leverframe.inert.markup import text
 
 _METRICS = 2  # that are drawn
 

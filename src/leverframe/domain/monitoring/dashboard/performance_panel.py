@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leverframe.domain.monitoring.dashboard.html_text import card, cards, text
+from leverframe.domain.monitoring.dashboard.html_text import card, cards
 from leverframe.domain.monitoring.dashboard.inline_svg import drawn, key
 from leverframe.domain.monitoring.dashboard.window_axis import WindowAxis
 from leverframe.domain.monitoring.dashboard.window_chart import Line, WindowChart, window_chart
 from leverframe.domain.monitoring.monitor_result import Performance, PerformancePoint
 from leverframe.domain.monitoring.monitor_words import figure, percent
+from leverframe.inert.markup import text
 
 _LEGEND = "".join([
     key(drawn("line c1", "M1 7h20") + drawn("dot c1", "M11 7h0"), "realised, with its 95% interval", 22),

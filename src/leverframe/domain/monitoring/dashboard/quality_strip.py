@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from leverframe.domain.monitoring.dashboard.cell_grid import GridCell, GridRow, cell_grid, swatch
-from leverframe.domain.monitoring.dashboard.html_text import text
 from leverframe.domain.monitoring.dashboard.window_axis import WindowAxis
 from leverframe.domain.monitoring.finding import QUALITY, RANK, Finding, Kind, Severity
 from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import WindowFacts
 from leverframe.domain.monitoring.monitor_words import KINDS
+from leverframe.inert.markup import text
 
 SHOWN = tuple(kind for kind in Kind if (kind in QUALITY and kind is not Kind.TABLE) or kind is Kind.SERVER)
 LEGEND = (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, link, section, sentence, table, text
+from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, section, table
 from leverframe.domain.monitoring.monitor_words import instant, stamp
 from leverframe.domain.monitoring.retrain_facts import RetrainFacts, TriedCandidate
+from leverframe.inert.markup import link, sentence, text
 
 _HEADS = ["tried", "because of", "outcome", "figures", "pull request", "rows"]
 

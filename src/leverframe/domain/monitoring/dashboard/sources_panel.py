@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, name, sentence, table, text
+from leverframe.domain.monitoring.dashboard.html_text import icon, left_out, table
 from leverframe.domain.monitoring.monitor_result import Skew, TableFacts
 from leverframe.domain.monitoring.monitor_words import State, figure, percent
+from leverframe.inert.markup import name, sentence, text
 
 _NAMED = 4  # checks or features that a row names
 _STATES: dict[str, State] = {"passed": "ok", "failed": "critical", "skipped": "unknown"}

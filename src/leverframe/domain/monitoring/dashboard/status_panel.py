@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leverframe.domain.monitoring.dashboard.html_text import icon, name, sentence, text
+from leverframe.domain.monitoring.dashboard.html_text import icon
 from leverframe.domain.monitoring.monitor_result import Monitored, Span
 from leverframe.domain.monitoring.monitor_words import (
     WORDS,
@@ -15,6 +15,7 @@ from leverframe.domain.monitoring.monitor_words import (
     stamp,
     state,
 )
+from leverframe.inert.markup import name, sentence, text
 
 _ANCHORS = {"Data quality": "quality", "Drift": "drift", "Performance": "performance", "Server": "traffic",
             "Upstream tables": "tables"}  # fmt: skip

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leverframe.domain.monitoring.dashboard.html_text import card, cards, text
+from leverframe.domain.monitoring.dashboard.html_text import card, cards
 from leverframe.domain.monitoring.dashboard.inline_svg import drawn, key
 from leverframe.domain.monitoring.dashboard.window_axis import WindowAxis
 from leverframe.domain.monitoring.dashboard.window_chart import Line, WindowChart, window_chart
 from leverframe.domain.monitoring.monitor_result import Range, WindowFacts
 from leverframe.domain.monitoring.monitor_words import figure, percent
+from leverframe.inert.markup import text
 
 _TABLES = 3  # tables whose found keys are drawn
 

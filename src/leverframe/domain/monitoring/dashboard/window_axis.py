@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from leverframe.domain.monitoring.dashboard.html_text import text
 from leverframe.domain.monitoring.dashboard.inline_svg import label
 from leverframe.domain.monitoring.monitor_result import ReleaseMarker, WindowFacts
 from leverframe.domain.monitoring.monitor_words import instant, short, stamp
 from leverframe.domain.monitoring.retrain_facts import TriedCandidate
+from leverframe.inert.markup import text
 
 _DAY = re.compile(r"\d{4}-\d\d-(\d\d)(T\d\d)?\Z")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from leverframe.domain.markdown import code, plain, sentence
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.retraining.attempt import Attempt, Comparison, Cost, Outcome
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared, improvement
+from leverframe.inert.markdown import code, fenced, link, plain, sentence, table
 
 _NAME, _ROWS, _EVIDENCE = 80, 15, 20  # bytes of a name, rows of a table, findings
 _HEADS = {
@@ -75,9 +76,9 @@ def revert_text(merged: int, why: str, compared: Comparison, merging: str, facts
         _comparison(compared) if compared.metrics else "",  # where only the monitor could judge
         _slices(compared.slices),
         merging,
-        f"What deploys every merge to `{facts.target}` deploys the model before #{merged}.",
+        f"What deploys every merge to {code(facts.target, _NAME)} deploys the model before #{merged}.",
         "### Sooner\n\n`leverframe rollback` lets the environment serve the release before at once, without a merge.",
-        f"### Reproduce\n\n```bash\ngit fetch origin && git switch {facts.branch}\ndvc pull\ndvc repro\n```",
+        f"### Reproduce\n\n{fenced('bash', [_switch(facts), 'dvc pull', 'dvc repro'])}",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -89,7 +90,8 @@ def _evidence(attempt: Attempt, facts: Facts) -> str:
         for cause in attempt.causes[:_EVIDENCE]
     ]
     lines += _more(attempt.causes, _EVIDENCE)
-    where = f"\n\n[Dashboard of {plain(attempt.environment, _NAME)}]({facts.dashboard})" if facts.dashboard else ""
+    dashboard = link(f"Dashboard of {plain(attempt.environment, _NAME)}", facts.dashboard)
+    where = f"\n\n{dashboard}" if facts.dashboard else ""
     return "### Why now\n\n" + "\n".join(lines or ["- somebody asked for it"]) + where
 
 
@@ -105,7 +107,7 @@ def _window(attempt: Attempt) -> str:
          (f"{cost.holdout_rows:,}" if cost else "") + labelled),
     ]  # fmt: skip
     note = "Neither the model that serves nor the candidate learnt from a row that both are judged on."
-    return "### Data\n\n" + _table(("", "from", "to", "rows"), rows) + f"\n\n{note}"
+    return "### Data\n\n" + table(("", "from", "to", "rows"), rows) + f"\n\n{note}"
 
 
 def _comparison(compared: Comparison) -> str:
@@ -135,7 +137,7 @@ def _metrics(metrics: Sequence[Compared]) -> str:
         (code(metric.title, _NAME), _number(metric.champion), _number(metric.candidate), improvement(metric))
         for metric in metrics[:_ROWS]
     ]
-    return _table(("metric", "serving", "candidate", "difference [bounds]"), rows)
+    return table(("metric", "serving", "candidate", "difference [bounds]"), rows)
 
 
 def _slices(slices: Sequence[SliceCompared]) -> str:
@@ -148,8 +150,8 @@ def _slices(slices: Sequence[SliceCompared]) -> str:
          "" if part.passed else "beyond the rule")
         for part in worse[:_ROWS]
     ]  # fmt: skip
-    table = _table(("slice", "metric", "rows", "serving", "candidate", "worse by", ""), rows)
-    return "\n".join(["### Slices that got worse", "", table, *_more(worse, _ROWS)])
+    listed = table(("slice", "metric", "rows", "serving", "candidate", "worse by", ""), rows)
+    return "\n".join(["### Slices that got worse", "", listed, *_more(worse, _ROWS)])
 
 
 def _cost(cost: Cost) -> str:
@@ -166,7 +168,7 @@ def _cost(cost: Cost) -> str:
 def _merging(attempt: Attempt, facts: Facts) -> str:
     lines = [
         "Merging moves the data window in the parameters and records the run: `dvc.lock` and the reports. No code "
-        f"changes. What deploys every merge to `{facts.target}` deploys this one.",
+        f"changes. What deploys every merge to {code(facts.target, _NAME)} deploys this one.",
         "The card of this pull request judges it as any other, by the rules of the base branch.",
     ]
     if facts.watch_days and attempt.outcome is Outcome.BETTER:
@@ -181,9 +183,13 @@ def _merging(attempt: Attempt, facts: Facts) -> str:
 
 def _reproduce(facts: Facts) -> str:
     pull = [] if facts.data else ["dvc pull"]
-    commands = [f"git fetch origin && git switch {facts.branch}", *pull, "dvc repro",
-                f"leverframe gate --base origin/{facts.target}"]  # fmt: skip
-    return "### Reproduce\n\n```bash\n" + "\n".join(commands) + "\n```"
+    target = shlex.quote(f"origin/{facts.target}")
+    commands = [_switch(facts), *pull, "dvc repro", f"leverframe gate --base {target}"]
+    return "### Reproduce\n\n" + fenced("bash", commands)
+
+
+def _switch(facts: Facts) -> str:
+    return f"git fetch origin && git switch {shlex.quote(facts.branch)}"
 
 
 def _back() -> str:
@@ -194,15 +200,10 @@ def _back() -> str:
 
 
 def _hashes(attempt: Attempt, facts: Facts) -> str:
-    rows = [("commit", facts.head), (f"base, `{facts.target}`", facts.base), ("evidence", attempt.evidence),
+    rows = [("commit", facts.head), (f"base, {code(facts.target, _NAME)}", facts.base), ("evidence", attempt.evidence),
             ("model, candidate", attempt.candidate), ("model, serving", facts.champion)]  # fmt: skip
-    shown = [(name, f"`{value[:_NAME]}`") for name, value in rows if value]
-    return f"### Hashes\n\n{_table(('', 'digest'), shown)}\n\nTrained {attempt.at}."
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    rule = ["---"] * len(head)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+    shown = [(name, code(value, _NAME)) for name, value in rows if value]
+    return f"### Hashes\n\n{table(('', 'digest'), shown)}\n\nTrained {plain(attempt.at, _NAME)}."
 
 
 def _more(shown: Sequence[object], limit: int) -> Iterable[str]:

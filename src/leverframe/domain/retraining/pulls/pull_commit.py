@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
+from leverframe.inert.letters import title
+
 _OURS = re.compile(r"^Leverframe-Retrain: ([0-9a-f]{32})$", re.MULTILINE)
 _EVIDENCE = re.compile(r"^Leverframe-Evidence: ([0-9a-f]{8,64})$", re.MULTILINE)
 AUTHOR = ("leverframe", "leverframe@users.noreply.github.com")
@@ -71,7 +73,8 @@ def _below_merges(history: History, head: str, base: str) -> CommitFacts | None:
 
 def signed(subject: str, body: str, *, tree: str, parent: str, evidence: str) -> str:
     """Return the message of a commit of ours: subject, body, and the trailers with the digests."""
-    words = f"{subject}\n\n{body.strip()}\n\n" if body.strip() else f"{subject}\n\n"
+    lines = [title(line, 1000) for line in body.strip().split("\n")]
+    words = "\n".join([title(subject), "", *([*lines, ""] if body.strip() else []), ""])
     return f"{words}Leverframe-Evidence: {evidence}\nLeverframe-Retrain: {_digest(tree, parent)}\n"
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from leverframe.domain.markdown import sentence
 from leverframe.domain.plan_engine import Plan, Step
 from leverframe.domain.retraining.pulls.pull_ports import Opening
 from leverframe.domain.retraining.pulls.pull_record import Auto, PullRecord, read, written
@@ -29,6 +28,7 @@ from leverframe.domain.retraining.pulls.pull_steps import (
     StopAutoMerge,
     UpdatePull,
 )
+from leverframe.inert.markdown import sentence
 
 
 @dataclass(frozen=True)

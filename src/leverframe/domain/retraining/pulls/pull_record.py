@@ -11,8 +11,8 @@ from typing import Literal
 
 from leverframe.documents import parsed
 from leverframe.domain.hidden_part import HiddenPart
-from leverframe.domain.markdown import plain
 from leverframe.domain.retraining.attempt import Cause, Outcome
+from leverframe.inert.markdown import plain
 
 Auto = Literal["none", "asked", "on", "refused", "off"]  # asked: it may or may not be on
 PART = HiddenPart("leverframe-retrain", key="[0-9a-f]{8,64}")

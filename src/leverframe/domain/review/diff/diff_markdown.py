@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leverframe.domain.layout import FEATURE_TABLE
-from leverframe.domain.markdown import code, plain
 from leverframe.domain.review.diff.column_diff import shown
 from leverframe.domain.review.diff.diff_result import Change, ColumnDiff, Diff, Estimate, RowsDiff, TableDiff
+from leverframe.inert.markdown import code, phrases, plain
 
 LIMIT = 4096  # bytes of UTF-8
 _ROOMS = (20, 10, 6, 4, 2, 1, 0)  # lines of each part, tried until the page is short enough
@@ -62,9 +62,7 @@ def _changes(title: str, changes: Sequence[Change], room: int) -> list[str]:
 
 
 def _sentence(text: str) -> str:
-    """Return a sentence in which names stand between backticks, each as a code span of its own."""
-    pieces = text.split("`")
-    return "".join(code(piece, 80) if number % 2 else plain(piece, 120) for number, piece in enumerate(pieces) if piece)
+    return phrases(text, name=80, words=120)
 
 
 def _more(left: int) -> list[str]:

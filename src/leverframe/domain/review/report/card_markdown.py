@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 from leverframe.domain.data.contract_report import counts
 from leverframe.domain.infrastructure.infra_section import infra_sections
-from leverframe.domain.markdown import code, plain, sentence
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.review.diff.diff_markdown import render as diff_page
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared, change_of, improvement
@@ -24,6 +23,8 @@ from leverframe.domain.review.report.pull_of_run import Order
 from leverframe.domain.review.report.replay_section import replay_section
 from leverframe.domain.verdict import Failed, Passed, Violation
 from leverframe.errors import PublishError
+from leverframe.inert.markdown import code, fenced, folded, plain, sentence
+from leverframe.inert.mermaid import label
 
 LIMIT = 65_000  # characters; GitHub refuses a comment of more than 65,536
 _ROOM = 20  # lines of a table or list; the rest is counted
@@ -185,7 +186,7 @@ def _slices(card: Card, shown: Shown) -> str:
     failed = sum(not each.passed for each in gated.slices)
     summary = f"{len(gated.slices):,} slice{'' if len(gated.slices) == 1 else 's'} checked, {failed:,} failed"
     more = f"\n\n… and {len(moved) - room} more; {_FULL}" if len(moved) > room else ""
-    return _folded("Slices", summary, "\n".join(lines) + more, unfolded=failed > 0)
+    return folded("Slices", summary, "\n".join(lines) + more, unfolded=failed > 0)
 
 
 def _slice(part: SliceCompared) -> str:
@@ -245,11 +246,11 @@ def _data(card: Card, shown: Shown) -> str:
 
 def _curves(card: Card, shown: Shown) -> str:
     drawn = [
-        f"![{_mermaid(curve.title)}]({shown.pictures[curve.title]})" if curve.title in shown.pictures else _curve(curve)
+        f"![{label(curve.title)}]({shown.pictures[curve.title]})" if curve.title in shown.pictures else _curve(curve)
         for curve in card.curves
         if curve.head
     ]
-    return _folded("Curves", "this change and the base", "\n\n".join(drawn)) if drawn else ""
+    return folded("Curves", "this change and the base", "\n\n".join(drawn)) if drawn else ""
 
 
 def _curve(curve: Curve) -> str:
@@ -258,22 +259,18 @@ def _curve(curve: Curve) -> str:
 
     axis = ", ".join(f'"{x:.2f}"' for x, _ in curve.head)
     bodies = [line(curve.head)] + ([line(curve.base)] if len(curve.base) == len(curve.head) != 0 else [])
-    title = _mermaid(curve.title)
+    title = label(curve.title)
     return "\n".join(
         [
             "```mermaid",
             "xychart-beta",
             f'  title "{title}"',
-            f'  x-axis "{_mermaid(curve.x)}" [{axis}]',
-            f'  y-axis "{_mermaid(curve.y)}" 0 --> 1',
+            f'  x-axis "{label(curve.x)}" [{axis}]',
+            f'  y-axis "{label(curve.y)}" 0 --> 1',
             *bodies,
             "```",
         ]
     )
-
-
-def _mermaid(text: str) -> str:
-    return "".join(each if each.isalnum() or each in " .,-_=" else "·" for each in text)[:80]
 
 
 def _stages(card: Card, _: Shown) -> str:
@@ -284,7 +281,7 @@ def _stages(card: Card, _: Shown) -> str:
     seconds = sum(node.seconds for node in card.nodes)
     total = sum(node.members for node in card.nodes)
     summary = f"{total} stages: {ran} ran, {verified} verified, {seconds:.1f} s"
-    return _folded("Stages", summary, _graph(card))
+    return folded("Stages", summary, _graph(card))
 
 
 def _graph(card: Card) -> str:
@@ -293,7 +290,7 @@ def _graph(card: Card) -> str:
     for node in card.nodes[:60]:
         count = f" ({node.members})" if node.members > 1 else ""
         took = f"<br/>{node.seconds:.1f} s" if node.seconds else ""
-        lines.append(f'  {number[node.name]}["{_mermaid(node.name)}{count}{took}"]')
+        lines.append(f'  {number[node.name]}["{label(node.name)}{count}{took}"]')
     lines += [f"  {number[a]} --> {number[b]}" for a, b in card.edges[:200] if a in number and b in number]
     kinds = (
         ("failed", "fill:#ffd7d5,stroke:#cf222e,color:#5c0d12"),
@@ -312,15 +309,10 @@ def _graph(card: Card) -> str:
 def _again(card: Card, _: Shown) -> str:
     commands = ["dvc repro --pull --allow-missing", "leverframe gate"]
     if not card.pipeline:
-        commands = [f"leverframe infra-plan --environment {_mermaid(planned.environment)}" for planned in card.infra]
+        commands = [f"leverframe infra-plan --environment {label(planned.environment)}" for planned in card.infra]
     place = [f"cd {shlex.quote(card.project)}"] if _FOLDER.fullmatch(card.project) else []
-    lines = ["```console", f"git checkout {card.head[:12]}", *place, *commands, "```"]
-    return _folded("Reproduce it", "the commands of CI", "\n".join(lines))
-
-
-def _folded(title: str, summary: str, body: str, *, unfolded: bool = False) -> str:
-    mark = " open" if unfolded else ""
-    return f"<details{mark}><summary><b>{title}</b>: {plain(summary, 200)}</summary>\n\n{body}\n\n</details>"
+    block = fenced("console", [f"git checkout {card.head[:12]}", *place, *commands])
+    return folded("Reproduce it", "the commands of CI", block)
 
 
 def _foot(card: Card) -> str:

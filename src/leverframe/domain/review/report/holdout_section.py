@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from leverframe.domain.markdown import sentence
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.review.gate.gate_result import Compared, Gated, improvement
+from leverframe.inert.markdown import sentence
 
 
 def holdout_section(gated: Gated) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from leverframe.domain.markdown import code, sentence
 from leverframe.domain.model.evaluate.evaluation_summary import short
 from leverframe.domain.release.replay import Flip
 from leverframe.domain.review.gate.gate_result import signed
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison
+from leverframe.inert.markdown import code, sentence
 
 
 def replay_section(comparison: ReplayComparison) -> str:
