@@ -175,9 +175,10 @@ def test_without_cache_and_remote_both_models_are_made_anew(shop: Shop, tmp_path
 def test_a_gate_without_rules_skips(shop: Shop) -> None:
     """It could not have failed, so it does not pass."""
     repository = shop.repository
+    repository.git("reset", "--quiet", "--hard", "HEAD~1")  # before the first gate: a later base would have had one
+    repository.git("branch", "--force", "main")
     repository.write("leverframe.yaml", "report: {slices: 5}\n")
     repository.commit("No gate")
-    repository.git("branch", "--force", "main")
     found = gated(shop)
     assert found["verdict"] == "skipped"
     assert "nothing could fail" in found["because"]
@@ -223,3 +224,19 @@ def test_what_cannot_be_read_is_a_reason_of_check(shop: Shop, path: str, old: st
     ended = shop.run("check", "--json")
     assert ended.code == 30, ended.stderr
     assert reason in reasons(json.loads(ended.stdout))
+
+
+def test_rules_that_the_base_raised_after_the_branch_was_cut_hold(shop: Shop) -> None:
+    """A gate that the base lost after that stays in force as well, until a change restores it."""
+    git = shop.repository.git
+    for rules, reason in ((GATE.replace("0.5}", "0.9999}"), "floor-missed"), ("", "gate-missing")):
+        git("checkout", "--quiet", "main")
+        shop.repository.write("leverframe.yaml", rules)
+        shop.repository.commit("Change the rules")
+        git("checkout", "--quiet", "change")
+        found = gated(shop, code=30)
+        assert {reason, "floor-missed"} <= set(reasons(found))
+    assert found["rules_of"] == "the last gate that the base branch had"
+    shop.repository.write("leverframe.yaml", GATE.replace("0.5}", "0.9999}"))
+    shop.repository.commit("Restore the gate")
+    assert reasons(gated(shop, code=30)) == ["floor-missed"]

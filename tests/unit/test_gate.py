@@ -17,7 +17,7 @@ from leverframe.domain.review.diff.diff_result import Change, Diff
 from leverframe.domain.review.gate.decision import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
 from leverframe.domain.review.gate.gate_result import Gated, change_of, improvement
 from leverframe.domain.review.gate.paired import Pair, judged_metrics
-from leverframe.domain.review.gate.rules import BASE, CHANGE, DEFAULTS, allowed, rules_in_force
+from leverframe.domain.review.gate.rules import BASE, CHANGE, DEFAULTS, LAST, allowed, rules_in_force
 from leverframe.domain.review.gate.sliced import judged_slices
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import SettingsError
@@ -211,6 +211,17 @@ def test_the_rules_are_those_of_the_base() -> None:
     assert rules_in_force({}, {}).of == DEFAULTS
     with pytest.raises(SettingsError, match="gate"):
         rules_in_force({"gate": {"metrics": {"auc": {"flor": 0.9}}}}, loose)
+
+
+def test_a_gate_that_the_base_lost_stays_in_force() -> None:
+    """Whatever a change declares instead; only the change that restores it passes."""
+    last, loose = {"metrics": {"auc": {"floor": 0.9}}}, {"metrics": {"auc": {"floor": 0.1}}}
+    for head in ({}, {"gate": loose}):
+        rules = rules_in_force({}, head, last)
+        assert (rules.of, rules.settings.metrics["auc"].floor) == (LAST, 0.9)
+        assert [violation.reason for violation in rules.violations] == [Reason.GATE_MISSING]
+    restored = rules_in_force({}, {"gate": last}, last)
+    assert (restored.of, restored.changes, restored.violations) == (LAST, (), ())
 
 
 @pytest.mark.parametrize("rule", [{}, {"maximum_drop": 0.1, "minimum_gain": 0.1}, {"maximum_drop": -1.0}])

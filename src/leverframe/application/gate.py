@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.disk import Disk
+from leverframe.adapters.git import Git
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.application.as_locked import refuse_others
@@ -32,7 +34,7 @@ from leverframe.yaml_files import load, parse
 
 
 def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callable[[str], None]) -> Gated:
-    """Return whether the model here may replace the one at the merge base.
+    """Return whether the model here may replace the one at the merge base, by the rules of the base branch's tip.
 
     Both are asked the newest requests in ``log``, else those of a server of this folder.
     """
@@ -45,7 +47,7 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
         return kept(root, "gate", Gated(fork, head, because=unaffected, notes=since.notes))
     refuse_others(root, layout.MODEL, layout.MODEL_DESCRIPTION, layout.PREDICTIONS, layout.HOLDOUT, layout.BUNDLE)
     here = declared(workspace.params, workspace.plan)
-    known = {name: _section(git.show(fork, str(name)), f"{name} of the base") for name in (PARAMS, LEVERS)}
+    known = {name: _section(git.show(since.tip, str(name)), f"{name} of the base") for name in (PARAMS, LEVERS)}
     ours = load(root / LEVERS, what="settings file") if (root / LEVERS).is_file() else {}
     disk = Disk(root)
     contracts = {path.stem: disk.read_json(path.relative_to(root)) for path in (root / layout.CONTRACTS).glob("*.json")}
@@ -58,10 +60,21 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     with champion(workspace, fork, tell) as folder:
         theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
         sides = (Side(PolarsTables(root), disk), theirs)
-        rules = rules_in_force(known[LEVERS], ours)
+        last = None if isinstance(known[LEVERS].get("gate"), dict) else _last_gate(git, since.tip)
+        rules = rules_in_force(known[LEVERS], ours, last)
         models = SklearnModels(root, [*workspace.params.train.trusted_types, *_trusted(known[PARAMS])])
         result = run(question, sides, models, rules, evidence)
         return kept(root, "gate", replace(result, notes=(*since.notes, *result.notes)))
+
+
+def _last_gate(git: Git, tip: str) -> dict[str, Any] | None:
+    """Return the newest section `gate` that a commit before the tip had; None where there never was one."""
+    for commit in git.touching(tip, str(LEVERS), "gate"):
+        with suppress(LeverframeError):  # a version that cannot be read had no rules that anybody was judged by
+            section = _section(git.show(commit, str(LEVERS)), str(LEVERS)).get("gate")
+            if isinstance(section, dict):
+                return section
+    return None
 
 
 def declared_at(workspace: Workspace, commit: str) -> Declared | None:

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     HOLDOUT_CHANGED = "holdout-changed"
     CHANGE_BREAKING = "change-breaking"
     BUNDLE_TOO_LARGE = "bundle-too-large"
+    GATE_MISSING = "gate-missing"
     NOT_COMPARABLE = "not-comparable"
     BUNDLE_DAMAGED = "bundle-damaged"
     SCHEMA_INCOMPATIBLE = "schema-incompatible"

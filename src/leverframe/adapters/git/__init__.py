@@ -277,6 +277,12 @@ class Git:
         where = ("--all", "--ignore-missing", *_UNDERWAY)
         return bool(self._run("log", "-1", "--format=%H", f"-S{text}", *where, "--", path).stdout)
 
+    def touching(self, revision: str, path: str, words: str) -> list[str]:
+        """Return the commits up to a revision that changed a line with ``words`` in a file, newest first, and their
+        first parents: one of a pair is the version that still had the line."""
+        told = self._run("log", "-50", "--format=%H %P", f"-G{words}", "--end-of-options", revision, "--", path)
+        return list(dict.fromkeys(name for line in told.stdout.decode().splitlines() for name in line.split()[:2]))
+
     def config(self, prefix: str) -> dict[str, str]:
         """Return the keys of this clone's configuration that begin with ``prefix``."""
         told = self._run("config", "--local", "--null", "--get-regexp", f"^{prefix.replace('.', '[.]')}").stdout

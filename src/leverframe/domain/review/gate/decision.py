@@ -83,8 +83,9 @@ def run(
 
 
 def around(evidence: Evidence, rules: Rules) -> list[Violation]:
-    """Return the violations that no model is needed for: of contracts, parity, the data diff, sizes and the replay."""
-    return [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.replay)]
+    """Return the violations that no model is needed for: of rules, contracts, parity, data diff, sizes and replay."""
+    found = [*_contracts(evidence), *_diff(evidence, rules), *_sizes(evidence, rules), *against(evidence.replay)]
+    return [*rules.violations, *found]
 
 
 def _forged(artefacts: Artefacts, metrics: Sequence[Compared]) -> list[Violation]:

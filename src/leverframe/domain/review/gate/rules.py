@@ -7,32 +7,58 @@ from dataclasses import dataclass
 from typing import Any
 
 from leverframe.documents import validated
+from leverframe.domain.verdict import Reason, Violation
+from leverframe.settings import LEVERS
 from leverframe.settings.levers import GateSettings, MetricRule
 from leverframe.yaml_files import leaves
 
 _LOSSES = ("lower", "nearer to 0")
 BASE, CHANGE = "the base branch", "this change, as the base branch has none"
 DEFAULTS = "the defaults, as neither branch declares any"
+LAST = "the last gate that the base branch had"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules in force, whose they are, and what a change would make of them once it is merged."""
+    """The rules in force, whose they are, and what a change would make of them once it is merged.
+
+    ``violations`` hold that the base branch lost its rules.
+    """
 
     settings: GateSettings
     of: str
     changes: tuple[str, ...] = ()
+    violations: tuple[Violation, ...] = ()
 
 
-def rules_in_force(base: Mapping[str, Any], head: Mapping[str, Any]) -> Rules:
-    """Return the rules of ``base``, or of ``head`` where the base declares none; both are whole ``leverframe.yaml``.
+def rules_in_force(base: Mapping[str, Any], head: Mapping[str, Any], last: Mapping[str, Any] | None = None) -> Rules:
+    """Return the rules of ``base``, or of ``head`` before the first gate; both are whole ``leverframe.yaml``.
 
-    Raises ``SettingsError`` where the section in force does not fit.
+    ``base`` is that of the tip of the base branch: rules that were raised after this branch left it hold. ``last`` is
+    the newest section `gate` that the base branch had, where it has none now: it stays in force until a change
+    restores it. Raises ``SettingsError`` where the section in force does not fit.
     """
-    ours, theirs = (side.get("gate") for side in (base, head))
-    chosen, of = (ours, BASE) if isinstance(ours, dict) else (theirs, CHANGE if theirs else DEFAULTS)
+    ours, theirs = base.get("gate"), head.get("gate")
+    if isinstance(ours, dict):
+        of = BASE
+    elif last is not None:
+        ours, of = last, LAST
+    else:
+        of = CHANGE if theirs else DEFAULTS
+    chosen = ours if of in (BASE, LAST) else theirs
     settings = validated(GateSettings, dict(chosen or {}), name=f"`gate` of {of}")
-    return Rules(settings, of, tuple(_changes(ours, theirs)) if of == BASE else ())
+    changes = tuple(_changes(ours, theirs)) if of in (BASE, LAST) else ()
+    return Rules(settings, of, changes, _missing() if of == LAST and theirs != last else ())
+
+
+def _missing() -> tuple[Violation, ...]:
+    return (
+        Violation(
+            Reason.GATE_MISSING,
+            f"`gate` is no longer in `{LEVERS}` of the base branch, which had one",
+            f"restore the section in a pull request of its own: `git log -p -G gate {LEVERS}` shows the last one",
+        ),
+    )
 
 
 def _changes(ours: Any, theirs: Any) -> Iterator[str]:
