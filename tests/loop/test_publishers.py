@@ -234,13 +234,56 @@ def test_a_dry_run_posts_nothing(place: Place) -> None:
     assert [each.method for each in place.server.requests if each.method != "GET"] == []
 
 
-def test_a_failing_cml_is_an_error_without_the_token(place: Place) -> None:
-    """Its last word is told, the token cut out."""
+def test_where_cml_fails_github_posts_and_the_result_says_so(place: Place) -> None:
+    """Also where CML was asked for: its last word is told, the token cut out. Later CML finds the comment."""
     program = place.folder / "with-cml/cml"
     program.write_text('#!/bin/sh\necho "no luck with $REPO_TOKEN" >&2\nexit 7\n', encoding="utf-8")
     done = place.post("--publisher", "cml", cml=True)
-    assert done.returncode == 26
-    assert "no luck with ***" in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "(github, created)" in done.stdout
+    assert "not posted by CML" in done.stdout
+    assert "no luck with ***" in done.stdout
+    shutil.copy(HERE / "cml", program)
+    assert "(cml, updated)" in place.post("--publisher", "cml", cml=True, run=8, text="301").stdout
+    assert (len(place.ours()), len(place.pull.comments)) == (1, 1)
+
+
+def test_cml_posts_over_many_pushes_and_an_edit_of_ours(place: Place) -> None:
+    """One comment, whoever wrote it last: the watermark, by which CML finds it, goes on."""
+    for run, (publisher, done) in enumerate(
+        (("cml", "cml, created"), ("cml", "cml, updated"), ("github", "github, updated"), ("cml", "cml, updated")), 1
+    ):
+        assert f"({done})" in place.post("--publisher", publisher, cml=True, run=run, text=f"{run}").stdout
+    assert (len(place.ours()), len(place.pull.comments)) == (1, 1)
+
+
+def test_a_strangers_comment_with_the_watermark_stays_theirs(place: Place) -> None:
+    """CML would write the card into it, so GitHub's interface posts a comment of ours."""
+    theirs = f'mine\n\n![](https://cml.dev/watermark.png#{"0" * 40} "CML watermark leverframe-model")'
+    place.server.repositories[NAME].say(place.pull, "mallory", theirs)
+    done = place.post("--publisher", "cml", cml=True)
+    assert done.returncode == 0, done.stderr
+    assert "it would write over a comment of mallory" in done.stdout
+    assert place.pull.comments[0].body == theirs
+    assert len(place.ours()) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("POST", "comments", 502),
+        Fault("POST", "comments", 502, late=True),
+        Fault("GET", "comments", 502),
+        Fault("POST", "comments", 403, 1, {"Retry-After": "1"}, {"message": "secondary rate limit"}),
+    ],
+    ids=["502", "lost response", "list", "limit"],
+)
+def test_one_fault_of_github_costs_cml_nothing_but_the_comment(place: Place, fault: Fault) -> None:
+    """CML asks nothing twice: GitHub's interface looks what is there, and posts; one comment, one check."""
+    place.server.faults.append(fault)
+    done = place.post("--publisher", "cml", cml=True)
+    assert done.returncode == 0, done.stderr
+    assert (len(place.ours()), len(place.checks())) == (1, 1)
 
 
 def test_a_conversation_that_is_locked_costs_cml_the_comment_alone(place: Place) -> None:

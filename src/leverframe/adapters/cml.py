@@ -1,12 +1,13 @@
 """CML's own program, called in the one way that neither rewrites the report nor uploads anything.
 
-`cml comment update` looks at the first page of comments only, and at its watermark rather than ours;
-so it is asked only where that is known to find the right comment.
+`cml comment update` (0.20.6) looks at the first page of comments only. It takes the first one that has its watermark
+with any commit, whoever wrote it; so it is asked only where that is known to be the right comment.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,7 +19,7 @@ from leverframe.errors import PublishError
 from leverframe.redaction import redacted
 
 PAGE = 30  # comments that CML looks at
-_TIMEOUT = 120.0  # seconds
+_TIMEOUT = 45.0  # seconds; it takes about one, and waits without an end where GitHub limits it
 _KEPT = ("PATH", "LANG", "LC_ALL", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 
@@ -27,24 +28,37 @@ def found() -> str | None:
     return shutil.which("cml")
 
 
-def marked(body: str) -> bool:
-    """Tell whether CML wrote a comment: it leaves a picture as its mark."""
-    return "watermark" in body.rpartition("\n")[2] and "CML watermark" in body
+def title(key: str) -> str:
+    """Return the title of the watermark of a card, of letters, digits and dashes: CML finds no other again."""
+    return f"leverframe-{key}"
 
 
-def finds(comments: list[Comment], mine: Comment | None) -> bool:
-    """Tell whether CML would update the comment that is ours, or rightly find none."""
-    if mine is None:
-        return True
-    return marked(mine.body) and mine in comments[:PAGE]
+def watermark(title: str, commit: str) -> str:
+    """Return the line by which CML finds a comment again: with it, CML takes one over that somebody else wrote."""
+    return f'![](https://cml.dev/watermark.png#{commit} "CML watermark {title}")'
 
 
-def comment(server: str, repository: str, number: int, token: str, body: str, *, title: str) -> None:
+def misses(comments: list[Comment], mine: Comment | None, title: str) -> str:
+    """Return why CML would not update the comment that is ours, or not rightly post a new one; empty where it would."""
+    mark = re.compile(re.escape(watermark(title, "#")).replace(r"\#\#", "#[0-9a-f]+"))
+    taken = next((comment for comment in comments[:PAGE] if mark.search(comment.body)), None)
+    if taken == mine:
+        return ""
+    if taken is not None:
+        return f"it would write over a comment of {taken.author} that has its watermark"
+    listed = mine in comments[:PAGE]
+    return "our comment lacks its watermark" if listed else f"our comment is not among the first {PAGE}"
+
+
+def comment(server: str, where: tuple[str, int, str], token: str, body: str, *, title: str) -> None:
     """Post ``body`` on a pull request, or update what was posted with the same title.
 
-    ``title`` is of letters, digits and dashes. The token goes through the environment alone, and the
-    home folder is an empty one, as CML writes to the configuration of git. Raises ``PublishError``.
+    ``where`` is the repository, the number of the pull request, and the commit at its head: without one, CML's
+    watermark has none and is never found again. ``title`` is of letters, digits and dashes. The token goes through the
+    environment alone, and the home folder is an empty one, as CML writes to the configuration of git. Raises
+    ``PublishError``.
     """
+    repository, number, commit = where
     program = found()
     if program is None:
         raise PublishError("there is no `cml` on PATH", why="the publisher is `cml`", next="use the action `setup`")
@@ -56,7 +70,7 @@ def comment(server: str, repository: str, number: int, token: str, body: str, *,
             "--watermark-title", title, "--driver", "github", "--repo", f"{server}/{repository}", str(report),
         ]  # fmt: skip
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment |= {"HOME": home, "REPO_TOKEN": token, "ITERATIVE_DO_NOT_TRACK": "1"}
+        environment |= {"HOME": home, "REPO_TOKEN": token, "GITHUB_SHA": commit, "ITERATIVE_DO_NOT_TRACK": "1"}
         try:
             done = subprocess.run(
                 arguments,

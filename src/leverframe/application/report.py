@@ -33,7 +33,7 @@ from leverframe.domain.review.report.assemble import assembled, of_infrastructur
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_charts import BRANCH, drawings
 from leverframe.domain.review.report.card_markdown import Shown, marker, render
-from leverframe.domain.review.report.post_card import Post
+from leverframe.domain.review.report.post_card import Post, Refused
 from leverframe.domain.review.report.publish import Comment, Published, Publisher
 from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Pull, Where
 from leverframe.domain.review.reproduce import Reproduced
@@ -242,26 +242,36 @@ def _posted(
             forge.review(planned)
 
     number = None if run.queued else pull.number
+    mark = cml.watermark(cml.title(posting.key), posting.head) if publisher == "cml" else ""
     try:
-        ended = Post(forge, number, posting, _by_cml(place, pull.number, posting), reviewed)(dry=asked.dry_run)
+        ended = Post(forge, number, posting, _by_cml(place, pull.number, posting), reviewed, mark)(dry=asked.dry_run)
     except PublishError as error:
         raise place.explained(error) from error
-    return Published(card.verdict, publisher, ended.place, ended.done, ended.why)
+    instead = publisher == "cml" and ended.done in ("created", "updated") and not ended.other
+    by = "github" if instead else publisher
+    return Published(card.verdict, by, ended.place, ended.done, ended.why)
 
 
-def _by_cml(place: Place, number: int, posting: publish.Posting) -> Callable[[list[Comment], Comment | None], bool]:
-    """Return what lets CML comment where it is to, and is known to find the right comment; it tells whether it did."""
+def _by_cml(
+    place: Place, number: int, posting: publish.Posting
+) -> Callable[[list[Comment], Comment | None], Refused | None]:
+    """Return what lets CML comment where it is to, and is known to find the right comment.
 
-    def post(comments: list[Comment], mine: Comment | None) -> bool:
-        if place.publisher != "cml" or not isinstance(place.run, Where) or not cml.finds(comments, mine):
-            return False
-        title = f"leverframe-{posting.key}"
+    Where it does not, GitHub's interface posts the card, or says why not, and the result names why it was not CML.
+    """
+
+    def post(comments: list[Comment], mine: Comment | None) -> Refused | None:
+        if place.publisher != "cml" or not isinstance(place.run, Where):
+            return Refused()
+        title = cml.title(posting.key)
+        missed = cml.misses(comments, mine, title)
+        if missed:
+            return Refused(f"not posted by CML: {missed}")
         try:
-            cml.comment(runner.server(), place.run.repository, number, runner.token(), posting.body, title=title)
-        except PublishError:
-            if place.asked == "cml":
-                raise
-            return False  # nobody asked for it: GitHub's interface posts the card, or says why not
-        return True
+            where = (place.run.repository, number, posting.head)
+            cml.comment(runner.server(), where, runner.token(), posting.body, title=title)
+        except PublishError as error:
+            return Refused(f"not posted by CML: {error.what}: {error.why}", tried=True)
+        return None
 
     return post

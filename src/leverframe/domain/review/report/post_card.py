@@ -21,6 +21,7 @@ from leverframe.domain.review.report.publish import (
     shows,
     step,
     title,
+    with_mark,
     written_by,
 )
 from leverframe.domain.review.report.pull_of_run import Order
@@ -33,30 +34,43 @@ _ALONE, _LEFT = "check alone", "left alone"
 
 @dataclass(frozen=True)
 class Ended:
-    """The address of what was posted, what was done, and why it is not all that was to be."""
+    """The address of what was posted, what was done, and why it is not all that was to be, or not by whom it was to be.
+
+    ``other`` tells that another program than the forge posted the comment.
+    """
 
     place: str
     done: str
     why: tuple[str, ...] = ()
+    other: bool = False
 
 
-def _nobody(_: list[Comment], __: Comment | None) -> bool:
-    return False
+@dataclass(frozen=True)
+class Refused:
+    """That another program did not post the comment, and why; ``tried`` tells that it may have done so all the same."""
+
+    why: str = ""
+    tried: bool = False
+
+
+def _nobody(_: list[Comment], __: Comment | None) -> Refused:
+    return Refused()
 
 
 @dataclass(frozen=True)
 class Post:
     """One pull request to be brought up to date; without a ``number``, a commit that no pull request shows.
 
-    ``others`` may carry out a step in place of the forge, given all comments and ours; it tells
-    whether it did. ``reviewed`` adds what belongs to the card besides its own check.
+    ``others`` may carry out a step in place of the forge, given all comments and ours: it returns None where it did.
+    ``mark`` is the line by which it finds the comment again. ``reviewed`` adds what belongs to the card besides its own check.
     """
 
     forge: Forge
     number: int | None
     posting: Posting
-    others: Callable[[list[Comment], Comment | None], bool] = _nobody
+    others: Callable[[list[Comment], Comment | None], Refused | None] = _nobody
     reviewed: Callable[[], None] = lambda: None
+    mark: str = ""
 
     def __call__(self, *, dry: bool) -> Ended:
         """Post comment and check, and return what was done; a newer run's are left alone.
@@ -97,17 +111,20 @@ class Post:
             return Ended(place, _LEFT, (_newer(wanted.order),))
         if dry:
             return Ended(place, f"would {type(wanted).__name__.lower()}")
-        if len(mine) > 1 or not isinstance(wanted, Unchanged) or wanted.renewed:
-            place = self._posted(self.number, comments, mine, author)
-        return Ended(place, _DONE[type(wanted)])
+        if len(mine) <= 1 and isinstance(wanted, Unchanged) and not wanted.renewed:
+            return Ended(place, _DONE[type(wanted)])
+        refused = self.others(comments, mine[0] if mine else None)
+        if refused is None or refused.tried:
+            mine = ours(self.forge.comments(self.number), author or self.forge.me(), self.posting.key)
+        place = self._alone(mine)
+        if not place and refused is not None:  # a comment of the other program may be on no list yet
+            place = self._created(self.number, mine, author)
+        why = (refused.why,) if refused is not None and refused.why else ()
+        return Ended(place, _DONE[type(wanted)], why, other=refused is None)
 
-    def _posted(self, number: int, comments: list[Comment], mine: list[Comment], author: str) -> str:
-        """Create or update the comment, leave one of ours, and return its address."""
-        if self.others(comments, mine[0] if mine else None):
-            return self._alone(ours(self.forge.comments(number), author or self.forge.me(), self.posting.key))
-        if place := self._alone(mine):
-            return place
-        made = self.forge.create(number, self.posting.body)  # whose author is told now, if it could not be before
+    def _created(self, number: int, mine: list[Comment], author: str) -> str:
+        """Create the comment, leave one of ours, and return its address."""
+        made = self.forge.create(number, with_mark("", self.posting.body, self.mark))  # whose author is told now, if it could not be before
         gone = {comment.number for comment in mine} | {made.number}
         listed = ours(self.forge.comments(number), made.author or author, self.posting.key)
         return self._alone([*(comment for comment in listed if comment.number not in gone), made]) or made.url
@@ -120,11 +137,14 @@ class Post:
         """
         body = max([self.posting.body, *(comment.body for comment in mine)], key=self._order)
         left = sorted(mine, key=lambda comment: comment.number)
-        while left and not (shows(left[0].body, body) or self.forge.update(left[0], body)):
+        while left and not (shows(left[0].body, body) or self._updated(left[0], body)):
             left.pop(0)
         for extra in left[1:]:
             self.forge.delete(extra)
         return left[0].url if left else ""
+
+    def _updated(self, comment: Comment, body: str) -> bool:
+        return self.forge.update(comment, with_mark(comment.body, body, self.mark))
 
     def _order(self, body: str) -> Order:
         return written_by(body, self.posting.key) or Order()

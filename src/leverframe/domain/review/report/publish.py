@@ -17,6 +17,7 @@ CHECK = "leverframe"  # the name of the check run, which a branch rule may requi
 KEY = "model"  # of the card where a pull request has one
 WRITTEN, POSTED = "written", ("created", "updated", "unchanged", "check alone")
 
+_OTHERS_MARK = re.compile(r"!\[\]\(https://\S+/watermark\.png")
 _MARKER = re.compile(r"\A<!-- leverframe:report:([a-z0-9-]{1,60}) (\{.{0,300}?\}) -->")
 
 
@@ -120,6 +121,16 @@ def _same(there: str, body: str) -> bool:
     """Tell whether a comment shows a body; the line of another program's mark may follow it."""
     ours, theirs = (text.replace("\r\n", "\n").partition("\n")[2].rstrip() for text in (body, there))
     return theirs == ours or (theirs.startswith(ours) and theirs[len(ours) :].strip().startswith("![]("))
+
+
+def with_mark(there: str, body: str, mark: str = "") -> str:
+    """Return a body followed by the mark by which another program finds a comment, or by ``mark``.
+
+    That of ``there``, the comment that the body replaces, goes on: without it that program would post another one.
+    """
+    last = there.replace("\r\n", "\n").rstrip().rpartition("\n")[2]
+    kept = last if _OTHERS_MARK.match(last) else mark
+    return f"{body.rstrip()}\n\n{kept}" if kept and kept not in body else body
 
 
 def shows(there: str, body: str) -> bool:
