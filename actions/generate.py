@@ -16,6 +16,7 @@ import click
 from leverframe.cli import leverframe
 
 HERE = Path(__file__).parent
+_LOCK = HERE.parent / "requirements.lock"
 LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain", "materialize", "infra-plan",
           "infra-apply")  # fmt: skip
 WITHOUT_VERDICT = ("materialize",)  # it does its work or fails
@@ -202,8 +203,8 @@ def _cell(text: str) -> str:
 def _purpose(name: str) -> str:
     if name == "setup":
         return (
-            "Installs Python packages from a lock file with hashes, restores the DVC cache (and saves it on the "
-            "default branch only), and optionally installs CML and Terraform."
+            "Installs Python packages from a lock file with hashes, restores the DVC cache (and, if asked, saves it on "
+            "the default branch), and optionally installs CML and Terraform."
         )
     command = leverframe.get_command(click.Context(leverframe), name)
     paragraphs = (command.help or "").split("\n\n") if command else []
@@ -413,9 +414,21 @@ SETUP_INPUTS = [
         "requirements.lock",
     ),
     Input("project", "", "Folder of a package to install as well, from that folder, such as `.` or `../../libs`.", ""),
+    Input(
+        "cache",
+        "",
+        "`read` restores the DVC cache; `write` also saves it, for a job of the default branch that ran the pipeline.",
+        "read",
+    ),
     Input("cml", "", "Install CML, which then posts the card.", "false"),
     Input("terraform", "", "Install Terraform: `true` for the newest version, or one such as `1.11.4`.", "false"),
 ]
+
+
+def _uv_version() -> str:
+    """Return the version of uv that this repository locks: the newest one of a day may resolve or build otherwise."""
+    lock = _LOCK.read_text(encoding="utf-8")
+    return lock.partition("\nuv==")[2].split(maxsplit=1)[0]
 
 
 def setup_yml() -> str:
@@ -435,6 +448,7 @@ def setup_yml() -> str:
     cache = ["      with:", "        path: |", f"          {own}", f"          {shared}", f"        key: {key}"]
     restore = "        restore-keys: dvc3-${{ runner.os }}-"
     default_branch = "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)"
+    saves = f"inputs.cache == 'write' && {default_branch}"
     lines += [
         "runs:",
         "  using: composite",
@@ -442,6 +456,7 @@ def setup_yml() -> str:
         f"    - uses: {pinned('astral-sh/setup-uv')}",
         "      with:",
         "        activate-environment: true",
+        f'        version: "{_uv_version()}" # the one of the lock of Leverframe itself',
         "        python-version: ${{ inputs.python }}",
         "        enable-cache: false # a cache saved by a pull request must not reach the default branch",
         "    - shell: bash",
@@ -451,17 +466,17 @@ def setup_yml() -> str:
         "        PROJECT: ${{ inputs.project }}",
         "      run: |",
         '        if [ -f "$REQUIREMENTS" ]; then',
-        '          uv pip sync --quiet --require-hashes "$REQUIREMENTS"',
+        '          uv pip sync --quiet --require-hashes --build-constraint "$REQUIREMENTS" "$REQUIREMENTS"',
         "        fi",
         '        if [ -n "$PROJECT" ]; then',
         '          uv pip install --quiet --no-deps --no-build-isolation --editable "$PROJECT"',
         "        fi",
-        "    - name: DVC cache, saved only on the default branch",
-        f"      if: {default_branch}",
+        "    - name: DVC cache, saved only where it is asked for, and on the default branch",
+        f"      if: {saves}",
         f"      uses: {pinned('actions/cache')}",
         *cache,
         restore,
-        f"    - if: {default_branch.replace('==', '!=')}",
+        f"    - if: ${{{{ !({saves}) }}}}",
         f"      uses: {pinned('actions/cache/restore')}",
         *cache,
         restore,

@@ -62,7 +62,8 @@ class Post:
     """One pull request to be brought up to date; without a ``number``, a commit that no pull request shows.
 
     ``others`` may carry out a step in place of the forge, given all comments and ours: it returns None where it did.
-    ``mark`` is the line by which it finds the comment again. ``reviewed`` adds what belongs to the card besides its own check.
+    ``mark`` is the line by which it finds the comment again. ``reviewed`` adds what belongs to the card besides its own
+    check.
     """
 
     forge: Forge
@@ -124,7 +125,8 @@ class Post:
 
     def _created(self, number: int, mine: list[Comment], author: str) -> str:
         """Create the comment, leave one of ours, and return its address."""
-        made = self.forge.create(number, with_mark("", self.posting.body, self.mark))  # whose author is told now, if it could not be before
+        body = with_mark("", self.posting.body, self.mark)
+        made = self.forge.create(number, body)  # whose author is known now, if it could not be before
         gone = {comment.number for comment in mine} | {made.number}
         listed = ours(self.forge.comments(number), made.author or author, self.posting.key)
         return self._alone([*(comment for comment in listed if comment.number not in gone), made]) or made.url
