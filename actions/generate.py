@@ -379,8 +379,8 @@ def _workflow(name: str) -> Iterator[str]:
         "    timeout-minutes: 60",
         "    permissions:",
     )
-    for each in PERMISSIONS[name]:
-        yield f"      {each.name}: {each.level} # {each.reason}"
+    for permission in PERMISSIONS["check" if name == "report" else name]:  # code of the pull request runs here
+        yield f"      {permission.name}: {permission.level} # {permission.reason}"
     yield from (
         "    steps:",
         f"      - uses: {pinned('actions/checkout')}",
@@ -398,7 +398,48 @@ def _workflow(name: str) -> Iterator[str]:
         yield "        with:"
         yield "          base: origin/${{ github.base_ref }}"
         if lever == "report":
-            yield '          exit_code: "true"'
+            yield from _card_handed_on()
+
+
+def _card_handed_on() -> Iterator[str]:
+    """Yield the end of the job that makes the card, and the job that posts it and runs nothing of the pull request."""
+    yield from (
+        "          publisher: summary",
+        '          exit_code: "true"',
+        '          token: ""',
+        "      - if: ${{ !cancelled() }}",
+        f"        uses: {pinned('actions/upload-artifact')}",
+        "        with:",
+        "          name: leverframe-report",
+        "          path: .leverframe/report.json",
+        "          include-hidden-files: true",
+        "          if-no-files-found: error",
+        "  card: # runs the code of the base branch alone; of a fork it gets no token, and the summary has the card",
+        "    needs: model",
+        "    if: ${{ !cancelled() && github.event.pull_request.head.repo.full_name == github.repository }}",
+        "    runs-on: ubuntu-24.04",
+        "    timeout-minutes: 15",
+        "    permissions:",
+    )
+    for permission in PERMISSIONS["report"]:
+        yield f"      {permission.name}: {permission.level} # {permission.reason}"
+    yield from (
+        "    steps:",
+        f"      - uses: {pinned('actions/checkout')}",
+        "        with:",
+        "          ref: ${{ github.event.pull_request.base.sha }}",
+        "          persist-credentials: false",
+        "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
+        "        with:",
+        '          cml: "true" # which then posts the card',
+        f"      - uses: {pinned('actions/download-artifact')}",
+        "        with:",
+        "          name: leverframe-report",
+        "          path: card",
+        "      - uses: OWNER/leverframe/actions/report@COMMIT # vX.Y.Z",
+        "        with:",
+        "          card: card/report.json",
+    )
 
 
 _NOT_INSTALLED = (

@@ -17,6 +17,7 @@ from leverframe.domain.review.check import (
     run,
     suspects,
 )
+from leverframe.domain.review.dvc_settings import edited
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import DefinitionError, LeakError, LeverframeError, SettingsError
 
@@ -212,3 +213,24 @@ def test_columns_that_nobody_declared_are_noted_where_declarations_changed() -> 
     assert "late" not in run(Tree({"README.md": ("a", "b")}, revealing=["late"])).notes
     broken: dict[str, LeverframeError] = {"definition": DefinitionError("what", why="why", next="next")}
     assert "late" not in run(Tree(star, broken, revealing=["late"])).notes
+
+
+def test_settings_of_dvc_that_a_change_edits_are_noted_without_their_values() -> None:
+    """Where data come from, and that nobody verifies them any more; an address may hold a password."""
+    before = "[core]\n    remote = storage\n['remote \"storage\"']\n    url = s3://ours\n    verify = true\n"
+    after = before.replace("s3://ours", "https://me:hunter2@theirs").replace("verify = true", "verify = false")
+    assert edited(before, before) == ()
+    assert edited(before, after) == (
+        "this change edits `remote.storage.url` in `.dvc/config`: data come from another place",
+        "this change edits `remote.storage.verify` in `.dvc/config`: "
+        "data of the remote are no longer held against their digests",
+    )
+    removed = edited(before, before.replace("    verify = true\n", ""))
+    assert removed == (
+        "this change removes `remote.storage.verify` in `.dvc/config`: "
+        "data of the remote are no longer held against their digests",
+    )
+    assert edited("", "[core]\n    autostage = true\n") == ("this change adds `core.autostage` in `.dvc/config`",)
+    many = edited("", "[core]\n" + "".join(f"    key{number} = 1\n" for number in range(9)))
+    assert (len(many), many[-1]) == (6, "4 more settings of `.dvc/config` are edited")
+    assert edited(before, "no section\n")[0].startswith("this change removes")

@@ -14,6 +14,7 @@ from leverframe.domain.pipeline.status.lock import entries, lock_text, split
 from leverframe.domain.pipeline.status.reasons import ABSENCE, STALE, Finding, PipelineStatus, StaleReason
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.pipeline.status.status_table import phrase
+from leverframe.domain.review.dvc_settings import CONFIG, edited
 from leverframe.domain.review.tracked_data import Files, kept_nowhere, kept_nowhere_violations, outputs_in_git
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import LeakError, LeverframeError, SettingsError
@@ -83,7 +84,8 @@ class Change(Files, Protocol):
 
 def run(change: Change) -> Checked:
     """Return whether the change can be judged; what it did not touch was so before it, and costs nothing."""
-    violations, notes, odd = list[Violation](), list[str](), tuple[str, ...]()
+    violations, odd = list[Violation](), tuple[str, ...]()
+    notes = list(edited(change.before(CONFIG), change.now(CONFIG)))
     questions = _questions(change)
     for question in questions:
         try:
