@@ -34,6 +34,12 @@ def template(name: str) -> str:
     return files("leverframe").joinpath("templates", name).read_text(encoding="utf-8")
 
 
+def built_from() -> str:
+    """Return the commit that an installed wheel was built from; empty where it does not say so."""
+    file = Path(__file__).parent / "commit.txt"
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+
+
 def local_environment() -> dict[str, str]:
     """Return the files of the local environment of Terraform, by their paths in a repository, without their tests."""
     here = Path(__file__).parent

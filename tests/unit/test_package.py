@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from leverframe import __version__
 from leverframe.adapters.markdown_it import framed
+from leverframe.application.init import actions_installed
 from leverframe.domain.pipeline.init import Surroundings, workflow, workflow_file
 from leverframe.domain.project import Project
 from leverframe.errors import RepositoryError
@@ -34,6 +36,10 @@ def test_a_wheel_has_every_file(tmp_path: Path) -> None:
     tracked = {name.removeprefix("src/") for name in listed.stdout.splitlines() if (ROOT / name).exists()}
     assert tracked - packed == set()
     assert {"leverframe/templates/workflow.yml", "leverframe/templates/page.css"} <= packed
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert zipfile.ZipFile(wheel).read("leverframe/commit.txt").decode() == head
+    assert actions_installed() == f"leverframe/leverframe/actions@{head.strip()} # v{__version__}"  # of this checkout
+    assert list(tmp_path.iterdir()) == [wheel]
     written = local_environment()
     assert "terraform/environments/local/main.tf" in written
     for path, text in written.items():

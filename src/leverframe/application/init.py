@@ -7,9 +7,12 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import leverframe
 from leverframe import __version__
+from leverframe.adapters.git import Git
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.requirements_lock import requirement_steps
 from leverframe.application.stages import DVC_YAML, definition
@@ -18,17 +21,31 @@ from leverframe.domain.infrastructure.infra_changed import LOCAL_ROOT
 from leverframe.domain.pipeline import init as setup
 from leverframe.domain.pipeline.ignore_files import IGNORED, MACHINES
 from leverframe.domain.pipeline.init import CopyFile, SetConfig, StartDvc, Step, WriteFile
-from leverframe.errors import PipelineError
+from leverframe.errors import PipelineError, RepositoryError
 from leverframe.files import replacing, write_text
-from leverframe.package import local_environment, template
+from leverframe.package import built_from, local_environment, template
 from leverframe.settings import PARAMS
 from leverframe.yaml_files import parse
 
-ACTIONS = f"leverframe/leverframe/actions@v{__version__}"
+_ACTIONS = "leverframe/leverframe/actions"
 
 
-def init(workspace: Workspace, actions: str, *, dry_run: bool) -> list[Step]:
+def actions_installed() -> str:
+    """Return the actions that belong to what is installed here: pinned by its commit, where that is known.
+
+    A tag can be moved to other code, which then has the tokens of the workflows; it stands where no commit is known.
+    """
+    commit = built_from()
+    if not commit:
+        checkout = Git(Path(leverframe.__file__).parent)
+        with suppress(RepositoryError):  # installed, or without git
+            commit = checkout.named("HEAD") if checkout.tracked_below(".") else ""
+    return f"{_ACTIONS}@{commit} # v{__version__}" if commit else f"{_ACTIONS}@v{__version__}"
+
+
+def init(workspace: Workspace, actions: str | None, *, dry_run: bool) -> list[Step]:
     """Return what had to be done to make this repository ready, done unless ``dry_run``."""
+    actions = actions or actions_installed()
     root, git = workspace.root, workspace.git
     git.check()
     case, environments = _has_case(root), workspace.levers.infra.environments

@@ -7,16 +7,15 @@ import dataclasses
 import click
 
 from leverframe import output, wiring
-from leverframe.application.init import ACTIONS
 from leverframe.application.init import init as run
 from leverframe.domain.pipeline.init import described
 
 
 @click.command(epilog="Examples: leverframe init --dry-run; leverframe init")
-@click.option("--actions", default=ACTIONS, show_default=True, help="Repository and commit of the actions.")
+@click.option("--actions", help="Repository and commit of the actions.  [default: the commit that is installed]")
 @click.option("--dry-run", is_flag=True, help="Print what it would do, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def init(actions: str, dry_run: bool, as_json: bool) -> None:
+def init(actions: str | None, dry_run: bool, as_json: bool) -> None:
     """Make a repository ready for data and pull requests: write what is missing, and change nothing else.
 
     Start DVC, complete the ignore files, derive the stages where a case is declared, lock the packages of this
