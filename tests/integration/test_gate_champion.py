@@ -240,3 +240,15 @@ def test_rules_that_the_base_raised_after_the_branch_was_cut_hold(shop: Shop) ->
     shop.repository.write("leverframe.yaml", GATE.replace("0.5}", "0.9999}"))
     shop.repository.commit("Restore the gate")
     assert reasons(gated(shop, code=30)) == ["floor-missed"]
+
+
+def test_a_report_that_is_deleted_is_a_mismatch(shop: Shop) -> None:
+    """The constraints that failed would go with it; one that is only not checked out here is no fault."""
+    report = sorted(shop.repository.git("ls-files", "reports/contracts").split())[0]
+    (shop.repository.root / report).unlink()
+    assert shop.run("check").code == 0
+    shop.repository.git("rm", "--quiet", "--cached", report)
+    shop.repository.commit("Forget what was wrong")
+    ended = shop.run("check")
+    assert ended.code == 30
+    assert f"lock-mismatch: git lacks `{report}`" in ended.stdout

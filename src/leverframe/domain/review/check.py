@@ -99,7 +99,7 @@ def run(change: Change) -> Checked:
             status = change.status()
             nowhere = kept_nowhere(status, change)
             violations += [*outputs_in_git(status, change), *kept_nowhere_violations(nowhere, change)]
-            violations += lock_violations(status, nowhere)
+            violations += [*lock_violations(status, nowhere), *deleted(status, change)]
             answer = change.not_pushed(kept_elsewhere(status, status.recorded))
             if isinstance(answer, str):
                 notes.append(f"whether data were pushed was not looked at: {answer}")
@@ -190,6 +190,36 @@ def lock_violations(status: PipelineStatus, nowhere: Sequence[str] = ()) -> list
         names = list(dict.fromkeys(name for name, _ in stale))
         violations.append(Violation(Reason.LOCK_STALE, f"{_named(names)}: {_phrases(stale)}", f"`{_REMEDY}`"))
     return violations
+
+
+def deleted(status: PipelineStatus, files: Files) -> list[Violation]:
+    """Return the violation for outputs that the lock names, that belong in git, and that git does not have.
+
+    A contract report that is deleted would take the constraints that failed with it.
+    """
+    absent = [
+        (stage.stage.name, finding.subject)
+        for stage in status.stages
+        for finding in stage.findings
+        if finding.reason is StaleReason.OUTPUT_ABSENT and finding.subject in _in_git(stage.stage.outputs)
+    ]
+    tracked = files.tracked() if absent else ()
+    gone = [
+        (stage, path)
+        for stage, path in absent
+        if not any(file == path or file.startswith(f"{path}/") for file in tracked) and not files.git_ignores(path)
+    ]
+    if not gone:
+        return []
+    names = _named([f"`{path}`" for _, path in gone])
+    stages = tuple(dict.fromkeys(stage for stage, _ in gone))
+    return [
+        Violation(
+            Reason.LOCK_MISMATCH,
+            f"git lacks {names}, of which `{LOCK}` has a digest",
+            f"run `dvc repro -f -s {' '.join(stages[:_NAMED])}`; commit what it writes, and `{LOCK}`",
+        )
+    ]
 
 
 def _in_git(outputs: Sequence[Any]) -> set[str]:
