@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.review.reproduce import How, Order, Reproduced, StageRun, run
-from leverframe.domain.review.same_outputs import State, alike, differences
+from leverframe.domain.review.same_outputs import State, alike, differences, in_order
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.settings.params import TrainSettings
@@ -41,11 +42,12 @@ class Scripted:
     asked: list[tuple[str, ...]] = field(default_factory=list)
     fetched: list[Sequence[str]] = field(default_factory=list)
     ended: list[StageRun] = field(default_factory=list)
+    tables: dict[str, float] = field(default_factory=dict)
 
     def repro(self, *arguments: str) -> None:
         self.asked.append(arguments)
         done = self.script.pop(0)(self) if self.script else {}  # then it gives what it gave
-        self.ended = [StageRun(name, how, 1.0) for name, how in done.items()]
+        self.ended += [StageRun(name, how, 1.0) for name, how in done.items()]
         if "failed" in done.values():
             raise PipelineError("stage `train` failed", why="no data", next="look")
 
@@ -64,6 +66,16 @@ class Scripted:
             for name, text in self.files.items()
             if any(name == path or name.startswith(f"{path}/") for path in paths)
         }
+
+    def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
+        """A table is one number here; the cache has those that the test names by digest."""
+        ours, theirs = self.tables.get(claimed.md5), self.tables.get(self.now(path))
+        return None if ours is None or theirs is None else abs(ours - theirs) <= tolerance
+
+    def now(self, path: str) -> str:
+        """Return the digest of an output."""
+        known = entries(self.files["dvc.lock"], "").values()
+        return next(each.outputs[path].md5 for each in known if path in each.outputs)
 
     def runs(self) -> list[StageRun]:
         found, self.ended = self.ended, []
@@ -95,6 +107,7 @@ def reproduced(*script: Callable[[Scripted], dict[str, How]], **order: object) -
     """Run the room over a pipeline that claims an area of 0.8."""
     files = {"dvc.lock": lock("a1", "m1"), METRICS: json.dumps({"auc": 0.8, "rows": 10})}
     pipeline = Scripted(files, list(script))
+    order.setdefault("base", entries(files["dvc.lock"], ""))
     return run(pipeline, Order("c" * 40, **order)), pipeline  # type: ignore[arg-type]
 
 
@@ -159,7 +172,7 @@ def test_a_suspect_is_run_and_convicted() -> None:
         pipeline.files["dvc.lock"] = pipeline.files["dvc.lock"].replace("md5: a1", "md5: a9", 1)
         return {"train": "ran", "evaluate": "ran"}
 
-    found, pipeline = reproduced(fresh, another_model, pull=True, suspects=("train",))
+    found, pipeline = reproduced(fresh, another_model, pull=True, base=entries(lock("a0", "m1"), ""))
     assert pipeline.asked[1][-2:] == ("train", "evaluate")
     assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
 
@@ -202,27 +215,31 @@ CHAIN = {  # outputs of each stage in the lock, and what it reads
     "evaluate": (METRICS, ("models/model.skops", "data/features.parquet")),
     "plots": ("reports/plots", ("models/model.skops",)),
     "snapshot": ("data/snapshot.bin", ("data/features.parquet",)),
+    "contract": ("reports/contracts/b.json", ("data/features.parquet",)),
+    "parity": ("reports/parity.json", ("data/snapshot.bin",)),
 }
 
 
-def chain(digests: dict[str, str], parameter: int = 1, without: Sequence[str] = ()) -> str:
-    """Return a lock in which every output has a digest: `x` where none is given."""
+def chain(digests: dict[str, str], parameter: int = 1, changed: Sequence[str] = ()) -> str:
+    """Return a lock in which every output has a digest: `x` where none is given; ``changed`` stages have a setting."""
 
     def recorded(path: str) -> str:
         return f"    - path: {path}\n      hash: md5\n      md5: {digests.get(path, 'x')}\n      size: 1\n"
 
     told = "schema: '2.0'\nstages:\n"
     for name, (output, inputs) in CHAIN.items():
-        if name not in without:
-            told += f"  {name}:\n    cmd: {name}\n    params:\n      params.yaml:\n        {name}: {parameter}\n"
-            told += "".join(["    deps:\n", *map(recorded, inputs)]) if inputs else ""
-            told += f"    outs:\n{recorded(output)}"
+        value = f"{parameter}, changed" if name in changed else parameter
+        told += f"  {name}:\n    cmd: {name}\n    params:\n      params.yaml:\n        {name}: {value}\n"
+        told += "".join(["    deps:\n", *map(recorded, inputs)]) if inputs else ""
+        told += f"    outs:\n{recorded(output)}"
     return told
 
 
 FILES = {
     METRICS: json.dumps({"auc": 0.8, "rows": 10}),
     "reports/profiles/a.json": json.dumps({"rows": 10, "mean": 3.25}),
+    "reports/contracts/b.json": json.dumps({"rows": 10, "broken": 0}),
+    "reports/parity.json": json.dumps({"rows": 10, "differing": 0}),
     "reports/plots/roc.csv": "fpr,tpr\n0.0,0.0\n0.25,0.75\n1.0,1.0\n",
     "reports/plots/note.md": "model `0123456789abcdef0123456789abcdef` of 10 rows\n",
 }
@@ -281,8 +298,8 @@ def test_a_full_run_goes_on_behind_the_first_stage_that_differs() -> None:
     assert found.notes == (
         f"the bytes differ from `dvc.lock`, all numbers agree within 0.0001: `{METRICS}` of `evaluate`",
         "the bytes differ from `dvc.lock`, and the contents were not compared: `data/features.parquet` of `build`; "
-        "`models/model.skops` of `train`; `reports/plots/note.md` of `plots`; and 1 more",
-        "the contents differ from those in git, as the inputs do: `reports/plots/roc.csv` of `plots`",
+        "`models/model.skops` of `train`; `data/snapshot.bin` of `snapshot`; and 1 more",
+        "the contents differ from those claimed, as the inputs do: `reports/plots/roc.csv` of `plots`",
     )
 
 
@@ -298,11 +315,11 @@ def test_a_full_run_goes_on_behind_the_first_stage_that_differs() -> None:
 def test_a_report_that_its_inputs_do_not_give_is_a_mismatch(
     outputs: list[str], texts: dict[str, str], path: str
 ) -> None:
-    """Written by hand, from the same inputs: the full run reads it; the cheap one, which proves metrics, does not."""
-    found = whole(runs_all(*outputs, **texts))
-    assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
-    assert path in found.violations[0].what
-    assert whole(runs_all(*outputs, **texts), full=False).verdict == Passed()
+    """Written by hand, from the same inputs: whoever runs the stage reads it."""
+    for full in (True, False):
+        found = whole(runs_all(*outputs, **texts), full=full)
+        assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
+        assert path in found.violations[0].what
 
 
 @pytest.mark.parametrize(("made", "how"), [("b1", []), ("b2", ["bytes"])])
@@ -310,7 +327,7 @@ def test_texts_of_what_dvc_keeps_are_not_compared_where_it_was_not_here(made: st
     """A checkout without cache and remote has no bundle: its digest alone tells whether the stage wrote the same."""
     path, text = "models/bundle", {"models/bundle/MANIFEST.json": "{}"}
     claimed, wrote = ({"bundle": Locked("run", {}, {}, {path: Recorded(f"{md5}.dir")})} for md5 in ("b1", made))
-    found = differences(State(claimed, {}), State(wrote, text), {"bundle"}, 1e-4)
+    found = differences(State(claimed, {}), State(wrote, text), {"bundle"}, 1e-4, lambda *_: None)
     assert [(each.path, each.how) for each in found] == [(path, word) for word in how]
 
 
@@ -360,6 +377,97 @@ def test_metrics_of_a_changed_setting_are_not_compared_with_those_of_before() ->
 
     assert whole(changed, full=False).verdict == Passed()
     assert whole(changed).verdict == Failed((Reason.METRICS_FORGED,))
+
+
+def forged(
+    changed: str, claimed: dict[str, str], truth: dict[str, str], tables: dict[str, float] | None = None, **texts: str
+) -> tuple[Reproduced, Scripted]:
+    """Run a change that edits the setting of one stage and writes its lock by hand; ``texts`` are what is true."""
+
+    def nothing(_: Scripted) -> dict[str, How]:
+        return dict.fromkeys(CHAIN, "unchanged")
+
+    def computes(pipeline: Scripted) -> dict[str, How]:
+        pipeline.files["dvc.lock"] = chain(truth, changed=[changed])
+        pipeline.files.update({name: texts[PurePath(name).stem] for name in FILES if PurePath(name).stem in texts})
+        arguments = pipeline.asked[-1]
+        return dict.fromkeys(arguments[arguments.index("--single-item") + 1 :], "ran")
+
+    def follows(_: Scripted) -> dict[str, How]:
+        return {name: "ran" if {truth.get(each) for each in CHAIN[name][1]} - {None} else "unchanged" for name in CHAIN}
+
+    files = {"dvc.lock": chain(claimed, changed=[changed]), **FILES}
+    pipeline = Scripted(files, [nothing, computes, follows], tables=tables or {})
+    return run(pipeline, Order("c" * 40, pull=True, base=entries(chain({}), ""))), pipeline
+
+
+WORSE = json.dumps({"auc": 0.7, "rows": 10})
+
+
+@pytest.mark.parametrize(
+    ("changed", "claimed", "truth", "texts", "reason"),
+    [
+        pytest.param("train", {MODEL: "h"}, {MODEL: "t"}, {"metrics": WORSE}, Reason.METRICS_FORGED, id="on-holdout"),
+        pytest.param("train", {}, {MODEL: "t"}, {"metrics": WORSE}, Reason.METRICS_FORGED, id="setting-without-a-run"),
+        pytest.param("build", {FEATURES: "flipped"}, {FEATURES: "y"}, {}, Reason.LOCK_MISMATCH, id="labels-flipped"),
+        pytest.param("build", {}, {FEATURES: "y"}, {}, Reason.LOCK_MISMATCH, id="declaration-without-a-run"),
+        pytest.param("validate", {}, {}, {"a": '{"rows": 11, "mean": 3.25}'}, Reason.LOCK_MISMATCH, id="profile"),
+        pytest.param("contract", {}, {}, {"b": '{"rows": 10, "broken": 4}'}, Reason.LOCK_MISMATCH, id="contract"),
+        pytest.param("parity", {}, {}, {"parity": '{"rows": 10, "differing": 4}'}, Reason.LOCK_MISMATCH, id="parity"),
+        pytest.param("plots", {}, {}, {"roc": "fpr,tpr\n0.0,0.0\n"}, Reason.LOCK_MISMATCH, id="plot"),
+    ],
+)  # fmt: skip
+def test_a_changed_input_excuses_no_output(
+    changed: str, claimed: dict[str, str], truth: dict[str, str], texts: dict[str, str], reason: Reason
+) -> None:
+    """`dvc commit --force` beside any edited setting makes a consistent lock; only running the stage tells."""
+    found, pipeline = forged(changed, claimed, truth, {"x": 1.0, "y": 2.0, "flipped": 1.5}, **texts)
+    assert changed in pipeline.asked[1]
+    assert found.verdict == Failed((reason,))
+
+
+def test_an_honest_change_passes_and_runs_no_stage_of_the_base() -> None:
+    """Only what the base has not so runs again, writers first, and once."""
+    made = {MODEL: "t", METRICS: "mt", PLOTS: "pt"}
+    found, pipeline = forged("train", made, made)
+    assert (found.verdict, found.notes) == (Passed(), ())
+    assert pipeline.asked[1:] == [("--no-run-cache", "--force", "--single-item", "train", "evaluate", "plots")]
+
+
+@pytest.mark.parametrize(
+    ("tables", "note"),
+    [
+        ({"c": 1.0, "y": 1.00001}, "all numbers agree within 0.0001: `data/features.parquet` of `build`"),
+        ({"y": 1.0}, "the contents were not compared: `data/features.parquet` of `build`"),
+    ],
+)
+def test_a_table_of_other_bytes_is_read_where_the_cache_has_what_is_claimed(
+    tables: dict[str, float], note: str
+) -> None:
+    """Last digits are a note; so is a table that nobody can read, which is never called equal."""
+    found, pipeline = forged("build", {FEATURES: "c"}, {FEATURES: "y"}, tables)
+    assert found.verdict == Passed()
+    assert any(note in each for each in found.notes)
+    assert FEATURES in pipeline.fetched[0]
+
+
+def test_a_table_of_other_bytes_and_the_same_values_excuses_no_report() -> None:
+    """Who writes the table anew with the same values cannot write the report of it by hand."""
+    found, _ = forged(
+        "build", {FEATURES: "c"}, {FEATURES: "y"}, {"c": 1.0, "y": 1.0}, a='{"rows": 11, "mean": 3.25}'
+    )  # fmt: skip
+    assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
+    assert "reports/profiles/a.json" in found.violations[0].what
+
+
+@given(names=st.permutations(list(CHAIN)))
+def test_stages_run_after_those_whose_outputs_they_read(names: list[str]) -> None:
+    """In whatever order the lock has them."""
+    known = entries(chain({}), "")
+    order = in_order({name: known[name] for name in names}, names)
+    writers = {output: name for name, (output, _) in CHAIN.items()}
+    assert sorted(order) == sorted(CHAIN)
+    assert all(order.index(writers[path]) < order.index(name) for name in order for path in CHAIN[name][1])
 
 
 @given(number=st.floats(-1e9, 1e9), factor=st.sampled_from([0.0, 1e-7, 1e-2]))
@@ -432,7 +540,7 @@ def test_a_model_that_differs_by_itself_is_no_mismatch_where_metrics_agree() -> 
         trained(2, metrics=0.8),
         trained(3),
         trained(3, metrics=0.8),
-        suspects=("train",),
+        base=entries(lock("a0", "m1"), ""),
         pull=True,
         declared={"auc": 0.1},
     )

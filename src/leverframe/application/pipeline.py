@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from leverframe.adapters.dvc import Repro, StageFailed, StageFinished, StageSkipped
 from leverframe.adapters.process import run_group
@@ -26,13 +26,13 @@ class PipelineRun:
     def __init__(
         self, root: Path, folders: Sequence[Path], tell: Callable[[str], None], *, alone: bool = False
     ) -> None:
-        self._root, self._tell, self._events = root, tell, list[StageRun]()
+        self.root, self._tell, self._events = root, tell, list[StageRun]()
         self._within = ("--recursive", ".") if alone else ()
         imported = [os.path.normpath(root.resolve() / folder) for folder in folders]
         self._repro = Repro(root, run_group, os.pathsep.join(imported))
 
     @classmethod
-    def of(cls, workspace: Workspace, root: Path, tell: Callable[[str], None]) -> PipelineRun:
+    def of(cls, workspace: Workspace, root: Path, tell: Callable[[str], None]) -> Self:
         """Return the pipeline of a workspace in ``root``, which is its own or that of another checkout.
 
         What this checkout imports of the repository, the other one imports of its own.
@@ -61,7 +61,7 @@ class PipelineRun:
 
     def fetch(self, paths: Sequence[str]) -> None:
         """Bring what is missing of some outputs from the remote; what is not there fails the stage that reads it."""
-        missing = [path for path in paths if not (self._root / path).exists()]
+        missing = [path for path in paths if not (self.root / path).exists()]
         if missing:
             self.data("pull", "--allow-missing", *missing)
 
@@ -72,20 +72,20 @@ class PipelineRun:
 
     def _check_remote(self, arguments: Sequence[str]) -> None:
         """Raise ``InstallationError`` where data are to be pulled and what the remote needs is not installed."""
-        remote = Remote.of(self._root.resolve()) if {"pull", "--pull"} & set(arguments) else None
+        remote = Remote.of(self.root.resolve()) if {"pull", "--pull"} & set(arguments) else None
         if remote and remote.url.startswith("s3://"):
             check_extras(("s3",), f"the remote `{remote.name}` of DVC")
 
     def text(self, path: str) -> str:
         """Return the content of a file; empty where there is none."""
-        file = self._root / path
+        file = self.root / path
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
     def texts(self, paths: Sequence[str]) -> dict[str, str]:
         """Return the text files at or below some paths, by path; what a suffix does not call a text is none."""
-        places = [self._root / path for path in paths]
+        places = [self.root / path for path in paths]
         files = [each for place in places for each in ([place] if place.is_file() else place.rglob("*"))]
-        found = [file.relative_to(self._root).as_posix() for file in files if file.suffix in _TEXTS and file.is_file()]
+        found = [file.relative_to(self.root).as_posix() for file in files if file.suffix in _TEXTS and file.is_file()]
         return {path: self.text(path) for path in sorted(found)}
 
     def runs(self) -> list[StageRun]:

@@ -2,7 +2,7 @@
 
 A lock proves that files belong together, not that anybody ran the stages: metrics and hashes can be
 edited by hand. So `reproduce` always runs the stage that writes the metrics, and every stage whose
-outputs changed although its command, dependencies and parameters did not.
+entry in the lock is not that of the base: a changed input excuses no output.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any, Literal, Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
-from leverframe.domain.pipeline.status.resolved import Locked
+from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.review.check import LOCK, violation_lines
-from leverframe.domain.review.same_outputs import Difference, State, differences, outputs, same_origin
+from leverframe.domain.review.same_outputs import TABLE, Difference, State, differences, in_order, outputs, same_origin
 from leverframe.domain.review.unstable import doubted, figures, judged_unstable, unstable
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import PipelineBusyError, PipelineError
@@ -86,6 +86,9 @@ class Pipeline(Protocol):
     def texts(self, paths: Sequence[str]) -> dict[str, str]:
         """Return the text files at or below some paths, by path."""
 
+    def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
+        """Tell whether a table has the values of a record of the cache; None where either cannot be read."""
+
     def runs(self) -> list[StageRun]:
         """Return what each stage did since the last call."""
 
@@ -94,13 +97,14 @@ class Pipeline(Protocol):
 class Order:
     """The options of a run: every stage or only the stale ones; whether to pull data; how far metrics may differ.
 
-    ``tolerance`` is relative and holds for all numbers, ``declared`` by metric where training is not deterministic.
+    ``base`` is the lock that the change started from: an entry as there was verified there. ``tolerance`` is relative
+    and holds for all numbers, ``declared`` by metric where training is not deterministic.
     """
 
     head: str
     full: bool = False
     pull: bool = False
-    suspects: tuple[str, ...] = ()
+    base: Mapping[str, Locked] = field(default_factory=dict)
     tolerance: float = 1e-4
     declared: Mapping[str, float] = field(default_factory=dict)
     tell: Callable[[str], None] = field(default=lambda _: None)
@@ -122,20 +126,15 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
         order.tell("running the stale stages" if not order.full else "running every stage")
         pipeline.repro("--no-run-cache", *fetching, *(("--force",) if order.full else ()))
         stages = pipeline.runs()
-        again = _verifying(before.lock, order.suspects, {stage.stage for stage in stages if stage.how == "ran"})
-        if again:
-            order.tell(f"verifying {', '.join(again)}")
-            if order.pull:
-                pipeline.fetch(_needed(entries(pipeline.text(LOCK), LOCK), again))
-            pipeline.repro("--no-run-cache", "--force", "--single-item", *again)
-            stages = _merged(stages, pipeline.runs())
+        _verify(pipeline, order, _verifying(before.lock, order.base, stages), fetching)
+        stages = _merged(stages, pipeline.runs())
     except PipelineBusyError:
         raise
     except PipelineError as error:
         stages = _merged(stages, pipeline.runs())
         failures = [_failure(error, next((stage.stage for stage in stages if stage.how == "failed"), ""))]
     after = _state(pipeline)
-    violations, notes = _compared(before, after, stages, order)
+    violations, notes = _compared(pipeline, (before, after), stages, order)
     if violations and not failures:
         try:
             stages, violations, notes = _run_twice(pipeline, order, (before, after), stages) or (
@@ -159,9 +158,7 @@ def _run_twice(
 ) -> tuple[list[StageRun], list[Violation], list[str]] | None:
     """Run what may have made the metrics once more: return what is said where it is not deterministic, else None."""
     before, after = states
-    names = doubted(
-        before, after, {stage.stage for stage in stages if stage.how in ("ran", "verified")}, order.suspects
-    )
+    names = doubted(before, after, {stage.stage for stage in stages if stage.how in ("ran", "verified")})
     if not names:
         return None
     order.tell(f"running {', '.join(names)} a second time, to tell training that is not deterministic from a forgery")
@@ -173,17 +170,18 @@ def _run_twice(
     fetching = ("--pull", "--allow-missing") if order.pull else ()
     pipeline.repro("--no-run-cache", *fetching)  # what was made of the first run
     stages = _merged(stages, pipeline.runs())
-    return stages, *_unstable(before, _state(pipeline), stages, order, odd)
+    return stages, *_unstable(pipeline, (before, _state(pipeline)), stages, order, odd)
 
 
 def _unstable(
-    before: State, after: State, stages: Sequence[StageRun], order: Order, odd: tuple[str, ...]
+    pipeline: Pipeline, states: tuple[State, State], stages: Sequence[StageRun], order: Order, odd: tuple[str, ...]
 ) -> tuple[list[Violation], list[str]]:
     """Return violations and notes where the stages ``odd`` are not deterministic."""
+    before, after = states
     path = str(layout.METRICS)
     texts = before.texts.get(path, ""), after.texts.get(path, "")
     violations, notes = judged_unstable(odd, _forged(*texts, order.tolerance), figures(*texts, order.declared))
-    others, more = _compared(before, after, stages, order, odd)
+    others, more = _compared(pipeline, states, stages, order, odd)
     return [*violations, *others], [*notes, *more]
 
 
@@ -199,13 +197,31 @@ def _failure(error: PipelineError, stage: str) -> Violation:
     )
 
 
-def _verifying(lock: Mapping[str, Locked], suspects: Sequence[str], ran: set[str]) -> list[str]:
-    """Return the fresh stages to run all the same: the writer of the metrics, and every suspect."""
-    wanted = dict.fromkeys(suspects)
-    for name, entry in lock.items():
-        if str(layout.METRICS) in entry.outputs:
-            wanted[name] = None
-    return [each for each in wanted if each not in ran]
+def _verify(pipeline: Pipeline, order: Order, again: Sequence[str], fetching: Sequence[str]) -> None:
+    """Run fresh stages all the same, then what depends on those that wrote something else."""
+    if not again:
+        return
+    order.tell(f"verifying {', '.join(again)}")
+    fresh = pipeline.text(LOCK)
+    if order.pull:
+        known = entries(fresh, LOCK)
+        tables = [path for name in again for path in known[name].outputs if path.endswith(TABLE)]  # to compare with
+        pipeline.fetch(sorted({*_needed(known, again), *tables}))
+    pipeline.repro("--no-run-cache", "--force", "--single-item", *again)
+    if pipeline.text(LOCK) != fresh:
+        pipeline.repro("--no-run-cache", *fetching)
+
+
+def _verifying(lock: Mapping[str, Locked], base: Mapping[str, Locked], stages: Sequence[StageRun]) -> list[str]:
+    """Return the fresh stages to run all the same, writers first: that of the metrics, and what the base has not so."""
+    wanted = {name for name, entry in lock.items() if str(layout.METRICS) in entry.outputs or base.get(name) != entry}
+    return in_order(lock, wanted & {stage.stage for stage in stages if stage.how != "ran"})
+
+
+def _suspect(name: str, base: Mapping[str, Locked], lock: Mapping[str, Locked]) -> bool:
+    """Tell whether a stage is claimed to give other outputs than on the base from the same inputs."""
+    ours, theirs = base.get(name), lock.get(name)
+    return ours is not None and theirs is not None and ours.inputs == theirs.inputs and ours.outputs != theirs.outputs
 
 
 def _needed(known: Mapping[str, Locked], stages: Sequence[str]) -> list[str]:
@@ -226,16 +242,22 @@ def _merged(first: Sequence[StageRun], then: Sequence[StageRun]) -> list[StageRu
 
 
 def _compared(
-    before: State, after: State, stages: Sequence[StageRun], order: Order, odd: Sequence[str] = ()
+    pipeline: Pipeline,
+    states: tuple[State, State],
+    stages: Sequence[StageRun],
+    order: Order,
+    odd: Sequence[str] = (),
 ) -> tuple[list[Violation], list[str]]:
     """Return forged metrics and outputs that do not match the lock as violations, and as notes what else differs.
 
     What stages ``odd`` write, which are not deterministic, and the metrics that come of it, prove nothing. Of stages
     whose inputs changed on purpose, which a stale lock claims nothing about, only ``full`` compares.
     """
+    before, after = states
     ran = {stage.stage for stage in stages if stage.how in ("ran", "verified")}
-    found = differences(before, after, ran, order.tolerance)
-    found = [each for each in found if order.full or each.same_inputs]
+    found = differences(before, after, ran, order.tolerance, pipeline.same_table)
+    verified = {stage.stage for stage in stages if stage.how == "verified"}
+    found = [each for each in found if order.full or each.same_inputs or each.stage in verified]
     path = str(layout.METRICS)
     writer = next((name for name, entry in after.lock.items() if path in entry.outputs), None)
     claimed = path in before.texts or writer in before.lock
@@ -248,7 +270,9 @@ def _compared(
     forged = (
         _forged(before.texts.get(path, ""), after.texts.get(path, ""), order.tolerance) if known and not odd else []
     )
-    mismatched = [each for each in found if each.path != path and each.stage not in odd and _proves(each, order)]
+    mismatched = [
+        each for each in found if each.path != path and each.stage not in odd and _proves(each, before, order)
+    ]
     violations = [_metrics_forged(forged, writer or "")] if forged else []
     if mismatched and (order.full or not forged):
         violations.append(_mismatch(mismatched))
@@ -256,12 +280,17 @@ def _compared(
     return violations, list(_notes([each for each in told if each not in mismatched], before, ran, known, order))
 
 
-def _proves(difference: Difference, order: Order) -> bool:
-    """Tell whether a difference cannot come from another processor: from the same inputs, and beyond last digits."""
-    if difference.stage in order.suspects and difference.same_inputs:
+def _proves(difference: Difference, before: State, order: Order) -> bool:
+    """Tell whether a difference cannot come from another processor: from the same inputs, and beyond last digits.
+
+    Bytes that nobody reads prove something only where the base had others from the same inputs.
+    """
+    if not difference.same_inputs or difference.how == "digits":
+        return False
+    if _suspect(difference.stage, order.base, before.lock):
         return True
-    readable = difference.path.startswith(layout.REPORTS.as_posix()) and difference.how == "contents"
-    return order.full and difference.same_inputs and readable
+    readable = difference.path.startswith(f"{layout.REPORTS.as_posix()}/") or difference.path.endswith(TABLE)
+    return difference.how == "contents" and readable
 
 
 def _metrics_forged(forged: Sequence[str], stage: str) -> Violation:
@@ -286,7 +315,7 @@ def _notes(found: Sequence[Difference], before: State, ran: Set[str], known: boo
     words = {
         "digits": f"the bytes differ from `{LOCK}`, all numbers agree within {order.tolerance:g}",
         "bytes": f"the bytes differ from `{LOCK}`, and the contents were not compared",
-        "contents": "the contents differ from those in git, as the inputs do",
+        "contents": "the contents differ from those claimed, as the inputs do",
         "unclaimed": f"`{LOCK}` claims no such output",
     }
     for how, said in words.items():

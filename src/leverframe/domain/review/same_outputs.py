@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Literal
 
 from leverframe.domain import layout
-from leverframe.domain.pipeline.status.resolved import Locked
+from leverframe.domain.pipeline.status.graph import edges, ordered
+from leverframe.domain.pipeline.status.resolved import Artefact, Locked, Recorded, Stage
 
 How = Literal["digits", "contents", "bytes", "unclaimed"]
+SameTable = Callable[[str, Recorded, float], bool | None]
+TABLE = ".parquet"
 
 _NUMBER = re.compile(r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _DIGEST = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")
@@ -32,8 +35,9 @@ class State:
 class Difference:
     """An output, or a text file in one, of other bytes than claimed.
 
-    ``how`` tells whether only last digits of a text differ, its contents, bytes that nobody can read, or whether
-    the lock does not claim the output at all. ``same_inputs`` tells whether the stage read what the lock claims.
+    ``how`` tells whether only last digits of a text or table differ, its contents, bytes that nobody can read, or
+    whether the lock does not claim the output at all. ``same_inputs`` tells whether the stage read what the lock
+    claims, up to last digits.
     """
 
     stage: str
@@ -47,15 +51,50 @@ def outputs(lock: Mapping[str, Locked]) -> list[str]:
     return [path for entry in lock.values() for path in entry.outputs]
 
 
-def differences(before: State, after: State, ran: Set[str], tolerance: float) -> list[Difference]:
-    """Return every output of the stages that ran that is not as claimed before, in the order of the lock."""
-    return [each for name in after.lock if name in ran for each in _of_stage(name, before, after, tolerance)]
+def in_order(lock: Mapping[str, Locked], names: Collection[str]) -> list[str]:
+    """Return some stages of a lock, writers before their readers; raises ``DefinitionError`` for a cycle."""
+    stages = [
+        Stage(
+            name,
+            "dvc.lock",
+            dependencies=tuple(Artefact(path, path) for path in entry.dependencies),
+            outputs=tuple(Artefact(path, path) for path in entry.outputs),
+        )
+        for name, entry in lock.items()
+    ]
+    return [stage.name for stage in ordered(stages, edges(stages)) if stage.name in names]
 
 
-def _of_stage(name: str, before: State, after: State, tolerance: float) -> Iterator[Difference]:
+def differences(
+    before: State, after: State, ran: Set[str], tolerance: float, same_table: SameTable
+) -> list[Difference]:
+    """Return every output of the stages that ran that is not as claimed before, writers before their readers.
+
+    ``same_table`` tells of a table as it is now whether it has the values of a record; None where nobody can tell.
+    """
+    found: list[Difference] = []
+    for name in in_order(after.lock, ran):
+        alike_paths = {each.path for each in found if each.how == "digits"}
+        same = _same_inputs(before.lock.get(name), after.lock[name], alike_paths)
+        found += _of_stage(name, (before, after), same, tolerance, same_table)
+    return found
+
+
+def _same_inputs(ours: Locked | None, theirs: Locked, alike_paths: Set[str]) -> bool:
+    """Tell whether a stage read what is claimed, where files that differ in last digits count as the same."""
+    if ours is None or (ours.command, ours.parameters) != (theirs.command, theirs.parameters):
+        return False
+    return ours.dependencies.keys() == theirs.dependencies.keys() and all(
+        ours.dependencies[path] == recorded or path in alike_paths for path, recorded in theirs.dependencies.items()
+    )
+
+
+def _of_stage(
+    name: str, states: tuple[State, State], same: bool, tolerance: float, same_table: SameTable
+) -> Iterator[Difference]:
+    before, after = states
     ours, theirs = before.lock.get(name), after.lock[name]
     claimed = ours.outputs if ours else {}
-    same = ours is not None and ours.inputs == theirs.inputs
     for path in dict.fromkeys([*theirs.outputs, *claimed]):
         if path not in claimed:
             yield Difference(name, path, "unclaimed", same)
@@ -66,8 +105,12 @@ def _of_stage(name: str, before: State, after: State, tolerance: float) -> Itera
         texts = {file: (before.texts.get(file), after.texts.get(file)) for file in files}
         found = {file: _how(file, one, other, tolerance) for file, (one, other) in texts.items() if one != other}
         if not found and claimed[path] != theirs.outputs.get(path):
-            found = {path: "bytes"}
+            found = {path: _how_of_table(same_table(path, claimed[path], tolerance) if path.endswith(TABLE) else None)}
         yield from (Difference(name, file, how, same) for file, how in found.items())
+
+
+def _how_of_table(same: bool | None) -> How:
+    return "bytes" if same is None else "digits" if same else "contents"
 
 
 def _how(file: str, one: str | None, other: str | None, tolerance: float) -> How:

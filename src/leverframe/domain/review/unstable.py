@@ -10,24 +10,29 @@ from typing import Any
 
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.resolved import Locked
-from leverframe.domain.review.same_outputs import State
+from leverframe.domain.review.same_outputs import State, in_order
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.yaml_files import leaves
 
 _SHOWN = 3
 
 
-def doubted(before: State, after: State, ran: Set[str], suspects: Sequence[str]) -> list[str]:
-    """Return the stages that ran, wrote other outputs than claimed, and may have made the metrics what they are.
+def doubted(before: State, after: State, ran: Set[str]) -> list[str]:
+    """Return the stages that ran, wrote other outputs than claimed, and may be accused of it, writers first.
 
-    These are the writer of the metrics, the makers of what it reads, and ``suspects``.
+    These are the writer of the metrics, the makers of what it reads, and those that read what the lock claims.
     """
     path = str(layout.METRICS)
     writer = next((name for name, entry in after.lock.items() if path in entry.outputs), None)
     read = set(after.lock[writer].dependencies) if writer else set()
-    makers = [name for name, entry in after.lock.items() if read & set(entry.outputs)]
-    names = dict.fromkeys([*makers, *suspects, *([writer] if writer else [])])
-    return [name for name in names if name in ran and _differs(name, before.lock, after.lock)]
+    accused = {
+        name
+        for name, entry in after.lock.items()
+        if name in ran
+        and _differs(name, before.lock, after.lock)
+        and (name == writer or read & set(entry.outputs) or before.lock[name].inputs == entry.inputs)
+    }
+    return in_order(after.lock, accused)
 
 
 def _differs(name: str, before: Mapping[str, Locked], after: Mapping[str, Locked]) -> bool:
