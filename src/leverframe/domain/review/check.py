@@ -245,10 +245,11 @@ def suspects(before: str, after: str) -> tuple[str, ...]:
     differing = [name for name, text in theirs.items() if name in ours and ours[name] != text]
     sides = (lock_text([side[name] for name in differing]) for side in (ours, theirs))
     one, other = (entries(side, LOCK) for side in sides)
-    return tuple(name for name in differing if _odd(one[name], other[name]))
+    return tuple(name for name in differing if other_outputs(one[name], other[name]))
 
 
-def _odd(before: Locked, after: Locked) -> bool:
+def other_outputs(before: Locked, after: Locked) -> bool:
+    """Tell whether a stage is claimed to give other outputs than before from the same inputs."""
     return before.inputs == after.inputs and before.outputs != after.outputs
 
 

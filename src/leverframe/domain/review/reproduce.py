@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
-from leverframe.domain.review.check import LOCK, violation_lines
+from leverframe.domain.review.check import LOCK, other_outputs, violation_lines
 from leverframe.domain.review.same_outputs import TABLE, Difference, State, differences, in_order, outputs, same_origin
 from leverframe.domain.review.unstable import doubted, figures, judged_unstable, unstable
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
@@ -218,12 +218,6 @@ def _verifying(lock: Mapping[str, Locked], base: Mapping[str, Locked], stages: S
     return in_order(lock, wanted & {stage.stage for stage in stages if stage.how != "ran"})
 
 
-def _suspect(name: str, base: Mapping[str, Locked], lock: Mapping[str, Locked]) -> bool:
-    """Tell whether a stage is claimed to give other outputs than on the base from the same inputs."""
-    ours, theirs = base.get(name), lock.get(name)
-    return ours is not None and theirs is not None and ours.inputs == theirs.inputs and ours.outputs != theirs.outputs
-
-
 def _needed(known: Mapping[str, Locked], stages: Sequence[str]) -> list[str]:
     """Return the outputs of other stages that some stages read: `dvc repro --single-item` pulls nothing itself."""
     return sorted({path for name in stages for path in known[name].dependencies} & set(outputs(known)))
@@ -287,7 +281,8 @@ def _proves(difference: Difference, before: State, order: Order) -> bool:
     """
     if not difference.same_inputs or difference.how == "digits":
         return False
-    if _suspect(difference.stage, order.base, before.lock):
+    ours, theirs = order.base.get(difference.stage), before.lock.get(difference.stage)
+    if ours and theirs and other_outputs(ours, theirs):
         return True
     readable = difference.path.startswith(f"{layout.REPORTS.as_posix()}/") or difference.path.endswith(TABLE)
     return difference.how == "contents" and readable
