@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from leverframe.adapters.polars.same_values import same_values
+from leverframe.adapters.same_values import same_values
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.results import forget, kept
