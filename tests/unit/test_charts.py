@@ -144,3 +144,10 @@ def test_pictures_are_small_and_need_nothing_from_elsewhere() -> None:
     assert len(picture.encode()) < 20_000
     assert picture.count("http") == 1
     assert "prefers-color-scheme:dark" in picture
+
+
+@pytest.mark.parametrize("title", ["W" * 5000, "word " * 1000])
+def test_a_long_title_over_many_lines_leaves_room_for_the_axes(title: str) -> None:
+    """pygal looked for a line break without end where titles and legend left no room."""
+    picture = draw(LineChart(title, Axis(title), Axis(title), [Line(title, [(0, 1)])] * 40))
+    assert "…" in "".join(node.text or "" for node in parsed(picture))

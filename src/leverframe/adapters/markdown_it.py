@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from string import Template
 
 from markdown_it import MarkdownIt
 
+from leverframe.inert import markup
 from leverframe.package import template
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table").enable("strikethrough")
@@ -15,7 +15,7 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table").enable("str
 def fragment(markdown: str) -> str:
     """Return Markdown as HTML, as GitHub would but for its diagrams, which stay text.
 
-    Markup in the text is kept, so the text must be ours: a card escapes what is not.
+    Markup in the text is kept, so the text must be ours: ``leverframe.inert`` escapes what is not.
     """
     return str(_MARKDOWN.render(markdown))
 
@@ -27,5 +27,5 @@ def page(title: str, markdown: str) -> str:
 
 def framed(title: str, body: str) -> str:
     """Return a whole page around a piece of HTML; it may load nothing and run nothing."""
-    known = {"title": html.escape(title), "style": template("page.css"), "body": body}
+    known = {"title": markup.text(title), "style": template("page.css"), "body": body}
     return Template(template("page.html")).substitute(known)

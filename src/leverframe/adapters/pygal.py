@@ -16,10 +16,11 @@ import pygal
 from pygal.etree import etree
 
 from leverframe.domain.model.charts import Axis, BarChart, Line, LineChart
+from leverframe.inert.letters import one_line
 
 LABEL_LENGTH = 26  # characters; longer ones end in an ellipsis
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
+_TITLE = 160  # characters
 _COORDINATE = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 _NUMBER = re.compile(r"(?:color|activate-serie)-(\d+)")
 _LIGHT = ("#1f2328", "#59636e", "#d8dee4", "#ffffff", "#0969da", "#bc4c00", "#1a7f37", "#8250df")
@@ -71,8 +72,8 @@ def _lines(chart: LineChart) -> str:
     x = _ends(chart.x, [point[0] for part in series for point in part.points if point])
     y = _ends(chart.y, [point[1] for part in series for point in part.points if point])
     return _drawn(
-        chart.title, series, x_title=chart.x.title, y_title=chart.y.title, xrange=x, range=y, height=400,
-        show_legend=len(chart.lines) > 1,
+        chart.title, series, x_title=chart.x.title, y_title=chart.y.title, xrange=x, range=y,
+        height=max(400, 300 + 25 * len(chart.lines)), show_legend=len(chart.lines) > 1,
     )  # fmt: skip
 
 
@@ -112,11 +113,11 @@ def _bars(chart: BarChart) -> str:
 
 def _drawn(title: str, series: Sequence[_Series], **options: Any) -> str:
     for name in ("x_title", "y_title"):
-        options[name] = _clean(options.get(name, "")) or None
+        options[name] = _title(options.get(name, "")) or None
     if not any(part.points for part in series):
         options["y_labels"] = None  # pygal fails at labels where there is no point
     chart = pygal.XY(
-        title=_clean(title), width=640, explicit_size=True, no_prefix=True, disable_xml_declaration=True, js=(), css=(),
+        title=_title(title), width=640, explicit_size=True, no_prefix=True, disable_xml_declaration=True, js=(), css=(),
         allow_interruptions=True, legend_at_bottom=True, legend_at_bottom_columns=3, truncate_legend=-1,
         truncate_label=-1, dots_size=3.5, **options,
     )  # fmt: skip
@@ -174,8 +175,14 @@ def _finite(*values: float) -> bool:
 
 
 def _clean(text: str) -> str:
-    """Return text without what XML forbids or what turns the writing direction around."""
-    return unicodedata.normalize("NFC", _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text))
+    """Return text on one line, which pygal escapes, without what XML forbids or nobody sees."""
+    return unicodedata.normalize("NFC", one_line(text))
+
+
+def _title(text: str) -> str:
+    """Return the beginning of a title: pygal never ends where the lines of one leave no room for another."""
+    shown = _clean(text)
+    return shown if len(shown) <= _TITLE else shown[: _TITLE - 1] + "…"
 
 
 def _short(text: str) -> str:

@@ -31,6 +31,7 @@ from leverframe.domain.review.report.card_markdown import marker
 from leverframe.domain.review.report.post_card import Post
 from leverframe.domain.review.report.publish import Posting, conclusion, title
 from leverframe.errors import PublishError
+from leverframe.inert.letters import title as in_title
 
 _TASK = "leverframe-infra"  # tells our deployments from those of models to an environment of the same name
 _LARGEST = 20_000_000  # bytes of a plan
@@ -193,8 +194,8 @@ class GithubInfra(GithubForge):
                 required_contexts=[],
             )  # fmt: skip
             newest = next(iter(deployment.get_statuses()), None)
-            if newest is None or (newest.state, newest.description) != (state, description[:140]):
-                deployment.create_status(state, description=description[:140], auto_inactive=False)
+            if newest is None or (newest.state, newest.description) != (state, in_title(description, 140)):
+                deployment.create_status(state, description=in_title(description, 140), auto_inactive=False)
 
         self.asked(ask, "record the apply", "deployments: write")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from leverframe.domain.features.plan import AsOfLookup, Lookup, Plan, Step, Windows
+from leverframe.inert.mermaid import label
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,16 @@ class Origin:
 
 def mermaid(plan: Plan) -> str:
     """Return the star as a Mermaid flowchart: dimensions to the left of the spine, measures to its right."""
-    lines = ["flowchart LR", f'  spine["<b>{plan.spine}</b><br/>{_own(plan)}"]']
+    lines = ["flowchart LR", f'  spine["<b>{label(plan.spine)}</b><br/>{_own(plan)}"]']
     for number, step in enumerate(plan.steps):
         if isinstance(step, Lookup):
             lines.append(f'  s{number}[("{_words(step)}")] ---|{_edge(step)}| spine')
         else:
             lines.append(f'  spine ---|{_edge(step)}| s{number}(["{_words(step)}"])')
-    for number, label in enumerate(plan.labels):
-        threshold = f" ≥ {label.at_least:g}" if label.at_least is not None else ""
-        lines.append(f'  spine ==> l{number}{{{{"<b>{label.name}</b><br/>{label.column}{threshold}"}}}}')
+    for number, target in enumerate(plan.labels):
+        threshold = f" ≥ {target.at_least:g}" if target.at_least is not None else ""
+        words = f"<b>{label(target.name)}</b><br/>{label(target.column)}{threshold}"
+        lines.append(f'  spine ==> l{number}{{{{"{words}"}}}}')
     return "\n".join(lines) + "\n"
 
 
@@ -49,9 +51,9 @@ def plan_lines(plan: Plan) -> list[str]:
     for step in plan.steps:
         lines.append(f"  {_sentence(step)}")
         lines += [f"    {name}" for name in step.outputs()]
-    for label in plan.labels:
-        threshold = f" is at least {label.at_least:g}" if label.at_least is not None else ""
-        lines.append(f"  label {label.name}: {label.column}{threshold}, known at {label.known_at} ({label.kind})")
+    for target in plan.labels:
+        threshold = f" is at least {target.at_least:g}" if target.at_least is not None else ""
+        lines.append(f"  label {target.name}: {target.column}{threshold}, known at {target.known_at} ({target.kind})")
     reaches = [f"{table} {short(reach)}" for table, reach in plan.reach().items() if reach]
     lines.append(f"  looks back at most: {', '.join(reaches) or 'not at all'}")
     return lines
@@ -78,29 +80,31 @@ def short(length: timedelta) -> str:
 
 
 def _own(plan: Plan) -> str:
-    return "<br/>".join([*plan.spine_features, *plan.calendar])
+    return "<br/>".join(map(label, [*plan.spine_features, *plan.calendar]))
 
 
 def _words(step: Step) -> str:
     title = step.name if step.name == step.table else f"{step.name} of {step.table}"
-    return f"<b>{title}</b><br/>{'<br/>'.join(_shown(step))}"
+    return f"<b>{label(title)}</b><br/>{'<br/>'.join(_shown(step))}"
 
 
 def _shown(step: Step) -> list[str]:
     if not isinstance(step, Windows):
-        return list(step.columns)
+        return list(map(label, step.columns))
     windows: dict[str, list[str]] = {}
     for aggregate in step.aggregates:
         above = f" above {aggregate.threshold:g}" if aggregate.threshold is not None else ""
         function = "share" if aggregate.function == "share_above" else aggregate.function
-        windows.setdefault(f"{function} of {aggregate.column}{above}", []).append(aggregate.name.rpartition("_")[2])
+        windows.setdefault(f"{function} of {label(aggregate.column)}{above}", []).append(
+            label(aggregate.name.rpartition("_")[2])
+        )
     return [f"{what}: {', '.join(lengths)}" for what, lengths in windows.items()]
 
 
 def _edge(step: Step) -> str:
-    key = ", ".join(step.key.spine) or "all rows"
+    key = ", ".join(map(label, step.key.spine)) or "all rows"
     if isinstance(step, Windows):
-        return f"{key}<br/>by {step.known_at}"
+        return f"{key}<br/>by {label(step.known_at)}"
     if isinstance(step, AsOfLookup):
         return f"{key}<br/>newest known"
     return key

@@ -22,7 +22,8 @@ _LEGEND = "".join([
 ])  # fmt: skip
 _RETRAINED = key(drawn("deployed", "M7 14V7m-3-3a3 3 0 1 0 6 0a3 3 0 1 0-6 0z"), "retraining")
 _NAMED = 4  # deployments
-_DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither": "should not move"}
+_DIRECTION = {"higher": "higher is better", "lower": "lower is better", "neither": "should not move",
+              "nearer to 0": "nearer to 0 is better"}  # fmt: skip
 
 
 def performance_charts(performance: Sequence[Performance], axis: WindowAxis, *, told: int) -> str:

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from leverframe.domain.pipeline.status.reasons import STALE, Finding, PipelineStatus, StageStatus, StaleReason, State
+from leverframe.inert.mermaid import label
 
 _WORDS = {
     StaleReason.STAGE_NEW: "never ran",
@@ -218,7 +219,7 @@ def mermaid(status: PipelineStatus) -> str:
 
 
 def _node(group: str, members: Sequence[StageStatus]) -> str:
-    name = group.replace('"', "'")
+    name = label(group)
     if len(members) == 1 and members[0].stage.group is None:
         return f"{name}<br/>{members[0].state.value}"
     counts = ", ".join(f"{n} {state.value}" for state in State if (n := sum(m.state is state for m in members)))
