@@ -162,7 +162,7 @@ def test_the_card_of_a_merge_checkout_is_of_the_head(desk: Desk) -> None:
     assert (desk.checks(head), desk.checks(merge)) == (["success"], [])
     (body,) = desk.ours()
     assert f'"head": "{head}"' in body.partition("\n")[0]
-    assert f"the merge of {head[:12]} into {desk.repository.commit('main')[:12]}" in body
+    assert f"the merge of `{head[:12]}` into `{desk.repository.commit('main')[:12]}`" in body
     card = json.loads((desk.folder / "job-1/repository/.leverframe/report.json").read_text())
     assert (card["head"], card["base"], card["target"]) == (head, desk.repository.commit("main"), "main")
     assert desk.posted().code == 0  # a checkout of the head itself, as the next run

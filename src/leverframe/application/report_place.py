@@ -110,7 +110,7 @@ class Place:
         with suppress(RepositoryError):
             merged = git.named(f"{card.head}^2")
             if merged in heads:
-                note = f"Checked is {card.head[:12]}, the merge of {merged[:12]} into {card.base[:12]}."
+                note = f"Checked is `{card.head[:12]}`, the merge of `{merged[:12]}` into `{card.base[:12]}`."
                 plans = tuple(replace(plan, head=merged) for plan in card.infra if plan.head == card.head)
                 return replace(card, head=merged, infra=plans, notes=(note, *card.notes))
         raise PublishError(
