@@ -12,6 +12,7 @@ from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.gate.gate_result import Gated
+from leverframe.domain.review.judge.judged import Judged
 from leverframe.domain.review.reproduce import Reproduced
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged
 
@@ -68,7 +69,7 @@ class Card:
     is False where the repository has infrastructure alone: no lever has to leave a result then. ``target`` is the
     branch that the change goes to, empty where nobody said it. ``project`` is the folder of the repository that the
     change is judged for, ``.`` for the whole. ``serving`` says why scikit-learn serves the model, or that ONNX does
-    again.
+    again. ``judged`` is None on the card of a run that executes code of the change: such a card is a claim.
     """
 
     base: str
@@ -89,12 +90,14 @@ class Card:
     project: str = "."
     version: int = VERSION
     serving: str = ""
+    judged: Judged | None = None
 
     @property
     def violations(self) -> tuple[Violation, ...]:
         """Return the violations of every lever and plan; a lever without a result is one where there is a pipeline."""
         levers = {"check": self.checked, "reproduce": self.reproduced, "gate": self.gated}
         found = [violation for lever in levers.values() if lever for violation in lever.violations]
+        found += self.judged.violations if self.judged else ()
         found += [violation for planned in self.infra for violation in planned.violations]
         found += [
             Violation(
