@@ -20,6 +20,9 @@ import click
 
 from leverframe.errors import LeverframeError
 from leverframe.inert import terminal
+from leverframe.inert.letters import fitting
+
+_SUMMARY = 1_000_000  # bytes of the summary of a step
 
 
 class _Inert(logging.Formatter):
@@ -155,7 +158,8 @@ def step_summary(markdown: str) -> None:
     target = os.environ.get("GITHUB_STEP_SUMMARY")
     if target:
         with Path(target).open("a", encoding="utf-8") as handle:
-            handle.write(terminal.storable(markdown) + "\n")
+            room = _SUMMARY - handle.tell() - 1  # GitHub drops all of a larger one
+            handle.write(fitting(terminal.storable(markdown), room) + "\n")
 
 
 def mask(secret: str) -> None:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from leverframe.adapters.pygal import draw
 from leverframe.domain.data.contract_markdown import render as contract_page
@@ -43,6 +44,7 @@ from leverframe.domain.review.report.card_markdown import Shown, render
 from leverframe.inert import letters, markdown, mermaid, terminal
 from tests.github_page import live, rendered
 from tests.hostile import COMMIT, CORPUS, filled
+from tests.profiles import examples
 
 TURNS = 4
 
@@ -217,3 +219,41 @@ class Elements(HTMLParser):
 def test_a_label_of_a_diagram_is_letters() -> None:
     """No quote, bracket, semicolon, directive, entity or line end is left of any text."""
     assert all(re.fullmatch(r"[\w .,\-=·]*", mermaid.label(text)) for text in CORPUS)
+
+
+PARTS = st.sampled_from(
+    ["text of `a line`", "äöü 数据 🚀" * 3, "```", "````python", "~~~", "<details open><summary>x</summary>",
+     "</details>", "| a | b |", "", "   ```", "x ``` y", "</DETAILS>", "long " * 30]
+)  # fmt: skip
+
+
+@given(st.lists(PARTS, max_size=30).map("\n".join), st.integers(0, 700))
+@settings(max_examples=examples(60))
+def test_what_is_too_long_is_cut_where_nothing_breaks(page: str, size: int) -> None:
+    """At most so many bytes; whole lines; every fence and fold that is open there is closed, and the note is text."""
+    cut = letters.fitting(page, size, "NOTE")
+    assert len(cut.encode()) <= size
+    if len(page.encode()) <= size:
+        assert cut == page
+    elif "NOTE" in cut:
+        lines = cut.split("\n")
+        kept = next(count for count in range(len(lines), -1, -1) if lines[:count] == page.split("\n")[:count])
+        assert kept > 0
+        shown = MarkdownIt("commonmark", {"html": True}).parse(cut)
+        assert not any("NOTE" in token.content for token in shown if token.type in ("fence", "code_block"))
+
+
+@pytest.mark.parametrize(
+    ("page", "size", "cut"),
+    [
+        ("a\n" * 40, 20, "a\n" * 7 + "\nNOTE\n"),
+        ("```\n" + "🚀\n" * 40, 26, "```\n🚀\n🚀\n```\n\nNOTE\n"),
+        ("<details>\n\n" + "b\n" * 40, 36, "<details>\n\nb\nb\nb\n\n</details>\n\nNOTE\n"),
+        ("ü" * 40, 9, "üüüü"),
+        ("ü" * 4, 8, "üüüü"),
+        ("any", 0, ""),
+    ],
+)  # fmt: skip
+def test_where_a_page_is_cut(page: str, size: int, cut: str) -> None:
+    """Bytes count, not characters."""
+    assert letters.fitting(page, size, "NOTE") == cut

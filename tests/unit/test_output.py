@@ -132,6 +132,16 @@ def test_groups_masks_and_summary_stay_silent_elsewhere(
     assert (tmp_path / "summary").read_text(encoding="utf-8") == "text\n"
 
 
+def test_the_summary_of_a_step_stays_below_a_megabyte(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Counted in bytes, and with what is there already: GitHub drops all of a larger one."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    for _ in range(4):
+        output.step_summary("数\n" * 100_000)
+    text = (tmp_path / "summary").read_bytes()
+    assert 900_000 < len(text) <= 1_000_000
+    assert text.decode().count("left out here") == 1
+
+
 @pytest.mark.parametrize("text", ["##[stop-commands]x", "value = ##[add-mask]y", " ::error::z"])
 def test_no_text_is_a_command_to_a_runner(
     text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

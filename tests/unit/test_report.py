@@ -348,6 +348,16 @@ def test_a_card_with_megabytes_of_text_is_drawn_whole_in_the_summary_of_a_job() 
     assert len(render(CASES["huge"], Shown(1000), limit=900_000)) <= 900_000
 
 
+@pytest.mark.parametrize("limit", [3_000, 20_000, 65_000])
+def test_a_card_is_counted_in_bytes(limit: int) -> None:
+    """A letter outside of ASCII takes up to four of them; what is unfolded stays closed."""
+    violations = tuple(Violation(Reason.METRIC_DROPPED, f"{number}: 数据 🚀" * 90, "next") for number in range(40))
+    page = render(replace(card(), gated=replace(gated(), violations=violations)), limit=limit)
+    assert len(page.encode()) <= limit
+    assert page.startswith("## ❌ Leverframe: do not merge")
+    assert page.count("<details") == page.count("</details>")
+
+
 def test_sections_degrade_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that cannot be drawn says so; verdict and the others stand."""
 

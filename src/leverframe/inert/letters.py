@@ -24,6 +24,10 @@ _REFERENCE = re.compile(
     r"|(?i:www)(?=\.)"
     r"|\A *\[(?=[ xX]?\])"  # a task of a list
 )
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_HTML = re.compile(r" {0,3}</?(details|summary|div|p|table)\b", re.IGNORECASE)  # until a blank line, all is HTML
+_FOLD = re.compile(r"<(/?)details\b", re.IGNORECASE)
+_CUT = "_The rest is left out here: the artifact of the run has it._"
 _COMMIT = re.compile(r"(?<![A-Za-z0-9])[0-9A-Fa-f]{7,}")  # of 7 digits or more; a cut may end it anywhere
 
 
@@ -60,3 +64,48 @@ def title(text: str, limit: int = 250) -> str:
     """
     shown = unreferenced(one_line(" ".join(text.split())))
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def fitting(markdown: str, size: int, note: str = _CUT) -> str:
+    """Return Markdown of at most ``size`` bytes of UTF-8, which is how GitHub counts: whole lines, then ``note``.
+
+    What is open where it is cut is closed: a fence would take in the note, and an unclosed ``details`` what follows. A
+    first line that is longer than all of it is cut between two characters.
+    """
+    if len(encoded(markdown)) <= size:
+        return markdown
+    lines, taken, fence, folds = markdown.split("\n"), 0, "", 0
+    kept, closing = 0, ""
+    for line in lines:
+        fence, folds = _open(line, fence, folds)
+        ending = _ending(fence, folds, note)
+        taken += len(encoded(line)) + 1
+        if taken + len(encoded(ending)) > size:
+            break
+        kept, closing = kept + 1, ending
+    if not kept:
+        return encoded(lines[0])[: max(0, size)].decode(errors="ignore")
+    return "\n".join([*lines[:kept], closing])
+
+
+def _open(line: str, fence: str, folds: int) -> tuple[str, int]:
+    """Return the fence, or ``<`` for a block of HTML, and the number of folds that are open after a line."""
+    mark = _FENCE.match(line)
+    if fence and fence != "<":
+        closes = mark and mark[1].startswith(fence) and not mark[2].strip()
+        return "" if closes else fence, folds
+    html = bool(line.strip()) and (fence == "<" or bool(_HTML.match(line)))
+    if mark and not html and not ("`" in mark[2] and mark[1][0] == "`"):
+        return mark[1], folds
+    for tag in _FOLD.finditer(line):
+        folds = max(0, folds + (-1 if tag[1] else 1))
+    return "<" if html else "", folds
+
+
+def _ending(fence: str, folds: int, note: str) -> str:
+    return "\n".join([*([fence] if fence.strip("<") else []), *["\n</details>"] * folds, f"\n{note}\n"])
+
+
+def encoded(text: str) -> bytes:
+    """Return a text as a sink counts it."""
+    return text.encode(errors="replace")

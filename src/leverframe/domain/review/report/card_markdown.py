@@ -23,12 +23,14 @@ from leverframe.domain.review.report.pull_of_run import Order
 from leverframe.domain.review.report.replay_section import replay_section
 from leverframe.domain.verdict import Failed, Passed, Violation
 from leverframe.errors import PublishError
+from leverframe.inert.letters import encoded, fitting
 from leverframe.inert.markdown import code, fenced, folded, plain, sentence
 from leverframe.inert.mermaid import label
 
-LIMIT = 65_000  # characters; GitHub refuses a comment of more than 65,536
+LIMIT = 65_000  # bytes; GitHub refuses a comment of more than 65,536 characters, and the mark of CML follows
 _ROOM = 20  # lines of a table or list; the rest is counted
 _FULL = "the artifact of the run has the full list"
+_FEW = 1_000  # characters that any section may take
 _SHARE = 4  # a section may take this part of the whole
 
 _NO_RUN = Order()
@@ -66,17 +68,21 @@ def marker(key: str, head: str, order: Order = _NO_RUN) -> str:
 
 
 def render(card: Card, shown: Shown = Shown(), *, limit: int = LIMIT) -> str:
-    """Return the card as Markdown of at most ``limit`` characters; the verdict is never cut."""
+    """Return the card as Markdown of at most ``limit`` bytes; the verdict is cut last."""
     head = f"{_headline(card, shown.warnings)}\n\n{_reasons(card, shown.rows)}".strip()
     head = f"{head}\n\n{_infra(card, limit * 2 // 3)}".strip()  # what is destroyed is never left out
     parts = [_drawn(title, section, card, shown, limit) for title, section in _SECTIONS]
     parts = [part for part in parts if part]
     foot = _foot(card)
     cut = "\n\n_Some sections are left out here: the artifact of the run has them._"
-    while parts and len("\n\n".join([head, *parts, foot])) > limit - len(cut):
+    while parts and _size("\n\n".join([head, *parts, foot])) > limit - len(cut) - 1:
         parts.pop()  # the least important stand last
         foot = _foot(card) + cut
-    return "\n\n".join([head[: limit - len(foot) - 2], *parts, foot]) + "\n"
+    return "\n\n".join([fitting(head, limit - _size(foot) - 3), *parts, foot]) + "\n"
+
+
+def _size(text: str) -> int:
+    return len(encoded(text))
 
 
 def _drawn(title: str, section: Section, card: Card, shown: Shown, limit: int) -> str:
@@ -84,14 +90,17 @@ def _drawn(title: str, section: Section, card: Card, shown: Shown, limit: int) -
         text = section(card, shown)
     except Exception as error:
         text = f"### {title}\n\n_This section could not be rendered: {plain(type(error).__name__, 60)}._"
-    if len(text) <= limit // _SHARE:
+    if _size(text) <= limit // _SHARE:
         return text
     return f"### {title}\n\n_Too long for a comment; the artifact of the run has it._"
 
 
 def _infra(card: Card, room: int) -> str:
+    left = room
     try:
-        return infra_sections(card.infra, room) if card.infra else ""
+        while _size(text := infra_sections(card.infra, left) if card.infra else "") > room and left > _FEW:
+            left = left * 3 // 4  # sections count characters, of which one may take four bytes
+        return text
     except Exception as error:
         failed = plain(type(error).__name__, 60)
         return f"### Infrastructure\n\n❌ _The plans could not be rendered: {failed}. Read them in the log of the job._"
