@@ -79,7 +79,7 @@ def place(started: tuple[LocalForge, TemporaryRepository]) -> Place:
     repository = Repository.create("acme", "infra", Path(tempfile.mkdtemp(dir=server.folder.parent)))
     server.repositories[NAME] = repository
     author.git("push", "--quiet", str(repository.path), "main")
-    return Place(server, author, GithubInfra(server.address, NAME, SECRET, retries=2, patience=1))
+    return Place(server, author, GithubInfra(server.address, NAME, SECRET))
 
 
 def applied(pulls: tuple[int, ...] = (), **more: object) -> InfraApplied:

@@ -8,19 +8,22 @@ from functools import cached_property
 
 import requests
 from github import GithubException, UnknownObjectException
+from github.CheckRun import CheckRun
+from github.GithubObject import NotSet
 from github.IssueComment import IssueComment
 from github.PullRequest import PullRequest
 from github.Repository import Repository
 
 from leverframe.adapters.github.branch_files import kept_files
 from leverframe.adapters.github.calls import Calls, refused, unreachable
-from leverframe.domain.review.report.publish import Comment, Conclusion
+from leverframe.domain.review.report.publish import Comment, Conclusion, shows
 from leverframe.domain.review.report.pull_of_run import Pull
+from leverframe.inert.letters import fitting
 
 BOT = "github-actions[bot]"  # who writes with the token of a workflow, where nobody tells its name
 _APP = "[bot]"  # ends the login of every App
 _UNKNOWN_TOKEN = 401
-_SUMMARY = 65_535  # characters of the summary of a check run
+_TITLE, _SUMMARY = 250, 65_535  # characters of the title, and bytes of the summary, of a check run
 
 
 class GithubForge(Calls):
@@ -62,8 +65,14 @@ class GithubForge(Calls):
 
     def create(self, number: int, body: str) -> Comment:
         """Add a comment and return it; its author is who we are."""
-        return self.asked(
+
+        def there() -> Comment | None:
+            mine = [comment for comment in self.comments(number) if shows(comment.body, body)]
+            return next((comment for comment in mine if comment.author == self.me()), None)
+
+        return self.once(
             lambda repository: _comment(repository.get_issue(number).create_comment(body)),
+            there,
             "comment on the pull request",
             "pull-requests: write",
         )
@@ -115,23 +124,42 @@ class GithubForge(Calls):
 
     def checks(self, name: str, head: str) -> list[str]:
         """Return the summaries of all check runs of a name on a commit."""
+        return [run.output.summary or "" for run in self._runs(name, head)]
 
-        def ask(repository: Repository) -> list[str]:
+    def _runs(self, name: str, head: str) -> list[CheckRun]:
+        def ask(repository: Repository) -> list[CheckRun]:
             runs = repository.get_commit(head).get_check_runs(check_name=name, filter="all")
-            return [run.output.summary or "" for run in runs if run.name == name]
+            return [run for run in runs if run.name == name]
 
         return self.asked(ask, "read the check runs of the commit", "checks: write")
 
     def check_run(self, name: str, head: str, conclusion: Conclusion, title: str, summary: str) -> str:
         """Add a completed check run to a commit and return its address."""
-        told: dict[str, str | list[dict[str, str | int]]] = {"title": title, "summary": summary[:_SUMMARY]}
-        return self.asked(
-            lambda repository: str(
-                repository.create_check_run(name, head, status="completed", conclusion=conclusion, output=told).html_url
-            ),
-            "add the check run",
-            "checks: write",
-        )
+        return self.checked(name, head, conclusion, (title, summary), "add the check run")
+
+    def checked(
+        self, name: str, head: str, conclusion: Conclusion, words: tuple[str, str], what: str, *, external: str = ""
+    ) -> str:
+        """Add a check run with its title and summary once, and return its address; ``external`` is an id of ours."""
+        title, summary = words[0][:_TITLE], fitting(words[1], _SUMMARY)
+        output: dict[str, str | list[dict[str, str | int]]] = {"title": title, "summary": summary}
+
+        def make(repository: Repository) -> str:
+            made = repository.create_check_run(
+                name, head, external_id=external or NotSet, status="completed", conclusion=conclusion, output=output
+            )
+            return str(made.html_url)
+
+        def there() -> str | None:
+            wanted = (conclusion, title, summary.strip(), external)
+            same = [run for run in self._runs(name, head) if _shown(run) == wanted]
+            return str(same[0].html_url) if same else None
+
+        return self.once(make, there, what, "checks: write")
+
+
+def _shown(run: CheckRun) -> tuple[str, str, str, str]:
+    return run.conclusion, run.output.title or "", (run.output.summary or "").strip(), run.external_id or ""
 
 
 def _pull(pull: PullRequest) -> Pull:

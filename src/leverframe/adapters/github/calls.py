@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 from github import (
     Auth,
     Github,
     GithubException,
-    GithubRetry,
     RateLimitExceededException,
     UnknownObjectException,
 )
 from github.GitRef import GitRef
 from github.Repository import Repository
 
+from leverframe.adapters.github.patience import LONGEST, TRIES, LimitedError, Patience
 from leverframe.domain.project import WHOLE, Project
 from leverframe.domain.review.report.github_refusals import closed, following, lacks_permission
 from leverframe.errors import ForgeUnreachableError, PublishError
 
-_RETRIES = 5
 _TIMEOUT = 30  # seconds a request
-_METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})  # all may be asked again: callers look for duplicates
 _GONE, _UNKNOWN_TOKEN, _UNKNOWN = 410, 401, 404
 _DISABLED = "switch issues on in the settings of the repository, or set `alerts: {issues: false}` in leverframe.yaml"
 _MAY_NOT_OPEN = "not permitted to create or approve pull requests"
@@ -34,21 +33,7 @@ _NO_PULLS = (
     "Actions, General; or give the action the token of an App"
 )
 
-_LONGEST = 90  # seconds that a limit is waited for
-
 Result = TypeVar("Result")
-
-
-class _Retry(GithubRetry):
-    """Asks again, but never waits longer for a limit than a job should hang."""
-
-    def increment(self, method: Any = None, url: Any = None, response: Any = None, *others: Any, **named: Any) -> Any:
-        """Return the next try; raises ``RateLimitExceededException`` where GitHub wants a longer wait."""
-        wait = self.get_retry_after(response) if response else None
-        if wait is not None and wait > _LONGEST:
-            told = {"message": f"a limit is used up, for {wait:.0f} more seconds"}
-            raise RateLimitExceededException(response.status, told, dict(response.headers))
-        return super().increment(method, url, response, *others, **named)
 
 
 class Calls:
@@ -58,30 +43,57 @@ class Calls:
     """
 
     def __init__(
-        self, api: str, repository: str, token: str, *, project: Project = WHOLE, retries: int = _RETRIES,
-        patience: int = 60,
+        self, api: str, repository: str, token: str, *, project: Project = WHOLE,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
         logging.getLogger("github").setLevel(logging.ERROR)  # it tells every retry with its address
-        retry = _Retry(
-            total=retries, backoff_factor=0.5, secondary_rate_wait=patience,
-            max_rate_limit_wait=max(patience, _LONGEST), allowed_methods=_METHODS,
-        )  # fmt: skip
-        self._github = Github(
-            base_url=api,
-            auth=Auth.Token(token),
-            retry=retry,
+        self._api, self._name, self._token, self._project, self._wait = api, repository, token, project, wait
+        self._github = self._client(TRIES - 1)
+
+    def _client(self, retries: int) -> Github:
+        return Github(
+            base_url=self._api,
+            auth=Auth.Token(self._token),
+            retry=Patience(retries, wait=self._wait),
             timeout=_TIMEOUT,
             per_page=100,
             seconds_between_requests=0,
             seconds_between_writes=0,
             lazy=True,
         )
-        self._api, self._name, self._token, self._project = api, repository, token, project
 
     def asked(self, ask: Callable[[Repository], Result], what: str, permission: str) -> Result:
         """Return what ``ask`` returns; raises ``PublishError`` that says what was refused, and what would allow it."""
+        return self._by(self._github, ask, what, permission)
+
+    def once(
+        self,
+        make: Callable[[Repository], Result],
+        there: Callable[[], Result | None],
+        what: str,
+        permission: str,
+    ) -> Result:
+        """Return what ``make`` makes, which must not be made twice, or what is ``there`` of it.
+
+        A gateway that gives up may do so after GitHub did what was asked. So ``make``, which ends with its one write,
+        is asked again only where ``there`` finds nothing, and where a limit refused it: ``TRIES`` times at most.
+        """
+        client = self._client(0)
+        for number in range(1, TRIES + 1):
+            try:
+                return self._by(client, make, what, permission)
+            except ForgeUnreachableError as error:
+                limited = error.__cause__ if isinstance(error.__cause__, LimitedError) else None
+                if limited is None and (made := there()) is not None:
+                    return made
+                if number == TRIES or (limited and limited.pause > LONGEST):
+                    raise
+                self._wait(limited.pause if limited else 0.5 * number)
+        raise AssertionError("the last try returns or raises")
+
+    def _by(self, client: Github, ask: Callable[[Repository], Result], what: str, permission: str) -> Result:
         try:
-            return ask(self._github.get_repo(self._name))
+            return ask(client.get_repo(self._name))
         except GithubException as error:
             raise refused(error, what, permission, self._name) from error
         except requests.RequestException as error:

@@ -57,13 +57,8 @@ class GithubInfra(GithubForge):
             )
         words = title(planned.verdict) if planned.plan is None or planned.violations else changes_to(planned.plan)
 
-        def ask(repository: Repository) -> None:
-            repository.create_check_run(
-                self._check(planned.environment), planned.head, external_id=digest, status="completed",
-                conclusion=conclusion(planned.verdict), output={"title": words[:250], "summary": section},
-            )  # fmt: skip
-
-        self.asked(ask, "add the check run of the plan", "checks: write")
+        name, ended = self._check(planned.environment), conclusion(planned.verdict)
+        self.checked(name, planned.head, ended, (words, section), "add the check run of the plan", external=digest)
 
     def pulls_of(self, environment: str, commits: Sequence[str]) -> list[ReviewedPull]:
         """Return the merged pull requests that brought these commits, in the order of their merges, each once."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 
 from github import GithubException
@@ -14,7 +13,7 @@ from leverframe.adapters.github.calls import Calls
 from leverframe.domain.retraining.pulls.pull_ports import Opening
 from leverframe.domain.retraining.pulls.pull_record import read
 from leverframe.domain.retraining.pulls.pull_state import StandingPull
-from leverframe.errors import ForgeUnreachableError, PublishError
+from leverframe.errors import PublishError
 from leverframe.inert.letters import title as in_title
 
 BOT = "github-actions[bot]"  # whose pull requests and pushes start no workflow
@@ -22,7 +21,6 @@ _WRITE = "pull-requests: write"
 _BOTH = "contents: write, pull-requests: write"
 _UNKNOWN, _INVALID, _FORBIDDEN, _LIMITED = 404, 422, 403, 429
 _GRAPHQL = 400  # errors of GraphQL come with a status of success, and PyGithub makes this of it
-_TRIES = 3
 
 
 class GithubPulls(Calls):
@@ -125,10 +123,11 @@ class GithubPulls(Calls):
     def comment(self, number: int, body: str) -> None:
         """Add a comment; one whose response was lost is not added again."""
 
-        def ask(repository: Repository) -> None:
+        def ask(repository: Repository) -> bool:
             repository.get_issue(number).create_comment(body)
+            return True
 
-        self._once(ask, lambda: body in self.comments(number), f"comment on #{number}", _WRITE)
+        self.once(ask, lambda: body in self.comments(number) or None, f"comment on #{number}", _WRITE)
 
     @cached_property
     def _login(self) -> str:
@@ -149,24 +148,11 @@ class GithubPulls(Calls):
     def dispatched(self, workflow: str, branch: str, head: str) -> None:
         """Start a workflow on a branch, unless it was started by hand for this head before."""
 
-        def ask(repository: Repository) -> None:
+        def ask(repository: Repository) -> bool:
             _dispatch(repository, workflow, branch, head)
+            return True
 
-        self._once(ask, lambda: False, f"start {workflow}", "actions: write")
-
-    def _once(self, ask: Callable[[Repository], None], done: Callable[[], bool], what: str, permission: str) -> None:
-        """Ask for what must not be done twice: it is asked again only where it was not ``done`` all the same."""
-        calls = Calls(self._api, self._name, self._token, retries=0)
-        for number in range(1, _TRIES + 1):
-            try:
-                calls.asked(ask, what, permission)
-            except ForgeUnreachableError:
-                if done():
-                    return
-                if number == _TRIES:
-                    raise
-            else:
-                return
+        self.once(ask, lambda: None, f"start {workflow}", "actions: write")  # `ask` looks itself before it writes
 
     def _head(self, branch: str) -> str:
         return f"{self._name.partition('/')[0]}:{branch}"
