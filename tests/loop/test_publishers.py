@@ -274,9 +274,8 @@ def test_a_strangers_comment_with_the_watermark_stays_theirs(place: Place) -> No
         Fault("POST", "comments", 502),
         Fault("POST", "comments", 502, late=True),
         Fault("GET", "comments", 502),
-        Fault("POST", "comments", 403, 1, {"Retry-After": "1"}, {"message": "secondary rate limit"}),
     ],
-    ids=["502", "lost response", "list", "limit"],
+    ids=["502", "lost response", "list"],
 )
 def test_one_fault_of_github_costs_cml_nothing_but_the_comment(place: Place, fault: Fault) -> None:
     """CML asks nothing twice: GitHub's interface looks what is there, and posts; one comment, one check."""

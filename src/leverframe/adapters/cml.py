@@ -1,7 +1,8 @@
 """CML's own program, called in the one way that neither rewrites the report nor uploads anything.
 
-`cml comment update` (0.20.6) looks at the first page of comments only. It takes the first one that has its watermark
-with any commit, whoever wrote it; so it is asked only where that is known to be the right comment.
+`cml comment update` (0.20.6) looks at the first page of comments only. It takes the last one there that has its
+watermark with any commit, whoever wrote it; so it is asked only where that is known to be the right comment. Where
+GitHub limits it, it waits for half a minute and more, again and again: it is ended long before.
 """
 
 from __future__ import annotations
@@ -9,17 +10,22 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 from leverframe.domain.review.report.github_refusals import closed
-from leverframe.domain.review.report.publish import Comment
-from leverframe.errors import PublishError
+from leverframe.domain.review.report.post_card import Handed, Refused
+from leverframe.domain.review.report.publish import Comment, Posting
+from leverframe.errors import PipelineError, PublishError
 from leverframe.redaction import redacted
 
 PAGE = 30  # comments that CML looks at
-_TIMEOUT = 45.0  # seconds; it takes about one, and waits without an end where GitHub limits it
+_TIMEOUT = 20.0  # seconds; it takes about two
+_WITHOUT = "`--publisher github` posts the same card without it"
+_PLACE = re.compile(r"https?://\S+#issuecomment-\d+")
 _KEPT = ("PATH", "LANG", "LC_ALL", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 
 
@@ -40,57 +46,90 @@ def watermark(title: str, commit: str) -> str:
 
 def misses(comments: list[Comment], mine: Comment | None, title: str) -> str:
     """Return why CML would not update the comment that is ours, or not rightly post a new one; empty where it would."""
-    mark = re.compile(re.escape(watermark(title, "#")).replace(r"\#\#", "#[0-9a-f]+"))
-    taken = next((comment for comment in comments[:PAGE] if mark.search(comment.body)), None)
+    mark = re.compile(re.escape(watermark(title, "#")).replace(r"\#\#", "#[0-9a-fA-F]+"))
+    taken = next((comment for comment in reversed(comments[:PAGE]) if mark.search(comment.body)), None)
     if taken == mine:
         return ""
-    if taken is not None:
+    if taken is not None and (mine is None or taken.author != mine.author):
         return f"it would write over a comment of {taken.author} that has its watermark"
-    listed = mine in comments[:PAGE]
-    return "our comment lacks its watermark" if listed else f"our comment is not among the first {PAGE}"
+    if taken is not None:
+        return "it would write over another comment of ours"
+    return (
+        "our comment lacks its watermark" if mine in comments[:PAGE] else f"our comment is not among the first {PAGE}"
+    )
 
 
-def comment(server: str, where: tuple[str, int, str], token: str, body: str, *, title: str) -> None:
-    """Post ``body`` on a pull request, or update what was posted with the same title.
+class Run(Protocol):
+    """Runs a program with all it starts; ``leverframe.adapters.process.run_group`` is one."""
+
+    def __call__(
+        self,
+        arguments: Sequence[str],
+        on_line: Callable[[str], None],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        timeout: float | None = None,
+    ) -> int:
+        """Give each line to ``on_line`` and return the exit code."""
+
+
+@dataclass(frozen=True)
+class ByCml:
+    """Lets CML post a comment where it finds the right one; where it does not, or fails, it says why.
 
     ``where`` is the repository, the number of the pull request, and the commit at its head: without one, CML's
-    watermark has none and is never found again. ``title`` is of letters, digits and dashes. The token goes through the
-    environment alone, and the home folder is an empty one, as CML writes to the configuration of git. Raises
-    ``PublishError``.
+    watermark has none and is never found again. CML is ended after ``seconds``, with all that it started: it posts
+    nothing later.
     """
-    repository, number, commit = where
-    program = found()
-    if program is None:
-        raise PublishError("there is no `cml` on PATH", why="the publisher is `cml`", next="use the action `setup`")
-    with TemporaryDirectory(prefix="leverframe-cml-") as home:
-        report = Path(home, "report.md")
-        report.write_text(body, encoding="utf-8")
-        arguments = [
-            program, "comment", "update", "--no-publish", "--target", f"pr/{number}",
-            "--watermark-title", title, "--driver", "github", "--repo", f"{server}/{repository}", str(report),
-        ]  # fmt: skip
-        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment |= {"HOME": home, "REPO_TOKEN": token, "GITHUB_SHA": commit, "ITERATIVE_DO_NOT_TRACK": "1"}
+
+    server: str
+    where: tuple[str, int, str]
+    token: str
+    posting: Posting
+    run: Run
+    seconds: float = _TIMEOUT
+
+    def __call__(self, comments: list[Comment], mine: Comment | None) -> Handed | Refused:
+        """Post the comment, given all that are there, and ours."""
+        program = found()
+        if program is None:
+            return Refused("not posted by CML: there is no `cml` on PATH")
+        missed = misses(comments, mine, title(self.posting.key))
+        if missed:
+            return Refused(f"not posted by CML: {missed}")
         try:
-            done = subprocess.run(
-                arguments,
-                cwd=home,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=_TIMEOUT,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise PublishError(
-                "`cml` did not answer", why=type(error).__name__, next="use `--publisher github`"
-            ) from None
-    if done.returncode != 0:
-        last = redacted((done.stderr or done.stdout).replace(token, "***")).strip().splitlines()[-1:]
-        raise PublishError(
-            "`cml comment update` failed",
-            why=f"it ended with {done.returncode}: {last[0][:200] if last else 'no word'}",
-            next=closed("".join(last)) or "`--publisher github` posts the same card without it",
-            closed=bool(closed("".join(last))),
-        )
+            return Handed(self._posted(program))
+        except PublishError as error:
+            return Refused(f"not posted by CML: {error.what}: {error.why}", tried=True)
+
+    def _posted(self, program: str) -> str:
+        """Let CML post or update its comment and return the address; raises ``PublishError`` where it told none.
+
+        The token goes through the environment alone, and the home folder is an empty one, as CML writes to the
+        configuration of git.
+        """
+        repository, number, commit = self.where
+        lines: list[str] = []
+        with TemporaryDirectory(prefix="leverframe-cml-") as home:
+            report = Path(home, "report.md")
+            report.write_text(self.posting.body, encoding="utf-8")
+            arguments = [
+                program, "comment", "update", "--no-publish", "--target", f"pr/{number}", "--watermark-title",
+                title(self.posting.key), "--driver", "github", "--repo", f"{self.server}/{repository}", str(report),
+            ]  # fmt: skip
+            environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+            environment |= {"HOME": home, "REPO_TOKEN": self.token, "GITHUB_SHA": commit, "ITERATIVE_DO_NOT_TRACK": "1"}
+            try:
+                code = self.run(
+                    arguments, lines.append, folder=Path(home), environment=environment, timeout=self.seconds
+                )
+            except PipelineError as error:
+                raise PublishError("`cml` did not answer", why=error.why, next=_WITHOUT) from None
+        places = [str(place) for line in lines for place in _PLACE.findall(line)]
+        if code == 0 and places:
+            return places[-1]
+        words = [redacted(line.replace(self.token, "***")).strip() for line in lines]
+        last = next((line for line in reversed(words) if line), "")
+        why = f"it ended with {code}{' and no comment' * (code == 0)}: {last[:200] or 'no word'}"
+        raise PublishError("`cml comment update` failed", why=why, next=closed(last) or _WITHOUT)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from leverframe.adapters import cml, runner
 from leverframe.adapters.markdown_it import page
+from leverframe.adapters.process import run_group
 from leverframe.application.diff import diff
 from leverframe.application.infra_plans import (
     infra_plans,
@@ -33,8 +34,8 @@ from leverframe.domain.review.report.assemble import assembled, of_infrastructur
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_charts import BRANCH, drawings
 from leverframe.domain.review.report.card_markdown import Shown, marker, render
-from leverframe.domain.review.report.post_card import Post, Refused
-from leverframe.domain.review.report.publish import Comment, Published, Publisher
+from leverframe.domain.review.report.post_card import Others, Post, nobody
+from leverframe.domain.review.report.publish import Published, Publisher
 from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Pull, Where
 from leverframe.domain.review.reproduce import Reproduced
 from leverframe.errors import LeverframeError, PublishError, RepositoryError
@@ -106,11 +107,8 @@ def _body(asked: Asked, settings: ReportSettings, card: Card, place: Place) -> s
 
 
 def summary_of(card: Card, size: int) -> str:
-    """Return the whole card, cut to ``size`` bytes: GitHub drops all of a summary that is larger than a megabyte."""
-    limit = size
-    while len((text := render(card, Shown(1000, 1000), limit=limit)).encode()) > size:
-        limit = limit * 3 // 4
-    return text
+    """Return the whole card of at most ``size`` bytes."""
+    return render(card, Shown(1000, 1000), limit=size)
 
 
 def _shown(asked: Asked, settings: ReportSettings, card: Card, place: Place) -> Shown:
@@ -252,26 +250,9 @@ def _posted(
     return Published(card.verdict, by, ended.place, ended.done, ended.why)
 
 
-def _by_cml(
-    place: Place, number: int, posting: publish.Posting
-) -> Callable[[list[Comment], Comment | None], Refused | None]:
-    """Return what lets CML comment where it is to, and is known to find the right comment.
-
-    Where it does not, GitHub's interface posts the card, or says why not, and the result names why it was not CML.
-    """
-
-    def post(comments: list[Comment], mine: Comment | None) -> Refused | None:
-        if place.publisher != "cml" or not isinstance(place.run, Where):
-            return Refused()
-        title = cml.title(posting.key)
-        missed = cml.misses(comments, mine, title)
-        if missed:
-            return Refused(f"not posted by CML: {missed}")
-        try:
-            where = (place.run.repository, number, posting.head)
-            cml.comment(runner.server(), where, runner.token(), posting.body, title=title)
-        except PublishError as error:
-            return Refused(f"not posted by CML: {error.what}: {error.why}", tried=True)
-        return None
-
-    return post
+def _by_cml(place: Place, number: int, posting: publish.Posting) -> Others:
+    """Return what lets CML comment where it is to; elsewhere GitHub's interface posts the card at once."""
+    if place.publisher != "cml" or not isinstance(place.run, Where):
+        return nobody
+    where = (place.run.repository, number, posting.head)
+    return cml.ByCml(runner.server(), where, runner.token(), posting, run_group)

@@ -53,7 +53,18 @@ class Refused:
     tried: bool = False
 
 
-def _nobody(_: list[Comment], __: Comment | None) -> Refused:
+@dataclass(frozen=True)
+class Handed:
+    """That another program posted the comment; ``place`` is the address of the comment that it told."""
+
+    place: str
+
+
+Others = Callable[[list[Comment], Comment | None], Handed | Refused]
+
+
+def nobody(_: list[Comment], __: Comment | None) -> Refused:
+    """Leave the comment to the forge."""
     return Refused()
 
 
@@ -61,7 +72,7 @@ def _nobody(_: list[Comment], __: Comment | None) -> Refused:
 class Post:
     """One pull request to be brought up to date; without a ``number``, a commit that no pull request shows.
 
-    ``others`` may carry out a step in place of the forge, given all comments and ours: it returns None where it did.
+    ``others`` may carry out a step in place of the forge, given all comments and ours, and says whether it did.
     ``mark`` is the line by which it finds the comment again. ``reviewed`` adds what belongs to the card besides its own
     check.
     """
@@ -69,7 +80,7 @@ class Post:
     forge: Forge
     number: int | None
     posting: Posting
-    others: Callable[[list[Comment], Comment | None], Refused | None] = _nobody
+    others: Others = nobody
     reviewed: Callable[[], None] = lambda: None
     mark: str = ""
 
@@ -114,14 +125,17 @@ class Post:
             return Ended(place, f"would {type(wanted).__name__.lower()}")
         if len(mine) <= 1 and isinstance(wanted, Unchanged) and not wanted.renewed:
             return Ended(place, _DONE[type(wanted)])
-        refused = self.others(comments, mine[0] if mine else None)
-        if refused is None or refused.tried:
-            mine = ours(self.forge.comments(self.number), author or self.forge.me(), self.posting.key)
+        handed = self.others(comments, mine[0] if mine else None)
+        if isinstance(handed, Handed) or handed.tried:
+            listed, author = self.forge.comments(self.number), author or self.forge.me()
+            mine, handed = ours(listed, author, self.posting.key), _kept_apart(handed, listed, author)
         place = self._alone(mine)
-        if not place and refused is not None:  # a comment of the other program may be on no list yet
+        if not place and isinstance(handed, Handed):
+            place = handed.place  # it is on no list yet
+        elif not place:
             place = self._created(self.number, mine, author)
-        why = (refused.why,) if refused is not None and refused.why else ()
-        return Ended(place, _DONE[type(wanted)], why, other=refused is None)
+        why = (handed.why,) if isinstance(handed, Refused) and handed.why else ()
+        return Ended(place, _DONE[type(wanted)], why, other=isinstance(handed, Handed))
 
     def _created(self, number: int, mine: list[Comment], author: str) -> str:
         """Create the comment, leave one of ours, and return its address."""
@@ -177,6 +191,17 @@ class Post:
         except PublishError:
             return True
         return pull.open and pull.head == self.posting.head
+
+
+def _kept_apart(handed: Handed | Refused, listed: Sequence[Comment], author: str) -> Handed | Refused:
+    """Return what another program did, which is not what was asked for where it wrote into a comment of somebody."""
+    place = handed.place if isinstance(handed, Handed) else ""
+    taken = next((comment for comment in listed if comment.url == place and comment.author != author), None)
+    if taken is None:
+        return handed
+    return Refused(
+        f"CML wrote the card into a comment of {taken.author}, who added its watermark meanwhile", tried=True
+    )
 
 
 def _newer(order: Order) -> str:
