@@ -44,14 +44,20 @@ PATHS = {
     f"{_R}/actions/workflows/{{workflow_id}}": ["get"],
     f"{_R}/actions/workflows/{{workflow_id}}/dispatches": ["post"],
     f"{_R}/actions/workflows/{{workflow_id}}/runs": ["get"],
+    f"{_R}/actions/runs": ["get"],
+    f"{_R}/collaborators/{{username}}/permission": ["get"],
+    f"{_R}/contents/{{path}}": ["get"],
     f"{_R}/pulls": ["get", "post"],
     f"{_R}/pulls/{{pull_number}}": ["get", "patch"],
     f"{_R}/pulls/{{pull_number}}/merge": ["put"],
+    f"{_R}/pulls/{{pull_number}}/reviews": ["get"],
+    "/orgs/{org}/teams/{team_slug}/memberships/{username}": ["get"],
 }
 EVENTS = (
     "pull_request$opened", "pull_request$synchronize", "pull_request$closed", "pull_request$reopened",
-    "pull_request_review$submitted", "issue_comment$created", "merge_group$checks_requested", "workflow_run$completed",
-    "push$event", "workflow_dispatch$event", "repository_dispatch$event",
+    "pull_request$edited", "pull_request_review$submitted", "pull_request_review$dismissed", "issue_comment$created",
+    "merge_group$checks_requested", "workflow_run$completed", "workflow_run$requested", "push$event",
+    "workflow_dispatch$event", "repository_dispatch$event",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leverframe.domain.monitoring.alerts.codeowners import Owners, owners
+from leverframe.domain.codeowners import Owners, owners
 
 # The rules that the documentation of GitHub explains, one owner each.
 RULES = """

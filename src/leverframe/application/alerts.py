@@ -13,7 +13,8 @@ from leverframe.adapters.alert_file import AlertFile
 from leverframe.adapters.webhook import Webhook
 from leverframe.application.record import artifact_in
 from leverframe.application.workspace import Workspace
-from leverframe.domain.monitoring.alerts import codeowners, notification
+from leverframe.domain import codeowners
+from leverframe.domain.monitoring.alerts import notification
 from leverframe.domain.monitoring.alerts.alert import alerts_of
 from leverframe.domain.monitoring.alerts.alert_executor import AlertExecutor, Issues
 from leverframe.domain.monitoring.alerts.alert_plan import Around, open_alerts, planned

@@ -101,14 +101,14 @@ class GithubForge(Calls):
     def pull(self, number: int) -> Pull:
         """Return a pull request as it is now."""
         return self.asked(
-            lambda repository: _pull(repository.get_pull(number)), "look up the pull request", "pull-requests: read"
+            lambda repository: as_pull(repository.get_pull(number)), "look up the pull request", "pull-requests: read"
         )
 
     def pulls(self, repository: str, branch: str) -> list[Pull]:
         """Return the open pull requests from a branch of a repository, which may be a fork."""
         head = f"{repository.partition('/')[0]}:{branch}"
         return self.asked(
-            lambda here: [_pull(pull) for pull in here.get_pulls(state="open", head=head)],
+            lambda here: [as_pull(pull) for pull in here.get_pulls(state="open", head=head)],
             "look up the pull request",
             "pull-requests: read",
         )
@@ -162,9 +162,10 @@ def _shown(run: CheckRun) -> tuple[str, str, str, str]:
     return run.conclusion, run.output.title or "", (run.output.summary or "").strip(), run.external_id or ""
 
 
-def _pull(pull: PullRequest) -> Pull:
+def as_pull(pull: PullRequest) -> Pull:
     source = pull.head.repo.full_name if pull.head.repo else ""  # a fork may be gone
-    return Pull(pull.number, pull.head.sha, pull.base.ref, source, pull.head.ref, pull.state == "open")
+    author = pull.user.login if pull.user else ""
+    return Pull(pull.number, pull.head.sha, pull.base.ref, source, pull.head.ref, pull.state == "open", author)
 
 
 def _comment(found: IssueComment) -> Comment:

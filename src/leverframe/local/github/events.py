@@ -12,21 +12,30 @@ from leverframe.local.github.state import Issue, PullRequest, Repository
 _ADDRESS = "https://github.example.org"
 
 
-def pull_request_event(repository: Repository, pull: PullRequest, action: str = "opened") -> dict[str, Any]:
-    """Return the payload of `pull_request`; raises ``AssertionError`` if it violates GitHub's schema."""
+def pull_request_event(
+    repository: Repository, pull: PullRequest, action: str = "opened", *, before: str = ""
+) -> dict[str, Any]:
+    """Return the payload of `pull_request`; raises ``AssertionError`` if it violates GitHub's schema.
+
+    ``before`` is the branch that a pull request which was `edited` went into.
+    """
     values: dict[str, Any] = {"action": action, "number": pull.number, "repository": _home(repository)}
     values["pull_request"] = pull_body(_ADDRESS, repository, pull)
     if action == "synchronize":
         values |= {"before": "0" * 40, "after": pull.head}
+    if action == "edited":
+        changed = {"base": {"ref": {"from": before}, "sha": {"from": repository.commit(before)}}}
+        values |= {"changes": changed if before else {"title": {"from": "another title"}}}
     return _checked(f"pull_request${action}", values)
 
 
-def review_event(repository: Repository, pull: PullRequest) -> dict[str, Any]:
-    """Return the payload of `pull_request_review`."""
-    values = {"action": "submitted", "repository": _home(repository), "review": {"state": "approved"}}
+def review_event(repository: Repository, pull: PullRequest, action: str = "submitted") -> dict[str, Any]:
+    """Return the payload of `pull_request_review`, `submitted` as an approval or `dismissed`."""
+    state = "approved" if action == "submitted" else action
+    values = {"action": action, "repository": _home(repository), "review": {"state": state}}
     body = pull_body(_ADDRESS, repository, pull)
     values["pull_request"] = {name: value for name, value in body.items() if name != "merged"}  # a shorter form
-    return _checked("pull_request_review$submitted", values)
+    return _checked(f"pull_request_review${action}", values)
 
 
 def issue_comment_event(repository: Repository, on: PullRequest | Issue) -> dict[str, Any]:
@@ -77,19 +86,19 @@ def workflow_run_event(
 ) -> dict[str, Any]:
     """Return the payload of `workflow_run` after the workflow of a pull request ended; ``event`` started that.
 
-    ``named`` are the pull requests that it lists: on GitHub none of a fork, nor of a run by hand. ``more`` are other
-    fields of the run, such as ``run_attempt``.
+    Without a ``conclusion`` it is that of a run that was just requested. ``named`` are the pull requests that it lists:
+    on GitHub none of a fork, nor of a run by hand. ``more`` are other fields of the run, such as ``run_attempt``.
     """
     home = pull.source
     values = {
-        "action": "completed",
+        "action": "completed" if conclusion else "requested",
         "repository": _home(repository),
         "workflow_run": {
             "id": run,
             "run_attempt": 1,
             "event": event,
-            "conclusion": conclusion,
-            "status": "completed",
+            "conclusion": conclusion or None,
+            "status": "completed" if conclusion else "queued",
             "head_branch": pull.branch,
             "head_sha": pull.head or pull.last,
             "head_repository": _home(home),
@@ -98,7 +107,7 @@ def workflow_run_event(
             **more,
         },
     }
-    return _checked("workflow_run$completed", values)
+    return _checked(f"workflow_run${values['action']}", values)
 
 
 def _named(repository: Repository, pull: PullRequest) -> dict[str, Any]:

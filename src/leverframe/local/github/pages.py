@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from string import Template
 
 from leverframe.adapters.markdown_it import fragment, framed
-from leverframe.local.github.state import Issue, PullRequest, Repository
+from leverframe.local.github.state import Check, Issue, PullRequest, Repository
 from leverframe.package import template
 
-_MARKS = {"success": "✓", "failure": "✗", "neutral": "○"}
+_MARKS = {"success": "✓", "failure": "✗", "neutral": "○", "in_progress": "◔", "queued": "◔"}
 _ISSUE_MARKS = {"open": "○", "closed": "✓"}
 _DIFF = 200_000  # characters shown of a diff
 
@@ -69,8 +69,8 @@ def issue_page(issue: Issue) -> str:
 
 
 def _mark(repository: Repository, pull: PullRequest) -> str:
-    found = [check.conclusion or "" for check in repository.latest_checks(pull.head).values()]
-    worst = next((each for each in ("failure", "neutral", "success") if each in found), "")
+    found = [_state(check) for check in repository.latest_checks(pull.head).values()]
+    worst = next((each for each in ("failure", "in_progress", "queued", "neutral", "success") if each in found), "")
     return f'<span class="{worst}">{_MARKS.get(worst, "·")}</span>'
 
 
@@ -97,9 +97,13 @@ def _box(author: str, body: str, *, edited: bool = False) -> str:
     return f"<div class=box><div class=head><b>{html.escape(author)}</b> commented{note}</div>{body}</div>"
 
 
+def _state(check: Check) -> str:
+    return check.conclusion or check.status
+
+
 def _checks(repository: Repository, pull: PullRequest) -> str:
     rows = [
-        f'<tr><td class="{check.conclusion}">{_MARKS.get(check.conclusion or "", "·")} {html.escape(check.name)}</td>'
+        f'<tr><td class="{_state(check)}">{_MARKS.get(_state(check), "·")} {html.escape(check.name)}</td>'
         f"<td>{html.escape(check.title)}</td></tr>"
         for check in repository.latest_checks(pull.head).values()
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from leverframe.local.github import comments, deployments, git_data, issues, schema, workflow_runs
+from leverframe.local.github import comments, deployments, git_data, issues, reviews, schema, workflow_runs
 from leverframe.local.github.calls import (
     BOT,
     LONGEST,
@@ -30,6 +30,8 @@ def respond(call: Call, repositories: Mapping[str, Repository]) -> Response:
     """Return the response of GitHub; raises ``Refused`` for an error response."""
     if call.template == "/user":
         return _user(call)
+    if call.template == reviews.MEMBERSHIP:
+        return reviews.membership(call, repositories.values())
     repository = repositories.get(f"{call.variables.get('owner')}/{call.variables.get('repo')}")
     if repository is None:
         raise Refused(404, "Not Found")
@@ -280,5 +282,6 @@ _ROUTES: dict[tuple[str, str], Route] = {
     **deployments.ROUTES,
     **comments.ROUTES,
     **issues.ROUTES,
+    **reviews.ROUTES,
     **workflow_runs.ROUTES,
 }

@@ -55,6 +55,7 @@ def route(method: str, path: str) -> tuple[str, dict[str, str]] | None:
         if method.lower() in operations:
             pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template))
             pattern = re.sub(r"(/refs?/)\(\?P<ref>\[\^/\]\+\)$", r"\1(?P<ref>.+)", pattern)  # a branch has slashes
+            pattern = pattern.replace("/contents/(?P<path>[^/]+)", "/contents/(?P<path>.+)")  # as a file has
             found = re.fullmatch(pattern, path)
             if found:
                 return template, found.groupdict()

@@ -86,7 +86,7 @@ class AutoMerge:
 
 @dataclass(frozen=True)
 class WorkflowRun:
-    """A run that somebody started by hand: of a workflow file, on a branch, at a commit."""
+    """A run of a workflow file, on a branch, at a commit: by hand, or by an event; ``name`` is that of the workflow."""
 
     number: int
     workflow: str
@@ -94,6 +94,18 @@ class WorkflowRun:
     head: str
     actor: str
     event: str = "workflow_dispatch"
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Review:
+    """A review of a pull request at a commit, in a state such as `APPROVED`; one that is dismissed changes its own."""
+
+    number: int
+    author: str
+    state: str
+    commit: str
+    body: str = ""
 
 
 @dataclass
@@ -119,6 +131,7 @@ class PullRequest:
     labels: list[str] = field(default_factory=list)
     last: str = ""
     locked: bool = False
+    reviews: list[Review] = field(default_factory=list)
 
     @property
     def head(self) -> str:
@@ -129,6 +142,8 @@ class PullRequest:
 @dataclass
 class Repository:
     """A repository ``owner/name`` whose git lies bare in ``path``; issues can be assigned to ``members``.
+
+    ``roles`` has who may do more than read, and ``teams`` the members of `org/team`.
 
     ``required`` are the checks that the rule of a branch requires, by branch. What the settings allow: ``auto_merges``,
     ``drafts``, and ``opens``, whether workflows may open pull requests. Of a ``private`` one nobody reads without a
@@ -155,6 +170,8 @@ class Repository:
     archived: bool = False
     blocked: set[str] = field(default_factory=set)
     comment_limit: int = 2500
+    roles: dict[str, str] = field(default_factory=dict)
+    teams: dict[str, set[str]] = field(default_factory=dict)
     identifiers: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
 
     @property
@@ -251,6 +268,19 @@ class Repository:
             if pull.auto_merge and pull.state == "open" and not pull.draft and not self.missing(pull):
                 self.merge(pull)
 
+    def review(self, pull: PullRequest, author: str, state: str = "APPROVED", body: str = "") -> Review:
+        """Add a review of the head of a pull request; GitHub takes no approval of its author."""
+        if state != "COMMENTED" and author == pull.author:
+            raise ValueError("Can not approve your own pull request")
+        review = Review(next(self.identifiers), author, state, pull.head, body)
+        pull.reviews.append(review)
+        return review
+
+    def role(self, login: str) -> str:
+        """Return the role of somebody in the repository."""
+        known = {login.lower(): role for login, role in self.roles.items()} | {self.owner.lower(): "admin"}
+        return known.get(login.lower(), "none" if self.private else "read")
+
     def say(self, pull: PullRequest | Issue, author: str, body: str) -> Comment:
         """Add a comment."""
         comment = Comment(next(self.identifiers), author, body)
@@ -266,13 +296,15 @@ class Repository:
 class Token:
     """The account of a token and its permissions; one ``of_workflow``, or of an App, may not read its own account.
 
-    Labels and assignees of somebody who may not ``push`` are dropped without a word, as GitHub does.
+    Labels and assignees of somebody who may not ``push`` are dropped without a word, as GitHub does. Who is in a team
+    the token of a workflow may not read: ``teams`` is for one of an App that may.
     """
 
     login: str
     writes: tuple[str, ...] = PERMISSIONS
     of_workflow: bool = True
     push: bool = True
+    teams: bool = False
 
 
 def _git(*arguments: str, given: str | None = None, index: Path | None = None) -> str:

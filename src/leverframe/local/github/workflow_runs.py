@@ -45,13 +45,18 @@ def _text(repository: Repository, revision: str, file: str) -> str:
     return repository.git("show", f"{revision}:{file}") if there else ""
 
 
+def _all_runs(call: Call, repository: Repository) -> Response:
+    return _listed(call, repository, repository.runs)
+
+
 def _runs(call: Call, repository: Repository) -> Response:
+    return _listed(call, repository, [run for run in repository.runs if run.workflow == call.variables["workflow_id"]])
+
+
+def _listed(call: Call, repository: Repository, known: list[WorkflowRun]) -> Response:
     wanted = {"event": call.query.get("event"), "head": call.query.get("head_sha"), "branch": call.query.get("branch")}
     runs = [
-        run
-        for run in reversed(repository.runs)
-        if run.workflow == call.variables["workflow_id"]
-        and all(value in (None, getattr(run, name)) for name, value in wanted.items())
+        run for run in reversed(known) if all(value in (None, getattr(run, name)) for name, value in wanted.items())
     ]
     listed = schema.api()["paths"][call.template]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     items = listed["properties"]["workflow_runs"]["items"]
@@ -62,6 +67,7 @@ def _runs(call: Call, repository: Repository) -> Response:
 def _body(call: Call, repository: Repository, run: WorkflowRun) -> dict[str, object]:
     return {
         "id": run.number,
+        "name": run.name or run.workflow,
         "event": run.event,
         "head_sha": run.head,
         "head_branch": run.branch,
@@ -75,4 +81,5 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", _WORKFLOW): _one,
     ("POST", f"{_WORKFLOW}/dispatches"): _dispatch,
     ("GET", f"{_WORKFLOW}/runs"): _runs,
+    ("GET", f"{REPOSITORY}/actions/runs"): _all_runs,
 }

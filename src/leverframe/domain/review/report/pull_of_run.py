@@ -57,7 +57,10 @@ class Nowhere:
 
 @dataclass(frozen=True)
 class Pull:
-    """A pull request as the forge has it now: ``source`` is the repository of its head, empty where it is gone."""
+    """A pull request as the forge has it now: ``source`` is the repository of its head, empty where it is gone.
+
+    ``author`` is the login of who opened it.
+    """
 
     number: int
     head: str
@@ -65,6 +68,7 @@ class Pull:
     source: str = ""
     branch: str = ""
     open: bool = True
+    author: str = ""
 
 
 def where(event: str, payload: Payload, environment: Mapping[str, str]) -> Where | Nowhere:
