@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
-from leverframe.domain.monitoring.alerts.alert_executor import Edit
-from leverframe.domain.monitoring.alerts.alert_record import Issue
 from leverframe.domain.monitoring.alerts.notification import Event
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import (
@@ -23,6 +21,7 @@ from leverframe.domain.monitoring.monitor_result import (
     TableFacts,
     WindowFacts,
 )
+from leverframe.domain.single_issue import Edit, Issue
 
 FIRST = date(2026, 3, 1)
 

@@ -22,8 +22,8 @@ from leverframe.adapters.github.state_branch import GithubState
 from leverframe.application.retrain_help import ask_for_a_person
 from leverframe.application.workspace import Workspace
 from leverframe.domain.features.plan import compile_star
-from leverframe.domain.monitoring.alerts.alert_executor import Edit
 from leverframe.domain.retraining.attempt import Outcome
+from leverframe.domain.single_issue import Edit
 from leverframe.errors import LeverframeError, PublishError
 from leverframe.local.github import Fault, Token
 from leverframe.local.github.state import Issue

@@ -11,10 +11,11 @@ from leverframe.domain.hidden_part import same
 from leverframe.domain.monitoring.alerts.alert import alerts_of
 from leverframe.domain.monitoring.alerts.alert_issue import Surroundings, text
 from leverframe.domain.monitoring.alerts.alert_plan import Around, planned
-from leverframe.domain.monitoring.alerts.alert_record import Issue, block, merged, noted, snoozed_until, standing
+from leverframe.domain.monitoring.alerts.alert_record import block, merged, noted, snoozed_until, standing
 from leverframe.domain.monitoring.alerts.alert_steps import OpenIssue
 from leverframe.domain.monitoring.finding import Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import TableFacts
+from leverframe.domain.single_issue import Issue
 from leverframe.settings.monitor import AlertSettings
 from tests.fakes.alerts import column, day, finding, monitored, performance
 from tests.profiles import examples

@@ -13,10 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from leverframe.domain.monitoring.alerts.alert import alerts_of
 from leverframe.domain.monitoring.alerts.alert_executor import AlertExecutor
 from leverframe.domain.monitoring.alerts.alert_plan import Around, open_alerts, planned
-from leverframe.domain.monitoring.alerts.alert_record import Issue, Standing, standing
+from leverframe.domain.monitoring.alerts.alert_record import Standing, standing
 from leverframe.domain.monitoring.finding import RANK, Finding, Kind, Severity
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.plan_engine import Progress, execute
+from leverframe.domain.single_issue import Issue
 from leverframe.errors import ForgeUnreachableError, PublishError
 from leverframe.settings.monitor import AlertSettings
 from tests.fakes.alerts import (

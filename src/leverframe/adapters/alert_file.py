@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leverframe.documents import parsed, plain
-from leverframe.domain.monitoring.alerts.alert_executor import Edit
-from leverframe.domain.monitoring.alerts.alert_record import Issue
+from leverframe.domain.single_issue import Edit, Issue
 from leverframe.files import write_json
 
 _COMMENTS = 20  # newest comments that are kept of an alert

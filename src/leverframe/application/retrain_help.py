@@ -8,10 +8,11 @@ from pathlib import Path
 from leverframe.application.alerts import issues_of
 from leverframe.application.record import artifact_in
 from leverframe.application.workspace import Workspace
-from leverframe.domain.monitoring.alerts.alert_executor import Edit, Issues
+from leverframe.domain.monitoring.alerts.alert_executor import Issues
 from leverframe.domain.monitoring.alerts.alert_record import standing
 from leverframe.domain.retraining.attempt import Attempt
 from leverframe.domain.retraining.retrain_summary import asking
+from leverframe.domain.single_issue import Edit
 from leverframe.errors import LeverframeError
 
 LABEL = "needs-human"

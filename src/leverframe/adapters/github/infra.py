@@ -19,14 +19,13 @@ from leverframe.adapters.github import GithubForge
 from leverframe.adapters.github.branch_files import kept_file, kept_files
 from leverframe.adapters.github.issues import GithubIssues
 from leverframe.documents import parsed, plain
-from leverframe.domain.infrastructure.drift_issue import Editing, Opening, drift_step, duplicates
+from leverframe.domain.infrastructure.drift_issue import DRIFT, drift_subject
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
 from leverframe.domain.infrastructure.infra_changed import is_whole
 from leverframe.domain.infrastructure.infra_comment import apply_comment
 from leverframe.domain.infrastructure.infra_forge import BRANCH, LastApply, ReviewedPull, check_name, kept_at
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
 from leverframe.domain.infrastructure.infra_section import changes_to, infra_section
-from leverframe.domain.monitoring.alerts.alert_executor import Edit
 from leverframe.domain.review.report.card_markdown import marker
 from leverframe.domain.review.report.post_card import Post
 from leverframe.domain.review.report.publish import Posting, conclusion, title
@@ -165,18 +164,11 @@ class GithubInfra(GithubForge):
 
     def show_drift(self, planned: InfraPlanned, label: str) -> str:
         """Bring the one issue of an environment up to date and return its address; empty where there is none."""
-        issues = GithubIssues(self._api, self._name, self._token)
-        listed = issues.listed(label)
-        step = drift_step(listed, planned, self._project)
-        if isinstance(step, Opening):
-            issues.opened(step.title, step.body, (label,), ())
-            listed = issues.listed(label)
-            step = drift_step(listed, planned, self._project)
-        elif step is not None and step.edit is not None:
-            issues.edited(step.issue.number, step.edit)
-        for extra in duplicates(listed, planned.environment, self._project):
-            issues.edited(extra.number, Edit(open=False, reason="duplicate"))
-        return step.issue.url if isinstance(step, Editing) else ""
+        issues, subject = GithubIssues(self._api, self._name, self._token), drift_subject(planned, self._project)
+        if subject is not None:
+            return DRIFT.shown(issues, label, subject)
+        mine = DRIFT.of(issues.listed(label), self._project.key(planned.environment))
+        return mine.url if mine else ""
 
     def _state(self, environment: str, commit: str, state: str, description: str) -> None:
         """Add a state to the deployment of a commit, which is added where there is none, unless it is its newest."""

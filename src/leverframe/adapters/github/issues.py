@@ -8,8 +8,7 @@ from github.Issue import Issue as Found
 from github.Repository import Repository
 
 from leverframe.adapters.github.calls import Calls
-from leverframe.domain.monitoring.alerts.alert_executor import Edit
-from leverframe.domain.monitoring.alerts.alert_record import Issue
+from leverframe.domain.single_issue import Edit, Issue
 from leverframe.errors import PublishError
 from leverframe.inert.letters import title as in_title
 

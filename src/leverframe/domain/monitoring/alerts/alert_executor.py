@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, assert_never
 
-from leverframe.domain.monitoring.alerts.alert_record import Issue, block, noted, standing
+from leverframe.domain.monitoring.alerts.alert_record import block, noted, standing
 from leverframe.domain.monitoring.alerts.alert_steps import (
     AlertAction,
     CloseDuplicate,
@@ -18,18 +18,9 @@ from leverframe.domain.monitoring.alerts.alert_steps import (
     UpdateIssue,
 )
 from leverframe.domain.monitoring.alerts.notification import Event
+from leverframe.domain.single_issue import Edit, Issue
 from leverframe.domain.verdict import Violation
 from leverframe.errors import LeverframeError
-
-
-@dataclass(frozen=True)
-class Edit:
-    """What changes of an issue; None stays as it is. ``reason`` is ``completed`` or ``duplicate``."""
-
-    body: str | None = None
-    open: bool | None = None
-    reason: str | None = None
-    labels: tuple[str, ...] | None = None
 
 
 class Issues(Protocol):

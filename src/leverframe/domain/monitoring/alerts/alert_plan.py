@@ -16,7 +16,6 @@ from leverframe.domain.monitoring.alerts import alert_issue
 from leverframe.domain.monitoring.alerts.alert import Alert, alerts_of, judged, quiet
 from leverframe.domain.monitoring.alerts.alert_record import (
     AlertRecord,
-    Issue,
     Standing,
     block,
     merged,
@@ -38,6 +37,7 @@ from leverframe.domain.monitoring.alerts.notification import Event
 from leverframe.domain.monitoring.finding import RANK, Severity
 from leverframe.domain.monitoring.monitor_result import Monitored, OpenAlert
 from leverframe.domain.plan_engine import Plan, Step
+from leverframe.domain.single_issue import Issue
 from leverframe.settings.monitor import AlertSettings
 
 

@@ -14,25 +14,12 @@ from typing import Literal
 from leverframe.documents import parsed
 from leverframe.domain.hidden_part import HiddenPart
 from leverframe.domain.monitoring.finding import Kind, Severity
+from leverframe.domain.single_issue import Issue
 
 EventKind = Literal["opened", "changed", "closed", "reopened"]
 
 _PART = HiddenPart("leverframe-alert")
 _SNOOZE = "snooze-until:"
-
-
-@dataclass(frozen=True)
-class Issue:
-    """An issue as it stands on the forge; ``reason`` is why it was closed, such as ``completed`` or ``duplicate``."""
-
-    number: int
-    title: str
-    body: str
-    labels: tuple[str, ...] = ()
-    assignees: tuple[str, ...] = ()
-    open: bool = True
-    reason: str = ""
-    url: str = ""
 
 
 @dataclass(frozen=True)
