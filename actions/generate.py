@@ -30,6 +30,8 @@ MORE_OUTPUTS = {
     "infra-apply": {"changes": "`true` where something was changed, else `false`"},
 }
 TOKENS = {
+    "reproduce": "token that may open the issue that `issue` asks for, with the permission `issues: write`; give one "
+    "only where the code of the default branch runs",
     "report": "token that may comment and add check runs; the built-in token is enough",
     "deploy": "token that may push tags, add deployments and open a revert pull request; without one the action "
     "writes only local tags",
@@ -42,6 +44,7 @@ TOKENS = {
     "infra-apply": "token that may read the plans that were reviewed, add deployments and comment; without one only a "
     "digest says what was reviewed",
 }
+_TOKEN_GIVEN = {"reproduce": ""}  # the code of a pull request runs there, which gets none; others have the built-in one
 _NOT_INPUTS = ("json", "help")
 _PINS = {
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
@@ -154,7 +157,8 @@ def action_yml(lever: str) -> str:
         lines += ["    required: false", f"    default: {_quoted(each.default)}"]
     if lever in TOKENS:
         lines += ["  token:", f"    description: {_quoted(TOKENS[lever])}"]
-        lines += ["    required: false", "    default: ${{ github.token }}"]
+        given = _TOKEN_GIVEN.get(lever)
+        lines += ["    required: false", f"    default: {'${{ github.token }}' if given is None else _quoted(given)}"]
     outputs = _outputs(lever)
     lines += ["outputs:"] if outputs else []
     for name, description in outputs.items():
@@ -223,7 +227,25 @@ def _after_merge() -> Iterator[str]:
         "  group: deploy",
         "  cancel-in-progress: false # one by one; the newest commit is deployed last",
         "jobs:",
+        "  model:",
+        "    runs-on: ubuntu-24.04",
+        "    timeout-minutes: 60",
+        "    permissions:",
+        "      contents: read # to check out the repository",
+        "      issues: write # to open, update and close the issue of a mismatch",
+        "    steps:",
+        f"      - uses: {pinned('actions/checkout')}",
+        "        with:",
+        "          fetch-depth: 0 # the commit that reproduced last",
+        "          persist-credentials: false",
+        "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
+        "      - uses: OWNER/leverframe/actions/reproduce@COMMIT # vX.Y.Z",
+        "        with:",
+        "          base: ${{ github.event.before }}",
+        '          issue: "true" # which says why nothing is deployed',
+        "          token: ${{ github.token }}",
         "  deploy:",
+        "    needs: model # a commit that does not reproduce is not deployed",
         "    runs-on: [self-hosted, leverframe] # the machine of the server",
         "    timeout-minutes: 30",
         "    environment: production # its protection rules on GitHub apply, such as reviewers",
@@ -565,7 +587,8 @@ def files() -> dict[Path, str]:
     """Return every written file with its content."""
     found = {HERE / "README.md": index()}
     for lever in LEVERS:
-        extra = [Input("token", "", f"{TOKENS[lever].capitalize()}.", "${{ github.token }}")] if lever in TOKENS else []
+        given = _TOKEN_GIVEN.get(lever, "${{ github.token }}")
+        extra = [Input("token", "", f"{TOKENS[lever].capitalize()}.", given)] if lever in TOKENS else []
         described = inputs(lever) + extra
         found[HERE / lever / "action.yml"] = action_yml(lever)
         found[HERE / lever / "README.md"] = readme(lever, described)

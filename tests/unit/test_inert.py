@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from leverframe.adapters.pygal import draw
 from leverframe.domain.data.contract_markdown import render as contract_page
 from leverframe.domain.data.contract_report import Report
-from leverframe.domain.infrastructure.drift_issue import Opening, drift_step
+from leverframe.domain.infrastructure.drift_issue import drift_subject
 from leverframe.domain.infrastructure.infra_apply_result import InfraApplied
 from leverframe.domain.infrastructure.infra_comment import apply_comment
 from leverframe.domain.infrastructure.infra_plan_result import InfraPlanned
@@ -31,6 +31,7 @@ from leverframe.domain.monitoring.history import HistoryLine
 from leverframe.domain.monitoring.monitor_result import Monitored
 from leverframe.domain.monitoring.monitor_summary import summary as monitor_summary
 from leverframe.domain.monitoring.retrain_facts import RetrainFacts
+from leverframe.domain.project import WHOLE
 from leverframe.domain.release.ledger import Revert
 from leverframe.domain.release.restoration import Commit, Restoration, described
 from leverframe.domain.retraining import retrain_summary
@@ -41,6 +42,8 @@ from leverframe.domain.review.diff.diff_markdown import render as diff_page
 from leverframe.domain.review.diff.diff_result import Diff
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_markdown import Shown, render
+from leverframe.domain.review.reproduce import Reproduced
+from leverframe.domain.review.reproduce_issue import subject
 from leverframe.inert import letters, markdown, mermaid, terminal
 from tests.github_page import live, rendered
 from tests.hostile import COMMIT, CORPUS, filled
@@ -50,8 +53,8 @@ TURNS = 4
 
 
 def _drift(text: str, turn: int) -> str:
-    step = drift_step((), filled(InfraPlanned, text, turn))
-    return step.body if isinstance(step, Opening) else ""
+    subject = drift_subject(filled(InfraPlanned, text, turn))
+    return subject.text if subject else ""
 
 
 SINKS: dict[str, Callable[[str, int], str]] = {
@@ -59,6 +62,7 @@ SINKS: dict[str, Callable[[str, int], str]] = {
     "contract report": lambda text, turn: contract_page(filled(Report, text, turn)),
     "data diff": lambda text, turn: diff_page(filled(Diff, text, turn)),
     "apply of infrastructure": lambda text, turn: apply_comment(filled(InfraApplied, text, turn)),
+    "mismatch on main": lambda text, turn: subject(filled(Reproduced, text, turn), text, WHOLE).text,
     "monitor": lambda text, turn: monitor_summary(filled(Monitored, text, turn)),
     "retraining": lambda text, turn: retrain_summary.summary(filled(Retrained, text, turn)),
     "retraining does not help": lambda text, turn: retrain_summary.asking(filled(Attempt, text, turn))[1],

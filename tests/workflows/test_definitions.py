@@ -24,7 +24,8 @@ ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))
 FILES = sorted(WORKFLOWS.glob("*.yml"))
 # None of them runs anything of a pull request.
 MAY_WRITE = {("publish-report", "publish"), ("merge", "deploy"), ("monitor", "monitor"), ("monitor", "retrain"),
-             ("monitor", "pages"), ("merge", "infrastructure"), ("infra-drift", "drift")}  # fmt: skip
+             ("monitor", "pages"), ("merge", "model"),
+             ("nightly", "reproduce"), ("merge", "infrastructure"), ("infra-drift", "drift")}  # fmt: skip
 # It plans what a pull request declares, with a role that may only read.
 MAY_TAKE_A_ROLE = ("pull-request", "infrastructure")
 
@@ -154,6 +155,23 @@ def test_workflows_ask_for_the_least(path: Path) -> None:
         assert not written or takes_a_role or (path.stem, name) in MAY_WRITE
         for permission, level in job["permissions"].items():
             assert re.search(rf"^ +{permission}: {level} # .+", text, re.MULTILINE), permission
+
+
+def test_a_commit_that_does_not_reproduce_is_not_deployed() -> None:
+    """The deployment waits for the success of the job that verifies, whose failure is told in an issue."""
+    for name, job in (("merge", "model"), ("nightly", "reproduce")):
+        jobs = _read(WORKFLOWS / f"{name}.yml")["jobs"]
+        (step,) = [step for step in jobs[job]["steps"] if step.get("uses") == "$/actions/reproduce"]
+        assert (step["with"]["issue"], step["with"]["token"]) == ("true", "${{ github.token }}")
+        assert "continue-on-error" not in {*step, *jobs[job]}
+        assert jobs[job]["permissions"]["issues"] == "write"
+    deploy = _read(WORKFLOWS / "merge.yml")["jobs"]["deploy"]
+    assert "model" in deploy["needs"]
+    assert "needs.model.result == 'success'" in deploy["if"]
+    example = "\n".join(generate._after_merge())
+    jobs = yaml.safe_load(example)["jobs"]
+    assert jobs["deploy"]["needs"] == "model"
+    assert "reproduce" in jobs["model"]["steps"][2]["uses"]
 
 
 def test_what_starts_after_another_workflow_names_one_that_is_there() -> None:

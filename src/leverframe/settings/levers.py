@@ -88,11 +88,15 @@ class GateSettings(Document):
 
 
 class ReproduceSettings(Document):
-    """How far metrics may differ where training is not deterministic; that of the base branch is in force."""
+    """How far metrics may differ where training is not deterministic, and who is told of a mismatch on main."""
 
     tolerance: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
-        description="absolute difference by metric that is allowed where two runs of a training differ by themselves",
+        description="absolute difference by metric that is allowed where two runs of a training differ by themselves; "
+        "that of the base branch is in force",
+    )
+    issue_label: Annotated[str, Field(min_length=1, max_length=50)] = Field(
+        default="reproduce", description="label of the one issue that says whether the default branch reproduces"
     )
 
 

@@ -1,0 +1,65 @@
+"""Whether the default branch reproduces, told in one issue of the forge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from leverframe.adapters import runner
+from leverframe.application.reproduce import reproduce
+from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
+from leverframe.domain.review.reproduce import Reproduced
+from leverframe.domain.review.reproduce_issue import REPRODUCE, ReproduceRecord, key, subject
+from leverframe.errors import PublishError
+
+if TYPE_CHECKING:
+    from leverframe.adapters.github.issues import GithubIssues
+
+
+def reproduce_main(
+    workspace: Workspace, base: str | None, full: bool, tolerance: float, tell: Callable[[str], None]
+) -> tuple[Reproduced, str]:
+    """Return what ran, as ``reproduce`` does, and the address of the issue of a mismatch, which is brought up to date.
+
+    While a mismatch stands, the commit is compared with the last one that reproduced, and wholly where none is known.
+    Raises ``PublishError`` where there is no forge, or it refuses something.
+    """
+    git, project = workspace.git, workspace.project
+    issues, label = _issues(), workspace.levers.reproduce.issue_label
+    record = _standing(issues, label, workspace)
+    if record is not None:
+        verified = record.verified if git.commit_of(record.verified or "0" * 40) else ""
+        base, full = (verified, full) if verified else (base, True)
+        tell(f"a mismatch stands: comparing with {verified[:12] or 'everything'}")
+    else:
+        verified = "" if full else git.base(base).commit
+    result = reproduce(workspace, base, full, tolerance, tell)
+    if record is not None and record.head != result.head and git.merge_base(result.head, record.head) == result.head:
+        tell(f"the issue speaks of {record.head[:12]}, which came later, and stays as it is")
+        return result, str(layout.lever("reproduce"))
+    url = REPRODUCE.shown(issues, label, subject(result, verified, project))
+    return result, url or str(layout.lever("reproduce"))
+
+
+def _standing(issues: GithubIssues, label: str, workspace: Workspace) -> ReproduceRecord | None:
+    """Return the record of a mismatch that stands, whoever closed its issue; a damaged one names no commit."""
+    mine = REPRODUCE.of(issues.listed(label), key(workspace.project))
+    if mine is None:
+        return None
+    record = REPRODUCE.record_of(mine)
+    if record is None:
+        return ReproduceRecord("damaged", "", "") if mine.open else None
+    return record if record.digest else None
+
+
+def _issues() -> GithubIssues:
+    if not (runner.repository() and runner.token()):
+        raise PublishError(
+            "there is no forge to open an issue on",
+            why="GITHUB_REPOSITORY and GITHUB_TOKEN are not set",
+            next="run it in a workflow, with the token as input of the action; or leave `--issue` out",
+        )
+    from leverframe.adapters.github.issues import GithubIssues  # noqa: PLC0415 - of an extra
+
+    return GithubIssues(runner.api(), runner.repository(), runner.token())
