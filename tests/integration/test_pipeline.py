@@ -184,7 +184,7 @@ def test_a_full_run_finds_a_model_that_its_stage_does_not_train(shop: Shop) -> N
     ended = shop.run("reproduce", "--full", "--json")
     found = json.loads(ended.stdout)
     assert ended.code == 30
-    assert [each["reason"] for each in found["violations"]] == ["metrics-forged"]
+    assert [each["reason"] for each in found["violations"]] == ["metrics-forged", "lock-mismatch"]
     assert "dvc repro -f -s evaluate" in found["violations"][0]["next"]
     assert any("`models/model.skops` of `train`" in each for each in found["notes"] if "not compared" in each)
     assert shop.repository.read("reports/metrics.json") != claimed

@@ -294,12 +294,13 @@ def test_a_full_run_goes_on_behind_the_first_stage_that_differs() -> None:
             note="model `ffffffffffffffffffffffffffffffff` of 10 rows\n",
         )
     )  # fmt: skip
-    assert found.verdict == Passed()
-    assert found.notes == (
+    assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
+    assert "`reports/plots/roc.csv` of `plots`" in found.violations[0].what
+    assert found.lines()[1] == "every output of these stages was compared, whatever became of its inputs"
+    assert found.notes[:2] == (
         f"the bytes differ from `dvc.lock`, all numbers agree within 0.0001: `{METRICS}` of `evaluate`",
         "the bytes differ from `dvc.lock`, and the contents were not compared: `data/features.parquet` of `build`; "
         "`models/model.skops` of `train`; `data/snapshot.bin` of `snapshot`; and 1 more",
-        "the contents differ from those claimed, as the inputs do: `reports/plots/roc.csv` of `plots`",
     )
 
 
@@ -377,6 +378,26 @@ def test_metrics_of_a_changed_setting_are_not_compared_with_those_of_before() ->
 
     assert whole(changed, full=False).verdict == Passed()
     assert whole(changed).verdict == Failed((Reason.METRICS_FORGED,))
+
+
+@pytest.mark.parametrize("setting", ["train", "evaluate", "build"])
+def test_a_full_run_compares_whatever_the_inputs_became(setting: str) -> None:
+    """A setting is edited, the lock still has that of before: a figure of 0.9108 that is claimed to be 1.0 is found.
+
+    So is a report; a run of what changed cannot tell it from an honest change whose stages nobody ran.
+    """
+
+    def changed(pipeline: Scripted) -> dict[str, How]:
+        computed = json.dumps({"auc": 0.9108, "rows": 10})
+        runs_all(*EVERYTHING, metrics=computed, a=json.dumps({"rows": 9, "mean": 3.25}))(pipeline)
+        pipeline.files["dvc.lock"] = chain(dict.fromkeys(EVERYTHING, "y"), changed=[setting])
+        return dict.fromkeys(CHAIN, "ran")
+
+    found = whole(changed, metrics=PERFECT)
+    assert found.verdict == Failed((Reason.METRICS_FORGED, Reason.LOCK_MISMATCH))
+    assert "`auc` 1.0 in git, 0.9108 computed" in found.violations[0].what
+    assert "`reports/profiles/a.json`" in found.violations[1].what
+    assert found.full
 
 
 def forged(

@@ -42,7 +42,8 @@ class Reproduced:
     """The stages that ran, and where their results differ from those that the change commits.
 
     ``rebuilt`` tells that no data could be pulled, so every stage ran. ``notes`` hold
-    differences that do not matter, such as last digits on another processor.
+    differences that do not matter, such as last digits on another processor. ``full`` tells that every output was
+    compared, whatever became of the inputs of its stage.
     """
 
     head: str
@@ -50,6 +51,7 @@ class Reproduced:
     violations: tuple[Violation, ...] = ()
     rebuilt: bool = False
     notes: tuple[str, ...] = ()
+    full: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -62,6 +64,7 @@ class Reproduced:
         seconds = sum(each.seconds for each in ran)
         return [
             f"reproduce {word(self.verdict)}: {len(ran)} of {len(self.stages)} stages ran, {seconds:.1f} s",
+            *(["every output of these stages was compared, whatever became of its inputs"] if self.full else []),
             *(f"  {each.stage:<24} {each.how:<9} {each.seconds:6.1f} s" for each in ran),
             *violation_lines(self.violations),
             *(f"note: {note}" for note in self.notes),
@@ -150,7 +153,7 @@ def run(pipeline: Pipeline, order: Order) -> Reproduced:
         violations, notes = [], []
     if violations and pipeline.text(LOCK) != standing:
         notes.append(f"this folder has what the run wrote: {_BACK}")
-    return Reproduced(order.head, tuple(stages), (*failures, *violations), not order.pull, tuple(notes))
+    return Reproduced(order.head, tuple(stages), (*failures, *violations), not order.pull, tuple(notes), order.full)
 
 
 def _run_twice(
@@ -277,9 +280,10 @@ def _compared(
 def _proves(difference: Difference, before: State, order: Order) -> bool:
     """Tell whether a difference cannot come from another processor: from the same inputs, and beyond last digits.
 
-    Bytes that nobody reads prove something only where the base had others from the same inputs.
+    Bytes that nobody reads prove something only where the base had others from the same inputs. Contents always do in a
+    full run: what it does not write, whatever its inputs became, nobody can make of this commit.
     """
-    if not difference.same_inputs or difference.how == "digits":
+    if difference.how == "digits" or not (difference.same_inputs or (order.full and difference.how == "contents")):
         return False
     ours, theirs = order.base.get(difference.stage), before.lock.get(difference.stage)
     if ours and theirs and other_outputs(ours, theirs):
