@@ -98,6 +98,9 @@ lock: $(READY) ## resolve requirements.lock anew: one resolution for every extra
 clean: ## remove what the tasks made, except data and caches of DVC
 	@rm -rf $(VENV) .checkov .leverframe .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
+# What builds a package is verified by its hash, too; where the lock lacks it, uv refuses to build.
+BUILT := --require-build-hashes --preview-features build-dependency-hashes
+
 # uv itself comes from the lock file too: its block is the lines from `uv==` to the last hash. It is told which
 # environment to fill, for it would fill one that happens to be active.
 $(READY): requirements.lock pyproject.toml
@@ -107,6 +110,7 @@ $(READY): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@awk '/^uv==/{on=1} on{print} on&&!/\\$$/{exit}' requirements.lock > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(VENV)/uv.lock
-	@$(BIN)/uv pip sync --python $(BIN)/python --quiet --compile-bytecode --require-hashes --build-constraint requirements.lock requirements.lock
+	@$(BIN)/uv pip sync --python $(BIN)/python --quiet --compile-bytecode --require-hashes \
+	  $(BUILT) --build-constraint requirements.lock requirements.lock
 	@$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -467,6 +467,10 @@ def _card_handed_on() -> Iterator[str]:
 _NOT_INSTALLED = (
     "$REQUIREMENTS of this commit does not bring it: run 'leverframe init' where it is installed, and commit the files"
 )
+_NOT_BUILT = (
+    "uv says why. Where it needs a hash for what builds a package without a wheel, such as setuptools, "
+    "name that in requirements.in, delete $REQUIREMENTS, run 'leverframe init', and commit the files"
+)
 SETUP_INPUTS = [
     Input("python", "", "Version of Python.", "3.11"),
     Input("folder", "", FOLDER, "."),
@@ -529,7 +533,12 @@ def setup_yml() -> str:
         "        PROJECT: ${{ inputs.project }}",
         "      run: |",
         '        if [ -f "$REQUIREMENTS" ]; then',
-        '          uv pip sync --quiet --require-hashes --build-constraint "$REQUIREMENTS" "$REQUIREMENTS"',
+        "          if ! uv pip sync --quiet --require-hashes --require-build-hashes \\",
+        "            --preview-features build-dependency-hashes \\",
+        '            --build-constraint "$REQUIREMENTS" "$REQUIREMENTS"; then',
+        f'            echo "::error title=Packages were not installed::{_NOT_BUILT}"',
+        "            exit 1",
+        "          fi",
         "        fi",
         '        if [ -n "$PROJECT" ]; then',
         '          uv pip install --quiet --no-deps --no-build-isolation --editable "$PROJECT"',

@@ -37,7 +37,7 @@ def test_nothing_is_fetched_but_by_hash() -> None:
     installs = [each for each in commands if "install" in each or "sync" in each]
     assert all("--require-hashes" in each or each[-1] == "." for each in installs)
     assert all(each[0] in ("python", "uv") for each in commands)
-    assert all("--build-constraint" in each for each in installs if each[0] == "uv")
+    assert all({"--build-constraint", "--require-build-hashes"} <= {*each} for each in installs if each[0] == "uv")
 
 
 def test_nobody_is_root_and_no_shell_stands_between() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leverframe.domain.pipeline.requirements import Requirement, Unavailable, pinned, requirement
+from leverframe.domain.pipeline.requirements import Requirement, Unavailable, pinned, requirement, with_build_tool
 
 EXTRAS = ("serving", "github")
 WHEEL = "leverframe-0.1.0-py3-none-any.whl"
@@ -15,7 +15,15 @@ def test_what_an_index_has_is_named() -> None:
     assert found == Requirement("leverframe[github,serving]")
     assert isinstance(found, Requirement)
     assert found.vendored is None
-    assert found.text().splitlines()[-1] == "leverframe[github,serving]"
+    assert "\nleverframe[github,serving]\n" in found.text()
+
+
+@pytest.mark.parametrize("text", ["polars", "polars\n", "polars\nSetuptools>=80\n", Requirement("leverframe").text()])
+def test_what_builds_packages_is_in_the_lock(text: str) -> None:
+    """It is named once, also where somebody wrote the file without it; a package of a similar name is another one."""
+    lines = [line for line in with_build_tool(text).lower().splitlines() if line.startswith("setuptools")]
+    assert len(lines) == 1
+    assert with_build_tool("setuptools-scm\n") == "setuptools-scm\nsetuptools\n"
 
 
 def test_a_wheel_file_has_to_be_in_the_repository() -> None:

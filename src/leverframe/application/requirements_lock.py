@@ -7,7 +7,15 @@ from pathlib import Path
 
 from leverframe.adapters.uv import locked
 from leverframe.domain.pipeline.init import CopyFile, Step, Todo, WriteFile
-from leverframe.domain.pipeline.requirements import LOCK, REQUIREMENTS, RUNTIME, Unavailable, pinned, requirement
+from leverframe.domain.pipeline.requirements import (
+    LOCK,
+    REQUIREMENTS,
+    RUNTIME,
+    Unavailable,
+    pinned,
+    requirement,
+    with_build_tool,
+)
 from leverframe.errors import InstallationError
 from leverframe.package import installed_extras, installed_versions, origin, supported_python
 
@@ -19,7 +27,7 @@ def requirement_steps(root: Path, extras: Collection[str]) -> list[Step]:
     """Return what gives CI a lock file with Leverframe in it; nothing where there is one.
 
     ``extras`` are those that CI needs at least; those that are installed here come with them. A requirements file that
-    is there is locked as it is.
+    is there is locked as it is, and the lock has what builds packages without a wheel, too.
     """
     if (root / LOCK).exists():
         return []
@@ -41,7 +49,7 @@ def requirement_steps(root: Path, extras: Collection[str]) -> list[Step]:
     if not file.is_file():
         steps.append(WriteFile(REQUIREMENTS, text, "what CI installs"))
     try:
-        lock = locked(text, pinned(installed_versions()), wheels, supported_python())
+        lock = locked(with_build_tool(text), pinned(installed_versions()), wheels, supported_python())
     except InstallationError as error:
         absent = "; where no index has Leverframe, install it from its wheel file"
         following = error.next + (absent if wanted.wheel is None and "leverframe" in error.why else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -9,9 +10,16 @@ from urllib.parse import unquote, urlsplit
 
 REQUIREMENTS, LOCK = "requirements.in", "requirements.lock"
 VENDORED = "vendor"  # the usual .gitignore of a Python project hides `wheels` and `dist`
+BUILD_TOOL = (
+    "setuptools"  # of packages that have no wheel and name none, such as antlr4-python3-runtime, which DVC needs
+)
 RUNTIME = ("serving", "github", "infrastructure", "monitoring", "redis", "s3", "spark")  # extras that CI may need
 _HEAD = f"""\
 # What CI installs. Add what your model imports; then delete {LOCK} and run `leverframe init` again.
+"""
+_BUILD = f"""\
+# It builds packages that have no wheel. Name what else does so: CI builds with what {LOCK} has a hash for.
+{BUILD_TOOL}
 """
 
 
@@ -29,7 +37,7 @@ class Requirement:
 
     def text(self) -> str:
         """Return the requirements file."""
-        return f"{_HEAD}{self.line}\n"
+        return f"{_HEAD}{self.line}\n{_BUILD}"
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,12 @@ def requirement(direct: Mapping[str, object] | None, extras: Collection[str]) ->
     if parts.username or parts.query:
         return Unavailable("Leverframe was installed from an address with a secret in it")
     return Requirement(f"{name} @ {address}")
+
+
+def with_build_tool(text: str) -> str:
+    """Return a requirements file that names what builds packages without a wheel, for the lock to have its hash."""
+    named = any(re.match(rf"{BUILD_TOOL}(?![\w.-])", line.strip().lower()) for line in text.splitlines())
+    return text if named else f"{text.rstrip()}\n{BUILD_TOOL}\n"
 
 
 def pinned(installed: Mapping[str, str]) -> list[str]:
