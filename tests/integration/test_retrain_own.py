@@ -167,6 +167,21 @@ def retrain_at(shop: Shop, at: str) -> str:
     return ended.stdout
 
 
+def test_a_base_that_lost_its_gate_proposes_nothing_as_better(own: Shop) -> None:
+    """The rules of before are in force, as they are for a pull request, and that they are gone is a violation."""
+    levers = own.repository.read("leverframe.yaml")
+    before, _, after = levers.partition("gate:\n")
+    rest = after.splitlines(keepends=True)
+    while rest and rest[0].startswith((" ", "-")):
+        rest.pop(0)
+    own.repository.write("leverframe.yaml", before + "".join(rest))
+    own.repository.commit("No gate")
+    found, _ = outcome(own)
+    assert found != "better"
+    (attempt,) = tried(own)
+    assert any("`gate` is no longer in" in violation for violation in attempt["comparison"]["violations"])
+
+
 def test_too_few_labels_are_no_failure(own: Shop) -> None:
     """Labels of most rows are not known yet."""
 

@@ -15,6 +15,8 @@ from leverframe.domain.features.training_set import Label, LabelKind
 from leverframe.domain.monitoring.reference_rows import ReferenceTable
 from leverframe.domain.retraining.candidate_comparison import compared
 from leverframe.domain.retraining.own_rows import paired, within
+from leverframe.domain.review.gate.rules import BASE, LAST, Rules
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import SourceError
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
 from leverframe.settings.retrain import RetrainSettings
@@ -195,14 +197,14 @@ def test_each_kind_of_label_is_compared(kind: LabelKind) -> None:
         metrics={metric: MetricRule(maximum_drop=0.01)},
         slices=[SliceRule(columns=["place"], maximum_drop=0.01, minimum_rows=10)],
     )
-    comparison, missed = compared(pair, gate, (RetrainSettings(), 0.999), old="not compared")
+    comparison, missed = compared(pair, Rules(gate, BASE), (RetrainSettings(), 0.999), old="not compared")
     assert (comparison.metric, comparison.confidence, comparison.labelled, comparison.days) == (metric, 0.999, 960, 20)
     deciding = next(one for one in comparison.metrics if one.metric == metric)
     assert deciding.gain is not None
     assert deciding.low is not None
     assert deciding.low < deciding.gain
     assert deciding.gain > 0
-    narrow, _ = compared(pair, gate, (RetrainSettings(), 0.8))
+    narrow, _ = compared(pair, Rules(gate, BASE), (RetrainSettings(), 0.8))
     bound = next(one for one in narrow.metrics if one.metric == metric).low
     assert bound is not None
     assert bound > deciding.low
@@ -211,3 +213,7 @@ def test_each_kind_of_label_is_compared(kind: LabelKind) -> None:
     assert len(gains) == 3
     assert comparison.old_how == "not compared"
     assert tuple(violation.what for violation in missed) == comparison.violations
+    lost = Violation(Reason.GATE_MISSING, "`gate` is gone", "restore it")  # as a base branch that lost its rules has it
+    found, violations = compared(pair, Rules(gate, LAST, violations=(lost,)), (RetrainSettings(), 0.8))
+    assert violations[-1] == lost
+    assert found.violations[-1] == "`gate` is gone"

@@ -32,7 +32,6 @@ from leverframe.domain.retraining.pulls.pull_commit import signed
 from leverframe.domain.retraining.retrain import Due, Trained
 from leverframe.domain.review.gate.decision import Evidence, bundle_sizes
 from leverframe.domain.review.gate.pairing import Question, Side
-from leverframe.domain.review.gate.rules import BASE, Rules
 from leverframe.errors import DiskError, PipelineError, RepositoryError
 from leverframe.files import private_folder, write_text
 from leverframe.settings import PARAMS
@@ -186,7 +185,7 @@ class CaseTrainer:
                 )
             work.tell("comparing the candidate with the champion")
             sides = (Side(PolarsTables(work.root), disk), Side(PolarsTables(folder), Disk(folder)))
-            rules, how = Rules(levers.gate, BASE), (levers.retrain, confidence)
+            rules, how = self._base.rules, (levers.retrain, confidence)
             models = SklearnModels(work.root, work.workspace.params.train.trusted_types)
             return compare(question, sides, models, rules, evidence, how)
 

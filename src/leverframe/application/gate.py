@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from leverframe.adapters.disk import Disk
-from leverframe.adapters.git import Git
 from leverframe.adapters.polars import PolarsTables
 from leverframe.adapters.sklearn import SklearnModels
 from leverframe.application.as_locked import refuse_others
 from leverframe.application.champion import champion
 from leverframe.application.diff import diff
+from leverframe.application.gate_rules import rules_at, section
 from leverframe.application.replay import WorkspaceReplay
 from leverframe.application.results import forget, kept
 from leverframe.application.untouched import untouched
@@ -26,11 +25,10 @@ from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.gate.holdout_change import Declared, declared
 from leverframe.domain.review.gate.pairing import Question, Side
 from leverframe.domain.review.gate.replay_comparison import compare
-from leverframe.domain.review.gate.rules import rules_in_force
 from leverframe.errors import LeverframeError
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.params import params_of
-from leverframe.yaml_files import load, parse
+from leverframe.yaml_files import load
 
 
 def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callable[[str], None]) -> Gated:
@@ -47,7 +45,7 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
         return kept(root, "gate", Gated(fork, head, because=unaffected, notes=since.notes))
     refuse_others(root, layout.MODEL, layout.MODEL_DESCRIPTION, layout.PREDICTIONS, layout.HOLDOUT, layout.BUNDLE)
     here = declared(workspace.params, workspace.plan)
-    known = {name: _section(git.show(since.tip, str(name)), f"{name} of the base") for name in (PARAMS, LEVERS)}
+    known = {name: section(git.show(since.tip, str(name)), f"{name} of the base") for name in (PARAMS, LEVERS)}
     ours = load(root / LEVERS, what="settings file") if (root / LEVERS).is_file() else {}
     disk = Disk(root)
     contracts = {path.stem: disk.read_json(path.relative_to(root)) for path in (root / layout.CONTRACTS).glob("*.json")}
@@ -60,21 +58,10 @@ def gate(workspace: Workspace, base: str | None, log: Path | None, tell: Callabl
     with champion(workspace, fork, tell) as folder:
         theirs = None if folder is None else Side(PolarsTables(folder), Disk(folder))
         sides = (Side(PolarsTables(root), disk), theirs)
-        last = None if isinstance(known[LEVERS].get("gate"), dict) else _last_gate(git, since.tip)
-        rules = rules_in_force(known[LEVERS], ours, last)
+        rules = rules_at(git, since.tip, known[LEVERS], ours)
         models = SklearnModels(root, [*workspace.params.train.trusted_types, *_trusted(known[PARAMS])])
         result = run(question, sides, models, rules, evidence)
         return kept(root, "gate", replace(result, notes=(*since.notes, *result.notes)))
-
-
-def _last_gate(git: Git, tip: str) -> dict[str, Any] | None:
-    """Return the newest section `gate` that a commit before the tip had; None where there never was one."""
-    for commit in git.touching(tip, str(LEVERS), "gate"):
-        with suppress(LeverframeError):  # a version that cannot be read had no rules that anybody was judged by
-            section = _section(git.show(commit, str(LEVERS)), str(LEVERS)).get("gate")
-            if isinstance(section, dict):
-                return section
-    return None
 
 
 def declared_at(workspace: Workspace, commit: str) -> Declared | None:
@@ -84,7 +71,7 @@ def declared_at(workspace: Workspace, commit: str) -> Declared | None:
         star = star_path(files)
         plan = read(commit, files | (workspace.git.contents(commit, star) if star else {})).plan
         return (
-            declared(params_of(_section(files.get(str(PARAMS)), str(PARAMS)), name=str(PARAMS)), plan) if plan else None
+            declared(params_of(section(files.get(str(PARAMS)), str(PARAMS)), name=str(PARAMS)), plan) if plan else None
         )
     except LeverframeError:
         return None
@@ -92,11 +79,6 @@ def declared_at(workspace: Workspace, commit: str) -> Declared | None:
 
 def _trusted(params: Mapping[str, Any]) -> Sequence[str]:
     """Return the types that the base trusts: the champion may hold what the change has no use for."""
-    section = params.get("train")
-    listed = section.get("trusted_types") if isinstance(section, dict) else None
+    train = params.get("train")
+    listed = train.get("trusted_types") if isinstance(train, dict) else None
     return [str(name) for name in listed] if isinstance(listed, list) else []
-
-
-def _section(content: bytes | None, name: str) -> dict[str, object]:
-    text = (content or b"").decode(errors="replace")
-    return parse(text, name=name, what="the settings") if text.strip() else {}

@@ -44,11 +44,11 @@ class OwnTrainer:
 
     def compare(self, confidence: float) -> tuple[Comparison, Missed]:
         """Compare row by row under the rules of the gate of the base tip."""
-        role, gate = self._own.role, self._base.levers.gate
+        role, rules = self._own.role, self._base.rules
         candidate, champion = self._sides
-        slices = [name for rule in gate.slices for name in rule.columns]
+        slices = [name for rule in rules.settings.slices for name in rule.columns]
         pair = paired(candidate, champion, label_of_role(role), role.timezone, slices)
-        comparison, missed = compared(pair, gate, (self._base.levers.retrain, confidence), old=_NOT_OLD)
+        comparison, missed = compared(pair, rules, (self._base.levers.retrain, confidence), old=_NOT_OLD)
         return comparison, Missed(missed)
 
     def _rows(self, window: RetrainWindow) -> ReferenceTable:

@@ -166,7 +166,7 @@ def _known(base: Base, of: tuple[Asked, str, str], records: RetrainRecords) -> K
         tuple(results.history()),
     )
     levers, attempts = base.levers, records.attempts()
-    return Known(monitored, attempts, levers.retrain, levers.gate, facts, rows, base.blobs, now, asked.force)
+    return Known(monitored, attempts, levers.retrain, base.rules.settings, facts, rows, base.blobs, now, asked.force)
 
 
 def _taken_back(worse: PulledBack) -> NotTriggered:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from leverframe.application.gate_rules import rules_at, section
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
 from leverframe.domain.model.evaluate.metrics import METRICS
@@ -14,6 +15,7 @@ from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.retraining.attempt import RetrainWindow
 from leverframe.domain.retraining.retrain import Rows
 from leverframe.domain.retraining.retrain_window import newest_labelled
+from leverframe.domain.review.gate.rules import Rules
 from leverframe.errors import SettingsError, guide_page, nearest
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import Levers, levers_of
@@ -45,7 +47,8 @@ class Base:
     """A commit: its settings, the rows of its model, and the files that decide what is trained.
 
     ``blobs`` are their ids in git by path; ``champion`` is the digest (md5) of its model, or of what that predicted.
-    ``own`` is None for a case of Leverframe.
+    ``rules`` are those of the gate that are in force, also where the commit lost its own. ``own`` is None for a case of
+    Leverframe.
     """
 
     commit: str
@@ -57,6 +60,7 @@ class Base:
     timezone: str
     blobs: dict[str, str]
     champion: str
+    rules: Rules
     own: Own | None = None
 
     def rows(self, now: datetime) -> Rows:
@@ -114,7 +118,10 @@ def _of_case(workspace: Workspace, commit: str, levers: Levers) -> Base:
     current = RetrainWindow(features.train.first, features.train.last, features.holdout.first, features.holdout.last)
     champion = recorded_md5(workspace.git.show(commit, "dvc.lock") or b"", layout.MODEL.as_posix())
     blobs = workspace.git.blobs(commit, "dvc.lock", "dvc.yaml", str(PARAMS), str(LEVERS))
-    return Base(commit, levers, params.bundle.model, current, data.first, data.period, data.timezone, blobs, champion)
+    return Base(
+        commit, levers, params.bundle.model, current, data.first, data.period, data.timezone, blobs, champion,
+        _rules(workspace, commit),
+    )  # fmt: skip
 
 
 def _of_own(workspace: Workspace, commit: str, levers: Levers, own: Own) -> Base:
@@ -138,8 +145,14 @@ def _of_own(workspace: Workspace, commit: str, levers: Levers, own: Own) -> Base
     blobs = workspace.git.blobs(commit, "dvc.lock", "dvc.yaml", own.moved.file, str(LEVERS))
     return Base(
         commit, levers, own.role.model, RetrainWindow(first, str(last), begins, ends), first, moved.period,
-        own.role.timezone, blobs, champion, own,
+        own.role.timezone, blobs, champion, _rules(workspace, commit), own,
     )  # fmt: skip
+
+
+def _rules(workspace: Workspace, commit: str) -> Rules:
+    """Return the rules in force at a commit, as `gate` has them: those of before, where it lost its own."""
+    levers = section(workspace.git.show(commit, str(LEVERS)), f"{LEVERS} of {commit[:12]}")
+    return rules_at(workspace.git, commit, levers, levers)
 
 
 def recorded_md5(lock: bytes, path: str) -> str:

@@ -16,7 +16,6 @@ from leverframe.domain.review.gate.pairing import Models, Question, Side
 from leverframe.domain.review.gate.rules import Rules
 from leverframe.domain.review.gate.sliced import judged_slices
 from leverframe.domain.verdict import Violation
-from leverframe.settings.levers import GateSettings
 from leverframe.settings.retrain import RetrainSettings
 
 
@@ -36,7 +35,7 @@ def compare(
     models = Models(question, *sides, predictor, rules.settings)
     changed = models.change.violations() if models.change else []
     pair, _ = models.pair()
-    comparison, violations = compared(pair, rules.settings, how)
+    comparison, violations = compared(pair, replace(rules, violations=()), how)
     old, lost = models.on_base(comparison.metrics)
     missed = Missed((*violations, *changed, *around(evidence, rules)), tuple(lost))
     comparison = replace(
@@ -51,23 +50,25 @@ def compare(
 
 
 def compared(
-    pair: Pair, gate: GateSettings, how: tuple[RetrainSettings, float], old: str = ""
+    pair: Pair, rules: Rules, how: tuple[RetrainSettings, float], old: str = ""
 ) -> tuple[Comparison, tuple[Violation, ...]]:
     """Return both models on the rows of a pair, and the violations of the gate there.
 
     ``old`` says why nothing is compared on the old test set.
     """
     settings, confidence = how
+    gate = rules.settings
     side = pair.candidate
     metric = deciding_metric(side.kind, settings, gate)
     metrics, missed = judged_metrics(pair, gate)
     sure, _ = judged_metrics(pair, gate.model_copy(update={"confidence": confidence}))
     slices, within = judged_slices(pair, gate)
+    found = (*missed, *within, *rules.violations)
     comparison = Comparison(
         metric, confidence, len(side.labels), side.number_of_days, _with_bounds(metrics, sure, metric),
-        0, old, (), _worst_first(slices), tuple(violation.what for violation in (*missed, *within)),
+        0, old, (), _worst_first(slices), tuple(violation.what for violation in found),
     )  # fmt: skip
-    return comparison, (*missed, *within)
+    return comparison, found
 
 
 def _with_bounds(metrics: Sequence[Compared], sure: Sequence[Compared], metric: str) -> tuple[Compared, ...]:
