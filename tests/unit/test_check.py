@@ -130,6 +130,9 @@ class Tree:
     def read_settings(self) -> None:
         self._look("settings")
 
+    def check_rules(self) -> None:
+        self._look("rules")
+
     def check_definition(self) -> None:
         self._look("definition")
 
@@ -167,7 +170,7 @@ PARAMS = "data: {first: 1}\nfeatures: {a: 1}\ntrain: {estimator: a}\nevaluate: {
     ("path", "before", "now", "looked"),
     [
         ("README.md", "a", "b", []),
-        ("leverframe.yaml", "gate: {}", "gate: {seed: 1}", ["settings"]),
+        ("leverframe.yaml", "gate: {}", "gate: {seed: 1}", ["settings", "rules"]),
         ("params.yaml", PARAMS, PARAMS.replace("seed: 0", "seed: 1"), ["settings"]),
         ("params.yaml", PARAMS, PARAMS.replace("first: 1", "first: 2"), ["settings", "definition"]),
         ("params.yaml", PARAMS, PARAMS.replace("estimator: a", "estimator: b"), ["settings", "definition"]),

@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from leverframe.domain.features.training_set import LabelKind
 from leverframe.domain.model.evaluate.holdout import Holdout
 from leverframe.domain.review.diff.diff_result import Change, Diff
 from leverframe.domain.review.gate.decision import Evidence, _contracts, _diff, _sizes, bundle_sizes, champion_files
 from leverframe.domain.review.gate.gate_result import Gated, change_of, improvement
 from leverframe.domain.review.gate.paired import Pair, judged_metrics
+from leverframe.domain.review.gate.rule_names import refuse_unknown_metrics
 from leverframe.domain.review.gate.rules import BASE, CHANGE, DEFAULTS, LAST, allowed, rules_in_force
-from leverframe.domain.review.gate.sliced import judged_slices
+from leverframe.domain.review.gate.sliced import judged_slices, undefined
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import SettingsError
 from leverframe.settings.levers import GateSettings, MetricRule, SliceRule
@@ -173,6 +175,45 @@ def test_a_slice_below_its_floor_fails_without_a_champion_too() -> None:
     assert judged_slices(Pair(POOR, None), tiny) == ([], [])
     gone = GateSettings(slices=[rule.model_copy(update={"columns": ["town"]})])
     assert reasons(judged_slices(Pair(GOOD, None), gone)[1]) == [Reason.METRIC_MISSING]
+
+
+def test_a_slice_without_a_class_is_noted_and_a_metric_that_no_label_has_is_refused() -> None:
+    """Nothing can fail where a figure is undefined, so it is said; a misspelt metric is not judged as another one."""
+    labels = GOOD.labels.copy()
+    labels[SHOPS == "south"] = 0.0
+    rule = SliceRule(columns=["shop"], floor=0.5, minimum_rows=100)
+    found, violations = judged_slices(Pair(replace(GOOD, labels=labels), None), GateSettings(slices=[rule]))
+    assert violations == []
+    assert undefined(found) == ["no rule was judged within `shop = south`: undefined, as a class has no row"]
+    assert undefined([each for each in found if each.value != "south"]) == []
+    wrong = rule.model_copy(update={"metric": "average_precison"})
+    found, (violation,) = judged_slices(Pair(GOOD, None), GateSettings(slices=[wrong]))
+    assert (found, violation.reason) == ([], Reason.METRIC_MISSING)
+    assert "did you mean `average_precision`?" in violation.next
+
+
+@pytest.mark.parametrize(
+    ("rules", "kind", "near"),
+    [
+        ({"metrics": {"aucc": {"floor": 0.5}}}, "binary", "`auc`"),
+        ({"metrics": {"aucc": {"floor": 0.5}}}, None, "`auc`"),
+        ({"metrics": {"mae": {"floor": 0.5}}}, "binary", "known names: "),
+        ({"slices": [{"columns": ["shop"], "floor": 0.5, "metric": "rsme"}]}, "regression", "`rmse`"),
+        ({"metrics": {"mae": {"floor": 0.5}}}, None, ""),
+        ({"metrics": {"auc": {"floor": 0.5}}, "slices": [{"columns": ["shop"], "floor": 0.5}]}, "multiclass", ""),
+    ],
+)
+def test_a_misspelt_metric_is_refused_with_the_nearest_name(
+    rules: dict[str, object], kind: LabelKind | None, near: str
+) -> None:
+    """Before a model is trained; where the kind of the label is not known, a metric of any kind fits."""
+    settings = GateSettings.model_validate(rules)
+    if not near:
+        refuse_unknown_metrics(settings, kind)
+        return
+    with pytest.raises(SettingsError) as refused:
+        refuse_unknown_metrics(settings, kind)
+    assert near in refused.value.next
 
 
 @given(seed=st.integers(0, 50), skill=st.sampled_from([0.5, 1.0, 2.0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
@@ -19,6 +20,7 @@ from leverframe.domain.pipeline.status import staleness
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.check import Checked, run
+from leverframe.errors import LeverframeError
 from leverframe.files import private_folder, write_text
 from leverframe.settings import LEVERS, PARAMS
 
@@ -70,6 +72,17 @@ class _Change:
         self._workspace.read_levers()
         private_folder(known.parent)
         write_text(known, digest + "\n")
+
+    def check_rules(self) -> None:
+        from leverframe.domain.review.gate.rule_names import refuse_unknown_metrics  # noqa: PLC0415 - loads NumPy
+
+        levers = self._workspace.levers
+        role, kind = levers.pipeline.predictions, None
+        if role is None:
+            with suppress(LeverframeError):  # what is wrong with the declarations is said elsewhere
+                wanted = self._workspace.params.features.label
+                kind = next((label.kind for label in self._workspace.plan.labels if label.name == wanted), None)
+        refuse_unknown_metrics(levers.gate, role.kind if role else kind)
 
     def check_definition(self) -> None:
         from leverframe.application.stages import check_definition  # noqa: PLC0415 - loads sources, and what they use

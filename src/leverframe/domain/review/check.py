@@ -69,6 +69,9 @@ class Change(Files, Protocol):
     def read_settings(self) -> None:
         """Raise ``SettingsError`` where a file of settings is not valid."""
 
+    def check_rules(self) -> None:
+        """Raise ``SettingsError`` where a rule of the gate names a metric that the label has not."""
+
     def check_definition(self) -> None:
         """Raise ``PipelineError`` where `dvc.yaml` is not what the declarations ask for, or what those raise."""
 
@@ -115,6 +118,11 @@ def run(change: Change) -> Checked:
 def _questions(change: Change) -> list[Callable[[], None]]:
     """Return what has to be looked at, of settings and definitions."""
     changed = change.changed()
+    rules = [change.check_rules] if str(LEVERS) in changed else []
+    return [*_defining(change, changed), *rules]
+
+
+def _defining(change: Change, changed: Mapping[str, str]) -> list[Callable[[], None]]:
     if any(defines(path, status) for path, status in changed.items()):
         return [change.read_settings, change.check_definition]
     if str(PARAMS) not in changed:

@@ -20,7 +20,7 @@ from leverframe.domain.review.gate.paired import judged_metrics
 from leverframe.domain.review.gate.pairing import Models, Question, Side
 from leverframe.domain.review.gate.replay_comparison import ReplayComparison, against
 from leverframe.domain.review.gate.rules import Rules
-from leverframe.domain.review.gate.sliced import judged_slices
+from leverframe.domain.review.gate.sliced import judged_slices, undefined
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError
 
@@ -57,7 +57,7 @@ def run(
         slices, within = judged_slices(pair, rules.settings)
         on_base, lost = models.on_base(metrics)
         revealing, noted = judged_predictors(sides, rules.settings, question.timezone)
-        notes = (*models.notes(), *noted)
+        notes = (*models.notes(), *noted, *undefined(slices))
     except LeverframeError as error:
         violation = Violation(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next)
         return replace(gated, violations=(*beside, violation))

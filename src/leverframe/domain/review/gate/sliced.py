@@ -25,8 +25,10 @@ from leverframe.domain.review.gate.gate_result import SliceCompared
 from leverframe.domain.review.gate.paired import BETTER_MODEL, Pair, moved, slopes, titled
 from leverframe.domain.review.gate.rules import worse
 from leverframe.domain.verdict import Reason, Violation
+from leverframe.errors import nearest
 from leverframe.settings.levers import GateSettings, SliceRule
 
+_UNDEFINED, _SHOWN = "undefined, as a class has no row", 3
 _PRIOR = (4.0, 100.0)  # rows of the rarest class that all rows count for: where slices differ, where they are alike
 
 
@@ -92,9 +94,8 @@ def _weighed(figures: Sequence[_Figure]) -> list[_Judged]:
 
 def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompared], list[Violation]]:
     """Return each slice with a rule side by side, and a violation for each that is significantly worse than allowed."""
-    measured = [
-        each for rule in settings.slices for each in _judged(list(_measured(pair, rule)), rule.maximum_drop, rule.floor)
-    ]
+    judged = [rule for rule in settings.slices if not _unknown(pair, rule)]
+    measured = [each for rule in judged for each in _judged(list(_measured(pair, rule)), rule.maximum_drop, rule.floor)]
     chances = sorted(one.chance for each in measured for one in each.judged)
     error = (1 - settings.confidence) / max(1, len(chances))
     discovered = [rank for rank, chance in enumerate(chances, start=1) if chance <= rank * error]
@@ -105,11 +106,29 @@ def judged_slices(pair: Pair, settings: GateSettings) -> tuple[list[SliceCompare
         slices.append(replace(_with_bounds(each, share), passed=not missed))
         violations += missed
     for rule in settings.slices:
+        violations += _unknown(pair, rule)
         for column in rule.columns:
             gone, missed = _gone(pair, rule, column)
             slices += gone
             violations += missed
     return slices, violations
+
+
+def undefined(slices: Sequence[SliceCompared]) -> list[str]:
+    """Return in words which slices have no value, as a class has no row in them: no rule could fail there."""
+    names = [f"`{each.column} = {each.value}`" for each in slices if each.note == _UNDEFINED]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return [f"no rule was judged within {', '.join(names[:_SHOWN])}{more}: {_UNDEFINED}"] if names else []
+
+
+def _unknown(pair: Pair, rule: SliceRule) -> list[Violation]:
+    """Return the violation for a rule whose metric the label has not: another one would be judged in its place."""
+    known = [metric.name for metric in METRICS[pair.candidate.kind]]
+    if rule.metric is None or rule.metric in known:
+        return []
+    what = f"a rule for slices names the metric `{rule.metric}`, which a {pair.candidate.kind} label does not have"
+    remedy = f"correct `gate.slices` on the base branch: {nearest(rule.metric, known)}"
+    return [Violation(Reason.METRIC_MISSING, what, remedy)]
 
 
 def _gone(pair: Pair, rule: SliceRule, column: str) -> tuple[list[SliceCompared], list[Violation]]:
@@ -201,7 +220,7 @@ def _one(pair: Pair, rule: SliceRule, name: tuple[str, str], rows: NDArray[np.in
     )
     fewest = int(ours.rarest.sum())
     if not math.isfinite(value):
-        return _Slice(rule, metric, replace(shown, note="undefined, as a class has no row"))
+        return _Slice(rule, metric, replace(shown, note=_UNDEFINED))
     if side.kind != "regression" and metric.rests_on == "rarest class" and fewest < rule.minimum_class_rows:
         return _Slice(rule, metric, replace(shown, note=f"not judged: {fewest} rows of the rarest class"))
     parts = (number, side, rows, prior)
