@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Locked, Recorded
 from leverframe.domain.review.reproduce import How, Order, Reproduced, StageRun, run
-from leverframe.domain.review.same_outputs import State, alike, differences, in_order
+from leverframe.domain.review.same_outputs import SameModel, State, alike, differences, in_order
 from leverframe.domain.verdict import Failed, Passed, Reason
 from leverframe.errors import PipelineBusyError, PipelineError
 from leverframe.settings.params import TrainSettings
@@ -71,6 +71,13 @@ class Scripted:
         """A table is one number here; the cache has those that the test names by digest."""
         ours, theirs = self.tables.get(claimed.md5), self.tables.get(self.now(path))
         return None if ours is None or theirs is None else abs(ours - theirs) <= tolerance
+
+    def same_model(self, path: str, claimed: Recorded, tolerance: float) -> SameModel | None:
+        """A model predicts one number here, as the test has it by digest, for each of ten rows."""
+        if claimed.md5 not in self.tables or self.now(path) not in self.tables:
+            return None
+        ours, theirs = self.tables[claimed.md5], self.tables[self.now(path)]
+        return SameModel(10, 0 if abs(ours - theirs) <= tolerance else 10, abs(ours - theirs))
 
     def now(self, path: str) -> str:
         """Return the digest of an output."""
@@ -256,10 +263,10 @@ def runs_all(*other: str, **texts: str) -> Step:
     return done
 
 
-def whole(step: Step, *, full: bool = True, **claimed: str) -> Reproduced:
+def whole(step: Step, *, full: bool = True, tables: dict[str, float] | None = None, **claimed: str) -> Reproduced:
     """Return what a run of every stage says of a lock in which all outputs have the digest `x`."""
     files = {name: claimed.get(PurePath(name).stem, text) for name, text in FILES.items()}
-    pipeline = Scripted({"dvc.lock": chain({}), **files}, [step])
+    pipeline = Scripted({"dvc.lock": chain({}), **files}, [step], tables=tables or {})
     return run(pipeline, Order("c" * 40, full=full, pull=True))
 
 
@@ -328,7 +335,7 @@ def test_texts_of_what_dvc_keeps_are_not_compared_where_it_was_not_here(made: st
     """A checkout without cache and remote has no bundle: its digest alone tells whether the stage wrote the same."""
     path, text = "models/bundle", {"models/bundle/MANIFEST.json": "{}"}
     claimed, wrote = ({"bundle": Locked("run", {}, {}, {path: Recorded(f"{md5}.dir")})} for md5 in ("b1", made))
-    found = differences(State(claimed, {}), State(wrote, text), {"bundle"}, 1e-4, lambda *_: None)
+    found = differences(State(claimed, {}), State(wrote, text), {"bundle"}, 1e-4, Scripted({}, []))
     assert [(each.path, each.how) for each in found] == [(path, word) for word in how]
 
 
@@ -337,6 +344,24 @@ def test_last_digits_of_a_report_are_a_note() -> None:
     found = whole(runs_all("reports/profiles/a.json", a='{"rows": 10, "mean": 3.2500001}'))
     assert found.verdict == Passed()
     assert "all numbers agree" in found.notes[0]
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_models_of_other_bytes_are_compared_by_their_predictions(full: bool) -> None:
+    """The same ones are a note, and excuse nothing behind them; others are a mismatch with figures."""
+    alike = whole(runs_all(MODEL), full=full, tables={"x": 0.5, "y": 0.50001})
+    assert alike.verdict == Passed()
+    note = "the bytes differ from `dvc.lock`, the predictions agree within 0.0001"
+    assert alike.notes == (f"{note}: `{MODEL}` of `train` (on 10 rows)",)
+    behind = whole(
+        runs_all(MODEL, PLOTS, note="model of 11 rows\n"), full=full, tables={"x": 0.5, "y": 0.5}
+    )  # fmt: skip
+    assert behind.verdict == Failed((Reason.LOCK_MISMATCH,))
+    found = whole(runs_all(MODEL), full=full, tables={"x": 0.5, "y": 0.75})
+    assert found.verdict == Failed((Reason.LOCK_MISMATCH,))
+    words = "`models/model.skops` of `train` (predictions differ on 10 of 10 rows, by up to 0.25)"
+    assert words in found.violations[0].what
+    assert "dvc repro -f -s train" in found.violations[0].next
 
 
 def test_stages_that_did_not_run_are_named_as_not_compared() -> None:

@@ -5,30 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from leverframe.adapters.same_values import same_values
 from leverframe.adapters.working_tree.remote import Remote
-from leverframe.application.pipeline import PipelineRun
+from leverframe.application.rerun import Rerun
 from leverframe.application.results import forget, kept
-from leverframe.application.status import status, tree_around
+from leverframe.application.status import status
 from leverframe.application.untouched import untouched
 from leverframe.application.workspace import Workspace
 from leverframe.domain.pipeline.status.lock import entries
-from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.review.check import LOCK
 from leverframe.domain.review.reproduce import Order, Reproduced, run
 from leverframe.errors import LeverframeError
 from leverframe.settings import LEVERS
 from leverframe.settings.levers import levers_of
-
-
-class _Rerun(PipelineRun):
-    """A run whose tables are compared with those of the cache, which a record names by their digest."""
-
-    def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
-        """Tell whether a table has the values of a record of the cache; None where either cannot be read."""
-        content = tree_around(self.root).content(claimed)
-        file = self.root / path
-        return same_values(content, file, tolerance) if content is not None and file.is_file() else None
 
 
 def reproduce(
@@ -45,7 +33,7 @@ def reproduce(
     stored = status(root).stored
     for path, content in stored.items():  # DVC hashes the bytes that are here; to git they are the same
         (root / path).write_bytes(content)
-    pipeline = _Rerun.of(workspace, root, tell)
+    pipeline = Rerun.of(workspace, root, tell)
     known = entries(before.decode(errors="replace"), f"{LOCK} of the base branch")
     declared, changes = _tolerance(git.show(since.commit, str(LEVERS)) or b"", pipeline.text(str(LEVERS)))
     order = Order(git.named("HEAD"), full, Remote.of(root) is not None, known, tolerance, declared, tell)

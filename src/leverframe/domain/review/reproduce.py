@@ -15,9 +15,20 @@ from typing import Any, Literal, Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
-from leverframe.domain.pipeline.status.resolved import Locked, Recorded
+from leverframe.domain.pipeline.status.resolved import Locked
 from leverframe.domain.review.check import LOCK, other_outputs, violation_lines
-from leverframe.domain.review.same_outputs import TABLE, Difference, State, differences, in_order, outputs, same_origin
+from leverframe.domain.review.same_outputs import (
+    MODELS,
+    SAME,
+    TABLE,
+    Contents,
+    Difference,
+    State,
+    differences,
+    in_order,
+    outputs,
+    same_origin,
+)
 from leverframe.domain.review.unstable import doubted, figures, judged_unstable, unstable
 from leverframe.domain.verdict import Reason, Verdict, Violation, judged, word
 from leverframe.errors import PipelineBusyError, PipelineError
@@ -71,7 +82,7 @@ class Reproduced:
         ]
 
 
-class Pipeline(Protocol):
+class Pipeline(Contents, Protocol):
     """The pipeline of one working copy."""
 
     def repro(self, *arguments: str) -> None:
@@ -88,9 +99,6 @@ class Pipeline(Protocol):
 
     def texts(self, paths: Sequence[str]) -> dict[str, str]:
         """Return the text files at or below some paths, by path."""
-
-    def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
-        """Tell whether a table has the values of a record of the cache; None where either cannot be read."""
 
     def runs(self) -> list[StageRun]:
         """Return what each stage did since the last call."""
@@ -208,8 +216,8 @@ def _verify(pipeline: Pipeline, order: Order, again: Sequence[str], fetching: Se
     fresh = pipeline.text(LOCK)
     if order.pull:
         known = entries(fresh, LOCK)
-        tables = [path for name in again for path in known[name].outputs if path.endswith(TABLE)]  # to compare with
-        pipeline.fetch(sorted({*_needed(known, again), *tables}))
+        compared = [path for name in again for path in known[name].outputs if path.endswith((TABLE, *MODELS))]
+        pipeline.fetch(sorted({*_needed(known, again), *compared}))
     pipeline.repro("--no-run-cache", "--force", "--single-item", *again)
     if pipeline.text(LOCK) != fresh:
         pipeline.repro("--no-run-cache", *fetching)
@@ -252,7 +260,7 @@ def _compared(
     """
     before, after = states
     ran = {stage.stage for stage in stages if stage.how in ("ran", "verified")}
-    found = differences(before, after, ran, order.tolerance, pipeline.same_table)
+    found = differences(before, after, ran, order.tolerance, pipeline)
     verified = {stage.stage for stage in stages if stage.how == "verified"}
     found = [each for each in found if order.full or each.same_inputs or each.stage in verified]
     path = str(layout.METRICS)
@@ -283,12 +291,12 @@ def _proves(difference: Difference, before: State, order: Order) -> bool:
     Bytes that nobody reads prove something only where the base had others from the same inputs. Contents always do in a
     full run: what it does not write, whatever its inputs became, nobody can make of this commit.
     """
-    if difference.how == "digits" or not (difference.same_inputs or (order.full and difference.how == "contents")):
+    if difference.how in SAME or not (difference.same_inputs or (order.full and difference.how == "contents")):
         return False
     ours, theirs = order.base.get(difference.stage), before.lock.get(difference.stage)
     if ours and theirs and other_outputs(ours, theirs):
         return True
-    readable = difference.path.startswith(f"{layout.REPORTS.as_posix()}/") or difference.path.endswith(TABLE)
+    readable = difference.path.startswith(f"{layout.REPORTS.as_posix()}/") or difference.path.endswith((TABLE, *MODELS))
     return difference.how == "contents" and readable
 
 
@@ -313,6 +321,7 @@ def _notes(found: Sequence[Difference], before: State, ran: Set[str], known: boo
     """Yield what differs without proof of anything, and what was not compared: that is never called equal."""
     words = {
         "digits": f"the bytes differ from `{LOCK}`, all numbers agree within {order.tolerance:g}",
+        "predictions": f"the bytes differ from `{LOCK}`, the predictions agree within {order.tolerance:g}",
         "bytes": f"the bytes differ from `{LOCK}`, and the contents were not compared",
         "contents": "the contents differ from those claimed, as the inputs do",
         "unclaimed": f"`{LOCK}` claims no such output",
@@ -329,7 +338,7 @@ def _notes(found: Sequence[Difference], before: State, ran: Set[str], known: boo
 
 
 def _named(differing: Sequence[Difference]) -> str:
-    return _some([f"`{each.path}` of `{each.stage}`" for each in differing])
+    return _some([f"`{each.path}` of `{each.stage}`{each.words and f' ({each.words})'}" for each in differing])
 
 
 def _some(names: Sequence[str]) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from leverframe.domain import layout
 from leverframe.domain.pipeline.status.graph import edges, ordered
 from leverframe.domain.pipeline.status.resolved import Artefact, Locked, Recorded, Stage
 
-How = Literal["digits", "contents", "bytes", "unclaimed"]
-SameTable = Callable[[str, Recorded, float], bool | None]
+How = Literal["digits", "predictions", "contents", "bytes", "unclaimed"]
 TABLE = ".parquet"
+MODELS = (layout.MODEL.as_posix(), layout.BUNDLE.as_posix())
+SAME: tuple[How, ...] = ("digits", "predictions")  # whoever reads such an output reads what is claimed
 
 _NUMBER = re.compile(r"(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 _DIGEST = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{32})\b")
@@ -32,18 +33,48 @@ class State:
 
 
 @dataclass(frozen=True)
+class SameModel:
+    """How the predictions of a model lie apart from those of the claimed one, on rows of the hold-out.
+
+    ``others`` tells that what a bundle holds beside the model differs, too, in files that nobody compares.
+    """
+
+    rows: int
+    differing: int
+    largest: float
+    others: bool = False
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        if not self.differing:
+            return f"on {self.rows:,} rows"
+        return f"predictions differ on {self.differing:,} of {self.rows:,} rows, by up to {self.largest:.3g}"
+
+
+class Contents(Protocol):
+    """What is in outputs that are no texts, now and in a record of the cache."""
+
+    def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
+        """Tell whether a table has the values of a record; None where either cannot be read."""
+
+    def same_model(self, path: str, claimed: Recorded, tolerance: float) -> SameModel | None:
+        """Compare a model, or that of a bundle, with a record by predictions; None where either cannot be asked."""
+
+
+@dataclass(frozen=True)
 class Difference:
     """An output, or a text file in one, of other bytes than claimed.
 
-    ``how`` tells whether only last digits of a text or table differ, its contents, bytes that nobody can read, or
-    whether the lock does not claim the output at all. ``same_inputs`` tells whether the stage read what the lock
-    claims, up to last digits.
+    ``how`` tells whether only last digits of a text or table differ, or the bytes of a model that predicts the same;
+    its contents, bytes that nobody can read, or whether the lock does not claim the output at all. ``words`` say more.
+    ``same_inputs`` tells whether the stage read what the lock claims, up to last digits.
     """
 
     stage: str
     path: str
     how: How
     same_inputs: bool
+    words: str = ""
 
 
 def outputs(lock: Mapping[str, Locked]) -> list[str]:
@@ -65,18 +96,13 @@ def in_order(lock: Mapping[str, Locked], names: Collection[str]) -> list[str]:
     return [stage.name for stage in ordered(stages, edges(stages)) if stage.name in names]
 
 
-def differences(
-    before: State, after: State, ran: Set[str], tolerance: float, same_table: SameTable
-) -> list[Difference]:
-    """Return every output of the stages that ran that is not as claimed before, writers before their readers.
-
-    ``same_table`` tells of a table as it is now whether it has the values of a record; None where nobody can tell.
-    """
+def differences(before: State, after: State, ran: Set[str], tolerance: float, contents: Contents) -> list[Difference]:
+    """Return every output of the stages that ran that is not as claimed before, writers before their readers."""
     found: list[Difference] = []
     for name in in_order(after.lock, ran):
-        alike_paths = {each.path for each in found if each.how == "digits"}
+        alike_paths = {each.path for each in found if each.how in SAME}
         same = _same_inputs(before.lock.get(name), after.lock[name], alike_paths)
-        found += _of_stage(name, (before, after), same, tolerance, same_table)
+        found += _of_stage(name, (before, after), same, tolerance, contents)
     return found
 
 
@@ -90,7 +116,7 @@ def _same_inputs(ours: Locked | None, theirs: Locked, alike_paths: Set[str]) -> 
 
 
 def _of_stage(
-    name: str, states: tuple[State, State], same: bool, tolerance: float, same_table: SameTable
+    name: str, states: tuple[State, State], same: bool, tolerance: float, contents: Contents
 ) -> Iterator[Difference]:
     before, after = states
     ours, theirs = before.lock.get(name), after.lock[name]
@@ -99,13 +125,19 @@ def _of_stage(
         if path not in claimed:
             yield Difference(name, path, "unclaimed", same)
             continue
+        differs = claimed[path] != theirs.outputs.get(path)
+        model = contents.same_model(path, claimed[path], tolerance) if path in MODELS and differs else None
+        if model is not None:
+            yield Difference(name, path, "contents" if model.differing else "predictions", same, str(model))
+            differs = model.others
         files = [each for each in {**before.texts, **after.texts} if each == path or each.startswith(f"{path}/")]
         if not path.startswith(_IN_GIT) and not before.texts.keys() & files:
             files = []  # what DVC keeps was not here before, so that its bytes alone can be compared
         texts = {file: (before.texts.get(file), after.texts.get(file)) for file in files}
         found = {file: _how(file, one, other, tolerance) for file, (one, other) in texts.items() if one != other}
-        if not found and claimed[path] != theirs.outputs.get(path):
-            found = {path: _how_of_table(same_table(path, claimed[path], tolerance) if path.endswith(TABLE) else None)}
+        if not found and differs:
+            table = path.endswith(TABLE)
+            found = {path: _how_of_table(contents.same_table(path, claimed[path], tolerance) if table else None)}
         yield from (Difference(name, file, how, same) for file, how in found.items())
 
 
