@@ -30,8 +30,8 @@ MORE_OUTPUTS = {
     "infra-apply": {"changes": "`true` where something was changed, else `false`"},
 }
 TOKENS = {
-    "reproduce": "token that may open the issue that `issue` asks for, with the permission `issues: write`; give one "
-    "only where the code of the default branch runs",
+    "reproduce": "token that may open the issue that `issue` asks for, with the permissions `issues: write` and "
+    "`actions: read`; give one only where the code of the default branch runs",
     "report": "token that may comment and add check runs; the built-in token is enough",
     "deploy": "token that may push tags, add deployments and open a revert pull request; without one the action "
     "writes only local tags",
@@ -231,6 +231,7 @@ def _after_merge() -> Iterator[str]:
         "    runs-on: ubuntu-24.04",
         "    timeout-minutes: 60",
         "    permissions:",
+        "      actions: read # to tell at which commit this workflow succeeded last",
         "      contents: read # to check out the repository",
         "      issues: write # to open, update and close the issue of a mismatch",
         "    steps:",

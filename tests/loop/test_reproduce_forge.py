@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from leverframe.domain.single_issue import Edit, Editing, Issue, Opening
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.local.github import Fault, LocalForge, Token, serving
 from leverframe.local.github.state import Issue as OnForge
+from leverframe.local.github.state import WorkflowRun
 from leverframe.local.repository import TemporaryRepository
 from tests.integration.shop import Ended, Shop
 from tests.integration.test_reproduce_claims import FLIPPED, claims
@@ -31,6 +33,7 @@ class World:
 
     server: LocalForge
     repository: TemporaryRepository
+    workflow: str = ""
 
     @property
     def issues(self) -> list[OnForge]:
@@ -45,10 +48,11 @@ class World:
         self.repository.git("checkout", "--quiet", "--force", ".")
         return ended
 
-    def run(self, *arguments: str, token: str = SECRET) -> Ended:
-        """Run `reproduce --issue` in a job that was given a token, or none."""
-        place = {"GITHUB_REPOSITORY": NAME, "GITHUB_API_URL": self.server.address, "GITHUB_TOKEN": token}
-        environment = self.repository.environment | place
+    def run(self, *arguments: str, **job: str) -> Ended:
+        """Run `reproduce --issue` in a job with variables of its own."""
+        place = {"GITHUB_REPOSITORY": NAME, "GITHUB_API_URL": self.server.address, "GITHUB_TOKEN": SECRET}
+        place["GITHUB_WORKFLOW_REF"] = self.workflow
+        environment = self.repository.environment | place | job
         done = warm().run("leverframe", ["reproduce", "--issue", *arguments], self.repository.root, environment)
         return Ended(done.returncode, done.stdout, done.stderr)
 
@@ -114,6 +118,32 @@ def test_a_mismatch_on_main_has_one_issue_and_stops_what_comes_after_it(world: W
     assert world.methods("--base", three, code=0) == {"GET"}
 
 
+def test_a_commit_whose_run_was_cancelled_is_verified_with_the_next_one(world: World) -> None:
+    """The event names it as the one before; the last run that succeeded was earlier, on this branch, after a push."""
+    repository, server = world.repository, world.server.repositories[NAME]
+    server.git("symbolic-ref", "HEAD", "refs/heads/main")
+    repository.write(".github/workflows/merge.yml", "on: push\n")
+    one = repository.commit("A workflow")
+    repository.git("push", "--quiet", "--force", str(server.path), f"{one}:refs/heads/main")
+    world.workflow = f"{NAME}/.github/workflows/merge.yml@refs/heads/main"
+    repository.write("params.yaml", "build: 2\n")
+    (repository.root / "table.parquet").unlink()
+    pl.DataFrame(FLIPPED).write_parquet(repository.root / "table.parquet")
+    repository.dvc("commit", "--force")
+    two = repository.commit("Labels written by hand")
+    repository.write("docs/notes.md", "Notes.\n")
+    repository.commit("Notes")
+    world.verify("--base", two)  # no run is known, so what the event names counts
+    for number, (commit, conclusion, event, branch) in enumerate(
+        ((one, "success", "push", "main"), (two, "cancelled", "push", "main"), (two, "success", "push", "side"),
+         (two, "success", "workflow_dispatch", "main"), ("f" * 40, "success", "push", "main")), 900,
+    ):  # fmt: skip
+        server.runs.append(WorkflowRun(number, "merge.yml", branch, commit, "x", event, conclusion=conclusion))
+    world.verify("--base", two, code=30)
+    (issue,) = world.issues
+    assert f"The last commit that reproduced is `{one[:12]}`" in issue.body
+
+
 def test_a_lost_answer_leaves_one_open_issue_and_no_forge_is_an_error(world: World) -> None:
     """GitHub opened it, and the client asked again; a full run that fails knows no commit that reproduced."""
     repository = world.repository
@@ -127,7 +157,13 @@ def test_a_lost_answer_leaves_one_open_issue_and_no_forge_is_an_error(world: Wor
     assert "No commit is known to have reproduced before" in first.body
     assert "leverframe reproduce --full" in first.body
     assert "comparing with everything" in world.verify(code=30).stderr
-    ended = world.run(token="")
+    event = repository.root / ".leverframe/event.json"
+    event.write_text(json.dumps({"repository": {"default_branch": "main"}}), encoding="utf-8")
+    place = {"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_EVENT_PATH": str(event)}
+    ended = world.run(**place, GITHUB_REF="refs/heads/side")
+    assert "`side` is not the default branch" in ended.stderr
+    assert ended.code not in (0, 30)
+    ended = world.run(GITHUB_TOKEN="")
     assert "there is no forge to open an issue on" in ended.stderr
     assert ended.code not in (0, 30)
 

@@ -79,6 +79,19 @@ def repository() -> str:
     return os.environ.get("GITHUB_REPOSITORY") or ""
 
 
+def workflow() -> tuple[str, str]:
+    """Return the file name of the workflow that runs, and its branch; empty ones outside of a workflow of a branch."""
+    file, _, ref = (os.environ.get("GITHUB_WORKFLOW_REF") or "").partition("@")
+    branch = ref.removeprefix("refs/heads/")
+    return (file.rpartition("/")[2], branch) if branch != ref else ("", "")
+
+
+def other_branch() -> str:
+    """Return the branch of this run where it is not the default one of the repository; empty where nothing tells."""
+    branch, default = (os.environ.get("GITHUB_REF") or "").removeprefix("refs/heads/"), default_branch()
+    return branch if branch and default and branch != default else ""
+
+
 def api() -> str:
     """Return the address of the REST interface."""
     return os.environ.get("GITHUB_API_URL") or "https://api.github.com"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from leverframe.adapters import runner
+from leverframe.adapters.git import Git
 from leverframe.application.reproduce import reproduce
 from leverframe.application.workspace import Workspace
 from leverframe.domain import layout
@@ -22,8 +23,10 @@ def reproduce_main(
 ) -> tuple[Reproduced, str]:
     """Return what ran, as ``reproduce`` does, and the address of the issue of a mismatch, which is brought up to date.
 
-    While a mismatch stands, the commit is compared with the last one that reproduced, and wholly where none is known.
-    Raises ``PublishError`` where there is no forge, or it refuses something.
+    The commit is compared with the last one at which this workflow succeeded after a push: those between may never have
+    been verified, as a run that waits is cancelled for a newer one. While a mismatch stands, it is compared with the
+    last one that reproduced, and wholly where none is known. Raises ``PublishError`` where there is no forge, or it
+    refuses something.
     """
     git, project = workspace.git, workspace.project
     issues, label = _issues(), workspace.levers.reproduce.issue_label
@@ -33,6 +36,7 @@ def reproduce_main(
         base, full = (verified, full) if verified else (base, True)
         tell(f"a mismatch stands: comparing with {verified[:12] or 'everything'}")
     else:
+        base = base if full else _succeeded(git) or base
         verified = "" if full else git.base(base).commit
     result = reproduce(workspace, base, full, tolerance, tell)
     if record is not None and record.head != result.head and git.merge_base(result.head, record.head) == result.head:
@@ -40,6 +44,19 @@ def reproduce_main(
         return result, str(layout.lever("reproduce"))
     url = REPRODUCE.shown(issues, label, subject(result, verified, project))
     return result, url or str(layout.lever("reproduce"))
+
+
+def _succeeded(git: Git) -> str:
+    """Return the newest commit below this one at which this workflow succeeded; empty where none is known."""
+    workflow, branch = runner.workflow()
+    if not workflow:
+        return ""
+    from leverframe.adapters.github.workflow_runs import GithubRuns  # noqa: PLC0415 - of an extra
+
+    head = git.named("HEAD")
+    commits = GithubRuns(runner.api(), runner.repository(), runner.token()).succeeded(workflow, branch)
+    known = (commit for commit in commits if commit != head and git.commit_of(commit))
+    return next((commit for commit in known if git.merge_base(commit, head) == commit), "")
 
 
 def _standing(issues: GithubIssues, label: str, workspace: Workspace) -> ReproduceRecord | None:
@@ -59,6 +76,12 @@ def _issues() -> GithubIssues:
             "there is no forge to open an issue on",
             why="GITHUB_REPOSITORY and GITHUB_TOKEN are not set",
             next="run it in a workflow, with the token as input of the action; or leave `--issue` out",
+        )
+    if other := runner.other_branch():
+        raise PublishError(
+            f"`{other}` is not the default branch",
+            why="the issue says whether that one reproduces, and would be closed or opened by another",
+            next="run the workflow on the default branch; or leave `--issue` out",
         )
     from leverframe.adapters.github.issues import GithubIssues  # noqa: PLC0415 - of an extra
 

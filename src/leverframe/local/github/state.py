@@ -86,7 +86,10 @@ class AutoMerge:
 
 @dataclass(frozen=True)
 class WorkflowRun:
-    """A run of a workflow file, on a branch, at a commit: by hand, or by an event; ``name`` is that of the workflow."""
+    """A run of a workflow file, on a branch, at a commit: by hand, or by an event; ``name`` is that of the workflow.
+
+    ``conclusion`` is empty until it has ended.
+    """
 
     number: int
     workflow: str
@@ -95,6 +98,7 @@ class WorkflowRun:
     actor: str
     event: str = "workflow_dispatch"
     name: str = ""
+    conclusion: str = ""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,10 @@ def _runs(call: Call, repository: Repository) -> Response:
 def _listed(call: Call, repository: Repository, known: list[WorkflowRun]) -> Response:
     wanted = {"event": call.query.get("event"), "head": call.query.get("head_sha"), "branch": call.query.get("branch")}
     runs = [
-        run for run in reversed(known) if all(value in (None, getattr(run, name)) for name, value in wanted.items())
+        run
+        for run in reversed(known)
+        if all(value in (None, getattr(run, name)) for name, value in wanted.items())
+        and call.query.get("status") in (None, run.conclusion, "completed" if run.conclusion else "queued")
     ]
     listed = schema.api()["paths"][call.template]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     items = listed["properties"]["workflow_runs"]["items"]
@@ -71,6 +74,8 @@ def _body(call: Call, repository: Repository, run: WorkflowRun) -> dict[str, obj
         "event": run.event,
         "head_sha": run.head,
         "head_branch": run.branch,
+        "status": "completed" if run.conclusion else "queued",
+        "conclusion": run.conclusion or None,
         "actor": person(run.actor),
         "path": f".github/workflows/{run.workflow}",
         "html_url": f"{call.address}/{repository.full_name}/actions/runs/{run.number}",
