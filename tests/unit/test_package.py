@@ -88,7 +88,7 @@ def test_the_workflow_names_each_action_with_its_commit() -> None:
 def test_the_workflow_of_a_folder_names_it_wherever_it_is_asked_for(folder: str) -> None:
     """Whatever YAML would make of the name: each action gets it, each path begins with it, names do not collide."""
     project = Project(folder)
-    for name in ("workflow.yml", "workflow-monitor.yml", "workflow-infra.yml"):
+    for name in ("workflow.yml", "workflow-merge.yml", "workflow-monitor.yml", "workflow-infra.yml"):
         text = workflow(template(name), "us/them/actions@abc # v1", Surroundings(project, infra=True, submodules=True))
         assert "%" not in text
         written = yaml.safe_load(text)

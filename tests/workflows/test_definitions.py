@@ -57,7 +57,7 @@ def test_a_registry_that_is_down_does_not_cost_the_card() -> None:
 
 
 @pytest.mark.parametrize("infra", [False, True])
-@pytest.mark.parametrize("name", ["workflow.yml", "workflow-monitor.yml", "workflow-infra.yml"])
+@pytest.mark.parametrize("name", ["workflow.yml", "workflow-merge.yml", "workflow-monitor.yml", "workflow-infra.yml"])
 def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, name: str, *, infra: bool) -> None:
     """With actions pinned by commit nothing is left to find; an unpinned one is found."""
     folder = tmp_path / ".github/workflows"
@@ -168,6 +168,17 @@ def test_a_commit_that_does_not_reproduce_is_not_deployed() -> None:
     deploy = _read(WORKFLOWS / "merge.yml")["jobs"]["deploy"]
     assert "model" in deploy["needs"]
     assert "needs.model.result == 'success'" in deploy["if"]
+    for around in (Surroundings(), Surroundings(Project("services/ml"))):
+        jobs = yaml.safe_load(workflow(template("workflow-merge.yml"), "a/b/actions@v1", around))["jobs"]
+        assert jobs["deploy"]["needs"] == "model"
+        assert "always" not in jobs["deploy"]["if"]
+        assert "cancelled" not in jobs["deploy"]["if"]
+        assert (jobs["model"]["steps"][-1]["with"]["issue"], jobs["model"]["permissions"]["issues"]) == (
+            "true",
+            "write",
+        )
+    alone = yaml.safe_load(workflow(template("workflow-merge.yml"), "a/b/actions@v1", Surroundings(infra=True)))["jobs"]
+    assert list(alone) == ["model"]  # what deploys comes after the platform
     example = "\n".join(generate._after_merge())
     jobs = yaml.safe_load(example)["jobs"]
     assert jobs["deploy"]["needs"] == "model"

@@ -119,7 +119,7 @@ def _workflows(workspace: Workspace, actions: str) -> dict[str, tuple[str, str]]
     around = setup.Surroundings(
         project, remote, "{}.{}".format(*sys.version_info), submodules=(top / ".gitmodules").is_file()
     )
-    names = ["workflow.yml", *(["workflow-monitor.yml"] if watched else [])]
+    names = ["workflow.yml", "workflow-merge.yml", *(["workflow-monitor.yml"] if watched else [])]
     names += ["workflow-infra.yml"] if remote else []  # what is observed on one machine is planned there alone
     return {
         os.path.normpath(f"{up}/{setup.workflow_file(project, name)}"): (

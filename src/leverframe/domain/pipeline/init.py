@@ -23,6 +23,7 @@ _FORMER = (f"reports/** merge={DRIVER}", f"models/*.json merge={DRIVER}")  # too
 STATES = ("*.tfstate", "*.tfstate.*", ".terraform/", "crash.log")  # of Terraform, with secrets in clear
 WHY = {
     "workflow.yml": "every pull request gets a card",
+    "workflow-merge.yml": "what was merged is verified before it is deployed, and every night",
     "workflow-monitor.yml": "the traffic is looked at every morning",
     "workflow-infra.yml": "reviewed infrastructure is applied after a merge, and looked at every night",
 }
