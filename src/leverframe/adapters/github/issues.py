@@ -1,4 +1,4 @@
-"""Issues of a repository on GitHub: what alerts need of them."""
+"""Issues of a repository on GitHub: what alerts and single issues need of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class GithubIssues(Calls):
             found = repository.get_issues(state="all", labels=[label], sort="created", direction="asc")
             return [_issue(each) for each in found if "/pull/" not in each.html_url]  # a list of issues has those, too
 
-        return self.asked(ask, "list the issues of alerts", _PERMISSION)
+        return self.asked(ask, "list the issues", _PERMISSION)
 
     def opened(self, title: str, body: str, labels: tuple[str, ...], assignees: tuple[str, ...]) -> Issue:
         """Open an issue; somebody who cannot be assigned any more is left out.
@@ -46,7 +46,7 @@ class GithubIssues(Calls):
                 raise _no_label(labels[0])
             return _issue(made)
 
-        return self.asked(ask, "open the issue of an alert", _PERMISSION)
+        return self.asked(ask, "open the issue", _PERMISSION)
 
     def edited(self, number: int, edit: Edit) -> None:
         """Change an issue."""
@@ -103,7 +103,7 @@ def _issue(found: Found) -> Issue:
 
 def _no_label(label: str) -> PublishError:
     return PublishError(
-        f"GitHub did not give the issue of an alert the label `{label}`, so it was closed again",
+        f"GitHub did not give the issue the label `{label}`, so it was closed again",
         why="without the label, the next run could not find it and would open another one",
         next=f"give the job `permissions: {{{_PERMISSION}}}`, or use a token of somebody who may set labels",
     )
