@@ -209,6 +209,7 @@ def test_rows_that_were_corrected_are_equal_everywhere(spark: SparkEngine, tmp_p
     assert equal_everywhere(plan, spark, tmp_path, expected) > 10_000
 
 
+@pytest.mark.deep
 def test_versions_that_moved_or_came_too_late_are_refused_in_the_same_words(spark: SparkEngine, tmp_path: Path) -> None:
     """As on the other engine, before anything is computed."""
     world = small_world()
@@ -246,6 +247,7 @@ def test_times_are_read_and_refused_as_by_the_other_engine(
         assert told[0] == told[1]
 
 
+@pytest.mark.deep
 def test_events_without_a_key_are_found_across_buckets(spark: SparkEngine, tmp_path: Path) -> None:
     """One world at a time: keyless windows, and tables that have no row at all; at night all of the star.
 
@@ -377,6 +379,7 @@ def test_a_folder_with_signs_of_its_own_and_every_width_of_number(unusual: Unusu
     assert unusual.ours["hour"].to_list()[-3:] == [1, 3, 4]
 
 
+@pytest.mark.deep
 def test_columns_of_any_type_and_name_are_equal_or_refused(spark: SparkEngine, tmp_path: Path) -> None:
     """Where Spark has the type, its values are those of DuckDB; else one error of ours."""
     compared = 0

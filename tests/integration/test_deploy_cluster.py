@@ -312,7 +312,7 @@ def test_what_is_not_the_bundles_fault_is_not_held_against_it(api_server: Cluste
     assert deploy("one").serving.number == 1
 
 
-@pytest.mark.parametrize("step", ["apply release", "watch its pods"])
+@pytest.mark.parametrize("step", [pytest.param("apply release", marks=pytest.mark.deep), "watch its pods"])
 def test_a_killed_deployment_is_run_again(shop: Shop, api_server: ClusterServer, step: str) -> None:
     """Killed at any step: the same number, the same manifests, and traffic moves once."""
     api_server.objects.patience = 2.0
@@ -364,7 +364,7 @@ def steps(*always: str) -> pytest.MarkDecorator:
 
 
 @pytest.mark.usefixtures("shop")
-@steps("apply release", "watch its pods", "record release")
+@steps("apply release")
 def test_a_run_that_ends_at_any_step_is_finished_by_the_next(api_server: ClusterServer, step: str) -> None:
     """Release 1 or 2 is what pods carry, the record names the last that was whole; the next run gets number 2 again."""
     deploy("one")
@@ -378,7 +378,7 @@ def test_a_run_that_ends_at_any_step_is_finished_by_the_next(api_server: Cluster
 
 
 @pytest.mark.usefixtures("shop")
-@steps("fetch bundle", "roll release", "record release")
+@steps("record release")
 def test_a_cluster_that_goes_away_at_any_step_is_mended_by_the_next_run(
     api_server: ClusterServer, tmp_path: Path, step: str
 ) -> None:

@@ -117,7 +117,7 @@ def monthly(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workspace, pl.Dat
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(kind, marks=pytest.mark.deep) if kind in ("days in weeks", "weeks") else kind
+        pytest.param(kind, marks=pytest.mark.deep) if kind in ("days in weeks", "weeks", "hours in weeks") else kind
         for kind in KINDS
         if kind != "months"
     ],
