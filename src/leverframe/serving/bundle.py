@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from leverframe.adapters.snapshot_file import SnapshotFile
 from leverframe.documents import parse, parsed, validated
-from leverframe.domain.features.online import microseconds_of
+from leverframe.domain.features.online import EPOCH, microseconds_of
 from leverframe.domain.features.plan import compile_star
 from leverframe.domain.features.request import Requests, timestamp
 from leverframe.domain.features.snapshot.store import About, Found, Keys, Store
@@ -33,6 +34,10 @@ from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.row import RowByRow
 
 Predictions = NDArray[np.float64]
+_RFC_3339 = re.compile(
+    r"([0-9]{4})-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_WRITE = "write it as 2014-01-01T13:00Z"
 
 
 class ServedModel(Protocol):
@@ -98,14 +103,14 @@ class OpenBundle:
             return Predicted(self._predicted(request.columns, request.rows))
         source = source or self.source
         if request.rows <= FEW and source.rows is not None:
-            found = self._row_by_row(request, now, source.rows)
+            found = self._row_by_row(request, now, source)
             if found is not None:
                 self._refuse_unaccepted(found[0])
                 return Predicted(self._predicted(found[0], request.rows), *found)
         if request.rows <= FEW:
             request = replace(request, columns=arrays(self.schema, request))
         fields = dict(request.columns)
-        timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now)
+        timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now, source.since)
         store = _Watching(source.store, request.rows)
         made = as_inputs(vectors(self.plan, store, Requests(fields, timestamps)), self.features)
         self._refuse_unaccepted(made)
@@ -135,16 +140,16 @@ class OpenBundle:
         return _timestamps(request.columns.get(AS_OF), request.rows, now)
 
     def _row_by_row(
-        self, request: Checked, now: datetime, rows: RowByRow
+        self, request: Checked, now: datetime, source: FeatureSource
     ) -> tuple[dict[str, Any], dict[str, list[int]]] | None:
         """Return the model's inputs of a few rows, None where only the batch path can predict."""
         fields = dict(request.columns)
-        timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now).tolist()
+        timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now, source.since).tolist()
         missed: dict[str, list[int]] = {}
         found = []
         for row, timestamp_of_row in enumerate(timestamps):
             lacking: list[str] = []
-            vector = rows.vector({name: fields[name][row] for name in fields}, timestamp_of_row, lacking)
+            vector = source.rows and source.rows.vector({name: fields[name][row] for name in fields}, timestamp_of_row, lacking)
             if vector is None:
                 return None
             found.append(vector)
@@ -294,19 +299,39 @@ def _model(manifest: Manifest, files: dict[str, bytes], trusted: Collection[str]
     return TrainedModel(files[names.SKOPS], trusted, PolarsTables(Path()).frame)
 
 
-def _timestamps(texts: Any, rows: int, now: datetime) -> NDArray[np.int64]:
+def _timestamps(texts: Any, rows: int, now: datetime, since: int | None = None) -> NDArray[np.int64]:
+    """Return the timestamp of each row; raises ``RequestError`` for none, and for one before ``since``."""
     if texts is None:
         return np.full(rows, microseconds_of(now), np.int64)
     found = []
     for row, text in enumerate(np.ma.asarray(texts).tolist()):
         try:
-            found.append(microseconds_of(now if text is None else timestamp(text)))
-        except (RequestError, OverflowError) as error:
-            raise RequestError(
-                f"`{AS_OF}` in row {row} is {str(text)[:60]!r}",
-                why="it is not an ISO 8601 timestamp with a time zone"
-                if isinstance(error, OverflowError)
-                else str(error.why),
-                next="write it as 2014-01-01T13:00Z; without the column it is now",
-            ) from error
+            found.append(microseconds_of(now if text is None else _timestamp(text)))
+        except RequestError as error:
+            raise wrong_timestamp(row, text, str(error.why), f"{_WRITE}; without the column it is now") from error
+        if since is not None and found[-1] < since:
+            why = f"the features keep what timestamps from {_written(since)} on can see"
+            raise wrong_timestamp(row, text, why, "ask for a later one; without the column it is now")
     return np.array(found, np.int64)
+
+
+def _timestamp(text: str) -> datetime:
+    """Return a timestamp written as RFC 3339 says, whose seconds may be left out; raises ``RequestError`` otherwise.
+
+    Digits beyond microseconds are cut off. In the first year and the last one, another zone would have no date for it.
+    """
+    form = _RFC_3339.fullmatch(text)
+    if form is None:
+        raise RequestError("no timestamp", why="it is no timestamp of RFC 3339 with a time zone", next=_WRITE)
+    if form[1] in ("0000", "0001", "9999"):
+        raise RequestError("no timestamp", why="a timestamp is in the years 2 to 9998", next=_WRITE)
+    return timestamp(text.upper())
+
+
+def wrong_timestamp(row: int, text: object, why: str, next: str) -> RequestError:
+    """Return the error for the timestamp of a row."""
+    return RequestError(f"`{AS_OF}` in row {row} is {str(text)[:60]!r}", why=why, next=next)
+
+
+def _written(timestamp: int) -> str:
+    return (EPOCH + timedelta(microseconds=timestamp)).isoformat()

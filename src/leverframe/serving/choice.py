@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from mlserver.errors import MLServerError
 
+from leverframe.domain.features.online import microseconds_of
 from leverframe.domain.model.bundle.input_check import Checked
+from leverframe.domain.model.bundle.schema import AS_OF
 from leverframe.errors import SnapshotError, StoreUnreachableError
 from leverframe.serving import metrics, process
-from leverframe.serving.bundle import OpenBundle, Predicted
+from leverframe.serving.bundle import OpenBundle, Predicted, wrong_timestamp
 from leverframe.serving.feature_source import FeatureSource
 
 WAITS = 2.0  # seconds that a request waits for a store on another machine
 _HOUR = 3_600_000_000  # microseconds
+_AHEAD = 300_000_000  # microseconds that the clock of a client may be ahead of ours
 _lookups = ThreadPoolExecutor(16, thread_name_prefix="lookup")  # of its own: a store that hangs must not stop the rest
 
 
@@ -48,10 +52,15 @@ def chosen(bundle: OpenBundle, request: Checked, now: datetime) -> Choice:
 
     The bundle's own snapshot is right for timestamps that both it and its training knew, and it is all there is
     where the store has another definition. Raises ``RefusedError`` for features that are too old, and where
-    the store cannot be asked.
+    the store cannot be asked; ``RequestError`` for a timestamp in the future.
     """
     timestamps = bundle.timestamps(request, now)
     first, last = int(timestamps.min()), int(timestamps.max())
+    if last > microseconds_of(now) + _AHEAD:
+        row = int(timestamps.argmax())
+        text = np.ma.asarray(request.columns[AS_OF]).tolist()[row]
+        why = f"that is after now, {now.isoformat(timespec='seconds')}, and nobody knows the features of then"
+        raise wrong_timestamp(row, text, why, "leave the column out, which means now")
     source = newest(bundle)
     own = bundle.source
     if source.online and first < source.since and own.since <= first and last <= own.as_of:
