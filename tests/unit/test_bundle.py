@@ -30,7 +30,7 @@ from leverframe.domain.model.bundle.golden_rows import as_sent
 from leverframe.domain.model.bundle.input_check import Tensor, checked
 from leverframe.domain.model.bundle.metadata import datatype, model_settings, released
 from leverframe.domain.model.bundle.schema import Field, Schema, breaking, derived, from_json
-from leverframe.errors import BundleError
+from leverframe.errors import BundleError, RequestError
 
 FEATURES = (Feature("place", "categorical"), Feature("size", "numeric"), Feature("fresh", "boolean"))
 SCHEMA = derived(
@@ -327,3 +327,22 @@ def test_the_manifest_of_a_regression_has_its_scale_and_that_of_a_classification
     assert b"scale" not in MANIFESTED.to_bytes()
     scaled = replace(MANIFESTED, scale=46.9)
     assert read_manifest(scaled.to_bytes(), "here").scale == 46.9
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "does_not"),
+    [
+        ("^[A-Z0-9]{2}$", "B6", "B6\n"),
+        ("^a$|^b$", "b", "b\n"),
+        (r"^\$[$]$", "$$", "$$\n"),
+        (r"^[]$]$", "$", "$\n"),
+        (r"^[^\]$]$", "x", "$"),
+        ("(?m)^a$", "a\n", "ab"),
+    ],
+)
+def test_the_end_of_a_pattern_is_the_end_of_the_text(pattern: str, fits: str, does_not: str) -> None:
+    """As for the tables, which the contract was held against: no newline behind it."""
+    schema = replace(SCHEMA, columns=(Field("code", "text", pattern=pattern),), keys=())
+    assert checked(schema, [Tensor("code", [1], "BYTES", [fits])]).rows == 1
+    with pytest.raises(RequestError, match="must match the pattern"):
+        checked(schema, [Tensor("code", [1], "BYTES", [does_not])])

@@ -117,6 +117,7 @@ WRONG: list[tuple[list[Tensor], str]] = [
     (columns(place=Tensor("place", [2], "BYTES", [b"\xff", "a"])), "UTF-8"),
     (columns(fresh=Tensor("fresh", [2], "BOOL", [1, 0])), "`fresh` in row 0"),
     (keys(customer=Tensor("customer", [1], "BYTES", ["d1"])), "pattern"),
+    (keys(customer=Tensor("customer", [1], "BYTES", ["c1\n"])), "pattern"),
     (keys(customer=Tensor("customer", [1], "BYTES", ["c123456"])), "at most 6 characters"),
     (keys(pieces=Tensor("pieces", [1], "FP64", [2.5])), "whole number"),
     (keys(pieces=Tensor("pieces", [1], "INT64", [0])), "more than 0"),

@@ -26,6 +26,7 @@ _WHOLE = {
     **{f"UINT{bits}": (0, 2**bits - 1) for bits in (8, 16, 32, 64)},
 }
 _INTEGERS = {int}
+_END = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)  # also what an end may not be: escaped, or in a set
 _SINGLE = float(np.finfo(np.float32).max)
 _DATATYPES = {
     "text": frozenset({"BYTES"}),
@@ -369,4 +370,7 @@ def _cut(text: str) -> str:
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+    """Return a pattern as the contract means it: for the tables ``$`` is the end, for Python also before a newline."""
+    if re.compile(pattern).flags & re.MULTILINE:
+        return re.compile(pattern)
+    return re.compile(_END.sub(lambda part: r"\Z" if part[0] == "$" else part[0], pattern))
