@@ -344,5 +344,6 @@ def test_the_end_of_a_pattern_is_the_end_of_the_text(pattern: str, fits: str, do
     """As for the tables, which the contract was held against: no newline behind it."""
     schema = replace(SCHEMA, columns=(Field("code", "text", pattern=pattern),), keys=())
     assert checked(schema, [Tensor("code", [1], "BYTES", [fits])]).rows == 1
-    with pytest.raises(RequestError, match="must match the pattern"):
+    with pytest.raises(RequestError) as refused:
         checked(schema, [Tensor("code", [1], "BYTES", [does_not])])
+    assert "must match the pattern" in refused.value.why

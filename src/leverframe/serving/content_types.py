@@ -18,6 +18,7 @@ from leverframe.domain.features.request import timestamp
 from leverframe.domain.model.bundle.input_check import Tensor
 from leverframe.domain.model.bundle.schema import AS_OF, MAXIMUM_ROWS
 from leverframe.errors import RequestError
+from leverframe.serving.reserved import refuse_wrong
 
 NULLS = "nulls"  # parameter of a tensor: the rows without a value, as "0,5"; gRPC has no null of its own
 _PLAIN = ("str", "np")  # values are what they are
@@ -63,9 +64,13 @@ class Parameters:
         """Return the inputs with the values that they have by their own parameters, or by those of the request.
 
         Raises ``RequestError`` for a content type that is unknown or of other data, for a value that is not of it,
-        and for an output that is wanted in another form than it has.
+        for an output that is wanted in another form than it has, and for a reserved parameter that is wrong.
         """
+        refuse_wrong(self.request, "the request")
+        for place, parameters in self.inputs.items():
+            refuse_wrong(parameters, f"`{tensors[place].name[:60]}`")
         for name, parameters in self.outputs.items():
+            refuse_wrong(parameters, f"output `{name[:60]}`")
             wanted = content_type(parameters, f"output `{name[:60]}`")
             if wanted and wanted not in _PLAIN:
                 raise _wrong(f"output `{name[:60]}` is asked for as {wanted[:40]!r}", "it is sent as the metadata say")

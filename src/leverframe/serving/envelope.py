@@ -37,7 +37,7 @@ def too_much_of(request: Any) -> str:
             return f"`{each.name[:60]}` has {len(each.shape):,} dimensions; a column has the shape [rows] or [rows, 1]"
     given = [(each.name, len(values)) for each in request.inputs for _, values in each.contents.ListFields()]
     for packed, each in zip(request.raw_input_contents, request.inputs, strict=False):
-        given.append((each.name, _texts(packed) if each.datatype == "BYTES" else len(packed) // 8))
+        given.append((each.name, texts_in(packed) if each.datatype == "BYTES" else len(packed) // 8))
     found = next((name for name, values in given if values > MAXIMUM_ROWS), None)
     return "" if found is None else _too_many(found)
 
@@ -54,14 +54,17 @@ def misplaced_in(request: Any) -> str:
         if wanted and filled and filled != [wanted]:
             return f"`{each.name[:60]}` has values in {', '.join(filled)}; {each.datatype} has them in {wanted} alone"
     raw = request.raw_input_contents
+    if raw and len(empty) < len(request.inputs):
+        filled = next(each.name for each in request.inputs if each.contents.ListFields())
+        return f"`{filled[:60]}` has contents beside raw contents; a request has values in one of them alone"
     if raw and len(raw) != len(empty):
         return f"the request has {len(raw)} raw contents for {len(empty)} inputs without values"
-    faults = (_unpackable(each, packed) for packed, each in zip(raw, empty, strict=False))
-    fault = next(filter(None, faults), "")
-    return fault or next(filter(None, map(_unreadable_type, (request, *request.inputs, *request.outputs))), "")
+    faults = (unpackable(each, packed) for packed, each in zip(raw, empty, strict=False))
+    parts = (request, *request.inputs, *request.outputs)
+    return next(filter(None, faults), "") or next(filter(None, map(_unreadable_type, parts)), "")
 
 
-def _unpackable(each: Any, packed: bytes) -> str:
+def unpackable(each: Any, packed: bytes) -> str:
     """Return why packed values are not those of a tensor."""
     name, (_, width) = f"`{each.name[:60]}`", _CONTENTS.get(each.datatype, ("", 0))
     if each.datatype == "BYTES":
@@ -70,6 +73,8 @@ def _unpackable(each: Any, packed: bytes) -> str:
             at += 4 + int.from_bytes(packed[at : at + 4], "little")
         return f"{name} has raw contents that end within a text" if at != len(packed) else ""
     rows = prod(each.shape)
+    if each.datatype == "BOOL" and packed.translate(None, b"\0\1"):
+        return f"{name} has raw contents that are neither 0 nor 1"
     if width and len(packed) != width * rows:
         wanted = f"{rows:,} values of {each.datatype} have {width * rows:,}"
         return f"{name} has {len(packed):,} bytes of raw contents; {wanted}"
@@ -77,17 +82,22 @@ def _unpackable(each: Any, packed: bytes) -> str:
 
 
 def _unreadable_type(part: Any) -> str:
-    """Return that the content type of a request, an input or an output is no text."""
-    kind = part.parameters["content_type"].WhichOneof("parameter_choice") if "content_type" in part.parameters else ""
+    """Return that a parameter of a request, an input or an output has no value, or that a content type is no text."""
     where = f"`{part.name[:60]}`" if hasattr(part, "name") else "the request"
-    return f"{where} has a content type that is no text" if kind not in ("", "string_param") else ""
+    for name, parameter in part.parameters.items():
+        kind = parameter.WhichOneof("parameter_choice")
+        if kind is None:
+            return f"{where} has the parameter `{name[:60]}` without a value"
+        if name == "content_type" and kind != "string_param":
+            return f"{where} has a content type that is no text"
+    return ""
 
 
 def _too_many(name: str) -> str:
     return f"`{name[:60]}` has too many values; at most {MAXIMUM_ROWS:,} rows per request"
 
 
-def _texts(packed: bytes) -> int:
+def texts_in(packed: bytes) -> int:
     """Return how many texts are packed, at most one more than may come."""
     found, at = 0, 0
     if len(packed) <= 4 * MAXIMUM_ROWS:  # each has its length before it, in four bytes
