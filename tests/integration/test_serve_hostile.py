@@ -109,7 +109,7 @@ def request(
     """Return a request as bytes, whatever its headers say."""
     lines = [
         f"{method} {path} HTTP/1.1",
-        "host: x",
+        "host: localhost",
         "connection: close",
         *(f"{name}: {value}" for name, value in headers),
     ]

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
+import tritonclient.http as web
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
-from tests.integration.shop import copied, finished
+from tests.integration.shop import copied, finished, wait_for
 from tests.integration.test_serve_server import MODEL, Server
 
 FIELDS = {"BYTES": "bytes_contents", "FP64": "fp64_contents", "INT64": "int64_contents", "BOOL": "bool_contents"}
@@ -81,7 +89,7 @@ def test_a_timestamp_is_one_of_the_standard_and_has_features(server: Strict) -> 
         "2024-06-03T22:38:14,5Z": "RFC 3339",
         "2024-06-03T22:38+0200": "RFC 3339",
         "2024-06-03T22:38+02:00:30": "RFC 3339",
-        "２０２４-06-03T22:38Z": "RFC 3339",
+        "\uff12\uff10\uff12\uff14-06-03T22:38Z": "RFC 3339",
         "2024-06-03T24:00Z": "hour must be in",
         "2024-06-31T22:38Z": "day is out of range",
         "": "RFC 3339",
@@ -94,3 +102,220 @@ def test_a_timestamp_is_one_of_the_standard_and_has_features(server: Strict) -> 
             assert (code, why in error) == (grpc.StatusCode.INVALID_ARGUMENT, True), (text, error)
     for text in ("2024-06-03t22:38:14.123456789z", "2024-06-03 22:38-05:00", datetime.now(UTC).isoformat()):
         assert server.rest(server.with_input("as_of", data=[text])) == (200, "")
+
+
+def test_a_key_stands_once_and_a_field_is_one_of_the_protocol(server: Strict) -> None:
+    """A parser takes the one or the other of two, and what is written wrong would be left out silently."""
+    good = server.told["example"]
+    text = json.dumps(good).encode()
+    for body, why in (
+        (b'{"inputs": [], ' + text[1:], "`inputs` stands twice"),
+        (b'{"id": "a:b", "id": "", ' + text[1:], "`id` stands twice"),
+        (text.replace(b'"name": "quantity"', b'"name": "x", "name": "quantity"'), "`name` stands twice"),
+        (text.replace(b'"name": "quantity"', b'"na\\u006de": "x\\u003a", "name": "quantity"'), "`name` stands twice"),
+        (b'{"parameters": {"a": 1, "a": ":"}, ' + text[1:], "`a` stands twice"),
+        (json.dumps({**good, "output": []}).encode(), "`output` is no field"),
+        (json.dumps(server.with_input("quantity", value=1)).encode(), "`inputs.1.value` is no field"),
+        (json.dumps({**good, "outputs": [{"name": "label", "kind": 1}]}).encode(), "`outputs.0.kind` is no field"),
+    ):
+        status, error = server.rest(body)
+        assert (status, why in error) == (400, True), (body, error)
+    for fine in ({"id": "a:b"}, {"id": "\u003a"}, {"parameters": {"a:b": "c:d"}}, {"model_name": MODEL}):
+        assert server.rest({**good, **fine}) == (200, "")
+    assert server.rest(json.dumps({**good, "id": "a:b"}).replace("a:b", "a\\u003ab").encode()) == (200, "")
+
+
+WRONG = {
+    "sequence_start": 3, "sequence_end": "x", "priority": "high", "timeout": True, "binary_data": 1,
+    "binary_data_output": "x", "shared_memory_region": "a", "shared_memory_offset": 1, "classification": 3,
+    "binary_data_size": 8,
+}  # fmt: skip
+
+
+def test_a_parameter_of_the_protocol_is_of_its_kind_and_one_that_is_there(server: Strict) -> None:
+    """Of a request, an input and an output, over both protocols; others are the client's own."""
+    good = server.told["example"]
+
+    def asked(own: dict[str, Any]) -> Iterator[tuple[dict[str, Any], messages.ModelInferRequest]]:
+        message = server.message(good)
+        _add(message.parameters, own)
+        yield {**good, "parameters": own}, message
+        message = server.message(good)
+        _add(message.inputs[1].parameters, own)
+        yield server.with_input("quantity", parameters=own), message
+        message = server.message(good)
+        _add(message.outputs.add(name="label").parameters, own)
+        yield {**good, "outputs": [{"name": "label", "parameters": own}]}, message
+
+    for name, value in WRONG.items():
+        for content, message in asked({name: value}):
+            status, error = server.rest(content)
+            assert (status, f"`{name}`" in error) == (400, True), (content, error)
+            code, error = server.remote(message)
+            assert (code, f"`{name}`" in error) == (grpc.StatusCode.INVALID_ARGUMENT, True), (name, error)
+    for content, message in asked({"priority": 1, "sequence_id": "a", "mine": True}):
+        assert server.rest(content) == (200, "")
+        assert server.remote(message)[0] == grpc.StatusCode.OK
+    empty = server.message(good)
+    empty.parameters["mine"].SetInParent()
+    assert server.remote(empty)[0] == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def _add(parameters: Any, values: dict[str, Any]) -> None:
+    kinds = {bool: "bool_param", int: "int64_param", str: "string_param"}
+    for name, value in values.items():
+        setattr(parameters[name], kinds[type(value)], value)
+
+
+def test_values_over_grpc_are_in_one_place(server: Strict) -> None:
+    """In contents or packed, never some here and some there; a packed truth is 0 or 1."""
+    mixed = server.message(server.told["example"])
+    mixed.inputs[1].ClearField("contents")
+    mixed.raw_input_contents.append(b"\0" * 8)
+    code, error = server.remote(mixed)
+    assert (code, "in one of them alone" in error) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+    truth = messages.ModelInferRequest(model_name=MODEL, raw_input_contents=[b"\2"])
+    truth.inputs.add(name="quantity", shape=[1], datatype="BOOL")
+    assert "neither 0 nor 1" in server.remote(truth)[1]
+
+
+def test_a_client_of_triton_works_by_default_over_http(server: Strict) -> None:
+    """It sends and wants values as bytes behind the JSON; what does not fit together is refused."""
+    example = server.told["example"]
+    expected = {tensor["name"]: tensor["data"] for tensor in server.ask(json.dumps(example).encode())[1]["outputs"]}
+    client = web.InferenceServerClient(f"127.0.0.1:{server.running['port']}")
+    inputs = []
+    for tensor in example["inputs"]:
+        values = np.array(tensor["data"], object if tensor["datatype"] == "BYTES" else np.float64)
+        inputs.append(web.InferInput(tensor["name"], tensor["shape"], tensor["datatype"]))
+        inputs[-1].set_data_from_numpy(values, binary_data=tensor["name"] != "amount")
+    for outputs in (
+        None,
+        [web.InferRequestedOutput("label", binary_data=False), web.InferRequestedOutput("probability")],
+    ):
+        reply = client.infer(MODEL, inputs, outputs=outputs)
+        assert {name: reply.as_numpy(name).ravel().tolist() for name in expected} == expected
+    client.close()
+    assert "binary_tensor_data" in server.get("/v2")[1]["extensions"]
+
+    size = {"binary_data_size": 8}
+    number = {"name": "quantity", "shape": [1], "datatype": "FP64"}
+    for part, tail, why in (
+        ({**number, "parameters": size}, b"\0" * 7, "7 bytes are left"),
+        ({**number, "parameters": size}, b"\0" * 9, "behind the last input"),
+        ({**number, "parameters": size, "shape": [2]}, b"\0" * 8, "2 values of FP64 have 16"),
+        ({**number, "parameters": size, "data": [1]}, b"\0" * 8, "values stand in one place"),
+        ({**number, "parameters": {"binary_data_size": True}}, b"\0", "bytes are left"),
+        ({**number, "parameters": size, "datatype": "BYTES"}, b"\7\0\0\0abcd", "end within a text"),
+        ({**number, "parameters": size, "datatype": "INT64", "shape": [-1]}, b"\0" * 8, "8 bytes"),
+        (number, b"", "`quantity` has no list of values"),
+    ):
+        head = json.dumps({"inputs": [part, *server.with_input("quantity")["inputs"]][:1]}).encode()
+        status, error = server.rest(head + tail, **{"inference-header-content-length": str(len(head))})
+        assert (status, why in error or "entity keys" in error) == (400, True), (part, error)
+    for length in ("-1", "x", "99999", "\xb2", "9" * 30):
+        assert server.rest(example, **{"inference-header-content-length": length})[0] == 400
+
+
+def test_metadata_and_readiness_are_those_of_the_protocol(server: Strict) -> None:
+    """Versions are releases of the model, over both protocols; an unknown one is not ready."""
+    metadata = server.get(f"/v2/models/{MODEL}")[1]
+    assert metadata["versions"] == ["1"]
+    assert any(library.startswith("scikit-learn/") for library in metadata["parameters"]["libraries"])
+    code, told = server.remote(messages.ModelMetadataRequest(name=MODEL), "ModelMetadata")
+    assert (code, list(told.versions)) == (grpc.StatusCode.OK, ["1"])
+    for name, version in ((MODEL, "9"), (MODEL, "\u00e9"), ("nobody", ""), (f"{MODEL}-candidate", "")):
+        code, ready = server.remote(messages.ModelReadyRequest(name=name, version=version), "ModelReady")
+        assert (code, getattr(ready, "ready", None)) == (grpc.StatusCode.OK, False)
+
+
+def test_an_id_may_be_any_text_and_every_client_is_logged(server: Strict) -> None:
+    """Letters and control characters in an id; and an id of our own checks hides nothing without the key."""
+    good = server.told["example"]
+    ids = ["\u00e9", "a\nb\0", "leverframe-check", "leverframe-check-x"]
+    for name in ids:
+        assert server.ask(json.dumps({**good, "id": name}).encode())[1]["id"] == name
+        code, reply = server.remote(server.message(good, id=name))
+        assert (code, getattr(reply, "id", "")) == (grpc.StatusCode.OK, name)
+    key = (server.folder / "key").read_text().strip()
+    body = json.dumps({**good, "id": "leverframe-check-y"}).encode()
+    assert server.ask(body, authorization=f"Bearer {key}")[0] == 200
+    assert server.ask(body, authorization="Bearer x")[0] == 200
+    wait_for(lambda: [sum(record.get("id") == name for record in server.log()) for name in ids] == [2] * len(ids))
+    wait_for(lambda: sum(record.get("id") == "leverframe-check-y" for record in server.log()) == 1)
+
+
+def test_heads_that_are_of_another_server_or_kind_are_refused(server: Strict) -> None:
+    """Names that lead here, other content types and versions of HTTP, two lengths; the metrics are alone."""
+    good = server.told["example"]
+    for headers, expected in (
+        ({"host": "evil.example"}, 421),
+        ({"host": "127.0.0.1.evil.example:80"}, 421),
+        ({"host": "localhost@evil"}, 421),
+        ({"host": "LOCALHOST:1"}, 200),
+        ({"host": "[::1]:80"}, 200),
+        ({"host": "leverframe"}, 200),
+        ({"content-type": "text/plain"}, 415),
+        ({"content-type": "application/x-www-form-urlencoded"}, 415),
+        ({"content-type": "application/json; charset=latin-1"}, 415),
+        ({"content-type": "application/json; charset=UTF-8"}, 200),
+        ({"content-type": ""}, 200),
+    ):
+        assert server.rest(good, **headers)[0] == expected, headers
+    port = server.running["metrics_port"]
+    for method, path, host, expected in (
+        ("GET", "/metrics", "localhost", 200), ("GET", "/metrics", "evil.example", 421), ("GET", "/docs", "localhost", 404),
+        ("GET", "/openapi.json", "localhost", 404), ("GET", "/redoc", "localhost", 404), ("GET", "/", "localhost", 404),
+    ):  # fmt: skip
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request(method, path, headers={"host": host})
+        assert connection.getresponse().status == expected, path
+        connection.close()
+    for head, expected in (("HTTP/9.9\r\nhost: localhost", b"505"),
+                           ("HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ntransfer-encoding: chunked", b"400")):  # fmt: skip
+        with socket.create_connection(("127.0.0.1", server.running["port"]), timeout=20) as connection:
+            connection.sendall(f"POST /v2/models/{MODEL}/infer {head}\r\n\r\n0\r\n\r\n".encode())
+            assert connection.recv(100)[9:12] == expected
+
+
+def test_a_release_that_is_being_loaded_is_503(server: Strict, tmp_path: Path) -> None:
+    """From the first answer of a server on: not ready, ask again, over both protocols, until it predicts."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(3)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        ports = [each.getsockname()[1] for each in sockets]
+    names = ("port", "grpc_port", "metrics_port")
+    config = json.loads((server.folder / "config.json").read_text()) | dict(zip(names, ports, strict=True))
+    (tmp_path / "config.json").write_text(json.dumps({**config, "log": None}))
+    command = [sys.executable, "-m", "leverframe.serving.server", str(tmp_path / "config.json")]
+    body, seen = json.dumps(server.told["example"]).encode(), []
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            wait_for(lambda: seen.append(_first(ports[0], body)) or seen[-1][0] == (200, 200, 200))  # type: ignore[func-returns-value]
+        finally:
+            process.terminate()
+    answered = [(statuses, after) for statuses, after in seen if statuses[0]]
+    assert answered[0] == ((503, 503, 503), "1")
+    assert {status for statuses, _ in answered for status in statuses} == {200, 503}
+
+
+def _first(port: int, body: bytes) -> tuple[tuple[int, int, int], str | None]:
+    """Return the status of a prediction, of the model and of the server, 0 for no answer; and when to ask again."""
+    found, after = [], None
+    for method, path in (
+        ("POST", f"/v2/models/{MODEL}/infer"),
+        ("GET", f"/v2/models/{MODEL}/ready"),
+        ("GET", "/v2/health/ready"),
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        try:
+            connection.request(method, path, body if method == "POST" else None)
+            reply = connection.getresponse()
+            found.append(reply.status)
+            after = after or reply.headers["retry-after"]
+        except OSError:
+            return (0, 0, 0), None
+        finally:
+            connection.close()
+    return (found[0], found[1], found[2]), after

@@ -9,11 +9,17 @@ from typing import Any
 import orjson
 
 from leverframe.domain.model.bundle.input_check import Tensor
+from leverframe.domain.release.smoke import OWN
 from leverframe.errors import RequestError
+from leverframe.serving.binary import SIZE, Tail
 from leverframe.serving.content_types import Parameters
-from leverframe.serving.envelope import LONGEST, PARAMETERS, TENSORS
+from leverframe.serving.envelope import DIMENSIONS, LONGEST, PARAMETERS, TENSORS
+from leverframe.serving.repeated import refuse_repeated
 
 _INTEGERS = frozenset(f"{kind}{bits}" for kind in ("INT", "UINT") for bits in (8, 16, 32, 64))
+_FIELDS = frozenset({"id", "model_name", "model_version", "parameters", "inputs", "outputs"})  # KServe names the model
+_TENSOR_FIELDS = frozenset({"name", "shape", "datatype", "parameters", "data"})
+_OUTPUT_FIELDS = frozenset({"name", "parameters"})
 _DATATYPES = _INTEGERS | {"BOOL", "BYTES", "FP16", "FP32", "FP64"}
 
 
@@ -21,27 +27,36 @@ _DATATYPES = _INTEGERS | {"BOOL", "BYTES", "FP16", "FP32", "FP64"}
 class Asked:
     """A request as it came: its id, None where it has none, its inputs, and the outputs it wants, all of them if none.
 
-    Values of inputs are whatever JSON held; the check of the schema looks at them.
+    Values of inputs are whatever JSON held; the check of the schema looks at them. ``internal`` requests are no
+    traffic: a deployment tests by them.
     """
 
     id: str | None
     tensors: list[Tensor]
     outputs: frozenset[str] = frozenset()
     parameters: Parameters | None = None
+    internal: bool = False
 
     def plain(self) -> list[Tensor]:
         """Return the inputs with their values decoded; raises ``RequestError``."""
         return self.parameters.decoded(self.tensors) if self.parameters else self.tensors
 
 
-def read(body: bytes) -> Asked:
-    """Return the request in a body; raises ``RequestError`` that says where it is none."""
+def read(body: bytes, packed: str | None = None, *, own: bool = False) -> Asked:
+    """Return the request in a body; raises ``RequestError`` that says where it is none.
+
+    ``packed`` is how many of its bytes are JSON, where values may stand behind it. ``own`` says that who sent it
+    has the key of the server.
+    """
+    tail = None if packed is None else Tail(body, packed)
+    text = body if tail is None else tail.json
     try:
-        content = orjson.loads(body)
+        content = orjson.loads(text)
     except ValueError as error:
         raise _unreadable(f"it is no JSON: {str(error)[:120]}") from error
     if not isinstance(content, dict):
         raise _unreadable("it is no object")
+    _refuse_unknown(content, _FIELDS, "")
     name, inputs = content.get("id"), content.get("inputs")
     if name is not None and (not isinstance(name, str) or len(name) > LONGEST):
         raise _unreadable(f"`id` is no text of at most {LONGEST} characters")
@@ -50,24 +65,46 @@ def read(body: bytes) -> Asked:
         raise _unreadable("`inputs` is no list with at least one input")
     if len(inputs) > TENSORS:
         raise _unreadable(f"it has more than {TENSORS:,} inputs")
-    tensors = [_tensor(number, part) for number, part in enumerate(inputs)]
-    own = {number: _parameters(part, f"inputs.{number}.") for number, part in enumerate(inputs) if "parameters" in part}
+    parts = [_tensor(number, part, tail) for number, part in enumerate(inputs)]
+    if tail is not None:
+        tail.end()
+    given = {place: parameters for place, (_, parameters) in enumerate(parts) if parameters}
     wanted = _wanted(content.get("outputs"))
-    return Asked(name, tensors, frozenset(wanted), Parameters(request, own, {n: p for n, p in wanted.items() if p}))
+    refuse_repeated(text, content)
+    outputs = {output: parameters for output, parameters in wanted.items() if parameters}
+    internal = own and name is not None and name.startswith(OWN)
+    tensors = [tensor for tensor, _ in parts]
+    return Asked(name, tensors, frozenset(wanted), Parameters(request, given, outputs), internal)
 
 
-def _tensor(number: int, content: Any) -> Tensor:
+def _tensor(number: int, content: Any, tail: Tail | None) -> tuple[Tensor, Mapping[str, Any]]:
+    """Return an input with its values and its parameters."""
     try:
-        name, shape, datatype, data = content["name"], content["shape"], content["datatype"], content["data"]
+        name, shape, datatype = content["name"], content["shape"], content["datatype"]
+        data = content["data"] if tail is None or "data" in content else None
     except (TypeError, KeyError) as error:
         raise _unreadable(f"inputs.{number} has not name, shape, datatype and data") from error
+    _refuse_unknown(content, _TENSOR_FIELDS, f"inputs.{number}.")
     if type(name) is not str:
         raise _unreadable(f"inputs.{number}.name is no text")
-    if type(shape) is not list or any(type(size) is not int for size in shape):
-        raise _unreadable(f"inputs.{number}.shape is no list of whole numbers")
+    if type(shape) is not list or len(shape) > DIMENSIONS or any(type(size) is not int for size in shape):
+        raise _unreadable(f"inputs.{number}.shape is no list of at most {DIMENSIONS} whole numbers")
     if type(datatype) is not str or datatype not in _DATATYPES:
         raise _unreadable(f"inputs.{number}.datatype is {str(datatype)[:40]!r}, which the protocol does not know")
-    return Tensor(name, shape, datatype, data)
+    parameters = _parameters(content, f"inputs.{number}.") if "parameters" in content else {}
+    if tail is not None and SIZE in parameters:
+        if "data" in content:
+            raise _unreadable(f"inputs.{number} has data and {SIZE}: values stand in one place")
+        data = tail.taken(name, shape, datatype, parameters[SIZE])
+        parameters = {known: value for known, value in parameters.items() if known != SIZE}
+    return Tensor(name, shape, datatype, data), parameters
+
+
+def _refuse_unknown(content: Mapping[str, Any], known: frozenset[str], where: str) -> None:
+    """Raise ``RequestError`` for a field that the protocol has not: it may be one that is written wrong."""
+    if not content.keys() <= known:
+        unknown = next(name for name in content if name not in known)
+        raise _unreadable(f"`{where}{unknown[:60]}` is no field of the protocol")
 
 
 def _parameters(content: Mapping[str, Any], where: str) -> Mapping[str, Any]:
@@ -84,6 +121,9 @@ def _parameters(content: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 def _wanted(outputs: Any) -> dict[str, Mapping[str, Any]]:
     """Return the parameters of the outputs that are wanted, by name."""
+    for number, output in enumerate(outputs if isinstance(outputs, list) else ()):
+        if isinstance(output, dict):
+            _refuse_unknown(output, _OUTPUT_FIELDS, f"outputs.{number}.")
     try:
         wanted = {output["name"]: _parameters(output, f"outputs.{n}.") for n, output in enumerate(outputs or ())}
     except (TypeError, KeyError):

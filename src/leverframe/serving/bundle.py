@@ -102,7 +102,7 @@ class OpenBundle:
         if request.form == "columns":
             return Predicted(self._predicted(request.columns, request.rows))
         source = source or self.source
-        if request.rows <= FEW and source.rows is not None:
+        if request.rows <= FEW:
             found = self._row_by_row(request, now, source)
             if found is not None:
                 self._refuse_unaccepted(found[0])
@@ -143,13 +143,15 @@ class OpenBundle:
         self, request: Checked, now: datetime, source: FeatureSource
     ) -> tuple[dict[str, Any], dict[str, list[int]]] | None:
         """Return the model's inputs of a few rows, None where only the batch path can predict."""
+        if source.rows is None:
+            return None
         fields = dict(request.columns)
         timestamps = _timestamps(fields.pop(AS_OF, None), request.rows, now, source.since).tolist()
         missed: dict[str, list[int]] = {}
         found = []
         for row, timestamp_of_row in enumerate(timestamps):
             lacking: list[str] = []
-            vector = source.rows and source.rows.vector({name: fields[name][row] for name in fields}, timestamp_of_row, lacking)
+            vector = source.rows.vector({name: fields[name][row] for name in fields}, timestamp_of_row, lacking)
             if vector is None:
                 return None
             found.append(vector)

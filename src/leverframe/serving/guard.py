@@ -12,9 +12,13 @@ import hmac
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any
 
 from leverframe.domain.release.server_plan import CANDIDATE
+from leverframe.serving.loading import AFTER, Loading
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -23,10 +27,13 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Knows = Callable[[str, str | None], bool]
 
 CLOSED = "the model repository is closed: deploying is what changes it"
+OWNER = "leverframe.owner"  # in a scope: whether who asks has the key
 HEADERS = 100
 BODY_SECONDS = 30.0  # from the head of a request to the end of its body
 _SMALL = 65_536  # bytes of a body that always finds room
 _ROOM = 64  # bodies of the largest size that are in memory at once
+_TYPE = b"content-type"
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _ROUTE = re.compile(
     r"/v2(?:|/health/(?:live|ready)|/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?:infer|ready))?"
     r"|/repository/(?:index|models/[^/]+/(?:load|unload)))"
@@ -36,11 +43,16 @@ _ROUTE = re.compile(
 class Guard:
     """ASGI middleware: bodies up to ``limit`` bytes, unpacked; the repository only with the ``key``.
 
-    ``knows`` tells whether there is a model, and a version of it, before MLServer counts its name.
+    ``knows`` tells whether there is a model, and a version of it, before MLServer counts its name; ``loading``
+    are those that are not loaded yet.
     """
 
-    def __init__(self, app: App, limit: int, key: str, knows: Knows = lambda model, version: True) -> None:  # noqa: ARG005
+    def __init__(
+        self, app: App, limit: int, key: str, knows: Knows = lambda model, version: True,  # noqa: ARG005
+        loading: Loading | None = None,
+    ) -> None:  # fmt: skip
         self._app, self._limit, self._key, self._knows = app, limit, key, knows
+        self._loading = Loading() if loading is None else loading
         self._held = 0  # bytes of large bodies that are in memory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,13 +79,14 @@ class Guard:
             elif self._held > _ROOM * self._limit:
                 await _refuse(send, 429, "too many large bodies at once; try again, or send fewer rows")
             else:
-                await self._app(_as_json(scope), _replayed(body, receive), send)
+                owner = self._may(_last(scope["headers"], b"authorization"))
+                await self._app({**_as_json(scope), OWNER: owner}, _replayed(body, receive), send)
         finally:
             self._held -= held
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         """Return status and reason of a request whose head alone is wrong."""
-        return self._closed(scope) or self._too_large(scope["headers"])
+        return self._closed(scope) or self._too_large(scope["headers"]) or _ambiguous(scope)
 
     def _closed(self, scope: Scope) -> tuple[int, str] | None:
         path = scope["path"]
@@ -84,15 +97,18 @@ class Guard:
         route = _ROUTE.fullmatch(path)
         if route is None:
             return 404, "there is no such path: ask /v2/models/<model>/infer"
-        if route["model"] is not None and not self._open(scope, route["model"], route["version"]):
-            return 404, f"there is no model `{path.removeprefix('/v2/models/')[:60]}`"
-        return None
+        if path == "/v2/health/ready" and self._loading:
+            return 503, "releases are being loaded"
+        return None if route["model"] is None else self._hidden(scope, route["model"], route["version"])
 
-    def _open(self, scope: Scope, model: str, version: str | None) -> bool:
-        """Tell whether there is a model for who asks: a candidate is there for deployments alone."""
-        if model.endswith(CANDIDATE) and not self._may(_last(scope["headers"], b"authorization")):
-            return False
-        return self._knows(model, version)
+    def _hidden(self, scope: Scope, model: str, version: str | None) -> tuple[int, str] | None:
+        """Return why there is no model for who asks: a candidate is there for deployments alone."""
+        secret = model.endswith(CANDIDATE) and not self._may(_last(scope["headers"], b"authorization"))
+        if not secret and self._loading.waits(model, version):
+            return 503, f"model {model} is being loaded"
+        if secret or not self._knows(model, version):
+            return 404, f"there is no model `{scope['path'].removeprefix('/v2/models/')[:60]}`"
+        return None
 
     def _too_large(self, headers: list[tuple[bytes, bytes]]) -> tuple[int, str] | None:
         if len(headers) > HEADERS:
@@ -128,14 +144,71 @@ class Guard:
             raise
 
 
+class Hosts:
+    """ASGI middleware of a server for this machine alone: a name that leads here is none of a page in a browser.
+
+    A name that its owner lets point to 127.0.0.1 would let that page ask us as if we were its own server.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through that is for this machine."""
+        if scope["type"] == "http" and not _here(_last(scope["headers"], b"host")):
+            await _refuse(send, 421, "this server is asked by an address, as `localhost` or, by a proxy, `leverframe`")
+        else:
+            await self._app(scope, receive, send)
+
+
+def is_local(host: str) -> bool:
+    """Tell whether a server that listens there is for this machine alone."""
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+@lru_cache(maxsize=128)
+def _here(host: str) -> bool:
+    """Tell whether a host is an address, or a name that nobody can let point to this machine; none is from HTTP/1.0."""
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return not host
+    name = found[1].strip("[]").lower()
+    with suppress(ValueError):
+        return bool(ip_address(name))
+    return name in ("localhost", "leverframe") or name.endswith(".localhost")
+
+
+def _ambiguous(scope: Scope) -> tuple[int, str] | None:
+    """Return why a head can be read in two ways."""
+    if scope.get("http_version", "1.1") not in ("1.0", "1.1"):
+        return 505, "the server speaks HTTP/1.1"
+    names = {name for name, _ in scope["headers"]}
+    if b"transfer-encoding" in names and b"content-length" in names:
+        return 400, "a body is sent in chunks or has a length, not both"
+    if scope.get("method") == "POST" and not all(_is_json(value) for name, value in scope["headers"] if name == _TYPE):
+        return 415, "a body is JSON in UTF-8: send `content-type: application/json`"
+    return None
+
+
+@lru_cache(maxsize=128)
+def _is_json(content_type: bytes) -> bool:
+    """Tell whether a content type is that of the protocol, or of values behind JSON."""
+    kind, *parameters = content_type.lower().replace(b" ", b"").split(b";")
+    charsets = [part[8:].strip(b'"') for part in parameters if part.startswith(b"charset=")]
+    known = kind in (b"", b"application/json", b"application/octet-stream") or kind.endswith(b"+json")
+    return known and all(charset in (b"utf-8", b"utf8") for charset in charsets)
+
+
 def _last(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str:
     return next((value.decode("latin-1") for name, value in reversed(headers) if name == wanted), "")
 
 
 def _as_json(scope: Scope) -> Scope:
     """Return a request as JSON; without that header MLServer would say that it has no fields."""
-    others = [each for each in scope["headers"] if each[0] != b"content-type"]
-    return {**scope, "headers": [*others, (b"content-type", b"application/json")]}
+    others = [each for each in scope["headers"] if each[0] != _TYPE]
+    return {**scope, "headers": [*others, (_TYPE, b"application/json")]}
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -151,5 +224,7 @@ async def _refuse(send: Send, status: int, why: str) -> None:
     body = json.dumps({"error": why}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()),
                (b"connection", b"close")]  # fmt: skip
+    if status == 503:
+        headers.append((b"retry-after", AFTER.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -13,11 +13,13 @@ import secrets
 from typing import Any, Protocol
 
 import orjson
-from mlserver.errors import MLServerError, ModelNotReady
+from mlserver.errors import MLServerError
 
 from leverframe.errors import RequestError
 from leverframe.serving.asked import read
-from leverframe.serving.guard import App, Receive, Scope, Send
+from leverframe.serving.binary import HEADER, packed
+from leverframe.serving.guard import OWNER, App, Receive, Scope, Send
+from leverframe.serving.loading import AFTER
 
 _PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 _log = logging.getLogger("mlserver")
@@ -46,13 +48,19 @@ class Infer:
         try:
             model = await self._registry.get_model(name, version)
             if not model.ready:
-                raise ModelNotReady(name, version)
-            reply = await model.reply(read(await _body(receive)))
-            await _send(send, 200, reply)
+                raise MLServerError(f"model {name} is being loaded", 503)
+            length = next((value for key, value in scope["headers"] if key == HEADER), None)
+            request = read(await _body(receive), length and length.decode("latin-1"), own=scope.get(OWNER, False))
+            reply = await model.reply(request)
+            if request.parameters:
+                await _send_packed(send, *packed(reply, request.parameters))
+            else:
+                await _send(send, 200, reply)
         except RequestError as error:
             await _send(send, 400, {"error": f"{error.what}: {error.why}"})
         except MLServerError as error:
-            await _send(send, error.status_code, {"error": str(error)})
+            after = ((b"retry-after", AFTER.encode()),) if error.status_code == 503 else ()
+            await _send(send, error.status_code, {"error": str(error)}, *after)
         except Exception:
             number = secrets.token_hex(6)
             _log.exception(f"request {number} to {name} failed")
@@ -71,8 +79,18 @@ async def _body(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-async def _send(send: Send, status: int, content: Any) -> None:
-    body = orjson.dumps(content)
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _send(send: Send, status: int, content: Any, *more: tuple[bytes, bytes]) -> None:
+    await _send_body(send, status, orjson.dumps(content), (b"content-type", b"application/json"), *more)
+
+
+async def _send_packed(send: Send, body: bytes, json_bytes: int | None) -> None:
+    """Send a response of which only the first bytes are JSON, or all where ``json_bytes`` is None."""
+    kind = b"application/json" if json_bytes is None else b"application/octet-stream"
+    length = () if json_bytes is None else ((HEADER, str(json_bytes).encode()),)
+    await _send_body(send, 200, body, (b"content-type", kind), *length)
+
+
+async def _send_body(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    every = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": every})
     await send({"type": "http.response.body", "body": body})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from leverframe.domain.release.server_plan import CANDIDATE
-from leverframe.domain.release.smoke import OWN
 from leverframe.serving import metrics
 from leverframe.serving.freshness import Freshness
 from leverframe.serving.inference_log import InferenceLog, LogSettings
+from leverframe.serving.loading import Loading
 from leverframe.serving.online_config import OnlineConfig
 
+_loading = Loading()
+_versions: Callable[[str], list[str]] = lambda model: []  # noqa: ARG005, E731 - before there is a server
 _log: InferenceLog | None = None
 _freshness: Freshness | None = None
 
@@ -37,6 +41,22 @@ def start_freshness(config: OnlineConfig) -> Freshness:
     return _freshness
 
 
-def is_traffic(model: str, request: str) -> bool:
+def is_traffic(model: str, internal: bool) -> bool:
     """Tell whether a request is somebody's: those to a candidate, and those of a deployment, are not."""
-    return not model.endswith(CANDIDATE) and not request.startswith(OWN)
+    return not internal and not model.endswith(CANDIDATE)
+
+
+def loading() -> Loading:
+    """Return which releases this process is loading since its start."""
+    return _loading
+
+
+def serve_versions(versions: Callable[[str], list[str]]) -> None:
+    """Let metadata name the releases of a model that are loaded."""
+    global _versions  # noqa: PLW0603 - as above
+    _versions = versions
+
+
+def versions(model: str) -> list[str]:
+    """Return the releases of a model that are loaded."""
+    return _versions(model)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-from mlserver.errors import MLServerError, ModelNotFound
-from mlserver.grpc.converters import ModelInferResponseConverter, ModelMetadataResponseConverter
+from mlserver.errors import MLServerError, ModelNotFound, ModelNotReady
+from mlserver.grpc.converters import (
+    ModelInferRequestConverter,
+    ModelInferResponseConverter,
+    ModelMetadataResponseConverter,
+)
+from mlserver.grpc.dataplane_pb2 import ModelReadyResponse
 from mlserver.grpc.dataplane_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from mlserver.grpc.servicers import InferenceServicer
-from mlserver.grpc.utils import STATUS_CODE_MAPPING
+from mlserver.grpc.utils import STATUS_CODE_MAPPING, to_metadata
+from mlserver.utils import extract_headers
 
 from leverframe.domain.release.server_plan import CANDIDATE
+from leverframe.serving import process
 from leverframe.serving.content_types import plain_parameters
 from leverframe.serving.envelope import misplaced_in, too_much_of
 from leverframe.serving.guard import CLOSED
@@ -27,6 +35,7 @@ OPTIONS = {
 }
 _UNREADABLE = "the request cannot be read: its bytes are no message of this method"
 _CODES = {**STATUS_CODE_MAPPING, 503: grpc.StatusCode.UNAVAILABLE}
+_VALUE = re.compile("[ -~]*")  # of the metadata of a response
 _log = logging.getLogger("mlserver")
 
 
@@ -36,6 +45,8 @@ def _with_status(method: Method) -> Method:
     async def respond(self: Any, request: Any, context: Any) -> Any:
         try:
             return await method(self, request, context)
+        except ModelNotReady:
+            code, why = grpc.StatusCode.UNAVAILABLE, "the model is being loaded; ask again"
         except MLServerError as error:
             code = _CODES.get(error.status_code, grpc.StatusCode.UNKNOWN)
             why = str(error)
@@ -56,31 +67,41 @@ class Servicer(InferenceServicer):  # type: ignore[misc]
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
         """Respond to a request; its model is looked for and its size looked at before anything is unpacked."""
         _refuse_candidate(request.model_name)
+        if process.loading().waits(request.model_name, request.model_version):
+            raise ModelNotReady(request.model_name)
         await self._data_plane.model_ready(request.model_name, request.model_version)  # before its name is counted
         why = too_much_of(request) or misplaced_in(request)
         if why:
             raise MLServerError(why, 400)
         try:
-            payload = self._InsertHeaders(request, context)
+            payload = ModelInferRequestConverter.to_types(
+                request
+            )  # without the metadata of the call: nobody reads them
         except Exception as error:  # whatever unpacking bytes that do not fit raises
             why = "the request cannot be read: its parts do not fit together"
             raise MLServerError(why, 400) from error
         result = await self._data_plane.infer(payload=payload, name=request.model_name, version=request.model_version)
-        self._SetTrailingMetadata(result, context)
+        headers = to_metadata(extract_headers(result) or {})
+        context.set_trailing_metadata(
+            tuple(pair for pair in headers if _VALUE.fullmatch(pair[1]))
+        )  # ids may be anything
         return ModelInferResponseConverter.from_types(result, use_raw=self._GetReturnRaw(request))
 
     @_with_status
     async def ModelReady(self, request: Any, context: Any) -> Any:  # noqa: N802 - the protocol's name
-        """Return whether a model is ready."""
-        _refuse_candidate(request.name)
-        return await InferenceServicer.ModelReady(self, request, context)
+        """Return whether a model is ready; one that nobody knows is not."""
+        try:
+            _refuse_candidate(request.name)
+            return await InferenceServicer.ModelReady(self, request, context)
+        except ModelNotFound:
+            return ModelReadyResponse(ready=False)
 
     @_with_status
     async def ModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002 - the protocol's name
         """Tell what a model takes and gives."""
         _refuse_candidate(request.name)
         metadata = await self._data_plane.model_metadata(name=request.name, version=request.version)
-        told = metadata.model_dump()
+        told = plain_parameters(metadata.model_dump())
         for side in ("inputs", "outputs"):
             told[side] = [plain_parameters(tensor) for tensor in told[side] or ()]
         return ModelMetadataResponseConverter.from_types(type(metadata)(**told))

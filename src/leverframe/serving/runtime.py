@@ -15,7 +15,7 @@ from typing import Any
 
 from mlserver import MLModel
 from mlserver.errors import MLServerError
-from mlserver.types import InferenceRequest, InferenceResponse, Parameters, ResponseOutput
+from mlserver.types import InferenceRequest, InferenceResponse, MetadataModelResponse, Parameters, ResponseOutput
 from mlserver.utils import generate_uuid, get_model_uri
 
 from leverframe.domain.model.bundle.input_check import Checked, Tensor, checked
@@ -67,6 +67,12 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             metrics.no_ages(self._labels)
         return True
 
+    async def metadata(self) -> MetadataModelResponse:
+        """Return the description of the model: its versions are releases, its libraries a parameter."""
+        told = await super().metadata()
+        libraries = Parameters(libraries=list(self._settings.versions or ()))
+        return told.model_copy(update={"versions": process.versions(self.name), "parameters": libraries})
+
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
         """Return the response to a request over gRPC; raises ``MLServerError`` 400 for one that does not fit."""
         tensors = [Tensor(each.name, each.shape, each.datatype, each.data.root) for each in payload.inputs]
@@ -91,7 +97,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         name, bundle = asked.id or generate_uuid(), self._bundle
         try:
             request = checked(bundle.schema, asked.plain())
-            choice = self._choice(name, request, now)
+            choice = self._choice(asked.internal, request, now)
             source = choice.source if choice else None
             if source is not None and source.remote:
                 predicted = await looked_up(bundle, request, now, source)
@@ -101,17 +107,18 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
                 predicted = bundle.predict(request, now, source)
             outputs = bundle.outputs(predicted.predictions, asked.outputs)
         except RefusedError as error:
-            self._not_answered(error.outcome, name, now)
+            self._not_answered(error.outcome, asked, name, now)
             raise
         except RequestError as error:
-            self._not_answered("refused", name, now)
+            self._not_answered("refused", asked, name, now)
             raise MLServerError(f"{error.what}: {error.why}; {error.next}", 400) from error
         except Exception:
-            self._not_answered("failed", name, now)
+            self._not_answered("failed", asked, name, now)
             raise
         took = time.perf_counter() - began
         self._count(request, predicted, took)
-        self._log(name, request, predicted, now, took, source or bundle.source)
+        if process.is_traffic(self.name, asked.internal):
+            self._log(name, request, predicted, now, took, source or bundle.source)
         if choice and choice.stale:
             metrics.STALE.labels(*self._labels).inc()
         return {
@@ -122,14 +129,14 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
             "outputs": outputs,
         }
 
-    def _choice(self, id: str, request: Checked, now: datetime) -> Choice | None:
+    def _choice(self, internal: bool, request: Checked, now: datetime) -> Choice | None:
         """Return where the features come from; None for a request that brings them.
 
         What a deployment sends proves the bundle, so it is answered from the bundle's own snapshot.
         """
         if request.form == "columns":
             return None
-        if not process.is_traffic(self.name, id):
+        if not process.is_traffic(self.name, internal):
             return Choice(self._bundle.source)
         return chosen(self._bundle, request, now)
 
@@ -140,11 +147,11 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         for table, rows in predicted.missed.items():
             metrics.MISSES.labels(self.name, table).inc(len(rows))
 
-    def _not_answered(self, outcome: str, id: str, now: datetime) -> None:
+    def _not_answered(self, outcome: str, asked: Asked, id: str, now: datetime) -> None:
         """Count a request that was refused or that failed; the log gets their number, as a flood must not fill it."""
         metrics.REQUESTS.labels(*self._labels, outcome).inc()
         log = process.log()
-        if log is not None and process.is_traffic(self.name, id) and log.wants(id):
+        if log is not None and process.is_traffic(self.name, asked.internal) and log.wants(id):
             logged = outcome if outcome == "refused" else "failed"  # the client's fault, or not
             log.count(Outcome(self.name, self._version, self._told["bundle"], logged), now)
 
@@ -152,7 +159,7 @@ class BundleRuntime(MLModel):  # type: ignore[misc]
         self, id: str, request: Checked, predicted: Predicted, now: datetime, took: float, source: FeatureSource
     ) -> None:
         log = process.log()
-        if log is None or not process.is_traffic(self.name, id) or not log.wants(id):
+        if log is None or not log.wants(id):
             return
         kept, deny = min(request.rows, log.settings.rows), log.settings.deny
         record = {

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import mlserver.grpc.server as mlserver_grpc
+import mlserver.rest.endpoints as mlserver_rest
 from fastapi.exceptions import RequestValidationError
 from mlserver.cli.serve import load_settings
 from mlserver.rest.responses import Response
@@ -25,10 +26,12 @@ from mlserver.server import MLServer
 from mlserver.settings import Settings
 from starlette.exceptions import HTTPException
 
+from leverframe import __version__
 from leverframe.documents import parsed
 from leverframe.serving import process, remote
+from leverframe.serving.binary import EXTENSION
 from leverframe.serving.connections import Door, open_files, sweep
-from leverframe.serving.guard import Guard
+from leverframe.serving.guard import Guard, Hosts, is_local
 from leverframe.serving.infer import Infer
 from leverframe.serving.inference_log import LogSettings
 from leverframe.serving.online_config import OnlineConfig
@@ -69,10 +72,13 @@ async def serve(config: ServerConfig, record: Path | None = None) -> None:
         metrics_port=config.metrics_port,
         model_repository_root=config.models,
         server_name="leverframe",
+        server_version=__version__,
+        extensions=[EXTENSION],
         environments_dir=str(Path(config.models, ".envs")),
         metrics_dir=str(Path(config.models, ".metrics")),
     )
     _, models = await load_settings(config.models)
+    process.loading().begin(map(_release, models))
     server = _put_together(settings, config)
     gc.freeze()  # what is imported stays: looking through it again and again would take most of a large request's time
     log = process.start_log(config.log) if config.log else None
@@ -104,10 +110,26 @@ def _put_together(settings: Settings, config: ServerConfig) -> Any:
     def knows(model: str, version: str | None) -> bool:
         return model in models and (version is None or version in models[model]._versions)
 
-    app = server._rest_server._app
+    def versions(model: str) -> list[str]:
+        loaded = models[model]._versions.items() if model in models else ()
+        return sorted((version for version, release in loaded if release.ready), key=int)
+
+    process.serve_versions(versions)
+    ready = server._data_plane.ready
+
+    async def all_ready() -> bool:
+        return not process.loading() and bool(await ready())
+
+    server._data_plane.ready = all_ready
+    mlserver_rest.to_status_code = lambda good: 200 if good else 503  # of what is not ready, MLServer says 400
+    metrics, app = server._metrics_server._app, server._rest_server._app
+    _metrics_alone(metrics, settings.metrics_endpoint)
     key = Path(config.key_file).read_text(encoding="utf-8").strip()
     app.add_middleware(Infer, registry=server._model_registry)
-    app.add_middleware(Guard, limit=config.limit, key=key, knows=knows)
+    app.add_middleware(Guard, limit=config.limit, key=key, knows=knows, loading=process.loading())
+    if is_local(config.host):
+        app.add_middleware(Hosts)
+        metrics.add_middleware(Hosts)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(HTTPException, _refused)
     return server
@@ -119,13 +141,30 @@ def _connections(server: Any) -> list[Any]:
     return [connection for found in servers if found is not None for connection in found.server_state.connections]
 
 
+def _metrics_alone(app: Any, path: str | None) -> None:
+    """Leave one page on the port of the metrics: the framework puts pages beside it that load scripts of others."""
+    app.router.routes[:] = [route for route in app.router.routes if route.path == path]
+    app.router.redirect_slashes = False
+
+
+def _release(model: Any) -> tuple[str, str]:
+    return model.name, str(model.parameters.version or "1")
+
+
 async def _load(server: Any, models: list[Any]) -> None:
-    """Load the releases in order; MLServer itself would end because of one that cannot be loaded."""
-    for model in sorted(models, key=lambda each: int(each.parameters.version or 0)):
+    """Load the releases, the newest first, as it is what answers.
+
+    MLServer itself would end because of one that cannot be loaded.
+    """
+    for model in sorted(models, key=lambda each: int(each.parameters.version or 0), reverse=True):
+        loaded = False
         try:
             await server._model_registry.load(model)
+            loaded = True
         except Exception:
             _log.exception(f"release {model.parameters.version} of {model.name} cannot be loaded; the others serve")
+        finally:
+            process.loading().end(*_release(model), loaded=loaded)
 
 
 async def _unreadable(request: Any, error: Any) -> Any:  # noqa: ARG001 - FastAPI hands it over

@@ -112,4 +112,5 @@ def example(schema: Schema, golden: Sequence[Mapping[str, Any]]) -> dict[str, An
 
 def curl(url: str, model: str, body: Mapping[str, Any]) -> str:
     """Return a command that requests a prediction."""
-    return f"curl -s {url}/v2/models/{model}/infer -d {shlex.quote(json.dumps(body, separators=(',', ':')))}"
+    kind = "-H content-type:application/json"
+    return f"curl -s {url}/v2/models/{model}/infer {kind} -d {shlex.quote(json.dumps(body, separators=(',', ':')))}"
