@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -17,13 +18,21 @@ import grpc
 import numpy as np
 import pytest
 import tritonclient.http as web
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
+from tests.integration.serve_fuzz import Body, bodies, calls
 from tests.integration.shop import copied, finished, wait_for
 from tests.integration.test_serve_server import MODEL, Server
 
 FIELDS = {"BYTES": "bytes_contents", "FP64": "fp64_contents", "INT64": "int64_contents", "BOOL": "bool_contents"}
+
+
+DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
+EXAMPLES = 60_000 if DEEP else 150  # deep: some ten minutes for both protocols
+FUZZ = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
 
 class Strict(Server):
@@ -263,19 +272,19 @@ def test_heads_that_are_of_another_server_or_kind_are_refused(server: Strict) ->
     ):
         assert server.rest(good, **headers)[0] == expected, headers
     port = server.running["metrics_port"]
-    for method, path, host, expected in (
-        ("GET", "/metrics", "localhost", 200), ("GET", "/metrics", "evil.example", 421), ("GET", "/docs", "localhost", 404),
-        ("GET", "/openapi.json", "localhost", 404), ("GET", "/redoc", "localhost", 404), ("GET", "/", "localhost", 404),
+    for path, host, expected in (
+        ("/metrics", "localhost", 200), ("/metrics", "evil.example", 421), ("/docs", "localhost", 404),
+        ("/openapi.json", "localhost", 404), ("/redoc", "localhost", 404), ("/", "localhost", 404),
     ):  # fmt: skip
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        connection.request(method, path, headers={"host": host})
+        connection.request("GET", path, headers={"host": host})
         assert connection.getresponse().status == expected, path
         connection.close()
-    for head, expected in (("HTTP/9.9\r\nhost: localhost", b"505"),
-                           ("HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\ntransfer-encoding: chunked", b"400")):  # fmt: skip
-        with socket.create_connection(("127.0.0.1", server.running["port"]), timeout=20) as connection:
-            connection.sendall(f"POST /v2/models/{MODEL}/infer {head}\r\n\r\n0\r\n\r\n".encode())
-            assert connection.recv(100)[9:12] == expected
+    both = "content-length: 5\r\ntransfer-encoding: chunked"
+    for head, answer in (("HTTP/9.9\r\nhost: localhost", b"505"), (f"HTTP/1.1\r\nhost: localhost\r\n{both}", b"400")):
+        with socket.create_connection(("127.0.0.1", server.running["port"]), timeout=20) as wire:
+            wire.sendall(f"POST /v2/models/{MODEL}/infer {head}\r\n\r\n0\r\n\r\n".encode())
+            assert wire.recv(100)[9:12] == answer
 
 
 def test_a_release_that_is_being_loaded_is_503(server: Strict, tmp_path: Path) -> None:
@@ -319,3 +328,38 @@ def _first(port: int, body: bytes) -> tuple[tuple[int, int, int], str | None]:
         finally:
             connection.close()
     return (found[0], found[1], found[2]), after
+
+
+def test_nothing_over_rest_is_an_error_of_the_server(server: Strict) -> None:
+    """Whatever is changed in a request: an answer, or a refusal with words, and soon."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.running["port"], timeout=20)
+
+    @FUZZ
+    @given(bodies(server.told["example"]))
+    def hold(body: Body) -> None:
+        try:
+            connection.request("POST", f"/v2/models/{MODEL}/infer", body.content, dict(body.headers))
+            reply = connection.getresponse()
+            content = reply.read()
+        except BaseException:
+            connection.close()
+            raise
+        assert reply.status == 200 or (400 <= reply.status < 500 and json.loads(content)["error"])
+
+    hold()
+    connection.close()
+
+
+def test_nothing_over_grpc_is_an_error_of_the_server(server: Strict) -> None:
+    """Whatever a message holds: an answer, or a status that says that it is the client's fault."""
+    fine = {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND}
+    with grpc.insecure_channel(f"127.0.0.1:{server.running['grpc_port']}") as channel:
+        infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+
+        @FUZZ
+        @given(calls(server.told["example"], MODEL), st.lists(st.sampled_from([("x-a-bin", b"\xff"), ("x-b", "c")])))
+        def hold(message: bytes, metadata: list[tuple[str, Any]]) -> None:
+            call = infer.future(message, timeout=20, metadata=metadata)
+            assert call.code() in fine, call.details()
+
+        hold()
