@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -308,7 +309,7 @@ def _timestamps(texts: Any, rows: int, now: datetime, since: int | None = None) 
     found = []
     for row, text in enumerate(np.ma.asarray(texts).tolist()):
         try:
-            found.append(microseconds_of(now if text is None else _timestamp(text)))
+            found.append(microseconds_of(now) if text is None else _microseconds(text))
         except RequestError as error:
             raise wrong_timestamp(row, text, str(error.why), f"{_WRITE}; without the column it is now") from error
         if since is not None and found[-1] < since:
@@ -317,7 +318,8 @@ def _timestamps(texts: Any, rows: int, now: datetime, since: int | None = None) 
     return np.array(found, np.int64)
 
 
-def _timestamp(text: str) -> datetime:
+@lru_cache(maxsize=1 << 14)  # a request is asked for its timestamps twice, and its rows often have the same
+def _microseconds(text: str) -> int:
     """Return a timestamp written as RFC 3339 says, whose seconds may be left out; raises ``RequestError`` otherwise.
 
     Digits beyond microseconds are cut off. In the first year and the last one, another zone would have no date for it.
@@ -327,7 +329,7 @@ def _timestamp(text: str) -> datetime:
         raise RequestError("no timestamp", why="it is no timestamp of RFC 3339 with a time zone", next=_WRITE)
     if form[1] in ("0000", "0001", "9999"):
         raise RequestError("no timestamp", why="a timestamp is in the years 2 to 9998", next=_WRITE)
-    return timestamp(text.upper())
+    return microseconds_of(timestamp(text.upper()))
 
 
 def wrong_timestamp(row: int, text: object, why: str, next: str) -> RequestError:

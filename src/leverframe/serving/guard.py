@@ -79,7 +79,8 @@ class Guard:
             elif self._held > _ROOM * self._limit:
                 await _refuse(send, 429, "too many large bodies at once; try again, or send fewer rows")
             else:
-                owner = self._may(_last(scope["headers"], b"authorization"))
+                authorization = dict(scope["headers"]).get(b"authorization")
+                owner = authorization is not None and self._may(authorization.decode("latin-1"))
                 await self._app({**_as_json(scope), OWNER: owner}, _replayed(body, receive), send)
         finally:
             self._held -= held
@@ -155,7 +156,7 @@ class Hosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through that is for this machine."""
-        if scope["type"] == "http" and not _here(_last(scope["headers"], b"host")):
+        if scope["type"] == "http" and not _here(dict(scope["headers"]).get(b"host", b"").decode("latin-1")):
             await _refuse(send, 421, "this server is asked by an address, as `localhost` or, by a proxy, `leverframe`")
         else:
             await self._app(scope, receive, send)
@@ -184,10 +185,10 @@ def _ambiguous(scope: Scope) -> tuple[int, str] | None:
     """Return why a head can be read in two ways."""
     if scope.get("http_version", "1.1") not in ("1.0", "1.1"):
         return 505, "the server speaks HTTP/1.1"
-    names = {name for name, _ in scope["headers"]}
-    if b"transfer-encoding" in names and b"content-length" in names:
+    headers = dict(scope["headers"])
+    if b"transfer-encoding" in headers and b"content-length" in headers:
         return 400, "a body is sent in chunks or has a length, not both"
-    if scope.get("method") == "POST" and not all(_is_json(value) for name, value in scope["headers"] if name == _TYPE):
+    if scope.get("method") == "POST" and not _is_json(headers.get(_TYPE, b"")):
         return 415, "a body is JSON in UTF-8: send `content-type: application/json`"
     return None
 
