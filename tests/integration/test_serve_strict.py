@@ -31,7 +31,7 @@ FIELDS = {"BYTES": "bytes_contents", "FP64": "fp64_contents", "INT64": "int64_co
 
 
 DEEP = os.environ.get("HYPOTHESIS_PROFILE") == "deep"
-EXAMPLES = 60_000 if DEEP else 150  # deep: some ten minutes for both protocols
+EXAMPLES = 18_000 if DEEP else 150  # deep: some ten minutes for both protocols
 FUZZ = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
 
