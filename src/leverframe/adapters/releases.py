@@ -15,6 +15,7 @@ from leverframe.domain.release.release_state import State
 from leverframe.errors import ServerBusyError, ServerError
 from leverframe.files import write_folder, write_json
 from leverframe.locks import held
+from leverframe.private_files import plain_file
 
 
 class Releases:
@@ -55,7 +56,10 @@ class Releases:
     def bundle(self, digest: str) -> Mapping[str, bytes] | None:
         """Return the files of a bundle, None where it is not here."""
         folder = self.bundles / digest
-        return {file.name: file.read_bytes() for file in folder.iterdir()} if folder.is_dir() else None
+        try:
+            return {file.name: plain_file(file) for file in folder.iterdir()} if folder.is_dir() else None
+        except ValueError:  # what somebody left there is no bundle: it is fetched again in its place
+            return None
 
     def put_bundle(self, digest: str, files: Mapping[str, bytes]) -> None:
         """Write a bundle, whole or not at all."""

@@ -20,6 +20,7 @@ from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.resolved import Recorded
 from leverframe.domain.release.serve import AS_IS, UNCOMMITTED
 from leverframe.errors import BundleError
+from leverframe.serving.bundle_folder import files_in
 from leverframe.settings import PARAMS
 from leverframe.settings.params import params_of
 from leverframe.yaml_files import parse
@@ -47,7 +48,7 @@ def bundle_of(workspace: Workspace, commit: str, tell: Callable[[str], None]) ->
                 why="it is neither in the cache nor in the remote of DVC",
                 next="`dvc push` where the pipeline ran, or `dvc repro` here",
             )
-        return {file.name: file.read_bytes() for file in (folder / path).iterdir()}
+        return files_in(folder / path)
 
 
 def trusted_types(workspace: Workspace, commit: str = "") -> Sequence[str]:

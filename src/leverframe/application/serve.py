@@ -16,16 +16,18 @@ from leverframe.adapters.releases import Releases
 from leverframe.application.bundles import Local, bundle_of_lock, lock_names_another, trusted_types
 from leverframe.application.servers import log_in, online_of, ports_again, server_folder, start_ports
 from leverframe.application.workspace import Workspace
+from leverframe.bounded import json_of
 from leverframe.documents import parsed
 from leverframe.domain import layout
 from leverframe.domain.model.bundle import bundle_manifest as names
-from leverframe.domain.model.bundle.bundle_manifest import read_manifest, unusable
+from leverframe.domain.model.bundle.bundle_manifest import unusable
 from leverframe.domain.model.bundle.metadata import released
 from leverframe.domain.model.bundle.schema import Schema
 from leverframe.domain.release.serve import AS_IS, Running, Served, example, other_wanted
 from leverframe.errors import BundleError, LeverframeError, ServerError
 from leverframe.files import write_folder
 from leverframe.package import check_extras
+from leverframe.serving.bundle_folder import file_in, manifest_in
 
 _PATIENCE = 10.0  # seconds in which a server answers that it lives
 
@@ -222,10 +224,10 @@ def _releases_in(path: Path, trusted: Sequence[str], commit: str = "") -> dict[P
 
 def _settings_of_release(folder: Path, number: int, trusted: Sequence[str], commit: str = "") -> dict[str, Any]:
     try:
-        settings = json.loads((folder / names.SETTINGS).read_bytes())
+        settings = json_of(file_in(folder, names.SETTINGS))
         uri = (settings.get("parameters") or {}).get("uri")
         bundle = folder if (folder / names.MANIFEST).is_file() or not uri else folder / uri
-        manifest = read_manifest((bundle / names.MANIFEST).read_bytes(), str(bundle))
+        manifest = manifest_in(bundle)
         commit = commit or _told(settings, "commit")
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise unusable(str(folder), f"{error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leverframe.adapters.snapshot_file import SnapshotFile
+from leverframe.bounded import bounded_yaml, json_of
 from leverframe.documents import parse, parsed, validated
 from leverframe.domain.features.online import EPOCH, microseconds_of
 from leverframe.domain.features.plan import compile_star
@@ -24,13 +24,14 @@ from leverframe.domain.features.star import Star
 from leverframe.domain.features.training_set import Feature
 from leverframe.domain.features.vector import as_inputs, vectors
 from leverframe.domain.model.bundle import bundle_manifest as names
-from leverframe.domain.model.bundle.bundle_manifest import Manifest, read_manifest, sha256, unusable
+from leverframe.domain.model.bundle.bundle_manifest import Manifest, sha256, unusable
 from leverframe.domain.model.bundle.conversion import limits
-from leverframe.domain.model.bundle.golden_rows import tensors
+from leverframe.domain.model.bundle.golden_rows import golden_row, tensors
 from leverframe.domain.model.bundle.input_check import FEW, Checked, arrays, checked, strict_features, unaccepted
 from leverframe.domain.model.bundle.metadata import probability_classes
 from leverframe.domain.model.bundle.schema import AS_OF, Schema
 from leverframe.errors import EstimatorError, LeverframeError, RequestError, nearest
+from leverframe.serving.bundle_folder import file_in, manifest_in
 from leverframe.serving.feature_source import FeatureSource
 from leverframe.serving.row import RowByRow
 
@@ -73,14 +74,15 @@ class OpenBundle:
         files = {name: _verified(folder, name, sha) for name, sha in self.manifest.files.items()}
         try:
             self.schema: Schema = parsed(Schema, files[names.SCHEMA])
-            description = json.loads(files[names.DESCRIPTION])
+            description = json_of(files[names.DESCRIPTION])
             self.features = tuple(Feature(**each) for each in description["features"])
-            golden = [json.loads(line) for line in files[names.GOLDEN].splitlines()]
+            golden = [golden_row(line) for line in files[names.GOLDEN].splitlines()]
+            text = bounded_yaml(files[names.STAR].decode())
         except (ValueError, KeyError, TypeError) as error:
-            raise unusable(str(folder), f"a file in it is invalid: {error!r}") from error
+            raise unusable(str(folder), f"a file in it is invalid: {error!r}"[:300]) from error
         self.digest = self.manifest.digest
         self.schema_digest = self.manifest.files[names.SCHEMA]
-        star = validated(Star, parse(files[names.STAR].decode(), name=names.STAR, what="star schema"), name=names.STAR)
+        star = validated(Star, parse(text, name=names.STAR, what="star schema"), name=names.STAR)
         self.plan = compile_star(star)
         if self.plan.spec != self.manifest.spec:
             raise unusable(str(folder), f"this version compiles its {names.STAR} to {self.plan.spec[:16]}, "
@@ -272,20 +274,14 @@ class _Watching:
 
 
 def _manifest(folder: Path, digest: str | None) -> Manifest:
-    try:
-        manifest = read_manifest((folder / names.MANIFEST).read_bytes(), str(folder))
-    except OSError as error:
-        raise unusable(str(folder), f"{names.MANIFEST}: {(error.strerror or str(error)).lower()}") from error
+    manifest = manifest_in(folder)
     if digest is not None and manifest.digest != digest:
         raise unusable(str(folder), f"it is {manifest.digest[:16]}, not the expected {digest[:16]}")
     return manifest
 
 
 def _verified(folder: Path, name: str, digest: str) -> bytes:
-    try:
-        data = (folder / name).read_bytes()
-    except OSError as error:
-        raise unusable(str(folder), f"{name}: {(error.strerror or str(error)).lower()}") from error
+    data = file_in(folder, name)
     if sha256(data) != digest:
         raise unusable(str(folder), f"{name} is not the file that {names.MANIFEST} names: it has another SHA-256")
     return data

@@ -6,11 +6,11 @@ find a bundle; what makes it the right one is the SHA-256 of its manifest, and t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
+from leverframe.bounded import json_of
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest
 from leverframe.domain.model.bundle.metadata import released
@@ -64,7 +64,7 @@ def run(
         fetched = len(files)
         store.put_bundle(wanted.bundle, files)
     manifest = read_manifest(files[names.MANIFEST], wanted.bundle[:12])
-    settings = json.loads(files[names.SETTINGS])
+    settings = _settings(files[names.SETTINGS])
     store.put_release(
         wanted.model, wanted.release,
         released(settings, manifest, wanted.release, f"../../../bundles/{wanted.bundle}", wanted.commit),
@@ -89,9 +89,16 @@ def _from(contents: Contents, wanted: Wanted, tell: Callable[[str], None]) -> di
 
 def _listing(data: bytes) -> dict[str, str]:
     try:
-        return {str(file["relpath"]): str(file["md5"]) for file in json.loads(data)}
+        return {str(file["relpath"]): str(file["md5"]) for file in json_of(data)}
     except (ValueError, KeyError, TypeError) as error:
         raise _another(f"its listing is damaged: {error!r}") from error
+
+
+def _settings(data: bytes) -> Any:
+    try:
+        return json_of(data)
+    except ValueError as error:
+        raise _another(f"its {names.SETTINGS} is damaged: {error}") from error
 
 
 def _read(contents: Contents, md5: str, what: str) -> bytes:

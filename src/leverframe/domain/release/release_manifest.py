@@ -68,6 +68,8 @@ def unlike(files: Mapping[str, bytes], bundle: str, model: str) -> str:
     wrong = [name for name, sha in manifest.files.items() if sha256(files.get(name, b"")) != sha]
     if wrong:
         return f"`{wrong[0]}` is not the file that the manifest names"
+    if len(files) > len(manifest.files) + 1:
+        return "it holds files that the manifest does not name"
     return "" if manifest.model == model else f"it is a bundle of `{manifest.model}`, not of `{model}`"
 
 

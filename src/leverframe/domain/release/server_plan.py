@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leverframe.domain.model.bundle import bundle_manifest
 from leverframe.domain.plan_engine import Action, Plan, Step
 from leverframe.domain.release.release_manifest import ReleaseManifest
 from leverframe.domain.release.release_state import State
 from leverframe.domain.release.steps import Adopt, Compare, Fetch, GoBack, Record, TrafficBack
 from leverframe.domain.release.target import RolloutPolicy
 
-CANDIDATE = "-candidate"  # ends the name under which a release is tested before it gets traffic
+CANDIDATE = bundle_manifest.CANDIDATE  # ends the name under which a release is tested before it gets traffic
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any, assert_never
 
+from leverframe.bounded import json_of
 from leverframe.domain.model.bundle import bundle_manifest as names
 from leverframe.domain.model.bundle.bundle_manifest import read_manifest
+from leverframe.domain.model.bundle.golden_rows import golden_row
 from leverframe.domain.model.bundle.metadata import released
 from leverframe.domain.model.bundle.schema import from_json
 from leverframe.domain.release.ports import Metrics, ReleaseStore, Server
@@ -125,8 +127,12 @@ class ServerExecutor:
             files = {name: data for name, data in fetched.items() if name in listed or name == names.MANIFEST}
             self._store.put_bundle(desired.bundle, files)
         self._files, self._manifest = files, read_manifest(files[names.MANIFEST], desired.bundle[:12])
-        self._schema = from_json(json.loads(files[names.SCHEMA]))
-        self._golden = [json.loads(line) for line in files[names.GOLDEN].splitlines()]
+        try:
+            self._schema = from_json(json_of(files[names.SCHEMA]))
+            self._golden = [golden_row(line) for line in files[names.GOLDEN].splitlines()]
+            self._described = json_of(files[names.SETTINGS])
+        except (ValueError, TypeError, KeyError) as error:
+            return damaged(f"a file in it is invalid: {error!r}"[:300])
         return None
 
     def _compare(self) -> Violation | None:
@@ -256,7 +262,7 @@ class ServerExecutor:
             self._store.remove_model(candidate)
 
     def _settings(self, number: int) -> dict[str, Any]:
-        settings, uri = json.loads(self._files[names.SETTINGS]), f"../../../bundles/{self._desired.bundle}"
+        settings, uri = self._described, f"../../../bundles/{self._desired.bundle}"
         return released(settings, self._manifest, number, uri, self._desired.commit, self._candidate.trusted)
 
     def _comes_up(self, model: str, number: int) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +26,11 @@ PROFILE = "profile.json"
 CARD = "model-card.md"
 SETTINGS = "model-settings.json"
 FILES = (SCHEMA, SKOPS, DESCRIPTION, STAR, SNAPSHOT, GOLDEN, PROFILE, CARD, SETTINGS)  # and the model in ONNX
+
+CANDIDATE = "-candidate"  # ends the name under which a server tests a release before it gets traffic
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")  # as of `bundle.model`; it names a folder and a path
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_LARGEST = 1e-2  # tolerance, as of `bundle.tolerance`: a larger one would prove nothing
 
 Engine = Literal["onnx", "skops"]
 
@@ -71,11 +78,11 @@ def read_manifest(data: bytes, where: str) -> Manifest:
     """Return the manifest in the bytes of a file of the bundle ``where``; raises ``BundleError`` for anything else."""
     try:
         manifest = parsed(Manifest, data)
-        sound = manifest.format == FORMAT and all(map(_plain_name, (manifest.model, *manifest.files)))
     except ValueError as error:
         raise unusable(where, f"its {MANIFEST} is damaged: {error}") from error
-    if not sound or not {*FILES, manifest.model_file} <= set(manifest.files):
-        raise unusable(where, f"its {MANIFEST} is of another format, or lists files that no bundle has")
+    wrong = _wrong(manifest)
+    if wrong:
+        raise unusable(where, f"its {MANIFEST} {wrong}")
     if manifest.to_bytes() != data:
         raise unusable(where, f"its {MANIFEST} was not written by Leverframe")
     return manifest
@@ -90,5 +97,16 @@ def unusable(where: str, why: str) -> BundleError:
     )
 
 
-def _plain_name(name: str) -> bool:
-    return name not in ("", ".", "..") and "/" not in name and "\\" not in name
+def _wrong(manifest: Manifest) -> str:
+    """Return what of a manifest no bundle of ours has, empty where it is sound."""
+    if manifest.format != FORMAT or not {*FILES, manifest.model_file} <= set(manifest.files) <= {*FILES, ONNX}:
+        return "is of another format, or lists files that no bundle has"
+    if not all(map(_DIGEST.fullmatch, manifest.files.values())):
+        return "has a SHA-256 that is none"
+    if not _NAME.fullmatch(manifest.model) or manifest.model.endswith(CANDIDATE):
+        return f"names a model {ascii(manifest.model)[:80]}, which a server cannot serve by that name"
+    if not 0 < manifest.tolerance <= _LARGEST:  # NaN is neither
+        return f"has a tolerance of {manifest.tolerance}, which would prove nothing"
+    if manifest.scale is not None and not (math.isfinite(manifest.scale) and manifest.scale > 0):
+        return f"has a scale of {manifest.scale}, which would prove nothing"
+    return ""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leverframe.bounded import json_of
 from leverframe.domain.features.plan import Plan
 from leverframe.domain.features.request import Requests
 from leverframe.domain.features.snapshot.store import Store
@@ -26,6 +27,14 @@ _EXACT = 2**53  # up to which a double holds each whole number
 
 Row = dict[str, Any]
 Predict = Callable[[Mapping[str, NDArray[Any]]], NDArray[np.float64]]
+
+
+def golden_row(line: bytes) -> Row:
+    """Return a row as a bundle has it; raises ``ValueError`` for what is none."""
+    row = json_of(line)
+    if not (isinstance(row, dict) and {"form", "inputs", "prediction"} <= set(row) and isinstance(row["inputs"], dict)):
+        raise ValueError("a golden row has form, inputs and prediction")
+    return row
 
 
 def by_columns(schema: Schema, predict: Predict, columns: Mapping[str, NDArray[Any]], count: int) -> list[Row]:

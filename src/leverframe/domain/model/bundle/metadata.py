@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from leverframe.domain.model.bundle.bundle_manifest import Manifest
+from leverframe.domain.model.bundle.bundle_manifest import SETTINGS, Manifest, unusable
 from leverframe.domain.model.bundle.schema import Field, Schema
 
 RUNTIME = "leverframe.serving.runtime.BundleRuntime"
+_TOLD = ("platform", "versions", "max_batch_size", "inputs", "outputs")  # what a bundle tells MLServer of itself
 
 
 def model_settings(schema: Schema, name: str, platform: str, versions: dict[str, str]) -> dict[str, Any]:
@@ -29,20 +30,24 @@ def model_settings(schema: Schema, name: str, platform: str, versions: dict[str,
 
 
 def released(
-    settings: dict[str, Any], manifest: Manifest, release: int, uri: str, commit: str, trusted: Sequence[str] = ()
+    settings: Any, manifest: Manifest, release: int, uri: str, commit: str, trusted: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return the settings of one release: those of the bundle, the release number, and the path of the files.
 
     ``trusted`` are the types that the settings of the commit trust.
 
     ``release`` must be a whole number: MLServer compares others as text, where 10 is less than 9.
-    Name and class are ours whatever the settings in a bundle say: it is data, and names no code to run.
+    Name and class are ours whatever the settings in a bundle say: it is data, names no code to run, and sets nothing
+    of the server but what describes its tensors. Raises ``BundleError`` for settings that are none.
     """
+    if not isinstance(settings, dict):
+        raise unusable(manifest.model, f"its {SETTINGS} has no settings")
     told: dict[str, Any] = {"bundle": manifest.digest, "schema": manifest.files["schema.json"], "commit": commit}
     if trusted:
         told["trusted"] = list(trusted)
     parameters = {"uri": uri, "version": str(release), "extra": told}
-    return {**settings, "name": manifest.model, "implementation": RUNTIME, "parameters": parameters}
+    described = {name: settings[name] for name in _TOLD if name in settings}
+    return {**described, "name": manifest.model, "implementation": RUNTIME, "parameters": parameters}
 
 
 def outputs(schema: Schema) -> list[dict[str, Any]]:
