@@ -46,7 +46,8 @@ class Releases:
             raise ServerError(
                 f"the record {path} cannot be read",
                 why=f"{type(error).__name__}: {error}",
-                next="restore it, or remove it and deploy again; what is served goes on until then",
+                next="restore it from a backup; what is served goes on. Without it the next deployment would "
+                f"unload all that {self._models} has",
             ) from error
 
     def record(self, state: State) -> None:
