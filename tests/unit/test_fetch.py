@@ -102,6 +102,7 @@ def test_what_is_here_is_not_read_again_and_what_is_damaged_is() -> None:
         (lambda remote, _: remote.held.pop(f"{remote.folder}.dir"), "has no listing"),
         (lambda remote, _: remote.held.update({f"{remote.folder}.dir": b"[1]"}), "does not have the bundle"),
         (lambda remote, _: remote.held.update({f"{remote.folder}.dir": b"[]"}), "has no MANIFEST.json"),
+        (lambda remote, _: _listed_as(remote, "../../../../etc/passwd"), "does not have the bundle"),
         (lambda remote, files: remote.held.pop(md5(files[ONNX])), "has no model.onnx"),
         (lambda remote, files: remote.held.update({md5(files[ONNX]): b"else"}), "does not have the bundle"),
         (lambda remote, files: remote.held.update({md5(files[MANIFEST]): b"{}"}), "does not have the bundle"),
@@ -115,6 +116,25 @@ def test_a_remote_that_lacks_or_spoils_something_is_refused(change: Any, words: 
     with pytest.raises(BundleError, match=words):
         run(wanted(remote, files), remote, place)
     assert (place.bundles, place.releases) == ({}, {})
+
+
+def _listed_as(remote: Remote, path: str) -> None:
+    """List a path in the place of an MD5, which a remote in a folder would follow."""
+    listing = json.loads(remote.held[f"{remote.folder}.dir"])
+    remote.held[path] = b"a secret"
+    remote.held[f"{remote.folder}.dir"] = json.dumps([{**file, "md5": path} for file in listing]).encode()
+
+
+@pytest.mark.parametrize(
+    "said", [{"md5": "../../x"}, {"md5": "a" * 32 + "\n"}, {"bundle": "../.."}, {"bundle": "A" * 64}]
+)
+def test_what_is_no_digest_is_asked_of_nobody(said: dict[str, str]) -> None:
+    """It would be a part of a path, in the remote or here."""
+    files = bundle()
+    remote = Remote(files)
+    with pytest.raises(BundleError, match="does not have the bundle"):
+        run(wanted(remote, files, **said), remote, Folder())
+    assert remote.asked == []
 
 
 def test_a_bundle_of_another_model_is_refused() -> None:

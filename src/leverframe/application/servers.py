@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,25 @@ from leverframe.application.workspace import Workspace
 from leverframe.documents import plain
 from leverframe.domain import layout
 from leverframe.domain.release.serve import Running
+from leverframe.errors import ServerError
 from leverframe.files import private_folder
 from leverframe.serving.inference_log import LogSettings
 from leverframe.serving.online_config import OnlineConfig
 from leverframe.settings.levers import ServeSettings
 from leverframe.settings.online import OnlineSettings
 
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")  # as of an environment
 AGAIN = "started again: "  # before the mark of a server that was killed
 
 
 def server_folder(workspace: Workspace, name: str) -> ServerFolder:
-    """Return the folder of the server of that name."""
+    """Return the folder of the server of that name; raises ``ServerError`` for what is no name."""
+    if not _NAME.fullmatch(name):
+        raise ServerError(
+            f"{ascii(name)[:80]} is no name of a server",
+            why="its folder has that name, and what another folder has would be replaced",
+            next="a name has at most 32 letters from a to z, digits and `-`, and none of the latter at its ends",
+        )
     servers = workspace.root / workspace.levers.serve.folder
     private_folder(servers if servers.is_absolute() else workspace.root / layout.PRIVATE)
     return ServerFolder((servers / name).resolve(), Processes())

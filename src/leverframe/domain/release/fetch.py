@@ -6,6 +6,7 @@ find a bundle; what makes it the right one is the SHA-256 of its manifest, and t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,6 +18,8 @@ from leverframe.domain.model.bundle.metadata import released
 from leverframe.domain.release.ports import BundleStore
 from leverframe.domain.release.release_manifest import unlike
 from leverframe.errors import BundleError
+
+_MD5, _SHA256 = re.compile(r"[0-9a-f]{32}(?:\.dir)?"), re.compile(r"[0-9a-f]{64}")  # each becomes part of a path
 
 
 class Contents(Protocol):
@@ -58,6 +61,8 @@ def run(
 
     Raises ``BundleError`` where the remote lacks it or has another, ``RemoteUnreachableError``.
     """
+    if not (_MD5.fullmatch(wanted.md5) and _SHA256.fullmatch(wanted.bundle)):
+        raise _another("it is asked for by an MD5 or a SHA-256 that is none")
     files, fetched = store.bundle(wanted.bundle), 0
     if files is None or unlike(files, wanted.bundle, wanted.model):
         files = _from(contents, wanted, tell)
@@ -89,7 +94,10 @@ def _from(contents: Contents, wanted: Wanted, tell: Callable[[str], None]) -> di
 
 def _listing(data: bytes) -> dict[str, str]:
     try:
-        return {str(file["relpath"]): str(file["md5"]) for file in json_of(data)}
+        listed = {str(file["relpath"]): str(file["md5"]) for file in json_of(data)}
+        if not all(map(_MD5.fullmatch, listed.values())):
+            raise ValueError("an MD5 in it is none")
+        return listed
     except (ValueError, KeyError, TypeError) as error:
         raise _another(f"its listing is damaged: {error!r}") from error
 
