@@ -22,6 +22,7 @@ from leverframe.documents import parsed, plain
 from leverframe.domain.release.serve import Running
 from leverframe.errors import ServerError
 from leverframe.files import private_folder, write_json, write_text
+from leverframe.private_files import for_us_alone, own_folder
 from leverframe.redaction import redacted, without_clouds
 
 _START = 90.0  # seconds; a machine under load takes long to import what MLServer is made of
@@ -85,16 +86,19 @@ class ServerFolder:
         known = self.running()
         if known is not None:
             return known
-        private_folder(self.folder)
+        private_folder(own_folder(self.folder))
+        with for_us_alone():
+            return self._start(ports, {"limit": limit, "log": log, "online": online}, mark)
+
+    def _start(self, ports: Ports, settings: Mapping[str, Any], mark: str) -> Running:
         self.models.mkdir(exist_ok=True)
         if not self._key.exists():
-            self._write_key()
+            write_text(self._key, secrets.token_urlsafe(32) + "\n")
         for left in reversed(range(_TRIES)):
             rest, grpc, metrics = _own_ports(ports)
             config = {
                 "models": str(self.models), "host": ports.host, "port": rest, "grpc_port": grpc,
-                "metrics_port": metrics, "key_file": str(self._key), "limit": limit, "log": log,
-                "online": online,
+                "metrics_port": metrics, "key_file": str(self._key), **settings,
             }  # fmt: skip
             write_json(self.folder / "config.json", config)
             running = self._started(ports.host, (rest, grpc, metrics), mark, last=left == 0)
@@ -152,11 +156,6 @@ class ServerFolder:
             return subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True
             )
-
-    def _write_key(self) -> None:
-        self._key.touch(mode=0o600)
-        write_text(self._key, secrets.token_urlsafe(32) + "\n")
-        self._key.chmod(0o600)
 
 
 class V2:

@@ -15,7 +15,7 @@ from leverframe.domain.release.release_state import State
 from leverframe.errors import ServerBusyError, ServerError
 from leverframe.files import write_folder, write_json
 from leverframe.locks import held
-from leverframe.private_files import plain_file
+from leverframe.private_files import for_us_alone, plain_file
 
 
 class Releases:
@@ -28,6 +28,9 @@ class Releases:
     def lock(self) -> AbstractContextManager[None]:
         """Hold the server for one deployment; the lock ends with the process. Raises ``ServerBusyError``."""
         path = self._folder / "lock"
+        with for_us_alone():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
         busy = ServerBusyError(
             "another deployment to this server is under way",
             why=f"it holds {path}",
@@ -50,6 +53,7 @@ class Releases:
                 f"unload all that {self._models} has",
             ) from error
 
+    @for_us_alone()
     def record(self, state: State) -> None:
         """Replace the record."""
         write_json(self._record(state.model), plain(state))
@@ -62,6 +66,7 @@ class Releases:
         except ValueError:  # what somebody left there is no bundle: it is fetched again in its place
             return None
 
+    @for_us_alone()
     def put_bundle(self, digest: str, files: Mapping[str, bytes]) -> None:
         """Write a bundle, whole or not at all."""
         write_folder(self.bundles / digest, files)
@@ -77,6 +82,7 @@ class Releases:
         """Tell whether a model is in the server's folder."""
         return (self._models / model).is_dir()
 
+    @for_us_alone()
     def put_release(self, model: str, number: int, settings: Mapping[str, Any]) -> None:
         """Write the settings of a release to where the server reads them."""
         data = (json.dumps(settings, indent=1) + "\n").encode()
@@ -88,6 +94,7 @@ class Releases:
         shutil.rmtree(release, ignore_errors=True)
         staged.rename(release)
 
+    @for_us_alone()
     def remove_release(self, model: str, number: int) -> None:
         """Remove a release from the server's folder; where a run ends before it is discarded, ``numbers`` has it."""
         release, removed = self._models / model / str(number), self._removed / f"{model}-{number}"
@@ -110,6 +117,7 @@ class Releases:
             if bundle.name not in digests:
                 self._remove(bundle)
 
+    @for_us_alone()
     def _remove(self, folder: Path) -> None:
         """Remove a folder at once, as others see it."""
         if not folder.exists():

@@ -14,6 +14,7 @@ from leverframe.documents import Document, validated
 from leverframe.domain.release.fetch import Fetched, Wanted, run
 from leverframe.errors import SettingsError
 from leverframe.files import write_json, write_text
+from leverframe.private_files import for_us_alone
 from leverframe.settings.levers import ServeSettings
 from leverframe.settings.online import OnlineSettings
 
@@ -32,8 +33,9 @@ def fetch(
     settings = _section(ServeSettings, sections[0], "--serve")
     store = _section(OnlineSettings, sections[1], "--online")
     fetched = run(Wanted(*release), RemoteContents(remote), Releases(to), tell)
-    write_text(to / "key", "")
-    write_json(to / "config.json", _config(to.resolve(), settings, log, store))
+    with for_us_alone():
+        write_text(to / "key", "")
+        write_json(to / "config.json", _config(to.resolve(), settings, log, store))
     return fetched
 
 

@@ -27,6 +27,7 @@ from leverframe.domain.release.serve import AS_IS, Running, Served, example, oth
 from leverframe.errors import BundleError, LeverframeError, ServerError
 from leverframe.files import write_folder
 from leverframe.package import check_extras
+from leverframe.private_files import for_us_alone, own_folder
 from leverframe.serving.bundle_folder import file_in, manifest_in
 
 _PATIENCE = 10.0  # seconds in which a server answers that it lives
@@ -197,10 +198,12 @@ def _deployed(server: ServerFolder) -> bool:
 
 def _put_alone(server: ServerFolder, releases: Mapping[Path, dict[str, Any]]) -> None:
     """Let a server have these releases and nothing else, by model and number."""
+    own_folder(server.folder)
     for model in server.models.glob("*"):
         shutil.rmtree(model)
-    for release, content in releases.items():
-        write_folder(server.models / release, {names.SETTINGS: (json.dumps(content, indent=1) + "\n").encode()})
+    with for_us_alone():
+        for release, content in releases.items():
+            write_folder(server.models / release, {names.SETTINGS: (json.dumps(content, indent=1) + "\n").encode()})
 
 
 def _releases_in(path: Path, trusted: Sequence[str], commit: str = "") -> dict[Path, dict[str, Any]]:

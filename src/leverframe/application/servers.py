@@ -15,6 +15,7 @@ from leverframe.domain import layout
 from leverframe.domain.release.serve import Running
 from leverframe.errors import ServerError
 from leverframe.files import private_folder
+from leverframe.private_files import verify_own
 from leverframe.serving.inference_log import LogSettings
 from leverframe.serving.online_config import OnlineConfig
 from leverframe.settings.levers import ServeSettings
@@ -25,7 +26,7 @@ AGAIN = "started again: "  # before the mark of a server that was killed
 
 
 def server_folder(workspace: Workspace, name: str) -> ServerFolder:
-    """Return the folder of the server of that name; raises ``ServerError`` for what is no name."""
+    """Return the folder of the server of that name; raises ``ServerError`` for no name, or one of others."""
     if not _NAME.fullmatch(name):
         raise ServerError(
             f"{ascii(name)[:80]} is no name of a server",
@@ -34,7 +35,9 @@ def server_folder(workspace: Workspace, name: str) -> ServerFolder:
         )
     servers = workspace.root / workspace.levers.serve.folder
     private_folder(servers if servers.is_absolute() else workspace.root / layout.PRIVATE)
-    return ServerFolder((servers / name).resolve(), Processes())
+    folder = (servers / name).resolve()
+    verify_own(folder)
+    return ServerFolder(folder, Processes())
 
 
 def log_in(folder: Path, settings: ServeSettings) -> Mapping[str, Any]:

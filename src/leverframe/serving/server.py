@@ -182,6 +182,7 @@ def main() -> None:
     """Serve what the file named on the command line says."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    os.umask(0o077)  # the logs hold what clients sent
     open_files()
     config = parsed(ServerConfig, Path(sys.argv[1]).read_bytes())
     record = Path(sys.argv[2]) if sys.argv[2:] else None
