@@ -61,10 +61,11 @@ CLIENT = f"""\
 import json, os, socket, sys
 program, arguments = os.path.basename(sys.argv[0]), sys.argv[1:]
 if program == "python":
-    known = arguments[:1] == ["-m"] and arguments[1:2] in (["dvc"], ["leverframe"])
+    named = arguments[1:] if arguments[:1] == ["-P"] else arguments
+    known = named[:1] == ["-m"] and named[1:2] in (["dvc"], ["leverframe"])
     if not known or "PYTHONPATH" in os.environ or "{SOCKET}" not in os.environ:
         os.execv({sys.executable!r}, [{sys.executable!r}, *arguments])
-    program, arguments = arguments[1], arguments[2:]
+    program, arguments = named[1], named[2:]
 connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 connection.connect(os.environ["{SOCKET}"])
 request = {{"program": program, "arguments": arguments, "folder": os.getcwd(), "limit": None}}

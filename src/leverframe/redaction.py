@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from urllib.parse import quote
 
 HIDDEN = "***"
@@ -28,7 +28,13 @@ FORGE_TOKENS = (
     "ACTIONS_RUNTIME_TOKEN",  # opens artifacts and caches of the run, which later jobs trust
     "ACTIONS_ID_TOKEN_REQUEST_*",  # asks for an identity of the job, with which clouds let it in
 )
-_CLOUDS = ("AWS_*", "AZURE_*", "GOOGLE_*")  # what opens a remote; a server reads its bundle from this machine
+# All that a server is given: how the system, its language and its libraries are found. It reads its bundle from this
+# machine and speaks to nobody but an online store, whose address the settings name.
+_OF_SERVER = (
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "LC_*", "TZ", "TZDIR", "TMPDIR", "TEMP", "TMP",
+    "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "MALLOC_*",
+    "PYDANTIC_DISABLE_PLUGINS",
+)  # fmt: skip
 
 _LEAST = 6  # characters of a value that is hidden wherever it stands
 _SECRET_NAME = re.compile(
@@ -114,9 +120,17 @@ def without_forge(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not _among(name, FORGE_TOKENS)}
 
 
-def without_clouds(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment for a process that reads neither the forge nor a remote."""
-    return {name: value for name, value in without_forge(environment).items() if not _among(name, _CLOUDS)}
+def for_server(environment: Mapping[str, str], passed: Collection[str] = ()) -> dict[str, str]:
+    """Return the environment of a server: what every program needs, and the names that the settings pass.
+
+    Whatever is passed, a token of the forge is not. Of the folders that Python imports from, those relative to where
+    it is started are left out.
+    """
+    kept = {
+        name: value for name, value in without_forge(environment).items() if _among(name, _OF_SERVER) or name in passed
+    }
+    folders = [folder for folder in environment.get("PYTHONPATH", "").split(os.pathsep) if folder.startswith(os.sep)]
+    return {**kept, **({"PYTHONPATH": os.pathsep.join(folders)} if folders else {})}
 
 
 def _among(name: str, names: tuple[str, ...]) -> bool:

@@ -105,7 +105,7 @@ class Repro:
         with log.open("w", encoding="utf-8") as handle:
             listener = _Listener(on_event, handle)
             code = self.run_group(
-                [sys.executable, "-m", "dvc", "repro", *arguments],
+                [sys.executable, "-P", "-m", "dvc", "repro", *arguments],
                 listener.line,
                 folder=self.root,
                 environment=_environment(self.imported),
@@ -121,7 +121,7 @@ class Repro:
         private_folder(log.parent)
         with log.open("a", encoding="utf-8") as handle:
             return not self.run_group(
-                [sys.executable, "-m", "dvc", *arguments],
+                [sys.executable, "-P", "-m", "dvc", *arguments],
                 lambda line: print(line, file=handle),
                 folder=self.root,
                 environment=_environment(self.imported),
@@ -133,7 +133,7 @@ class Repro:
         Raises ``PipelineError`` with its own words.
         """
         lines: list[str] = []
-        program = [sys.executable, "-m", "leverframe", "stages", "--write"]
+        program = [sys.executable, "-P", "-m", "leverframe", "stages", "--write"]
         if self.run_group(program, lines.append, folder=self.root, environment=_environment(self.imported)) != 0:
             text = redacted("\n".join(lines))
             own = _OUR_ERROR.search(text)

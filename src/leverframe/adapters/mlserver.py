@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from leverframe.domain.release.serve import Running
 from leverframe.errors import ServerError
 from leverframe.files import private_folder, write_json, write_text
 from leverframe.private_files import for_us_alone, own_folder
-from leverframe.redaction import redacted, without_clouds
+from leverframe.redaction import for_server, redacted
 
 _START = 90.0  # seconds; a machine under load takes long to import what MLServer is made of
 _STOP = 30.0
@@ -54,10 +54,13 @@ class Processes(Protocol):
 
 
 class ServerFolder:
-    """The folder of one server: its releases, key, log and process."""
+    """The folder of one server: its releases, key, log and process.
 
-    def __init__(self, folder: Path, processes: Processes) -> None:
-        self.folder, self._processes = folder, processes
+    ``passed`` are names of environment variables that it is given beside those that every program needs.
+    """
+
+    def __init__(self, folder: Path, processes: Processes, passed: Collection[str] = ()) -> None:
+        self.folder, self._processes, self._passed = folder, processes, passed
         self.models = folder / "models"
         self.bundles = folder / "bundles"
         self.log = folder / "server.log"
@@ -77,18 +80,19 @@ class ServerFolder:
 
     def start(
         self, ports: Ports, *, log: Mapping[str, Any] | None, limit: int, online: Mapping[str, Any] | None = None,
-        mark: str = "",
+        mark: str = "", code: Path | None = None,
     ) -> Running:  # fmt: skip
         """Start a server and wait until it listens; one that lives is returned as it is.
 
-        It goes on when this process ends. Raises ``ServerError`` where it does not start.
+        Own types of a model are imported from ``code``, where nothing installed has their name. It goes on when this
+        process ends. Raises ``ServerError`` where it does not start.
         """
         known = self.running()
         if known is not None:
             return known
         private_folder(own_folder(self.folder))
         with for_us_alone():
-            return self._start(ports, {"limit": limit, "log": log, "online": online}, mark)
+            return self._start(ports, {"limit": limit, "log": log, "online": online, "code": code and str(code)}, mark)
 
     def _start(self, ports: Ports, settings: Mapping[str, Any], mark: str) -> Running:
         self.models.mkdir(exist_ok=True)
@@ -151,11 +155,13 @@ class ServerFolder:
     def _spawn(self) -> subprocess.Popen[bytes]:
         config, record = ((self.folder / name).resolve() for name in ("config.json", self._state.name))
         arguments = [str(config), str(record), str(os.getpid())]
-        command = [sys.executable, "-m", "leverframe.serving.server", *arguments]
+        # It imports nothing from where it is started (-P), and is started where nobody but this user puts anything.
+        command = [sys.executable, "-P", "-m", "leverframe.serving.server", *arguments]
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True
-            )
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(self._passed),
+                cwd=self.folder, start_new_session=True,
+            )  # fmt: skip
 
 
 class V2:
@@ -275,9 +281,9 @@ def _port(host: str, wanted: int, held: ExitStack) -> int:
     return int(probe.getsockname()[1])
 
 
-def _environment() -> dict[str, str]:
-    """Return what a server finds in its environment: nothing that opens the forge or a remote."""
-    ours = {name: value for name, value in without_clouds(os.environ).items() if not name.startswith("MLSERVER_")}
+def _environment(passed: Collection[str]) -> dict[str, str]:
+    """Return what a server finds in its environment: nothing that opens the forge or a remote, unless it is passed."""
+    ours = for_server(os.environ, [name for name in passed if not name.startswith("MLSERVER_")])
     return ours | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 

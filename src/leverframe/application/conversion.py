@@ -33,7 +33,7 @@ def in_child(root: Path, tell: Callable[[str], object] = str) -> Process:
     """
 
     def run(folder: Path, seconds: float) -> tuple[int | None, str]:
-        command = [sys.executable, "-m", "leverframe", "bundle", "--convert", str(folder)]
+        command = [sys.executable, "-P", "-m", "leverframe", "bundle", "--convert", str(folder)]
         lines: deque[str] = deque(maxlen=3)
         environment = {**os.environ, **_ONE_THREAD}
         environment.pop("DVC_STAGE", None)  # it ends with this process, which ends with DVC

@@ -14,7 +14,7 @@ from leverframe.adapters.mlserver import ServerFolder
 from leverframe.adapters.process import signals_as_exceptions
 from leverframe.adapters.releases import Releases
 from leverframe.application.bundles import Local, bundle_of_lock, lock_names_another, trusted_types
-from leverframe.application.servers import log_in, online_of, ports_again, server_folder, start_ports
+from leverframe.application.servers import code_of, log_in, online_of, ports_again, server_folder, start_ports
 from leverframe.application.workspace import Workspace
 from leverframe.bounded import json_of
 from leverframe.documents import parsed
@@ -61,24 +61,31 @@ def serve(workspace: Workspace, path: Path | None, name: str, how: Start, tell: 
             next="leave out `--bare`, or the bundle",
         )
     server = server_folder(workspace, name)
+    _served(workspace, path, server, how, tell)
+    served = look(workspace, name)
+    return (
+        replace(served, note="") if path is not None or how.as_is else served
+    )  # it was named, whatever the lock names
+
+
+def _served(
+    workspace: Workspace, path: Path | None, server: ServerFolder, how: Start, tell: Callable[[str], None]
+) -> None:
+    """Let the server of a folder that this process holds run, with its releases loaded."""
     if how.mark and not _goes_on(server, how.mark):
         server.stop()
     running, deployed = server.running() is not None, _deployed(server)
     if path is not None or not (running or deployed):
         if running:
             raise ServerError(
-                f"the server `{name}` runs already",
+                f"the server `{server.folder.name}` runs already",
                 why="starting it with another bundle would change what it serves",
                 next="`leverframe deploy` changes the model of a server that runs, "
-                f"`leverframe serve --stop --name {name}` ends it",
+                f"`leverframe serve --stop --name {server.folder.name}` ends it",
             )
         _put_alone(server, {} if how.bare else _wanted(workspace, path, server, how, tell))
     with _stopped_on_failure(server, running=running):
-        _loaded(server, _started(workspace, server, how))
-    served = look(workspace, name)
-    return (
-        replace(served, note="") if path is not None or how.as_is else served
-    )  # it was named, whatever the lock names
+        _loaded(server, _started(workspace, server, how, code_of(workspace, path)))
 
 
 def _wanted(
@@ -87,7 +94,7 @@ def _wanted(
     """Return the releases to serve: those in ``path``, by default the bundle that the lock names."""
     own = workspace.root / layout.BUNDLE
     if path is not None and path.resolve() != own.resolve():
-        return _releases_in(path, trusted_types(workspace))
+        return _releases_in(path, trusted_types(workspace) if code_of(workspace, path) else ())
     found = Local(own, AS_IS) if how.as_is else bundle_of_lock(workspace, Releases(server.folder), tell)
     return _releases_in(found.folder, trusted_types(workspace, found.commit), found.commit)
 
@@ -110,7 +117,7 @@ def _stopped_on_failure(server: ServerFolder, *, running: bool) -> Iterator[None
             raise
 
 
-def _started(workspace: Workspace, server: ServerFolder, how: Start) -> Running:
+def _started(workspace: Workspace, server: ServerFolder, how: Start, code: Path | None) -> Running:
     check_extras(("serving",), "a model server")
     settings = workspace.levers.serve
     ports, mark = start_ports(settings, how.ports), how.mark
@@ -122,6 +129,7 @@ def _started(workspace: Workspace, server: ServerFolder, how: Start) -> Running:
         limit=settings.maximum_bytes,
         online=online_of(workspace.root, workspace.levers.online),
         mark=mark,
+        code=code,
     )
 
 

@@ -18,6 +18,7 @@ from leverframe.files import private_folder
 from leverframe.private_files import verify_own
 from leverframe.serving.inference_log import LogSettings
 from leverframe.serving.online_config import OnlineConfig
+from leverframe.settings import PARAMS
 from leverframe.settings.levers import ServeSettings
 from leverframe.settings.online import OnlineSettings
 
@@ -37,7 +38,20 @@ def server_folder(workspace: Workspace, name: str) -> ServerFolder:
     private_folder(servers if servers.is_absolute() else workspace.root / layout.PRIVATE)
     folder = (servers / name).resolve()
     verify_own(folder)
-    return ServerFolder(folder, Processes())
+    settings = workspace.levers
+    redis = [settings.online.redis] if settings.online.redis else []
+    return ServerFolder(folder, Processes(), [*settings.serve.environment, *redis])
+
+
+def code_of(workspace: Workspace, served: Path | None = None) -> Path | None:
+    """Return the folder from which a server imports own types of the case: that of the settings, which trust them.
+
+    None where there are no settings, and where what is ``served`` lies around them: a bundle that somebody sends may
+    have settings and modules beside it.
+    """
+    root = workspace.root.resolve()
+    foreign = served is not None and root.is_relative_to(served.resolve())
+    return None if foreign or not (root / PARAMS).is_file() else root
 
 
 def log_in(folder: Path, settings: ServeSettings) -> Mapping[str, Any]:

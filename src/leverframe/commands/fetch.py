@@ -29,7 +29,7 @@ def fetch(
 ) -> None:  # fmt: skip
     """Read the bundle from the remote, verify every file against its manifest, and write what a server needs.
 
-    It needs neither git nor a repository. `python -m leverframe.serving.server FOLDER/config.json` then
+    It needs neither git nor a repository. `python -P -m leverframe.serving.server FOLDER/config.json` then
     serves the bundle; its repository API is closed to every client. A killed fetch can run again.
     """
     from leverframe.application.fetch import fetch as run

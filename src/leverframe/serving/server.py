@@ -45,7 +45,7 @@ class ServerConfig:
     """Where a server listens and what it serves.
 
     ``models`` is the folder with one folder a release, ``key_file`` holds what opens the model
-    repository, ``limit`` is the largest body in bytes.
+    repository, ``limit`` is the largest body in bytes. Own types of a model are imported from ``code``.
     """
 
     models: str
@@ -57,6 +57,7 @@ class ServerConfig:
     limit: int = 4_000_000
     log: LogSettings | None = None
     online: OnlineConfig | None = None
+    code: str | None = None
 
 
 async def serve(config: ServerConfig, record: Path | None = None) -> None:
@@ -185,6 +186,8 @@ def main() -> None:
     os.umask(0o077)  # the logs hold what clients sent
     open_files()
     config = parsed(ServerConfig, Path(sys.argv[1]).read_bytes())
+    if config.code:
+        sys.path.append(config.code)  # last: a module there takes the place of none that is installed
     record = Path(sys.argv[2]) if sys.argv[2:] else None
     if record is not None and not recorded(record, int(sys.argv[3])):
         sys.exit("who started this server ended before it was recorded, so nobody would ever stop it")

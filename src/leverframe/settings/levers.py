@@ -133,6 +133,9 @@ class ServeSettings(Document):
         default=8082, description="port of the metrics; 0 takes a free one"
     )
     maximum_bytes: Annotated[int, Field(ge=1024)] = Field(default=4_000_000, description="largest request")
+    environment: list[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]] = Field(
+        default_factory=list, description="environment variables that a server of this machine is given besides its own"
+    )
     log: LogSettings = Field(default_factory=LogSettings, description="the inference log")
 
 

@@ -104,7 +104,7 @@ resource "aws_ecs_task_definition" "this" {
     merge(local.container, {
       name         = "server"
       essential    = true
-      entryPoint   = ["python", "-m", "leverframe.serving.server"]
+      entryPoint   = ["python", "-P", "-m", "leverframe.serving.server"]
       command      = ["${local.folder}/config.json"]
       dependsOn    = [{ containerName = "fetch", condition = "SUCCESS" }]
       portMappings = [{ name = "http", containerPort = local.port, protocol = "tcp" }]
