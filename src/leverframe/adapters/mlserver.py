@@ -12,16 +12,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from leverframe.documents import parsed, plain
 from leverframe.domain.release.serve import Running
-from leverframe.errors import ServerError
+from leverframe.errors import ServerBusyError, ServerError
 from leverframe.files import private_folder, write_json, write_text
+from leverframe.locks import held
 from leverframe.private_files import for_us_alone, own_folder
 from leverframe.redaction import for_server, redacted
 
@@ -65,6 +66,7 @@ class ServerFolder:
         self.bundles = folder / "bundles"
         self.log = folder / "server.log"
         self._state, self._key = folder / "server.json", folder / "key"
+        self._starts = False  # this very object holds the folder
 
     def running(self) -> Running | None:
         """Return the server that lives, None where none does."""
@@ -78,6 +80,27 @@ class ServerFolder:
         except (OSError, ValueError):
             return None
 
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Hold the folder while a server is started in it, also around ``start``; raises ``ServerBusyError``."""
+        if self._starts:
+            yield
+            return
+        path = own_folder(self.folder) / "starting"
+        busy = ServerBusyError(
+            f"another command starts the server `{self.folder.name}`",
+            why=f"it holds {path}, and two servers of one folder would replace each other's releases and record",
+            next=f"wait until it has ended, then `leverframe serve --status --name {self.folder.name}`",
+        )
+        with for_us_alone():
+            path.touch()
+        with held(path, busy):
+            self._starts = True
+            try:
+                yield
+            finally:
+                self._starts = False
+
     def start(
         self, ports: Ports, *, log: Mapping[str, Any] | None, limit: int, online: Mapping[str, Any] | None = None,
         mark: str = "", code: Path | None = None,
@@ -87,11 +110,11 @@ class ServerFolder:
         Own types of a model are imported from ``code``, where nothing installed has their name. It goes on when this
         process ends. Raises ``ServerError`` where it does not start.
         """
-        known = self.running()
-        if known is not None:
-            return known
-        private_folder(own_folder(self.folder))
-        with for_us_alone():
+        with self.starting(), for_us_alone():
+            known = self.running()
+            if known is not None:
+                return known
+            private_folder(self.folder)
             return self._start(ports, {"limit": limit, "log": log, "online": online, "code": code and str(code)}, mark)
 
     def _start(self, ports: Ports, settings: Mapping[str, Any], mark: str) -> Running:

@@ -61,7 +61,8 @@ def serve(workspace: Workspace, path: Path | None, name: str, how: Start, tell: 
             next="leave out `--bare`, or the bundle",
         )
     server = server_folder(workspace, name)
-    _served(workspace, path, server, how, tell)
+    with server.starting():
+        _served(workspace, path, server, how, tell)
     served = look(workspace, name)
     return (
         replace(served, note="") if path is not None or how.as_is else served
