@@ -58,7 +58,9 @@ def log_in(folder: Path, settings: ServeSettings) -> Mapping[str, Any]:
     """Return the settings of a server's inference log in a folder."""
     log = settings.log
     content: Mapping[str, Any] = plain(
-        LogSettings(str(folder), log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds)
+        LogSettings(
+            str(folder), log.share, tuple(log.deny), megabytes=log.megabytes, seconds=log.seconds, days=log.days
+        )
     )
     return content
 

@@ -7,10 +7,14 @@ for a client that does not read its response.
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
+import math
 import resource
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,7 +25,15 @@ HEAD_SECONDS = 10.0  # from a connection, or the response before, to the end of 
 WHOLE_SECONDS = 120.0  # from there to the end of the response
 MOST = 4_000  # connections at once; above it those that have waited longest are closed
 _SWEEP = 1.0  # seconds
+_RESERVED = 384  # descriptors for what is no connection of ours: files, gRPC, and those that are accepted just now
+_LEAST = 64
+_LOOKS = 64  # connections that are looked at to find an idle one
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_AGAIN = 60.0  # seconds
 _PIECES, _TINY = 1_000, 64  # so many pieces of a body may be shorter than so many bytes
+
+
+_log = logging.getLogger("mlserver")
 
 
 class Door(H11Protocol):
@@ -32,6 +44,18 @@ class Door(H11Protocol):
         self._next, self._tiny = self.conn.next_event, 0
         self.conn.next_event = self._counted  # type: ignore[method-assign]
 
+    def connection_made(self, transport: Any) -> None:
+        """Take a connection; where there is no room for it, the idle one that waited longest makes some."""
+        super().connection_made(transport)
+        _doors[self] = None
+        if len(_doors) > room():
+            _close(_longest_idle(self))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
+        _doors.pop(self, None)
+        super().connection_lost(exc)
+
     def _counted(self) -> Any:
         event = self._next()
         if type(event) is h11.Data:
@@ -40,7 +64,54 @@ class Door(H11Protocol):
                 raise h11.RemoteProtocolError("a body in too many pieces")
         elif type(event) is h11.Request:
             self._tiny = 0
+            if self in _doors:
+                _doors[self] = _doors.pop(self)  # to the end: it is not idle
         return event
+
+
+_doors: dict[Door, None] = {}  # those that are open, in the order in which they were last asked
+
+
+def _longest_idle(new: Door) -> Door:
+    for door in list(islice(_doors, _LOOKS)):
+        _doors[door] = _doors.pop(door)
+        if door is not new and (door.cycle is None or door.cycle.response_complete):
+            _doors.pop(door)
+            return door
+    return new
+
+
+def room() -> int:
+    """Return how many connections there may be: what the process may open, less what others need."""
+    return max(_LEAST, min(MOST, descriptors() - _RESERVED))
+
+
+def backlog() -> int:
+    """Return how many connections the system holds until they are accepted: more than all descriptors are never met."""
+    return max(_LEAST, min(2048, descriptors() // 8))
+
+
+def descriptors() -> int:
+    """Return how many files and connections this process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def quiet_at_the_limit(loop: asyncio.AbstractEventLoop) -> None:
+    """Let the loop say once a minute that no connection can be accepted; asyncio says it for each that waits."""
+    said = -math.inf
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal said
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in _EXHAUSTED):
+            loop.default_exception_handler(context)
+        elif time.monotonic() - said > _AGAIN:
+            said = time.monotonic()
+            _log.error(
+                f"connections wait: this process may have {descriptors():,} files open, and has; raise `ulimit -n`"
+            )
+
+    loop.set_exception_handler(handle)
 
 
 async def sweep(connections: Callable[[], Iterable[Any]]) -> None:
@@ -61,7 +132,7 @@ async def sweep(connections: Callable[[], Iterable[Any]]) -> None:
                 _close(connection)
             elif idle:
                 waiting.append((since, id(connection), connection))
-        for _, _, each in sorted(waiting, reverse=True)[: max(0, total - MOST)]:
+        for _, _, each in sorted(waiting, reverse=True)[: max(0, total - room())]:
             _close(each)
 
 

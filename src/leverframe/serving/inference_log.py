@@ -18,14 +18,16 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 _FLUSH = 0.5  # seconds at most between a record and the disk
+_CHUNK = 1 << 16  # bytes that are written, or dropped, at once; a longer line is one of its own
 _PART = ".part"
 
 
@@ -33,7 +35,8 @@ _PART = ".part"
 class LogSettings:
     """Where and how much is logged; ``share`` of the requests, ``deny`` names columns that never are.
 
-    A file is closed at ``megabytes`` or after ``seconds``; of one request at most ``rows`` rows are kept.
+    A file is closed at ``megabytes`` or after ``seconds`` and removed after ``days``; of one request at most ``rows``
+    rows are kept.
     """
 
     folder: str
@@ -43,6 +46,7 @@ class LogSettings:
     megabytes: float = 16.0
     seconds: float = 300.0
     queue: int = 10_000
+    days: float = 90.0
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,9 @@ class InferenceLog:
         self._counts: dict[Outcome, tuple[datetime, int]] = {}  # since the flush before: the first time, and how many
         self._counting = threading.Lock()
         self._sequence = 0
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._path = Path()
-        self._began = self._size = 0.0
+        self._began, self._size = 0.0, 0  # of the file, which is whole lines up to there
         close_leftovers(self._folder)
         self._thread = threading.Thread(target=self._write, name="inference-log", daemon=True)
         self._thread.start()
@@ -107,11 +111,7 @@ class InferenceLog:
             waited = self._next()
             if waited is None:
                 break
-            for record in [*waited, *self._counted()]:
-                self._append(record)
-            with suppress(OSError):
-                if self._file is not None:
-                    self._file.flush()
+            self._append([*waited, *self._counted()])
             if self._file is not None and time.monotonic() - self._began > self.settings.seconds:
                 self._rotate()
         self._rotate()
@@ -126,8 +126,7 @@ class InferenceLog:
             except queue.Empty:
                 break
             if record is None:
-                for each in [*found, *self._counted()]:
-                    self._append(each)
+                self._append([*found, *self._counted()])
                 return None
             found.append(record)
         return found
@@ -138,18 +137,54 @@ class InferenceLog:
             counts, self._counts = self._counts, {}
         return [{"at": at.isoformat(), **asdict(each), "count": count} for each, (at, count) in counts.items()]
 
-    def _append(self, record: Mapping[str, Any]) -> None:
-        line = _line(record)
+    def _append(self, records: Sequence[Mapping[str, Any]]) -> None:
+        lines: list[bytes] = []
+        for record in records:
+            try:
+                lines.append(_line(record))
+            except Exception:  # a value that is no JSON in any way: the others are logged
+                self._on_drop()
+        most = min(_CHUNK, self.settings.megabytes * 1e6)
+        while lines:
+            some, size = 0, 0
+            while some < len(lines) and (not some or size + len(lines[some]) <= most):
+                size += len(lines[some])
+                some += 1
+            if not self._put(b"".join(lines[:some])):
+                for line in lines[:some]:  # some of them may fit
+                    if not self._put(line):
+                        self._on_drop()
+            del lines[:some]
+
+    def _put(self, data: bytes) -> bool:
+        """Write lines as a whole, or none of them: a full disk must neither end the traffic nor cut a record."""
         try:
             if self._file is None:
                 self._begin()
             assert self._file is not None  # noqa: S101 - just begun
-            self._file.write(line)
-        except OSError:  # a full disk must not end the traffic
-            self._on_drop()
-            return
-        self._size += len(line)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self._undo()
+            return False
+        self._size += len(data)
         if self._size > self.settings.megabytes * 1e6:
+            self._rotate()
+        return True
+
+    def _undo(self) -> None:
+        """Take away what was written of lines that were dropped; a file without any is removed."""
+        if self._file is None:
+            return
+        try:
+            self._file.truncate(self._size)
+        except OSError:  # the next server takes the cut line away
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
+            return
+        if not self._size:
             self._rotate()
 
     def _begin(self) -> None:
@@ -158,7 +193,8 @@ class InferenceLog:
         folder.mkdir(parents=True, exist_ok=True)
         self._sequence += 1
         self._path = folder / f"{now:%H%M%S}-{os.getpid()}-{self._sequence:04d}.jsonl{_PART}"
-        self._file = self._path.open("ab")
+        remove_older(self._folder, now.date() - timedelta(days=self.settings.days))
+        self._file = self._path.open("ab", buffering=0)  # so that it is known what a full disk took
         fcntl.flock(self._file, fcntl.LOCK_EX)  # ends with the process, however it ends
         self._began, self._size = time.monotonic(), 0
 
@@ -167,7 +203,8 @@ class InferenceLog:
             return
         with suppress(OSError):
             self._file.close()
-            self._path.rename(self._path.with_suffix(""))
+        with suppress(OSError):
+            self._path.rename(self._path.with_suffix("")) if self._size else self._path.unlink()
         self._file = None
 
 
@@ -194,10 +231,21 @@ def _finite(found: Any) -> Any:
     return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
+def remove_older(folder: Path, first: date) -> None:
+    """Remove the closed files of days before ``first``, and the folders that hold nothing else."""
+    for day in folder.glob("dt=*"):
+        with suppress(ValueError, OSError):
+            if date.fromisoformat(day.name.removeprefix("dt=")) < first:
+                for file in day.glob("*.jsonl"):
+                    file.unlink()
+                day.rmdir()
+
+
 def close_leftovers(folder: Path) -> None:
     """Close the files of servers that were killed: a line that was cut short is taken away."""
     for part in folder.glob(f"dt=*/*.jsonl{_PART}"):
         with suppress(OSError), part.open("r+b") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises where its server lives
-            handle.truncate(handle.read().rfind(b"\n") + 1)
-            part.rename(part.with_suffix(""))
+            whole = handle.read().rfind(b"\n") + 1
+            handle.truncate(whole)
+            part.rename(part.with_suffix("")) if whole else part.unlink()

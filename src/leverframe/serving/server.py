@@ -30,11 +30,12 @@ from leverframe import __version__
 from leverframe.documents import parsed
 from leverframe.serving import process, remote
 from leverframe.serving.binary import EXTENSION
-from leverframe.serving.connections import Door, open_files, sweep
+from leverframe.serving.connections import Door, backlog, open_files, quiet_at_the_limit, sweep
 from leverframe.serving.guard import Guard, Hosts, is_local
 from leverframe.serving.infer import Infer
 from leverframe.serving.inference_log import LogSettings
 from leverframe.serving.online_config import OnlineConfig
+from leverframe.serving.own_log import rotate
 from leverframe.serving.own_record import end_unrecorded, recorded
 
 _log = logging.getLogger("mlserver")
@@ -85,8 +86,10 @@ async def serve(config: ServerConfig, record: Path | None = None) -> None:
     log = process.start_log(config.log) if config.log else None
     freshness = process.start_freshness(config.online) if config.online else None
     tasks = [asyncio.create_task(_load(server, models)), asyncio.create_task(sweep(lambda: _connections(server)))]
+    quiet_at_the_limit(asyncio.get_running_loop())
     if record is not None:
         tasks.append(asyncio.create_task(end_unrecorded(record)))
+        tasks.append(asyncio.create_task(rotate(record.with_name("server.log"))))
     try:
         await server.start([])
     finally:
@@ -100,7 +103,10 @@ async def serve(config: ServerConfig, record: Path | None = None) -> None:
 
 def _put_together(settings: Settings, config: ServerConfig) -> Any:
     """Return MLServer with what stands before its own; its modules offer no other way than to replace their names."""
-    settings._custom_rest_server_settings = settings._custom_metrics_server_settings = {"http": Door}
+    settings._custom_rest_server_settings = settings._custom_metrics_server_settings = {
+        "http": Door,
+        "backlog": backlog(),
+    }
     settings._custom_grpc_server_settings = remote.OPTIONS
     mlserver_grpc.InferenceServicer = remote.Servicer
     mlserver_grpc.add_GRPCInferenceServiceServicer_to_server = remote.register

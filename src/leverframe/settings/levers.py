@@ -116,6 +116,7 @@ class LogSettings(Document):
     deny: list[str] = Field(default_factory=list, description="columns that are never logged")
     megabytes: Annotated[float, Field(gt=0)] = Field(default=16.0, description="size at which a file is closed")
     seconds: Annotated[float, Field(gt=0)] = Field(default=300.0, description="age at which a file is closed")
+    days: Annotated[float, Field(ge=1)] = Field(default=90.0, description="days after which a file is removed")
 
 
 class ServeSettings(Document):
