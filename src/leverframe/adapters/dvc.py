@@ -6,8 +6,10 @@ A remote can also be asked without a repository, by content, through DVC's own f
 from __future__ import annotations
 
 import os
+import queue
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from leverframe.files import private_folder
 from leverframe.redaction import redacted, without_forge
 
 LOG = Path(".leverframe/repro.log")
+_PIECE = 1 << 20  # bytes that are read of a remote at once
 _KEPT = 200  # lines of the running stage that an error may be found in
 
 _RUNNING = re.compile(r"Running stage '(.+)':$")
@@ -232,28 +235,51 @@ def _lock_holder(root: Path) -> list[str]:
 class RemoteContents:
     """A remote of DVC by its address, asked by content; no repository and no configuration of DVC is needed.
 
-    What the cloud needs to know of who asks comes from its own environment variables. Raises
-    ``BundleError`` for an address that the installed DVC cannot read from.
+    All that is read of it takes ``seconds`` at most, however slowly it sends. What the cloud needs to know of who asks
+    comes from its own environment variables. Raises ``BundleError`` for an address that the installed DVC cannot read.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = without_secrets(url)
+    def __init__(self, url: str, seconds: float = 1800.0) -> None:
+        self._url, self._seconds = without_secrets(url), seconds
+        self._until = time.monotonic() + seconds
         self._fs, self._base = _file_system(url)
 
-    def read(self, md5: str) -> bytes | None:
+    def read(self, md5: str, most: int = 8 << 30) -> bytes | None:
         """Return what has that MD5, of a folder its listing, None where the remote lacks it.
 
-        Raises ``RemoteUnreachableError``.
+        Raises ``RemoteUnreachableError``, and ``BundleError`` for more than ``most`` bytes.
         """
         path = self._fs.join(self._base, "files", "md5", md5[:2], md5[2:])
+        results: queue.SimpleQueue[bytes | Exception] = queue.SimpleQueue()
+        # Nothing else ends a call into the client of a cloud, which waits for as long as bytes drip in.
+        threading.Thread(target=self._read_into, args=(results, path, most), daemon=True).start()
         try:
+            found = results.get(timeout=max(0.0, self._until - time.monotonic()))
+        except queue.Empty:
+            late = TimeoutError(f"it took more than {self._seconds:g} seconds; what is here already is not read again")
+            raise _unreachable(self._url, late) from None
+        if isinstance(found, bytes):
+            return found
+        if isinstance(found, BundleError):
+            raise found
+        if _is_missing(found):
+            return None
+        raise _unreachable(self._url, found) from found
+
+    def _read_into(self, results: queue.SimpleQueue[bytes | Exception], path: str, most: int) -> None:
+        try:
+            if self._fs.protocol == "local" and Path(path).exists() and not Path(path).is_file():
+                raise _unfit(self._url, f"{path} is no file")
+            content = bytearray()
             with self._fs.open(path, "rb") as handle:
-                found: bytes = handle.read()
+                while part := handle.read(_PIECE):
+                    content += part
+                    if len(content) > most:
+                        raise _unfit(self._url, f"{path} has more than {most:,} bytes")
         except Exception as error:  # every cloud has its own
-            if _is_missing(error):
-                return None
-            raise _unreachable(self._url, error) from error
-        return found
+            results.put(error)
+        else:
+            results.put(bytes(content))
 
 
 class RemoteFiles:
@@ -293,6 +319,14 @@ class RemoteFiles:
                 return False
             raise _unreachable(self._url, error) from error
         return True
+
+
+def _unfit(url: str, why: str) -> BundleError:
+    return BundleError(
+        f"the remote {url} has something else in the place of a bundle",
+        why=why,
+        next="ask who runs it; `--md5` and `--bundle` come from the same commit",
+    )
 
 
 def without_secrets(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from leverframe.documents import parsed, plain
 from leverframe.domain.model.bundle.bundle_manifest import SETTINGS
 from leverframe.domain.release.release_state import State
 from leverframe.errors import ServerBusyError, ServerError
-from leverframe.files import write_folder, write_json
+from leverframe.files import replacing, write_folder, write_json
 from leverframe.locks import held
 from leverframe.private_files import for_us_alone, plain_file
 
@@ -23,6 +23,7 @@ class Releases:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._models, self.bundles = folder, folder / "models", folder / "bundles"
+        self._parts = folder / "fetching"
         self._removed = folder / "removed"  # releases that the server may have loaded still
 
     def lock(self) -> AbstractContextManager[None]:
@@ -81,6 +82,22 @@ class Releases:
     def has_model(self, model: str) -> bool:
         """Tell whether a model is in the server's folder."""
         return (self._models / model).is_dir()
+
+    def part(self, digest: str) -> bytes | None:
+        """Return a file of a bundle that was kept before all of them were here."""
+        with suppress(ValueError):
+            return plain_file(self._parts / digest)
+        return None
+
+    @for_us_alone()
+    def put_part(self, digest: str, data: bytes) -> None:
+        """Keep a file of a bundle, whole or not at all."""
+        with replacing(self._parts / digest) as temporary:
+            temporary.write_bytes(data)
+
+    def discard_parts(self) -> None:
+        """Forget the files that were kept."""
+        shutil.rmtree(self._parts, ignore_errors=True)
 
     @for_us_alone()
     def put_release(self, model: str, number: int, settings: Mapping[str, Any]) -> None:

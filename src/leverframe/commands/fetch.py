@@ -22,10 +22,12 @@ from leverframe import output
 @click.option("--log", type=click.Path(file_okay=False, path_type=Path), help="Folder of the inference log; without "
               "one the server logs no request.")  # fmt: skip
 @click.option("--online", help="Section `online` of leverframe.yaml as JSON.  [default: features of the bundle]")
+@click.option("--seconds", type=click.IntRange(min=1), default=1800, show_default=True, help="Time for all that is "
+              "read of the remote; the next run reads the rest.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def fetch(
     remote: str, md5: str, bundle: str, model: str, release: int, commit: str, to: Path, serve: str | None,
-    log: Path | None, online: str | None, as_json: bool,
+    log: Path | None, online: str | None, seconds: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Read the bundle from the remote, verify every file against its manifest, and write what a server needs.
 
@@ -34,7 +36,7 @@ def fetch(
     """
     from leverframe.application.fetch import fetch as run
 
-    found = run(remote, (md5, bundle, model, release, commit), to, (serve, online), log, output.progress)
+    found = run((remote, seconds), (md5, bundle, model, release, commit), to, (serve, online), log, output.progress)
     if as_json:
         output.product_json(found)
     else:

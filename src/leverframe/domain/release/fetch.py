@@ -21,12 +21,30 @@ from leverframe.errors import BundleError
 
 _MD5, _SHA256 = re.compile(r"[0-9a-f]{32}(?:\.dir)?"), re.compile(r"[0-9a-f]{64}")  # each becomes part of a path
 
+_DOCUMENT, _BUNDLE = 1 << 20, 8 << 30  # bytes of a listing or a manifest, and of a bundle
+
 
 class Contents(Protocol):
     """A remote of DVC, read by content."""
 
-    def read(self, md5: str) -> bytes | None:
-        """Return what has that MD5, None where the remote lacks it; raises ``RemoteUnreachableError``."""
+    def read(self, md5: str, most: int) -> bytes | None:
+        """Return what has that MD5, None where the remote lacks it.
+
+        Raises ``RemoteUnreachableError``, and ``BundleError`` for more than ``most`` bytes.
+        """
+
+
+class Parts(BundleStore, Protocol):
+    """A store that keeps verified files of a bundle until all of them are here, by their SHA-256."""
+
+    def part(self, digest: str) -> bytes | None:
+        """Return what was kept under that digest, None where nothing was."""
+
+    def put_part(self, digest: str, data: bytes) -> None:
+        """Keep a file, whole or not at all."""
+
+    def discard_parts(self) -> None:
+        """Forget them."""
 
 
 @dataclass(frozen=True)
@@ -54,38 +72,67 @@ class Fetched:
         return f"release {self.wanted.release} of {self.wanted.model}, bundle {self.wanted.bundle[:12]}: {read}"
 
 
-def run(
-    wanted: Wanted, contents: Contents, store: BundleStore, tell: Callable[[str], None] = lambda _: None
-) -> Fetched:
-    """Bring a bundle into a folder, every file verified against the manifest; what is here and whole is not read again.
+def run(wanted: Wanted, contents: Contents, store: Parts, tell: Callable[[str], None] = lambda _: None) -> Fetched:
+    """Bring a bundle into a folder, every file verified against the manifest.
+
+    What is here and whole is not read again, nor is a file that was read before a run was ended.
 
     Raises ``BundleError`` where the remote lacks it or has another, ``RemoteUnreachableError``.
     """
     if not (_MD5.fullmatch(wanted.md5) and _SHA256.fullmatch(wanted.bundle)):
         raise _another("it is asked for by an MD5 or a SHA-256 that is none")
-    files, fetched = store.bundle(wanted.bundle), 0
+    files, read = store.bundle(wanted.bundle), _Read(contents)
     if files is None or unlike(files, wanted.bundle, wanted.model):
-        files = _from(contents, wanted, tell)
-        fetched = len(files)
+        files = _from(read, wanted, store, tell)
         store.put_bundle(wanted.bundle, files)
+    store.discard_parts()
     manifest = read_manifest(files[names.MANIFEST], wanted.bundle[:12])
     settings = _settings(files[names.SETTINGS])
     store.put_release(
         wanted.model, wanted.release,
         released(settings, manifest, wanted.release, f"../../../bundles/{wanted.bundle}", wanted.commit),
     )  # fmt: skip
-    return Fetched(wanted, fetched, sum(map(len, files.values())) if fetched else 0)
+    return Fetched(wanted, read.files, read.size)
 
 
-def _from(contents: Contents, wanted: Wanted, tell: Callable[[str], None]) -> dict[str, bytes]:
+@dataclass
+class _Read:
+    """Reads from the remote, and counts the files of the bundle and all bytes."""
+
+    contents: Contents
+    files: int = 0
+    size: int = 0
+
+    def __call__(self, md5: str, what: str, most: int) -> bytes:
+        content = self.contents.read(md5, most) if md5 else None
+        if content is None:
+            raise BundleError(
+                f"the remote has no {what}",
+                why=f"nothing there has the MD5 {md5}" if md5 else "the listing of the bundle does not name it",
+                next="`dvc push` where the pipeline ran; the address is that of the remote, without `files/md5`",
+            )
+        self.size += len(content)
+        return content
+
+
+def _from(read: _Read, wanted: Wanted, store: Parts, tell: Callable[[str], None]) -> dict[str, bytes]:
     """Return the files of the bundle from the remote: the manifest first, then what it names and nothing else."""
-    listing = _listing(_read(contents, f"{wanted.md5.removesuffix('.dir')}.dir", "listing of the bundle"))
-    files: dict[str, bytes] = {names.MANIFEST: _read(contents, listing.get(names.MANIFEST, ""), names.MANIFEST)}
-    if names.sha256(files[names.MANIFEST]) != wanted.bundle:
+    listing = _listing(read(f"{wanted.md5.removesuffix('.dir')}.dir", "listing of the bundle", _DOCUMENT))
+    manifest = read(listing.get(names.MANIFEST, ""), names.MANIFEST, _DOCUMENT)
+    read.files += 1
+    if names.sha256(manifest) != wanted.bundle:
         raise _another(f"its {names.MANIFEST} has another SHA-256")
-    for name in read_manifest(files[names.MANIFEST], wanted.bundle[:12]).files:
-        tell(f"fetching {name}")
-        files[name] = _read(contents, listing.get(name, ""), name)
+    files = {names.MANIFEST: manifest}
+    for name, digest in read_manifest(manifest, wanted.bundle[:12]).files.items():
+        data = store.part(digest)
+        if data is None or names.sha256(data) != digest:
+            tell(f"fetching {name}")
+            data = read(listing.get(name, ""), name, _BUNDLE - read.size)
+            read.files += 1
+            if names.sha256(data) != digest:
+                raise _another(f"`{name}` is not the file that the manifest names")
+            store.put_part(digest, data)
+        files[name] = data
     wrong = unlike(files, wanted.bundle, wanted.model)
     if wrong:
         raise _another(wrong)
@@ -107,17 +154,6 @@ def _settings(data: bytes) -> Any:
         return json_of(data)
     except ValueError as error:
         raise _another(f"its {names.SETTINGS} is damaged: {error}") from error
-
-
-def _read(contents: Contents, md5: str, what: str) -> bytes:
-    content = contents.read(md5) if md5 else None
-    if content is None:
-        raise BundleError(
-            f"the remote has no {what}",
-            why=f"nothing there has the MD5 {md5}" if md5 else "the listing of the bundle does not name it",
-            next="`dvc push` where the pipeline ran; the address is that of the remote, without `files/md5`",
-        )
-    return content
 
 
 def _another(why: str) -> BundleError:
