@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -16,6 +17,19 @@ import pytest
 from tests.integration.shop import Shop, copied, finished
 
 FREE = ("--port", "0", "--grpc-port", "0", "--metrics-port", "0", "--json")
+OWN = """
+
+from sklearn.base import BaseEstimator, TransformerMixin
+
+
+class Same(TransformerMixin, BaseEstimator):
+    def fit(self, rows, labels=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, rows):
+        return rows
+"""
 PLANTED = "from pathlib import Path\nPath(r'{}').touch()\nraise ImportError('planted')\n"
 SECRETS = {"GITHUB_TOKEN": "g", "AWS_SECRET_ACCESS_KEY": "a", "DB_PASSWORD": "p", "SOME_SETTING": "s", "WANTED": "w"}
 
@@ -75,3 +89,34 @@ def test_nobody_else_reads_its_files(shop: Shop) -> None:
     open_to_others = {path.name: oct(path.stat().st_mode) for path in made if stat.S_IMODE(path.stat().st_mode) & 0o077}
     assert open_to_others == {}
     assert {"key", "config.json", "server.log", "server.json", "models"} <= {path.name for path in made}
+
+
+def test_own_types_come_from_the_case_that_trusts_them(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Wherever the server is started; a copy of bundle and settings in another folder is trusted in nothing."""
+    shop = copied(finished(tmp_path_factory), tmp_path / "shop")
+    model = shop.repository.read("pipelines/shop/model.py")
+    shop.repository.write("pipelines/shop/model.py", model.replace("(columns, ", "(columns, Same(), ") + OWN)
+    shop.replace(
+        "params.yaml", "train:\n  estimator", "train:\n  trusted_types: [pipelines.shop.model.Same]\n  estimator"
+    )
+    for stage in ("train", "bundle"):
+        ended = shop.run(stage)
+        assert ended.code == 0, ended.stderr
+    assert json.loads((shop.root / "models/bundle/MANIFEST.json").read_bytes())["engine"] == "skops"
+    foreign = tmp_path / "foreign"
+    shutil.copytree(shop.root / "models/bundle", foreign / "shop/1")
+    shutil.copytree(shop.root / "pipelines", foreign / "pipelines")
+    shutil.copy(shop.root / "params.yaml", foreign)
+    try:
+        served = shop.run("serve", "--as-is", *FREE)
+        assert served.code == 0, served.stderr
+        refused = subprocess.run(
+            [sys.executable, "-P", "-m", "leverframe", "serve", ".", *FREE],
+            cwd=foreign, env=shop.repository.environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert refused.returncode == 28, refused.stdout
+        assert "not trusted" in refused.stderr
+    finally:
+        shop.run("serve", "--stop")

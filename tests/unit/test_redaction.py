@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from urllib.parse import quote
 
@@ -101,13 +102,16 @@ def test_no_child_gets_a_token_of_the_forge_and_dvc_keeps_what_opens_its_remote(
 ) -> None:
     tokens = {name.replace("*", "TOKEN") for name in FORGE_TOKENS}
     assert {"GITHUB_TOKEN", "GH_TOKEN", "REPO_TOKEN", "CML_TOKEN", "ACTIONS_RUNTIME_TOKEN"} <= tokens
-    for name in (*tokens, "AWS_SECRET_ACCESS_KEY", "FEATURES_REDIS", "MLSERVER_DEBUG"):
+    for name in (*tokens, "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "HTTPS_PROXY", "FEATURES_REDIS", "MLSERVER_DEBUG"):
         monkeypatch.setenv(name, "x")
-    stage, server = dvc._environment(""), mlserver._environment()
+    monkeypatch.setenv("LC_TIME", "C")
+    monkeypatch.setenv("PYTHONPATH", f"{os.pathsep}.{os.pathsep}relative{os.pathsep}/absolute")
+    stage, server = dvc._environment(""), mlserver._environment([*tokens, "FEATURES_REDIS", "MLSERVER_DEBUG"])
     assert not tokens & {*stage, *server, *without_forge(dict.fromkeys(tokens, "x"))}
     assert {"AWS_SECRET_ACCESS_KEY", "FEATURES_REDIS"} <= set(stage)
     assert "FEATURES_REDIS" in server
-    assert not {"AWS_SECRET_ACCESS_KEY", "MLSERVER_DEBUG"} & set(server)
+    assert not {"AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "HTTPS_PROXY", "MLSERVER_DEBUG"} & set(server)
+    assert (server["PYTHONPATH"], server["LC_TIME"]) == ("/absolute", "C")
 
 
 PIECES = st.sampled_from(

@@ -28,7 +28,8 @@ def fetch(
     """Bring a release into a folder, and write the configuration of its server last.
 
     ``remote`` is its address and for how many seconds it is read at most, ``release`` is MD5, bundle, model, number
-    and commit; ``sections`` are `serve` and `online` of leverframe.yaml. Nobody has a key to the model repository: it is empty.
+    and commit; ``sections`` are `serve` and `online` of leverframe.yaml. Nobody has a key to
+    the model repository: it is empty.
     """
     settings = _section(ServeSettings, sections[0], "--serve")
     store = _section(OnlineSettings, sections[1], "--online")
