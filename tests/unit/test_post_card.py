@@ -17,6 +17,7 @@ from leverframe.domain.review.report.post_card import Ended, Post
 from leverframe.domain.review.report.publish import (
     Comment,
     Create,
+    Listed,
     Outdated,
     Posting,
     Published,
@@ -132,8 +133,9 @@ class Memory:
     def keep(self, branch: str, files: Mapping[str, str]) -> None:
         raise AssertionError("nobody asked for pictures")
 
-    def checks(self, name: str, head: str) -> list[str]:
-        return list(self.summaries)
+    def checks(self, name: str, head: str) -> list[Listed]:
+        runs = enumerate(zip(self.added, self.summaries, strict=True))
+        return [Listed(number, summary, added[1] == "pending") for number, (added, summary) in runs]
 
     def check_run(self, name: str, head: str, conclusion: str, title: str, summary: str) -> str:
         if self.refused_check is not None:
@@ -141,6 +143,11 @@ class Memory:
         self.added.append((head, conclusion, title))
         self.summaries.append(summary)
         return f"https://example.org/check/{len(self.added)}"
+
+    def check_again(self, number: int, state: str, title: str, summary: str) -> str:
+        self.added[number] = (self.added[number][0], state, title)
+        self.summaries[number] = summary
+        return f"https://example.org/check/{number + 1}"
 
     def _may(self) -> None:
         if self.refusal is not None:

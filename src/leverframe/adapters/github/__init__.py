@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
+from typing import Any
 
 import requests
 from github import GithubException, UnknownObjectException
@@ -16,13 +17,13 @@ from github.Repository import Repository
 
 from leverframe.adapters.github.branch_files import kept_files
 from leverframe.adapters.github.calls import Calls, refused, unreachable
-from leverframe.domain.review.report.publish import Comment, Conclusion, shows
+from leverframe.domain.review.report.publish import Comment, Listed, State, shows
 from leverframe.domain.review.report.pull_of_run import Pull
 from leverframe.inert.letters import fitting
 
 BOT = "github-actions[bot]"  # who writes with the token of a workflow, where nobody tells its name
 _APP = "[bot]"  # ends the login of every App
-_UNKNOWN_TOKEN = 401
+_UNKNOWN_TOKEN, _ENDED = 401, "completed"
 _TITLE, _SUMMARY = 250, 65_535  # characters of the title, and bytes of the summary, of a check run
 
 
@@ -122,9 +123,10 @@ class GithubForge(Calls):
             "contents: write",
         )
 
-    def checks(self, name: str, head: str) -> list[str]:
-        """Return the summaries of all check runs of a name on a commit."""
-        return [run.output.summary or "" for run in self._runs(name, head)]
+    def checks(self, name: str, head: str) -> list[Listed]:
+        """Return all check runs of a name on a commit, oldest first."""
+        listed = [Listed(run.id, run.output.summary or "", run.status != _ENDED) for run in self._runs(name, head)]
+        return sorted(listed, key=lambda check: check.number)
 
     def _runs(self, name: str, head: str) -> list[CheckRun]:
         def ask(repository: Repository) -> list[CheckRun]:
@@ -133,33 +135,53 @@ class GithubForge(Calls):
 
         return self.asked(ask, "read the check runs of the commit", "checks: write")
 
-    def check_run(self, name: str, head: str, conclusion: Conclusion, title: str, summary: str) -> str:
-        """Add a completed check run to a commit and return its address."""
-        return self.checked(name, head, conclusion, (title, summary), "add the check run")
+    def check_run(self, name: str, head: str, state: State, title: str, summary: str) -> str:
+        """Add a check run to a commit and return its address."""
+        return self.checked(name, head, state, (title, summary), "add the check run")
+
+    def check_again(self, number: int, state: State, title: str, summary: str) -> str:
+        """Let a check run that goes on show something else, or end, and return its address."""
+        status, ended = _states(state)
+
+        def ask(repository: Repository) -> str:
+            run = repository.get_check_run(number)
+            run.edit(status=status, conclusion=ended, output=_output(title, summary))
+            return str(run.html_url)
+
+        return self.asked(ask, "change the check run", "checks: write")
 
     def checked(
-        self, name: str, head: str, conclusion: Conclusion, words: tuple[str, str], what: str, *, external: str = ""
+        self, name: str, head: str, state: State, words: tuple[str, str], what: str, *, external: str = ""
     ) -> str:
         """Add a check run with its title and summary once, and return its address; ``external`` is an id of ours."""
-        title, summary = words[0][:_TITLE], fitting(words[1], _SUMMARY)
-        output: dict[str, str | list[dict[str, str | int]]] = {"title": title, "summary": summary}
+        (status, ended), output = _states(state), _output(*words)
 
         def make(repository: Repository) -> str:
             made = repository.create_check_run(
-                name, head, external_id=external or NotSet, status="completed", conclusion=conclusion, output=output
+                name, head, external_id=external or NotSet, status=status, conclusion=ended, output=output
             )
             return str(made.html_url)
 
         def there() -> str | None:
-            wanted = (conclusion, title, summary.strip(), external)
+            wanted = (state, output["title"], str(output["summary"]).strip(), external)
             same = [run for run in self._runs(name, head) if _shown(run) == wanted]
             return str(same[0].html_url) if same else None
 
         return self.once(make, there, what, "checks: write")
 
 
+def _states(state: State) -> tuple[str, Any]:
+    """Return status and conclusion of a check run; one that goes on has no conclusion."""
+    return ("in_progress", NotSet) if state == "pending" else (_ENDED, state)
+
+
+def _output(title: str, summary: str) -> dict[str, str | list[dict[str, str | int]]]:
+    return {"title": title[:_TITLE], "summary": fitting(summary, _SUMMARY)}
+
+
 def _shown(run: CheckRun) -> tuple[str, str, str, str]:
-    return run.conclusion, run.output.title or "", (run.output.summary or "").strip(), run.external_id or ""
+    state = run.conclusion if run.status == _ENDED else "pending"
+    return state, run.output.title or "", (run.output.summary or "").strip(), run.external_id or ""
 
 
 def as_pull(pull: PullRequest) -> Pull:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from leverframe.domain.review.report.check_record import CheckRecord, failing_others, record_in, with_record
+from leverframe.domain.review.report.check_record import CheckRecord, open_others, record_in, with_record
 from leverframe.domain.review.report.publish import (
     POSTED,
     Comment,
@@ -13,8 +13,10 @@ from leverframe.domain.review.report.publish import (
     Forge,
     Outdated,
     Posting,
+    State,
     Unchanged,
     Update,
+    branch_word,
     check_name,
     conclusion,
     ours,
@@ -90,6 +92,8 @@ class Post:
         A comment that is refused does not cost the check. Its ``PublishError`` is raised after that, unless nobody
         could comment there: then the check alone is what can be had.
         """
+        if self.posting.pending:
+            return Ended("", "would say that a verdict is to come") if dry else self._check()
         refusal = None
         try:
             ended = self.comment(dry=dry)
@@ -168,29 +172,55 @@ class Post:
     def _check(self) -> Ended:
         """Add the check run and what belongs to it, unless a newer run of the commit and pull request added its own.
 
-        A commit has one check of a name, whatever pull requests it is the head of: while one of them fails, it fails.
+        A commit has one check of a name, whatever pull requests it is the head of: while one of them fails, or waits
+        for its verdict, it is not green. No check run is left that goes on for ever: it is taken over, or ended with the last one.
         """
         posting, name = self.posting, self.posting.check or check_name(self.posting.key)
-        mine = CheckRecord(self.number or 0, self._order(posting.summary), isinstance(posting.verdict, Failed))
-        records = [record_in(summary, posting.key) for summary in self.forge.checks(name, posting.head)]
-        known = [record for record in records if record is not None]
-        newest = max((record.order for record in known if record.pull in (0, mine.pull)), default=Order())
+        failed, pending = isinstance(posting.verdict, Failed) and not posting.pending, bool(posting.pending)
+        mine = CheckRecord(
+            self.number or 0, self._order(posting.summary), failed, branch_word(posting.base), posting.tip, pending
+        )
+        listed = self.forge.checks(name, posting.head)
+        read = [(check, record_in(check.summary, posting.key)) for check in listed]
+        known = [record for _, record in read if record is not None]
+        newest = max((record.order for record in known if record.is_of(mine)), default=Order())
         if newest > mine.order:
             return Ended("", _LEFT, (_newer(newest),))
-        self.reviewed()
-        failing = [] if mine.failed else [pull for pull in failing_others(known, mine.pull) if self._shows_head(pull)]
-        words = f"do not merge: #{failing[0]} has the same commit, and fails" if failing else title(posting.verdict)
-        ended = "failure" if failing else conclusion(posting.verdict)
-        url = self.forge.check_run(name, posting.head, ended, words, with_record(posting.summary, mine))
-        return Ended(url, _ALONE, (words,) if failing else ())
+        if not pending:
+            self.reviewed()
+        others = [] if failed else [record for record in open_others(known, mine) if self._counts(record)]
+        state, words = self._shown(others)
+        summary = with_record(posting.summary, mine)
+        going = [check for check, record in read if check.goes_on and record is not None and record.is_into(mine)]
+        last = read[-1] if read else None
+        if last and last[0] in going and last[1] is not None and last[1].is_of(mine):
+            url = self.forge.check_again(going.pop().number, state, words, summary)
+        else:
+            url = self.forge.check_run(name, posting.head, state, words, summary)  # the last of a name is what counts
+        for check in going if state != "pending" else ():
+            self.forge.check_again(check.number, state, words, check.summary)
+        return Ended(url, _ALONE, (words,) if others else ())
 
-    def _shows_head(self, number: int) -> bool:
-        """Tell whether another pull request is still open at this commit; one that nobody can look up counts."""
+    def _shown(self, others: Sequence[CheckRecord]) -> tuple[State, str]:
+        """Return how the check stands, and its title: as this card says unless another pull request holds it back."""
+        posting = self.posting
+        failing = [record for record in others if record.failed]
+        if failing:
+            return "failure", f"do not merge: #{failing[0].pull} has the same commit, and fails"
+        if posting.pending:
+            return "pending", posting.pending
+        if others:
+            return "pending", f"#{others[0].pull} has the same commit, and waits for its verdict"
+        return conclusion(posting.verdict), title(posting.verdict)
+
+    def _counts(self, record: CheckRecord) -> bool:
+        """Tell whether another pull request is still open at this commit and base; one that nobody can look up is."""
         try:
-            pull = self.forge.pull(number)
+            pull = self.forge.pull(record.pull)
         except PublishError:
             return True
-        return pull.open and pull.head == self.posting.head
+        there = not record.base or record.base == branch_word(pull.base)
+        return pull.open and pull.head == self.posting.head and there
 
 
 def _kept_apart(handed: Handed | Refused, listed: Sequence[Comment], author: str) -> Handed | Refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,14 @@ from leverframe.domain.verdict import Failed, Passed, Verdict
 from leverframe.errors import PublishError
 
 Conclusion = Literal["success", "failure", "neutral"]
+State = Conclusion | Literal["pending"]  # of a check run: how it ended, or that it goes on
 CHECK = "leverframe"  # the name of the check run, which a branch rule may require
 KEY = "model"  # of the card where a pull request has one
 WRITTEN, POSTED = "written", ("created", "updated", "unchanged", "check alone")
 
+_BRANCH = 60  # characters of a branch in the name of a check
 _OTHERS_MARK = re.compile(r"!\[\]\(https://\S+/watermark\.png")
+_PLAIN = re.compile(r"[^A-Za-z0-9._/+~-]")  # git allows no `~` in a branch: it marks a digest
 _MARKER = re.compile(r"\A<!-- leverframe:report:([a-z0-9-]{1,60}) (\{.{0,300}?\}) -->")
 
 
@@ -29,6 +33,15 @@ class Comment:
     author: str
     body: str
     url: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A check run; ``goes_on`` tells that it has not ended."""
+
+    number: int
+    summary: str
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,11 +105,14 @@ class Forge(Protocol):
     def keep(self, branch: str, files: Mapping[str, str]) -> None:
         """Add files to a branch of their own; files that are there stay."""
 
-    def checks(self, name: str, head: str) -> list[str]:
-        """Return the summaries of all check runs of a name on a commit."""
+    def checks(self, name: str, head: str) -> list[Listed]:
+        """Return all check runs of a name on a commit, oldest first."""
 
-    def check_run(self, name: str, head: str, conclusion: Conclusion, title: str, summary: str) -> str:
-        """Add a completed check run to a commit and return its address."""
+    def check_run(self, name: str, head: str, state: State, title: str, summary: str) -> str:
+        """Add a check run to a commit and return its address."""
+
+    def check_again(self, number: int, state: State, title: str, summary: str) -> str:
+        """Let a check run that goes on show something else, or end, and return its address."""
 
 
 def step(comments: Sequence[Comment], author: str, key: str, body: str) -> Step:
@@ -150,9 +166,20 @@ def written_by(body: str, key: str) -> Order | None:
         return None
 
 
-def check_name(key: str) -> str:
-    """Return the name of the check run of a card: cards with keys of their own have checks of their own."""
-    return CHECK if key == KEY else f"{CHECK} ({key})"
+def check_name(key: str, into: str = "") -> str:
+    """Return the name of the check run of a card: cards with keys of their own have checks of their own.
+
+    ``into`` is the branch that the change goes to where that is not the default one: a commit has one check of a name,
+    and a verdict for another branch says nothing of this one.
+    """
+    name = CHECK if key == KEY else f"{CHECK} ({key})"
+    return f"{name} (into {branch_word(into)})" if into else name
+
+
+def branch_word(branch: str) -> str:
+    """Return a branch as one short word of plain letters; one that is not is told apart by its digest."""
+    word = _PLAIN.sub("_", branch)[:_BRANCH]
+    return word if word == branch else f"{word[: _BRANCH - 9]}~{hashlib.sha256(branch.encode()).hexdigest()[:8]}"
 
 
 def conclusion(verdict: Verdict) -> Conclusion:
@@ -200,6 +227,8 @@ class Posting:
     """What is posted: the comment's body under its key, and the check run of a commit.
 
     Body and summary begin with the same marker. ``check`` is the name of the check run, by default as the key says.
+    The verdict holds for the commit ``tip`` of the branch ``base``. ``pending`` says what it still waits for: then the
+    check goes on, and there is no comment.
     """
 
     key: str
@@ -208,6 +237,9 @@ class Posting:
     verdict: Verdict
     summary: str
     check: str = ""
+    base: str = ""
+    tip: str = ""
+    pending: str = ""
 
 
 @dataclass(frozen=True)
