@@ -26,6 +26,7 @@ OUTPUTS = {
     "report": "file with the result, or the URL of the comment",
 }
 MORE_OUTPUTS = {
+    "report": {"pulls": "with `pending`: the pull requests to be judged, as JSON for a matrix of jobs"},
     "infra-plan": {"changes": "`false` where nothing would change, else `true`"},
     "infra-apply": {"changes": "`true` where something was changed, else `false`"},
 }

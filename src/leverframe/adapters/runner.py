@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from leverframe.domain.review.report.pull_of_run import Nowhere, Where, where
+from leverframe.domain.review.report.concerned_pulls import Concerned, concerned
+from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Where, order_of, where
 from leverframe.errors import PublishError
 
 _PAYLOAD = 5_000_000  # bytes
@@ -23,6 +24,19 @@ def event() -> Where | Nowhere | None:
     name = os.environ.get("GITHUB_EVENT_NAME", "")
     payload = _payload()
     return None if payload is None else where(name, payload, os.environ)
+
+
+def concern(number: int | None) -> Concerned | Nowhere:
+    """Return which pull requests the event of this run asks a verdict for, or ``number`` alone.
+
+    Raises ``PublishError`` for an event file that cannot be read.
+    """
+    return concerned(os.environ.get("GITHUB_EVENT_NAME", ""), _payload() or {}, os.environ, number)
+
+
+def order() -> Order:
+    """Return the number of this run, and of its attempt."""
+    return order_of(os.environ)
 
 
 def labels() -> tuple[str, ...]:

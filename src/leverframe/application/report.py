@@ -29,17 +29,20 @@ from leverframe.domain.infrastructure.infra_changed import claims, untrusted
 from leverframe.domain.project import WHOLE, Project
 from leverframe.domain.review.check import Checked
 from leverframe.domain.review.gate.gate_result import Gated
+from leverframe.domain.review.judge.judged import Judged
 from leverframe.domain.review.report import publish
 from leverframe.domain.review.report.assemble import assembled, of_infrastructure, wanted
 from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_charts import BRANCH, drawings
-from leverframe.domain.review.report.card_markdown import Shown, marker, render
+from leverframe.domain.review.report.card_markdown import LIMIT, Shown, marker, render
 from leverframe.domain.review.report.post_card import Others, Post, nobody
 from leverframe.domain.review.report.publish import Published, Publisher
 from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Pull, Where
 from leverframe.domain.review.reproduce import Reproduced
+from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError, PublishError, RepositoryError
 from leverframe.files import private_folder, write_json, write_text
+from leverframe.inert.letters import fitting
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import ReportSettings
 from leverframe.yaml_files import parse
@@ -61,6 +64,11 @@ class Asked:
     key: str = "model"
     assets: bool = False
     dry_run: bool = False
+    judged: Path | None = None
+    unverified: Path | None = None
+    pull: int | None = None
+    pending: bool = False
+    unjudged: str = ""
 
 
 def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -> Published:
@@ -68,9 +76,9 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
 
     ``summary`` gets the whole of it in any case: a runner shows it on the page of the job.
     """
-    settings, run = _report_settings(workspace), runner.event()
-    made = _read_card(asked.card) if asked.card else card_of_change(workspace, asked.base)
-    given, project = branch_named(asked.base) or made.target, _project(workspace, asked)
+    settings, run = report_settings(workspace), runner.event()
+    made = _as_claim(read_card(asked.card)) if asked.card else card_of_change(workspace, asked.base)
+    given, project = branch_named(asked.base) or made.target, project_of(workspace, anywhere=asked.card is not None)
     place = Place(run, asked.publisher or settings.publisher, given, project)
     card, refusal = replace(made, target=place.base, project=project.folder), None
     if asked.card:
@@ -84,19 +92,42 @@ def report(workspace: Workspace, asked: Asked, summary: Callable[[str], None]) -
     if not place.trusted:
         card = replace(card, infra=tuple(map(untrusted, card.infra)))
     card = replace(card, infra=judged_again(workspace, card.infra, asked.base, place.labels))
-    body = _body(asked, settings, card, place)
+    return shown(workspace, asked, (card, place, refusal), summary)
+
+
+def shown(
+    workspace: Workspace,
+    asked: Asked,
+    of: tuple[Card, Place, PublishError | None],
+    summary: Callable[[str], None],
+    below: str = "",
+) -> Published:
+    """Write a card and post it where it belongs, with ``below`` as its last section where a comment has the room."""
+    settings, (card, place, _) = report_settings(workspace), of
+    body = fitting(f"{_body(asked, settings, card, place).rstrip()}\n\n{below}", LIMIT) if below else ""
+    body = body or _body(asked, settings, card, place)
     _write(workspace.root, card, body, asked)
     if not asked.dry_run:
         summary(summary_of(card, _WHOLE))
-    return _posted(asked, settings, (card, place, refusal), body)
+    return _posted(asked, settings, of, body)
 
 
-def _project(workspace: Workspace, asked: Asked) -> Project:
+def _as_claim(card: Card) -> Card:
+    """Return the card that a run of the pull request made as what it is: whatever it says of a judge, none looked."""
+    found = Violation(
+        Reason.NOT_JUDGED,
+        "a run made this card that executes code of the change, so it is a claim: no judge has looked",
+        "let `judge.yml` judge the change: `leverframe init` writes that workflow",
+    )
+    return replace(card, judged=Judged("", "", card.head, found=(found,)))
+
+
+def project_of(workspace: Workspace, *, anywhere: bool) -> Project:
     """Return the folder that the card is of; a card that another job made is posted from anywhere."""
     try:
         return workspace.project
     except RepositoryError:
-        if not asked.card:
+        if not anywhere:
             raise
         return WHOLE
 
@@ -127,7 +158,7 @@ def _pictures(card: Card) -> dict[str, tuple[str, str]]:
     return drawings(card, draw)
 
 
-def _report_settings(workspace: Workspace) -> ReportSettings:
+def report_settings(workspace: Workspace) -> ReportSettings:
     """Return how cards are shown; where the settings cannot be read, `check` says so and the card is still drawn."""
     try:
         return workspace.levers.report
@@ -181,7 +212,7 @@ def _left(root: Path, name: str, kind: type[Found]) -> Found | None:
         return None
 
 
-def _read_card(path: Path) -> Card:
+def read_card(path: Path) -> Card:
     """Return a card that another job made. It is data: its size and form are held here."""
     try:
         with path.open("rb") as handle:
@@ -229,8 +260,8 @@ def _posted(
 
     summary = render(card, Shown(settings.slices, warnings=place.warnings(card.head)), limit=60_000)
     summary = f"{body.partition(chr(10))[0]}\n{summary}"
-    check = place.project.titled(publish.check_name(asked.key))
-    posting = publish.Posting(place.project.key(asked.key), body, card.head, card.verdict, summary, check)
+    bound = (place.check(asked.key), place.base, place.tip, place.pending)
+    posting = publish.Posting(place.project.key(asked.key), body, card.head, card.verdict, summary, *bound)
 
     if asked.assets and not asked.dry_run:
         forge.keep(BRANCH, dict(_pictures(card).values()))

@@ -12,12 +12,13 @@ from leverframe.adapters import cml, runner
 from leverframe.adapters.git import Git
 from leverframe.domain.project import WHOLE, Project
 from leverframe.domain.review.report.card import Card
-from leverframe.domain.review.report.publish import Publisher, chosen
+from leverframe.domain.review.report.publish import Publisher, check_name, chosen
 from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where, chosen_pull
 from leverframe.errors import PublishError, RepositoryError, guide_page
 
 if TYPE_CHECKING:
     from leverframe.adapters.github.infra import GithubInfra
+    from leverframe.adapters.github.reviews import GithubReviews
 
 _REMOTE = re.compile(r"\A(?:refs/heads/|(?:refs/remotes/)?origin/)?(?P<branch>.+)\Z")
 _LONGEST = 250  # characters of a branch; the card of another job may say anything
@@ -33,12 +34,17 @@ def branch_named(revision: str | None) -> str:
 
 @dataclass(frozen=True)
 class Place:
-    """The run that shows a card, who is to post it, and the branch that the card is made for, as far as it is known."""
+    """The run that shows a card, who is to post it, and the branch that the card is made for, as far as it is known.
+
+    A verdict holds for the commit ``tip`` of that branch. ``pending`` says what it still waits for.
+    """
 
     run: Where | Nowhere | None
     asked: Publisher
     given: str = ""
     project: Project = WHOLE
+    tip: str = ""
+    pending: str = ""
 
     @property
     def base(self) -> str:
@@ -53,6 +59,21 @@ class Place:
         from leverframe.adapters.github.infra import GithubInfra  # noqa: PLC0415 - of an extra
 
         return GithubInfra(runner.api(), self.run.repository, runner.token(), project=self.project)
+
+    @cached_property
+    def reviews(self) -> GithubReviews | None:
+        """The reviews and branches there, where the forge is known."""
+        if not (isinstance(self.run, Where) and runner.token()):
+            return None
+        from leverframe.adapters.github.reviews import GithubReviews  # noqa: PLC0415 - of an extra
+
+        return GithubReviews(runner.api(), self.run.repository, runner.token(), project=self.project)
+
+    def check(self, key: str) -> str:
+        """Return the name of the check of a card, which tells the branch that the change goes to."""
+        base, reviews = self.base, self.reviews
+        default = runner.default_branch() or (reviews.default_branch if reviews and base else base)
+        return self.project.titled(check_name(key, "" if base in ("", default) else base))
 
     @cached_property
     def publisher(self) -> Publisher:

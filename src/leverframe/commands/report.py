@@ -20,7 +20,18 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--publisher", type=_PUBLISHERS, help="How to post the card.  [default: `report.publisher` of leverframe.yaml]"
 )
-@click.option("--card", type=_FILE, help="Post this card, which another job computed.")
+@click.option("--card", type=_FILE, help="Post this card, which a run of the change made, as a claim; the check fails.")
+@click.option(
+    "--judged", type=_FILE, help="Post this card, which `leverframe judge` made, as the verdict; needs --pull."
+)
+@click.option(
+    "--unverified", type=_FILE, help="With --judged: show this card, which a run of the change made, below it."
+)
+@click.option("--unjudged", metavar="WORDS", default="", help="Post that there is no verdict, and why; needs --pull.")
+@click.option(
+    "--pending", is_flag=True, help="Say in the checks of all pull requests of the event that a verdict is to come."
+)
+@click.option("--pull", type=click.IntRange(min=1), help="Number of the pull request.")
 @click.option("--out", type=_FILE, help=f"File of the card; its JSON lies beside it.  [default: {layout.REPORT}]")
 @click.option("--html", type=_FILE, help="Also write an HTML page.")
 @click.option(
@@ -33,10 +44,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.pass_context
 def report(context: click.Context, /, as_json: bool, by_code: bool, **asked: Any) -> None:
     """Show on one page whether to merge and why: verdict, metrics with intervals, parameters, slices, data, stages."""
-    from leverframe.application.report import Asked
-    from leverframe.application.report import report as run
+    from leverframe.application.report_ways import Asked
+    from leverframe.application.report_ways import report as run
 
-    place = wiring.workspace(anywhere=asked["card"] is not None)  # a card that another job made is posted from anywhere
+    ready = asked["card"] or asked["judged"] or asked["unjudged"] or asked["pending"]
+    place = wiring.workspace(anywhere=bool(ready))  # what another job made is posted from anywhere
     result = run(place, Asked(**asked), output.step_summary)
     output.verdict(result, as_json=as_json, report=result.place)
+    output.set_outputs(result.outputs)
     context.exit(REFUSED if by_code and isinstance(result.verdict, Failed) else 0)

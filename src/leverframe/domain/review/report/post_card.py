@@ -173,7 +173,8 @@ class Post:
         """Add the check run and what belongs to it, unless a newer run of the commit and pull request added its own.
 
         A commit has one check of a name, whatever pull requests it is the head of: while one of them fails, or waits
-        for its verdict, it is not green. No check run is left that goes on for ever: it is taken over, or ended with the last one.
+        for its verdict, it is not green. No check run is left that goes on for ever: it is taken over, or ended
+        with the last one.
         """
         posting, name = self.posting, self.posting.check or check_name(self.posting.key)
         failed, pending = isinstance(posting.verdict, Failed) and not posting.pending, bool(posting.pending)

@@ -252,6 +252,11 @@ class Published:
     done: str
     why: tuple[str, ...] = ()
 
+    @property
+    def outputs(self) -> dict[str, str]:
+        """No more outputs of the step than every lever has."""
+        return {}
+
     def lines(self) -> list[str]:
         """Return it for a terminal: first whether the lever worked, then what it found."""
         head = f"report {self._worked()}; the verdict is: {in_words(self.verdict)}"

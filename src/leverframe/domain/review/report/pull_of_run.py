@@ -101,7 +101,8 @@ def where(event: str, payload: Payload, environment: Mapping[str, str]) -> Where
     return found
 
 
-def _order(environment: Mapping[str, str]) -> Order:
+def order_of(environment: Mapping[str, str]) -> Order:
+    """Return the run itself, and which attempt of it this is."""
     return Order(int(environment.get("GITHUB_RUN_ID") or 0), int(environment.get("GITHUB_RUN_ATTEMPT") or 1))
 
 
@@ -113,7 +114,7 @@ def _of_pull(payload: Payload, environment: Mapping[str, str]) -> Where:
         repository,
         int(pull["number"]),
         str(head["sha"]),
-        _order(environment),
+        order_of(environment),
         source,
         str(head.get("ref") or ""),
         str(base.get("ref") or ""),
@@ -127,12 +128,12 @@ def _of_comment(payload: Payload, environment: Mapping[str, str]) -> Where | Now
     if "pull_request" not in issue:
         return Nowhere(f"the comment is on issue #{int(issue['number'])}, which is no pull request")
     repository = environment.get("GITHUB_REPOSITORY", "")
-    return Where(repository, int(issue["number"]), "", _order(environment), trusted=False)
+    return Where(repository, int(issue["number"]), "", order_of(environment), trusted=False)
 
 
 def _of_queue(payload: Payload, environment: Mapping[str, str]) -> Where | Nowhere:
     group = payload["merge_group"]
-    return _queued(str(group["head_ref"]), str(group["head_sha"]), environment, _order(environment))
+    return _queued(str(group["head_ref"]), str(group["head_sha"]), environment, order_of(environment))
 
 
 def _queued(reference: str, head: str, environment: Mapping[str, str], order: Order) -> Where | Nowhere:
@@ -145,11 +146,11 @@ def _queued(reference: str, head: str, environment: Mapping[str, str], order: Or
 
 def _of_branch(reference: str, head: str, environment: Mapping[str, str]) -> Where | Nowhere:
     if _QUEUED.match(reference):
-        return _queued(reference, head, environment, _order(environment))
+        return _queued(reference, head, environment, order_of(environment))
     if not reference.startswith(_BRANCH):
         return Nowhere(f"the run is of `{reference[:100] or 'no reference'}`, which is no branch")
     repository = environment.get("GITHUB_REPOSITORY", "")
-    return Where(repository, None, head, _order(environment), repository, reference.removeprefix(_BRANCH))
+    return Where(repository, None, head, order_of(environment), repository, reference.removeprefix(_BRANCH))
 
 
 def _of_push(payload: Payload, environment: Mapping[str, str]) -> Where | Nowhere:

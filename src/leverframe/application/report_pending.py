@@ -1,0 +1,89 @@
+"""The checks that say that a verdict is to come, of every pull request that an event concerns."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from leverframe.adapters import runner
+from leverframe.application.report import Asked, project_of
+from leverframe.application.report_place import Place
+from leverframe.application.report_standing import Forges, forges
+from leverframe.application.workspace import Workspace
+from leverframe.domain.project import Project
+from leverframe.domain.review.report import publish
+from leverframe.domain.review.report.card_markdown import marker
+from leverframe.domain.review.report.concerned_pulls import MOST, Awaited, Concerned, Pending, awaited
+from leverframe.domain.review.report.post_card import Post
+from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where
+from leverframe.errors import PublishError
+
+_CLAIMING = ("pull request",)  # the name of the workflow whose run makes the claim
+
+
+def report_pending(workspace: Workspace, asked: Asked) -> Pending:
+    """Let the check of each pull request that the event concerns say that a verdict is to come, and return them.
+
+    One that a newer run has posted for is left out. Raises ``PublishError`` where none of them could be reached.
+    """
+    concern = runner.concern(asked.pull)
+    if isinstance(concern, Nowhere):
+        return Pending((), (concern.because,))
+    project = project_of(workspace, anywhere=True)
+    here = forges(project)
+    pulls, why = _pulls(here, concern)
+    return _Waiting(here, asked, concern, project).all(pulls, why)
+
+
+def _pulls(here: Forges, concern: Concerned) -> tuple[list[Pull], tuple[str, ...]]:
+    """Return the open pull requests that an event concerns, as they are now, and why it is none."""
+    run = concern.of
+    if concern.number is not None:
+        pull = here.posts.pull(concern.number)
+        return ([pull], ()) if pull.open else ([], (f"#{pull.number} is closed",))
+    if run is None:
+        return awaited(concern, here.reviews.pulls_into(concern.into))
+    return awaited(concern, here.posts.pulls(run.head_repository, run.head_branch))
+
+
+class _Waiting:
+    """Posts the checks of one event; what is asked of the forge for several pull requests is asked once."""
+
+    def __init__(self, here: Forges, asked: Asked, concern: Concerned, project: Project) -> None:
+        self._here, self._asked, self._concern, self._project = here, asked, concern, project
+        self._tip = cache(here.reviews.tip)
+
+    def all(self, pulls: list[Pull], why: tuple[str, ...]) -> Pending:
+        """Post each check, and return the pull requests that are to be judged."""
+        found, lines, refusals = [], list(why), []
+        for pull in pulls:
+            try:
+                waiting, words = self._one(pull)
+            except PublishError as error:
+                refusals.append(error)
+                words, waiting = f"{error.what}: {error.why}", None
+            found += [waiting] if waiting else []
+            lines += [f"#{pull.number}: {words}"] if words else []
+        if refusals and len(refusals) == len(pulls):
+            raise refusals[0]
+        left = [pull.number for pull in found[MOST:]]
+        if left:
+            lines.append(
+                f"{len(left)} more wait, as {MOST} are judged at once: start the judge by hand for each of them"
+            )
+        return Pending(tuple(found[:MOST]), tuple(lines))
+
+    def _one(self, pull: Pull) -> tuple[Awaited | None, str]:
+        """Post one check; None where a newer run has posted, and why."""
+        run = self._concern.of
+        queued = run if run is not None and run.queued else None
+        head, base = (queued.head, queued.base) if queued else (pull.head, pull.base)
+        key, words = self._project.key(self._asked.key), self._concern.words
+        place = Place(Where(self._here.repository, pull.number, head, base=base), "github", project=self._project)
+        summary = f"{marker(key, head, runner.order())}\n{words[0].upper()}{words[1:]}.\n"
+        bound = (place.check(self._asked.key), base, self._tip(base), words)
+        posting = publish.Posting(key, summary, head, Pending(()).verdict, summary, *bound)
+        ended = Post(self._here.posts, pull.number, posting)(dry=self._asked.dry_run)
+        if ended.done == "left alone":
+            return None, " ".join(ended.why)
+        claim = self._concern.run or self._here.reviews.run_of(head, _CLAIMING)
+        return Awaited(pull.number, base, head, claim), ""
