@@ -3,154 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leverframe import cli
-from leverframe.documents import plain
 from leverframe.domain import layout
-from leverframe.domain.review.check import Checked
-from leverframe.domain.review.reproduce import Reproduced
-from leverframe.files import write_json
 from leverframe.local.github import events
-from leverframe.local.github.server import Fault, LocalForge, serving
-from leverframe.local.github.state import Issue, PullRequest, Repository, Token
-from leverframe.local.repository import TemporaryRepository
+from leverframe.local.github.server import Fault
+from leverframe.local.github.state import Issue, PullRequest, Token
+from tests.loop.desk import Desk, Ran
 from tests.loop.forge import BOT, SECRET
-from tests.unit.test_report import gated
-
-NAME = "acme/ml"
-
-
-@dataclass(frozen=True)
-class Ran:
-    """How a command ended: its exit code and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-@dataclass
-class Desk:
-    """A local forge with one pull request of `topic` into `main`, an author, and jobs that post cards."""
-
-    server: LocalForge
-    folder: Path
-    author: TemporaryRepository
-    patch: pytest.MonkeyPatch
-    capture: pytest.CaptureFixture[str]
-    pull: PullRequest
-    number: int = 0
-
-    @property
-    def repository(self) -> Repository:
-        """The repository on the forge."""
-        return self.server.repositories[NAME]
-
-    def push(self, branch: str, text: str, to: str = NAME) -> str:
-        """Commit a change on a branch, push it, and return its commit."""
-        self.author.git("checkout", "--quiet", "--detach", self.server.repositories[to].commit(branch))
-        self.author.write("change.txt", text)
-        commit = self.author.commit(text)
-        self.author.git("push", "--quiet", "--force", str(self.server.repository(to).path), f"HEAD:refs/heads/{branch}")
-        self.server.pushed(self.server.repositories[to])
-        return commit
-
-    def merge_commit(self) -> str:
-        """Return the commit that GitHub makes to test the merge of the pull request, as `refs/pull/1/merge`."""
-        git, base, head = self.repository.git, self.repository.commit("main"), self.pull.head
-        tree = git("merge-tree", "--write-tree", base, head).strip()
-        merge = git("commit-tree", tree, "-p", base, "-p", head, "-m", f"Merge {head} into {base}").strip()
-        git("update-ref", f"refs/pull/{self.pull.number}/merge", merge)
-        return merge
-
-    def checkout(self, commit: str, *, passed: bool = True) -> TemporaryRepository:
-        """Return a job's checkout of a commit in which every lever has passed."""
-        self.number += 1
-        place = self.folder / f"job-{self.number}"
-        (place / "home").mkdir(parents=True)
-        job = TemporaryRepository(place / "repository", place / "home")
-        self.author.git("clone", "--quiet", str(self.repository.path), str(job.root))
-        job.git("fetch", "--quiet", "origin", "+refs/pull/*:refs/remotes/pull/*")
-        job.git("checkout", "--quiet", "--detach", commit)
-        if passed:
-            self.judged(job, commit)
-        return job
-
-    def judged(self, job: TemporaryRepository, commit: str) -> None:
-        """Let every lever have passed for a commit."""
-        left = {"check": Checked(commit), "reproduce": Reproduced(commit), "gate": gated(head=commit)}
-        for lever, content in left.items():
-            write_json(job.root / layout.lever(lever), plain(content))
-
-    def report(
-        self, job: TemporaryRepository, event: str, payload: dict[str, Any], *arguments: str, **environment: str
-    ) -> Ran:
-        """Run `leverframe report` in a job, in this process."""
-        path = job.home / "event.json"
-        path.write_text(json.dumps(payload), encoding="utf-8")
-        given = {
-            "GITHUB_EVENT_NAME": event,
-            "GITHUB_EVENT_PATH": str(path),
-            "GITHUB_REPOSITORY": NAME,
-            "GITHUB_RUN_ID": "7",
-            "GITHUB_API_URL": self.server.address,
-            "GITHUB_SERVER_URL": self.server.address,
-            "GITHUB_TOKEN": SECRET,
-        }
-        self.capture.readouterr()
-        with self.patch.context() as patch:
-            patch.chdir(job.root)
-            patch.setattr(sys, "argv", ["leverframe", "report", *arguments])
-            for name, value in (job.environment | given | environment).items():
-                patch.setenv(name, value)
-            with pytest.raises(SystemExit) as ended:
-                cli.main()
-        out, err = self.capture.readouterr()
-        assert isinstance(ended.value.code, int)
-        assert "Traceback" not in err
-        assert "a bug in leverframe" not in err, err
-        return Ran(ended.value.code, out, err)
-
-    def posted(self, commit: str = "", **environment: str) -> Ran:
-        """Post the card of the pull request as its own workflow does."""
-        job = self.checkout(commit or self.pull.head)
-        payload = events.pull_request_event(self.repository, self.pull)
-        return self.report(job, "pull_request", payload, "--publisher", "github", **environment)
-
-    def ours(self, pull: PullRequest | None = None, login: str = BOT) -> list[str]:
-        """The bodies of our comments on a pull request."""
-        return [each.body for each in (pull or self.pull).comments if each.author == login and not each.gone]
-
-    def checks(self, commit: str) -> list[str | None]:
-        """The conclusions of our checks of a commit."""
-        return [each.conclusion for each in self.repository.checks if each.head == commit]
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
-    """A pull request on the local forge; at the end no call may have violated GitHub's own description."""
-    author = TemporaryRepository.create(tmp_path / "author", dvc=False)
-    author.write("a", "1")
-    author.commit("Start")
-    with serving(tmp_path / "forge") as server:
-        server.tokens[SECRET] = Token(BOT)
-        repository = server.repository(NAME)
-        author.git("push", "--quiet", str(repository.path), "HEAD:main", "HEAD:release", "HEAD:topic")
-        author.write("b", "1")
-        author.commit("Main goes on")
-        author.git("push", "--quiet", str(repository.path), "HEAD:main")
-        pull = repository.open_pull("A change", "topic")
-        made = Desk(server, tmp_path, author, monkeypatch, capsys, pull)
-        made.push("topic", "a change")
-        yield made
-        assert server.violations == []
 
 
 def test_the_card_of_a_merge_checkout_is_of_the_head(desk: Desk) -> None:
@@ -273,7 +138,9 @@ def test_one_branch_with_two_pull_requests(desk: Desk, *, named: bool) -> None:
 
 def test_one_commit_that_two_pull_requests_show_is_green_for_both_or_for_none(desk: Desk) -> None:
     """GitHub shows a commit one check of a name: the pull request that passes does not free the one that fails."""
-    other = desk.repository.open_pull("The same into release", "topic", base="release")
+    fork = desk.server.repository("stranger/ml")
+    desk.author.git("push", "--quiet", str(fork.path), f"{desk.pull.head}:refs/heads/topic")
+    other = desk.repository.open_pull("The same of a fork", "topic", source=fork)
 
     def post(pull: PullRequest, run: str, *, passed: bool) -> str | None:
         job = desk.checkout(pull.head, passed=passed)
@@ -351,7 +218,7 @@ def test_a_merge_queue_gets_its_check(desk: Desk) -> None:
     job = desk.checkout("main")  # the job that posts what another one made
     ran = desk.report(job, "merge_group", payload, "--card", card, "--publisher", "github", GITHUB_RUN_ID="9")
     assert ran.code == 0, ran.err
-    assert (desk.checks(merge), desk.ours()) == (["success"] * 2, before)
+    assert (desk.checks(merge), desk.ours()) == (["success", "failure"], before)  # a claim is no verdict
     ran = desk.report(job, "merge_group", {**payload, "merge_group": {**payload["merge_group"], "head_sha": "d" * 40}},
                       "--card", card, "--publisher", "github")  # fmt: skip
     assert (ran.code, "speaks of another commit than the run" in ran.err) == (26, True)

@@ -82,7 +82,7 @@ class _Waiting:
         summary = f"{marker(key, head, runner.order())}\n{words[0].upper()}{words[1:]}.\n"
         bound = (place.check(self._asked.key), base, self._tip(base), words)
         posting = publish.Posting(key, summary, head, Pending(()).verdict, summary, *bound)
-        ended = Post(self._here.posts, pull.number, posting)(dry=self._asked.dry_run)
+        ended = Post(self._here.posts, None if queued else pull.number, posting)(dry=self._asked.dry_run)
         if ended.done == "left alone":
             return None, " ".join(ended.why)
         claim = self._concern.run or self._here.reviews.run_of(head, _CLAIMING)
