@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from leverframe.documents import plain
+from leverframe.domain.review.judge.judged import Judged
 from leverframe.local.github.events import pull_request_event, workflow_run_event
 from leverframe.local.github.server import LocalForge, serving
 from leverframe.local.github.state import PullRequest, Repository, Token
@@ -120,11 +122,15 @@ class Forge:
         return ended
 
     def publish(self, pull: PullRequest, card: Path, run: int, *, cold: bool = False) -> str:
-        """Run the second workflow alone, on the default branch; return what it printed."""
+        """Post a card on the default branch as a judge would that found the same; return what it printed."""
         job = self.checkout("origin/main")
         event = workflow_run_event(self.repository, pull, run)
+        content, tip = json.loads(card.read_bytes()), self.repository.commit(pull.base)
+        judged = plain(Judged(pull.base, tip, pull.head))
+        (job.home / "judged.json").write_text(json.dumps(content | {"judged": judged}), encoding="utf-8")
         environment = _job(job, self.server.address, "workflow_run", event, run + 1000) | {"GITHUB_TOKEN": SECRET}
-        done = _step(job, environment, "report", "--card", str(card), "--publisher", "github", cold=cold)
+        given = ("--judged", str(job.home / "judged.json"), "--pull", str(pull.number), "--publisher", "github")
+        done = _step(job, environment, "report", *given, cold=cold)
         leaked = [each for each in job.root.rglob("*") if each.is_file() and SECRET.encode() in each.read_bytes()]
         assert leaked == []
         assert SECRET not in done.stdout + done.stderr

@@ -52,8 +52,8 @@ class Judge:
         """Run `leverframe report` in the job that has the token, after a run of a pull request ended."""
         payload = payload or events.workflow_run_event(self.desk.repository, pull, 5)
         event = "merge_group" if "merge_group" in payload else "workflow_run" if "workflow_run" in payload else "push"
-        given = (event, payload, "--publisher", "github", *arguments)
-        return self.desk.report(self.job, *given, GITHUB_RUN_ID=str(run), **environment)
+        environment |= {"GITHUB_RUN_ID": str(run)}
+        return self.desk.report(self.job, event, payload, "--publisher", "github", *arguments, **environment)
 
     def post(self, pull: PullRequest, run: int, path: Path | None = None, *more: str) -> Ran:
         """Post a card of the judge as the verdict."""
@@ -63,8 +63,8 @@ class Judge:
         """Say that verdicts are to come, and return the pull requests that the next job judges."""
         outputs = self.desk.folder / "outputs"
         outputs.unlink(missing_ok=True)
-        given = {"GITHUB_RUN_ID": str(run), "GITHUB_OUTPUT": str(outputs)}
-        ran = self.desk.report(self.job, event, payload, "--pending", *more, **given)
+        environment = {"GITHUB_RUN_ID": str(run), "GITHUB_OUTPUT": str(outputs)}
+        ran = self.desk.report(self.job, event, payload, "--pending", *more, **environment)
         assert ran.code == 0, ran.err
         found = re.search(r"^pulls<<(\S+)\n(.*)\n\1$", outputs.read_text(encoding="utf-8"), re.MULTILINE)
         assert found
