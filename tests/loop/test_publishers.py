@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from leverframe.domain.review.judge.judged import Judged
 from leverframe.local.github.events import workflow_run_event
 from leverframe.local.github.server import Fault, LocalForge, serving
 from leverframe.local.github.state import PullRequest, Token
@@ -42,7 +43,8 @@ class Place:
     ) -> subprocess.CompletedProcess[str]:
         """Run `leverframe report` on a card of the pull request's head; ``text`` makes cards differ."""
         change = card().parameters[0]
-        made = card(head=self.pull.head, parameters=(type(change)(change.name, change.before, text),))
+        judged = Judged("main", self.server.repositories[NAME].commit("main"), self.pull.head)
+        made = card(head=self.pull.head, parameters=(type(change)(change.name, change.before, text),), judged=judged)
         (self.folder / "card.json").write_bytes(written(made))
         event = workflow_run_event(self.server.repositories[NAME], self.pull, run)
         (self.folder / "event.json").write_text(json.dumps(event), encoding="utf-8")
@@ -53,6 +55,7 @@ class Place:
             "GITHUB_EVENT_NAME": "workflow_run",
             "GITHUB_EVENT_PATH": str(self.folder / "event.json"),
             "GITHUB_REPOSITORY": NAME,
+            "GITHUB_RUN_ID": str(run),
             "GITHUB_API_URL": self.server.address,
             "GITHUB_SERVER_URL": self.server.address,
             "GITHUB_TOKEN": SECRET,
@@ -60,7 +63,8 @@ class Place:
             "NODE_EXTRA_CA_CERTS": str(self.authority),
             "LC_ALL": "C.UTF-8",
         }
-        done = warm().run("leverframe", ["report", "--card", "card.json", *arguments], self.folder, environment)
+        given = ["report", "--judged", "card.json", "--pull", str(self.pull.number), *arguments]
+        done = warm().run("leverframe", given, self.folder, environment)
         assert SECRET not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done
