@@ -127,7 +127,7 @@ def test_who_posts_a_card_decides_by_its_own_checkout(place: InfraRepository) ->
     card = place.repository.root / ".leverframe/card.json"
     shutil.copy(place.repository.root / layout.REPORT.with_suffix(".json"), card)
     assert json.loads(card.read_text(encoding="utf-8"))["pipeline"] is False
-    assert reasons(place, "--card", str(card)) == ["plan-failed"]
+    assert reasons(place, "--card", str(card)) == ["not-judged", "plan-failed"]
     place.repository.git("checkout", "--quiet", "main")
     place.repository.write("dvc.yaml", "stages: {}\n")
-    assert reasons(place, "--card", str(card)) == ["plan-failed", "tool-broke"]
+    assert reasons(place, "--card", str(card)) == ["not-judged", "plan-failed", "tool-broke"]

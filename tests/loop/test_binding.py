@@ -330,16 +330,19 @@ def test_by_hand_one_pull_request_or_all(desk: Desk, judge: Judge) -> None:
 
 
 def test_a_check_that_cannot_be_added_does_not_cost_the_others(desk: Desk, judge: Judge) -> None:
-    """One refusal is said; where nothing can be posted the job fails."""
+    """One refusal is said, and it is judged all the same; where nothing can be posted the job fails."""
     desk.push("other", "other")
     desk.repository.open_pull("Another", "other")
     refused = {"message": "Resource not accessible by integration"}
     desk.server.faults = [Fault("POST", f"/repos/{NAME}/check-runs", status=403, times=1, body=refused)]
     payload = events.push_event(desk.repository, "refs/heads/main")
-    assert len(judge.pending("push", payload, 7)) == 1
+    assert [entry["number"] for entry in judge.pending("push", payload, 7)] == [2, 1]
+    assert (judge.state(desk.pull), len(judge.going())) == ("in_progress", 1)
+    desk.server.faults = [Fault("GET", "/actions/runs", status=403, times=9, body=refused)]
+    assert [entry["run"] for entry in judge.pending("push", payload, 8)] == ["", ""]
     desk.server.faults = [Fault("POST", f"/repos/{NAME}/check-runs", status=403, times=9, body=refused)]
     desk.server.faults += [Fault("PATCH", f"/repos/{NAME}/check-runs", status=403, times=9, body=refused)]
-    ran = desk.report(judge.job, "push", payload, "--pending", GITHUB_RUN_ID="8")
+    ran = desk.report(judge.job, "push", payload, "--pending", GITHUB_RUN_ID="9")
     assert (ran.code, "checks: write" in ran.err) == (26, True)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from leverframe.documents import plain
 from leverframe.domain.infrastructure.infra_forge import BRANCH, check_name
+from leverframe.domain.review.judge.judged import Judged
 from leverframe.local.github import Fault, LocalForge, PullRequest, Repository, Token, serving
 from leverframe.local.github.events import pull_request_event, workflow_run_event
 from leverframe.local.repository import TemporaryRepository
@@ -130,7 +131,13 @@ class World:
         card.write_text(json.dumps(forge(content) if forge else content), encoding="utf-8")
         event = workflow_run_event(self.repository, pull, next(self.counter))
         base, environment = self.job("origin/main", "workflow_run", event, SECRET)
-        self.run(base, environment, "report", "--card", str(card), "--publisher", "github", codes=(code,))
+        given: tuple[str, ...] = ("--card", str(card))
+        if code == 0:  # the judge makes no plans: those of the claim are shown, and held to the rules of the base
+            found = plain(Judged(pull.base, self.repository.commit(pull.base), pull.head))
+            verdict = card.with_name("judged.json")
+            verdict.write_text(json.dumps(content | {"infra": [], "judged": found}), encoding="utf-8")
+            given = ("--judged", str(verdict), "--unverified", str(card), "--pull", str(pull.number))
+        self.run(base, environment, "report", *given, "--publisher", "github", codes=(code,))
         mine = [comment.body for comment in pull.comments if "leverframe:report:model" in comment.body]
         return mine[0] if mine else ""
 

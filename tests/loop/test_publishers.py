@@ -228,7 +228,7 @@ def test_a_token_that_nobody_knows_and_a_pull_request_that_is_gone(place: Place)
     place.pull.state = "closed"
     done = place.post("--publisher", "github")
     assert done.returncode == 0
-    assert "no open pull request has this commit as its head" in done.stdout
+    assert "#1 is closed" in done.stdout
 
 
 def test_a_dry_run_posts_nothing(place: Place) -> None:

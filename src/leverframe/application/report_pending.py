@@ -13,7 +13,7 @@ from leverframe.domain.project import Project
 from leverframe.domain.review.report import publish
 from leverframe.domain.review.report.card_markdown import marker
 from leverframe.domain.review.report.concerned_pulls import MOST, Awaited, Concerned, Pending, awaited
-from leverframe.domain.review.report.post_card import Post
+from leverframe.domain.review.report.post_card import Ended, Post
 from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where
 from leverframe.errors import PublishError
 
@@ -56,13 +56,10 @@ class _Waiting:
         """Post each check, and return the pull requests that are to be judged."""
         found, lines, refusals = [], list(why), []
         for pull in pulls:
-            try:
-                waiting, words = self._one(pull)
-            except PublishError as error:
-                refusals.append(error)
-                words, waiting = f"{error.what}: {error.why}", None
+            waiting, words, refusal = self._one(pull)
             found += [waiting] if waiting else []
             lines += [f"#{pull.number}: {words}"] if words else []
+            refusals += [refusal] if refusal else []
         if refusals and len(refusals) == len(pulls):
             raise refusals[0]
         left = [pull.number for pull in found[MOST:]]
@@ -72,18 +69,35 @@ class _Waiting:
             )
         return Pending(tuple(found[:MOST]), tuple(lines))
 
-    def _one(self, pull: Pull) -> tuple[Awaited | None, str]:
-        """Post one check; None where a newer run has posted, and why."""
+    def _one(self, pull: Pull) -> tuple[Awaited | None, str, PublishError | None]:
+        """Post one check; nothing is awaited where a newer run has posted. Return why, and what was refused.
+
+        A pull request is judged also where its check cannot be added now: the verdict may find the way.
+        """
         run = self._concern.of
         queued = run if run is not None and run.queued else None
         head, base = (queued.head, queued.base) if queued else (pull.head, pull.base)
+        refusal = None
+        try:
+            ended = self._posted(None if queued else pull.number, head, base)
+        except PublishError as error:
+            refusal, ended = error, Ended("", "refused", (f"{error.what}: {error.why}",))
+        if ended.done == "left alone":
+            return None, " ".join(ended.why), None
+        claim, unknown = self._claim(head)
+        return Awaited(pull.number, base, head, claim), "; ".join((*ended.why, *unknown)), refusal
+
+    def _posted(self, number: int | None, head: str, base: str) -> Ended:
         key, words = self._project.key(self._asked.key), self._concern.words
-        place = Place(Where(self._here.repository, pull.number, head, base=base), "github", project=self._project)
+        place = Place(Where(self._here.repository, number, head, base=base), "github", project=self._project)
         summary = f"{marker(key, head, runner.order())}\n{words[0].upper()}{words[1:]}.\n"
         bound = (place.check(self._asked.key), base, self._tip(base), words)
         posting = publish.Posting(key, summary, head, Pending(()).verdict, summary, *bound)
-        ended = Post(self._here.posts, None if queued else pull.number, posting)(dry=self._asked.dry_run)
-        if ended.done == "left alone":
-            return None, " ".join(ended.why)
-        claim = self._concern.run or self._here.reviews.run_of(head, _CLAIMING)
-        return Awaited(pull.number, base, head, claim), ""
+        return Post(self._here.posts, number, posting)(dry=self._asked.dry_run)
+
+    def _claim(self, head: str) -> tuple[int, tuple[str, ...]]:
+        """Return the run that made a claim for a commit, 0 without one, and why it cannot be looked up."""
+        try:
+            return self._concern.run or self._here.reviews.run_of(head, _CLAIMING), ()
+        except PublishError as error:
+            return 0, (f"{error.what}: {error.why}",)
