@@ -138,7 +138,10 @@ def test_a_retarget_leaves_the_old_check_behind(desk: Desk, judge: Judge) -> Non
     edited = events.pull_request_event(desk.repository, desk.pull, "edited", before="release")
     (entry,) = judge.pending("pull_request", edited, 8)
     assert entry["base"] == "main"
-    assert judge.post(desk.pull, 9, path).code == 0
+    ran = judge.post(desk.pull, 9, path)
+    assert (ran.code, "the verdict is: none, it was judged for release" in ran.out) == (0, True), ran.err
+    shown = (judge.job.root / ".leverframe/report.md").read_text(encoding="utf-8")
+    assert "This is no verdict any more" in shown.splitlines()[1]
     assert (judge.state(desk.pull), judge.title(desk.pull)) == (
         "in_progress", "it was judged for release, and goes into main by now: it is judged again",
     )  # fmt: skip
@@ -234,6 +237,8 @@ def test_a_claim_is_no_verdict_whatever_it_says(desk: Desk, judge: Judge) -> Non
     assert judge.state(desk.pull) == "success"
     body = desk.ours()[0]
     assert body.index("ready to merge") < body.index("What the run of the pull request said, unverified")
+    assert body.count("ready to merge") == 1
+    assert "Its own verdict is `passed`." in body
     late = judge.run(desk.pull, 6, "--card", str(path))
     assert (late.code, judge.state(desk.pull)) == (0, "success")
     broken = desk.folder / "broken.json"

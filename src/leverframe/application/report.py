@@ -39,7 +39,7 @@ from leverframe.domain.review.report.post_card import Others, Post, nobody
 from leverframe.domain.review.report.publish import Published, Publisher
 from leverframe.domain.review.report.pull_of_run import Nowhere, Order, Pull, Where
 from leverframe.domain.review.reproduce import Reproduced
-from leverframe.domain.verdict import Reason, Violation
+from leverframe.domain.verdict import Reason, Skipped, Violation
 from leverframe.errors import LeverframeError, PublishError, RepositoryError
 from leverframe.files import private_folder, write_json, write_text
 from leverframe.inert.letters import fitting
@@ -276,9 +276,10 @@ def _posted(
         ended = Post(forge, number, posting, _by_cml(place, pull.number, posting), reviewed, mark)(dry=asked.dry_run)
     except PublishError as error:
         raise place.explained(error) from error
+    verdict = Skipped(place.pending) if place.pending else card.verdict
     instead = publisher == "cml" and ended.done in ("created", "updated") and not ended.other
     by = "github" if instead else publisher
-    return Published(card.verdict, by, ended.place, ended.done, ended.why)
+    return Published(verdict, by, ended.place, ended.done, ended.why)
 
 
 def _by_cml(place: Place, number: int, posting: publish.Posting) -> Others:

@@ -19,7 +19,7 @@ from leverframe.domain.review.report.card import Card
 from leverframe.domain.review.report.card_markdown import Shown, render
 from leverframe.domain.review.report.publish import Published, branch_word
 from leverframe.domain.review.reproduce import Reproduced
-from leverframe.domain.verdict import Reason, Violation
+from leverframe.domain.verdict import Reason, Violation, word
 from leverframe.errors import LeverframeError, PublishError
 from leverframe.inert.markdown import folded
 
@@ -130,11 +130,13 @@ def _below(workspace: Workspace, claim: Card, unread: str) -> str:
     if unread:
         return folded(title, "it cannot be read", "")
     text = render(replace(claim, infra=()), Shown(report_settings(workspace).slices), limit=_CLAIM)
-    words = "code of the change wrote this, and nothing of it counts"
-    return folded(title, words, text.replace("## ", "#### ").rstrip())
+    lines = [line.replace("### ", "#### ", 1) for line in text.splitlines()]
+    own = next((number for number, line in enumerate(lines) if line.startswith("## ")), 0)
+    lines[own] = f"Its own verdict is `{word(claim.verdict)}`."  # not in the words of a verdict
+    return folded(title, "code of the change wrote this, and nothing of it counts", "\n".join(lines))
 
 
 def _reason(words: str) -> Reason:
-    if any(word in words for word in _TIMED_OUT):
+    if any(sign in words for sign in _TIMED_OUT):
         return Reason.JUDGE_TIMEOUT
-    return Reason.TOOL_BROKE if any(word in words for word in _BROKE) else Reason.NOT_JUDGED
+    return Reason.TOOL_BROKE if any(sign in words for sign in _BROKE) else Reason.NOT_JUDGED

@@ -168,6 +168,8 @@ class Place:
     def warnings(self, head: str) -> tuple[str, ...]:
         """Return what a reader of a card of ``head`` has to know before its verdict."""
         now, told = self._now(), []
+        if self.pending:
+            told.append(f"This is no verdict any more: {self.pending}.")
         if now and now.head != head:
             told.append(
                 f"The pull request is at `{now.head[:12]}` by now. This card is of `{head[:12]}`: "
