@@ -388,3 +388,41 @@ def test_the_last_line_tells_the_work_of_the_lever_from_its_verdict(verdict: Ver
         "  the event `schedule` is about no pull request",
     ]
     assert lines("left alone", "a newer run has posted: 3")[0] == f"report not posted; the verdict is: {words}"
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 2), st.integers(1, 4), st.sampled_from(["pending", "success", "failure"])),
+        min_size=1,
+        max_size=9,
+    )
+)
+@settings(max_examples=examples(1.0))
+def test_a_check_is_green_where_the_newest_card_of_each_pull_request_is(posts: list[tuple[int, int, str]]) -> None:
+    """In any order, with late runs: it fails with one that fails, waits with one that waits; then none goes on."""
+    forge = Memory([])
+    forge.refusal = PublishError("GitHub refused", why=LOCKED, next="", closed=True)  # the check alone
+    newest: dict[int, tuple[int, str]] = {}
+    for pull, run, state in posts:
+        verdict: Verdict = Failed((Reason.GAIN_MISSED,)) if state == "failure" else Passed()
+        content = body(run, "x")
+        pending = "it is judged" if state == "pending" else ""
+        posting = Posting("model", content, HEAD, verdict, content, base="main", pending=pending)
+        Post(forge, pull, posting)(dry=False)
+        if run >= newest.get(pull, (0, ""))[0]:
+            newest[pull] = (run, state)
+        stands = {known for _, known in newest.values()}
+        expected = next(each for each in ("failure", "pending", "success") if each in stands)
+        assert forge.added[-1][1] == expected
+        if expected != "pending":
+            assert "pending" not in {shown for _, shown, _ in forge.added}
+
+
+def test_a_card_for_another_base_holds_nobody_back() -> None:
+    """Where the default branch got another name, the newer card of the old base neither stops nor fails the new one."""
+    forge = Memory([])
+    forge.refusal = PublishError("GitHub refused", why=LOCKED, next="", closed=True)
+    for run, base, verdict in ((9, "old", Failed((Reason.GAIN_MISSED,))), (8, "main", Passed())):
+        content = body(run, "x")
+        Post(forge, 1, Posting("model", content, HEAD, verdict, content, base=base))(dry=False)
+    assert [added[1] for added in forge.added] == ["failure", "success"]
