@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import yaml
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 WORKFLOWS = ROOT / ".github/workflows"
 STUBS = {
-    "actions/checkout": "nothing",  # the workspace is a checkout already
+    "actions/checkout": "checkout",  # of a clone that is the workspace
     "astral-sh/setup-uv": "nothing",
     "actions/cache": "nothing",
     "actions/cache/restore": "nothing",
@@ -31,11 +32,12 @@ STUBS = {
 
 @dataclass(frozen=True)
 class Job:
-    """How a job ended: its status, its steps by name with outcome, outputs and log, and the summary page."""
+    """How a job ended: its status, its steps by name with outcome, outputs and log, the summary page, its outputs."""
 
     status: str
     steps: dict[str, dict[str, Any]]
     summary: str
+    outputs: dict[str, str] = field(default_factory=dict)
 
     @property
     def log(self) -> str:
@@ -63,33 +65,47 @@ def run(
     environment: dict[str, str],
     variables: dict[str, str] | None = None,
     root: Path = ROOT,
-    matrix: dict[str, str] | None = None,
-    needs: dict[str, str] | None = None,
+    matrix: dict[str, Any] | None = None,
+    needs: dict[str, Any] | None = None,
+    runs: dict[str, Path] | None = None,
 ) -> Job:
     """Run a job of a workflow file in ``workspace``; artifacts and temporary files go below ``folder``.
 
     ``variables`` are those of the repository's settings, ``matrix`` is the one combination of a matrix that is run, and
-    ``needs`` how the jobs before this one ended, by default well.
+    ``needs`` how the jobs before this one ended, by default well, by their results or with ``outputs`` beside; ``runs``
+    says where the artifacts of other runs lie.
     """
-    path = WORKFLOWS / workflow if not Path(workflow).is_absolute() else Path(workflow)
-    asked = {
-        "root": str(root),
-        "workspace": str(workspace),
-        "workflow": str(path),
-        "job": job,
-        "github": github,
-        "vars": variables or {},
-        "inputs": github["event"].get("inputs", {}),
-        "env": environment,
-        "stubs": STUBS,
-        "artifacts": str(folder / "artifacts"),
-        "temp": str(folder / "temp"),
-        "matrix": matrix or {},
-        "needs": needs or {},
-    }
+    folder.mkdir(exist_ok=True)
+    told = _asked(
+        {
+            "root": str(root),
+            "workspace": str(workspace),
+            "workflow": str(WORKFLOWS / workflow),
+            "job": job,
+            "github": github,
+            "vars": variables or {},
+            "inputs": github["event"].get("inputs") or {},
+            "env": environment,
+            "stubs": STUBS,
+            "artifacts": str(folder / "artifacts"),
+            "temp": mkdtemp(prefix="temp-", dir=folder),  # each job has its own
+            "matrix": matrix or {},
+            "needs": needs or {},
+            "runs": {name: str(place) for name, place in (runs or {}).items()},
+        }
+    )
+    return Job(told["status"], {each["name"]: each for each in told["steps"]}, told["summary"], told["outputs"])
+
+
+def combinations(workflow: str, job: str, *, github: dict[str, Any], needs: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the combinations of a job's matrix, as GitHub would start one job for each."""
+    asked = {"workflow": str(WORKFLOWS / workflow), "job": job, "github": github, "needs": needs, "only": "matrix"}
+    return list(_asked(asked | {"temp": "/tmp", "workspace": "/tmp", "env": {}}))  # noqa: S108 - nothing is written
+
+
+def _asked(asked: dict[str, Any]) -> Any:
     done = subprocess.run(
         ["node", str(HERE / "runner.mjs")], input=json.dumps(asked), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    return Job(told["status"], {each["name"]: each for each in told["steps"]}, told["summary"])
+    return json.loads(done.stdout)

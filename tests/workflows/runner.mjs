@@ -1,10 +1,11 @@
 // Runs one job of a workflow on this machine: conditions, contexts and expressions are evaluated by
 // GitHub's own library, `run:` steps by bash as a runner starts it, composite actions step by step.
-// Third parties' actions do what the caller says they do. One JSON document in, one out.
+// Third parties' actions do what the caller says they do. One JSON document in, one out. Of an artifact of another run
+// the caller says where it lies; `only: "matrix"` runs nothing, and returns the combinations of the job's matrix.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { basename, delimiter, dirname, join } from "node:path";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { basename, delimiter, dirname, join, resolve } from "node:path";
 import { data, Evaluator, Lexer, Parser } from "@actions/expressions";
 import { parse } from "yaml";
 
@@ -97,29 +98,43 @@ function run(step, env, contexts, status) {
   return { ok: done.status === 0, outputs: commands(files.GITHUB_OUTPUT), log: (done.stdout ?? "") + (done.stderr ?? "") };
 }
 
-// As the action does it: what a pattern matches keeps its path from the first wildcard on.
+const at = (path) => resolve(asked.workspace, path); // a path of a temporary folder is whole already
+
+// As the action does it: what a pattern matches keeps its path from the first wildcard on, a folder gives its content.
 function uploaded(given) {
   const [before, after] = given.path.split("/*/");
-  const folders = after === undefined || !existsSync(join(asked.workspace, before)) ? [] : readdirSync(join(asked.workspace, before));
-  const found = after === undefined ? [[given.path, basename(given.path)]] : folders.map((name) => [join(before, name, after), join(name, after)]);
-  const there = found.filter(([from]) => existsSync(join(asked.workspace, from)));
+  const folders = after === undefined || !existsSync(at(before)) ? [] : readdirSync(at(before));
+  const whole = existsSync(at(given.path)) && statSync(at(given.path)).isDirectory() ? "" : basename(given.path);
+  const found = after === undefined ? [[given.path, whole]] : folders.map((name) => [join(before, name, after), join(name, after)]);
+  const there = found.filter(([from]) => existsSync(at(from)));
   if (!there.length) return { ok: given["if-no-files-found"] !== "error", outputs: {}, log: `no ${given.path}` };
+  if (existsSync(join(asked.artifacts, given.name))) return { ok: false, outputs: {}, log: `${given.name} is there already` };
   for (const [from, to] of there) {
     mkdirSync(dirname(join(asked.artifacts, given.name, to)), { recursive: true });
-    cpSync(join(asked.workspace, from), join(asked.artifacts, given.name, to), { recursive: true });
+    cpSync(at(from), join(asked.artifacts, given.name, to), { recursive: true });
   }
   return { ok: true, outputs: {}, log: "" };
 }
 
 // By a pattern that ends with a wildcard, none is no failure, and their files are merged.
 function downloaded(given) {
-  const stored = existsSync(asked.artifacts) ? readdirSync(asked.artifacts) : [];
+  const store = given["run-id"] ? (asked.runs[given["run-id"]] ?? "") : asked.artifacts;
+  const stored = existsSync(store) ? readdirSync(store) : [];
   const names = given.pattern ? stored.filter((name) => name.startsWith(given.pattern.replace(/\*$/, ""))) : [given.name];
   for (const name of names) {
     if (!stored.includes(name)) return { ok: false, outputs: {}, log: `no artifact ${name}` };
-    cpSync(join(asked.artifacts, name), join(asked.workspace, given.path), { recursive: true });
+    cpSync(join(store, name), at(given.path), { recursive: true });
   }
   return { ok: true, outputs: {}, log: "" };
+}
+
+// The workspace is a clone; of a branch the action takes the newest commit.
+function checkedOut(given) {
+  if (!given.ref) return { ok: true, outputs: {}, log: "" };
+  const named = (ref) => spawnSync("git", ["-C", asked.workspace, "rev-parse", "--quiet", "--verify", `${ref}^{commit}`], { env: asked.env, encoding: "utf8" }).stdout.trim();
+  const commit = named(`origin/${given.ref}`) || named(given.ref);
+  const done = spawnSync("git", ["-C", asked.workspace, "checkout", "--quiet", "--detach", commit], { env: asked.env, encoding: "utf8" });
+  return { ok: done.status === 0, outputs: {}, log: done.stderr ?? "" };
 }
 
 function thirdParty(name, given) {
@@ -127,6 +142,7 @@ function thirdParty(name, given) {
   if (!(action in asked.stubs)) throw new Error(`nothing says what ${action} does here`);
   if (asked.stubs[action] === "upload") return uploaded(given);
   if (asked.stubs[action] === "download") return downloaded(given);
+  if (asked.stubs[action] === "checkout") return checkedOut(given);
   return { ok: true, outputs: {}, log: "" };
 }
 
@@ -181,17 +197,23 @@ mkdirSync(asked.temp, { recursive: true });
 const workflow = parse(readFileSync(asked.workflow, "utf8"));
 const job = workflow.jobs[asked.job];
 const needed = [job.needs ?? []].flat();
-const needs = Object.fromEntries(needed.map((name) => [name, { result: asked.needs?.[name] ?? "success", outputs: {} }]));
+const ended = (value) => (typeof value === "object" ? value : { result: value ?? "success", outputs: {} });
+const needs = Object.fromEntries(needed.map((name) => [name, ended(asked.needs?.[name])]));
 const before = Object.values(needs).every((each) => each.result === "success") ? "success" : "failure";
 const contexts = {
   github: asked.github, vars: asked.vars ?? {}, env: {}, runner: { os: "Linux", temp: asked.temp }, inputs: asked.inputs ?? {},
-  needs, matrix: asked.matrix ?? {},
+  needs, matrix: asked.matrix ?? {}, secrets: asked.secrets ?? {},
 };
-if (!holds(job.if, contexts, before)) {
-  process.stdout.write(JSON.stringify({ status: "skipped", steps: [], summary: "" }));
+if (asked.only === "matrix") {
+  const [[name, values]] = Object.entries(job.strategy?.matrix ?? { none: "[{}]" });
+  const found = evaluate(`toJSON(${String(values).replace(/^\s*\$\{\{(.*)\}\}\s*$/s, "$1")})`, contexts, before).coerceString();
+  process.stdout.write(JSON.stringify(JSON.parse(found).map((value) => ({ [name]: value }))));
+} else if (!holds(job.if, contexts, before)) {
+  process.stdout.write(JSON.stringify({ status: "skipped", steps: [], summary: "", outputs: {} }));
 } else {
   const env = { ...mapped(workflow.env, contexts, "success"), ...mapped(job.env, contexts, "success") };
   Object.assign(asked.env, env);
-  const ended = steps(job.steps, { ...contexts, env });
-  process.stdout.write(JSON.stringify({ status: ended.status, steps: ended.told, summary }));
+  const done = steps(job.steps, { ...contexts, env });
+  const outputs = mapped(job.outputs, { ...contexts, steps: done.context }, "success");
+  process.stdout.write(JSON.stringify({ status: done.status, steps: done.told, summary, outputs }));
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 import leverframe
 from leverframe import __version__
 from leverframe.adapters.git import Git
+from leverframe.application.owner_steps import owner_steps
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.requirements_lock import requirement_steps
 from leverframe.application.stages import DVC_YAML, definition
@@ -43,7 +44,7 @@ def actions_installed() -> str:
     return f"{_ACTIONS}@{commit} # v{__version__}" if commit else f"{_ACTIONS}@v{__version__}"
 
 
-def init(workspace: Workspace, actions: str | None, *, dry_run: bool) -> list[Step]:
+def init(workspace: Workspace, actions: str | None, owner: str | None = None, *, dry_run: bool) -> list[Step]:
     """Return what had to be done to make this repository ready, done unless ``dry_run``."""
     actions = actions or actions_installed()
     root, git = workspace.root, workspace.git
@@ -60,6 +61,8 @@ def init(workspace: Workspace, actions: str | None, *, dry_run: bool) -> list[St
         *setup.steps(files, git.config("merge."), program, whole, ignored),
         *requirement_steps(root, extras),
     ]
+    first = any(isinstance(step, WriteFile) and step.path.endswith("-judge.yml") for step in wanted)
+    wanted += owner_steps(workspace, owner, first=first)
     for step in [] if dry_run else wanted:
         _take(workspace, step)
     return wanted
@@ -119,7 +122,8 @@ def _workflows(workspace: Workspace, actions: str) -> dict[str, tuple[str, str]]
     around = setup.Surroundings(
         project, remote, "{}.{}".format(*sys.version_info), submodules=(top / ".gitmodules").is_file()
     )
-    names = ["workflow.yml", "workflow-merge.yml", *(["workflow-monitor.yml"] if watched else [])]
+    names = ["workflow.yml", "workflow-review.yml", "workflow-judge.yml", "workflow-merge.yml"]
+    names += ["workflow-monitor.yml"] if watched else []
     names += ["workflow-infra.yml"] if remote else []  # what is observed on one machine is planned there alone
     return {
         os.path.normpath(f"{up}/{setup.workflow_file(project, name)}"): (

@@ -13,20 +13,23 @@ from leverframe.domain.pipeline.init import described
 
 @click.command(epilog="Examples: leverframe init --dry-run; leverframe init")
 @click.option("--actions", help="Repository and commit of the actions.  [default: the commit that is installed]")
+@click.option("--owner", help="Who approves code of a change, as `@login` or `@org/team`: completes CODEOWNERS.")
 @click.option("--dry-run", is_flag=True, help="Print what it would do, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def init(actions: str | None, dry_run: bool, as_json: bool) -> None:
+def init(actions: str | None, owner: str | None, dry_run: bool, as_json: bool) -> None:
     """Make a repository ready for data and pull requests: write what is missing, and change nothing else.
 
     Start DVC, complete the ignore files, derive the stages where a case is declared, lock the packages of this
-    environment for CI by hashes (with uv), write the workflow of pull requests, and let git in this clone merge
-    dvc.lock stage by stage. It needs a repository of git, with or without a commit, and can run again.
+    environment for CI by hashes (with uv), write the three workflows of pull requests, and let git in this clone
+    merge dvc.lock stage by stage. It needs a repository of git, with or without a commit, and can run again.
+
+    With --owner it adds the lines of CODEOWNERS for what the judge cannot vouch for; it never changes a line.
 
     With a section `monitor` in leverframe.yaml it also writes the workflow of the monitor, with
     `infra.environments.local` the Terraform of an environment on this machine.
     """
     wiring.refuse_above_projects()
-    done = run(wiring.workspace(), actions, dry_run=dry_run)
+    done = run(wiring.workspace(), actions, owner, dry_run=dry_run)
     if as_json:
         output.product_json([dataclasses.asdict(each) for each in done])
     else:

@@ -38,18 +38,22 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--key", default="model", show_default=True, help="Key of the card, if a pull request has several: a-z, 0-9, dash."
 )
 @click.option("--assets", is_flag=True, help="Store the curves as SVG files on a branch; needs `contents: write`.")
+@click.option("--outputs", type=click.Path(file_okay=False, path_type=Path), help="Also leave the new outputs here.")
 @click.option("--dry-run", is_flag=True, help="Write the card and print what it would post; post nothing.")
 @click.option("--exit-code", "by_code", is_flag=True, help=f"Exit with {REFUSED} when the verdict is failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def report(context: click.Context, /, as_json: bool, by_code: bool, **asked: Any) -> None:
+def report(context: click.Context, /, as_json: bool, by_code: bool, outputs: Path | None, **asked: Any) -> None:
     """Show on one page whether to merge and why: verdict, metrics with intervals, parameters, slices, data, stages."""
+    from leverframe.application.left_outputs import leave_outputs
     from leverframe.application.report_ways import Asked
     from leverframe.application.report_ways import report as run
 
     ready = asked["card"] or asked["judged"] or asked["unjudged"] or asked["pending"]
     place = wiring.workspace(anywhere=bool(ready))  # what another job made is posted from anywhere
     result = run(place, Asked(**asked), output.step_summary)
+    if outputs:
+        leave_outputs(place, asked["base"], outputs)
     output.verdict(result, as_json=as_json, report=result.place)
     output.set_outputs(result.outputs)
     context.exit(REFUSED if by_code and isinstance(result.verdict, Failed) else 0)

@@ -22,7 +22,9 @@ ATTRIBUTES = tuple(f"{path if isinstance(path, str) else path.as_posix()} merge=
 _FORMER = (f"reports/** merge={DRIVER}", f"models/*.json merge={DRIVER}")  # took files of people, too
 STATES = ("*.tfstate", "*.tfstate.*", ".terraform/", "crash.log")  # of Terraform, with secrets in clear
 WHY = {
-    "workflow.yml": "every pull request gets a card",
+    "workflow.yml": "every pull request is reproduced",
+    "workflow-review.yml": "a review can be the approval that a verdict waits for",
+    "workflow-judge.yml": "every pull request gets a card, from code of its base branch",
     "workflow-merge.yml": "what was merged is verified before it is deployed, and every night",
     "workflow-monitor.yml": "the traffic is looked at every morning",
     "workflow-infra.yml": "reviewed infrastructure is applied after a merge, and looked at every night",
@@ -78,7 +80,16 @@ class Todo:
     next: str
 
 
-Step = WriteFile | SetConfig | StartDvc | CopyFile | Todo
+@dataclass(frozen=True)
+class OnForge:
+    """What only a person can do on the forge, told once, with the first workflow."""
+
+    what: str
+    why: str
+    next: str
+
+
+Step = WriteFile | SetConfig | StartDvc | CopyFile | Todo | OnForge
 
 
 def steps(
@@ -128,6 +139,8 @@ def described(step: Step) -> str:
             return f"dvc init: {why}"
         case Todo(path, why, following):
             return f"{path} is missing: {why}\n  next: {following}"
+        case OnForge(what, why, following):
+            return f"{what}: {why}\n  next: {following}"
 
 
 def workflow_file(project: Project, template: str = "workflow.yml") -> str:

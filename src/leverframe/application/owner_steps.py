@@ -1,0 +1,35 @@
+"""Who has to approve what the judge cannot vouch for: lines of CODEOWNERS, and the branch rule that asks for them."""
+
+from __future__ import annotations
+
+import os
+
+from leverframe.application.workspace import Workspace
+from leverframe.domain.pipeline.init import OnForge, Step, WriteFile
+from leverframe.domain.pipeline.owner_lines import PLACES, RULE, completed_with, owner, patterns
+from leverframe.domain.review.report.publish import check_name
+
+_WHY = "the judge runs no code of a change, so a person has to vouch for it"
+
+
+def owner_steps(workspace: Workspace, given: str | None, *, first: bool) -> list[Step]:
+    """Return the step that adds the lines for ``given``, and ``first`` what a person has to set on the forge.
+
+    Raises ``SettingsError`` where the owner is a placeholder. Lines that are there stay as they are.
+    """
+    project, top = workspace.project, workspace.git.top()
+    place = next((place for place in PLACES if (top / place).is_file()), PLACES[0])
+    found = patterns(project, workspace.git.tracked(), place)
+    steps = list[Step]()
+    if given:
+        text = (top / place).read_text(encoding="utf-8") if (top / place).is_file() else ""
+        wanted = completed_with(text, project, found, owner(given))
+        path = os.path.normpath(os.path.join(os.path.relpath(top, workspace.root.resolve()), place))  # noqa: PTH118
+        steps += [WriteFile(path, wanted, _WHY)] if wanted != text else []
+    elif first:
+        lines = ", ".join(f"`{pattern}`" for pattern in found)
+        steps.append(OnForge(f"{place} names no owner", _WHY, f"`leverframe init --owner @LOGIN` adds {lines}"))
+    if first:
+        rule = RULE.format(check=project.titled(check_name("model")))
+        steps.append(OnForge("the branch has no rule", "without one everybody merges past the gate", rule))
+    return steps
