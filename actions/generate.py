@@ -422,11 +422,11 @@ def _workflow(name: str) -> Iterator[str]:
         yield "        with:"
         yield "          base: origin/${{ github.base_ref }}"
         if lever == "report":
-            yield from _card_handed_on()
+            yield from _claim_left()
 
 
-def _card_handed_on() -> Iterator[str]:
-    """Yield the end of the job that makes the card, and the job that posts it and runs nothing of the pull request."""
+def _claim_left() -> Iterator[str]:
+    """Yield the end of the job that leaves what a pull request says of itself."""
     yield from (
         "          publisher: summary",
         '          exit_code: "true"',
@@ -438,31 +438,8 @@ def _card_handed_on() -> Iterator[str]:
         "          path: .leverframe/report.json",
         "          include-hidden-files: true",
         "          if-no-files-found: error",
-        "  card: # runs the code of the base branch alone; of a fork it gets no token, and the summary has the card",
-        "    needs: model",
-        "    if: ${{ !cancelled() && github.event.pull_request.head.repo.full_name == github.repository }}",
-        "    runs-on: ubuntu-24.04",
-        "    timeout-minutes: 15",
-        "    permissions:",
-    )
-    for permission in PERMISSIONS["report"]:
-        yield f"      {permission.name}: {permission.level} # {permission.reason}"
-    yield from (
-        "    steps:",
-        f"      - uses: {pinned('actions/checkout')}",
-        "        with:",
-        "          ref: ${{ github.event.pull_request.base.sha }}",
-        "          persist-credentials: false",
-        "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
-        "        with:",
-        '          cml: "true" # which then posts the card',
-        f"      - uses: {pinned('actions/download-artifact')}",
-        "        with:",
-        "          name: leverframe-report",
-        "          path: card",
-        "      - uses: OWNER/leverframe/actions/report@COMMIT # vX.Y.Z",
-        "        with:",
-        "          card: card/report.json",
+        "# The claim is data: code of the pull request made it. The workflow leverframe-judge.yml that `leverframe init` writes",
+        "# judges by the code of the base branch, and posts the card and the check.",
     )
 
 

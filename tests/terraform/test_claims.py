@@ -32,11 +32,12 @@ def hcl(path: str) -> str:
 def test_required_checks_are_reported() -> None:
     """A check that no workflow of a user reports would block every merge, also the one that repairs it."""
     names = set(re.findall(r'^    "([^"]+)"\s+= 15368', hcl("modules/github_repo/variables.tf"), re.MULTILINE))
-    text = workflow((ROOT / "src/leverframe/templates/workflow.yml").read_text(encoding="utf-8"), "x/y@z")
-    jobs = {job["name"]: job for job in yaml.safe_load(text)["jobs"].values()}
-    assert names == {"model", CHECK}
-    assert jobs["model"].get("if", "") in ("", "${{ !cancelled() }}")
-    assert "/report@" in json.dumps(jobs["card"])  # it adds the other one
+    text = workflow((ROOT / "src/leverframe/templates/workflow-judge.yml").read_text(encoding="utf-8"), "x/y@z")
+    jobs = yaml.safe_load(text)["jobs"]
+    assert names == {CHECK}
+    posted = [step for step in jobs["publish"]["steps"] if "/report@" in step.get("uses", "")]
+    assert all(step["with"]["token"] for step in posted)
+    assert "always()" in jobs["publish"]["if"]
 
 
 def test_actions_may_be_used() -> None:

@@ -15,7 +15,7 @@ import yaml
 
 from actions import generate
 from leverframe.cli import leverframe
-from leverframe.domain.pipeline.init import Surroundings, workflow
+from leverframe.domain.pipeline.init import WHY, Surroundings, workflow
 from leverframe.domain.project import WHOLE, Project
 from leverframe.package import template
 from tests.workflows.jobs import HERE, ROOT, WORKFLOWS
@@ -23,9 +23,9 @@ from tests.workflows.jobs import HERE, ROOT, WORKFLOWS
 ACTIONS = sorted((ROOT / "actions").glob("*/action.yml"))
 FILES = sorted(WORKFLOWS.glob("*.yml"))
 # None of them runs anything of a pull request.
-MAY_WRITE = {("publish-report", "publish"), ("merge", "deploy"), ("monitor", "monitor"), ("monitor", "retrain"),
-             ("monitor", "pages"), ("merge", "model"),
-             ("nightly", "reproduce"), ("merge", "infrastructure"), ("infra-drift", "drift")}  # fmt: skip
+MAY_WRITE = {("judge", "pulls"), ("judge", "publish"), ("merge", "deploy"), ("monitor", "monitor"),
+             ("monitor", "retrain"), ("monitor", "pages"), ("merge", "model"), ("nightly", "reproduce"),
+             ("merge", "infrastructure"), ("infra-drift", "drift")}  # fmt: skip
 # It plans what a pull request declares, with a role that may only read.
 MAY_TAKE_A_ROLE = ("pull-request", "infrastructure")
 
@@ -57,14 +57,14 @@ def test_a_registry_that_is_down_does_not_cost_the_card() -> None:
 
 
 @pytest.mark.parametrize("infra", [False, True])
-@pytest.mark.parametrize("name", ["workflow.yml", "workflow-merge.yml", "workflow-monitor.yml", "workflow-infra.yml"])
+@pytest.mark.parametrize("name", sorted(WHY))
 def test_the_files_that_init_writes_are_as_strict_as_ours(tmp_path: Path, name: str, *, infra: bool) -> None:
     """With actions pinned by commit nothing is left to find; an unpinned one is found."""
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
     written = folder / "leverframe.yml"
     command = ["zizmor", "--offline", "--strict-collection", "--persona", "auditor", "--quiet", str(tmp_path)]
-    for pin, code in ((f"{'a' * 40} # v0.1.0", 0), ("main", 14)):
+    for pin, code in ((f"{'a' * 40} # v0.1.0", 0), ("main", 0 if name == "workflow-review.yml" else 14)):
         around = Surroundings(Project("services/ml") if infra else WHOLE, infra, submodules=infra)
         text = workflow(template(name), f"leverframe/leverframe/actions@{pin}", around)
         written.write_text(text, encoding="utf-8")
@@ -133,7 +133,9 @@ def test_every_name_refers_to_something(path: Path) -> None:
     for step, output in re.findall(r"steps\.(\w+)\.outputs\.(\w+)", text):
         assert step in ids, step
         ours = not ids[step].get("uses", "").startswith("actions/")
-        assert output in (outputs if ours else ("token",)), output
+        assert output in (outputs if ours else ("token",)) or f"{output}=" in ids[step].get("run", ""), output
+    for job, output in re.findall(r"needs\.(\w+)\.outputs\.(\w+)", text):
+        assert output in content["jobs"][job]["outputs"], output
     for step in _steps(content):
         if step.get("uses", "").startswith("$/"):
             inner = _read(ROOT / step["uses"][2:] / "action.yml")
@@ -201,16 +203,73 @@ def test_no_expression_stands_in_a_script() -> None:
 
 
 def test_nothing_of_a_pull_request_is_checked_out_where_tokens_may_write() -> None:
-    """The workflow that posts checks out the default branch, and takes the pull request from the run."""
-    text = (WORKFLOWS / "publish-report.yml").read_text(encoding="utf-8")
-    assert "ref:" not in text
+    """What posts checks out the default branch; what judges checks out the base branch, and has no such token."""
+    jobs = _read(WORKFLOWS / "judge.yml")["jobs"]
+    checkouts = {name: [step.get("with", {}).get("ref") for step in job["steps"] if "checkout@" in step.get("uses", "")]
+                 for name, job in jobs.items()}  # fmt: skip
+    assert checkouts == {"pulls": [None], "judge": ["${{ matrix.pull.base }}"], "publish": [None]}
+    assert set(jobs["judge"]["permissions"].values()) == {"read"}
     assert "pull_request_target" not in "".join(path.read_text(encoding="utf-8") for path in FILES)
     secrets = re.findall(r"secrets\.(\w+)", "".join(path.read_text(encoding="utf-8") for path in FILES))
-    assert secrets == ["RETRAIN_APP_KEY"]  # optional, of an environment of its own
+    assert set(secrets) == {"RETRAIN_APP_KEY", "LEVERFRAME_APP_KEY"}  # optional, each of an environment of its own
+    keyed = [job for path in FILES for job in _read(path)["jobs"].values() if "secrets." in json.dumps(job)]
+    assert all("environment" in job for job in keyed)
 
 
 def test_only_the_branch_and_the_commit_of_a_run_say_whose_card_it_is() -> None:
-    """Who starts the checks by hand names no pull request: there is no input for it."""
-    for name in ("pull-request", "publish-report"):
+    """Who starts the checks by hand names no pull request; who starts the judge does so on the default branch."""
+    for name in ("pull-request", "review"):
         assert "inputs" not in (WORKFLOWS / f"{name}.yml").read_text(encoding="utf-8")
     assert _read(WORKFLOWS / "pull-request.yml")["on"]["workflow_dispatch"] in ({}, None, "")
+    first = _read(WORKFLOWS / "judge.yml")["jobs"]["pulls"]
+    assert first["if"] == "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)"
+
+
+def test_no_job_is_named_like_the_check() -> None:
+    """GitHub shows a job as a check of its name, and a branch rule takes one of that name."""
+    texts = [workflow(template(name), f"x/y@{'a' * 40}", Surroundings(infra=True)) for name in WHY]
+    contents = [yaml.load(text, yaml.BaseLoader) for text in texts] + [_read(path) for path in FILES]  # noqa: S506
+    names = {name for content in contents for key, job in content["jobs"].items() for name in (key, job.get("name"))}
+    assert "model" in names
+    assert "leverframe" not in names
+
+
+def test_init_writes_the_judge_that_judges_this_repository() -> None:
+    """Its steps, conditions and permissions are the same; names, the packages and the pins of actions differ."""
+    text = workflow(template("workflow-judge.yml"), f"o/r/actions@{'a' * 40}", Surroundings(infra=True))
+    text = re.sub(rf"o/r/actions/(\w+)@{'a' * 40}", r"$/actions/\1", text)
+    written, ours = yaml.load(text, yaml.BaseLoader), _read(WORKFLOWS / "judge.yml")  # noqa: S506 - texts only
+    for content in (written, ours):
+        for step in _steps(content):
+            for key in ("python", "project"):
+                step.get("with", {}).pop(key, None)
+            if not step.get("with", True):
+                del step["with"]
+    assert written["jobs"] == ours["jobs"]
+    assert {name: each for name, each in written["on"].items() if name != "workflow_run"} == {
+        name: each for name, each in ours["on"].items() if name != "workflow_run"
+    }
+
+
+def test_a_title_that_is_edited_stops_no_run() -> None:
+    """Only another base concerns the model; the run of other words is in a group of its own, and does nothing."""
+    for text in ((WORKFLOWS / "pull-request.yml").read_text(encoding="utf-8"), template("workflow.yml")):
+        assert "github.event.action == 'edited' && !github.event.changes.base && '-words'" in text
+        assert "types: [opened, synchronize, reopened, edited]" in text
+
+
+def test_an_older_runner_and_enterprise_server_take_the_actions_by_path(tmp_path: Path) -> None:
+    """The one line of the guide makes files of this repository that GitHub's parser and schema take as well."""
+    guide = (ROOT / "docs/guides/gate-guarantees.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^sed -i .*$", guide, re.MULTILINE)
+    shutil.copytree(WORKFLOWS, tmp_path / ".github/workflows")
+    subprocess.run(["bash", "-c", line], cwd=tmp_path, check=True)
+    written = sorted((tmp_path / ".github/workflows").glob("*.yml"))
+    assert all("$/" not in path.read_text(encoding="utf-8") for path in written)
+    used = {step["uses"] for path in written for step in _steps(_read(path)) if step.get("uses", "").startswith("./")}
+    assert {f"./actions/{name}" for name in ("judge", "report", "setup")} <= used
+    assert all((ROOT / name / "action.yml").is_file() for name in used - {"./actions/judge"})
+    done = subprocess.run(
+        ["node", str(HERE / "parse.mjs"), *map(str, written)], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == []

@@ -1,4 +1,4 @@
-"""Who has to approve what the judge cannot vouch for: lines of CODEOWNERS, and the branch rule that asks for them."""
+"""Who has to approve what the judge cannot verify: lines of CODEOWNERS, and the branch rule that asks for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from leverframe.domain.pipeline.init import OnForge, Step, WriteFile
 from leverframe.domain.pipeline.owner_lines import PLACES, RULE, completed_with, owner, patterns
 from leverframe.domain.review.report.publish import check_name
 
-_WHY = "the judge runs no code of a change, so a person has to vouch for it"
+_WHY = "the judge runs no code of a change, so a code owner has to approve it"
 
 
 def owner_steps(workspace: Workspace, given: str | None, *, first: bool) -> list[Step]:

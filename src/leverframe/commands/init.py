@@ -23,7 +23,7 @@ def init(actions: str | None, owner: str | None, dry_run: bool, as_json: bool) -
     environment for CI by hashes (with uv), write the three workflows of pull requests, and let git in this clone
     merge dvc.lock stage by stage. It needs a repository of git, with or without a commit, and can run again.
 
-    With --owner it adds the lines of CODEOWNERS for what the judge cannot vouch for; it never changes a line.
+    With --owner it adds the lines of CODEOWNERS for what the judge cannot verify; it never changes a line.
 
     With a section `monitor` in leverframe.yaml it also writes the workflow of the monitor, with
     `infra.environments.local` the Terraform of an environment on this machine.

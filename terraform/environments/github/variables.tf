@@ -50,7 +50,7 @@ variable "environments" {
 }
 
 variable "required_checks" {
-  description = "Checks that a merge needs, by the id of the app that reports them; null for those of the workflow that `leverframe init` writes."
+  description = "Checks that a merge needs, by the id of the app that reports them; null for that of the workflows which `leverframe init` writes."
   type        = map(number)
   default     = null
 }

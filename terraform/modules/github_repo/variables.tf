@@ -20,8 +20,7 @@ variable "required_checks" {
   description = "Checks that a pull request needs before it is merged, by the app that may report them: 15368 is GitHub Actions."
   type        = map(number)
   default = {
-    "model"      = 15368 # job of the workflow that `leverframe init` writes: check, reproduce, gate
-    "leverframe" = 15368 # the verdict by the code of the base branch; a pull request of a fork does not get it
+    "leverframe" = 15368 # the verdict by the code of the base branch, also of a fork; with an App of its own, the id of that
   }
   nullable = false
 

@@ -11,7 +11,7 @@ from leverframe.errors import SettingsError
 
 PLACES = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")  # GitHub reads the first that is there
 RULE = "require the check `{check}` and a review from code owners: docs/guides/gate-guarantees.md says why"
-_BEGIN = "# Leverframe: what the judge cannot vouch for{title}. The last line that fits a path decides."
+_BEGIN = "# Leverframe: what the judge cannot verify{title}. The last line that fits a path decides."
 _OWNER = re.compile(r"@[A-Za-z0-9](-?[A-Za-z0-9])*(/[A-Za-z0-9][\w.-]*)?|[\w.+-]+@[\w-]+(\.[\w-]+)+")
 _PLACEHOLDERS = ("@login", "@owner", "@you", "@your-login", "@user", "@username", "@org", "@org/team", "@owner/team")
 _FILES = ("dvc.yaml", "leverframe.yaml", "requirements.lock", ".dvc/config", ".dvcignore")
