@@ -438,8 +438,8 @@ def _claim_left() -> Iterator[str]:
         "          path: .leverframe/report.json",
         "          include-hidden-files: true",
         "          if-no-files-found: error",
-        "# The claim is data: code of the pull request made it. The workflow leverframe-judge.yml that `leverframe init` writes",
-        "# judges by the code of the base branch, and posts the card and the check.",
+        "# The claim is data: code of the pull request made it. The workflow leverframe-judge.yml, which",
+        "# `leverframe init` writes, judges by the code of the base branch, and posts the card and the check.",
     )
 
 

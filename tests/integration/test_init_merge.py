@@ -57,6 +57,21 @@ def test_an_empty_repository_without_a_commit_is_made_ready(tmp_path: Path) -> N
     assert mine.run("init").stdout == "nothing to do\n"
 
 
+def test_init_says_who_has_to_approve_code_and_writes_it_down_for_an_owner(shop: Shop) -> None:
+    """The branch rule and the lines are told with the first workflow; with `--owner` they come to the file's end."""
+    first = shop.run("init").stdout
+    assert "require the check `leverframe` and a review from code owners" in first
+    assert "adds `/.github/`" in first
+    shop.repository.write("CODEOWNERS", "* @acme/all\n")
+    assert shop.run("init", "--owner", "@LOGIN").code == 10
+    assert shop.run("init", "--owner", "@acme/ml").stdout.startswith("write CODEOWNERS: the judge runs no code")
+    lines = shop.repository.read("CODEOWNERS").splitlines()
+    assert lines[0] == "* @acme/all"
+    assert {"/.github/ @acme/ml", "/pipelines/ @acme/ml", "/dvc.yaml @acme/ml", "/CODEOWNERS @acme/ml"} <= set(lines)
+    assert not (shop.root / ".github/CODEOWNERS").exists()
+    assert shop.run("init", "--owner", "@acme/others").stdout == "nothing to do\n"
+
+
 def test_init_derives_the_stages_of_a_case_and_overwrites_none(shop: Shop) -> None:
     """Where there is no dvc.yaml yet: the same as `stages --write` writes."""
     before = shop.repository.read("dvc.yaml")

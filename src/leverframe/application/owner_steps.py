@@ -19,7 +19,7 @@ def owner_steps(workspace: Workspace, given: str | None, *, first: bool) -> list
     """
     project, top = workspace.project, workspace.git.top()
     place = next((place for place in PLACES if (top / place).is_file()), PLACES[0])
-    found = patterns(project, workspace.git.tracked(), place)
+    found = patterns(project, workspace.git.files(), place)
     steps = list[Step]()
     if given:
         text = (top / place).read_text(encoding="utf-8") if (top / place).is_file() else ""

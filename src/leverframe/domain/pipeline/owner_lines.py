@@ -29,12 +29,12 @@ def owner(given: str) -> str:
     return given
 
 
-def patterns(project: Project, tracked: Iterable[str], place: str) -> list[str]:
-    """Return the patterns of a project whose ``tracked`` files are known from its folder; ``place`` is CODEOWNERS."""
-    code = [PurePosixPath(path) for path in tracked if path.endswith((".py", ".sh", ".sql", ".toml", ".cfg"))]
+def patterns(project: Project, files: Iterable[str], place: str) -> list[str]:
+    """Return the patterns of a project by its files, from its folder; ``place`` is CODEOWNERS."""
+    code = [PurePosixPath(path) for path in files if path.endswith((".py", ".sh", ".sql", ".toml", ".cfg"))]
     folders = sorted({path.parts[0] for path in code if len(path.parts) > 1 and path.parts[0] not in (".github", "..")})
-    files = [*_FILES, *(["*.py"] if any(len(path.parts) == 1 for path in code) else [])]
-    wanted = [f"/{project.prefix}{path}" for path in (*(f"{folder}/" for folder in folders), *files)]
+    single = [*_FILES, *(["*.py"] if any(len(path.parts) == 1 for path in code) else [])]
+    wanted = [f"/{project.prefix}{path}" for path in (*(f"{folder}/" for folder in folders), *single)]
     return [_escaped(path) for path in ("/.github/", f"/{place}", *(f"/{path}" for path in _WHOLE), *wanted)]
 
 
