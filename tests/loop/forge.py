@@ -87,8 +87,8 @@ class Forge:
         self.push(shop, branch, source.full_name)
         return self.repository.open_pull(title, branch, author=source.owner, source=source)
 
-    def checkout(self, revision: str) -> WarmRepository:
-        """Return a fresh checkout with all history and no data, as a job has it."""
+    def checkout(self, revision: str, *, pulls: bool = True) -> WarmRepository:
+        """Return a fresh checkout with all history and no data, as a job has it; those of ``pulls`` if asked for."""
         place = self.folder / f"job-{next(self.counter)}"
         place.mkdir()
         (place / "home").mkdir()
@@ -96,7 +96,8 @@ class Forge:
         environment = job.environment
         address = f"{self.server.address}/{NAME}"
         subprocess.run(["git", "clone", "--quiet", address, str(job.root)], env=environment, check=True)
-        job.git("fetch", "--quiet", "origin", "+refs/pull/*/head:refs/remotes/origin/pull/*")
+        if pulls:
+            job.git("fetch", "--quiet", "origin", "+refs/pull/*/head:refs/remotes/origin/pull/*")
         job.git("checkout", "--quiet", "--detach", revision)
         return job
 

@@ -12,7 +12,7 @@ from leverframe.local.repository import TemporaryRepository
 from tests.loop.test_two_projects import BOT, LEVERS, ML, NAME, OTHER, SECRET, STAGES
 from tests.warm import WarmRepository, warm
 from tests.workflows.jobs import run
-from tests.workflows.test_runs import _uv as uv
+from tests.workflows.machine import uv
 
 WORKFLOW = ".github/workflows/leverframe-services-ml.yml"
 BASE = "origin/${{ github.base_ref || github.event.repository.default_branch }}"

@@ -10,10 +10,11 @@ import pytest
 
 from leverframe.domain.infrastructure.infra_forge import check_name
 from leverframe.local.github import PullRequest
-from leverframe.local.github.events import pull_request_event, workflow_run_event
+from leverframe.local.github.events import pull_request_event
 from tests.loop.forge import SECRET, Forge, opened
 from tests.workflows.jobs import Job, in_order, run
-from tests.workflows.test_runs import _environment, _github
+from tests.workflows.judging import RUN, after, judging
+from tests.workflows.machine import context, surroundings
 
 VARIABLES = {"ENVIRONMENT": "live", "INFRA_ENVIRONMENTS": '["platform"]'}
 ROOT = "terraform/environments/platform/main.tf"
@@ -54,8 +55,8 @@ def ended(
             continue
         job = forge.checkout(revision)
         known[name] = run(
-            workflow, name, workspace=job.root, folder=folder, github=_github(event[0], event[1], **more),
-            variables=VARIABLES, environment=_environment(forge, job, *event, len(list(folder.iterdir())) + 7, folder),
+            workflow, name, workspace=job.root, folder=folder, github=context(event[0], event[1], **more),
+            variables=VARIABLES, environment=surroundings(forge, job, *event, len(list(folder.iterdir())) + 7, folder),
             matrix={"environment": "platform"}, needs={before: done.status for before, done in known.items()},
         )  # fmt: skip
         if name == "deploy":
@@ -64,11 +65,11 @@ def ended(
 
 
 def shown(forge: Forge, pull: PullRequest, folder: Path) -> dict[str, Job]:
-    """Run both workflows of a pull request."""
+    """Run the workflow of a pull request, and the one that judges after it."""
     event = ("pull_request", pull_request_event(forge.repository, pull))
     jobs = ended(forge, "pull-request.yml", pull.head, event, folder, base_ref="main", ref="refs/pull/1/merge")
-    after = ("workflow_run", workflow_run_event(forge.repository, pull, 7))
-    return jobs | ended(forge, "publish-report.yml", "origin/main", after, folder, ref="refs/heads/main")
+    judge = judging(forge, folder / "judge", {str(RUN): folder / "artifacts"})
+    return jobs | {"publish": judge(*after(forge, pull, "success")).publish[pull.number]}
 
 
 def merged(forge: Forge, folder: Path) -> dict[str, Job]:
@@ -139,7 +140,7 @@ def test_who_has_infrastructure_planned(tmp_path: Path, variables: dict[str, str
     event = {"pull_request": {"head": {"repo": {"full_name": head}, "sha": "c" * 40}}}
     job = run(
         "pull-request.yml", "infrastructure", workspace=tmp_path, folder=tmp_path / "run", environment={"PATH": ""},
-        github=_github("pull_request", event) | {"repository": "acme/shop"}, variables=variables,
+        github=context("pull_request", event) | {"repository": "acme/shop"}, variables=variables,
         matrix={"environment": "platform"},
     )  # fmt: skip
     assert job.status == status
@@ -152,7 +153,7 @@ def test_a_refused_apply_stops_the_deployment(tmp_path: Path, event: str) -> Non
     def deploy(**needs: str) -> str:
         job = run(
             "merge.yml", "deploy", workspace=tmp_path, folder=tmp_path / "run", environment={"PATH": ""},
-            github=_github(event, {}, ref="refs/heads/main"), variables={"ENVIRONMENT": "live"}, needs=needs,
+            github=context(event, {}, ref="refs/heads/main"), variables={"ENVIRONMENT": "live"}, needs=needs,
         )  # fmt: skip
         return job.status
 
