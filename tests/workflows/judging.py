@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from leverframe.local.github.events import pull_request_event, workflow_dispatch_event, workflow_run_event
-from leverframe.local.github.state import PullRequest
+from leverframe.local.github.state import PullRequest, Repository
 from leverframe.local.repository import TemporaryRepository
-from tests.loop.forge import Forge
-from tests.workflows.jobs import Job, combinations, run
+from tests.loop.forge import NAME, Forge
+from tests.workflows.jobs import ROOT, Job, combinations, run
 from tests.workflows.machine import context, surroundings
 
 RUN = 7  # of the workflow that runs the code of a pull request
@@ -29,7 +29,7 @@ def claimed(
     else:
         event = workflow_dispatch_event(forge.repository, pull.branch)
         more = {"ref": f"refs/heads/{pull.branch}", "sha": pull.head}
-    environment = surroundings(forge, job, name, event, number, folder)
+    environment = surroundings(forge.server.address, job, name, event, number, folder)
     environment |= {"GITHUB_REF": more["ref"], "GITHUB_SHA": more.get("sha", "")}
     ended = run(
         "pull-request.yml", "model", workspace=job.root, folder=folder, github=context(name, event, **more),
@@ -65,7 +65,8 @@ class Judging:
     folder: Path
     runs: dict[str, Path]
     workflow: str = "judge.yml"
-    root: Path | None = None
+    root: Path = ROOT
+    repository: str = NAME
     count: int = 800
 
     def __call__(self, name: str, event: dict[str, Any], *, result: str = "", **variables: str) -> Judgement:
@@ -76,7 +77,7 @@ class Judging:
         ended, needs = Judgement(pulls, folders=[where]), {"pulls": {"result": pulls.status, "outputs": pulls.outputs}}
         if pulls.status != "success":
             return ended
-        asked = context(name, event, ref="refs/heads/main")
+        asked = self._context(name, event)
         matrix = combinations(self.workflow, "judge", github=asked, needs=needs)
         for each in [] if result else matrix:
             job, where = self._job("judge", name, event, each, needs, variables)
@@ -94,6 +95,9 @@ class Judging:
                 ended.publish[each["pull"]["number"]] = job
         return ended
 
+    def _context(self, name: str, event: dict[str, Any]) -> dict[str, Any]:
+        return context(name, event, ref="refs/heads/main", run_attempt="1") | {"repository": self.repository}
+
     def _job(
         self, job: str, name: str, event: dict[str, Any], matrix: dict[str, Any], needs: dict[str, Any],
         variables: dict[str, str],
@@ -101,8 +105,8 @@ class Judging:
         place, environment = self.machine(job, name, event, self.count)
         ended = run(
             self.workflow, job, workspace=place.root, folder=self.folder / f"run-{self.count}", runs=self.runs,
-            github=context(name, event, ref="refs/heads/main", run_attempt="1"), environment=environment,
-            matrix=matrix, needs=needs, variables=variables, **({"root": self.root} if self.root else {}),
+            github=self._context(name, event), environment=environment,
+            matrix=matrix, needs=needs, variables=variables, root=self.root,
         )  # fmt: skip
         return ended, place.root
 
@@ -113,14 +117,14 @@ def judging(forge: Forge, folder: Path, runs: dict[str, Path] | None = None) -> 
 
     def machine(_: str, name: str, event: dict[str, Any], number: int) -> tuple[TemporaryRepository, dict[str, str]]:
         job = forge.checkout("origin/main", pulls=False)
-        environment = surroundings(forge, job, name, event, number, folder)
+        environment = surroundings(forge.server.address, job, name, event, number, folder)
         return job, environment | {"GITHUB_REF": "refs/heads/main", "GITHUB_SHA": forge.repository.commit("main")}
 
     return Judging(machine, folder, runs or {})
 
 
 def after(
-    forge: Forge,
+    repository: Repository,
     pull: PullRequest,
     conclusion: str = "failure",
     name: str = "pull_request",
@@ -128,7 +132,7 @@ def after(
     action: str = "completed",
 ) -> tuple[str, dict[str, Any]]:
     """Return name and payload of the event after a run of a pull request began or ended."""
-    event = workflow_run_event(forge.repository, pull, RUN, conclusion, name)
+    event = workflow_run_event(repository, pull, RUN, conclusion, name)
     if action == "requested":
         event |= {"action": action}
         event["workflow_run"] |= {"status": "queued", "conclusion": None}

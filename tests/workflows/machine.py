@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leverframe.local.repository import TemporaryRepository
-from tests.loop.forge import NAME, SECRET, Forge
+from tests.loop.forge import NAME, SECRET
 from tests.warm import warm
 
 
@@ -17,16 +17,20 @@ def context(name: str, event: dict[str, Any], **more: str) -> dict[str, Any]:
 
 
 def surroundings(
-    forge: Forge,
+    address: str,
     job: TemporaryRepository,
     name: str,
     event: dict[str, Any],
     run: int,
     folder: Path,
     *,
+    repository: str = NAME,
     cold: bool = False,
 ) -> dict[str, str]:
-    """Return the environment of a job, whose `leverframe` is a warm one, unless it shall be the one installed."""
+    """Return the environment of a job, with a server at an address.
+
+    Its `leverframe` is a warm one, unless it shall be the one installed.
+    """
     path = job.home / "event.json"
     path.write_text(json.dumps(event), encoding="utf-8")
     kept = {key: value for key, value in job.environment.items() if not key.startswith(("GITHUB_", "LEVERFRAME_"))}
@@ -34,11 +38,11 @@ def surroundings(
         "GITHUB_ACTIONS": "true",
         "GITHUB_EVENT_NAME": name,
         "GITHUB_EVENT_PATH": str(path),
-        "GITHUB_REPOSITORY": NAME,
+        "GITHUB_REPOSITORY": repository,
         "GITHUB_RUN_ID": str(run),
         "GITHUB_RUN_ATTEMPT": "1",
-        "GITHUB_API_URL": forge.server.address,
-        "GITHUB_SERVER_URL": forge.server.address,
+        "GITHUB_API_URL": address,
+        "GITHUB_SERVER_URL": address,
         "PATH": f"{uv(folder)}:{job.environment['PATH']}",
     }
     return variables if cold else warm().around(variables)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from leverframe.local.github import Token, pull_request_event, serving
 from leverframe.local.repository import TemporaryRepository
 from tests.loop.test_two_projects import BOT, LEVERS, ML, NAME, OTHER, SECRET, STAGES
-from tests.warm import WarmRepository, warm
+from tests.warm import WarmRepository
 from tests.workflows.jobs import run
-from tests.workflows.machine import uv
+from tests.workflows.judging import RUN, Judging, after
+from tests.workflows.machine import context, surroundings
 
 WORKFLOW = ".github/workflows/leverframe-services-ml.yml"
+JUDGE = ".github/workflows/leverframe-services-ml-judge.yml"
 BASE = "origin/${{ github.base_ref || github.event.repository.default_branch }}"
 
 
@@ -34,14 +36,18 @@ def _author(folder: Path) -> TemporaryRepository:
     return author
 
 
-def test_the_workflow_of_a_folder_shows_its_own_card(tmp_path: Path) -> None:
-    """Levers run in the folder, paths of results start from the top, and the card and its check name the project."""
+def test_the_workflows_of_a_folder_are_its_own(tmp_path: Path) -> None:
+    """Their names, artifacts and variables carry the folder, every action of ours runs there, and nothing lies in it."""
     author = _author(tmp_path)
     told = author.run("leverframe", "-C", ML, "init", "--actions", f"leverframe/leverframe/actions@{'a' * 40} # v1")
-    assert f"write ../../{WORKFLOW}: every pull request gets a card" in told
+    assert f"write ../../{WORKFLOW}: every pull request is reproduced" in told
+    assert f"write ../../{JUDGE}: every pull request gets a card" in told
     assert author.run("leverframe", "-C", ML, "init") == "nothing to do\n"
-    for name in ("leverframe-services-ml-monitor.yml", "leverframe-services-ml-infra.yml"):
-        assert (author.root / ".github/workflows" / name).is_file()
+    for name in ("monitor", "infra", "review", "judge"):
+        assert (author.root / f".github/workflows/leverframe-services-ml-{name}.yml").is_file()
+    judges = yaml.safe_load(author.read(JUDGE))
+    assert judges[True]["workflow_run"]["workflows"] == [f"leverframe ({ML})", f"leverframe review ({ML})"]
+    assert yaml.safe_load(author.read(JUDGE.replace("judge", "review")))["name"] == f"leverframe review ({ML})"
     written = yaml.safe_load(author.read(WORKFLOW))
     assert written["name"] == f"leverframe ({ML})"
     assert written["concurrency"]["group"].startswith("leverframe-services-ml-")
@@ -53,6 +59,12 @@ def test_the_workflow_of_a_folder_shows_its_own_card(tmp_path: Path) -> None:
     assert "vars.INFRA_ENVIRONMENTS_SERVICES_ML" in author.read(WORKFLOW)
     assert not (author.root / ML / ".github").exists()
     assert (author.root / ML / ".gitattributes").is_file()
+
+
+def test_the_workflows_of_a_folder_show_its_own_card(tmp_path: Path) -> None:
+    """Levers run in the folder, paths of results start from the top, and the card and its check name the project."""
+    author = _author(tmp_path)
+    author.run("leverframe", "-C", ML, "init", "--actions", f"leverframe/leverframe/actions@{'a' * 40} # v1")
     author.commit("Ready")
     with serving(tmp_path / "forge") as server:
         server.tokens[SECRET] = Token(BOT)
@@ -63,24 +75,26 @@ def test_the_workflow_of_a_folder_shows_its_own_card(tmp_path: Path) -> None:
         author.git("push", "--quiet", str(repository.path), "HEAD:change")
         pull = repository.open_pull("A row", "change")
         event = pull_request_event(repository, pull)
-        path = tmp_path / "event.json"
-        path.write_text(json.dumps(event), encoding="utf-8")
-        author.git("remote", "add", "origin", str(repository.path))
+        author.git("remote", "add", "origin", f"{server.address}/{NAME}")
         author.git("fetch", "--quiet", "origin")
-        environment = author.environment | {
-            "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request", "GITHUB_EVENT_PATH": str(path),
-            "GITHUB_REPOSITORY": NAME, "GITHUB_RUN_ID": "7", "GITHUB_API_URL": server.address,
-            "GITHUB_SERVER_URL": server.address, "PATH": f"{uv(tmp_path)}:{author.environment['PATH']}",
-        }  # fmt: skip
-        github = {"event_name": "pull_request", "event": event, "repository": NAME, "token": SECRET, "base_ref": "main"}
-        ended = {}
-        for job in ("model", "card"):
-            ended[job] = run(str(author.root / WORKFLOW), job, workspace=author.root, folder=tmp_path, github=github,
-                             environment=warm().around(environment), needs={"infrastructure": "skipped"})  # fmt: skip
-        checked = next(step for name, step in ended["model"].steps.items() if "/check@" in name)
+        github = context("pull_request", event, base_ref="main") | {"repository": NAME}
+        environment = surroundings(server.address, author, "pull_request", event, RUN, tmp_path, repository=NAME)
+        model = run(str(author.root / WORKFLOW), "model", workspace=author.root, folder=tmp_path, github=github,
+                    environment=environment, needs={"infrastructure": "skipped"})  # fmt: skip
+
+        def machine(_: str, name: str, event: dict[str, Any], number: int) -> tuple[WarmRepository, dict[str, str]]:
+            place = tmp_path / f"job-{len(list(tmp_path.glob('job-*')))}"
+            job = WarmRepository(place / "repository", author.home)
+            author.git("clone", "--quiet", f"{server.address}/{NAME}", str(job.root))
+            return job, surroundings(server.address, job, name, event, number, place, repository=NAME)
+
+        judge = Judging(machine, tmp_path / "judge", {str(RUN): tmp_path / "artifacts"},
+                        str(author.root / JUDGE), repository=NAME)  # fmt: skip
+        judged = judge(*after(repository, pull))
+        checked = next(step for name, step in model.steps.items() if "/check@" in name)
         assert checked["outputs"]["report"] == f"{ML}/.leverframe/levers/check.json"
         assert (tmp_path / "artifacts/leverframe-report-services-ml/report.json").is_file()
-        assert ended["card"].status == "success", ended["card"].log
+        assert [job.status for job in judged.publish.values()] == ["success"], judged.log
         (body,) = [comment.body for comment in pull.comments]
         assert f"Leverframe (`{ML}`): do not merge" in body
         assert "lock-stale" in body

@@ -56,7 +56,8 @@ def ended(
         job = forge.checkout(revision)
         known[name] = run(
             workflow, name, workspace=job.root, folder=folder, github=context(event[0], event[1], **more),
-            variables=VARIABLES, environment=surroundings(forge, job, *event, len(list(folder.iterdir())) + 7, folder),
+            variables=VARIABLES,
+            environment=surroundings(forge.server.address, job, *event, len(list(folder.iterdir())) + 7, folder),
             matrix={"environment": "platform"}, needs={before: done.status for before, done in known.items()},
         )  # fmt: skip
         if name == "deploy":
@@ -69,7 +70,7 @@ def shown(forge: Forge, pull: PullRequest, folder: Path) -> dict[str, Job]:
     event = ("pull_request", pull_request_event(forge.repository, pull))
     jobs = ended(forge, "pull-request.yml", pull.head, event, folder, base_ref="main", ref="refs/pull/1/merge")
     judge = judging(forge, folder / "judge", {str(RUN): folder / "artifacts"})
-    return jobs | {"publish": judge(*after(forge, pull, "success")).publish[pull.number]}
+    return jobs | {"publish": judge(*after(forge.repository, pull, "success")).publish[pull.number]}
 
 
 def merged(forge: Forge, folder: Path) -> dict[str, Job]:

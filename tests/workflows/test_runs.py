@@ -52,16 +52,16 @@ def test_a_stale_change_goes_through_both_workflows(forge: Forge, tmp_path: Path
     assert computed.status == "failure"
     assert "do not merge" in computed.summary
     judge = judging(forge, tmp_path / "judge", {str(RUN): tmp_path / "artifacts"})
-    assert judge(*after(forge, pull, name="workflow_dispatch", action="requested")).judge == {}
+    assert judge(*after(forge.repository, pull, name="workflow_dispatch", action="requested")).judge == {}
     assert forge.conclusion(pull) is None
-    judged = judge(*after(forge, pull, name="workflow_dispatch"))
+    judged = judge(*after(forge.repository, pull, name="workflow_dispatch"))
     assert [job.status for job in judged.publish.values()] == ["success"], judged.log
     (body,) = forge.ours(pull)
     assert "lock-stale" in body
     assert forge.conclusion(pull) == "failure"
     assert (forge.ours(other), forge.conclusion(other)) == ([], None)
     pull.state = "closed"
-    late = judge(*after(forge, pull, name="workflow_dispatch"))
+    late = judge(*after(forge.repository, pull, name="workflow_dispatch"))
     assert (late.pulls.outputs, late.judge, late.publish) == ({"pulls": "[]"}, {}, {})
 
 
@@ -81,7 +81,7 @@ def test_the_files_that_init_writes_get_a_repository_its_first_card(forge: Forge
     lent = job.root / ".dvc/cache"
     shutil.copytree(shop.root / ".dvc/cache", lent, dirs_exist_ok=True)  # as the stages left them that ran there
     github = context("pull_request", event, base_ref="main", ref="refs/pull/1/merge")
-    environment = surroundings(forge, job, "pull_request", event, RUN, tmp_path, cold=True)
+    environment = surroundings(forge.server.address, job, "pull_request", event, RUN, tmp_path, cold=True)
     model = run(
         str(folder / "leverframe.yml"), "model", workspace=job.root, folder=tmp_path, github=github,
         environment=environment,
@@ -90,7 +90,7 @@ def test_the_files_that_init_writes_get_a_repository_its_first_card(forge: Forge
     assert list((tmp_path / "artifacts/leverframe-outputs/files/md5").iterdir())
     judge = judging(forge, tmp_path / "judge", {str(RUN): tmp_path / "artifacts"})
     judge.workflow = str(folder / "leverframe-judge.yml")
-    judged = judge(*after(forge, pull, "success"))
+    judged = judge(*after(forge.repository, pull, "success"))
     assert [job.status for job in judged.publish.values()] == ["success"], judged.log
     (body,) = forge.ours(pull)
     assert "ready to merge" in body
@@ -111,7 +111,7 @@ def test_a_merge_is_deployed_where_the_repository_names_an_environment(forge: Fo
     job = forge.checkout("origin/main")
     event = {"ref": "refs/heads/main", "before": "0" * 40, "after": commit}
     github = context("push", event, ref="refs/heads/main", sha=commit)
-    environment = surroundings(forge, job, "push", event, 11, tmp_path)
+    environment = surroundings(forge.server.address, job, "push", event, 11, tmp_path)
 
     def merged(name: str = "deploy", **variables: str) -> Job:
         return run(
@@ -184,7 +184,7 @@ def test_names_and_texts_of_others_do_nothing(forge: Forge, tmp_path: Path) -> N
     shop.repository.commit(TITLE)
     pull = forge.open(shop, HOSTILE, TITLE)
     computed, job = claimed(forge, pull, tmp_path)
-    judged = judging(forge, tmp_path / "judge", {str(RUN): tmp_path / "artifacts"})(*after(forge, pull))
+    judged = judging(forge, tmp_path / "judge", {str(RUN): tmp_path / "artifacts"})(*after(forge.repository, pull))
     for folder in (job.root, *judged.folders):
         held = [path for path in folder.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
         assert held == []
