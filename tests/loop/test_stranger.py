@@ -25,9 +25,11 @@ import pytest
 from leverframe.local.github.events import pull_request_event
 from leverframe.local.github.server import LocalForge, serving
 from leverframe.local.github.state import PullRequest, Token
+from leverframe.local.repository import TemporaryRepository
 from tests.loop.clinic import FILES, tables
 from tests.loop.forge import BOT, SECRET
 from tests.workflows.jobs import ROOT, Job, run
+from tests.workflows.judging import RUN, Judgement, Judging, after
 
 NAME = "you/clinic"
 COMMANDS = 12  # that somebody types
@@ -156,7 +158,32 @@ class Runner:
         return self.mine.place / "runner/work"
 
     def run(self, job: str, pull: PullRequest, revision: str) -> Job:
-        """Run a job; its environment of Python is `.venv` in the checkout, as the action for the set-up makes it."""
+        """Run a job of the workflow that runs the code of a pull request."""
+        event = pull_request_event(self.mine.forge.repositories[NAME], pull)
+        variables = self.machine(revision, "pull_request", event, RUN)[1]
+        github: dict[str, Any] = {
+            "event_name": "pull_request", "event": event, "repository": NAME, "token": SECRET, "base_ref": "main",
+            "head_ref": pull.branch, "ref": f"refs/pull/{pull.number}/merge",
+        }  # fmt: skip
+        return run(
+            str(self.work / ".github/workflows/leverframe.yml"), job, workspace=self.work, github=github,
+            environment=variables, folder=self.mine.place / "runner", root=self.mine.place,
+        )  # fmt: skip
+
+    def judge(self, pull: PullRequest) -> Judgement:
+        """Run the jobs of the workflow that judges, after that run."""
+        place = self.mine.place
+        judge = Judging(
+            lambda _, name, event, number: self.machine("main", name, event, number), place / "judge",
+            {str(RUN): place / "runner/artifacts"}, str(self.mine.folder / ".github/workflows/leverframe-judge.yml"),
+            root=place, repository=NAME,
+        )  # fmt: skip
+        return judge(*after(self.mine.forge.repositories[NAME], pull, "success"))
+
+    def machine(
+        self, revision: str, name: str, event: dict[str, Any], number: int
+    ) -> tuple[TemporaryRepository, dict[str, str]]:
+        """Return a fresh checkout, whose `.venv` is as the action for the set-up makes it, and variables of a job."""
         self.jobs += 1
         kept = self.work.with_name("venv")
         if self.work.exists():
@@ -170,22 +197,15 @@ class Runner:
             kept.rename(self.work / ".venv")
         else:
             subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(self.work / ".venv")], check=True)
-        repository, address = self.mine.forge.repositories[NAME], self.mine.forge.address
-        event = pull_request_event(repository, pull)
-        (self.mine.place / "event.json").write_text(json.dumps(event), encoding="utf-8")
-        environment = self.mine.environment(self.work / ".venv") | {
-            "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request", "GITHUB_REPOSITORY": NAME,
-            "GITHUB_EVENT_PATH": str(self.mine.place / "event.json"), "GITHUB_RUN_ID": "7",
-            "GITHUB_API_URL": address, "GITHUB_SERVER_URL": address, "GITHUB_REF": f"refs/pull/{pull.number}/merge",
+        address, file = self.mine.forge.address, self.mine.place / "event.json"
+        file.write_text(json.dumps(event), encoding="utf-8")
+        variables = self.mine.environment(self.work / ".venv") | {
+            "GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": name, "GITHUB_REPOSITORY": NAME,
+            "GITHUB_EVENT_PATH": str(file), "GITHUB_RUN_ID": str(number), "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_API_URL": address, "GITHUB_SERVER_URL": address,
+            "GITHUB_REF": "refs/heads/main" if name == "workflow_run" else f"refs/pull/{event['number']}/merge",
         }  # fmt: skip
-        github: dict[str, Any] = {
-            "event_name": "pull_request", "event": event, "repository": NAME, "token": SECRET, "base_ref": "main",
-            "head_ref": pull.branch, "ref": f"refs/pull/{pull.number}/merge",
-        }  # fmt: skip
-        return run(
-            str(self.work / ".github/workflows/leverframe.yml"), job, workspace=self.work, github=github,
-            environment=environment, folder=self.mine.place / "runner", root=self.mine.place,
-        )  # fmt: skip
+        return TemporaryRepository(self.work, self.mine.place / "home"), variables
 
 
 def first_model(mine: Stranger, lines: list[str]) -> None:
@@ -216,9 +236,10 @@ def reviewed(mine: Stranger, lines: list[str], runner: Runner) -> str:
         mine.run(line)
     pull = repository.open_pull("More trees", "more-trees")
     shutil.copytree(ROOT / "actions", mine.place / "actions")
-    for job, revision in (("model", "more-trees"), ("card", "main")):
-        ended = runner.run(job, pull, revision)
-        assert ended.status == "success", ended.log
+    ended = runner.run("model", pull, "more-trees")
+    assert ended.status == "success", ended.log
+    judged = runner.judge(pull)
+    assert [job.status for job in judged.publish.values()] == ["success"], judged.log
     (card,) = [comment.body for comment in pull.comments]
     assert "`train.params.trees` | `3` | `25`" in card
     # What CI ran beside its `.venv` is what the author ran, to the last byte.

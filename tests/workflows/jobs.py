@@ -75,7 +75,7 @@ def run(
     ``needs`` how the jobs before this one ended, by default well, by their results or with ``outputs`` beside; ``runs``
     says where the artifacts of other runs lie.
     """
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     told = _asked(
         {
             "root": str(root),

@@ -67,6 +67,7 @@ class Judging:
     workflow: str = "judge.yml"
     root: Path = ROOT
     repository: str = NAME
+    ref: str = "refs/heads/main"
     count: int = 800
 
     def __call__(self, name: str, event: dict[str, Any], *, result: str = "", **variables: str) -> Judgement:
@@ -96,7 +97,7 @@ class Judging:
         return ended
 
     def _context(self, name: str, event: dict[str, Any]) -> dict[str, Any]:
-        return context(name, event, ref="refs/heads/main", run_attempt="1") | {"repository": self.repository}
+        return context(name, event, ref=self.ref, run_attempt="1") | {"repository": self.repository}
 
     def _job(
         self, job: str, name: str, event: dict[str, Any], matrix: dict[str, Any], needs: dict[str, Any],

@@ -37,7 +37,7 @@ def _author(folder: Path) -> TemporaryRepository:
 
 
 def test_the_workflows_of_a_folder_are_its_own(tmp_path: Path) -> None:
-    """Their names, artifacts and variables carry the folder, every action of ours runs there, and nothing lies in it."""
+    """Names, artifacts and variables carry the folder, every action of ours runs there, and nothing lies in it."""
     author = _author(tmp_path)
     told = author.run("leverframe", "-C", ML, "init", "--actions", f"leverframe/leverframe/actions@{'a' * 40} # v1")
     assert f"write ../../{WORKFLOW}: every pull request is reproduced" in told
