@@ -70,6 +70,13 @@ def test_init_says_who_has_to_approve_code_and_writes_it_down_for_an_owner(shop:
     assert {"/.github/ @acme/ml", "/pipelines/ @acme/ml", "/dvc.yaml @acme/ml", "/CODEOWNERS @acme/ml"} <= set(lines)
     assert not (shop.root / ".github/CODEOWNERS").exists()
     assert shop.run("init", "--owner", "@acme/others").stdout == "nothing to do\n"
+    shop.repository.write(
+        ".github/workflows/leverframe.yml",
+        "      - uses: x/report@y\n        with:\n          card: card/report.json\n",
+    )
+    assert shop.run("init").stdout.startswith(
+        ".github/workflows/leverframe.yml is of before there was a judge: its job"
+    )
 
 
 def test_init_derives_the_stages_of_a_case_and_overwrites_none(shop: Shop) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import leverframe
 from leverframe import __version__
 from leverframe.adapters.git import Git
-from leverframe.application.owner_steps import owner_steps
+from leverframe.application.owner_steps import former_steps, owner_steps
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.requirements_lock import requirement_steps
 from leverframe.application.stages import DVC_YAML, definition
@@ -62,7 +62,7 @@ def init(workspace: Workspace, actions: str | None, owner: str | None = None, *,
         *requirement_steps(root, extras),
     ]
     first = any(isinstance(step, WriteFile) and step.path.endswith("-judge.yml") for step in wanted)
-    wanted += owner_steps(workspace, owner, first=first)
+    wanted += [*former_steps(workspace), *owner_steps(workspace, owner, first=first)]
     for step in [] if dry_run else wanted:
         _take(workspace, step)
     return wanted
