@@ -84,7 +84,7 @@ def status(forge: Forge, pull: PullRequest) -> str:
 def dishonest(forge: Forge, name: str, shop: Shop | None = None) -> PullRequest:
     """Open a pull request of a fork whose parameters say what nobody ran."""
     shop = shop or forge.author()
-    shop.replace("params.yaml", "iterations: 12", "iterations: 900")
+    shop.replace("params.yaml", "iterations: 12", "iterations: 13")
     shop.repository.commit("A better model")
     return forge.open(shop, name, fork="stranger/shop")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,11 +74,10 @@ def test_the_files_that_init_writes_get_a_repository_its_first_card(forge: Forge
     shop.replace("params.yaml", "iterations: 12", "iterations: 30")
     shop.repository.dvc("repro")
     shop.repository.commit("More trees")
-    pull = forge.open(shop, "first")  # whose outputs nobody pushed
+    shop.repository.dvc("push")
+    pull = forge.open(shop, "first")
     folder = shop.root / ".github/workflows"
     job, event = forge.checkout(pull.head), pull_request_event(forge.repository, pull)
-    lent = job.root / ".dvc/cache"
-    shutil.copytree(shop.root / ".dvc/cache", lent, dirs_exist_ok=True)  # as the stages left them that ran there
     github = context("pull_request", event, base_ref="main", ref="refs/pull/1/merge")
     environment = surroundings(forge.server.address, job, "pull_request", event, RUN, tmp_path, cold=True)
     model = run(
