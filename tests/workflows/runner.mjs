@@ -128,12 +128,13 @@ function downloaded(given) {
   return { ok: true, outputs: {}, log: "" };
 }
 
-// The workspace is a clone; of a branch the action takes the newest commit.
+// The workspace is a clone; a branch is made anew where the remote has it, as the action does it.
 function checkedOut(given) {
   if (!given.ref) return { ok: true, outputs: {}, log: "" };
-  const named = (ref) => spawnSync("git", ["-C", asked.workspace, "rev-parse", "--quiet", "--verify", `${ref}^{commit}`], { env: asked.env, encoding: "utf8" }).stdout.trim();
-  const commit = named(`origin/${given.ref}`) || named(given.ref);
-  const done = spawnSync("git", ["-C", asked.workspace, "checkout", "--quiet", "--detach", commit], { env: asked.env, encoding: "utf8" });
+  const git = (...words) => spawnSync("git", ["-C", asked.workspace, ...words], { env: asked.env, encoding: "utf8" });
+  const there = git("rev-parse", "--quiet", "--verify", `refs/remotes/origin/${given.ref}`).status === 0;
+  const branch = there ? ["-B", given.ref, `refs/remotes/origin/${given.ref}`] : ["--detach", given.ref];
+  const done = git("checkout", "--quiet", "--force", ...branch);
   return { ok: done.status === 0, outputs: {}, log: done.stderr ?? "" };
 }
 

@@ -273,3 +273,26 @@ def test_an_older_runner_and_enterprise_server_take_the_actions_by_path(tmp_path
         ["node", str(HERE / "parse.mjs"), *map(str, written)], capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == []
+
+
+def test_only_what_ran_on_the_default_branch_is_cached() -> None:
+    """Where code of a pull request runs, the cache of DVC is restored and never saved."""
+    contents = {path.stem: _read(path) for path in FILES}
+    contents |= {name: yaml.load(workflow(template(name), f"o/r/actions@{'a' * 40}"), yaml.BaseLoader) for name in WHY}  # noqa: S506
+    saving = {(name, job) for name, content in contents.items() for job, described in content["jobs"].items()
+              for step in described["steps"] if step.get("with", {}).get("cache") == "write"}  # fmt: skip
+    assert saving == {("merge", "model")}
+    assert "pull_request" not in contents["merge"]["on"]
+
+
+def test_the_guide_names_what_the_workflows_read() -> None:
+    """Variables, the secret, the environment and the artifacts, as an administrator has to type them."""
+    guide = (ROOT / "docs/guides/gate-guarantees.md").read_text(encoding="utf-8")
+    text = (WORKFLOWS / "judge.yml").read_text(encoding="utf-8")
+    names = {
+        *re.findall(r"(?:vars|secrets)\.(\w+)", text),
+        *re.findall(r"name: (leverframe-\w+)\n", text),
+        "leverframe",
+    }
+    assert {"LEVERFRAME_BASES", "LEVERFRAME_APP_ID", "LEVERFRAME_APP_KEY", "leverframe-outputs"} <= names
+    assert [name for name in names if f"`{name}`" not in guide] == []
