@@ -7,6 +7,7 @@ hand, workflows that do nothing. An honest change goes through the same jobs and
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -89,6 +90,27 @@ def dishonest(forge: Forge, name: str, shop: Shop | None = None) -> PullRequest:
     return forge.open(shop, name, fork="stranger/shop")
 
 
+@dataclass
+class Dishonest:
+    """A pull request of a fork whose parameters say what nobody ran, judged beside the oddest artifacts."""
+
+    pull: PullRequest
+    judged: Judgement
+    left: Path
+
+
+@pytest.fixture(scope="module")
+def lying(forge: Forge, honest: Honest, tmp_path_factory: pytest.TempPathFactory) -> Dishonest:
+    """The judge is asked once: what it says of a commit, no claim changes."""
+    folder = tmp_path_factory.mktemp("lying")
+    pull = dishonest(forge, "lying")
+    judged_already(folder / "artifacts", honest.claim, pull)
+    odd_outputs(folder / "artifacts", pull)
+    judge = judging(forge, folder / "judge", {str(RUN): folder / "artifacts"})
+    judged = judge(*after(forge.repository, pull, "success"))
+    return Dishonest(pull, judged, folder / f"judge/run-{judge.count}/artifacts")
+
+
 def by_hand(folder: Path, claim: dict[str, Any], pull: PullRequest) -> None:
     """A claim without any violation, of the right commit."""
     write(folder, claim | {"head": pull.head})
@@ -99,10 +121,8 @@ def judged_already(folder: Path, claim: dict[str, Any], pull: PullRequest) -> No
     judged = {"base": "main", "tip": claim["base"], "head": pull.head, "merged": "", "ran": ["train"], "owed": None,
               "found": [], "notes": []}  # fmt: skip
     write(folder, claim | {"head": pull.head, "judged": judged})
-    shutil.copytree(folder / "leverframe-report", folder / f"leverframe-judged-{pull.number}-1")
-    (folder / f"leverframe-judged-{pull.number}-1/report.json").rename(
-        folder / f"leverframe-judged-{pull.number}-1/judged.json"
-    )
+    (folder / f"leverframe-judged-{pull.number}-1").mkdir()
+    shutil.copy(folder / "leverframe-report/report.json", folder / f"leverframe-judged-{pull.number}-1/judged.json")
 
 
 def of_another(folder: Path, claim: dict[str, Any], pull: PullRequest) -> None:
@@ -111,28 +131,30 @@ def of_another(folder: Path, claim: dict[str, Any], pull: PullRequest) -> None:
     write(folder, claim)
 
 
-def odd(folder: Path, claim: dict[str, Any], pull: PullRequest) -> None:
-    """A claim of thirty megabytes, links out of the folder, names that DVC never gives, contents of other digests."""
+def giant(folder: Path, claim: dict[str, Any], pull: PullRequest) -> None:
+    """A claim of thirty megabytes."""
     write(folder, claim | {"head": pull.head, "notes": ["x" * 30_000_000]})
+
+
+def no_card(folder: Path, claim: dict[str, Any], pull: PullRequest) -> None:
+    """A link where the claim should be, and what is no JSON."""
+    assert claim["head"] != pull.head
+    (folder / "leverframe-report").mkdir(parents=True)
+    (folder / "leverframe-report/report.json").symlink_to("/etc/hostname")
+
+
+def odd_outputs(folder: Path, pull: PullRequest) -> None:
+    """Links out of the folder, names that DVC never gives, and other contents under the digests of the lock."""
     objects = folder / "leverframe-outputs/files/md5"
-    (objects / "00").mkdir(parents=True)
-    (objects / "00" / ("0" * 30)).symlink_to("/etc/hostname")
-    (objects / "01").symlink_to("/etc")
-    (objects / "02").write_text("a file where a folder should be", encoding="utf-8")
-    (objects / "03" / ("3" * 30)).mkdir(parents=True)
-    (objects / "04").mkdir()
-    (objects / "04" / "..%2f..%2fescape").write_text("x", encoding="utf-8")
-    for line in forge_lock(pull).splitlines():
-        if "md5: " in line:
-            digest = line.split("md5: ")[1].strip()
-            (objects / digest[:2]).mkdir(exist_ok=True) if not (objects / digest[:2]).exists() else None
-            if (objects / digest[:2]).is_dir() and not (objects / digest[:2]).is_symlink():
-                (objects / digest[:2] / digest[2:]).write_bytes(b"not what the digest says")
-
-
-def forge_lock(pull: PullRequest) -> str:
-    """Return the lock of the head of a pull request."""
-    return pull.source.git("show", f"{pull.head}:dvc.lock")
+    for digest in re.findall(r"md5: (\w{32})", pull.source.git("show", f"{pull.head}:dvc.lock")):
+        file = objects / digest[:2] / digest[2:]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"not what the digest says")
+    (objects / "zz").symlink_to("/etc")
+    (objects / "zy").mkdir()
+    (objects / "zy" / ("0" * 30)).symlink_to("/etc/hostname")
+    (objects / "zx").write_text("a file where a folder should be", encoding="utf-8")
+    (objects / "zy" / "..%2f..%2fescape").write_text("x", encoding="utf-8")
 
 
 def write(folder: Path, claim: dict[str, Any]) -> None:
@@ -177,16 +199,26 @@ def test_a_case_that_puts_its_own_program_first_is_a_change_of_code(
     assert "pipelines/shop/sources.py" in body
 
 
-@pytest.mark.parametrize("forgery", [by_hand, judged_already, of_another, odd])
-def test_no_artifact_turns_the_check_green(forge: Forge, honest: Honest, tmp_path: Path, forgery: Forgery) -> None:
-    """What it says is a claim at most: the judge finds that nobody ran what the parameters say."""
-    pull = dishonest(forge, forgery.__name__.replace("_", "-"))
-    artifacts = tmp_path / "artifacts"
-    forgery(artifacts, honest.claim, pull)
-    judged = judging(forge, tmp_path / "judge", {str(RUN): artifacts})(*after(forge.repository, pull, "success"))
-    assert status(forge, pull) == "failure", judged.log
-    assert all("ready to merge" not in body for body in forge.ours(pull))
-    assert status(forge, honest.pull) == "success"  # nothing was posted to the other one
+def test_the_judge_finds_what_nobody_ran_whatever_lies_beside_it(forge: Forge, lying: Dishonest) -> None:
+    """Neither a claim that was judged already, nor an artifact named like the judge's own, nor odd outputs help."""
+    assert [job.status for job in lying.judged.publish.values()] == ["success"], lying.judged.log
+    assert status(forge, lying.pull) == "failure"
+    assert all("ready to merge" not in body for body in forge.ours(lying.pull))
+
+
+@pytest.mark.parametrize("forgery", [by_hand, of_another, giant, no_card])
+def test_no_claim_turns_the_check_green(
+    forge: Forge, honest: Honest, lying: Dishonest, tmp_path: Path, forgery: Forgery
+) -> None:
+    """It is shown as a claim, or not at all; the check is in progress before, and that of another pull request stays."""
+    forgery(tmp_path / "artifacts", honest.claim, lying.pull)
+    judge = judging(forge, tmp_path / "judge", {str(RUN): tmp_path / "artifacts"})
+    judge(*after(forge.repository, lying.pull, action="requested"))
+    assert status(forge, lying.pull) in ("in_progress", "queued")
+    judged = judge(*after(forge.repository, lying.pull, "success"), left=lying.left)
+    assert status(forge, lying.pull) == "failure", judged.log
+    assert all("ready to merge" not in body for body in forge.ours(lying.pull))
+    assert status(forge, honest.pull) == "success"
 
 
 def test_a_workflow_that_does_nothing_waits_for_an_owner(forge: Forge, tmp_path: Path) -> None:
@@ -201,18 +233,17 @@ def test_a_workflow_that_does_nothing_waits_for_an_owner(forge: Forge, tmp_path:
     assert "needs-owner" in forge.ours(pull)[0]
 
 
-def test_what_is_cancelled_or_waits_for_an_approval_is_not_green(forge: Forge, honest: Honest, tmp_path: Path) -> None:
+def test_what_is_cancelled_or_waits_for_an_approval_is_not_green(
+    forge: Forge, honest: Honest, lying: Dishonest, tmp_path: Path
+) -> None:
     """A run that was cancelled is judged as any other; a judge that was cancelled says so; before, it is pending."""
-    pull = dishonest(forge, "cancelled")
     judge = judging(forge, tmp_path)
-    waiting = judge(*after(forge.repository, pull, "action_required"))
+    waiting = judge(*after(forge.repository, lying.pull, "action_required"))
     assert (waiting.judge, waiting.publish) == ({}, {})
-    assert status(forge, pull) in ("in_progress", "queued")
-    judge(*after(forge.repository, pull, "cancelled"), result="cancelled")
-    assert status(forge, pull) == "failure"
-    assert "cancelled" in "".join(forge.ours(pull)) + json.dumps(
-        [vars(check) for check in forge.repository.latest_checks(pull.head).values()], default=str
-    )
-    judge(*after(forge.repository, pull, "cancelled"))
-    assert status(forge, pull) == "failure"
+    assert status(forge, lying.pull) in ("in_progress", "queued")
+    judge(*after(forge.repository, lying.pull, "cancelled"), left=lying.left)
+    assert status(forge, lying.pull) == "failure"
+    judge(*after(forge.repository, lying.pull, "cancelled"), result="cancelled")
+    assert status(forge, lying.pull) == "failure"
+    assert "the judge was cancelled" in forge.ours(lying.pull)[-1]
     assert status(forge, honest.pull) == "success"
