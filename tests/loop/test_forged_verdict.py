@@ -210,7 +210,7 @@ def test_the_judge_finds_what_nobody_ran_whatever_lies_beside_it(forge: Forge, l
 def test_no_claim_turns_the_check_green(
     forge: Forge, honest: Honest, lying: Dishonest, tmp_path: Path, forgery: Forgery
 ) -> None:
-    """It is shown as a claim, or not at all; the check is in progress before, and that of another pull request stays."""
+    """It is a claim, or nothing; the check is in progress before, and that of another pull request stays."""
     forgery(tmp_path / "artifacts", honest.claim, lying.pull)
     judge = judging(forge, tmp_path / "judge", {str(RUN): tmp_path / "artifacts"})
     judge(*after(forge.repository, lying.pull, action="requested"))

@@ -72,14 +72,15 @@ class Judging:
     count: int = 800
 
     def __call__(
-        self, name: str, event: dict[str, Any], *, result: str = "", left: Path | None = None, **variables: str
-    ) -> Judgement:
-        """Run the jobs whose conditions hold.
+        self, name: str, event: dict[str, Any], variables: dict[str, str] | None = None, *, result: str = "",
+        left: Path | None = None,
+    ) -> Judgement:  # fmt: skip
+        """Run the jobs whose conditions hold, with ``variables`` of the repository.
 
         ``result`` is that of the job `judge` where it does not get to run; ``left`` are the artifacts that it left in
         another run for the same commits, where they stand for it.
         """
-        self.count += 1
+        self.count, variables = self.count + 1, variables or {}
         event["repository"]["default_branch"] = "main"
         pulls, where = self._job("pulls", name, event, {}, {}, variables)
         ended, needs = Judgement(pulls, folders=[where]), {"pulls": {"result": pulls.status, "outputs": pulls.outputs}}

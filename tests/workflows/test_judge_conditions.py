@@ -69,7 +69,7 @@ class Place:
             "workflow_run": {"id": RUN, "conclusion": conclusion},
         }
         judge = Judging(machine, self.folder / "runs", {str(RUN): self.folder / "artifacts"}, ref=ref)
-        return judge(name, event, result=result, **variables)
+        return judge(name, event, variables, result=result)
 
     def given(self) -> list[tuple[str, dict[str, str], bool]]:
         """Return the commands in order, each with its variables, and whether it had a token."""

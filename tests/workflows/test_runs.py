@@ -192,5 +192,5 @@ def test_names_and_texts_of_others_do_nothing(forge: Forge, tmp_path: Path) -> N
     commands = re.findall(r"^\s*::(?!error title=).*", computed.log + judged.log, re.MULTILINE)
     assert commands == []
     (body,) = forge.ours(pull)
-    assert "settings-invalid" in body
+    assert "needs-owner" in body
     assert SECRET not in body
