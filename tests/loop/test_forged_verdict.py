@@ -203,7 +203,7 @@ def test_the_judge_finds_what_nobody_ran_whatever_lies_beside_it(forge: Forge, l
     """Neither a claim that was judged already, nor an artifact named like the judge's own, nor odd outputs help."""
     assert [job.status for job in lying.judged.publish.values()] == ["success"], lying.judged.log
     assert status(forge, lying.pull) == "failure"
-    assert all("ready to merge" not in body for body in forge.ours(lying.pull))
+    assert all(body.startswith(("## ❌", "<!--")) and "do not merge" in body for body in forge.ours(lying.pull))
 
 
 @pytest.mark.parametrize("forgery", [by_hand, of_another, giant, no_card])
@@ -217,7 +217,7 @@ def test_no_claim_turns_the_check_green(
     assert status(forge, lying.pull) in ("in_progress", "queued")
     judged = judge(*after(forge.repository, lying.pull, "success"), left=lying.left)
     assert status(forge, lying.pull) == "failure", judged.log
-    assert all("ready to merge" not in body for body in forge.ours(lying.pull))
+    assert all(body.startswith(("## ❌", "<!--")) and "do not merge" in body for body in forge.ours(lying.pull))
     assert status(forge, honest.pull) == "success"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from tests.workflows.jobs import ROOT, Job, combinations, run
 from tests.workflows.machine import context, surroundings
 
 RUN = 7  # of the workflow that runs the code of a pull request
+_NUMBERS = itertools.count(801)  # a later run has a larger one
 
 
 def claimed(
@@ -69,7 +71,7 @@ class Judging:
     root: Path = ROOT
     repository: str = NAME
     ref: str = "refs/heads/main"
-    count: int = 800
+    count: int = 0
 
     def __call__(
         self, name: str, event: dict[str, Any], variables: dict[str, str] | None = None, *, result: str = "",
@@ -80,7 +82,7 @@ class Judging:
         ``result`` is that of the job `judge` where it does not get to run; ``left`` are the artifacts that it left in
         another run for the same commits, where they stand for it.
         """
-        self.count, variables = self.count + 1, variables or {}
+        self.count, variables = next(_NUMBERS), variables or {}
         event["repository"]["default_branch"] = "main"
         pulls, where = self._job("pulls", name, event, {}, {}, variables)
         ended, needs = Judgement(pulls, folders=[where]), {"pulls": {"result": pulls.status, "outputs": pulls.outputs}}
