@@ -97,7 +97,7 @@ def test_the_workflows_of_a_folder_show_its_own_card(tmp_path: Path) -> None:
         assert [job.status for job in judged.publish.values()] == ["success"], judged.log
         (body,) = [comment.body for comment in pull.comments]
         assert f"Leverframe (`{ML}`): do not merge" in body
-        assert "needs-owner" in body
+        assert "lock-stale" in body  # as its run claims
         assert {name: check.conclusion for name, check in repository.latest_checks(pull.head).items()} == {
             f"leverframe ({ML})": "failure"
         }

@@ -92,6 +92,7 @@ def test_the_platform_comes_before_the_model(forge: Forge, tmp_path: Path) -> No
     shop.repository.write(ROOT, MODULE.replace("NAMES", "[]"))
     levers = shop.repository.read("leverframe.yaml")
     shop.repository.write("leverframe.yaml", f"{levers}{SETTINGS.format(state=state)}")
+    shop.repository.write(".github/CODEOWNERS", "/terraform/ @ann\n")
     shop.repository.commit("A platform without anything")
     forge.push(shop, "main")
     shop.repository.write(ROOT, MODULE.replace("NAMES", '["models"]'))
@@ -100,6 +101,8 @@ def test_the_platform_comes_before_the_model(forge: Forge, tmp_path: Path) -> No
     shop.repository.commit("More trees, in a bucket")
     shop.repository.dvc("push")
     pull = forge.open(shop, "both")
+    forge.repository.roles["ann"] = "write"
+    forge.repository.review(pull, "ann")  # what Terraform would run, the judge does not
     jobs = shown(forge, pull, tmp_path)
     assert [jobs[name].status for name in ("infrastructure", "model", "publish")] == ["success"] * 3, jobs
     (body,) = forge.ours(pull)
