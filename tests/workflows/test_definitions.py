@@ -281,8 +281,8 @@ def test_only_what_ran_on_the_default_branch_is_cached() -> None:
     contents |= {name: yaml.load(workflow(template(name), f"o/r/actions@{'a' * 40}"), yaml.BaseLoader) for name in WHY}  # noqa: S506
     saving = {(name, job) for name, content in contents.items() for job, described in content["jobs"].items()
               for step in described["steps"] if step.get("with", {}).get("cache") == "write"}  # fmt: skip
-    assert saving == {("merge", "model")}
-    assert "pull_request" not in contents["merge"]["on"]
+    assert saving == {("merge", "model"), ("workflow-merge.yml", "model")}
+    assert all("pull_request" not in contents[name]["on"] for name, _ in saving)
 
 
 def test_the_guide_names_what_the_workflows_read() -> None:

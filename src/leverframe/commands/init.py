@@ -1,4 +1,4 @@
-"""Set up a repository: data, packages of CI, stages, a workflow file, and a merge driver for dvc.lock."""
+"""Set up a repository: data, packages of CI, stages, workflow files, and a merge driver for dvc.lock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def init(actions: str | None, owner: str | None, dry_run: bool, as_json: bool) -
     """Make a repository ready for data and pull requests: write what is missing, and change nothing else.
 
     Start DVC, complete the ignore files, derive the stages where a case is declared, lock the packages of this
-    environment for CI by hashes (with uv), write the three workflows of pull requests, and let git in this clone
+    environment for CI by hashes (with uv), write the workflows of pull requests and merges, and let git in this clone
     merge dvc.lock stage by stage. It needs a repository of git, with or without a commit, and can run again.
 
     With --owner it adds the lines of CODEOWNERS for what the judge cannot verify; it never changes a line.

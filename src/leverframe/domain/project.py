@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 _PLAIN = re.compile(r"[a-z0-9]+(/[a-z0-9]+)*")  # what stays one of a kind when its slashes become dashes
-_TAKEN = ("monitor", "infra", "review", "judge")  # what names of workflow files end with
+_TAKEN = ("monitor", "infra", "review", "judge", "merge")  # what names of workflow files end with
 _LONGEST = 40  # characters of a word
 
 
