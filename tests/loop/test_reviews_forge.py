@@ -128,6 +128,9 @@ def test_pull_requests_of_a_base_and_the_run_of_a_commit(forge: LocalForge) -> N
     repository.runs += [
         WorkflowRun(number, "pull-request.yml", "one", head, "bob", event, name) for number, name, event, head in runs
     ]
+    repository.runs.append(
+        WorkflowRun(9, "x.yml", "one", first.head, "bob", "pull_request", "pull request", conclusion="skipped")
+    )
     assert github.run_of(first.head, ["pull request"]) == 5
     assert github.run_of(repository.commit("main"), ["pull request"]) == 0
 

@@ -17,7 +17,7 @@ from leverframe.domain.review.report.post_card import Ended, Post
 from leverframe.domain.review.report.pull_of_run import Nowhere, Pull, Where
 from leverframe.errors import PublishError
 
-_CLAIMING = ("pull request",)  # the name of the workflow whose run makes the claim
+_OURS, _WRITTEN = "pull request", "leverframe"  # workflows whose run makes the claim: ours, and that of `init`
 
 
 def report_pending(workspace: Workspace, asked: Asked) -> Pending:
@@ -98,6 +98,6 @@ class _Waiting:
     def _claim(self, head: str) -> tuple[int, tuple[str, ...]]:
         """Return the run that made a claim for a commit, 0 without one, and why it cannot be looked up."""
         try:
-            return self._concern.run or self._here.reviews.run_of(head, _CLAIMING), ()
+            return self._concern.run or self._here.reviews.run_of(head, (_OURS, self._project.titled(_WRITTEN))), ()
         except PublishError as error:
             return 0, (f"{error.what}: {error.why}",)

@@ -114,7 +114,8 @@ class GithubReviews(Calls):
 
         def ask(repository: Repository) -> int:
             runs = islice(repository.get_workflow_runs(head_sha=head), _RUNS)
-            return max((run.id for run in runs if run.name in names and run.event in _STARTED), default=0)
+            fitting = [run for run in runs if run.name in names and run.event in _STARTED]
+            return max((run.id for run in fitting if run.conclusion != "skipped"), default=0)  # which left nothing
 
         return self.asked(ask, "look up the runs of the commit", "actions: read")
 

@@ -118,7 +118,8 @@ def _of_push(payload: Mapping[str, Any]) -> Concerned | Nowhere:
 def _of_run(payload: Mapping[str, Any], found: Where) -> Concerned:
     run, action = payload["workflow_run"], str(payload.get("action") or "")
     state = action if action == "requested" else str(run.get("conclusion") or "")
-    left = action == "completed" and str(run["event"]) != "pull_request_review"  # a review leaves nothing
+    left = action == "completed" and str(run["event"]) != "pull_request_review"  # a review leaves nothing, and neither
+    left = left and run.get("conclusion") != "skipped"  # does a run without a job, as after an edit of the title
     words = _WORDS.get(state, "the change is judged")
     return Concerned(words, found.number, found, run=int(run["id"]) if left else 0)
 
