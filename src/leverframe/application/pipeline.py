@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from leverframe.adapters.dvc import Repro, StageFailed, StageFinished, StageSkipped
+from leverframe.adapters.dvc import Repro, RunGroup, StageFailed, StageFinished, StageSkipped
 from leverframe.adapters.process import run_group
 from leverframe.adapters.working_tree.remote import Remote
 from leverframe.application.workspace import Workspace
@@ -20,25 +20,34 @@ _TEXTS = {".csv", ".html", ".json", ".md", ".svg", ".tsv", ".txt", ".yaml", ".ym
 class PipelineRun:
     """Runs stages in ``root``; modules are first imported from ``folders``, relative to it.
 
-    ``alone`` tells that DVC looks after other projects as well, whose data it must leave alone.
+    ``alone`` tells that DVC looks after other projects as well, whose data it must leave alone; ``group`` runs programs
+    with all that they start, within limits where it has some.
     """
 
     def __init__(
-        self, root: Path, folders: Sequence[Path], tell: Callable[[str], None], *, alone: bool = False
+        self,
+        root: Path,
+        folders: Sequence[Path],
+        tell: Callable[[str], None],
+        *,
+        alone: bool = False,
+        group: RunGroup = run_group,
     ) -> None:
         self.root, self._tell, self._events = root, tell, list[StageRun]()
         self._within = ("--recursive", ".") if alone else ()
         imported = [os.path.normpath(root.resolve() / folder) for folder in folders]
-        self._repro = Repro(root, run_group, os.pathsep.join(imported))
+        self._repro = Repro(root, group, os.pathsep.join(imported))
 
     @classmethod
-    def of(cls, workspace: Workspace, root: Path, tell: Callable[[str], None]) -> Self:
+    def of(
+        cls, workspace: Workspace, root: Path, tell: Callable[[str], None], group: RunGroup = run_group
+    ) -> Self:
         """Return the pipeline of a workspace in ``root``, which is its own or that of another checkout.
 
         What this checkout imports of the repository, the other one imports of its own.
         """
         folders = code_folders(workspace.root, workspace.git.top())
-        return cls(root, folders, tell, alone=not (workspace.root / ".dvc").is_dir())
+        return cls(root, folders, tell, alone=not (workspace.root / ".dvc").is_dir(), group=group)
 
     def repro(self, *arguments: str) -> None:
         """Run `dvc repro`; raises ``PipelineError`` naming the stage that failed."""

@@ -100,6 +100,20 @@ class ReproduceSettings(Document):
     )
 
 
+class JudgeSettings(Document):
+    """What the judge of a pull request may take; that of the base branch is in force."""
+
+    minutes: Annotated[float, Field(gt=0, le=360)] = Field(
+        default=30.0, description="time that stages may run, in minutes"
+    )
+    memory_gb: Annotated[float, Field(gt=0)] = Field(
+        default=8.0, description="memory that all processes of a stage may take together, in GB"
+    )
+    own_approval: bool = Field(
+        default=False, description="whether an owner who wrote the change may approve what the judge cannot judge"
+    )
+
+
 class ReportSettings(Document):
     """The decision card."""
 
@@ -300,6 +314,7 @@ class Levers(Document):
 
     gate: GateSettings = Field(default_factory=GateSettings)
     reproduce: ReproduceSettings = Field(default_factory=ReproduceSettings)
+    judge: JudgeSettings = Field(default_factory=JudgeSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
     deploy: DeploySettings = Field(default_factory=DeploySettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)

@@ -14,6 +14,7 @@ from leverframe.adapters.git.base import Base, Bases
 from leverframe.adapters.git.branches import Branches
 from leverframe.adapters.git.faults import DAMAGED, NO_WORK_TREE, error_of, fault, no_program
 from leverframe.adapters.git.filters import Filters, keep_bytes
+from leverframe.adapters.git.trees import Trees
 from leverframe.domain.release.tag import Tag
 from leverframe.errors import RepositoryError
 from leverframe.redaction import redacted
@@ -36,7 +37,7 @@ class Git:
     def __init__(self, root: Path, told: Callable[[], str] = str, target: Callable[[], str] = str) -> None:
         self.root = root
         self._bases = Bases(self, Branches(root, self._run), told, target)
-        self._filters = Filters(root, self._run)
+        self._filters, self.trees = Filters(root, self._run), Trees(root, self._run)
 
     def fetch(self) -> None:
         """Fetch from all remotes; raises ``RepositoryError`` where one does not answer."""
@@ -139,6 +140,11 @@ class Git:
         """Return the folder of the repository, of which ``root`` may be a part."""
         told = self._run("rev-parse", "--show-toplevel").stdout
         return Path(os.fsdecode(told).rstrip("\n")) if told.strip() else self.root.resolve()
+
+    def branch(self) -> str:
+        """Return the branch that is checked out; empty where it is a commit."""
+        done = self._run("symbolic-ref", "--quiet", "--short", "HEAD")
+        return done.stdout.decode().strip() if done.returncode == 0 else ""
 
     def staged(self) -> str:
         """Stage everything below ``root`` that is not ignored, and return the tree."""

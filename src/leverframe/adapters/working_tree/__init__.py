@@ -128,6 +128,10 @@ class WorkingTree:
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         return data if digest == recorded.md5.removesuffix(".dir") else None
 
+    def place_of(self, md5: str) -> Path:
+        """Return where the local cache keeps what has that digest."""
+        return self._in_cache(md5)
+
     def lend(self, folder: Path, *, remote: bool = True) -> None:
         """Let another checkout of the repository in ``folder`` use this one's cache and, unless told not to, remote.
 

@@ -1,0 +1,242 @@
+"""Judge a change with the code of the base's tip: read it as data, run its stages anew, compare, and make the card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from leverframe.adapters.bounds import OVER
+from leverframe.adapters.git.trees import Merged
+from leverframe.application.check import check
+from leverframe.application.gate import gate
+from leverframe.application.infra_plans import pipeline_here
+from leverframe.application.judged_checkout import (
+    JudgedCheckout,
+    claimed_state,
+    judged_checkout,
+    kept_in_git,
+    paths_of,
+)
+from leverframe.application.judged_objects import Objects, missing
+from leverframe.application.report import card_of_change
+from leverframe.application.report_place import branch_named
+from leverframe.application.results import kept
+from leverframe.application.retrain_base import levers_at
+from leverframe.application.status import status, tree_around
+from leverframe.application.workspace import Workspace
+from leverframe.documents import plain
+from leverframe.domain import layout
+from leverframe.domain.review.check import Checked
+from leverframe.domain.review.gate.gate_result import Gated
+from leverframe.domain.review.judge.judged import Judged, OwnerReview
+from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted, sorted_paths, within
+from leverframe.domain.review.judge.lock_claims import Claims, Terms, compared
+from leverframe.domain.review.judge.tree_change import TreeChange
+from leverframe.domain.review.report.card import Card
+from leverframe.domain.review.report.judge_section import PLACE, Judgement, Plan
+from leverframe.domain.review.reproduce import Reproduced, StageRun
+from leverframe.domain.verdict import Reason, Violation
+from leverframe.errors import LeverframeError, PipelineError, RepositoryError
+from leverframe.files import private_folder, write_json
+from leverframe.settings.levers import JudgeSettings
+
+_SMALL = 2_000_000  # bytes of a file that is read to tell what changed in it
+_TOLERANCE = 1e-4  # relative, of every number that is compared
+_SHOWN = 40  # paths that the card holds
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for."""
+
+    head: str
+    base: str | None = None
+    objects: Path | None = None
+    claim: Path | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change as git has it: the tip of the base, its head, the tree of both, and what to do with each path."""
+
+    tip: str
+    head: str
+    merged: Merged
+    found: Sorted
+    paths: ProjectPaths
+
+
+def judge(workspace: Workspace, asked: Asked, tell: Tell) -> Judgement:
+    """Judge a change, and write its card."""
+    change = _read(workspace, asked)
+    made = _conflicting(change) if change.merged.conflicts else _judged(workspace, change, asked, tell)
+    base = branch_named(asked.base) or workspace.git.branch()
+    judged = replace(made.judged, base=base) if made.judged else None
+    card = replace(made, judged=judged, target=base, project=workspace.project.folder)
+    out = asked.out or workspace.root / PLACE
+    private_folder(workspace.root / layout.PRIVATE)
+    write_json(out, plain(card))
+    return Judgement(card, str(out))
+
+
+def plan(workspace: Workspace, asked: Asked) -> Plan:
+    """Return what the judge would make of each path, without running anything."""
+    change = _read(workspace, asked)
+    return Plan(change.tip, change.head, change.merged.conflicts, change.found)
+
+
+def _read(workspace: Workspace, asked: Asked) -> Change:
+    git = workspace.git
+    tip, head = git.named(asked.base or "HEAD"), git.named(asked.head)
+    if tip != git.named("HEAD"):
+        raise RepositoryError(
+            f"what is checked out is not `{asked.base}`",
+            why="the judge runs the code that is here, and that has to be the code of the base",
+            next=f"`git switch --detach {tip[:12]}`, then run the same command again",
+        )
+    merged = git.trees.merged(tip, head)
+    paths = paths_of(workspace, workspace.root) if pipeline_here(workspace) else ProjectPaths(git.prefix())
+    found = _sorted(workspace, git.trees.changes(tip, merged.tree) if merged.tree else [], paths)
+    return Change(tip, head, merged, found, paths)
+
+
+def _sorted(workspace: Workspace, changes: Sequence[TreeChange], paths: ProjectPaths) -> Sorted:
+    blobs = [blob for change in changes for blob in (change.before, change.after)]
+    return sorted_paths(changes, paths, workspace.git.trees.read(blobs, _SMALL))
+
+
+def _conflicting(change: Change) -> Card:
+    names = ", ".join(f"`{path}`" for path in change.merged.conflicts[:3])
+    violation = Violation(
+        Reason.MERGE_CONFLICT,
+        f"the change does not merge into the tip of its base: {names}",
+        "merge the base branch into this one; `leverframe merge` resolves locks and reports",
+    )
+    return _card(change, Judged("", change.tip, change.head, found=(violation,)), "it does not merge")
+
+
+def _card(change: Change, judged: Judged, because: str = "") -> Card:
+    head = change.head
+    return Card(
+        change.tip, head, Checked(head), Reproduced(head), Gated(change.tip, head, because=because), judged=judged
+    )
+
+
+def _judged(workspace: Workspace, change: Change, asked: Asked, tell: Tell) -> Card:
+    found, owed = change.found, _owed(change.found.owed)
+    judged = Judged("", change.tip, change.head, change.merged.tree, owed=owed)
+    if not (found.inputs or found.claims or found.derived or _read_by_stages(found, change.paths)):
+        tell("the change touches nothing that a stage reads or writes")
+        return _card(change, replace(judged, notes=("no stage reads or writes what this change touches",)))
+    limits = levers_at(workspace, change.tip).judge
+    with judged_checkout(workspace, change.tip, found, limits, tell) as work:
+        absent = _bring(work, change, asked)
+        if absent:
+            return _card(change, replace(judged, found=(absent,)), "data are missing")
+        return _run(work, change, judged, (limits, tell))
+
+
+def _owed(owed: Mapping[str, str]) -> OwnerReview | None:
+    paths = tuple(sorted(owed))
+    return OwnerReview(len(paths), paths[:_SHOWN], paths[:_SHOWN]) if paths else None
+
+
+def _read_by_stages(found: Sorted, paths: ProjectPaths) -> bool:
+    """Tell whether a path that is an owner's is one that stages read: what they wrote may be of the change's code."""
+    names = [path.removeprefix(paths.folder) for path in found.owed]
+    return any(name == read or name.startswith(f"{read}/") for name in names for read in paths.read)
+
+
+def _bring(work: JudgedCheckout, change: Change, asked: Asked) -> Violation | None:
+    """Bring the data that pointers name; return what says that some are nowhere."""
+    pointers = change.found.pointers.values()
+    objects = Objects(asked.objects, tree_around(work.root))
+    absent = missing(pointers, objects)
+    if absent:
+        work.pipeline.data("pull", "--allow-missing", *(f"{path}.dvc" for path in absent))
+        absent = missing(pointers, objects)
+    if not absent:
+        return None
+    return Violation(
+        Reason.DATA_MISSING,
+        f"the data of {', '.join(f'`{path}`' for path in absent[:3])} are not in the remote of the base",
+        "run `dvc push`, then start the run again",
+    )
+
+
+def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeSettings, Tell]) -> Card:
+    limits, tell = how
+    try:
+        if change.paths.star:
+            work.pipeline.define()
+        state = status(work.root)
+        judged = _sorted_again(work, change, judged, kept_in_git(state))
+        tell("running what the change made stale, with the code of the base")
+        runs = work.run()
+    except PipelineError as error:
+        ran = tuple(run.stage for run in work.pipeline.runs() if run.how == "ran")
+        return _card(change, replace(judged, ran=ran, found=(_failed(error, limits),)), "its pipeline failed")
+    except LeverframeError as error:
+        violation = Violation(Reason.DEFINITION_INVALID, f"{error.what}: {error.why}", error.next)
+        return _card(change, replace(judged, found=(violation,)), "its declarations cannot be used")
+    claims = _claims(work, change, judged, kept_in_git(state))
+    ran = tuple(run.stage for run in runs if run.how == "ran")
+    judged = replace(judged, ran=ran, found=claims.violations, notes=(*judged.notes, *claims.notes))
+    return _of_levers(work, change, judged, runs, tell)
+
+
+def _failed(error: PipelineError, limits: JudgeSettings) -> Violation:
+    if error.code == OVER:
+        return Violation(
+            Reason.JUDGE_TIMEOUT,
+            f"the judge ended its run: {error.what}, {error.why} (`judge.minutes` is {limits.minutes:g})",
+            "make the change smaller, or raise `judge` in leverframe.yaml of the base branch",
+        )
+    return Violation(Reason.STAGE_FAILED, f"{error.what}: {error.why}", error.next)
+
+
+def _sorted_again(work: JudgedCheckout, change: Change, judged: Judged, outputs: Sequence[str]) -> Judged:
+    """Return what an owner owes once it is known what the declarations of the change derive."""
+    owed = dict(change.found.owed)
+    prefix = change.paths.folder
+    trees = work.workspace.git.trees
+    for derived in change.found.derived:
+        file = work.root / derived.path.removeprefix(prefix)
+        written = file.read_bytes() if file.is_file() else None
+        if written != trees.blob(change.merged.tree, derived.path):
+            owed[derived.path] = "it is not what the declarations derive"
+    owed = {path: why for path, why in owed.items() if not within(path.removeprefix(prefix), outputs)}
+    return replace(judged, owed=_owed(owed))
+
+
+def _claims(work: JudgedCheckout, change: Change, judged: Judged, outputs: list[str]) -> Claims:
+    owed = {path.removeprefix(change.paths.folder) for path in (judged.owed.paths if judged.owed else ())}
+    claimed = claimed_state(work.workspace, change.merged.tree, sorted({*outputs, *change.paths.outputs}))
+    return compared(claimed, work.made(outputs), Terms(_TOLERANCE, owed, work.same_table))
+
+
+def _of_levers(work: JudgedCheckout, change: Change, judged: Judged, runs: Sequence[StageRun], tell: Tell) -> Card:
+    """Return the card of the judge's own outputs, by the levers as they are, for the head of the change."""
+    place, head = work.workspace, change.head
+    here = place.git.named("HEAD")
+    check(place, change.tip)
+    kept(work.root, "reproduce", Reproduced(here, tuple(runs)))
+    tell("comparing the model with that of the base")
+    try:
+        gate(place, change.tip, None, tell)
+    except LeverframeError as error:
+        judged = replace(judged, notes=(*judged.notes, f"the gate could not compare: {error.what}: {error.why}"))
+    card = card_of_change(place, change.tip)
+    return replace(
+        card,
+        base=change.tip,
+        head=head,
+        checked=replace(card.checked, head=head) if card.checked else None,
+        reproduced=replace(card.reproduced, head=head) if card.reproduced else None,
+        gated=replace(card.gated, base=change.tip, head=head) if card.gated else None,
+        judged=judged,
+    )

@@ -1,0 +1,124 @@
+"""The base's tip with the data, settings and declarations of a change, in a folder of its own, and its stages run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from leverframe.adapters.bounds import Bounded
+from leverframe.adapters.process import run_group
+from leverframe.adapters.same_values import same_values
+from leverframe.adapters.working_tree.remote import Remote
+from leverframe.application.pipeline import PipelineRun
+from leverframe.application.status import status, tree_around
+from leverframe.application.workspace import Workspace
+from leverframe.domain.pipeline.status.lock import entries
+from leverframe.domain.pipeline.status.reasons import PipelineStatus
+from leverframe.domain.pipeline.status.resolved import Recorded
+from leverframe.domain.review.check import LOCK
+from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted
+from leverframe.domain.review.reproduce import StageRun
+from leverframe.domain.review.same_outputs import State
+from leverframe.errors import SettingsError
+from leverframe.settings import LEVERS, PARAMS
+from leverframe.settings.levers import JudgeSettings, read_levers
+from leverframe.settings.params import read_params
+
+_FILE = 50_000_000  # bytes of a file of git that is compared
+
+
+class JudgedCheckout:
+    """A checkout of a commit on top of the tip, which shares the cache; its stages run within limits, by base code."""
+
+    def __init__(
+        self, workspace: Workspace, place: Path, commit: str, limits: JudgeSettings, tell: Callable[[str], None]
+    ) -> None:
+        git = workspace.git.copied(commit, place)
+        self.root = git.root
+        tree_around(workspace.root).lend(self.root)
+        self.workspace = replace(
+            workspace,
+            root=self.root,
+            git=git,
+            read_params=lambda: read_params(self.root / PARAMS),
+            read_levers=lambda: read_levers(self.root / LEVERS),
+        )
+        group = Bounded(run_group, limits.minutes * 60, int(limits.memory_gb * 1e9))
+        self.pipeline = PipelineRun.of(workspace, self.root, tell, group)
+        self._shared = Remote.of(workspace.root) is not None
+
+    def run(self) -> list[StageRun]:
+        """Run what the change made stale, never from the run cache; raises ``PipelineError``."""
+        fetching = ("--pull", "--allow-missing") if self._shared else ()
+        if not self._shared:
+            self.pipeline.checkout()
+        self.pipeline.repro("--no-run-cache", *fetching)
+        return self.pipeline.runs()
+
+    def made(self, kept: list[str]) -> State:
+        """Return the lock and the outputs that git keeps, as the stages left them."""
+        places = [self.root / path for path in kept]
+        files = [file for place in places for file in ([place] if place.is_file() else sorted(place.rglob("*")))]
+        texts = {file.relative_to(self.root).as_posix(): _text(file.read_bytes()) for file in files if file.is_file()}
+        return State(entries(self.pipeline.text(LOCK), LOCK), texts)
+
+    def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
+        """Tell whether a table that stages wrote has the values of a record; None where either cannot be read."""
+        content, file = tree_around(self.root).content(claimed), self.root / path
+        if content is None or not file.is_file():
+            return None
+        return same_values(content, file, tolerance)
+
+
+@contextmanager
+def judged_checkout(
+    workspace: Workspace, tip: str, found: Sorted, limits: JudgeSettings, tell: Callable[[str], None]
+) -> Iterator[JudgedCheckout]:
+    """Yield the tip with the inputs of a change, in a folder that is removed in the end."""
+    entries_of = {change.path: (change.mode_after, change.after) for change in found.inputs}
+    commit = workspace.git.trees.committed(tip, entries_of, "Data, settings and declarations of a change")
+    with TemporaryDirectory(prefix="leverframe-", ignore_cleanup_errors=True) as place:
+        yield JudgedCheckout(workspace, Path(place, "judged"), commit, limits, tell)
+
+
+def claimed_state(workspace: Workspace, tree: str, kept: list[str]) -> State:
+    """Return the lock and the outputs that git keeps, as the tree of a change has them."""
+    prefix, trees = workspace.git.prefix(), workspace.git.trees
+    lock = trees.blob(tree, prefix + LOCK) or b""
+    listed = trees.files(tree, [prefix + path for path in kept])
+    contents = trees.read(listed.values(), _FILE)
+    texts = {path.removeprefix(prefix): _text(contents.get(blob, b"")) for path, blob in listed.items()}
+    return State(entries(lock.decode(errors="replace"), f"{LOCK} of the change"), texts)
+
+
+def kept_in_git(state: PipelineStatus) -> list[str]:
+    """Return the outputs of stages that git keeps."""
+    stages = [found.stage for found in state.stages if not found.stage.is_source]
+    return sorted({output.path for stage in stages for output in stage.outputs if not output.cached})
+
+
+def paths_of(workspace: Workspace, root: Path) -> ProjectPaths:
+    """Return what a checkout knows of its paths; nothing where it has no pipeline."""
+    state = status(root)
+    stages = [found.stage for found in state.stages if not found.stage.is_source]
+    settings = {file.path for stage in stages for file in stage.parameters}
+    star = _star(workspace)
+    read = {artefact.path for stage in stages for artefact in stage.dependencies}
+    return ProjectPaths(workspace.git.prefix(), settings | {str(PARAMS)}, star, kept_in_git(state), read)
+
+
+def _star(workspace: Workspace) -> str:
+    """Return the file of the declarations; empty for a pipeline of one's own, which has none."""
+    try:
+        star = workspace.star
+    except SettingsError:
+        return ""
+    return star.relative_to(workspace.root).as_posix() if star.is_file() else ""
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", errors="surrogateescape")
+

@@ -1,0 +1,65 @@
+"""Data that a change brings: from the cache, else the remote of the base, else a folder beside, always hashed anew."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from leverframe.adapters.working_tree import WorkingTree
+from leverframe.domain.pipeline.status.resolved import Recorded
+from leverframe.domain.review.judge.data_pointers import Pointer, listed
+from leverframe.files import replacing
+
+_LARGEST = 20_000_000_000  # bytes of one file that a change may bring
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Objects:
+    """A folder in the layout of a cache of DVC, which code of the change wrote: data, and never more than that."""
+
+    folder: Path | None
+    tree: WorkingTree
+
+    def take(self, md5: str) -> bool:
+        """Bring what has that digest into the cache; tell whether it is there, every file of it for a folder."""
+        if self.tree.cached(Recorded(md5)):
+            return True
+        if not self._copied(md5):
+            return False
+        if not md5.endswith(".dir"):
+            return True
+        files = listed(self.tree.content(Recorded(md5)) or b"")
+        return not isinstance(files, str) and all(self.take(each) for each in files.values())
+
+    def _copied(self, md5: str) -> bool:
+        """Copy one object, where the folder has a plain file of that content."""
+        place = None if self.folder is None else self.folder / "files" / "md5" / md5[:2] / md5[2:]
+        try:
+            known = place.lstat() if place else None
+        except OSError:
+            return False
+        if place is None or known is None or not stat.S_ISREG(known.st_mode) or known.st_size > _LARGEST:
+            return False
+        if _md5_of(place) != md5.removesuffix(".dir"):
+            return False
+        with replacing(self.tree.place_of(md5)) as temporary:
+            shutil.copyfile(place, temporary)
+        return True
+
+
+def _md5_of(file: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with file.open("rb") as handle:
+        while block := handle.read(_CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def missing(pointers: Iterable[Pointer], objects: Objects) -> list[str]:
+    """Return the data that are nowhere."""
+    return [pointer.path for pointer in pointers if not objects.take(pointer.md5)]

@@ -1,0 +1,171 @@
+"""Whether what a change commits of its outputs is what the judge's run wrote, output by output."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from leverframe.domain import layout
+from leverframe.domain.pipeline.status.resolved import Locked
+from leverframe.domain.review.check import LOCK
+from leverframe.domain.review.same_outputs import Difference, SameTable, State, differences, in_order, outputs
+from leverframe.domain.verdict import Reason, Violation
+from leverframe.yaml_files import leaves
+
+_NAMED = 3  # outputs or stages that are named, the rest is counted
+_METRICS = layout.METRICS.as_posix()
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What came of the comparison: violations, what differs without harm, and the stages that nobody could judge."""
+
+    violations: tuple[Violation, ...] = ()
+    notes: tuple[str, ...] = ()
+    excused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How the claims are held: ``tolerance`` is relative for all numbers.
+
+    ``owed`` are the paths that an owner has to approve, from the project; ``same_table`` compares a table of the run
+    with a record. ``same_model`` tells that the claimed model predicts what that of the run does.
+    """
+
+    tolerance: float
+    owed: Collection[str]
+    same_table: SameTable
+    same_model: bool = field(default=False)
+
+
+def compared(claimed: State, made: State, terms: Terms) -> Claims:
+    """Return where the outputs that a change commits differ from those of the judge's run of the same inputs.
+
+    Stages that read what the judge may not run are excused with all that follows from them, and named.
+    """
+    excused = _excused(claimed.lock, made.lock, terms.owed)
+    judged = [name for name in made.lock if name not in excused]
+    stale = [name for name in judged if _other_inputs(claimed.lock.get(name), made.lock[name], outputs(made.lock))]
+    extra = [name for name in claimed.lock if name not in made.lock and "dvc.yaml" not in terms.owed]
+    found = differences(claimed, made, {*judged}, terms.tolerance, terms.same_table)
+    harmless = [each for each in found if each.how == "digits" or (each.how == "bytes" and terms.same_model)]
+    wrong = [each for each in found if each not in harmless and each.stage not in stale]
+    violations = [*_forged(wrong, claimed.texts, made.texts), *_mismatched(wrong), *_stale(stale, extra)]
+    notes = _notes(harmless, excused, terms.tolerance)
+    return Claims(tuple(violations), tuple(notes), tuple(excused))
+
+
+def _excused(claimed: Mapping[str, Locked], made: Mapping[str, Locked], owed: Collection[str]) -> list[str]:
+    """Return the stages that read a path which is an owner's, and those behind them, writers first."""
+    excused: set[str] = set()
+    written: set[str] = set()
+    for name in in_order(made, made.keys()):
+        entry, other = made[name], claimed.get(name)
+        read = {*entry.dependencies, *(other.dependencies if other else ())}
+        reads = {*read, *entry.parameters}
+        redefined = "dvc.yaml" in owed and (other is None or _shape(other) != _shape(entry))
+        if redefined or _meets(reads, owed) or read & written:
+            excused.add(name)
+            written |= {*entry.outputs}
+    return in_order(made, excused)
+
+
+def _shape(entry: Locked) -> tuple[Any, ...]:
+    return entry.command, {*entry.dependencies}, {*entry.outputs}
+
+
+def _meets(reads: Collection[str], owed: Collection[str]) -> bool:
+    """Tell whether one of some paths is one of others, or a folder with one of them, or below one."""
+    return any(
+        one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/") for one in reads for other in owed
+    )
+
+
+def _other_inputs(claimed: Locked | None, made: Locked, written: Collection[str]) -> bool:
+    """Tell whether the lock claims other commands, parameters or sources than the stage has, or no run at all."""
+    if claimed is None or (claimed.command, claimed.parameters) != (made.command, made.parameters):
+        return True
+    if claimed.dependencies.keys() != made.dependencies.keys() or claimed.outputs.keys() != made.outputs.keys():
+        return True
+    inner = {*written}
+    return any(claimed.dependencies[path] != record for path, record in made.dependencies.items() if path not in inner)
+
+
+def _forged(wrong: Sequence[Difference], claimed: Mapping[str, str], made: Mapping[str, str]) -> Iterator[Violation]:
+    """Yield the metrics that differ, with both figures."""
+    stage = next((each.stage for each in wrong if each.path == _METRICS), None)
+    if stage is None:
+        return
+    ours, theirs = (_figures(side.get(_METRICS, "")) for side in (claimed, made))
+    differing = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
+    figures = "; ".join(f"`{name}` is {theirs.get(name)}, not {ours.get(name)}" for name in differing[:_NAMED])
+    yield Violation(
+        Reason.METRICS_FORGED,
+        f"`{_METRICS}` in git differs from what the judge computed: {figures or 'its form'}",
+        f"run `dvc repro -f -s {stage}`; commit what it writes, and `{LOCK}`",
+    )
+
+
+def _figures(text: str) -> dict[str, str]:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return {}
+    return {name: _short(value) for name, value in leaves(content)}
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)[:40]
+
+
+def _mismatched(wrong: Sequence[Difference]) -> Iterator[Violation]:
+    those = [each for each in wrong if each.path != _METRICS]
+    if those:
+        stages = list(dict.fromkeys(each.stage for each in those))
+        yield Violation(
+            Reason.LOCK_MISMATCH,
+            f"the judge's run of the same inputs wrote others than this change commits: {_named(those)}",
+            f"run `dvc repro -f -s {' '.join(stages[:_NAMED])}`; commit what it writes, and `{LOCK}`",
+        )
+
+
+def _stale(stale: Sequence[str], extra: Sequence[str]) -> Iterator[Violation]:
+    if stale:
+        yield Violation(
+            Reason.LOCK_STALE,
+            f"`{LOCK}` has no run of {_some(stale)} with the settings, data and code of this change",
+            f"run `dvc repro`; commit `{LOCK}` and what the stages write",
+        )
+    if extra:
+        yield Violation(
+            Reason.LOCK_STALE,
+            f"`{LOCK}` has entries of stages that do not exist: {_some(extra)}",
+            f"remove them: `dvc repro` writes `{LOCK}`",
+        )
+
+
+def _notes(harmless: Sequence[Difference], excused: Sequence[str], tolerance: float) -> Iterator[str]:
+    digits = [each for each in harmless if each.how == "digits"]
+    others = [each for each in harmless if each.how == "bytes"]
+    if digits:
+        yield f"the bytes differ from those committed, all numbers agree within {tolerance:g}: {_named(digits)}"
+    if others:
+        yield f"the bytes differ from those committed, the predictions agree: {_named(others)}"
+    if excused:
+        yield f"not run by the judge, as their code is that of the change: {_some(excused)}"
+
+
+def _named(those: Sequence[Difference]) -> str:
+    return _listed([f"`{each.path}` of `{each.stage}`" for each in those])
+
+
+def _some(names: Sequence[str]) -> str:
+    return _listed([f"`{name}`" for name in names])
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

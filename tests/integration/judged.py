@@ -1,0 +1,36 @@
+"""A repository whose changes are judged: a clone of the base's tip, beside the repository where changes are made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.warm import WarmRepository, warm
+
+
+@dataclass(frozen=True)
+class Court:
+    """A repository with a branch `main`, from which changes are cut, and which is checked out to judge them."""
+
+    repository: WarmRepository
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self.repository.root
+
+    def branch(self, name: str) -> None:
+        """Start a change from main, with its data here."""
+        self.repository.git("checkout", "--quiet", "--force", "-b", name, "main")
+        self.repository.dvc("checkout", "--quiet", "--force")
+
+    def judge(self, name: str, *more: str) -> dict[str, Any]:
+        """Commit what is here, check main out again, and return the card of the change."""
+        self.repository.commit(name)
+        self.repository.git("checkout", "--quiet", "--force", "main")
+        done = warm().run("leverframe", ["judge", name, "--json", *more], self.root, self.repository.environment)
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
