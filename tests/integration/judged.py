@@ -26,6 +26,12 @@ class Court:
         self.repository.git("checkout", "--quiet", "--force", "-b", name, "main")
         self.repository.dvc("checkout", "--quiet", "--force")
 
+    def replace(self, path: str, old: str, new: str) -> None:
+        """Replace a text in a file."""
+        text = self.repository.read(path)
+        assert old in text, f"{old!r} is not in {path}"
+        self.repository.write(path, text.replace(old, new))
+
     def judge(self, name: str, *more: str) -> dict[str, Any]:
         """Commit what is here, check main out again, and return the card of the change."""
         self.repository.commit(name)

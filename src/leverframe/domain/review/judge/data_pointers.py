@@ -19,6 +19,7 @@ _OF_OUTPUT = {"md5", "size", "nfiles", "hash", "path", "desc", "type", "labels",
 # What no reader runs: a pickle, an array of objects or a module that data bring would be code of the change.
 _DATA = frozenset((".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".orc",
                    ".avro", ".xml", ".gz", ".bz2", ".zst", ".png", ".jpg", ".jpeg", ".wav", ".flac"))  # fmt: skip
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".csv.gz")  # which git may keep as well
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ def _of_output(file: PurePosixPath, output: Mapping[str, Any]) -> Pointer | str:
 def is_data(path: str) -> bool:
     """Tell whether a file has the suffix of data that no reader runs."""
     return PurePosixPath(path).suffix.lower() in _DATA
+
+
+def is_table(path: str) -> bool:
+    """Tell whether a file that git keeps holds rows, and nothing that anybody runs or configures."""
+    return path.endswith(_TABLES)
 
 
 def listed(content: bytes) -> dict[str, str] | str:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from leverframe.domain.review.judge.data_pointers import Pointer, pointer
+from leverframe.domain.review.judge.data_pointers import Pointer, is_data, is_table, pointer
 from leverframe.domain.review.judge.plain_settings import beyond_values, odd_form
 from leverframe.domain.review.judge.tree_change import TreeChange
 from leverframe.settings import LEVERS
@@ -91,7 +91,7 @@ def _kind(
     if name == paths.star or name in paths.settings or name == str(LEVERS):
         why = _declared(name, sides) if name == paths.star else beyond_values(name, *sides)
         return ("owed", why) if why else ("inputs", "")
-    return _text(change.path, name, paths)
+    return ("inputs", "") if is_table(name) else _text(change.path, name, paths)
 
 
 def _odd(change: TreeChange) -> str:
@@ -111,11 +111,13 @@ def _pointed(
     change: TreeChange, name: str, sides: tuple[bytes | None, bytes | None], pointers: dict[str, Pointer]
 ) -> tuple[str, str]:
     before, after = sides
-    if before is None or after is None:
-        return "owed", "a pointer was added or removed, and which data are read follows from code"
+    if after is None:
+        return ("inputs", "") if change.removed else ("owed", "it is too large for a pointer")
     found = pointer(name, after)
     if isinstance(found, str):
         return "owed", found
+    if before is None and not is_data(found.path):
+        return "owed", "a pointer to a folder was added"
     pointers[change.path] = found
     return "inputs", ""
 

@@ -1,0 +1,201 @@
+"""Nineteen dishonest changes of a case: each is found by the judge, or named as an owner's with a failing check."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.integration.judged import Court
+from tests.integration.shop import copied, finished
+
+RULES = "gate: {metrics: {auc: {maximum_drop: 0.2, floor: 0.5}}}\n"
+Lie = Callable[[Court], None]
+
+
+@pytest.fixture(scope="module")
+def court(tmp_path_factory: pytest.TempPathFactory) -> Court:
+    """Return the shop, reproduced and committed on main."""
+    shop = copied(finished(tmp_path_factory), tmp_path_factory.mktemp("judged"))
+    shop.repository.write("leverframe.yaml", RULES)
+    shop.repository.git("checkout", "--quiet", "-B", "main")
+    shop.repository.commit("Rules")
+    return Court(shop.repository)  # type: ignore[arg-type]
+
+
+def better(court: Court) -> None:
+    """Claim metrics that nobody measured."""
+    metrics = json.loads(court.repository.read("reports/metrics.json"))
+    metrics["auc"] = 0.9999
+    court.repository.write("reports/metrics.json", json.dumps(metrics, indent=2) + "\n")
+
+
+def commit(court: Court, *stages: str) -> None:
+    """Let DVC record what is here as what stages wrote."""
+    court.repository.dvc("commit", "--force", *stages)
+
+
+def written(court: Court, path: str, table: pl.DataFrame) -> None:
+    """Write a table in the place of an output."""
+    (court.root / path).unlink()
+    table.write_parquet(court.root / path)
+
+
+def flipped(court: Court, path: str) -> None:
+    """Turn the labels of a table around."""
+    table = pl.read_parquet(court.root / path)
+    written(court, path, table.with_columns((1 - pl.col("label")).alias("label")))
+
+
+def more_iterations(court: Court, count: int = 7) -> None:
+    """Edit the settings honestly."""
+    court.replace("params.yaml", "iterations: 5", f"iterations: {count}")
+
+
+def metrics_and_lock(court: Court) -> None:
+    """Claim metrics, and their digest."""
+    better(court)
+    commit(court, "evaluate")
+
+
+def predictions(court: Court) -> None:
+    """Claim perfect predictions, with the digest of them."""
+    table = pl.read_parquet(court.root / "data/predictions.parquet")
+    name = next(name for name in table.columns if table[name].dtype.is_float())
+    written(court, "data/predictions.parquet", table.with_columns(pl.col(name) * 0.5))
+    better(court)
+    commit(court, "evaluate")
+
+
+def holdout(court: Court) -> None:
+    """Flip the labels of the hold-out, with unchanged inputs."""
+    flipped(court, "data/training/holdout.parquet")
+    commit(court, "training-set")
+
+
+def frozen(court: Court) -> None:
+    """Freeze the stage that measures."""
+    court.replace("dvc.yaml", "    cmd: leverframe evaluate\n", "    cmd: leverframe evaluate\n    frozen: true\n")
+    better(court)
+
+
+def command(court: Court) -> None:
+    """Let another command measure."""
+    court.replace("dvc.yaml", "    cmd: leverframe evaluate\n", "    cmd: echo leverframe evaluate\n")
+    better(court)
+
+
+def dropped(court: Court) -> None:
+    """Take the stage that measures out of the lock."""
+    text = court.repository.read("dvc.lock")
+    court.repository.write("dvc.lock", re.sub(r"  evaluate:\n(?:    .*\n|  - .*\n)*", "", text))
+    better(court)
+
+
+def over_the_holdout(court: Court) -> None:
+    """Train on the rows that the model is judged on."""
+    court.replace("params.yaml", 'train: {first: "2024-01", last: "2024-03"}', 'train: {first: "2024-01", last: "2024-05"}')
+
+
+def swapped_model(court: Court) -> None:
+    """Edit a parameter, and commit a model that saw the hold-out by force."""
+    more_iterations(court)
+    model = court.root / "models/model.skops"
+    content = model.read_bytes()
+    model.unlink()
+    model.write_bytes(content + b"0")
+    commit(court, "train")
+
+
+def flipped_beside_a_comment(court: Court) -> None:
+    """Add a comment to the declarations, and commit a hold-out with other labels by force."""
+    star = "pipelines/shop/star.yaml"
+    court.repository.write(star, court.repository.read(star) + "# a comment\n")
+    flipped(court, "data/training/holdout.parquet")
+    commit(court, "training-set")
+
+
+def without_a_run(court: Court) -> None:
+    """Edit a parameter in the settings and in the lock, and run nothing."""
+    more_iterations(court, 900)
+    court.replace("dvc.lock", "iterations: 5", "iterations: 900")
+
+
+def other_units(court: Court) -> None:
+    """Bring data in other units, and keep the reports of the contracts."""
+    path = "raw/orders-2024-05.csv"
+    head, *rows = court.repository.read(path).splitlines()
+    place = head.split(",").index("price")
+    cells = [row.split(",") for row in rows]
+    changed = [",".join([*row[:place], str(-float(row[place])), *row[place + 1 :]]) for row in cells]
+    court.repository.write(path, "\n".join([head, *changed]) + "\n")
+    commit(court)
+
+
+def by_hand(path: str, old: str, new: str) -> Lie:
+    """Return what edits a report beside an edited parameter, and commits it by force."""
+
+    def edit(court: Court) -> None:
+        more_iterations(court)
+        court.repository.write(path, re.sub(old, new, court.repository.read(path), count=1))
+        commit(court)
+
+    return edit
+
+
+def other_remote(court: Court) -> None:
+    """Let data come from elsewhere, unverified."""
+    court.repository.write(".dvc/config", "[core]\n    remote = x\n['remote \"x\"']\n    url = /tmp/x\n    verify = false\n")
+
+
+LIES: dict[str, tuple[Lie, str]] = {
+    "metrics": (better, "metrics-forged"),
+    "metrics-and-lock": (metrics_and_lock, "metrics-forged"),
+    "predictions": (predictions, "metrics-forged"),
+    "holdout": (holdout, "lock-mismatch"),
+    "frozen": (frozen, "needs-owner"),
+    "command": (command, "needs-owner"),
+    "dropped": (dropped, "lock-stale"),
+    "over-the-holdout": (over_the_holdout, "settings-invalid"),
+    "swapped-model": (swapped_model, "lock-mismatch"),
+    "flipped-beside-a-comment": (flipped_beside_a_comment, "lock-mismatch"),
+    "without-a-run": (without_a_run, "lock-mismatch"),
+    "other-units": (other_units, "lock-mismatch"),
+    "parity": (by_hand("reports/parity.json", r"\d+", "7"), "lock-mismatch"),
+    "profile": (by_hand("reports/profiles/2024-05.json", r"\d+\.\d+", "7.5"), "lock-mismatch"),
+    "sketch": (by_hand("reports/sketches/2024-05.json", r"\d+", "7"), "lock-mismatch"),
+    "roc": (by_hand("reports/plots/roc.csv", r"\d\.\d+", "0.123"), "lock-mismatch"),
+    "model-card": (by_hand("reports/model-card.md", r"#", "# Approved"), "lock-mismatch"),
+    "other-remote": (other_remote, "needs-owner"),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_lie_is_found(court: Court, name: str) -> None:
+    """The check fails for the reason that names it."""
+    lie, reason = LIES[name]
+    court.branch(name)
+    lie(court)
+    found = court.judge(name)
+    assert found["verdict"] == "failed"
+    assert reason in found["reasons"], shown(found)
+
+
+def test_an_honest_parameter_passes(court: Court) -> None:
+    """Train and what follows run, and the card is that of the gate."""
+    court.branch("honest")
+    more_iterations(court, 6)
+    court.repository.dvc("repro")
+    found = court.judge("honest")
+    assert found["verdict"] == "passed", found
+    assert found["card"]["judged"]["ran"] == ["train", "evaluate", "bundle"]
+
+
+def shown(found: dict[str, Any]) -> str:
+    """Return what a reader of a failed test wants to see."""
+    card = found["card"]
+    return json.dumps({"reasons": found["reasons"], "judged": card["judged"]}, indent=1)
