@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import polars as pl
 import pytest
 
@@ -26,11 +24,6 @@ def court(tmp_path_factory: pytest.TempPathFactory) -> Court:
     repository.dvc("repro")
     repository.commit("A pipeline")
     return Court(repository)
-
-
-def reasons(found: dict[str, object]) -> object:
-    """Return why a card failed."""
-    return found["reasons"]
 
 
 def test_an_honest_change_of_a_setting_is_run_and_passes(court: Court) -> None:
@@ -62,7 +55,7 @@ def test_code_is_for_an_owner(court: Court) -> None:
     assert found["card"]["judged"]["owed"]["missing"] == ["dvc.yaml"], found
 
 
-def test_flipped_labels_are_found(court: Court, tmp_path: Path) -> None:
+def test_flipped_labels_are_found(court: Court) -> None:
     """A table that no stage wrote is a mismatch."""
     court.branch("flipped")
     court.repository.write("params.yaml", "build: 3\n")

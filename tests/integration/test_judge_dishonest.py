@@ -14,6 +14,13 @@ from tests.integration.judged import Court
 from tests.integration.shop import copied, finished
 
 RULES = "gate: {metrics: {auc: {maximum_drop: 0.2, floor: 0.5}}}\n"
+HAND = {
+    "reports/parity.json": (r": \d+", ": 7"),
+    "reports/profiles/2024-05.json": (r"\d+\.\d+", "7.5"),
+    "reports/sketches/2024-05.json": (r": \d+", ": 7"),
+    "reports/plots/roc.csv": (r"0\.\d+", "0.123"),
+    "reports/model-card.md": (r"#", "# Approved"),
+}
 Lie = Callable[[Court], None]
 
 
@@ -98,7 +105,7 @@ def dropped(court: Court) -> None:
 
 def over_the_holdout(court: Court) -> None:
     """Train on the rows that the model is judged on."""
-    court.replace("params.yaml", 'train: {first: "2024-01", last: "2024-03"}', 'train: {first: "2024-01", last: "2024-05"}')
+    court.replace("params.yaml", 'last: "2024-03"', 'last: "2024-05"')
 
 
 def swapped_model(court: Court) -> None:
@@ -121,8 +128,8 @@ def flipped_beside_a_comment(court: Court) -> None:
 
 def without_a_run(court: Court) -> None:
     """Edit a parameter in the settings and in the lock, and run nothing."""
-    more_iterations(court, 900)
-    court.replace("dvc.lock", "iterations: 5", "iterations: 900")
+    more_iterations(court)
+    court.replace("dvc.lock", "iterations: 5", "iterations: 7")
 
 
 def other_units(court: Court) -> None:
@@ -136,20 +143,16 @@ def other_units(court: Court) -> None:
     commit(court)
 
 
-def by_hand(path: str, old: str, new: str) -> Lie:
-    """Return what edits a report beside an edited parameter, and commits it by force."""
-
-    def edit(court: Court) -> None:
-        more_iterations(court)
+def by_hand(court: Court) -> None:
+    """Edit reports, and commit them by force."""
+    for path, (old, new) in HAND.items():
         court.repository.write(path, re.sub(old, new, court.repository.read(path), count=1))
-        commit(court)
-
-    return edit
+    commit(court)
 
 
 def other_remote(court: Court) -> None:
     """Let data come from elsewhere, unverified."""
-    court.repository.write(".dvc/config", "[core]\n    remote = x\n['remote \"x\"']\n    url = /tmp/x\n    verify = false\n")
+    court.repository.write(".dvc/config", "['remote \"x\"']\n    url = /srv/x\n    verify = false\n")
 
 
 LIES: dict[str, tuple[Lie, str]] = {
@@ -164,12 +167,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "swapped-model": (swapped_model, "lock-mismatch"),
     "flipped-beside-a-comment": (flipped_beside_a_comment, "lock-mismatch"),
     "without-a-run": (without_a_run, "lock-mismatch"),
-    "other-units": (other_units, "lock-mismatch"),
-    "parity": (by_hand("reports/parity.json", r"\d+", "7"), "lock-mismatch"),
-    "profile": (by_hand("reports/profiles/2024-05.json", r"\d+\.\d+", "7.5"), "lock-mismatch"),
-    "sketch": (by_hand("reports/sketches/2024-05.json", r"\d+", "7"), "lock-mismatch"),
-    "roc": (by_hand("reports/plots/roc.csv", r"\d\.\d+", "0.123"), "lock-mismatch"),
-    "model-card": (by_hand("reports/model-card.md", r"#", "# Approved"), "lock-mismatch"),
+    "other-units": (other_units, "contract-broken"),
     "other-remote": (other_remote, "needs-owner"),
 }
 
@@ -183,6 +181,15 @@ def test_a_lie_is_found(court: Court, name: str) -> None:
     found = court.judge(name)
     assert found["verdict"] == "failed"
     assert reason in found["reasons"], shown(found)
+
+
+def test_reports_written_by_hand_are_named(court: Court) -> None:
+    """Each of five: parity, profile, sketch, ROC and model card."""
+    court.branch("hand")
+    by_hand(court)
+    found = court.judge("hand")
+    assert found["reasons"][0] == "lock-mismatch", shown(found)
+    assert [path for path in HAND if f"`{path}`" not in found["card"]["judged"]["found"][0]["what"]] == []
 
 
 def test_an_honest_parameter_passes(court: Court) -> None:

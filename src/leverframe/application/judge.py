@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from leverframe.adapters.bounds import OVER
@@ -18,16 +19,17 @@ from leverframe.application.judged_checkout import (
     kept_in_git,
     paths_of,
 )
-from leverframe.application.judged_objects import Objects, missing
+from leverframe.application.judged_model import Claimed, overlaid, same_predictions
+from leverframe.application.judged_objects import missing
 from leverframe.application.report import card_of_change
 from leverframe.application.report_place import branch_named
 from leverframe.application.results import kept
 from leverframe.application.retrain_base import levers_at
-from leverframe.application.status import status, tree_around
+from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
 from leverframe.documents import plain
 from leverframe.domain import layout
-from leverframe.domain.review.check import Checked
+from leverframe.domain.review.check import Checked, refused
 from leverframe.domain.review.gate.gate_result import Gated
 from leverframe.domain.review.judge.judged import Judged, OwnerReview
 from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted, sorted_paths, within
@@ -133,8 +135,8 @@ def _judged(workspace: Workspace, change: Change, asked: Asked, tell: Tell) -> C
         tell("the change touches nothing that a stage reads or writes")
         return _card(change, replace(judged, notes=("no stage reads or writes what this change touches",)))
     limits = levers_at(workspace, change.tip).judge
-    with judged_checkout(workspace, change.tip, found, limits, tell) as work:
-        absent = _bring(work, change, asked)
+    with judged_checkout(workspace, (change.tip, found), limits, asked.objects, tell) as work:
+        absent = _bring(work, change)
         if absent:
             return _card(change, replace(judged, found=(absent,)), "data are missing")
         return _run(work, change, judged, (limits, tell))
@@ -151,14 +153,13 @@ def _read_by_stages(found: Sorted, paths: ProjectPaths) -> bool:
     return any(name == read or name.startswith(f"{read}/") for name in names for read in paths.read)
 
 
-def _bring(work: JudgedCheckout, change: Change, asked: Asked) -> Violation | None:
+def _bring(work: JudgedCheckout, change: Change) -> Violation | None:
     """Bring the data that pointers name; return what says that some are nowhere."""
     pointers = change.found.pointers.values()
-    objects = Objects(asked.objects, tree_around(work.root))
-    absent = missing(pointers, objects)
+    absent = missing(pointers, work.objects)
     if absent:
         work.pipeline.data("pull", "--allow-missing", *(f"{path}.dvc" for path in absent))
-        absent = missing(pointers, objects)
+        absent = missing(pointers, work.objects)
     if not absent:
         return None
     return Violation(
@@ -172,21 +173,28 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
     limits, tell = how
     try:
         if change.paths.star:
+            check_definitions(work.workspace)
             work.pipeline.define()
         state = status(work.root)
-        judged = _sorted_again(work, change, judged, kept_in_git(state))
-        tell("running what the change made stale, with the code of the base")
+    except LeverframeError as error:
+        return _card(change, replace(judged, found=(refused(error),)), "its declarations cannot be used")
+    change = _sorted_again(work, change, kept_in_git(state))
+    judged = replace(judged, owed=_owed(change.found.owed))
+    tell("running what the change made stale, with the code of the base")
+    try:
         runs = work.run()
     except PipelineError as error:
         ran = tuple(run.stage for run in work.pipeline.runs() if run.how == "ran")
         return _card(change, replace(judged, ran=ran, found=(_failed(error, limits),)), "its pipeline failed")
-    except LeverframeError as error:
-        violation = Violation(Reason.DEFINITION_INVALID, f"{error.what}: {error.why}", error.next)
-        return _card(change, replace(judged, found=(violation,)), "its declarations cannot be used")
-    claims = _claims(work, change, judged, kept_in_git(state))
+    claimed, claims = _claims(work, change, kept_in_git(state))
     ran = tuple(run.stage for run in runs if run.how == "ran")
     judged = replace(judged, ran=ran, found=claims.violations, notes=(*judged.notes, *claims.notes))
-    return _of_levers(work, change, judged, runs, tell)
+    return _of_levers(work, change, judged, (runs, claimed if "train" in claims.excused else None), tell)
+
+
+def check_definitions(place: Workspace) -> None:
+    """Raise what settings or declarations that do not fit raise: its kind names the reason."""
+    assert place.params and place.plan  # noqa: S101 - reading them is the question
 
 
 def _failed(error: PipelineError, limits: JudgeSettings) -> Violation:
@@ -196,11 +204,13 @@ def _failed(error: PipelineError, limits: JudgeSettings) -> Violation:
             f"the judge ended its run: {error.what}, {error.why} (`judge.minutes` is {limits.minutes:g})",
             "make the change smaller, or raise `judge` in leverframe.yaml of the base branch",
         )
-    return Violation(Reason.STAGE_FAILED, f"{error.what}: {error.why}", error.next)
+    broken = error.stage.partition("@")[0] == "validate" and "constraint" in f"{error.what} {error.why}"
+    reason = Reason.CONTRACT_BROKEN if broken else Reason.STAGE_FAILED
+    return Violation(reason, f"{error.what}: {error.why}", error.next)
 
 
-def _sorted_again(work: JudgedCheckout, change: Change, judged: Judged, outputs: Sequence[str]) -> Judged:
-    """Return what an owner owes once it is known what the declarations of the change derive."""
+def _sorted_again(work: JudgedCheckout, change: Change, outputs: Sequence[str]) -> Change:
+    """Return the change once it is known what its declarations derive: outputs of new stages, files that are derived."""
     owed = dict(change.found.owed)
     prefix = change.paths.folder
     trees = work.workspace.git.trees
@@ -210,26 +220,37 @@ def _sorted_again(work: JudgedCheckout, change: Change, judged: Judged, outputs:
         if written != trees.blob(change.merged.tree, derived.path):
             owed[derived.path] = "it is not what the declarations derive"
     owed = {path: why for path, why in owed.items() if not within(path.removeprefix(prefix), outputs)}
-    return replace(judged, owed=_owed(owed))
+    return replace(change, found=replace(change.found, owed=owed))
 
 
-def _claims(work: JudgedCheckout, change: Change, judged: Judged, outputs: list[str]) -> Claims:
-    owed = {path.removeprefix(change.paths.folder) for path in (judged.owed.paths if judged.owed else ())}
-    claimed = claimed_state(work.workspace, change.merged.tree, sorted({*outputs, *change.paths.outputs}))
-    return compared(claimed, work.made(outputs), Terms(_TOLERANCE, owed, work.same_table))
+def _claims(work: JudgedCheckout, change: Change, outputs: list[str]) -> tuple[Claimed, Claims]:
+    owed = {path.removeprefix(change.paths.folder) for path in change.found.owed}
+    state = claimed_state(work.workspace, change.merged.tree, sorted({*outputs, *change.paths.outputs}))
+    claimed, made = Claimed(state, work.objects), work.made(outputs)
+    same = partial(same_predictions, work.workspace, claimed, made, _TOLERANCE)
+    return claimed, compared(state, made, Terms(_TOLERANCE, owed, work.same_table, same))
 
 
-def _of_levers(work: JudgedCheckout, change: Change, judged: Judged, runs: Sequence[StageRun], tell: Tell) -> Card:
-    """Return the card of the judge's own outputs, by the levers as they are, for the head of the change."""
+def _of_levers(
+    work: JudgedCheckout, change: Change, judged: Judged, made: tuple[Sequence[StageRun], Claimed | None], tell: Tell
+) -> Card:
+    """Return the card of the judge's own outputs, by the levers as they are, for the head of the change.
+
+    Where the code that trains is that of the change, its model is scored instead, without running that code.
+    """
     place, head = work.workspace, change.head
-    here = place.git.named("HEAD")
+    runs, claimed = made
     check(place, change.tip)
-    kept(work.root, "reproduce", Reproduced(here, tuple(runs)))
+    kept(work.root, "reproduce", Reproduced(place.git.named("HEAD"), tuple(runs)))
     tell("comparing the model with that of the base")
     try:
-        gate(place, change.tip, None, tell)
+        with overlaid(place, claimed) as unscored:
+            if unscored:
+                gated = Gated(change.tip, head, because=f"the model of the change was not scored: {unscored}")
+            else:
+                gated = replace(gate(place, change.tip, None, tell), base=change.tip, head=head)
     except LeverframeError as error:
-        judged = replace(judged, notes=(*judged.notes, f"the gate could not compare: {error.what}: {error.why}"))
+        gated = Gated(change.tip, head, (Violation(Reason.NOT_COMPARABLE, f"{error.what}: {error.why}", error.next),))
     card = card_of_change(place, change.tip)
     return replace(
         card,
@@ -237,6 +258,6 @@ def _of_levers(work: JudgedCheckout, change: Change, judged: Judged, runs: Seque
         head=head,
         checked=replace(card.checked, head=head) if card.checked else None,
         reproduced=replace(card.reproduced, head=head) if card.reproduced else None,
-        gated=replace(card.gated, base=change.tip, head=head) if card.gated else None,
+        gated=gated,
         judged=judged,
     )

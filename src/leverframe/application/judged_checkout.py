@@ -12,9 +12,11 @@ from leverframe.adapters.bounds import Bounded
 from leverframe.adapters.process import run_group
 from leverframe.adapters.same_values import same_values
 from leverframe.adapters.working_tree.remote import Remote
+from leverframe.application.judged_objects import Objects
 from leverframe.application.pipeline import PipelineRun
 from leverframe.application.status import status, tree_around
 from leverframe.application.workspace import Workspace
+from leverframe.domain import layout
 from leverframe.domain.pipeline.status.lock import entries
 from leverframe.domain.pipeline.status.reasons import PipelineStatus
 from leverframe.domain.pipeline.status.resolved import Recorded
@@ -27,6 +29,8 @@ from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import JudgeSettings, read_levers
 from leverframe.settings.params import read_params
 
+_SCORED = [path.as_posix() for path in (layout.MODEL, layout.HOLDOUT, layout.PREDICTIONS)]
+Tell = Callable[[str], None]
 _FILE = 50_000_000  # bytes of a file of git that is compared
 
 
@@ -34,7 +38,7 @@ class JudgedCheckout:
     """A checkout of a commit on top of the tip, which shares the cache; its stages run within limits, by base code."""
 
     def __init__(
-        self, workspace: Workspace, place: Path, commit: str, limits: JudgeSettings, tell: Callable[[str], None]
+        self, workspace: Workspace, place: Path, commit: str, limits: JudgeSettings, objects: Path | None, tell: Tell
     ) -> None:
         git = workspace.git.copied(commit, place)
         self.root = git.root
@@ -48,6 +52,7 @@ class JudgedCheckout:
         )
         group = Bounded(run_group, limits.minutes * 60, int(limits.memory_gb * 1e9))
         self.pipeline = PipelineRun.of(workspace, self.root, tell, group)
+        self.objects = Objects(objects, tree_around(self.root))
         self._shared = Remote.of(workspace.root) is not None
 
     def run(self) -> list[StageRun]:
@@ -56,6 +61,9 @@ class JudgedCheckout:
         if not self._shared:
             self.pipeline.checkout()
         self.pipeline.repro("--no-run-cache", *fetching)
+        if self._shared:
+            known = {path for entry in entries(self.pipeline.text(LOCK), LOCK).values() for path in entry.outputs}
+            self.pipeline.fetch([path for path in _SCORED if path in known])
         return self.pipeline.runs()
 
     def made(self, kept: list[str]) -> State:
@@ -67,7 +75,7 @@ class JudgedCheckout:
 
     def same_table(self, path: str, claimed: Recorded, tolerance: float) -> bool | None:
         """Tell whether a table that stages wrote has the values of a record; None where either cannot be read."""
-        content, file = tree_around(self.root).content(claimed), self.root / path
+        content, file = self.objects.content(claimed.md5), self.root / path
         if content is None or not file.is_file():
             return None
         return same_values(content, file, tolerance)
@@ -75,13 +83,14 @@ class JudgedCheckout:
 
 @contextmanager
 def judged_checkout(
-    workspace: Workspace, tip: str, found: Sorted, limits: JudgeSettings, tell: Callable[[str], None]
+    workspace: Workspace, change: tuple[str, Sorted], limits: JudgeSettings, objects: Path | None, tell: Tell
 ) -> Iterator[JudgedCheckout]:
     """Yield the tip with the inputs of a change, in a folder that is removed in the end."""
-    entries_of = {change.path: (change.mode_after, change.after) for change in found.inputs}
+    tip, found = change
+    entries_of = {path.path: (path.mode_after, path.after) for path in found.inputs}
     commit = workspace.git.trees.committed(tip, entries_of, "Data, settings and declarations of a change")
     with TemporaryDirectory(prefix="leverframe-", ignore_cleanup_errors=True) as place:
-        yield JudgedCheckout(workspace, Path(place, "judged"), commit, limits, tell)
+        yield JudgedCheckout(workspace, Path(place, "judged"), commit, limits, objects, tell)
 
 
 def claimed_state(workspace: Workspace, tree: str, kept: list[str]) -> State:
@@ -121,4 +130,3 @@ def _star(workspace: Workspace) -> str:
 
 def _text(content: bytes) -> str:
     return content.decode("utf-8", errors="surrogateescape")
-

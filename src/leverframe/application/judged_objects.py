@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import stat
 from collections.abc import Iterable
@@ -15,7 +16,9 @@ from leverframe.domain.review.judge.data_pointers import Pointer, listed
 from leverframe.files import replacing
 
 _LARGEST = 20_000_000_000  # bytes of one file that a change may bring
+_READ = 500_000_000  # bytes of a model or a table that is compared
 _CHUNK = 1 << 20
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 @dataclass(frozen=True)
@@ -36,20 +39,33 @@ class Objects:
         files = listed(self.tree.content(Recorded(md5)) or b"")
         return not isinstance(files, str) and all(self.take(each) for each in files.values())
 
+    def content(self, md5: str) -> bytes | None:
+        """Return what has that digest, of a file that a claim names; None where it is nowhere, or too large to read."""
+        known = self.tree.content(Recorded(md5)) if _MD5.fullmatch(md5) else None
+        place = self._place(md5, _READ) if known is None else None
+        return place.read_bytes() if place else known
+
     def _copied(self, md5: str) -> bool:
         """Copy one object, where the folder has a plain file of that content."""
-        place = None if self.folder is None else self.folder / "files" / "md5" / md5[:2] / md5[2:]
-        try:
-            known = place.lstat() if place else None
-        except OSError:
-            return False
-        if place is None or known is None or not stat.S_ISREG(known.st_mode) or known.st_size > _LARGEST:
-            return False
-        if _md5_of(place) != md5.removesuffix(".dir"):
+        place = self._place(md5, _LARGEST)
+        if place is None:
             return False
         with replacing(self.tree.place_of(md5)) as temporary:
             shutil.copyfile(place, temporary)
         return True
+
+    def _place(self, md5: str, limit: int) -> Path | None:
+        """Return the plain file of the folder that has that content; None where there is none."""
+        if self.folder is None or not _MD5.fullmatch(md5):
+            return None
+        place = self.folder / "files" / "md5" / md5[:2] / md5[2:]
+        try:
+            known = place.lstat()
+        except OSError:
+            return None
+        if not stat.S_ISREG(known.st_mode) or known.st_size > limit:
+            return None
+        return place if _md5_of(place) == md5.removesuffix(".dir") else None
 
 
 def _md5_of(file: Path) -> str:

@@ -39,9 +39,7 @@ class PipelineRun:
         self._repro = Repro(root, group, os.pathsep.join(imported))
 
     @classmethod
-    def of(
-        cls, workspace: Workspace, root: Path, tell: Callable[[str], None], group: RunGroup = run_group
-    ) -> Self:
+    def of(cls, workspace: Workspace, root: Path, tell: Callable[[str], None], group: RunGroup = run_group) -> Self:
         """Return the pipeline of a workspace in ``root``, which is its own or that of another checkout.
 
         What this checkout imports of the repository, the other one imports of its own.

@@ -88,10 +88,17 @@ def _kind(
     sides = contents.get(change.before), contents.get(change.after)
     if name.endswith(".dvc"):
         return _pointed(change, name, sides, pointers)
-    if name == paths.star or name in paths.settings or name == str(LEVERS):
-        why = _declared(name, sides) if name == paths.star else beyond_values(name, *sides)
-        return ("owed", why) if why else ("inputs", "")
-    return ("inputs", "") if is_table(name) else _text(change.path, name, paths)
+    return _written(change.path, name, sides, paths)
+
+
+def _written(path: str, name: str, sides: tuple[bytes | None, bytes | None], paths: ProjectPaths) -> tuple[str, str]:
+    """Return what to do with a file that people write."""
+    if is_table(name):
+        return "inputs", ""
+    if name != paths.star and name not in paths.settings and name != str(LEVERS):
+        return _text(path, name, paths)
+    why = _declared(name, sides) if name == paths.star else beyond_values(name, *sides)
+    return ("owed", why) if why else ("inputs", "")
 
 
 def _odd(change: TreeChange) -> str:

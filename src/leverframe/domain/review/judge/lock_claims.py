@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +14,8 @@ from leverframe.domain.review.same_outputs import Difference, SameTable, State, 
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.yaml_files import leaves
 
-_NAMED = 3  # outputs or stages that are named, the rest is counted
-_METRICS = layout.METRICS.as_posix()
+_NAMED = 6  # outputs or stages that are named, the rest is counted
+_METRICS, _MODEL = layout.METRICS.as_posix(), layout.MODEL.as_posix()
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Terms:
     """How the claims are held: ``tolerance`` is relative for all numbers.
 
     ``owed`` are the paths that an owner has to approve, from the project; ``same_table`` compares a table of the run
-    with a record. ``same_model`` tells that the claimed model predicts what that of the run does.
+    with a record, ``same_model`` whether the claimed model predicts what that of the run does.
     """
 
     tolerance: float
     owed: Collection[str]
     same_table: SameTable
-    same_model: bool = field(default=False)
+    same_model: Callable[[], bool] = field(default=lambda: False)
 
 
 def compared(claimed: State, made: State, terms: Terms) -> Claims:
@@ -51,7 +51,9 @@ def compared(claimed: State, made: State, terms: Terms) -> Claims:
     stale = [name for name in judged if _other_inputs(claimed.lock.get(name), made.lock[name], outputs(made.lock))]
     extra = [name for name in claimed.lock if name not in made.lock and "dvc.yaml" not in terms.owed]
     found = differences(claimed, made, {*judged}, terms.tolerance, terms.same_table)
-    harmless = [each for each in found if each.how == "digits" or (each.how == "bytes" and terms.same_model)]
+    odd = any(each.how == "bytes" and each.path == _MODEL for each in found)
+    same = odd and all(each.how != "contents" for each in found) and terms.same_model()
+    harmless = [each for each in found if each.how == "digits" or (each.how == "bytes" and same)]
     wrong = [each for each in found if each not in harmless and each.stage not in stale]
     violations = [*_forged(wrong, claimed.texts, made.texts), *_mismatched(wrong), *_stale(stale, extra)]
     notes = _notes(harmless, excused, terms.tolerance)
@@ -128,7 +130,7 @@ def _mismatched(wrong: Sequence[Difference]) -> Iterator[Violation]:
         yield Violation(
             Reason.LOCK_MISMATCH,
             f"the judge's run of the same inputs wrote others than this change commits: {_named(those)}",
-            f"run `dvc repro -f -s {' '.join(stages[:_NAMED])}`; commit what it writes, and `{LOCK}`",
+            f"run `dvc repro -f -s {' '.join(stages)}`; commit what it writes, and `{LOCK}`",
         )
 
 

@@ -1,0 +1,128 @@
+"""The model that a change commits, taken by its digest: never unpickled, no code of the change imported, only scored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from leverframe.adapters.polars import PolarsTables
+from leverframe.adapters.sklearn import SklearnModels
+from leverframe.application.judged_objects import Objects
+from leverframe.application.workspace import Workspace
+from leverframe.documents import parsed
+from leverframe.domain import layout
+from leverframe.domain.model.evaluate.evaluation import predicted
+from leverframe.domain.model.train import ModelDescription
+from leverframe.domain.pipeline.status.resolved import Recorded
+from leverframe.domain.review.check import LOCK
+from leverframe.domain.review.same_outputs import State
+from leverframe.errors import LeverframeError
+
+_MODEL, _DESCRIPTION = layout.MODEL.as_posix(), layout.MODEL_DESCRIPTION.as_posix()
+_IN_GIT = (_DESCRIPTION, layout.METRICS.as_posix())
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """The outputs that a change commits, and where their contents may be."""
+
+    state: State
+    objects: Objects
+
+    @property
+    def recorded(self) -> Recorded | None:
+        """The record of the model in the lock."""
+        return recorded_model(self.state)
+
+    @property
+    def model(self) -> bytes | None:
+        """The model, hashed anew; None where it is nowhere."""
+        recorded = self.recorded
+        return self.objects.content(recorded.md5) if recorded else None
+
+    @property
+    def description(self) -> ModelDescription:
+        """What the change says of it; raises ``ValueError`` where that is no description."""
+        return parsed(ModelDescription, self.state.texts.get(_DESCRIPTION, ""))
+
+
+def recorded_model(state: State) -> Recorded | None:
+    """Return the record of the model in a lock; None where it has none."""
+    return next((entry.outputs[_MODEL] for entry in state.lock.values() if _MODEL in entry.outputs), None)
+
+
+def same_predictions(place: Workspace, claimed: Claimed, made: State, tolerance: float) -> bool:
+    """Tell whether the claimed model predicts what that of the run does, on all rows of training and hold-out."""
+    model, file = claimed.model, place.root / layout.MODEL
+    if model is None or not file.is_file():
+        return False
+    models, tables = SklearnModels(place.root, place.params.train.trusted_types), PolarsTables(place.root)
+    try:
+        ours = parsed(ModelDescription, made.texts.get(_DESCRIPTION, ""))
+        for path in (layout.TRAIN, layout.HOLDOUT):
+            table = tables.read(path)
+            with models.threads(1):
+                one = predicted(models, claimed.description, table, model)
+                other = predicted(models, ours, table, file.read_bytes())
+            if one.shape != other.shape or not np.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True):
+                return False
+    except (LeverframeError, ValueError):
+        return False
+    return True
+
+
+@contextmanager
+def overlaid(place: Workspace, claimed: Claimed | None) -> Iterator[str]:
+    """Let the claimed model stand in the place of the run's while it is scored; yield why it is not, else nothing.
+
+    Its hold-out stays that of the run.
+    """
+    model, why = (claimed.model if claimed else None), _unfit(place, claimed)
+    if claimed is None or model is None or why:
+        yield why
+        return
+    texts = {path: claimed.state.texts[path] for path in _IN_GIT if path in claimed.state.texts}
+    lock = (place.root / LOCK).read_text(encoding="utf-8")
+    contents = {path: text.encode("utf-8", "surrogateescape") for path, text in texts.items()}
+    contents |= {_MODEL: model, LOCK: _with_model(lock, claimed).encode()}
+    before = {path: file.read_bytes() for path in contents if (file := place.root / path).is_file()}
+    try:
+        _written(place, contents)
+        yield ""
+    finally:
+        _written(place, before)
+
+
+def _unfit(place: Workspace, claimed: Claimed | None) -> str:
+    """Return why a claimed model cannot be scored; empty where it can, or where there is none."""
+    if claimed is None:
+        return ""
+    if claimed.model is None:
+        return "it is neither in the cache nor among the outputs of the run"
+    try:
+        names = {feature.name for feature in claimed.description.features}
+        columns = {*PolarsTables(place.root).read(layout.HOLDOUT).columns}
+    except (LeverframeError, ValueError) as error:
+        return error.what if isinstance(error, LeverframeError) else "its description cannot be read"
+    lacking = sorted(names - columns)
+    return f"the hold-out of the base lacks `{lacking[0]}`" if lacking else ""
+
+
+def _with_model(lock: str, claimed: Claimed) -> str:
+    """Return a lock that names the claimed model as the output of its stage."""
+    recorded = claimed.recorded
+    assert recorded is not None  # noqa: S101 - its content was found by it
+    pattern = rf"(- path: {re.escape(_MODEL)}\n\s+hash: md5\n\s+md5: )\S+(\n\s+size: )\d+"
+    return re.sub(pattern, rf"\g<1>{recorded.md5}\g<2>{recorded.size or 0}", lock)
+
+
+def _written(place: Workspace, contents: dict[str, bytes]) -> None:
+    """Write files anew: what stands there may be a link into the cache, which must not change."""
+    for path, content in contents.items():
+        file = place.root / path
+        file.unlink(missing_ok=True)
+        file.write_bytes(content)
