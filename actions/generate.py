@@ -17,7 +17,7 @@ from leverframe.cli import leverframe
 
 HERE = Path(__file__).parent
 _LOCK = HERE.parent / "requirements.lock"
-LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain", "materialize", "infra-plan",
+LEVERS = ("check", "reproduce", "gate", "report", "judge", "deploy", "monitor", "retrain", "materialize", "infra-plan",
           "infra-apply")  # fmt: skip
 WITHOUT_VERDICT = ("materialize",)  # it does its work or fails
 OUTPUTS = {
@@ -46,6 +46,7 @@ TOKENS = {
     "digest says what was reviewed",
 }
 _TOKEN_GIVEN = {"reproduce": ""}  # the code of a pull request runs there, which gets none; others have the built-in one
+ARGUMENTS = {"judge": "Commit to judge; it has to be fetched, and is never checked out."}
 _NOT_INPUTS = ("json", "help")
 _PINS = {
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
@@ -71,6 +72,7 @@ PERMISSIONS: dict[str, tuple[Permission, ...]] = {
     "check": (Permission("contents", "read", "to check out the repository"),),
     "reproduce": (Permission("contents", "read", "to check out the repository"),),
     "gate": (Permission("contents", "read", "to check out the repository"),),
+    "judge": (Permission("contents", "read", "to check out the base, and to fetch the commit that is judged"),),
     "report": (
         Permission("pull-requests", "write", "to post the card as a comment; not needed with `publisher: summary`"),
         Permission("checks", "write", "to add the check run with the verdict of the gate"),
@@ -134,6 +136,8 @@ def inputs(lever: str) -> list[Input]:
     assert command is not None  # noqa: S101 - the floor-plan test holds the set
     found = [Input("folder", "", FOLDER, ".")]
     for option in command.params:
+        if isinstance(option, click.Argument) and isinstance(option.envvar, str) and option.name:
+            found.append(Input(option.name, option.envvar, ARGUMENTS[lever]))
         name = max(option.opts, key=len).lstrip("-")
         if isinstance(option, click.Option) and name not in _NOT_INPUTS and option.name:
             given = option.default if isinstance(option.default, str | int | float | Path) else ""
@@ -305,6 +309,47 @@ def _scheduled(name: str) -> Iterator[str]:
     )
 
 
+def _judging() -> Iterator[str]:
+    """Yield a whole workflow that judges the commit of a pull request's run by the code of the default branch."""
+    yield from (
+        "name: judge",
+        "on:",
+        "  workflow_run: # runs the workflow of the default branch, and never checks the change out",
+        "    workflows: [pull request]",
+        "    types: [completed]",
+        "permissions: {}",
+        "concurrency:",
+        "  group: judge-${{ github.event.workflow_run.head_sha }}",
+        "  cancel-in-progress: true",
+        "jobs:",
+        "  judge:",
+        "    runs-on: ubuntu-24.04",
+        "    timeout-minutes: 60",
+        "    permissions:",
+    )
+    for each in PERMISSIONS["judge"]:
+        yield f"      {each.name}: {each.level} # {each.reason}"
+    yield from (
+        "    steps:",
+        f"      - uses: {pinned('actions/checkout')}",
+        "        with:",
+        "          fetch-depth: 0",
+        "          persist-credentials: false",
+        '      - run: git fetch --quiet origin "$HEAD"',
+        "        env:",
+        "          HEAD: ${{ github.event.workflow_run.head_sha }}",
+        "      - uses: OWNER/leverframe/actions/setup@COMMIT # vX.Y.Z",
+        "      - uses: OWNER/leverframe/actions/judge@COMMIT # vX.Y.Z",
+        "        with:",
+        "          head: ${{ github.event.workflow_run.head_sha }}",
+        f"      - uses: {pinned('actions/upload-artifact')}",
+        "        with:",
+        "          name: leverframe-judged",
+        "          path: .leverframe/judged.json",
+        "          include-hidden-files: true",
+    )
+
+
 def _hourly() -> Iterator[str]:
     """Yield a whole workflow that brings the online store up to date."""
     yield from (
@@ -386,7 +431,7 @@ def _workflow(name: str) -> Iterator[str]:
     if name in ("infra-plan", "infra-apply"):
         yield from _infrastructure(name)
         return
-    other = {"deploy": _after_merge, "materialize": _hourly}
+    other = {"deploy": _after_merge, "materialize": _hourly, "judge": _judging}
     if name in other:
         yield from other[name]()
         return

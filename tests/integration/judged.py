@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.warm import WarmRepository, warm
+from leverframe.local.repository import TemporaryRepository
+from tests.warm import warm
 
 
 @dataclass(frozen=True)
 class Court:
     """A repository with a branch `main`, from which changes are cut, and which is checked out to judge them."""
 
-    repository: WarmRepository
+    repository: TemporaryRepository
 
     @property
     def root(self) -> Path:

@@ -31,7 +31,7 @@ def court(tmp_path_factory: pytest.TempPathFactory) -> Court:
     shop.repository.write("leverframe.yaml", RULES)
     shop.repository.git("checkout", "--quiet", "-B", "main")
     shop.repository.commit("Rules")
-    return Court(shop.repository)  # type: ignore[arg-type]
+    return Court(shop.repository)
 
 
 def better(court: Court) -> None:

@@ -25,7 +25,7 @@ HOME_ELSEWHERE = {
     "demo": "demo",
     "infra": "domain/infrastructure",
 }
-LEVERS = ("check", "reproduce", "gate", "report", "deploy", "monitor", "retrain", "materialize",
+LEVERS = ("check", "reproduce", "gate", "report", "judge", "deploy", "monitor", "retrain", "materialize",
           "infra-plan", "infra-apply")  # fmt: skip
 HEAVY = (
     "pandera",

@@ -27,7 +27,7 @@ from leverframe.application.results import kept
 from leverframe.application.retrain_base import levers_at
 from leverframe.application.status import status
 from leverframe.application.workspace import Workspace
-from leverframe.documents import plain
+from leverframe.documents import loaded, plain
 from leverframe.domain import layout
 from leverframe.domain.review.check import Checked, refused
 from leverframe.domain.review.gate.gate_result import Gated
@@ -36,15 +36,18 @@ from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted, so
 from leverframe.domain.review.judge.lock_claims import Claims, Terms, compared
 from leverframe.domain.review.judge.tree_change import TreeChange
 from leverframe.domain.review.report.card import Card
-from leverframe.domain.review.report.judge_section import PLACE, Judgement, Plan
+from leverframe.domain.review.report.card_markdown import render
+from leverframe.domain.review.report.judge_section import unverified
+from leverframe.domain.review.report.judgement import PLACE, Judgement, Plan
 from leverframe.domain.review.reproduce import Reproduced, StageRun
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError, PipelineError, RepositoryError
-from leverframe.files import private_folder, write_json
+from leverframe.files import private_folder, write_json, write_text
 from leverframe.settings.levers import JudgeSettings
 
-_SMALL = 2_000_000  # bytes of a file that is read to tell what changed in it
+_SMALL = 20_000_000  # bytes of all files that are read to tell what changed in them
 _TOLERANCE = 1e-4  # relative, of every number that is compared
+_CLAIM = 25_000_000  # bytes of the card of another run
 _SHOWN = 40  # paths that the card holds
 
 Tell = Callable[[str], None]
@@ -82,7 +85,19 @@ def judge(workspace: Workspace, asked: Asked, tell: Tell) -> Judgement:
     out = asked.out or workspace.root / PLACE
     private_folder(workspace.root / layout.PRIVATE)
     write_json(out, plain(card))
+    claim = _claim(asked.claim) if asked.claim else ""
+    write_text(out.with_suffix(".md"), f"{render(card)}\n{claim}")
     return Judgement(card, str(out))
+
+
+def _claim(path: Path) -> str:
+    """Return what another run says, as data of a size and form; that it cannot be read is no reason to fail."""
+    try:
+        with path.open("rb") as handle:
+            data = handle.read(_CLAIM + 1)
+        return unverified(loaded(Card, data, name=str(path))) if len(data) <= _CLAIM else ""
+    except (OSError, LeverframeError):
+        return ""
 
 
 def plan(workspace: Workspace, asked: Asked) -> Plan:
@@ -107,7 +122,8 @@ def _read(workspace: Workspace, asked: Asked) -> Change:
 
 
 def _sorted(workspace: Workspace, changes: Sequence[TreeChange], paths: ProjectPaths) -> Sorted:
-    blobs = [blob for change in changes for blob in (change.before, change.after)]
+    read = [change for change in changes if change.path.endswith((".yaml", ".yml", ".dvc"))]
+    blobs = [blob for change in read for blob in (change.before, change.after)]
     return sorted_paths(changes, paths, workspace.git.trees.read(blobs, _SMALL))
 
 
@@ -194,7 +210,7 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
 
 def check_definitions(place: Workspace) -> None:
     """Raise what settings or declarations that do not fit raise: its kind names the reason."""
-    assert place.params and place.plan  # noqa: S101 - reading them is the question
+    _ = place.params, place.plan  # reading them is the question
 
 
 def _failed(error: PipelineError, limits: JudgeSettings) -> Violation:
@@ -210,7 +226,7 @@ def _failed(error: PipelineError, limits: JudgeSettings) -> Violation:
 
 
 def _sorted_again(work: JudgedCheckout, change: Change, outputs: Sequence[str]) -> Change:
-    """Return the change once it is known what its declarations derive: outputs of new stages, files that are derived."""
+    """Return the change once it is known what its declarations derive, such as outputs of new stages."""
     owed = dict(change.found.owed)
     prefix = change.paths.folder
     trees = work.workspace.git.trees

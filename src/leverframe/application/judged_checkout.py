@@ -31,7 +31,7 @@ from leverframe.settings.params import read_params
 
 _SCORED = [path.as_posix() for path in (layout.MODEL, layout.HOLDOUT, layout.PREDICTIONS)]
 Tell = Callable[[str], None]
-_FILE = 50_000_000  # bytes of a file of git that is compared
+_FILES = 500_000_000  # bytes of all outputs in git, which are compared
 
 
 class JudgedCheckout:
@@ -98,7 +98,7 @@ def claimed_state(workspace: Workspace, tree: str, kept: list[str]) -> State:
     prefix, trees = workspace.git.prefix(), workspace.git.trees
     lock = trees.blob(tree, prefix + LOCK) or b""
     listed = trees.files(tree, [prefix + path for path in kept])
-    contents = trees.read(listed.values(), _FILE)
+    contents = trees.read(listed.values(), _FILES)
     texts = {path.removeprefix(prefix): _text(contents.get(blob, b"")) for path, blob in listed.items()}
     return State(entries(lock.decode(errors="replace"), f"{LOCK} of the change"), texts)
 

@@ -1,4 +1,4 @@
-"""The model that a change commits, taken by its digest: never unpickled, no code of the change imported, only scored."""
+"""The model that a change commits, by its digest: never unpickled, no code of the change imported, only scored."""
 
 from __future__ import annotations
 

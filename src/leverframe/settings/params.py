@@ -24,7 +24,8 @@ from leverframe.yaml_files import load
 
 # Sections that people look for here; a test holds them to those of leverframe.yaml.
 _OF_LEVERS = (
-    "gate", "reproduce", "report", "deploy", "serve", "pipeline", "monitor", "alerts", "retrain", "online", "infra",
+    "gate", "reproduce", "judge", "report", "deploy", "serve", "pipeline", "monitor", "alerts", "retrain", "online",
+    "infra",
 )  # fmt: skip
 
 _IMPORT_PATH = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")

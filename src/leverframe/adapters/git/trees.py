@@ -60,11 +60,15 @@ class Trees:
         return [TreeChange(path, *head[:4]) for head, path in zip(heads, parts[1::2], strict=True)]
 
     def read(self, blobs: Iterable[str], limit: int) -> dict[str, bytes]:
-        """Return the contents of blobs as git stores them, those above ``limit`` bytes left out."""
+        """Return the contents of blobs as git stores them, ``limit`` bytes in all: those beyond it are left out."""
         wanted = [blob for blob in dict.fromkeys(blobs) if blob.strip("0")]
         checked = self.run("cat-file", "--batch-check", given="".join(f"{blob}\n" for blob in wanted).encode())
         sizes = (line.split() for line in checked.stdout.decode().splitlines())
-        small = [found[0] for found in sizes if len(found) == 3 and found[1] == "blob" and int(found[2]) <= limit]
+        small, left = list[str](), limit
+        for found in sizes:
+            if len(found) == 3 and found[1] == "blob" and int(found[2]) <= left:
+                small.append(found[0])
+                left -= int(found[2])
         printed = self.run("cat-file", "--batch", given="".join(f"{blob}\n" for blob in small).encode()).stdout
         contents, at = {}, 0
         for blob in small:

@@ -19,6 +19,7 @@ from leverframe.domain.review.diff.diff_markdown import render as diff_page
 from leverframe.domain.review.gate.gate_result import Compared, SliceCompared, change_of, improvement
 from leverframe.domain.review.report.card import Card, Curve
 from leverframe.domain.review.report.holdout_section import holdout_section
+from leverframe.domain.review.report.judge_section import judge_section
 from leverframe.domain.review.report.pull_of_run import Order
 from leverframe.domain.review.report.replay_section import replay_section
 from leverframe.domain.verdict import Failed, Passed, Violation
@@ -339,7 +340,12 @@ def _notes(card: Card) -> list[str]:
     return _listed([f"- {sentence(note)}" for notes in levers for note in notes], 6)
 
 
+def _judge(card: Card, _: Shown) -> str:
+    return judge_section(card.judged) if card.judged else ""
+
+
 _SECTIONS: tuple[tuple[str, Section], ...] = (
+    ("Judge", _judge),
     ("Metrics", _metrics),
     ("Hold-out", _holdout),
     ("Replay", _replay),
