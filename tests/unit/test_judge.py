@@ -1,0 +1,283 @@
+"""What the judge makes of paths, settings, pointers and claims, without git."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leverframe.domain.pipeline.status.resolved import Locked, Recorded
+from leverframe.domain.review.judge.data_pointers import Pointer, listed, pointer
+from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted, sorted_paths
+from leverframe.domain.review.judge.lock_claims import Claims, Terms, compared
+from leverframe.domain.review.judge.plain_settings import beyond_values
+from leverframe.domain.review.judge.tree_change import FILE, NONE, TreeChange
+from leverframe.domain.review.same_outputs import State
+
+PATHS = ProjectPaths(
+    settings=("params.yaml", "own.yaml"),
+    star="pipelines/shop/star.yaml",
+    outputs=("reports/metrics.json", "reports/plots"),
+    read=("pipelines/shop/model.py", "docs/read.md"),
+)
+PARAMS = """\
+data: {case: pipelines.shop, first: "2024-01", last: "2024-05", timezone: Europe/Paris}
+features: {label: late, select: ["*"]}
+train: {estimator: "pipelines.shop.model:estimator", params: {iterations: 5}, trusted_types: []}
+own: {rate: 1}
+"""
+
+
+def sort(path: str, before: str | None = "a: 1\n", after: str | None = "a: 2\n", modes: Any = (FILE, FILE)) -> Sorted:
+    """Return what becomes of one path; None stands for no file on that side."""
+    sides = {"old": before, "new": after}
+    change = TreeChange(
+        path,
+        modes[0] if before is not None else NONE,
+        modes[1] if after is not None else NONE,
+        "old" if before is not None else "0",
+        "new" if after is not None else "0",
+    )
+    contents = {name: text.encode() for name, text in sides.items() if text is not None}
+    return sorted_paths([change], PATHS, contents)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("dvc.lock", "claims"),
+        ("reports/metrics.json", "claims"),
+        ("reports/plots/roc.csv", "claims"),
+        ("dvc.yaml", "derived"),
+        ("raw/orders-2024-06.csv", "inputs"),
+        ("pipelines/shop/star.yaml", "inputs"),
+        ("own.yaml", "inputs"),
+        ("README.md", "idle"),
+        ("docs/a/page.md", "idle"),
+    ],
+)
+def test_what_the_judge_knows(path: str, kind: str) -> None:
+    """Data, settings and declarations are run with, outputs compared, texts left aside."""
+    found = sort(path)
+    assert [change.path for change in getattr(found, kind)] == [path]
+    assert not found.owed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "pipelines/shop/model.py", ".github/workflows/pull-request.yml", ".github/README.md", "actions/gate/action.yml",
+        ".dvc/config", ".gitattributes", "docs/CODEOWNERS", "requirements.lock", "pyproject.toml", "Params.yaml",
+        "pipelines/shop/Star.yaml", "sitecustomize.py", "docs/read.md", "conftest.py", "raw/mod\u0435l.csv", "a b.md",
+        "models/model.pkl", "other.yaml", "Makefile", "x.sh", "dvc.lock.orig", "data/x.json", ".gitmodules",
+    ],
+)  # fmt: skip
+def test_what_an_owner_has_to_approve(path: str) -> None:
+    """Code, whatever rules the repository, and whatever nobody knows."""
+    assert [*sort(path).owed] == [path]
+    assert [*sort(path, None).owed] == [path]
+    assert [*sort(path, after=None).owed] == [path]
+
+
+@pytest.mark.parametrize(
+    "modes", [(FILE, "120000"), ("120000", FILE), (FILE, "160000"), (FILE, "100755"), (FILE, "040000")]
+)
+@pytest.mark.parametrize("path", ["README.md", "params.yaml", "raw/a.csv", "dvc.lock", "reports/metrics.json"])
+def test_links_submodules_and_programs_are_for_an_owner(path: str, modes: tuple[str, str]) -> None:
+    """Whatever their names are."""
+    assert [*sort(path, modes=modes).owed] == [path]
+
+
+def test_a_file_that_becomes_a_folder_is_for_an_owner() -> None:
+    """And what is in that folder is not put in its place."""
+    gone, new = TreeChange("raw", FILE, NONE, "old", "0"), TreeChange("raw/a.csv", NONE, FILE, "0", "new")
+    assert "raw" in sorted_paths([gone, new], PATHS, {}).owed
+
+
+@given(st.text(min_size=1, max_size=30))
+def test_no_name_is_run_with_unless_it_is_known(name: str) -> None:
+    """Any name at all is settings, declarations, a table or a pointer, or it is no input."""
+    found = sort(name)
+    known = {*PATHS.settings, PATHS.star, "leverframe.yaml"}
+    assert all(
+        change.path in known
+        or change.path.endswith((".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".csv.gz", ".dvc"))
+        for change in found.inputs
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("iterations: 5", "iterations: 900"),
+        ("iterations: 5", "iterations: 5, loss: log_loss"),
+        ("iterations: 5", "depths: [1, 2]"),
+        ('"2024-05"', '"2024-06"'),
+        ("Europe/Paris", "America/New_York"),
+        ("label: late", "label: delay"),
+        ('["*"]', '["price_*", age]'),
+        ("rate: 1", "rate: 2.5"),
+        ("rate: 1", "rate: 1, since: 2024-05"),
+    ],
+)
+def test_plain_values_may_change(old: str, new: str) -> None:
+    """Numbers, words, partitions, columns and zones."""
+    assert beyond_values("params.yaml", PARAMS.encode(), PARAMS.replace(old, new).encode()) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("pipelines.shop,", "pipelines.other,"),
+        ("case: pipelines.shop", "case: pipelines.shop, dependencies: [x]"),
+        ("model:estimator", "model:other"),
+        ("trusted_types: []", "trusted_types: [os.system]"),
+        ("iterations: 5", "iterations: 5, memory: /srv/cache"),
+        ("iterations: 5", "iterations: 5, hook: os.system"),
+        ("iterations: 5", "iterations: {a: [{b: 1}]}"),
+        ("rate: 1", "rate: '1; curl x'"),
+        ("rate: 1", "rate: word"),
+        ("label: late", "label: late, spark: {master: spark://x}"),
+        ("rate: 1", "rate: &a 1"),
+        ("rate: 1", "rate: !!python/name:os.system 1"),
+        ("rate: 1", "rate: 1, rate: 2"),
+        ("rate: 1", "rate: 1\u2028"),
+        ("rate: 1", "rate: 1\t"),
+        ("own:", "---\nown:"),
+        ("own:", "own: <<: 1"),
+        ("data:", "\ufeffdata:"),
+    ],
+)
+def test_what_runs_code_or_reads_elsewhere_may_not(old: str, new: str) -> None:
+    """Import paths, paths, addresses, commands, and YAML that another reader may read otherwise."""
+    assert beyond_values("params.yaml", PARAMS.encode(), PARAMS.replace(old, new).encode())
+
+
+def test_rules_and_environments_are_for_owners() -> None:
+    """Of leverframe.yaml plain numbers outside of rules may change."""
+    base = b"gate: {confidence: 0.95}\nreport: {slices: 8}\ndeploy: {keep: 2}\n"
+    assert beyond_values("leverframe.yaml", base, base.replace(b"8", b"9")) == ""
+    assert beyond_values("leverframe.yaml", base, base.replace(b"0.95", b"0.5"))
+    assert beyond_values("leverframe.yaml", base, base.replace(b"keep: 2", b"keep: 3"))
+    assert beyond_values("leverframe.yaml", base, base + b"judge: {minutes: 300}\n")
+    assert beyond_values("leverframe.yaml", None, base)
+
+
+POINTER = "outs:\n- md5: 0123456789abcdef0123456789abcdef\n  size: 3\n  hash: md5\n  path: a.csv\n"
+
+
+def test_a_pointer_names_known_data() -> None:
+    """Its digest may change, nothing else."""
+    assert pointer("raw/a.csv.dvc", POINTER.encode()) == Pointer("raw/a.csv", "0123456789abcdef0123456789abcdef")
+    for old, new in (
+        ("path: a.csv", "path: ../x.csv"), ("path: a.csv", "path: model.py"), ("hash: md5", "hash: etag"),
+        ("outs:", "deps:\n- path: s3://x/a.csv\nouts:"), ("outs:", "cmd: curl x\nouts:"), ("outs:", "wdir: ..\nouts:"),
+        ("  size: 3", "  remote: other"), ("0123456789abcdef0123456789abcdef", "../../../../etc/passwd"),
+        ("outs:", "outs: &a"), ("outs:", "frozen: true\nouts:"),
+    ):  # fmt: skip
+        assert isinstance(pointer("raw/a.csv.dvc", POINTER.replace(old, new, 1).encode()), str), new
+    assert isinstance(pointer("model.pkl.dvc", POINTER.replace("a.csv", "model.pkl").encode()), str)
+
+
+@pytest.mark.parametrize("path", ["../a.csv", "/a.csv", "a/../b.csv", "model.py", "a.pkl", "x/conftest"])
+def test_a_listing_names_data_within_its_folder(path: str) -> None:
+    """No path of a folder leads out of it, and none is code."""
+    good = b'[{"md5": "0123456789abcdef0123456789abcdef", "relpath": "a/b.csv"}]'
+    assert listed(good) == {"a/b.csv": "0123456789abcdef0123456789abcdef"}
+    assert isinstance(listed(good.replace(b"a/b.csv", path.encode())), str)
+
+
+def locked(command: str, outputs: dict[str, str], read: dict[str, str] | None = None, **params: Any) -> Locked:
+    """Return the entry of a stage."""
+    return Locked(
+        command,
+        {path: Recorded(digest) for path, digest in (read or {}).items()},
+        {"params.yaml": params},
+        {path: Recorded(digest) for path, digest in outputs.items()},
+    )
+
+
+MADE = State(
+    {
+        "build": locked("b", {"table.parquet": "t"}, {"raw.csv": "r"}, rate=1),
+        "train": locked("t", {"models/model.skops": "m"}, {"table.parquet": "t", "model.py": "c"}),
+        "evaluate": locked("e", {"reports/metrics.json": "x"}, {"models/model.skops": "m"}),
+    },
+    {"reports/metrics.json": '{"auc": 0.81}'},
+)
+
+
+def claims(claimed: State, *owed: str, same: bool | None = None, alike: bool = False) -> Claims:
+    """Return what is found of claims against the run."""
+    return compared(claimed, MADE, Terms(1e-4, owed, lambda *_: same, lambda: alike))
+
+
+def reasons(found: Claims) -> list[str]:
+    """Return the reasons."""
+    return [violation.reason.value for violation in found.violations]
+
+
+def other(stage: str, **changed: Any) -> State:
+    """Return the claims with another entry of one stage."""
+    return State({**MADE.lock, stage: replace(MADE.lock[stage], **changed)}, MADE.texts)
+
+
+def test_what_was_run_is_verified() -> None:
+    """The same lock and the same files."""
+    assert claims(MADE) == Claims()
+
+
+@given(st.sampled_from([(stage, path) for stage, entry in MADE.lock.items() for path in entry.outputs]))
+def test_any_other_digest_is_found(which: tuple[str, str]) -> None:
+    """Whatever output it is."""
+    stage, path = which
+    found = claims(other(stage, outputs={path: Recorded("forged")}))
+    assert found.violations
+    assert path in found.violations[0].what
+
+
+def test_figures_name_both_sides() -> None:
+    """What the judge computed, and what was claimed."""
+    found = claims(replace(MADE, texts={"reports/metrics.json": '{"auc": 0.99}'}))
+    assert reasons(found) == ["metrics-forged"]
+    assert "`auc` is 0.81, not 0.99" in found.violations[0].what
+    assert claims(replace(MADE, texts={"reports/metrics.json": '{"auc": 0.810001}'})).violations == ()
+    assert reasons(claims(replace(MADE, texts={}))) == ["metrics-forged"]
+    extra = replace(MADE, texts={**MADE.texts, "reports/metrics.json/x": "1"})
+    assert reasons(claims(extra)) == ["lock-mismatch"]
+
+
+def test_other_inputs_are_a_stale_lock() -> None:
+    """A parameter, a command, a source or a missing entry; a stage that does not exist as well."""
+    assert reasons(claims(other("build", parameters={"params.yaml": {"rate": 2}}))) == ["lock-stale"]
+    assert reasons(claims(other("train", command="echo"))) == ["lock-stale"]
+    assert reasons(claims(other("build", dependencies={"raw.csv": Recorded("o")}))) == ["lock-stale"]
+    assert reasons(claims(State({k: v for k, v in MADE.lock.items() if k != "train"}, MADE.texts))) == ["lock-stale"]
+    more = State({**MADE.lock, "evil": locked("x", {})}, MADE.texts)
+    assert reasons(claims(more)) == ["lock-stale"]
+
+
+def test_a_model_of_other_bytes_passes_where_it_predicts_the_same() -> None:
+    """Another processor makes other bytes; what says the same is a note."""
+    claimed = other("train", outputs={"models/model.skops": Recorded("other")})
+    assert reasons(claims(claimed)) == ["lock-mismatch"]
+    found = claims(claimed, alike=True)
+    assert reasons(found) == []
+    assert "predictions agree" in found.notes[0]
+    table = other("build", outputs={"table.parquet": Recorded("other")})
+    assert reasons(claims(table, same=False, alike=True)) == ["lock-mismatch"]
+    assert reasons(claims(table, same=True)) == []
+
+
+def test_stages_behind_code_of_the_change_are_excused_and_named() -> None:
+    """What they wrote nobody can judge; what was before them is held to the run."""
+    claimed = other("train", outputs={"models/model.skops": Recorded("other")})
+    found = claims(claimed, "model.py")
+    assert (reasons(found), found.excused) == ([], ("train", "evaluate"))
+    assert "`train`, `evaluate`" in found.notes[-1]
+    both = State({**claimed.lock, "build": other("build", outputs={"table.parquet": Recorded("f")}).lock["build"]}, {})
+    assert reasons(claims(both, "model.py")) == ["lock-mismatch"]
+    assert claims(claimed, "README.md").excused == ()
