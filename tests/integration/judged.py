@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,19 @@ class Court:
         assert old in text, f"{old!r} is not in {path}"
         self.repository.write(path, text.replace(old, new))
 
-    def judge(self, name: str, *more: str) -> dict[str, Any]:
-        """Commit what is here, check main out again, and return the card of the change."""
+    def judge(self, name: str, *more: str, checked_out: str = "main") -> dict[str, Any]:
+        """Commit what is here, check the base out again, and return the card of the change."""
         self.repository.commit(name)
-        self.repository.git("checkout", "--quiet", "--force", "main")
-        done = warm().run("leverframe", ["judge", name, "--json", *more], self.root, self.repository.environment)
+        self.repository.git("checkout", "--quiet", "--force", checked_out)
+        return self.judged(name, *more)
+
+    def judged(self, name: str, *more: str) -> dict[str, Any]:
+        """Return the card of a change on top of what is checked out."""
+        done = self.ended(name, "--json", *more)
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
+
+    def ended(self, name: str, *more: str) -> subprocess.CompletedProcess[str]:
+        """Return how the judge ended."""
+        return warm().run("leverframe", ["judge", name, *more], self.root, self.repository.environment)

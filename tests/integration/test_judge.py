@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+from pathlib import Path
+
 import polars as pl
 import pytest
 
+from leverframe.adapters.bounds import Bounded
+from leverframe.adapters.process import run_group
+from leverframe.errors import PipelineError
 from tests.integration.judged import Court
 from tests.integration.test_reproduce_claims import FLIPPED, HONEST, STAGES
 from tests.warm import WarmRepository
@@ -64,3 +72,84 @@ def test_flipped_labels_are_found(court: Court) -> None:
     court.repository.dvc("commit", "--force")
     found = court.judge("flipped")
     assert "lock-mismatch" in found["reasons"], found
+
+
+def test_what_does_not_merge_gets_a_card_all_the_same(court: Court) -> None:
+    """The violation names the file; nothing is run."""
+    court.branch("ahead")
+    court.repository.write("README.md", "A pipeline, and more.\n")
+    court.repository.commit("ahead")
+    court.branch("behind")
+    court.repository.write("README.md", "Another pipeline.\n")
+    found = court.judge("behind", "--base", "ahead", checked_out="ahead")
+    assert found["reasons"] == ["merge-conflict"], found
+    assert "`README.md`" in found["card"]["judged"]["found"][0]["what"]
+
+
+def test_data_come_by_their_digest_alone(court: Court, tmp_path: Path) -> None:
+    """What is nowhere is missing, also where another file has its name; the right one is run with."""
+    court.branch("data")
+    pl.DataFrame({"label": [1, 0, 1], "value": [4.0, 5.0, 6.0]}).write_parquet(court.root / "source.parquet")
+    court.repository.dvc("add", "source.parquet")
+    court.repository.dvc("repro", "--no-run-cache")
+    md5 = re.findall(r"md5: (\w+)", court.repository.read("source.parquet.dvc"))[0]
+    kept = court.root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    brought = tmp_path / "files/md5" / md5[:2] / md5[2:]
+    brought.parent.mkdir(parents=True)
+    content = kept.read_bytes()
+    kept.unlink()
+    assert court.judge("data")["reasons"] == ["data-missing"]
+    brought.write_bytes(content + b"0")
+    assert court.judged("data", "--objects", str(tmp_path))["reasons"] == ["data-missing"]
+    brought.write_bytes(content)
+    found = court.judged("data", "--objects", str(tmp_path))["card"]["judged"]
+    assert (found["ran"], found["found"], found["owed"]) == (["build", "profile", "evaluate"], [], None)
+
+
+def test_a_run_beyond_its_time_is_ended(court: Court) -> None:
+    """By the limit of the base, and the card says so."""
+    court.branch("short")
+    court.repository.write("leverframe.yaml", "judge: {minutes: 0.0001}\n")
+    court.repository.commit("short")
+    court.repository.git("checkout", "--quiet", "--force", "-b", "late", "short")
+    court.repository.write("params.yaml", "build: 5\n")
+    found = court.judge("late", checked_out="short")
+    assert found["reasons"] == ["judge-timeout"], found
+    assert "`judge.minutes`" in found["card"]["judged"]["found"][0]["what"]
+
+
+def test_a_dry_run_lists_the_paths(court: Court) -> None:
+    """What it would run with, and what is for an owner; the claim of the run is shown as unverified."""
+    court.branch("mixed")
+    court.repository.write("params.yaml", "build: 6\n")
+    court.repository.write("tool.py", "print()\n")
+    court.repository.write("README.md", "A pipeline of words.\n")
+    court.repository.commit("mixed")
+    court.repository.git("checkout", "--quiet", "--force", "main")
+    printed = court.repository.run("leverframe", "judge", "mixed", "--dry-run").splitlines()[1:]
+    assert printed == [
+        "  runs with params.yaml",
+        "  leaves aside README.md",
+        "  asks an owner about tool.py: the judge runs no code of a change",
+    ]
+    court.judged("readme")
+    claim = court.root / ".leverframe/judged.json"
+    court.judged("readme", "--claim", str(claim), "--out", str(court.root / ".leverframe/other.json"))
+    text = court.repository.read(".leverframe/other.md")
+    assert "### Judge" in text
+    assert "Unverified: what the run of the pull request says of itself" in text
+
+
+def test_another_checkout_is_refused(court: Court) -> None:
+    """The code that judges has to be that of the base."""
+    done = court.ended("readme", "--base", "readme")
+    assert done.returncode != 0
+    assert "the judge runs the code that is here" in done.stderr
+
+
+def test_memory_is_bounded() -> None:
+    """What takes more than it may is ended with all that it started."""
+    hungry = "import time; held = bytearray(200_000_000); time.sleep(60)"
+    bounded = Bounded(run_group, 60, 100_000_000)
+    with pytest.raises(PipelineError, match="too much memory"):
+        bounded([sys.executable, "-c", hungry], lambda _: None, folder=Path.cwd(), environment=dict(os.environ))

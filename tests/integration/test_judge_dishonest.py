@@ -202,6 +202,31 @@ def test_an_honest_parameter_passes(court: Court) -> None:
     assert found["card"]["judged"]["ran"] == ["train", "evaluate", "bundle"]
 
 
+def test_code_is_not_run_and_its_model_is_scored(court: Court) -> None:
+    """The claimed model, taken by its digest, stands against the champion; an owner has to approve the code."""
+    court.branch("code")
+    model = "pipelines/shop/model.py"
+    court.repository.write(model, court.repository.read(model) + "\n\nOTHER = 1\n")
+    more_iterations(court, 9)
+    court.repository.dvc("repro")
+    found = court.judge("code")
+    assert found["reasons"] == ["needs-owner"], shown(found)
+    card = found["card"]
+    assert card["judged"]["owed"]["missing"] == [model]
+    assert any("`train`" in note and "not run by the judge" in note for note in card["judged"]["notes"]), shown(found)
+    claimed = json.loads(court.repository.git("show", "code:reports/metrics.json"))
+    (auc,) = (metric["candidate"] for metric in card["gated"]["metrics"] if metric["metric"] == "auc")
+    assert str(round(auc, 5)) in json.dumps(claimed)
+
+
+def test_the_rules_are_those_of_the_tip(court: Court) -> None:
+    """A floor that was raised after the branch was cut is in force."""
+    court.repository.write("leverframe.yaml", RULES.replace("floor: 0.5", "floor: 0.9999"))
+    court.repository.commit("A higher floor")
+    found = court.judged("honest")
+    assert found["reasons"] == ["floor-missed"], shown(found)
+
+
 def shown(found: dict[str, Any]) -> str:
     """Return what a reader of a failed test wants to see."""
     card = found["card"]
