@@ -129,6 +129,7 @@ def test_each_foreign_tool_has_one_adapter() -> None:
         "onnx": {"adapters/onnx", "local"},  # the last makes models that are no good
         "jsonschema": {"local"},  # holds the fake GitHub server to GitHub's description
         "mlserver": {"serving"},  # what runs inside its process; `adapters/mlserver.py` speaks with it from outside
+        "psutil": {"adapters/process", "adapters/bounds"},  # stages depend on the first, and not on what bounds them
         "fastapi": {"serving"},
         "orjson": {"serving"},
         "uvicorn": {"serving"},

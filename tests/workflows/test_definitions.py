@@ -92,7 +92,7 @@ def test_actions_are_what_the_commands_ask_for() -> None:
         command = leverframe.get_command(click.Context(leverframe), lever)
         assert command is not None
         (step,) = _steps(_read(ROOT / f"actions/{lever}/action.yml"))
-        options = {each.name for each in command.params} - {"as_json", "help"}
+        options = {str(each.name) for each in command.params} - {"as_json", "help"}
         mapped = {name for name in step["env"] if name.startswith("LEVERFRAME_")}
         assert mapped == {f"LEVERFRAME_{lever}_{each}".upper().replace("-", "_") for each in options}
         assert step["run"].startswith(f"exec leverframe {lever}")
