@@ -41,7 +41,7 @@ def figures(*, rounds: int) -> dict[str, Any]:
         found = alternate({name: partial(_judged, repository, name) for name in BRANCHES}, rounds)
         cards = {name: json.loads(repository.read(f".leverframe/{name}.json")) for name in BRANCHES}
     absolute = medians(found)
-    seconds = {f"{name.replace('-', '_')}_seconds": absolute[name]["wall"] for name in BRANCHES}
+    seconds = {f"{name.replace('-', '_')}_seconds": absolute[name]["wall_s"] for name in BRANCHES}
     return {
         "name": "judge",
         "machine": machine(),
