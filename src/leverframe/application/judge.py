@@ -108,12 +108,13 @@ def plan(workspace: Workspace, asked: Asked) -> Plan:
 
 def _read(workspace: Workspace, asked: Asked) -> Change:
     git = workspace.git
-    tip, head = git.named(asked.base or "HEAD"), git.named(asked.head)
-    if tip != git.named("HEAD"):
+    tip, head = git.named("HEAD"), git.named(asked.head)
+    newest = git.commit_of(asked.base) if asked.base else None
+    if newest and git.merge_base(tip, newest) != tip:  # one that has moved on since is judged again
         raise RepositoryError(
-            f"what is checked out is not `{asked.base}`",
+            f"what is checked out is not of `{asked.base}`",
             why="the judge runs the code that is here, and that has to be the code of the base",
-            next=f"`git switch --detach {tip[:12]}`, then run the same command again",
+            next=f"`git switch --detach {newest[:12]}`, then run the same command again",
         )
     merged = git.trees.merged(tip, head)
     paths = paths_of(workspace, workspace.root) if pipeline_here(workspace) else ProjectPaths(git.prefix())

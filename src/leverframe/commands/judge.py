@@ -15,7 +15,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command(epilog="Examples: leverframe judge origin/my-branch --dry-run; leverframe judge 1a2b3c4 --json")
 @click.argument("head", envvar="LEVERFRAME_JUDGE_HEAD")
-@click.option("--base", help="Commit of the base branch.  [default: what is checked out]")
+@click.option(
+    "--base", help="Base branch, as origin/main; its tip is checked out.  [default: the branch that is checked out]"
+)
 @click.option(
     "--objects",
     type=click.Path(file_okay=False, path_type=Path),
