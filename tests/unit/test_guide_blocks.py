@@ -27,7 +27,7 @@ ELSEWHERE = {  # by page, language and first line: the test that runs it, or why
 UNRUN_PAGES = {"installation.md": "a package index: CI installs the wheel that it builds in an empty environment"}
 UNRUN = {  # what reaches a network, with what it reaches
     ("first-pull-request.md", "bash", "dvc remote add --default store s3://rides-data/dvc"): "a bucket",
-    ("gate.md", "bash", "git fetch origin my-branch"): "a forge; tests/integration/test_judge.py runs the same",
+    ("gate.md", "bash", "git fetch origin my-branch"): "a forge; tests/integration/test_judge_changes.py runs the same",
 }
 CASES = {"your-own-case.md", "settings.md", "declarations.md"}  # their files are those of tests/integration/own_case.py
 

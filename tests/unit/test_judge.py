@@ -281,3 +281,18 @@ def test_stages_behind_code_of_the_change_are_excused_and_named() -> None:
     both = State({**claimed.lock, "build": other("build", outputs={"table.parquet": Recorded("f")}).lock["build"]}, {})
     assert reasons(claims(both, "model.py")) == ["lock-mismatch"]
     assert claims(claimed, "README.md").excused == ()
+
+
+def test_training_that_is_random_is_held_to_the_declared_figures() -> None:
+    """Within them it is a note and the claimed model is scored; beyond them, or without any, it is a violation."""
+    claimed = State(other("train", outputs={"models/model.skops": Recorded("other")}).lock, {
+        "reports/metrics.json": '{"auc": 0.82}'
+    })  # fmt: skip
+    terms = Terms(1e-4, (), lambda *_: None, unstable=("train",), declared={"auc": 0.02})
+    found = compared(claimed, MADE, terms)
+    assert (reasons(found), found.excused) == ([], ("train", "evaluate"))
+    assert "within `reproduce.tolerance`" in found.notes[0]
+    assert reasons(compared(claimed, MADE, replace(terms, declared={"auc": 0.001}))) == ["not-deterministic"]
+    assert reasons(compared(claimed, MADE, replace(terms, declared={}))) == ["not-deterministic"]
+    table = State({**claimed.lock, "build": other("build", outputs={"table.parquet": Recorded("f")}).lock["build"]}, {})
+    assert "lock-mismatch" in reasons(compared(table, MADE, terms))

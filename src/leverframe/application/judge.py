@@ -20,7 +20,7 @@ from leverframe.application.judged_checkout import (
     paths_of,
 )
 from leverframe.application.judged_model import Claimed, overlaid, same_predictions
-from leverframe.application.judged_objects import missing
+from leverframe.application.judged_objects import missing, odd_folders
 from leverframe.application.report import card_of_change
 from leverframe.application.report_place import branch_named
 from leverframe.application.results import kept
@@ -40,6 +40,7 @@ from leverframe.domain.review.report.card_markdown import render
 from leverframe.domain.review.report.judge_section import unverified
 from leverframe.domain.review.report.judgement import PLACE, Judgement, Plan
 from leverframe.domain.review.reproduce import Reproduced, StageRun
+from leverframe.domain.review.unstable import doubted, unstable
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.errors import LeverframeError, PipelineError, RepositoryError
 from leverframe.files import private_folder, write_json, write_text
@@ -48,7 +49,7 @@ from leverframe.settings.levers import JudgeSettings
 _SMALL = 20_000_000  # bytes of all files that are read to tell what changed in them
 _TOLERANCE = 1e-4  # relative, of every number that is compared
 _CLAIM = 25_000_000  # bytes of the card of another run
-_SHOWN = 40  # paths that the card holds
+_MOST = 3_000  # paths for owners: every one is on the card, as who may approve is looked up for each
 
 Tell = Callable[[str], None]
 
@@ -147,7 +148,9 @@ def _card(change: Change, judged: Judged, because: str = "") -> Card:
 
 def _judged(workspace: Workspace, change: Change, asked: Asked, tell: Tell) -> Card:
     found, owed = change.found, _owed(change.found.owed)
-    judged = Judged("", change.tip, change.head, change.merged.tree, owed=owed)
+    judged = Judged("", change.tip, change.head, change.merged.tree, owed=owed, found=_beyond(found.owed))
+    if judged.found:
+        return _card(change, judged, "it is too large")
     if not (found.inputs or found.claims or found.derived or _read_by_stages(found, change.paths)):
         tell("the change touches nothing that a stage reads or writes")
         return _card(change, replace(judged, notes=("no stage reads or writes what this change touches",)))
@@ -156,12 +159,23 @@ def _judged(workspace: Workspace, change: Change, asked: Asked, tell: Tell) -> C
         absent = _bring(work, change)
         if absent:
             return _card(change, replace(judged, found=(absent,)), "data are missing")
+        odd = odd_folders(found.pointers, work.objects)
+        if odd:
+            return _card(change, replace(judged, owed=_owed({**found.owed, **odd})), "its data may hold code")
         return _run(work, change, judged, (limits, tell))
 
 
 def _owed(owed: Mapping[str, str]) -> OwnerReview | None:
     paths = tuple(sorted(owed))
-    return OwnerReview(len(paths), paths[:_SHOWN], paths[:_SHOWN]) if paths else None
+    return OwnerReview(len(paths), paths[:_MOST], paths[:_MOST]) if paths else None
+
+
+def _beyond(owed: Mapping[str, str]) -> tuple[Violation, ...]:
+    """Return what is said of more paths than a card holds: nobody could tell whose they are."""
+    if len(owed) <= _MOST:
+        return ()
+    what = f"the change edits {len(owed):,} paths that owners have to approve, and a card holds {_MOST:,}"
+    return (Violation(Reason.NOT_JUDGED, what, "split the change into several pull requests"),)
 
 
 def _read_by_stages(found: Sorted, paths: ProjectPaths) -> bool:
@@ -175,7 +189,7 @@ def _bring(work: JudgedCheckout, change: Change) -> Violation | None:
     pointers = change.found.pointers.values()
     absent = missing(pointers, work.objects)
     if absent:
-        work.pipeline.data("pull", "--allow-missing", *(f"{path}.dvc" for path in absent))
+        work.pipeline.data("pull", "--allow-missing", *(f"./{path}.dvc" for path in absent))
         absent = missing(pointers, work.objects)
     if not absent:
         return None
@@ -194,7 +208,9 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
             work.pipeline.define()
         state = status(work.root)
     except LeverframeError as error:
-        return _card(change, replace(judged, found=(refused(error),)), "its declarations cannot be used")
+        late = isinstance(error, PipelineError) and error.code == OVER
+        wrong = _failed(error, limits) if isinstance(error, PipelineError) and late else refused(error)
+        return _card(change, replace(judged, found=(wrong,)), "its declarations cannot be used")
     change = _sorted_again(work, change, kept_in_git(state))
     judged = replace(judged, owed=_owed(change.found.owed))
     tell("running what the change made stale, with the code of the base")
@@ -203,8 +219,8 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
     except PipelineError as error:
         ran = tuple(run.stage for run in work.pipeline.runs() if run.how == "ran")
         return _card(change, replace(judged, ran=ran, found=(_failed(error, limits),)), "its pipeline failed")
-    claimed, claims = _claims(work, change, kept_in_git(state))
     ran = tuple(run.stage for run in runs if run.how == "ran")
+    claimed, claims = _claims(work, change, kept_in_git(state), ran, tell)
     judged = replace(judged, ran=ran, found=claims.violations, notes=(*judged.notes, *claims.notes))
     return _of_levers(work, change, judged, (runs, claimed if "train" in claims.excused else None), tell)
 
@@ -240,12 +256,28 @@ def _sorted_again(work: JudgedCheckout, change: Change, outputs: Sequence[str]) 
     return replace(change, found=replace(change.found, owed=owed))
 
 
-def _claims(work: JudgedCheckout, change: Change, outputs: list[str]) -> tuple[Claimed, Claims]:
+def _claims(
+    work: JudgedCheckout, change: Change, outputs: list[str], ran: Sequence[str], tell: Tell
+) -> tuple[Claimed, Claims]:
+    """Return what the change claims, and what came of it; what differs is run twice, as training may be random."""
     owed = {path.removeprefix(change.paths.folder) for path in change.found.owed}
     state = claimed_state(work.workspace, change.merged.tree, sorted({*outputs, *change.paths.outputs}))
     claimed, made = Claimed(state, work.objects), work.made(outputs)
-    same = partial(same_predictions, work.workspace, claimed, made, _TOLERANCE)
-    return claimed, compared(state, made, Terms(_TOLERANCE, owed, work.same_table, same))
+    terms = Terms(
+        _TOLERANCE, owed, work.same_table, partial(same_predictions, work.workspace, claimed, made, _TOLERANCE)
+    )
+    claims = compared(state, made, terms)
+    names = doubted(state, made, {*ran} - {*claims.excused}) if claims.violations else []
+    if not names:
+        return claimed, claims
+    tell(f"running {', '.join(names)} again, to tell training that is not deterministic from a forgery")
+    second = work.again(names, outputs)
+    odd = unstable(names, made, second)
+    if not odd:
+        return claimed, claims
+    work.run()
+    declared = levers_at(work.workspace, change.tip).reproduce.tolerance
+    return claimed, compared(state, work.made(outputs), replace(terms, unstable=odd, declared=declared))
 
 
 def _of_levers(

@@ -66,6 +66,11 @@ class JudgedCheckout:
             self.pipeline.fetch([path for path in _SCORED if path in known])
         return self.pipeline.runs()
 
+    def again(self, names: list[str], kept: list[str]) -> State:
+        """Run some stages once more, and return what they left then."""
+        self.pipeline.repro("--no-run-cache", "--force", "--single-item", *names)
+        return self.made(kept)
+
     def made(self, kept: list[str]) -> State:
         """Return the lock and the outputs that git keeps, as the stages left them."""
         places = [self.root / path for path in kept]

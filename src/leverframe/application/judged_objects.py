@@ -6,7 +6,7 @@ import hashlib
 import re
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Objects:
         if not md5.endswith(".dir"):
             return True
         files = listed(self.tree.content(Recorded(md5)) or b"")
-        return not isinstance(files, str) and all(self.take(each) for each in files.values())
+        return isinstance(files, str) or all(self.take(each) for each in files.values())  # an owner looks at odd ones
 
     def content(self, md5: str) -> bytes | None:
         """Return what has that digest, of a file that a claim names; None where it is nowhere, or too large to read."""
@@ -79,3 +79,10 @@ def _md5_of(file: Path) -> str:
 def missing(pointers: Iterable[Pointer], objects: Objects) -> list[str]:
     """Return the data that are nowhere."""
     return [pointer.path for pointer in pointers if not objects.take(pointer.md5)]
+
+
+def odd_folders(pointers: Mapping[str, Pointer], objects: Objects) -> dict[str, str]:
+    """Return the pointers to folders that hold more than data, with what that is."""
+    folders = {file: pointer for file, pointer in pointers.items() if pointer.md5.endswith(".dir")}
+    found = {file: listed(objects.content(pointer.md5) or b"") for file, pointer in folders.items()}
+    return {file: told for file, told in found.items() if isinstance(told, str)}

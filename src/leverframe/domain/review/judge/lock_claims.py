@@ -11,6 +11,7 @@ from leverframe.domain import layout
 from leverframe.domain.pipeline.status.resolved import Locked
 from leverframe.domain.review.check import LOCK
 from leverframe.domain.review.same_outputs import Difference, SameTable, State, differences, in_order, outputs
+from leverframe.domain.review.unstable import figures, judged_unstable
 from leverframe.domain.verdict import Reason, Violation
 from leverframe.yaml_files import leaves
 
@@ -20,7 +21,7 @@ _METRICS, _MODEL = layout.METRICS.as_posix(), layout.MODEL.as_posix()
 
 @dataclass(frozen=True)
 class Claims:
-    """What came of the comparison: violations, what differs without harm, and the stages that nobody could judge."""
+    """What came of the comparison: violations, harmless differences, and stages whose outputs a run cannot prove."""
 
     violations: tuple[Violation, ...] = ()
     notes: tuple[str, ...] = ()
@@ -32,13 +33,16 @@ class Terms:
     """How the claims are held: ``tolerance`` is relative for all numbers.
 
     ``owed`` are the paths that an owner has to approve, from the project; ``same_table`` compares a table of the run
-    with a record, ``same_model`` whether the claimed model predicts what that of the run does.
+    with a record, ``same_model`` whether the claimed model predicts what that of the run does. ``unstable`` stages gave
+    other outputs in a second run; then ``declared`` says how far each metric may differ.
     """
 
     tolerance: float
     owed: Collection[str]
     same_table: SameTable
     same_model: Callable[[], bool] = field(default=lambda: False)
+    unstable: Sequence[str] = ()
+    declared: Mapping[str, float] = field(default_factory=dict)
 
 
 def compared(claimed: State, made: State, terms: Terms) -> Claims:
@@ -54,10 +58,33 @@ def compared(claimed: State, made: State, terms: Terms) -> Claims:
     odd = any(each.how == "bytes" and each.path == _MODEL for each in found)
     same = odd and all(each.how != "contents" for each in found) and terms.same_model()
     harmless = [each for each in found if each.how == "digits" or (each.how == "bytes" and same)]
-    wrong = [each for each in found if each not in harmless and each.stage not in stale]
-    violations = [*_forged(wrong, claimed.texts, made.texts), *_mismatched(wrong), *_stale(stale, extra)]
-    notes = _notes(harmless, excused, terms.tolerance)
-    return Claims(tuple(violations), tuple(notes), tuple(excused))
+    random = {*_behind(made.lock, terms.unstable)}
+    wrong = [each for each in found if each not in harmless and each.stage not in stale and each.stage not in random]
+    odd_ones, noted = _unstable(claimed, made, terms)
+    violations = [*odd_ones, *_forged(wrong, claimed.texts, made.texts), *_mismatched(wrong), *_stale(stale, extra)]
+    notes = [*noted, *_notes(harmless, excused, terms.tolerance)]
+    return Claims(tuple(violations), tuple(notes), (*excused, *(name for name in made.lock if name in random)))
+
+
+def _unstable(claimed: State, made: State, terms: Terms) -> tuple[list[Violation], list[str]]:
+    """Return what is wrong, and what to say, where training is not deterministic: figures alone decide then."""
+    if not terms.unstable:
+        return [], []
+    texts = claimed.texts.get(_METRICS, ""), made.texts.get(_METRICS, "")
+    ours, theirs = map(_figures, texts)
+    differing = [
+        f"`{name}` is {theirs.get(name)}, not {value}" for name, value in ours.items() if theirs.get(name) != value
+    ]
+    return judged_unstable(terms.unstable, differing, figures(*texts, terms.declared))
+
+
+def _behind(lock: Mapping[str, Locked], names: Sequence[str]) -> Iterator[str]:
+    """Yield some stages of a lock and all that read what they wrote, writers first."""
+    written: set[str] = set()
+    for name in in_order(lock, lock.keys()):
+        if name in names or written & {*lock[name].dependencies}:
+            written |= {*lock[name].outputs}
+            yield name
 
 
 def _excused(claimed: Mapping[str, Locked], made: Mapping[str, Locked], owed: Collection[str]) -> list[str]:
@@ -103,10 +130,10 @@ def _forged(wrong: Sequence[Difference], claimed: Mapping[str, str], made: Mappi
         return
     ours, theirs = (_figures(side.get(_METRICS, "")) for side in (claimed, made))
     differing = [name for name in sorted(ours.keys() | theirs.keys()) if ours.get(name) != theirs.get(name)]
-    figures = "; ".join(f"`{name}` is {theirs.get(name)}, not {ours.get(name)}" for name in differing[:_NAMED])
+    told = "; ".join(f"`{name}` is {theirs.get(name)}, not {ours.get(name)}" for name in differing[:_NAMED])
     yield Violation(
         Reason.METRICS_FORGED,
-        f"`{_METRICS}` in git differs from what the judge computed: {figures or 'its form'}",
+        f"`{_METRICS}` in git differs from what the judge computed: {told or 'its form'}",
         f"run `dvc repro -f -s {stage}`; commit what it writes, and `{LOCK}`",
     )
 
