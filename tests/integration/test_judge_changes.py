@@ -142,7 +142,8 @@ def test_a_dry_run_lists_the_paths(court: Court) -> None:
 
 def test_another_checkout_is_refused(court: Court) -> None:
     """The code that judges has to be that of the base."""
-    done = court.ended("readme", "--base", "readme")
+    court.repository.git("checkout", "--quiet", "--force", "short")
+    done = court.ended("readme", "--base", "main")
     assert done.returncode != 0
     assert "the judge runs the code that is here" in done.stderr
 
