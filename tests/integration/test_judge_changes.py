@@ -154,3 +154,18 @@ def test_memory_is_bounded() -> None:
     bounded = Bounded(run_group, 60, 100_000_000)
     with pytest.raises(PipelineError, match="too much memory"):
         bounded([sys.executable, "-c", hungry], lambda _: None, folder=Path.cwd(), environment=dict(os.environ))
+
+
+def test_a_base_without_a_pipeline_leaves_all_to_owners(tmp_path: Path) -> None:
+    """The first pipeline is code, and nothing of the base can run it; a text alone passes."""
+    repository = WarmRepository.create(tmp_path, dvc=False)
+    repository.write("leverframe.yaml", "report: {slices: 8}\n")
+    repository.commit("Settings")
+    court = Court(repository)
+    repository.git("checkout", "--quiet", "-b", "first")
+    repository.write("dvc.yaml", STAGES)
+    repository.write("dvc.lock", "schema: '2.0'\nstages: {}\n")
+    assert court.judge("first")["card"]["judged"]["owed"]["missing"] == ["dvc.lock", "dvc.yaml"]
+    repository.git("checkout", "--quiet", "-b", "text")
+    repository.write("README.md", "To come.\n")
+    assert court.judge("text")["verdict"] == "passed"

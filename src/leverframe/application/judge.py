@@ -11,10 +11,10 @@ from leverframe.adapters.bounds import OVER
 from leverframe.adapters.git.trees import Merged
 from leverframe.application.check import check
 from leverframe.application.gate import gate
-from leverframe.application.infra_plans import pipeline_here
 from leverframe.application.judged_checkout import (
     JudgedCheckout,
     claimed_state,
+    has_dvc,
     judged_checkout,
     kept_in_git,
     paths_of,
@@ -118,9 +118,17 @@ def _read(workspace: Workspace, asked: Asked) -> Change:
             next=f"`git switch --detach {newest[:12]}`, then run the same command again",
         )
     merged = git.trees.merged(tip, head)
-    paths = paths_of(workspace, workspace.root) if pipeline_here(workspace) else ProjectPaths(git.prefix())
+    here = has_dvc(workspace.root)
+    paths = paths_of(workspace, workspace.root) if here else ProjectPaths(git.prefix())
     found = _sorted(workspace, git.trees.changes(tip, merged.tree) if merged.tree else [], paths)
-    return Change(tip, head, merged, found, paths)
+    return Change(tip, head, merged, found if here else _all_owed(found), paths)
+
+
+def _all_owed(found: Sorted) -> Sorted:
+    """Return the paths of a change to a base without a pipeline: there is nothing to run it with."""
+    known = (*found.inputs, *found.claims, *found.derived)
+    owed = {change.path: "the base has no pipeline that could run it" for change in known}
+    return Sorted(idle=found.idle, owed={**found.owed, **owed})
 
 
 def _sorted(workspace: Workspace, changes: Sequence[TreeChange], paths: ProjectPaths) -> Sorted:

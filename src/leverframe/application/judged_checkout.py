@@ -24,7 +24,7 @@ from leverframe.domain.review.check import LOCK
 from leverframe.domain.review.judge.judged_paths import ProjectPaths, Sorted
 from leverframe.domain.review.reproduce import StageRun
 from leverframe.domain.review.same_outputs import State
-from leverframe.errors import SettingsError
+from leverframe.errors import RepositoryError, SettingsError
 from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import JudgeSettings, read_levers
 from leverframe.settings.params import read_params
@@ -112,6 +112,15 @@ def kept_in_git(state: PipelineStatus) -> list[str]:
     """Return the outputs of stages that git keeps."""
     stages = [found.stage for found in state.stages if not found.stage.is_source]
     return sorted({output.path for stage in stages for output in stage.outputs if not output.cached})
+
+
+def has_dvc(root: Path) -> bool:
+    """Tell whether a checkout has a pipeline of DVC."""
+    try:
+        tree_around(root)
+    except RepositoryError:
+        return False
+    return (root / "dvc.yaml").is_file()
 
 
 def paths_of(workspace: Workspace, root: Path) -> ProjectPaths:
