@@ -140,6 +140,15 @@ def test_a_dry_run_lists_the_paths(court: Court) -> None:
     assert "Unverified: what the run of the pull request says of itself" in text
 
 
+@pytest.mark.parametrize("lock", ["stages: [", "schema: '2.0'\nstages: {build: {outs: 1}}\n"])
+def test_a_lock_that_is_none_is_a_violation(court: Court, lock: str) -> None:
+    """The card says so; nothing breaks."""
+    court.branch(f"lock-{len(lock)}")
+    court.repository.write("dvc.lock", lock)
+    found = court.judge(f"lock-{len(lock)}")
+    assert found["reasons"][0] in ("definition-invalid", "settings-invalid"), found
+
+
 def test_another_checkout_is_refused(court: Court) -> None:
     """The code that judges has to be that of the base."""
     court.repository.git("checkout", "--quiet", "--force", "short")

@@ -149,6 +149,8 @@ def test_plain_values_may_change(old: str, new: str) -> None:
         ("own:", "---\nown:"),
         ("own:", "own: <<: 1"),
         ("data:", "\ufeffdata:"),
+        ("rate: 1", "rate: " + "[" * 5000),
+        ("rate: 1}", "rate: 1}\nmore:\n" + "- " * 5000),
     ],
 )
 def test_what_runs_code_or_reads_elsewhere_may_not(old: str, new: str) -> None:

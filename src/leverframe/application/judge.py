@@ -216,9 +216,7 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
             work.pipeline.define()
         state = status(work.root)
     except LeverframeError as error:
-        late = isinstance(error, PipelineError) and error.code == OVER
-        wrong = _failed(error, limits) if isinstance(error, PipelineError) and late else refused(error)
-        return _card(change, replace(judged, found=(wrong,)), "its declarations cannot be used")
+        return _card(change, replace(judged, found=(_wrong(error, limits),)), "its declarations cannot be used")
     change = _sorted_again(work, change, kept_in_git(state))
     judged = replace(judged, owed=_owed(change.found.owed))
     tell("running what the change made stale, with the code of the base")
@@ -228,7 +226,10 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
         ran = tuple(run.stage for run in work.pipeline.runs() if run.how == "ran")
         return _card(change, replace(judged, ran=ran, found=(_failed(error, limits),)), "its pipeline failed")
     ran = tuple(run.stage for run in runs if run.how == "ran")
-    claimed, claims = _claims(work, change, kept_in_git(state), ran, tell)
+    try:
+        claimed, claims = _claims(work, change, kept_in_git(state), ran, tell)
+    except LeverframeError as error:  # a lock that nobody can read, or no time for a second run
+        return _card(change, replace(judged, ran=ran, found=(_wrong(error, limits),)), "its lock cannot be compared")
     judged = replace(judged, ran=ran, found=claims.violations, notes=(*judged.notes, *claims.notes))
     return _of_levers(work, change, judged, (runs, claimed if "train" in claims.excused else None), tell)
 
@@ -236,6 +237,12 @@ def _run(work: JudgedCheckout, change: Change, judged: Judged, how: tuple[JudgeS
 def check_definitions(place: Workspace) -> None:
     """Raise what settings or declarations that do not fit raise: its kind names the reason."""
     _ = place.params, place.plan  # reading them is the question
+
+
+def _wrong(error: LeverframeError, limits: JudgeSettings) -> Violation:
+    """Return an error as a violation: by its kind, but for one that says that the time is up."""
+    late = isinstance(error, PipelineError) and error.code == OVER
+    return _failed(error, limits) if isinstance(error, PipelineError) and late else refused(error)
 
 
 def _failed(error: PipelineError, limits: JudgeSettings) -> Violation:

@@ -29,6 +29,7 @@ from leverframe.settings import LEVERS, PARAMS
 from leverframe.settings.levers import JudgeSettings, read_levers
 from leverframe.settings.params import read_params
 
+_LOCK = 20_000_000  # bytes of a lock
 _SCORED = [path.as_posix() for path in (layout.MODEL, layout.HOLDOUT, layout.PREDICTIONS)]
 Tell = Callable[[str], None]
 _FILES = 500_000_000  # bytes of all outputs in git, which are compared
@@ -105,7 +106,15 @@ def claimed_state(workspace: Workspace, tree: str, kept: list[str]) -> State:
     listed = trees.files(tree, [prefix + path for path in kept])
     contents = trees.read(listed.values(), _FILES)
     texts = {path.removeprefix(prefix): _text(contents.get(blob, b"")) for path, blob in listed.items()}
-    return State(entries(lock.decode(errors="replace"), f"{LOCK} of the change"), texts)
+    try:
+        known = entries(lock.decode(errors="replace") if len(lock) <= _LOCK else "no lock", f"{LOCK} of the change")
+    except (AttributeError, TypeError, KeyError, ValueError, RecursionError) as error:
+        raise RepositoryError(
+            f"{LOCK} of the change is not a lock as DVC writes it",
+            why=f"it cannot be read: {type(error).__name__}",
+            next=f"restore {LOCK} from the base branch, then run `dvc repro`",
+        ) from error
+    return State(known, texts)
 
 
 def kept_in_git(state: PipelineStatus) -> list[str]:

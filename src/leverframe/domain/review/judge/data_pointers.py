@@ -81,7 +81,9 @@ def listed(content: bytes) -> dict[str, str] | str:
         return "its listing is none of DVC"
     for path, md5 in files.items():
         parts = PurePosixPath(path).parts
-        if not _MD5.fullmatch(md5) or md5.endswith(".dir") or path.startswith("/") or {"..", "."} & {*parts}:
+        if not (_MD5.fullmatch(md5) and path.isprintable()) or md5.endswith(".dir"):
+            return f"its listing names `{path[:60]}`"
+        if path.startswith("/") or {"..", "."} & {*parts}:
             return f"its listing names `{path[:60]}`"
         if not is_data(path):
             return f"`{path[:60]}` may hold code"

@@ -13,6 +13,8 @@ from leverframe.yaml_files import leaves, parse
 _SIZE = 200_000  # bytes of a file of settings that is read
 # Anchors, aliases, tags, directives and further documents: another reader of YAML may make other values of them.
 _ODD = re.compile(r"(?:^|[\s\[{,:?-])[&*!][^\s\"',\]}]|^(?:%|---|\.\.\.)|<<", re.MULTILINE)
+_DEEP = re.compile(r"^ {80}|(?:[-?] +){12}", re.MULTILINE)  # no setting is so deep, and readers of YAML recurse
+_MOST_DEEP = 24  # brackets within one another
 _COMMENT = re.compile(r"^[ ]*#.*$", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")  # neither a path, nor an address, nor a module
 _KEY = re.compile(r"\d{4}(?:-\d\d){0,2}")  # of a partition
@@ -35,8 +37,19 @@ def odd_form(content: bytes) -> str:
     strange = next((letter for letter in text if not (letter.isprintable() or letter == "\n")), "")
     if strange:
         return f"it holds the character U+{ord(strange):04X}"
+    if _DEEP.search(text) or _depth(text) > _MOST_DEEP:
+        return "it is nested too deeply"
     found = _ODD.search(_COMMENT.sub("", text))
     return f"it holds `{found[0].strip()[:8]}`: an anchor, a tag or a second document" if found else ""
+
+
+def _depth(text: str) -> int:
+    """Return how many brackets are open at once at most, wherever they stand."""
+    most = depth = 0
+    for letter in text:
+        depth = max(0, depth + (letter in "[{") - (letter in "]}"))
+        most = max(most, depth)
+    return most
 
 
 def beyond_values(name: str, before: bytes | None, after: bytes | None) -> str:
